@@ -1,0 +1,138 @@
+import { address, choice, decimal, flag, integer, line, list, type Parser, serviceName, url } from './parsers.ts';
+
+/** One variable of the environment. */
+export interface Variable<T> {
+  readonly parse: Parser<T>;
+  /** As it would be written; absent when there is no default. */
+  readonly default?: string;
+  readonly doc: string;
+  /** Its value is never logged or printed. */
+  readonly secret?: boolean;
+}
+
+const HOUR = 3_600_000;
+
+/** A variable that always has a value. */
+function having<T>(parse: Parser<T>, fallback: string, doc: string): Variable<T> & { readonly default: string } {
+  return { parse, default: fallback, doc };
+}
+
+/** A variable that may be absent. */
+function optional<T>(parse: Parser<T>, doc: string, secret = false): Variable<T> {
+  return { parse, doc, secret };
+}
+
+/**
+ * Every variable that is read. The type of the options, the reference page and every message about a bad value come from
+ * this table.
+ */
+export const VARIABLES = {
+  LOSSLESS_ENABLED: having(flag, 'false', 'Switches the plugin on. Off: nothing is touched.'),
+  LOSSLESS_SERVICE: optional(
+    serviceName,
+    'Name of this service. Default: OTEL_SERVICE_NAME, else the name in package.json.',
+  ),
+  LOSSLESS_REGISTRY: having(
+    url('file:', 'memory:'),
+    'file:',
+    'The registry, as a URL. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process.',
+  ),
+  LOSSLESS_ADVERTISE: optional(
+    address,
+    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached.',
+  ),
+  LOSSLESS_CONTROL_PORT: having(
+    integer(0, 65_535),
+    '54199',
+    'Port of the control server; the next free one is used if it is taken. 0: any.',
+  ),
+  LOSSLESS_CONTROL_HOST: having(line(253), '::', 'Address the control server listens on; `::` is all of them.'),
+  LOSSLESS_SECRET: optional(
+    line(1024),
+    'Shared secret of the fleet. With it GoAways are signed (HMAC-SHA256) and unsigned ones refused; it is also the bearer token of the control port.',
+    true,
+  ),
+  LOSSLESS_SECRET_FILE: optional(line(4096), 'A file that holds the secret; one trailing line end is dropped.'),
+  LOSSLESS_GRACE_PERIOD_MS: having(
+    integer(1_000, 24 * HOUR),
+    '30000',
+    'Total budget of an offline, in milliseconds. Keep it below the kill time-out of the platform.',
+  ),
+  LOSSLESS_QUIET_MS: having(
+    integer(0, 60_000),
+    '300',
+    'Shortest time without a new request, in milliseconds, before a drain ends when not every consumer said it is idle.',
+  ),
+  LOSSLESS_HOLD_MS: having(
+    integer(0, HOUR),
+    '10000',
+    'How long to keep serving, in milliseconds, when somebody could not be told.',
+  ),
+  LOSSLESS_GOAWAY_TIMEOUT_MS: having(
+    integer(10, 60_000),
+    '500',
+    'Time-out of one GoAway attempt until its first line, in milliseconds.',
+  ),
+  LOSSLESS_GOAWAY_ATTEMPTS: having(
+    integer(1, 10),
+    '3',
+    'Attempts per consumer, 100, 300 and 900 ms apart with jitter.',
+  ),
+  LOSSLESS_SERVICES: having(
+    list(serviceName, 1_000),
+    '',
+    'Host names, beside single-label ones, that are services; comma-separated.',
+  ),
+  LOSSLESS_WARMUP_MS: having(
+    integer(0, HOUR),
+    '120000',
+    'Warm-up time of a new instance, in milliseconds; 0 switches it off.',
+  ),
+  LOSSLESS_WARMUP_CURVE: having(
+    decimal(1, 10),
+    '2',
+    'Exponent of the warm-up: share = (uptime / warm-up time) ^ curve.',
+  ),
+  LOSSLESS_REGISTER_DELAY_MS: having(integer(0, HOUR), '0', 'Wait between listening and registering, in milliseconds.'),
+  LOSSLESS_PROBE: optional(
+    line(2_048),
+    'Path of the application that must answer 2xx before it is registered, for example /health.',
+  ),
+  LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),
+  LOSSLESS_SPOOL_DIR: optional(
+    line(4_096),
+    'Where spans wait that could not be sent. Default: a directory of this user under the temporary directory.',
+  ),
+  LOSSLESS_LOG_LEVEL: having(
+    choice('debug', 'info', 'warn', 'error', 'silent'),
+    'info',
+    'Least severe log line written.',
+  ),
+  LOSSLESS_STRICT: having(
+    flag,
+    'false',
+    'A bad value or a failed start ends the process instead of running without the plugin.',
+  ),
+  OTEL_SERVICE_NAME: optional(serviceName, 'Name of this service, when LOSSLESS_SERVICE is not set.'),
+  OTEL_RESOURCE_ATTRIBUTES: optional(line(65_536), 'Attributes of the resource, as OpenTelemetry defines them.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: having(
+    url('http:', 'https:'),
+    'http://127.0.0.1:4318',
+    'Where spans are sent (OTLP/HTTP); /v1/traces is appended.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(url('http:', 'https:'), 'The same, taken as it is.'),
+  OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
+  TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
+} as const satisfies Record<string, Variable<unknown>>;
+
+/** The name of a variable. */
+export type VariableName = keyof typeof VARIABLES;
+
+type Parsed<V> = V extends { readonly parse: Parser<infer T> }
+  ? V extends { readonly default: string }
+    ? T
+    : T | undefined
+  : never;
+
+/** The parsed environment: every variable under its own name, checked. */
+export type Environment = { readonly [N in VariableName]: Parsed<(typeof VARIABLES)[N]> };

@@ -1,0 +1,48 @@
+/**
+ * Every error this package can raise or log, by its stable code. The text says what was expected, what was received and
+ * what to do; match on `code`, never on the text. `docs/reference/errors.md` is generated from this table.
+ */
+export const ERRORS = {
+  LOSSLESS_CONFIG_INVALID: 'A LOSSLESS_* or OTEL_* variable has a value outside its rule. Correct the variable.',
+  LOSSLESS_NODE_UNSUPPORTED: 'Node.js is older than 22.19. Run the service on Node.js 22.19 or later.',
+  LOSSLESS_START_FAILED: 'The plugin could not start; the application runs without it. Read the cause.',
+  LOSSLESS_HEADER_INVALID: 'A lossless-consumer or lossless-draining header is malformed or oversized; it is ignored.',
+  LOSSLESS_GOAWAY_INVALID: 'A GoAway body is malformed or oversized; it is answered with 400.',
+  LOSSLESS_SIGNATURE_INVALID:
+    'A signature is missing, malformed, expired, replayed or does not match; answered with 403.',
+  LOSSLESS_SENDER_FORBIDDEN: 'A GoAway came from an address at which the named instance is not registered; 403.',
+  LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
+  LOSSLESS_REGISTRY_UNAVAILABLE: 'The registry could not be reached or refused the call. Check its address and rights.',
+  LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
+  LOSSLESS_SPOOL_CORRUPT: 'A spooled telemetry file cannot be read; it was set aside with the suffix .corrupt.',
+  LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',
+  LOSSLESS_SPOOL_UNWRITABLE: 'The spool directory cannot be written. Check LOSSLESS_SPOOL_DIR; spans are lost.',
+  LOSSLESS_EXPORT_FAILED: 'Spans could not be delivered to the collector; they were spooled.',
+  LOSSLESS_CONTROL_PORT: 'The control server could not listen. Check LOSSLESS_CONTROL_HOST and LOSSLESS_CONTROL_PORT.',
+  LOSSLESS_DISPATCHER_UNCOVERED:
+    'The application uses its own undici dispatcher; its calls to services are not covered.',
+  LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',
+  LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
+  LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
+  LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',
+  LOSSLESS_USAGE: 'The command line is not understood. Run `lossless --help`.',
+} as const;
+
+/** A stable error code. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The one error class of this package. */
+export class LosslessError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(`${code}: ${message}`, options);
+    this.name = 'LosslessError';
+    this.code = code;
+  }
+}
+
+/** Turns anything thrown into an `Error`, so that `catch` clauses need no branches. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,42 @@
+import type { Clock } from './clock.ts';
+
+/**
+ * One absolute point in time at which an offline must be over, set once when it starts. Steps share it: each asks what is
+ * left, so that their time-outs can never add up to more than the grace period (races R24).
+ */
+export class Deadline {
+  readonly #clock: Clock;
+  readonly #at: number;
+  readonly #reserve: number;
+
+  /**
+   * @param graceMs total budget in milliseconds, from now
+   * @param reserveMs part of it that is kept for sending the trace
+   */
+  constructor(clock: Clock, graceMs: number, reserveMs: number) {
+    this.#clock = clock;
+    this.#at = clock.now() + graceMs;
+    this.#reserve = reserveMs;
+  }
+
+  /** Milliseconds left for work: until the deadline, less the telemetry reserve; never negative. */
+  get left(): number {
+    return Math.max(0, this.#at - this.#reserve - this.#clock.now());
+  }
+
+  /** Milliseconds left for sending the trace; never negative. */
+  get leftForTelemetry(): number {
+    return Math.max(0, Math.min(this.#reserve, this.#at - this.#clock.now()));
+  }
+
+  /** Settles like `work`, or resolves with `late` when the time left for work is over first. */
+  async within<T, L>(work: Promise<T>, late: L, mostMs: number = Number.POSITIVE_INFINITY): Promise<T | L> {
+    const { promise, resolve } = Promise.withResolvers<L>();
+    const timer = this.#clock.after(Math.min(this.left, mostMs), () => resolve(late));
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      timer.cancel();
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from './clock.ts';
+import type { Attributes, Failure, LifecycleRecord, SpanIds, WorkName } from './records.ts';
+import type { State, Trigger } from './transitions.ts';
+
+/** Receives every record, synchronously and in order. One that throws is dropped from that record, never from the run. */
+export type Sink = (record: LifecycleRecord) => void;
+
+/** How a piece of work stands in its trace. */
+export interface WorkOptions {
+  /** The work it is part of, in this process. */
+  readonly parent?: SpanIds;
+  /** The work it is part of, in another process (from a `traceparent`). */
+  readonly remoteParent?: SpanIds;
+  /** Causes in other traces. */
+  readonly links?: readonly SpanIds[];
+  readonly attributes?: Attributes;
+}
+
+/** A piece of work that has started. It is ended exactly once; a second `end` does nothing. */
+export interface Work {
+  readonly ids: SpanIds;
+  /** `failure` marks the span as failed. */
+  end(attributes?: Attributes, failure?: Failure): void;
+}
+
+/** Ids for traces and spans: `bytes` random bytes in hexadecimal. */
+export type RandomHex = (bytes: number) => string;
+
+const randomHex: RandomHex = (bytes) => randomBytes(bytes).toString('hex');
+
+/**
+ * The one place where records are made. Ids are known when work starts, so that they can be printed and sent to other
+ * processes before any telemetry code is loaded.
+ */
+export class Journal {
+  readonly #clock: Clock;
+  readonly #hex: RandomHex;
+  readonly #sinks = new Set<Sink>();
+  readonly #open = new Map<string, Work>();
+  #wallAnchor: number;
+  #monotonicAnchor: number;
+
+  constructor(clock: Clock, hex: RandomHex = randomHex) {
+    this.#clock = clock;
+    this.#hex = hex;
+    this.#wallAnchor = clock.wall();
+    this.#monotonicAnchor = clock.now();
+  }
+
+  /** Adds a receiver; returns how to remove it. */
+  subscribe(sink: Sink): () => void {
+    this.#sinks.add(sink);
+    return () => this.#sinks.delete(sink);
+  }
+
+  /** Work that has started and not ended, oldest first. */
+  get open(): readonly Work[] {
+    return [...this.#open.values()];
+  }
+
+  /** Records a move, or a refused one (`from` and `to` are then equal). */
+  move(kind: 'transition' | 'refused', from: State, trigger: Trigger, to: State, ids?: SpanIds): void {
+    this.#emit({ kind, at: this.#now(), from, trigger, to, ...(ids && { ids }) });
+  }
+
+  /** Records the start of a piece of work. Without a parent it is the root of a new trace. */
+  start(work: WorkName, options: WorkOptions = {}): Work {
+    const parent = options.parent ?? options.remoteParent;
+    const ids: SpanIds = { traceId: parent?.traceId ?? this.#hex(16), spanId: this.#hex(8) };
+    this.#emit({
+      kind: 'started',
+      at: this.#now(),
+      work,
+      ids,
+      ...(parent && { parentSpanId: parent.spanId }),
+      ...(options.remoteParent && !options.parent && { remoteParent: true }),
+      ...(options.links?.length && { links: options.links }),
+      attributes: options.attributes ?? {},
+    });
+    const running: Work = {
+      ids,
+      end: (attributes = {}, failure) => {
+        const at = this.#now();
+        if (!this.#open.delete(ids.spanId)) return;
+        this.#emit({ kind: 'ended', at, work, ids, attributes, ...(failure && { failure }) });
+      },
+    };
+    this.#open.set(ids.spanId, running);
+    return running;
+  }
+
+  /**
+   * Wall time that runs evenly. A process lives for months while its wall clock is slewed, so the anchor is renewed
+   * whenever nothing is open: spans of one run never jump, and two hosts agree as well as their clocks do.
+   */
+  #now(): number {
+    const monotonic = this.#clock.now();
+    if (this.#open.size === 0) {
+      this.#wallAnchor = this.#clock.wall();
+      this.#monotonicAnchor = monotonic;
+    }
+    return this.#wallAnchor + (monotonic - this.#monotonicAnchor);
+  }
+
+  #emit(record: LifecycleRecord): void {
+    for (const sink of this.#sinks) {
+      try {
+        sink(record);
+      } catch {
+        // A sink reports its own failures; it must never stop an offline.
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What an instance can be. Each state says who causes it, what holds while it lasts and what ends it.
+ * `docs/reference/states.md` and its diagram are generated from here.
+ */
+export const STATES = {
+  created: 'The plugin is loaded; the application does not listen yet. Ends when its first HTTP server listens.',
+  starting: 'An HTTP server listens; the start delay and the probe run. Ends when the application answers its probe.',
+  registering: 'The instance is being written to the registry. Ends when the registry lists it.',
+  warming: 'Registered and ready; consumers send a growing share. Ends when the warm-up time is over.',
+  serving: 'Registered, ready, full share. Ends with an offline.',
+  notifying: 'Offline has begun: consumers are told, the registry entry is removed, requests are served as before.',
+  draining: 'Everybody who can be told was told; waits until traffic is over. Ends when quiet, or at the deadline.',
+  stopping: 'Listeners and sockets are closed and the trace is sent. Nothing leads back from here.',
+  stopped: 'The sequence is over; the process is handed to the application or ends.',
+} as const;
+
+/** A state of the machine. */
+export type State = keyof typeof STATES;
+
+/** What moves the machine. */
+export const TRIGGERS = {
+  listening: 'the first HTTP server of the application listens',
+  probed: 'the application answered its probe, or none is configured',
+  registered: 'the registry lists this instance',
+  warmed: 'the warm-up time is over',
+  offline: 'a signal, a call of /offline, the API or the command line',
+  notified: 'every GoAway has its answer or its time-out, and the registry was asked',
+  drained: 'all traffic is done and quiet, or the deadline is reached',
+  online: 'a call of /online, the API or the command line',
+  stopped: 'listeners are closed and the trace is sent or spooled',
+} as const;
+
+/** A cause of a move. */
+export type Trigger = keyof typeof TRIGGERS;
+
+/** One legal move. */
+export interface Transition {
+  readonly from: State;
+  readonly trigger: Trigger;
+  readonly to: State;
+}
+
+/** The states from which an offline can begin. */
+const RUNNING = ['starting', 'registering', 'warming', 'serving'] as const satisfies readonly State[];
+
+/** The states from which an offline can be undone. */
+const UNDOABLE = ['notifying', 'draining'] as const satisfies readonly State[];
+
+/** Every legal move; anything else is refused and recorded. */
+export const TRANSITIONS: readonly Transition[] = [
+  { from: 'created', trigger: 'listening', to: 'starting' },
+  { from: 'starting', trigger: 'probed', to: 'registering' },
+  { from: 'registering', trigger: 'registered', to: 'warming' },
+  { from: 'warming', trigger: 'warmed', to: 'serving' },
+  ...RUNNING.map((from) => ({ from, trigger: 'offline', to: 'notifying' }) as const),
+  { from: 'notifying', trigger: 'notified', to: 'draining' },
+  { from: 'draining', trigger: 'drained', to: 'stopping' },
+  ...UNDOABLE.map((from) => ({ from, trigger: 'online', to: 'registering' }) as const),
+  { from: 'stopping', trigger: 'stopped', to: 'stopped' },
+];
+
+/** Where `trigger` leads from `from`, or `undefined` when that move is not legal. */
+export function next(from: State, trigger: Trigger): State | undefined {
+  return TRANSITIONS.find((move) => move.from === from && move.trigger === trigger)?.to;
+}

@@ -1,0 +1,40 @@
+/** Who an instance is, wherever it is named on the wire. */
+export interface Identity {
+  readonly service: string;
+  /** One per address and process. */
+  readonly instanceId: string;
+  /** Start of the process, milliseconds since the Unix epoch. */
+  readonly generation: number;
+}
+
+/** A caller as its request header names it. */
+export interface Caller extends Identity {
+  /** Port of its control server, at the address the request came from. */
+  readonly port: number;
+  /** Another address to notify; believed only with a valid signature. */
+  readonly host?: string;
+}
+
+/** The body of a GoAway: who leaves. */
+export interface GoAway {
+  readonly provider: Identity & {
+    /** `host:port` as registered. */
+    readonly address: string;
+  };
+  /** How long to keep the isolation when nothing renews it, in milliseconds. */
+  readonly expiresInMs: number;
+}
+
+/** First line of the answer: the provider is isolated here. */
+export interface Ack {
+  readonly isolated: true;
+  /** Requests of this consumer to the provider that are not finished. */
+  readonly outstanding: number;
+}
+
+/** Second line: nothing is outstanding any more. */
+export interface Idle {
+  readonly idle: true;
+  /** `host:port` of the instances that can be picked now; at most 100. */
+  readonly addresses: readonly string[];
+}

@@ -1,0 +1,56 @@
+/** One running process of a service, as a registry lists it. */
+export interface Instance {
+  readonly service: string;
+  /** One per address and process. */
+  readonly instanceId: string;
+  /** Start of the process, milliseconds since the Unix epoch: a restart on the same address is a newer generation. */
+  readonly generation: number;
+  /** IP address or host name at which consumers reach it. */
+  readonly host: string;
+  readonly port: number;
+  /** `https` when the port speaks TLS. */
+  readonly scheme: 'http' | 'https';
+  /** Relative share of traffic when warm; default 100, 0 takes nothing. */
+  readonly weight: number;
+  /** When it was registered, milliseconds since the Unix epoch; what the warm-up is measured from. */
+  readonly registeredAt: number;
+  /** Free labels (zone, version). */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Receives the full list of a service, on every change. It must not throw. */
+export type Listener = (instances: readonly Instance[]) => void;
+
+/** What a registry can do, for messages, documentation and the choice of time-outs. */
+export interface Capabilities {
+  /** Changes arrive by themselves rather than by polling. */
+  readonly push: boolean;
+  /** Longest time in milliseconds until a watcher sees a change while everything works. */
+  readonly lagMs: number;
+  /** Entries vanish when their process dies without deregistering. */
+  readonly expires: boolean;
+}
+
+/**
+ * A directory of instances. Every adapter keeps these rules, and `test/contract/registry.ts` proves them:
+ *
+ * - `register` and `deregister` are idempotent; `register` of the same `instanceId` replaces the entry.
+ * - `deregister` first awaits a heartbeat in flight: after it resolves nothing of this process writes the entry again.
+ * - `instances` asks the registry, never a cache; an unknown service is an empty list.
+ * - `watch` delivers full lists, never differences; the first one before it resolves. On an error the last good list stays.
+ * - `close` stops heartbeats and watches; it does not deregister. Nothing keeps the process alive.
+ * - Failures are `LosslessError` with `LOSSLESS_REGISTRY_UNAVAILABLE`; no message holds credentials.
+ */
+export interface Registry {
+  /** Scheme of the URL, for example `file`. */
+  readonly type: string;
+  /** Where it is, without credentials. */
+  readonly address: string;
+  readonly capabilities: Capabilities;
+  register(instance: Instance): Promise<void>;
+  deregister(instance: Instance): Promise<void>;
+  instances(service: string): Promise<readonly Instance[]>;
+  /** Resolves with a function that ends the watch. */
+  watch(service: string, listener: Listener): Promise<() => void>;
+  close(): Promise<void>;
+}

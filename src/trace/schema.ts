@@ -1,0 +1,325 @@
+import type { WorkName } from '../lifecycle/records.ts';
+
+/** The instrumentation scope of every span of ours. */
+export const SCOPE = 'lossless-lifecycle';
+
+/** What an attribute holds. */
+export type AttributeType = 'string' | 'int' | 'double' | 'boolean' | 'string[]' | 'int[]';
+
+/** One attribute. */
+export interface AttributeSchema {
+  readonly type: AttributeType;
+  readonly doc: string;
+  /** The only values it takes. */
+  readonly values?: readonly string[];
+}
+
+/** How an offline ended. */
+export const OFFLINE_RESULTS = ['success', 'incomplete', 'timeout', 'error', 'cancelled'] as const;
+export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
+
+/** How one GoAway ended. */
+export const GOAWAY_RESULTS = ['acked', 'refused', 'rejected', 'timeout', 'unreachable', 'skipped'] as const;
+export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
+
+/** What the registry said. */
+export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none'] as const;
+export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
+
+/** How the drain ended. */
+export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
+export type DrainResult = (typeof DRAIN_RESULTS)[number];
+
+/** How a consumer's refresh ended. */
+export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
+export type RefreshResult = (typeof REFRESH_RESULTS)[number];
+
+/** What caused an offline. */
+export const OFFLINE_TRIGGERS = ['SIGTERM', 'SIGINT', 'endpoint', 'api'] as const;
+export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
+
+/** Why the hold time had to pass. */
+export const HOLD_REASONS = [
+  'none',
+  'goaway_failed',
+  'unmanaged_caller',
+  'deregister_unconfirmed',
+  'callers_overflowed',
+] as const;
+export type HoldReason = (typeof HOLD_REASONS)[number];
+
+/** The names of our attributes. Names of the OpenTelemetry semantic conventions (1.45.0) are used where they fit. */
+export const ATTR = {
+  instanceId: 'lossless.instance.id',
+  generation: 'lossless.instance.generation',
+  service: 'lossless.service',
+  trigger: 'lossless.offline.trigger',
+  offlineResult: 'lossless.offline.result',
+  fanoutPlanned: 'lossless.fanout.planned',
+  fanoutAcked: 'lossless.fanout.acked',
+  fanoutIdle: 'lossless.fanout.idle',
+  fanoutFailed: 'lossless.fanout.failed',
+  fanoutComplete: 'lossless.fanout.complete',
+  served: 'lossless.requests.served',
+  afterAck: 'lossless.requests.after_ack',
+  unmanaged: 'lossless.requests.unmanaged',
+  gracePeriod: 'lossless.grace_period',
+  peerService: 'service.peer.name',
+  consumerInstanceId: 'lossless.consumer.instance.id',
+  serverAddress: 'server.address',
+  serverPort: 'server.port',
+  goawayResult: 'lossless.goaway.result',
+  attemptCount: 'lossless.goaway.attempt.count',
+  statusCode: 'http.response.status_code',
+  resendCount: 'http.request.resend_count',
+  errorType: 'error.type',
+  providerService: 'lossless.provider.service',
+  providerInstanceId: 'lossless.provider.instance.id',
+  providerGeneration: 'lossless.provider.generation',
+  providerAddress: 'lossless.provider.address',
+  addresses: 'lossless.consumer.addresses',
+  addressCount: 'lossless.consumer.address_count',
+  addressCountBefore: 'lossless.consumer.address_count.before',
+  isolated: 'lossless.consumer.isolated',
+  refreshResult: 'lossless.consumer.refresh.result',
+  registryType: 'lossless.registry.type',
+  registryAddress: 'lossless.registry.address',
+  deregisterResult: 'lossless.deregister.result',
+  listedAfter: 'lossless.deregister.listed_after',
+  inflightStart: 'lossless.drain.inflight.start',
+  inflightEnd: 'lossless.drain.inflight.end',
+  consumersIdle: 'lossless.drain.consumers_idle',
+  quiet: 'lossless.drain.quiet',
+  hold: 'lossless.drain.hold',
+  holdReason: 'lossless.drain.hold.reason',
+  longestStall: 'lossless.drain.longest_stall',
+  drainResult: 'lossless.drain.result',
+  requestsPerSecond: 'lossless.traffic.requests_per_second',
+  requestsSince: 'lossless.traffic.since',
+  listeners: 'lossless.stop.listeners',
+  socketsIdle: 'lossless.stop.sockets.idle',
+  socketsForced: 'lossless.stop.sockets.forced',
+} as const;
+
+/** The name of an attribute of ours. */
+export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
+
+/** Attributes as our code sets them: any other name does not compile. */
+export type SpanAttributes = {
+  readonly [N in AttributeName]?: string | number | boolean | readonly string[] | readonly number[];
+};
+
+/** Every attribute: its type, meaning and unit. */
+export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
+  'lossless.instance.id': { type: 'string', doc: 'The instance that made the span; one per address and process.' },
+  'lossless.instance.generation': { type: 'int', doc: 'Start of the process, milliseconds since the Unix epoch.' },
+  'lossless.service': { type: 'string', doc: 'The service of the instance that made the span.' },
+  'lossless.offline.trigger': { type: 'string', doc: 'What caused the offline.', values: OFFLINE_TRIGGERS },
+  'lossless.offline.result': {
+    type: 'string',
+    doc: 'success; incomplete: left safely, but somebody was not told or the registry did not confirm; timeout: the deadline came with work left; error: our own failure; cancelled: undone by an online.',
+    values: OFFLINE_RESULTS,
+  },
+  'lossless.fanout.planned': { type: 'int', doc: 'Recent consumers to tell.' },
+  'lossless.fanout.acked': { type: 'int', doc: 'Consumers that said they isolate this instance.' },
+  'lossless.fanout.idle': { type: 'int', doc: 'Consumers that have nothing outstanding any more.' },
+  'lossless.fanout.failed': { type: 'int', doc: 'Consumers that could not be told.' },
+  'lossless.fanout.complete': { type: 'boolean', doc: 'Every planned GoAway was acked.' },
+  'lossless.requests.served': { type: 'int', doc: 'Requests that started during the offline.' },
+  'lossless.requests.after_ack': { type: 'int', doc: 'Requests of a consumer that started after its ack arrived.' },
+  'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
+  'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
+  'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
+  'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
+  'server.address': { type: 'string', doc: "Address of the consumer's control server." },
+  'server.port': { type: 'int', doc: "Port of the consumer's control server." },
+  'lossless.goaway.result': {
+    type: 'string',
+    doc: 'acked; refused: nobody listens; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address.',
+    values: GOAWAY_RESULTS,
+  },
+  'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },
+  'http.response.status_code': { type: 'int', doc: 'Status of the last answer.' },
+  'http.request.resend_count': { type: 'int', doc: 'Which retry this is, from 1.' },
+  'error.type': { type: 'string', doc: 'Why the span failed; few distinct values.' },
+  'lossless.provider.service': { type: 'string', doc: 'The service of the instance that leaves.' },
+  'lossless.provider.instance.id': { type: 'string', doc: 'The instance that leaves.' },
+  'lossless.provider.generation': { type: 'int', doc: 'The generation of the instance that leaves.' },
+  'lossless.provider.address': { type: 'string', doc: 'host:port of the instance that leaves.' },
+  'lossless.consumer.addresses': {
+    type: 'string[]',
+    doc: 'host:port of every instance that can be picked after the refresh; at most 100.',
+  },
+  'lossless.consumer.address_count': { type: 'int', doc: 'How many instances can be picked after the refresh.' },
+  'lossless.consumer.address_count.before': { type: 'int', doc: 'How many could be picked before the GoAway.' },
+  'lossless.consumer.isolated': { type: 'boolean', doc: 'The instance is isolated by this GoAway or an earlier one.' },
+  'lossless.consumer.refresh.result': {
+    type: 'string',
+    doc: 'refreshed; stale: the registry still lists the instance; failed: the registry could not be read, the last good list is kept; unused: this process has no list of that service.',
+    values: REFRESH_RESULTS,
+  },
+  'lossless.registry.type': { type: 'string', doc: 'Scheme of LOSSLESS_REGISTRY.' },
+  'lossless.registry.address': { type: 'string', doc: 'Where the registry is, without credentials.' },
+  'lossless.deregister.result': {
+    type: 'string',
+    doc: 'confirmed: read back, not listed; unconfirmed: the registry said yes but still lists the instance, or could not be read back; failed; none: was never registered.',
+    values: DEREGISTER_RESULTS,
+  },
+  'lossless.deregister.listed_after': { type: 'int', doc: 'Instances of the service listed when read back.' },
+  'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
+  'lossless.drain.inflight.end': { type: 'int', doc: 'Requests in flight when the drain ended.' },
+  'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
+  'lossless.drain.quiet': { type: 'double', doc: 'Quiet window that had to pass, in seconds.' },
+  'lossless.drain.hold': { type: 'double', doc: 'Hold time that had to pass, in seconds; 0 when everybody was told.' },
+  'lossless.drain.hold.reason': { type: 'string', doc: 'Why the hold time had to pass.', values: HOLD_REASONS },
+  'lossless.drain.longest_stall': {
+    type: 'double',
+    doc: 'Longest event-loop stall seen during the drain, in seconds.',
+  },
+  'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
+  'lossless.traffic.requests_per_second': {
+    type: 'int[]',
+    doc: 'Requests started in each second, from at most 30 s before the offline to its end.',
+  },
+  'lossless.traffic.since': {
+    type: 'int',
+    doc: 'Start of the first of those seconds, milliseconds since the Unix epoch.',
+  },
+  'lossless.stop.listeners': { type: 'int', doc: 'Listening servers closed.' },
+  'lossless.stop.sockets.idle': { type: 'int', doc: 'Idle connections closed.' },
+  'lossless.stop.sockets.forced': { type: 'int', doc: 'Connections cut with a request in flight, at the deadline.' },
+};
+
+/** The kind of a span, as OpenTelemetry names it. */
+export type Kind = 'INTERNAL' | 'CLIENT' | 'SERVER';
+
+/** One span. Identity attributes are on every span and not repeated here. */
+export interface SpanSchema {
+  readonly kind: Kind;
+  /** The span it hangs under; `null` for the root. */
+  readonly parent: WorkName | null;
+  readonly doc: string;
+  readonly attributes: readonly AttributeName[];
+}
+
+/** On every span, at its creation. */
+export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
+
+/** Every span of a shutdown. `docs/reference/spans.md` is generated from this table and each exported span is tested against it. */
+export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
+  offline: {
+    kind: 'INTERNAL',
+    parent: null,
+    doc: 'One shutdown of one instance, from the trigger to the end of the stop. Links to the caller of /offline and to TRACEPARENT.',
+    attributes: [
+      ATTR.trigger,
+      ATTR.offlineResult,
+      ATTR.fanoutPlanned,
+      ATTR.fanoutAcked,
+      ATTR.fanoutIdle,
+      ATTR.fanoutFailed,
+      ATTR.fanoutComplete,
+      ATTR.deregisterResult,
+      ATTR.drainResult,
+      ATTR.served,
+      ATTR.afterAck,
+      ATTR.unmanaged,
+      ATTR.gracePeriod,
+      ATTR.errorType,
+    ],
+  },
+  'offline.started': {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
+    attributes: [ATTR.trigger, ATTR.gracePeriod],
+  },
+  notify: {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'Telling every recent consumer.',
+    attributes: [ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.errorType],
+  },
+  'notify.service': {
+    kind: 'INTERNAL',
+    parent: 'notify',
+    doc: 'Telling the instances of one consumer service.',
+    attributes: [ATTR.peerService, ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.errorType],
+  },
+  goaway: {
+    kind: 'CLIENT',
+    parent: 'notify.service',
+    doc: 'Telling one consumer, until its first line.',
+    attributes: [
+      ATTR.serverAddress,
+      ATTR.serverPort,
+      ATTR.peerService,
+      ATTR.consumerInstanceId,
+      ATTR.goawayResult,
+      ATTR.attemptCount,
+      ATTR.statusCode,
+      ATTR.errorType,
+    ],
+  },
+  'goaway.attempt': {
+    kind: 'CLIENT',
+    parent: 'goaway',
+    doc: 'One call, when more than one was needed.',
+    attributes: [ATTR.resendCount, ATTR.statusCode, ATTR.errorType],
+  },
+  'consumer.refresh': {
+    kind: 'SERVER',
+    parent: 'goaway',
+    doc: 'In the consumer: isolating the instance and reading the address list again.',
+    attributes: [
+      ATTR.providerService,
+      ATTR.providerInstanceId,
+      ATTR.providerGeneration,
+      ATTR.providerAddress,
+      ATTR.addresses,
+      ATTR.addressCount,
+      ATTR.addressCountBefore,
+      ATTR.isolated,
+      ATTR.refreshResult,
+      ATTR.errorType,
+    ],
+  },
+  deregister: {
+    kind: 'CLIENT',
+    parent: 'offline',
+    doc: 'Leaving the registry and reading the list back.',
+    attributes: [ATTR.registryType, ATTR.registryAddress, ATTR.deregisterResult, ATTR.listedAfter, ATTR.errorType],
+  },
+  drain: {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'Waiting until all traffic to this instance is done.',
+    attributes: [
+      ATTR.inflightStart,
+      ATTR.inflightEnd,
+      ATTR.consumersIdle,
+      ATTR.quiet,
+      ATTR.hold,
+      ATTR.holdReason,
+      ATTR.longestStall,
+      ATTR.drainResult,
+      ATTR.requestsPerSecond,
+      ATTR.requestsSince,
+      ATTR.errorType,
+    ],
+  },
+  stop: {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'Closing listeners and connections.',
+    attributes: [ATTR.listeners, ATTR.socketsIdle, ATTR.socketsForced, ATTR.errorType],
+  },
+};
+
+/** The name of a span. */
+export type SpanName = `lossless.${WorkName}`;
+
+/** The span of a piece of work. */
+export function spanName(work: WorkName): SpanName {
+  return `lossless.${work}`;
+}
