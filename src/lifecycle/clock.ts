@@ -14,7 +14,12 @@ export interface Clock {
   wall(): number;
   /** Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. */
   after(ms: number, fire: () => void): Timer;
+  /** Keeps the process alive until cancelled: for a sequence that must not be cut short by an empty event loop. */
+  hold(): Timer;
 }
+
+/** Longest time a Node.js timer can run, in milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** The real time. */
 export const systemClock: Clock = {
@@ -24,6 +29,10 @@ export const systemClock: Clock = {
     const timer = setTimeout(fire, ms);
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
+  },
+  hold: () => {
+    const timer = setInterval(() => {}, LONGEST_MS);
+    return { cancel: () => clearInterval(timer) };
   },
 };
 

@@ -19,7 +19,7 @@ export const OFFLINE_RESULTS = ['success', 'incomplete', 'timeout', 'error', 'ca
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
 /** How one GoAway ended. */
-export const GOAWAY_RESULTS = ['acked', 'refused', 'rejected', 'timeout', 'unreachable', 'skipped'] as const;
+export const GOAWAY_RESULTS = ['acked', 'gone', 'refused', 'rejected', 'timeout', 'unreachable', 'skipped'] as const;
 export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
 
 /** What the registry said. */
@@ -135,7 +135,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
     type: 'string',
-    doc: 'acked; refused: nobody listens; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address.',
+    doc: 'acked; gone: the consumer has ended, so there was nobody to tell (not counted as planned); refused: nobody listens, but it still holds a connection; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address.',
     values: GOAWAY_RESULTS,
   },
   'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },

@@ -1,0 +1,44 @@
+import type { ServerResponse } from 'node:http';
+import type { RecentCaller } from './callers.ts';
+
+/** Who uses a connection: unknown until its first request. */
+type Owner = RecentCaller | 'unmanaged' | 'probe' | undefined;
+
+/** What is known about one connection of a client. */
+export class Connection {
+  /** Requests on it whose response is not finished. */
+  inflight = 0;
+  /** The oldest unfinished response. */
+  first: ServerResponse | undefined;
+  /** Further unfinished responses, when the client pipelines. */
+  queue: ServerResponse[] | undefined;
+  /** The client has pipelined: this connection must never be closed by a response header (races R4). */
+  pipelined = false;
+  /** It is an HTTP/2 session, whose streams are counted one by one. */
+  multiplexed = false;
+  /** The consumer header as it was last seen, to decode it only when it changes. */
+  header: string | undefined;
+  owner: Owner;
+
+  /** A request has begun. */
+  begin(response: ServerResponse): void {
+    if (this.inflight++ === 0) {
+      this.first = response;
+      return;
+    }
+    this.pipelined = true;
+    this.queue ??= [];
+    this.queue.push(response);
+  }
+
+  /** The oldest response is finished. */
+  finish(): void {
+    this.inflight--;
+    this.first = this.queue?.shift();
+  }
+
+  /** Every unfinished response, oldest first. */
+  get responses(): readonly ServerResponse[] {
+    return this.first === undefined ? [] : [this.first, ...(this.queue ?? [])];
+  }
+}

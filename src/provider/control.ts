@@ -1,0 +1,133 @@
+import { timingSafeEqual } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { asError, LosslessError } from '../errors.ts';
+import { Traffic } from './traffic.ts';
+
+/** How many ports after the wanted one are tried before any free one is taken. */
+const NEXT_PORTS = 20;
+
+/** Most connections at a time: 2,000 providers may say GoAway at once. */
+const MOST_CONNECTIONS = 4_096;
+
+/**
+ * Who may call a route: `open` anybody who reaches the port (the route itself may authenticate), `operator` this machine or
+ * the holder of the secret.
+ */
+export type Access = 'open' | 'operator';
+
+/** One path of the control server. */
+export interface Route {
+  readonly methods: readonly string[];
+  readonly access: Access;
+  readonly handle: (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
+}
+
+export interface ControlOptions {
+  readonly host: string;
+  /** Wanted port; the next free one is used when it is taken. */
+  readonly port: number;
+  /** Also the bearer token. */
+  readonly secret: string | undefined;
+  readonly routes: Readonly<Record<string, Route>>;
+}
+
+/** A control server that listens. */
+export interface Control {
+  readonly port: number;
+  close(): void;
+}
+
+/** Answers with `body` as JSON. */
+export function answer(response: ServerResponse, status: number, body: object): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+/**
+ * Starts the control server. It never keeps the process alive, is not counted as traffic, and its requests bypass an
+ * application's instrumentation of `http.Server`.
+ *
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot listen
+ */
+export async function listen(options: ControlOptions): Promise<Control> {
+  const http = process.getBuiltinModule('node:http');
+  const server = http.createServer({ maxHeaderSize: 8_192, headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 });
+  server.maxConnections = MOST_CONNECTIONS;
+  server.emit = EventEmitter.prototype.emit;
+  Traffic.own(server);
+  server.on('connection', (socket) => socket.unref());
+  server.on('request', (request, response) => void dispatch(options, request, response));
+  await bind(server, options);
+  server.unref();
+  return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
+}
+
+async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
+  const wanted = port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
+  // A machine without IPv6 has no `::`.
+  const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
+  let last: NodeJS.ErrnoException | undefined;
+  for (const candidate of hosts)
+    for (const next of wanted) {
+      last = await tryBind(server, candidate, next);
+      if (last === undefined) return;
+      if (last.code !== 'EADDRINUSE' && last.code !== 'EACCES') break;
+    }
+  throw new LosslessError('LOSSLESS_CONTROL_PORT', `the control server cannot listen on ${host} port ${port}: ${last?.message}`);
+}
+
+function tryBind(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const failed = (error: NodeJS.ErrnoException): void => resolve(error);
+    server.once('error', failed);
+    // `exclusive`: in a cluster each worker has a control port of its own.
+    server.listen({ host, port, exclusive: true }, () => {
+      server.off('error', failed);
+      server.on('error', () => {});
+      resolve(undefined);
+    });
+  });
+}
+
+async function dispatch({ routes, secret }: ControlOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  request.on('error', () => {});
+  response.on('error', () => {});
+  try {
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) return answer(response, 404, { message: `no such path; expected one of ${Object.keys(routes).join(', ')}` });
+    if (!route.methods.includes(request.method ?? '')) {
+      response.setHeader('allow', route.methods.join(', '));
+      return answer(response, 405, { message: `expected ${route.methods.join(' or ')}` });
+    }
+    if (route.access === 'operator' && !isOperator(request, secret))
+      return answer(response, 403, { message: 'allowed from this machine, or with LOSSLESS_SECRET as bearer token' });
+    await route.handle(request, response, new URLSearchParams(query));
+  } catch (thrown) {
+    if (!response.headersSent) answer(response, 500, { message: asError(thrown).message });
+    else response.destroy();
+  }
+}
+
+/**
+ * This machine, or the holder of the secret. A browser on this machine is neither: a page could call loopback in its user's
+ * name (cross-site request, DNS rebinding), so a foreign `Host` or any `Origin` is refused.
+ */
+function isOperator(request: IncomingMessage, secret: string | undefined): boolean {
+  if (secret !== undefined && sameText(request.headers.authorization ?? '', `Bearer ${secret}`)) return true;
+  const host = (request.headers.host ?? '').replace(/:\d+$/, '');
+  const local = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/i.test(host);
+  return local && request.headers.origin === undefined && isLoopback(request.socket.remoteAddress);
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address));
+}
+
+function sameText(one: string, other: string): boolean {
+  const [a, b] = [Buffer.from(one), Buffer.from(other)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

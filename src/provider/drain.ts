@@ -1,0 +1,137 @@
+import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { Deadline } from '../lifecycle/deadline.ts';
+import type { DrainResult, HoldReason } from '../trace/schema.ts';
+
+/** How often the conditions are looked at, in milliseconds. */
+const TICK_MS = 10;
+
+/** A tick this much later than planned, in milliseconds, means that the event loop stood still and requests may be waiting unread. */
+const STALL_MS = 30;
+
+/** Quiet window when every consumer has said that it is idle, in milliseconds. */
+const IDLE_QUIET_MS = 50;
+
+/** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
+const KERNEL_MS = 500;
+
+/** What a drain looks at. */
+export interface Observed {
+  readonly inflight: () => number;
+  /** Monotonic time at which the last request started. */
+  readonly lastStart: () => number;
+  /** Every recent consumer is idle and nobody could not be told. */
+  readonly allIdle: () => boolean;
+  /** Slowest GoAway round trip, in milliseconds. */
+  readonly roundTripMs: () => number;
+  /** Why the hold time has to pass. */
+  readonly holdReason: () => HoldReason;
+  /** What the kernel holds for our ports and the application has not read. */
+  readonly unread: () => Promise<number>;
+}
+
+export interface DrainOptions {
+  readonly clock: Clock;
+  readonly deadline: Deadline;
+  readonly observed: Observed;
+  readonly quietMs: number;
+  readonly holdMs: number;
+  /** Monotonic time at which the offline began: what the hold time is measured from. */
+  readonly since: number;
+}
+
+/** How a drain went. */
+export interface Drained {
+  readonly result: DrainResult;
+  readonly quietMs: number;
+  readonly holdMs: number;
+  readonly holdReason: HoldReason;
+  readonly longestStallMs: number;
+}
+
+/**
+ * Waits until traffic is over: all consumers idle, nothing in flight, no request for the quiet window, the hold time passed
+ * if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ *
+ * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
+ * a new quiet window instead of ending the old one (races R20, R21).
+ */
+export class Drain {
+  readonly #options: DrainOptions;
+  readonly #done = Promise.withResolvers<Drained>();
+  #timer: Timer | undefined;
+  #tickAt: number;
+  #stalledAt: number;
+  #longestStallMs = 0;
+  #kernelUntil: number | undefined;
+  #over = false;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+    this.#tickAt = options.clock.now();
+    this.#stalledAt = options.since;
+  }
+
+  /** Resolves when it is over. Never rejects. */
+  run(): Promise<Drained> {
+    this.#schedule();
+    return this.#done.promise;
+  }
+
+  /** The offline was undone. */
+  cancel(): void {
+    this.#end('cancelled');
+  }
+
+  get #quietMs(): number {
+    const { observed, quietMs } = this.#options;
+    return observed.allIdle() ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
+  }
+
+  #schedule(): void {
+    this.#tickAt = this.#options.clock.now() + TICK_MS;
+    this.#timer = this.#options.clock.after(TICK_MS, () => void this.#tick());
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, deadline } = this.#options;
+    const lateMs = clock.now() - this.#tickAt;
+    if (lateMs > STALL_MS) {
+      this.#stalledAt = clock.now();
+      this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
+    }
+    if (deadline.left === 0) return this.#end('timeout');
+    if (this.#trafficOver() && (await this.#kernelEmpty()) && this.#trafficOver()) return this.#end('drained');
+    if (!this.#over) this.#schedule();
+  }
+
+  #trafficOver(): boolean {
+    const { clock, observed, holdMs, since } = this.#options;
+    if (observed.inflight() > 0) return false;
+    const now = clock.now();
+    if (observed.holdReason() === 'none') {
+      if (!observed.allIdle()) return false;
+    } else if (now - since < holdMs) return false;
+    return now - Math.max(observed.lastStart(), this.#stalledAt) >= this.#quietMs;
+  }
+
+  async #kernelEmpty(): Promise<boolean> {
+    const { clock, observed } = this.#options;
+    if ((await observed.unread()) === 0) return true;
+    this.#kernelUntil ??= clock.now() + KERNEL_MS;
+    return clock.now() >= this.#kernelUntil;
+  }
+
+  #end(result: DrainResult): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    const holdReason = this.#options.observed.holdReason();
+    this.#done.resolve({
+      result,
+      quietMs: this.#quietMs,
+      holdMs: holdReason === 'none' ? 0 : this.#options.holdMs,
+      holdReason,
+      longestStallMs: this.#longestStallMs,
+    });
+  }
+}

@@ -1,0 +1,230 @@
+import type { Clock } from '../lifecycle/clock.ts';
+import { sleep } from '../lifecycle/clock.ts';
+import type { Deadline } from '../lifecycle/deadline.ts';
+import type { Journal, Work } from '../lifecycle/journal.ts';
+import type { SpanIds } from '../lifecycle/records.ts';
+import { encodeGoAway } from '../protocol/goaway.ts';
+import type { GoAway } from '../protocol/identity.ts';
+import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
+import { encodeTraceparent } from '../protocol/traceparent.ts';
+import { ATTR, type GoAwayResult } from '../trace/schema.ts';
+import type { RecentCaller } from './callers.ts';
+import { type Call, callGoAway } from './goaway.ts';
+
+/** Milliseconds between attempts, before jitter: tighter than dubbo-go's 0.5, 1 and 2 s. */
+const BACKOFF_MS = [100, 300, 900];
+
+/** Results that another attempt may change. */
+const RETRYABLE = new Set<GoAwayResult>(['refused', 'timeout', 'unreachable']);
+
+/** Connections opened at the same time; more make a fan-out slower, not faster. */
+const MOST_AT_ONCE = 256;
+
+export interface FanoutOptions {
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly deadline: Deadline;
+  /** The root of the trace. */
+  readonly root: SpanIds;
+  readonly goAway: GoAway;
+  readonly timeoutMs: number;
+  readonly attempts: number;
+  readonly secret: string | undefined;
+  /** The registry lists other instances of that service, but not this one: it has left. */
+  readonly hasLeft: (service: string, instanceId: string) => Promise<boolean>;
+}
+
+/** What a fan-out has reached. */
+export interface Coverage {
+  /** Consumers to tell; those that had ended are not counted. */
+  readonly planned: number;
+  readonly acked: number;
+  readonly idle: number;
+  readonly failed: number;
+}
+
+/** Tells consumers that this instance leaves: the planned ones at once, and each that appears later. */
+export class Fanout {
+  readonly #options: FanoutOptions;
+  readonly #body: string;
+  readonly #notify: Work;
+  readonly #groups = new Map<string, { work: Work; callers: RecentCaller[] }>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #calls = new Set<Call>();
+  readonly #told: RecentCaller[] = [];
+  #waiting: (() => void)[] = [];
+  #active = 0;
+  #roundTripMs = 0;
+  #aborted = false;
+
+  constructor(options: FanoutOptions) {
+    this.#options = options;
+    this.#body = encodeGoAway(options.goAway);
+    this.#notify = options.journal.start('notify', { parent: options.root });
+  }
+
+  /** Slowest first line so far, in milliseconds. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
+  }
+
+  get coverage(): Coverage {
+    return coverageOf(this.#told);
+  }
+
+  /** Every consumer that acked has nothing outstanding, and nobody could not be told. */
+  get allIdle(): boolean {
+    return this.#told.every((entry) => entry.told === 'gone' || entry.idle);
+  }
+
+  /** Starts to tell `entry`, unless it was told already. */
+  tell(entry: RecentCaller): void {
+    if (this.#aborted || entry.told !== 'nothing') return;
+    entry.told = 'telling';
+    this.#told.push(entry);
+    const run = this.#tell(entry).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  /** Resolves when everybody told so far has answered or failed; closes the spans of the notification. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    for (const { work, callers } of this.#groups.values()) endGroup(work, callers);
+    endGroup(this.#notify, this.#told);
+  }
+
+  /** Waits for nobody any more. */
+  abort(): void {
+    this.#aborted = true;
+    for (const call of this.#calls) call.abort();
+  }
+
+  async #tell(entry: RecentCaller): Promise<void> {
+    const { caller, address } = entry;
+    const work = this.#options.journal.start('goaway', {
+      parent: this.#group(entry).ids,
+      attributes: {
+        [ATTR.serverAddress]: address,
+        [ATTR.serverPort]: caller.port,
+        [ATTR.peerService]: caller.service,
+        [ATTR.consumerInstanceId]: caller.instanceId,
+      },
+    });
+    const outcome = await this.#attempts(entry, work);
+    entry.told = outcome.result === 'acked' || outcome.result === 'gone' ? outcome.result : 'failed';
+    const failed = entry.told === 'failed';
+    work.end(
+      {
+        [ATTR.goawayResult]: outcome.result,
+        [ATTR.attemptCount]: outcome.attempts,
+        ...(outcome.status && { [ATTR.statusCode]: outcome.status }),
+        ...(failed && { [ATTR.errorType]: outcome.errorType ?? outcome.result }),
+      },
+      failed
+        ? {
+            type: outcome.errorType ?? outcome.result,
+            message: `${caller.service} ${address}:${caller.port} was not told: ${outcome.result}`,
+          }
+        : undefined,
+    );
+  }
+
+  /** The group of the consumer's service: a few rows to fold in a trace view instead of hundreds. */
+  #group(entry: RecentCaller): Work {
+    const { service } = entry.caller;
+    let group = this.#groups.get(service);
+    if (group === undefined) {
+      const attributes = { [ATTR.peerService]: service };
+      group = { work: this.#options.journal.start('notify.service', { parent: this.#notify.ids, attributes }), callers: [] };
+      this.#groups.set(service, group);
+    }
+    group.callers.push(entry);
+    return group.work;
+  }
+
+  async #attempts(entry: RecentCaller, goaway: Work): Promise<Outcome> {
+    const { attempts, clock, deadline, journal } = this.#options;
+    let outcome: Outcome = { result: 'skipped', attempts: 0 };
+    for (let resend = 0; resend < attempts; resend++) {
+      if (this.#aborted || deadline.left === 0) break;
+      const attempt = resend === 0 ? undefined : journal.start('goaway.attempt', { parent: goaway.ids, attributes: { [ATTR.resendCount]: resend } });
+      outcome = { ...(await this.#once(entry, attempt?.ids ?? goaway.ids)), attempts: resend + 1 };
+      attempt?.end(outcome.status ? { [ATTR.statusCode]: outcome.status } : {}, failureOf(outcome));
+      if (!RETRYABLE.has(outcome.result)) return outcome;
+      if (outcome.result === 'refused' && entry.open === 0) return { ...outcome, result: 'gone' };
+      if (resend + 1 < attempts) await sleep(clock, Math.min(deadline.left, (BACKOFF_MS[resend] ?? 900) * (0.75 + Math.random() / 2)));
+    }
+    if (entry.open === 0 && (await this.#hasLeft(entry))) return { ...outcome, result: 'gone' };
+    return outcome;
+  }
+
+  #hasLeft(entry: RecentCaller): Promise<boolean> {
+    const { deadline, hasLeft } = this.#options;
+    return deadline.within(hasLeft(entry.caller.service, entry.caller.instanceId).catch(() => false), false, 1_000);
+  }
+
+  /** One call, until its first line; its second line is awaited in the background. */
+  async #once(entry: RecentCaller, ids: SpanIds): Promise<Omit<Outcome, 'attempts'>> {
+    const { clock, deadline, secret, timeoutMs } = this.#options;
+    await this.#slot();
+    const begun = clock.now();
+    const { caller, address } = entry;
+    const call = callGoAway({
+      clock,
+      address,
+      port: caller.port,
+      body: this.#body,
+      timeoutMs: Math.min(timeoutMs, deadline.left),
+      headers: {
+        traceparent: encodeTraceparent(ids),
+        ...(secret !== undefined && { [SIGNATURE_HEADER]: sign(secret, caller.instanceId, this.#body, clock.wall()) }),
+      },
+    });
+    this.#calls.add(call);
+    const first = await call.first;
+    this.#release();
+    if (first.result === 'acked') this.#roundTripMs = Math.max(this.#roundTripMs, clock.now() - begun);
+    void call.idle.then((idle) => {
+      this.#calls.delete(call);
+      if (first.result === 'acked') entry.answer = idle ? 'idle' : 'cut';
+    });
+    return first;
+  }
+
+  async #slot(): Promise<void> {
+    if (this.#active >= MOST_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#active++;
+  }
+
+  #release(): void {
+    this.#active--;
+    this.#waiting.shift()?.();
+  }
+}
+
+interface Outcome {
+  readonly result: GoAwayResult;
+  readonly attempts: number;
+  readonly status?: number;
+  readonly errorType?: string;
+}
+
+function failureOf({ result, errorType }: Outcome): { type: string; message: string } | undefined {
+  return result === 'acked' ? undefined : { type: errorType ?? result, message: `no ack: ${result}` };
+}
+
+function coverageOf(callers: readonly RecentCaller[]): Coverage {
+  const count = (test: (entry: RecentCaller) => boolean): number => callers.filter(test).length;
+  return {
+    planned: count((entry) => entry.told !== 'gone'),
+    acked: count((entry) => entry.told === 'acked'),
+    idle: count((entry) => entry.idle),
+    failed: count((entry) => entry.told === 'failed'),
+  };
+}
+
+function endGroup(work: Work, callers: readonly RecentCaller[]): void {
+  const { planned, acked } = coverageOf(callers);
+  const failure = acked < planned ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` } : undefined;
+  work.end({ [ATTR.fanoutPlanned]: planned, [ATTR.fanoutAcked]: acked, ...(failure && { [ATTR.errorType]: failure.type }) }, failure);
+}

@@ -1,0 +1,114 @@
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { Clock } from '../lifecycle/clock.ts';
+import { decodeAck, decodeIdle, GOAWAY_PATH } from '../protocol/goaway.ts';
+import { suppressTracing } from '../trace/suppress.ts';
+
+/** Longest answer read, in bytes: two lines, the second with 100 addresses. */
+const ANSWER_LIMIT = 32_768;
+
+/** How one call ended. */
+export type CallResult = 'acked' | 'refused' | 'rejected' | 'timeout' | 'unreachable';
+
+export interface CallOptions {
+  readonly clock: Clock;
+  readonly address: string;
+  readonly port: number;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Time until the first line, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** One call to one consumer. */
+export interface Call {
+  /** Resolves with the first line, or with why there is none. Never rejects. */
+  readonly first: Promise<{ readonly result: CallResult; readonly status?: number; readonly errorType?: string }>;
+  /** Resolves when the second line came (`true`) or can come no more (`false`). Never rejects. */
+  readonly idle: Promise<boolean>;
+  /** Ends the call. */
+  abort(): void;
+}
+
+/** Causes that prove that nobody listens there. */
+const REFUSED = new Set(['ECONNREFUSED']);
+
+/**
+ * Sends one GoAway. The request is made with `http.ClientRequest` itself, under suppressed tracing: an application's
+ * instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser.
+ */
+export function callGoAway(options: CallOptions): Call {
+  const first = Promise.withResolvers<Awaited<Call['first']>>();
+  const idle = Promise.withResolvers<boolean>();
+  const request = suppressTracing(() => open(options));
+  const finish = (result: CallResult, detail: { status?: number; errorType?: string } = {}): void => {
+    timer.cancel();
+    first.resolve({ result, ...detail });
+  };
+  const abort = (): void => {
+    idle.resolve(false);
+    request.destroy();
+  };
+  const timer = options.clock.after(options.timeoutMs, () => {
+    finish('timeout', { errorType: 'timeout' });
+    abort();
+  });
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    const code = error.code ?? 'error';
+    finish(REFUSED.has(code) ? 'refused' : 'unreachable', { errorType: code });
+    idle.resolve(false);
+  });
+  request.on('close', () => idle.resolve(false));
+  request.on('response', (response: IncomingMessage) => {
+    const status = response.statusCode ?? 0;
+    if (status !== 200) {
+      finish('rejected', { status, errorType: String(status) });
+      return abort();
+    }
+    readLines(response, (line, index) => {
+      if (index === 0 && decodeAck(line) === undefined) {
+        finish('rejected', { status, errorType: 'bad_answer' });
+        return abort();
+      }
+      if (index === 0) finish('acked', { status });
+      else idle.resolve(decodeIdle(line) !== undefined);
+    });
+  });
+  request.end(options.body);
+  return { first: first.promise, idle: idle.promise, abort };
+}
+
+function open({ address, port, body, headers }: CallOptions): ClientRequest {
+  const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
+    ClientRequest: new (options: RequestOptions) => ClientRequest;
+  };
+  return new ClientRequest({
+    host: address,
+    port,
+    method: 'POST',
+    path: GOAWAY_PATH,
+    agent: false,
+    headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+  });
+}
+
+/** Calls `each` for the first two lines; an answer that is too long is cut off. */
+function readLines(response: IncomingMessage, each: (line: string, index: number) => void): void {
+  let buffered = '';
+  let read = 0;
+  let index = 0;
+  response.setEncoding('utf8');
+  response.on('error', () => {});
+  response.on('data', (chunk: string) => {
+    read += chunk.length;
+    if (read > ANSWER_LIMIT) {
+      response.destroy();
+      return;
+    }
+    buffered += chunk;
+    for (let end = buffered.indexOf('\n'); end >= 0 && index < 2; end = buffered.indexOf('\n')) {
+      const line = buffered.slice(0, end);
+      buffered = buffered.slice(end + 1);
+      each(line, index++);
+    }
+  });
+}

@@ -1,0 +1,47 @@
+import type { ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Connection } from './connection.ts';
+
+/**
+ * Puts the draining marker on `response`, and `connection: close` when no other request is queued on its connection and the
+ * client has never pipelined there (races R4).
+ *
+ * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
+ * `writeHead(status, array)` throw inside the application.
+ */
+export function markResponse(response: ServerResponse, connection: Connection, name: string, value: string): void {
+  if (response.headersSent) return;
+  const original = response.writeHead;
+  response.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
+    this.writeHead = original;
+    const [, second, third] = args;
+    const at = typeof second === 'string' || (second == null && third !== undefined) ? 2 : 1;
+    const headers = args[at];
+    if (Array.isArray(headers)) args[at] = withMarker(headers, name, value);
+    else this.setHeader(name, value);
+    if (connection.inflight <= 1 && !connection.pipelined) this.shouldKeepAlive = false;
+    return Reflect.apply(original, this, args) as ServerResponse;
+  } as ServerResponse['writeHead'];
+}
+
+/** `writeHead` takes pairs or a flat list. */
+function withMarker(headers: readonly unknown[], name: string, value: string): unknown[] {
+  return Array.isArray(headers[0]) ? [...headers, [name, value]] : [...headers, name, value];
+}
+
+/** The ways in which an HTTP/2 stream sends its head, and where its headers stand among the arguments. */
+const HEADS = { respond: 0, respondWithFD: 1, respondWithFile: 1 } as const;
+
+/** Puts the draining marker on the response of an HTTP/2 stream; its session is left open (races R5, R6). */
+export function markStream(stream: ServerHttp2Stream, name: string, value: string): void {
+  if (stream.headersSent) return;
+  for (const [method, at] of Object.entries(HEADS) as [keyof typeof HEADS, number][]) {
+    const original = stream[method] as (...args: unknown[]) => void;
+    stream[method] = function (this: ServerHttp2Stream, ...args: unknown[]): void {
+      stream[method] = original as never;
+      const headers = args[at];
+      args[at] = Array.isArray(headers) ? [...headers, name, value] : { ...(headers as object), [name]: value };
+      Reflect.apply(original, this, args);
+    } as never;
+  }
+}

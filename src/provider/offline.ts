@@ -1,0 +1,287 @@
+import { asError } from '../errors.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { Deadline } from '../lifecycle/deadline.ts';
+import type { Journal, Work } from '../lifecycle/journal.ts';
+import type { Machine } from '../lifecycle/machine.ts';
+import type { Failure, SpanIds } from '../lifecycle/records.ts';
+import { encodeDraining } from '../protocol/header.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Registry } from '../registry/registry.ts';
+import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
+import type { Callers, RecentCaller } from './callers.ts';
+import type { Curve } from './curve.ts';
+import { Drain, type Drained } from './drain.ts';
+import { type Coverage, Fanout } from './fanout.ts';
+import { unreadInKernel } from './kernel.ts';
+import type { Deregistered, Registration } from './registration.ts';
+import { stop } from './stop.ts';
+import type { Traffic } from './traffic.ts';
+
+/** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
+const TELEMETRY_RESERVE_MS = 2_000;
+
+/** How long consumers keep an isolation that nothing renews, in milliseconds. */
+const ISOLATION_MS = 30_000;
+
+/** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
+const REGISTRY_MS = 10_000;
+
+/** What an offline works with. */
+export interface OfflineContext {
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly machine: Machine;
+  readonly traffic: Traffic;
+  readonly callers: Callers;
+  readonly curve: Curve;
+  readonly registry: Registry;
+  readonly registration: Registration;
+  readonly identity: () => Identity;
+  readonly settings: OfflineSettings;
+}
+
+export interface OfflineSettings {
+  readonly gracePeriodMs: number;
+  readonly quietMs: number;
+  readonly holdMs: number;
+  readonly goawayTimeoutMs: number;
+  readonly goawayAttempts: number;
+  readonly secret: string | undefined;
+}
+
+/** What became of an offline. */
+export interface OfflineReport extends Coverage {
+  readonly traceId: string;
+  readonly result: OfflineResult;
+}
+
+/** One offline of this instance: it happens once, or is undone. */
+export class Offline {
+  readonly #context: OfflineContext;
+  readonly #root: Work;
+  readonly #deadline: Deadline;
+  readonly #fanout: Fanout;
+  readonly #since: number;
+  readonly #servedBefore: number;
+  readonly #unmanagedBefore: number;
+  #deregistered: Deregistered = { result: 'none' };
+  #drain: Drain | undefined;
+  #cancelled = false;
+
+  /** Begins at once: the marker is on and every recent consumer is being told when the constructor returns. */
+  constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[]) {
+    const { clock, journal, machine, traffic, callers, curve, settings } = context;
+    const identity = context.identity();
+    this.#context = context;
+    this.#since = clock.now();
+    this.#servedBefore = traffic.started;
+    this.#unmanagedBefore = traffic.unmanaged;
+    this.#deadline = new Deadline(clock, settings.gracePeriodMs, Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4));
+    const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
+    this.#root = journal.start('offline', { links, attributes });
+    journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
+    machine.move('offline', this.#root.ids);
+    callers.reset();
+    traffic.mark(encodeDraining(identity));
+    curve.hold();
+    const instance = context.registration.instance;
+    this.#fanout = new Fanout({
+      clock,
+      journal,
+      deadline: this.#deadline,
+      root: this.#root.ids,
+      goAway: {
+        provider: { ...identity, address: instance === undefined ? '' : `${instance.host}:${instance.port}` },
+        expiresInMs: ISOLATION_MS,
+      },
+      timeoutMs: settings.goawayTimeoutMs,
+      attempts: settings.goawayAttempts,
+      secret: settings.secret,
+      hasLeft: (service, instanceId) => hasLeft(context.registry, service, instanceId),
+    });
+    for (const entry of callers.recent()) this.#fanout.tell(entry);
+  }
+
+  /** Where its trace is. */
+  get ids(): SpanIds {
+    return this.#root.ids;
+  }
+
+  /** Milliseconds left to send the trace. */
+  get leftForTelemetry(): number {
+    return this.#deadline.leftForTelemetry;
+  }
+
+  /** What has been reached so far. */
+  get coverage(): Coverage {
+    return this.#fanout.coverage;
+  }
+
+  /** A caller first seen now is told as well (races R11). */
+  tell(entry: RecentCaller): void {
+    this.#fanout.tell(entry);
+  }
+
+  /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#fanout.abort();
+    this.#drain?.cancel();
+    this.#context.traffic.unmark();
+    this.#context.curve.release();
+  }
+
+  /** Runs to the end of the stop, or of the undo. Never rejects. */
+  async run(): Promise<OfflineReport> {
+    const { clock, machine } = this.#context;
+    const alive = clock.hold();
+    try {
+      await Promise.all([this.#deadline.within(this.#fanout.settled(), undefined), this.#deregister()]);
+      if (this.#cancelled) return await this.#finish(undefined);
+      machine.move('notified', this.ids);
+      const drained = await this.#drainTraffic();
+      if (this.#cancelled) return await this.#finish(drained);
+      machine.move('drained', this.ids);
+      await this.#stop(drained);
+      return await this.#finish(drained);
+    } catch (thrown) {
+      const error = asError(thrown);
+      return await this.#finish(undefined, { type: error.name, message: error.message });
+    } finally {
+      alive.cancel();
+    }
+  }
+
+  async #deregister(): Promise<void> {
+    const { journal, registration, registry } = this.#context;
+    const work = journal.start('deregister', {
+      parent: this.ids,
+      attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
+    });
+    const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
+    const { result, listedAfter, error } = await this.#deadline.within(registration.deregister(), late, REGISTRY_MS);
+    this.#deregistered = { result };
+    const failed = result === 'failed' || result === 'unconfirmed';
+    const failure = failed ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' } : undefined;
+    work.end(
+      {
+        [ATTR.deregisterResult]: result,
+        ...(listedAfter !== undefined && { [ATTR.listedAfter]: listedAfter }),
+        ...(failure && { [ATTR.errorType]: failure.type }),
+      },
+      failure,
+    );
+  }
+
+  async #drainTraffic(): Promise<Drained> {
+    const { clock, curve, journal, settings, traffic } = this.#context;
+    const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
+    this.#drain = new Drain({
+      clock,
+      deadline: this.#deadline,
+      quietMs: settings.quietMs,
+      holdMs: settings.holdMs,
+      since: this.#since,
+      observed: {
+        inflight: () => traffic.inflight,
+        lastStart: () => traffic.lastStart,
+        allIdle: () => this.#fanout.allIdle,
+        roundTripMs: () => this.#fanout.roundTripMs,
+        holdReason: () => this.#holdReason(),
+        unread: () => unreadInKernel(traffic.ports),
+      },
+    });
+    const drained = await this.#drain.run();
+    const { perSecond, since } = curve.read();
+    const failure = drained.result === 'timeout' ? { type: 'drain_timeout', message: 'the deadline came before traffic was over' } : undefined;
+    work.end(
+      {
+        [ATTR.inflightEnd]: traffic.inflight,
+        [ATTR.consumersIdle]: this.#fanout.coverage.idle,
+        [ATTR.quiet]: drained.quietMs / 1_000,
+        [ATTR.hold]: drained.holdMs / 1_000,
+        [ATTR.holdReason]: drained.holdReason,
+        [ATTR.longestStall]: drained.longestStallMs / 1_000,
+        [ATTR.drainResult]: drained.result,
+        [ATTR.requestsPerSecond]: perSecond,
+        [ATTR.requestsSince]: since,
+        ...(failure && { [ATTR.errorType]: failure.type }),
+      },
+      failure,
+    );
+    return drained;
+  }
+
+  #holdReason(): HoldReason {
+    if (this.#fanout.coverage.failed > 0) return 'goaway_failed';
+    if (this.#unconfirmed) return 'deregister_unconfirmed';
+    if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
+    return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
+  }
+
+  get #unconfirmed(): boolean {
+    return this.#deregistered.result === 'failed' || this.#deregistered.result === 'unconfirmed';
+  }
+
+  async #stop(drained: Drained): Promise<void> {
+    const { clock, journal, traffic } = this.#context;
+    const work = journal.start('stop', { parent: this.ids });
+    const stopped = await stop(traffic, clock);
+    const failure = drained.result === 'timeout' && stopped.forced > 0 ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` } : undefined;
+    work.end(
+      {
+        [ATTR.listeners]: stopped.listeners,
+        [ATTR.socketsIdle]: stopped.idle,
+        [ATTR.socketsForced]: stopped.forced,
+        ...(failure && { [ATTR.errorType]: failure.type }),
+      },
+      failure,
+    );
+  }
+
+  /** Ends the root, after everything under it. */
+  async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
+    const { traffic } = this.#context;
+    this.#fanout.abort();
+    await this.#fanout.settled();
+    const coverage = this.#fanout.coverage;
+    const result = this.#result(drained, coverage, broken);
+    const failure = broken ?? (result === 'incomplete' || result === 'timeout' ? { type: result, message: describe(result, coverage) } : undefined);
+    this.#root.end(
+      {
+        [ATTR.offlineResult]: result,
+        [ATTR.fanoutPlanned]: coverage.planned,
+        [ATTR.fanoutAcked]: coverage.acked,
+        [ATTR.fanoutIdle]: coverage.idle,
+        [ATTR.fanoutFailed]: coverage.failed,
+        [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
+        [ATTR.deregisterResult]: this.#deregistered.result,
+        [ATTR.drainResult]: drained?.result ?? 'cancelled',
+        [ATTR.served]: traffic.started - this.#servedBefore,
+        [ATTR.afterAck]: traffic.afterAck,
+        [ATTR.unmanaged]: traffic.unmanaged - this.#unmanagedBefore,
+        ...(failure && { [ATTR.errorType]: failure.type }),
+      },
+      failure,
+    );
+    return { traceId: this.ids.traceId, result, ...coverage };
+  }
+
+  #result(drained: Drained | undefined, coverage: Coverage, broken: Failure | undefined): OfflineResult {
+    if (broken !== undefined) return 'error';
+    if (this.#cancelled) return 'cancelled';
+    if (drained?.result === 'timeout') return 'timeout';
+    const told = coverage.acked === coverage.planned && this.#context.callers.overflowed === 0;
+    return told && !this.#unconfirmed ? 'success' : 'incomplete';
+  }
+}
+
+async function hasLeft(registry: Registry, service: string, instanceId: string): Promise<boolean> {
+  const listed = await registry.instances(service);
+  return listed.length > 0 && !listed.some((instance) => instance.instanceId === instanceId);
+}
+
+function describe(result: OfflineResult, { planned, acked }: Coverage): string {
+  if (result === 'timeout') return 'the grace period ended with work left';
+  return acked < planned ? `${planned - acked} of ${planned} consumers were not told` : 'not everybody could be told, or the registry did not confirm';
+}

@@ -1,0 +1,80 @@
+import type { Clock } from '../lifecycle/clock.ts';
+import { sleep } from '../lifecycle/clock.ts';
+import type { Instance, Registry } from '../registry/registry.ts';
+import type { DeregisterResult } from '../trace/schema.ts';
+
+/** Waits between read-backs, in milliseconds: registries answer for the list a little later than for the call. */
+const READ_BACK_MS = [0, 20, 50, 100, 200, 400, 800];
+
+/** What the registry said to a deregistration. */
+export interface Deregistered {
+  readonly result: DeregisterResult;
+  /** Instances of the service listed afterwards; absent when they could not be read. */
+  readonly listedAfter?: number;
+  readonly error?: Error;
+}
+
+/** This instance's entry in the registry. */
+export class Registration {
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  #instance: Instance | undefined;
+  #listed = false;
+
+  constructor(registry: Registry, clock: Clock) {
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  /** The entry as it was written last. */
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  /** The registry has confirmed the entry and it was not removed since. */
+  get listed(): boolean {
+    return this.#listed;
+  }
+
+  /**
+   * Writes the entry and reads it back.
+   *
+   * @returns false when the registry took it but does not list it
+   */
+  async register(instance: Instance): Promise<boolean> {
+    this.#instance = instance;
+    await this.#registry.register(instance);
+    this.#listed = (await this.#readBack((found) => found)).reached;
+    return this.#listed;
+  }
+
+  /** Removes the entry and reads the list back. Never rejects. */
+  async deregister(): Promise<Deregistered> {
+    const instance = this.#instance;
+    this.#listed = false;
+    if (instance === undefined) return { result: 'none' };
+    try {
+      await this.#registry.deregister(instance);
+    } catch (thrown) {
+      return { result: 'failed', error: thrown as Error };
+    }
+    try {
+      const { reached, count } = await this.#readBack((found) => !found);
+      return { result: reached ? 'confirmed' : 'unconfirmed', listedAfter: count };
+    } catch (thrown) {
+      return { result: 'unconfirmed', error: thrown as Error };
+    }
+  }
+
+  async #readBack(reached: (found: boolean) => boolean): Promise<{ reached: boolean; count: number }> {
+    let count = 0;
+    for (const ms of READ_BACK_MS) {
+      if (ms > 0) await sleep(this.#clock, ms);
+      const { service = '', instanceId } = this.#instance ?? {};
+      const listed = await this.#registry.instances(service);
+      count = listed.length;
+      if (reached(listed.some((entry) => entry.instanceId === instanceId))) return { reached: true, count };
+    }
+    return { reached: false, count };
+  }
+}

@@ -1,0 +1,283 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Clock } from '../lifecycle/clock.ts';
+import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
+import type { Caller } from '../protocol/identity.ts';
+import type { Callers, RecentCaller } from './callers.ts';
+import { Connection } from './connection.ts';
+import { markResponse, markStream } from './marker.ts';
+
+/** A server that speaks HTTP. */
+export type HttpServer = (Server | Http2Server) & { readonly listening: boolean };
+
+/** Health checks of platforms: not callers, and nobody to wait for. */
+const PROBES = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC'];
+
+/** Where the state of a connection is kept. */
+const CONNECTION = Symbol('lossless.connection');
+
+/** Marks a server of ours, whose requests are not the application's. */
+const OWN = Symbol('lossless.own');
+
+type Tracked = Socket & { [CONNECTION]?: Connection };
+type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked; server: object };
+
+export interface TrafficOptions {
+  readonly clock: Clock;
+  readonly callers: Callers;
+  /** Reads a consumer header; `undefined` when it is malformed. */
+  readonly decode: (header: string) => Caller | undefined;
+  /** An HTTP server of the application listens. */
+  readonly onListen: (server: HttpServer) => void;
+  /** A caller is seen for the first time. */
+  readonly onNewCaller: (caller: RecentCaller) => void;
+}
+
+/**
+ * Finds the application's HTTP servers and counts their requests, all by diagnostics channels. Per request it does two
+ * increments and one header look-up; no clock, no listener, no allocation.
+ *
+ * In flight are: HTTP/1.1 requests until their response is handed to the kernel or their connection closes, HTTP/2 streams
+ * until they close, and upgraded connections (WebSocket, CONNECT) until their socket closes.
+ */
+export class Traffic {
+  readonly #options: TrafficOptions;
+  readonly #channels: readonly (readonly [string, (message: never) => void])[];
+  readonly #servers = new Set<HttpServer>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #connections = new Set<Tracked>();
+  readonly #streams = new Set<ServerHttp2Stream>();
+  #inflight = 0;
+  #started = 0;
+  #afterAck = 0;
+  #unmanaged = 0;
+  #lastStart = 0;
+  #marker: string | undefined;
+
+  constructor(options: TrafficOptions) {
+    this.#options = options;
+    this.#channels = [
+      ['tracing:net.server.listen:asyncEnd', ({ server }: { server: object }) => this.#listening(server)],
+      ['http.server.request.start', (exchange: Exchange) => this.#requestStarted(exchange)],
+      ['http.server.response.finish', (exchange: Exchange) => this.#responseFinished(exchange)],
+      [
+        'http2.server.stream.created',
+        ({ stream, headers }: { stream: ServerHttp2Stream; headers: IncomingHttpHeaders }) =>
+          this.#streamCreated(stream, headers),
+      ],
+    ];
+  }
+
+  /** Takes `server` for one of ours: it is neither found nor counted. */
+  static own(server: object): void {
+    Object.defineProperty(server, OWN, { value: true });
+  }
+
+  start(): void {
+    for (const [name, listener] of this.#channels) subscribe(name, listener as (message: unknown) => void);
+  }
+
+  stop(): void {
+    for (const [name, listener] of this.#channels) unsubscribe(name, listener as (message: unknown) => void);
+  }
+
+  /** Requests accepted whose response is not finished. */
+  get inflight(): number {
+    return this.#inflight;
+  }
+
+  /** Requests started since the process began. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Requests of consumers that started after their ack. */
+  get afterAck(): number {
+    return this.#afterAck;
+  }
+
+  /** Requests of callers without the plugin since the process began, probes excepted. */
+  get unmanaged(): number {
+    return this.#unmanaged;
+  }
+
+  /** Monotonic time of the last request start; kept only while marking. */
+  get lastStart(): number {
+    return this.#lastStart;
+  }
+
+  /** The application's HTTP servers that listen. */
+  get servers(): readonly HttpServer[] {
+    return [...this.#servers].filter((server) => server.listening);
+  }
+
+  /** TCP ports the application's HTTP servers listen on. */
+  get ports(): ReadonlySet<number> {
+    const addresses = this.servers.map((server) => server.address());
+    return new Set(addresses.flatMap((address) => (typeof address === 'object' && address !== null ? [address.port] : [])));
+  }
+
+  /** HTTP/1.1 connections with and without a request in flight. */
+  get connections(): { readonly busy: readonly Socket[]; readonly idle: readonly Socket[] } {
+    const busy: Socket[] = [];
+    const idle: Socket[] = [];
+    for (const socket of this.#connections) {
+      const connection = socket[CONNECTION];
+      if (connection === undefined || connection.multiplexed) continue;
+      (connection.inflight === 0 ? idle : busy).push(socket);
+    }
+    return { busy, idle };
+  }
+
+  /** Open HTTP/2 sessions. */
+  get sessions(): readonly ServerHttp2Session[] {
+    return [...this.#sessions];
+  }
+
+  /** From now on every response carries the draining marker, those in flight included. */
+  mark(value: string): void {
+    this.#marker = value;
+    this.#lastStart = this.#options.clock.now();
+    for (const socket of this.#connections) {
+      const connection = socket[CONNECTION];
+      for (const response of connection?.responses ?? []) markResponse(response, connection as Connection, DRAINING_HEADER, value);
+    }
+    for (const stream of this.#streams) markStream(stream, DRAINING_HEADER, value);
+  }
+
+  /** No marker any more: the offline was undone. */
+  unmark(): void {
+    this.#marker = undefined;
+  }
+
+  #listening(server: object): void {
+    const kind = kindOf(server);
+    if (kind === 'other' || OWN in server || this.#servers.has(server as HttpServer)) return;
+    const http = server as HttpServer;
+    this.#servers.add(http);
+    http.once('close', () => this.#servers.delete(http));
+    if (kind === 'http2') this.#watchSessions(http as Http2Server);
+    else this.#watchUpgrades(http as Server);
+    this.#options.onListen(http);
+  }
+
+  #watchSessions(server: Http2Server): void {
+    server.on('session', (session: ServerHttp2Session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+    });
+  }
+
+  /**
+   * An upgrade listener of ours alone would turn plain requests with an `Upgrade` header into upgrades, so it is added only
+   * beside one of the application's.
+   */
+  #watchUpgrades(server: Server): void {
+    const upgraded = (request: IncomingMessage, socket: Tracked): void => this.#upgraded(request.headers, socket);
+    for (const event of ['upgrade', 'connect'] as const) {
+      if (server.listenerCount(event) > 0) server.prependListener(event, upgraded as never);
+      const join = (name: string | symbol): void => {
+        if (name !== event) return;
+        server.off('newListener', join);
+        server.prependListener(event, upgraded as never);
+      };
+      if (server.listenerCount(event) === 0) server.on('newListener', join);
+    }
+  }
+
+  #upgraded(headers: IncomingHttpHeaders, socket: Tracked): void {
+    const connection = socket[CONNECTION] ?? this.#track(socket);
+    this.#count(connection, headers, socket.remoteAddress);
+    this.#inflight++;
+    connection.inflight++;
+  }
+
+  #requestStarted({ request, response, socket, server }: Exchange): void {
+    const connection = socket[CONNECTION] ?? (OWN in server ? undefined : this.#track(socket));
+    if (connection === undefined) return;
+    connection.begin(response);
+    this.#inflight++;
+    this.#count(connection, request.headers, socket.remoteAddress);
+    if (this.#marker === undefined) return;
+    this.#lastStart = this.#options.clock.now();
+    markResponse(response, connection, DRAINING_HEADER, this.#marker);
+  }
+
+  #responseFinished({ socket }: Exchange): void {
+    const connection = socket?.[CONNECTION];
+    if (connection === undefined || connection.inflight <= 0) return;
+    connection.finish();
+    this.#inflight--;
+  }
+
+  #streamCreated(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const socket = stream.session?.socket as Tracked | undefined;
+    const connection = socket && (socket[CONNECTION] ?? this.#track(socket));
+    if (connection) connection.multiplexed = true;
+    this.#inflight++;
+    this.#streams.add(stream);
+    stream.once('close', () => {
+      this.#inflight--;
+      this.#streams.delete(stream);
+    });
+    if (connection !== undefined) this.#count(connection, headers, socket?.remoteAddress);
+    if (this.#marker === undefined) return;
+    this.#lastStart = this.#options.clock.now();
+    markStream(stream, DRAINING_HEADER, this.#marker);
+  }
+
+  #track(socket: Tracked): Connection {
+    const connection = new Connection();
+    socket[CONNECTION] = connection;
+    this.#connections.add(socket);
+    socket.once('close', () => {
+      this.#connections.delete(socket);
+      this.#inflight -= connection.inflight;
+      connection.inflight = Number.NEGATIVE_INFINITY;
+      this.#disown(connection);
+    });
+    return connection;
+  }
+
+  /** Counts a request and finds out whose it is; the table is touched only when the header changes. */
+  #count(connection: Connection, headers: IncomingHttpHeaders, remoteAddress: string | undefined): void {
+    this.#started++;
+    const header = headers[CONSUMER_HEADER] as string | undefined;
+    if (connection.owner === undefined || header !== connection.header) this.#own(connection, header, headers, remoteAddress);
+    const { owner } = connection;
+    if (owner === 'unmanaged') this.#unmanaged++;
+    else if (typeof owner === 'object' && owner.told === 'acked') this.#afterAck++;
+  }
+
+  #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, remoteAddress = ''): void {
+    this.#disown(connection);
+    connection.header = header;
+    const caller = header === undefined ? undefined : this.#options.decode(header);
+    if (caller !== undefined) {
+      const { entry, isNew } = this.#options.callers.opened(caller, remoteAddress);
+      connection.owner = entry;
+      if (isNew) this.#options.onNewCaller(entry);
+    } else if (PROBES.some((agent) => headers['user-agent']?.startsWith(agent))) {
+      connection.owner = 'probe';
+    } else {
+      connection.owner = 'unmanaged';
+      this.#options.callers.unmanagedOpened();
+    }
+  }
+
+  #disown(connection: Connection): void {
+    const { owner } = connection;
+    connection.owner = undefined;
+    if (owner === 'unmanaged') this.#options.callers.unmanagedClosed();
+    else if (typeof owner === 'object') this.#options.callers.closed(owner);
+  }
+}
+
+/** What a server speaks, told by its shape: loading `node:http2` or `node:https` to ask would cost 15 ms each. */
+function kindOf(server: object): 'http1' | 'http2' | 'other' {
+  const shape = server as { updateSettings?: unknown; headersTimeout?: unknown; closeIdleConnections?: unknown };
+  if (typeof shape.updateSettings === 'function') return 'http2';
+  return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function' ? 'http1' : 'other';
+}
