@@ -1,4 +1,5 @@
-import type { SpanIds } from './lifecycle/records.ts';
+import type { Sink } from './lifecycle/journal.ts';
+import type { LifecycleRecord, SpanIds } from './lifecycle/records.ts';
 
 /** How severe a line is. */
 export type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -13,3 +14,68 @@ export interface Fields {
 
 /** Writes log lines: JSON (pino) on standard error, loaded with the first line. Never throws. */
 export type Log = (level: Level, message: string, fields?: Fields) => void;
+
+/** Most lines kept while pino loads. */
+const MOST_WAITING = 1_000;
+
+/**
+ * A log that loads pino with its first line; lines before that wait, in order. Standard output belongs to the
+ * application, so lines go to standard error, written at once: a process about to end loses none.
+ */
+export function createLog(level: Level | 'silent', service: string): Log {
+  if (level === 'silent') return () => {};
+  let write: Log | undefined;
+  let waiting: Parameters<Log>[] | undefined;
+  const load = async (): Promise<void> => {
+    const { pino } = await import('pino');
+    const logger = pino({ name: 'lossless', level, base: { service, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+    write = (at, message, fields = {}) => logger[at](flat(fields), message);
+    for (const line of waiting ?? []) write(...line);
+    waiting = undefined;
+  };
+  return (...line) => {
+    try {
+      if (write !== undefined) return write(...line);
+      if (waiting === undefined) {
+        waiting = [];
+        void load().catch(() => {});
+      }
+      if (waiting.length < MOST_WAITING) waiting.push(line);
+    } catch {
+      // A closed standard error must not end the service.
+    }
+  };
+}
+
+/** Ids as log processors and trace views expect them (OpenTelemetry, Trace Context in non-OTLP Log Formats). */
+function flat({ ids, ...fields }: Fields): Record<string, unknown> {
+  return ids === undefined ? fields : { ...fields, trace_id: ids.traceId, span_id: ids.spanId, trace_flags: '01' };
+}
+
+/** Log lines derived from records: every move, every refused trigger, every failed and every finished piece of work. */
+export function logRecords(log: Log): Sink {
+  return (record) => {
+    const { level, message, fields } = lineOf(record);
+    log(level, message, fields);
+  };
+}
+
+function lineOf(record: LifecycleRecord): { level: Level; message: string; fields: Fields } {
+  switch (record.kind) {
+    case 'transition':
+      return { level: 'info', message: `${record.from} -> ${record.to} (${record.trigger})`, fields: withIds(record.ids) };
+    case 'refused':
+      return { level: 'warn', message: `${record.trigger} refused in state ${record.from}`, fields: withIds(record.ids) };
+    case 'started':
+      return { level: 'debug', message: `${record.work} started`, fields: { ids: record.ids, ...record.attributes } };
+    case 'ended': {
+      const fields = { ids: record.ids, ...record.attributes };
+      if (record.failure) return { level: 'warn', message: `${record.work} failed: ${record.failure.message}`, fields };
+      return { level: record.work === 'goaway' ? 'debug' : 'info', message: `${record.work} ended`, fields };
+    }
+  }
+}
+
+function withIds(ids: SpanIds | undefined): Fields {
+  return ids === undefined ? {} : { ids };
+}

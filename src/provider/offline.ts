@@ -107,6 +107,11 @@ export class Offline {
     return this.#root.ids;
   }
 
+  /** Milliseconds left until the deadline. */
+  get left(): number {
+    return this.#deadline.left;
+  }
+
   /** Milliseconds left to send the trace. */
   get leftForTelemetry(): number {
     return this.#deadline.leftForTelemetry;

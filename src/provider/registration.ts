@@ -20,6 +20,8 @@ export class Registration {
   readonly #clock: Clock;
   #instance: Instance | undefined;
   #listed = false;
+  #leaving = false;
+  #registering: Promise<unknown> = Promise.resolve();
 
   constructor(registry: Registry, clock: Clock) {
     this.#registry = registry;
@@ -43,16 +45,21 @@ export class Registration {
    */
   async register(instance: Instance): Promise<boolean> {
     this.#instance = instance;
-    await this.#registry.register(instance);
-    this.#listed = (await this.#readBack((found) => found)).reached;
+    this.#leaving = false;
+    const written = this.#registry.register(instance);
+    this.#registering = written.catch(() => {});
+    await written;
+    this.#listed = (await this.#readBack((found) => found)).reached && !this.#leaving;
     return this.#listed;
   }
 
-  /** Removes the entry and reads the list back. Never rejects. */
+  /** Awaits a registration in flight, removes the entry and reads the list back. Never rejects. */
   async deregister(): Promise<Deregistered> {
     const instance = this.#instance;
-    this.#listed = false;
     if (instance === undefined) return { result: 'none' };
+    this.#leaving = true;
+    this.#listed = false;
+    await this.#registering;
     try {
       await this.#registry.deregister(instance);
     } catch (thrown) {

@@ -1,0 +1,350 @@
+import { randomBytes } from 'node:crypto';
+import { channel } from 'node:diagnostics_channel';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hostname } from 'node:os';
+import type { Options } from './config/options.ts';
+import { Consumer } from './consumer/consumer.ts';
+import { createReceiver } from './consumer/receiver.ts';
+import { asError } from './errors.ts';
+import { type Clock, systemClock } from './lifecycle/clock.ts';
+import { Journal } from './lifecycle/journal.ts';
+import { Machine } from './lifecycle/machine.ts';
+import type { SpanIds } from './lifecycle/records.ts';
+import type { State } from './lifecycle/transitions.ts';
+import { createLog, type Log, logRecords } from './log.ts';
+import { GOAWAY_PATH } from './protocol/goaway.ts';
+import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
+import type { Identity } from './protocol/identity.ts';
+import { Verifier } from './protocol/signature.ts';
+import { decodeTraceparent } from './protocol/traceparent.ts';
+import { advertise } from './provider/advertise.ts';
+import { Callers } from './provider/callers.ts';
+import { answer, type Control, listen, type Route } from './provider/control.ts';
+import { Curve } from './provider/curve.ts';
+import { killTimeout, signalUnseen } from './provider/launcher.ts';
+import { Offline, type OfflineReport } from './provider/offline.ts';
+import { Online } from './provider/online.ts';
+import { Registration } from './provider/registration.ts';
+import { createSignals, type Signals } from './provider/signals.ts';
+import { type HttpServer, Traffic } from './provider/traffic.ts';
+import { openRegistry } from './registry/open.ts';
+import type { Instance, Registry } from './registry/registry.ts';
+import { createTracing } from './trace/provider.ts';
+import type { OfflineTrigger } from './trace/schema.ts';
+import type { Tracing } from './trace/tracing.ts';
+
+/** What an offline answers while it runs. */
+export interface OfflineHandle {
+  readonly traceId: string;
+  /** Where the trace can be looked at. */
+  readonly url: string;
+  /** Resolves when the stop is done and the trace is sent or spooled. Never rejects. */
+  readonly done: Promise<OfflineReport>;
+}
+
+/** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
+export class Plugin {
+  readonly #options: Options;
+  readonly #clock: Clock = systemClock;
+  readonly #log: Log;
+  readonly #journal: Journal;
+  readonly #machine: Machine;
+  readonly #registry: Registry;
+  readonly #callers: Callers;
+  readonly #traffic: Traffic;
+  readonly #curve: Curve;
+  readonly #registration: Registration;
+  readonly #consumer: Consumer;
+  readonly #tracing: Tracing | undefined;
+  readonly #signals: Signals;
+  readonly #instanceId: string;
+  #generation: number = Math.round(performance.timeOrigin);
+  #control: Promise<Control | undefined> | undefined;
+  #online: Online | undefined;
+  #offline: { readonly run: Offline; readonly handle: OfflineHandle } | undefined;
+  #entry: Omit<Instance, 'generation' | 'registeredAt'> | undefined;
+  #registeredAt = 0;
+
+  private constructor(options: Options, log: Log, registry: Registry) {
+    const clock = this.#clock;
+    this.#options = options;
+    this.#log = log;
+    this.#registry = registry;
+    this.#instanceId = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
+    this.#journal = new Journal(clock);
+    this.#machine = new Machine(this.#journal, clock);
+    this.#callers = new Callers(clock);
+    this.#traffic = new Traffic({
+      clock,
+      callers: this.#callers,
+      decode: (header) => decodeConsumer(header, options.secret),
+      onListen: (server) => this.#listening(server),
+      onNewCaller: (entry) => this.#offline?.run.tell(entry),
+    });
+    this.#curve = new Curve(clock, () => this.#traffic.started);
+    this.#registration = new Registration(registry, clock);
+    this.#consumer = new Consumer({
+      registry,
+      clock,
+      log,
+      journal: this.#journal,
+      header: () => this.#consumerHeader(),
+      services: options.services,
+      warmupMs: options.warmupMs,
+      warmupCurve: options.warmupCurve,
+      self: () => this.identity,
+    });
+    this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
+    this.#signals = createSignals({
+      clock,
+      log,
+      offline: async (signal) => {
+        await this.offline(signal).done;
+      },
+      exitAfter: () => this.#offline?.run.left ?? 0,
+    });
+    this.#journal.subscribe(logRecords(log));
+    const records = channel('lossless:record');
+    this.#journal.subscribe((record) => records.publish(record));
+    if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
+  }
+
+  /** Starts the plugin in this process. */
+  static async start(options: Options): Promise<Plugin> {
+    const log = createLog(options.logLevel, options.service);
+    const registry = await openRegistry(options.registry, { clock: systemClock, log });
+    const plugin = new Plugin(options, log, registry);
+    plugin.#traffic.start();
+    plugin.#consumer.install();
+    return plugin;
+  }
+
+  get identity(): Identity {
+    return { service: this.#options.service, instanceId: this.#instanceId, generation: this.#generation };
+  }
+
+  get state(): State {
+    return this.#machine.state;
+  }
+
+  /** Begins an offline, or joins the running one. */
+  offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
+    if (this.#offline !== undefined) return this.#offline.handle;
+    this.#online?.cancel();
+    const run = new Offline(
+      {
+        clock: this.#clock,
+        journal: this.#journal,
+        machine: this.#machine,
+        traffic: this.#traffic,
+        callers: this.#callers,
+        curve: this.#curve,
+        registry: this.#registry,
+        registration: this.#registration,
+        identity: () => this.identity,
+        settings: { ...this.#options, gracePeriodMs: this.#gracePeriodMs },
+      },
+      trigger,
+      [...links, ...causeOf(this.#options.traceparent)],
+    );
+    const { traceId } = run.ids;
+    const url = `${this.#options.jaegerUrl}/trace/${traceId}`;
+    this.#log('info', `offline begun: ${url}`, { ids: run.ids, url });
+    const handle: OfflineHandle = { traceId, url, done: this.#finish(run) };
+    this.#offline = { run, handle };
+    this.#writeTerminationLog(traceId, url);
+    return handle;
+  }
+
+  /**
+   * Undoes a running offline, as a new generation, so that consumers lift the isolation at once.
+   *
+   * @returns false when there is none, or when it can no longer be undone
+   */
+  async online(): Promise<boolean> {
+    const running = this.#offline;
+    if (!this.#machine.move('online', running?.run.ids) || running === undefined) return false;
+    running.run.cancel();
+    await running.handle.done;
+    this.#offline = undefined;
+    this.#generation = Math.max(this.#generation + 1, this.#clock.wall());
+    void this.#register();
+    return true;
+  }
+
+  /** The instance as it is now. */
+  status(): Record<string, unknown> {
+    const { handle, run } = this.#offline ?? {};
+    return {
+      ...this.identity,
+      state: this.#machine.state,
+      since: new Date(this.#machine.since).toISOString(),
+      waitsFor: this.#online?.waitsFor ?? 'an HTTP server of the application',
+      registry: { type: this.#registry.type, address: this.#registry.address, listed: this.#registration.listed },
+      address: this.#entry && `${this.#entry.host}:${this.#entry.port}`,
+      requests: { started: this.#traffic.started, inflight: this.#traffic.inflight, unmanaged: this.#traffic.unmanaged },
+      consumers: { recent: this.#callers.recent().length, overflowed: this.#callers.overflowed },
+      offline: handle && { traceId: handle.traceId, url: handle.url, ...run?.coverage },
+      calls: this.#consumer.status(),
+      telemetry: this.#tracing?.delivery,
+    };
+  }
+
+  #listening(server: HttpServer): void {
+    if (this.#machine.state !== 'created' || !this.#isAdvertised(server)) return;
+    this.#machine.move('listening');
+    this.#signals.arm();
+    this.#curve.start();
+    const unseen = signalUnseen();
+    if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
+    this.#comeOnline(server).catch((thrown) => this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }));
+  }
+
+  /** With a configured port only the server on that port is this service. */
+  #isAdvertised(server: HttpServer): boolean {
+    const address = server.address();
+    const wanted = this.#options.advertise?.port;
+    return typeof address === 'object' && address !== null && (wanted === undefined || wanted === address.port);
+  }
+
+  async #comeOnline(server: HttpServer): Promise<void> {
+    const bound = server.address();
+    if (typeof bound !== 'object' || bound === null) return;
+    const scheme = 'setSecureContext' in server ? 'https' : 'http';
+    const advertised = await advertise(bound, this.#options.advertise, this.#options.registry);
+    this.#entry = { service: this.#options.service, instanceId: this.#instanceId, ...advertised, scheme, weight: 100, metadata: {} };
+    await this.#controlServer();
+    this.#online = this.#newOnline();
+    await this.#online.start({ host: '127.0.0.1', port: bound.port, scheme });
+    await this.#register();
+  }
+
+  async #register(): Promise<void> {
+    const entry = this.#entry;
+    if (entry === undefined || this.#machine.state !== 'registering') return;
+    this.#online = this.#newOnline();
+    this.#registeredAt = this.#clock.wall();
+    await this.#online.register(() => ({ ...entry, generation: this.#generation, registeredAt: this.#registeredAt }));
+  }
+
+  #newOnline(): Online {
+    const { registerDelayMs, probe, warmupMs } = this.#options;
+    return new Online({
+      clock: this.#clock,
+      log: this.#log,
+      machine: this.#machine,
+      registration: this.#registration,
+      settings: { registerDelayMs, probe, warmupMs },
+    });
+  }
+
+  async #finish(run: Offline): Promise<OfflineReport> {
+    const alive = this.#clock.hold();
+    const report = await run.run();
+    if (report.result === 'cancelled') {
+      alive.cancel();
+      return report;
+    }
+    const delivery = await this.#tracing?.shutdown(run.leftForTelemetry);
+    this.#machine.move('stopped', run.ids);
+    this.#log('info', `offline ended: ${report.result}`, { ids: run.ids, ...report, ...delivery });
+    alive.cancel();
+    return report;
+  }
+
+  /** PM2 and others kill before the grace period ends: then theirs is the deadline. */
+  get #gracePeriodMs(): number {
+    const kill = killTimeout(this.#options.processManager);
+    if (kill === undefined || kill >= this.#options.gracePeriodMs) return this.#options.gracePeriodMs;
+    this.#log('warn', `the process manager kills after ${kill} ms; that is the deadline`, { code: 'LOSSLESS_KILL_TIMEOUT' });
+    return kill;
+  }
+
+  #createTracing(): Tracing {
+    const { tracesEndpoint, resource, spoolDir } = this.#options;
+    return createTracing({ identity: () => this.identity, endpoint: tracesEndpoint, resource, spoolDir, log: this.#log });
+  }
+
+  /** Value of the request header of this process; it names the control port, so that is opened first. */
+  async #consumerHeader(): Promise<string | undefined> {
+    const control = await this.#controlServer();
+    const host = this.#options.advertise?.host;
+    return control && encodeConsumer({ ...this.identity, port: control.port, ...(host !== undefined && { host }) }, this.#options.secret);
+  }
+
+  #controlServer(): Promise<Control | undefined> {
+    const { controlHost: host, controlPort: port, secret } = this.#options;
+    this.#control ??= listen({ host, port, secret, routes: this.#routes() }).catch((thrown) => {
+      this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
+      return undefined;
+    });
+    return this.#control;
+  }
+
+  #routes(): Readonly<Record<string, Route>> {
+    const { secret } = this.#options;
+    const receive = createReceiver({
+      consumer: this.#consumer,
+      registry: this.#registry,
+      clock: this.#clock,
+      journal: this.#journal,
+      log: this.#log,
+      self: () => this.identity,
+      verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
+    });
+    return {
+      [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
+      '/offline': { methods: ['GET', 'POST'], access: 'operator', handle: (...call) => this.#handleOffline(...call) },
+      '/online': { methods: ['GET', 'POST'], access: 'operator', handle: (_, response) => this.#handleOnline(response) },
+      '/status': { methods: ['GET'], access: 'operator', handle: (_, response) => answer(response, 200, this.status()) },
+      '/readiness': { methods: ['GET', 'HEAD'], access: 'open', handle: (_, response) => this.#handleReadiness(response) },
+      '/liveness': { methods: ['GET', 'HEAD'], access: 'open', handle: (_, response) => answer(response, 200, { state: this.state }) },
+    };
+  }
+
+  async #handleOffline(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): Promise<void> {
+    if (this.#machine.state === 'created') return answer(response, 409, { state: this.state, message: 'no HTTP server of the application listens' });
+    const joined = this.#offline !== undefined;
+    const handle = this.offline('endpoint', causeOf(request.headers['traceparent'] as string | undefined));
+    const body = { state: this.state, traceId: handle.traceId, url: handle.url };
+    const exit = async (): Promise<void> => {
+      const report = await handle.done;
+      if (!joined && report.result !== 'cancelled') this.#signals.finish();
+    };
+    if (query.get('wait') !== 'true') {
+      answer(response, 202, body);
+      return void exit();
+    }
+    const report = await handle.done;
+    response.once('close', () => void exit());
+    response.shouldKeepAlive = false;
+    answer(response, 200, { ...body, state: this.state, ...report });
+  }
+
+  async #handleOnline(response: ServerResponse): Promise<void> {
+    const undone = await this.online();
+    answer(response, undone ? 200 : 409, {
+      state: this.state,
+      message: undone ? 'the offline was undone' : 'an offline can be undone in notifying and draining only',
+    });
+  }
+
+  #handleReadiness(response: ServerResponse): void {
+    const { state } = this;
+    const ready = this.#registration.listed && (state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered'));
+    answer(response, ready ? 200 : 503, { state, ready });
+  }
+
+  #writeTerminationLog(traceId: string, url: string): void {
+    const path = this.#options.terminationLog;
+    if (path === undefined) return;
+    import('node:fs/promises')
+      .then(({ writeFile }) => writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }))
+      .catch((thrown) => this.#log('debug', asError(thrown).message));
+  }
+}
+
+function causeOf(traceparent: string | undefined): readonly SpanIds[] {
+  const ids = decodeTraceparent(traceparent);
+  return ids === undefined ? [] : [ids];
+}

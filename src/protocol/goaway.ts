@@ -1,0 +1,101 @@
+import { LosslessError } from '../errors.ts';
+import type { Ack, GoAway, Idle } from './identity.ts';
+
+/** Where a control server takes a GoAway. */
+export const GOAWAY_PATH = '/lossless/goaway';
+
+/** Longest body of a GoAway, in bytes. */
+export const GOAWAY_LIMIT = 4_096;
+
+/** Longest isolation that can be asked for, in milliseconds. */
+const LONGEST_ISOLATION_MS = 600_000;
+
+/** Most addresses in a second line. */
+const MOST_ADDRESSES = 100;
+
+/** The body of a GoAway. */
+export function encodeGoAway(goAway: GoAway): string {
+  return JSON.stringify(goAway);
+}
+
+/**
+ * Reads the body of a GoAway. Fields it does not know are ignored, so that a newer provider can say more.
+ *
+ * @throws LosslessError LOSSLESS_GOAWAY_INVALID naming the field and its rule
+ */
+export function decodeGoAway(body: string): GoAway {
+  if (Buffer.byteLength(body) > GOAWAY_LIMIT) throw invalid(`a body of at most ${GOAWAY_LIMIT} bytes`);
+  const root = objectOf(parse(body), 'a JSON object');
+  const provider = objectOf(root['provider'], 'an object `provider`');
+  return {
+    provider: {
+      service: textOf(provider, 'service', 128),
+      instanceId: textOf(provider, 'instanceId', 128),
+      generation: integerOf(provider, 'generation', 0, Number.MAX_SAFE_INTEGER, 'provider.'),
+      address: textOf(provider, 'address', 300, 0),
+    },
+    expiresInMs: integerOf(root, 'expiresInMs', 1, LONGEST_ISOLATION_MS),
+  };
+}
+
+/** The first line of the answer. */
+export function encodeAck(ack: Ack): string {
+  return `${JSON.stringify(ack)}\n`;
+}
+
+/** The second line of the answer; addresses beyond the hundredth are left out. */
+export function encodeIdle(idle: Idle): string {
+  return `${JSON.stringify({ ...idle, addresses: idle.addresses.slice(0, MOST_ADDRESSES) })}\n`;
+}
+
+/** Reads a first line; undefined when it is none. */
+export function decodeAck(line: string): Ack | undefined {
+  const ack = recordOf(parse(line));
+  const outstanding = ack?.['outstanding'];
+  if (ack?.['isolated'] !== true || !Number.isSafeInteger(outstanding) || (outstanding as number) < 0) return undefined;
+  return { isolated: true, outstanding: outstanding as number };
+}
+
+/** Reads a second line; undefined when it is none. */
+export function decodeIdle(line: string): Idle | undefined {
+  const idle = recordOf(parse(line));
+  const addresses = idle?.['addresses'];
+  if (idle?.['idle'] !== true || !Array.isArray(addresses)) return undefined;
+  return { idle: true, addresses: addresses.filter((entry) => typeof entry === 'string').slice(0, MOST_ADDRESSES) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+}
+
+function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  const found = recordOf(value);
+  if (found === undefined) throw invalid(what);
+  return found;
+}
+
+function textOf(from: Readonly<Record<string, unknown>>, field: string, most: number, least = 1): string {
+  const value = from[field];
+  if (typeof value !== 'string' || value.length < least || value.length > most)
+    throw invalid(`\`provider.${field}\` to be text of ${least} to ${most} characters`);
+  return value;
+}
+
+function integerOf(from: Readonly<Record<string, unknown>>, field: string, least: number, most: number, path = ''): number {
+  const value = from[field];
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
+    throw invalid(`\`${path}${field}\` to be a whole number from ${least} to ${most}`);
+  return value as number;
+}
+
+function invalid(expected: string): LosslessError {
+  return new LosslessError('LOSSLESS_GOAWAY_INVALID', `expected ${expected}`);
+}
