@@ -121,6 +121,10 @@ export const VARIABLES = {
     'Where spans are sent (OTLP/HTTP); /v1/traces is appended.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(url('http:', 'https:'), 'The same, taken as it is.'),
+  LOSSLESS_JAEGER_URL: optional(
+    url('http:', 'https:'),
+    'Where traces are looked at, for the links that are printed. Default: port 16686 of the host that spans are sent to.',
+  ),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

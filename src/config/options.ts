@@ -1,0 +1,162 @@
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { asError } from '../errors.ts';
+import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
+import type { Environment } from './variables.ts';
+import { serviceName } from './parsers.ts';
+
+/** What the rooms are configured with: the environment, checked, completed and under plain names. */
+export interface Options {
+  readonly enabled: boolean;
+  readonly service: string;
+  readonly registry: URL;
+  readonly advertise: Environment['LOSSLESS_ADVERTISE'];
+  readonly controlPort: number;
+  readonly controlHost: string;
+  readonly secret: string | undefined;
+  readonly gracePeriodMs: number;
+  readonly quietMs: number;
+  readonly holdMs: number;
+  readonly goawayTimeoutMs: number;
+  readonly goawayAttempts: number;
+  readonly services: readonly string[];
+  readonly warmupMs: number;
+  readonly warmupCurve: number;
+  readonly registerDelayMs: number;
+  readonly probe: string | undefined;
+  readonly readiness: Environment['LOSSLESS_READINESS'];
+  readonly spoolDir: string;
+  readonly logLevel: Environment['LOSSLESS_LOG_LEVEL'];
+  /** Attributes of the resource, decoded. */
+  readonly resource: Readonly<Record<string, string>>;
+  readonly tracesEndpoint: URL;
+  /** Where traces are looked at, without a trailing slash. */
+  readonly jaegerUrl: string;
+  readonly telemetryDisabled: boolean;
+  readonly traceparent: string | undefined;
+  /** Where Kubernetes takes a last message from. */
+  readonly terminationLog: string | undefined;
+  /** What a process manager says of itself. */
+  readonly processManager: ProcessManager;
+}
+
+/** Variables of PM2, as it sets them in every process it starts. */
+export interface ProcessManager {
+  readonly pm_id: string | undefined;
+  /** In milliseconds; set only when configured. */
+  readonly kill_timeout: string | undefined;
+}
+
+/** The outcome of reading the environment. */
+export interface Loaded {
+  /** Undefined when a value is bad: the application then runs without the plugin. */
+  readonly options: Options | undefined;
+  readonly problems: readonly Problem[];
+  /** LOSSLESS_STRICT: then the process ends instead. */
+  readonly strict: boolean;
+}
+
+/** Reads and completes the configuration. Never throws. */
+export function loadOptions(raw: RawEnvironment): Loaded {
+  const { environment, problems: found } = readEnvironment(raw);
+  const problems = [...found];
+  const secret = readSecret(environment, problems);
+  const resource = resourceAttributes(environment.OTEL_RESOURCE_ATTRIBUTES, problems);
+  const service = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']) ?? packageName();
+  if (service === undefined)
+    problems.push({ message: 'LOSSLESS_SERVICE is needed: neither it nor OTEL_SERVICE_NAME is set, and no package.json names this service', fatal: true });
+  const strict = environment.LOSSLESS_STRICT;
+  if (service === undefined || problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
+  const tracesEndpoint = environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const options: Options = {
+    enabled: environment.LOSSLESS_ENABLED,
+    service,
+    registry: environment.LOSSLESS_REGISTRY,
+    advertise: environment.LOSSLESS_ADVERTISE,
+    controlPort: environment.LOSSLESS_CONTROL_PORT,
+    controlHost: environment.LOSSLESS_CONTROL_HOST,
+    secret,
+    gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
+    quietMs: environment.LOSSLESS_QUIET_MS,
+    holdMs: environment.LOSSLESS_HOLD_MS,
+    goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
+    goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
+    services: environment.LOSSLESS_SERVICES,
+    warmupMs: environment.LOSSLESS_WARMUP_MS,
+    warmupCurve: environment.LOSSLESS_WARMUP_CURVE,
+    registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
+    probe: environment.LOSSLESS_PROBE,
+    readiness: environment.LOSSLESS_READINESS,
+    spoolDir: environment.LOSSLESS_SPOOL_DIR ?? join(tmpdir(), `lossless-spool-${userInfo().uid}`),
+    logLevel: environment.LOSSLESS_LOG_LEVEL,
+    resource,
+    tracesEndpoint,
+    jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${tracesEndpoint.hostname}:16686`).replace(/\/+$/, ''),
+    telemetryDisabled: environment.OTEL_SDK_DISABLED,
+    traceparent: environment.TRACEPARENT,
+    terminationLog: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : '/dev/termination-log',
+    processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
+  };
+  return { options, problems, strict };
+}
+
+/** The file wins nothing: naming both is a mistake that would show only when a key is rotated. */
+function readSecret(environment: Environment, problems: Problem[]): string | undefined {
+  const path = environment.LOSSLESS_SECRET_FILE;
+  if (path === undefined) return environment.LOSSLESS_SECRET;
+  if (environment.LOSSLESS_SECRET !== undefined) {
+    problems.push({ message: 'LOSSLESS_SECRET and LOSSLESS_SECRET_FILE are both set; expected one of them', fatal: true });
+    return undefined;
+  }
+  try {
+    const secret = readSmallFile(path).replace(/\r?\n$/, '');
+    if (secret === '') throw new Error(`${path} is empty`);
+    return secret;
+  } catch (thrown) {
+    problems.push({ message: `LOSSLESS_SECRET_FILE must be a readable file with the secret; ${asError(thrown).message}`, fatal: true });
+    return undefined;
+  }
+}
+
+/** `key=value` pairs with percent-encoded values (OpenTelemetry specification, resource SDK); a bad pair is left out with a message. */
+function resourceAttributes(text: string | undefined, problems: Problem[]): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  for (const pair of (text ?? '').split(',').filter((part) => part.trim() !== '')) {
+    const at = pair.indexOf('=');
+    try {
+      if (at < 1) throw new Error('no key');
+      attributes[pair.slice(0, at).trim()] = decodeURIComponent(pair.slice(at + 1).trim());
+    } catch {
+      problems.push({ message: `OTEL_RESOURCE_ATTRIBUTES must be key=value pairs, percent-encoded; one of them is not`, fatal: false });
+    }
+  }
+  return attributes;
+}
+
+/** The signal's path is appended to the common endpoint (OTLP specification, exporter configuration). */
+function appendPath(endpoint: URL): URL {
+  const url = new URL(endpoint);
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
+  return url;
+}
+
+/** The name in the package.json nearest to the program that was started, without its scope. */
+function packageName(): string | undefined {
+  for (let directory = dirname(process.argv[1] ?? process.cwd()); ; directory = dirname(directory)) {
+    try {
+      const { name } = JSON.parse(readSmallFile(join(directory, 'package.json'))) as { name?: unknown };
+      if (typeof name === 'string') return named(name.replace(/^@[^/]*\//, ''));
+    } catch {
+      // None here, or not readable: look further up.
+    }
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function named(name: string | undefined): string | undefined {
+  try {
+    return name === undefined ? undefined : serviceName(name);
+  } catch {
+    return undefined;
+  }
+}
