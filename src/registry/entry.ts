@@ -1,0 +1,58 @@
+import type { Instance } from './registry.ts';
+
+/** One file of the `file:` registry: an instance and the process that vouches for it. */
+export interface Entry {
+  readonly pid: number;
+  /** When that process started, in clock ticks since boot (`/proc/<pid>/stat`, field 22); 0 where that is not known. */
+  readonly started: number;
+  readonly instance: Instance;
+}
+
+/** Longest entry that is read or written, in bytes. */
+export const ENTRY_LIMIT = 16_384;
+
+export function encodeEntry(entry: Entry): string {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+/**
+ * Reads an entry.
+ *
+ * @throws Error naming what is wrong with it
+ */
+export function decodeEntry(text: string): Entry {
+  const { pid, started, instance } = record(JSON.parse(text));
+  return { pid: whole(pid, 'pid', 1), started: whole(started, 'started', 0), instance: decodeInstance(instance) };
+}
+
+function decodeInstance(value: unknown): Instance {
+  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = record(value);
+  if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
+  if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0) throw new Error('`weight` is not a number from 0');
+  return {
+    service: text(service, 'service'),
+    instanceId: text(instanceId, 'instanceId'),
+    generation: whole(generation, 'generation', 0),
+    host: text(host, 'host'),
+    port: whole(port, 'port', 1, 65_535),
+    scheme,
+    weight,
+    registeredAt: whole(registeredAt, 'registeredAt', 0),
+    metadata: Object.fromEntries(Object.entries(record(metadata)).map(([name, label]) => [name, text(label, 'metadata', 0)])),
+  };
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not an object');
+  return value as Record<string, unknown>;
+}
+
+function text(value: unknown, field: string, least = 1): string {
+  if (typeof value !== 'string' || value.length < least) throw new Error(`\`${field}\` is not text`);
+  return value;
+}
+
+function whole(value: unknown, field: string, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) throw new Error(`\`${field}\` is not a whole number from ${least} to ${most}`);
+  return value as number;
+}

@@ -1,0 +1,28 @@
+import { LosslessError } from '../errors.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Log } from '../log.ts';
+import type { Registry } from './registry.ts';
+
+/** What every adapter is given. */
+export interface RegistryContext {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Adapters by the scheme of their URL; each is loaded only when it is named. */
+const ADAPTERS: Readonly<Record<string, (url: URL, context: RegistryContext) => Promise<Registry>>> = {
+  file: async (url, context) => (await import('./file.ts')).fileRegistry(url, context),
+  memory: async (url) => (await import('./memory.ts')).memoryRegistry(url),
+};
+
+/**
+ * Opens the registry that `url` names. Nothing is contacted before it is used.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme
+ */
+export async function openRegistry(url: URL, context: RegistryContext): Promise<Registry> {
+  const adapter = ADAPTERS[url.protocol.slice(0, -1)];
+  if (adapter === undefined)
+    throw new LosslessError('LOSSLESS_REGISTRY_URL', `expected a URL beginning with ${Object.keys(ADAPTERS).join(': or ')}:, received ${url.protocol}`);
+  return adapter(url, context);
+}
