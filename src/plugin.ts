@@ -97,11 +97,8 @@ export class Plugin {
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
     this.#signals = createSignals({
       clock,
-      log,
-      offline: async (signal) => {
-        await this.offline(signal).done;
-      },
-      exitAfter: () => this.#offline?.run.left ?? 0,
+      offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
+      remaining: () => this.#offline?.run.left ?? 0,
     });
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
@@ -195,6 +192,7 @@ export class Plugin {
     this.#machine.move('listening');
     this.#signals.arm();
     this.#curve.start();
+    this.#tracing?.replay();
     const unseen = signalUnseen();
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
     this.#comeOnline(server).catch((thrown) => this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }));
@@ -261,8 +259,8 @@ export class Plugin {
   }
 
   #createTracing(): Tracing {
-    const { tracesEndpoint, resource, spoolDir } = this.#options;
-    return createTracing({ identity: () => this.identity, endpoint: tracesEndpoint, resource, spoolDir, log: this.#log });
+    const { traces, resource, spoolDir } = this.#options;
+    return createTracing({ clock: this.#clock, identity: () => this.identity, target: traces, resource, spoolDir, log: this.#log });
   }
 
   /** Value of the request header of this process; it names the control port, so that is opened first. */

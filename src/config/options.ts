@@ -29,7 +29,13 @@ export interface Options {
   readonly logLevel: Environment['LOSSLESS_LOG_LEVEL'];
   /** Attributes of the resource, decoded. */
   readonly resource: Readonly<Record<string, string>>;
-  readonly tracesEndpoint: URL;
+  /** Where spans are sent. */
+  readonly traces: {
+    readonly endpoint: URL;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly compression: 'gzip' | 'none';
+    readonly timeoutMs: number;
+  };
   /** Where traces are looked at, without a trailing slash. */
   readonly jaegerUrl: string;
   readonly telemetryDisabled: boolean;
@@ -61,13 +67,13 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
   const secret = readSecret(environment, problems);
-  const resource = resourceAttributes(environment.OTEL_RESOURCE_ATTRIBUTES, problems);
+  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment.OTEL_RESOURCE_ATTRIBUTES, problems);
   const service = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']) ?? packageName();
   if (service === undefined)
     problems.push({ message: 'LOSSLESS_SERVICE is needed: neither it nor OTEL_SERVICE_NAME is set, and no package.json names this service', fatal: true });
   const strict = environment.LOSSLESS_STRICT;
   if (service === undefined || problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
-  const tracesEndpoint = environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const endpoint = environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
@@ -90,8 +96,13 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     spoolDir: environment.LOSSLESS_SPOOL_DIR ?? join(tmpdir(), `lossless-spool-${userInfo().uid}`),
     logLevel: environment.LOSSLESS_LOG_LEVEL,
     resource,
-    tracesEndpoint,
-    jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${tracesEndpoint.hostname}:16686`).replace(/\/+$/, ''),
+    traces: {
+      endpoint,
+      headers: pairs('OTEL_EXPORTER_OTLP_HEADERS', environment.OTEL_EXPORTER_OTLP_HEADERS, problems),
+      compression: environment.OTEL_EXPORTER_OTLP_COMPRESSION,
+      timeoutMs: environment.OTEL_EXPORTER_OTLP_TIMEOUT,
+    },
+    jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${endpoint.hostname}:16686`).replace(/\/+$/, ''),
     telemetryDisabled: environment.OTEL_SDK_DISABLED,
     traceparent: environment.TRACEPARENT,
     terminationLog: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : '/dev/termination-log',
@@ -118,8 +129,8 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
   }
 }
 
-/** `key=value` pairs with percent-encoded values (OpenTelemetry specification, resource SDK); a bad pair is left out with a message. */
-function resourceAttributes(text: string | undefined, problems: Problem[]): Record<string, string> {
+/** `key=value` pairs with percent-encoded values (OpenTelemetry specification, resource SDK and OTLP exporter); a bad pair is left out with a message. */
+function pairs(name: string, text: string | undefined, problems: Problem[]): Record<string, string> {
   const attributes: Record<string, string> = {};
   for (const pair of (text ?? '').split(',').filter((part) => part.trim() !== '')) {
     const at = pair.indexOf('=');
@@ -127,7 +138,7 @@ function resourceAttributes(text: string | undefined, problems: Problem[]): Reco
       if (at < 1) throw new Error('no key');
       attributes[pair.slice(0, at).trim()] = decodeURIComponent(pair.slice(at + 1).trim());
     } catch {
-      problems.push({ message: `OTEL_RESOURCE_ATTRIBUTES must be key=value pairs, percent-encoded; one of them is not`, fatal: false });
+      problems.push({ message: `${name} must be key=value pairs, percent-encoded; one of them is not`, fatal: false });
     }
   }
   return attributes;

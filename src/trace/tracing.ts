@@ -1,18 +1,30 @@
+import type { Clock } from '../lifecycle/clock.ts';
 import type { Sink } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
 
 /** Where the spans go and in whose name. */
 export interface TracingOptions {
-  /** Put on every span and on the resource. Asked when the first record arrives. */
+  readonly clock: Clock;
+  /** Put on every span and on the resource. Asked when a span starts. */
   readonly identity: () => Identity;
-  /** Full URL of the traces endpoint, `/v1/traces` included. */
-  readonly endpoint: URL;
+  readonly target: Target;
   /** Further resource attributes, from OTEL_RESOURCE_ATTRIBUTES. */
   readonly resource: Readonly<Record<string, string>>;
   /** Where spans wait that could not be sent. */
   readonly spoolDir: string;
   readonly log: Log;
+}
+
+/** A collector that takes OTLP over HTTP. */
+export interface Target {
+  /** Full URL of the traces endpoint, `/v1/traces` included. */
+  readonly endpoint: URL;
+  /** From OTEL_EXPORTER_OTLP_HEADERS; may hold credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly compression: 'gzip' | 'none';
+  /** Longest time for one request with its retries, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** What became of the spans of this process. */
@@ -24,10 +36,12 @@ export interface Delivery {
 
 /** Makes spans of records and delivers them. */
 export interface Tracing {
-  /** To be subscribed to the journal. Cheap until the first record; then loads the SDK and buffers meanwhile. */
+  /** To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile. */
   readonly sink: Sink;
+  /** So far. */
+  readonly delivery: Delivery;
+  /** Sends what earlier processes left in the spool, now and again until it is empty. */
+  replay(): void;
   /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
   shutdown(withinMs: number): Promise<Delivery>;
-  /** So far, for metrics. */
-  readonly delivery: Delivery;
 }

@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net';
+import type { Agent } from 'undici';
+
+/** A request in progress over `node:http`. */
+export interface OpenCall {
+  /** Goes to another instance if nothing was written yet; otherwise asks for the connection to be closed after the response. */
+  leave(): void;
+}
+
+/** Where the connections a socket belongs to are kept. */
+const OWNER = Symbol('lossless.connections');
+
+type Owned = Socket & { [OWNER]?: Connections; _httpMessage?: object | null };
+
+/**
+ * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
+ * Closing them is isolation: nothing queued is written any more, idle connections are closed from this side, and `idle`
+ * resolves when the last response was read. Upgraded connections (WebSocket) cannot be moved: they count until they close.
+ */
+export class Connections {
+  readonly idle: Promise<void>;
+  readonly #resolveIdle: () => void;
+  readonly #calls = new Set<OpenCall>();
+  readonly #sockets = new Set<Owned>();
+  #agent: Agent | undefined;
+  #agentOpen = false;
+  #dispatched = 0;
+  #upgraded = 0;
+  #closed = false;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.idle = promise;
+    this.#resolveIdle = resolve;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Requests not finished and upgraded connections not closed. */
+  get outstanding(): number {
+    return this.#dispatched + this.#calls.size + this.#upgraded;
+  }
+
+  /** The undici connections; made with the first request. */
+  agent(create: () => Agent): Agent {
+    if (this.#agent === undefined) {
+      this.#agent = create();
+      this.#agentOpen = true;
+    }
+    return this.#agent;
+  }
+
+  /** A request of undici begins. */
+  begin(): void {
+    this.#dispatched++;
+  }
+
+  /** A request of undici has ended here, or goes elsewhere. */
+  end(): void {
+    this.#dispatched--;
+    this.#settle();
+  }
+
+  /** A request of node:http begins. */
+  add(call: OpenCall): void {
+    this.#calls.add(call);
+  }
+
+  /** A request of node:http has ended here, or goes elsewhere. */
+  remove(call: OpenCall): void {
+    if (!this.#calls.delete(call) || !this.#closed) return;
+    // Its socket turns idle right after: look again then.
+    process.nextTick(() => this.#closeIdleSockets());
+  }
+
+  /** A connection of node:http belongs here until it closes. */
+  own(socket: Owned): void {
+    if (socket[OWNER] !== undefined) return;
+    socket[OWNER] = this;
+    this.#sockets.add(socket);
+    let upgraded = false;
+    socket.once('agentRemove', () => {
+      if (socket.destroyed) return;
+      upgraded = true;
+      this.#upgraded++;
+    });
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      if (upgraded) this.#upgraded--;
+      this.#settle();
+    });
+  }
+
+  /** Isolation; synchronous, once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#agent?.close().then(
+      () => this.#agentClosed(),
+      () => this.#agentClosed(),
+    );
+    for (const call of [...this.#calls]) call.leave();
+    this.#closeIdleSockets();
+  }
+
+  #agentClosed(): void {
+    this.#agentOpen = false;
+    this.#settle();
+  }
+
+  /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
+  #closeIdleSockets(): void {
+    for (const socket of [...this.#sockets]) {
+      if (socket.destroyed || socket._httpMessage) continue;
+      socket.destroy();
+      socket.emit('agentRemove');
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#closed && !this.#agentOpen && this.outstanding === 0 && this.#sockets.size === 0) this.#resolveIdle();
+  }
+}

@@ -1,0 +1,63 @@
+import type { Instance } from '../registry/registry.ts';
+import { Connections } from './connections.ts';
+import type { Turn } from './rotation.ts';
+
+/** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
+export class Endpoint implements Turn {
+  /** Monotonic time at which it was first listed. */
+  readonly firstSeen: number;
+  instance: Instance;
+  share = 0;
+  credit = Math.random() * 100;
+  /** A connection was refused a moment ago. */
+  resting = false;
+  /** The draining marker last seen, as it came. */
+  marker: string | undefined;
+  readonly #open = new Set<Connections>();
+  #current: Connections | undefined;
+
+  constructor(instance: Instance, firstSeen: number) {
+    this.instance = instance;
+    this.firstSeen = firstSeen;
+  }
+
+  /** `host:port`, IPv6 in brackets. */
+  get address(): string {
+    const { host, port } = this.instance;
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  }
+
+  /** Requests to it that are not finished. */
+  get outstanding(): number {
+    let sum = 0;
+    for (const connections of this.#open) sum += connections.outstanding;
+    return sum;
+  }
+
+  get isOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** The connections that new requests use; opened again when an isolated instance must be used after all. */
+  get connections(): Connections {
+    if (this.#current === undefined) {
+      const connections = new Connections();
+      this.#current = connections;
+      this.#open.add(connections);
+      void connections.idle.then(() => this.#open.delete(connections));
+    }
+    return this.#current;
+  }
+
+  /** Closes its connections; what is in progress ends normally. */
+  close(): void {
+    const current = this.#current;
+    this.#current = undefined;
+    current?.close();
+  }
+
+  /** Resolves when no connection to it is left. */
+  async idle(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all([...this.#open].map((connections) => connections.idle));
+  }
+}

@@ -1,0 +1,237 @@
+import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { Instance } from '../registry/registry.ts';
+import { Endpoint } from './endpoint.ts';
+import type { Quarantine } from './quarantine.ts';
+import { nextTurn } from './rotation.ts';
+import { type Warmup, warmupShares } from './warmup.ts';
+
+/** How long an instance that refused a connection is passed over, in milliseconds. */
+const REST_MS = 1_000;
+
+/** Instances kept after they left the list: to know who sends a late GoAway, and to have somebody when the list is empty. */
+const MOST_DEPARTED = 200;
+
+/** Most instances of one service that are used. */
+const MOST_INSTANCES = 5_000;
+
+/** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
+const STEPS = 200;
+const SHORTEST_STEP_MS = 20;
+const LONGEST_STEP_MS = 1_000;
+
+export interface ServiceOptions {
+  readonly clock: Clock;
+  readonly quarantine: Quarantine;
+  readonly warmup: Warmup;
+}
+
+/** What is known about a service, for people. */
+export interface ServiceStatus {
+  /** The instances of the last list. */
+  readonly instances: readonly {
+    readonly instanceId: string;
+    readonly generation: number;
+    readonly address: string;
+    /** Part of the traffic, 0 to 1. */
+    readonly share: number;
+    readonly isolated: boolean;
+    readonly outstanding: number;
+  }[];
+  /** Picks of an isolated or no longer listed instance because there was no other. */
+  readonly panicPicks: number;
+  /** Age of the list, in milliseconds. */
+  readonly listAgeMs: number | undefined;
+}
+
+/** The instances of one service, and which one takes the next request. */
+export class Service {
+  readonly name: string;
+  readonly #options: ServiceOptions;
+  readonly #departed = new Map<string, Endpoint>();
+  #endpoints = new Map<string, Endpoint>();
+  /** The last list that was not empty. */
+  #last: readonly Endpoint[] = [];
+  #turns: readonly Endpoint[] = [];
+  #panic = false;
+  #panicPicks = 0;
+  #listedAt: number | undefined;
+  #step: Timer | undefined;
+  #closed = false;
+  /** A request went to it since this was last reset. */
+  used = true;
+
+  constructor(name: string, options: ServiceOptions) {
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** It has or had instances; anything else is not a service. */
+  get known(): boolean {
+    return this.#last.length > 0;
+  }
+
+  /** A list has been applied, even an empty one. */
+  get listed(): boolean {
+    return this.#listedAt !== undefined;
+  }
+
+  /** Connections to an instance are open. */
+  get busy(): boolean {
+    return [...this.#endpoints.values(), ...this.#departed.values()].some((endpoint) => endpoint.isOpen);
+  }
+
+  /** `host:port` of the instances that can be picked now. */
+  get addresses(): readonly string[] {
+    const { quarantine } = this.#options;
+    return [...this.#endpoints.values()].filter(({ instance }) => !quarantine.has(instance)).map(({ address }) => address);
+  }
+
+  /**
+   * The instance that takes the next request.
+   *
+   * @param tried instances that refused this request
+   * @returns undefined when there is none left
+   */
+  pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
+    this.used = true;
+    if (tried === undefined) {
+      if (this.#panic) this.#panicPicks++;
+      return nextTurn(this.#turns);
+    }
+    return nextTurn(this.#tiers().find((tier) => tier.some((endpoint) => !tried.has(endpoint)))?.filter((endpoint) => !tried.has(endpoint)) ?? []);
+  }
+
+  /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
+  apply(instances: readonly Instance[]): void {
+    if (this.#closed) return;
+    const now = this.#options.clock.now();
+    this.#listedAt = now;
+    const next = new Map<string, Endpoint>();
+    for (const instance of instances.slice(0, MOST_INSTANCES)) {
+      const known = next.get(instance.instanceId) ?? this.#endpoints.get(instance.instanceId) ?? this.#departed.get(keyOf(instance));
+      next.set(instance.instanceId, known === undefined ? new Endpoint(instance, now) : continued(known, instance, now));
+    }
+    for (const endpoint of this.#endpoints.values()) if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
+    for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
+    this.#endpoints = next;
+    if (next.size > 0) this.#last = [...next.values()];
+    this.rebuild();
+  }
+
+  /** The endpoints that a message about an instance and its older generations is about. */
+  find(instanceId: string, generation: number): readonly Endpoint[] {
+    return [...this.#endpoints.values(), ...this.#departed.values()].filter(
+      ({ instance }) => instance.instanceId === instanceId && instance.generation <= generation,
+    );
+  }
+
+  /** The instance refused a connection: for a moment it is used only if there is no other. */
+  rest(endpoint: Endpoint): void {
+    if (endpoint.resting) return;
+    endpoint.resting = true;
+    this.rebuild();
+    this.#options.clock.after(REST_MS, () => {
+      endpoint.resting = false;
+      this.rebuild();
+    });
+  }
+
+  /** Decides anew who is picked; to be called when an isolation begins or ends. */
+  rebuild(): void {
+    if (this.#closed) return;
+    const { quarantine } = this.#options;
+    this.#warm();
+    const tiers = this.#tiers();
+    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
+    this.#turns = tiers[tier] ?? [];
+    this.#panic = tier >= PANIC_TIER;
+    if (this.#panic) return;
+    // Somebody better is there again: what was used in need is left.
+    for (const endpoint of this.#endpoints.values()) if (quarantine.has(endpoint.instance)) endpoint.close();
+    for (const endpoint of this.#departed.values()) endpoint.close();
+  }
+
+  status(): ServiceStatus {
+    const { clock, quarantine } = this.#options;
+    const total = this.#turns.reduce((sum, { share }) => sum + share, 0);
+    return {
+      instances: [...this.#endpoints.values()].map((endpoint) => ({
+        instanceId: endpoint.instance.instanceId,
+        generation: endpoint.instance.generation,
+        address: endpoint.address,
+        share: this.#turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
+        isolated: quarantine.has(endpoint.instance),
+        outstanding: endpoint.outstanding,
+      })),
+      panicPicks: this.#panicPicks,
+      listAgeMs: this.#listedAt === undefined ? undefined : Math.round(clock.now() - this.#listedAt),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#step?.cancel();
+    for (const endpoint of [...this.#endpoints.values(), ...this.#departed.values()]) endpoint.close();
+  }
+
+  /** Who may be picked, best first: a tier is used only when those before it are empty. */
+  #tiers(): readonly (readonly Endpoint[])[] {
+    const { quarantine } = this.#options;
+    const listed = [...this.#endpoints.values()];
+    const free = listed.filter(({ instance }) => !quarantine.has(instance));
+    return [
+      free.filter(({ resting, instance }) => !resting && instance.weight > 0),
+      free.filter(({ resting }) => !resting),
+      free,
+      listed.filter(({ resting }) => !resting),
+      listed,
+      this.#last,
+    ];
+  }
+
+  /** Shares of all, and again after a step while somebody is warming. */
+  #warm(): void {
+    const { clock, quarantine, warmup } = this.#options;
+    const all = [...new Set([...this.#endpoints.values(), ...this.#last])];
+    const counted = all.filter(({ instance }) => this.#endpoints.has(instance.instanceId) && !quarantine.has(instance));
+    const uptimes = counted.map((endpoint) => uptimeOf(endpoint, clock, warmup));
+    const shares = warmupShares(uptimes, warmup);
+    for (const endpoint of all) endpoint.share = endpoint.instance.weight || 1;
+    for (const [n, endpoint] of counted.entries()) endpoint.share *= shares[n] ?? 1;
+    this.#step?.cancel();
+    if (!uptimes.some((uptime) => uptime < warmup.ms)) return;
+    const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
+    this.#step = clock.after(step, () => this.rebuild());
+  }
+
+  #depart(endpoint: Endpoint): void {
+    const oldest = this.#departed.size < MOST_DEPARTED ? undefined : this.#departed.keys().next().value;
+    if (oldest !== undefined) this.#departed.delete(oldest);
+    this.#departed.set(keyOf(endpoint.instance), endpoint);
+    endpoint.close();
+  }
+}
+
+/** From here on only isolated or no longer listed instances are left. */
+const PANIC_TIER = 3;
+
+function keyOf({ instanceId, generation }: Instance): string {
+  return `${generation} ${instanceId}`;
+}
+
+function continued(known: Endpoint, instance: Instance, now: number): Endpoint {
+  const { generation, host, port } = known.instance;
+  if (instance.generation < generation) return known;
+  if (instance.generation > generation || instance.host !== host || instance.port !== port) return new Endpoint(instance, now);
+  known.instance = instance;
+  return known;
+}
+
+/**
+ * The longer of the time since registration and the time since it was first listed here: a foreign wall clock that is ahead
+ * cannot keep an instance cold, and a restart of this process does not make old instances new.
+ */
+function uptimeOf({ instance, firstSeen }: Endpoint, clock: Clock, { ms }: Warmup): number {
+  const sinceRegistered = Math.min(Math.max(clock.wall() - instance.registeredAt, 0), ms);
+  return Math.max(sinceRegistered, clock.now() - firstSeen);
+}

@@ -1,0 +1,138 @@
+/**
+ * Everything that needs the OpenTelemetry SDK. It is built into one file, because loading the packages one by one stalls the
+ * event loop for 150 ms, and it is imported when the first span is made.
+ */
+import { ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
+import { ExportResultCode } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { AlwaysOnSampler, type IdGenerator, type ReadableSpan, type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
+import type { Target } from './tracing.ts';
+
+/** Most links and attributes are few; the SDK's default of 128 is kept for both. */
+const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
+
+/** A finished span, ready to be sent or written. */
+export type FinishedSpan = ReadableSpan;
+
+/** Hands out the ids of the record that is being turned into a span: they were on the wire before the SDK was loaded. */
+class RecordIds implements IdGenerator {
+  next: SpanIds = { traceId: '', spanId: '' };
+  generateTraceId = (): string => this.next.traceId;
+  generateSpanId = (): string => this.next.spanId;
+}
+
+export interface RecorderOptions {
+  readonly identity: () => Identity;
+  readonly resource: Readonly<Record<string, string>>;
+  /** Takes each span as it ends. */
+  readonly finished: (span: FinishedSpan) => void;
+}
+
+/**
+ * Makes spans of records: an own provider that samples always and touches no global, so that neither the application's
+ * sampler nor the shutdown of its SDK reaches these spans.
+ */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #ids = new RecordIds();
+  readonly #open = new Map<string, Span>();
+  readonly #provider: TracerProvider;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    const { service, instanceId } = options.identity();
+    const processor: SpanProcessor = {
+      onStart: () => {},
+      onEnd: (span) => options.finished(span),
+      forceFlush: async () => {},
+      shutdown: async () => {},
+    };
+    this.#provider = new TracerProvider({
+      sampler: new AlwaysOnSampler(),
+      idGenerator: this.#ids,
+      resource: resourceFromAttributes({ ...options.resource, 'service.name': service, 'service.instance.id': instanceId }),
+      spanProcessors: [processor],
+    });
+  }
+
+  record(record: LifecycleRecord): void {
+    if (record.kind === 'started') this.#start(record);
+    else if (record.kind === 'ended') this.#end(record);
+  }
+
+  #start({ at, work, ids, parentSpanId, remoteParent, links, attributes }: LifecycleRecord & { kind: 'started' }): void {
+    const { service, instanceId, generation } = this.#options.identity();
+    const context =
+      parentSpanId === undefined
+        ? ROOT_CONTEXT
+        : trace.setSpanContext(ROOT_CONTEXT, contextOf({ traceId: ids.traceId, spanId: parentSpanId }, remoteParent));
+    this.#ids.next = ids;
+    const span = this.#provider.getTracer(SCOPE).startSpan(
+      spanName(work),
+      {
+        kind: KINDS[SPANS[work].kind],
+        startTime: hrTime(at),
+        links: (links ?? []).map((link) => ({ context: contextOf(link, true) })),
+        attributes: { [ATTR.service]: service, [ATTR.instanceId]: instanceId, [ATTR.generation]: generation, ...(attributes as Record<string, string>) },
+      },
+      context,
+    );
+    this.#open.set(ids.spanId, span);
+  }
+
+  #end({ at, ids, attributes, failure }: LifecycleRecord & { kind: 'ended' }): void {
+    const span = this.#open.get(ids.spanId);
+    if (span === undefined) return;
+    this.#open.delete(ids.spanId);
+    span.setAttributes(attributes as Record<string, string>);
+    if (failure !== undefined) {
+      span.setAttribute(ATTR.errorType, failure.type);
+      span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message });
+    }
+    span.end(hrTime(at));
+  }
+}
+
+/** Sends spans to a collector. */
+export interface Exporter {
+  /** Resolves with whether the collector took them, retries included. Never rejects. */
+  send(spans: readonly FinishedSpan[]): Promise<boolean>;
+}
+
+/** The standard OTLP/HTTP exporter with JSON bodies. */
+export function createExporter({ endpoint, headers, compression, timeoutMs }: Target): Exporter {
+  const exporter = new OTLPTraceExporter({
+    url: endpoint.href,
+    headers: { ...headers },
+    compression: compression as never,
+    timeoutMillis: timeoutMs,
+    concurrencyLimit: 1_000,
+  });
+  return {
+    send: (spans) =>
+      new Promise((resolve) => {
+        exporter.export([...spans], ({ code }) => resolve(code === ExportResultCode.SUCCESS));
+      }),
+  };
+}
+
+/** Spans as the body of one OTLP/HTTP request. */
+export function serialize(spans: readonly FinishedSpan[]): string {
+  const bytes = JsonTraceSerializer.serializeRequest([...spans]);
+  return Buffer.from(bytes ?? []).toString('utf8');
+}
+
+function contextOf({ traceId, spanId }: SpanIds, isRemote = false): { traceId: string; spanId: string; traceFlags: number; isRemote: boolean } {
+  return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote };
+}
+
+/** Seconds and nanoseconds of a time in milliseconds since the epoch. */
+function hrTime(at: number): [number, number] {
+  const seconds = Math.trunc(at / 1_000);
+  return [seconds, Math.round((at - seconds * 1_000) * 1e6)];
+}
