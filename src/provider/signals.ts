@@ -2,111 +2,221 @@ import { constants } from 'node:os';
 import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
-import { forwardToWorkers, onFirstFork, onPrimaryLost } from './cluster.ts';
-
-/** Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2. */
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-
-/** A signal that asks a process to end. */
-export type EndSignal = (typeof SIGNALS)[number];
+import { forwardToWorkers, isWorker, onFirstFork, onPrimaryLost } from './cluster.ts';
+import { type EndSignal, SignalHook, type SignalListener } from './signal-hook.ts';
 
 /** The same signal again within this time, in milliseconds, is an echo: a terminal signals npm and us, and npm passes it on. */
 const ECHO_MS = 50;
 
-/** The same in a cluster worker, which hears a terminal or systemd itself and then its primary, however busy that is. */
+/** The same in a cluster worker: systemd or a terminal signals it, and so does its primary, however busy that is. */
 const WORKER_ECHO_MS = 1_000;
 
-/** The application's own handlers get at least this long, in milliseconds, even when the deadline has passed. */
+/** The application's own listeners get at least this long, in milliseconds, even when the deadline has passed. */
 const LEAST_EXIT_MS = 1_000;
 
-/** When the default action has not ended the process by then (PID 1 has none; the signal may be ignored), it is ended, in milliseconds. */
-const RAISE_MS = 100;
+/** How long the default action gets to end the process, in milliseconds. PID 1 has none. */
+const DEFAULT_ACTION_MS = 100;
 
 export interface SignalsOptions {
   readonly clock: Clock;
   readonly log: Log;
   /**
-   * Runs or joins the offline. Resolves with true when the process may be ended (the trace is sent or spooled), with false
-   * when the offline was undone. Never rejects.
+   * Runs the offline, or joins it. Resolves with true when the process may end (the trace is sent or spooled), with false
+   * when the offline was undone.
    */
   readonly offline: (signal: EndSignal) => Promise<boolean>;
-  /** Milliseconds after the hand-over until the process is ended when the application's own handlers leave it running. */
+  /** Milliseconds after the hand-over until the process is ended when the application's own listeners leave it running. */
   readonly exitAfter: () => number;
-  /** Milliseconds a cluster primary waits for its workers. */
+  /** Milliseconds an offline may take; as long a cluster primary waits for its workers. */
   readonly gracePeriod: () => number;
 }
 
-/** Decides how the process ends; the only place that does. */
-export interface Signals {
-  /** Call at the start: arms a cluster primary, which serves nothing itself, with its first fork. */
-  watch(): void;
-  /** Call when the process serves HTTP, and not before: a plain tool keeps its own behaviour. */
-  arm(): void;
-  /** Gives the signals back. */
-  disarm(): void;
-  /** Ends the process after an offline that no signal began. */
-  finish(): void;
+/** What ends the process when the application leaves it to us. */
+interface Ending {
+  /** Exit code at the deadline, unless the application has set `process.exitCode`. */
+  readonly code: number;
+  readonly end: () => void;
 }
+
+/** Leaves with 0, or with the code the application has set. */
+const EXIT: Ending = { code: 0, end: () => process.exit() };
 
 /**
- * Takes SIGTERM and SIGINT before the application sees them, without a lasting patch.
+ * Decides how the process ends; nothing else does.
  *
- * 1. The first signal runs the offline. The application's listeners do not run yet, so its telemetry and its connections
- *    live until the last request is answered (R25: telemetry shut down at SIGTERM). An offline that runs already is joined
- *    (R23: preStop and SIGTERM both trigger).
+ * 1. The first SIGTERM or SIGINT runs the offline, or joins one that runs (R23: preStop and SIGTERM both trigger). The
+ *    application's listeners wait, so its telemetry and its connections live until the last request is answered (R25:
+ *    telemetry shut down at SIGTERM).
  * 2. Then the signal is handed over:
- *    - to the application's own listeners, when it has any. The process ends as they decide; one they leave running ends
- *      by itself when nothing is left open, or after `exitAfter` (at least 1 s) with `process.exitCode`, else 128 + n;
- *    - to listeners that only flush telemetry (OpenTelemetry's `register`), which decide nothing: once they have settled,
- *      the default action follows;
- *    - to the default action otherwise: killed by the signal, so the parent sees the true status. PID 1 has no default
- *      action; it exits with 128 + n.
- * 3. A second signal while the offline runs is handed over at once. The same signal within 50 ms (1 s in a cluster worker)
- *    is an echo of the first and is passed over.
+ *    - to the application's own listeners, when it has any. The process ends as they decide. One they leave running ends by
+ *      itself when nothing is left open, or after `exitAfter`, at least 1 s, with `process.exitCode`, else with 128 + n;
+ *    - to listeners that only flush telemetry (`register` of OpenTelemetry), which replace the default action without
+ *      meaning to: when they have settled, the default action follows;
+ *    - to the default action otherwise: killed by the signal, so that the parent sees the true status. Where that has no
+ *      effect (PID 1) the process exits with 128 + n.
+ * 3. A second signal while the offline runs is handed over at once, the same or the other one. The same one within 50 ms,
+ *    in a cluster worker within 1 s, is an echo of the first.
  *
- * `finish` hands SIGTERM to the application's own listeners in the same way; without any it exits with 0.
+ * A cluster primary without own listeners passes the signal on and ends after its workers, see `forwardToWorkers`. One with
+ * own listeners is left alone, unless it serves HTTP itself. A worker that loses its primary goes offline and exits with 0.
  *
- * A cluster primary without own listeners passes the signal on to its workers and takes the default action when they are
- * gone, see `forwardToWorkers`; a primary with own listeners is left alone unless it serves HTTP itself. A worker that loses
- * its primary goes offline before it exits with 0, as `finish` does.
- *
- * A `process.emit('SIGTERM')` of the application is no signal and goes to its listeners as before.
+ * `process.emit('SIGTERM')` by the application is no signal; it reaches its listeners as before.
  */
-export function createSignals(options: SignalsOptions): Signals {
-  return new ProcessSignals(options);
-}
-
-class ProcessSignals implements Signals {
+export class Signals {
   readonly #options: SignalsOptions;
-  readonly #released: (() => void)[] = [];
+  readonly #hook: SignalHook = new SignalHook((signal) => this.#see(signal));
   #phase: 'idle' | 'armed' | 'offline' | 'done' = 'idle';
   #serves = false;
-  #isPrimary = false;
-  #first: { readonly signal: EndSignal; readonly at: number; readonly echoMs: number } | undefined;
+  #forks = false;
+  #first: { readonly signal: EndSignal; readonly at: number } | undefined;
+  #forget: readonly (() => void)[] = [];
 
   constructor(options: SignalsOptions) {
     this.#options = options;
   }
 
+  /** Call at the start: a cluster primary serves nothing itself, so it is armed with its first fork. */
   watch(): void {
-    onFirstFork(() => {
-      this.#isPrimary = true;
-      this.#take();
+    const forked = onFirstFork(() => {
+      this.#forks = true;
+      this.#arm();
     });
+    this.#forget = [...this.#forget, forked];
   }
 
+  /** Call when the process serves HTTP and not before: a plain tool keeps its own behaviour. */
   arm(): void {
-    if (!this.#serves) this.#released.push(onPrimaryLost(() => this.#primaryLost()));
+    if (this.#serves) return;
     this.#serves = true;
-    this.#take();
+    this.#forget = [...this.#forget, onPrimaryLost(() => this.#primaryLost())];
+    this.#arm();
   }
 
+  /** Gives the signals back. */
   disarm(): void {
-    this.#release('idle');
+    for (const forget of this.#forget) forget();
+    this.#forget = [];
     this.#serves = false;
+    this.#forks = false;
+    if (this.#phase !== 'idle') this.#hook.release();
+    this.#phase = 'idle';
   }
 
+  /**
+   * Ends the process after an offline that no signal began: SIGTERM goes to the application's own listeners as in 2.,
+   * without any the process exits with 0. Does nothing when a signal has joined that offline: it ends the process then.
+   */
   finish(): void {
-    if (this.#phase === 'idle' || this.#phase === 'armed') this.#handOver('SIGTERM', 0, () => exit(0));
+    if (this.#phase === 'idle' || this.#phase === 'armed') this.#handOver('SIGTERM', EXIT);
   }
+
+  #arm(): void {
+    if (this.#phase !== 'idle') return;
+    this.#phase = 'armed';
+    this.#hook.take();
+  }
+
+  /** @returns false when the signal goes on to the application's listeners */
+  #see(signal: EndSignal): boolean {
+    const { clock, log } = this.#options;
+    if (this.#phase === 'armed') {
+      if (!this.#serves && this.#hook.listeners(signal).some(decides)) return false;
+      this.#first = { signal, at: clock.now() };
+      void this.#leave(signal, this.#ending(signal));
+      return true;
+    }
+    if (this.#phase !== 'offline') return false;
+    if (this.#isEcho(signal)) return true;
+    log('warn', `${signal} while the offline runs: handed over at once`);
+    if (this.#forks) void this.#endWorkers(signal);
+    this.#handOver(signal, this.#ending(signal));
+    return true;
+  }
+
+  #isEcho(signal: EndSignal): boolean {
+    const first = this.#first;
+    const echoMs = isWorker() ? WORKER_ECHO_MS : ECHO_MS;
+    return first !== undefined && first.signal === signal && this.#options.clock.now() - first.at < echoMs;
+  }
+
+  #primaryLost(): void {
+    if (this.#phase === 'armed') void this.#leave('SIGTERM', EXIT);
+  }
+
+  async #leave(signal: EndSignal, ending: Ending): Promise<void> {
+    this.#phase = 'offline';
+    const alive = this.#options.clock.hold();
+    const [mayEnd] = await Promise.all([this.#offline(signal), this.#endWorkers(signal)]);
+    alive.cancel();
+    if (this.#phase !== 'offline') return;
+    // What a listener throws must be an uncaught exception, as it is without us, and not a rejection.
+    if (mayEnd) queueMicrotask(() => this.#handOver(signal, ending));
+    else this.#phase = 'armed';
+  }
+
+  async #offline(signal: EndSignal): Promise<boolean> {
+    if (!this.#serves) return true;
+    try {
+      return await this.#options.offline(signal);
+    } catch (thrown) {
+      this.#options.log('error', `the offline failed: ${asError(thrown).message}`);
+      return true;
+    }
+  }
+
+  async #endWorkers(signal: EndSignal): Promise<void> {
+    const { clock, gracePeriod } = this.#options;
+    if (this.#forks) await forwardToWorkers(signal, clock, gracePeriod() + LEAST_EXIT_MS);
+  }
+
+  #ending(signal: EndSignal): Ending {
+    const code = 128 + constants.signals[signal];
+    const end = (): void => {
+      this.#options.clock.hold();
+      this.#options.clock.after(DEFAULT_ACTION_MS, () => process.exit(code));
+      process.kill(process.pid, signal);
+    };
+    return { code, end };
+  }
+
+  #handOver(signal: EndSignal, { code, end }: Ending): void {
+    const { clock, exitAfter } = this.#options;
+    const listeners = this.#hook.listeners(signal);
+    this.#phase = 'done';
+    this.#hook.release();
+    if (listeners.length === 0) {
+      end();
+      return;
+    }
+    clock.after(Math.max(exitAfter(), LEAST_EXIT_MS), () => process.exit(process.exitCode ?? code));
+    if (listeners.some(decides)) emit(signal);
+    else void this.#flush(signal, listeners).then(end);
+  }
+
+  /** Runs listeners that only flush telemetry, and takes them off so that the default action is the default again. */
+  async #flush(signal: EndSignal, listeners: readonly SignalListener[]): Promise<void> {
+    const alive = this.#options.clock.hold();
+    const number = constants.signals[signal];
+    await Promise.allSettled(listeners.map(async (listener) => listener.call(process, signal, number)));
+    process.removeAllListeners(signal);
+    alive.cancel();
+  }
+}
+
+/** Calls the listeners with the arguments that Node.js gives them; its types leave out the number. */
+function emit(signal: EndSignal): void {
+  Reflect.apply(process.emit, process, [signal, signal, constants.signals[signal]]);
+}
+
+/** Arms nothing yet: see `watch` and `arm`. */
+export function createSignals(options: SignalsOptions): Signals {
+  return new Signals(options);
+}
+
+/**
+ * Whether a listener is the application's own, so that it decides about the process. The one of OpenTelemetry
+ * (auto-instrumentations-node, src/register.ts) shuts its SDK down and leaves the process running.
+ */
+function decides(listener: SignalListener): boolean {
+  return !Function.prototype.toString.call(listener).includes('OpenTelemetry SDK terminated');
 }

@@ -1,0 +1,59 @@
+import type { Cluster, Worker } from 'node:cluster';
+import type { Clock } from '../lifecycle/clock.ts';
+import { sleep } from '../lifecycle/clock.ts';
+import type { EndSignal } from './signal-hook.ts';
+
+type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
+
+/** The module, not imported at the top: few processes need it. */
+function nodeCluster(): Cluster {
+  return process.getBuiltinModule('node:cluster') as unknown as Cluster;
+}
+
+/** Whether this process is a worker of `node:cluster`. */
+export function isWorker(): boolean {
+  return nodeCluster().isWorker;
+}
+
+/** Calls `listener` with the first fork of a cluster primary. Returns how to unsubscribe. */
+export function onFirstFork(listener: () => void): () => void {
+  const cluster = nodeCluster();
+  cluster.once('fork', listener);
+  return () => void cluster.off('fork', listener);
+}
+
+/**
+ * Calls `listener` when a cluster worker loses its primary without having been asked to disconnect. Node.js would exit with
+ * 0 at that moment, whatever is in flight (lib/internal/cluster/child.js); as the channel is marked as left on purpose, it
+ * does not, and ending the process is up to the listener. Does nothing in other processes. Returns how to unsubscribe.
+ */
+export function onPrimaryLost(listener: () => void): () => void {
+  const worker = nodeCluster().worker as Told | undefined;
+  if (worker == null) return () => {};
+  const disconnected = (): void => {
+    if (worker.exitedAfterDisconnect) return;
+    worker.exitedAfterDisconnect = true;
+    listener();
+  };
+  process.prependListener('disconnect', disconnected);
+  return () => void process.off('disconnect', disconnected);
+}
+
+/**
+ * Passes `signal` on to every worker of a cluster primary and waits until they are gone, `withinMs` milliseconds at most.
+ *
+ * Policy: a platform signals the primary only. Killed at once, it would take its workers with it (they exit with 0 when the
+ * channel closes) and none would drain. So the primary outlives its workers and only then ends in the way the signal asks
+ * for. Each worker is marked as leaving on purpose (`worker.exitedAfterDisconnect`), which is what applications ask before
+ * they fork a replacement; one that forks without asking gets its new worker, which goes offline when the primary ends.
+ */
+export async function forwardToWorkers(signal: EndSignal, clock: Clock, withinMs: number): Promise<void> {
+  const workers = Object.values(nodeCluster().workers ?? {}) as Told[];
+  const living = workers.filter((worker) => !worker.isDead());
+  const gone = living.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
+  for (const worker of living) {
+    worker.exitedAfterDisconnect = true;
+    worker.process.kill(signal);
+  }
+  await Promise.race([Promise.all(gone), sleep(clock, withinMs)]);
+}

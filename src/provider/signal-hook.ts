@@ -1,0 +1,73 @@
+/** Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2. */
+const END_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/** A signal that asks a process to end. */
+export type EndSignal = (typeof END_SIGNALS)[number];
+
+/** What a process does with a signal. */
+export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown;
+
+/**
+ * Sees SIGTERM and SIGINT before any listener of the application, whenever that was added and however: before or after us,
+ * prepended, once, or after `removeAllListeners`.
+ *
+ * Node.js binds `process.emit` to the signal when its first listener is added (lib/internal/process/signal.js). So `emit` is
+ * replaced during that one call and is the original again afterwards. Listeners that came earlier are taken off and put
+ * back in their order. `process.listenerCount` is one higher while the signals are taken.
+ */
+export class SignalHook {
+  readonly #see: (signal: EndSignal) => boolean;
+  /** Keeps Node.js listening to the signal when the application has no listener. */
+  readonly #keep: SignalListener = () => {};
+
+  /** @param see called with each signal; false lets it go on to the listeners as if there were no hook */
+  constructor(see: (signal: EndSignal) => boolean) {
+    this.#see = see;
+  }
+
+  take(): void {
+    for (const signal of END_SIGNALS) {
+      const listeners = process.rawListeners(signal) as SignalListener[];
+      for (const listener of listeners) process.removeListener(signal, listener);
+      this.#bind(signal);
+      for (const listener of listeners) process.on(signal, listener);
+    }
+    process.on('removeListener', this.#onRemoved);
+  }
+
+  release(): void {
+    process.removeListener('removeListener', this.#onRemoved);
+    for (const signal of END_SIGNALS) process.removeListener(signal, this.#keep);
+  }
+
+  /** The application's listeners of `signal`. */
+  listeners(signal: EndSignal): readonly SignalListener[] {
+    return (process.listeners(signal) as SignalListener[]).filter((listener) => listener !== this.#keep);
+  }
+
+  /** The application removed all listeners of a signal, and this hook with them. */
+  readonly #onRemoved = (event: string | symbol, listener: unknown): void => {
+    const signal = END_SIGNALS.find((name) => name === event);
+    if (signal !== undefined && listener === this.#keep) this.#bind(signal);
+  };
+
+  #bind(signal: EndSignal): void {
+    const see = this.#see;
+    const own = Object.getOwnPropertyDescriptor(process, 'emit');
+    const before = process.emit as (...args: unknown[]) => boolean;
+    const hook = (event: unknown, ...args: unknown[]): boolean => {
+      if (event === signal && see(signal)) return true;
+      const emit = process.emit as unknown;
+      return emit === hook
+        ? before.call(process, event, ...args)
+        : (emit as typeof before).call(process, event, ...args);
+    };
+    Object.defineProperty(process, 'emit', { value: hook, configurable: true, writable: true });
+    try {
+      process.on(signal, this.#keep);
+    } finally {
+      if (own === undefined) Reflect.deleteProperty(process, 'emit');
+      else Object.defineProperty(process, 'emit', own);
+    }
+  }
+}
