@@ -87,18 +87,18 @@ export class Plugin {
       registry,
       clock,
       log,
-      journal: this.#journal,
       header: () => this.#consumerHeader(),
       services: options.services,
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
-      self: () => this.identity,
     });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
     this.#signals = createSignals({
       clock,
+      log,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
-      remaining: () => this.#offline?.run.left ?? 0,
+      exitAfter: () => this.#offline?.run.left ?? 0,
+      gracePeriod: () => this.#gracePeriodMs,
     });
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
@@ -113,6 +113,7 @@ export class Plugin {
     const plugin = new Plugin(options, log, registry);
     plugin.#traffic.start();
     plugin.#consumer.install();
+    plugin.#signals.watch();
     return plugin;
   }
 

@@ -1,0 +1,50 @@
+import { mkdirSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startCollector } from '../../collector/server.ts';
+import { LosslessError } from '../errors.ts';
+import type { Command } from './command.ts';
+import { silenceExperimental } from './experimental.ts';
+
+const HOUR_MS = 3_600_000;
+const MIB = 1_048_576;
+
+export const command: Command = {
+  usage: '[--host 127.0.0.1] [--port 4318] [--query-port 16686] [--db FILE] [--max-age HOURS] [--max-size MIB]',
+  summary: 'Keeps the traces of this machine: takes OTLP/HTTP JSON, answers queries like Jaeger.',
+  async run(args, io) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        host: { type: 'string', default: '127.0.0.1' },
+        port: { type: 'string', default: '4318' },
+        'query-port': { type: 'string', default: '16686' },
+        db: { type: 'string', default: join(tmpdir(), `lossless-collector-${userInfo().uid}`, 'traces.sqlite') },
+        'max-age': { type: 'string', default: '48' },
+        'max-size': { type: 'string', default: '512' },
+      },
+    });
+    silenceExperimental();
+    if (values.db !== ':memory:') mkdirSync(dirname(values.db), { recursive: true, mode: 0o700 });
+    const collector = await startCollector({
+      host: values.host,
+      ports: [whole('--port', values.port, 0, 65_535), whole('--query-port', values['query-port'], 0, 65_535)],
+      database: values.db,
+      maxAgeMs: whole('--max-age', values['max-age'], 1, 24 * 365) * HOUR_MS,
+      maxBytes: whole('--max-size', values['max-size'], 1, 1_048_576) * MIB,
+    });
+    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${values.db}`);
+    await new Promise((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+    });
+    await collector.close();
+    return 0;
+  },
+};
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value > most) throw new LosslessError('LOSSLESS_USAGE', `${name} must be a whole number from ${least} to ${most}, received ${text}`);
+  return value;
+}

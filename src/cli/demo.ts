@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startCollector } from '../../collector/server.ts';
+import { LosslessError } from '../errors.ts';
+import { spanName } from '../trace/schema.ts';
+import type { Command, Io } from './command.ts';
+import { Fleet } from './demo/fleet.ts';
+import { demoTable } from './demo/table.ts';
+import { silenceExperimental } from './experimental.ts';
+import { verdictLines } from './inspect.ts';
+import { JaegerClient, type Trace } from './jaeger-client.ts';
+import { assess, type Verdict } from './verdict.ts';
+import { waterfall } from './waterfall.ts';
+
+/** Time between two scale-downs, in milliseconds. */
+const ROLL_EVERY_MS = 4_000;
+
+/** Longest wait for the last trace to be found, in milliseconds. */
+const TRACES_MS = 10_000;
+
+/** What `--json` prints. */
+export interface DemoReport {
+  readonly base: SetReport;
+  readonly gray: SetReport;
+  readonly traces: readonly Pick<Verdict, 'traceId' | 'service' | 'result' | 'planned' | 'acked' | 'spans' | 'orphans' | 'refreshes'>[];
+}
+
+interface SetReport {
+  readonly requests: number;
+  readonly failed: number;
+  readonly shutdowns: number;
+}
+
+export const command: Command = {
+  usage: '[--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
+  summary: 'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts.',
+  async run(args, io) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        seconds: { type: 'string', default: '60' },
+        rate: { type: 'string', default: '100' },
+        registry: { type: 'string' },
+        otlp: { type: 'string' },
+        jaeger: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const options = {
+      seconds: whole('--seconds', values.seconds, 5, 86_400),
+      rate: whole('--rate', values.rate, 1, 10_000),
+      registry: values.registry,
+      otlp: values.otlp,
+      jaeger: values.jaeger,
+      json: values.json,
+    };
+    silenceExperimental();
+    const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-'));
+    try {
+      return await runDemo(options, directory, io);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+interface DemoOptions {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly registry: string | undefined;
+  readonly otlp: string | undefined;
+  readonly jaeger: string | undefined;
+  readonly json: boolean;
+}
+
+async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
+  const collector =
+    options.otlp === undefined
+      ? await startCollector({ host: '127.0.0.1', ports: [0], database: join(directory, 'traces.sqlite'), maxAgeMs: 86_400_000, maxBytes: 1 << 30 })
+      : undefined;
+  const otlp = options.otlp ?? collector?.otlpUrl ?? '';
+  const jaeger = options.jaeger ?? collector?.queryUrl ?? `http://${new URL(otlp).hostname}:16686`;
+  const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), message: io.err });
+  const gray = new Fleet({ name: 'gray', env: pluginEnvironment(options, directory, otlp, jaeger), byHand: undefined, message: io.err });
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const begun = Date.now();
+  try {
+    io.err(`starting gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)`);
+    await Promise.all([base.start(), gray.start()]);
+    for (const fleet of [base, gray]) fleet.startLoad(options.rate);
+    await rollFor(options.seconds * 1_000, [base, gray], stop.signal, io);
+    await Promise.all([base.stopLoad(), gray.stopLoad()]);
+    const traces = await tracesSince(new JaegerClient(new URL(jaeger)), begun, gray.shutdowns.length);
+    return report(base, gray, traces, options, io);
+  } finally {
+    await Promise.all([base.close(), gray.close()]);
+    await collector?.close();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+/** Rolls both sets on the same timetable. */
+async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, io: Io): Promise<void> {
+  const begun = performance.now();
+  for (let next = ROLL_EVERY_MS / 2; next < ms && !stop.aborted; next += ROLL_EVERY_MS) {
+    await pause(begun + next - performance.now(), stop);
+    if (stop.aborted) return;
+    await Promise.all(fleets.map((fleet) => fleet.roll()));
+    const [base, gray] = fleets.map((fleet) => fleet.counts);
+    const seconds = ((performance.now() - begun) / 1_000).toFixed(0);
+    io.err(`${seconds.padStart(4)} s  ${fleets[0]?.shutdowns.length} shutdowns each; failed requests: base ${base?.failed}, gray ${gray?.failed}`);
+  }
+  await pause(begun + ms - performance.now(), stop);
+}
+
+function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.max(0, ms));
+    stop.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** One registry for both sets would mix them: each has its own directory, or its own service names' registry as given. */
+function registryOf({ registry }: DemoOptions, directory: string, set: string): string {
+  return registry ?? new URL(`file://${join(directory, `registry-${set}`)}`).href;
+}
+
+function pluginEnvironment(options: DemoOptions, directory: string, otlp: string, jaeger: string): Record<string, string> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return {
+    NODE_OPTIONS: `--import=${new URL(`../register.${extension}`, import.meta.url).href}`,
+    LOSSLESS_ENABLED: 'true',
+    LOSSLESS_REGISTRY: registryOf(options, directory, 'gray'),
+    LOSSLESS_CONTROL_PORT: '0',
+    LOSSLESS_CONTROL_HOST: '127.0.0.1',
+    LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
+    LOSSLESS_JAEGER_URL: jaeger,
+    LOSSLESS_STRICT: 'true',
+    OTEL_EXPORTER_OTLP_ENDPOINT: otlp,
+  };
+}
+
+/** Every shutdown since `begun`; waits until all are found and whole, or it is clear that they never will be. */
+async function tracesSince(client: JaegerClient, begun: number, expected: number): Promise<readonly Trace[]> {
+  const until = performance.now() + TRACES_MS;
+  for (;;) {
+    const services = (await client.services()).filter((service) => service.startsWith('service-'));
+    const found = await Promise.all(services.map((service) => client.search({ service, operation: spanName('offline.started'), since: begun, limit: 1_000 })));
+    const traces = found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
+    if ((traces.length >= expected && traces.every((trace) => assess(trace).whole)) || performance.now() > until) return traces;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+function report(base: Fleet, gray: Fleet, traces: readonly Trace[], { json }: DemoOptions, io: Io): number {
+  const verdicts = traces.map(assess);
+  const lossless = gray.counts.failed === 0;
+  const whole = verdicts.length === gray.shutdowns.length && verdicts.every((verdict) => verdict.whole);
+  if (json) {
+    io.out(JSON.stringify(reportOf(base, gray, verdicts)));
+  } else {
+    for (const line of demoTable(base, gray)) io.out(line);
+    const shown = traces.at(-1);
+    if (shown !== undefined) for (const line of ['', 'one shutdown, as its trace tells it:', '', ...waterfall(shown, io), '', ...verdictLines(assess(shown))]) io.out(line);
+    io.out(`\n${verdicts.filter((verdict) => verdict.whole).length} of ${gray.shutdowns.length} shutdown traces are whole`);
+  }
+  for (const verdict of verdicts.filter((each) => !each.whole)) io.err(`trace ${verdict.traceId} is not whole: ${verdict.problems.join('; ')}`);
+  for (const [reason, count] of Object.entries(gray.counts.reasons)) io.err(`gray: ${count} × ${reason}`);
+  return lossless && whole ? 0 : 1;
+}
+
+function reportOf(base: Fleet, gray: Fleet, verdicts: readonly Verdict[]): DemoReport {
+  const set = (fleet: Fleet): SetReport => ({ requests: fleet.counts.requests, failed: fleet.counts.failed, shutdowns: fleet.shutdowns.length });
+  return {
+    base: set(base),
+    gray: set(gray),
+    traces: verdicts.map(({ traceId, service, result, planned, acked, spans, orphans, refreshes }) => ({ traceId, service, result, planned, acked, spans, orphans, refreshes })),
+  };
+}
+
+function whole(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least || value > most) throw new LosslessError('LOSSLESS_USAGE', `${name} must be a whole number from ${least} to ${most}, received ${text}`);
+  return value;
+}

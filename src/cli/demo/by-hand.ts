@@ -1,0 +1,57 @@
+/** What a careful team writes by hand: the base set of the demo. */
+import type { Server } from 'node:http';
+import { systemClock } from '../../lifecycle/clock.ts';
+import { openRegistry } from '../../registry/open.ts';
+import type { Instance } from '../../registry/registry.ts';
+
+/** How often the list of a service is read again, in milliseconds: ten to thirty times as often as the usual client caches. */
+const REFRESH_MS = 1_000;
+
+/** Discovery and shutdown of one process. */
+export interface ByHand {
+  /** Registers the process, and lets it leave on SIGTERM: deregister, then close the server. */
+  register(port: number, server: Server): Promise<void>;
+  /** Origin of an instance of `service`, in turn. */
+  pick(service: string): Promise<string>;
+}
+
+export async function start(name: string, url: string): Promise<ByHand> {
+  const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+  const lists = new Map<string, readonly Instance[]>();
+  let turn = 0;
+  const refresh = async (service: string): Promise<readonly Instance[]> => {
+    const list = await registry.instances(service);
+    lists.set(service, list);
+    return list;
+  };
+  setInterval(() => {
+    for (const service of lists.keys()) void refresh(service);
+  }, REFRESH_MS).unref();
+  return {
+    async register(port, server) {
+      const now = Date.now();
+      const instance: Instance = {
+        service: name,
+        instanceId: `${name}:${process.pid}`,
+        generation: now,
+        host: '127.0.0.1',
+        port,
+        scheme: 'http',
+        weight: 100,
+        registeredAt: now,
+        metadata: {},
+      };
+      await registry.register(instance);
+      process.once('SIGTERM', async () => {
+        await registry.deregister(instance);
+        server.close(() => process.exit());
+      });
+    },
+    async pick(service) {
+      const list = lists.get(service) ?? (await refresh(service));
+      const instance = list[turn++ % Math.max(1, list.length)];
+      if (instance === undefined) throw new Error(`no instance of ${service}`);
+      return `http://${instance.host}:${instance.port}`;
+    },
+  };
+}

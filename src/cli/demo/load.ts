@@ -1,0 +1,71 @@
+import { Agent, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+/** Longest wait for one answer, in milliseconds; later is a failure. */
+const TIMEOUT_MS = 10_000;
+
+/** What a load has seen. */
+export interface Counts {
+  readonly requests: number;
+  readonly failed: number;
+  /** Distinct reasons, with how often. */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** An open-loop load: as many POSTs a second as asked for, however slow the answers are, and none is sent twice. */
+export class Load {
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #target: URL;
+  readonly #pending = new Set<Promise<void>>();
+  readonly #reasons: Record<string, number> = {};
+  #timer: NodeJS.Timeout | undefined;
+  #requests = 0;
+  #failed = 0;
+
+  constructor(target: URL) {
+    this.#target = target;
+  }
+
+  get counts(): Counts {
+    return { requests: this.#requests, failed: this.#failed, reasons: this.#reasons };
+  }
+
+  start(perSecond: number): void {
+    const begun = performance.now();
+    let sent = 0;
+    this.#timer = setInterval(() => {
+      const due = Math.floor(((performance.now() - begun) / 1_000) * perSecond);
+      for (; sent < due; sent++) this.#send();
+    }, 5);
+  }
+
+  /** Sends no more and waits for the answers. */
+  async stop(): Promise<Counts> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#pending);
+    this.#agent.destroy();
+    return this.counts;
+  }
+
+  #send(): void {
+    const id = String(++this.#requests);
+    const sent = this.#post(id).catch((error: NodeJS.ErrnoException) => {
+      this.#failed++;
+      const reason = error.code ?? error.message;
+      this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1;
+    });
+    this.#pending.add(sent);
+    void sent.finally(() => this.#pending.delete(sent));
+  }
+
+  async #post(id: string): Promise<void> {
+    const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+      const call = request(this.#target, { method: 'POST', agent: this.#agent, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
+        text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+      });
+      call.on('error', reject);
+      call.end(id);
+    });
+    if (status !== 200 || body !== id) throw new Error(`${status} ${body.slice(0, 100)}`);
+  }
+}

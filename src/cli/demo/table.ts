@@ -1,0 +1,28 @@
+import { milliseconds } from '../waterfall.ts';
+import type { Fleet } from './fleet.ts';
+
+/** The result of a demo as a table: one row for each set. */
+export function demoTable(base: Fleet, gray: Fleet): readonly string[] {
+  const rows = [
+    ['', 'requests', 'failed', 'shutdowns', 'failed per shutdown', 'offline, median', 'longest'],
+    rowOf('base (by hand)', base),
+    rowOf('gray (plugin)', gray),
+  ];
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  return ['', ...rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))];
+}
+
+function rowOf(name: string, { counts, shutdowns }: Fleet): readonly string[] {
+  const durations = shutdowns.map((shutdown) => shutdown.durationMs).sort((a, b) => a - b);
+  const perShutdown = shutdowns.length === 0 ? 0 : counts.failed / shutdowns.length;
+  const shown = (ms: number | undefined): string => (ms === undefined ? '-' : milliseconds(ms));
+  return [
+    name,
+    String(counts.requests),
+    String(counts.failed),
+    String(shutdowns.length),
+    perShutdown.toFixed(2),
+    shown(durations[Math.floor(durations.length / 2)]),
+    shown(durations.at(-1)),
+  ];
+}

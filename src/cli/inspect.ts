@@ -1,0 +1,48 @@
+import { parseArgs } from 'node:util';
+import { loadOptions } from '../config/options.ts';
+import { processEnvironment } from '../config/process-env.ts';
+import { LosslessError } from '../errors.ts';
+import { spanName } from '../trace/schema.ts';
+import type { Command } from './command.ts';
+import { JaegerClient, type Trace } from './jaeger-client.ts';
+import { assess, type Verdict } from './verdict.ts';
+import { milliseconds, waterfall } from './waterfall.ts';
+
+export const command: Command = {
+  usage: '[traceId] [--service NAME] [--url http://127.0.0.1:16686] [--json]',
+  summary: 'Shows one shutdown, the latest unless a trace is named, and says whether it was lossless and whole.',
+  async run(args, io) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { url: { type: 'string' }, service: { type: 'string' }, json: { type: 'boolean' } },
+    });
+    const base = URL.parse(values.url ?? loadOptions({ LOSSLESS_SERVICE: 'inspect', ...processEnvironment() }).options?.jaegerUrl ?? 'http://127.0.0.1:16686');
+    if (base === null) throw new LosslessError('LOSSLESS_USAGE', `--url must be a URL, received ${values.url}`);
+    const client = new JaegerClient(base);
+    const trace = await (positionals[0] === undefined ? latest(client, values.service) : client.trace(positionals[0]));
+    const verdict = assess(trace);
+    if (values.json) io.out(JSON.stringify(verdict));
+    else for (const line of [...waterfall(trace, io), '', ...verdictLines(verdict)]) io.out(line);
+    return verdict.whole && verdict.result === 'success' ? 0 : 1;
+  },
+};
+
+/** A verdict in words. */
+export function verdictLines(verdict: Verdict): readonly string[] {
+  const { service, instanceId, result, planned, acked, durationMs, spans, startedAt, traceId } = verdict;
+  return [
+    `${service} ${instanceId} left at ${new Date(startedAt).toISOString()} within ${milliseconds(durationMs)}: ${result}, ${acked} of ${planned} consumers acked`,
+    `trace ${traceId}: ${spans} spans, ${verdict.whole ? 'whole' : 'NOT whole'}`,
+    ...verdict.problems.map((problem) => `- ${problem}`),
+  ];
+}
+
+/** The latest shutdown of one service, or of any. */
+async function latest(client: JaegerClient, service: string | undefined): Promise<Trace> {
+  const services = service === undefined ? await client.services() : [service];
+  const found = await Promise.all(services.map((name) => client.search({ service: name, operation: spanName('offline.started'), limit: 1 })));
+  const [trace] = found.flat().sort((a, b) => (b.spans[0]?.start ?? 0) - (a.spans[0]?.start ?? 0));
+  if (trace === undefined) throw new LosslessError('LOSSLESS_TRACE_NOT_FOUND', `no shutdown${service === undefined ? '' : ` of ${service}`} was found`);
+  return trace;
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+import { asError } from '../errors.ts';
+import type { Command, Io } from './command.ts';
+
+/** Commands by name; each is loaded only when it runs. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  demo: () => import('./demo.ts'),
+  collector: () => import('./collector.ts'),
+  inspect: () => import('./inspect.ts'),
+  offline: () => import('./offline.ts'),
+  online: () => import('./online.ts'),
+  status: () => import('./status.ts'),
+  replay: () => import('./replay.ts'),
+};
+
+/** Errors of `node:util` parseArgs: the command line is wrong, not the program. */
+const USAGE_ERROR = /^ERR_PARSE_ARGS_/;
+
+const io: Io = {
+  out: (text) => void process.stdout.write(`${text}\n`),
+  err: (text) => void process.stderr.write(`${text}\n`),
+  color: process.stdout.isTTY === true && !process.env['NO_COLOR'],
+  width: process.stdout.columns ?? 100,
+};
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    io.out(await help());
+    return name === undefined ? 2 : 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
+    io.err(`LOSSLESS_USAGE: there is no command ${name}\n\n${await help()}`);
+    return 2;
+  }
+  const { command } = await load();
+  if (args.includes('--help') || args.includes('-h')) {
+    io.out(`lossless ${name} ${command.usage}\n\n${command.summary}`);
+    return 0;
+  }
+  try {
+    return await command.run(args, io);
+  } catch (thrown) {
+    const error = asError(thrown);
+    const isUsage = USAGE_ERROR.test((error as NodeJS.ErrnoException).code ?? '');
+    io.err(isUsage ? `LOSSLESS_USAGE: ${error.message}\nusage: lossless ${name} ${command.usage}` : error.message);
+    return 2;
+  }
+}
+
+async function help(): Promise<string> {
+  const rows = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => ({ name, ...(await load()).command })));
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  return `usage: lossless <command> [options]\n\n${rows.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}`;
+}

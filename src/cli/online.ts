@@ -1,0 +1,13 @@
+import type { Command } from './command.ts';
+import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
+
+export const command: Command = {
+  usage: CONTROL_USAGE,
+  summary: 'Undoes the offline of the instance on this machine, while it notifies or drains.',
+  async run(args, io) {
+    const options = controlArgs(args);
+    const { status, body } = await callControl(options, 'POST', '/online');
+    io.out(options.json ? JSON.stringify(body) : `${body['state']}: ${body['message']}`);
+    return status < 400 ? 0 : 1;
+  },
+};

@@ -1,0 +1,78 @@
+import { ATTR, spanName } from '../trace/schema.ts';
+import type { Span, Trace } from './jaeger-client.ts';
+
+/** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
+const SHOWN = 10;
+
+export interface WaterfallOptions {
+  readonly width: number;
+  readonly color: boolean;
+}
+
+/** A row: how deep, and either a span or what was folded. */
+type Row = { readonly depth: number; readonly span: Span } | { readonly depth: number; readonly folded: string };
+
+/** Attributes worth a place beside the bar, with the word that stands before them. */
+const DETAILS: readonly (readonly [string, string])[] = [
+  [ATTR.offlineResult, ''],
+  [ATTR.peerService, ''],
+  [ATTR.goawayResult, ''],
+  [ATTR.refreshResult, ''],
+  [ATTR.deregisterResult, ''],
+  [ATTR.drainResult, ''],
+  [ATTR.addresses, ''],
+  [ATTR.holdReason, 'hold: '],
+];
+
+/** A trace as lines of text: the tree, a bar for each span on one scale, its duration and what it says. */
+export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions): readonly string[] {
+  const rows = [...rowsOf(spans)];
+  const begin = Math.min(...spans.map((span) => span.start));
+  const end = Math.max(...spans.map((span) => span.start + span.durationMs));
+  const nameWidth = Math.max(...rows.map((row) => row.depth * 2 + ('span' in row ? shortName(row.span).length : row.folded.length)));
+  const barWidth = Math.max(16, Math.min(48, width - nameWidth - 44));
+  const scale = barWidth / Math.max(1, end - begin);
+  return rows.map((row) => {
+    const indent = '  '.repeat(row.depth);
+    if (!('span' in row)) return `${indent}${row.folded}`;
+    const { span } = row;
+    const from = Math.min(barWidth - 1, Math.floor((span.start - begin) * scale));
+    const length = Math.max(1, Math.min(barWidth - from, Math.round(span.durationMs * scale)));
+    const bar = `${' '.repeat(from)}${(span.durationMs === 0 ? '|' : '█').repeat(span.durationMs === 0 ? 1 : length)}`.padEnd(barWidth);
+    const name = `${indent}${shortName(span)}`.padEnd(nameWidth);
+    const painted = color ? `\u001b[${span.isError ? 31 : 36}m${bar}\u001b[0m` : bar;
+    return `${name} ${painted} ${milliseconds(span.durationMs).padStart(8)}  ${details(span)}${span.isError ? ` ! ${span.message}` : ''}`.trimEnd();
+  });
+}
+
+/** Depth first; children by their start; of a large fan-out the failed first. */
+function* rowsOf(spans: readonly Span[]): Generator<Row> {
+  const ids = new Set(spans.map((span) => span.spanId));
+  const children = Map.groupBy(spans, (span) => (ids.has(span.parentSpanId) ? span.parentSpanId : ''));
+  function* below(parent: string, depth: number): Generator<Row> {
+    const all = children.get(parent) ?? [];
+    const folds = all.length > SHOWN && all.every((span) => span.name === spanName('goaway'));
+    const shown = folds ? [...all].sort((a, b) => Number(b.isError) - Number(a.isError)).slice(0, Math.max(SHOWN, all.filter((span) => span.isError).length)) : all;
+    for (const span of shown) {
+      yield { depth, span };
+      yield* below(span.spanId, depth + 1);
+    }
+    if (shown.length < all.length) yield { depth, folded: `… ${all.length - shown.length} more, all acked` };
+  }
+  yield* below('', 0);
+}
+
+function shortName(span: Span): string {
+  return span.name.replace(/^lossless\./, '');
+}
+
+function details({ tags, service, name }: Span): string {
+  const words = DETAILS.flatMap(([attribute, word]) => (tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [`${word}${tags[attribute]}`]));
+  return [...(name === spanName('consumer.refresh') ? [`in ${service}`] : []), ...words].join(' ');
+}
+
+/** A duration for people. */
+export function milliseconds(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
