@@ -11,7 +11,14 @@ export interface Answer {
 const LIMIT = { default: 100, most: 1_500 };
 
 /** Milliseconds and microseconds of the units of a duration, as Go writes them. */
-const UNITS: Readonly<Record<string, number>> = { us: 1, µs: 1, ms: 1_000, s: 1_000_000, m: 60_000_000, h: 3_600_000_000 };
+const UNITS: Readonly<Record<string, number>> = {
+  us: 1,
+  µs: 1,
+  ms: 1_000,
+  s: 1_000_000,
+  m: 60_000_000,
+  h: 3_600_000_000,
+};
 
 /** Answers one GET of Jaeger's query API (the JSON that its user interface reads); undefined for any other path. */
 export function answerQuery(store: Store, path: string, query: URLSearchParams): Answer | undefined {
@@ -51,10 +58,17 @@ function one(store: Store, id: string): Answer {
 
 function search(store: Store, query: URLSearchParams): Answer {
   const ids = query.getAll('traceID');
-  if (ids.length > 0) return listing(ids.flatMap((id) => traceOf(store, id) ?? []), 0);
+  if (ids.length > 0)
+    return listing(
+      ids.flatMap((id) => traceOf(store, id) ?? []),
+      0,
+    );
   try {
     const parsed = parseQuery(query);
-    return listing(store.find(parsed).flatMap((id) => traceOf(store, id) ?? []), 0);
+    return listing(
+      store.find(parsed).flatMap((id) => traceOf(store, id) ?? []),
+      0,
+    );
   } catch (thrown) {
     return failure(400, (thrown as Error).message);
   }
@@ -63,7 +77,8 @@ function search(store: Store, query: URLSearchParams): Answer {
 function parseQuery(query: URLSearchParams): TraceQuery {
   const service = query.get('service');
   if (!service) throw new Error("parameter 'service' is required");
-  const optional = <K extends string>(key: K, value: string | number | undefined): { [P in K]?: never } => (value === undefined ? {} : ({ [key]: value } as never));
+  const optional = <K extends string>(key: K, value: string | number | undefined): { [P in K]?: never } =>
+    value === undefined ? {} : ({ [key]: value } as never);
   return {
     service,
     tags: tagsOf(query),
@@ -87,7 +102,8 @@ function tagsOf(query: URLSearchParams): Record<string, string> {
   for (const text of query.getAll('tags')) {
     const parsed = parseObject(text);
     for (const [key, value] of Object.entries(parsed)) {
-      if (typeof value !== 'string') throw new Error(`malformed 'tags' parameter, cannot unmarshal JSON: ${key} is not text`);
+      if (typeof value !== 'string')
+        throw new Error(`malformed 'tags' parameter, cannot unmarshal JSON: ${key} is not text`);
       tags[key] = value;
     }
   }
@@ -97,7 +113,8 @@ function tagsOf(query: URLSearchParams): Record<string, string> {
 function parseObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>;
   } catch {
     // Said below.
   }
@@ -115,7 +132,8 @@ function duration(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (!text) return undefined;
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) throw new Error(`unable to parse param '${name}': not a duration such as 800ms`);
+  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)
+    throw new Error(`unable to parse param '${name}': not a duration such as 800ms`);
   return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (UNITS[unit ?? ''] ?? 0), 0);
 }
 
@@ -141,7 +159,8 @@ function traceOf(store: Store, id: string): object | undefined {
 }
 
 function spanOf(span: StoredSpan, processID: string): object {
-  const parents = span.parentSpanId === '' ? [] : [{ refType: 'CHILD_OF', traceID: span.traceId, spanID: span.parentSpanId }];
+  const parents =
+    span.parentSpanId === '' ? [] : [{ refType: 'CHILD_OF', traceID: span.traceId, spanID: span.parentSpanId }];
   const links = span.links.map((link) => ({ refType: 'FOLLOWS_FROM', traceID: link.traceId, spanID: link.spanId }));
   return {
     traceID: span.traceId,
@@ -151,7 +170,10 @@ function spanOf(span: StoredSpan, processID: string): object {
     startTime: span.start,
     duration: span.duration,
     tags: [...span.tags, ...ownTags(span)],
-    logs: span.events.map((event) => ({ timestamp: event.at, fields: [{ key: 'event', type: 'string', value: event.name }, ...event.tags] })),
+    logs: span.events.map((event) => ({
+      timestamp: event.at,
+      fields: [{ key: 'event', type: 'string', value: event.name }, ...event.tags],
+    })),
     processID,
     warnings: null,
   };
@@ -159,7 +181,11 @@ function spanOf(span: StoredSpan, processID: string): object {
 
 /** What OTLP has fields for and Jaeger shows as tags. */
 function ownTags({ kind, scope, status }: StoredSpan): readonly Tag[] {
-  const tag = (key: string, value: string | boolean): Tag => ({ key, type: typeof value === 'string' ? 'string' : 'bool', value });
+  const tag = (key: string, value: string | boolean): Tag => ({
+    key,
+    type: typeof value === 'string' ? 'string' : 'bool',
+    value,
+  });
   return [
     ...(scope.name === '' ? [] : [tag('otel.scope.name', scope.name)]),
     ...(scope.version === '' ? [] : [tag('otel.scope.version', scope.version)]),

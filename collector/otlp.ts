@@ -65,7 +65,12 @@ export function decodeOtlp(body: string): readonly StoredSpan[] {
       const scope = object(scoped['scope'] ?? {}, 'scope');
       for (const span of list(scoped['spans'], 'spans')) {
         if (spans.length >= MOST_SPANS) throw new OtlpError(`more than ${MOST_SPANS} spans in one request`);
-        spans.push(spanOf(object(span, 'spans'), String(service ?? ''), resource, { name: text(scope['name']), version: text(scope['version']) }));
+        spans.push(
+          spanOf(object(span, 'spans'), String(service ?? ''), resource, {
+            name: text(scope['name']),
+            version: text(scope['version']),
+          }),
+        );
       }
     }
   }
@@ -80,11 +85,17 @@ function spanOf(span: Json, service: string, resource: readonly Tag[], scope: St
     spanId: id(span['spanId'], 16, 'spanId'),
     parentSpanId: span['parentSpanId'] ? id(span['parentSpanId'], 16, 'parentSpanId') : '',
     name: text(span['name']),
-    kind: KINDS[numbered(span['kind'], 'SPAN_KIND_', ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'])] ?? '',
+    kind:
+      KINDS[
+        numbered(span['kind'], 'SPAN_KIND_', ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'])
+      ] ?? '',
     service,
     start,
     duration: Math.max(0, microseconds(span['endTimeUnixNano'], 'endTimeUnixNano') - start),
-    status: { code: STATUS[numbered(status['code'], 'STATUS_CODE_', ['UNSET', 'OK', 'ERROR'])] ?? 'unset', message: text(status['message']) },
+    status: {
+      code: STATUS[numbered(status['code'], 'STATUS_CODE_', ['UNSET', 'OK', 'ERROR'])] ?? 'unset',
+      message: text(status['message']),
+    },
     tags: tagsOf(span['attributes']),
     resource,
     scope,
@@ -103,23 +114,25 @@ function tagsOf(attributes: unknown): readonly Tag[] {
   return list(attributes, 'attributes').map((attribute) => {
     const { key, value } = object(attribute, 'attributes');
     if (typeof key !== 'string') throw new OtlpError('an attribute has no key');
-    return { key, ...valueOf(object(value ?? {}, `the value of ${key}`)) };
+    return { key, ...typedValue(object(value ?? {}, `the value of ${key}`)) };
   });
 }
 
 /** Arrays, maps and bytes become JSON text, as Jaeger shows them. */
-function valueOf(value: Json): Omit<Tag, 'key'> {
+function typedValue(value: Json): Omit<Tag, 'key'> {
   if (typeof value['boolValue'] === 'boolean') return { type: 'bool', value: value['boolValue'] };
   if (value['intValue'] !== undefined) return { type: 'int64', value: Number(value['intValue']) };
   if (value['doubleValue'] !== undefined) return { type: 'float64', value: Number(value['doubleValue']) };
-  if (value['arrayValue'] !== undefined || value['kvlistValue'] !== undefined) return { type: 'string', value: cut(JSON.stringify(plain(value, 0))) };
+  if (value['arrayValue'] !== undefined || value['kvlistValue'] !== undefined)
+    return { type: 'string', value: cut(JSON.stringify(plain(value, 0))) };
   return { type: 'string', value: cut(text(value['stringValue'] ?? value['bytesValue'])) };
 }
 
 function plain(value: unknown, depth: number): unknown {
   if (depth > 8) return null;
   const any = object(value, 'a value');
-  if (any['arrayValue'] !== undefined) return list(object(any['arrayValue'], 'arrayValue')['values'], 'values').map((each) => plain(each, depth + 1));
+  if (any['arrayValue'] !== undefined)
+    return list(object(any['arrayValue'], 'arrayValue')['values'], 'values').map((each) => plain(each, depth + 1));
   if (any['kvlistValue'] !== undefined)
     return Object.fromEntries(
       list(object(any['kvlistValue'], 'kvlistValue')['values'], 'values').map((each) => {
@@ -136,7 +149,8 @@ function cut(value: string): string {
 }
 
 function object(value: unknown, what: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new OtlpError(`${what} is not an object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new OtlpError(`${what} is not an object`);
   return value as Json;
 }
 
@@ -159,7 +173,8 @@ function id(value: unknown, digits: number, what: string): string {
 /** Nanoseconds arrive as decimal text or as a number. */
 function microseconds(value: unknown, what: string): number {
   if (value === undefined) return 0;
-  if ((typeof value !== 'string' && typeof value !== 'number') || !/^\d{1,20}$/.test(String(value))) throw new OtlpError(`${what} is not a time in nanoseconds`);
+  if ((typeof value !== 'string' && typeof value !== 'number') || !/^\d{1,20}$/.test(String(value)))
+    throw new OtlpError(`${what} is not a time in nanoseconds`);
   return Number(BigInt(value) / 1_000n);
 }
 

@@ -60,7 +60,10 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
 }
 
 function listen(receiver: Receiver, host: string, port: number): Promise<Server> {
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => void receiver.handle(request, response));
+  const server = createServer(
+    { requestTimeout: 30_000, headersTimeout: 10_000 },
+    (request, response) => void receiver.handle(request, response),
+  );
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve(server));
@@ -97,7 +100,9 @@ class Receiver {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://collector');
       if (pathname === '/v1/traces') return await this.#receive(request, response);
       if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
-      const { status, body } = answerQuery(this.#store, pathname, searchParams) ?? failure(404, `nothing is answered at ${pathname.slice(0, 100)}`);
+      const { status, body } =
+        answerQuery(this.#store, pathname, searchParams) ??
+        failure(404, `nothing is answered at ${pathname.slice(0, 100)}`);
       send(response, status, body);
     } catch (thrown) {
       const status = thrown instanceof Refused ? thrown.status : thrown instanceof OtlpError ? 400 : 500;
@@ -112,7 +117,10 @@ class Receiver {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
     const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim();
     if (type !== 'application/json')
-      throw new Refused(415, `expected application/json, received ${type || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`);
+      throw new Refused(
+        415,
+        `expected application/json, received ${type || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
+      );
     if (this.#bodies >= MOST_AT_ONCE) throw new Refused(503, 'too many requests at a time; send again');
     this.#bodies++;
     try {
@@ -127,8 +135,10 @@ class Receiver {
 /** The body, unpacked; both its forms are bounded while they are read, so that a small body cannot unpack to a huge one. */
 async function readBody(request: IncomingMessage): Promise<string> {
   const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity' && encoding !== 'gzip') throw new Refused(415, `expected content-encoding gzip or none, received ${encoding}`);
-  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT) throw new Refused(413, `expected at most ${BODY_LIMIT} bytes`);
+  if (encoding !== 'identity' && encoding !== 'gzip')
+    throw new Refused(415, `expected content-encoding gzip or none, received ${encoding}`);
+  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT)
+    throw new Refused(413, `expected at most ${BODY_LIMIT} bytes`);
   let received = 0;
   request.on('data', (chunk: Buffer) => {
     received += chunk.length;
@@ -153,6 +163,10 @@ async function readBody(request: IncomingMessage): Promise<string> {
 
 function send(response: ServerResponse, status: number, body: object): void {
   const text = JSON.stringify(body);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+  });
   response.end(text);
 }

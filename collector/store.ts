@@ -60,7 +60,16 @@ export class Store {
     this.#db.exec('BEGIN');
     try {
       for (const span of spans)
-        this.#insert.run(span.traceId, span.spanId, span.service, span.name, span.kind, span.start, span.duration, JSON.stringify(span));
+        this.#insert.run(
+          span.traceId,
+          span.spanId,
+          span.service,
+          span.name,
+          span.kind,
+          span.start,
+          span.duration,
+          JSON.stringify(span),
+        );
       this.#db.exec('COMMIT');
     } catch (thrown) {
       this.#db.exec('ROLLBACK');
@@ -75,12 +84,16 @@ export class Store {
   }
 
   operations(service: string): readonly { readonly name: string; readonly kind: string }[] {
-    return this.#db.prepare('SELECT DISTINCT name, kind FROM span WHERE service = ? ORDER BY name, kind').all(service) as { name: string; kind: string }[];
+    return this.#db
+      .prepare('SELECT DISTINCT name, kind FROM span WHERE service = ? ORDER BY name, kind')
+      .all(service) as { name: string; kind: string }[];
   }
 
   /** All spans of a trace, by their start. */
   trace(traceId: string): readonly StoredSpan[] {
-    return this.#column('SELECT body AS value FROM span WHERE trace_id = ? ORDER BY start, span_id', traceId).map((body) => JSON.parse(body));
+    return this.#column('SELECT body AS value FROM span WHERE trace_id = ? ORDER BY start, span_id', traceId).map(
+      (body) => JSON.parse(body),
+    );
   }
 
   /** Ids of the traces that match, the most recent first. */
@@ -96,16 +109,24 @@ export class Store {
     ];
     const given = bounds.filter(([, value]) => value !== undefined);
     const conditions = [...given.map(([condition]) => condition), ...Object.keys(tags).map(() => TAG_MATCHES)];
-    const values = [...given.map(([, value]) => value as SQLInputValue), ...Object.entries(tags).flatMap(([key, value]) => [key, value])];
+    const values = [
+      ...given.map(([, value]) => value as SQLInputValue),
+      ...Object.entries(tags).flat(),
+    ];
     const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-    return this.#column(`SELECT trace_id AS value, MAX(start) AS latest FROM span ${where} GROUP BY trace_id ORDER BY latest DESC LIMIT ?`, ...values, limit);
+    return this.#column(
+      `SELECT trace_id AS value, MAX(start) AS latest FROM span ${where} GROUP BY trace_id ORDER BY latest DESC LIMIT ?`,
+      ...values,
+      limit,
+    );
   }
 
   /** Removes what is too old or too much. */
   bound(now: number = Date.now()): void {
     this.#unchecked = 0;
     this.#db.prepare('DELETE FROM span WHERE start < ?').run((now - this.#options.maxAgeMs) * 1_000);
-    while (this.#bytes() > this.#options.maxBytes && this.#removeOldest() > 0) this.#db.exec('PRAGMA incremental_vacuum');
+    while (this.#bytes() > this.#options.maxBytes && this.#removeOldest() > 0)
+      this.#db.exec('PRAGMA incremental_vacuum');
   }
 
   close(): void {
@@ -114,13 +135,16 @@ export class Store {
 
   /** Pages in use; those that are free again do not count. */
   #bytes(): number {
-    const pragma = (name: string): number => Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
+    const pragma = (name: string): number =>
+      Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
     return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
   }
 
   #removeOldest(): number {
     const oldest = this.#db
-      .prepare('SELECT trace_id AS value FROM span GROUP BY trace_id ORDER BY MAX(start) LIMIT max(1, CAST((SELECT COUNT(DISTINCT trace_id) FROM span) * ? AS INTEGER))')
+      .prepare(
+        'SELECT trace_id AS value FROM span GROUP BY trace_id ORDER BY MAX(start) LIMIT max(1, CAST((SELECT COUNT(DISTINCT trace_id) FROM span) * ? AS INTEGER))',
+      )
       .all(SHARE_REMOVED) as { value: string }[];
     const remove = this.#db.prepare('DELETE FROM span WHERE trace_id = ?');
     this.#db.exec('BEGIN');

@@ -12,7 +12,11 @@ const dist = join(root, 'dist');
 const bundle = join(dist, 'src/trace/sdk.js');
 
 rmSync(dist, { recursive: true, force: true });
-execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
+execFileSync(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')],
+  { stdio: 'inherit' },
+);
 
 const { metafile } = await build({
   entryPoints: [bundle],
@@ -27,14 +31,21 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
   // Its CommonJS parts ask for built-in modules by `require`.
-  banner: { js: "import{createRequire as lossless_require}from'node:module';const require=lossless_require(import.meta.url);" },
+  banner: {
+    js: "import{createRequire as lossless_require}from'node:module';const require=lossless_require(import.meta.url);",
+  },
 });
 rmSync(`${bundle}.map`, { force: true });
 
-const packages = new Set(Object.keys(metafile.inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
+);
 const notices = [...packages].sort().map((name) => {
   const directory = join(root, 'node_modules', name);
-  const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string; license: string };
+  const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+    version: string;
+    license: string;
+  };
   const file = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
   return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(directory, file), 'utf8')}`;
 });

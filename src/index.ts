@@ -2,9 +2,10 @@
  * The programming interface, for applications that want to take part; none of it is needed. It speaks to the plugin that
  * `lossless-lifecycle/register` started in this process.
  */
-export { type ErrorCode, ERRORS, LosslessError } from './errors.ts';
+
+export { offline, online, status } from './api.ts';
+export { ERRORS, type ErrorCode, LosslessError } from './errors.ts';
 export type { LifecycleRecord } from './lifecycle/records.ts';
 export type { State, Trigger } from './lifecycle/transitions.ts';
-export { offline, online, status } from './api.ts';
 export type { OfflineHandle } from './plugin.ts';
 export type { OfflineReport } from './provider/offline.ts';

@@ -28,7 +28,10 @@ export function createLog(level: Level | 'silent', service: string): Log {
   let waiting: Parameters<Log>[] | undefined;
   const load = async (): Promise<void> => {
     const { pino } = await import('pino');
-    const logger = pino({ name: 'lossless', level, base: { service, pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+    const logger = pino(
+      { name: 'lossless', level, base: { service, pid: process.pid } },
+      pino.destination({ dest: 2, sync: true }),
+    );
     write = (at, message, fields = {}) => logger[at](flat(fields), message);
     for (const line of waiting ?? []) write(...line);
     waiting = undefined;
@@ -63,9 +66,17 @@ export function logRecords(log: Log): Sink {
 function lineOf(record: LifecycleRecord): { level: Level; message: string; fields: Fields } {
   switch (record.kind) {
     case 'transition':
-      return { level: 'info', message: `${record.from} -> ${record.to} (${record.trigger})`, fields: withIds(record.ids) };
+      return {
+        level: 'info',
+        message: `${record.from} -> ${record.to} (${record.trigger})`,
+        fields: withIds(record.ids),
+      };
     case 'refused':
-      return { level: 'warn', message: `${record.trigger} refused in state ${record.from}`, fields: withIds(record.ids) };
+      return {
+        level: 'warn',
+        message: `${record.trigger} refused in state ${record.from}`,
+        fields: withIds(record.ids),
+      };
     case 'started':
       return { level: 'debug', message: `${record.work} started`, fields: { ids: record.ids, ...record.attributes } };
     case 'ended': {

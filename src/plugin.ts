@@ -180,7 +180,11 @@ export class Plugin {
       waitsFor: this.#online?.waitsFor ?? 'an HTTP server of the application',
       registry: { type: this.#registry.type, address: this.#registry.address, listed: this.#registration.listed },
       address: this.#entry && `${this.#entry.host}:${this.#entry.port}`,
-      requests: { started: this.#traffic.started, inflight: this.#traffic.inflight, unmanaged: this.#traffic.unmanaged },
+      requests: {
+        started: this.#traffic.started,
+        inflight: this.#traffic.inflight,
+        unmanaged: this.#traffic.unmanaged,
+      },
       consumers: { recent: this.#callers.recent().length, overflowed: this.#callers.overflowed },
       offline: handle && { traceId: handle.traceId, url: handle.url, ...run?.coverage },
       calls: this.#consumer.status(),
@@ -196,7 +200,9 @@ export class Plugin {
     this.#tracing?.replay();
     const unseen = signalUnseen();
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
-    this.#comeOnline(server).catch((thrown) => this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }));
+    this.#comeOnline(server).catch((thrown) =>
+      this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }),
+    );
   }
 
   /** With a configured port only the server on that port is this service. */
@@ -211,7 +217,14 @@ export class Plugin {
     if (typeof bound !== 'object' || bound === null) return;
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
     const advertised = await advertise(bound, this.#options.advertise, this.#options.registry);
-    this.#entry = { service: this.#options.service, instanceId: this.#instanceId, ...advertised, scheme, weight: 100, metadata: {} };
+    this.#entry = {
+      service: this.#options.service,
+      instanceId: this.#instanceId,
+      ...advertised,
+      scheme,
+      weight: 100,
+      metadata: {},
+    };
     await this.#controlServer();
     this.#online = this.#newOnline();
     await this.#online.start({ host: '127.0.0.1', port: bound.port, scheme });
@@ -255,20 +268,35 @@ export class Plugin {
   get #gracePeriodMs(): number {
     const kill = killTimeout(this.#options.processManager);
     if (kill === undefined || kill >= this.#options.gracePeriodMs) return this.#options.gracePeriodMs;
-    this.#log('warn', `the process manager kills after ${kill} ms; that is the deadline`, { code: 'LOSSLESS_KILL_TIMEOUT' });
+    this.#log('warn', `the process manager kills after ${kill} ms; that is the deadline`, {
+      code: 'LOSSLESS_KILL_TIMEOUT',
+    });
     return kill;
   }
 
   #createTracing(): Tracing {
     const { traces, resource, spoolDir } = this.#options;
-    return createTracing({ clock: this.#clock, identity: () => this.identity, target: traces, resource, spoolDir, log: this.#log });
+    return createTracing({
+      clock: this.#clock,
+      identity: () => this.identity,
+      target: traces,
+      resource,
+      spoolDir,
+      log: this.#log,
+    });
   }
 
   /** Value of the request header of this process; it names the control port, so that is opened first. */
   async #consumerHeader(): Promise<string | undefined> {
     const control = await this.#controlServer();
     const host = this.#options.advertise?.host;
-    return control && encodeConsumer({ ...this.identity, port: control.port, ...(host !== undefined && { host }) }, this.#options.secret);
+    return (
+      control &&
+      encodeConsumer(
+        { ...this.identity, port: control.port, ...(host !== undefined && { host }) },
+        this.#options.secret,
+      )
+    );
   }
 
   #controlServer(): Promise<Control | undefined> {
@@ -294,15 +322,32 @@ export class Plugin {
     return {
       [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
       '/offline': { methods: ['GET', 'POST'], access: 'operator', handle: (...call) => this.#handleOffline(...call) },
-      '/online': { methods: ['GET', 'POST'], access: 'operator', handle: (_, response) => this.#handleOnline(response) },
-      '/status': { methods: ['GET'], access: 'operator', handle: (_, response) => answer(response, 200, this.status()) },
-      '/readiness': { methods: ['GET', 'HEAD'], access: 'open', handle: (_, response) => this.#handleReadiness(response) },
-      '/liveness': { methods: ['GET', 'HEAD'], access: 'open', handle: (_, response) => answer(response, 200, { state: this.state }) },
+      '/online': {
+        methods: ['GET', 'POST'],
+        access: 'operator',
+        handle: (_, response) => this.#handleOnline(response),
+      },
+      '/status': {
+        methods: ['GET'],
+        access: 'operator',
+        handle: (_, response) => answer(response, 200, this.status()),
+      },
+      '/readiness': {
+        methods: ['GET', 'HEAD'],
+        access: 'open',
+        handle: (_, response) => this.#handleReadiness(response),
+      },
+      '/liveness': {
+        methods: ['GET', 'HEAD'],
+        access: 'open',
+        handle: (_, response) => answer(response, 200, { state: this.state }),
+      },
     };
   }
 
   async #handleOffline(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): Promise<void> {
-    if (this.#machine.state === 'created') return answer(response, 409, { state: this.state, message: 'no HTTP server of the application listens' });
+    if (this.#machine.state === 'created')
+      return answer(response, 409, { state: this.state, message: 'no HTTP server of the application listens' });
     const joined = this.#offline !== undefined;
     const handle = this.offline('endpoint', causeOf(request.headers['traceparent'] as string | undefined));
     const body = { state: this.state, traceId: handle.traceId, url: handle.url };
@@ -330,7 +375,9 @@ export class Plugin {
 
   #handleReadiness(response: ServerResponse): void {
     const { state } = this;
-    const ready = this.#registration.listed && (state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered'));
+    const ready =
+      this.#registration.listed &&
+      (state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered'));
     answer(response, ready ? 200 : 503, { state, ready });
   }
 

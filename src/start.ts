@@ -20,7 +20,8 @@ export async function start(): Promise<void> {
   if (running() !== undefined) return;
   const { options, problems, strict } = loadOptions(processEnvironment());
   const log = createLog(options?.logLevel ?? 'info', options?.service ?? 'unknown');
-  for (const { message, fatal } of problems) log(fatal ? 'error' : 'warn', message, { code: 'LOSSLESS_CONFIG_INVALID' });
+  for (const { message, fatal } of problems)
+    log(fatal ? 'error' : 'warn', message, { code: 'LOSSLESS_CONFIG_INVALID' });
   if (options === undefined) return give(strict);
   if (!options.enabled) return;
   try {

@@ -45,6 +45,10 @@ export const command: Command = {
 
 function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most) throw new LosslessError('LOSSLESS_USAGE', `${name} must be a whole number from ${least} to ${most}, received ${text}`);
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new LosslessError(
+      'LOSSLESS_USAGE',
+      `${name} must be a whole number from ${least} to ${most}, received ${text}`,
+    );
   return value;
 }

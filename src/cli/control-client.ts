@@ -27,10 +27,16 @@ export function controlArgs(args: readonly string[]): ControlArgs {
   const { environment } = readEnvironment(processEnvironment());
   const { values } = parseArgs({
     args: [...args],
-    options: { port: { type: 'string' }, host: { type: 'string' }, json: { type: 'boolean' }, wait: { type: 'boolean' } },
+    options: {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      json: { type: 'boolean' },
+      wait: { type: 'boolean' },
+    },
   });
   const port = Number(values.port ?? environment.LOSSLESS_CONTROL_PORT);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new LosslessError('LOSSLESS_USAGE', `--port must be a whole number from 1 to 65535, received ${values.port}`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new LosslessError('LOSSLESS_USAGE', `--port must be a whole number from 1 to 65535, received ${values.port}`);
   return { host: values.host ?? '127.0.0.1', port, json: values.json ?? false, wait: values.wait ?? false };
 }
 
@@ -39,12 +45,31 @@ export function controlArgs(args: readonly string[]): ControlArgs {
  *
  * @throws LosslessError LOSSLESS_CONTROL_PORT when nobody answers there
  */
-export async function callControl({ host, port }: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
+export async function callControl(
+  { host, port }: ControlArgs,
+  method: 'GET' | 'POST',
+  path: string,
+): Promise<ControlAnswer> {
   const { LOSSLESS_SECRET: secret } = readEnvironment(processEnvironment()).environment;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const call = request({ host, port, method, path, agent: false, headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` } }, resolve);
+    const call = request(
+      {
+        host,
+        port,
+        method,
+        path,
+        agent: false,
+        headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },
+      },
+      resolve,
+    );
     call.on('error', (error) =>
-      reject(new LosslessError('LOSSLESS_CONTROL_PORT', `no instance answers at ${host} port ${port} (${error.message}); name its port with --port`)),
+      reject(
+        new LosslessError(
+          'LOSSLESS_CONTROL_PORT',
+          `no instance answers at ${host} port ${port} (${error.message}); name its port with --port`,
+        ),
+      ),
     );
     call.end();
   });

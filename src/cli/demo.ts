@@ -24,7 +24,10 @@ const TRACES_MS = 10_000;
 export interface DemoReport {
   readonly base: SetReport;
   readonly gray: SetReport;
-  readonly traces: readonly Pick<Verdict, 'traceId' | 'service' | 'result' | 'planned' | 'acked' | 'spans' | 'orphans' | 'refreshes'>[];
+  readonly traces: readonly Pick<
+    Verdict,
+    'traceId' | 'service' | 'result' | 'planned' | 'acked' | 'spans' | 'orphans' | 'refreshes'
+  >[];
 }
 
 interface SetReport {
@@ -78,12 +81,23 @@ interface DemoOptions {
 async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
   const collector =
     options.otlp === undefined
-      ? await startCollector({ host: '127.0.0.1', ports: [0], database: join(directory, 'traces.sqlite'), maxAgeMs: 86_400_000, maxBytes: 1 << 30 })
+      ? await startCollector({
+          host: '127.0.0.1',
+          ports: [0],
+          database: join(directory, 'traces.sqlite'),
+          maxAgeMs: 86_400_000,
+          maxBytes: 1 << 30,
+        })
       : undefined;
   const otlp = options.otlp ?? collector?.otlpUrl ?? '';
   const jaeger = options.jaeger ?? collector?.queryUrl ?? `http://${new URL(otlp).hostname}:16686`;
   const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), message: io.err });
-  const gray = new Fleet({ name: 'gray', env: pluginEnvironment(options, directory, otlp, jaeger), byHand: undefined, message: io.err });
+  const gray = new Fleet({
+    name: 'gray',
+    env: pluginEnvironment(options, directory, otlp, jaeger),
+    byHand: undefined,
+    message: io.err,
+  });
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
@@ -112,7 +126,9 @@ async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, 
     await Promise.all(fleets.map((fleet) => fleet.roll()));
     const [base, gray] = fleets.map((fleet) => fleet.counts);
     const seconds = ((performance.now() - begun) / 1_000).toFixed(0);
-    io.err(`${seconds.padStart(4)} s  ${fleets[0]?.shutdowns.length} shutdowns each; failed requests: base ${base?.failed}, gray ${gray?.failed}`);
+    io.err(
+      `${seconds.padStart(4)} s  ${fleets[0]?.shutdowns.length} shutdowns each; failed requests: base ${base?.failed}, gray ${gray?.failed}`,
+    );
   }
   await pause(begun + ms - performance.now(), stop);
 }
@@ -132,7 +148,12 @@ function registryOf({ registry }: DemoOptions, directory: string, set: string): 
   return registry ?? new URL(`file://${join(directory, `registry-${set}`)}`).href;
 }
 
-function pluginEnvironment(options: DemoOptions, directory: string, otlp: string, jaeger: string): Record<string, string> {
+function pluginEnvironment(
+  options: DemoOptions,
+  directory: string,
+  otlp: string,
+  jaeger: string,
+): Record<string, string> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return {
     NODE_OPTIONS: `--import=${new URL(`../register.${extension}`, import.meta.url).href}`,
@@ -152,9 +173,14 @@ async function tracesSince(client: JaegerClient, begun: number, expected: number
   const until = performance.now() + TRACES_MS;
   for (;;) {
     const services = (await client.services()).filter((service) => service.startsWith('service-'));
-    const found = await Promise.all(services.map((service) => client.search({ service, operation: spanName('offline.started'), since: begun, limit: 1_000 })));
+    const found = await Promise.all(
+      services.map((service) =>
+        client.search({ service, operation: spanName('offline.started'), since: begun, limit: 1_000 }),
+      ),
+    );
     const traces = found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
-    if ((traces.length >= expected && traces.every((trace) => assess(trace).whole)) || performance.now() > until) return traces;
+    if ((traces.length >= expected && traces.every((trace) => assess(trace).whole)) || performance.now() > until)
+      return traces;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
@@ -168,25 +194,54 @@ function report(base: Fleet, gray: Fleet, traces: readonly Trace[], { json }: De
   } else {
     for (const line of demoTable(base, gray)) io.out(line);
     const shown = traces.at(-1);
-    if (shown !== undefined) for (const line of ['', 'one shutdown, as its trace tells it:', '', ...waterfall(shown, io), '', ...verdictLines(assess(shown))]) io.out(line);
-    io.out(`\n${verdicts.filter((verdict) => verdict.whole).length} of ${gray.shutdowns.length} shutdown traces are whole`);
+    if (shown !== undefined)
+      for (const line of [
+        '',
+        'one shutdown, as its trace tells it:',
+        '',
+        ...waterfall(shown, io),
+        '',
+        ...verdictLines(assess(shown)),
+      ])
+        io.out(line);
+    io.out(
+      `\n${verdicts.filter((verdict) => verdict.whole).length} of ${gray.shutdowns.length} shutdown traces are whole`,
+    );
   }
-  for (const verdict of verdicts.filter((each) => !each.whole)) io.err(`trace ${verdict.traceId} is not whole: ${verdict.problems.join('; ')}`);
+  for (const verdict of verdicts.filter((each) => !each.whole))
+    io.err(`trace ${verdict.traceId} is not whole: ${verdict.problems.join('; ')}`);
   for (const [reason, count] of Object.entries(gray.counts.reasons)) io.err(`gray: ${count} × ${reason}`);
   return lossless && whole ? 0 : 1;
 }
 
 function reportOf(base: Fleet, gray: Fleet, verdicts: readonly Verdict[]): DemoReport {
-  const set = (fleet: Fleet): SetReport => ({ requests: fleet.counts.requests, failed: fleet.counts.failed, shutdowns: fleet.shutdowns.length });
+  const set = (fleet: Fleet): SetReport => ({
+    requests: fleet.counts.requests,
+    failed: fleet.counts.failed,
+    shutdowns: fleet.shutdowns.length,
+  });
   return {
     base: set(base),
     gray: set(gray),
-    traces: verdicts.map(({ traceId, service, result, planned, acked, spans, orphans, refreshes }) => ({ traceId, service, result, planned, acked, spans, orphans, refreshes })),
+    traces: verdicts.map(({ traceId, service, result, planned, acked, spans, orphans, refreshes }) => ({
+      traceId,
+      service,
+      result,
+      planned,
+      acked,
+      spans,
+      orphans,
+      refreshes,
+    })),
   };
 }
 
 function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most) throw new LosslessError('LOSSLESS_USAGE', `${name} must be a whole number from ${least} to ${most}, received ${text}`);
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new LosslessError(
+      'LOSSLESS_USAGE',
+      `${name} must be a whole number from ${least} to ${most}, received ${text}`,
+    );
   return value;
 }

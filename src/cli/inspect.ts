@@ -17,7 +17,11 @@ export const command: Command = {
       allowPositionals: true,
       options: { url: { type: 'string' }, service: { type: 'string' }, json: { type: 'boolean' } },
     });
-    const base = URL.parse(values.url ?? loadOptions({ LOSSLESS_SERVICE: 'inspect', ...processEnvironment() }).options?.jaegerUrl ?? 'http://127.0.0.1:16686');
+    const base = URL.parse(
+      values.url ??
+        loadOptions({ LOSSLESS_SERVICE: 'inspect', ...processEnvironment() }).options?.jaegerUrl ??
+        'http://127.0.0.1:16686',
+    );
     if (base === null) throw new LosslessError('LOSSLESS_USAGE', `--url must be a URL, received ${values.url}`);
     const client = new JaegerClient(base);
     const trace = await (positionals[0] === undefined ? latest(client, values.service) : client.trace(positionals[0]));
@@ -41,8 +45,14 @@ export function verdictLines(verdict: Verdict): readonly string[] {
 /** The latest shutdown of one service, or of any. */
 async function latest(client: JaegerClient, service: string | undefined): Promise<Trace> {
   const services = service === undefined ? await client.services() : [service];
-  const found = await Promise.all(services.map((name) => client.search({ service: name, operation: spanName('offline.started'), limit: 1 })));
+  const found = await Promise.all(
+    services.map((name) => client.search({ service: name, operation: spanName('offline.started'), limit: 1 })),
+  );
   const [trace] = found.flat().sort((a, b) => (b.spans[0]?.start ?? 0) - (a.spans[0]?.start ?? 0));
-  if (trace === undefined) throw new LosslessError('LOSSLESS_TRACE_NOT_FOUND', `no shutdown${service === undefined ? '' : ` of ${service}`} was found`);
+  if (trace === undefined)
+    throw new LosslessError(
+      'LOSSLESS_TRACE_NOT_FOUND',
+      `no shutdown${service === undefined ? '' : ` of ${service}`} was found`,
+    );
   return trace;
 }

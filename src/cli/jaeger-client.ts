@@ -90,19 +90,34 @@ export class JaegerClient {
    */
   async trace(traceId: string): Promise<Trace> {
     const [trace] = (await this.#get<JaegerTrace[]>(`traces/${encodeURIComponent(traceId)}`, {})) ?? [];
-    if (trace === undefined) throw new LosslessError('LOSSLESS_TRACE_NOT_FOUND', `${this.#base.origin} knows no trace ${traceId}`);
+    if (trace === undefined)
+      throw new LosslessError('LOSSLESS_TRACE_NOT_FOUND', `${this.#base.origin} knows no trace ${traceId}`);
     return traceOf(trace);
   }
 
   /** The data of an answer; undefined when there is none (404). */
   async #get<T>(path: string, query: Readonly<Record<string, string>>): Promise<T | undefined> {
-    const url = new URL(`${this.#base.pathname.replace(/\/+$/, '')}/api/${path}?${new URLSearchParams(query)}`, this.#base);
+    const url = new URL(
+      `${this.#base.pathname.replace(/\/+$/, '')}/api/${path}?${new URLSearchParams(query)}`,
+      this.#base,
+    );
     const { status, type, body } = await fetchText(url);
     if (status === 404) return undefined;
     // An unknown path is answered by Jaeger with its user interface.
-    if (!type.includes('json')) throw new LosslessError('LOSSLESS_COLLECTOR_UNREACHABLE', `${url.origin} does not answer Jaeger's query API: expected JSON, received ${type || 'nothing'}`);
-    const { data, errors } = JSON.parse(body) as { data?: T | null; errors?: readonly { readonly msg?: string }[] | null };
-    if (status >= 400) throw new LosslessError('LOSSLESS_COLLECTOR_UNREACHABLE', `${url.origin} answered ${status}: ${errors?.[0]?.msg ?? 'no reason'}`);
+    if (!type.includes('json'))
+      throw new LosslessError(
+        'LOSSLESS_COLLECTOR_UNREACHABLE',
+        `${url.origin} does not answer Jaeger's query API: expected JSON, received ${type || 'nothing'}`,
+      );
+    const { data, errors } = JSON.parse(body) as {
+      data?: T | null;
+      errors?: readonly { readonly msg?: string }[] | null;
+    };
+    if (status >= 400)
+      throw new LosslessError(
+        'LOSSLESS_COLLECTOR_UNREACHABLE',
+        `${url.origin} answered ${status}: ${errors?.[0]?.msg ?? 'no reason'}`,
+      );
     return data ?? undefined;
   }
 }
@@ -110,10 +125,22 @@ export class JaegerClient {
 function fetchText(url: URL): Promise<{ status: number; type: string; body: string }> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void =>
-      reject(new LosslessError('LOSSLESS_COLLECTOR_UNREACHABLE', `no answer from ${url.origin} (${error.message}); start \`lossless collector\` or name a Jaeger with --url`));
-    const call = (url.protocol === 'https:' ? requestTls : request)(url, { signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
-      text(response).then((body) => resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body }), failed);
-    });
+      reject(
+        new LosslessError(
+          'LOSSLESS_COLLECTOR_UNREACHABLE',
+          `no answer from ${url.origin} (${error.message}); start \`lossless collector\` or name a Jaeger with --url`,
+        ),
+      );
+    const call = (url.protocol === 'https:' ? requestTls : request)(
+      url,
+      { signal: AbortSignal.timeout(TIMEOUT_MS) },
+      (response) => {
+        text(response).then(
+          (body) => resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body }),
+          failed,
+        );
+      },
+    );
     call.on('error', failed);
     call.end();
   });
@@ -130,7 +157,9 @@ function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['proce
   const tags = Object.fromEntries((span.tags ?? []).map(({ key, value }) => [key, value]));
   return {
     spanId: span.spanID,
-    parentSpanId: span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ?? '',
+    parentSpanId:
+      span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
+      '',
     name: span.operationName,
     service: processes[span.processID]?.serviceName ?? '',
     start: span.startTime / 1_000,

@@ -51,7 +51,9 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
 }
 
 async function help(): Promise<string> {
-  const rows = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => ({ name, ...(await load()).command })));
+  const rows = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => ({ name, ...(await load()).command })),
+  );
   const width = Math.max(...rows.map(({ name }) => name.length));
   return `usage: lossless <command> [options]\n\n${rows.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join('\n')}`;
 }

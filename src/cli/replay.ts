@@ -16,9 +16,13 @@ export const command: Command = {
       LOSSLESS_SERVICE: 'replay',
       ...processEnvironment(),
       ...(values.dir !== undefined && { LOSSLESS_SPOOL_DIR: values.dir }),
-      ...(values.otlp !== undefined && { OTEL_EXPORTER_OTLP_ENDPOINT: values.otlp, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: undefined }),
+      ...(values.otlp !== undefined && {
+        OTEL_EXPORTER_OTLP_ENDPOINT: values.otlp,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: undefined,
+      }),
     });
-    if (options === undefined) throw new LosslessError('LOSSLESS_CONFIG_INVALID', problems.map((problem) => problem.message).join('; '));
+    if (options === undefined)
+      throw new LosslessError('LOSSLESS_CONFIG_INVALID', problems.map((problem) => problem.message).join('; '));
     const spool = new Spool(options.spoolDir, systemClock, (_, message) => io.err(message));
     const { sent, waiting, reason } = await replaySpool(spool, options.traces);
     io.out(`${sent} sent, ${waiting} waiting${reason === undefined ? '' : `: ${reason}`}`);

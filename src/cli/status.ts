@@ -16,7 +16,8 @@ export const command: Command = {
 function lines(body: object, indent: string): string[] {
   return Object.entries(body).flatMap(([name, value]) => {
     if (typeof value !== 'object' || value === null) return [`${indent}${name}: ${value}`];
-    if (Array.isArray(value) && value.every((entry) => typeof entry !== 'object')) return [`${indent}${name}: ${value.join(', ') || '-'}`];
+    if (Array.isArray(value) && value.every((entry) => typeof entry !== 'object'))
+      return [`${indent}${name}: ${value.join(', ') || '-'}`];
     return [`${indent}${name}`, ...lines(value, `${indent}  `)];
   });
 }

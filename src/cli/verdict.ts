@@ -72,29 +72,50 @@ function missingParts(
 ): readonly string[] {
   const roots = named('offline').length;
   const goaways = named('goaway');
-  const ackedIds = new Set(goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId));
+  const ackedIds = new Set(
+    goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId),
+  );
   const attempts = new Map(named('goaway.attempt').map((span) => [span.spanId, span.parentSpanId]));
-  const refreshed = new Set(named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId));
+  const refreshed = new Set(
+    named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId),
+  );
   const without = [...ackedIds].filter((id) => !refreshed.has(id)).length;
   const expected = result === 'cancelled' || result === 'error' ? ALWAYS : [...ALWAYS, ...COMPLETED];
   const toldOf = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
   return [
-    ...(roots === 1 ? [] : [roots === 0 ? 'the root span never arrived: the process was killed, or is still leaving' : `${roots} root spans`]),
-    ...expected.flatMap((work) => (named(work).length === 1 ? [] : [`${named(work).length} spans ${spanName(work)}, expected 1`])),
+    ...(roots === 1
+      ? []
+      : [
+          roots === 0
+            ? 'the root span never arrived: the process was killed, or is still leaving'
+            : `${roots} root spans`,
+        ]),
+    ...expected.flatMap((work) =>
+      named(work).length === 1 ? [] : [`${named(work).length} spans ${spanName(work)}, expected 1`],
+    ),
     ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
     ...(roots === 1 && toldOf !== planned ? [`${toldOf} GoAway spans for ${planned} planned`] : []),
     ...(roots === 1 && ackedIds.size !== acked ? [`${ackedIds.size} acked GoAway spans, the root says ${acked}`] : []),
     ...(without === 0 ? [] : [`${without} acked GoAways without the consumer's refresh span`]),
-    ...spans.filter((span) => !(span.name.slice('lossless.'.length) in SPANS)).map((span) => `unknown span ${span.name}`),
+    ...spans
+      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
+      .map((span) => `unknown span ${span.name}`),
   ];
 }
 
 function wentWrong(result: string, spans: readonly Span[], afterAck: number): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
-  const others = spans.filter((span) => span.isError && [spanName('deregister'), spanName('drain'), spanName('stop')].includes(span.name as never));
+  const others = spans.filter(
+    (span) =>
+      span.isError && [spanName('deregister'), spanName('drain'), spanName('stop')].includes(span.name as never),
+  );
   return [
-    ...(result === 'success' || result === 'cancelled' || result === 'missing' ? [] : [`the shutdown ended with ${result}`]),
-    ...failed.map((span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`),
+    ...(result === 'success' || result === 'cancelled' || result === 'missing'
+      ? []
+      : [`the shutdown ended with ${result}`]),
+    ...failed.map(
+      (span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`,
+    ),
     ...others.map((span) => `${span.name}: ${span.message}`),
     ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
   ];

@@ -29,7 +29,9 @@ export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions):
   const rows = [...rowsOf(spans)];
   const begin = Math.min(...spans.map((span) => span.start));
   const end = Math.max(...spans.map((span) => span.start + span.durationMs));
-  const nameWidth = Math.max(...rows.map((row) => row.depth * 2 + ('span' in row ? shortName(row.span).length : row.folded.length)));
+  const nameWidth = Math.max(
+    ...rows.map((row) => row.depth * 2 + ('span' in row ? shortName(row.span).length : row.folded.length)),
+  );
   const barWidth = Math.max(16, Math.min(48, width - nameWidth - 44));
   const scale = barWidth / Math.max(1, end - begin);
   return rows.map((row) => {
@@ -38,7 +40,10 @@ export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions):
     const { span } = row;
     const from = Math.min(barWidth - 1, Math.floor((span.start - begin) * scale));
     const length = Math.max(1, Math.min(barWidth - from, Math.round(span.durationMs * scale)));
-    const bar = `${' '.repeat(from)}${(span.durationMs === 0 ? '|' : '█').repeat(span.durationMs === 0 ? 1 : length)}`.padEnd(barWidth);
+    const bar =
+      `${' '.repeat(from)}${(span.durationMs === 0 ? '|' : '█').repeat(span.durationMs === 0 ? 1 : length)}`.padEnd(
+        barWidth,
+      );
     const name = `${indent}${shortName(span)}`.padEnd(nameWidth);
     const painted = color ? `\u001b[${span.isError ? 31 : 36}m${bar}\u001b[0m` : bar;
     return `${name} ${painted} ${milliseconds(span.durationMs).padStart(8)}  ${details(span)}${span.isError ? ` ! ${span.message}` : ''}`.trimEnd();
@@ -52,7 +57,11 @@ function* rowsOf(spans: readonly Span[]): Generator<Row> {
   function* below(parent: string, depth: number): Generator<Row> {
     const all = children.get(parent) ?? [];
     const folds = all.length > SHOWN && all.every((span) => span.name === spanName('goaway'));
-    const shown = folds ? [...all].sort((a, b) => Number(b.isError) - Number(a.isError)).slice(0, Math.max(SHOWN, all.filter((span) => span.isError).length)) : all;
+    const shown = folds
+      ? [...all]
+          .sort((a, b) => Number(b.isError) - Number(a.isError))
+          .slice(0, Math.max(SHOWN, all.filter((span) => span.isError).length))
+      : all;
     for (const span of shown) {
       yield { depth, span };
       yield* below(span.spanId, depth + 1);
@@ -67,7 +76,9 @@ function shortName(span: Span): string {
 }
 
 function details({ tags, service, name }: Span): string {
-  const words = DETAILS.flatMap(([attribute, word]) => (tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [`${word}${tags[attribute]}`]));
+  const words = DETAILS.flatMap(([attribute, word]) =>
+    tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [`${word}${tags[attribute]}`],
+  );
   return [...(name === spanName('consumer.refresh') ? [`in ${service}`] : []), ...words].join(' ');
 }
 

@@ -11,6 +11,8 @@ export function isEnabled(): boolean {
   if (value === undefined || value === '' || /^(false|0)$/i.test(value.trim())) return false;
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return true;
-  process.stderr.write(`LOSSLESS_NODE_UNSUPPORTED: expected Node.js ${OLDEST.join('.')} or later, received ${process.versions.node}; running without lossless-lifecycle\n`);
+  process.stderr.write(
+    `LOSSLESS_NODE_UNSUPPORTED: expected Node.js ${OLDEST.join('.')} or later, received ${process.versions.node}; running without lossless-lifecycle\n`,
+  );
   return false;
 }

@@ -27,7 +27,10 @@ export function readEnvironment(raw: RawEnvironment): { environment: Environment
       environment[name] = given ? variable.parse(text) : fallback(variable);
     } catch (thrown) {
       const shown = variable.secret ? 'its value' : JSON.stringify(text?.slice(0, SHOWN));
-      problems.push({ message: `${name} ${asError(thrown).message}; received ${shown}`, fatal: name.startsWith('LOSSLESS_') });
+      problems.push({
+        message: `${name} ${asError(thrown).message}; received ${shown}`,
+        fatal: name.startsWith('LOSSLESS_'),
+      });
       environment[name] = fallback(variable);
     }
   }
@@ -41,8 +44,17 @@ function fallback(variable: Variable<unknown>): unknown {
 /** A name that begins with LOSSLESS_ and is not in the table does nothing, which nobody means. */
 function misspelt(raw: RawEnvironment): readonly Problem[] {
   return Object.keys(raw)
-    .filter((name) => name.startsWith('LOSSLESS_') && !(name in VARIABLES) && !name.startsWith('LOSSLESS_TEST_') && name !== 'LOSSLESS_REQUIRE_SERVERS')
-    .map((name) => ({ message: `${name.slice(0, SHOWN)} is not a variable of lossless-lifecycle; did you mean ${nearest(name)}?`, fatal: false }));
+    .filter(
+      (name) =>
+        name.startsWith('LOSSLESS_') &&
+        !(name in VARIABLES) &&
+        !name.startsWith('LOSSLESS_TEST_') &&
+        name !== 'LOSSLESS_REQUIRE_SERVERS',
+    )
+    .map((name) => ({
+      message: `${name.slice(0, SHOWN)} is not a variable of lossless-lifecycle; did you mean ${nearest(name)}?`,
+      fatal: false,
+    }));
 }
 
 function nearest(name: string): string {
@@ -51,7 +63,13 @@ function nearest(name: string): string {
     for (let i = 1; i <= name.length; i++) {
       const next = [i];
       for (let j = 1; j <= other.length; j++)
-        next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (name[i - 1] === other[j - 1] ? 0 : 1)));
+        next.push(
+          Math.min(
+            (row[j] ?? 0) + 1,
+            (next[j - 1] ?? 0) + 1,
+            (row[j - 1] ?? 0) + (name[i - 1] === other[j - 1] ? 0 : 1),
+          ),
+        );
       row = next;
     }
     return row.at(-1) ?? 0;

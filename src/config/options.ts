@@ -2,8 +2,8 @@ import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
-import type { Environment } from './variables.ts';
 import { serviceName } from './parsers.ts';
+import type { Environment } from './variables.ts';
 
 /** What the rooms are configured with: the environment, checked, completed and under plain names. */
 export interface Options {
@@ -68,12 +68,19 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const problems = [...found];
   const secret = readSecret(environment, problems);
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment.OTEL_RESOURCE_ATTRIBUTES, problems);
-  const service = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']) ?? packageName();
+  const service =
+    environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']) ?? packageName();
   if (service === undefined)
-    problems.push({ message: 'LOSSLESS_SERVICE is needed: neither it nor OTEL_SERVICE_NAME is set, and no package.json names this service', fatal: true });
+    problems.push({
+      message:
+        'LOSSLESS_SERVICE is needed: neither it nor OTEL_SERVICE_NAME is set, and no package.json names this service',
+      fatal: true,
+    });
   const strict = environment.LOSSLESS_STRICT;
-  if (service === undefined || problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
-  const endpoint = environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  if (service === undefined || problems.some((problem) => problem.fatal))
+    return { options: undefined, problems, strict };
+  const endpoint =
+    environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
@@ -116,7 +123,10 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
   const path = environment.LOSSLESS_SECRET_FILE;
   if (path === undefined) return environment.LOSSLESS_SECRET;
   if (environment.LOSSLESS_SECRET !== undefined) {
-    problems.push({ message: 'LOSSLESS_SECRET and LOSSLESS_SECRET_FILE are both set; expected one of them', fatal: true });
+    problems.push({
+      message: 'LOSSLESS_SECRET and LOSSLESS_SECRET_FILE are both set; expected one of them',
+      fatal: true,
+    });
     return undefined;
   }
   try {
@@ -124,7 +134,10 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
     if (secret === '') throw new Error(`${path} is empty`);
     return secret;
   } catch (thrown) {
-    problems.push({ message: `LOSSLESS_SECRET_FILE must be a readable file with the secret; ${asError(thrown).message}`, fatal: true });
+    problems.push({
+      message: `LOSSLESS_SECRET_FILE must be a readable file with the secret; ${asError(thrown).message}`,
+      fatal: true,
+    });
     return undefined;
   }
 }

@@ -125,9 +125,17 @@ export const VARIABLES = {
     url('http:', 'https:'),
     'Where traces are looked at, for the links that are printed. Default: port 16686 of the host that spans are sent to.',
   ),
-  OTEL_EXPORTER_OTLP_HEADERS: optional(line(16_384), 'Headers of every export request, as key=value pairs, percent-encoded.', true),
+  OTEL_EXPORTER_OTLP_HEADERS: optional(
+    line(16_384),
+    'Headers of every export request, as key=value pairs, percent-encoded.',
+    true,
+  ),
   OTEL_EXPORTER_OTLP_COMPRESSION: having(choice('gzip', 'none'), 'gzip', 'Compression of export requests.'),
-  OTEL_EXPORTER_OTLP_TIMEOUT: having(integer(1, 600_000), '10000', 'Longest time for one export with its retries, in milliseconds; at the end of an offline the telemetry reserve is shorter.'),
+  OTEL_EXPORTER_OTLP_TIMEOUT: having(
+    integer(1, 600_000),
+    '10000',
+    'Longest time for one export with its retries, in milliseconds; at the end of an offline the telemetry reserve is shorter.',
+  ),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

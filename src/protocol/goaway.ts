@@ -4,6 +4,9 @@ import type { Ack, GoAway, Idle } from './identity.ts';
 /** Where a control server takes a GoAway. */
 export const GOAWAY_PATH = '/lossless/goaway';
 
+/** Names the consumer that is meant: another process may listen at its address by now, which then answers 410. */
+export const AUDIENCE_HEADER = 'lossless-audience';
+
 /** Longest body of a GoAway, in bytes. */
 export const GOAWAY_LIMIT = 4_096;
 
@@ -73,7 +76,9 @@ function parse(text: string): unknown {
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
 }
 
 function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
@@ -89,7 +94,13 @@ function textOf(from: Readonly<Record<string, unknown>>, field: string, most: nu
   return value;
 }
 
-function integerOf(from: Readonly<Record<string, unknown>>, field: string, least: number, most: number, path = ''): number {
+function integerOf(
+  from: Readonly<Record<string, unknown>>,
+  field: string,
+  least: number,
+  most: number,
+  path = '',
+): number {
   const value = from[field];
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
     throw invalid(`\`${path}${field}\` to be a whole number from ${least} to ${most}`);

@@ -82,7 +82,9 @@ function isName(name: string): boolean {
 }
 
 function signature({ service, instanceId, generation, port, host }: Caller, secret: string): string {
-  return createHmac('sha256', secret).update(JSON.stringify(['consumer', service, instanceId, generation, port, host])).digest('base64url');
+  return createHmac('sha256', secret)
+    .update(JSON.stringify(['consumer', service, instanceId, generation, port, host]))
+    .digest('base64url');
 }
 
 function sameText(one: string, other: string): boolean {
@@ -96,7 +98,8 @@ function text(value: string): string {
 }
 
 /** One parameter: its name, then a string or an integer. Sticky, so that each character is looked at once. */
-const PARAMETER = /; *(?<key>[a-z*][a-z0-9_.*-]*)=(?:"(?<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"|(?<integer>-?\d{1,15})(?![\d.]))/y;
+const PARAMETER =
+  /; *(?<key>[a-z*][a-z0-9_.*-]*)=(?:"(?<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"|(?<integer>-?\d{1,15})(?![\d.]))/y;
 
 /** The string an item begins with. */
 const VALUE = /^ *"(?<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"/;
@@ -113,13 +116,13 @@ function parseItem(value: string): Item | undefined {
     const found = PARAMETER.exec(trimmed);
     if (found?.groups === undefined) return undefined;
     const { key, string, integer } = found.groups;
-    parameters.set(key as string, string === undefined ? Number(integer) : unescape(string));
+    parameters.set(key as string, string === undefined ? Number(integer) : unquote(string));
   }
   const generation = parameters.get('gen');
   if (typeof generation === 'number' && generation > INTEGER_LIMIT) return undefined;
-  return { value: unescape(head.groups?.['string'] ?? ''), parameters };
+  return { value: unquote(head.groups?.['string'] ?? ''), parameters };
 }
 
-function unescape(quoted: string): string {
+function unquote(quoted: string): string {
   return quoted.replace(/\\(.)/g, '$1');
 }

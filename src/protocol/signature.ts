@@ -44,10 +44,14 @@ export class Verifier {
     const { time = '', nonce = '', mac: received = '' } = FORMAT.exec(header ?? '')?.groups ?? {};
     if (received === '') throw invalid(`expected a \`${SIGNATURE_HEADER}\` header t=...;n=...;s=...`);
     const expected = mac(this.#secret, time, nonce, audience, body);
-    if (!timingSafeEqual(Buffer.from(received), Buffer.from(expected))) throw invalid('it does not match: check that both sides have the same LOSSLESS_SECRET');
+    if (!timingSafeEqual(Buffer.from(received), Buffer.from(expected)))
+      throw invalid('it does not match: check that both sides have the same LOSSLESS_SECRET');
     const now = this.#clock.wall();
     const skew = Math.abs(now - Number(time));
-    if (skew > SKEW_MS) throw invalid(`its time is ${Math.round(skew / 1_000)} s off; expected at most ${SKEW_MS / 1_000} s: check the clocks`);
+    if (skew > SKEW_MS)
+      throw invalid(
+        `its time is ${Math.round(skew / 1_000)} s off; expected at most ${SKEW_MS / 1_000} s: check the clocks`,
+      );
     this.#remember(nonce, now);
   }
 
@@ -67,7 +71,9 @@ export class Verifier {
 }
 
 function mac(secret: string, time: string, nonce: string, audience: string, body: string): string {
-  return createHmac('sha256', secret).update(JSON.stringify([time, nonce, audience, body])).digest('base64url');
+  return createHmac('sha256', secret)
+    .update(JSON.stringify([time, nonce, audience, body]))
+    .digest('base64url');
 }
 
 function invalid(why: string): LosslessError {

@@ -16,7 +16,11 @@ export interface Advertised {
  * address from which the registry is reached, because that is the network the consumers share with it. A registry on this
  * machine (no host in its URL) means loopback.
  */
-export async function advertise(bound: AddressInfo, configured: Address | undefined, registry: URL): Promise<Advertised> {
+export async function advertise(
+  bound: AddressInfo,
+  configured: Address | undefined,
+  registry: URL,
+): Promise<Advertised> {
   const port = configured?.port ?? bound.port;
   if (configured !== undefined) return { host: configured.host, port };
   if (!WILDCARDS.has(bound.address)) return { host: bound.address, port };

@@ -21,6 +21,8 @@ export class RecentCaller {
   /** Monotonic time at which the last connection closed. */
   closedAt = 0;
   told: Told = 'nothing';
+  /** Requests that were on their way when it acked, and may still arrive. */
+  outstanding = 0;
   /** How its GoAway call ended after the ack: with its second line, or cut off. */
   answer: 'open' | 'idle' | 'cut' = 'open';
 

@@ -54,7 +54,12 @@ export function answer(response: ServerResponse, status: number, body: object): 
  */
 export async function listen(options: ControlOptions): Promise<Control> {
   const http = process.getBuiltinModule('node:http');
-  const server = http.createServer({ maxHeaderSize: 8_192, headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 2_000 });
+  const server = http.createServer({
+    maxHeaderSize: 8_192,
+    headersTimeout: 5_000,
+    requestTimeout: 10_000,
+    connectionsCheckingInterval: 2_000,
+  });
   server.maxConnections = MOST_CONNECTIONS;
   server.emit = EventEmitter.prototype.emit;
   Traffic.own(server);
@@ -66,7 +71,8 @@ export async function listen(options: ControlOptions): Promise<Control> {
 }
 
 async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
-  const wanted = port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
+  const wanted =
+    port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
   // A machine without IPv6 has no `::`.
   const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
   let last: NodeJS.ErrnoException | undefined;
@@ -76,7 +82,10 @@ async function bind(server: Server, { host, port }: ControlOptions): Promise<voi
       if (last === undefined) return;
       if (last.code !== 'EADDRINUSE' && last.code !== 'EACCES') break;
     }
-  throw new LosslessError('LOSSLESS_CONTROL_PORT', `the control server cannot listen on ${host} port ${port}: ${last?.message}`);
+  throw new LosslessError(
+    'LOSSLESS_CONTROL_PORT',
+    `the control server cannot listen on ${host} port ${port}: ${last?.message}`,
+  );
 }
 
 function tryBind(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
@@ -92,13 +101,18 @@ function tryBind(server: Server, host: string, port: number): Promise<NodeJS.Err
   });
 }
 
-async function dispatch({ routes, secret }: ControlOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function dispatch(
+  { routes, secret }: ControlOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   request.on('error', () => {});
   response.on('error', () => {});
   try {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    if (route === undefined) return answer(response, 404, { message: `no such path; expected one of ${Object.keys(routes).join(', ')}` });
+    if (route === undefined)
+      return answer(response, 404, { message: `no such path; expected one of ${Object.keys(routes).join(', ')}` });
     if (!route.methods.includes(request.method ?? '')) {
       response.setHeader('allow', route.methods.join(', '));
       return answer(response, 405, { message: `expected ${route.methods.join(' or ')}` });

@@ -3,7 +3,7 @@ import { sleep } from '../lifecycle/clock.ts';
 import type { Deadline } from '../lifecycle/deadline.ts';
 import type { Journal, Work } from '../lifecycle/journal.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
-import { encodeGoAway } from '../protocol/goaway.ts';
+import { AUDIENCE_HEADER, encodeGoAway } from '../protocol/goaway.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
@@ -135,7 +135,10 @@ export class Fanout {
     let group = this.#groups.get(service);
     if (group === undefined) {
       const attributes = { [ATTR.peerService]: service };
-      group = { work: this.#options.journal.start('notify.service', { parent: this.#notify.ids, attributes }), callers: [] };
+      group = {
+        work: this.#options.journal.start('notify.service', { parent: this.#notify.ids, attributes }),
+        callers: [],
+      };
       this.#groups.set(service, group);
     }
     group.callers.push(entry);
@@ -147,12 +150,16 @@ export class Fanout {
     let outcome: Outcome = { result: 'skipped', attempts: 0 };
     for (let resend = 0; resend < attempts; resend++) {
       if (this.#aborted || deadline.left === 0) break;
-      const attempt = resend === 0 ? undefined : journal.start('goaway.attempt', { parent: goaway.ids, attributes: { [ATTR.resendCount]: resend } });
+      const attempt =
+        resend === 0
+          ? undefined
+          : journal.start('goaway.attempt', { parent: goaway.ids, attributes: { [ATTR.resendCount]: resend } });
       outcome = { ...(await this.#once(entry, attempt?.ids ?? goaway.ids)), attempts: resend + 1 };
       attempt?.end(outcome.status ? { [ATTR.statusCode]: outcome.status } : {}, failureOf(outcome));
       if (!RETRYABLE.has(outcome.result)) return outcome;
       if (outcome.result === 'refused' && entry.open === 0) return { ...outcome, result: 'gone' };
-      if (resend + 1 < attempts) await sleep(clock, Math.min(deadline.left, (BACKOFF_MS[resend] ?? 900) * (0.75 + Math.random() / 2)));
+      if (resend + 1 < attempts)
+        await sleep(clock, Math.min(deadline.left, (BACKOFF_MS[resend] ?? 900) * (0.75 + Math.random() / 2)));
     }
     if (entry.open === 0 && (await this.#hasLeft(entry))) return { ...outcome, result: 'gone' };
     return outcome;
@@ -160,7 +167,11 @@ export class Fanout {
 
   #hasLeft(entry: RecentCaller): Promise<boolean> {
     const { deadline, hasLeft } = this.#options;
-    return deadline.within(hasLeft(entry.caller.service, entry.caller.instanceId).catch(() => false), false, 1_000);
+    return deadline.within(
+      hasLeft(entry.caller.service, entry.caller.instanceId).catch(() => false),
+      false,
+      1_000,
+    );
   }
 
   /** One call, until its first line; its second line is awaited in the background. */
@@ -177,12 +188,14 @@ export class Fanout {
       timeoutMs: Math.min(timeoutMs, deadline.left),
       headers: {
         traceparent: encodeTraceparent(ids),
+        [AUDIENCE_HEADER]: caller.instanceId,
         ...(secret !== undefined && { [SIGNATURE_HEADER]: sign(secret, caller.instanceId, this.#body, clock.wall()) }),
       },
     });
     this.#calls.add(call);
     const first = await call.first;
     this.#release();
+    entry.outstanding = first.outstanding ?? 0;
     if (first.result === 'acked') this.#roundTripMs = Math.max(this.#roundTripMs, clock.now() - begun);
     void call.idle.then((idle) => {
       this.#calls.delete(call);
@@ -225,6 +238,12 @@ function coverageOf(callers: readonly RecentCaller[]): Coverage {
 
 function endGroup(work: Work, callers: readonly RecentCaller[]): void {
   const { planned, acked } = coverageOf(callers);
-  const failure = acked < planned ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` } : undefined;
-  work.end({ [ATTR.fanoutPlanned]: planned, [ATTR.fanoutAcked]: acked, ...(failure && { [ATTR.errorType]: failure.type }) }, failure);
+  const failure =
+    acked < planned
+      ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` }
+      : undefined;
+  work.end(
+    { [ATTR.fanoutPlanned]: planned, [ATTR.fanoutAcked]: acked, ...(failure && { [ATTR.errorType]: failure.type }) },
+    failure,
+  );
 }

@@ -7,7 +7,7 @@ import { suppressTracing } from '../trace/suppress.ts';
 const ANSWER_LIMIT = 32_768;
 
 /** How one call ended. */
-export type CallResult = 'acked' | 'refused' | 'rejected' | 'timeout' | 'unreachable';
+export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable';
 
 export interface CallOptions {
   readonly clock: Clock;
@@ -19,15 +19,27 @@ export interface CallOptions {
   readonly timeoutMs: number;
 }
 
+/** What is known when the first line is there, or can come no more. */
+export interface First {
+  readonly result: CallResult;
+  /** Requests of the consumer that were not finished when it acked. */
+  readonly outstanding?: number;
+  readonly status?: number;
+  readonly errorType?: string;
+}
+
 /** One call to one consumer. */
 export interface Call {
   /** Resolves with the first line, or with why there is none. Never rejects. */
-  readonly first: Promise<{ readonly result: CallResult; readonly status?: number; readonly errorType?: string }>;
+  readonly first: Promise<First>;
   /** Resolves when the second line came (`true`) or can come no more (`false`). Never rejects. */
   readonly idle: Promise<boolean>;
   /** Ends the call. */
   abort(): void;
 }
+
+/** Status by which another process, that listens there now, says that the consumer has ended. */
+const GONE = 410;
 
 /** Causes that prove that nobody listens there. */
 const REFUSED = new Set(['ECONNREFUSED']);
@@ -37,10 +49,10 @@ const REFUSED = new Set(['ECONNREFUSED']);
  * instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser.
  */
 export function callGoAway(options: CallOptions): Call {
-  const first = Promise.withResolvers<Awaited<Call['first']>>();
+  const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<boolean>();
   const request = suppressTracing(() => open(options));
-  const finish = (result: CallResult, detail: { status?: number; errorType?: string } = {}): void => {
+  const finish = (result: CallResult, detail: Omit<First, 'result'> = {}): void => {
     timer.cancel();
     first.resolve({ result, ...detail });
   };
@@ -61,16 +73,15 @@ export function callGoAway(options: CallOptions): Call {
   request.on('response', (response: IncomingMessage) => {
     const status = response.statusCode ?? 0;
     if (status !== 200) {
-      finish('rejected', { status, errorType: String(status) });
+      finish(status === GONE ? 'gone' : 'rejected', { status, errorType: String(status) });
       return abort();
     }
     readLines(response, (line, index) => {
-      if (index === 0 && decodeAck(line) === undefined) {
-        finish('rejected', { status, errorType: 'bad_answer' });
-        return abort();
-      }
-      if (index === 0) finish('acked', { status });
-      else idle.resolve(decodeIdle(line) !== undefined);
+      if (index > 0) return idle.resolve(decodeIdle(line) !== undefined);
+      const ack = decodeAck(line);
+      if (ack !== undefined) return finish('acked', { status, outstanding: ack.outstanding });
+      finish('rejected', { status, errorType: 'bad_answer' });
+      abort();
     });
   });
   request.end(options.body);

@@ -1,51 +1,82 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { ProcessManager } from '../config/options.ts';
 
-/** Time in milliseconds after which PM2 kills when nothing is configured (pm2, lib/constants, KILL_TIMEOUT). */
+/** Time in milliseconds after which PM2 kills when nothing is configured (pm2, constants.js, KILL_TIMEOUT). */
 const PM2_KILL_MS = 1_600;
 
-/** Shells that pass no signal on to what they run. */
-const SHELLS = new Set(['sh', 'dash', 'ash', 'busybox']);
+/** Shells that may stay between a launcher and the service; they end at a signal and pass nothing on. */
+const SHELLS: ReadonlySet<string> = new Set(['sh', 'dash', 'ash', 'bash', 'busybox', 'ksh', 'zsh']);
 
-/** Time in milliseconds after which PM2 kills a process that it stops; undefined when PM2 did not start this one. */
-export function killTimeout({ pm_id, kill_timeout }: ProcessManager): number | undefined {
+/** Package managers that run a script through `sh -c`. */
+const PACKAGE_MANAGERS: ReadonlySet<string> = new Set(['npm', 'npm-cli', 'npx', 'pnpm', 'yarn', 'yarnpkg']);
+
+/** Most bytes read of one file in /proc. A command line may be 2 MB long; its first words are enough. */
+const MOST_BYTES = 4_096;
+
+/**
+ * Time in milliseconds between the signal and SIGKILL, when PM2 started this process; undefined otherwise. PM2 sets `pm_id`
+ * in every process it starts and `kill_timeout` when it is configured; anything but a positive integer there is passed over.
+ */
+export function killTimeout({ pm_id, kill_timeout = '' }: ProcessManager): number | undefined {
   if (pm_id === undefined) return undefined;
-  const configured = Number(kill_timeout);
-  return Number.isFinite(configured) && configured > 0 ? configured : PM2_KILL_MS;
+  return /^[1-9]\d{0,8}$/.test(kill_timeout) ? Number(kill_timeout) : PM2_KILL_MS;
 }
 
 /**
- * Why the signal that ends this service can never reach it, when it was started in such a way: by a package manager
- * through a shell that stays between them, or by `node --run`. Undefined when nothing of the kind is seen, or where
- * there is no `/proc`.
+ * Why no signal will reach this service and what to do about it, when it was started so; undefined when nothing of the kind
+ * is seen, and where there is no /proc. Never throws.
+ *
+ * `sh -c "node server.js"` runs node as a child where the shell does not replace itself (dash, the `sh` of Debian, does
+ * not): the signal ends the shell and leaves the service behind. npm, pnpm, yarn and the shell form of CMD in a Dockerfile
+ * start services like that, and `node --run` passes no signal on at all.
  */
-export function signalUnseen(): string | undefined {
-  const parent = processOf(process.ppid);
+export function signalUnseen(proc = '/proc', ppid: number = process.ppid): string | undefined {
+  const parent = readProcess(proc, ppid);
   if (parent === undefined) return undefined;
-  if (parent.command.includes('--run')) return unseen('node --run');
-  if (!SHELLS.has(parent.name)) return undefined;
-  const launcher = processOf(parent.parent);
-  const found = launcher && /\b(npm|pnpm|yarn)\b/.exec([launcher.name, ...launcher.command].join(' '));
-  return found ? unseen(`${found[1]} through a shell`) : undefined;
+  const isShell = SHELLS.has(parent.name) && parent.words[1] === '-c';
+  const launcher = isShell ? readProcess(proc, parent.ppid) : parent;
+  if (launcher?.words[1] === '--run')
+    return 'started by node --run, which passes no signal on: SIGTERM will not reach this service. Start it with node itself, `node ...`';
+  if (!isShell) return undefined;
+  if (ppid === 1)
+    return unseen('a shell that is PID 1', 'write `exec node ...` there, or CMD ["node", ...] in a Dockerfile');
+  const manager = launcher?.words.slice(0, 2).find((word) => PACKAGE_MANAGERS.has(word));
+  return manager && unseen(`${manager} through a shell`, 'write `exec node ...` in the script');
 }
 
-function unseen(launcher: string): string {
-  return `started by ${launcher}, which does not pass signals on: SIGTERM will never reach this service. Start it with \`exec node ...\` in the script`;
+function unseen(launcher: string, fix: string): string {
+  return `started by ${launcher}, which passes no signal on: SIGTERM will not reach this service. To fix it, ${fix}`;
 }
 
-interface RunningProcess {
+interface Ancestor {
+  /** Name of the program. */
   readonly name: string;
-  readonly command: readonly string[];
-  readonly parent: number;
+  /** Its command line; of each word what stands between the last slash and the extension. */
+  readonly words: readonly string[];
+  readonly ppid: number;
 }
 
-function processOf(pid: number): RunningProcess | undefined {
+function readProcess(proc: string, pid: number): Ancestor | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').slice(0, 4_096).split('\0');
-    const end = stat.lastIndexOf(')');
-    return { name: stat.slice(stat.indexOf('(') + 1, end), command, parent: Number(stat.slice(end + 4).split(' ')[0]) };
+    const words = readStart(`${proc}/${pid}/cmdline`)
+      .split(/[\0 ]+/)
+      .map((word) => basename(word).replace(/\.[cm]?js$/, ''));
+    const stat = readStart(`${proc}/${pid}/stat`);
+    // "pid (name) state ppid ...", and the name may hold anything, parentheses too (proc_pid_stat(5)).
+    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+    return { name, words, ppid: Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[2]) };
   } catch {
     return undefined;
+  }
+}
+
+function readStart(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(MOST_BYTES);
+    return bytes.toString('latin1', 0, readSync(file, bytes));
+  } finally {
+    closeSync(file);
   }
 }

@@ -76,7 +76,11 @@ export class Offline {
     this.#since = clock.now();
     this.#servedBefore = traffic.started;
     this.#unmanagedBefore = traffic.unmanaged;
-    this.#deadline = new Deadline(clock, settings.gracePeriodMs, Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4));
+    this.#deadline = new Deadline(
+      clock,
+      settings.gracePeriodMs,
+      Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4),
+    );
     const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
     this.#root = journal.start('offline', { links, attributes });
     journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
@@ -167,7 +171,9 @@ export class Offline {
     const { result, listedAfter, error } = await this.#deadline.within(registration.deregister(), late, REGISTRY_MS);
     this.#deregistered = { result };
     const failed = result === 'failed' || result === 'unconfirmed';
-    const failure = failed ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' } : undefined;
+    const failure = failed
+      ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
+      : undefined;
     work.end(
       {
         [ATTR.deregisterResult]: result,
@@ -198,7 +204,10 @@ export class Offline {
     });
     const drained = await this.#drain.run();
     const { perSecond, since } = curve.read();
-    const failure = drained.result === 'timeout' ? { type: 'drain_timeout', message: 'the deadline came before traffic was over' } : undefined;
+    const failure =
+      drained.result === 'timeout'
+        ? { type: 'drain_timeout', message: 'the deadline came before traffic was over' }
+        : undefined;
     work.end(
       {
         [ATTR.inflightEnd]: traffic.inflight,
@@ -232,7 +241,10 @@ export class Offline {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
     const stopped = await stop(traffic, clock);
-    const failure = drained.result === 'timeout' && stopped.forced > 0 ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` } : undefined;
+    const failure =
+      drained.result === 'timeout' && stopped.forced > 0
+        ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }
+        : undefined;
     work.end(
       {
         [ATTR.listeners]: stopped.listeners,
@@ -251,7 +263,11 @@ export class Offline {
     await this.#fanout.settled();
     const coverage = this.#fanout.coverage;
     const result = this.#result(drained, coverage, broken);
-    const failure = broken ?? (result === 'incomplete' || result === 'timeout' ? { type: result, message: describe(result, coverage) } : undefined);
+    const failure =
+      broken ??
+      (result === 'incomplete' || result === 'timeout'
+        ? { type: result, message: describe(result, coverage) }
+        : undefined);
     this.#root.end(
       {
         [ATTR.offlineResult]: result,
@@ -288,5 +304,7 @@ async function hasLeft(registry: Registry, service: string, instanceId: string):
 
 function describe(result: OfflineResult, { planned, acked }: Coverage): string {
   if (result === 'timeout') return 'the grace period ended with work left';
-  return acked < planned ? `${planned - acked} of ${planned} consumers were not told` : 'not everybody could be told, or the registry did not confirm';
+  return acked < planned
+    ? `${planned - acked} of ${planned} consumers were not told`
+    : 'not everybody could be told, or the registry did not confirm';
 }

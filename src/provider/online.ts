@@ -1,8 +1,8 @@
+import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleep } from '../lifecycle/clock.ts';
-import type { Log } from '../log.ts';
-import { asError } from '../errors.ts';
 import type { Machine } from '../lifecycle/machine.ts';
+import type { Log } from '../log.ts';
 import type { Instance } from '../registry/registry.ts';
 import type { Advertised } from './advertise.ts';
 import type { Registration } from './registration.ts';
@@ -89,10 +89,20 @@ export class Online {
   }
 
   /** Certificates are not checked: the probe asks this very process. */
-  async #probe({ host, port, scheme }: Advertised & { readonly scheme: Instance['scheme'] }, path: string): Promise<boolean> {
+  async #probe(
+    { host, port, scheme }: Advertised & { readonly scheme: Instance['scheme'] },
+    path: string,
+  ): Promise<boolean> {
     const { request } = scheme === 'https' ? await import('node:https') : process.getBuiltinModule('node:http');
     return new Promise((resolve) => {
-      const probe = request({ host, port, path, agent: false, rejectUnauthorized: false, headers: { 'user-agent': 'kube-probe/lossless' } });
+      const probe = request({
+        host,
+        port,
+        path,
+        agent: false,
+        rejectUnauthorized: false,
+        headers: { 'user-agent': 'kube-probe/lossless' },
+      });
       const timer = this.#context.clock.after(PROBE_TIMEOUT_MS, () => probe.destroy());
       probe.on('response', (response) => {
         response.resume();

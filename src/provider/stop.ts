@@ -30,5 +30,9 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
   for (const session of unfinished) session.destroy();
   for (const socket of idle) socket.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
-  return { listeners: servers.length, idle: idle.length + sessions.length - forcedSessions, forced: busy.length + forcedSessions };
+  return {
+    listeners: servers.length,
+    idle: idle.length + sessions.length - forcedSessions,
+    forced: busy.length + forcedSessions,
+  };
 }

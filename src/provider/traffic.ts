@@ -93,7 +93,7 @@ export class Traffic {
     return this.#started;
   }
 
-  /** Requests of consumers that started after their ack. */
+  /** Requests of consumers that started after their ack, beyond those that were on their way then. */
   get afterAck(): number {
     return this.#afterAck;
   }
@@ -116,7 +116,9 @@ export class Traffic {
   /** TCP ports the application's HTTP servers listen on. */
   get ports(): ReadonlySet<number> {
     const addresses = this.servers.map((server) => server.address());
-    return new Set(addresses.flatMap((address) => (typeof address === 'object' && address !== null ? [address.port] : [])));
+    return new Set(
+      addresses.flatMap((address) => (typeof address === 'object' && address !== null ? [address.port] : [])),
+    );
   }
 
   /** HTTP/1.1 connections with and without a request in flight. */
@@ -142,7 +144,8 @@ export class Traffic {
     this.#lastStart = this.#options.clock.now();
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
-      for (const response of connection?.responses ?? []) markResponse(response, connection as Connection, DRAINING_HEADER, value);
+      for (const response of connection?.responses ?? [])
+        markResponse(response, connection as Connection, DRAINING_HEADER, value);
     }
     for (const stream of this.#streams) markStream(stream, DRAINING_HEADER, value);
   }
@@ -245,10 +248,11 @@ export class Traffic {
   #count(connection: Connection, headers: IncomingHttpHeaders, remoteAddress: string | undefined): void {
     this.#started++;
     const header = headers[CONSUMER_HEADER] as string | undefined;
-    if (connection.owner === undefined || header !== connection.header) this.#own(connection, header, headers, remoteAddress);
+    if (connection.owner === undefined || header !== connection.header)
+      this.#own(connection, header, headers, remoteAddress);
     const { owner } = connection;
     if (owner === 'unmanaged') this.#unmanaged++;
-    else if (typeof owner === 'object' && owner.told === 'acked') this.#afterAck++;
+    else if (typeof owner === 'object' && owner.told === 'acked' && owner.outstanding-- <= 0) this.#afterAck++;
   }
 
   #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, remoteAddress = ''): void {
@@ -279,5 +283,7 @@ export class Traffic {
 function kindOf(server: object): 'http1' | 'http2' | 'other' {
   const shape = server as { updateSettings?: unknown; headersTimeout?: unknown; closeIdleConnections?: unknown };
   if (typeof shape.updateSettings === 'function') return 'http2';
-  return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function' ? 'http1' : 'other';
+  return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function'
+    ? 'http1'
+    : 'other';
 }

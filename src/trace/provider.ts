@@ -1,8 +1,8 @@
 import { asError } from '../errors.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
 import type { Outbox } from './outbox.ts';
-import type { Recorder } from './sdk.ts';
 import { replaySpool } from './replay.ts';
+import type { Recorder } from './sdk.ts';
 import { Spool } from './spool.ts';
 import type { Delivery, Tracing, TracingOptions } from './tracing.ts';
 
@@ -31,7 +31,11 @@ export function createTracing(options: TracingOptions): Tracing {
       const [sdk, { Outbox: Box }] = await Promise.all([import('./sdk.ts'), import('./outbox.ts')]);
       const exporter = sdk.createExporter(options.target);
       const outbox = new Box({ clock: options.clock, exporter, spool, serialize: sdk.serialize, log: options.log });
-      const recorder = new sdk.Recorder({ identity: options.identity, resource: options.resource, finished: (span) => outbox.put(span) });
+      const recorder = new sdk.Recorder({
+        identity: options.identity,
+        resource: options.resource,
+        finished: (span) => outbox.put(span),
+      });
       loaded = { recorder, outbox };
       for (const record of waiting) take(loaded, record);
       waiting = [];

@@ -32,7 +32,8 @@ export async function replaySpool(spool: Spool, target: Target): Promise<Replaye
 /** Sends one body; resolves with why it was not taken, or with nothing. */
 async function post(body: string, { endpoint, headers, compression, timeoutMs }: Target): Promise<string | undefined> {
   const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
-  const { request } = endpoint.protocol === 'https:' ? await import('node:https') : process.getBuiltinModule('node:http');
+  const { request } =
+    endpoint.protocol === 'https:' ? await import('node:https') : process.getBuiltinModule('node:http');
   return new Promise((resolve) => {
     const call: ClientRequest = suppressTracing(() =>
       request(endpoint, {

@@ -126,7 +126,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.fanout.failed': { type: 'int', doc: 'Consumers that could not be told.' },
   'lossless.fanout.complete': { type: 'boolean', doc: 'Every planned GoAway was acked.' },
   'lossless.requests.served': { type: 'int', doc: 'Requests that started during the offline.' },
-  'lossless.requests.after_ack': { type: 'int', doc: 'Requests of a consumer that started after its ack arrived.' },
+  'lossless.requests.after_ack': {
+    type: 'int',
+    doc: 'Requests that arrived after the ack of their consumer, beyond those it said were on their way.',
+  },
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },

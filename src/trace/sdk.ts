@@ -7,7 +7,13 @@ import { ExportResultCode } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { AlwaysOnSampler, type IdGenerator, type ReadableSpan, type SpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  AlwaysOnSampler,
+  type IdGenerator,
+  type ReadableSpan,
+  type SpanProcessor,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
 import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
@@ -55,7 +61,11 @@ export class Recorder {
     this.#provider = new TracerProvider({
       sampler: new AlwaysOnSampler(),
       idGenerator: this.#ids,
-      resource: resourceFromAttributes({ ...options.resource, 'service.name': service, 'service.instance.id': instanceId }),
+      resource: resourceFromAttributes({
+        ...options.resource,
+        'service.name': service,
+        'service.instance.id': instanceId,
+      }),
       spanProcessors: [processor],
     });
   }
@@ -65,7 +75,15 @@ export class Recorder {
     else if (record.kind === 'ended') this.#end(record);
   }
 
-  #start({ at, work, ids, parentSpanId, remoteParent, links, attributes }: LifecycleRecord & { kind: 'started' }): void {
+  #start({
+    at,
+    work,
+    ids,
+    parentSpanId,
+    remoteParent,
+    links,
+    attributes,
+  }: LifecycleRecord & { kind: 'started' }): void {
     const { service, instanceId, generation } = this.#options.identity();
     const context =
       parentSpanId === undefined
@@ -78,7 +96,12 @@ export class Recorder {
         kind: KINDS[SPANS[work].kind],
         startTime: hrTime(at),
         links: (links ?? []).map((link) => ({ context: contextOf(link, true) })),
-        attributes: { [ATTR.service]: service, [ATTR.instanceId]: instanceId, [ATTR.generation]: generation, ...(attributes as Record<string, string>) },
+        attributes: {
+          [ATTR.service]: service,
+          [ATTR.instanceId]: instanceId,
+          [ATTR.generation]: generation,
+          ...(attributes as Record<string, string>),
+        },
       },
       context,
     );
@@ -127,7 +150,10 @@ export function serialize(spans: readonly FinishedSpan[]): string {
   return Buffer.from(bytes ?? []).toString('utf8');
 }
 
-function contextOf({ traceId, spanId }: SpanIds, isRemote = false): { traceId: string; spanId: string; traceFlags: number; isRemote: boolean } {
+function contextOf(
+  { traceId, spanId }: SpanIds,
+  isRemote = false,
+): { traceId: string; spanId: string; traceFlags: number; isRemote: boolean } {
   return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote };
 }
 

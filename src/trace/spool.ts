@@ -65,7 +65,11 @@ export class Spool {
         throw thrown;
       }
     } catch (thrown) {
-      throw new LosslessError('LOSSLESS_SPOOL_UNWRITABLE', `spans cannot be kept in ${this.#directory}: ${asError(thrown).message}`, { cause: thrown });
+      throw new LosslessError(
+        'LOSSLESS_SPOOL_UNWRITABLE',
+        `spans cannot be kept in ${this.#directory}: ${asError(thrown).message}`,
+        { cause: thrown },
+      );
     }
     await this.#bound();
   }
@@ -123,7 +127,9 @@ export class Spool {
 
   async #setAside(path: string, claimed: string): Promise<void> {
     await rename(claimed, `${path}${CORRUPT}`).catch(() => {});
-    this.#log('warn', `the spooled file ${path} is not OTLP JSON; set aside as ${path}${CORRUPT}`, { code: 'LOSSLESS_SPOOL_CORRUPT' });
+    this.#log('warn', `the spooled file ${path} is not OTLP JSON; set aside as ${path}${CORRUPT}`, {
+      code: 'LOSSLESS_SPOOL_CORRUPT',
+    });
     const corrupt = (await this.#names()).filter((name) => name.endsWith(CORRUPT));
     for (const name of corrupt.slice(0, -MOST_CORRUPT)) await rm(join(this.#directory, name), { force: true });
   }
@@ -133,7 +139,8 @@ export class Spool {
     for (const name of (await this.#names()).filter((each) => each.endsWith(CLAIMED))) {
       const path = join(this.#directory, name);
       const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && this.#clock.wall() - found.ctimeMs > STALE_MS) await rename(path, path.slice(0, -CLAIMED.length)).catch(() => {});
+      if (found !== undefined && this.#clock.wall() - found.ctimeMs > STALE_MS)
+        await rename(path, path.slice(0, -CLAIMED.length)).catch(() => {});
     }
   }
 
@@ -153,6 +160,9 @@ export class Spool {
       removed++;
       await rm(oldest.path, { force: true });
     }
-    if (removed > 0) this.#log('warn', `the spool ${this.#directory} is full; ${removed} of its oldest files were removed`, { code: 'LOSSLESS_SPOOL_FULL' });
+    if (removed > 0)
+      this.#log('warn', `the spool ${this.#directory} is full; ${removed} of its oldest files were removed`, {
+        code: 'LOSSLESS_SPOOL_FULL',
+      });
   }
 }

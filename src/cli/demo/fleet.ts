@@ -68,7 +68,10 @@ export class Fleet {
   /** Starts the chain from its end, so that nobody calls a service that is not there. */
   async start(): Promise<void> {
     for (const { name, next, instances } of CHAIN.toReversed())
-      this.#members.set(name, await Promise.all(Array.from({ length: instances }, () => this.#startMember(name, next))));
+      this.#members.set(
+        name,
+        await Promise.all(Array.from({ length: instances }, () => this.#startMember(name, next))),
+      );
   }
 
   startLoad(perSecond: number): void {
@@ -105,14 +108,20 @@ export class Fleet {
   async #startMember(name: string, next: string): Promise<Member> {
     const { byHand, env, message } = this.#options;
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const child = fork(fileURLToPath(new URL(`./service.${extension}`, import.meta.url)), [name, next, ...(byHand === undefined ? [] : [byHand])], {
-      env: { ...process.env, ...env, OTEL_SERVICE_NAME: name },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
+    const child = fork(
+      fileURLToPath(new URL(`./service.${extension}`, import.meta.url)),
+      [name, next, ...(byHand === undefined ? [] : [byHand])],
+      {
+        env: { ...process.env, ...env, OTEL_SERVICE_NAME: name },
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      },
+    );
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) if (isWorthShowing(line)) message(`${this.#options.name} ${name}: ${line}`);
     });
-    const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [{ port: number }];
+    const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
+      { port: number },
+    ];
     return { child, port };
   }
 }

@@ -60,9 +60,13 @@ export class Load {
 
   async #post(id: string): Promise<void> {
     const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
-      const call = request(this.#target, { method: 'POST', agent: this.#agent, signal: AbortSignal.timeout(TIMEOUT_MS) }, (response) => {
-        text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
-      });
+      const call = request(
+        this.#target,
+        { method: 'POST', agent: this.#agent, signal: AbortSignal.timeout(TIMEOUT_MS) },
+        (response) => {
+          text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+        },
+      );
       call.on('error', reject);
       call.end(id);
     });

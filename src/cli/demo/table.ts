@@ -9,7 +9,14 @@ export function demoTable(base: Fleet, gray: Fleet): readonly string[] {
     rowOf('gray (plugin)', gray),
   ];
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return ['', ...rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '))];
+  return [
+    '',
+    ...rows.map((row) =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('  '),
+    ),
+  ];
 }
 
 function rowOf(name: string, { counts, shutdowns }: Fleet): readonly string[] {

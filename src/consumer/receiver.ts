@@ -1,0 +1,159 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { asError, LosslessError } from '../errors.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Journal } from '../lifecycle/journal.ts';
+import type { Log } from '../log.ts';
+import { AUDIENCE_HEADER, decodeGoAway, encodeAck, encodeIdle, GOAWAY_LIMIT } from '../protocol/goaway.ts';
+import type { GoAway, Identity } from '../protocol/identity.ts';
+import { SIGNATURE_HEADER, type Verifier } from '../protocol/signature.ts';
+import { decodeTraceparent } from '../protocol/traceparent.ts';
+import type { Registry } from '../registry/registry.ts';
+import { ATTR, type SpanAttributes } from '../trace/schema.ts';
+import type { Consumer, Isolation } from './consumer.ts';
+import { checkSender } from './sender.ts';
+
+/** Longest time until the second line, in milliseconds: the longest isolation. */
+const IDLE_MS = 600_000;
+
+/** Most addresses on a span. */
+const MOST_ADDRESSES = 100;
+
+export interface ReceiverOptions {
+  readonly consumer: Consumer;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly log: Log;
+  readonly self: () => Identity;
+  /** Checks signatures; undefined: no secret is configured, and the source address decides. */
+  readonly verifier: Verifier | undefined;
+}
+
+/** Answers `POST /lossless/goaway`. */
+export type Receiver = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/**
+ * Takes GoAways: isolates, answers the first line, reads the list again, and answers the second line when nothing is
+ * outstanding any more. Malformed ones are answered with 400, oversized with 413, those of somebody else with 403.
+ */
+export function createReceiver(options: ReceiverOptions): Receiver {
+  return async (request, response) => {
+    const remoteParent = decodeTraceparent(textOf(request.headers['traceparent']));
+    try {
+      const body = await readBody(request);
+      if (body === undefined)
+        return refuse(response, 413, 'LOSSLESS_GOAWAY_INVALID', `expected a body of at most ${GOAWAY_LIMIT} bytes`);
+      const audience = textOf(request.headers[AUDIENCE_HEADER]);
+      if (audience !== undefined && audience !== options.self().instanceId)
+        return refuse(response, 410, 'LOSSLESS_AUDIENCE_GONE', `expected ${options.self().instanceId}, received ${audience}`);
+      options.verifier?.verify(textOf(request.headers[SIGNATURE_HEADER]), options.self().instanceId, body);
+      const goAway = decodeGoAway(body);
+      const isOurs =
+        options.verifier !== undefined || (await isFromNamed(options, goAway, request.socket.remoteAddress ?? ''));
+      const isolation = isOurs ? options.consumer.goAway(goAway) : UNUSED;
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      response.write(encodeAck({ isolated: true, outstanding: isolation.outstanding }));
+      const work = options.journal.start('consumer.refresh', {
+        ...(remoteParent && { remoteParent }),
+        attributes: attributesOf(goAway, isolation),
+      });
+      const { result, addresses, error } = await isolation.refreshed;
+      const known: SpanAttributes = {
+        [ATTR.refreshResult]: result,
+        [ATTR.addresses]: addresses.slice(0, MOST_ADDRESSES),
+        [ATTR.addressCount]: addresses.length,
+      };
+      if (error === undefined) work.end(known);
+      else work.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
+      await sayIdle(options.clock, response, isolation, addresses);
+    } catch (thrown) {
+      const error = asError(thrown);
+      const code = error instanceof LosslessError ? error.code : 'LOSSLESS_GOAWAY_INVALID';
+      options.log('warn', `a GoAway was refused: ${error.message}`, {
+        code,
+        ...(remoteParent && { ids: remoteParent }),
+      });
+      refuse(response, code === 'LOSSLESS_GOAWAY_INVALID' ? 400 : 403, code, error.message);
+    }
+  };
+}
+
+/** The answer when this process never had a list of the service. */
+const UNUSED: Isolation = {
+  outstanding: 0,
+  before: 0,
+  idle: Promise.resolve(),
+  refreshed: Promise.resolve({ result: 'unused', addresses: [] }),
+};
+
+/** @throws LosslessError LOSSLESS_SENDER_FORBIDDEN */
+async function isFromNamed(
+  { consumer, registry, clock }: ReceiverOptions,
+  { provider }: GoAway,
+  remoteAddress: string,
+): Promise<boolean> {
+  const sender = await checkSender(consumer, registry, clock, provider, remoteAddress);
+  if (sender === 'other')
+    throw new LosslessError(
+      'LOSSLESS_SENDER_FORBIDDEN',
+      `expected the address at which ${provider.instanceId} is registered, received ${remoteAddress}: set LOSSLESS_SECRET behind address translation`,
+    );
+  return sender === 'named';
+}
+
+function attributesOf(
+  { provider }: GoAway,
+  { before }: Isolation,
+): Readonly<Record<string, string | number | boolean>> {
+  return {
+    [ATTR.providerService]: provider.service,
+    [ATTR.providerInstanceId]: provider.instanceId,
+    [ATTR.providerGeneration]: provider.generation,
+    [ATTR.providerAddress]: provider.address,
+    [ATTR.addressCountBefore]: before,
+    [ATTR.isolated]: true,
+  };
+}
+
+/** The second line, when idle; none when that takes too long or the provider has gone. */
+async function sayIdle(
+  clock: Clock,
+  response: ServerResponse,
+  { idle }: Isolation,
+  addresses: readonly string[],
+): Promise<void> {
+  const gone = Promise.withResolvers<boolean>();
+  const timer = clock.after(IDLE_MS, () => gone.resolve(false));
+  response.once('close', () => gone.resolve(false));
+  const isIdle = await Promise.race([idle.then(() => true), gone.promise]);
+  timer.cancel();
+  if (response.destroyed) return;
+  response.end(isIdle ? encodeIdle({ idle: true, addresses }) : undefined);
+}
+
+/** The body; undefined when it is too long. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > GOAWAY_LIMIT) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+  if (response.headersSent) return void response.destroy();
+  const body = `${JSON.stringify({ code, message })}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+function textOf(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
+}
