@@ -10,7 +10,7 @@ export interface OpenCall {
 /** Where the connections a socket belongs to are kept. */
 const OWNER = Symbol('lossless.connections');
 
-type Owned = Socket & { [OWNER]?: Connections; _httpMessage?: object | null };
+type Owned = Socket & { [OWNER]?: Connections; _httpMessage?: object | null; secureConnecting?: boolean };
 
 /**
  * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
@@ -101,8 +101,9 @@ export class Connections {
       () => this.#agentClosed(),
       () => this.#agentClosed(),
     );
-    for (const call of [...this.#calls]) call.leave();
+    // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
+    for (const call of [...this.#calls]) call.leave();
   }
 
   #agentClosed(): void {
@@ -113,7 +114,7 @@ export class Connections {
   /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
   #closeIdleSockets(): void {
     for (const socket of [...this.#sockets]) {
-      if (socket.destroyed || socket._httpMessage) continue;
+      if (socket.destroyed || socket.connecting || socket.secureConnecting || socket._httpMessage) continue;
       socket.destroy();
       socket.emit('agentRemove');
     }

@@ -55,6 +55,7 @@ export class Service {
   #panic = false;
   #panicPicks = 0;
   #listedAt: number | undefined;
+  #listedTimes = 0;
   #step: Timer | undefined;
   #closed = false;
   /** A request went to it since this was last reset. */
@@ -70,9 +71,9 @@ export class Service {
     return this.#last.length > 0;
   }
 
-  /** A list has been applied, even an empty one. */
-  get listed(): boolean {
-    return this.#listedAt !== undefined;
+  /** How many lists were applied, empty ones included. */
+  get listedTimes(): number {
+    return this.#listedTimes;
   }
 
   /** Connections to an instance are open. */
@@ -83,7 +84,9 @@ export class Service {
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
     const { quarantine } = this.#options;
-    return [...this.#endpoints.values()].filter(({ instance }) => !quarantine.has(instance)).map(({ address }) => address);
+    return [...this.#endpoints.values()]
+      .filter(({ instance }) => !quarantine.has(instance))
+      .map(({ address }) => address);
   }
 
   /**
@@ -98,7 +101,11 @@ export class Service {
       if (this.#panic) this.#panicPicks++;
       return nextTurn(this.#turns);
     }
-    return nextTurn(this.#tiers().find((tier) => tier.some((endpoint) => !tried.has(endpoint)))?.filter((endpoint) => !tried.has(endpoint)) ?? []);
+    return nextTurn(
+      this.#tiers()
+        .find((tier) => tier.some((endpoint) => !tried.has(endpoint)))
+        ?.filter((endpoint) => !tried.has(endpoint)) ?? [],
+    );
   }
 
   /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
@@ -106,12 +113,20 @@ export class Service {
     if (this.#closed) return;
     const now = this.#options.clock.now();
     this.#listedAt = now;
+    this.#listedTimes++;
     const next = new Map<string, Endpoint>();
     for (const instance of instances.slice(0, MOST_INSTANCES)) {
-      const known = next.get(instance.instanceId) ?? this.#endpoints.get(instance.instanceId) ?? this.#departed.get(keyOf(instance));
-      next.set(instance.instanceId, known === undefined ? new Endpoint(instance, now) : continued(known, instance, now));
+      const known =
+        next.get(instance.instanceId) ??
+        this.#endpoints.get(instance.instanceId) ??
+        this.#departed.get(keyOf(instance));
+      next.set(
+        instance.instanceId,
+        known === undefined ? new Endpoint(instance, now) : continued(known, instance, now),
+      );
     }
-    for (const endpoint of this.#endpoints.values()) if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
+    for (const endpoint of this.#endpoints.values())
+      if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
     for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
     this.#endpoints = next;
     if (next.size > 0) this.#last = [...next.values()];
@@ -222,7 +237,8 @@ function keyOf({ instanceId, generation }: Instance): string {
 function continued(known: Endpoint, instance: Instance, now: number): Endpoint {
   const { generation, host, port } = known.instance;
   if (instance.generation < generation) return known;
-  if (instance.generation > generation || instance.host !== host || instance.port !== port) return new Endpoint(instance, now);
+  if (instance.generation > generation || instance.host !== host || instance.port !== port)
+    return new Endpoint(instance, now);
   known.instance = instance;
   return known;
 }

@@ -1,0 +1,195 @@
+import { asError } from '../errors.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Log } from '../log.ts';
+import { decodeDraining } from '../protocol/header.ts';
+import type { GoAway, Identity } from '../protocol/identity.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RefreshResult } from '../trace/schema.ts';
+import type { CallContext } from './call-context.ts';
+import { Directory } from './directory.ts';
+import type { Endpoint } from './endpoint.ts';
+import { HttpHook } from './http-hook.ts';
+import { Quarantine } from './quarantine.ts';
+import type { Service, ServiceStatus } from './service.ts';
+import { UndiciHook } from './undici-hook.ts';
+
+/** How long an instance stays isolated that marked its responses, in milliseconds. */
+const MARKED_MS = 30_000;
+
+/** Longest time a refresh waits for the registry, in milliseconds. */
+const REFRESH_MS = 5_000;
+
+export interface ConsumerOptions {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Value of the consumer header of this process. Asked for with the first request to a service; undefined: none is sent. */
+  readonly header: () => Promise<string | undefined>;
+  /** Host names, beside single-label ones, that are services. */
+  readonly services: readonly string[];
+  /** Warm-up time in milliseconds; 0 switches it off. */
+  readonly warmupMs: number;
+  /** Exponent of the warm-up. */
+  readonly warmupCurve: number;
+}
+
+/** What the registry said after an isolation. */
+export interface Refresh {
+  readonly result: RefreshResult;
+  /** `host:port` of the instances that can be picked now. */
+  readonly addresses: readonly string[];
+  /** Why it failed. */
+  readonly error?: Error;
+}
+
+/** An instance that is isolated from now on. */
+export interface Isolation {
+  /** Requests to it that are not finished. */
+  readonly outstanding: number;
+  /** How many instances of its service could be picked before. */
+  readonly before: number;
+  /** Resolves when nothing is outstanding and no connection to it is left. Never rejects. */
+  readonly idle: Promise<void>;
+  /** Resolves when the list was read again, or could not be. Never rejects. */
+  readonly refreshed: Promise<Refresh>;
+}
+
+/** How the consumer half stands, for people. */
+export interface ConsumerStatus {
+  readonly services: Readonly<Record<string, ServiceStatus>>;
+  readonly isolated: number;
+  readonly goAways: number;
+  readonly markers: number;
+}
+
+/**
+ * This process as a caller: sends requests to services to picked instances, and stops sending to those that leave.
+ *
+ * Isolation wins over a list that still names the instance, until it expires or a newer generation is listed. When nobody
+ * else is left the isolated are used after all, then those of the last list that was not empty: never nobody.
+ */
+export class Consumer implements CallContext {
+  readonly #options: ConsumerOptions;
+  readonly #quarantine: Quarantine;
+  readonly #directory: Directory;
+  readonly #hooks: readonly { install(): void; uninstall(): void }[];
+  #header: Promise<void> | undefined;
+  #goAways = 0;
+  #markers = 0;
+  header: string | undefined;
+
+  constructor(options: ConsumerOptions) {
+    const { clock, log, registry, services, warmupMs, warmupCurve } = options;
+    this.#options = options;
+    this.#quarantine = new Quarantine(clock, () => this.#rebuild());
+    this.#directory = new Directory({
+      registry,
+      clock,
+      log,
+      services,
+      quarantine: this.#quarantine,
+      warmup: { ms: warmupMs, curve: warmupCurve },
+      prepare: () => this.#prepare(),
+    });
+    this.#hooks = [
+      new UndiciHook({ context: this, log, covers: (origin) => this.#directory.covers(origin) }),
+      new HttpHook(this),
+    ];
+  }
+
+  /** Hooks into undici and `node:http`. Loads neither undici nor a list: that comes with the first request. */
+  install(): void {
+    for (const hook of this.#hooks) hook.install();
+  }
+
+  /** Takes the hooks back and ends all watches. Requests in progress end normally. */
+  async uninstall(): Promise<void> {
+    for (const hook of this.#hooks) hook.uninstall();
+    this.#directory.close();
+    this.#quarantine.clear();
+  }
+
+  route(origin: string): Service | Promise<Service | undefined> | undefined {
+    return this.#directory.route(origin);
+  }
+
+  marked(service: Service, endpoint: Endpoint, marker: string): void {
+    if (endpoint.marker === marker && this.#quarantine.has(endpoint.instance)) return;
+    endpoint.marker = marker;
+    const { instanceId, generation } = endpoint.instance;
+    const named = decodeDraining(marker);
+    if (named?.instanceId !== instanceId || named.generation !== generation) return;
+    this.#markers++;
+    void this.#isolate(named, service, MARKED_MS).refreshed;
+  }
+
+  /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
+  goAway({ provider, expiresInMs }: GoAway): Isolation {
+    this.#goAways++;
+    return this.#isolate(provider, this.#directory.named(provider.service), expiresInMs);
+  }
+
+  /** Hosts at which an instance is or was listed here; undefined when this process has no list of the service. */
+  hostsOf({ service, instanceId }: Identity): readonly string[] | undefined {
+    return this.#directory
+      .named(service)
+      ?.find(instanceId, Number.POSITIVE_INFINITY)
+      .map(({ instance }) => instance.host);
+  }
+
+  status(): ConsumerStatus {
+    return {
+      services: Object.fromEntries(this.#directory.services.map((service) => [service.name, service.status()])),
+      isolated: this.#quarantine.size,
+      goAways: this.#goAways,
+      markers: this.#markers,
+    };
+  }
+
+  #isolate(identity: Identity, service: Service | undefined, expiresInMs: number): Isolation {
+    const before = service?.addresses.length ?? 0;
+    this.#quarantine.add(identity, expiresInMs);
+    const endpoints = service?.find(identity.instanceId, identity.generation) ?? [];
+    service?.rebuild();
+    for (const endpoint of endpoints) endpoint.close();
+    return {
+      outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
+      before,
+      idle: Promise.all(endpoints.map((endpoint) => endpoint.idle())).then(() => {}),
+      refreshed:
+        service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(identity, service),
+    };
+  }
+
+  async #refresh({ instanceId, generation }: Identity, service: Service): Promise<Refresh> {
+    const late = Promise.withResolvers<never>();
+    const timer = this.#options.clock.after(REFRESH_MS, () =>
+      late.reject(new Error(`the registry did not answer within ${REFRESH_MS} ms`)),
+    );
+    try {
+      const listed = await Promise.race([this.#directory.refresh(service), late.promise]);
+      const isStale = listed.some(
+        (instance) => instance.instanceId === instanceId && instance.generation <= generation,
+      );
+      return { result: isStale ? 'stale' : 'refreshed', addresses: service.addresses };
+    } catch (thrown) {
+      return { result: 'failed', addresses: service.addresses, error: asError(thrown) };
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #prepare(): Promise<void> {
+    this.#header ??= this.#options.header().then(
+      (header) => {
+        this.header = header;
+      },
+      (thrown) => this.#options.log('warn', `requests carry no consumer header: ${asError(thrown).message}`),
+    );
+    return this.#header;
+  }
+
+  #rebuild(): void {
+    for (const service of this.#directory.services) service.rebuild();
+  }
+}

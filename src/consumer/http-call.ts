@@ -1,0 +1,230 @@
+import type { Agent, ClientRequest, RequestOptions } from 'node:http';
+import type { Socket } from 'node:net';
+import { CONSUMER_HEADER } from '../protocol/header.ts';
+import type { CallContext } from './call-context.ts';
+import type { Connections, OpenCall } from './connections.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Service } from './service.ts';
+import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
+
+/** `http.Agent.prototype.addRequest`: gives a request to the pool. Undocumented, and the same since Node.js 0.12. */
+export type AddRequest = (this: Agent, request: ClientRequest, options: AgentOptions, ...legacy: unknown[]) => void;
+
+/** What the pool is given. */
+export type AgentOptions = RequestOptions & { readonly servername?: string };
+
+type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
+
+/** A request with the undocumented parts that are used: its way to get a connection, and its head once it is text. */
+type Request = ClientRequest & {
+  _header: string | null;
+  _headerSent: boolean;
+  readonly outputData: { data: unknown }[];
+};
+
+/** Where the call of a request is kept. */
+const CALL = Symbol('lossless.call');
+
+/** The call a request belongs to, if it goes to a service. */
+export function callOf(request: ClientRequest): HttpCall | undefined {
+  return (request as { [CALL]?: HttpCall })[CALL];
+}
+
+/**
+ * One request made with `node:http` or `node:https` to a service. It is given its connection only when that is established,
+ * so that until then nothing is written: when its instance is isolated or refuses the connection, it goes to another one with
+ * its body untouched. Pools stay those of the application's agent, one for each real address.
+ */
+export class HttpCall implements OpenCall {
+  readonly #context: CallContext;
+  readonly #service: Service;
+  readonly #agent: Agent;
+  readonly #addRequest: AddRequest;
+  readonly #request: Request;
+  readonly #options: AgentOptions;
+  readonly #give: OnSocket;
+  #endpoint: Endpoint | undefined;
+  #connections: Connections | undefined;
+  /** Stops waiting for a connection in the making. */
+  #stopWaiting: (() => void) | undefined;
+  #given = false;
+  #attempts = 0;
+  #tried: Set<Endpoint> | undefined;
+
+  constructor(
+    context: CallContext,
+    service: Service,
+    agent: Agent,
+    addRequest: AddRequest,
+    request: ClientRequest,
+    options: AgentOptions,
+  ) {
+    this.#context = context;
+    this.#service = service;
+    this.#agent = agent;
+    this.#addRequest = addRequest;
+    this.#request = request as Request;
+    this.#options = options;
+    this.#give = request.onSocket as OnSocket;
+    Object.assign(request, { onSocket: this.#onSocket.bind(this) });
+    (request as { [CALL]?: HttpCall })[CALL] = this;
+    request.once('close', () => this.#end());
+    if (context.header !== undefined) addHeader(this.#request, CONSUMER_HEADER, context.header);
+  }
+
+  send(endpoint: Endpoint | undefined = this.#service.pick()): void {
+    this.#attempts++;
+    this.#endpoint = endpoint;
+    this.#connections = endpoint?.connections;
+    this.#connections?.add(this);
+    const { host, port } = endpoint?.instance ?? this.#options;
+    // The name in the certificate is the one the application wrote, not the address.
+    const named = this.#options.servername === undefined && this.#request.getHeader('host') === undefined;
+    const servername = named ? { servername: this.#options.host ?? '' } : {};
+    this.#addRequest.call(this.#agent, this.#request, {
+      ...this.#options,
+      ...servername,
+      host,
+      hostname: host,
+      port,
+    } as AgentOptions);
+  }
+
+  leave(): void {
+    if (this.#given) this.#request.shouldKeepAlive = false;
+    else if (this.#stopWaiting !== undefined) {
+      this.#stopWaiting();
+      this.#move();
+    } else if (this.#unqueue()) this.#move();
+  }
+
+  /** A response carries a draining marker. */
+  marked(marker: string): void {
+    if (this.#endpoint !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
+  }
+
+  /** The pool has a connection, perhaps one in the making. */
+  #onSocket(socket: Socket | null | undefined, error?: Error | null): void {
+    if (socket && !error) this.#connections?.own(socket);
+    if (this.#given) this.#give.call(this.#request, socket, error);
+    else if (error || !socket) this.#failed(socket, error ?? undefined);
+    else if (socket.connecting) this.#wait(socket);
+    else this.#takeOrMove(socket);
+  }
+
+  #takeOrMove(socket: Socket): void {
+    const { closed = false } = this.#connections ?? {};
+    if (!closed || this.#attempts >= MOST_ATTEMPTS || this.#request.destroyed) this.#take(socket);
+    else {
+      socket.destroy();
+      this.#move();
+    }
+  }
+
+  #take(socket: Socket | null | undefined, error?: Error): void {
+    this.#given = true;
+    if (this.#connections?.closed) this.#request.shouldKeepAlive = false;
+    this.#give.call(this.#request, socket, error);
+  }
+
+  #wait(socket: Socket): void {
+    const request = this.#request;
+    const ready = 'encrypted' in socket ? 'secureConnect' : 'connect';
+    const { destroy } = request;
+    const stop = (): void => {
+      this.#stopWaiting = undefined;
+      socket.off(ready, onReady).off('timeout', onTimeout).off('error', onError).off('close', onClose);
+      request.destroy = destroy;
+    };
+    const onReady = (): void => {
+      stop();
+      this.#takeOrMove(socket);
+    };
+    const onError = (error: Error): void => {
+      stop();
+      this.#failed(socket, error);
+    };
+    const onClose = (): void => onError(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    // The time-out of the application runs from here too: it gets the connection as it is, and then the event.
+    const onTimeout = (): void => {
+      stop();
+      this.#take(socket);
+      process.nextTick(() => socket.emit('timeout'));
+    };
+    socket.on(ready, onReady).on('timeout', onTimeout).on('error', onError).on('close', onClose);
+    request.destroy = (error) => {
+      stop();
+      destroy.call(request, error);
+      this.#take(socket);
+      return request;
+    };
+    this.#stopWaiting = () => {
+      stop();
+      socket.on('error', () => {});
+      socket.destroy();
+    };
+  }
+
+  /** There will be no connection to this instance. */
+  #failed(socket: Socket | null | undefined, error: Error | undefined): void {
+    const endpoint = this.#endpoint;
+    const canMove =
+      endpoint !== undefined && isUnsent(error) && this.#attempts < MOST_ATTEMPTS && !this.#request.destroyed;
+    const next = canMove ? this.#other(endpoint) : undefined;
+    if (next === undefined) this.#take(socket?.destroyed ? null : socket, error);
+    else {
+      this.#end();
+      this.send(next);
+    }
+  }
+
+  /** The instance that takes the request instead of one that refused it. */
+  #other(refused: Endpoint): Endpoint | undefined {
+    this.#service.rest(refused);
+    this.#tried ??= new Set();
+    this.#tried.add(refused);
+    return this.#service.pick(this.#tried);
+  }
+
+  #move(): void {
+    this.#end();
+    this.send();
+  }
+
+  /** Takes the request out of the queue of its agent; false when it is not in it. */
+  #unqueue(): boolean {
+    const queues = (this.#agent as unknown as { requests: Record<string, ClientRequest[]> }).requests;
+    for (const name in queues) {
+      const queue = queues[name] ?? [];
+      const index = queue.indexOf(this.#request);
+      if (index < 0) continue;
+      queue.splice(index, 1);
+      if (queue.length === 0) delete queues[name];
+      return true;
+    }
+    return false;
+  }
+
+  #end(): void {
+    this.#connections?.remove(this);
+    this.#connections = undefined;
+  }
+}
+
+/** Adds a header unless the application set it; also to a head that is text already (`headers` as a list, `Expect`, a late list). */
+function addHeader(request: Request, name: string, value: string): void {
+  if (request._header === null) {
+    if (!request.hasHeader(name)) request.setHeader(name, value);
+    return;
+  }
+  const first = request.outputData[0];
+  if (!request._headerSent) request._header = withLine(request._header, name, value);
+  else if (typeof first?.data === 'string') first.data = withLine(first.data, name, value);
+}
+
+function withLine(head: string, name: string, value: string): string {
+  const end = head.indexOf('\r\n\r\n');
+  const start = head.indexOf('\r\n');
+  if (start < 0 || end < 0 || head.slice(start, end).toLowerCase().includes(`\r\n${name}:`)) return head;
+  return `${head.slice(0, start)}\r\n${name}: ${value}${head.slice(start)}`;
+}

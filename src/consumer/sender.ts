@@ -1,0 +1,60 @@
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Consumer } from './consumer.ts';
+
+/** Longest time for the registry and for name resolution together, in milliseconds. */
+const CHECK_MS = 2_000;
+
+/** Most addresses a host name may have. */
+const MOST_ADDRESSES = 64;
+
+/** What is known about who sent a GoAway: it is the instance it names, it is somebody else, or nothing here depends on it. */
+export type Sender = 'named' | 'other' | 'irrelevant';
+
+/**
+ * Whether a GoAway without a secret comes from the address at which the instance it names is, or was a moment ago,
+ * registered: it has usually been deregistered by now, so what this process knew comes first. When this process never had
+ * a list of the service, and the registry does not know the instance, there is nothing to protect.
+ */
+export async function checkSender(
+  consumer: Consumer,
+  registry: Registry,
+  clock: Clock,
+  provider: Identity,
+  remoteAddress: string,
+): Promise<Sender> {
+  const known = consumer.hostsOf(provider);
+  if (known !== undefined && (await isOneOf(clock, known, remoteAddress))) return 'named';
+  const listed = await within(clock, registry.instances(provider.service), []);
+  const hosts = listed.filter(({ instanceId }) => instanceId === provider.instanceId).map(({ host }) => host);
+  if (await isOneOf(clock, hosts, remoteAddress)) return 'named';
+  return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
+}
+
+async function isOneOf(clock: Clock, hosts: readonly string[], remoteAddress: string): Promise<boolean> {
+  const remote = normalise(remoteAddress);
+  if (hosts.some((host) => normalise(host) === remote)) return true;
+  const { lookup } = process.getBuiltinModule('node:dns/promises');
+  const { isIP } = process.getBuiltinModule('node:net');
+  const names = hosts.filter((host) => isIP(host) === 0);
+  const resolved = await Promise.all(names.map((name) => within(clock, lookup(name, { all: true }), [])));
+  return resolved.some((addresses) =>
+    addresses.slice(0, MOST_ADDRESSES).some(({ address }) => normalise(address) === remote),
+  );
+}
+
+/** One spelling for an address: IPv4 in IPv6 is IPv4, and all names of this machine are one. */
+export function normalise(host: string): string {
+  const plain = host
+    .toLowerCase()
+    .replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '')
+    .replace(/%.*$/, '');
+  return plain === 'localhost' || plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain) ? 'loopback' : plain;
+}
+
+async function within<T>(clock: Clock, work: Promise<T>, fallback: T): Promise<T> {
+  const late = Promise.withResolvers<T>();
+  const timer = clock.after(CHECK_MS, () => late.resolve(fallback));
+  return Promise.race([work.catch(() => fallback), late.promise]).finally(() => timer.cancel());
+}

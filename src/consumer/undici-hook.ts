@@ -1,0 +1,197 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { createRequire } from 'node:module';
+import type { Agent, Dispatcher } from 'undici';
+import { asError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { CallContext } from './call-context.ts';
+import type { Service } from './service.ts';
+import { UndiciCall } from './undici-call.ts';
+
+/** Where every copy of undici keeps the global dispatcher: `.2` since version 8, `.1` before (and in Node.js 22 and 24). */
+const CURRENT = Symbol.for('undici.globalDispatcher.2');
+const LEGACY = Symbol.for('undici.globalDispatcher.1');
+
+/** Published by every copy of undici for every request. */
+const REQUEST_CREATE = 'undici:request:create';
+
+/** The parts of undici that are used; the whole takes twice as long to load. */
+interface Undici {
+  readonly Agent: new () => Agent;
+  readonly Dispatcher: new () => Dispatcher;
+  readonly Dispatcher1Wrapper: (new (
+    next: Dispatcher,
+  ) => Dispatcher) & { wrapHandler(handler: object): Dispatcher.DispatchHandler };
+}
+
+type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
+
+export interface UndiciHookOptions {
+  readonly context: CallContext;
+  readonly log: Log;
+  /** Whether requests to `origin` must go through here. */
+  readonly covers: (origin: string) => boolean;
+}
+
+/**
+ * Takes the place of the global dispatcher of undici, which also carries the built-in fetch. undici is loaded when somebody
+ * first asks for that dispatcher, never at start. Requests to anything but services go to the dispatcher that was there.
+ */
+export class UndiciHook {
+  readonly #options: UndiciHookOptions;
+  /** Dispatchers of ours, and the one each stands before. */
+  readonly #covers = new WeakMap<Dispatcher, Dispatcher>();
+  readonly #onCreate = (message: unknown): void =>
+    this.#created((message as { request: { origin?: unknown } }).request.origin);
+  #undici: Undici | undefined;
+  #isUncoveredSaid = false;
+
+  constructor(options: UndiciHookOptions) {
+    this.#options = options;
+  }
+
+  install(): void {
+    const globals = globalThis as Globals;
+    const isPresent = CURRENT in globals || LEGACY in globals;
+    if (isPresent) this.#coverPresent();
+    else for (const symbol of [CURRENT, LEGACY] as const) this.#coverLater(symbol);
+    subscribe(REQUEST_CREATE, this.#onCreate);
+  }
+
+  uninstall(): void {
+    unsubscribe(REQUEST_CREATE, this.#onCreate);
+    const globals = globalThis as Globals;
+    for (const symbol of [CURRENT, LEGACY] as const) {
+      const { value, get } = Object.getOwnPropertyDescriptor(globals, symbol) ?? {};
+      const before = typeof value === 'object' ? this.#covers.get(value) : undefined;
+      if (before !== undefined) globals[symbol] = before;
+      else if (get !== undefined) delete globals[symbol];
+    }
+  }
+
+  /** Asked for by undici itself while it loads, so nothing of undici has been loaded before. */
+  #coverLater(symbol: typeof CURRENT | typeof LEGACY): void {
+    Object.defineProperty(globalThis, symbol, {
+      configurable: true,
+      enumerable: false,
+      get: () => {
+        this.#coverNew();
+        return (globalThis as Globals)[symbol];
+      },
+      set: (value: Dispatcher) => define(symbol, value),
+    });
+  }
+
+  #coverNew(): void {
+    for (const symbol of [CURRENT, LEGACY]) {
+      if (Object.getOwnPropertyDescriptor(globalThis, symbol)?.get !== undefined)
+        delete (globalThis as Globals)[symbol as typeof CURRENT];
+    }
+    try {
+      const undici = this.#load();
+      const agent = new undici.Agent();
+      if (!(CURRENT in globalThis)) define(CURRENT, this.#cover(agent, false));
+      if (!(LEGACY in globalThis)) define(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), true));
+    } catch (thrown) {
+      this.#options.log('error', `calls of fetch and undici are not covered: ${asError(thrown).message}`, {
+        code: 'LOSSLESS_DISPATCHER_UNCOVERED',
+      });
+    }
+  }
+
+  /** Covers the dispatchers that are there now. */
+  #coverPresent(): void {
+    const globals = globalThis as Globals;
+    for (const symbol of [CURRENT, LEGACY] as const) {
+      const present = globals[symbol];
+      if (present !== undefined && !this.#covers.has(present))
+        globals[symbol] = this.#cover(present, symbol === LEGACY);
+    }
+  }
+
+  /**
+   * A dispatcher that takes requests to services and gives all others to `next`, as they came. Those who ask for a legacy
+   * one know no HTTP/2.
+   */
+  #cover(next: Dispatcher, isLegacy: boolean): Dispatcher {
+    const undici = this.#load();
+    const { context } = this.#options;
+    const createAgent = (): Agent => new undici.Agent();
+    const protocol = isLegacy ? { allowH2: false } : {};
+    const send = (service: Service, options: Options, handler: Handler): boolean =>
+      new UndiciCall(
+        context,
+        createAgent,
+        service,
+        { ...options, ...protocol },
+        undici.Dispatcher1Wrapper.wrapHandler(handler),
+      ).send();
+    const dispatcher = new (class LosslessDispatcher extends undici.Dispatcher {
+      override dispatch(options: Options, handler: Handler): boolean {
+        const { origin } = options;
+        const service =
+          origin === undefined ? undefined : context.route(typeof origin === 'string' ? origin : origin.origin);
+        if (service === undefined) return next.dispatch(options, handler);
+        if (!(service instanceof Promise)) return send(service, options, handler);
+        service.then((found) =>
+          found === undefined ? next.dispatch(options, handler) : send(found, options, handler),
+        );
+        return true;
+      }
+
+      override close(...call: []): Promise<void> {
+        return next.close(...call);
+      }
+
+      override destroy(...call: []): Promise<void> {
+        return next.destroy(...call);
+      }
+
+      /** Limits that undici's WebSocket and EventSource read from the global dispatcher. */
+      get webSocketOptions(): unknown {
+        return (next as unknown as Record<string, unknown>)['webSocketOptions'];
+      }
+
+      get eventSourceOptions(): unknown {
+        return (next as unknown as Record<string, unknown>)['eventSourceOptions'];
+      }
+    })();
+    this.#covers.set(dispatcher, next);
+    return dispatcher;
+  }
+
+  /** A request whose origin is still a service went past: by a dispatcher of the application. */
+  #created(origin: unknown): void {
+    const text = typeof origin === 'string' ? origin : origin instanceof URL ? origin.origin : undefined;
+    if (text === undefined || !this.#options.covers(text)) return;
+    if (!this.#isUncoveredSaid)
+      this.#options.log(
+        'warn',
+        `a request to ${text} was made with a dispatcher of the application; such requests are not covered`,
+        {
+          code: 'LOSSLESS_DISPATCHER_UNCOVERED',
+        },
+      );
+    this.#isUncoveredSaid = true;
+    this.#coverPresent();
+  }
+
+  #load(): Undici {
+    if (this.#undici === undefined) {
+      const require = createRequire(import.meta.url);
+      this.#undici = {
+        Agent: require('undici/lib/dispatcher/agent.js'),
+        Dispatcher: require('undici/lib/dispatcher/dispatcher.js'),
+        Dispatcher1Wrapper: require('undici/lib/dispatcher/dispatcher1-wrapper.js'),
+      };
+    }
+    return this.#undici;
+  }
+}
+
+type Options = Dispatcher.DispatchOptions;
+type Handler = Dispatcher.DispatchHandler;
+
+/** As undici defines it, but configurable, so that it can be taken back. */
+function define(symbol: symbol, value: Dispatcher): void {
+  Object.defineProperty(globalThis, symbol, { value, writable: true, enumerable: false, configurable: true });
+}
