@@ -53,7 +53,7 @@ describe.each(Object.keys(NODES) as NodeLine[])('a cluster of two workers, on No
   test('workers that outstay the grace period are not waited for', async () => {
     const { primary } = await start('none', 'none', '60000', '100');
     primary.signal('SIGTERM');
-    await until(() => !isRunning(primary.pid), 10_000);
+    await until(() => primary.process.signalCode !== null, 10_000);
     expect(primary.process.signalCode).toBe('SIGTERM');
   });
 
