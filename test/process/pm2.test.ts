@@ -1,0 +1,87 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isRunning, NODES, until, useChildren } from '../support/child.ts';
+
+const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const SERVICE = fileURLToPath(new URL('../fixtures/signals/launched.cjs', import.meta.url));
+
+describe('under PM2', () => {
+  const children = useChildren();
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'lossless-pm2-'));
+  });
+  afterEach(async () => {
+    const pids = [daemon(), ...services()];
+    for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
+    await until(() => !pids.some(isRunning));
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const read = (name: string): string => {
+    try {
+      return readFileSync(join(home, name), 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  const daemon = (): number => Number(read('pm2.pid') || -1);
+  const services = (): number[] => [...read('out.log').matchAll(/^ready (\d+)$/gm)].map(([, pid]) => Number(pid));
+  const pm2 = async (...args: string[]): Promise<void> => {
+    const child = children.run(NODES['24'], [PM2, ...args], {
+      env: { PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: 'true' },
+    });
+    const { code } = await child.ends(60_000);
+    expect(code, child.stdout + child.stderr).toBe(0);
+  };
+  const start = async (settings: object): Promise<void> => {
+    const log = join(home, 'out.log');
+    const app = {
+      name: 'service',
+      script: SERVICE,
+      interpreter: NODES['24'],
+      out_file: log,
+      error_file: log,
+      merge_logs: true,
+      ...settings,
+    };
+    writeFileSync(join(home, 'ecosystem.config.json'), JSON.stringify({ apps: [app] }));
+    await pm2('start', join(home, 'ecosystem.config.json'));
+  };
+  const count = (pattern: RegExp): number => [...read('out.log').matchAll(pattern)].length;
+
+  test('fork mode: its SIGINT runs the offline, and its kill time-out is known', async () => {
+    await start({ exec_mode: 'fork', kill_timeout: 5_000 });
+    await until(() => services().length === 1);
+    expect(read('out.log')).toContain('kill time-out 5000');
+    expect(read('out.log')).toContain('unseen undefined');
+    await pm2('stop', 'service');
+    await until(() => !services().some(isRunning));
+    expect(count(/^offline begun SIGINT$/gm)).toBe(1);
+    expect(count(/^offline ended true$/gm)).toBe(1);
+  });
+
+  test('cluster mode: each worker goes offline, and the daemon lives on', async () => {
+    await start({ exec_mode: 'cluster', instances: 2 });
+    await until(() => services().length === 2);
+    expect(count(/^kill time-out 1600$/gm)).toBe(2);
+    await pm2('stop', 'service');
+    await until(() => !services().some(isRunning));
+    expect(count(/^offline begun SIGINT$/gm)).toBe(2);
+    expect(count(/^offline ended true$/gm)).toBe(2);
+    expect(isRunning(daemon())).toBe(true);
+  });
+
+  test('a daemon that is itself a cluster primary keeps its own ending', async () => {
+    await start({ exec_mode: 'cluster', instances: 2 });
+    await until(() => services().length === 2);
+    const pid = daemon();
+    process.kill(pid, 'SIGTERM');
+    await until(() => ![pid, ...services()].some(isRunning));
+    expect(count(/^offline ended true$/gm)).toBe(2);
+  });
+});
