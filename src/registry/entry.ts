@@ -1,3 +1,4 @@
+import { startedAt } from './process.ts';
 import type { Instance } from './registry.ts';
 
 /** One file of the `file:` registry: an instance and the process that vouches for it. */
@@ -11,7 +12,12 @@ export interface Entry {
 /** Longest entry that is read or written, in bytes. */
 export const ENTRY_LIMIT = 16_384;
 
-export function encodeEntry(entry: Entry): string {
+/** Process ids are 32-bit integers. */
+const LARGEST_PID = 2 ** 31 - 1;
+
+/** The text of an entry that this process vouches for. */
+export function encodeEntry(instance: Instance): string {
+  const entry: Entry = { pid: process.pid, started: startedAt(process.pid) ?? 0, instance };
   return `${JSON.stringify(entry)}\n`;
 }
 
@@ -21,14 +27,36 @@ export function encodeEntry(entry: Entry): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string): Entry {
-  const { pid, started, instance } = record(JSON.parse(text));
-  return { pid: whole(pid, 'pid', 1), started: whole(started, 'started', 0), instance: decodeInstance(instance) };
+  const { pid, started, instance } = record(parse(text), 'the entry');
+  return {
+    pid: whole(pid, 'pid', 1, LARGEST_PID),
+    started: whole(started, 'started', 0),
+    instance: decodeInstance(instance),
+  };
+}
+
+/** Whether the process that vouches for an entry still runs. */
+export function isAlive({ pid, started }: Entry): boolean {
+  const now = startedAt(pid);
+  return now !== undefined && (now === started || now === 0 || started === 0);
+}
+
+/** The engine's own message repeats the text, which may be anything. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('it is not JSON');
+  }
 }
 
 function decodeInstance(value: unknown): Instance {
-  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = record(value);
+  const fields = record(value, 'instance');
+  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
-  if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0) throw new Error('`weight` is not a number from 0');
+  if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
+    throw new Error('`weight` is not a number from 0');
+  const labels = Object.entries(record(metadata, 'metadata'));
   return {
     service: text(service, 'service'),
     instanceId: text(instanceId, 'instanceId'),
@@ -38,12 +66,12 @@ function decodeInstance(value: unknown): Instance {
     scheme,
     weight,
     registeredAt: whole(registeredAt, 'registeredAt', 0),
-    metadata: Object.fromEntries(Object.entries(record(metadata)).map(([name, label]) => [name, text(label, 'metadata', 0)])),
+    metadata: Object.fromEntries(labels.map(([name, label]) => [name, text(label, 'metadata', 0)])),
   };
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is not an object');
+function record(value: unknown, field: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${field} is not an object`);
   return value as Record<string, unknown>;
 }
 
@@ -53,6 +81,7 @@ function text(value: unknown, field: string, least = 1): string {
 }
 
 function whole(value: unknown, field: string, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
-  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) throw new Error(`\`${field}\` is not a whole number from ${least} to ${most}`);
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
+    throw new Error(`\`${field}\` is not a whole number from ${least} to ${most}`);
   return value as number;
 }

@@ -1,53 +1,78 @@
+import { LosslessError } from '../errors.ts';
 import type { Instance, Listener, Registry } from './registry.ts';
 
-/** The lists of one name, shared by every `memory:` registry of that name in this process. */
-interface Shared {
-  readonly instances: Map<string, Instance>;
-  readonly listeners: Set<{ readonly service: string; readonly deliver: Listener }>;
+/** One watch: it hears of one service, and only of changes. */
+interface Watch {
+  readonly service: string;
+  readonly listener: Listener;
+  delivered: string | undefined;
 }
 
-/** Where the lists are: on the global object, because tests load this module more than once. */
+/** What every `memory:` registry of one name in this process shares. */
+interface Shared {
+  readonly instances: Map<string, Instance>;
+  readonly watches: Set<Watch>;
+}
+
+/** Key of the lists on the global object: a test runner, or a bundle, loads this module more than once in a process. */
 const LISTS = Symbol.for('lossless-lifecycle.registry.memory');
 
 /** Most entries of one name. */
-const MOST = 100_000;
+const MOST_ENTRIES = 100_000;
 
 /** A registry inside one process, for tests. `memory:name` keeps lists apart by name. */
 export function memoryRegistry(url: URL): Registry {
-  const shared = sharedOf(url.pathname);
-  const mine = new Set<{ readonly service: string; readonly deliver: Listener }>();
-  const list = (service: string): readonly Instance[] => [...shared.instances.values()].filter((instance) => instance.service === service);
-  const changed = (service: string): void => {
-    for (const listener of shared.listeners) if (listener.service === service) deliver(listener.deliver, list(service));
+  const { instances, watches } = sharedOf(url.pathname);
+  const mine = new Set<Watch>();
+
+  const list = (service: string): readonly Instance[] =>
+    [...instances.values()]
+      .filter((instance) => instance.service === service)
+      .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+  const deliver = (watch: Watch): void => {
+    const found = list(watch.service);
+    const text = JSON.stringify(found);
+    if (!watches.has(watch) || text === watch.delivered) return;
+    watch.delivered = text;
+    try {
+      watch.listener(found);
+    } catch {
+      // One listener must not keep the others from their list.
+    }
   };
+  const deliverAll = (service: string): void => {
+    for (const watch of [...watches]) if (watch.service === service) deliver(watch);
+  };
+  const stop = (watch: Watch): void => {
+    mine.delete(watch);
+    watches.delete(watch);
+  };
+
   return {
     type: 'memory',
     address: url.pathname,
     capabilities: { push: true, lagMs: 0, expires: false },
     async register(instance) {
-      if (shared.instances.size >= MOST) return;
-      shared.instances.set(keyOf(instance), structuredClone(instance));
-      changed(instance.service);
+      const key = keyOf(instance);
+      if (instances.size >= MOST_ENTRIES && !instances.has(key))
+        throw new LosslessError('LOSSLESS_REGISTRY_UNAVAILABLE', `it holds ${MOST_ENTRIES} entries already`);
+      instances.set(key, structuredClone(instance));
+      deliverAll(instance.service);
     },
     async deregister(instance) {
-      if (shared.instances.delete(keyOf(instance))) changed(instance.service);
+      instances.delete(keyOf(instance));
+      deliverAll(instance.service);
     },
-    async instances(service) {
-      return list(service);
-    },
+    instances: async (service) => list(service),
     async watch(service, listener) {
-      const entry = { service, deliver: listener };
-      mine.add(entry);
-      shared.listeners.add(entry);
-      deliver(listener, list(service));
-      return () => {
-        mine.delete(entry);
-        shared.listeners.delete(entry);
-      };
+      const watch: Watch = { service, listener, delivered: undefined };
+      mine.add(watch);
+      watches.add(watch);
+      deliver(watch);
+      return () => stop(watch);
     },
     async close() {
-      for (const entry of mine) shared.listeners.delete(entry);
-      mine.clear();
+      for (const watch of [...mine]) stop(watch);
     },
   };
 }
@@ -55,22 +80,12 @@ export function memoryRegistry(url: URL): Registry {
 function sharedOf(name: string): Shared {
   const holder = globalThis as { [LISTS]?: Map<string, Shared> };
   holder[LISTS] ??= new Map();
-  let shared = holder[LISTS].get(name);
-  if (shared === undefined) {
-    shared = { instances: new Map(), listeners: new Set() };
-    holder[LISTS].set(name, shared);
-  }
+  const lists = holder[LISTS];
+  const shared = lists.get(name) ?? { instances: new Map(), watches: new Set() };
+  lists.set(name, shared);
   return shared;
 }
 
 function keyOf({ service, instanceId }: Instance): string {
   return JSON.stringify([service, instanceId]);
-}
-
-function deliver(listener: Listener, instances: readonly Instance[]): void {
-  try {
-    listener(instances);
-  } catch {
-    // One listener must not keep the others from their list.
-  }
 }

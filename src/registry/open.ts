@@ -10,19 +10,24 @@ export interface RegistryContext {
 }
 
 /** Adapters by the scheme of their URL; each is loaded only when it is named. */
-const ADAPTERS: Readonly<Record<string, (url: URL, context: RegistryContext) => Promise<Registry>>> = {
-  file: async (url, context) => (await import('./file.ts')).fileRegistry(url, context),
-  memory: async (url) => (await import('./memory.ts')).memoryRegistry(url),
-};
+const ADAPTERS: ReadonlyMap<string, (url: URL, context: RegistryContext) => Promise<Registry>> = new Map([
+  ['file:', async (url, context) => (await import('./file.ts')).fileRegistry(url, context)],
+  ['memory:', async (url) => (await import('./memory.ts')).memoryRegistry(url)],
+]);
 
 /**
  * Opens the registry that `url` names. Nothing is contacted before it is used.
  *
- * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme
+ * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme, or the adapter cannot use the URL
  */
 export async function openRegistry(url: URL, context: RegistryContext): Promise<Registry> {
-  const adapter = ADAPTERS[url.protocol.slice(0, -1)];
-  if (adapter === undefined)
-    throw new LosslessError('LOSSLESS_REGISTRY_URL', `expected a URL beginning with ${Object.keys(ADAPTERS).join(': or ')}:, received ${url.protocol}`);
+  const adapter = ADAPTERS.get(url.protocol);
+  if (adapter === undefined) {
+    const known = [...ADAPTERS.keys()].join(' or ');
+    throw new LosslessError(
+      'LOSSLESS_REGISTRY_URL',
+      `expected a URL beginning with ${known}, received ${url.protocol}`,
+    );
+  }
   return adapter(url, context);
 }

@@ -4,21 +4,22 @@ import { readFileSync } from 'node:fs';
  * When a process started, in clock ticks since boot, from `/proc/<pid>/stat` (Linux, proc(5), field 22). With the id it
  * names a process for good, because ids are used again.
  *
- * @returns undefined when there is no such process, or it is a zombie; 0 where there is no `/proc`
+ * @returns undefined when there is no such process, or it is a zombie; 0 where that cannot be read
  */
 export function startedAt(pid: number): number | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch {
-    return process.platform === 'linux' ? undefined : isRunning(pid) ? 0 : undefined;
+    // Not Linux, or a /proc that hides the processes of other users (hidepid).
+    return isRunning(pid) ? 0 : undefined;
   }
   // The name, in parentheses, may hold blanks and parentheses of its own.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? undefined : Number(fields[19]);
+  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19]);
 }
 
-/** Whether there is a process of this id; a cheaper question than `startedAt`. */
+/** Whether there is a process of this id, be it a zombie or a later one; twenty times cheaper than `startedAt`. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  opendirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** A file that is being written: `.<pid>-<random>`, so that what a killed writer left can be told apart. */
+const ASIDE = /^\.(\d{1,10})-[0-9a-f]{12}$/;
+
+/** Neither follows a link nor waits for the writer of a pipe; both absent on Windows. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
+
+/**
+ * Reads a plain file of at most `limit` bytes.
+ *
+ * @returns undefined when there is none
+ * @throws Error when it is something else, longer or cannot be read
+ */
+export function readSmall(path: string, limit: number): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, READ_FLAGS);
+  } catch (thrown) {
+    if (isMissing(thrown)) return undefined;
+    throw thrown;
+  }
+  try {
+    if (!fstatSync(file).isFile()) throw new Error('it is not a plain file');
+    const bytes = Buffer.allocUnsafe(limit + 1);
+    const length = readSync(file, bytes, 0, limit + 1, 0);
+    if (length > limit) throw new Error(`it has more than ${limit} bytes`);
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Writes a file so that a reader sees all of it or nothing, replacing what is there. */
+export function writeSmall(path: string, text: string): void {
+  const aside = join(dirname(path), `.${process.pid}-${randomBytes(6).toString('hex')}`);
+  try {
+    writeFileSync(aside, text, { flag: 'wx' });
+    renameSync(aside, path);
+  } catch (thrown) {
+    rmSync(aside, { force: true });
+    throw thrown;
+  }
+}
+
+/** The process that was writing a file of this name, if it is one that is being written. */
+export function writerOf(name: string): number | undefined {
+  const pid = ASIDE.exec(name)?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** At most `most` names of a directory; none when there is no such directory. */
+export function namesIn(directory: string, most: number): readonly string[] {
+  const names: string[] = [];
+  try {
+    const open = opendirSync(directory);
+    try {
+      for (let entry = open.readSync(); entry !== null && names.length < most; entry = open.readSync())
+        names.push(entry.name);
+    } finally {
+      open.closeSync();
+    }
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw thrown;
+  }
+  return names;
+}
+
+function isMissing(thrown: unknown): boolean {
+  return (thrown as NodeJS.ErrnoException).code === 'ENOENT';
+}
