@@ -45,7 +45,12 @@ export function createReceiver(options: ReceiverOptions): Receiver {
         return refuse(response, 413, 'LOSSLESS_GOAWAY_INVALID', `expected a body of at most ${GOAWAY_LIMIT} bytes`);
       const audience = textOf(request.headers[AUDIENCE_HEADER]);
       if (audience !== undefined && audience !== options.self().instanceId)
-        return refuse(response, 410, 'LOSSLESS_AUDIENCE_GONE', `expected ${options.self().instanceId}, received ${audience}`);
+        return refuse(
+          response,
+          410,
+          'LOSSLESS_AUDIENCE_GONE',
+          `expected ${options.self().instanceId}, received ${audience}`,
+        );
       options.verifier?.verify(textOf(request.headers[SIGNATURE_HEADER]), options.self().instanceId, body);
       const goAway = decodeGoAway(body);
       const isOurs =
@@ -131,11 +136,11 @@ async function sayIdle(
   response.end(isIdle ? encodeIdle({ idle: true, addresses }) : undefined);
 }
 
-/** The body; undefined when it is too long. */
+/** The body; undefined when it is too long. The connection stays, so that the refusal can be written. */
 async function readBody(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > GOAWAY_LIMIT) return undefined;
     chunks.push(chunk);

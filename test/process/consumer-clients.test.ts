@@ -1,24 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { App, NODE_22, Provider } from '../fixtures/consumer/driver.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
 
 const HEADER = '"service-a";id="consumer-1";gen=1;port=';
 
+/** A certificate for the logical name only: an address in its place would not match. */
+function certificate(): { key: string; cert: string; path: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'lossless-cert-'));
+  const [key, path] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const name = ['-subj', '/CN=secure', '-addext', 'subjectAltName=DNS:secure'];
+  execFileSync('openssl', ['req', '-x509', ...curve, ...name, '-keyout', key, '-out', path], { stdio: 'ignore' });
+  return { key: readFileSync(key, 'utf8'), cert: readFileSync(path, 'utf8'), path };
+}
+
 describe.each([
-  ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODE_22],
-])('calls to a service on %s', (_, execPath) => {
+  ['this Node.js', process.execPath, {}],
+  ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
+  ['Node.js 22.19', NODE_22, {}],
+])('calls to a service on %s', (_, execPath, env) => {
   let providers: Provider[] = [];
+  let secure: Provider[] = [];
   let app: App;
 
   beforeAll(async () => {
+    const { key, cert, path } = certificate();
+    const tls = { FIXTURE_KEY: key, FIXTURE_CERT: cert };
     providers = await Promise.all([Provider.start('b1'), Provider.start('b2')]);
+    secure = await Promise.all([
+      Provider.start('s1', { scheme: 'https' }, tls),
+      Provider.start('s2', { scheme: 'https' }, tls),
+    ]);
     const list = providers.map(({ instance }) => instance);
-    app = await App.start({ 'service-b': list, 'orders.internal': list }, { execPath });
+    const lists = { 'service-b': list, 'orders.internal': list, secure: secure.map(({ instance }) => instance) };
+    app = await App.start(lists, { execPath, env: { ...env, NODE_EXTRA_CA_CERTS: path } });
   });
-  afterAll(() => Promise.all([...providers, app].map((child) => child.stop())));
+  afterAll(() => Promise.all([...providers, ...secure, app].map((child) => child.stop())));
 
-  const clients = [
+  const both = new Set(['b1', 'b2']);
+  const four = async <T = Echo>(client: string, input: object): Promise<T[]> => {
+    const answers: T[] = [];
+    for (let n = 0; n < 4; n++) answers.push(await app.run<T>(client, input));
+    return answers;
+  };
+
+  test('runs on the version it names', async () => {
+    expect(await app.run('version')).toMatch(execPath === NODE_22 ? /^22\.19\./ : /^\d+/);
+  });
+
+  test.each([
     'fetch',
     'fetchStream',
     'fetchForm',
@@ -31,19 +65,95 @@ describe.each([
     'axios',
     'axiosAgent',
     'got',
-  ];
-
-  test.each(clients)('%s reaches every instance by its logical name, body whole, header present', async (client) => {
-    const answers: Echo[] = [];
-    for (let n = 0; n < 4; n++)
-      answers.push(
-        await app.run<Echo>(client, { url: 'http://service-b:8080/', method: 'POST', body: 'a body of some length' }),
-      );
-    expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['b1', 'b2']));
+  ])('%s reaches every instance by its logical name, body whole, header present', async (client) => {
+    const answers = await four(client, {
+      url: 'http://service-b:8080/',
+      method: 'POST',
+      body: 'a body of some length',
+    });
+    expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(both);
     for (const { body, headers } of answers) {
       expect(body).toContain('a body of some length');
       expect(headers['host']).toBe('service-b:8080');
       expect(headers['lossless-consumer']).toBe(`${HEADER}${app.port}`);
     }
+  });
+
+  test.each([
+    ['undiciFlatHeaders', 'x-flat'],
+    ['undiciMapHeaders', 'x-map'],
+    ['httpArrayHeaders', 'x-list'],
+  ])('%s keeps the headers of the application and adds its own', async (client, name) => {
+    const { headers } = await app.run<Echo>(client, { url: 'http://service-b/' });
+    expect(headers).toMatchObject({ [name]: 'yes', host: 'service-b', 'lossless-consumer': `${HEADER}${app.port}` });
+  });
+
+  test.each(['fetch', 'http', 'undici'])('%s: headers the application sets itself stay', async (client) => {
+    const headers = { Host: 'other', 'Lossless-Consumer': 'mine' };
+    const answer = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: '', headers });
+    expect(answer.headers['lossless-consumer']).toBe('mine');
+    if (client !== 'fetch') expect(answer.headers['host']).toBe('other');
+  });
+
+  test('fetch: a redirect stays logical', async () => {
+    for (const answer of await four<Echo & { responseUrl: string }>('fetchRedirect', {
+      url: 'http://service-b',
+      body: 'again',
+    }))
+      expect(answer).toMatchObject({ responseUrl: 'http://service-b/', body: 'again', headers: { host: 'service-b' } });
+  });
+
+  test.each([
+    ['fetchAbort', 'TimeoutError'],
+    ['httpAbort', 'AbortError'],
+  ])('%s: an abort signal ends the call', async (client, name) => {
+    expect(await app.run(client, { url: 'http://service-b' })).toEqual({ name, inTime: true });
+  });
+
+  test('the names in LOSSLESS_SERVICES are services', async () => {
+    const answers = [
+      ...(await four('fetch', { url: 'http://orders.internal/' })),
+      ...(await four('http', { url: 'http://ORDERS.internal/' })),
+    ];
+    expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(both);
+  });
+
+  test.each(['httpsChecked', 'fetch', 'undici'])('%s: TLS with the logical name', async (client) => {
+    const answers = await four(client, {
+      url: 'https://secure/',
+      method: 'POST',
+      body: 'x',
+    });
+    expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['s1', 's2']));
+  });
+
+  test.each(['fetch', 'http', 'undici'])('%s: anything else passes untouched', async (client) => {
+    const { port } = (providers[0] as Provider).instance;
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { instanceId, headers } = await app.run<Echo>(client, {
+        url: `http://${host}:${port}/`,
+        method: 'POST',
+        body: '',
+      });
+      expect(instanceId).toBe('b1');
+      expect(headers['lossless-consumer']).toBeUndefined();
+    }
+    for (const host of ['nobody', 'service-b.invalid'])
+      await expect(app.run(client, { url: `http://${host}/`, method: 'POST', body: '' })).rejects.toThrow(
+        /ENOTFOUND|EAI_AGAIN/,
+      );
+  });
+});
+
+describe('dispatchers of the application', () => {
+  test('an explicit one is said once, a replaced global one is covered again', async () => {
+    const provider = await Provider.start('b1');
+    const app = await App.start({ 'service-b': [provider.instance] });
+    await app.run('undici', { url: 'http://service-b/' });
+    expect(await app.run('undiciOwnDispatcher', { url: 'http://service-b/' })).toMatch(/ENOTFOUND|EAI_AGAIN/);
+    const { second } = await app.run<{ second: Echo }>('undiciReplaced', { url: 'http://service-b/' });
+    expect(second.instanceId).toBe('b1');
+    expect(app.logs.filter(({ code }) => code === 'LOSSLESS_DISPATCHER_UNCOVERED')).toHaveLength(1);
+    await Promise.all([provider.stop(), app.stop()]);
   });
 });

@@ -1,0 +1,208 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { ServiceStatus } from '../../src/consumer/service.ts';
+import { encodeDraining } from '../../src/protocol/header.ts';
+import { App, Provider, until } from '../fixtures/consumer/driver.ts';
+import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
+import type { Echo } from '../fixtures/consumer/wire.ts';
+
+const URL_B = 'http://service-b/';
+const children: { stop(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  await Promise.all(children.splice(0).map((child) => child.stop()));
+});
+
+async function setUp(
+  ids: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ app: App; providers: Provider[] }> {
+  const providers = await Promise.all(ids.map((id) => Provider.start(id)));
+  const app = await App.start({ 'service-b': providers.map(({ instance }) => instance) }, { env });
+  children.push(app, ...providers);
+  return { app, providers };
+}
+
+type Many = { by: Record<string, number>; errors: string[] };
+const many = (app: App, client: string, count: number): Promise<Many> =>
+  app.run('many', { url: URL_B, count, headers: { 'x-client': client } });
+const statusOf = async (app: App): Promise<ServiceStatus & { markers: number }> => {
+  const { services, markers } = await app.run<{ services: Record<string, ServiceStatus>; markers: number }>('status');
+  return { ...(services['service-b'] as ServiceStatus), markers };
+};
+
+describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
+  test('under load no request starts after the ack, none is lost, and the second line comes when all connections are closed', async () => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const [leaving] = providers as [Provider, Provider];
+    await many(app, client, 50);
+    const load = many(app, client, 3_000);
+    await until(async () => (await leaving.tell('state')).served > 100);
+    const answer = await post(app.port, bodyOf(leaving.instance));
+    const ack = (await answer.line()) as { isolated: boolean; outstanding: number };
+    const atAck = await leaving.tell('state');
+    const idle = await answer.line();
+    const atIdle = await leaving.tell('state');
+    const { errors, by } = await load;
+    const atEnd = await leaving.tell('state');
+    expect(errors).toEqual([]);
+    expect(by['b2']).toBeGreaterThan(1_500);
+    expect(ack.isolated).toBe(true);
+    expect(atEnd.served - atAck.served).toBeLessThanOrEqual(ack.outstanding);
+    expect(atEnd.served).toBe(atIdle.served);
+    expect(idle).toEqual({ idle: true, addresses: [`127.0.0.1:${providers[1]?.instance.port}`] });
+    await until(async () => (await leaving.tell('state')).sockets === 0);
+  });
+
+  test('outstanding requests end normally and hold the second line back', async () => {
+    const { app, providers } = await setUp(['b1']);
+    const [leaving] = providers as [Provider];
+    const held = app.run<Echo>(client, { url: `${URL_B}slow`, method: 'POST', body: 'held' });
+    await until(() => leaving.held === 1);
+    const other = await Provider.start('b2');
+    children.push(other);
+    app.list({ 'service-b': [leaving.instance, other.instance] });
+    const answer = await post(app.port, bodyOf(leaving.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    let isIdle = false;
+    const idle = answer.line().then((line) => {
+      isIdle = true;
+      return line;
+    });
+    expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
+    expect(isIdle).toBe(false);
+    await leaving.tell('release');
+    expect((await held).body).toBe('held');
+    expect(await idle).toMatchObject({ idle: true });
+    await until(async () => (await leaving.tell('state')).sockets === 0);
+  });
+
+  test('R9: low rate, the draining marker on one response isolates, a marker that names somebody else does not', async () => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const [leaving, staying] = providers as [Provider, Provider];
+    await staying.tell('mark', { marker: encodeDraining({ ...leaving.instance, generation: 99 }) });
+    expect(Object.keys((await many(app, client, 40)).by)).toHaveLength(2);
+    expect((await statusOf(app)).markers).toBe(0);
+    await leaving.tell('mark', { marker: encodeDraining(leaving.instance) });
+    await many(app, client, 60);
+    expect((await many(app, client, 60)).by).toEqual({ b2: 60 });
+    expect((await statusOf(app)).markers).toBe(1);
+  });
+
+  test('R12: a stale list does not undo the isolation; it ends by itself', async () => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const list = { 'service-b': providers.map(({ instance }) => instance) };
+    await many(app, client, 10);
+    await (await post(app.port, bodyOf((providers[0] as Provider).instance, 1_000))).line();
+    app.list(list);
+    expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
+    await until(async () => (await statusOf(app)).instances.every(({ isolated }) => !isolated));
+    expect(Object.keys((await many(app, client, 50)).by)).toHaveLength(2);
+  });
+
+  test('R14: a restart on the quarantined address, same or other instance id, is served at once', async () => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const [leaving, staying] = providers as [Provider, Provider];
+    await many(app, client, 10);
+    await (await post(app.port, bodyOf(leaving.instance))).line();
+    const env = { FIXTURE_PORT: String(leaving.instance.port) };
+    await leaving.stop();
+    const again = await Provider.start('b1', { generation: 2 }, env);
+    children.push(again);
+    app.list({ 'service-b': [again.instance, staying.instance] });
+    expect(Object.keys((await many(app, client, 50)).by)).toHaveLength(2);
+    app.list({ 'service-b': [{ ...again.instance, instanceId: 'new', generation: 1 }, staying.instance] });
+    expect((await many(app, client, 50)).errors).toEqual([]);
+    expect((await statusOf(app)).instances.map(({ isolated }) => isolated)).toEqual([false, false]);
+  });
+
+  test('R15: the last instance is used although it is isolated, until another one comes', async () => {
+    const { app, providers } = await setUp(['b1']);
+    const [last] = providers as [Provider];
+    await many(app, client, 10);
+    const answer = await post(app.port, bodyOf(last.instance));
+    await answer.line();
+    const idle = answer.line();
+    expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
+    app.list({ 'service-b': [] });
+    expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
+    const other = await Provider.start('b2');
+    children.push(other);
+    app.list({ 'service-b': [last.instance, other.instance] });
+    expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
+    expect((await statusOf(app)).panicPicks).toBe(100);
+    expect(await idle).toMatchObject({ idle: true });
+    await until(async () => (await last.tell('state')).sockets === 0);
+  });
+
+  test('R34: a repeated GoAway and a late one of an older generation change nothing', async () => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const [leaving, staying] = providers as [Provider, Provider];
+    await many(app, client, 10);
+    for (let n = 0; n < 3; n++)
+      expect(await (await post(app.port, bodyOf(leaving.instance))).line()).toMatchObject({ isolated: true });
+    const renewed = { ...staying.instance, generation: 7 };
+    app.list({ 'service-b': [leaving.instance, renewed] });
+    expect(await (await post(app.port, bodyOf(staying.instance))).line()).toEqual({ isolated: true, outstanding: 0 });
+    expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
+    expect((await statusOf(app)).panicPicks).toBe(0);
+  });
+});
+
+describe('requests that were never sent', () => {
+  test('http: those queued in an agent move to another instance with their bodies', async () => {
+    const { app, providers } = await setUp(['b1']);
+    const [leaving] = providers as [Provider];
+    const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 5, body: 'queued ' });
+    await until(() => leaving.held === 1);
+    const other = await Provider.start('b2');
+    children.push(other);
+    app.list({ 'service-b': [leaving.instance, other.instance] });
+    const answer = await post(app.port, bodyOf(leaving.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    await leaving.tell('release');
+    for (let n = 0; n < 4; n++) {
+      await until(() => other.held === 1);
+      other.held = 0;
+      await other.tell('release');
+    }
+    const all = await answers;
+    expect(all.map(({ instanceId }) => instanceId)).toEqual(['b1', 'b2', 'b2', 'b2', 'b2']);
+    expect(all.map(({ body }) => body)).toEqual([0, 1, 2, 3, 4].map((n) => `queued ${n}`));
+    expect(await answer.line()).toMatchObject({ idle: true });
+  });
+
+  test.each([
+    'fetch',
+    'fetchStream',
+    'fetchForm',
+    'undici',
+    'http',
+    'httpAgent',
+    'httpNoAgent',
+    'httpStream',
+    'axios',
+    'got',
+  ])('%s: a refused connection sends the POST to another instance, body whole', async (client) => {
+    const { app, providers } = await setUp(['b1', 'b2']);
+    const [gone] = providers as [Provider];
+    await gone.stop();
+    for (let n = 0; n < 6; n++) {
+      const { instanceId, body } = await app.run<Echo>(client, {
+        url: URL_B,
+        method: 'POST',
+        body: 'a body of some length',
+      });
+      expect(instanceId).toBe('b2');
+      expect(body).toContain('a body of some length');
+    }
+  });
+
+  test.each(['fetch', 'undici', 'http'])(
+    '%s: when everybody refuses the application sees the refusal',
+    async (client) => {
+      const { app, providers } = await setUp(['b1', 'b2']);
+      await Promise.all(providers.map((provider) => provider.stop()));
+      await expect(app.run(client, { url: URL_B, method: 'POST', body: 'x' })).rejects.toThrow(/ECONNREFUSED/);
+    },
+  );
+});

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, test } from 'vitest';
+import { sign } from '../../src/protocol/signature.ts';
+import { App, Provider, until } from '../fixtures/consumer/driver.ts';
+import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
+
+const URL_B = 'http://service-b/';
+const SECRET = 'a secret of the fleet';
+const children: { stop(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  await Promise.all(children.splice(0).map((child) => child.stop()));
+});
+
+async function setUp(
+  env: NodeJS.ProcessEnv = {},
+  some: object = {},
+): Promise<{ app: App; one: Provider; two: Provider }> {
+  const [one, two] = [await Provider.start('b1', some), await Provider.start('b2', some)];
+  const app = await App.start({ 'service-b': [one.instance, two.instance] }, { env });
+  children.push(app, one, two);
+  await app.run('fetch', { url: URL_B }).catch(() => {});
+  return { app, one, two };
+}
+
+describe('the span of a refresh', () => {
+  test('hangs under the GoAway and says who left, whom it left, and what the registry said', async () => {
+    const { app, one, two } = await setUp();
+    app.list({ 'service-b': [two.instance] }, { 'service-b': [two.instance] });
+    const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+    await (await post(app.port, bodyOf(one.instance), { traceparent: `00-${traceId}-${spanId}-01` })).line();
+    await until(() => app.records.length === 2);
+    const [started, ended] = app.records;
+    expect(started).toMatchObject({
+      kind: 'started',
+      work: 'consumer.refresh',
+      parentSpanId: spanId,
+      remoteParent: true,
+      ids: { traceId },
+    });
+    expect(started?.attributes).toEqual({
+      'lossless.provider.service': 'service-b',
+      'lossless.provider.instance.id': 'b1',
+      'lossless.provider.generation': 1,
+      'lossless.provider.address': `127.0.0.1:${one.instance.port}`,
+      'lossless.consumer.address_count.before': 1,
+      'lossless.consumer.isolated': true,
+    });
+    expect(ended?.attributes).toEqual({
+      'lossless.consumer.refresh.result': 'refreshed',
+      'lossless.consumer.addresses': [`127.0.0.1:${two.instance.port}`],
+      'lossless.consumer.address_count': 1,
+    });
+  });
+
+  test('ends before the instance is idle; a registry that still lists it is stale', async () => {
+    const { app, one, two } = await setUp();
+    app.list({ 'service-b': [one.instance] });
+    const held = app.run('fetch', { url: `${URL_B}slow` });
+    await until(() => one.held === 1);
+    app.list({ 'service-b': [one.instance, two.instance] });
+    const answer = await post(app.port, bodyOf(one.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    await until(() => app.records.length === 2);
+    expect(app.records[1]?.attributes).toMatchObject({
+      'lossless.consumer.refresh.result': 'stale',
+      'lossless.consumer.address_count': 1,
+    });
+    await one.tell('release');
+    await held;
+    expect(await answer.line()).toMatchObject({ idle: true });
+  });
+
+  test('a service this process never called is unused', async () => {
+    const { app, one } = await setUp();
+    const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+    expect(await answer.line()).toEqual({ idle: true, addresses: [] });
+    expect(app.records[1]?.attributes).toMatchObject({ 'lossless.consumer.refresh.result': 'unused' });
+  });
+});
+
+describe('who may send a GoAway', () => {
+  const share = async (app: App): Promise<number> =>
+    Object.keys((await app.run<{ by: object }>('many', { url: URL_B, count: 40 })).by).length;
+
+  test('malformed 400, oversized 413, no other method of the instance is isolated', async () => {
+    const { app } = await setUp();
+    const malformed = await post(app.port, '{"provider":{}}');
+    expect(malformed.status).toBe(400);
+    expect(await malformed.line()).toMatchObject({ code: 'LOSSLESS_GOAWAY_INVALID' });
+    const oversized = await post(app.port, 'x'.repeat(100_000));
+    expect(oversized.status).toBe(413);
+    expect(await share(app)).toBe(2);
+    expect(app.records).toEqual([]);
+  });
+
+  test('without a secret only the address at which the instance is registered, also when just deregistered', async () => {
+    const { app, one, two } = await setUp();
+    app.list({ 'service-b': [{ ...one.instance, instanceId: 'far', host: '192.0.2.1' }, one.instance, two.instance] });
+    const forged = await post(app.port, bodyOf({ ...one.instance, instanceId: 'far' }));
+    expect(forged.status).toBe(403);
+    expect(await forged.line()).toMatchObject({ code: 'LOSSLESS_SENDER_FORBIDDEN' });
+    expect((await post(app.port, bodyOf({ ...one.instance, instanceId: 'nobody' }))).status).toBe(403);
+    app.list({ 'service-b': [two.instance] });
+    expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
+  });
+
+  test('an instance registered with a host name is known by the addresses of that name', async () => {
+    const { app, one } = await setUp({}, { host: 'localhost' });
+    expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
+  });
+
+  test('with a secret only who signs, for this consumer, once', async () => {
+    const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
+    const body = bodyOf(one.instance);
+    const signature = (audience: string, secret = SECRET): Record<string, string> => ({
+      'lossless-signature': sign(secret, audience, body, Date.now()),
+    });
+    for (const headers of [{}, signature('consumer-1', 'another'), signature('consumer-2')]) {
+      const refused = await post(app.port, body, headers);
+      expect(refused.status).toBe(403);
+      expect(await refused.line()).toMatchObject({ code: 'LOSSLESS_SIGNATURE_INVALID' });
+    }
+    const good = signature('consumer-1');
+    expect((await post(app.port, body, good)).status).toBe(200);
+    expect((await post(app.port, body, good)).status).toBe(403);
+  });
+});
+
+describe('what cannot be moved', () => {
+  test('an upgraded connection holds the second line back until it closes', async () => {
+    const { app, one } = await setUp();
+    app.list({ 'service-b': [one.instance] });
+    expect(await app.run('upgrade', { url: URL_B })).toBe('upgraded');
+    const answer = await post(app.port, bodyOf(one.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    const idle = answer.line();
+    await app.run('hangUp');
+    expect(await idle).toMatchObject({ idle: true });
+  });
+});
