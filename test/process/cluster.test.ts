@@ -33,8 +33,10 @@ describe.each(Object.keys(NODES) as NodeLine[])('a cluster of two workers, on No
   });
 
   test('a signal to the whole group is one signal for each worker: systemd, a terminal', async () => {
-    const { primary } = await start('none', 'handles', '1500');
-    process.kill(-primary.pid, 'SIGTERM');
+    const { primary, workers } = await start('none', 'handles', '1500');
+    for (const pid of workers) process.kill(pid, 'SIGTERM');
+    await until(() => count(primary, /^offline begun/) === 2);
+    primary.signal('SIGTERM');
     expect(await primary.ends()).toEqual({ code: null, signal: 'SIGTERM' });
     expect(count(primary, /^offline ended true$/)).toBe(2);
     expect(count(primary, /^worker \d+ heard$/)).toBe(2);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isRunning, NODES, until, useChildren } from '../support/child.ts';
 
 const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
+const WATCH = new URL('../fixtures/signals/watch.ts', import.meta.url).href;
 const SERVICE = fileURLToPath(new URL('../fixtures/signals/launched.cjs', import.meta.url));
 
 describe('under PM2', () => {
@@ -16,7 +17,7 @@ describe('under PM2', () => {
     home = mkdtempSync(join(tmpdir(), 'lossless-pm2-'));
   });
   afterEach(async () => {
-    const pids = [daemon(), ...services()];
+    const pids = [...daemon(), ...services()];
     for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
     await until(() => !pids.some(isRunning));
     rmSync(home, { recursive: true, force: true });
@@ -29,37 +30,33 @@ describe('under PM2', () => {
       return '';
     }
   };
-  const daemon = (): number => Number(read('pm2.pid') || -1);
-  const services = (): number[] => [...read('out.log').matchAll(/^ready (\d+)$/gm)].map(([, pid]) => Number(pid));
-  const pm2 = async (...args: string[]): Promise<void> => {
+  const daemon = (): number[] => (read('pm2.pid') === '' ? [] : [Number(read('pm2.pid'))]);
+  const services = (): number[] => [...read('said.log').matchAll(/^ready (\d+)$/gm)].map(([, pid]) => Number(pid));
+  const pm2 = async (args: string[], env = {}): Promise<void> => {
     const child = children.run(NODES['24'], [PM2, ...args], {
-      env: { PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: 'true' },
+      env: { PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: 'true', SAY_TO: join(home, 'said.log'), ...env },
     });
     const { code } = await child.ends(60_000);
     expect(code, child.stdout + child.stderr).toBe(0);
   };
-  const start = async (settings: object): Promise<void> => {
-    const log = join(home, 'out.log');
+  const start = async (settings: object, env = {}): Promise<void> => {
     const app = {
       name: 'service',
       script: SERVICE,
       interpreter: NODES['24'],
-      out_file: log,
-      error_file: log,
-      merge_logs: true,
       ...settings,
     };
     writeFileSync(join(home, 'ecosystem.config.json'), JSON.stringify({ apps: [app] }));
-    await pm2('start', join(home, 'ecosystem.config.json'));
+    await pm2(['start', join(home, 'ecosystem.config.json')], env);
   };
-  const count = (pattern: RegExp): number => [...read('out.log').matchAll(pattern)].length;
+  const count = (pattern: RegExp): number => [...read('said.log').matchAll(pattern)].length;
 
   test('fork mode: its SIGINT runs the offline, and its kill time-out is known', async () => {
     await start({ exec_mode: 'fork', kill_timeout: 5_000 });
     await until(() => services().length === 1);
-    expect(read('out.log')).toContain('kill time-out 5000');
-    expect(read('out.log')).toContain('unseen undefined');
-    await pm2('stop', 'service');
+    expect(read('said.log')).toContain('kill time-out 5000');
+    expect(read('said.log')).toContain('unseen undefined');
+    await pm2(['stop', 'service']);
     await until(() => !services().some(isRunning));
     expect(count(/^offline begun SIGINT$/gm)).toBe(1);
     expect(count(/^offline ended true$/gm)).toBe(1);
@@ -69,19 +66,22 @@ describe('under PM2', () => {
     await start({ exec_mode: 'cluster', instances: 2 });
     await until(() => services().length === 2);
     expect(count(/^kill time-out 1600$/gm)).toBe(2);
-    await pm2('stop', 'service');
+    await pm2(['stop', 'service']);
     await until(() => !services().some(isRunning));
     expect(count(/^offline begun SIGINT$/gm)).toBe(2);
     expect(count(/^offline ended true$/gm)).toBe(2);
-    expect(isRunning(daemon())).toBe(true);
+    expect(daemon().map(isRunning)).toEqual([true]);
   });
 
-  test('a daemon that is itself a cluster primary keeps its own ending', async () => {
-    await start({ exec_mode: 'cluster', instances: 2 });
+  test('the daemon, a cluster primary with own handlers, is left alone', async () => {
+    await start({ exec_mode: 'cluster', instances: 2 }, { NODE_OPTIONS: `--import=${WATCH}` });
     await until(() => services().length === 2);
-    const pid = daemon();
-    process.kill(pid, 'SIGTERM');
-    await until(() => ![pid, ...services()].some(isRunning));
+    const pids = [...daemon(), ...services()];
+    for (const pid of daemon()) process.kill(pid, 'SIGTERM');
+    await until(() => !pids.some(isRunning));
+    expect(count(/^offline begun SIGINT$/gm)).toBe(2);
+    expect(count(/^offline begun SIGTERM$/gm)).toBe(0);
     expect(count(/^offline ended true$/gm)).toBe(2);
+    expect(read('pm2.log')).toContain('pm2 has been killed by signal');
   });
 });

@@ -22,6 +22,7 @@ const CASES: readonly [application: string, says: readonly string[], ending: End
   ['sets-exit-code', [], exited(9)],
   ['keeps-running', ['heard SIGTERM 15'], exited(143)],
   ['throws', ['uncaughtException from the handler'], exited(3)],
+  ['worker-thread', [], killed('SIGTERM')],
   ['signal-exit', ['signal-exit null SIGTERM'], killed('SIGTERM')],
   ['signal-exit-late', ['signal-exit null SIGTERM'], killed('SIGTERM')],
 ];
