@@ -35,9 +35,11 @@ export interface Capabilities {
  * A directory of instances. Every adapter keeps these rules, and `test/contract/registry.ts` proves them:
  *
  * - `register` and `deregister` are idempotent; `register` of the same `instanceId` replaces the entry.
- * - `deregister` first awaits a heartbeat in flight: after it resolves nothing of this process writes the entry again.
- * - `instances` asks the registry, never a cache; an unknown service is an empty list.
- * - `watch` delivers full lists, never differences; the first one before it resolves. On an error the last good list stays.
+ * - `deregister` first awaits a registration and a heartbeat in flight: after it resolves nothing of this process writes the
+ *   entry again. The last call wins.
+ * - `instances` asks the registry, never a cache; an unknown service is an empty list. Its order is stable.
+ * - `watch` delivers full lists, never differences, and only when they differ; the first one before it resolves, or it
+ *   rejects. Later, on an error, the last good list stays. An entry that cannot be read is passed over, not removed.
  * - `close` stops heartbeats and watches; it does not deregister. Nothing keeps the process alive.
  * - Failures are `LosslessError` with `LOSSLESS_REGISTRY_UNAVAILABLE`; no message holds credentials.
  */
