@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import type { Options } from './config/options.ts';
 import { Consumer } from './consumer/consumer.ts';
 import { createReceiver } from './consumer/receiver.ts';
 import { asError } from './errors.ts';
-import { type Clock, systemClock } from './lifecycle/clock.ts';
+import { type Clock, sleep, systemClock } from './lifecycle/clock.ts';
 import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
@@ -32,6 +33,9 @@ import type { Instance, Registry } from './registry/registry.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
+
+/** How long a server on the configured port is waited for once another one listens, in milliseconds. */
+const MAIN_SERVER_MS = 500;
 
 /** What an offline answers while it runs. */
 export interface OfflineHandle {
@@ -193,7 +197,7 @@ export class Plugin {
   }
 
   #listening(server: HttpServer): void {
-    if (this.#machine.state !== 'created' || !this.#isAdvertised(server)) return;
+    if (this.#machine.state !== 'created') return;
     this.#machine.move('listening');
     this.#signals.arm();
     this.#curve.start();
@@ -205,14 +209,20 @@ export class Plugin {
     );
   }
 
-  /** With a configured port only the server on that port is this service. */
-  #isAdvertised(server: HttpServer): boolean {
-    const address = server.address();
+  /** The server that is registered: the one on the configured port if it listens soon, else the first. */
+  async #mainServer(first: HttpServer): Promise<HttpServer> {
     const wanted = this.#options.advertise?.port;
-    return typeof address === 'object' && address !== null && (wanted === undefined || wanted === address.port);
+    const isWanted = (server: HttpServer): boolean => (server.address() as AddressInfo | null)?.port === wanted;
+    for (let waited = 0; wanted !== undefined && waited < MAIN_SERVER_MS; waited += 50) {
+      const found = this.#traffic.servers.find(isWanted);
+      if (found !== undefined) return found;
+      await sleep(this.#clock, 50);
+    }
+    return first;
   }
 
-  async #comeOnline(server: HttpServer): Promise<void> {
+  async #comeOnline(first: HttpServer): Promise<void> {
+    const server = await this.#mainServer(first);
     const bound = server.address();
     if (typeof bound !== 'object' || bound === null) return;
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
@@ -301,10 +311,16 @@ export class Plugin {
 
   #controlServer(): Promise<Control | undefined> {
     const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: this.#routes() }).catch((thrown) => {
-      this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
-      return undefined;
-    });
+    this.#control ??= listen({ host, port, secret, routes: this.#routes() }).then(
+      (control) => {
+        this.#log('info', `control server listens on port ${control.port}`);
+        return control;
+      },
+      (thrown) => {
+        this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
+        return undefined;
+      },
+    );
     return this.#control;
   }
 

@@ -78,6 +78,16 @@ export class Outbox {
     await Promise.all([...this.#sending.keys()].map((batch) => this.#keep(batch)));
   }
 
+  /** Spools what is not acknowledged, before it returns: the process ends now, by `process.exit` or an error. */
+  closeNow(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const batches = [...this.#sending.keys(), ...(this.#waiting.length > 0 ? [this.#waiting] : [])];
+    for (const batch of batches) {
+      if (!this.#keeping.has(batch)) this.#options.spool.putNow(this.#options.serialize(batch));
+    }
+  }
+
   async #settled(): Promise<void> {
     while (this.#sending.size > 0) await Promise.all(this.#sending.values());
   }

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { asError } from '../errors.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
 import type { Outbox } from './outbox.ts';
@@ -26,19 +27,38 @@ export function createTracing(options: TracingOptions): Tracing {
   let loaded: Loaded | undefined;
   let waiting: LifecycleRecord[] = [];
 
-  const load = async (): Promise<Loaded | undefined> => {
+  /** The event loop does not turn any more, so what is not loaded yet is loaded by `require`. */
+  const exiting = (): void => {
     try {
-      const [sdk, { Outbox: Box }] = await Promise.all([import('./sdk.ts'), import('./outbox.ts')]);
-      const exporter = sdk.createExporter(options.target);
-      const outbox = new Box({ clock: options.clock, exporter, spool, serialize: sdk.serialize, log: options.log });
-      const recorder = new sdk.Recorder({
-        identity: options.identity,
-        resource: options.resource,
-        finished: (span) => outbox.put(span),
-      });
-      loaded = { recorder, outbox };
-      for (const record of waiting) take(loaded, record);
-      waiting = [];
+      if (loaded === undefined) {
+        const require = createRequire(import.meta.url);
+        start(require('./sdk.js') as typeof import('./sdk.ts'), require('./outbox.js') as typeof import('./outbox.ts'));
+      }
+      loaded?.outbox.closeNow();
+    } catch {
+      // Nobody is left to tell.
+    }
+  };
+
+  const start = (sdk: typeof import('./sdk.ts'), { Outbox: Box }: typeof import('./outbox.ts')): void => {
+    if (loaded !== undefined) return;
+    const exporter = sdk.createExporter(options.target);
+    const outbox = new Box({ clock: options.clock, exporter, spool, serialize: sdk.serialize, log: options.log });
+    const recorder = new sdk.Recorder({
+      identity: options.identity,
+      resource: options.resource,
+      finished: (span) => outbox.put(span),
+    });
+    loaded = { recorder, outbox };
+    for (const record of waiting) take(loaded, record);
+    waiting = [];
+  };
+
+  const load = async (): Promise<Loaded | undefined> => {
+    process.once('exit', exiting);
+    try {
+      const [sdk, outbox] = await Promise.all([import('./sdk.ts'), import('./outbox.ts')]);
+      start(sdk, outbox);
     } catch (thrown) {
       options.log('error', `spans cannot be made: ${asError(thrown).message}`, { code: 'LOSSLESS_EXPORT_FAILED' });
     }

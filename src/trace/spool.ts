@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ export class Spool {
   async put(body: string): Promise<void> {
     try {
       await this.#makeDirectory();
-      const name = `${this.#clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+      const name = this.#newName();
       const aside = join(this.#directory, `.${name}`);
       try {
         const file = await open(aside, 'wx', 0o600);
@@ -72,6 +73,19 @@ export class Spool {
       );
     }
     await this.#bound();
+  }
+
+  /**
+   * Keeps one request body before it returns: for a process that is about to end. The bound is kept by the next `put`.
+   *
+   * @throws Error when it cannot be written
+   */
+  putNow(body: string): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const name = this.#newName();
+    const aside = join(this.#directory, `.${name}`);
+    writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
+    renameSync(aside, join(this.#directory, `${name}${WAITING}`));
   }
 
   /** How many files wait. */
@@ -98,6 +112,11 @@ export class Spool {
       return { body, done: () => rm(claimed, { force: true }), release: () => rename(claimed, path).catch(() => {}) };
     }
     return undefined;
+  }
+
+  /** Names sort by age. */
+  #newName(): string {
+    return `${this.#clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   }
 
   /** The directory may be shared by the services of one user and by nobody else. */

@@ -1,0 +1,210 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { until } from '../support/child.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const world = useWorld();
+
+async function call(service: Service, path: string, init?: RequestInit) {
+  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function lossless(...args: string[]) {
+  const { stdout, stderr, code } = await promisify(execFile)(process.execPath, [CLI, ...args]).then(
+    (output) => ({ ...output, code: 0 }),
+    (error) => error as { stdout: string; stderr: string; code: number },
+  );
+  return { stdout, stderr, code };
+}
+
+/** A request that takes `ms`: keeps an offline in `draining`. */
+function slow({ port }: Service, ms: number): Promise<number> {
+  return fetch(`http://127.0.0.1:${port}/slow?ms=${ms}`, { method: 'POST', body: 'x' }).then(
+    (response) => response.status,
+  );
+}
+
+describe('what begins an offline', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s: the process ends by that signal', async (signal) => {
+    const service = await world().service('provider');
+    expect(await world().leave(service, signal)).toEqual({ code: null, signal });
+    const trace = await world().trace(service);
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 0 });
+    expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.trigger']).toBe(signal);
+  });
+
+  test.each(['GET', 'POST'])('%s /offline answers the trace at once, and the process exits with 0', async (method) => {
+    const service = await world().service('provider');
+    const { status, body } = await call(service, '/offline', { method });
+    expect(status).toBe(202);
+    expect(body).toMatchObject({
+      traceId: world().traceId(service),
+      url: `${world().collector.queryUrl}/trace/${body['traceId']}`,
+    });
+    expect(await service.child.ends()).toEqual({ code: 0, signal: null });
+  });
+
+  test('/offline?wait=true answers when it is over', async () => {
+    const service = await world().service('provider');
+    const { status, body } = await call(service, '/offline?wait=true');
+    expect({ status, ...body }).toMatchObject({
+      status: 200,
+      state: 'stopped',
+      result: 'success',
+      planned: 0,
+      acked: 0,
+    });
+    expect(await service.child.ends()).toEqual({ code: 0, signal: null });
+  });
+
+  test('lossless offline --wait', async () => {
+    const service = await world().service('provider');
+    const { stdout, code } = await lossless('offline', '--wait', '--port', String(await world().controlPort(service)));
+    expect(stdout).toMatch(/^success\ntrace [0-9a-f]{32}\nhttp/);
+    expect(code).toBe(0);
+    await service.child.ends();
+  });
+
+  test('a call of /offline is linked to its cause', async () => {
+    const service = await world().service('provider', {
+      env: { TRACEPARENT: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` },
+    });
+    const traceparent = `00-${'3'.repeat(32)}-${'4'.repeat(16)}-01`;
+    await call(service, '/offline?wait=true', { headers: { traceparent } });
+    await service.child.ends();
+    const raw = await fetch(`${world().collector.queryUrl}/api/traces/${world().traceId(service)}`).then((r) =>
+      r.json(),
+    );
+    const root = raw.data[0].spans.find((span: { operationName: string }) => span.operationName === 'lossless.offline');
+    expect(root.references.map((reference: { traceID: string }) => reference.traceID)).toEqual([
+      '3'.repeat(32),
+      '1'.repeat(32),
+    ]);
+  });
+});
+
+describe('R23: several triggers are one run', () => {
+  test('/offline, then SIGTERM: one trace', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '300' } });
+    const answer = slow(service, 600);
+    const first = await call(service, '/offline');
+    const second = await call(service, '/offline');
+    expect(second.body['traceId']).toBe(first.body['traceId']);
+    service.child.signal('SIGTERM');
+    expect(await answer).toBe(200);
+    await service.child.ends();
+    expect(service.child.stderr.match(/offline begun/g)).toHaveLength(1);
+  });
+
+  test('a second signal passes at once', async () => {
+    const service = await world().service('provider');
+    const answer = slow(service, 20_000).catch(() => 'cut');
+    await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> notifying/);
+    await new Promise((resolve) => setTimeout(resolve, 100)); // an echo of the first one would be passed over
+    service.child.signal('SIGTERM');
+    expect(await service.child.ends(5_000)).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(await answer).toBe('cut');
+  });
+});
+
+describe('undo', () => {
+  test('/online brings a draining instance back as a new generation, and it can leave again', async () => {
+    const other = await world().service('provider');
+    const service = await world().service('provider');
+    const caller = await world().caller('http://provider/echo', 50);
+    const answer = slow(service, 1_500);
+    const generation = (await call(service, '/status')).body['generation'] as number;
+    await call(service, '/offline');
+    await service.child.sees(/notifying -> draining/);
+    expect(await lossless('online', '--port', String(await world().controlPort(service)))).toMatchObject({ code: 0 });
+    await until(async () => (await call(service, '/status')).body['state'] === 'warming');
+    const status = (await call(service, '/status')).body;
+    expect(status['generation']).toBeGreaterThan(generation);
+    const { started } = status['requests'] as { started: number };
+    await until(
+      async () => ((await call(service, '/status')).body['requests'] as { started: number }).started > started + 3,
+    );
+    expect(await answer).toBe(200);
+    const traceId = world().traceId(service);
+    await until(
+      async () =>
+        (
+          await world()
+            .jaeger.trace(traceId)
+            .catch(() => undefined)
+        )?.spans.some((span) => span.tags['lossless.offline.result'] === 'cancelled') ?? false,
+    );
+    await world().leave(service);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+    await world().leave(other);
+  });
+
+  test('without an offline there is nothing to undo: 409', async () => {
+    const service = await world().service('provider');
+    expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 409 });
+  });
+});
+
+test('R22: liveness and requests stay good while readiness fails', async () => {
+  const service = await world().service('provider');
+  expect((await call(service, '/readiness')).status).toBe(200);
+  const answer = slow(service, 800);
+  await call(service, '/offline');
+  expect((await call(service, '/readiness')).status).toBe(503);
+  expect((await call(service, '/liveness')).status).toBe(200);
+  const late = await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'late' });
+  expect(await late.text()).toBe('late');
+  expect(late.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
+  expect(late.headers.get('connection')).toBe('close');
+  expect(await answer).toBe(200);
+  await service.child.ends();
+});
+
+test('R24: the grace period is one deadline, after which the rest is cut and said', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
+  const answer = slow(service, 20_000).catch(() => 'cut');
+  await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
+  const begun = performance.now();
+  await world().leave(service);
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  expect(await answer).toBe('cut');
+  const trace = await world().trace(service);
+  expect(trace.verdict).toMatchObject({ result: 'timeout', whole: true });
+  expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
+});
+
+test('the curve of requests shows that traffic was over before the stop', async () => {
+  const service = await world().service('provider');
+  const caller = await world().caller('http://provider/echo', 40);
+  await world().service('provider');
+  await world().leave(service);
+  const [drain] = spansOf(await world().trace(service), 'drain');
+  const perSecond = JSON.parse(String(drain?.tags['lossless.traffic.requests_per_second'])) as number[];
+  expect(perSecond.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(10);
+  expect(Number(drain?.tags['lossless.traffic.since'])).toBeLessThan(Date.now());
+  await caller.stop();
+});
+
+test('log lines carry the ids of the trace', async () => {
+  const service = await world().service('provider');
+  await world().leave(service);
+  const lines = service.child.stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+  const moves = lines.filter((line) => / -> /.test(line.msg) && line.trace_id !== undefined);
+  expect(new Set(moves.map((line) => line.trace_id))).toEqual(new Set([world().traceId(service)]));
+  expect(moves.map((line) => line.msg)).toEqual([
+    'warming -> notifying (offline)',
+    'notifying -> draining (notified)',
+    'draining -> stopping (drained)',
+    'stopping -> stopped (stopped)',
+  ]);
+});

@@ -1,0 +1,70 @@
+import { connect } from 'node:http2';
+import { describe, expect, test } from 'vitest';
+import { spansOf, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+describe('an application that does not know of the plugin leaves without losing a request', () => {
+  test.each(['http', 'express', 'fastify', 'koa', 'websocket'])('%s', async (kind) => {
+    const [leaving] = [await world().service('provider', { kind }), await world().service('provider', { kind })];
+    const caller = await world().caller('http://provider/echo', 100);
+    const ending = await world().leave(leaving);
+    const { verdict } = await world().trace(leaving);
+    const counted = await caller.stop();
+    expect(counted).toMatchObject({ failed: 0, reasons: {} });
+    expect(ending).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, problems: [] });
+  });
+
+  test('https', async () => {
+    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    const leaving = await world().service('provider', { kind: 'https' });
+    await world().service('provider', { kind: 'https' });
+    const caller = await world().caller('https://provider/echo', 50, { env });
+    await world().leave(leaving);
+    expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'success', whole: true, acked: 1 });
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+  });
+
+  test.each([
+    ['h2c', 'http:'],
+    ['h2', 'https:'],
+  ])('%s: every stream is counted and none is refused', async (kind, protocol) => {
+    const leaving = await world().service('provider', { kind, env: { LOSSLESS_HOLD_MS: '1500' } });
+    const session = connect(`${protocol}//127.0.0.1:${leaving.port}`, { rejectUnauthorized: false });
+    let answered = 0;
+    let failed = 0;
+    let closing = false;
+    const send = () =>
+      new Promise<void>((resolve) => {
+        const stream = session.request({ ':method': 'POST', ':path': '/echo' });
+        stream.on('response', (headers) => (headers[':status'] === 200 ? answered++ : failed++));
+        stream.on('error', () => failed++);
+        stream.on('close', resolve);
+        stream.resume().end('x');
+      });
+    session.on('goaway', () => {
+      closing = true;
+    });
+    session.on('close', () => {
+      closing = true;
+    });
+    const pending = new Set<Promise<void>>();
+    let sent = 0;
+    leaving.child.signal('SIGTERM');
+    // A caller without the plugin learns of the end by the close of its session only, so it sends until the hold time is over.
+    const until = Date.now() + 1_000;
+    while (!closing && Date.now() < until) {
+      sent++;
+      pending.add(send());
+      await new Promise((resolve) => setTimeout(resolve, 4));
+    }
+    await Promise.all(pending);
+    await leaving.child.ends();
+    session.destroy();
+    expect({ answered, failed }).toEqual({ answered: sent, failed: 0 });
+    const trace = await world().trace(leaving);
+    expect(spansOf(trace, 'offline')[0]?.tags['lossless.requests.served']).toBeGreaterThanOrEqual(sent - 5);
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
+  });
+});
