@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { asError } from '../errors.ts';
 import { decodeEntry, ENTRY_LIMIT, type Entry, encodeEntry, isAlive } from './entry.ts';
 import { isRunning } from './process.ts';
 import type { Instance } from './registry.ts';
-import { namesIn, readSmall, writerOf, writeSmall } from './small-file.ts';
+import { namesIn, readSmall, removeFile, writerOf, writeSmall } from './small-file.ts';
 
 /** Most files of one service; further ones are not read, and none is added. */
 const MOST_FILES = 10_000;
@@ -106,7 +106,7 @@ export class EntryFiles {
     const left = names.filter((name) => this.#isLeft(directory, name, service));
     for (const name of left) {
       try {
-        rmSync(join(directory, name), { force: true });
+        removeFile(join(directory, name));
       } catch {
         // It belongs to another user, who removes it.
       }

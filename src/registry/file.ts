@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +7,7 @@ import { EntryFiles } from './entry-files.ts';
 import { FileWatch } from './file-watch.ts';
 import type { RegistryContext } from './open.ts';
 import type { Instance, Listener, Registry } from './registry.ts';
+import { removeFile } from './small-file.ts';
 
 /** How often own entries that somebody removed or spoiled are put back, in milliseconds. */
 const MEND_MS = 1_000;
@@ -56,7 +56,7 @@ class FileRegistry implements Registry {
     this.#attempt(() => {
       // A directory somebody removed is put back: watchers take a missing directory for a failure, not for an empty list.
       if (wasMine) this.#files.prepare(instance.service);
-      rmSync(path, { force: true });
+      removeFile(path);
     });
   }
 

@@ -7,7 +7,7 @@ import {
   openSync,
   readSync,
   renameSync,
-  rmSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -50,8 +50,17 @@ export function writeSmall(path: string, text: string): void {
     writeFileSync(aside, text, { flag: 'wx' });
     renameSync(aside, path);
   } catch (thrown) {
-    rmSync(aside, { force: true });
+    removeFile(aside);
     throw thrown;
+  }
+}
+
+/** Removes a file, if there is one. Not `rmSync`: on Node.js 24 its errors have lost their code. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (thrown) {
+    if (!isMissing(thrown)) throw thrown;
   }
 }
 
