@@ -109,10 +109,7 @@ export class Store {
     ];
     const given = bounds.filter(([, value]) => value !== undefined);
     const conditions = [...given.map(([condition]) => condition), ...Object.keys(tags).map(() => TAG_MATCHES)];
-    const values = [
-      ...given.map(([, value]) => value as SQLInputValue),
-      ...Object.entries(tags).flat(),
-    ];
+    const values = [...given.map(([, value]) => value as SQLInputValue), ...Object.entries(tags).flat()];
     const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
     return this.#column(
       `SELECT trace_id AS value, MAX(start) AS latest FROM span ${where} GROUP BY trace_id ORDER BY latest DESC LIMIT ?`,

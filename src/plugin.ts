@@ -37,6 +37,9 @@ import type { Tracing } from './trace/tracing.ts';
 /** How long a server on the configured port is waited for once another one listens, in milliseconds. */
 const MAIN_SERVER_MS = 500;
 
+/** How much earlier than the process manager kills an offline is over, in milliseconds. */
+const KILL_MARGIN_MS = 200;
+
 /** What an offline answers while it runs. */
 export interface OfflineHandle {
   readonly traceId: string;
@@ -62,6 +65,7 @@ export class Plugin {
   readonly #tracing: Tracing | undefined;
   readonly #signals: Signals;
   readonly #instanceId: string;
+  readonly #gracePeriodMs: number;
   #generation: number = Math.round(performance.timeOrigin);
   #control: Promise<Control | undefined> | undefined;
   #online: Online | undefined;
@@ -73,6 +77,7 @@ export class Plugin {
     const clock = this.#clock;
     this.#options = options;
     this.#log = log;
+    this.#gracePeriodMs = this.#budget();
     this.#registry = registry;
     this.#instanceId = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
     this.#journal = new Journal(clock);
@@ -274,14 +279,18 @@ export class Plugin {
     return report;
   }
 
-  /** PM2 and others kill before the grace period ends: then theirs is the deadline. */
-  get #gracePeriodMs(): number {
-    const kill = killTimeout(this.#options.processManager);
-    if (kill === undefined || kill >= this.#options.gracePeriodMs) return this.#options.gracePeriodMs;
-    this.#log('warn', `the process manager kills after ${kill} ms; that is the deadline`, {
+  /**
+   * The whole budget of an offline. A process manager that kills earlier sets it, less the time its own clock is ahead of
+   * ours when the signal arrives.
+   */
+  #budget(): number {
+    const { gracePeriodMs, processManager } = this.#options;
+    const kill = killTimeout(processManager);
+    if (kill === undefined || kill - KILL_MARGIN_MS >= gracePeriodMs) return gracePeriodMs;
+    this.#log('warn', `the process manager kills after ${kill} ms; the grace period ends before`, {
       code: 'LOSSLESS_KILL_TIMEOUT',
     });
-    return kill;
+    return Math.max(kill - KILL_MARGIN_MS, kill / 2);
   }
 
   #createTracing(): Tracing {

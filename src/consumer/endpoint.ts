@@ -13,18 +13,22 @@ export class Endpoint implements Turn {
   resting = false;
   /** The draining marker last seen, as it came. */
   marker: string | undefined;
+  /** Where to connect. */
+  readonly target: { readonly host: string; readonly port: number };
+  /** `host:port`, IPv6 in brackets. */
+  readonly address: string;
+  /** `address` as origins. */
+  readonly origins: { readonly http: string; readonly https: string };
   readonly #open = new Set<Connections>();
   #current: Connections | undefined;
 
   constructor(instance: Instance, firstSeen: number) {
     this.instance = instance;
+    const { host, port } = instance;
+    this.target = { host, port };
+    this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };
     this.firstSeen = firstSeen;
-  }
-
-  /** `host:port`, IPv6 in brackets. */
-  get address(): string {
-    const { host, port } = this.instance;
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
 
   /** Requests to it that are not finished. */

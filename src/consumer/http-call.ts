@@ -11,7 +11,11 @@ import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
 export type AddRequest = (this: Agent, request: ClientRequest, options: AgentOptions, ...legacy: unknown[]) => void;
 
 /** What the pool is given. */
-export type AgentOptions = RequestOptions & { readonly servername?: string };
+export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
+  host?: string | null | undefined;
+  port?: number | string | null | undefined;
+  servername?: string | undefined;
+};
 
 type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
 
@@ -72,22 +76,27 @@ export class HttpCall implements OpenCall {
     if (context.header !== undefined) addHeader(this.#request, CONSUMER_HEADER, context.header);
   }
 
+  /**
+   * Gives the request to the pool of the real address. The pool copies the options at once, so they are lent the address for
+   * that moment: a copy of our own would cost more than all the rest.
+   */
   send(endpoint: Endpoint | undefined = this.#service.pick()): void {
     this.#attempts++;
     this.#endpoint = endpoint;
     this.#connections = endpoint?.connections;
     this.#connections?.add(this);
-    const { host, port } = endpoint?.instance ?? this.#options;
+    const options = this.#options;
+    const { host, port, servername } = options;
+    Object.assign(options, endpoint?.target);
     // The name in the certificate is the one the application wrote, not the address.
-    const named = this.#options.servername === undefined && this.#request.getHeader('host') === undefined;
-    const servername = named ? { servername: this.#options.host ?? '' } : {};
-    this.#addRequest.call(this.#agent, this.#request, {
-      ...this.#options,
-      ...servername,
-      host,
-      hostname: host,
-      port,
-    } as AgentOptions);
+    if (servername === undefined && !this.#request.hasHeader('host')) options.servername = host ?? '';
+    try {
+      this.#addRequest.call(this.#agent, this.#request, options);
+    } finally {
+      options.host = host;
+      options.port = port;
+      if (options.servername !== servername) options.servername = servername;
+    }
   }
 
   leave(): void {

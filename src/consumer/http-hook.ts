@@ -20,8 +20,8 @@ export class HttpHook {
     const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
     const call = callOf(request);
     if (call === undefined) return;
-    const marker = response.headers[DRAINING_HEADER];
-    if (typeof marker === 'string') call.marked(marker);
+    const marker = find(response.rawHeaders, DRAINING_HEADER);
+    if (marker !== undefined) call.marked(marker);
   };
   #restore: () => void = () => {};
 
@@ -54,4 +54,11 @@ export class HttpHook {
     this.#restore();
     unsubscribe(RESPONSE, this.#onResponse);
   }
+}
+
+/** The value of a header, without building the object of all headers, which the application may never ask for. */
+function find(rawHeaders: readonly string[], name: string): string | undefined {
+  for (let n = 0; n < rawHeaders.length; n += 2)
+    if (rawHeaders[n]?.length === name.length && rawHeaders[n]?.toLowerCase() === name) return rawHeaders[n + 1];
+  return undefined;
 }

@@ -30,6 +30,7 @@ export class UndiciCall implements Handler {
   readonly #service: Service;
   readonly #options: Dispatcher.DispatchOptions;
   readonly #handler: AnyHandler;
+  readonly #isSecure: boolean;
   #endpoint: Endpoint | undefined;
   #connections: Connections | undefined;
   #started = false;
@@ -47,6 +48,7 @@ export class UndiciCall implements Handler {
     this.#createAgent = createAgent;
     this.#service = service;
     const origin = String(options.origin);
+    this.#isSecure = origin.startsWith('https:');
     const host = origin.slice(origin.indexOf('://') + 3);
     this.#options = {
       ...options,
@@ -62,10 +64,8 @@ export class UndiciCall implements Handler {
     this.#endpoint = endpoint;
     this.#connections = endpoint.connections;
     this.#connections.begin();
-    const scheme = String(this.#options.origin).startsWith('https:') ? 'https' : 'http';
-    return this.#connections
-      .agent(this.#createAgent)
-      .dispatch({ ...this.#options, origin: `${scheme}://${endpoint.address}` }, this);
+    const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
+    return this.#connections.agent(this.#createAgent).dispatch({ ...this.#options, origin }, this);
   }
 
   onRequestStart(controller: Controller, context: unknown): void {

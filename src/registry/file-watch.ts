@@ -5,8 +5,8 @@ import { type Entry, isAlive } from './entry.ts';
 import { isRunning } from './process.ts';
 import type { Listener } from './registry.ts';
 
-/** How often the directory and the processes are looked at, in milliseconds: half of the 100 ms that are promised. */
-const POLL_MS = 50;
+/** How often the directory and the processes are looked at, in milliseconds: within the 100 ms that are promised. */
+const POLL_MS = 80;
 
 /** Changes within this time, in milliseconds, are read together. */
 const GATHER_MS = 10;
@@ -32,7 +32,7 @@ export interface WatchOptions {
 }
 
 /**
- * Watches one directory: events of the operating system tell of most changes at once, a cheap look every 50 ms of those
+ * Watches one directory: events of the operating system tell of most changes at once, a cheap look every 80 ms of those
  * they miss and of dead processes. When the directory cannot be read the last list stays, less the dead.
  */
 export class FileWatch {
@@ -132,6 +132,7 @@ export class FileWatch {
     const entries = read();
     this.#stamp = stampOf(stat);
     this.#isFailing = false;
+    if (this.#mayHideChange) this.#lookSoon(GRAIN_MS);
     this.#apply(entries);
   }
 
@@ -157,17 +158,18 @@ export class FileWatch {
     this.#events = undefined;
     if (stat === undefined) return;
     try {
-      this.#events = watch(this.#options.directory, { persistent: false }, () => this.#lookSoon());
+      this.#events = watch(this.#options.directory, { persistent: false }, () => this.#lookSoon(GATHER_MS));
       this.#events.on('error', () => {});
     } catch {
       // As above.
     }
   }
 
-  #lookSoon(): void {
+  /** Looks again when `ms` have passed since the last reading. */
+  #lookSoon(ms: number): void {
     const { clock } = this.#options;
     if (this.#stopped) return;
-    this.#soon ??= clock.after(Math.max(0, this.#readAt + GATHER_MS - clock.now()), () => {
+    this.#soon ??= clock.after(Math.max(0, this.#readAt + ms - clock.now()), () => {
       this.#soon = undefined;
       this.#look();
     });

@@ -77,14 +77,12 @@ describe('what begins an offline', () => {
     const traceparent = `00-${'3'.repeat(32)}-${'4'.repeat(16)}-01`;
     await call(service, '/offline?wait=true', { headers: { traceparent } });
     await service.child.ends();
-    const raw = await fetch(`${world().collector.queryUrl}/api/traces/${world().traceId(service)}`).then((r) =>
-      r.json(),
-    );
-    const root = raw.data[0].spans.find((span: { operationName: string }) => span.operationName === 'lossless.offline');
-    expect(root.references.map((reference: { traceID: string }) => reference.traceID)).toEqual([
-      '3'.repeat(32),
-      '1'.repeat(32),
-    ]);
+    const answer = await fetch(`${world().collector.queryUrl}/api/traces/${world().traceId(service)}`);
+    const raw = (await answer.json()) as {
+      data: { spans: { operationName: string; references: { traceID: string }[] }[] }[];
+    };
+    const root = raw.data[0]?.spans.find((span) => span.operationName === 'lossless.offline');
+    expect(root?.references.map((reference) => reference.traceID)).toEqual(['3'.repeat(32), '1'.repeat(32)]);
   });
 });
 
