@@ -2,6 +2,7 @@ import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import type { Instance, Registry } from '../registry/registry.ts';
+import { authorityOf } from './origin.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 /** Longest time the first request to a host waits for the first list, in milliseconds; then it goes on unchanged. */
@@ -208,8 +209,8 @@ type Instances = readonly Instance[];
 
 /** The host of an origin; a host alone is itself. */
 function hostOf(origin: string): string {
-  const start = origin.indexOf('://');
-  const authority = start < 0 ? origin : origin.slice(start + 3);
+  if (!origin.includes('://')) return origin;
+  const authority = authorityOf(origin);
   const colon = authority.lastIndexOf(':');
-  return start >= 0 && colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
+  return colon >= 0 && !authority.endsWith(']') ? authority.slice(0, colon) : authority;
 }

@@ -3,6 +3,7 @@ import { DRAINING_HEADER } from '../protocol/header.ts';
 import type { CallContext } from './call-context.ts';
 import type { Connections } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
+import { authorityOf, originOf } from './origin.ts';
 import type { Service } from './service.ts';
 import { type UndiciHeaders, withHeaders } from './undici-headers.ts';
 import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
@@ -47,12 +48,14 @@ export class UndiciCall implements Handler {
     this.#context = context;
     this.#createAgent = createAgent;
     this.#service = service;
-    const origin = String(options.origin);
+    const origin = originOf(options.origin) ?? '';
     this.#isSecure = origin.startsWith('https:');
-    const host = origin.slice(origin.indexOf('://') + 3);
     this.#options = {
       ...options,
-      headers: withHeaders(options.headers as UndiciHeaders, host, context.header) as Record<string, string>,
+      headers: withHeaders(options.headers as UndiciHeaders, authorityOf(origin), context.header) as Record<
+        string,
+        string
+      >,
     };
     this.#handler = handler;
   }

@@ -4,6 +4,7 @@ import type { Agent, Dispatcher } from 'undici';
 import { asError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CallContext } from './call-context.ts';
+import { originOf } from './origin.ts';
 import type { Service } from './service.ts';
 import { UndiciCall } from './undici-call.ts';
 
@@ -127,9 +128,8 @@ export class UndiciHook {
       ).send();
     const dispatcher = new (class LosslessDispatcher extends undici.Dispatcher {
       override dispatch(options: Options, handler: Handler): boolean {
-        const { origin } = options;
-        const service =
-          origin === undefined ? undefined : context.route(typeof origin === 'string' ? origin : origin.origin);
+        const origin = originOf(options.origin);
+        const service = origin === undefined ? undefined : context.route(origin);
         if (service === undefined) return next.dispatch(options, handler);
         if (!(service instanceof Promise)) return send(service, options, handler);
         service.then((found) =>
@@ -161,7 +161,7 @@ export class UndiciHook {
 
   /** A request whose origin is still a service went past: by a dispatcher of the application. */
   #created(origin: unknown): void {
-    const text = typeof origin === 'string' ? origin : origin instanceof URL ? origin.origin : undefined;
+    const text = originOf(origin);
     if (text === undefined || !this.#options.covers(text)) return;
     if (!this.#isUncoveredSaid)
       this.#options.log(

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,8 +9,7 @@ import type { Echo } from '../fixtures/consumer/wire.ts';
 const HEADER = '"service-a";id="consumer-1";gen=1;port=';
 
 /** A certificate for the logical name only: an address in its place would not match. */
-function certificate(): { key: string; cert: string; path: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'lossless-cert-'));
+function certificate(folder: string): { key: string; cert: string; path: string } {
   const [key, path] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
   const name = ['-subj', '/CN=secure', '-addext', 'subjectAltName=DNS:secure'];
@@ -23,12 +22,13 @@ describe.each([
   ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
   ['Node.js 22.19', NODE_22, {}],
 ])('calls to a service on %s', (_, execPath, env) => {
+  const folder = mkdtempSync(join(tmpdir(), 'lossless-cert-'));
   let providers: Provider[] = [];
   let secure: Provider[] = [];
   let app: App;
 
   beforeAll(async () => {
-    const { key, cert, path } = certificate();
+    const { key, cert, path } = certificate(folder);
     const tls = { FIXTURE_KEY: key, FIXTURE_CERT: cert };
     providers = await Promise.all([Provider.start('b1'), Provider.start('b2')]);
     secure = await Promise.all([
@@ -39,7 +39,10 @@ describe.each([
     const lists = { 'service-b': list, 'orders.internal': list, secure: secure.map(({ instance }) => instance) };
     app = await App.start(lists, { execPath, env: { ...env, NODE_EXTRA_CA_CERTS: path } });
   });
-  afterAll(() => Promise.all([...providers, ...secure, app].map((child) => child.stop())));
+  afterAll(async () => {
+    await Promise.all([...providers, ...secure, app].map((child) => child.stop()));
+    rmSync(folder, { recursive: true });
+  });
 
   const both = new Set(['b1', 'b2']);
   const four = async <T = Echo>(client: string, input: object): Promise<T[]> => {
@@ -144,6 +147,18 @@ describe.each([
       );
   });
 });
+
+test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios', 'got'])(
+  '%s: the very first request waits for the list and carries the header',
+  async (client) => {
+    const provider = await Provider.start('b1');
+    const app = await App.start({ 'service-b': [provider.instance] });
+    const { headers, body } = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: 'first' });
+    expect(headers['lossless-consumer']).toBe(`${HEADER}${app.port}`);
+    if (client !== 'httpArrayHeaders') expect(body).toBe('first');
+    await Promise.all([provider.stop(), app.stop()]);
+  },
+);
 
 describe('dispatchers of the application', () => {
   test('an explicit one is said once, a replaced global one is covered again', async () => {

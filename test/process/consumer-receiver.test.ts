@@ -128,6 +128,17 @@ describe('who may send a GoAway', () => {
   });
 });
 
+test('the ack comes within 50 ms in 99 of 100 GoAways', async () => {
+  const { app, one } = await setUp();
+  const times: number[] = [];
+  for (let n = 0; n < 100; n++) {
+    const began = performance.now();
+    await (await post(app.port, bodyOf(one.instance))).line();
+    times.push(performance.now() - began);
+  }
+  expect(times.sort((a, b) => a - b)[98]).toBeLessThan(50);
+});
+
 describe('what cannot be moved', () => {
   test('an upgraded connection holds the second line back until it closes', async () => {
     const { app, one } = await setUp();

@@ -66,6 +66,7 @@ describe('which hosts are services', () => {
     ['http://service-b', 'service-b'],
     ['https://service-b:8443', 'service-b'],
     ['Service-B', 'service-b'],
+    ['http://service-b/', 'service-b'],
     ['3scale', '3scale'],
     ['http://orders.internal:80', 'Orders.Internal'],
   ])('%s is looked up as %s', (origin, name) => {
