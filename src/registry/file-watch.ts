@@ -42,7 +42,8 @@ export class FileWatch {
   /** The directory and its last change, as they were last read; empty while there is no directory. */
   #stamp = '';
   #readAt = 0;
-  #mayHideChange = false;
+  /** There was an event, or the last reading was so soon after a change that its time stamp may stand for another one. */
+  #mayHaveChanged = false;
   #isFailing = false;
   #cursor = 0;
   #events: FSWatcher | undefined;
@@ -106,7 +107,7 @@ export class FileWatch {
   #isDue(stamp: string): boolean {
     return (
       stamp !== this.#stamp ||
-      this.#mayHideChange ||
+      this.#mayHaveChanged ||
       this.#isFailing ||
       this.#options.clock.now() - this.#readAt >= CHECK_MS ||
       this.#hasDead()
@@ -127,12 +128,12 @@ export class FileWatch {
   #take(stat: Stats | undefined): void {
     const { clock, read } = this.#options;
     this.#listenFor(stat);
-    this.#mayHideChange = stat !== undefined && Math.abs(clock.wall() - stat.mtimeMs) < GRAIN_MS;
+    this.#mayHaveChanged = stat !== undefined && Math.abs(clock.wall() - stat.mtimeMs) < GRAIN_MS;
     this.#readAt = clock.now();
     const entries = read();
     this.#stamp = stampOf(stat);
     this.#isFailing = false;
-    if (this.#mayHideChange) this.#lookSoon(GRAIN_MS);
+    if (this.#mayHaveChanged) this.#lookSoon(GRAIN_MS);
     this.#apply(entries);
   }
 
@@ -158,7 +159,10 @@ export class FileWatch {
     this.#events = undefined;
     if (stat === undefined) return;
     try {
-      this.#events = watch(this.#options.directory, { persistent: false }, () => this.#lookSoon(GATHER_MS));
+      this.#events = watch(this.#options.directory, { persistent: false }, () => {
+        this.#mayHaveChanged = true;
+        this.#lookSoon(GATHER_MS);
+      });
       this.#events.on('error', () => {});
     } catch {
       // As above.

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
+import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
 import { until } from '../support/child.ts';
 
 /** A process of its own that has registered an instance. */
@@ -65,7 +65,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test('an unknown service is an empty list', async () => {
       const registry = await open();
-      expect(await registry.instances(serviceName())).toEqual([]);
+      expect(await registry.instances(aServiceName())).toEqual([]);
     });
 
     test('what was registered is listed, every field of it, by every client', async () => {
@@ -127,7 +127,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test.each(NAMES)('the service name %j is kept', async (tail) => {
       const registry = await open();
-      const service = `${serviceName()}${tail}`.slice(0, 128);
+      const service = `${aServiceName()}${tail}`.slice(0, 128);
       const instance = anInstance({ service });
       await registry.register(instance);
       expect(await registry.instances(service)).toEqual([instance]);
@@ -137,7 +137,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test('instance ids are text like any other', async () => {
       const registry = await open();
-      const service = serviceName();
+      const service = aServiceName();
       const instances = ODD_IDS.map((instanceId, i) => anInstance({ service, instanceId, port: 8000 + i }));
       for (const instance of instances) await registry.register(instance);
       expect(inOrder(await registry.instances(service))).toEqual(inOrder(instances));
@@ -147,7 +147,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test('lists have a stable order', async () => {
       const registry = await open();
-      const service = serviceName();
+      const service = aServiceName();
       for (let i = 0; i < 10; i++) await registry.register(anInstance({ service }));
       const first = await registry.instances(service);
       expect(first).toHaveLength(10);
@@ -157,7 +157,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test('200 registrations at the same time are all listed', async () => {
       const clients = [await open(), await open(), await open(), await open()];
-      const service = serviceName();
+      const service = aServiceName();
       const instances = Array.from({ length: 200 }, (_, i) => anInstance({ service, port: 10_000 + i }));
       await Promise.all(instances.map((instance, i) => (clients[i % 4] as Registry).register(instance)));
       await until(async () => (await (clients[0] as Registry).instances(service)).length === 200);
@@ -174,7 +174,7 @@ export function testRegistry(name: string, subject: Subject): void {
       await registry.watch(instance.service, full.listener);
       expect(full.lists).toEqual([[instance]]);
       const empty = recorder();
-      await registry.watch(serviceName(), empty.listener);
+      await registry.watch(aServiceName(), empty.listener);
       expect(empty.lists).toEqual([[]]);
     });
 
@@ -283,7 +283,7 @@ export function testRegistry(name: string, subject: Subject): void {
 
     test('R28: the last call wins, and nothing registers again after deregistration', async () => {
       const [one, other] = [await open(), await open()];
-      const service = serviceName();
+      const service = aServiceName();
       const seen = recorder();
       await other.watch(service, seen.listener);
       const instances = Array.from({ length: 50 }, (_, i) => anInstance({ service, port: 20_000 + i }));
@@ -356,30 +356,9 @@ export function testRegistry(name: string, subject: Subject): void {
   });
 }
 
-/** An instance with every field set, like no other. */
-export function anInstance(fields: Partial<Instance> = {}): Instance {
-  const now = Date.now();
-  return {
-    service: serviceName(),
-    instanceId: `127.0.0.1:${randomBytes(6).toString('hex')}`,
-    generation: now - 1_000,
-    host: '127.0.0.1',
-    port: 8080,
-    scheme: 'http',
-    weight: 100,
-    registeredAt: now,
-    metadata: {},
-    ...fields,
-  };
-}
-
 function twins(): [Instance, Instance] {
   const first = anInstance();
   return [first, anInstance({ service: first.service, port: first.port + 1 })];
-}
-
-function serviceName(): string {
-  return `t-${randomBytes(6).toString('hex')}`;
 }
 
 function idOf({ instanceId }: Instance): string {

@@ -7,7 +7,7 @@ import type { Clock } from '../../../src/lifecycle/clock.ts';
 import { decodeEntry, type Entry, encodeEntry } from '../../../src/registry/entry.ts';
 import { FileWatch } from '../../../src/registry/file-watch.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
-import { anInstance } from '../../contract/registry.ts';
+import { anInstance } from '../../fixtures/registry/instance.ts';
 import { useChildren } from '../../support/child.ts';
 
 /** What the operating system says when a directory is to be watched. */
@@ -21,7 +21,7 @@ vi.mock('node:fs', async (original) => ({
 /** Events that never come. */
 const quiet = (): unknown => Object.assign(new EventEmitter(), { close: () => {} });
 
-const LOOK_MS = 50;
+const LOOK_MS = 80;
 
 /** Time that passes only here; the wall clock is the real one, as time stamps of files are. */
 class ManualClock implements Clock {
@@ -104,14 +104,13 @@ test.each([
     },
   ],
   ['they are lost', quiet],
-])('without events, because %s, two looks (100 ms) show a change', async (_, watchEvents) => {
+])('without events, because %s, one look (80 ms) shows a change', async (_, watchEvents) => {
   events.watch = watchEvents;
   mkdirSync(directory);
   const [one, two] = [entry(), entry()];
   entries = [one];
   const watch = begin();
   await change([one, two]);
-  clock.advance(LOOK_MS);
   clock.advance(LOOK_MS);
   expect(lists).toEqual([listed(one), listed(one, two)]);
   watch.stop();
@@ -138,20 +137,20 @@ test('a directory that is made later is seen; one without change is not read aga
   clock.advance(LOOK_MS);
   expect(lists).toEqual([[], listed(one)]);
   const before = readings;
-  for (let i = 0; i < 15; i++) clock.advance(LOOK_MS);
+  for (let i = 0; i < 12; i++) clock.advance(LOOK_MS);
   expect(readings).toBe(before);
-  for (let i = 0; i < 10; i++) clock.advance(LOOK_MS);
+  clock.advance(LOOK_MS);
   expect(readings).toBe(before + 1);
   watch.stop();
 });
 
-test('a change within the grain of a time stamp is seen by the next look', () => {
+test('a change within the grain of a time stamp is seen 20 ms later', () => {
   events.watch = quiet;
   mkdirSync(directory);
   const one = entry();
   const watch = begin();
   entries = [one];
-  clock.advance(LOOK_MS);
+  clock.advance(20);
   expect(lists).toEqual([[], listed(one)]);
   watch.stop();
 });
@@ -172,6 +171,12 @@ test('an event is looked after within 10 ms, many events by one reading', async 
   clock.advance(10);
   expect(readings).toBe(before + 1);
   expect(lists).toEqual([[], listed(one)]);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  clock.advance(20);
+  entries = [];
+  told[0]?.();
+  clock.advance(10);
+  expect(lists, 'a change inside a file, which leaves the directory as it is').toEqual([[], listed(one), []]);
   watch.stop();
 });
 
