@@ -22,10 +22,11 @@ export class Connections {
   readonly #resolveIdle: () => void;
   readonly #calls = new Set<OpenCall>();
   readonly #sockets = new Set<Owned>();
+  /** Those that left their pool to speak another protocol. */
+  readonly #upgraded = new Set<Owned>();
   #agent: Agent | undefined;
   #agentOpen = false;
   #dispatched = 0;
-  #upgraded = 0;
   #closed = false;
 
   constructor() {
@@ -40,7 +41,7 @@ export class Connections {
 
   /** Requests not finished and upgraded connections not closed. */
   get outstanding(): number {
-    return this.#dispatched + this.#calls.size + this.#upgraded;
+    return this.#dispatched + this.#calls.size + this.#upgraded.size;
   }
 
   /** The undici connections; made with the first request. */
@@ -80,15 +81,12 @@ export class Connections {
     if (socket[OWNER] !== undefined) return;
     socket[OWNER] = this;
     this.#sockets.add(socket);
-    let upgraded = false;
     socket.once('agentRemove', () => {
-      if (socket.destroyed) return;
-      upgraded = true;
-      this.#upgraded++;
+      if (!socket.destroyed) this.#upgraded.add(socket);
     });
     socket.once('close', () => {
       this.#sockets.delete(socket);
-      if (upgraded) this.#upgraded--;
+      this.#upgraded.delete(socket);
       this.#settle();
     });
   }
@@ -114,7 +112,8 @@ export class Connections {
   /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
   #closeIdleSockets(): void {
     for (const socket of [...this.#sockets]) {
-      if (socket.destroyed || socket.connecting || socket.secureConnecting || socket._httpMessage) continue;
+      const isInTheMaking = socket.connecting || socket.secureConnecting;
+      if (socket.destroyed || isInTheMaking || socket._httpMessage || this.#upgraded.has(socket)) continue;
       socket.destroy();
       socket.emit('agentRemove');
     }

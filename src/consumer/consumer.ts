@@ -54,11 +54,17 @@ export interface Isolation {
   readonly refreshed: Promise<Refresh>;
 }
 
+/** How a GoAway was taken. */
+export type GoAwayOutcome = 'isolated' | 'unused' | 'invalid' | 'forbidden' | 'gone';
+
 /** How the consumer half stands, for people. */
 export interface ConsumerStatus {
   readonly services: Readonly<Record<string, ServiceStatus>>;
+  /** Instances isolated now. */
   readonly isolated: number;
-  readonly goAways: number;
+  /** GoAways received, by how they were taken. */
+  readonly goAways: Readonly<Record<GoAwayOutcome, number>>;
+  /** Isolations by a draining marker. */
   readonly markers: number;
 }
 
@@ -74,7 +80,7 @@ export class Consumer implements CallContext {
   readonly #directory: Directory;
   readonly #hooks: readonly { install(): void; uninstall(): void }[];
   #header: Promise<void> | undefined;
-  #goAways = 0;
+  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
   #markers = 0;
   header: string | undefined;
 
@@ -120,13 +126,18 @@ export class Consumer implements CallContext {
     const named = decodeDraining(marker);
     if (named?.instanceId !== instanceId || named.generation !== generation) return;
     this.#markers++;
+    this.#options.log('info', `${instanceId} of ${service.name} marked a response: it is isolated`);
     void this.#isolate(named, service, MARKED_MS).refreshed;
   }
 
   /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
   goAway({ provider, expiresInMs }: GoAway): Isolation {
-    this.#goAways++;
     return this.#isolate(provider, this.#directory.named(provider.service), expiresInMs);
+  }
+
+  /** Counts a GoAway. */
+  took(outcome: GoAwayOutcome): void {
+    this.#goAways[outcome]++;
   }
 
   /** Hosts at which an instance is or was listed here; undefined when this process has no list of the service. */
@@ -141,7 +152,7 @@ export class Consumer implements CallContext {
     return {
       services: Object.fromEntries(this.#directory.services.map((service) => [service.name, service.status()])),
       isolated: this.#quarantine.size,
-      goAways: this.#goAways,
+      goAways: { ...this.#goAways },
       markers: this.#markers,
     };
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { asError, LosslessError } from '../errors.ts';
+import { type ErrorCode, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Journal } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
@@ -9,8 +9,8 @@ import { SIGNATURE_HEADER, type Verifier } from '../protocol/signature.ts';
 import { decodeTraceparent } from '../protocol/traceparent.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ATTR, type SpanAttributes } from '../trace/schema.ts';
-import type { Consumer, Isolation } from './consumer.ts';
-import { checkSender } from './sender.ts';
+import type { Consumer, GoAwayOutcome, Isolation } from './consumer.ts';
+import { SenderCheck } from './sender.ts';
 
 /** Longest time until the second line, in milliseconds: the longest isolation. */
 const IDLE_MS = 600_000;
@@ -34,28 +34,26 @@ export type Receiver = (request: IncomingMessage, response: ServerResponse) => P
 
 /**
  * Takes GoAways: isolates, answers the first line, reads the list again, and answers the second line when nothing is
- * outstanding any more. Malformed ones are answered with 400, oversized with 413, those of somebody else with 403.
+ * outstanding any more. Malformed ones are answered with 400, oversized with 413, those of somebody else with 403, those meant for another process with 410.
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
+  const { consumer, registry, clock } = options;
+  const senders = new SenderCheck(consumer, registry, clock);
   return async (request, response) => {
     const remoteParent = decodeTraceparent(textOf(request.headers['traceparent']));
     try {
       const body = await readBody(request);
-      if (body === undefined)
-        return refuse(response, 413, 'LOSSLESS_GOAWAY_INVALID', `expected a body of at most ${GOAWAY_LIMIT} bytes`);
+      if (body === undefined) throw new Oversized();
       const audience = textOf(request.headers[AUDIENCE_HEADER]);
-      if (audience !== undefined && audience !== options.self().instanceId)
-        return refuse(
-          response,
-          410,
-          'LOSSLESS_AUDIENCE_GONE',
-          `expected ${options.self().instanceId}, received ${audience}`,
-        );
-      options.verifier?.verify(textOf(request.headers[SIGNATURE_HEADER]), options.self().instanceId, body);
+      const { instanceId } = options.self();
+      if (audience !== undefined && audience !== instanceId)
+        throw new LosslessError('LOSSLESS_AUDIENCE_GONE', `expected ${instanceId}, received ${audience}`);
+      options.verifier?.verify(textOf(request.headers[SIGNATURE_HEADER]), instanceId, body);
       const goAway = decodeGoAway(body);
       const isOurs =
-        options.verifier !== undefined || (await isFromNamed(options, goAway, request.socket.remoteAddress ?? ''));
-      const isolation = isOurs ? options.consumer.goAway(goAway) : UNUSED;
+        options.verifier !== undefined || (await isFromNamed(senders, goAway, request.socket.remoteAddress ?? ''));
+      consumer.took(isOurs ? 'isolated' : 'unused');
+      const isolation = isOurs ? consumer.goAway(goAway) : UNUSED;
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
       response.write(encodeAck({ isolated: true, outstanding: isolation.outstanding }));
       const work = options.journal.start('consumer.refresh', {
@@ -70,17 +68,37 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       };
       if (error === undefined) work.end(known);
       else work.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
-      await sayIdle(options.clock, response, isolation, addresses);
+      await sayIdle(clock, response, isolation, addresses);
     } catch (thrown) {
-      const error = asError(thrown);
-      const code = error instanceof LosslessError ? error.code : 'LOSSLESS_GOAWAY_INVALID';
-      options.log('warn', `a GoAway was refused: ${error.message}`, {
-        code,
-        ...(remoteParent && { ids: remoteParent }),
-      });
-      refuse(response, code === 'LOSSLESS_GOAWAY_INVALID' ? 400 : 403, code, error.message);
+      if (!(thrown instanceof LosslessError)) throw thrown;
+      const { code, message } = thrown;
+      const { status, outcome } = REFUSALS[code] ?? FORBIDDEN;
+      consumer.took(outcome);
+      options.log('warn', `a GoAway was refused: ${message}`, { code, ...(remoteParent && { ids: remoteParent }) });
+      refuse(response, thrown instanceof Oversized ? 413 : status, code, message);
     }
   };
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly outcome: GoAwayOutcome;
+}
+
+const FORBIDDEN: Refusal = { status: 403, outcome: 'forbidden' };
+
+const REFUSALS: Readonly<Partial<Record<ErrorCode, Refusal>>> = {
+  LOSSLESS_GOAWAY_INVALID: { status: 400, outcome: 'invalid' },
+  LOSSLESS_AUDIENCE_GONE: { status: 410, outcome: 'gone' },
+  LOSSLESS_SIGNATURE_INVALID: FORBIDDEN,
+  LOSSLESS_SENDER_FORBIDDEN: FORBIDDEN,
+};
+
+/** A body that is too long. */
+class Oversized extends LosslessError {
+  constructor() {
+    super('LOSSLESS_GOAWAY_INVALID', `expected a body of at most ${GOAWAY_LIMIT} bytes`);
+  }
 }
 
 /** The answer when this process never had a list of the service. */
@@ -92,12 +110,8 @@ const UNUSED: Isolation = {
 };
 
 /** @throws LosslessError LOSSLESS_SENDER_FORBIDDEN */
-async function isFromNamed(
-  { consumer, registry, clock }: ReceiverOptions,
-  { provider }: GoAway,
-  remoteAddress: string,
-): Promise<boolean> {
-  const sender = await checkSender(consumer, registry, clock, provider, remoteAddress);
+async function isFromNamed(senders: SenderCheck, { provider }: GoAway, remoteAddress: string): Promise<boolean> {
+  const sender = await senders.check(provider, remoteAddress);
   if (sender === 'other')
     throw new LosslessError(
       'LOSSLESS_SENDER_FORBIDDEN',

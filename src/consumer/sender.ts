@@ -12,24 +12,42 @@ const MOST_ADDRESSES = 64;
 /** What is known about who sent a GoAway: it is the instance it names, it is somebody else, or nothing here depends on it. */
 export type Sender = 'named' | 'other' | 'irrelevant';
 
-/**
- * Whether a GoAway without a secret comes from the address at which the instance it names is, or was a moment ago,
- * registered: it has usually been deregistered by now, so what this process knew comes first. When this process never had
- * a list of the service, and the registry does not know the instance, there is nothing to protect.
- */
-export async function checkSender(
-  consumer: Consumer,
-  registry: Registry,
-  clock: Clock,
-  provider: Identity,
-  remoteAddress: string,
-): Promise<Sender> {
-  const known = consumer.hostsOf(provider);
-  if (known !== undefined && (await isOneOf(clock, known, remoteAddress))) return 'named';
-  const listed = await within(clock, registry.instances(provider.service), []);
-  const hosts = listed.filter(({ instanceId }) => instanceId === provider.instanceId).map(({ host }) => host);
-  if (await isOneOf(clock, hosts, remoteAddress)) return 'named';
-  return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
+/** Most checks at a time that ask the registry; further GoAways are refused, so that nobody can make this process flood it. */
+const MOST_CHECKS = 32;
+
+/** Tells who sends GoAways when there is no secret. */
+export class SenderCheck {
+  readonly #consumer: Consumer;
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  #running = 0;
+
+  constructor(consumer: Consumer, registry: Registry, clock: Clock) {
+    this.#consumer = consumer;
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  /**
+   * Whether a GoAway comes from the address at which the instance it names is, or was a moment ago, registered: it has usually
+   * been deregistered by now, so what this process knew comes first. When this process never had a list of the service, and
+   * the registry does not know the instance, there is nothing to protect.
+   */
+  async check(provider: Identity, remoteAddress: string): Promise<Sender> {
+    const known = this.#consumer.hostsOf(provider);
+    if (known !== undefined && (await isOneOf(this.#clock, known, remoteAddress))) return 'named';
+    if (this.#running >= MOST_CHECKS) return 'other';
+    this.#running++;
+    const hosts = await this.#registered(provider);
+    this.#running--;
+    if (await isOneOf(this.#clock, hosts, remoteAddress)) return 'named';
+    return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
+  }
+
+  async #registered({ service, instanceId }: Identity): Promise<readonly string[]> {
+    const listed = await within(this.#clock, this.#registry.instances(service), []);
+    return listed.filter((instance) => instance.instanceId === instanceId).map(({ host }) => host);
+  }
 }
 
 async function isOneOf(clock: Clock, hosts: readonly string[], remoteAddress: string): Promise<boolean> {

@@ -211,7 +211,7 @@ export class Service {
     const counted = all.filter(({ instance }) => this.#endpoints.has(instance.instanceId) && !quarantine.has(instance));
     const uptimes = counted.map((endpoint) => uptimeOf(endpoint, clock, warmup));
     const shares = warmupShares(uptimes, warmup);
-    for (const endpoint of all) endpoint.share = endpoint.instance.weight || 1;
+    for (const endpoint of all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
     for (const [n, endpoint] of counted.entries()) endpoint.share *= shares[n] ?? 1;
     this.#step?.cancel();
     if (!uptimes.some((uptime) => uptime < warmup.ms)) return;

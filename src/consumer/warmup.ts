@@ -11,7 +11,7 @@ export interface Warmup {
 
 /** Share of its weight that an instance takes after `uptimeMs`: max(floor, (t / T) ^ curve), at most 1. */
 export function warmupShare(uptimeMs: number, { ms, curve }: Warmup): number {
-  if (uptimeMs >= ms) return 1;
+  if (ms === 0 || uptimeMs >= ms) return 1;
   return Math.max(WARMUP_FLOOR, (Math.max(uptimeMs, 0) / ms) ** curve);
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
+import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
 import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
@@ -84,7 +85,7 @@ describe('who may send a GoAway', () => {
   const share = async (app: App): Promise<number> =>
     Object.keys((await app.run<{ by: object }>('many', { url: URL_B, count: 40 })).by).length;
 
-  test('malformed 400, oversized 413, no other method of the instance is isolated', async () => {
+  test('malformed 400, oversized 413, nothing is isolated', async () => {
     const { app } = await setUp();
     const malformed = await post(app.port, '{"provider":{}}');
     expect(malformed.status).toBe(400);
@@ -93,6 +94,9 @@ describe('who may send a GoAway', () => {
     expect(oversized.status).toBe(413);
     expect(await share(app)).toBe(2);
     expect(app.records).toEqual([]);
+    expect(await app.run('status')).toMatchObject({
+      goAways: { isolated: 0, unused: 0, invalid: 2, forbidden: 0, gone: 0 },
+    });
   });
 
   test('without a secret only the address at which the instance is registered, also when just deregistered', async () => {
@@ -104,6 +108,13 @@ describe('who may send a GoAway', () => {
     expect((await post(app.port, bodyOf({ ...one.instance, instanceId: 'nobody' }))).status).toBe(403);
     app.list({ 'service-b': [two.instance] });
     expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
+  });
+
+  test('R34: one meant for a process that has ended is answered with 410', async () => {
+    const { app, one } = await setUp();
+    expect((await post(app.port, bodyOf(one.instance), { [AUDIENCE_HEADER]: 'consumer-0' })).status).toBe(410);
+    expect(await share(app)).toBe(2);
+    expect((await post(app.port, bodyOf(one.instance), { [AUDIENCE_HEADER]: 'consumer-1' })).status).toBe(200);
   });
 
   test('an instance registered with a host name is known by the addresses of that name', async () => {
@@ -140,14 +151,17 @@ test('the ack comes within 50 ms in 99 of 100 GoAways', async () => {
 });
 
 describe('what cannot be moved', () => {
-  test('an upgraded connection holds the second line back until it closes', async () => {
-    const { app, one } = await setUp();
-    app.list({ 'service-b': [one.instance] });
-    expect(await app.run('upgrade', { url: URL_B })).toBe('upgraded');
-    const answer = await post(app.port, bodyOf(one.instance));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
-    const idle = answer.line();
-    await app.run('hangUp');
-    expect(await idle).toMatchObject({ idle: true });
-  });
+  test.each(['upgrade', 'undiciUpgrade'])(
+    '%s: the connection holds the second line back until it closes',
+    async (client) => {
+      const { app, one } = await setUp();
+      app.list({ 'service-b': [one.instance] });
+      expect(await app.run(client, { url: URL_B })).toBe('upgraded');
+      const answer = await post(app.port, bodyOf(one.instance));
+      expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+      const idle = answer.line();
+      await app.run('hangUp');
+      expect(await idle).toMatchObject({ idle: true });
+    },
+  );
 });
