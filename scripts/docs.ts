@@ -1,0 +1,92 @@
+/**
+ * Writes `docs/reference/` and the diagram of `docs/architecture.md` from the tables of the code. With `--check` nothing is
+ * written: the exit code says whether they are what the tables say.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { VARIABLES, type Variable } from '../src/config/variables.ts';
+import { ERRORS } from '../src/errors.ts';
+import type { WorkName } from '../src/lifecycle/records.ts';
+import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
+import { ATTRIBUTES, IDENTITY, SPANS, spanName } from '../src/trace/schema.ts';
+
+const root = join(import.meta.dirname, '..');
+const check = process.argv.includes('--check');
+
+const NOTE = '<!-- Generated from the code by `npm run docs`. Do not edit. -->\n';
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function variables(): string {
+  const rows = (Object.entries(VARIABLES) as [string, Variable<unknown>][]).map(
+    ([name, { default: value, doc, secret }]) => [
+      `\`${name}\``,
+      value === undefined || value === '' ? '–' : `\`${value}\``,
+      `${doc}${secret ? ' Never logged.' : ''}`,
+    ],
+  );
+  return `# Variables\n\nDurations are in milliseconds. A bad value is one log line that names the variable, the value and the rule; the application then runs without the plugin, unless \`LOSSLESS_STRICT=true\`.\n\n${table(['variable', 'default', 'meaning'], rows)}\n`;
+}
+
+function spans(): string {
+  const rows = (Object.entries(SPANS) as [WorkName, (typeof SPANS)[WorkName]][]).map(
+    ([work, { kind, parent, doc }]) => [
+      `\`${spanName(work)}\``,
+      kind,
+      parent === null ? '–' : `\`${spanName(parent)}\``,
+      doc,
+    ],
+  );
+  const details = (Object.entries(SPANS) as [WorkName, (typeof SPANS)[WorkName]][]).map(
+    ([work, { attributes }]) => `### \`${spanName(work)}\`\n\n${attributes.map((name) => `- \`${name}\``).join('\n')}`,
+  );
+  const attributes = Object.entries(ATTRIBUTES).map(([name, { type, doc, values }]) => [
+    `\`${name}\``,
+    type,
+    `${doc}${values === undefined ? '' : ` One of ${values.map((value) => `\`${value}\``).join(', ')}.`}`,
+  ]);
+  return `# Spans\n\nOne trace for each shutdown. Identity is on every span: ${IDENTITY.map((name) => `\`${name}\``).join(', ')}.\n\n${table(['span', 'kind', 'parent', 'what it covers'], rows)}\n\n## Attributes\n\n${table(['attribute', 'type', 'meaning'], attributes)}\n\n## Attributes of each span\n\n${details.join('\n\n')}\n`;
+}
+
+function errors(): string {
+  const rows = Object.entries(ERRORS).map(([code, text]) => [`\`${code}\``, text]);
+  return `# Errors\n\nCodes are stable; match on them, not on the text.\n\n${table(['code', 'meaning and what to do'], rows)}\n`;
+}
+
+function diagram(): string {
+  const moves = TRANSITIONS.map(({ from, trigger, to }) => `  ${from} --> ${to}: ${trigger}`);
+  return ['```mermaid', 'stateDiagram-v2', '  [*] --> created', ...moves, '  stopped --> [*]', '```'].join('\n');
+}
+
+function states(): string {
+  const stateRows = Object.entries(STATES).map(([name, doc]) => [`\`${name}\``, doc]);
+  const triggerRows = Object.entries(TRIGGERS).map(([name, doc]) => [`\`${name}\``, doc]);
+  return `# States\n\nThese moves are legal; any other trigger is refused and recorded.\n\n${diagram()}\n\n${table(['state', 'meaning'], stateRows)}\n\n${table(['trigger', 'cause'], triggerRows)}\n`;
+}
+
+/** Replaces what stands between the markers of a page that is otherwise written by hand. */
+function withDiagram(page: string): string {
+  return page.replace(/(<!-- states -->\n)[\s\S]*?(<!-- \/states -->)/, `$1${diagram()}\n$2`);
+}
+
+const pages: Readonly<Record<string, string>> = {
+  'docs/reference/variables.md': `${NOTE}\n${variables()}`,
+  'docs/reference/spans.md': `${NOTE}\n${spans()}`,
+  'docs/reference/errors.md': `${NOTE}\n${errors()}`,
+  'docs/reference/states.md': `${NOTE}\n${states()}`,
+  'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
+};
+
+mkdirSync(join(root, 'docs/reference'), { recursive: true });
+for (const [path, content] of Object.entries(pages)) {
+  const file = join(root, path);
+  if (existsSync(file) && readFileSync(file, 'utf8') === content) continue;
+  if (check) {
+    console.error(`${path} is not what the code says; run \`npm run docs\``);
+    process.exitCode = 1;
+  } else writeFileSync(file, content);
+}

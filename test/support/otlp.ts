@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import type { WorkName } from '../../src/lifecycle/records.ts';
+import { ATTR, SCOPE, SPANS, spanName } from '../../src/trace/schema.ts';
+
+type Value = string | number | boolean | readonly string[];
+
+/** A span to send. */
+export interface SpanSpec {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly work: WorkName;
+  /** Milliseconds since the epoch. */
+  readonly start: number;
+  readonly durationMs: number;
+  readonly attributes?: Readonly<Record<string, Value>>;
+  readonly error?: string;
+}
+
+export const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
+
+const KIND = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
+
+/** The body of an OTLP/HTTP JSON request with spans of one process. */
+export function otlpBody(service: string, instanceId: string, spans: readonly SpanSpec[]): string {
+  return JSON.stringify({
+    resourceSpans: [
+      {
+        resource: { attributes: attributesOf({ 'service.name': service, 'service.instance.id': instanceId }) },
+        scopeSpans: [{ scope: { name: SCOPE }, spans: spans.map(spanOf) }],
+      },
+    ],
+  });
+}
+
+function spanOf({ traceId, spanId, parentSpanId, work, start, durationMs, attributes = {}, error }: SpanSpec): object {
+  return {
+    traceId,
+    spanId,
+    ...(parentSpanId !== undefined && { parentSpanId }),
+    name: spanName(work),
+    kind: KIND[SPANS[work].kind],
+    startTimeUnixNano: nanoseconds(start),
+    endTimeUnixNano: nanoseconds(start + durationMs),
+    attributes: attributesOf(attributes),
+    status: error === undefined ? {} : { code: 2, message: error },
+  };
+}
+
+function nanoseconds(ms: number): string {
+  return `${BigInt(Math.round(ms * 1_000)) * 1_000n}`;
+}
+
+function attributesOf(attributes: Readonly<Record<string, Value>>): object[] {
+  return Object.entries(attributes).map(([key, value]) => ({ key, value: typedValue(value) }));
+}
+
+function typedValue(value: Value): object {
+  if (typeof value === 'string') return { stringValue: value };
+  if (typeof value === 'boolean') return { boolValue: value };
+  if (typeof value === 'number') return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
+  return { arrayValue: { values: value.map((each) => ({ stringValue: each })) } };
+}
+
+/** A whole shutdown of `provider` with `consumers` callers, of which `failed` could not be told: one body for each process. */
+export function shutdownBodies(
+  provider: string,
+  consumers: number,
+  failed = 0,
+  start: number = Date.now(),
+): { readonly traceId: string; readonly bodies: readonly string[] } {
+  const traceId = hex(16);
+  const [root, notify, group] = [hex(8), hex(8), hex(8)];
+  const acked = consumers - failed;
+  const goaways = Array.from(
+    { length: consumers },
+    (_, n): SpanSpec => ({
+      traceId,
+      spanId: hex(8),
+      parentSpanId: group,
+      work: 'goaway',
+      start: start + 2,
+      durationMs: 5,
+      attributes: {
+        [ATTR.goawayResult]: n < failed ? 'timeout' : 'acked',
+        [ATTR.peerService]: 'caller',
+        [ATTR.consumerInstanceId]: `caller-${n}`,
+        [ATTR.attemptCount]: 1,
+      },
+      ...(n < failed && { error: `caller-${n} was not told` }),
+    }),
+  );
+  const spans: SpanSpec[] = [
+    {
+      traceId,
+      spanId: hex(8),
+      parentSpanId: root,
+      work: 'offline.started',
+      start,
+      durationMs: 0,
+      attributes: { [ATTR.service]: provider },
+    },
+    { traceId, spanId: notify, parentSpanId: root, work: 'notify', start: start + 1, durationMs: 10 },
+    {
+      traceId,
+      spanId: group,
+      parentSpanId: notify,
+      work: 'notify.service',
+      start: start + 1,
+      durationMs: 10,
+      attributes: { [ATTR.peerService]: 'caller' },
+    },
+    ...goaways,
+    {
+      traceId,
+      spanId: hex(8),
+      parentSpanId: root,
+      work: 'deregister',
+      start: start + 1,
+      durationMs: 3,
+      attributes: { [ATTR.deregisterResult]: 'confirmed' },
+    },
+    { traceId, spanId: hex(8), parentSpanId: root, work: 'drain', start: start + 11, durationMs: 60.5 },
+    { traceId, spanId: hex(8), parentSpanId: root, work: 'stop', start: start + 72, durationMs: 1 },
+    {
+      traceId,
+      spanId: root,
+      work: 'offline',
+      start,
+      durationMs: 75,
+      attributes: {
+        [ATTR.service]: provider,
+        [ATTR.instanceId]: `${provider}-1`,
+        [ATTR.offlineResult]: failed > 0 ? 'incomplete' : 'success',
+        [ATTR.fanoutPlanned]: consumers,
+        [ATTR.fanoutAcked]: acked,
+        [ATTR.fanoutComplete]: failed === 0,
+        [ATTR.gracePeriod]: 30.5,
+      },
+      ...(failed > 0 && { error: `${failed} of ${consumers} consumers were not told` }),
+    },
+  ];
+  const refreshes = goaways.slice(failed).map((goaway, n) =>
+    otlpBody('caller', `caller-${n}`, [
+      {
+        traceId,
+        spanId: hex(8),
+        parentSpanId: goaway.spanId,
+        work: 'consumer.refresh',
+        start: start + 4,
+        durationMs: 1,
+        attributes: { [ATTR.addresses]: ['127.0.0.1:1', '127.0.0.1:2'] },
+      },
+    ]),
+  );
+  return { traceId, bodies: [otlpBody(provider, `${provider}-1`, spans), ...refreshes] };
+}
