@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import type { Options } from './config/options.ts';
+import { type Options, UNNAMED } from './config/options.ts';
 import { Consumer } from './consumer/consumer.ts';
 import { createReceiver } from './consumer/receiver.ts';
 import { asError } from './errors.ts';
@@ -207,6 +207,10 @@ export class Plugin {
     this.#signals.arm();
     this.#curve.start();
     this.#tracing?.replay();
+    if (this.#options.service === UNNAMED)
+      this.#log('warn', 'this service has no name: set LOSSLESS_SERVICE or OTEL_SERVICE_NAME', {
+        code: 'LOSSLESS_CONFIG_INVALID',
+      });
     const unseen = signalUnseen();
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
     this.#comeOnline(server).catch((thrown) =>

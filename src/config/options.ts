@@ -1,9 +1,13 @@
+import { realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { serviceName } from './parsers.ts';
 import type { Environment } from './variables.ts';
+
+/** A process that nothing names; the plugin says so when it listens, and not before, because most such processes are tools. */
+export const UNNAMED = 'unknown_service';
 
 /** What the rooms are configured with: the environment, checked, completed and under plain names. */
 export interface Options {
@@ -69,16 +73,13 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const secret = readSecret(environment, problems);
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment.OTEL_RESOURCE_ATTRIBUTES, problems);
   const service =
-    environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']) ?? packageName();
-  if (service === undefined)
-    problems.push({
-      message:
-        'LOSSLESS_SERVICE is needed: neither it nor OTEL_SERVICE_NAME is set, and no package.json names this service',
-      fatal: true,
-    });
+    environment.LOSSLESS_SERVICE ??
+    environment.OTEL_SERVICE_NAME ??
+    named(resource['service.name']) ??
+    packageName() ??
+    UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
-  if (service === undefined || problems.some((problem) => problem.fatal))
-    return { options: undefined, problems, strict };
+  if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
     environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
   const options: Options = {
@@ -166,7 +167,7 @@ function appendPath(endpoint: URL): URL {
 
 /** The name in the package.json nearest to the program that was started, without its scope. */
 function packageName(): string | undefined {
-  for (let directory = dirname(process.argv[1] ?? process.cwd()); ; directory = dirname(directory)) {
+  for (let directory = programDirectory(); ; directory = dirname(directory)) {
     try {
       const { name } = JSON.parse(readSmallFile(join(directory, 'package.json'))) as { name?: unknown };
       if (typeof name === 'string') return named(name.replace(/^@[^/]*\//, ''));
@@ -174,6 +175,15 @@ function packageName(): string | undefined {
       // None here, or not readable: look further up.
     }
     if (directory === dirname(directory)) return undefined;
+  }
+}
+
+/** Where the program that was started really is: package managers start programs by a link. */
+function programDirectory(): string {
+  try {
+    return dirname(realpathSync(process.argv[1] ?? ''));
+  } catch {
+    return process.cwd();
   }
 }
 

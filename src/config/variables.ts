@@ -30,7 +30,7 @@ export const VARIABLES = {
   LOSSLESS_ENABLED: having(flag, 'false', 'Switches the plugin on. Off: nothing is touched.'),
   LOSSLESS_SERVICE: optional(
     serviceName,
-    'Name of this service. Default: OTEL_SERVICE_NAME, else the name in package.json.',
+    'Name of this service. Default: OTEL_SERVICE_NAME, else the name in the package.json nearest to the program.',
   ),
   LOSSLESS_REGISTRY: having(
     url('file:', 'memory:'),

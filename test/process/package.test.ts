@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NODES, type NodeLine, useChildren } from '../support/child.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const children = useChildren();
+
+const APPS = {
+  'app.mjs': `import { createServer } from 'node:http';
+import { status } from 'lossless-lifecycle';
+createServer((request, response) => response.end('ok')).listen(0, '127.0.0.1', function () { console.log('listening', this.address().port, typeof status); });`,
+  'app.cjs': `const { createServer } = require('node:http');
+const { status } = require('lossless-lifecycle');
+createServer((request, response) => response.end('ok')).listen(0, '127.0.0.1', function () { console.log('listening', this.address().port, typeof status); });`,
+  'client.cjs': `const { get } = require('node:http');
+setInterval(() => fetch('http://provider/').then((response) => response.text()).then((text) => get('http://provider/', (r) => r.resume().on('end', () => console.log('answered', text)))).catch(console.error), 100);`,
+};
+
+describe('the packed package in an empty project', () => {
+  let project: string;
+
+  beforeAll(() => {
+    project = mkdtempSync(join(tmpdir(), 'lossless-package-'));
+    const env = { ...process.env, npm_config_update_notifier: 'false' };
+    execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', project], { cwd: root, env, stdio: 'pipe' });
+    const tarball = readdirSync(project).find((file) => file.endsWith('.tgz')) ?? '';
+    writeFileSync(join(project, 'package.json'), '{"name":"provider","private":true}');
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`], {
+      cwd: project,
+      env,
+      stdio: 'pipe',
+    });
+    for (const [name, text] of Object.entries(APPS)) writeFileSync(join(project, name), text);
+    mkdirSync(join(project, 'registry'));
+  }, 180_000);
+  afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+  const env = () => ({
+    NODE_OPTIONS: '--import=lossless-lifecycle/register',
+    LOSSLESS_ENABLED: 'true',
+    LOSSLESS_REGISTRY: `file://${project}/registry`,
+    LOSSLESS_CONTROL_PORT: '0',
+    LOSSLESS_SPOOL_DIR: join(project, 'spool'),
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+  });
+
+  const lines = Object.keys(NODES) as NodeLine[];
+  test.each(lines.flatMap((line) => ['app.mjs', 'app.cjs'].map((app) => ({ line, app }))))(
+    '$app on Node $line: registered, called, and it leaves',
+    async ({ line, app }) => {
+      const provider = children.run(NODES[line], [app], { cwd: project, env: env() });
+      await provider.sees(/listening \d+ function/);
+      await provider.sees(/registering -> warming/);
+      const client = children.run(NODES[line], ['client.cjs'], {
+        cwd: project,
+        env: { ...env(), LOSSLESS_SERVICE: 'client' },
+      });
+      await client.sees(/answered ok/);
+      provider.signal('SIGTERM');
+      await provider.sees(/offline ended: success/);
+      expect(await provider.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+      expect(provider.stderr).toMatch(/"acked":1/);
+    },
+  );
+
+  test.each(lines)('the command runs on Node %s', async (line) => {
+    const help = children.run(NODES[line], ['node_modules/.bin/lossless', '--help'], { cwd: project });
+    await help.ends();
+    expect(help.stdout).toContain('usage: lossless <command>');
+    expect(help.stdout).toContain('demo');
+  });
+
+  test('npm works under the same NODE_OPTIONS and leaves nothing behind', async () => {
+    const npm = children.run('npm', ['--version'], { cwd: project, env: env() });
+    expect(await npm.ends()).toMatchObject({ code: 0 });
+    expect(npm.stdout.trim()).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(npm.stderr).not.toContain('lossless');
+  });
+
+  test('without LOSSLESS_ENABLED nothing is touched', async () => {
+    writeFileSync(
+      join(project, 'idle.mjs'),
+      `import { channel } from 'node:diagnostics_channel';
+       const http = process.getBuiltinModule('node:http');
+       console.log(JSON.stringify({ channel: channel('http.server.request.start').hasSubscribers, patched: http.Agent.prototype.addRequest.name, handles: process.getActiveResourcesInfo(), signals: process.listenerCount('SIGTERM'), dispatcher: Object.getOwnPropertySymbols(globalThis).map(String).filter((name) => /undici|lossless/.test(name)) }));`,
+    );
+    const run = async (options: Record<string, string>) => {
+      const child = children.run(NODES['24'], ['idle.mjs'], { cwd: project, env: options });
+      await child.ends();
+      return { ...(JSON.parse(child.stdout) as object), stderr: child.stderr };
+    };
+    expect(await run({ NODE_OPTIONS: '--import=lossless-lifecycle/register' })).toEqual(await run({}));
+  });
+});
