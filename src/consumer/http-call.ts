@@ -14,7 +14,6 @@ export type AddRequest = (this: Agent, request: ClientRequest, options: AgentOpt
 export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
   host?: string | null | undefined;
   port?: number | string | null | undefined;
-  servername?: string | undefined;
 };
 
 type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
@@ -86,16 +85,13 @@ export class HttpCall implements OpenCall {
     this.#connections = endpoint?.connections;
     this.#connections?.add(this);
     const options = this.#options;
-    const { host, port, servername } = options;
+    const { host, port } = options;
     Object.assign(options, endpoint?.target);
-    // The name in the certificate is the one the application wrote, not the address.
-    if (servername === undefined && !this.#request.hasHeader('host')) options.servername = host ?? '';
     try {
       this.#addRequest.call(this.#agent, this.#request, options);
     } finally {
       options.host = host;
       options.port = port;
-      if (options.servername !== servername) options.servername = servername;
     }
   }
 

@@ -118,10 +118,14 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
   test('R15: the last instance is used although it is isolated, until another one comes', async () => {
     const { app, providers } = await setUp(['b1']);
     const [last] = providers as [Provider];
-    await many(app, client, 10);
+    const load = many(app, client, 2_000);
+    await until(async () => (await last.tell('state')).served > 100);
     const answer = await post(app.port, bodyOf(last.instance));
     await answer.line();
     const idle = answer.line();
+    expect(await load).toEqual({ by: { b1: 2_000 }, errors: [] });
+    const { panicPicks } = await statusOf(app);
+    expect(panicPicks).toBeGreaterThan(0);
     expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
     app.list({ 'service-b': [] });
     expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
@@ -129,7 +133,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     children.push(other);
     app.list({ 'service-b': [last.instance, other.instance] });
     expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
-    expect((await statusOf(app)).panicPicks).toBe(100);
+    expect((await statusOf(app)).panicPicks).toBe(panicPicks + 100);
     expect(await idle).toMatchObject({ idle: true });
     await until(async () => (await last.tell('state')).sockets === 0);
   });
@@ -168,6 +172,25 @@ describe('requests that were never sent', () => {
     const all = await answers;
     expect(all.map(({ instanceId }) => instanceId)).toEqual(['b1', 'b2', 'b2', 'b2', 'b2']);
     expect(all.map(({ body }) => body)).toEqual([0, 1, 2, 3, 4].map((n) => `queued ${n}`));
+    expect(await answer.line()).toMatchObject({ idle: true });
+  });
+
+  test('R15, http: with one instance those queued in an agent go over a new connection, so that the old one becomes idle', async () => {
+    const { app, providers } = await setUp(['b1']);
+    const [last] = providers as [Provider];
+    const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 3, body: '' });
+    await until(() => last.held === 1);
+    const answer = await post(app.port, bodyOf(last.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 3 });
+    for (let n = 0; n < 3; n++) {
+      await until(() => last.held === 1);
+      last.held = 0;
+      await last.tell('release');
+    }
+    expect((await answers).map(({ body }) => body)).toEqual(['0', '1', '2']);
+    const other = await Provider.start('b2');
+    children.push(other);
+    app.list({ 'service-b': [other.instance] });
     expect(await answer.line()).toMatchObject({ idle: true });
   });
 
