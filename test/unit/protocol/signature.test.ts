@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { sign, Verifier } from '../../../src/protocol/signature.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+describe('the signature of a GoAway', () => {
+  const clock = new SimulatedClock();
+  const verifier = () => new Verifier('secret', clock);
+
+  test('what is signed is accepted', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (audience, body) =>
+        verifier().verify(sign('secret', audience, body, clock.wall()), audience, body),
+      ),
+    );
+  });
+
+  test('once', () => {
+    const once = verifier();
+    const header = sign('secret', 'b', 'body', clock.wall());
+    once.verify(header, 'b', 'body');
+    expect(() => once.verify(header, 'b', 'body')).toThrow('used before');
+  });
+
+  test('no changed character is accepted', () => {
+    const header = sign('secret', 'b', 'body', clock.wall());
+    fc.assert(
+      fc.property(fc.nat(header.length - 1), fc.constantFrom(...'abcXYZ019-_;='), (at, character) => {
+        fc.pre(header[at] !== character);
+        // The last character of base64url holds bits that are not part of the value.
+        const changed = header.slice(0, at) + character + header.slice(at + 1);
+        expect(() => verifier().verify(changed, 'b', 'body')).toThrow('LOSSLESS_SIGNATURE_INVALID');
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each([
+    ['missing', undefined, 'b', 'body'],
+    ['malformed', 'nonsense', 'b', 'body'],
+    ['of another body', sign('secret', 'b', 'other', clock.wall()), 'b', 'body'],
+    ['for another consumer', sign('secret', 'c', 'body', clock.wall()), 'b', 'body'],
+    ['of another secret', sign('other', 'b', 'body', clock.wall()), 'b', 'body'],
+    ['too old', sign('secret', 'b', 'body', clock.wall() - 60_001), 'b', 'body'],
+    ['of the future', sign('secret', 'b', 'body', clock.wall() + 60_001), 'b', 'body'],
+  ])('is refused: %s', (_, header, audience, body) => {
+    expect(() => verifier().verify(header, audience, body)).toThrow('LOSSLESS_SIGNATURE_INVALID');
+  });
+
+  test('parts cannot be shifted into each other', () => {
+    expect(() => verifier().verify(sign('secret', 'ab', 'c', clock.wall()), 'a', 'bc')).toThrow();
+  });
+
+  test('what was remembered is forgotten when it could not be replayed any more', async () => {
+    const own = new SimulatedClock();
+    const once = new Verifier('secret', own);
+    for (let n = 0; n < 100_000; n++) once.verify(sign('secret', 'b', '', own.wall()), 'b', '');
+    expect(() => once.verify(sign('secret', 'b', '', own.wall()), 'b', '')).toThrow('too many');
+    await own.advance(120_000);
+    once.verify(sign('secret', 'b', '', own.wall()), 'b', '');
+  });
+});
