@@ -97,7 +97,7 @@ export function shutdownBodies(
       parentSpanId: root,
       work: 'offline.started',
       start,
-      durationMs: 0,
+      durationMs: 0.001,
       attributes: { [ATTR.service]: provider },
     },
     { traceId, spanId: notify, parentSpanId: root, work: 'notify', start: start + 1, durationMs: 10 },
