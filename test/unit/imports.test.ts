@@ -23,7 +23,10 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /from '@opentelemetry\//, owner: /^trace\/sdk\.ts$/ },
   { hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now)\(/, owner: /^(lifecycle\/clock\.ts$|cli\/)/ },
   { hazard: /^(export )?let /m, owner: /^$/ },
-  { hazard: /\bprocess\.(on|once|kill|exit)\(/, owner: /^(provider\/(signals|signal-hook|cluster)\.ts|start\.ts|trace\/provider\.ts|registry\/process\.ts|cli\/)/ },
+  {
+    hazard: /\bprocess\.(on|once|kill|exit)\(/,
+    owner: /^(provider\/(signals|signal-hook|cluster)\.ts|start\.ts|trace\/provider\.ts|registry\/process\.ts|cli\/)/,
+  },
 ];
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
@@ -46,6 +49,8 @@ describe('directions of import', () => {
 
 describe('one owner for each hazard', () => {
   test.each(OWNERS)('$hazard', ({ hazard, owner }) => {
-    expect(files.filter(({ file, text }) => !owner.test(file) && hazard.test(text)).map(({ file }) => file)).toEqual([]);
+    expect(files.filter(({ file, text }) => !owner.test(file) && hazard.test(text)).map(({ file }) => file)).toEqual(
+      [],
+    );
   });
 });
