@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError } from '../errors.ts';
 import { decodeEntry, ENTRY_LIMIT, type Entry, encodeEntry, isAlive } from './entry.ts';
@@ -62,21 +63,22 @@ export class EntryFiles {
   }
 
   /** Writes the entry of an instance of this process, replacing what is there. */
-  write(instance: Instance): void {
+  async write(instance: Instance): Promise<void> {
     const text = encodeEntry(instance);
     const size = Buffer.byteLength(text);
     if (size > ENTRY_LIMIT) throw new Error(`an entry may have ${ENTRY_LIMIT} bytes, this one has ${size}`);
-    this.prepare(instance.service);
-    if (this.#sweep(instance.service) >= MOST_FILES) throw new Error(`the service has ${MOST_FILES} files already`);
-    writeSmall(this.pathOf(instance), text);
+    await this.prepare(instance.service);
+    if ((await this.#sweep(instance.service)) >= MOST_FILES)
+      throw new Error(`the service has ${MOST_FILES} files already`);
+    await writeSmall(this.pathOf(instance), text);
   }
 
   /** Makes the directory of a service. */
-  prepare(service: string): void {
+  async prepare(service: string): Promise<void> {
     const { root, isPrivate } = this.#options;
-    mkdirSync(root, isPrivate ? { recursive: true, mode: 0o700 } : { recursive: true });
+    await mkdir(root, isPrivate ? { recursive: true, mode: 0o700 } : { recursive: true });
     this.#checkOwner();
-    mkdirSync(this.directoryOf(service), { recursive: true });
+    await mkdir(this.directoryOf(service), { recursive: true });
   }
 
   pathOf({ service, instanceId }: Instance): string {
@@ -100,17 +102,12 @@ export class EntryFiles {
   }
 
   /** Removes what dead processes left behind, as far as it may; returns how many files there were besides. */
-  #sweep(service: string): number {
+  async #sweep(service: string): Promise<number> {
     const directory = this.directoryOf(service);
     const names = namesIn(directory, MOST_FILES);
     const left = names.filter((name) => this.#isLeft(directory, name, service));
-    for (const name of left) {
-      try {
-        removeFile(join(directory, name));
-      } catch {
-        // It belongs to another user, who removes it.
-      }
-    }
+    // What another user left is for that user to remove.
+    for (const name of left) await removeFile(join(directory, name)).catch(() => {});
     return names.length - left.length;
   }
 

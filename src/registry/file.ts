@@ -17,8 +17,8 @@ const MOST_TOLD = 1_000;
 
 /**
  * The embedded default: a directory on one machine. An entry counts while the process that wrote it lives, so one that was
- * killed disappears by itself. Files are small and everything is synchronous: no write can be in flight when an entry is
- * removed.
+ * killed disappears by itself. Writes and removals are done one after the other, so none is in flight when an entry is
+ * removed; reading is synchronous.
  *
  * All processes must see the same process ids: one machine or one pod, not a volume shared between containers.
  */
@@ -31,7 +31,10 @@ class FileRegistry implements Registry {
   readonly #mine = new Map<string, Instance>();
   readonly #watches = new Set<FileWatch>();
   readonly #told = new Set<string>();
+  /** Settles when the last write or removal has ended. Never rejects. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #mending: Timer | undefined;
+  #closed = false;
 
   constructor(path: string | undefined, context: RegistryContext) {
     this.#context = context;
@@ -44,19 +47,20 @@ class FileRegistry implements Registry {
     });
   }
 
-  async register(instance: Instance): Promise<void> {
-    this.#attempt(() => this.#files.write(instance));
-    this.#mine.set(this.#files.pathOf(instance), instance);
-    this.#mending ??= this.#mendLater();
+  register(instance: Instance): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#files.write(instance);
+      this.#mine.set(this.#files.pathOf(instance), instance);
+      this.#mendLater();
+    });
   }
 
-  async deregister(instance: Instance): Promise<void> {
-    const path = this.#files.pathOf(instance);
-    const wasMine = this.#mine.delete(path);
-    this.#attempt(() => {
+  deregister(instance: Instance): Promise<void> {
+    return this.#inTurn(async () => {
+      const path = this.#files.pathOf(instance);
       // A directory somebody removed is put back: watchers take a missing directory for a failure, not for an empty list.
-      if (wasMine) this.#files.prepare(instance.service);
-      removeFile(path);
+      if (this.#mine.delete(path)) await this.#files.prepare(instance.service);
+      await removeFile(path);
     });
   }
 
@@ -83,27 +87,41 @@ class FileRegistry implements Registry {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#mending?.cancel();
     for (const watch of this.#watches) watch.stop();
     this.#watches.clear();
     this.#mine.clear();
-    this.#mending?.cancel();
-    this.#mending = undefined;
+    await this.#lastTurn;
   }
 
-  #mendLater(): Timer {
-    return this.#context.clock.after(MEND_MS, () => {
-      for (const [path, instance] of this.#mine) this.#mend(path, instance);
-      this.#mending = this.#mendLater();
+  /** Puts own entries back, again and again. */
+  #mendLater(): void {
+    if (this.#closed) return;
+    this.#mending ??= this.#context.clock.after(MEND_MS, () => {
+      void this.#inTurn(async () => {
+        for (const [path, instance] of this.#mine) await this.#mend(path, instance);
+        this.#mending = undefined;
+        this.#mendLater();
+      });
     });
   }
 
-  #mend(path: string, instance: Instance): void {
+  async #mend(path: string, instance: Instance): Promise<void> {
     try {
-      if (this.#files.readOne(path, instance.service) === undefined) this.#files.write(instance);
+      if (this.#files.readOne(path, instance.service) === undefined) await this.#files.write(instance);
     } catch (thrown) {
       const message = `${path} cannot be put back: ${asError(thrown).message}`;
       this.#tellOnce(`put ${path}`, 'LOSSLESS_REGISTRY_UNAVAILABLE', message);
     }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#lastTurn.then(work).catch((thrown: unknown) => {
+      throw this.#unavailable(thrown);
+    });
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
   }
 
   #tellOnce(key: string, code: ErrorCode, message: string): void {
@@ -120,9 +138,13 @@ class FileRegistry implements Registry {
     try {
       return work();
     } catch (thrown) {
-      const message = `the registry directory ${this.address} cannot be used: ${asError(thrown).message}`;
-      throw new LosslessError('LOSSLESS_REGISTRY_UNAVAILABLE', message, { cause: thrown });
+      throw this.#unavailable(thrown);
     }
+  }
+
+  #unavailable(thrown: unknown): LosslessError {
+    const message = `the registry directory ${this.address} cannot be used: ${asError(thrown).message}`;
+    return new LosslessError('LOSSLESS_REGISTRY_UNAVAILABLE', message, { cause: thrown });
   }
 }
 

@@ -1,15 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  opendirSync,
-  openSync,
-  readSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, opendirSync, openSync, readSync } from 'node:fs';
+import { rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** A file that is being written: `.<pid>-<random>`, so that what a killed writer left can be told apart. */
@@ -43,22 +34,25 @@ export function readSmall(path: string, limit: number): string | undefined {
   }
 }
 
-/** Writes a file so that a reader sees all of it or nothing, replacing what is there. */
-export function writeSmall(path: string, text: string): void {
+/**
+ * Writes a file so that a reader sees all of it or nothing, replacing what is there. Off the event loop, as removing is: a
+ * busy disk was seen to take hundreds of milliseconds for it.
+ */
+export async function writeSmall(path: string, text: string): Promise<void> {
   const aside = join(dirname(path), `.${process.pid}-${randomBytes(6).toString('hex')}`);
   try {
-    writeFileSync(aside, text, { flag: 'wx' });
-    renameSync(aside, path);
+    await writeFile(aside, text, { flag: 'wx' });
+    await rename(aside, path);
   } catch (thrown) {
-    removeFile(aside);
+    await removeFile(aside).catch(() => {});
     throw thrown;
   }
 }
 
-/** Removes a file, if there is one. Not `rmSync`: on Node.js 24 its errors have lost their code. */
-export function removeFile(path: string): void {
+/** Removes a file, if there is one. */
+export async function removeFile(path: string): Promise<void> {
   try {
-    unlinkSync(path);
+    await unlink(path);
   } catch (thrown) {
     if (!isMissing(thrown)) throw thrown;
   }

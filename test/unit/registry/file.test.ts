@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { systemClock } from '../../../src/lifecycle/clock.ts';
+import { sleep, systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Fields } from '../../../src/log.ts';
 import { encodeEntry } from '../../../src/registry/entry.ts';
 import { fileRegistry } from '../../../src/registry/file.ts';
@@ -64,14 +64,15 @@ function fileOf(service: string): string {
   return join(root, service, name);
 }
 
-/** What every call does when the directory cannot be used, and that it leaves no line behind. */
+/** What every call does when the directory cannot be used. */
 async function expectUnavailable(registry: Registry, instance: Instance, because: RegExp): Promise<void> {
-  for (const call of [
-    registry.register(instance),
-    registry.instances(instance.service),
-    registry.watch(instance.service, () => {}),
-  ]) {
-    const failure = await call.catch((thrown: Error) => thrown);
+  const calls: readonly (() => Promise<unknown>)[] = [
+    () => registry.register(instance),
+    () => registry.instances(instance.service),
+    () => registry.watch(instance.service, () => {}),
+  ];
+  for (const call of calls) {
+    const failure = await call().catch((thrown: Error) => thrown);
     expect(failure).toMatchObject(UNAVAILABLE);
     expect((failure as Error).message).toMatch(because);
   }
@@ -246,6 +247,18 @@ test('own entries that were removed or spoiled are put back; deregistered ones n
   rmSync(root, { recursive: true });
   await registry.deregister(staying);
   await until(() => lists.at(-1)?.length === 0);
+});
+
+test('R28: a client closed while it registers puts nothing back later', async () => {
+  const [closing, other] = [open(), open()];
+  const instance = anInstance();
+  const registering = closing.register(instance);
+  await closing.close();
+  await registering;
+  expect(await other.instances(instance.service)).toEqual([instance]);
+  rmSync(fileOf(instance.service));
+  await sleep(systemClock, 1_500);
+  expect(await other.instances(instance.service)).toEqual([]);
 });
 
 /** Mounts something on the directory, as far as the user who runs the tests may. */

@@ -12,9 +12,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-test('what was written is read, and replaced as a whole', () => {
-  writeSmall(at('a'), 'one');
-  writeSmall(at('a'), 'zwei ☃');
+test('what was written is read, and replaced as a whole', async () => {
+  await writeSmall(at('a'), 'one');
+  await writeSmall(at('a'), 'zwei ☃');
   expect(readSmall(at('a'), 100)).toBe('zwei ☃');
   expect(readdirSync(directory)).toEqual(['a']);
 });
@@ -35,12 +35,12 @@ test('what is missing is undefined; a directory, a link and a pipe are refused a
   for (const name of ['directory', 'link', 'pipe']) expect(() => readSmall(at(name), 100), name).toThrow();
 });
 
-test('a writing that fails leaves nothing behind and keeps what was there', () => {
+test('a writing that fails leaves nothing behind and keeps what was there', async () => {
   mkdirSync(at('occupied'));
   writeFileSync(at('occupied/x'), '');
-  expect(() => writeSmall(at('occupied'), 'text')).toThrow();
+  await expect(writeSmall(at('occupied'), 'text')).rejects.toThrow();
   expect(readdirSync(directory)).toEqual(['occupied']);
-  expect(() => writeSmall(at('none/file'), 'text')).toThrow('ENOENT');
+  await expect(writeSmall(at('none/file'), 'text')).rejects.toThrow('ENOENT');
 });
 
 test('the names of a directory, bounded; a file that is being written names its writer', () => {
