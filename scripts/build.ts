@@ -1,15 +1,19 @@
 /**
- * Builds `dist/`: TypeScript to JavaScript, then the OpenTelemetry SDK and what uses it into one file, because loading its
- * packages one by one stalls a service's event loop for 150 ms. The notices of what is bundled are written beside it.
+ * Builds `dist/`: TypeScript to JavaScript and declarations, then what is preloaded into a service into few files, because
+ * each file of an import graph costs a start half a millisecond, and the OpenTelemetry packages, loaded one by one, would
+ * stall its event loop for 150 ms. What is imported lazily stays a file of its own. The notices of what is bundled are
+ * written beside it.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { lazyBuiltins } from './lazy-builtins.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
-const bundle = join(dist, 'src/trace/sdk.js');
+const src = join(dist, 'src');
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object };
 
 rmSync(dist, { recursive: true, force: true });
 execFileSync(
@@ -18,9 +22,7 @@ execFileSync(
   { stdio: 'inherit' },
 );
 
-const { metafile } = await build({
-  entryPoints: [bundle],
-  outfile: bundle,
+const common = {
   allowOverwrite: true,
   bundle: true,
   minify: true,
@@ -28,14 +30,37 @@ const { metafile } = await build({
   platform: 'node',
   format: 'esm',
   target: 'node22.19',
-  metafile: true,
   logLevel: 'warning',
+} as const;
+
+const sdk = join(src, 'trace/sdk.js');
+const { metafile } = await build({
+  ...common,
+  entryPoints: [sdk],
+  outfile: sdk,
+  metafile: true,
   // Its CommonJS parts ask for built-in modules by `require`.
   banner: {
     js: "import{createRequire as lossless_require}from'node:module';const require=lossless_require(import.meta.url);",
   },
 });
-rmSync(`${bundle}.map`, { force: true });
+
+await build({
+  ...common,
+  entryPoints: [join(src, 'register.js'), join(src, 'index.js')],
+  outdir: src,
+  chunkNames: 'chunks/[name]-[hash]',
+  splitting: true,
+  // Dependencies of the package itself, installed beside it.
+  external: Object.keys(dependencies),
+  plugins: [
+    lazyBuiltins,
+    {
+      name: 'sdk',
+      setup: (own) => own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: '../trace/sdk.js', external: true })),
+    },
+  ],
+});
 
 const packages = new Set(
   Object.keys(metafile.inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
@@ -49,7 +74,7 @@ const notices = [...packages].sort().map((name) => {
   const file = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
   return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(directory, file), 'utf8')}`;
 });
-writeFileSync(join(dist, 'src/trace/sdk.NOTICE'), notices.join(`\n${'-'.repeat(80)}\n\n`));
+writeFileSync(join(src, 'trace/sdk.NOTICE'), notices.join(`\n${'-'.repeat(80)}\n\n`));
 
-const cli = join(dist, 'src/cli/main.js');
+const cli = join(src, 'cli/main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);

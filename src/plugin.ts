@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -79,7 +78,7 @@ export class Plugin {
     this.#log = log;
     this.#gracePeriodMs = this.#budget();
     this.#registry = registry;
-    this.#instanceId = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
+    this.#instanceId = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);

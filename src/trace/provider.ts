@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { asError } from '../errors.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
 import type { Outbox } from './outbox.ts';
@@ -27,13 +26,9 @@ export function createTracing(options: TracingOptions): Tracing {
   let loaded: Loaded | undefined;
   let waiting: LifecycleRecord[] = [];
 
-  /** The event loop does not turn any more, so what is not loaded yet is loaded by `require`. */
+  /** The process ends by `process.exit` or an error. */
   const exiting = (): void => {
     try {
-      if (loaded === undefined) {
-        const require = createRequire(import.meta.url);
-        start(require('./sdk.js') as typeof import('./sdk.ts'), require('./outbox.js') as typeof import('./outbox.ts'));
-      }
       loaded?.outbox.closeNow();
     } catch {
       // Nobody is left to tell.

@@ -1,0 +1,62 @@
+/** Consumers that send POSTs at a constant rate and never twice: `consumer.ts <by-list|by-name> <registry> <count> <rate>`. */
+import { Agent, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { systemClock } from '../src/lifecycle/clock.ts';
+import { openRegistry } from '../src/registry/open.ts';
+import type { Instance } from '../src/registry/registry.ts';
+
+const [mode = '', registryUrl = '', count = '1', rate = '1'] = process.argv.slice(2);
+
+/** A list is read again this often, in milliseconds, by each consumer at a time of its own: it sees a change after 0 to 3 s. */
+const REFRESH_MS = 3_000;
+
+let sent = 0;
+let failed = 0;
+const reasons: Record<string, number> = {};
+
+function post(agent: Agent, origin: string): Promise<void> {
+  const body = `request ${++sent}`;
+  return new Promise<void>((resolve) => {
+    const fail = (reason: string): void => {
+      failed++;
+      reasons[reason] = (reasons[reason] ?? 0) + 1;
+      resolve();
+    };
+    const call = request(`${origin}/work`, { method: 'POST', agent }, (response) => {
+      text(response).then(
+        (answer) =>
+          response.statusCode === 200 && answer === body ? resolve() : fail(`status ${response.statusCode}`),
+        () => fail('cut'),
+      );
+    });
+    call.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+    call.end(body);
+  });
+}
+
+/** Who picks: a list of its own, or the plugin by the name of the service. */
+async function picker(): Promise<() => string | undefined> {
+  if (mode === 'by-name') return () => 'http://provider';
+  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
+  let list: readonly Instance[] = await registry.instances('provider');
+  let turn = Math.floor(Math.random() * 100);
+  setTimeout(
+    () => setInterval(async () => (list = await registry.instances('provider')), REFRESH_MS),
+    Math.random() * REFRESH_MS,
+  );
+  return () => {
+    const instance = list[turn++ % Math.max(1, list.length)];
+    return instance && `http://${instance.host}:${instance.port}`;
+  };
+}
+
+for (let consumer = 0; consumer < Number(count); consumer++) {
+  const agent = new Agent({ keepAlive: true });
+  const pick = await picker();
+  const period = 1_000 / Number(rate);
+  setTimeout(() => setInterval(() => void post(agent, pick() ?? 'http://127.0.0.1:1'), period), Math.random() * period);
+}
+
+process.on('message', () => process.send?.({ sent, failed, reasons }));
+process.on('disconnect', () => process.exit());
+process.send?.({ ready: true });

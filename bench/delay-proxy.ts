@@ -1,0 +1,49 @@
+import type { AddressInfo } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP proxy that holds everything back for some milliseconds each way, ends and resets included, and so stands for distance. */
+export class DelayProxy {
+  readonly #server: Server;
+  readonly #delayMs: number;
+  /** Port it passes on to. */
+  target = 0;
+
+  private constructor(delayMs: number) {
+    this.#delayMs = delayMs;
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) => this.#accept(near));
+  }
+
+  static async start(delayMs: number): Promise<DelayProxy> {
+    const proxy = new DelayProxy(delayMs);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  #accept(near: Socket): void {
+    // A handshake is a round trip.
+    setTimeout(() => {
+      const far = createConnection({ port: this.target, host: '127.0.0.1', allowHalfOpen: true });
+      this.#pass(near, far);
+      this.#pass(far, near);
+      near.resume();
+    }, 2 * this.#delayMs);
+  }
+
+  #pass(from: Socket, to: Socket): void {
+    from.setNoDelay(true);
+    from.on('data', (chunk) => setTimeout(() => to.write(chunk), this.#delayMs));
+    from.on('end', () => setTimeout(() => to.end(), this.#delayMs));
+    from.on('error', () => setTimeout(() => to.resetAndDestroy(), this.#delayMs));
+    from.on('close', (hadError) =>
+      setTimeout(() => (hadError ? to.resetAndDestroy() : to.destroySoon()), this.#delayMs),
+    );
+  }
+}

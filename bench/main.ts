@@ -1,0 +1,46 @@
+/** `npm run bench [name …]`: measures, prints, and writes docs/benchmarks.md. */
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { cost } from './cost.ts';
+import { failures } from './failures.ts';
+import { fanout } from './fanout.ts';
+import { preload } from './preload.ts';
+import type { Benchmark, Row } from './row.ts';
+import { stall } from './stall.ts';
+import { stopSending } from './stop-sending.ts';
+import { trace } from './trace.ts';
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  failures,
+  fanout,
+  'stop-sending': stopSending,
+  cost,
+  preload,
+  stall,
+  trace,
+};
+
+const wanted = process.argv.slice(2);
+const sections: string[] = [];
+for (const [name, { how, run, title }] of Object.entries(BENCHMARKS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  console.log(`\n${title}`);
+  const rows = await run();
+  for (const row of rows) console.log(`  ${row.what}: ${row.measured}${row.against && ` (${row.against})`}`);
+  sections.push(`## ${title}\n\n${how}\n\nRepeat: \`npm run bench ${name}\`\n\n${table(rows)}\n`);
+}
+if (wanted.length === 0) {
+  const machine = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
+  const path = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+  writeFileSync(path, `# Benchmarks\n\n${machine} All of one section in one run.\n\n${sections.join('\n')}`);
+}
+process.exit();
+
+function table(rows: readonly Row[]): string {
+  return [
+    '| what | measured | target |',
+    '| --- | --- | --- |',
+    ...rows.map((row) => `| ${row.what} | ${row.measured} | ${row.against} |`),
+  ].join('\n');
+}

@@ -1,0 +1,78 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Benchmark, quantile, type Row, reached } from './row.ts';
+
+const REGISTER = new URL('../dist/src/register.js', import.meta.url).href;
+const EMPTY = `data:text/javascript,`;
+const RUNS = 25;
+
+/** What must not be loaded before it is needed. */
+const HEAVY = /\/(undici|pino|trace\/sdk\.js|node_modules\/@opentelemetry)/;
+
+const PROGRAM = `console.log(JSON.stringify({ ms: performance.now(), rss: process.memoryUsage.rss() / 1048576 }))`;
+
+function start(preload: string, enabled: boolean): { readonly ms: number; readonly rss: number } {
+  const env = { PATH: process.env['PATH'] ?? '', LOSSLESS_SERVICE: 'a', ...(enabled && { LOSSLESS_ENABLED: 'true' }) };
+  return JSON.parse(execFileSync(process.execPath, [`--import=${preload}`, '-e', PROGRAM], { env, encoding: 'utf8' }));
+}
+
+function heavyModules(): readonly string[] {
+  const trace = `import { registerHooks } from 'node:module'; registerHooks({ load(url, context, next) { if (url.startsWith('file:')) process.stderr.write(url + '\\n'); return next(url, context); } });`;
+  const env = { PATH: process.env['PATH'] ?? '', LOSSLESS_SERVICE: 'a', LOSSLESS_ENABLED: 'true' };
+  const loaded = execFileSync(
+    '/bin/sh',
+    [
+      '-c',
+      `"$0" "--import=data:text/javascript,${encodeURIComponent(trace)}" "--import=${REGISTER}" -e 0 2>&1`,
+      process.execPath,
+    ],
+    { env, encoding: 'utf8' },
+  );
+  return loaded
+    .split('\n')
+    .filter((line) => HEAVY.test(line))
+    .map((line) => fileURLToPath(line));
+}
+
+export const preload: Benchmark = {
+  title: 'Preloading the plugin',
+  how: `Time since the start of the process when the program begins, and its memory then; median of ${RUNS} alternating runs against an empty preload.`,
+  async run() {
+    const cases = { empty: [EMPTY, true], off: [REGISTER, false], on: [REGISTER, true] } as const;
+    const measured: Record<keyof typeof cases, { ms: number[]; rss: number[] }> = {
+      empty: { ms: [], rss: [] },
+      off: { ms: [], rss: [] },
+      on: { ms: [], rss: [] },
+    };
+    for (let run = 0; run < RUNS; run++)
+      for (const [name, [file, enabled]] of Object.entries(cases) as [
+        keyof typeof cases,
+        readonly [string, boolean],
+      ][]) {
+        const { ms, rss } = start(file, enabled);
+        measured[name].ms.push(ms);
+        measured[name].rss.push(rss);
+      }
+    const over = (name: keyof typeof cases, what: 'ms' | 'rss'): number =>
+      quantile(measured[name][what], 0.5) - quantile(measured.empty[what], 0.5);
+    const heavy = heavyModules();
+    const rows: Row[] = [
+      {
+        what: 'switched off',
+        measured: `${over('off', 'ms').toFixed(1)} ms, ${over('off', 'rss').toFixed(1)} MiB`,
+        against: '',
+      },
+      {
+        what: 'switched on',
+        measured: `${over('on', 'ms').toFixed(1)} ms, ${over('on', 'rss').toFixed(1)} MiB`,
+        against: `${reached(over('on', 'ms') <= 10, '≤ 10 ms')}; ${reached(over('on', 'rss') <= 5, '≤ 5 MiB')}`,
+      },
+      {
+        what: 'SDK, undici, pino',
+        measured: heavy.length === 0 ? 'not loaded' : heavy.join(', '),
+        against: reached(heavy.length === 0, 'loaded only when needed'),
+      },
+    ];
+    return rows;
+  },
+};

@@ -1,0 +1,114 @@
+/** A provider that leaves as one of the peers does: `provider.ts <peer> <registry>`. */
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { createTerminus } from '@godaddy/terminus';
+import closeWithGrace from 'close-with-grace';
+import fastify from 'fastify';
+import { createHttpTerminator } from 'http-terminator';
+import { createLightship } from 'lightship';
+import { systemClock } from '../src/lifecycle/clock.ts';
+import { openRegistry } from '../src/registry/open.ts';
+import type { Instance } from '../src/registry/registry.ts';
+
+const [peer = '', registryUrl = ''] = process.argv.slice(2);
+
+/** Time a request takes by itself, in milliseconds. */
+const WORK_MS = 5;
+
+const handle: RequestListener = async (request, response) => {
+  const body = await text(request);
+  await new Promise((resolve) => setTimeout(resolve, WORK_MS));
+  response.end(body);
+};
+
+type Leave = (server: Server, deregister: () => Promise<void>) => void;
+
+const onTerm = (leave: () => Promise<void>): void => void process.once('SIGTERM', () => void leave());
+
+/** Each leaves in the way its documentation shows, after deregistering. */
+const PEERS: Record<string, Leave> = {
+  plugin: () => {},
+  kill: () => {},
+  'server.close': (server, deregister) =>
+    onTerm(async () => {
+      await deregister();
+      server.close(() => process.exit());
+    }),
+  'sleep 30': (server, deregister) =>
+    onTerm(async () => {
+      await deregister();
+      setTimeout(() => server.close(() => process.exit()), 30_000);
+    }),
+  lightship: async (server, deregister) => {
+    const lightship = await createLightship({ port: 0, detectKubernetes: false });
+    lightship.registerShutdownHandler(async () => {
+      await deregister();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    lightship.signalReady();
+  },
+  'http-terminator': (server, deregister) => {
+    const terminator = createHttpTerminator({ server });
+    onTerm(async () => {
+      await deregister();
+      await terminator.terminate();
+      process.exit();
+    });
+  },
+  terminus: (server, deregister) => void createTerminus(server, { signal: 'SIGTERM', onSignal: deregister }),
+  'close-with-grace': (server, deregister) =>
+    void closeWithGrace({ logger: undefined } as never, async () => {
+      await deregister();
+      await new Promise((resolve) => server.close(resolve));
+    }),
+};
+
+async function register(port: number): Promise<() => Promise<void>> {
+  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
+  const now = Date.now();
+  const instance: Instance = {
+    service: 'provider',
+    instanceId: `provider:${process.pid}`,
+    generation: now,
+    host: '127.0.0.1',
+    port,
+    scheme: 'http',
+    weight: 100,
+    registeredAt: now,
+    metadata: {},
+  };
+  await registry.register(instance);
+  return () => registry.deregister(instance);
+}
+
+async function listening(): Promise<Server> {
+  if (peer !== 'fastify') {
+    const server = createServer(handle);
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+  }
+  const app = fastify();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.post('/*', async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, WORK_MS));
+    return request.body;
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  onTerm(async () => {
+    await deregister();
+    await app.close();
+    process.exit();
+  });
+  return app.server;
+}
+
+let deregister = async (): Promise<void> => {};
+const server = await listening();
+const { port } = server.address() as AddressInfo;
+process.on('disconnect', () => process.exit());
+process.once('message', async (proxied: number) => {
+  if (peer !== 'plugin') deregister = await register(proxied);
+  PEERS[peer]?.(server, () => deregister());
+  process.send?.({ registered: true });
+});
+process.send?.({ port });

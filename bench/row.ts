@@ -1,0 +1,29 @@
+/** One line of the results. */
+export interface Row {
+  readonly what: string;
+  /** What was measured, in words with units. */
+  readonly measured: string;
+  /** The same of the plugin divided by that of the peer, or the target and whether it was reached. */
+  readonly against: string;
+}
+
+/** One benchmark. */
+export interface Benchmark {
+  readonly title: string;
+  /** How it is measured, for whoever repeats it. */
+  readonly how: string;
+  readonly run: () => Promise<readonly Row[]>;
+}
+
+export function reached(isReached: boolean, target: string): string {
+  return `${target}: ${isReached ? 'reached' : '**missed**'}`;
+}
+
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export function ms(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+}
