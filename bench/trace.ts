@@ -1,5 +1,5 @@
 import { assess } from '../src/cli/verdict.ts';
-import { fakeConsumers } from './fake-consumers.ts';
+import { fakeConsumers } from '../test/support/fake-consumers.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, type Row, reached } from './row.ts';
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { encodeAck, encodeIdle } from '../src/protocol/goaway.ts';
-import { CONSUMER_HEADER, encodeConsumer } from '../src/protocol/header.ts';
+import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
+import { CONSUMER_HEADER, DRAINING_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 
 /** How a consumer takes a GoAway. */
 export type Manner = 'answers' | 'refuses' | 'hangs';
@@ -10,6 +10,10 @@ export type Manner = 'answers' | 'refuses' | 'hangs';
 /** A control server that is not a process of its own: many of them stand for many consumers. */
 export interface FakeConsumers {
   readonly goAways: number;
+  /** Answers that carried the draining marker. */
+  readonly markers: number;
+  /** Closes the connections to the provider, as processes that end do. */
+  disconnect(): void;
   close(): void;
 }
 
@@ -18,14 +22,16 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
   const servers: Server[] = [];
   const agents: Agent[] = [];
   let goAways = 0;
+  let markers = 0;
   for (const manner of manners) {
     const agent = new Agent({ keepAlive: true });
     agents.push(agent);
+    const answered = Promise.withResolvers<void>();
     const server = createServer((_request, response) => {
       goAways++;
       if (manner === 'hangs') return;
       response.write(encodeAck({ isolated: true, outstanding: 0 }));
-      setImmediate(() => {
+      void answered.promise.then(() => {
         agent.destroy();
         response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:1', '127.0.0.1:2'] }));
       });
@@ -34,15 +40,19 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     // A port that was free a moment ago may be the next one's; nobody listens on port 1.
     const control = manner === 'refuses' ? 1 : (server.address() as AddressInfo).port;
     servers.push(server);
-    await call(
-      port,
-      agent,
-      encodeConsumer({ service: 'consumer', instanceId: randomUUID(), generation: 1, port: control }),
-    );
+    const header = encodeConsumer({ service: 'consumer', instanceId: randomUUID(), generation: 1, port: control });
+    if (await call(port, agent, header)) markers++;
+    answered.resolve();
   }
   return {
     get goAways() {
       return goAways;
+    },
+    get markers() {
+      return markers;
+    },
+    disconnect() {
+      for (const agent of agents) agent.destroy();
     },
     close() {
       for (const agent of agents) agent.destroy();
@@ -51,12 +61,13 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
   };
 }
 
-function call(port: number, agent: Agent, header: string): Promise<void> {
+/** Resolves with whether the answer carried the draining marker. */
+function call(port: number, agent: Agent, header: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const made = request(
       { port, host: '127.0.0.1', method: 'POST', path: '/', agent, headers: { [CONSUMER_HEADER]: header } },
       (response) => {
-        response.resume().on('end', () => resolve());
+        response.resume().on('end', () => resolve(response.headers[DRAINING_HEADER] !== undefined));
       },
     );
     made.on('error', reject);

@@ -1,0 +1,162 @@
+import { readdirSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
+import { until } from '../support/child.ts';
+import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
+import { spansOf, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+let fakes: FakeConsumers | undefined;
+afterEach(() => fakes?.close());
+
+test('R27: 250 consumers make 250 GoAways, all of them answered and all in the trace', async () => {
+  const service = await world().service('provider');
+  fakes = await fakeConsumers(service.port, new Array(250).fill('answers'));
+  await world().leave(service);
+  const trace = await world().jaeger.trace(world().traceId(service));
+  expect(fakes.goAways).toBe(250);
+  expect(spansOf(trace, 'goaway').filter((span) => span.tags['lossless.goaway.result'] === 'acked')).toHaveLength(250);
+  expect(spansOf(trace, 'offline')[0]?.tags).toMatchObject({
+    'lossless.offline.result': 'success',
+    'lossless.fanout.planned': 250,
+    'lossless.fanout.acked': 250,
+    'lossless.fanout.idle': 250,
+    'lossless.fanout.complete': true,
+  });
+  expect(spansOf(trace, 'notify.service')).toHaveLength(1);
+});
+
+describe('R16: dead consumers', () => {
+  test('do not hold the others back, and each is named in the trace', async () => {
+    const service = await world().service('provider', {
+      env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_GRACE_PERIOD_MS: '10000' },
+    });
+    const manners: Manner[] = [...new Array(18).fill('answers'), 'refuses', 'hangs'];
+    fakes = await fakeConsumers(service.port, manners);
+    const begun = performance.now();
+    await world().leave(service);
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    const trace = await world().jaeger.trace(world().traceId(service));
+    const results = spansOf(trace, 'goaway')
+      .map((span) => String(span.tags['lossless.goaway.result']))
+      .sort();
+    expect(results).toEqual([...new Array(18).fill('acked'), 'refused', 'timeout']);
+    expect(spansOf(trace, 'goaway.attempt')).toHaveLength(4); // two more tries for each of the dead
+    expect(
+      trace.spans
+        .filter((span) => span.isError)
+        .map((span) => span.name)
+        .sort(),
+    ).toEqual(
+      ['goaway', 'goaway', ...new Array(4).fill('goaway.attempt'), 'notify', 'notify.service', 'offline'].map(
+        (work) => `lossless.${work}`,
+      ),
+    );
+    expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.result']).toBe('incomplete');
+  });
+
+  test('one that has ended is gone, not failed: nobody was there to tell', async () => {
+    const service = await world().service('provider');
+    fakes = await fakeConsumers(service.port, ['answers', 'refuses']);
+    fakes.disconnect();
+    await world().leave(service);
+    const trace = await world().jaeger.trace(world().traceId(service));
+    const results = spansOf(trace, 'goaway')
+      .map((span) => span.tags['lossless.goaway.result'])
+      .sort();
+    expect(results).toEqual(['acked', 'gone']);
+    expect(spansOf(trace, 'offline')[0]?.tags).toMatchObject({
+      'lossless.offline.result': 'success',
+      'lossless.fanout.planned': 1,
+    });
+  });
+
+  test('the hold time passes when somebody could not be told', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '2500' } });
+    fakes = await fakeConsumers(service.port, ['refuses']);
+    const begun = performance.now();
+    await world().leave(service);
+    expect(performance.now() - begun).toBeGreaterThan(2_500);
+    const [drain] = spansOf(await world().jaeger.trace(world().traceId(service)), 'drain');
+    expect(drain?.tags).toMatchObject({
+      'lossless.drain.hold.reason': 'goaway_failed',
+      'lossless.drain.hold': 2.5,
+      'lossless.drain.result': 'drained',
+    });
+  });
+});
+
+test('R17: the process does not end before a slow consumer has answered', async () => {
+  const service = await world().service('provider');
+  let idle = false;
+  const control = createServer((_, response) => {
+    response.write('{"isolated":true,"outstanding":1}\n');
+    setTimeout(() => {
+      idle = true;
+      response.end('{"idle":true,"addresses":[]}\n');
+    }, 1_000);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => control.once('listening', resolve));
+  const { port } = control.address() as { port: number };
+  const header = encodeConsumer({ service: 'slow', instanceId: 'slow-1', generation: 1, port });
+  await fetch(`http://127.0.0.1:${service.port}/echo`, {
+    method: 'POST',
+    body: 'x',
+    headers: { [CONSUMER_HEADER]: header },
+  });
+  await world().leave(service);
+  control.close();
+  expect(idle).toBe(true);
+});
+
+test('R11: a consumer whose first call comes during the drain gets the marker and a GoAway', async () => {
+  const service = await world().service('provider');
+  const slow = fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, {
+    method: 'POST',
+    body: 'x',
+    headers: { 'user-agent': 'kube-probe/test' },
+  });
+  const control = await world().controlPort(service);
+  await until(async () => {
+    const status = (await (await fetch(`http://127.0.0.1:${control}/status`)).json()) as {
+      requests: { inflight: number };
+    };
+    return status.requests.inflight === 1;
+  });
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  fakes = await fakeConsumers(service.port, ['answers']);
+  expect(fakes.markers).toBe(1);
+  await until(() => fakes?.goAways === 1);
+  await slow;
+  await service.child.ends();
+  const trace = await world().jaeger.trace(world().traceId(service));
+  expect(spansOf(trace, 'offline')[0]?.tags).toMatchObject({
+    'lossless.fanout.planned': 1,
+    'lossless.fanout.acked': 1,
+  });
+});
+
+test('R28: nothing writes the entry again once it is removed', async () => {
+  const service = await world().service('provider');
+  const directory = join(world().directory, 'registry', 'provider');
+  const entries = () => readdirSync(directory).filter((file) => file.endsWith('.json'));
+  expect(entries()).toHaveLength(1);
+  const held = request({
+    port: service.port,
+    method: 'POST',
+    path: '/slow?ms=2500',
+    headers: { 'user-agent': 'kube-probe/test' },
+  }).on('error', () => {});
+  held.end('x');
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  for (let look = 0; look < 20; look++) {
+    expect(entries()).toEqual([]);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await service.child.ends();
+});
