@@ -1,197 +1,191 @@
-import type { StoredSpan, Tag } from './otlp.ts';
-import type { Store, TraceQuery } from './store.ts';
+import { type Tag, tagOf } from './attributes.ts';
+import { type Answer, searchDepth, traceIdOf } from './jaeger-answer.ts';
+import { type Event, KINDS, microseconds, type Origin, type Span, STATUS, timesOf } from './otlp.ts';
+import { duration, tags, wholeNumber } from './query-parameters.ts';
+import { Refused } from './refused.ts';
+import type { Store, StoredSpan, TraceQuery } from './store.ts';
 
-/** An answer of the query API. */
-export interface Answer {
-  readonly status: number;
-  readonly body: object;
-}
+/** Traces of one answer when `limit` is not given. */
+const DEFAULT_LIMIT = 100;
 
-/** Traces of one answer when `limit` is not given, and at the most. */
-const LIMIT = { default: 100, most: 1_500 };
+/** How far back is searched when `start` is not given, in microseconds. */
+const LOOKBACK = 2 * 24 * 3_600_000_000;
 
-/** Milliseconds and microseconds of the units of a duration, as Go writes them. */
-const UNITS: Readonly<Record<string, number>> = {
-  us: 1,
-  µs: 1,
-  ms: 1_000,
-  s: 1_000_000,
-  m: 60_000_000,
-  h: 3_600_000_000,
-};
-
-/** Answers one GET of Jaeger's query API (the JSON that its user interface reads); undefined for any other path. */
-export function answerQuery(store: Store, path: string, query: URLSearchParams): Answer | undefined {
-  const [, api, first, second, third] = path.split('/');
-  if (api !== 'api') return undefined;
-  if (first === 'services' && second === undefined) return listing(store.services());
-  if (first === 'services' && third === 'operations') return listing(names(store, decodeURIComponent(second ?? '')));
-  if (first === 'operations' && second === undefined) return operations(store, query.get('service'));
-  if (first === 'traces' && second === undefined) return search(store, query);
-  if (first === 'traces' && second !== undefined && third === undefined) return one(store, second);
+/**
+ * Answers one GET of the JSON interface that Jaeger's user interface reads, as Jaeger 2.13.0 does; undefined for any
+ * other path.
+ *
+ * @throws Refused
+ */
+export function answerQuery(
+  store: Store,
+  [kind, ...rest]: readonly string[],
+  query: URLSearchParams,
+): Answer | undefined {
+  const [name, part] = rest;
+  if (kind === 'services' && rest.length === 0) return listing(store.services());
+  if (kind === 'services' && name !== undefined && part === 'operations' && rest.length === 2)
+    return listing([...new Set(store.operations(name).map((operation) => operation.name))]);
+  if (kind === 'operations' && rest.length === 0) return operations(store, query);
+  if (kind === 'traces' && rest.length === 0) return search(store, query);
+  if (kind === 'traces' && name !== undefined && rest.length === 1) return one(store, name);
   return undefined;
 }
 
-/** What Jaeger says when a request is wrong. */
-export function failure(status: number, message: string): Answer {
+/** What Jaeger says when a request is refused. */
+export function failure({ status, message }: Refused): Answer {
   return { status, body: { data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg: message }] } };
 }
 
-function listing(data: readonly unknown[], total: number = data.length): Answer {
-  return { status: 200, body: { data, total, limit: 0, offset: 0, errors: null } };
+function listing(data: readonly unknown[]): Answer {
+  return { status: 200, body: { data, total: data.length, limit: 0, offset: 0, errors: null } };
 }
 
-function names(store: Store, service: string): readonly string[] {
-  return [...new Set(store.operations(service).map((operation) => operation.name))];
+function traces(data: readonly (readonly StoredSpan[])[], errors: readonly object[] = []): Answer {
+  const body = { data: data.map(traceOf), total: 0, limit: 0, offset: 0, errors: errors.length > 0 ? errors : null };
+  return { status: 200, body };
 }
 
-function operations(store: Store, service: string | null): Answer {
-  if (!service) return failure(400, "parameter 'service' is required");
-  return listing(store.operations(service).map(({ name, kind }) => ({ name, spanKind: kind })));
+function operations(store: Store, query: URLSearchParams): Answer {
+  const service = required(query, 'service');
+  const kind = query.get('spanKind');
+  const found = store.operations(service).filter((operation) => !kind || operation.kind === kind);
+  return listing(found.map((operation) => ({ name: operation.name, spanKind: operation.kind })));
 }
 
 function one(store: Store, id: string): Answer {
-  if (!/^[0-9a-f]{1,32}$/i.test(id)) return failure(400, `cannot parse trace id ${JSON.stringify(id.slice(0, 64))}`);
-  const trace = traceOf(store, id);
-  return trace === undefined ? failure(404, 'trace not found') : listing([trace], 0);
+  const found = store.traces([traceIdOf(id)]);
+  if (found.length === 0) throw new Refused(404, 'trace not found');
+  return traces(found);
 }
 
 function search(store: Store, query: URLSearchParams): Answer {
-  const ids = query.getAll('traceID');
-  if (ids.length > 0)
-    return listing(
-      ids.flatMap((id) => traceOf(store, id) ?? []),
-      0,
-    );
-  try {
-    const parsed = parseQuery(query);
-    return listing(
-      store.find(parsed).flatMap((id) => traceOf(store, id) ?? []),
-      0,
-    );
-  } catch (thrown) {
-    return failure(400, (thrown as Error).message);
-  }
+  const ids = query.getAll('traceID').map(traceIdOf);
+  if (ids.length === 0) return traces(store.traces(store.find(parse(query))));
+  const found = store.traces(ids);
+  const known = new Set(found.map(([span]) => span?.traceId));
+  const missing = ids.filter((id) => !known.has(id));
+  return traces(
+    found,
+    missing.map((id) => ({ msg: 'trace not found', traceID: shortId(id) })),
+  );
 }
 
-function parseQuery(query: URLSearchParams): TraceQuery {
-  const service = query.get('service');
-  if (!service) throw new Error("parameter 'service' is required");
-  const optional = <K extends string>(key: K, value: string | number | undefined): { [P in K]?: never } =>
-    value === undefined ? {} : ({ [key]: value } as never);
+function parse(query: URLSearchParams): TraceQuery {
+  const now = Date.now() * 1_000;
+  const durationMin = duration(query, 'minDuration') || undefined;
+  const durationMax = duration(query, 'maxDuration') || undefined;
+  if (durationMin !== undefined && durationMax !== undefined && durationMax < durationMin)
+    throw new Refused(400, "'maxDuration' should be greater than 'minDuration'");
   return {
-    service,
-    tags: tagsOf(query),
-    limit: Math.min(number(query, 'limit') ?? LIMIT.default, LIMIT.most),
-    ...optional('operation', query.get('operation') || undefined),
-    ...optional('startMin', number(query, 'start')),
-    ...optional('startMax', number(query, 'end')),
-    ...optional('durationMin', duration(query, 'minDuration')),
-    ...optional('durationMax', duration(query, 'maxDuration')),
+    startMin: wholeNumber(query, 'start') ?? now - LOOKBACK,
+    startMax: wholeNumber(query, 'end') ?? now,
+    tags: tags(query),
+    durationMin,
+    durationMax,
+    service: required(query, 'service'),
+    operation: query.get('operation') || undefined,
+    limit: searchDepth(wholeNumber(query, 'limit') ?? DEFAULT_LIMIT),
   };
 }
 
-/** `tags={"key":"value"}` with text only, and `tag=key:value`, which may be repeated. */
-function tagsOf(query: URLSearchParams): Record<string, string> {
-  const tags: Record<string, string> = {};
-  for (const pair of query.getAll('tag')) {
-    const at = pair.indexOf(':');
-    if (at < 1) throw new Error(`malformed 'tag' parameter, expecting key:value, received: ${pair.slice(0, 64)}`);
-    tags[pair.slice(0, at)] = pair.slice(at + 1);
-  }
-  for (const text of query.getAll('tags')) {
-    const parsed = parseObject(text);
-    for (const [key, value] of Object.entries(parsed)) {
-      if (typeof value !== 'string')
-        throw new Error(`malformed 'tags' parameter, cannot unmarshal JSON: ${key} is not text`);
-      tags[key] = value;
-    }
-  }
-  return tags;
+function required(query: URLSearchParams, name: string): string {
+  const value = query.get(name);
+  if (!value) throw new Refused(400, `parameter '${name}' is required`);
+  return value;
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
-      return parsed as Record<string, unknown>;
-  } catch {
-    // Said below.
-  }
-  throw new Error("malformed 'tags' parameter, cannot unmarshal JSON");
-}
-
-function number(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (!text) return undefined;
-  if (!/^\d{1,18}$/.test(text)) throw new Error(`unable to parse param '${name}': not a whole number`);
-  return Number(text);
-}
-
-function duration(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (!text) return undefined;
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)
-    throw new Error(`unable to parse param '${name}': not a duration such as 800ms`);
-  return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (UNITS[unit ?? ''] ?? 0), 0);
-}
-
-/** A trace as Jaeger's user interface reads it. */
-function traceOf(store: Store, id: string): object | undefined {
-  const traceId = id.toLowerCase().padStart(32, '0');
-  const spans = store.trace(traceId);
-  if (spans.length === 0) return undefined;
+function traceOf(spans: readonly StoredSpan[]): object {
   const processes = new Map<string, { readonly id: string; readonly process: object }>();
-  const processOf = (span: StoredSpan): string => {
-    const tags = span.resource.filter((tag) => tag.key !== 'service.name');
-    const key = JSON.stringify([span.service, tags]);
-    const known = processes.get(key) ?? { id: `p${processes.size + 1}`, process: { serviceName: span.service, tags } };
+  const processOf = ({ service, resource }: Origin): string => {
+    const key = JSON.stringify(resource);
+    const known = processes.get(key) ?? {
+      id: `p${processes.size + 1}`,
+      process: {
+        serviceName: service,
+        tags: resource.filter((attribute) => attribute.key !== 'service.name').map(tagOf),
+      },
+    };
     processes.set(key, known);
     return known.id;
   };
   return {
-    traceID: traceId,
-    spans: spans.map((span) => spanOf(span, processOf(span))),
-    processes: Object.fromEntries([...processes.values()].map((entry) => [entry.id, entry.process])),
+    traceID: shortId(spans[0]?.traceId ?? ''),
+    spans: spans.map((span) => spanOf(span, processOf(span.origin))),
+    processes: Object.fromEntries([...processes.values()].map(({ id, process }) => [id, process])),
     warnings: null,
   };
 }
 
 function spanOf(span: StoredSpan, processID: string): object {
-  const parents =
-    span.parentSpanId === '' ? [] : [{ refType: 'CHILD_OF', traceID: span.traceId, spanID: span.parentSpanId }];
-  const links = span.links.map((link) => ({ refType: 'FOLLOWS_FROM', traceID: link.traceId, spanID: link.spanId }));
+  const { start, duration: length } = timesOf(span);
   return {
-    traceID: span.traceId,
+    traceID: shortId(span.traceId),
     spanID: span.spanId,
     operationName: span.name,
-    references: [...parents, ...links],
-    startTime: span.start,
-    duration: span.duration,
-    tags: [...span.tags, ...ownTags(span)],
-    logs: span.events.map((event) => ({
-      timestamp: event.at,
-      fields: [{ key: 'event', type: 'string', value: event.name }, ...event.tags],
-    })),
+    references: referencesOf(span),
+    startTime: start,
+    duration: length,
+    tags: [...span.attributes.map(tagOf), ...ownTags(span)],
+    logs: span.events.map(logOf),
     processID,
     warnings: null,
   };
 }
 
-/** What OTLP has fields for and Jaeger shows as tags. */
-function ownTags({ kind, scope, status }: StoredSpan): readonly Tag[] {
-  const tag = (key: string, value: string | boolean): Tag => ({
-    key,
-    type: typeof value === 'string' ? 'string' : 'bool',
-    value,
+/** The parent and the links; a link to the parent says what kind of parent it is. */
+function referencesOf({ traceId, parentSpanId, links }: Span): readonly object[] {
+  const reference = (refType: string, trace: string, spanID: string): object => ({
+    refType,
+    traceID: shortId(trace),
+    spanID,
   });
+  const typed = links.map((link) => {
+    const isChild = link.attributes.some(
+      ({ key, value }) => key === 'opentracing.ref_type' && 'stringValue' in value && value.stringValue === 'child_of',
+    );
+    return { ...link, refType: isChild ? 'CHILD_OF' : 'FOLLOWS_FROM' };
+  });
+  const isToParent = (link: { readonly traceId: string; readonly spanId: string }): boolean =>
+    link.traceId === traceId && link.spanId === parentSpanId;
   return [
-    ...(scope.name === '' ? [] : [tag('otel.scope.name', scope.name)]),
-    ...(scope.version === '' ? [] : [tag('otel.scope.version', scope.version)]),
-    ...(kind === '' ? [] : [tag('span.kind', kind)]),
-    ...(status.code === 'unset' ? [] : [tag('otel.status_code', status.code.toUpperCase())]),
-    ...(status.code === 'error' ? [tag('error', true)] : []),
-    ...(status.message === '' ? [] : [tag('otel.status_description', status.message)]),
+    ...(parentSpanId === ''
+      ? []
+      : [reference(typed.findLast(isToParent)?.refType ?? 'CHILD_OF', traceId, parentSpanId)]),
+    ...typed.filter((link) => !isToParent(link)).map((link) => reference(link.refType, link.traceId, link.spanId)),
   ];
+}
+
+function logOf({ timeUnixNano, name, attributes }: Event): object {
+  const isNamed = name === '' || attributes.some((attribute) => attribute.key === 'event');
+  return {
+    timestamp: microseconds(timeUnixNano),
+    fields: [...(isNamed ? [] : [textTag('event', name)]), ...attributes.map(tagOf)],
+  };
+}
+
+/** What OTLP has fields for and Jaeger shows as tags. */
+function ownTags({ kind, origin: { scope }, status, traceState }: StoredSpan): readonly Tag[] {
+  const code = STATUS[status.code] ?? '';
+  const texts = [
+    ['otel.scope.name', scope.name],
+    ['otel.scope.version', scope.version],
+    ['span.kind', KINDS[kind] ?? ''],
+    ['otel.status_code', code],
+    ['otel.status_description', status.message],
+    ['w3c.tracestate', traceState],
+  ] as const;
+  return [
+    ...texts.filter(([, value]) => value !== '').map(([key, value]) => textTag(key, value)),
+    ...(code === 'ERROR' ? [{ key: 'error', type: 'bool', value: true } as const] : []),
+  ];
+}
+
+function textTag(key: string, value: string): Tag {
+  return { key, type: 'string', value };
+}
+
+/** Ids of 64 bits are shown with 16 digits. */
+function shortId(traceId: string): string {
+  return traceId.replace(/^0{16}/, '');
 }

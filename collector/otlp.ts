@@ -1,185 +1,191 @@
-/** What is kept of a span: enough to answer Jaeger's query API as Jaeger does. */
-export interface StoredSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string;
-  readonly name: string;
-  /** `internal`, `server`, `client`, `producer` or `consumer`; empty when unspecified. */
-  readonly kind: string;
+import { type Attribute, readAttributes } from './attributes.ts';
+import { type Json, list, object, text } from './json.ts';
+import { Refused } from './refused.ts';
+
+/** Where spans come from: a process (its resource) and the library in it (its scope). Many spans share one. */
+export interface Origin {
   readonly service: string;
-  /** Start, microseconds since the Unix epoch. */
-  readonly start: number;
-  /** Microseconds. */
-  readonly duration: number;
-  readonly status: { readonly code: 'unset' | 'ok' | 'error'; readonly message: string };
-  readonly tags: readonly Tag[];
-  readonly resource: readonly Tag[];
-  readonly scope: { readonly name: string; readonly version: string };
-  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
-  readonly events: readonly { readonly at: number; readonly name: string; readonly tags: readonly Tag[] }[];
+  readonly resource: readonly Attribute[];
+  readonly scope: { readonly name: string; readonly version: string; readonly attributes: readonly Attribute[] };
 }
 
-/** One attribute, as Jaeger types it. */
-export interface Tag {
-  readonly key: string;
-  readonly type: 'string' | 'bool' | 'int64' | 'float64';
-  readonly value: string | number | boolean;
+/** A span, named and typed as OTLP/JSON does. */
+export interface Span {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty for a root. */
+  readonly parentSpanId: string;
+  readonly traceState: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes: readonly Attribute[];
+  readonly events: readonly Event[];
+  readonly links: readonly Link[];
+  readonly status: { readonly code: number; readonly message: string };
 }
+
+export interface Event {
+  readonly timeUnixNano: string;
+  readonly name: string;
+  readonly attributes: readonly Attribute[];
+}
+
+export interface Link {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly attributes: readonly Attribute[];
+}
+
+/** Spans of one origin. */
+export interface SpanGroup {
+  readonly origin: Origin;
+  readonly spans: readonly Span[];
+}
+
+/** Span kinds by their number in OTLP, in Jaeger's words. */
+export const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
+
+/** Status codes by their number in OTLP, in Jaeger's words. */
+export const STATUS = ['', 'OK', 'ERROR'] as const;
 
 /** Most spans of one request. */
 const MOST_SPANS = 50_000;
 
-/** Longest text of one attribute that is kept, in characters. */
-const LONGEST_VALUE = 65_536;
+/** Longest names of services and scopes that are kept, in characters: every span is shown with them. */
+const LONGEST_NAME = 255;
 
-/** The names of OTLP's span kinds, by their number. */
-const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
-
-const STATUS = ['unset', 'ok', 'error'] as const;
-
-/** A body that is not OTLP JSON; its message says where. */
-export class OtlpError extends Error {}
-
-type Json = Readonly<Record<string, unknown>>;
+/** The last moment that is stored, in nanoseconds: 2200-01-01. Later ones are broken clocks and are taken for it. */
+const LAST_TIME = 7_258_118_400_000_000_000n;
 
 /**
  * Reads the body of an OTLP/HTTP JSON request (OpenTelemetry protocol specification 1.9, JSON protobuf encoding). Fields
  * that are missing take their protobuf default.
  *
- * @throws OtlpError when the body is malformed
+ * @throws Refused 400 when the body is malformed; its message says where
  */
-export function decodeOtlp(body: string): readonly StoredSpan[] {
-  let parsed: unknown;
+export function decodeOtlp(body: string): readonly SpanGroup[] {
+  const groups = list(object(parse(body), 'the body')['resourceSpans'], 'resourceSpans').flatMap(groupsOf);
+  const spans = groups.reduce((sum, group) => sum + group.spans.length, 0);
+  if (spans > MOST_SPANS) throw new Refused(400, `expected at most ${MOST_SPANS} spans in one request`);
+  return groups;
+}
+
+function parse(body: string): unknown {
   try {
-    parsed = JSON.parse(body);
+    return JSON.parse(body);
   } catch {
-    throw new OtlpError('the body is not JSON');
+    throw new Refused(400, 'the body is not JSON');
   }
-  const spans: StoredSpan[] = [];
-  for (const resourceSpans of list(object(parsed, 'the body')['resourceSpans'], 'resourceSpans')) {
-    const group = object(resourceSpans, 'resourceSpans');
-    const resource = tagsOf(object(group['resource'] ?? {}, 'resource')['attributes']);
-    const service = resource.find((tag) => tag.key === 'service.name')?.value;
-    for (const scopeSpans of list(group['scopeSpans'], 'scopeSpans')) {
-      const scoped = object(scopeSpans, 'scopeSpans');
-      const scope = object(scoped['scope'] ?? {}, 'scope');
-      for (const span of list(scoped['spans'], 'spans')) {
-        if (spans.length >= MOST_SPANS) throw new OtlpError(`more than ${MOST_SPANS} spans in one request`);
-        spans.push(
-          spanOf(object(span, 'spans'), String(service ?? ''), resource, {
-            name: text(scope['name']),
-            version: text(scope['version']),
-          }),
-        );
-      }
-    }
-  }
-  return spans;
 }
 
-function spanOf(span: Json, service: string, resource: readonly Tag[], scope: StoredSpan['scope']): StoredSpan {
-  const start = microseconds(span['startTimeUnixNano'], 'startTimeUnixNano');
-  const status = object(span['status'] ?? {}, 'status');
-  return {
-    traceId: id(span['traceId'], 32, 'traceId'),
-    spanId: id(span['spanId'], 16, 'spanId'),
-    parentSpanId: span['parentSpanId'] ? id(span['parentSpanId'], 16, 'parentSpanId') : '',
-    name: text(span['name']),
-    kind:
-      KINDS[
-        numbered(span['kind'], 'SPAN_KIND_', ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'])
-      ] ?? '',
-    service,
-    start,
-    duration: Math.max(0, microseconds(span['endTimeUnixNano'], 'endTimeUnixNano') - start),
-    status: {
-      code: STATUS[numbered(status['code'], 'STATUS_CODE_', ['UNSET', 'OK', 'ERROR'])] ?? 'unset',
-      message: text(status['message']),
-    },
-    tags: tagsOf(span['attributes']),
-    resource,
-    scope,
-    links: list(span['links'], 'links').map((link) => {
-      const { traceId, spanId } = object(link, 'links');
-      return { traceId: id(traceId, 32, 'links.traceId'), spanId: id(spanId, 16, 'links.spanId') };
-    }),
-    events: list(span['events'], 'events').map((event) => {
-      const { timeUnixNano, name, attributes } = object(event, 'events');
-      return { at: microseconds(timeUnixNano, 'timeUnixNano'), name: text(name), tags: tagsOf(attributes) };
-    }),
-  };
-}
-
-function tagsOf(attributes: unknown): readonly Tag[] {
-  return list(attributes, 'attributes').map((attribute) => {
-    const { key, value } = object(attribute, 'attributes');
-    if (typeof key !== 'string') throw new OtlpError('an attribute has no key');
-    return { key, ...typedValue(object(value ?? {}, `the value of ${key}`)) };
+function groupsOf(resourceSpans: unknown): readonly SpanGroup[] {
+  const { resource: source, scopeSpans } = object(resourceSpans, 'resourceSpans');
+  const sent = readAttributes(object(source, 'resource')['attributes']);
+  const service = serviceOf(sent);
+  const resource = [
+    ...sent.filter((attribute) => attribute.key !== 'service.name'),
+    { key: 'service.name', value: { stringValue: service } },
+  ];
+  return list(scopeSpans, 'scopeSpans').map((each) => {
+    const { scope, spans } = object(each, 'scopeSpans');
+    const { name, version, attributes } = object(scope, 'scope');
+    return {
+      origin: {
+        service,
+        resource,
+        scope: {
+          name: text(name, LONGEST_NAME),
+          version: text(version, LONGEST_NAME),
+          attributes: readAttributes(attributes),
+        },
+      },
+      spans: list(spans, 'spans').map((span) => spanOf(object(span, 'a span'))),
+    };
   });
 }
 
-/** Arrays, maps and bytes become JSON text, as Jaeger shows them. */
-function typedValue(value: Json): Omit<Tag, 'key'> {
-  if (typeof value['boolValue'] === 'boolean') return { type: 'bool', value: value['boolValue'] };
-  if (value['intValue'] !== undefined) return { type: 'int64', value: Number(value['intValue']) };
-  if (value['doubleValue'] !== undefined) return { type: 'float64', value: Number(value['doubleValue']) };
-  if (value['arrayValue'] !== undefined || value['kvlistValue'] !== undefined)
-    return { type: 'string', value: cut(JSON.stringify(plain(value, 0))) };
-  return { type: 'string', value: cut(text(value['stringValue'] ?? value['bytesValue'])) };
+/** Processes that do not say who they are get the names that Jaeger gives them. */
+function serviceOf(resource: readonly Attribute[]): string {
+  const value = resource.find((attribute) => attribute.key === 'service.name')?.value;
+  if (value === undefined) return 'missing-service-name';
+  if (!('stringValue' in value)) return 'service-name-wrong-type';
+  return text(value.stringValue, LONGEST_NAME) || 'empty-service-name';
 }
 
-function plain(value: unknown, depth: number): unknown {
-  if (depth > 8) return null;
-  const any = object(value, 'a value');
-  if (any['arrayValue'] !== undefined)
-    return list(object(any['arrayValue'], 'arrayValue')['values'], 'values').map((each) => plain(each, depth + 1));
-  if (any['kvlistValue'] !== undefined)
-    return Object.fromEntries(
-      list(object(any['kvlistValue'], 'kvlistValue')['values'], 'values').map((each) => {
-        const { key, value: inner } = object(each, 'values');
-        return [String(key), plain(inner ?? {}, depth + 1)];
-      }),
-    );
-  if (any['intValue'] !== undefined) return Number(any['intValue']);
-  return any['boolValue'] ?? any['doubleValue'] ?? any['stringValue'] ?? null;
+function spanOf(span: Json): Span {
+  const { code, message } = object(span['status'], 'status');
+  return {
+    traceId: id(span['traceId'], 32, 'traceId'),
+    spanId: id(span['spanId'], 16, 'spanId'),
+    parentSpanId: optionalId(span['parentSpanId'], 16, 'parentSpanId'),
+    traceState: text(span['traceState']),
+    name: text(span['name']),
+    kind: numbered(span['kind'], 'SPAN_KIND_', ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER']),
+    startTimeUnixNano: time(span['startTimeUnixNano'], 'startTimeUnixNano'),
+    endTimeUnixNano: time(span['endTimeUnixNano'], 'endTimeUnixNano'),
+    attributes: readAttributes(span['attributes']),
+    events: list(span['events'], 'events').map((event) => eventOf(object(event, 'an event'))),
+    links: list(span['links'], 'links')
+      .map((link) => linkOf(object(link, 'a link')))
+      .filter((link) => link.traceId !== ''),
+    status: { code: numbered(code, 'STATUS_CODE_', ['UNSET', 'OK', 'ERROR']), message: text(message) },
+  };
 }
 
-function cut(value: string): string {
-  return value.length > LONGEST_VALUE ? value.slice(0, LONGEST_VALUE) : value;
+function eventOf({ timeUnixNano, name, attributes }: Json): Event {
+  return {
+    timeUnixNano: time(timeUnixNano, 'timeUnixNano'),
+    name: text(name),
+    attributes: readAttributes(attributes),
+  };
 }
 
-function object(value: unknown, what: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new OtlpError(`${what} is not an object`);
-  return value as Json;
-}
-
-function list(value: unknown, what: string): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new OtlpError(`${what} is not a list`);
-  return value;
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+function linkOf({ traceId, spanId, attributes }: Json): Link {
+  return {
+    traceId: optionalId(traceId, 32, 'traceId of a link'),
+    spanId: optionalId(spanId, 16, 'spanId of a link'),
+    attributes: readAttributes(attributes),
+  };
 }
 
 function id(value: unknown, digits: number, what: string): string {
-  if (typeof value !== 'string' || value.length !== digits || !/^[0-9a-fA-F]+$/.test(value) || /^0+$/.test(value))
-    throw new OtlpError(`${what} is not ${digits} hexadecimal digits`);
-  return value.toLowerCase();
+  const found = optionalId(value, digits, what);
+  if (found === '') throw new Refused(400, `${what} is missing or zero`);
+  return found;
+}
+
+/** Ids arrive in either case; all zeros means none. */
+function optionalId(value: unknown, digits: number, what: string): string {
+  if (value === undefined || value === null || value === '') return '';
+  if (typeof value !== 'string' || value.length !== digits || !/^[0-9a-f]+$/i.test(value))
+    throw new Refused(400, `${what} is not ${digits} hexadecimal digits`);
+  return /^0+$/.test(value) ? '' : value.toLowerCase();
 }
 
 /** Nanoseconds arrive as decimal text or as a number. */
-function microseconds(value: unknown, what: string): number {
-  if (value === undefined) return 0;
+function time(value: unknown, what: string): string {
+  if (value === undefined || value === null) return '0';
   if ((typeof value !== 'string' && typeof value !== 'number') || !/^\d{1,20}$/.test(String(value)))
-    throw new OtlpError(`${what} is not a time in nanoseconds`);
-  return Number(BigInt(value) / 1_000n);
+    throw new Refused(400, `${what} is not a time in nanoseconds`);
+  const nanoseconds = BigInt(value);
+  return String(nanoseconds > LAST_TIME ? LAST_TIME : nanoseconds);
 }
 
 /** Enumerations arrive as a number or as their name. */
 function numbered(value: unknown, prefix: string, names: readonly string[]): number {
-  if (typeof value === 'number') return Number.isInteger(value) && value >= 0 && value < names.length ? value : 0;
-  return typeof value === 'string' ? Math.max(0, names.indexOf(value.replace(prefix, ''))) : 0;
+  const number = typeof value === 'string' ? names.indexOf(value.replace(prefix, '')) : value;
+  return typeof number === 'number' && number in names ? number : 0;
+}
+
+/** Start and length of a span, in microseconds; a span that ends before it starts has no length, as in Jaeger. */
+export function timesOf(span: Span): { readonly start: number; readonly duration: number } {
+  const start = BigInt(span.startTimeUnixNano);
+  const length = BigInt(span.endTimeUnixNano) - start;
+  return { start: microseconds(start), duration: length > 0n ? microseconds(length) : 0 };
+}
+
+export function microseconds(nanoseconds: string | bigint): number {
+  return Number(BigInt(nanoseconds) / 1_000n);
 }

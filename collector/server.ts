@@ -1,15 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createGunzip } from 'node:zlib';
+import { BodyReader } from './body.ts';
 import { answerQuery, failure } from './jaeger.ts';
-import { decodeOtlp, OtlpError } from './otlp.ts';
+import type { Answer } from './jaeger-answer.ts';
+import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
+import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { Refused } from './refused.ts';
 import { Store } from './store.ts';
-
-/** Longest body, in bytes, as it is sent and as it is unpacked: 1,000 consumers make about 2 MB. */
-const BODY_LIMIT = 32 * 1_024 * 1_024;
-
-/** Most bodies in memory at a time. */
-const MOST_AT_ONCE = 8;
 
 export interface CollectorOptions {
   readonly host: string;
@@ -17,7 +14,9 @@ export interface CollectorOptions {
   readonly ports: readonly number[];
   /** File of the database, or `:memory:`. */
   readonly database: string;
+  /** Traces are removed this many milliseconds after their last span arrived. */
   readonly maxAgeMs: number;
+  /** Most bytes of the database; the traces that arrived first make room. */
   readonly maxBytes: number;
 }
 
@@ -29,6 +28,10 @@ export interface Collector {
   readonly queryUrl: string;
   close(): Promise<void>;
 }
+
+/** Codes of an OTLP answer (google.rpc.Code) by HTTP status. */
+const RPC_CODES: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13, 503: 14 };
+const INVALID_ARGUMENT = 3;
 
 /** Starts a collector for one machine: OTLP/HTTP JSON in, Jaeger's query API out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
@@ -47,13 +50,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     otlpUrl,
     queryUrl,
     async close() {
-      await Promise.all(
-        servers.map((server) => {
-          const closed = new Promise((resolve) => server.close(resolve));
-          server.closeAllConnections();
-          return closed;
-        }),
-      );
+      await Promise.all(servers.map(stop));
       store.close();
     },
   };
@@ -70,24 +67,20 @@ function listen(receiver: Receiver, host: string, port: number): Promise<Server>
   });
 }
 
+function stop(server: Server): Promise<unknown> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeAllConnections();
+  return closed;
+}
+
 function urlOf(server: Server, host: string): string {
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${shown.includes(':') ? `[${shown}]` : shown}:${(server.address() as AddressInfo).port}`;
 }
 
-/** A request that is answered with this status. */
-class Refused extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
 class Receiver {
   readonly #store: Store;
-  #bodies = 0;
+  readonly #bodies = new BodyReader();
 
   constructor(store: Store) {
     this.#store = store;
@@ -96,77 +89,70 @@ class Receiver {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.on('error', () => {});
     response.on('error', () => {});
+    const { status, body } = await this.#answer(request);
+    if (!request.complete) {
+      // What was not read of a body would be taken for the next request.
+      response.setHeader('connection', 'close');
+      request.resume();
+    }
+    const text = JSON.stringify(body);
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(text);
+  }
+
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const url = URL.parse(request.url ?? '/', 'http://collector');
+    const [first, second, ...rest] = url?.pathname.split('/').slice(1) ?? [];
+    const isApi = first === 'api';
+    const isV3 = isApi && second === 'v3';
     try {
-      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://collector');
-      if (pathname === '/v1/traces') return await this.#receive(request, response);
+      if (url === null) throw new Refused(400, 'the path is malformed');
+      if (url.pathname === '/v1/traces') return await this.#receive(request);
       if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
-      const { status, body } =
-        answerQuery(this.#store, pathname, searchParams) ??
-        failure(404, `nothing is answered at ${pathname.slice(0, 100)}`);
-      send(response, status, body);
+      const answer = isV3
+        ? answerQueryV3(this.#store, rest.map(decoded), url.searchParams)
+        : isApi && answerQuery(this.#store, [second ?? '', ...rest].map(decoded), url.searchParams);
+      if (!answer) throw new Refused(404, `nothing is answered at ${url.pathname.slice(0, 100)}`);
+      return answer;
     } catch (thrown) {
-      const status = thrown instanceof Refused ? thrown.status : thrown instanceof OtlpError ? 400 : 500;
-      // An unread body would be taken for the next request.
-      if (!request.complete) response.setHeader('connection', 'close');
-      if (!response.headersSent) send(response, status, { code: status, message: (thrown as Error).message });
-      if (!request.complete) request.resume();
+      const refused = thrown instanceof Refused ? thrown : new Refused(500, (thrown as Error).message);
+      if (isV3) return failureV3(refused);
+      if (isApi) return failure(refused);
+      const { status, message } = refused;
+      return { status, body: { code: RPC_CODES[status] ?? INVALID_ARGUMENT, message } };
     }
   }
 
-  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #receive(request: IncomingMessage): Promise<Answer> {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
-    const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim();
+    const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
     if (type !== 'application/json')
       throw new Refused(
         415,
-        `expected application/json, received ${type || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
+        `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
       );
-    if (this.#bodies >= MOST_AT_ONCE) throw new Refused(503, 'too many requests at a time; send again');
-    this.#bodies++;
+    await this.#bodies.read(request, (text) => this.#add(decodeOtlp(text)));
+    return { status: 200, body: { partialSuccess: {} } };
+  }
+
+  /** A failure of the store is for the sender to repeat. */
+  #add(groups: readonly SpanGroup[]): void {
     try {
-      this.#store.add(decodeOtlp(await readBody(request)));
-    } finally {
-      this.#bodies--;
+      this.#store.add(groups);
+    } catch (thrown) {
+      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
     }
-    send(response, 200, { partialSuccess: {} });
   }
 }
 
-/** The body, unpacked; both its forms are bounded while they are read, so that a small body cannot unpack to a huge one. */
-async function readBody(request: IncomingMessage): Promise<string> {
-  const encoding = request.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity' && encoding !== 'gzip')
-    throw new Refused(415, `expected content-encoding gzip or none, received ${encoding}`);
-  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT)
-    throw new Refused(413, `expected at most ${BODY_LIMIT} bytes`);
-  let received = 0;
-  request.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-    if (received > BODY_LIMIT) stream.destroy(new Refused(413, `expected at most ${BODY_LIMIT} bytes`));
-  });
-  const stream = encoding === 'gzip' ? request.pipe(createGunzip()) : request;
-  if (stream !== request) request.once('aborted', () => stream.destroy(new Refused(400, 'the body was cut off')));
-  const chunks: Buffer[] = [];
-  let unpacked = 0;
+function decoded(segment: string): string {
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      unpacked += chunk.length;
-      if (unpacked > BODY_LIMIT) throw new Refused(413, `expected at most ${BODY_LIMIT} bytes unpacked`);
-      chunks.push(chunk);
-    }
-  } catch (thrown) {
-    if (thrown instanceof Refused) throw thrown;
-    throw new Refused(400, `the body cannot be read: ${(thrown as Error).message}`);
+    return decodeURIComponent(segment);
+  } catch {
+    throw new Refused(400, 'the path is malformed');
   }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function send(response: ServerResponse, status: number, body: object): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(text);
 }

@@ -1,104 +1,150 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import type { StoredSpan } from './otlp.ts';
+import { createHash } from 'node:crypto';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { type Attribute, textOf } from './attributes.ts';
+import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
+import { openDatabase } from './sqlite.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
-  readonly service?: string;
-  readonly operation?: string;
-  /** Compared as text with attributes of the span and of its resource. */
+  readonly service?: string | undefined;
+  readonly operation?: string | undefined;
+  /** Compared as text with attributes of the span, its events, its scope and its resource. `error` is the status: true for ERROR, false for OK. */
   readonly tags: Readonly<Record<string, string>>;
   /** Microseconds since the Unix epoch. */
-  readonly startMin?: number;
-  readonly startMax?: number;
+  readonly startMin: number;
+  readonly startMax: number;
   /** Microseconds. */
-  readonly durationMin?: number;
-  readonly durationMax?: number;
+  readonly durationMin?: number | undefined;
+  readonly durationMax?: number | undefined;
   readonly limit: number;
 }
 
 export interface StoreOptions {
   /** File of the database, or `:memory:`. */
   readonly path: string;
-  /** Traces older than this many milliseconds are removed. */
+  /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
   readonly maxAgeMs: number;
-  /** When the database is larger, in bytes, the oldest traces are removed. */
+  /** When the database is larger, in bytes, the traces that arrived first are removed. */
   readonly maxBytes: number;
+}
+
+export interface StoredSpan extends Span {
+  readonly origin: Origin;
 }
 
 /** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
 const SHARE_REMOVED = 0.1;
 
-/** Inserted spans between two looks at age and size. */
-const CHECK_EVERY = 5_000;
+/** Time between two looks at the age, in milliseconds. */
+const AGE_EVERY_MS = 60_000;
 
-/** Spans in SQLite (`node:sqlite`), bounded by age and size. A span that arrives twice is kept once. */
+/** Most bytes of stored spans that one answer is made from. */
+const ANSWER_BYTES = 64 * 1_024 * 1_024;
+
+/** Changes with the tables: a database of another version is begun anew. */
+const VERSION = 1;
+
+const TABLES = `
+  CREATE TABLE origin (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+  CREATE TABLE trace (id TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX trace_by_arrival ON trace (received);
+  CREATE TABLE span (
+    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, origin INTEGER NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL,
+    kind INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (trace_id, span_id)
+  );
+  CREATE INDEX span_by_service ON span (service, start);
+  CREATE INDEX span_by_operation ON span (service, name, kind, start);
+  CREATE INDEX span_by_origin ON span (origin);
+`;
+
+/** Spans in SQLite, bounded by age and size. A span that arrives twice is kept once; one that comes late joins its trace. */
 export class Store {
   readonly #options: StoreOptions;
   readonly #db: DatabaseSync;
-  readonly #insert: StatementSync;
-  #unchecked = 0;
+  readonly #addOrigin: StatementSync;
+  readonly #addTrace: StatementSync;
+  readonly #addSpan: StatementSync;
+  #agedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#db = new DatabaseSync(options.path);
-    this.#db.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;
-      PRAGMA auto_vacuum = INCREMENTAL;
-      CREATE TABLE IF NOT EXISTS span (
-        trace_id TEXT NOT NULL, span_id TEXT NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
-        start INTEGER NOT NULL, duration INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (trace_id, span_id)
-      ) WITHOUT ROWID;
-      CREATE INDEX IF NOT EXISTS span_by_service ON span (service, name, start);
-      CREATE INDEX IF NOT EXISTS span_by_start ON span (start);
-    `);
-    this.#insert = this.#db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#db = openDatabase(options.path);
+    // Space is given back only if that is said before anything is written.
+    this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    if (this.#pragma('user_version') !== VERSION) this.#begin();
+    this.#addOrigin = this.#db.prepare(
+      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
+    );
+    this.#addTrace = this.#db.prepare(
+      'INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received',
+    );
+    this.#addSpan = this.#db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.bound();
   }
 
-  /** Keeps spans; they can be found when it returns. */
-  add(spans: readonly StoredSpan[]): void {
-    this.#db.exec('BEGIN');
-    try {
-      for (const span of spans)
-        this.#insert.run(
-          span.traceId,
-          span.spanId,
-          span.service,
-          span.name,
-          span.kind,
-          span.start,
-          span.duration,
-          JSON.stringify(span),
-        );
-      this.#db.exec('COMMIT');
-    } catch (thrown) {
-      this.#db.exec('ROLLBACK');
-      throw thrown;
-    }
-    this.#unchecked += spans.length;
-    if (this.#unchecked >= CHECK_EVERY) this.bound();
+  /** Keeps spans; they can be found when it returns. All of them or, when it throws, none. */
+  add(groups: readonly SpanGroup[], now: number = Date.now()): void {
+    this.#together(() => {
+      for (const { origin, spans } of groups) this.#addGroup(origin, spans);
+      const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
+      for (const id of ids) this.#addTrace.run(id, now);
+    });
+    this.bound(now);
   }
 
   services(): readonly string[] {
-    return this.#column('SELECT DISTINCT service AS value FROM span ORDER BY service');
+    return this.#db
+      .prepare('SELECT DISTINCT service FROM span ORDER BY service')
+      .all()
+      .map((row) => String(row['service']));
   }
 
   operations(service: string): readonly { readonly name: string; readonly kind: string }[] {
     return this.#db
       .prepare('SELECT DISTINCT name, kind FROM span WHERE service = ? ORDER BY name, kind')
-      .all(service) as { name: string; kind: string }[];
+      .all(service)
+      .map((row) => ({ name: String(row['name']), kind: KINDS[Number(row['kind'])] ?? '' }));
   }
 
-  /** All spans of a trace, by their start. */
-  trace(traceId: string): readonly StoredSpan[] {
-    return this.#column('SELECT body AS value FROM span WHERE trace_id = ? ORDER BY start, span_id', traceId).map(
-      (body) => JSON.parse(body),
+  /** Traces with all their spans, each by its start; unknown ids are left out. Ends early when the answer would become too large. */
+  traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
+    const select = this.#db.prepare(
+      'SELECT span.body, origin.id, origin.body AS origin FROM span JOIN origin ON origin.id = span.origin WHERE trace_id = ? ORDER BY start, span_id',
     );
+    const origins = new Map<number, Origin>();
+    const originOf = (id: number, body: string): Origin => {
+      const origin = origins.get(id) ?? (JSON.parse(body) as Origin);
+      origins.set(id, origin);
+      return origin;
+    };
+    let bytes = 0;
+    const traces: StoredSpan[][] = [];
+    for (const id of ids) {
+      const spans: StoredSpan[] = [];
+      for (const row of select.iterate(id)) {
+        bytes += String(row['body']).length;
+        if (bytes > ANSWER_BYTES) break;
+        spans.push({
+          ...(JSON.parse(String(row['body'])) as Span),
+          origin: originOf(Number(row['id']), String(row['origin'])),
+        });
+      }
+      if (spans.length > 0) traces.push(spans);
+    }
+    return traces;
   }
 
-  /** Ids of the traces that match, the most recent first. */
-  find(query: TraceQuery): readonly string[] {
-    const { service, operation, startMin, startMax, durationMin, durationMax, tags, limit } = query;
+  /** Ids of the traces that match, the one with the latest matching span first. */
+  find({
+    service,
+    operation,
+    tags,
+    startMin,
+    startMax,
+    durationMin,
+    durationMax,
+    limit,
+  }: TraceQuery): readonly string[] {
     const bounds: readonly (readonly [string, SQLInputValue | undefined])[] = [
       ['service = ?', service],
       ['name = ?', operation],
@@ -108,58 +154,108 @@ export class Store {
       ['duration <= ?', durationMax],
     ];
     const given = bounds.filter(([, value]) => value !== undefined);
-    const conditions = [...given.map(([condition]) => condition), ...Object.keys(tags).map(() => TAG_MATCHES)];
-    const values = [...given.map(([, value]) => value as SQLInputValue), ...Object.entries(tags).flat()];
-    const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
-    return this.#column(
-      `SELECT trace_id AS value, MAX(start) AS latest FROM span ${where} GROUP BY trace_id ORDER BY latest DESC LIMIT ?`,
-      ...values,
-      limit,
-    );
+    const wanted = Object.entries(tags);
+    const rows = this.#db
+      .prepare(
+        `SELECT trace_id, span.body, origin.body AS origin FROM span JOIN origin ON origin.id = span.origin
+         WHERE ${given.map(([condition]) => condition).join(' AND ')} ORDER BY start DESC`,
+      )
+      .iterate(...given.map(([, value]) => value as SQLInputValue));
+    const found = new Set<string>();
+    for (const row of rows) {
+      if (found.size >= limit) break;
+      const id = String(row['trace_id']);
+      if (!found.has(id) && hasTags(wanted, String(row['body']), String(row['origin']))) found.add(id);
+    }
+    return [...found];
   }
 
   /** Removes what is too old or too much. */
   bound(now: number = Date.now()): void {
-    this.#unchecked = 0;
-    this.#db.prepare('DELETE FROM span WHERE start < ?').run((now - this.#options.maxAgeMs) * 1_000);
-    while (this.#bytes() > this.#options.maxBytes && this.#removeOldest() > 0)
-      this.#db.exec('PRAGMA incremental_vacuum');
+    if (now - this.#agedAt >= AGE_EVERY_MS) {
+      this.#agedAt = now;
+      this.#remove('SELECT id FROM trace WHERE received < ?', now - this.#options.maxAgeMs);
+    }
+    while (this.#bytes() > this.#options.maxBytes) {
+      const share = 'SELECT max(1, CAST(COUNT(*) * ? AS INTEGER)) FROM trace';
+      if (this.#remove(`SELECT id FROM trace ORDER BY received LIMIT (${share})`, SHARE_REMOVED) === 0) break;
+    }
   }
 
   close(): void {
     this.#db.close();
   }
 
+  #begin(): void {
+    this.#db.exec(`
+      DROP TABLE IF EXISTS origin; DROP TABLE IF EXISTS trace; DROP TABLE IF EXISTS span;
+      ${TABLES} PRAGMA user_version = ${VERSION}
+    `);
+  }
+
+  #addGroup(origin: Origin, spans: readonly Span[]): void {
+    if (spans.length === 0) return;
+    const body = JSON.stringify(origin);
+    const id = Number(this.#addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
+    for (const span of spans) {
+      const { start, duration } = timesOf(span);
+      const { traceId, spanId, name, kind } = span;
+      this.#addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, JSON.stringify(span));
+    }
+  }
+
+  /** Removes the traces whose ids a query selects; returns how many. */
+  #remove(selection: string, parameter: number): number {
+    const ids = this.#db.prepare(selection).all(parameter);
+    if (ids.length === 0) return 0;
+    const [spans, trace] = ['DELETE FROM span WHERE trace_id = ?', 'DELETE FROM trace WHERE id = ?'].map((sql) =>
+      this.#db.prepare(sql),
+    );
+    this.#together(() => {
+      for (const { id } of ids) {
+        spans?.run(id as string);
+        trace?.run(id as string);
+      }
+      this.#db.exec('DELETE FROM origin WHERE NOT EXISTS (SELECT 1 FROM span WHERE span.origin = origin.id)');
+    });
+    this.#db.exec('PRAGMA incremental_vacuum');
+    return ids.length;
+  }
+
+  #together(work: () => void): void {
+    this.#db.exec('BEGIN');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (thrown) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw thrown;
+    }
+  }
+
   /** Pages in use; those that are free again do not count. */
   #bytes(): number {
-    const pragma = (name: string): number =>
-      Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
-    return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
+    return (this.#pragma('page_count') - this.#pragma('freelist_count')) * this.#pragma('page_size');
   }
 
-  #removeOldest(): number {
-    const oldest = this.#db
-      .prepare(
-        'SELECT trace_id AS value FROM span GROUP BY trace_id ORDER BY MAX(start) LIMIT max(1, CAST((SELECT COUNT(DISTINCT trace_id) FROM span) * ? AS INTEGER))',
-      )
-      .all(SHARE_REMOVED) as { value: string }[];
-    const remove = this.#db.prepare('DELETE FROM span WHERE trace_id = ?');
-    this.#db.exec('BEGIN');
-    for (const { value } of oldest) remove.run(value);
-    this.#db.exec('COMMIT');
-    return oldest.length;
-  }
-
-  #column(sql: string, ...values: SQLInputValue[]): string[] {
-    return this.#db
-      .prepare(sql)
-      .all(...values)
-      .map((row) => String(row['value']));
+  #pragma(name: string): number {
+    return Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
   }
 }
 
-/** SQLite's JSON has 1 and 0 for true and false; Jaeger compares with the words. */
-const TAG_MATCHES = `EXISTS (
-  SELECT 1 FROM (SELECT value FROM json_each(body, '$.tags') UNION ALL SELECT value FROM json_each(body, '$.resource')) AS tag WHERE json_extract(tag.value, '$.key') = ? AND
-    CASE json_type(tag.value, '$.value') WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(json_extract(tag.value, '$.value') AS TEXT) END = ?
-)`;
+function hasTags(wanted: readonly (readonly [string, string])[], body: string, origin: string): boolean {
+  if (wanted.length === 0) return true;
+  const span = JSON.parse(body) as Span;
+  const { resource, scope } = JSON.parse(origin) as Origin;
+  const places = [span.attributes, scope.attributes, resource, ...span.events.map((event) => event.attributes)];
+  return wanted.every(([key, value]) =>
+    key === 'error'
+      ? STATUS[span.status.code] === (value === 'true' ? 'ERROR' : 'OK')
+      : places.some((attributes) => hasTag(attributes, key, value)),
+  );
+}
+
+function hasTag(attributes: readonly Attribute[], key: string, value: string): boolean {
+  const attribute = attributes.find((each) => each.key === key);
+  return attribute !== undefined && textOf(attribute.value) === value;
+}

@@ -5,7 +5,6 @@ import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
 import { LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
-import { silenceExperimental } from './experimental.ts';
 
 const HOUR_MS = 3_600_000;
 const MIB = 1_048_576;
@@ -25,7 +24,6 @@ export const command: Command = {
         'max-size': { type: 'string', default: '512' },
       },
     });
-    silenceExperimental();
     if (values.db !== ':memory:') mkdirSync(dirname(values.db), { recursive: true, mode: 0o700 });
     const collector = await startCollector({
       host: values.host,

@@ -8,7 +8,6 @@ import { spanName } from '../trace/schema.ts';
 import type { Command, Io } from './command.ts';
 import { Fleet } from './demo/fleet.ts';
 import { demoTable } from './demo/table.ts';
-import { silenceExperimental } from './experimental.ts';
 import { verdictLines } from './inspect.ts';
 import { JaegerClient, type Trace } from './jaeger-client.ts';
 import { assess, type Verdict } from './verdict.ts';
@@ -59,7 +58,6 @@ export const command: Command = {
       jaeger: values.jaeger,
       json: values.json,
     };
-    silenceExperimental();
     const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-'));
     try {
       return await runDemo(options, directory, io);

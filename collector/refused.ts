@@ -1,0 +1,9 @@
+/** A request that cannot be served: the HTTP status and the reason, in words. */
+export class Refused extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
