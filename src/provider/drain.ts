@@ -8,7 +8,7 @@ const TICK_MS = 10;
 /** A tick this much later than planned, in milliseconds, means that the event loop stood still and requests may be waiting unread. */
 const STALL_MS = 30;
 
-/** Quiet window when every consumer has said that it is idle, in milliseconds. */
+/** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
 const IDLE_QUIET_MS = 50;
 
 /** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
@@ -84,7 +84,8 @@ export class Drain {
 
   get #quietMs(): number {
     const { observed, quietMs } = this.#options;
-    return observed.allIdle() ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
+    const allTold = observed.allIdle() && observed.holdReason() === 'none';
+    return allTold ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
   }
 
   #schedule(): void {

@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { until } from '../support/child.ts';
+import { DelayProxy } from '../support/delay-proxy.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+/** A provider that consumers reach through a proxy that holds everything back for `delayMs` each way. */
+async function distant(delayMs: number): Promise<Service> {
+  const proxy = await DelayProxy.start(delayMs);
+  closers.push(() => proxy.close());
+  const service = await world().service('provider', { env: { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}` } });
+  proxy.target = service.port;
+  return service;
+}
+
+/** Probes of a platform are not waited for, so these tests control exactly what the provider waits for. */
+const PROBE = { 'user-agent': 'kube-probe/test' };
+
+async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
+  const control = await world().controlPort(service);
+  const status = (await (await fetch(`http://127.0.0.1:${control}/status`)).json()) as {
+    requests: { started: number; inflight: number };
+  };
+  return status.requests;
+}
+
+describe('R2: a request is on the wire when its connection would be closed', () => {
+  test.each([
+    ['fetch', 10],
+    ['http', 10],
+    ['close', 10],
+    ['fetch', 25],
+  ])('%s, %d ms away, 200 requests a second: none is lost', async (client, delayMs) => {
+    const leaving = await distant(delayMs);
+    await distant(delayMs);
+    const caller = await world().caller('http://provider/echo', 200, { client });
+    await world().leave(leaving);
+    const { verdict } = await world().trace(leaving);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+    expect(verdict).toMatchObject({ result: 'success', acked: 1, afterAck: 0 });
+  });
+});
+
+test('R3: a connection that is busy when the signal comes and idle later does not hold the stop', async () => {
+  const service = await world().service('provider');
+  const agent = new Agent({ keepAlive: true });
+  closers.push(() => agent.destroy());
+  const answered = new Promise((resolve, reject) => {
+    request({ port: service.port, agent, path: '/slow?ms=800', method: 'POST', headers: PROBE }, (response) =>
+      response.resume().on('end', resolve),
+    )
+      .on('error', reject)
+      .end('x');
+  });
+  await until(async () => (await requestsOf(service)).inflight === 1);
+  const begun = performance.now();
+  service.child.signal('SIGTERM');
+  await answered;
+  await service.child.ends();
+  expect(performance.now() - begun).toBeLessThan(3_000);
+});
+
+test('R4: requests that were pipelined before the end are all answered, and the connection is not closed under them', async () => {
+  const service = await world().service('provider', { workMs: 100 });
+  const held = request({ port: service.port, path: '/slow?ms=1500', method: 'POST', headers: PROBE }, (response) =>
+    response.resume(),
+  );
+  held.end('x');
+  await until(async () => (await requestsOf(service)).inflight === 1);
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  const socket = await connected(service.port);
+  const post = (body: string) =>
+    `POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  socket.write(post('first') + post('second') + post('third'));
+  let answers = '';
+  socket.on('data', (chunk) => {
+    answers += chunk;
+  });
+  await until(() => ['first', 'second', 'third'].every((body) => answers.includes(body)));
+  expect(answers.match(/lossless-draining/g)).toHaveLength(3);
+  await service.child.ends();
+});
+
+test('R20: requests that wait in the kernel while the event loop stands still at the end of the drain are served', async () => {
+  const block = `data:text/javascript,${encodeURIComponent(`
+    import { subscribe } from 'node:diagnostics_channel';
+    subscribe('lossless:record', (record) => {
+      if (record.kind !== 'started' || record.work !== 'drain') return;
+      setTimeout(() => { process.stderr.write('blocking\\n'); const until = Date.now() + 500; while (Date.now() < until); }, 40);
+    });`)}`;
+  const service = await world().service('provider', {
+    env: { NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${block}` },
+  });
+  const agent = new Agent({ keepAlive: true });
+  closers.push(() => agent.destroy());
+  const post = () =>
+    new Promise<number>((resolve, reject) => {
+      request({ port: service.port, agent, path: '/echo', method: 'POST', headers: PROBE }, (response) =>
+        response.resume().on('end', () => resolve(response.statusCode ?? 0)),
+      )
+        .on('error', reject)
+        .end('x');
+    });
+  await Promise.all(Array.from({ length: 20 }, post));
+  service.child.signal('SIGTERM');
+  await service.child.sees(/blocking/);
+  const answers = await Promise.allSettled(Array.from({ length: 120 }, post));
+  expect(answers.filter((answer) => answer.status === 'rejected')).toEqual([]);
+  await service.child.ends();
+});
+
+test('R21: a pause between two bursts is not the end of traffic', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '600', LOSSLESS_HOLD_MS: '500' } });
+  const post = () =>
+    fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' }).then((response) => response.status);
+  await post();
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  for (let burst = 0; burst < 4; burst++) {
+    expect(await Promise.all([post(), post(), post()])).toEqual([200, 200, 200]);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+  }
+  await service.child.ends();
+});
+
+describe('what counts as in flight', () => {
+  test('a long request is finished', async () => {
+    const service = await world().service('provider');
+    const long = fetch(`http://127.0.0.1:${service.port}/slow?ms=2000`, {
+      method: 'POST',
+      body: 'long',
+      headers: PROBE,
+    });
+    await until(async () => (await requestsOf(service)).inflight === 1);
+    service.child.signal('SIGTERM');
+    expect(await (await long).text()).toBe('long');
+    await service.child.ends();
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+
+  test('an event stream is waited for, and the drain ends when it does', async () => {
+    const service = await world().service('provider');
+    const abort = new AbortController();
+    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE, signal: abort.signal });
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(service.child.stderr).not.toContain('-> stopping');
+    abort.abort();
+    await stream.text().catch(() => {});
+    await service.child.ends();
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+
+  test('a WebSocket is waited for until the deadline, then cut and counted', async () => {
+    const service = await world().service('provider', { kind: 'websocket', env: { LOSSLESS_GRACE_PERIOD_MS: '2500' } });
+    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
+    await once(socket, 'open');
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    socket.send('still here');
+    const [echo] = await once(socket, 'message');
+    expect(String(echo)).toBe('still here');
+    await once(socket, 'close');
+    await service.child.ends();
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('timeout');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
+  });
+
+  test.each(['24', '22.19'] as const)(
+    'aborted, half-sent, early answered and pipelined requests leave nothing behind on Node %s',
+    async (line) => {
+      const service = await world().service('provider', { line, workMs: 50 });
+      const sockets = await Promise.all(Array.from({ length: 8 }, () => connected(service.port)));
+      const head = (path: string, length: number) =>
+        `POST ${path} HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${length}\r\n\r\n`;
+      sockets[0]?.write(`${head('/slow?ms=5000', 1)}x`); // aborted while it is handled
+      sockets[1]?.write(`${head('/echo', 100)}half`); // aborted while it is sent
+      sockets[2]?.write(`${head('/early', 100)}half`); // answered before it was read
+      sockets[3]?.write(`${head('/echo', 1)}x`.repeat(4)); // aborted with three waiting
+      sockets[4]?.write(
+        'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      ); // aborted in a chunked upload
+      sockets[5]?.write('GET /stream HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\n\r\n'); // aborted in its answer
+      sockets[6]?.write('nonsense\r\n\r\n'); // no request at all
+      await until(async () => (await requestsOf(service)).started >= 6);
+      for (const socket of sockets) socket.destroy();
+      await until(async () => (await requestsOf(service)).inflight === 0);
+      await world().leave(service);
+      expect((await world().trace(service)).verdict).toMatchObject({ result: 'success', whole: true });
+    },
+  );
+});
+
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  closers.push(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
