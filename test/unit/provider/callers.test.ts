@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { Callers } from '../../../src/provider/callers.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+const caller = (n: number, generation = 1) => ({ service: 'a', instanceId: `a-${n}`, generation, port: 1_000 });
+
+describe('R10: the table of recent callers', () => {
+  test('remembers a caller for ten minutes after its last connection, however long registries lag', async () => {
+    const clock = new SimulatedClock();
+    const callers = new Callers(clock);
+    const { entry } = callers.opened(caller(1), '192.0.2.1');
+    await clock.advance(3_600_000);
+    expect(callers.recent()).toEqual([entry]);
+    callers.closed(entry);
+    await clock.advance(599_000);
+    expect(callers.recent()).toEqual([entry]);
+    await clock.advance(2_000);
+    expect(callers.recent()).toEqual([]);
+  });
+
+  test('holds ten thousand; then the one that is away longest is forgotten, and counted', async () => {
+    const clock = new SimulatedClock();
+    const callers = new Callers(clock);
+    const entries = Array.from({ length: 10_000 }, (_, n) => callers.opened(caller(n), '192.0.2.1').entry);
+    expect(callers.overflowed).toBe(0);
+    for (const n of [7, 3]) {
+      callers.closed(entries[n] as (typeof entries)[number]);
+      await clock.advance(1);
+    }
+    callers.opened(caller(10_000), '192.0.2.1');
+    expect(callers.overflowed).toBe(1);
+    const ids = new Set(callers.recent().map((entry) => entry.caller.instanceId));
+    expect(ids.size).toBe(10_000);
+    expect([ids.has('a-7'), ids.has('a-3')]).toEqual([false, true]);
+  });
+
+  test('a restart under the same id is a new caller, to be told again', () => {
+    const callers = new Callers(new SimulatedClock());
+    const first = callers.opened(caller(1), '192.0.2.1');
+    first.entry.told = 'acked';
+    expect(callers.opened(caller(1), '192.0.2.1')).toMatchObject({ isNew: false });
+    const second = callers.opened(caller(1, 2), '192.0.2.1');
+    expect(second).toMatchObject({ isNew: true });
+    expect(second.entry.told).toBe('nothing');
+  });
+
+  test('the same id at another address is another caller: nobody can put his address in place of theirs', () => {
+    const callers = new Callers(new SimulatedClock());
+    callers.opened(caller(1), '192.0.2.1');
+    callers.opened(caller(1), '192.0.2.2');
+    expect(callers.recent().map((entry) => entry.address)).toEqual(['192.0.2.1', '192.0.2.2']);
+  });
+
+  test('a caller without the plugin is remembered as long', async () => {
+    const clock = new SimulatedClock();
+    const callers = new Callers(clock);
+    expect(callers.unmanagedSeen).toBe(false);
+    callers.unmanagedOpened();
+    callers.unmanagedClosed();
+    await clock.advance(599_000);
+    expect(callers.unmanagedSeen).toBe(true);
+    await clock.advance(2_000);
+    expect(callers.unmanagedSeen).toBe(false);
+  });
+});

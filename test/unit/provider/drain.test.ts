@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import { Deadline } from '../../../src/lifecycle/deadline.ts';
+import { Drain, type Drained } from '../../../src/provider/drain.ts';
+import type { HoldReason } from '../../../src/trace/schema.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+/** A drain whose surroundings can be changed while it runs. */
+function drain(graceMs = 30_000) {
+  const clock = new SimulatedClock();
+  const around = {
+    inflight: 0,
+    lastStart: 0,
+    allIdle: true,
+    roundTripMs: 10,
+    holdReason: 'none' as HoldReason,
+    unread: 0,
+  };
+  const subject = new Drain({
+    clock,
+    deadline: new Deadline(clock, graceMs, 0),
+    quietMs: 300,
+    holdMs: 10_000,
+    since: clock.now(),
+    observed: {
+      inflight: () => around.inflight,
+      lastStart: () => around.lastStart,
+      allIdle: () => around.allIdle,
+      roundTripMs: () => around.roundTripMs,
+      holdReason: () => around.holdReason,
+      unread: async () => around.unread,
+    },
+  });
+  let done: Drained | undefined;
+  void subject.run().then((result) => {
+    done = result;
+  });
+  return { clock, around, subject, result: () => done };
+}
+
+/** Advances in steps and returns when it ended, in milliseconds, at most `most`. */
+async function endOf({ clock, result }: ReturnType<typeof drain>, most: number): Promise<number | undefined> {
+  for (let passed = 10; passed <= most; passed += 10) {
+    await clock.advance(10);
+    if (result() !== undefined) return passed;
+  }
+  return undefined;
+}
+
+describe('a drain', () => {
+  test('ends 50 ms after the last request when every caller is idle', async () => {
+    expect(await endOf(drain(), 1_000)).toBe(50);
+  });
+
+  test('waits for what is in flight', async () => {
+    const it = drain();
+    it.around.inflight = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.inflight = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('a request begins a new quiet window', async () => {
+    const it = drain();
+    await it.clock.advance(40);
+    it.around.lastStart = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(50);
+  });
+
+  test('waits for consumers that are not idle', async () => {
+    const it = drain();
+    it.around.allIdle = false;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+  });
+
+  test.each(['goaway_failed', 'unmanaged_caller', 'deregister_unconfirmed', 'callers_overflowed'] as const)(
+    '%s: the hold time passes, and the quiet window is the long one',
+    async (reason) => {
+      const it = drain();
+      it.around.holdReason = reason;
+      it.around.allIdle = false;
+      await it.clock.advance(9_900);
+      it.around.lastStart = it.clock.now();
+      expect(await endOf(it, 1_000)).toBe(300);
+      expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
+    },
+  );
+
+  test('the quiet window is at least three round trips', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.roundTripMs = 400;
+    await it.clock.advance(9_990);
+    it.around.lastStart = it.clock.now();
+    expect(await endOf(it, 3_000)).toBe(1_200);
+  });
+
+  test('R20: a stall of the event loop begins a new quiet window', async () => {
+    const it = drain();
+    await it.clock.advance(30);
+    it.clock.stall(400);
+    await it.clock.advance(10);
+    expect(it.result()).toBeUndefined();
+    expect(await endOf(it, 1_000)).toBe(40); // 50 ms after the late tick
+    expect(it.result()?.longestStallMs).toBeGreaterThanOrEqual(390);
+  });
+
+  test('what the kernel holds is waited for, but not for ever', async () => {
+    const it = drain();
+    it.around.unread = 1;
+    await it.clock.advance(200);
+    expect(it.result()).toBeUndefined();
+    it.around.unread = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+    const other = drain();
+    other.around.unread = 1;
+    expect(await endOf(other, 2_000)).toBe(550);
+  });
+
+  test('ends at the deadline at the latest', async () => {
+    const it = drain(2_000);
+    it.around.inflight = 1;
+    expect(await endOf(it, 5_000)).toBe(2_000);
+    expect(it.result()?.result).toBe('timeout');
+  });
+
+  test('can be cancelled', async () => {
+    const it = drain();
+    it.around.inflight = 1;
+    await it.clock.advance(20);
+    it.subject.cancel();
+    await it.clock.advance(0);
+    expect(it.result()?.result).toBe('cancelled');
+  });
+});
