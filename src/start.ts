@@ -1,6 +1,6 @@
 import { loadOptions } from './config/options.ts';
 import { processEnvironment } from './config/process-env.ts';
-import { asError } from './errors.ts';
+import { asError, type ErrorCode } from './errors.ts';
 import { createLog } from './log.ts';
 import { Plugin } from './plugin.ts';
 
@@ -20,20 +20,25 @@ export async function start(): Promise<void> {
   if (running() !== undefined) return;
   const { options, problems, strict } = loadOptions(processEnvironment());
   const log = createLog(options?.logLevel ?? 'info', options?.service ?? 'unknown');
-  for (const { message, fatal } of problems)
-    log(fatal ? 'error' : 'warn', message, { code: 'LOSSLESS_CONFIG_INVALID' });
-  if (options === undefined) return give(strict);
-  if (!options.enabled) return;
+  const fatal = problems.filter((problem) => problem.fatal).map(({ message }) => message);
+  if (strict && fatal.length > 0) end('LOSSLESS_CONFIG_INVALID', fatal.join('; '));
+  for (const problem of problems)
+    log(problem.fatal ? 'error' : 'warn', problem.message, { code: 'LOSSLESS_CONFIG_INVALID' });
+  if (!options?.enabled) return;
   try {
     Object.defineProperty(globalThis, RUNNING, { value: await Plugin.start(options), configurable: true });
   } catch (thrown) {
-    log('error', `started without lossless-lifecycle: ${asError(thrown).message}`, { code: 'LOSSLESS_START_FAILED' });
-    give(strict);
+    const message = `started without lossless-lifecycle: ${asError(thrown).message}`;
+    if (strict) end('LOSSLESS_START_FAILED', message);
+    log('error', message, { code: 'LOSSLESS_START_FAILED' });
   }
 }
 
-/** Under LOSSLESS_STRICT no start is better than one without the plugin. The log is written before the process ends. */
-function give(strict: boolean): void {
-  if (strict) process.exitCode = 78;
-  if (strict) setImmediate(() => process.exit(78));
+/** Exit code of a program whose configuration is wrong (`EX_CONFIG` of sysexits.h). */
+const EX_CONFIG = 78;
+
+/** Under LOSSLESS_STRICT no start is better than one without the plugin. Written at once: the application must not begin. */
+function end(code: ErrorCode, message: string): never {
+  process.stderr.write(`${code}: ${message}\n`);
+  process.exit(EX_CONFIG);
 }

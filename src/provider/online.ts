@@ -16,6 +16,9 @@ const PROBE_TIMEOUT_MS = 2_000;
 /** First and longest wait between two tries to register, in milliseconds. */
 const RETRY_MS = { first: 200, most: 10_000 };
 
+/** A registry that has not answered for so long, in milliseconds, is told of. */
+const REGISTRY_LATE_MS = 10_000;
+
 export interface OnlineContext {
   readonly clock: Clock;
   readonly log: Log;
@@ -78,13 +81,22 @@ export class Online {
   }
 
   async #tryRegister(entry: Instance): Promise<boolean> {
-    const { log, registration } = this.#context;
+    const { clock, log, registration } = this.#context;
+    // A second write beside one that hangs would help nobody, so it is told of and waited for.
+    const late = clock.after(REGISTRY_LATE_MS, () => {
+      this.#waitsFor = 'the registry, which does not answer';
+      log('warn', `the registry has not answered for ${REGISTRY_LATE_MS} ms`, {
+        code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+      });
+    });
     try {
       return await registration.register(entry);
     } catch (thrown) {
       this.#waitsFor = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       return false;
+    } finally {
+      late.cancel();
     }
   }
 

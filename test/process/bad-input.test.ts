@@ -1,0 +1,269 @@
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { afterEach, describe, expect, test } from 'vitest';
+import { AUDIENCE_HEADER, encodeGoAway, GOAWAY_PATH } from '../../src/protocol/goaway.ts';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
+import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
+import { until } from '../support/child.ts';
+import { type Service, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+async function control(service: Service, path: string, init?: RequestInit) {
+  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function consumersOf(service: Service): Promise<number> {
+  const { body } = await control(service, '/status');
+  return (body['consumers'] as { recent: number }).recent;
+}
+
+describe('a consumer header', () => {
+  test.each([
+    ['malformed', 'nonsense'],
+    ['with a port out of range', '"a";id="b";gen=1;port=70000'],
+    ['oversized', `"a";id="${'b'.repeat(600)}";gen=1;port=1`],
+    ['as large as a server takes', `"a";id="${'b'.repeat(12_000)}";gen=1;port=1`],
+  ])('%s: the request is answered, and nobody is remembered', async (_, header) => {
+    const service = await world().service('provider');
+    const response = await fetch(`http://127.0.0.1:${service.port}/echo`, {
+      method: 'POST',
+      body: 'x',
+      headers: { [CONSUMER_HEADER]: header },
+    });
+    expect(response.status).toBe(200);
+    expect(await consumersOf(service)).toBe(0);
+  });
+
+  test.each([
+    ['no secret', undefined, 'theirs'],
+    ['another secret', 'ours', 'theirs'],
+  ])('that names another host, with %s: the provider calls nobody but the caller', async (_, ours, theirs) => {
+    const called = new Set<string>();
+    const server = createServer((incoming, response) => {
+      called.add(incoming.socket.localAddress ?? '');
+      response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
+    }).listen(0, '0.0.0.0');
+    closers.push(() => server.close().closeAllConnections());
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
+    const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' }, theirs);
+    await fetch(`http://127.0.0.1:${service.port}/echo`, {
+      method: 'POST',
+      body: 'x',
+      headers: { [CONSUMER_HEADER]: header },
+    });
+    await world().leave(service);
+    expect([...called]).toEqual(['127.0.0.1']);
+  });
+});
+
+describe('a GoAway', () => {
+  const goAway = (change: object = {}) =>
+    encodeGoAway({
+      provider: { service: 'provider', instanceId: 'x', generation: 1, address: '127.0.0.1:1', ...change },
+      expiresInMs: 30_000,
+    });
+
+  async function send(consumer: Service, body: string, headers: Record<string, string> = {}, localAddress?: string) {
+    const port = await world().controlPort(consumer);
+    return new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const call = request(
+        { port, host: '127.0.0.1', method: 'POST', path: GOAWAY_PATH, headers, ...(localAddress && { localAddress }) },
+        (response) => {
+          let text = '';
+          response.setEncoding('utf8').on('data', (chunk) => {
+            text += chunk;
+          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+        },
+      );
+      call.on('error', reject);
+      call.end(body);
+    });
+  }
+
+  test.each([
+    ['malformed', 'nonsense', 400],
+    ['with a wrong field', '{"provider":{"service":7},"expiresInMs":1}', 400],
+    ['empty', '', 400],
+    ['oversized', goAway({ address: 'x'.repeat(5_000) }), 413],
+  ])('%s is answered with a clear %s', async (_, body, status) => {
+    const consumer = await world().service('consumer');
+    const answer = await send(consumer, body);
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.text)).toMatchObject({
+      code: 'LOSSLESS_GOAWAY_INVALID',
+      message: expect.stringContaining('expected'),
+    });
+    expect((await control(consumer, '/liveness')).status).toBe(200);
+  });
+
+  test('of an unknown service changes nothing', async () => {
+    const consumer = await world().service('consumer');
+    const answer = await send(consumer, goAway({ service: 'nobody' }));
+    expect(answer).toMatchObject({ status: 200, text: expect.stringContaining('"outstanding":0') });
+    expect((await control(consumer, '/status')).body['calls']).toMatchObject({ isolated: 0 });
+  });
+
+  test('for somebody who has ended is 410', async () => {
+    const consumer = await world().service('consumer');
+    expect((await send(consumer, goAway(), { [AUDIENCE_HEADER]: 'somebody-else' })).status).toBe(410);
+  });
+
+  describe('with a secret', () => {
+    const env = { LOSSLESS_SECRET: 'the fleet' };
+
+    test.each([
+      ['unsigned', () => undefined],
+      ['signed with another secret', (id: string, body: string) => sign('other', id, body, Date.now())],
+      ['five minutes old', (id: string, body: string) => sign('the fleet', id, body, Date.now() - 300_000)],
+      ['five minutes ahead', (id: string, body: string) => sign('the fleet', id, body, Date.now() + 300_000)],
+      ['signed for another consumer', (_: string, body: string) => sign('the fleet', 'another', body, Date.now())],
+      ['with a garbled signature', () => 't=1;n=2;s=3'],
+    ])('%s is 403', async (_, signature) => {
+      const consumer = await world().service('consumer', { env });
+      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
+      const header = signature(instanceId, goAway());
+      const answer = await send(consumer, goAway(), header === undefined ? {} : { [SIGNATURE_HEADER]: header });
+      expect(answer.status).toBe(403);
+      expect(JSON.parse(answer.text)).toMatchObject({ code: 'LOSSLESS_SIGNATURE_INVALID' });
+    });
+
+    test('signed is accepted once, and not a second time', async () => {
+      const consumer = await world().service('consumer', { env });
+      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
+      const headers = { [SIGNATURE_HEADER]: sign('the fleet', instanceId, goAway(), Date.now()) };
+      expect((await send(consumer, goAway(), headers)).status).toBe(200);
+      expect((await send(consumer, goAway(), headers)).status).toBe(403);
+    });
+
+    test('the fleet itself works with it', async () => {
+      const leaving = await world().service('provider', { env });
+      await world().service('provider', { env });
+      const caller = await world().caller('http://provider/echo', 50, { env });
+      await world().leave(leaving);
+      expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'success', acked: 1 });
+      expect(await caller.stop()).toMatchObject({ failed: 0 });
+    });
+  });
+});
+
+describe('the control port', () => {
+  const foreign = Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
+
+  test.skipIf(foreign === undefined)('/offline and /status from another host are 403, probes are not', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_CONTROL_HOST: '::' } });
+    const port = await world().controlPort(service);
+    for (const path of ['/offline', '/online', '/status'])
+      expect((await fetch(`http://${foreign}:${port}${path}`)).status).toBe(403);
+    expect((await fetch(`http://${foreign}:${port}/readiness`)).status).toBe(200);
+    expect((await control(service, '/status')).body['state']).toBe('warming');
+  });
+
+  test('a page in a browser on this machine is another host', async () => {
+    const service = await world().service('provider');
+    const port = await world().controlPort(service);
+    const status = (headers: Record<string, string>) =>
+      new Promise((resolve) =>
+        request({ port, path: '/offline', headers }, (response) => resolve(response.resume().statusCode)).end(),
+      );
+    expect(await status({ host: 'attacker.example' })).toBe(403);
+    expect(await status({ host: 'localhost', origin: 'https://attacker.example' })).toBe(403);
+    expect((await control(service, '/status')).body['state']).toBe('warming');
+  });
+
+  test('the secret as bearer token opens it, another one does not', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_SECRET: 'the fleet' } });
+    const call = (token: string) =>
+      control(service, '/status', {
+        headers: { host: 'elsewhere', origin: 'https://x', authorization: `Bearer ${token}` },
+      });
+    expect((await call('the fleet')).status).toBe(200);
+    expect((await call('the fleeT')).status).toBe(403);
+  });
+
+  test('unknown paths, methods and garbage are answered, half-open connections are closed, and it goes on', async () => {
+    const service = await world().service('provider');
+    const port = await world().controlPort(service);
+    expect((await control(service, '/nothing')).status).toBe(404);
+    expect((await control(service, '/__proto__')).status).toBe(404);
+    expect((await control(service, GOAWAY_PATH)).status).toBe(405);
+    const sockets = Array.from({ length: 50 }, (_, n) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      closers.push(() => socket.destroy());
+      if (n % 2 === 0) socket.write('POST /offline HTTP/1.1\r\nhost: x\r\n'); // and nothing more
+      return socket;
+    });
+    const garbage = connect(port, '127.0.0.1').on('error', () => {});
+    garbage.write('\u0016\u0003\u0001garbage\r\n\r\n');
+    await once(garbage.resume(), 'close');
+    expect((await control(service, '/liveness')).status).toBe(200);
+    await Promise.all(sockets.filter((_, n) => n % 2 === 0).map((socket) => once(socket.resume(), 'close')));
+    expect((await control(service, '/liveness')).status).toBe(200);
+    expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('two applications want one: the second takes the next free one', async () => {
+    const first = await world().service('provider', { env: { LOSSLESS_CONTROL_PORT: '0' } });
+    const port = await world().controlPort(first);
+    const second = await world().service('provider', { env: { LOSSLESS_CONTROL_PORT: String(port) } });
+    const other = await world().controlPort(second);
+    expect(other).not.toBe(port);
+    expect((await control(second, '/status')).body['instanceId']).not.toBe(
+      (await control(first, '/status')).body['instanceId'],
+    );
+  });
+});
+
+describe('the environment', () => {
+  const app = new URL('../fixtures/apps/app.ts', import.meta.url);
+
+  test('a bad value is one line, and the application runs without the plugin', async () => {
+    const child = world().children.node(app, {
+      env: { ...world().env('a'), LOSSLESS_STRICT: 'false', LOSSLESS_GRACE_PERIOD_MS: 'soon' },
+    });
+    const [, port] = await child.sees(/listening (\d+)/);
+    expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
+    await child.sees(/LOSSLESS_CONFIG_INVALID/);
+    expect(child.stderr.trim().split('\n')).toHaveLength(1);
+    expect(JSON.parse(child.stderr)).toMatchObject({
+      level: 50,
+      msg: 'LOSSLESS_GRACE_PERIOD_MS must be a whole number from 1000 to 86400000; received "soon"',
+    });
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('under LOSSLESS_STRICT it does not start', async () => {
+    const child = world().children.node(app, { env: { ...world().env('a'), LOSSLESS_GRACE_PERIOD_MS: 'soon' } });
+    expect(await child.ends()).toMatchObject({ code: 78 });
+    expect(child.stderr).toContain('LOSSLESS_GRACE_PERIOD_MS');
+    expect(child.stdout).not.toContain('listening');
+  });
+
+  test('a registry that cannot be used: the application serves, and status says what it waits for', async () => {
+    const child = world().children.node(app, {
+      env: { ...world().env('a'), LOSSLESS_REGISTRY: 'file:///dev/null/registry' },
+    });
+    const [, port] = await child.sees(/listening (\d+)/);
+    const service = { child, port: Number(port) };
+    await child.sees(/LOSSLESS_REGISTRY_UNAVAILABLE/);
+    expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
+    await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('registry'));
+    expect((await control(service, '/readiness')).status).toBe(503);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  });
+});
