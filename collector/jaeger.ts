@@ -23,9 +23,9 @@ export function answerQuery(
   query: URLSearchParams,
 ): Answer | undefined {
   const [name, part] = rest;
-  if (kind === 'services' && rest.length === 0) return listing(store.services());
+  if (kind === 'services' && rest.length === 0) return names(store.services());
   if (kind === 'services' && name !== undefined && part === 'operations' && rest.length === 2)
-    return listing([...new Set(store.operations(name).map((operation) => operation.name))]);
+    return names([...new Set(store.operations(name).map((operation) => operation.name))]);
   if (kind === 'operations' && rest.length === 0) return operations(store, query);
   if (kind === 'traces' && rest.length === 0) return search(store, query);
   if (kind === 'traces' && name !== undefined && rest.length === 1) return one(store, name);
@@ -37,8 +37,13 @@ export function failure({ status, message }: Refused): Answer {
   return { status, body: { data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg: message }] } };
 }
 
-function listing(data: readonly unknown[]): Answer {
-  return { status: 200, body: { data, total: data.length, limit: 0, offset: 0, errors: null } };
+function listing(data: readonly unknown[] | null): Answer {
+  return { status: 200, body: { data, total: data?.length ?? 0, limit: 0, offset: 0, errors: null } };
+}
+
+/** No names are null, not an empty list. */
+function names(data: readonly string[]): Answer {
+  return listing(data.length > 0 ? data : null);
 }
 
 function traces(data: readonly (readonly StoredSpan[])[], errors: readonly object[] = []): Answer {
@@ -97,8 +102,11 @@ function required(query: URLSearchParams, name: string): string {
 
 function traceOf(spans: readonly StoredSpan[]): object {
   const processes = new Map<string, { readonly id: string; readonly process: object }>();
-  const processOf = ({ service, resource }: Origin): string => {
-    const key = JSON.stringify(resource);
+  const keys = new Map<Origin, string>();
+  const processOf = (origin: Origin): string => {
+    const { service, resource } = origin;
+    const key = keys.get(origin) ?? JSON.stringify(resource);
+    keys.set(origin, key);
     const known = processes.get(key) ?? {
       id: `p${processes.size + 1}`,
       process: {

@@ -108,25 +108,18 @@ export class Store {
 
   /** Traces with all their spans, each by its start; unknown ids are left out. Ends early when the answer would become too large. */
   traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
-    const select = this.#db.prepare(
-      'SELECT span.body, origin.id, origin.body AS origin FROM span JOIN origin ON origin.id = span.origin WHERE trace_id = ? ORDER BY start, span_id',
-    );
-    const origins = new Map<number, Origin>();
-    const originOf = (id: number, body: string): Origin => {
-      const origin = origins.get(id) ?? (JSON.parse(body) as Origin);
-      origins.set(id, origin);
-      return origin;
-    };
+    const select = this.#db.prepare('SELECT body, origin FROM span WHERE trace_id = ? ORDER BY start, span_id');
+    const origins = new Origins(this.#db);
     let bytes = 0;
     const traces: StoredSpan[][] = [];
     for (const id of ids) {
       const spans: StoredSpan[] = [];
       for (const row of select.iterate(id)) {
         bytes += String(row['body']).length;
-        if (bytes > ANSWER_BYTES) break;
+        if (bytes + origins.bytes > ANSWER_BYTES) break;
         spans.push({
           ...(JSON.parse(String(row['body'])) as Span),
-          origin: originOf(Number(row['id']), String(row['origin'])),
+          origin: origins.get(Number(row['origin'])),
         });
       }
       if (spans.length > 0) traces.push(spans);
@@ -157,15 +150,17 @@ export class Store {
     const wanted = Object.entries(tags);
     const rows = this.#db
       .prepare(
-        `SELECT trace_id, span.body, origin.body AS origin FROM span JOIN origin ON origin.id = span.origin
-         WHERE ${given.map(([condition]) => condition).join(' AND ')} ORDER BY start DESC`,
+        `SELECT trace_id, body, origin FROM span WHERE ${given.map(([condition]) => condition).join(' AND ')} ORDER BY start DESC`,
       )
       .iterate(...given.map(([, value]) => value as SQLInputValue));
+    const origins = new Origins(this.#db);
     const found = new Set<string>();
     for (const row of rows) {
       if (found.size >= limit) break;
       const id = String(row['trace_id']);
-      if (!found.has(id) && hasTags(wanted, String(row['body']), String(row['origin']))) found.add(id);
+      if (found.has(id)) continue;
+      if (wanted.length === 0 || hasTags(wanted, JSON.parse(String(row['body'])), origins.get(Number(row['origin']))))
+        found.add(id);
     }
     return [...found];
   }
@@ -243,10 +238,33 @@ export class Store {
   }
 }
 
-function hasTags(wanted: readonly (readonly [string, string])[], body: string, origin: string): boolean {
-  if (wanted.length === 0) return true;
-  const span = JSON.parse(body) as Span;
-  const { resource, scope } = JSON.parse(origin) as Origin;
+/** Origins by their number. A large one may belong to many spans: each is read once, until they become too many to keep. */
+class Origins {
+  readonly #select: StatementSync;
+  readonly #read = new Map<number, Origin>();
+  /** Length of those that are kept. */
+  bytes = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#select = db.prepare('SELECT body FROM origin WHERE id = ?');
+  }
+
+  get(id: number): Origin {
+    const known = this.#read.get(id);
+    if (known !== undefined) return known;
+    const body = String(this.#select.get(id)?.['body']);
+    if (this.bytes > ANSWER_BYTES) {
+      this.#read.clear();
+      this.bytes = 0;
+    }
+    const origin = JSON.parse(body) as Origin;
+    this.#read.set(id, origin);
+    this.bytes += body.length;
+    return origin;
+  }
+}
+
+function hasTags(wanted: readonly (readonly [string, string])[], span: Span, { resource, scope }: Origin): boolean {
   const places = [span.attributes, scope.attributes, resource, ...span.events.map((event) => event.attributes)];
   return wanted.every(([key, value]) =>
     key === 'error'

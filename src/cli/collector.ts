@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
@@ -19,7 +19,7 @@ export const command: Command = {
         host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'string', default: '4318' },
         'query-port': { type: 'string', default: '16686' },
-        db: { type: 'string', default: join(tmpdir(), `lossless-collector-${userInfo().uid}`, 'traces.sqlite') },
+        db: { type: 'string', default: defaultDatabase() },
         'max-age': { type: 'string', default: '48' },
         'max-size': { type: 'string', default: '512' },
       },
@@ -40,6 +40,11 @@ export const command: Command = {
     return 0;
   },
 };
+
+function defaultDatabase(): string {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  return join(cache, 'lossless-lifecycle', 'traces.sqlite');
+}
 
 function whole(name: string, text: string, least: number, most: number): number {
   const value = Number(text);

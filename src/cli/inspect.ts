@@ -24,7 +24,10 @@ export const command: Command = {
     );
     if (base === null) throw new LosslessError('LOSSLESS_USAGE', `--url must be a URL, received ${values.url}`);
     const client = new JaegerClient(base);
-    const trace = await (positionals[0] === undefined ? latest(client, values.service) : client.trace(positionals[0]));
+    const [traceId] = positionals;
+    if (traceId !== undefined && !/^[0-9a-f]{1,32}$/i.test(traceId))
+      throw new LosslessError('LOSSLESS_USAGE', `a trace id is 1 to 32 hexadecimal digits, received ${traceId}`);
+    const trace = await (traceId === undefined ? latest(client, values.service) : client.trace(traceId));
     const verdict = assess(trace);
     if (values.json) io.out(JSON.stringify(verdict));
     else for (const line of [...waterfall(trace, io), '', ...verdictLines(verdict)]) io.out(line);
@@ -32,13 +35,17 @@ export const command: Command = {
   },
 };
 
+/** Problems that are said one by one. */
+const SAID = 20;
+
 /** A verdict in words. */
 export function verdictLines(verdict: Verdict): readonly string[] {
   const { service, instanceId, result, planned, acked, durationMs, spans, startedAt, traceId } = verdict;
   return [
     `${service} ${instanceId} left at ${new Date(startedAt).toISOString()} within ${milliseconds(durationMs)}: ${result}, ${acked} of ${planned} consumers acked`,
     `trace ${traceId}: ${spans} spans, ${verdict.whole ? 'whole' : 'NOT whole'}`,
-    ...verdict.problems.map((problem) => `- ${problem}`),
+    ...verdict.problems.slice(0, SAID).map((problem) => `- ${problem}`),
+    ...(verdict.problems.length > SAID ? [`- and ${verdict.problems.length - SAID} more`] : []),
   ];
 }
 

@@ -1,6 +1,5 @@
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
-import { text } from 'node:stream/consumers';
 import { LosslessError } from '../errors.ts';
 
 /** A span as commands look at it. */
@@ -38,6 +37,15 @@ export interface Search {
 
 /** Longest wait for one answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
+
+/** Longest answer, in bytes: about 200,000 spans. */
+const LONGEST_ANSWER = 256 * 1_024 * 1_024;
+
+/** What every answer of `/api/...` is wrapped in. */
+interface Answer<T> {
+  readonly data?: T | null;
+  readonly errors?: readonly { readonly msg?: string }[] | null;
+}
 
 /** The answers of `/api/...`, the interface that Jaeger 1.x and 2.x share. */
 interface JaegerTrace {
@@ -80,7 +88,9 @@ export class JaegerClient {
       ...(since !== undefined && { start: String(Math.floor(since * 1_000)) }),
       ...(until !== undefined && { end: String(Math.ceil(until * 1_000)) }),
     });
-    return (traces ?? []).map(traceOf).sort((a, b) => (b.spans[0]?.start ?? 0) - (a.spans[0]?.start ?? 0));
+    return (traces ?? [])
+      .map((trace) => this.#read(trace))
+      .sort((one, other) => (other.spans[0]?.start ?? 0) - (one.spans[0]?.start ?? 0));
   }
 
   /**
@@ -92,7 +102,7 @@ export class JaegerClient {
     const [trace] = (await this.#get<JaegerTrace[]>(`traces/${encodeURIComponent(traceId)}`, {})) ?? [];
     if (trace === undefined)
       throw new LosslessError('LOSSLESS_TRACE_NOT_FOUND', `${this.#base.origin} knows no trace ${traceId}`);
-    return traceOf(trace);
+    return this.#read(trace);
   }
 
   /** The data of an answer; undefined when there is none (404). */
@@ -101,28 +111,45 @@ export class JaegerClient {
       `${this.#base.pathname.replace(/\/+$/, '')}/api/${path}?${new URLSearchParams(query)}`,
       this.#base,
     );
-    const { status, type, body } = await fetchText(url);
+    const { status, body } = await fetchText(url);
+    const answer = parse<T>(body);
+    // An unknown path is answered by Jaeger with 200 and its user interface, and what Jaeger refuses is JSON that is called text.
+    if (answer === undefined) throw this.#foreign(`JSON, received ${status} and ${body.slice(0, 40) || 'nothing'}`);
     if (status === 404) return undefined;
-    // An unknown path is answered by Jaeger with its user interface.
-    if (!type.includes('json'))
-      throw new LosslessError(
-        'LOSSLESS_COLLECTOR_UNREACHABLE',
-        `${url.origin} does not answer Jaeger's query API: expected JSON, received ${type || 'nothing'}`,
-      );
-    const { data, errors } = JSON.parse(body) as {
-      data?: T | null;
-      errors?: readonly { readonly msg?: string }[] | null;
-    };
     if (status >= 400)
       throw new LosslessError(
         'LOSSLESS_COLLECTOR_UNREACHABLE',
-        `${url.origin} answered ${status}: ${errors?.[0]?.msg ?? 'no reason'}`,
+        `${url.origin} answered ${status}: ${answer.errors?.[0]?.msg ?? 'no reason'}`,
       );
-    return data ?? undefined;
+    return answer.data ?? undefined;
+  }
+
+  #read(trace: JaegerTrace): Trace {
+    try {
+      return traceOf(trace);
+    } catch {
+      throw this.#foreign('traces as Jaeger 1 and 2 answer them at /api/traces');
+    }
+  }
+
+  #foreign(expected: string): LosslessError {
+    return new LosslessError(
+      'LOSSLESS_COLLECTOR_UNREACHABLE',
+      `${this.#base.origin} does not answer Jaeger's query API: expected ${printable(expected)}`,
+    );
   }
 }
 
-function fetchText(url: URL): Promise<{ status: number; type: string; body: string }> {
+function parse<T>(body: string): Answer<T> | undefined {
+  try {
+    const answer: unknown = JSON.parse(body);
+    return typeof answer === 'object' && answer !== null && 'data' in answer ? (answer as Answer<T>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function fetchText(url: URL): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void =>
       reject(
@@ -135,15 +162,23 @@ function fetchText(url: URL): Promise<{ status: number; type: string; body: stri
       url,
       { signal: AbortSignal.timeout(TIMEOUT_MS) },
       (response) => {
-        text(response).then(
-          (body) => resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', body }),
-          failed,
-        );
+        readText(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), failed);
       },
     );
     call.on('error', failed);
     call.end();
   });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_ANSWER) throw new Error(`the answer is longer than ${LONGEST_ANSWER} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function traceOf({ traceID, spans, processes }: JaegerTrace): Trace {
@@ -154,18 +189,26 @@ function traceOf({ traceID, spans, processes }: JaegerTrace): Trace {
 }
 
 function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['processes']): Span {
-  const tags = Object.fromEntries((span.tags ?? []).map(({ key, value }) => [key, value]));
+  const tags = Object.fromEntries(
+    (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
+  );
   return {
     spanId: span.spanID,
     parentSpanId:
       span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
       '',
-    name: span.operationName,
-    service: processes[span.processID]?.serviceName ?? '',
+    name: printable(span.operationName),
+    service: printable(processes[span.processID]?.serviceName ?? ''),
     start: span.startTime / 1_000,
     durationMs: span.duration / 1_000,
     isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
     message: String(tags['otel.status_description'] ?? ''),
     tags,
   };
+}
+
+/** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }

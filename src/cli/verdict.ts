@@ -21,11 +21,17 @@ export interface Verdict {
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
+  /** How long each phase took, in milliseconds; those that did not happen are missing. They overlap: telling and deregistering begin together. */
+  readonly phases: Readonly<Partial<Record<Phase, number>>>;
   /** Every span that must be there is there. */
   readonly whole: boolean;
   /** What is missing or went wrong, in words; empty for a whole and successful shutdown. */
   readonly problems: readonly string[];
 }
+
+/** Parts of a shutdown, each with a span of its own. */
+const PHASES = ['notify', 'deregister', 'drain', 'stop'] as const;
+export type Phase = (typeof PHASES)[number];
 
 /** Spans that every shutdown has once, however it went. */
 const ALWAYS: readonly WorkName[] = ['offline.started', 'notify', 'deregister'];
@@ -60,6 +66,7 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     afterAck,
     startedAt: told?.start ?? 0,
     durationMs: root?.durationMs ?? 0,
+    phases: Object.fromEntries(PHASES.flatMap((phase) => named(phase).map((span) => [phase, span.durationMs]))),
     whole: missing.length === 0,
     problems: [...missing, ...wentWrong(result, spans, afterAck)],
   };

@@ -4,6 +4,12 @@ import type { Span, Trace } from './jaeger-client.ts';
 /** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
 const SHOWN = 10;
 
+/** Deepest row that is shown: ours are 5 deep, those of others may be anything. */
+const DEEPEST = 64;
+
+/** Longest text of one attribute beside a bar, in characters. */
+const LONGEST_DETAIL = 60;
+
 export interface WaterfallOptions {
   readonly width: number;
   readonly color: boolean;
@@ -27,10 +33,11 @@ const DETAILS: readonly (readonly [string, string])[] = [
 /** A trace as lines of text: the tree, a bar for each span on one scale, its duration and what it says. */
 export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions): readonly string[] {
   const rows = [...rowsOf(spans)];
-  const begin = Math.min(...spans.map((span) => span.start));
-  const end = Math.max(...spans.map((span) => span.start + span.durationMs));
-  const nameWidth = Math.max(
-    ...rows.map((row) => row.depth * 2 + ('span' in row ? shortName(row.span).length : row.folded.length)),
+  const begin = spans.reduce((first, span) => Math.min(first, span.start), Number.POSITIVE_INFINITY);
+  const end = spans.reduce((last, span) => Math.max(last, span.start + span.durationMs), 0);
+  const nameWidth = rows.reduce(
+    (widest, row) => ('span' in row ? Math.max(widest, row.depth * 2 + shortName(row.span).length) : widest),
+    0,
   );
   const barWidth = Math.max(16, Math.min(48, width - nameWidth - 44));
   const scale = barWidth / Math.max(1, end - begin);
@@ -64,11 +71,18 @@ function* rowsOf(spans: readonly Span[]): Generator<Row> {
       : all;
     for (const span of shown) {
       yield { depth, span };
-      yield* below(span.spanId, depth + 1);
+      if (depth < DEEPEST) yield* below(span.spanId, depth + 1);
     }
-    if (shown.length < all.length) yield { depth, folded: `… ${all.length - shown.length} more, all acked` };
+    if (shown.length < all.length)
+      yield { depth, folded: `… ${resultsOf(all.filter((span) => !shown.includes(span)))}` };
   }
   yield* below('', 0);
+}
+
+/** How many GoAways ended how, in words. */
+function resultsOf(goaways: readonly Span[]): string {
+  const byResult = Map.groupBy(goaways, (span) => String(span.tags[ATTR.goawayResult]));
+  return [...byResult].map(([result, spans]) => `${spans.length} more ${result}`).join(', ');
 }
 
 function shortName(span: Span): string {
@@ -77,9 +91,13 @@ function shortName(span: Span): string {
 
 function details({ tags, service, name }: Span): string {
   const words = DETAILS.flatMap(([attribute, word]) =>
-    tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [`${word}${tags[attribute]}`],
+    tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [shortened(`${word}${tags[attribute]}`)],
   );
   return [...(name === spanName('consumer.refresh') ? [`in ${service}`] : []), ...words].join(' ');
+}
+
+function shortened(text: string): string {
+  return text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL - 1)}…` : text;
 }
 
 /** A duration for people. */

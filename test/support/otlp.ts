@@ -155,3 +155,16 @@ export function shutdownBodies(
   );
   return { traceId, bodies: [otlpBody(provider, `${provider}-1`, spans), ...refreshes] };
 }
+
+/** Sends bodies one after the other; each must be stored. */
+export async function sendOtlp(otlpUrl: string, bodies: readonly string[]): Promise<void> {
+  for (const body of bodies) {
+    const response = await fetch(`${otlpUrl}/v1/traces`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json' },
+    });
+    const answer = await response.text();
+    if (response.status !== 200 || answer !== '{"partialSuccess":{}}') throw new Error(`${response.status} ${answer}`);
+  }
+}

@@ -1,0 +1,340 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Child, NODES, until, useChildren } from '../support/child.ts';
+import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { attributes, foreignBody } from '../support/otlp-foreign.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const MIB = 1_048_576;
+
+const directory = mkdtempSync(join(tmpdir(), 'collector-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const children = useChildren();
+let collector: Child;
+let url: string;
+let database: string;
+
+async function start(...more: string[]): Promise<void> {
+  // Without a flag that hides warnings: what a user sees is part of the test.
+  collector = children.run(NODES['22.19'], [
+    CLI,
+    'collector',
+    '--port',
+    '0',
+    '--query-port',
+    '0',
+    '--db',
+    database,
+    ...more,
+  ]);
+  url = (await collector.sees(/queries: (\S+)/))[1] ?? '';
+  await collector.sees(/database: /);
+}
+
+beforeEach(async () => {
+  database = join(directory, `${hex(4)}.sqlite`);
+  await start();
+});
+
+interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+interface Sent {
+  readonly path?: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Iterable<Buffer | string>;
+}
+
+/** One request, in chunks; resolves with the answer, also when it comes before the body has been sent. */
+function call({ path = '/v1/traces', method = 'POST', headers = {}, body = [] }: Sent): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      `${url}${path}`,
+      { method, headers: { 'content-type': 'application/json', ...headers }, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
+    let isAnswered = false;
+    sent.on('response', () => {
+      isAnswered = true;
+    });
+    // The rest of a body that is refused goes nowhere.
+    sent.on('error', (error) => {
+      if (!isAnswered) reject(error);
+    });
+    const chunks = body[Symbol.iterator]();
+    const next = (): void => {
+      const { value, done } = chunks.next();
+      if (done || isAnswered) sent.end();
+      else sent.write(value, () => setImmediate(next));
+    };
+    next();
+  });
+}
+
+function* repeated(chunk: Buffer, times: number): Generator<Buffer> {
+  for (let n = 0; n < times; n++) yield chunk;
+}
+
+function residentMib(): number {
+  const [, kib] = /VmHWM:\s+(\d+) kB/.exec(readStatus()) ?? [];
+  return Number(kib) / 1_024;
+}
+
+function readStatus(): string {
+  return process.getBuiltinModule('node:fs').readFileSync(`/proc/${collector.pid}/status`, 'utf8');
+}
+
+/** Still takes a shutdown and shows it. */
+async function isWell(): Promise<void> {
+  const { traceId, bodies } = shutdownBodies('well', 2);
+  await sendOtlp(url, bodies);
+  const { status, body } = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+  expect(status).toBe(200);
+  expect(JSON.parse(body).data[0].spans).toHaveLength(11);
+}
+
+describe('lossless collector survives', () => {
+  test.each([
+    ['a body of 100 MB that is announced', { 'content-length': String(100 * MIB) }],
+    ['a body of 100 MB in chunks', { 'transfer-encoding': 'chunked' }],
+  ])('%s: 413, and it is not kept in memory', async (_, headers) => {
+    const { status, body } = await call({
+      headers: headers as Record<string, string>,
+      body: repeated(Buffer.alloc(MIB, 32), 100),
+    });
+    expect(status).toBe(413);
+    expect(JSON.parse(body)).toEqual({ code: 8, message: expect.stringContaining('expected at most') });
+    expect(residentMib()).toBeLessThan(300);
+    await isWell();
+  });
+
+  test('a small body that unpacks to 1 GB: 413 at the bound', async () => {
+    const bomb = gzipSync(Buffer.alloc(1_024 * MIB, 32), { level: 1 });
+    expect(bomb.length).toBeLessThan(6 * MIB);
+    const { status } = await call({ headers: { 'content-encoding': 'gzip' }, body: [bomb] });
+    expect(status).toBe(413);
+    expect(residentMib()).toBeLessThan(400);
+    await isWell();
+  }, 60_000);
+
+  test.each([
+    ['lists 5,000,000 deep', '['.repeat(5_000_000), 400],
+    ['lists 5,000,000 deep that end', '['.repeat(5_000_000) + ']'.repeat(5_000_000), 400],
+    ['the same inside resourceSpans', `{"resourceSpans":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`, 400],
+    ['a prototype', '{"__proto__":{"resourceSpans":1},"resourceSpans":[]}', 200],
+    ['null', 'null', 200],
+    ['text', '"x"', 400],
+    ['nothing', '', 400],
+    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0]), 400],
+  ])('JSON that is %s', async (_, body, expected) => {
+    const { status } = await call({ body: [body] });
+    expect(status).toBe(expected);
+    await isWell();
+  });
+
+  test('attributes nested 100,000 deep: kept to a depth', async () => {
+    const depth = 100_000;
+    const nested = `${'{"arrayValue":{"values":['.repeat(depth)}{"intValue":"1"}${']}}'.repeat(depth)}`;
+    const traceId = hex(16);
+    const span = `{"traceId":"${traceId}","spanId":"${hex(8)}","name":"deep","attributes":[{"key":"deep","value":${nested}}]}`;
+    const { status } = await call({ body: [`{"resourceSpans":[{"scopeSpans":[{"spans":[${span}]}]}]}`] });
+    expect(status).toBe(200);
+    const answer = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+    expect(answer.status).toBe(200);
+    expect(answer.body.length).toBeLessThan(2_000);
+    await isWell();
+  });
+
+  test.each([
+    ['a whole number beyond 64 bits', { attributes: attributes({ n: { intValue: '9223372036854775808' } }) }, 400],
+    ['a number that is infinite', { attributes: attributes({ n: { doubleValue: '1e999' } }) }, 400],
+    ['NaN', { attributes: attributes({ n: { doubleValue: 'NaN' } }) }, 200],
+    ['a time beyond 64 bits', { startTimeUnixNano: '9'.repeat(21) }, 400],
+    ['the last time of 64 bits', { startTimeUnixNano: '18446744073709551615', endTimeUnixNano: '0' }, 200],
+    ['a negative time', { startTimeUnixNano: '-1' }, 400],
+    ['a kind that is none', { kind: 1e300 }, 200],
+    ['a status that is text', { status: 'bad' }, 400],
+    ['an id of zeros', { spanId: '0'.repeat(16) }, 400],
+    ['links and events by the thousand', { links: Array(9_999).fill({}), events: Array(9_999).fill({}) }, 200],
+  ])('%s', async (_, more, expected) => {
+    const traceId = hex(16);
+    const span = { traceId, spanId: hex(8), name: 'odd', ...more };
+    const { status, body } = await call({
+      body: [JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] })],
+    });
+    expect(status, body).toBe(expected);
+    const search = '/api/traces?service=missing-service-name&start=0&end=9000000000000000';
+    for (const path of [`/api/traces/${traceId}`, `/api/v3/traces/${traceId}`, search])
+      expect((await call({ method: 'GET', path })).status).toBe(expected === 200 || path === search ? 200 : 404);
+    await isWell();
+  });
+
+  test('one large resource of many spans: it is stored once', async () => {
+    const resource = {
+      attributes: attributes({ 'service.name': { stringValue: 'large' }, big: { stringValue: 'x'.repeat(2 * MIB) } }),
+    };
+    const traceId = hex(16);
+    const spans = Array.from({ length: 10_000 }, () => ({ traceId, spanId: hex(8), name: 'n' }));
+    const scope = { name: 's'.repeat(MIB) };
+    const { status } = await call({
+      body: [JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] })],
+    });
+    expect(status).toBe(200);
+    const answer = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+    expect(answer.status).toBe(200);
+    expect(answer.body.length).toBeLessThan(16 * MIB);
+    await isWell();
+  });
+
+  test('scripts and control characters in attributes: they come back as JSON that no browser takes for a page', async () => {
+    const { traceId, body } = foreignBody(Date.now());
+    await sendOtlp(url, [body]);
+    const answer = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+    expect(answer.headers['content-type']).toBe('application/json');
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    const spans = JSON.parse(answer.body).data[0].spans as { tags: object[] }[];
+    expect(spans.flatMap((span) => span.tags)).toContainEqual({
+      key: 'text',
+      type: 'string',
+      value: '<script>alert("x")</script> \u0000 \u001b[31m ü 😀',
+    });
+    const { stdout } = await ended(children.run(NODES['24'], [CLI, 'inspect', traceId, '--url', url]));
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  test.each([
+    [
+      'protobuf',
+      { headers: { 'content-type': 'application/x-protobuf' } },
+      415,
+      /OTEL_EXPORTER_OTLP_PROTOCOL=http\/json/,
+    ],
+    ['no content type', { headers: { 'content-type': '' } }, 415, /expected application\/json/],
+    ['an unknown encoding', { headers: { 'content-encoding': 'br' } }, 415, /gzip/],
+    ['what only claims to be gzip', { headers: { 'content-encoding': 'gzip' }, body: ['{}'] }, 400, /cannot be read/],
+    [
+      'gzip that is cut off',
+      { headers: { 'content-encoding': 'gzip' }, body: [gzipSync('{}').subarray(0, 15)] },
+      400,
+      /cannot be read/,
+    ],
+    ['GET for spans', { method: 'GET' }, 405, /POST/],
+    ['POST for traces', { path: '/api/traces' }, 405, /GET/],
+    ['an unknown path', { method: 'GET', path: '/metrics' }, 404, /\/metrics/],
+    ['a path that is no text', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
+    ['a path that is no path', { method: 'GET', path: '//' }, 400, /malformed/],
+    ['names of the prototype', { method: 'GET', path: '/api/constructor' }, 404, /nothing/],
+    [
+      'SQL',
+      { method: 'GET', path: `/api/operations?service=${encodeURIComponent(`'; DROP TABLE span; --`)}` },
+      200,
+      /\[\]/,
+    ],
+  ])('%s', async (_, sent, expected, words) => {
+    const { status, body } = await call(sent as Sent);
+    expect(status).toBe(expected);
+    expect(body).toMatch(words);
+    JSON.parse(body);
+    await isWell();
+  });
+
+  test('a sender that goes away in the middle, packed or not', async () => {
+    for (const encoding of ['identity', 'gzip']) {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      await new Promise((resolve) => socket.once('connect', resolve));
+      const head = `POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-encoding: ${encoding}\r\ncontent-length: 1000\r\n\r\n`;
+      await new Promise<void>((resolve) => socket.write(head, () => resolve()));
+      await new Promise<void>((resolve) => socket.write(gzipSync('{}').subarray(0, 12), () => resolve()));
+      socket.destroy();
+    }
+    await isWell();
+  });
+});
+
+describe('lossless collector keeps', () => {
+  test('what it has answered 200 for, over a SIGKILL', async () => {
+    const { traceId, bodies } = shutdownBodies('kept', 250);
+    await sendOtlp(url, bodies);
+    collector.signal('SIGKILL');
+    await collector.ends();
+    await start();
+    const answer = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+    expect(JSON.parse(answer.body).data[0].spans).toHaveLength(507);
+  });
+
+  test('250 consumers that send at the same time, each span once though all are sent twice', async () => {
+    const { traceId, bodies } = shutdownBodies('twice', 250);
+    await Promise.all([...bodies, ...bodies].map((body) => sendOtlp(url, [body])));
+    const { stdout } = await ended(children.run(NODES['24'], [CLI, 'inspect', traceId, '--url', url, '--json']));
+    expect(JSON.parse(stdout)).toMatchObject({
+      whole: true,
+      spans: 507,
+      planned: 250,
+      acked: 250,
+      refreshes: 250,
+      orphans: 0,
+    });
+  });
+
+  test('no more than it may: the traces that came first make room', async () => {
+    collector.signal('SIGTERM');
+    expect(await collector.ends()).toEqual({ code: 0, signal: null });
+    await start('--max-size', '2');
+    const sent = Array.from({ length: 40 }, () => shutdownBodies('bounded', 100));
+    for (const { bodies } of sent) await sendOtlp(url, bodies);
+    const statuses = await Promise.all(
+      sent.map(({ traceId }) => call({ method: 'GET', path: `/api/traces/${traceId}` })),
+    );
+    expect(statuses.at(0)?.status).toBe(404);
+    expect(statuses.at(-1)?.status).toBe(200);
+    const size = process.getBuiltinModule('node:fs').statSync(database).size;
+    expect(size).toBeLessThan(4 * MIB);
+  }, 60_000);
+});
+
+describe('lossless collector says', () => {
+  test('where it listens, and nothing else', async () => {
+    expect(collector.stdout).toMatch(
+      /^OTLP\/HTTP \(JSON\): http:\/\/127\.0\.0\.1:\d+\nqueries: http:\/\/127\.0\.0\.1:\d+\ndatabase: .+\n$/,
+    );
+    expect(collector.stderr).toBe('');
+  });
+
+  test.each([
+    [['--port', '70000'], /--port must be a whole number/],
+    [['--max-age', '0'], /--max-age must be/],
+    [['--unknown'], /usage: lossless collector/],
+    [['--db', '/dev/null/none/traces.sqlite'], /\/dev\/null/],
+  ])('what is wrong with %j', async (args, words) => {
+    const child = children.run(NODES['24'], [CLI, 'collector', '--port', '0', '--query-port', '0', ...args]);
+    expect(await child.ends()).toEqual({ code: 2, signal: null });
+    expect(child.stderr).toMatch(words);
+    await until(() => child.stdout === '');
+  });
+});
+
+async function ended(child: Child): Promise<Child> {
+  await child.ends();
+  return child;
+}

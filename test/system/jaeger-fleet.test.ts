@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import { assess } from '../../src/cli/verdict.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
+import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const missing = jaegerMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+describe.skipIf(missing)('a real Jaeger', () => {
+  let jaeger: Jaeger;
+
+  beforeAll(async () => {
+    jaeger = await startJaeger();
+  });
+  afterAll(async () => {
+    await jaeger?.close();
+  });
+
+  test('the fleet of the demo exports to it, and every shutdown is one whole tree across processes', async () => {
+    const args = [
+      'demo',
+      '--json',
+      '--seconds',
+      '16',
+      '--rate',
+      '40',
+      '--otlp',
+      jaeger.otlpUrl,
+      '--jaeger',
+      jaeger.queryUrl,
+    ];
+    const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...args], { timeout: 120_000 });
+    const report = JSON.parse(stdout) as {
+      gray: { failed: number; shutdowns: number };
+      traces: { traceId: string; service: string; result: string; planned: number }[];
+    };
+    expect(report.gray.failed).toBe(0);
+    expect(report.traces).toHaveLength(report.gray.shutdowns);
+    const client = new JaegerClient(new URL(jaeger.queryUrl));
+    for (const { traceId, service, result, planned } of report.traces) {
+      const found = await client.search({
+        service,
+        operation: 'lossless.offline',
+        tags: { 'lossless.offline.result': result },
+        limit: 100,
+      });
+      const trace = found.find((each) => each.traceId === traceId);
+      expect(trace, `search by service and result finds ${traceId}`).toBeDefined();
+      if (trace === undefined) continue;
+      expect(assess(trace)).toMatchObject({ whole: true, orphans: 0, planned, refreshes: planned });
+      expect(trace.spans.filter((span) => span.parentSpanId === '')).toHaveLength(1);
+      if (planned > 0) expect(new Set(trace.spans.map((span) => span.service)).size).toBe(2);
+    }
+  }, 180_000);
+
+  test('lossless inspect finds the latest shutdown in it, and one by its id', async () => {
+    const { traceId, bodies } = shutdownBodies('inspected', 30, 2, Date.now() - 1_000);
+    await sendOtlp(jaeger.otlpUrl, bodies);
+    for (const named of [[traceId], ['--service', 'inspected'], []]) {
+      const { stdout, code } = await inspect([...named, '--url', jaeger.queryUrl]);
+      expect(code).toBe(1);
+      expect(stdout).toContain(`trace ${traceId}: 65 spans, whole`);
+      expect(stdout).toContain('incomplete, 28 of 30 consumers acked');
+      expect(stdout).toContain('caller-0 was not told');
+    }
+  });
+
+  test('a trace it does not know and a service that never left are told apart from a bad shutdown', async () => {
+    for (const named of [['f'.repeat(32)], ['xyz'], ['--service', 'nobody']]) {
+      const { stderr, code } = await inspect([...named, '--url', jaeger.queryUrl]);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^LOSSLESS_(TRACE_NOT_FOUND|USAGE): /);
+    }
+  });
+});
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function inspect(args: readonly string[]): Promise<Outcome> {
+  return promisify(execFile)(process.execPath, [CLI, 'inspect', ...args], { timeout: 60_000 }).then(
+    (outcome) => ({ ...outcome, code: 0 }),
+    (failed: Outcome) => failed,
+  );
+}
