@@ -23,13 +23,14 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function variables(): string {
   const rows = (Object.entries(VARIABLES) as [string, Variable<unknown>][]).map(
-    ([name, { default: value, doc, secret }]) => [
+    ([name, { parse, default: value, doc, secret }]) => [
       `\`${name}\``,
       value === undefined || value === '' ? '–' : `\`${value}\``,
+      parse.rule,
       `${doc}${secret ? ' Never logged.' : ''}`,
     ],
   );
-  return `# Variables\n\nDurations are in milliseconds. A bad value is one log line that names the variable, the value and the rule; the application then runs without the plugin, unless \`LOSSLESS_STRICT=true\`.\n\n${table(['variable', 'default', 'meaning'], rows)}\n`;
+  return `# Variables\n\nDurations are in milliseconds. A bad value is one log line that names the variable, the value and the rule; the application then runs without the plugin, unless \`LOSSLESS_STRICT=true\`.\n\n${table(['variable', 'default', 'must be', 'meaning'], rows)}\n`;
 }
 
 function spans(): string {

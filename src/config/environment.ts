@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { asError } from '../errors.ts';
 import { type Environment, VARIABLES, type Variable, type VariableName } from './variables.ts';
 
@@ -26,7 +26,7 @@ export function readEnvironment(raw: RawEnvironment): { environment: Environment
     try {
       environment[name] = given ? variable.parse(text) : fallback(variable);
     } catch (thrown) {
-      const shown = variable.secret ? 'its value' : JSON.stringify(text?.slice(0, SHOWN));
+      const shown = variable.secret ? 'its value' : JSON.stringify(withoutCredentials(text ?? '').slice(0, SHOWN));
       problems.push({
         message: `${name} ${asError(thrown).message}; received ${shown}`,
         fatal: name.startsWith('LOSSLESS_'),
@@ -35,6 +35,14 @@ export function readEnvironment(raw: RawEnvironment): { environment: Environment
     }
   }
   return { environment: environment as Environment, problems: [...problems, ...misspelt(raw)] };
+}
+
+/** A bad value may be a URL with a password or a token that is not where it belongs, so everything up to an `@` and after a `?` goes. */
+function withoutCredentials(text: string): string {
+  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(text)?.[0] ?? '';
+  const at = text.lastIndexOf('@');
+  const [shown = '', query] = (at < 0 ? text : `${scheme}***${text.slice(at)}`).split('?', 2);
+  return query === undefined ? shown : `${shown}?***`;
 }
 
 function fallback(variable: Variable<unknown>): unknown {
@@ -57,7 +65,8 @@ function misspelt(raw: RawEnvironment): readonly Problem[] {
     }));
 }
 
-function nearest(name: string): string {
+function nearest(text: string): string {
+  const name = text.slice(0, SHOWN);
   const distance = (other: string): number => {
     let row = Array.from({ length: other.length + 1 }, (_, n) => n);
     for (let i = 1; i <= name.length; i++) {
@@ -80,13 +89,23 @@ function nearest(name: string): string {
 /** Longest secret file and package.json that are read, in bytes. */
 const FILE_LIMIT = 65_536;
 
+/** Does not wait for the writer of a pipe. Absent on Windows. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 /**
- * The first bytes of a file as text.
+ * A plain file, or a link to one, as text.
  *
- * @throws Error when it cannot be read or is longer than 64 KiB
+ * @throws Error when it cannot be read, is something else or is longer than 64 KiB
  */
 export function readSmallFile(path: string): string {
-  const content = readFileSync(path);
-  if (content.length > FILE_LIMIT) throw new Error(`${path} is longer than ${FILE_LIMIT} bytes`);
-  return content.toString('utf8');
+  const file = openSync(path, READ_FLAGS);
+  try {
+    if (!fstatSync(file).isFile()) throw new Error(`${path} is not a plain file`);
+    const bytes = Buffer.allocUnsafe(FILE_LIMIT + 1);
+    const length = readSync(file, bytes, 0, FILE_LIMIT + 1, 0);
+    if (length > FILE_LIMIT) throw new Error(`${path} is longer than ${FILE_LIMIT} bytes`);
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
+  }
 }

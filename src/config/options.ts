@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { serviceName } from './parsers.ts';
-import type { Environment } from './variables.ts';
+import { type Environment, VARIABLES } from './variables.ts';
 
 /** A process that nothing names; the plugin says so when it listens, and not before, because most such processes are tools. */
 export const UNNAMED = 'unknown_service';
@@ -119,7 +119,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   return { options, problems, strict };
 }
 
-/** The file wins nothing: naming both is a mistake that would show only when a key is rotated. */
+/** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */
 function readSecret(environment: Environment, problems: Problem[]): string | undefined {
   const path = environment.LOSSLESS_SECRET_FILE;
   if (path === undefined) return environment.LOSSLESS_SECRET;
@@ -131,12 +131,10 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
     return undefined;
   }
   try {
-    const secret = readSmallFile(path).replace(/\r?\n$/, '');
-    if (secret === '') throw new Error(`${path} is empty`);
-    return secret;
+    return VARIABLES.LOSSLESS_SECRET.parse(readSmallFile(path));
   } catch (thrown) {
     problems.push({
-      message: `LOSSLESS_SECRET_FILE must be a readable file with the secret; ${asError(thrown).message}`,
+      message: `LOSSLESS_SECRET_FILE must be a plain file with the secret (${asError(thrown).message})`,
       fatal: true,
     });
     return undefined;

@@ -1,75 +1,78 @@
 /** Reads the text of one variable; throws an `Error` that names the rule when the text breaks it. */
-export type Parser<T> = (text: string) => T;
+export interface Parser<T> {
+  (text: string): T;
+  /** What a value must be, as it stands in messages and in the reference. */
+  readonly rule: string;
+}
+
+/** A parser of trimmed text; `read` returns undefined for what breaks the rule. */
+function parser<T>(rule: string, read: (value: string) => T | undefined): Parser<T> {
+  const parse = (text: string): T => {
+    const value = read(text.trim());
+    if (value === undefined) throw new Error(`must be ${rule}`);
+    return value;
+  };
+  return Object.assign(parse, { rule });
+}
 
 /** `true` or `false`, in any case; also 1 and 0. */
-export const flag: Parser<boolean> = (text) => {
-  const value = text.trim().toLowerCase();
-  if (value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
-  throw new Error('must be true or false');
-};
+export const flag: Parser<boolean> = parser('true or false', (value) => {
+  if (/^(true|1)$/i.test(value)) return true;
+  return /^(false|0)$/i.test(value) ? false : undefined;
+});
 
 /** A whole number within bounds. */
 export function integer(least: number, most: number): Parser<number> {
-  return (text) => {
-    const value = Number(text.trim());
-    if (text.trim() === '' || !Number.isInteger(value) || value < least || value > most)
-      throw new Error(`must be a whole number from ${least} to ${most}`);
-    return value;
-  };
+  return parser(`a whole number from ${least} to ${most}`, (value) => {
+    const number = Number(value);
+    return /^\d+$/.test(value) && number >= least && number <= most ? number : undefined;
+  });
 }
 
 /** A number within bounds. */
 export function decimal(least: number, most: number): Parser<number> {
-  return (text) => {
-    const value = Number(text.trim());
-    if (text.trim() === '' || !Number.isFinite(value) || value < least || value > most)
-      throw new Error(`must be a number from ${least} to ${most}`);
-    return value;
-  };
+  return parser(`a number from ${least} to ${most}`, (value) => {
+    const number = Number(value);
+    return /^\d+(\.\d+)?$/.test(value) && number >= least && number <= most ? number : undefined;
+  });
 }
 
 /** One of the given words, in any case. */
 export function choice<const W extends string>(...words: readonly W[]): Parser<W> {
-  return (text) => {
-    const found = words.find((word) => word === text.trim().toLowerCase());
-    if (found === undefined) throw new Error(`must be one of ${words.join(', ')}`);
-    return found;
-  };
+  return parser(`one of ${words.join(', ')}`, (value) => words.find((word) => word === value.toLowerCase()));
 }
 
 /** Any text of at most `most` characters without control characters. */
 export function line(most: number): Parser<string> {
-  return (text) => {
-    const value = text.trim();
+  return parser(`1 to ${most} characters without control characters`, (value) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-    if (value === '' || value.length > most || /[\u0000-\u001f\u007f]/.test(value))
-      throw new Error(`must be 1 to ${most} characters without control characters`);
-    return value;
-  };
+    value === '' || value.length > most || /[\u0000-\u001f\u007f]/.test(value) ? undefined : value,
+  );
+}
+
+/** The path of a URL with its query, as it stands in the first line of a request. */
+export function path(most: number): Parser<string> {
+  return parser(`a path that begins with a slash, of at most ${most} visible ASCII characters`, (value) =>
+    value.length <= most && /^\/[\x21-\x7e]*$/.test(value) ? value : undefined,
+  );
 }
 
 /** A comma-separated list; blanks around entries and empty entries are dropped. */
 export function list<T>(entry: Parser<T>, most: number): Parser<readonly T[]> {
-  return (text) => {
+  return parser(`at most ${most} entries, separated by commas, each ${entry.rule}`, (text) => {
     const entries = text
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '');
-    if (entries.length > most) throw new Error(`must have at most ${most} entries`);
-    return entries.map(entry);
-  };
+    return entries.length > most ? undefined : entries.map(entry);
+  });
 }
 
 /** The name of a service: what stands as the host in `http://service-b/`. */
-export const serviceName: Parser<string> = (text) => {
-  const value = text.trim();
-  if (!/^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/.test(value))
-    throw new Error(
-      'must be 1 to 128 letters, digits, dots, dashes or underscores, beginning and ending with a letter or digit',
-    );
-  return value;
-};
+export const serviceName: Parser<string> = parser(
+  '1 to 128 letters, digits, dots, dashes or underscores, beginning and ending with a letter or digit',
+  (value) => (/^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/.test(value) ? value : undefined),
+);
 
 /** Where this instance can be reached. */
 export interface Address {
@@ -78,23 +81,19 @@ export interface Address {
 }
 
 /** `host`, `host:port` or `[ipv6]:port`. */
-export const address: Parser<Address> = (text) => {
-  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]{2,45})\]|(?<host>[A-Za-z0-9._-]{1,253}))(?::(?<port>\d{1,5}))?$/.exec(
-    text.trim(),
-  );
-  const port = match?.groups?.['port'] === undefined ? undefined : Number(match.groups['port']);
+export const address: Parser<Address> = parser('host, host:port or [ipv6]:port', (value) => {
+  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]{2,45})\]|(?<host>[A-Za-z0-9._-]{1,253}))(?::(?<port>\d{1,5}))?$/.exec(value);
   const host = match?.groups?.['v6'] ?? match?.groups?.['host'];
-  if (host === undefined || (port !== undefined && (port < 1 || port > 65535)))
-    throw new Error('must be host, host:port or [ipv6]:port');
-  return port === undefined ? { host } : { host, port };
-};
+  const port = match?.groups?.['port'];
+  if (match?.groups?.['v6'] !== undefined && !URL.canParse(`http://[${host}]/`)) return undefined;
+  if (host === undefined || port === undefined) return host === undefined ? undefined : { host };
+  return Number(port) >= 1 && Number(port) <= 65_535 ? { host, port: Number(port) } : undefined;
+});
 
-/** A URL with one of the given schemes (written with their colon), or with any when none is given. */
+/** A URL with one of the given schemes (written with their colon), of at most 2,048 characters. */
 export function url(...schemes: readonly string[]): Parser<URL> {
-  return (text) => {
-    const value = URL.parse(text.trim());
-    if (value === null || (schemes.length > 0 && !schemes.includes(value.protocol)))
-      throw new Error(`must be a URL${schemes.length > 0 ? ` beginning with ${schemes.join(' or ')}` : ''}`);
-    return value;
-  };
+  return parser(`a URL beginning with ${schemes.join(' or ')}`, (value) => {
+    const found = value.length > 2_048 ? null : URL.parse(value);
+    return found !== null && schemes.includes(found.protocol) ? found : undefined;
+  });
 }

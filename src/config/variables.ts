@@ -1,4 +1,4 @@
-import { address, choice, decimal, flag, integer, line, list, type Parser, serviceName, url } from './parsers.ts';
+import { address, choice, decimal, flag, integer, line, list, type Parser, path, serviceName, url } from './parsers.ts';
 
 /** One variable of the environment. */
 export interface Variable<T> {
@@ -48,11 +48,14 @@ export const VARIABLES = {
   ),
   LOSSLESS_CONTROL_HOST: having(line(253), '::', 'Address the control server listens on; `::` is all of them.'),
   LOSSLESS_SECRET: optional(
-    line(1024),
+    line(1_024),
     'Shared secret of the fleet. With it GoAways are signed (HMAC-SHA256) and unsigned ones refused; it is also the bearer token of the control port.',
     true,
   ),
-  LOSSLESS_SECRET_FILE: optional(line(4096), 'A file that holds the secret; one trailing line end is dropped.'),
+  LOSSLESS_SECRET_FILE: optional(
+    line(4_096),
+    'A plain file that holds the secret; blanks and line ends around it are dropped.',
+  ),
   LOSSLESS_GRACE_PERIOD_MS: having(
     integer(1_000, 24 * HOUR),
     '30000',
@@ -95,7 +98,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_REGISTER_DELAY_MS: having(integer(0, HOUR), '0', 'Wait between listening and registering, in milliseconds.'),
   LOSSLESS_PROBE: optional(
-    line(2_048),
+    path(2_048),
     'Path of the application that must answer 2xx before it is registered, for example /health.',
   ),
   LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),

@@ -1,15 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadOptions } from '../../../src/config/options.ts';
+import { loadOptions, UNNAMED } from '../../../src/config/options.ts';
 import { VARIABLES, type VariableName } from '../../../src/config/variables.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-options-'));
+const hostile = join(directory, 'hostile');
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** A value that breaks the rule of each variable. */
+/** A value that breaks the rule of each variable of ours. */
 const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_ENABLED: 'maybe',
   LOSSLESS_SERVICE: 'has blanks',
@@ -28,12 +30,25 @@ const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_WARMUP_MS: 'NaN',
   LOSSLESS_WARMUP_CURVE: '0.5',
   LOSSLESS_REGISTER_DELAY_MS: '1.5',
-  LOSSLESS_PROBE: 'x'.repeat(3_000),
+  LOSSLESS_PROBE: 'health',
   LOSSLESS_READINESS: 'soon',
   LOSSLESS_SPOOL_DIR: 'a\nb',
   LOSSLESS_LOG_LEVEL: 'loud',
   LOSSLESS_STRICT: 'very',
   LOSSLESS_JAEGER_URL: 'jaeger',
+};
+
+/** The same for the standard ones that have a rule; OpenTelemetry wants their default then. */
+const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
+  OTEL_SERVICE_NAME: 'has blanks',
+  OTEL_RESOURCE_ATTRIBUTES: 'a\nb',
+  OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'grpc://collector',
+  OTEL_EXPORTER_OTLP_HEADERS: 'a\nb',
+  OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
+  OTEL_EXPORTER_OTLP_TIMEOUT: '10s',
+  OTEL_SDK_DISABLED: 'maybe',
+  TRACEPARENT: 'x'.repeat(257),
 };
 
 describe('the environment', () => {
@@ -53,12 +68,43 @@ describe('the environment', () => {
     expect(options?.traces.endpoint.href).toBe('http://127.0.0.1:4318/v1/traces');
   });
 
-  test('every variable of ours has a bad value here', () => {
-    expect(Object.keys(BAD)).toEqual(
-      Object.keys(VARIABLES)
-        .filter((name) => name.startsWith('LOSSLESS_'))
-        .toSorted((one, other) => Object.keys(BAD).indexOf(one) - Object.keys(BAD).indexOf(other)),
+  test('every variable has a bad value here', () => {
+    expect(Object.keys({ ...BAD, ...BAD_STANDARD }).toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
+  });
+
+  test.each(Object.entries(BAD_STANDARD))('%s=%s is one clear line, and its default holds', (name, value) => {
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
+    expect(options).toEqual(loadOptions({ LOSSLESS_SERVICE: 'a' }).options);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.message).toMatch(new RegExp(`^${name} must be`));
+    expect(problems[0]?.message).not.toContain('\n');
+  });
+
+  test('a whole number is read within its bounds and nowhere else', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.integer(), fc.integer({ min: -10, max: 70_000 })), (port) => {
+        const { options } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_CONTROL_PORT: String(port) });
+        expect(options?.controlPort).toBe(port >= 0 && port <= 65_535 ? port : undefined);
+      }),
     );
+  });
+
+  test.each(['0x10', '1e3', '+5', '5.0', '', ' ', '٣'])('%j is no whole number, or nothing', (text) => {
+    const { options } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_CONTROL_PORT: text });
+    expect(options?.controlPort).toBe(text.trim() === '' ? 54_199 : undefined);
+  });
+
+  test.each([
+    ['192.0.2.1', { host: '192.0.2.1' }],
+    ['pod.svc:8080', { host: 'pod.svc', port: 8080 }],
+    ['[2001:db8::1]:80', { host: '2001:db8::1', port: 80 }],
+    ['[::1]', { host: '::1' }],
+    ['2001:db8::1', undefined],
+    ['[:::]:80', undefined],
+    ['host:0', undefined],
+    ['http://host', undefined],
+  ])('LOSSLESS_ADVERTISE=%s', (text, expected) => {
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_ADVERTISE: text }).options?.advertise).toEqual(expected);
   });
 
   test.each(Object.entries(BAD))('%s=%s is one clear line, and there are no options', (name, value) => {
@@ -69,8 +115,19 @@ describe('the environment', () => {
     expect(problems[0]?.message).not.toContain('\n');
   });
 
-  test('a secret is never repeated', () => {
-    const { problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET: 'hunter2'.repeat(200) });
+  test.each([
+    ['LOSSLESS_SECRET', 'hunter2'.repeat(200)],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=\nhunter2'],
+    ['LOSSLESS_REGISTRY', 'redis://user:hunter2@host'],
+    ['LOSSLESS_REGISTRY', 'redis://user:with@and/hunter2@host'],
+    ['LOSSLESS_REGISTRY', `redis://user:hunter2${'x'.repeat(100)}@host`],
+    ['LOSSLESS_REGISTRY', 'redis://host?token=hunter2'],
+    ['LOSSLESS_REGISTRY', 'user:hunter2@host'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://hunter2@host'],
+    ['LOSSLESS_HUNTER', 'hunter2'],
+  ])('a secret is never repeated: %s=%s', (name, value) => {
+    const { problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
+    expect(problems).toHaveLength(1);
     expect(problems[0]?.message).not.toContain('hunter2');
   });
 
@@ -99,8 +156,23 @@ describe('the environment', () => {
     expect(
       loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: path, LOSSLESS_SECRET: 'x' }).options,
     ).toBeUndefined();
-    writeFileSync(path, '\n');
-    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: path }).options).toBeUndefined();
+  });
+
+  test.each([
+    ['empty', () => writeFileSync(hostile, '\n')],
+    ['of more than one line', () => writeFileSync(hostile, 'hunter2\nhunter2\n')],
+    ['too long', () => writeFileSync(hostile, 'hunter2'.repeat(10_000))],
+    ['a device', () => symlinkSync('/dev/zero', hostile)],
+    ['a pipe that nobody writes', () => execFileSync('mkfifo', [hostile])],
+    ['a directory', () => mkdirSync(hostile)],
+  ])('a file of a secret that is %s is one clear line', (_, make) => {
+    rmSync(hostile, { recursive: true, force: true });
+    make();
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: hostile });
+    expect(options).toBeUndefined();
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.message).toMatch(/^LOSSLESS_SECRET_FILE must be/);
+    expect(problems[0]?.message).not.toContain('hunter2');
   });
 
   test.each([
@@ -109,6 +181,34 @@ describe('the environment', () => {
     [{ OTEL_RESOURCE_ATTRIBUTES: 'k=v,service.name=c' }, 'c'],
   ])('the name of the service: %j', (raw, expected) => {
     expect(loadOptions(raw).options?.service).toBe(expected);
+  });
+
+  test.each([
+    [
+      'the nearest package.json',
+      { 'package.json': '{"name":"outer"}', 'app/package.json': '{"name":"inner"}' },
+      'inner',
+    ],
+    ['without its scope', { 'app/package.json': '{"name":"@scope/inner"}' }, 'inner'],
+    [
+      'past one without a name',
+      { 'package.json': '{"name":"outer"}', 'app/package.json': '{"type":"module"}' },
+      'outer',
+    ],
+    ['past one that is broken', { 'package.json': '{"name":"outer"}', 'app/package.json': '{' }, 'outer'],
+    ['nothing when it is no name', { 'app/package.json': '{"name":"not a name"}' }, UNNAMED],
+  ])('the name of the service: %s', (_, files, expected) => {
+    const program = mkdtempSync(join(directory, 'program-'));
+    mkdirSync(join(program, 'app'));
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(program, name), content);
+    writeFileSync(join(program, 'app/main.js'), '');
+    const started = process.argv[1] as string;
+    process.argv[1] = join(program, 'app/main.js');
+    try {
+      expect(loadOptions({}).options?.service).toBe(expected);
+    } finally {
+      process.argv[1] = started;
+    }
   });
 
   test('standard variables of OpenTelemetry are honoured', () => {
