@@ -132,6 +132,7 @@ async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, 
 }
 
 function pause(ms: number, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, Math.max(0, ms));
     stop.addEventListener('abort', () => {
@@ -161,6 +162,8 @@ function pluginEnvironment(
     LOSSLESS_CONTROL_HOST: '127.0.0.1',
     LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
     LOSSLESS_JAEGER_URL: jaeger,
+    // Twenty processes share one machine here, where a consumer has its own.
+    LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
     LOSSLESS_STRICT: 'true',
     OTEL_EXPORTER_OTLP_ENDPOINT: otlp,
   };

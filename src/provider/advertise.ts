@@ -35,7 +35,9 @@ async function localAddressTowards(registry: URL): Promise<string | undefined> {
   try {
     return await new Promise<string>((resolve, reject) => {
       socket.once('error', reject);
-      socket.connect(Number(registry.port) || 9, host, () => resolve(socket.address().address));
+      // A name that cannot be resolved is told to the callback, which the types do not know.
+      socket.connect(Number(registry.port) || 9, host, ((error?: Error) =>
+        error ? reject(error) : resolve(socket.address().address)) as () => void);
     });
   } catch {
     return undefined;

@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const children = useChildren();
+
+test.each(Object.keys(NODES) as NodeLine[])(
+  'the demo on Node %s: base loses some, gray none, every trace is whole, one object on standard output',
+  async (line) => {
+    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '12', '--rate', '60'] });
+    expect(await demo.ends(120_000)).toEqual({ code: 0, signal: null });
+    expect(demo.lines).toHaveLength(1);
+    const { base, gray, traces } = JSON.parse(demo.stdout);
+    expect(gray).toMatchObject({ failed: 0, requests: expect.any(Number), shutdowns: expect.any(Number) });
+    expect(base.failed).toBeGreaterThan(0);
+    expect(base.requests).toBeGreaterThan(12 * 60 * 0.9);
+    expect(traces).toHaveLength(gray.shutdowns);
+    for (const trace of traces) {
+      expect(Object.keys(trace)).toEqual([
+        'traceId',
+        'service',
+        'result',
+        'planned',
+        'acked',
+        'spans',
+        'orphans',
+        'refreshes',
+      ]);
+      expect(trace).toMatchObject({ result: 'success', orphans: 0, acked: trace.planned, refreshes: trace.planned });
+    }
+  },
+  180_000,
+);
+
+test('a demo that is interrupted, or killed, leaves no process behind', async () => {
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    const demo = children.node(CLI, { args: ['demo', '--seconds', '60'] });
+    await until(() => descendants(demo.pid).length >= 14); // two fleets of seven
+    const family = descendants(demo.pid);
+    demo.signal(signal);
+    await demo.ends(60_000);
+    await until(() => family.every((pid) => !isRunning(pid)));
+  }
+}, 180_000);
+
+test.each([
+  [['demo', '--seconds', 'soon'], 'LOSSLESS_USAGE'],
+  [['demo', '--unknown'], 'LOSSLESS_USAGE'],
+  [['nothing'], 'LOSSLESS_USAGE'],
+  [['inspect', '--url', 'http://127.0.0.1:1'], 'LOSSLESS_COLLECTOR_UNREACHABLE'],
+  [['status', '--port', '1'], 'LOSSLESS_CONTROL_PORT'],
+])('lossless %j is a clear message and exit code 2', async (args, code) => {
+  const command = children.node(CLI, { args });
+  expect(await command.ends()).toMatchObject({ code: 2 });
+  expect(command.stderr).toContain(code);
+});
+
+/** Processes that a process has started, by `/proc`. */
+function descendants(pid: number): readonly number[] {
+  const parents = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+        return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]) }];
+      } catch {
+        return [];
+      }
+    });
+  return parents.filter(({ parent }) => parent === pid).map((child) => child.pid);
+}

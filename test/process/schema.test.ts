@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import type { WorkName } from '../../src/lifecycle/records.ts';
+import { ATTRIBUTES, type AttributeName, IDENTITY, SCOPE, SPANS, spanName } from '../../src/trace/schema.ts';
+import { useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+/** What Jaeger adds of its own to the attributes of a span. */
+const JAEGERS = new Set(['otel.scope.name', 'span.kind', 'otel.status_code', 'otel.status_description', 'error']);
+
+const TYPES: Readonly<Record<string, readonly string[]>> = {
+  string: ['string'],
+  int: ['int64'],
+  double: ['int64', 'float64'],
+  boolean: ['bool'],
+  'string[]': ['string'],
+  'int[]': ['string'],
+};
+
+interface RawSpan {
+  readonly operationName: string;
+  readonly spanID: string;
+  readonly references: readonly { readonly refType: string; readonly spanID: string }[];
+  readonly tags: readonly { readonly key: string; readonly type: string; readonly value: unknown }[];
+}
+
+test('every span that is exported is as the schema says: name, kind, parent, attributes, types and values', async () => {
+  const leaving = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
+  await world().service('provider');
+  const caller = await world().caller('http://provider/echo', 50);
+  await fetch(`http://127.0.0.1:${leaving.port}/echo`, {
+    method: 'POST',
+    body: 'x',
+    headers: { 'lossless-consumer': '"dead";id="dead-1";gen=1;port=1', connection: 'keep-alive' },
+  });
+  await world().leave(leaving);
+  await world().trace(leaving);
+  await caller.stop();
+  const answer = await fetch(`${world().collector.queryUrl}/api/traces/${world().traceId(leaving)}`);
+  const { data } = (await answer.json()) as { data: { spans: RawSpan[] }[] };
+  const spans = data[0]?.spans ?? [];
+  const byId = new Map(spans.map((span) => [span.spanID, span]));
+  const works = new Set<string>();
+  for (const span of spans) {
+    const work = (Object.keys(SPANS) as WorkName[]).find((name) => spanName(name) === span.operationName);
+    expect(work, `${span.operationName} is in the schema`).toBeDefined();
+    if (work === undefined) continue;
+    works.add(work);
+    const { attributes, kind, parent } = SPANS[work];
+    const tags = new Map(span.tags.map((tag) => [tag.key, tag]));
+    expect(tags.get('otel.scope.name')?.value).toBe(SCOPE);
+    expect(tags.get('span.kind')?.value).toBe(kind.toLowerCase());
+    const above = byId.get(span.references.find((reference) => reference.refType === 'CHILD_OF')?.spanID ?? '');
+    const parents: readonly (WorkName | null)[] = parent === 'goaway' ? ['goaway', 'goaway.attempt'] : [parent];
+    expect(above === undefined ? [null] : parents.map((name) => name && spanName(name))).toContain(
+      above?.operationName ?? null,
+    );
+    for (const name of IDENTITY) expect(tags.has(name), `${span.operationName} has ${name}`).toBe(true);
+    for (const { key, type, value } of span.tags) {
+      if (JAEGERS.has(key)) continue;
+      expect([...IDENTITY, ...attributes], `${span.operationName} may have ${key}`).toContain(key);
+      const schema = ATTRIBUTES[key as AttributeName];
+      expect(TYPES[schema.type], `${key} is ${schema.type}`).toContain(type);
+      if (schema.values) expect(schema.values).toContain(value);
+      if (schema.type.endsWith('[]')) expect(Array.isArray(JSON.parse(String(value)))).toBe(true);
+    }
+  }
+  expect([...works].sort()).toEqual([
+    'consumer.refresh',
+    'deregister',
+    'drain',
+    'goaway',
+    'goaway.attempt',
+    'notify',
+    'notify.service',
+    'offline',
+    'offline.started',
+    'stop',
+  ]);
+});
