@@ -10,6 +10,9 @@ export const AUDIENCE_HEADER = 'lossless-audience';
 /** Longest body of a GoAway, in bytes. */
 export const GOAWAY_LIMIT = 4_096;
 
+/** Longest line of an answer, in characters: a hundred addresses fit. */
+const LINE_LIMIT = 32_768;
+
 /** Longest isolation that can be asked for, in milliseconds. */
 const LONGEST_ISOLATION_MS = 600_000;
 
@@ -51,17 +54,17 @@ export function encodeIdle(idle: Idle): string {
   return `${JSON.stringify({ ...idle, addresses: idle.addresses.slice(0, MOST_ADDRESSES) })}\n`;
 }
 
-/** Reads a first line; undefined when it is none. */
+/** Reads a first line; undefined when it is none or too long. */
 export function decodeAck(line: string): Ack | undefined {
-  const ack = recordOf(parse(line));
+  const ack = lineOf(line);
   const outstanding = ack?.['outstanding'];
   if (ack?.['isolated'] !== true || !Number.isSafeInteger(outstanding) || (outstanding as number) < 0) return undefined;
   return { isolated: true, outstanding: outstanding as number };
 }
 
-/** Reads a second line; undefined when it is none. */
+/** Reads a second line; undefined when it is none or too long. Addresses beyond the hundredth are left out. */
 export function decodeIdle(line: string): Idle | undefined {
-  const idle = recordOf(parse(line));
+  const idle = lineOf(line);
   const addresses = idle?.['addresses'];
   if (idle?.['idle'] !== true || !Array.isArray(addresses)) return undefined;
   return { idle: true, addresses: addresses.filter((entry) => typeof entry === 'string').slice(0, MOST_ADDRESSES) };
@@ -79,6 +82,10 @@ function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined;
+}
+
+function lineOf(line: string): Readonly<Record<string, unknown>> | undefined {
+  return line.length > LINE_LIMIT ? undefined : recordOf(parse(line));
 }
 
 function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {

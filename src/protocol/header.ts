@@ -13,9 +13,6 @@ export const HEADER_LIMIT = 512;
 /** Longest service name or id, in characters. */
 const NAME_LIMIT = 128;
 
-/** Largest integer of a structured field (RFC 9651, section 3.3.1). */
-const INTEGER_LIMIT = 999_999_999_999_999;
-
 /** A header value as a structured-field item (RFC 9651): a string and its parameters. */
 interface Item {
   readonly value: string;
@@ -24,15 +21,15 @@ interface Item {
 
 /**
  * The `lossless-consumer` header. With a secret the address is signed, so that a provider behind address translation can
- * believe a `host`.
+ * believe a `host`. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`:
+ * a caller that is known by its socket's address is better than one that is not known.
  */
 export function encodeConsumer(caller: Caller, secret?: string): string {
   const { service, instanceId, generation, port, host } = caller;
-  const signed = host !== undefined && secret !== undefined;
-  return [
-    `${text(service)};id=${text(instanceId)};gen=${generation};port=${port}`,
-    ...(signed ? [`host=${text(host)}`, `sig=${text(signature(caller, secret))}`] : []),
-  ].join(';');
+  const plain = `${text(service)};id=${text(instanceId)};gen=${generation};port=${port}`;
+  if (host === undefined || secret === undefined) return plain;
+  const signed = `${plain};host=${text(host)};sig=${text(signature(caller, secret))}`;
+  return signed.length <= HEADER_LIMIT ? signed : plain;
 }
 
 /**
@@ -97,30 +94,36 @@ function text(value: string): string {
   return `"${value.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** One parameter: its name, then a string or an integer. Sticky, so that each character is looked at once. */
-const PARAMETER =
-  /; *(?<key>[a-z*][a-z0-9_.*-]*)=(?:"(?<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"|(?<integer>-?\d{1,15})(?![\d.]))/y;
+/** A string of RFC 9651, section 4.2.5, without its quotes. Every character fits one alternative only, so no backtracking. */
+const TEXT = String.raw`(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*`;
 
 /** The string an item begins with. */
-const VALUE = /^ *"(?<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"/;
+const VALUE = new RegExp(`^ *"(${TEXT})"`);
+
+/** One parameter: its name, then a string or an integer. Sticky, so that each character is looked at once. */
+const PARAMETER = new RegExp(`; *([a-z*][a-z0-9_.*-]*)=(?:"(${TEXT})"|(-?\\d{1,15}))`, 'y');
+
+/** What may follow the last parameter. */
+const END = / *$/y;
 
 /** The subset of RFC 9651 that is sent here: an item that is a string, with string and integer parameters. */
 function parseItem(value: string): Item | undefined {
   if (value.length > HEADER_LIMIT) return undefined;
-  const trimmed = value.replace(/ +$/, '');
-  const head = VALUE.exec(trimmed);
+  const head = VALUE.exec(value);
   if (head === null) return undefined;
   const parameters = new Map<string, string | number>();
-  PARAMETER.lastIndex = head[0].length;
-  while (PARAMETER.lastIndex < trimmed.length) {
-    const found = PARAMETER.exec(trimmed);
-    if (found?.groups === undefined) return undefined;
-    const { key, string, integer } = found.groups;
-    parameters.set(key as string, string === undefined ? Number(integer) : unquote(string));
+  let at = head[0].length;
+  for (let found = matchAt(PARAMETER, value, at); found !== null; found = matchAt(PARAMETER, value, at)) {
+    const [whole, key = '', string, integer] = found;
+    parameters.set(key, string === undefined ? Number(integer) : unquote(string));
+    at += whole.length;
   }
-  const generation = parameters.get('gen');
-  if (typeof generation === 'number' && generation > INTEGER_LIMIT) return undefined;
-  return { value: unquote(head.groups?.['string'] ?? ''), parameters };
+  return matchAt(END, value, at) === null ? undefined : { value: unquote(head[1] ?? ''), parameters };
+}
+
+function matchAt(sticky: RegExp, value: string, at: number): RegExpExecArray | null {
+  sticky.lastIndex = at;
+  return sticky.exec(value);
 }
 
 function unquote(quoted: string): string {

@@ -61,7 +61,7 @@ export class Verifier {
    */
   #remember(nonce: string, now: number): void {
     for (const [old, until] of this.#seen) {
-      if (until > now) break;
+      if (until >= now) break;
       this.#seen.delete(old);
     }
     if (this.#seen.has(nonce)) throw invalid('it was used before');

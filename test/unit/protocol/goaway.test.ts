@@ -29,8 +29,26 @@ describe('the body of a GoAway', () => {
   });
 
   test('anything else is refused with its code, and nothing else is thrown', () => {
+    const almost = fc
+      .record(
+        {
+          provider: fc.record(
+            {
+              service: fc.jsonValue(),
+              instanceId: fc.jsonValue(),
+              generation: fc.jsonValue(),
+              address: fc.jsonValue(),
+            },
+            { requiredKeys: [] },
+          ),
+          expiresInMs: fc.jsonValue(),
+        },
+        { requiredKeys: [] },
+      )
+      .map((body) => JSON.stringify(body));
+    const hostile = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), almost);
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json()), (body) => {
+      fc.property(hostile, (body) => {
         try {
           decodeGoAway(body);
         } catch (thrown) {
@@ -75,6 +93,24 @@ describe('the lines of the answer', () => {
   test('addresses are cut at a hundred', () => {
     const addresses = Array.from({ length: 101 }, (_, n) => `h:${n}`);
     expect(decodeIdle(encodeIdle({ idle: true, addresses }))?.addresses).toHaveLength(100);
+  });
+
+  test('an address that is no text is left out', () => {
+    expect(decodeIdle('{"idle":true,"addresses":["h:1",7,null,"h:2"]}')?.addresses).toEqual(['h:1', 'h:2']);
+  });
+
+  test.each([
+    '{"isolated":true}',
+    '{"isolated":false,"outstanding":0}',
+    '{"isolated":true,"outstanding":-1}',
+    '{"isolated":true,"outstanding":1.5}',
+    '{"idle":true}',
+    '{"idle":true,"addresses":{}}',
+    `{"isolated":true,"outstanding":0,"more":"${'x'.repeat(32_768)}"}`,
+    `{"idle":true,"addresses":[],"more":"${'x'.repeat(32_768)}"}`,
+  ])('is no line: %.40s', (line) => {
+    expect(decodeAck(line)).toBeUndefined();
+    expect(decodeIdle(line)).toBeUndefined();
   });
 
   test('anything else is no line', () => {

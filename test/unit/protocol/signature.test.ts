@@ -27,7 +27,6 @@ describe('the signature of a GoAway', () => {
     fc.assert(
       fc.property(fc.nat(header.length - 1), fc.constantFrom(...'abcXYZ019-_;='), (at, character) => {
         fc.pre(header[at] !== character);
-        // The last character of base64url holds bits that are not part of the value.
         const changed = header.slice(0, at) + character + header.slice(at + 1);
         expect(() => verifier().verify(changed, 'b', 'body')).toThrow('LOSSLESS_SIGNATURE_INVALID');
       }),
@@ -47,8 +46,44 @@ describe('the signature of a GoAway', () => {
     expect(() => verifier().verify(header, audience, body)).toThrow('LOSSLESS_SIGNATURE_INVALID');
   });
 
+  test('hostile text is refused with its code, and nothing else is thrown', () => {
+    const almost = fc
+      .tuple(fc.nat(), fc.base64String({ minLength: 20, maxLength: 24 }), fc.string())
+      .map(([time, nonce, mac]) => `t=${time};n=${nonce};s=${mac}`);
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), almost), (header) => {
+        expect(() => verifier().verify(header, 'b', 'body')).toThrow(
+          expect.objectContaining({ code: 'LOSSLESS_SIGNATURE_INVALID' }),
+        );
+      }),
+    );
+  });
+
+  test('a time at the edge is accepted', () => {
+    for (const off of [-60_000, 60_000])
+      verifier().verify(sign('secret', 'b', 'body', clock.wall() + off), 'b', 'body');
+  });
+
+  test('one that is refused uses up no nonce', () => {
+    const once = verifier();
+    const header = sign('secret', 'b', 'body', clock.wall());
+    expect(() => once.verify(header, 'b', 'other')).toThrow();
+    once.verify(header, 'b', 'body');
+  });
+
   test('parts cannot be shifted into each other', () => {
     expect(() => verifier().verify(sign('secret', 'ab', 'c', clock.wall()), 'a', 'bc')).toThrow();
+  });
+
+  test('one from the future is remembered until its very last millisecond', async () => {
+    const own = new SimulatedClock();
+    const once = new Verifier('secret', own);
+    const header = sign('secret', 'b', 'body', own.wall() + 60_000);
+    once.verify(header, 'b', 'body');
+    await own.advance(120_000);
+    expect(() => once.verify(header, 'b', 'body')).toThrow('used before');
+    await own.advance(1);
+    expect(() => once.verify(header, 'b', 'body')).toThrow('check the clocks');
   });
 
   test('what was remembered is forgotten when it could not be replayed any more', async () => {
@@ -56,7 +91,7 @@ describe('the signature of a GoAway', () => {
     const once = new Verifier('secret', own);
     for (let n = 0; n < 100_000; n++) once.verify(sign('secret', 'b', '', own.wall()), 'b', '');
     expect(() => once.verify(sign('secret', 'b', '', own.wall()), 'b', '')).toThrow('too many');
-    await own.advance(120_000);
+    await own.advance(120_001);
     once.verify(sign('secret', 'b', '', own.wall()), 'b', '');
   });
 });
