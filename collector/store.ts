@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { type Attribute, textOf } from './attributes.ts';
+import { openDatabase, pragma, together } from './database.ts';
+import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
-import { openDatabase } from './sqlite.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
@@ -41,22 +42,6 @@ const AGE_EVERY_MS = 60_000;
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
-/** Changes with the tables: a database of another version is begun anew. */
-const VERSION = 1;
-
-const TABLES = `
-  CREATE TABLE origin (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
-  CREATE TABLE trace (id TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE INDEX trace_by_arrival ON trace (received);
-  CREATE TABLE span (
-    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, origin INTEGER NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL,
-    kind INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (trace_id, span_id)
-  );
-  CREATE INDEX span_by_service ON span (service, start);
-  CREATE INDEX span_by_operation ON span (service, name, kind, start);
-  CREATE INDEX span_by_origin ON span (origin);
-`;
-
 /** Spans in SQLite, bounded by age and size. A span that arrives twice is kept once; one that comes late joins its trace. */
 export class Store {
   readonly #options: StoreOptions;
@@ -69,9 +54,6 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#db = openDatabase(options.path);
-    // Space is given back only if that is said before anything is written.
-    this.#db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-    if (this.#pragma('user_version') !== VERSION) this.#begin();
     this.#addOrigin = this.#db.prepare(
       'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
     );
@@ -84,7 +66,7 @@ export class Store {
 
   /** Keeps spans; they can be found when it returns. All of them or, when it throws, none. */
   add(groups: readonly SpanGroup[], now: number = Date.now()): void {
-    this.#together(() => {
+    together(this.#db, () => {
       for (const { origin, spans } of groups) this.#addGroup(origin, spans);
       const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
       for (const id of ids) this.#addTrace.run(id, now);
@@ -109,7 +91,7 @@ export class Store {
   /** Traces with all their spans, each by its start; unknown ids are left out. Ends early when the answer would become too large. */
   traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
     const select = this.#db.prepare('SELECT body, origin FROM span WHERE trace_id = ? ORDER BY start, span_id');
-    const origins = new Origins(this.#db);
+    const origins = new Origins(this.#db, ANSWER_BYTES);
     let bytes = 0;
     const traces: StoredSpan[][] = [];
     for (const id of ids) {
@@ -153,7 +135,7 @@ export class Store {
         `SELECT trace_id, body, origin FROM span WHERE ${given.map(([condition]) => condition).join(' AND ')} ORDER BY start DESC`,
       )
       .iterate(...given.map(([, value]) => value as SQLInputValue));
-    const origins = new Origins(this.#db);
+    const origins = new Origins(this.#db, ANSWER_BYTES);
     const found = new Set<string>();
     for (const row of rows) {
       if (found.size >= limit) break;
@@ -181,13 +163,6 @@ export class Store {
     this.#db.close();
   }
 
-  #begin(): void {
-    this.#db.exec(`
-      DROP TABLE IF EXISTS origin; DROP TABLE IF EXISTS trace; DROP TABLE IF EXISTS span;
-      ${TABLES} PRAGMA user_version = ${VERSION}
-    `);
-  }
-
   #addGroup(origin: Origin, spans: readonly Span[]): void {
     if (spans.length === 0) return;
     const body = JSON.stringify(origin);
@@ -206,7 +181,7 @@ export class Store {
     const [spans, trace] = ['DELETE FROM span WHERE trace_id = ?', 'DELETE FROM trace WHERE id = ?'].map((sql) =>
       this.#db.prepare(sql),
     );
-    this.#together(() => {
+    together(this.#db, () => {
       for (const { id } of ids) {
         spans?.run(id as string);
         trace?.run(id as string);
@@ -217,50 +192,9 @@ export class Store {
     return ids.length;
   }
 
-  #together(work: () => void): void {
-    this.#db.exec('BEGIN');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (thrown) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw thrown;
-    }
-  }
-
   /** Pages in use; those that are free again do not count. */
   #bytes(): number {
-    return (this.#pragma('page_count') - this.#pragma('freelist_count')) * this.#pragma('page_size');
-  }
-
-  #pragma(name: string): number {
-    return Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
-  }
-}
-
-/** Origins by their number. A large one may belong to many spans: each is read once, until they become too many to keep. */
-class Origins {
-  readonly #select: StatementSync;
-  readonly #read = new Map<number, Origin>();
-  /** Length of those that are kept. */
-  bytes = 0;
-
-  constructor(db: DatabaseSync) {
-    this.#select = db.prepare('SELECT body FROM origin WHERE id = ?');
-  }
-
-  get(id: number): Origin {
-    const known = this.#read.get(id);
-    if (known !== undefined) return known;
-    const body = String(this.#select.get(id)?.['body']);
-    if (this.bytes > ANSWER_BYTES) {
-      this.#read.clear();
-      this.bytes = 0;
-    }
-    const origin = JSON.parse(body) as Origin;
-    this.#read.set(id, origin);
-    this.bytes += body.length;
-    return origin;
+    return (pragma(this.#db, 'page_count') - pragma(this.#db, 'freelist_count')) * pragma(this.#db, 'page_size');
   }
 }
 

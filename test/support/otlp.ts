@@ -116,7 +116,7 @@ export function shutdownBodies(
       spanId: hex(8),
       parentSpanId: root,
       work: 'deregister',
-      start: start + 1,
+      start: start + 2,
       durationMs: 3,
       attributes: { [ATTR.deregisterResult]: 'confirmed' },
     },

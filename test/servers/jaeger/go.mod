@@ -1,6 +1,6 @@
 module lossless.test/jaeger
 
-go 1.26.8
+go 1.25.0
 
 require github.com/jaegertracing/jaeger v1.76.0
 

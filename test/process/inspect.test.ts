@@ -1,0 +1,89 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Collector, startCollector } from '../../collector/server.ts';
+import { type Child, NODES, useChildren } from '../support/child.ts';
+import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const children = useChildren();
+let collector: Collector;
+
+beforeAll(async () => {
+  collector = await startCollector({
+    host: '127.0.0.1',
+    ports: [0],
+    database: ':memory:',
+    maxAgeMs: 3_600_000,
+    maxBytes: 2 ** 28,
+  });
+});
+afterAll(() => collector.close());
+
+async function inspect(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Child> {
+  const child = children.run(NODES['22.19'], [CLI, 'inspect', ...args], { env });
+  await child.ends();
+  return child;
+}
+
+/** Exit code, once it has ended. */
+async function codeOf(child: Child): Promise<number | null> {
+  return (await child.ends()).code;
+}
+
+describe('lossless inspect', () => {
+  test('0: a shutdown that is whole and told everybody, the latest of all services', async () => {
+    const now = Date.now();
+    for (const [service, ago] of [
+      ['earlier', 20_000],
+      ['latest', 10_000],
+    ] as const)
+      await sendOtlp(collector.otlpUrl, shutdownBodies(service, 12, 0, now - ago).bodies);
+    const child = await inspect(['--url', collector.queryUrl]);
+    expect(child.stdout).toContain('latest latest-1 left at');
+    expect(child.stdout).toContain('success, 12 of 12 consumers acked');
+    expect(child.stdout).toContain('… 2 more acked');
+    expect(child.stdout).not.toContain('\u001b');
+    expect(child.stderr).toBe('');
+    expect(await codeOf(child)).toBe(0);
+    const earlier = await inspect(['--service', 'earlier'], { LOSSLESS_JAEGER_URL: collector.queryUrl });
+    expect(earlier.stdout).toContain('earlier earlier-1 left at');
+    expect(await codeOf(earlier)).toBe(0);
+  });
+
+  test('1: somebody was not told, or a part of the trace is missing', async () => {
+    const told = shutdownBodies('untold', 30, 25);
+    await sendOtlp(collector.otlpUrl, told.bodies);
+    const untold = await inspect([told.traceId, '--url', collector.queryUrl]);
+    expect(untold.stdout).toMatch(/- caller-\d+ was not told/);
+    expect(untold.stdout).toContain('- and 6 more');
+    expect(await codeOf(untold)).toBe(1);
+
+    const { traceId, bodies } = shutdownBodies('partly', 3);
+    await sendOtlp(collector.otlpUrl, bodies.slice(0, -1));
+    const partly = await inspect([traceId, '--url', collector.queryUrl, '--json']);
+    expect(JSON.parse(partly.stdout)).toMatchObject({ traceId, result: 'success', whole: false, refreshes: 2 });
+    expect(await codeOf(partly)).toBe(1);
+  });
+
+  test.each([
+    [['f'.repeat(32)], /^LOSSLESS_TRACE_NOT_FOUND: /],
+    [['--service', 'nobody'], /^LOSSLESS_TRACE_NOT_FOUND: no shutdown of nobody/],
+    [['not-an-id'], /^LOSSLESS_USAGE: /],
+    [['--colour'], /^LOSSLESS_USAGE: /],
+  ])('2: could not tell from %j', async (args, words) => {
+    const child = await inspect([...args, '--url', collector.queryUrl]);
+    expect(child.stderr).toMatch(words);
+    expect(child.stdout).toBe('');
+    expect(await codeOf(child)).toBe(2);
+  });
+
+  test.each([
+    ['http://127.0.0.1:1', /^LOSSLESS_COLLECTOR_UNREACHABLE: .*lossless collector/],
+    ['nonsense', /^LOSSLESS_USAGE: --url/],
+  ])('2: nothing answers at %s', async (url, words) => {
+    const child = await inspect(['--url', url]);
+    expect(child.stderr).toMatch(words);
+    expect(await codeOf(child)).toBe(2);
+  });
+});

@@ -1,0 +1,103 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
+
+/** A client of something that answers like this. */
+async function clientOf(listener: RequestListener, path = ''): Promise<JaegerClient> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return new JaegerClient(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`));
+}
+
+const answering =
+  (status: number, type: string, body: string): RequestListener =>
+  (_, response) =>
+    response.writeHead(status, { 'content-type': type }).end(body);
+
+const ID = 'a'.repeat(32);
+const refused = { data: null, errors: [{ code: 400, msg: "parameter 'service' is required" }] };
+const bare = {
+  traceID: '1',
+  spans: [{ spanID: '2', operationName: 'x\u001b[2Jy', startTime: 1_500, duration: 250, processID: 'p1' }],
+  processes: {},
+};
+
+describe('a client of Jaeger', () => {
+  test.each([
+    ['nobody listens', undefined],
+    [
+      'the user interface of Jaeger, which it answers for unknown paths',
+      answering(200, 'text/html', '<!DOCTYPE html>'),
+    ],
+    ['a page for what is missing', answering(404, 'text/html', 'not found')],
+    ['JSON of something else', answering(200, 'application/json', '{"status":"ok"}')],
+    ['a list', answering(200, 'application/json', '[1]')],
+    ['traces of another form', answering(200, 'application/json', '{"data":[{"batches":[]}]}')],
+    [
+      'an answer that is cut off',
+      ((_, response) => {
+        response.writeHead(200, { 'content-length': '100' });
+        response.write('{');
+        setImmediate(() => response.destroy());
+      }) satisfies RequestListener,
+    ],
+  ])('%s: said in one line, with what to do', async (_, listener) => {
+    const client = listener === undefined ? new JaegerClient(new URL('http://127.0.0.1:1')) : await clientOf(listener);
+    await expect(client.trace(ID)).rejects.toMatchObject({
+      code: 'LOSSLESS_COLLECTOR_UNREACHABLE',
+      message: expect.stringMatching(/--url|expected/),
+    });
+  });
+
+  test('what Jaeger refuses is told in its words, though it calls its JSON plain text', async () => {
+    const client = await clientOf(answering(400, 'text/plain; charset=utf-8', JSON.stringify(refused)));
+    await expect(client.search({ service: '' })).rejects.toThrow("answered 400: parameter 'service' is required");
+  });
+
+  test('404 is an unknown trace', async () => {
+    const client = await clientOf(
+      answering(404, 'text/plain', '{"data":null,"errors":[{"code":404,"msg":"trace not found"}]}'),
+    );
+    await expect(client.trace(ID)).rejects.toMatchObject({ code: 'LOSSLESS_TRACE_NOT_FOUND' });
+  });
+
+  test('no services are null', async () => {
+    const client = await clientOf(answering(200, 'application/json', '{"data":null}'));
+    expect(await client.services()).toEqual([]);
+  });
+
+  test('fields that are missing, short ids and control characters', async () => {
+    const client = await clientOf(answering(200, 'application/json', JSON.stringify({ data: [bare] })));
+    expect(await client.trace(ID)).toEqual({
+      traceId: '1'.padStart(32, '0'),
+      spans: [
+        {
+          spanId: '2',
+          parentSpanId: '',
+          name: 'x\ufffd[2Jy',
+          service: '',
+          start: 1.5,
+          durationMs: 0.25,
+          isError: false,
+          message: '',
+          tags: {},
+        },
+      ],
+    });
+  });
+
+  test('asks below the path of its URL, in microseconds', async () => {
+    let asked = '';
+    const client = await clientOf((request, response) => {
+      asked = request.url ?? '';
+      response.end('{"data":[]}');
+    }, '/jaeger/');
+    expect(await client.search({ service: 'a b', tags: { x: 'y' }, since: 1.5, until: 2.0001 })).toEqual([]);
+    expect(asked).toBe('/jaeger/api/traces?service=a+b&limit=100&tags=%7B%22x%22%3A%22y%22%7D&start=1500&end=2001');
+  });
+});

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { decodeOtlp } from '../../../collector/otlp.ts';
+import { Store, type StoreOptions, type TraceQuery } from '../../../collector/store.ts';
+import { hex, otlpBody, type SpanSpec } from '../../support/otlp.ts';
+
+const opened: Store[] = [];
+afterEach(() => {
+  for (const store of opened.splice(0)) store.close();
+});
+
+function open(options: Partial<StoreOptions> = {}): Store {
+  const store = new Store({ path: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28, ...options });
+  opened.push(store);
+  return store;
+}
+
+const START = 1_790_000_000_000;
+
+function span(more: Partial<SpanSpec> = {}): SpanSpec {
+  return { traceId: hex(16), spanId: hex(8), work: 'offline', start: START, durationMs: 10, ...more };
+}
+
+const groups = (service: string, ...spans: SpanSpec[]) => decodeOtlp(otlpBody(service, `${service}-1`, spans));
+
+const everything: TraceQuery = { tags: {}, startMin: 0, startMax: Number.MAX_SAFE_INTEGER, limit: 100 };
+
+describe('a store', () => {
+  test('keeps a span that arrives twice once, and lets a late one join its trace', () => {
+    const store = open();
+    const [root, late] = [span(), span({ work: 'drain' })];
+    store.add(groups('a', root));
+    store.add(groups('a', root));
+    store.add(groups('b', { ...late, traceId: root.traceId, parentSpanId: root.spanId }));
+    const [trace] = store.traces([root.traceId]);
+    expect(trace?.map(({ name, origin }) => [name, origin.service])).toEqual(
+      expect.arrayContaining([
+        ['lossless.offline', 'a'],
+        ['lossless.drain', 'b'],
+      ]),
+    );
+    expect(trace).toHaveLength(2);
+  });
+
+  test('keeps all of a body or nothing', () => {
+    const store = open();
+    const good = span();
+    expect(() =>
+      store.add([...groups('a', good), { origin: null as never, spans: groups('a', span())[0]?.spans ?? [] }]),
+    ).toThrow();
+    expect(store.traces([good.traceId])).toEqual([]);
+    store.add(groups('a', good));
+    expect(store.traces([good.traceId])).toHaveLength(1);
+  });
+
+  test('finds the latest first, and service, operation, duration and every tag on one span', () => {
+    const store = open();
+    const [early, late] = [
+      span({ attributes: { x: 'y' } }),
+      span({ start: START + 1_000, durationMs: 500, attributes: { z: 1 } }),
+    ];
+    store.add(groups('a', late, early));
+    store.add(groups('a', span({ traceId: early.traceId, work: 'drain', durationMs: 700, attributes: { z: 1 } })));
+    expect(store.find({ ...everything, service: 'a' })).toEqual([late.traceId, early.traceId]);
+    expect(store.find({ ...everything, service: 'a', limit: 1 })).toEqual([late.traceId]);
+    expect(store.find({ ...everything, tags: { z: '1' }, operation: 'lossless.offline' })).toEqual([late.traceId]);
+    expect(store.find({ ...everything, tags: { x: 'y', z: '1' } })).toEqual([]);
+    expect(store.find({ ...everything, tags: { x: 'y' }, durationMin: 600_000 })).toEqual([]);
+    expect(store.find({ ...everything, startMin: (START + 1_000) * 1_000 })).toEqual([late.traceId]);
+    expect(store.find({ ...everything, startMax: START * 1_000, tags: { z: '1' } })).toEqual([early.traceId]);
+  });
+
+  test('error is the status: true for ERROR, false for OK', () => {
+    const store = open();
+    const [failed, unset] = [span({ error: 'why' }), span()];
+    store.add(groups('a', failed, unset));
+    expect(store.find({ ...everything, tags: { error: 'true' } })).toEqual([failed.traceId]);
+    expect(store.find({ ...everything, tags: { error: 'false' } })).toEqual([]);
+  });
+
+  test('removes a trace when its last span arrived too long ago, whatever time its spans name', () => {
+    const store = open({ maxAgeMs: 1_000_000 });
+    const now = Date.now();
+    const [old, joined] = [span({ start: 8_000_000_000_000 }), span({ start: 1 })];
+    store.add(groups('a', old, joined), now);
+    store.add(groups('a', span({ traceId: joined.traceId })), now + 900_000);
+    store.bound(now + 1_060_000);
+    expect(store.traces([old.traceId, joined.traceId]).map((spans) => spans.length)).toEqual([2]);
+    store.bound(now + 1_960_001);
+    expect(store.traces([joined.traceId])).toEqual([]);
+    expect(store.services()).toEqual([]);
+  });
+
+  test('a single trace that is larger than the bound is not kept', () => {
+    const store = open({ maxBytes: 200_000 });
+    const large = span({ attributes: { text: 'x'.repeat(60_000) } });
+    for (let n = 0; n < 10; n++) store.add(groups('a', { ...large, spanId: hex(8) }));
+    expect(store.traces([large.traceId]).flat().length).toBeLessThan(5);
+    const small = span();
+    store.add(groups('a', small));
+    expect(store.traces([small.traceId])).toHaveLength(1);
+  });
+
+  test('is found again in its file, and a file of something else is left alone', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'store-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const [path, other] = [join(directory, 'ours.sqlite'), join(directory, 'other.sqlite')];
+    const kept = span();
+    const first = new Store({ path, maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });
+    first.add(groups('a', kept));
+    first.close();
+    expect(open({ path }).traces([kept.traceId])).toHaveLength(1);
+
+    const database = new DatabaseSync(other);
+    database.exec('CREATE TABLE span (mine TEXT); INSERT INTO span VALUES (1)');
+    expect(() => open({ path: other })).toThrow('something else');
+    expect(database.prepare('SELECT mine FROM span').all()).toHaveLength(1);
+    database.close();
+  });
+});
