@@ -127,14 +127,16 @@ async function dispatch(
 }
 
 /**
- * This machine, or the holder of the secret. A browser on this machine is neither: a page could call loopback in its user's
- * name (cross-site request, DNS rebinding), so a foreign `Host` or any `Origin` is refused.
+ * This machine, or the holder of the secret. A page in a browser on this machine is neither: it could call loopback in its
+ * user's name (cross-site request, DNS rebinding), so a foreign `Host`, any `Origin` and any request that a page has made
+ * are refused. Only a browser sends `Sec-Fetch-Site`; it says `none` for what its user typed (W3C Fetch Metadata).
  */
 function isOperator(request: IncomingMessage, secret: string | undefined): boolean {
   if (secret !== undefined && sameText(request.headers.authorization ?? '', `Bearer ${secret}`)) return true;
   const host = (request.headers.host ?? '').replace(/:\d+$/, '');
   const local = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/i.test(host);
-  return local && request.headers.origin === undefined && isLoopback(request.socket.remoteAddress);
+  const page = request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none';
+  return local && !page && isLoopback(request.socket.remoteAddress);
 }
 
 function isLoopback(address: string | undefined): boolean {

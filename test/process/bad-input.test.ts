@@ -181,6 +181,8 @@ describe('the control port', () => {
       );
     expect(await status({ host: 'attacker.example' })).toBe(403);
     expect(await status({ host: 'localhost', origin: 'https://attacker.example' })).toBe(403);
+    // An image or a link of a page has no `Origin`.
+    expect(await status({ host: `127.0.0.1:${port}`, 'sec-fetch-site': 'cross-site' })).toBe(403);
     expect((await control(service, '/status')).body['state']).toBe('warming');
   });
 

@@ -1,49 +1,83 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-const src = resolve(import.meta.dirname, '../../src');
+const root = resolve(import.meta.dirname, '../..');
 
-/** What a room may import beside itself. Files directly in `src` may import everything, except the leaves. */
+const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
+const SHARED = [...PURE, 'log', 'registry', 'trace'];
+
+/** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
   lifecycle: ['errors'],
   config: ['errors'],
   protocol: ['errors', 'lifecycle'],
-  registry: ['errors', 'log', 'lifecycle', 'protocol', 'config'],
-  trace: ['errors', 'log', 'lifecycle', 'protocol', 'config'],
-  provider: ['errors', 'log', 'lifecycle', 'protocol', 'config', 'registry', 'trace'],
-  consumer: ['errors', 'log', 'lifecycle', 'protocol', 'config', 'registry', 'trace'],
-  errors: [],
   log: ['lifecycle'],
+  registry: [...PURE, 'log'],
+  trace: [...PURE, 'log'],
+  provider: SHARED,
+  consumer: SHARED,
+  plugin: [...SHARED, 'provider', 'consumer'],
+  start: ['errors', 'config', 'log', 'plugin'],
+  api: ['plugin', 'start'],
+  index: ['api', 'errors', 'lifecycle', 'plugin', 'provider'],
+  register: ['config', 'start', 'api'],
+  cli: [...SHARED, 'collector'],
+  collector: ['trace/schema.ts'],
 };
 
-/** Hazards and the one place that may touch them. */
+/** Hazards and the only files that may touch them. */
 const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
-  { hazard: /\bprocess\.env\b/, owner: /^(config\/|cli\/)/ },
-  { hazard: /from '@opentelemetry\//, owner: /^trace\/sdk\.ts$/ },
-  { hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now)\(/, owner: /^(lifecycle\/clock\.ts$|cli\/)/ },
-  { hazard: /^(export )?let /m, owner: /^$/ },
+  { hazard: /\bprocess\.env\b/, owner: /^src\/(config|cli)\// },
+  { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/sdk\.ts$/ },
+  {
+    hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
+    owner: /^(src\/(lifecycle\/clock\.ts$|cli\/)|collector\/)/,
+  },
+  // One export of a spool is one request, cut by its own signal.
+  { hazard: /\bAbortSignal\.timeout\(/, owner: /^src\/(cli\/|trace\/replay\.ts$)/ },
+  { hazard: /^(export )?(let|var) /m, owner: /^$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
-    owner: /^(provider\/(signals|signal-hook|cluster)\.ts|start\.ts|trace\/provider\.ts|registry\/process\.ts|cli\/)/,
+    owner:
+      /^src\/(provider\/(signals|signal-hook|cluster)\.ts|start\.ts|trace\/provider\.ts|registry\/process\.ts|cli\/)/,
   },
+  // What is preloaded into a service must not cost its start; these are loaded when they are needed.
+  {
+    hazard: /^(import|export) (?!type )[^;]*?from '(undici|pino|node:(http|https|http2|dgram))'/m,
+    owner: /^(src\/cli|collector)\//,
+  },
+  { hazard: /\bimport\('node:http'\)/, owner: /^$/ },
 ];
 
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => ({ file, text: readFileSync(join(src, file), 'utf8') }));
+const files = ['src', 'collector'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => ({ file: `${folder}/${file}`, text: readFileSync(join(root, folder, file), 'utf8') })),
+);
 
-function roomOf(file: string): string {
-  return file.includes('/') ? (file.split('/')[0] ?? '') : file.replace(/\.ts$/, '');
+/** `src/provider/drain.ts` is in `provider`, `src/log.ts` in `log`, `collector/store.ts` in `collector`. */
+function roomOf(path: string): string {
+  return path.replace(/^src\//, '').replace(/\/.*|\.ts$/, '');
+}
+
+/** Paths, from the root, of what a file imports from this repository, in whatever way. */
+function importsOf(file: string, text: string): readonly string[] {
+  return [...text.matchAll(/(?:\bfrom|\bimport|\bimport\(|\brequire\()\s*['"](\.[^'"]+)['"]/g)].map(([, path = '']) =>
+    resolve(root, file, '..', path).slice(root.length + 1),
+  );
 }
 
 describe('directions of import', () => {
-  test.each(files.filter(({ file }) => roomOf(file) in ALLOWED))('$file', ({ file, text }) => {
-    const imports = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, path]) =>
-      roomOf(relative(src, resolve(src, file, '..', path ?? ''))),
-    );
+  test.each(files)('$file', ({ file, text }) => {
     const room = roomOf(file);
-    expect(imports.filter((other) => other !== room && !ALLOWED[room]?.includes(other))).toEqual([]);
+    const allowed = ALLOWED[room];
+    expect(allowed, `a row for ${room}`).toBeDefined();
+    const foreign = importsOf(file, text).filter(
+      (path) => roomOf(path) !== room && !allowed?.some((other) => other === roomOf(path) || `src/${other}` === path),
+    );
+    expect(foreign).toEqual([]);
   });
 });
 
