@@ -23,8 +23,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
   });
 
   test('the fleet of the demo exports to it, and every shutdown is one whole tree across processes', async () => {
-    const args = [
-      'demo',
+    const options = [
       '--json',
       '--seconds',
       '16',
@@ -35,7 +34,8 @@ describe.skipIf(missing)('a real Jaeger', () => {
       '--jaeger',
       jaeger.queryUrl,
     ];
-    const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...args], { timeout: 120_000 });
+    const { stdout, stderr, code } = await lossless(['demo', ...options]);
+    expect(code, `${stderr}${stdout}`).toBe(0);
     const report = JSON.parse(stdout) as {
       gray: { failed: number; shutdowns: number };
       traces: { traceId: string; service: string; result: string; planned: number }[];
@@ -63,7 +63,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
     const { traceId, bodies } = shutdownBodies('inspected', 30, 2, Date.now() - 1_000);
     await sendOtlp(jaeger.otlpUrl, bodies);
     for (const named of [[traceId], ['--service', 'inspected'], []]) {
-      const { stdout, code } = await inspect([...named, '--url', jaeger.queryUrl]);
+      const { stdout, code } = await lossless(['inspect', ...named, '--url', jaeger.queryUrl]);
       expect(code).toBe(1);
       expect(stdout).toContain(`trace ${traceId}: 65 spans, whole`);
       expect(stdout).toContain('incomplete, 28 of 30 consumers acked');
@@ -73,7 +73,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
 
   test('a trace it does not know and a service that never left are told apart from a bad shutdown', async () => {
     for (const named of [['f'.repeat(32)], ['xyz'], ['--service', 'nobody']]) {
-      const { stderr, code } = await inspect([...named, '--url', jaeger.queryUrl]);
+      const { stderr, code } = await lossless(['inspect', ...named, '--url', jaeger.queryUrl]);
       expect(code).toBe(2);
       expect(stderr).toMatch(/^LOSSLESS_(TRACE_NOT_FOUND|USAGE): /);
     }
@@ -86,8 +86,8 @@ interface Outcome {
   readonly stderr: string;
 }
 
-function inspect(args: readonly string[]): Promise<Outcome> {
-  return promisify(execFile)(process.execPath, [CLI, 'inspect', ...args], { timeout: 60_000 }).then(
+function lossless(args: readonly string[]): Promise<Outcome> {
+  return promisify(execFile)(process.execPath, [CLI, ...args], { timeout: 120_000 }).then(
     (outcome) => ({ ...outcome, code: 0 }),
     (failed: Outcome) => failed,
   );
