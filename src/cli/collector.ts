@@ -3,8 +3,8 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
-import { LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
+import { whole } from './whole.ts';
 
 const HOUR_MS = 3_600_000;
 const MIB = 1_048_576;
@@ -44,14 +44,4 @@ export const command: Command = {
 function defaultDatabase(): string {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
   return join(cache, 'lossless-lifecycle', 'traces.sqlite');
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new LosslessError(
-      'LOSSLESS_USAGE',
-      `${name} must be a whole number from ${least} to ${most}, received ${text}`,
-    );
-  return value;
 }

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { readEnvironment } from '../config/environment.ts';
 import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
+import { whole } from './whole.ts';
 
 /** Options that every command for a running instance has. */
 export const CONTROL_USAGE = '[--port 54199] [--host 127.0.0.1] [--json]';
@@ -34,9 +35,7 @@ export function controlArgs(args: readonly string[]): ControlArgs {
       wait: { type: 'boolean' },
     },
   });
-  const port = Number(values.port ?? environment.LOSSLESS_CONTROL_PORT);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new LosslessError('LOSSLESS_USAGE', `--port must be a whole number from 1 to 65535, received ${values.port}`);
+  const port = whole('--port', values.port ?? String(environment.LOSSLESS_CONTROL_PORT), 1, 65_535);
   return { host: values.host ?? '127.0.0.1', port, json: values.json ?? false, wait: values.wait ?? false };
 }
 

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
-import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
 import type { Command, Io } from './command.ts';
 import { Fleet } from './demo/fleet.ts';
@@ -12,6 +11,7 @@ import { verdictLines } from './inspect.ts';
 import { JaegerClient, type Trace } from './jaeger-client.ts';
 import { assess, type Verdict } from './verdict.ts';
 import { waterfall } from './waterfall.ts';
+import { whole } from './whole.ts';
 
 /** Time between two scale-downs, in milliseconds. */
 const ROLL_EVERY_MS = 4_000;
@@ -235,14 +235,4 @@ function reportOf(base: Fleet, gray: Fleet, verdicts: readonly Verdict[]): DemoR
       refreshes,
     })),
   };
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new LosslessError(
-      'LOSSLESS_USAGE',
-      `${name} must be a whole number from ${least} to ${most}, received ${text}`,
-    );
-  return value;
 }
