@@ -42,6 +42,7 @@ describe('what begins an offline', () => {
     const service = await world().service('provider');
     const { status, body } = await call(service, '/offline', { method });
     expect(status).toBe(202);
+    await service.child.sees(/offline begun/);
     expect(body).toMatchObject({
       traceId: world().traceId(service),
       url: `${world().collector.queryUrl}/trace/${body['traceId']}`,

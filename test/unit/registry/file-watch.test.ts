@@ -144,8 +144,12 @@ test('a directory that is made later is seen; one without change is not read aga
   watch.stop();
 });
 
-test('a change within the grain of a time stamp is seen 20 ms later', () => {
+// The time stamp is a real one, so a machine that stands still for 20 ms here gets another try.
+test('a change within the grain of a time stamp is seen 20 ms later', { retry: 3 }, () => {
+  entries = [];
+  lists.length = 0;
   events.watch = quiet;
+  rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory);
   const one = entry();
   const watch = begin();
