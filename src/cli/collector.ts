@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
+import { asError, LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { whole } from './whole.ts';
 
@@ -19,20 +20,24 @@ export const command: Command = {
         host: { type: 'string', default: '127.0.0.1' },
         port: { type: 'string', default: '4318' },
         'query-port': { type: 'string', default: '16686' },
-        db: { type: 'string', default: defaultDatabase() },
+        db: { type: 'string' },
         'max-age': { type: 'string', default: '48' },
         'max-size': { type: 'string', default: '512' },
       },
     });
-    if (values.db !== ':memory:') mkdirSync(dirname(values.db), { recursive: true, mode: 0o700 });
+    const database = values.db ?? defaultDatabase();
+    if (database !== ':memory:') mkdirSync(dirname(database), { recursive: true, mode: 0o700 });
     const collector = await startCollector({
       host: values.host,
       ports: [whole('--port', values.port, 0, 65_535), whole('--query-port', values['query-port'], 0, 65_535)],
-      database: values.db,
+      database,
       maxAgeMs: whole('--max-age', values['max-age'], 1, 24 * 365) * HOUR_MS,
       maxBytes: whole('--max-size', values['max-size'], 1, 1_048_576) * MIB,
+    }).catch((thrown) => {
+      const reason = `the collector cannot start (${asError(thrown).message})`;
+      throw new LosslessError('LOSSLESS_USAGE', `${reason}; choose another --port, --query-port, --host or --db`);
     });
-    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${values.db}`);
+    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${database}`);
     await new Promise((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
     });

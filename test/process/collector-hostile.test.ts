@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, NODES, until, useChildren } from '../support/child.ts';
+import { type Child, NODES, useChildren } from '../support/child.ts';
 import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { attributes, foreignBody } from '../support/otlp-foreign.ts';
 
@@ -321,6 +321,24 @@ describe('lossless collector says', () => {
     expect(collector.stderr).toBe('');
   });
 
+  test('that a port is taken, and what to do', async () => {
+    const port = new URL(url).port;
+    const child = children.run(NODES['24'], [
+      CLI,
+      'collector',
+      '--port',
+      port,
+      '--query-port',
+      '0',
+      '--db',
+      ':memory:',
+    ]);
+    expect(await child.ends()).toEqual({ code: 2, signal: null });
+    expect(child.stderr).toMatch(
+      /^LOSSLESS_USAGE: the collector cannot start \(.*EADDRINUSE.*\); choose another --port/,
+    );
+  });
+
   test.each([
     [['--port', '70000'], /--port must be a whole number/],
     [['--max-age', '0'], /--max-age must be/],
@@ -330,7 +348,7 @@ describe('lossless collector says', () => {
     const child = children.run(NODES['24'], [CLI, 'collector', '--port', '0', '--query-port', '0', ...args]);
     expect(await child.ends()).toEqual({ code: 2, signal: null });
     expect(child.stderr).toMatch(words);
-    await until(() => child.stdout === '');
+    expect(child.stdout).toBe('');
   });
 });
 
