@@ -9,6 +9,10 @@ import { isMainThread } from 'node:worker_threads';
 import { isEnabled } from './config/enabled.ts';
 
 if (isMainThread && isEnabled()) {
-  const { start } = await import('./start.ts');
-  await start();
+  try {
+    const { start } = await import('./start.ts');
+    await start();
+  } catch (thrown) {
+    process.stderr.write(`LOSSLESS_START_FAILED: started without lossless-lifecycle: ${thrown}\n`);
+  }
 }

@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
@@ -101,7 +101,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
     probe: environment.LOSSLESS_PROBE,
     readiness: environment.LOSSLESS_READINESS,
-    spoolDir: environment.LOSSLESS_SPOOL_DIR ?? join(tmpdir(), `lossless-spool-${userInfo().uid}`),
+    spoolDir: environment.LOSSLESS_SPOOL_DIR ?? defaultSpool(),
     logLevel: environment.LOSSLESS_LOG_LEVEL,
     resource,
     traces: {
@@ -117,6 +117,12 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
   };
   return { options, problems, strict };
+}
+
+/** By number: in a container a user often has no name, and asking for it throws. */
+function defaultSpool(): string {
+  const uid = process.geteuid?.();
+  return join(tmpdir(), `lossless-spool${uid === undefined ? '' : `-${uid}`}`);
 }
 
 /** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */

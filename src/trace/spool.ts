@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -123,8 +122,9 @@ export class Spool {
   async #makeDirectory(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const found = await lstat(this.#directory);
-    const { uid } = userInfo();
-    if (!found.isDirectory() || (uid >= 0 && found.uid !== uid)) throw new Error('it belongs to somebody else');
+    const uid = process.geteuid?.();
+    if (!found.isDirectory() || (uid !== undefined && found.uid !== uid))
+      throw new Error('it belongs to somebody else');
     if ((found.mode & 0o077) !== 0) await chmod(this.#directory, 0o700);
   }
 

@@ -248,6 +248,17 @@ describe('the environment', () => {
     expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
+  test('a failure that nobody thought of is one line, and the application runs without the plugin', async () => {
+    const env = world().env('a', { LOSSLESS_SPOOL_DIR: '', LOSSLESS_STRICT: 'false' });
+    const broken = 'data:text/javascript,process.geteuid=()=>{throw(Error("broken"))}';
+    const child = world().children.node(app, {
+      env: { ...env, NODE_OPTIONS: `"--import=${broken.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
+    });
+    const [, port] = await child.sees(/listening (\d+)/);
+    expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
+    expect(child.stderr).toBe('LOSSLESS_START_FAILED: started without lossless-lifecycle: Error: broken\n');
+  });
+
   test('under LOSSLESS_STRICT it does not start', async () => {
     const child = world().children.node(app, { env: { ...world().env('a'), LOSSLESS_GRACE_PERIOD_MS: 'soon' } });
     expect(await child.ends()).toMatchObject({ code: 78 });
