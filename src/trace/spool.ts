@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
@@ -48,7 +48,7 @@ export class Spool {
    */
   async put(body: string): Promise<void> {
     try {
-      await this.#makeDirectory();
+      this.#makeDirectory();
       const name = this.#newName();
       const aside = join(this.#directory, `.${name}`);
       try {
@@ -80,7 +80,7 @@ export class Spool {
    * @throws Error when it cannot be written
    */
   putNow(body: string): void {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.#makeDirectory();
     const name = this.#newName();
     const aside = join(this.#directory, `.${name}`);
     writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
@@ -119,13 +119,13 @@ export class Spool {
   }
 
   /** The directory may be shared by the services of one user and by nobody else. */
-  async #makeDirectory(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    const found = await lstat(this.#directory);
+  #makeDirectory(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const found = lstatSync(this.#directory);
     const uid = process.geteuid?.();
     if (!found.isDirectory() || (uid !== undefined && found.uid !== uid))
       throw new Error('it belongs to somebody else');
-    if ((found.mode & 0o077) !== 0) await chmod(this.#directory, 0o700);
+    if ((found.mode & 0o077) !== 0) chmodSync(this.#directory, 0o700);
   }
 
   async #names(): Promise<readonly string[]> {

@@ -1,0 +1,45 @@
+import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Spool } from '../../../src/trace/spool.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'lossless-spool-owner-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** The two ways in which a body is kept. */
+const PUT: Readonly<Record<string, (spool: Spool) => Promise<void>>> = {
+  put: (spool) => spool.put('{}'),
+  putNow: async (spool) => spool.putNow('{}'),
+};
+
+describe.each(Object.entries(PUT))('%s', (way, put) => {
+  const spoolAt = (directory: string) => new Spool(directory, new SimulatedClock(), () => {});
+
+  test('makes a directory of this user alone, and closes an open one', async () => {
+    const directory = join(root, `${way}-own`);
+    await put(spoolAt(directory));
+    expect(lstatSync(directory).mode & 0o777).toBe(0o700);
+    chmodSync(directory, 0o777);
+    await put(spoolAt(directory));
+    expect(lstatSync(directory).mode & 0o777).toBe(0o700);
+    expect(readdirSync(directory)).toHaveLength(2);
+  });
+
+  test('keeps nothing where a link leads', async () => {
+    const [target, link] = [join(root, `${way}-target`), join(root, `${way}-link`)];
+    mkdirSync(target);
+    symlinkSync(target, link);
+    await expect(put(spoolAt(link))).rejects.toThrow('belongs to somebody else');
+    expect(readdirSync(target)).toEqual([]);
+  });
+
+  test.runIf(process.geteuid?.() === 0)('keeps nothing where somebody else could read it', async () => {
+    const directory = join(root, `${way}-foreign`);
+    mkdirSync(directory);
+    chownSync(directory, 54_321, 54_321);
+    await expect(put(spoolAt(directory))).rejects.toThrow('belongs to somebody else');
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
