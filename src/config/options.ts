@@ -71,7 +71,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
   const secret = readSecret(environment, problems);
-  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment.OTEL_RESOURCE_ATTRIBUTES, problems);
+  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment, problems);
   const service =
     environment.LOSSLESS_SERVICE ??
     environment.OTEL_SERVICE_NAME ??
@@ -106,9 +106,12 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     resource,
     traces: {
       endpoint,
-      headers: pairs('OTEL_EXPORTER_OTLP_HEADERS', environment.OTEL_EXPORTER_OTLP_HEADERS, problems),
-      compression: environment.OTEL_EXPORTER_OTLP_COMPRESSION,
-      timeoutMs: environment.OTEL_EXPORTER_OTLP_TIMEOUT,
+      headers: {
+        ...pairs('OTEL_EXPORTER_OTLP_HEADERS', environment, problems),
+        ...pairs('OTEL_EXPORTER_OTLP_TRACES_HEADERS', environment, problems),
+      },
+      compression: environment.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
+      timeoutMs: environment.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
     },
     jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${endpoint.hostname}:16686`).replace(/\/+$/, ''),
     telemetryDisabled: environment.OTEL_SDK_DISABLED,
@@ -148,9 +151,13 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
 }
 
 /** `key=value` pairs with percent-encoded values (OpenTelemetry specification, resource SDK and OTLP exporter); a bad pair is left out with a message. */
-function pairs(name: string, text: string | undefined, problems: Problem[]): Record<string, string> {
+function pairs(
+  name: 'OTEL_RESOURCE_ATTRIBUTES' | 'OTEL_EXPORTER_OTLP_HEADERS' | 'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+  environment: Environment,
+  problems: Problem[],
+): Record<string, string> {
   const attributes: Record<string, string> = {};
-  for (const pair of (text ?? '').split(',').filter((part) => part.trim() !== '')) {
+  for (const pair of (environment[name] ?? '').split(',').filter((part) => part.trim() !== '')) {
     const at = pair.indexOf('=');
     try {
       if (at < 1) throw new Error('no key');

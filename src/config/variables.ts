@@ -123,7 +123,10 @@ export const VARIABLES = {
     'http://127.0.0.1:4318',
     'Where spans are sent (OTLP/HTTP); /v1/traces is appended.',
   ),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(url('http:', 'https:'), 'The same, taken as it is.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(
+    url('http:', 'https:'),
+    'Goes before OTEL_EXPORTER_OTLP_ENDPOINT, and is taken as it is.',
+  ),
   LOSSLESS_JAEGER_URL: optional(
     url('http:', 'https:'),
     'Where traces are looked at, for the links that are printed. Default: port 16686 of the host that spans are sent to.',
@@ -139,6 +142,16 @@ export const VARIABLES = {
     '10000',
     'Longest time for one export with its retries, in milliseconds; at the end of an offline the telemetry reserve is shorter.',
   ),
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: optional(
+    line(16_384),
+    'Goes before OTEL_EXPORTER_OTLP_HEADERS, header by header.',
+    true,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: optional(
+    choice('gzip', 'none'),
+    'Goes before OTEL_EXPORTER_OTLP_COMPRESSION.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: optional(integer(1, 600_000), 'Goes before OTEL_EXPORTER_OTLP_TIMEOUT.'),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

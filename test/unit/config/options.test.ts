@@ -47,6 +47,9 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   OTEL_EXPORTER_OTLP_HEADERS: 'a\nb',
   OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
   OTEL_EXPORTER_OTLP_TIMEOUT: '10s',
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'a\nb',
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'zstd',
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '0',
   OTEL_SDK_DISABLED: 'maybe',
   TRACEPARENT: 'x'.repeat(257),
 };
@@ -228,8 +231,24 @@ describe('the environment', () => {
     expect(options?.traces.endpoint.href).toBe('http://collector:4318/base/v1/traces');
     expect(options?.resource).toEqual({ 'k8s.pod.name': 'pod/1' });
     expect(options?.jaegerUrl).toBe('http://collector:16686');
-    const own = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://other:1/x' }).options;
-    expect(own?.traces.endpoint.href).toBe('http://other:1/x');
+  });
+
+  test('what is set for traces goes before what is set for every signal', () => {
+    const { options } = loadOptions({
+      LOSSLESS_SERVICE: 'a',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://other:1/x',
+      OTEL_EXPORTER_OTLP_HEADERS: 'tenant=1,zone=a',
+      OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'tenant=2',
+      OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'none',
+      OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '7',
+    });
+    expect(options?.traces).toEqual({
+      endpoint: new URL('http://other:1/x'),
+      headers: { tenant: '2', zone: 'a' },
+      compression: 'none',
+      timeoutMs: 7,
+    });
   });
 
   test('what the platform says of itself', () => {
