@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
+import { isAttribute, isHeader, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
 import { type Environment, VARIABLES } from './variables.ts';
 
@@ -71,7 +72,16 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
   const secret = readSecret(environment, problems);
-  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', environment, problems);
+  const pairs = (name: 'OTEL_RESOURCE_ATTRIBUTES' | `OTEL_EXPORTER_OTLP_${'' | 'TRACES_'}HEADERS`, rule: Rule) => {
+    const { values, bad } = readPairs(environment[name] ?? '', rule);
+    if (bad > 0)
+      problems.push({
+        message: `${name} must be key=value pairs, percent-encoded; ${bad} of them are not`,
+        fatal: false,
+      });
+    return values;
+  };
+  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
   const service =
     environment.LOSSLESS_SERVICE ??
     environment.OTEL_SERVICE_NAME ??
@@ -107,8 +117,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     traces: {
       endpoint,
       headers: {
-        ...pairs('OTEL_EXPORTER_OTLP_HEADERS', environment, problems),
-        ...pairs('OTEL_EXPORTER_OTLP_TRACES_HEADERS', environment, problems),
+        ...pairs('OTEL_EXPORTER_OTLP_HEADERS', isHeader),
+        ...pairs('OTEL_EXPORTER_OTLP_TRACES_HEADERS', isHeader),
       },
       compression: environment.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
       timeoutMs: environment.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
@@ -148,25 +158,6 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
     });
     return undefined;
   }
-}
-
-/** `key=value` pairs with percent-encoded values (OpenTelemetry specification, resource SDK and OTLP exporter); a bad pair is left out with a message. */
-function pairs(
-  name: 'OTEL_RESOURCE_ATTRIBUTES' | 'OTEL_EXPORTER_OTLP_HEADERS' | 'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
-  environment: Environment,
-  problems: Problem[],
-): Record<string, string> {
-  const attributes: Record<string, string> = {};
-  for (const pair of (environment[name] ?? '').split(',').filter((part) => part.trim() !== '')) {
-    const at = pair.indexOf('=');
-    try {
-      if (at < 1) throw new Error('no key');
-      attributes[pair.slice(0, at).trim()] = decodeURIComponent(pair.slice(at + 1).trim());
-    } catch {
-      problems.push({ message: `${name} must be key=value pairs, percent-encoded; one of them is not`, fatal: false });
-    }
-  }
-  return attributes;
 }
 
 /** The signal's path is appended to the common endpoint (OTLP specification, exporter configuration). */

@@ -1,0 +1,61 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isAttribute, isHeader, readPairs } from '../../../src/config/pairs.ts';
+
+describe('pairs', () => {
+  test('what is percent-encoded is read', () => {
+    const key = fc.stringMatching(/^[a-z][a-z.]{0,10}$/);
+    // A lone surrogate has no percent-encoding.
+    const value = fc.string({ unit: 'binary' }).map((text) => text.toWellFormed());
+    fc.assert(
+      fc.property(fc.dictionary(key, value), (values) => {
+        const text = Object.entries(values).map(([name, of]) => `${name}=${encodeURIComponent(of)}`);
+        expect(readPairs(text.join(' , '), isAttribute)).toEqual({ values, bad: 0 });
+      }),
+    );
+  });
+
+  test.each([
+    ['', {}, 0],
+    [' , ,', {}, 0],
+    ['a', {}, 1],
+    ['=a', {}, 1],
+    [' =a', {}, 1],
+    ['a=%', {}, 1],
+    ['a=,b=1', { a: '', b: '1' }, 0],
+    ['a=1=2', { a: '1=2' }, 0],
+    ['a=1,a=2', { a: '2' }, 0],
+    ['x,y,a=1', { a: '1' }, 2],
+  ])('%j', (text, values, bad) => {
+    expect(readPairs(text, isAttribute)).toEqual({ values, bad });
+  });
+});
+
+describe('a header', () => {
+  test('that is accepted is one for Node.js too', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'binary', maxLength: 3 }),
+        fc.string({ unit: 'binary', maxLength: 3 }),
+        (key, value) => {
+          const accepted = (() => {
+            try {
+              validateHeaderName(key);
+              validateHeaderValue(key, value);
+              return true;
+            } catch {
+              return false;
+            }
+          })();
+          expect(isHeader(key, value)).toBe(accepted);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test.each(['a=%0d%0ab: 1', 'a b=1', 'a=%E2%82%AC'])('%s would make every export fail and is left out', (text) => {
+    expect(readPairs(text, isHeader)).toEqual({ values: {}, bad: 1 });
+  });
+});
