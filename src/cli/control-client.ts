@@ -2,6 +2,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { readEnvironment } from '../config/environment.ts';
+import { loadOptions } from '../config/options.ts';
 import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
 import { whole } from './whole.ts';
@@ -49,7 +50,7 @@ export async function callControl(
   method: 'GET' | 'POST',
   path: string,
 ): Promise<ControlAnswer> {
-  const { LOSSLESS_SECRET: secret } = readEnvironment(processEnvironment()).environment;
+  const secret = loadOptions(processEnvironment()).options?.secret;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const call = request(
       {
