@@ -1,10 +1,14 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Connection } from './connection.ts';
 
+/** A body up to this size, in bytes, travels with its head: what libuv reads at once. */
+const ONE_READ = 65_536;
+
 /**
- * Puts the draining marker on `response`, and `connection: close` when no other request is queued on its connection and the
- * client has never pipelined there (races R4).
+ * Puts the draining marker on `response`, and `connection: close` when no other request is queued on its connection, the
+ * client has never pipelined there (races R4), and no upload is running: Node.js destroys the connection after the answer,
+ * and a client that is still writing would lose it.
  *
  * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
  * `writeHead(status, array)` throw inside the application.
@@ -19,9 +23,15 @@ export function markResponse(response: ServerResponse, connection: Connection, n
     const headers = args[at];
     if (Array.isArray(headers)) args[at] = withMarker(headers, name, value);
     else this.setHeader(name, value);
-    if (connection.inflight <= 1 && !connection.pipelined) this.shouldKeepAlive = false;
+    if (connection.inflight <= 1 && !connection.pipelined && isSent(this.req)) this.shouldKeepAlive = false;
     return Reflect.apply(original, this, args) as ServerResponse;
   } as ServerResponse['writeHead'];
+}
+
+/** Whether the client has sent all of `request`. A handler that answers at once is called before its body is parsed. */
+function isSent({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return true;
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= ONE_READ;
 }
 
 /** `writeHead` takes pairs or a flat list. */

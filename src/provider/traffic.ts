@@ -39,8 +39,8 @@ export interface TrafficOptions {
  * Finds the application's HTTP servers and counts their requests, all by diagnostics channels. Per request it does two
  * increments and one header look-up; no clock, no listener, no allocation.
  *
- * In flight are: HTTP/1.1 requests until their response is handed to the kernel or their connection closes, HTTP/2 streams
- * until they close, and upgraded connections (WebSocket, CONNECT) until their socket closes.
+ * In flight are: HTTP/1.1 requests until their response is handed to the kernel and they are read to their end, or their
+ * connection closes, HTTP/2 streams until they close, and upgraded connections (WebSocket, CONNECT) until their socket closes.
  */
 export class Traffic {
   readonly #options: TrafficOptions;
@@ -49,6 +49,8 @@ export class Traffic {
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Tracked>();
   readonly #streams = new Set<ServerHttp2Stream>();
+  /** Requests that were answered before they were read to their end, by connection. */
+  readonly #uploads = new Map<Tracked, IncomingMessage>();
   #inflight = 0;
   #started = 0;
   #afterAck = 0;
@@ -83,9 +85,10 @@ export class Traffic {
     for (const [name, listener] of this.#channels) unsubscribe(name, listener as (message: unknown) => void);
   }
 
-  /** Requests accepted whose response is not finished. */
+  /** Requests accepted whose response is not finished, and uploads that were answered early and still run. */
   get inflight(): number {
-    return this.#inflight;
+    for (const [socket, request] of this.#uploads) if (request.complete) this.#uploads.delete(socket);
+    return this.#inflight + this.#uploads.size;
   }
 
   /** Requests started since the process began. */
@@ -128,7 +131,8 @@ export class Traffic {
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
       if (connection === undefined || connection.multiplexed) continue;
-      (connection.inflight === 0 ? idle : busy).push(socket);
+      const isUploading = this.#uploads.get(socket)?.complete === false;
+      (connection.inflight === 0 && !isUploading ? idle : busy).push(socket);
     }
     return { busy, idle };
   }
@@ -208,11 +212,12 @@ export class Traffic {
     markResponse(response, connection, DRAINING_HEADER, this.#marker);
   }
 
-  #responseFinished({ socket }: Exchange): void {
+  #responseFinished({ request, socket }: Exchange): void {
     const connection = socket?.[CONNECTION];
     if (connection === undefined || connection.inflight <= 0) return;
     connection.finish();
     this.#inflight--;
+    if (!request.complete) this.#uploads.set(socket, request);
   }
 
   #streamCreated(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -237,6 +242,7 @@ export class Traffic {
     this.#connections.add(socket);
     socket.once('close', () => {
       this.#connections.delete(socket);
+      this.#uploads.delete(socket);
       this.#inflight -= connection.inflight;
       connection.inflight = Number.NEGATIVE_INFINITY;
       this.#disown(connection);
