@@ -36,18 +36,35 @@ async function requestsOf(service: Service): Promise<{ started: number; inflight
 
 describe('R2: a request is on the wire when its connection would be closed', () => {
   test.each([
-    ['fetch', 10],
-    ['http', 10],
-    ['close', 10],
-    ['fetch', 25],
-  ])('%s, %d ms away, 200 requests a second: none is lost', async (client, delayMs) => {
+    ['fetch', 10, 200],
+    ['http', 10, 500],
+    ['close', 10, 200],
+    ['fetch', 25, 500],
+  ])('%s, %d ms away, %d requests a second: none is lost', async (client, delayMs, rate) => {
     const leaving = await distant(delayMs);
     await distant(delayMs);
-    const caller = await world().caller('http://provider/echo', 200, { client });
+    const caller = await world().caller('http://provider/echo', rate, { client });
     await world().leave(leaving);
     const { verdict } = await world().trace(leaving);
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     expect(verdict).toMatchObject({ result: 'success', acked: 1, afterAck: 0 });
+  });
+
+  test('an idle connection stays open until the drain is over, and still serves', async () => {
+    const service = await world().service('provider');
+    const sockets = await Promise.all(Array.from({ length: 5 }, () => connected(service.port)));
+    const answers = sockets.map(collect);
+    for (const socket of sockets) socket.write(post('before'));
+    await until(() => answers.every((answer) => answer().endsWith('before')));
+    const closed = sockets.map((socket) => once(socket, 'close').then(() => service.child.stderr));
+    const { answer } = await draining(service, 1_500);
+    for (const socket of sockets.slice(1)) socket.write(post('during'));
+    await until(() => answers.slice(1).every((each) => each().endsWith('during')));
+    expect(sockets[0]?.readableEnded).toBe(false);
+    expect(await answer).toBe(200);
+    await service.child.ends();
+    const [untouched] = await Promise.all(closed);
+    expect(untouched).toContain('draining -> stopping');
   });
 });
 
@@ -72,23 +89,16 @@ test('R3: a connection that is busy when the signal comes and idle later does no
 
 test('R4: requests that were pipelined before the end are all answered, and the connection is not closed under them', async () => {
   const service = await world().service('provider', { workMs: 100 });
-  const held = request({ port: service.port, path: '/slow?ms=1500', method: 'POST', headers: PROBE }, (response) =>
-    response.resume(),
-  );
-  held.end('x');
-  await until(async () => (await requestsOf(service)).inflight === 1);
-  service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  const { answer } = await draining(service, 1_500);
+  const { started } = await requestsOf(service);
   const socket = await connected(service.port);
-  const post = (body: string) =>
-    `POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const answers = collect(socket);
   socket.write(post('first') + post('second') + post('third'));
-  let answers = '';
-  socket.on('data', (chunk) => {
-    answers += chunk;
-  });
-  await until(() => ['first', 'second', 'third'].every((body) => answers.includes(body)));
-  expect(answers.match(/lossless-draining/g)).toHaveLength(3);
+  await until(() => ['first', 'second', 'third'].every((body) => answers().includes(body)));
+  expect((await requestsOf(service)).started).toBe(started + 3);
+  expect(answers().match(/lossless-draining/g)).toHaveLength(3);
+  expect(answers()).not.toMatch(/connection: close/i);
+  expect(await answer).toBe(200);
   await service.child.ends();
 });
 
@@ -137,14 +147,8 @@ test('R21: a pause between two bursts is not the end of traffic', async () => {
 describe('what counts as in flight', () => {
   test('a long request is finished', async () => {
     const service = await world().service('provider');
-    const long = fetch(`http://127.0.0.1:${service.port}/slow?ms=2000`, {
-      method: 'POST',
-      body: 'long',
-      headers: PROBE,
-    });
-    await until(async () => (await requestsOf(service)).inflight === 1);
-    service.child.signal('SIGTERM');
-    expect(await (await long).text()).toBe('long');
+    const { answer } = await draining(service, 2_000);
+    expect(await answer).toBe(200);
     await service.child.ends();
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
@@ -159,6 +163,70 @@ describe('what counts as in flight', () => {
     expect(service.child.stderr).not.toContain('-> stopping');
     abort.abort();
     await stream.text().catch(() => {});
+    await service.child.ends();
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+
+  test('a slow chunked upload that began before the signal is read to its end and answered', async () => {
+    const service = await world().service('provider');
+    const socket = await connected(service.port);
+    const answers = collect(socket);
+    socket.write(
+      'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    );
+    await until(async () => (await requestsOf(service)).inflight === 1);
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    for (let part = 0; part < 5; part++) {
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      expect((await requestsOf(service)).inflight).toBe(1);
+      socket.write('3\r\nabc\r\n');
+    }
+    socket.write('0\r\n\r\n');
+    await until(() => answers().includes('abc'.repeat(6)));
+    await service.child.ends();
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+
+  test.each(['24', '22.19'] as const)(
+    'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
+    async (line) => {
+      const service = await world().service('provider', { line });
+      const { answer } = await draining(service, 1_000);
+      const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
+      const slow = upload(service.port, 60, 64 * 1_024, 30);
+      expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
+      expect(await answer).toBe(200);
+      expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
+      expect(await slow).toBe(413);
+      await service.child.ends();
+      const trace = await world().trace(service);
+      expect(trace.verdict.result).toBe('success');
+      expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
+    },
+  );
+
+  test('an event stream that does not end is cut at the deadline, and counted', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
+    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE });
+    service.child.signal('SIGTERM');
+    await expect(stream.text()).rejects.toThrow('terminated');
+    await service.child.ends();
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('timeout');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
+  });
+
+  test('a WebSocket that closes ends the drain', async () => {
+    const service = await world().service('provider', { kind: 'websocket' });
+    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
+    await once(socket, 'open');
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    socket.send('still here');
+    await once(socket, 'message');
+    expect((await requestsOf(service)).inflight).toBe(1);
+    socket.close();
     await service.child.ends();
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
@@ -210,4 +278,49 @@ async function connected(port: number): Promise<Socket> {
   socket.on('error', () => {});
   await once(socket, 'connect');
   return socket;
+}
+
+/** Sends SIGTERM while a request is handled that takes `ms`, and waits for `draining`. */
+async function draining(service: Service, ms: number): Promise<{ readonly answer: Promise<number> }> {
+  const answer = fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x', headers: PROBE });
+  await until(async () => (await requestsOf(service)).inflight === 1);
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  return { answer: answer.then((response) => response.status) };
+}
+
+/** A POST as it is written to a connection. */
+function post(body: string): string {
+  return `POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+}
+
+/** Everything that `socket` receives. */
+function collect(socket: Socket): () => string {
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += chunk;
+  });
+  return () => text;
+}
+
+/** Writes `chunks` of `bytes` to `/early`, `pauseMs` apart; resolves with the status once all is written. */
+async function upload(port: number, chunks: number, bytes: number, pauseMs = 0): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  closers.push(() => agent.destroy());
+  const headers = { ...PROBE, 'content-length': chunks * bytes };
+  const call = request({ port, agent, path: '/early', method: 'POST', headers });
+  const failed = new Promise<never>((_, reject) => call.on('error', reject));
+  const answered = new Promise<number>((resolve) =>
+    call.on('response', (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0))),
+  );
+  const chunk = Buffer.alloc(bytes);
+  const write = async () => {
+    for (let sent = 0; sent < chunks; sent++) {
+      call.write(chunk);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    call.end();
+  };
+  const [status] = await Promise.race([Promise.all([answered, write()]), failed]);
+  return status;
 }
