@@ -101,7 +101,8 @@ export class Drain {
       this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
     }
     if (deadline.left === 0) return this.#end('timeout');
-    if (this.#trafficOver() && (await this.#kernelEmpty()) && this.#trafficOver()) return this.#end('drained');
+    if (!this.#trafficOver()) this.#kernelUntil = undefined;
+    else if ((await this.#kernelEmpty()) && this.#trafficOver()) return this.#end('drained');
     if (!this.#over) this.#schedule();
   }
 
@@ -115,11 +116,12 @@ export class Drain {
     return now - Math.max(observed.lastStart(), this.#stalledAt) >= this.#quietMs;
   }
 
+  /** Reading takes a thread of the pool, which the application may have filled: that must not hold the drain either. */
   async #kernelEmpty(): Promise<boolean> {
-    const { clock, observed } = this.#options;
-    if ((await observed.unread()) === 0) return true;
+    const { clock, deadline, observed } = this.#options;
     this.#kernelUntil ??= clock.now() + KERNEL_MS;
-    return clock.now() >= this.#kernelUntil;
+    const unread = await deadline.within(observed.unread(), 1, this.#kernelUntil - clock.now());
+    return unread === 0 || clock.now() >= this.#kernelUntil;
   }
 
   #end(result: DrainResult): void {

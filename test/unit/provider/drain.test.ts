@@ -13,7 +13,7 @@ function drain(graceMs = 30_000) {
     allIdle: true,
     roundTripMs: 10,
     holdReason: 'none' as HoldReason,
-    unread: 0,
+    unread: 0 as number | Promise<never>,
   };
   const subject = new Drain({
     clock,
@@ -114,6 +114,30 @@ describe('a drain', () => {
     const other = drain();
     other.around.unread = 1;
     expect(await endOf(other, 2_000)).toBe(550);
+  });
+
+  test('what the kernel holds is waited for again after more traffic', async () => {
+    const it = drain();
+    it.around.unread = 1;
+    await it.clock.advance(200);
+    it.around.inflight = 1;
+    await it.clock.advance(2_000);
+    it.around.inflight = 0;
+    it.around.lastStart = it.clock.now();
+    expect(await endOf(it, 400)).toBeUndefined();
+    it.around.unread = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('a kernel that cannot be asked holds neither the drain nor the deadline', async () => {
+    const stuck = new Promise<never>(() => {});
+    const it = drain();
+    it.around.unread = stuck;
+    expect(await endOf(it, 2_000)).toBe(550);
+    const other = drain(300);
+    other.around.unread = stuck;
+    expect(await endOf(other, 2_000)).toBe(310);
+    expect(other.result()?.result).toBe('timeout');
   });
 
   test('ends at the deadline at the latest', async () => {
