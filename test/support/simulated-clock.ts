@@ -22,6 +22,11 @@ export class SimulatedClock implements Clock {
     };
   };
 
+  /** Timers that have neither fired nor been cancelled. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
   hold = (): Timer => {
     this.held++;
     return { cancel: () => this.held-- };
