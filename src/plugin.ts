@@ -171,8 +171,10 @@ export class Plugin {
     const running = this.#offline;
     if (!this.#machine.move('online', running?.run.ids) || running === undefined) return false;
     running.run.cancel();
-    await running.handle.done;
+    // A signal that comes while it ends must not join it: nothing would come of that signal.
     this.#offline = undefined;
+    await running.handle.done;
+    if (this.#offline !== undefined) return true;
     this.#generation = Math.max(this.#generation + 1, this.#clock.wall());
     void this.#register();
     return true;

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
@@ -143,6 +145,26 @@ describe('undo', () => {
     await world().leave(service);
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     await world().leave(other);
+  });
+
+  test('a signal that comes while the undo is not done yet begins a new offline', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
+    // Nobody listens there: the undo waits for an attempt that is under way.
+    const header = encodeConsumer({ service: 'dead', instanceId: 'dead-1', generation: 1, port: 1 });
+    const agent = new Agent({ keepAlive: true });
+    const headers = { [CONSUMER_HEADER]: header };
+    await new Promise((resolve) =>
+      request({ port: service.port, agent, headers }, (response) => response.resume().on('end', resolve)).end(),
+    );
+    await call(service, '/offline');
+    await service.child.sees(/-> notifying/);
+    const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
+    await service.child.sees(/notifying -> registering/);
+    service.child.signal('SIGTERM');
+    expect(await service.child.ends(15_000)).toEqual({ code: null, signal: 'SIGTERM' });
+    await undone;
+    agent.destroy();
+    expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
   });
 
   test('without an offline there is nothing to undo: 409', async () => {
