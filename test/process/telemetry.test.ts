@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startCollector } from '../../collector/server.ts';
+import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
@@ -127,12 +130,24 @@ describe('the spool', () => {
     expect((await world().trace(service)).verdict.whole).toBe(true);
   });
 
-  test('a spool that cannot be written: one line, and the process ends as usual', async () => {
-    mkdirSync(world().spoolDir.replace(/spool$/, ''), { recursive: true });
-    writeFileSync(world().spoolDir, 'a file');
+  test.each([
+    ['is a file', () => writeFileSync(world().spoolDir, 'a file')],
+    ['is a link that leads nowhere', () => symlinkSync('/nowhere/spool', world().spoolDir)],
+    ['is a link to a device', () => symlinkSync('/dev/null', world().spoolDir)],
+    ['is where nothing can be made', () => symlinkSync('/proc/self', world().spoolDir)],
+  ])('a spool that %s: it is said what is lost, and the process ends as usual', async (_, make) => {
+    make();
     const service = await world().service('provider', { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' } });
-    expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
-    expect(service.child.stderr).toContain('LOSSLESS_SPOOL_UNWRITABLE');
+    expect(await timeToLeave(service)).toBeLessThan(5_000);
+    expect(await service.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    const lines = service.child.stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const unwritable = lines.filter((line) => line.code === 'LOSSLESS_SPOOL_UNWRITABLE');
+    expect(unwritable.length).toBeGreaterThan(0);
+    expect(unwritable.length).toBeLessThan(3); // the start marker and the rest
+    expect(lines.at(-1)).toMatchObject({ msg: 'offline ended: success', exported: 0, spooled: 0, lost: 6 });
   });
 
   test('a consumer that calls process.exit leaves its span in the spool', async () => {
@@ -213,6 +228,32 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
       expect(refresh?.parentSpanId).toBe(goaway?.spanId);
       expect(trace.spans.every((span) => span.name.startsWith('lossless.'))).toBe(true);
       expect(await caller.stop()).toMatchObject({ failed: 0 });
+    },
+  );
+
+  test.each(['before', 'after'])(
+    'preloaded %s the plugin: a GoAway carries one traceparent, and it is ours',
+    async (order) => {
+      const plugin = world().env('x')['NODE_OPTIONS'] ?? '';
+      const options = order === 'before' ? `--import=${OTEL} ${plugin}` : `${plugin} --import=${OTEL}`;
+      for (const sampler of ['always_off', 'always_on']) {
+        const service = await world().service('provider', { env: { ...own(options), OTEL_TRACES_SAMPLER: sampler } });
+        const received: string[] = [];
+        const control = createServer((call, response) => {
+          received.push(...(call.headersDistinct['traceparent'] ?? ['none']));
+          response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] }));
+        }).listen(0, '127.0.0.1');
+        servers.add(control);
+        await once(control, 'listening');
+        const { port } = control.address() as AddressInfo;
+        const header = encodeConsumer({ service: 'consumer', instanceId: 'one', generation: 1, port });
+        const headers = { [CONSUMER_HEADER]: header };
+        await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x', headers });
+        await world().leave(service);
+        const trace = await world().jaeger.trace(world().traceId(service));
+        const [goaway] = spansOf(trace, 'goaway');
+        expect(received).toEqual([`00-${world().traceId(service)}-${goaway?.spanId}-01`]);
+      }
     },
   );
 });
