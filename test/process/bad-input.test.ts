@@ -3,9 +3,11 @@ import { createServer, request } from 'node:http';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { AUDIENCE_HEADER, encodeGoAway, GOAWAY_PATH } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
+import { BAD } from '../support/bad-values.ts';
 import { until } from '../support/child.ts';
 import { type Service, useWorld } from '../support/world.ts';
 
@@ -15,6 +17,11 @@ const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
+
+/** An address of this machine that is not loopback. */
+const foreign = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
 async function control(service: Service, path: string, init?: RequestInit) {
   const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
@@ -44,27 +51,32 @@ describe('a consumer header', () => {
   });
 
   test.each([
-    ['no secret', undefined, 'theirs'],
-    ['another secret', 'ours', 'theirs'],
-  ])('that names another host, with %s: the provider calls nobody but the caller', async (_, ours, theirs) => {
-    const called = new Set<string>();
-    const server = createServer((incoming, response) => {
-      called.add(incoming.socket.localAddress ?? '');
-      response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
-    }).listen(0, '0.0.0.0');
-    closers.push(() => server.close().closeAllConnections());
-    await once(server, 'listening');
-    const { port } = server.address() as { port: number };
-    const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
-    const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' }, theirs);
-    await fetch(`http://127.0.0.1:${service.port}/echo`, {
-      method: 'POST',
-      body: 'x',
-      headers: { [CONSUMER_HEADER]: header },
-    });
-    await world().leave(service);
-    expect([...called]).toEqual(['127.0.0.1']);
-  });
+    ['no secret', undefined, 'theirs', '127.0.0.1'],
+    ['another secret', 'ours', 'theirs', '127.0.0.1'],
+    ['no signature', 'ours', undefined, '127.0.0.1'],
+    ['the secret of the fleet', 'ours', 'ours', '127.0.0.9'],
+  ])(
+    'that names another host, with %s: only the fleet is believed, else the caller is called',
+    async (_, ours, theirs, expected) => {
+      const called = new Set<string>();
+      const server = createServer((incoming, response) => {
+        called.add(incoming.socket.localAddress ?? '');
+        response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
+      }).listen(0, '0.0.0.0');
+      closers.push(() => server.close().closeAllConnections());
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
+      const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' }, theirs);
+      await fetch(`http://127.0.0.1:${service.port}/echo`, {
+        method: 'POST',
+        body: 'x',
+        headers: { [CONSUMER_HEADER]: header },
+      });
+      await world().leave(service);
+      expect([...called]).toEqual([expected]);
+    },
+  );
 });
 
 describe('a GoAway', () => {
@@ -115,6 +127,32 @@ describe('a GoAway', () => {
     expect((await control(consumer, '/status')).body['calls']).toMatchObject({ isolated: 0 });
   });
 
+  test.skipIf(foreign === undefined)(
+    'without a secret is believed only from the address of the instance it names',
+    async () => {
+      const env = { LOSSLESS_CONTROL_HOST: '::' };
+      const host = { host: '0.0.0.0', env: { ...env, LOSSLESS_ADVERTISE: String(foreign) } };
+      const leaving = await world().service('provider', host);
+      await world().service('provider', host);
+      const caller = await world().caller('http://provider/echo', 50, { env });
+      const { instanceId, generation } = (await control(leaving, '/status')).body;
+      const forged = goAway({ instanceId, generation, address: `${foreign}:${leaving.port}` });
+      const consumer = { child: caller.child, port: 0 };
+      for (const from of ['127.0.0.1', '127.0.0.2']) {
+        const answer = await send(consumer, forged, {}, from);
+        expect(answer.status).toBe(403);
+        expect(JSON.parse(answer.text)).toMatchObject({ code: 'LOSSLESS_SENDER_FORBIDDEN' });
+      }
+      expect((await control(consumer, '/status')).body['calls']).toMatchObject({
+        goAways: { isolated: 0, forbidden: 2 },
+      });
+      await world().leave(leaving);
+      expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'success', acked: 1 });
+      expect((await control(consumer, '/status')).body['calls']).toMatchObject({ goAways: { isolated: 1 } });
+      expect(await caller.stop()).toMatchObject({ failed: 0 });
+    },
+  );
+
   test('for somebody who has ended is 410', async () => {
     const consumer = await world().service('consumer');
     expect((await send(consumer, goAway(), { [AUDIENCE_HEADER]: 'somebody-else' })).status).toBe(410);
@@ -159,10 +197,6 @@ describe('a GoAway', () => {
 });
 
 describe('the control port', () => {
-  const foreign = Object.values(networkInterfaces())
-    .flat()
-    .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
-
   test.skipIf(foreign === undefined)('/offline and /status from another host are 403, probes are not', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_CONTROL_HOST: '::' } });
     const port = await world().controlPort(service);
@@ -212,7 +246,7 @@ describe('the control port', () => {
     garbage.write('\u0016\u0003\u0001garbage\r\n\r\n');
     await once(garbage.resume(), 'close');
     expect((await control(service, '/liveness')).status).toBe(200);
-    await Promise.all(sockets.filter((_, n) => n % 2 === 0).map((socket) => once(socket.resume(), 'close')));
+    await Promise.all(sockets.map((socket) => once(socket.resume(), 'close')));
     expect((await control(service, '/liveness')).status).toBe(200);
     expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
   });
@@ -232,20 +266,23 @@ describe('the control port', () => {
 describe('the environment', () => {
   const app = new URL('../fixtures/apps/app.ts', import.meta.url);
 
-  test('a bad value is one line, and the application runs without the plugin', async () => {
-    const child = world().children.node(app, {
-      env: { ...world().env('a'), LOSSLESS_STRICT: 'false', LOSSLESS_GRACE_PERIOD_MS: 'soon' },
-    });
-    const [, port] = await child.sees(/listening (\d+)/);
-    expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
-    await child.sees(/LOSSLESS_CONFIG_INVALID/);
-    expect(child.stderr.trim().split('\n')).toHaveLength(1);
-    expect(JSON.parse(child.stderr)).toMatchObject({
-      level: 50,
-      msg: 'LOSSLESS_GRACE_PERIOD_MS must be a whole number from 1000 to 86400000; received "soon"',
-    });
-    child.signal('SIGTERM');
-    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  test('a bad value of any variable is one line that names it, and the application runs without the plugin', async () => {
+    const run = async ([name, value]: [string, string]) => {
+      const env = { ...world().env('a'), LOSSLESS_STRICT: 'false', [name]: value };
+      const child = world().children.node(app, { env });
+      const [, port] = await child.sees(/listening (\d+)/);
+      await child.sees(/LOSSLESS_CONFIG_INVALID/);
+      expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
+      expect(child.stderr.trim().split('\n')).toHaveLength(1);
+      expect(child.stderr).toMatch(new RegExp(`\\b${name} must be `));
+      child.signal('SIGTERM');
+      expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+      return name;
+    };
+    const cases = Object.entries(BAD);
+    const ran: string[] = [];
+    for (let at = 0; at < cases.length; at += 4) ran.push(...(await Promise.all(cases.slice(at, at + 4).map(run))));
+    expect(ran).toHaveLength(Object.keys(VARIABLES).filter((name) => name.startsWith('LOSSLESS_')).length);
   });
 
   test('a failure that nobody thought of is one line, and the application runs without the plugin', async () => {
