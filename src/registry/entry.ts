@@ -50,7 +50,12 @@ function parse(text: string): unknown {
   }
 }
 
-function decodeInstance(value: unknown): Instance {
+/**
+ * Reads an instance as JSON holds it.
+ *
+ * @throws Error naming what is wrong with it
+ */
+export function decodeInstance(value: unknown): Instance {
   const fields = record(value, 'instance');
   const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');

@@ -31,6 +31,13 @@ export interface Capabilities {
   readonly expires: boolean;
 }
 
+/** A registry that does not answer. */
+export interface Failure {
+  /** Milliseconds since the Unix epoch. */
+  readonly since: number;
+  readonly message: string;
+}
+
 /**
  * A directory of instances. Every adapter keeps these rules, and `test/contract/registry.ts` proves them:
  *
@@ -49,6 +56,8 @@ export interface Registry {
   /** Where it is, without credentials. */
   readonly address: string;
   readonly capabilities: Capabilities;
+  /** Set while it does not answer, for `/status`; absent for those that cannot fail so. */
+  readonly failure?: Failure | undefined;
   register(instance: Instance): Promise<void>;
   deregister(instance: Instance): Promise<void>;
   instances(service: string): Promise<readonly Instance[]>;

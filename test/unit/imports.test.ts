@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
-  registry: [...PURE, 'log'],
+  registry: [...PURE, 'log', 'trace/suppress.ts'],
   trace: [...PURE, 'log'],
   provider: SHARED,
   consumer: SHARED,

@@ -1,0 +1,267 @@
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
+import type { Socket } from 'node:net';
+import { asError } from '../errors.ts';
+import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { suppressTracing } from '../trace/suppress.ts';
+import type { Failure } from './registry.ts';
+import { readCredential, type Server, type TlsFiles } from './url-options.ts';
+
+/** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
+const TIMEOUT_MS = 3_000;
+
+/** Longest answer, or line of a stream, in characters: ten thousand instances of 3 kB. */
+const LONGEST = 32 * 1_024 * 1_024;
+
+/** Most servers that one call tries. */
+const MOST_TRIES = 3;
+
+/** Longest part of a refusal that is told, in characters. */
+const EXCERPT = 200;
+
+export interface HttpOptions {
+  readonly clock: Clock;
+  /** Where the registry listens: tried in turn, beginning with the one that answered last. */
+  readonly servers: readonly Server[];
+  /** Undefined: plain HTTP. */
+  readonly tls?: TlsFiles | undefined;
+  /** Sent with every call and asked for each time: tokens rotate. */
+  readonly headers?: () => Readonly<Record<string, string>>;
+}
+
+/** One call. It may be sent to more than one server, so it must be idempotent. */
+export interface Call {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  /** With its query; messages name it without. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Longest time for the whole answer, or until the head of a stream, in milliseconds. Default: 3000 ms. */
+  readonly timeoutMs?: number;
+  /** Statuses that are an answer too, beside 2xx. */
+  readonly expected?: readonly number[];
+  /** Ends the call. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Why a call failed; `status` is absent when it was not answered. No message holds a query, a header or a body of ours. */
+export class HttpError extends Error {
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.name = 'HttpError';
+    this.status = status;
+  }
+}
+
+/**
+ * HTTP towards a registry, out of sight of everything that watches the calls of the application: no agent, so neither our
+ * hook nor another one; `ClientRequest` itself under suppressed tracing, so no span and no header of an instrumentation. Each
+ * call has a connection of its own, which never keeps the process alive.
+ */
+export class HttpClient {
+  readonly #options: HttpOptions;
+  /** Index of the server that answered last. */
+  #current = 0;
+  #failure: Failure | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /** Since when and why the registry does not answer; undefined when the last call was answered. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /** @throws HttpError */
+  send(call: Call): Promise<Answer> {
+    return this.#inTurn(call, MOST_TRIES, async (response) => ({
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      text: await readText(response),
+    }));
+  }
+
+  /** The JSON of an answer; undefined for an empty one. @throws HttpError */
+  async json(call: Call): Promise<unknown> {
+    const { text } = await this.send(call);
+    return text.trim() === '' ? undefined : parse(text);
+  }
+
+  /**
+   * Reads an endless answer with one JSON value on each line. Resolves when the server ends it, or after `lastsMs`: a
+   * connection that died without a word would otherwise never be found out.
+   *
+   * @throws HttpError, and what `onLine` throws
+   */
+  lines(call: Call & { readonly lastsMs: number }, onLine: (value: unknown) => void): Promise<void> {
+    return this.#inTurn(call, 1, async (response, late) => {
+      late.cancel();
+      const end = Promise.withResolvers<void>();
+      const timer = this.#options.clock.after(call.lastsMs, end.resolve);
+      try {
+        await Promise.race([readLines(response, (line) => onLine(parse(line))), end.promise]);
+      } finally {
+        timer.cancel();
+      }
+    });
+  }
+
+  async #inTurn<T>(call: Call, mostTries: number, read: Read<T>): Promise<T> {
+    const { clock, servers } = this.#options;
+    for (let left = Math.min(servers.length, mostTries); ; left--) {
+      try {
+        const answer = await this.#exchange(servers[this.#current] as Server, call, read);
+        this.#failure = undefined;
+        return answer;
+      } catch (thrown) {
+        const { message, status } = thrown as HttpError;
+        if (call.signal?.aborted === true) throw thrown;
+        this.#failure = { since: this.#failure?.since ?? clock.wall(), message };
+        // A refusal is the registry's: another server of it would say the same.
+        if (status !== undefined && status < 500) throw thrown;
+        this.#current = (this.#current + 1) % servers.length;
+        if (left <= 1) throw thrown;
+      }
+    }
+  }
+
+  async #exchange<T>(server: Server, call: Call, read: Read<T>): Promise<T> {
+    const what = `${call.method} ${call.path.replace(/\?.*/s, '')} at ${server.host}:${server.port}`;
+    const { timeoutMs = TIMEOUT_MS, expected = [], signal } = call;
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    const fail = (why: string): void => failed.reject(new HttpError(`${what}: ${why}`));
+    const late = this.#options.clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
+    const onAbort = (): void => fail('ended by this process');
+    signal?.addEventListener('abort', onAbort, { once: true });
+    let request: ClientRequest | undefined;
+    try {
+      if (signal?.aborted === true) onAbort();
+      request = suppressTracing(() => this.#open(server, call));
+      const head = Promise.withResolvers<IncomingMessage>();
+      request.on('error', (error) => fail(tell(error)));
+      request.on('close', () => fail('the connection was closed before the answer was complete'));
+      request.on('response', head.resolve);
+      request.end(call.body);
+      const response = await Promise.race([head.promise, failed.promise]);
+      response.on('error', (error) => fail(tell(error)));
+      const status = response.statusCode ?? 0;
+      if (Math.floor(status / 100) !== 2 && !expected.includes(status)) {
+        const said = await Promise.race([readText(response), failed.promise]).catch(() => '');
+        throw new HttpError(`${what}: ${refusal(status)}${excerpt(said)}`, status);
+      }
+      return await Promise.race([read(response, late), failed.promise]);
+    } catch (thrown) {
+      throw thrown instanceof HttpError ? thrown : new HttpError(`${what}: ${asError(thrown).message}`);
+    } finally {
+      late.cancel();
+      signal?.removeEventListener('abort', onAbort);
+      request?.destroy();
+    }
+  }
+
+  #open(server: Server, { method, path, headers = {}, body }: Call): ClientRequest {
+    const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
+      ClientRequest: new (options: RequestOptions) => ClientRequest;
+    };
+    const { host, port } = server;
+    return new ClientRequest({
+      method,
+      path,
+      host,
+      port,
+      createConnection: () => this.#connect(server),
+      headers: {
+        host: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+        ...this.#options.headers?.(),
+        ...headers,
+      },
+    });
+  }
+
+  #connect({ host, port }: Server): Socket {
+    const { tls } = this.#options;
+    const { connect, isIP } = process.getBuiltinModule('node:net');
+    const socket =
+      tls === undefined
+        ? connect({ host, port, noDelay: true })
+        : process.getBuiltinModule('node:tls').connect({
+            host,
+            port,
+            ...(isIP(host) === 0 && { servername: host }),
+            ...(tls.ca !== undefined && { ca: readCredential(tls.ca) }),
+            ...(tls.cert !== undefined && { cert: readCredential(tls.cert) }),
+            ...(tls.key !== undefined && { key: readCredential(tls.key) }),
+          });
+    return socket.unref();
+  }
+}
+
+/** Reads an answer; `late` is the timer of the call. */
+type Read<T> = (response: IncomingMessage, late: Timer) => Promise<T>;
+
+function readText(response: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: string[] = [];
+    let length = 0;
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      length += chunk.length;
+      if (length > LONGEST) reject(new Error(`the answer has more than ${LONGEST} characters`));
+      else chunks.push(chunk);
+    });
+    response.on('end', () => resolve(chunks.join('')));
+  });
+}
+
+function readLines(response: IncomingMessage, onLine: (line: string) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let started = '';
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      const lines = (started + chunk).split('\n');
+      started = lines.pop() ?? '';
+      try {
+        if (started.length > LONGEST) throw new Error(`a line has more than ${LONGEST} characters`);
+        for (const line of lines) if (line.trim() !== '') onLine(line);
+      } catch (thrown) {
+        reject(thrown);
+      }
+    });
+    response.on('end', () => resolve());
+  });
+}
+
+/** The engine's own message repeats the text, which may be anything. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('the answer is not JSON');
+  }
+}
+
+function refusal(status: number): string {
+  return status === 401 || status === 403 ? `the registry refuses these credentials (${status})` : `status ${status}`;
+}
+
+/** The beginning of what was answered, on one line. */
+function excerpt(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line === '' ? '' : `: ${line.length > EXCERPT ? `${line.slice(0, EXCERPT)}...` : line}`;
+}
+
+/** Several addresses of a host fail with one error that has no message. */
+function tell(error: NodeJS.ErrnoException): string {
+  return error.message || error.code || error.name;
+}

@@ -1,0 +1,131 @@
+import { asError } from '../errors.ts';
+import { sleep, type Timer } from '../lifecycle/clock.ts';
+import { jitter } from './follow.ts';
+import type { RegistryContext } from './open.ts';
+import type { Instance } from './registry.ts';
+
+/** Waits before a removal that failed is tried again, in milliseconds: a server that restarts is back by then. */
+const REMOVE_AGAIN_MS = [300, 900];
+
+/** Wait before a heartbeat that failed is tried again, in milliseconds, when the interval is not shorter. */
+const BEAT_AGAIN_MS = 1_000;
+
+/** What an adapter does with one entry of this process. No two of these run at a time for the same instance. */
+export interface EntryStore {
+  /** Writes the entry, replacing what is there. */
+  write(instance: Instance): Promise<void>;
+  /** Says that the instance lives, and writes the entry again if the registry has lost it. */
+  beat(instance: Instance): Promise<void>;
+  /** Removes the entry; there may be none. */
+  remove(instance: Instance): Promise<void>;
+}
+
+export interface UpkeepOptions {
+  readonly context: RegistryContext;
+  readonly store: EntryStore;
+  /** Interval of heartbeats, in milliseconds. */
+  readonly beatMs: number;
+}
+
+interface Entry {
+  /** What is to be listed; undefined: nothing. */
+  wanted: Instance | undefined;
+  /** Settles when the last piece of work of this entry has ended. Never rejects. */
+  turn: Promise<unknown>;
+  beat: Timer | undefined;
+  failing: boolean;
+}
+
+/**
+ * The entries of this process: written, kept alive by heartbeats, removed, for each instance one thing after the other. A
+ * removal therefore awaits a write and a heartbeat in flight, and none follows it (races R28).
+ */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #entries = new Map<string, Entry>();
+  #closed = false;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+  }
+
+  register(instance: Instance): Promise<void> {
+    return this.#inTurn(instance, async (entry) => {
+      await this.#options.store.write(instance);
+      entry.wanted = instance;
+      this.#beatLater(entry, this.#options.beatMs);
+    });
+  }
+
+  deregister(instance: Instance): Promise<void> {
+    return this.#inTurn(instance, async (entry) => {
+      entry.wanted = undefined;
+      entry.beat?.cancel();
+      await this.#remove(instance);
+    });
+  }
+
+  /** Ends all heartbeats and awaits what is in flight. The entries stay. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const entries = [...this.#entries.values()];
+    for (const entry of entries) entry.beat?.cancel();
+    await Promise.all(entries.map(({ turn }) => turn));
+  }
+
+  #inTurn(instance: Instance, work: (entry: Entry) => Promise<void>): Promise<void> {
+    const key = JSON.stringify([instance.service, instance.instanceId]);
+    const entry = this.#entries.get(key) ?? {
+      wanted: undefined,
+      turn: Promise.resolve(),
+      beat: undefined,
+      failing: false,
+    };
+    this.#entries.set(key, entry);
+    const done = entry.turn.then(() => work(entry));
+    const turn = done
+      .catch(() => {})
+      .then(() => {
+        if (entry.turn === turn && entry.wanted === undefined) this.#entries.delete(key);
+      });
+    entry.turn = turn;
+    return done;
+  }
+
+  async #remove(instance: Instance): Promise<void> {
+    for (const ms of REMOVE_AGAIN_MS)
+      try {
+        return await this.#options.store.remove(instance);
+      } catch {
+        await sleep(this.#options.context.clock, ms);
+      }
+    await this.#options.store.remove(instance);
+  }
+
+  #beatLater(entry: Entry, ms: number): void {
+    entry.beat?.cancel();
+    if (this.#closed || entry.wanted === undefined) return;
+    const { wanted } = entry;
+    entry.beat = this.#options.context.clock.after(jitter(ms), () => {
+      void this.#inTurn(wanted, () => this.#beat(entry));
+    });
+  }
+
+  async #beat(entry: Entry): Promise<void> {
+    const { context, store, beatMs } = this.#options;
+    const { wanted } = entry;
+    if (wanted === undefined || this.#closed) return;
+    try {
+      await store.beat(wanted);
+      if (entry.failing) context.log('info', `the entry of ${wanted.instanceId} is kept alive again`);
+      entry.failing = false;
+    } catch (thrown) {
+      if (!entry.failing)
+        context.log('warn', `the entry of ${wanted.instanceId} cannot be kept alive: ${asError(thrown).message}`, {
+          code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+        });
+      entry.failing = true;
+    }
+    this.#beatLater(entry, entry.failing ? Math.min(BEAT_AGAIN_MS, beatMs) : beatMs);
+  }
+}

@@ -1,0 +1,117 @@
+import { readFileSync, statSync } from 'node:fs';
+import { LosslessError } from '../errors.ts';
+
+/** One server of a registry. */
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Paths of PEM files. They are read for each connection: certificates rotate. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** Longest certificate, key or token file, in bytes. */
+const LONGEST_FILE = 1_024 * 1_024;
+
+/**
+ * The options in the query of a registry's URL. Each is asked for once; what nobody asked for is a mistake.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL from every method; no message holds a value
+ */
+export class UrlOptions {
+  readonly url: URL;
+  readonly #asked = new Set<string>();
+
+  constructor(url: URL) {
+    this.url = url;
+  }
+
+  /** The host of the URL and those of `server=host:port`, which may be repeated. */
+  servers(defaultPort: number): readonly Server[] {
+    this.#asked.add('server');
+    const { hostname, port } = this.url;
+    if (hostname === '') throw this.#bad(`${this.url.protocol}//host:port`);
+    const first = { host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || defaultPort };
+    return [first, ...this.url.searchParams.getAll('server').map((server) => this.#server(server, defaultPort))];
+  }
+
+  /** Undefined when it is absent or empty. */
+  text(name: string): string | undefined {
+    this.#asked.add(name);
+    return this.url.searchParams.get(name) || undefined;
+  }
+
+  integer(name: string, fallback: number, least: number, most: number): number {
+    const text = this.text(name);
+    if (text === undefined) return fallback;
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw this.#bad(`${name} to be a whole number from ${least} to ${most}`);
+    return value;
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    const text = this.text(name);
+    if (text !== undefined && text !== 'true' && text !== 'false') throw this.#bad(`${name} to be true or false`);
+    return text === undefined ? fallback : text === 'true';
+  }
+
+  /** `user:password@` of the URL. */
+  user(): { readonly name: string; readonly password: string } | undefined {
+    const { username, password } = this.url;
+    return username === '' ? undefined : { name: decodeURIComponent(username), password: decodeURIComponent(password) };
+  }
+
+  /** A secret that is in the URL, or in the file that `<name>File` names; read anew for each call, as it may rotate. */
+  secret(name: string): (() => string) | undefined {
+    const [text, path] = [this.text(name), this.text(`${name}File`)];
+    if (text !== undefined && path !== undefined) throw this.#bad(`one of ${name} and ${name}File`);
+    if (path !== undefined) return () => readCredential(path).trim();
+    return text === undefined ? undefined : () => text;
+  }
+
+  /** `tls=true`, and the files `ca`, `cert` and `key`, each of which means TLS too. */
+  tls(): TlsFiles | undefined {
+    const [ca, cert, key] = [this.text('ca'), this.text('cert'), this.text('key')];
+    const isWanted = this.flag('tls', ca !== undefined || cert !== undefined);
+    if ((cert === undefined) !== (key === undefined)) throw this.#bad('cert and key together');
+    if (!isWanted) return undefined;
+    return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  }
+
+  /** To be called last: every option must have been asked for. */
+  done(): void {
+    const unknown = [...this.url.searchParams.keys()].filter((name) => !this.#asked.has(name));
+    if (unknown.length > 0)
+      throw this.#bad(`the options ${[...this.#asked].sort().join(', ')}; received ${unknown.join(', ')} too`);
+  }
+
+  #server(text: string, defaultPort: number): Server {
+    const url = URL.parse(`registry://${text}`);
+    if (url === null || url.hostname === '') throw this.#bad('server to be host:port');
+    return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || defaultPort };
+  }
+
+  #bad(expected: string): LosslessError {
+    return new LosslessError('LOSSLESS_REGISTRY_URL', `in the ${this.url.protocol} URL, expected ${expected}`);
+  }
+}
+
+/** `host:port`, comma-separated: how a registry is named to people. */
+export function addressOf(servers: readonly Server[]): string {
+  return servers.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)).join(',');
+}
+
+/**
+ * The text of a token, certificate or key. Links are followed: that is how Kubernetes mounts them.
+ *
+ * @throws Error when it cannot be read or is too long
+ */
+export function readCredential(path: string): string {
+  if (statSync(path).size > LONGEST_FILE) throw new Error(`${path} has more than ${LONGEST_FILE} bytes`);
+  return readFileSync(path, 'utf8');
+}

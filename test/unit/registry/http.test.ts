@@ -1,0 +1,168 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/lifecycle/clock.ts';
+import { HttpClient } from '../../../src/registry/http.ts';
+import { attempt } from '../../../src/registry/unavailable.ts';
+import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+});
+
+async function serve(listener: RequestListener): Promise<{ host: string; port: number }> {
+  const server = createServer(listener);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+}
+
+const client = (...all: { host: string; port: number }[]) => new HttpClient({ clock: systemClock, servers: all });
+
+describe('HttpClient', () => {
+  test('sends and reads', async () => {
+    const server = await serve((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () =>
+        response.end(JSON.stringify([request.method, request.url, Buffer.concat(chunks).toString()])),
+      );
+    });
+    expect(await client(server).json({ method: 'PUT', path: '/a?b=c', body: '{"ü":1}' })).toEqual([
+      'PUT',
+      '/a?b=c',
+      '{"ü":1}',
+    ]);
+  });
+
+  test('tells of refusals without the query, and which of them are about credentials', async () => {
+    const server = await serve((request, response) => {
+      response.writeHead(request.url?.startsWith('/denied') ? 403 : 404).end('no\nway');
+    });
+    const http = client(server);
+    await expect(http.send({ method: 'GET', path: '/denied?token=s3cret' })).rejects.toMatchObject({
+      status: 403,
+      message: `GET /denied at 127.0.0.1:${server.port}: the registry refuses these credentials (403): no way`,
+    });
+    await expect(http.send({ method: 'GET', path: '/gone' })).rejects.toMatchObject({ status: 404 });
+    expect(await http.send({ method: 'GET', path: '/gone', expected: [404] })).toMatchObject({ status: 404 });
+  });
+
+  test('gives up in time: on silence, on half an answer, when it is aborted', async () => {
+    const silent = await serve(() => {});
+    const half = await serve((_, response) => void response.writeHead(200, { 'content-length': 10 }).write('abc'));
+    const cut = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': 10 });
+      response.write('abc', () => response.destroy());
+    });
+    for (const server of [silent, half])
+      await expect(client(server).send({ method: 'GET', path: '/', timeoutMs: 100 })).rejects.toThrow('within 100 ms');
+    await expect(client(cut).send({ method: 'GET', path: '/' })).rejects.toThrow(/aborted|closed/);
+    const ending = new AbortController();
+    const call = client(silent).send({ method: 'GET', path: '/', signal: ending.signal });
+    ending.abort();
+    await expect(call).rejects.toThrow('ended by this process');
+  });
+
+  test('an answer without end is cut off', async () => {
+    const server = await serve((_, response) => {
+      const more = (): void =>
+        void (response.destroyed || response.write('x'.repeat(1 << 20), () => setImmediate(more)));
+      more();
+    });
+    await expect(client(server).send({ method: 'GET', path: '/', timeoutMs: 30_000 })).rejects.toThrow('characters');
+  });
+
+  test('asks the next server when one is down or fails, and stays with it', async () => {
+    const counts = { failing: 0, sound: 0 };
+    const failing = await serve((_, response) => {
+      counts.failing++;
+      response.writeHead(500).end();
+    });
+    const sound = await serve((_, response) => {
+      counts.sound++;
+      response.end('{}');
+    });
+    const http = client({ host: '127.0.0.1', port: 1 }, failing, sound);
+    await http.json({ method: 'GET', path: '/' });
+    await http.json({ method: 'GET', path: '/' });
+    expect(counts).toEqual({ failing: 1, sound: 2 });
+    expect(http.failure).toBeUndefined();
+  });
+
+  test('says since when it fails', async () => {
+    const http = client({ host: '127.0.0.1', port: 1 });
+    await http.send({ method: 'GET', path: '/' }).catch(() => {});
+    const since = http.failure?.since;
+    await http.send({ method: 'GET', path: '/' }).catch(() => {});
+    expect(http.failure).toEqual({ since, message: expect.stringContaining('ECONNREFUSED') });
+  });
+
+  test('reads lines until the server ends them, or the time is over', async () => {
+    const server = await serve((request, response) => {
+      response.write('{"n":1}\n{"n"');
+      response.write(':2}\n');
+      if (request.url === '/ends') response.end();
+    });
+    for (const path of ['/ends', '/endless']) {
+      const lines: unknown[] = [];
+      await client(server).lines({ method: 'GET', path, lastsMs: 200 }, (line) => lines.push(line));
+      expect(lines).toEqual([{ n: 1 }, { n: 2 }]);
+    }
+    const thrown = client(server).lines({ method: 'GET', path: '/endless', lastsMs: 9_000 }, () => {
+      throw new Error('not this one');
+    });
+    await expect(thrown).rejects.toThrow('not this one');
+  });
+});
+
+test('failures are told as the contract wants it, once', async () => {
+  const failed = attempt('the x registry', () => attempt('inside', () => Promise.reject(new Error('down'))));
+  await expect(failed).rejects.toMatchObject({
+    code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+    message: 'LOSSLESS_REGISTRY_UNAVAILABLE: inside cannot be used: down',
+  });
+});
+
+describe('UrlOptions', () => {
+  const of = (text: string): UrlOptions => new UrlOptions(new URL(text));
+  const bad = { code: 'LOSSLESS_REGISTRY_URL' };
+
+  test('names servers, with a default port', () => {
+    expect(of('x://a:1?server=b&server=[::1]:3').servers(9)).toEqual([
+      { host: 'a', port: 1 },
+      { host: 'b', port: 9 },
+      { host: '::1', port: 3 },
+    ]);
+    expect(addressOf(of('x://u:p@a:1?server=[::1]:3').servers(9))).toBe('a:1,[::1]:3');
+    expect(() => of('x:').servers(9)).toThrow(expect.objectContaining(bad));
+  });
+
+  test('checks values, and refuses what nobody asked for without telling it', () => {
+    const options = of('x://a?n=5&flag=true&token=s3cret');
+    expect(options.integer('n', 1, 1, 9)).toBe(5);
+    expect(options.integer('m', 1, 1, 9)).toBe(1);
+    expect(options.flag('flag', false)).toBe(true);
+    expect(() => options.integer('n', 1, 1, 4)).toThrow(expect.objectContaining(bad));
+    expect(() => options.done()).toThrow(expect.objectContaining(bad));
+    expect(() => options.done()).not.toThrow('s3cret');
+    expect(options.secret('token')?.()).toBe('s3cret');
+    expect(() => options.done()).not.toThrow();
+  });
+
+  test('reads a secret from its file each time', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const path = join(directory, 'token');
+    writeFileSync(path, 'one\n');
+    const token = of(`x://a?tokenFile=${encodeURIComponent(path)}`).secret('token');
+    expect(token?.()).toBe('one');
+    writeFileSync(path, 'two\n');
+    expect(token?.()).toBe('two');
+    rmSync(directory, { recursive: true });
+    expect(() => of('x://a?token=a&tokenFile=b').secret('token')).toThrow(expect.objectContaining(bad));
+  });
+});
