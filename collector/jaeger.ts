@@ -1,3 +1,4 @@
+import type { JaegerProcess, JaegerSpan, JaegerTrace } from '../src/trace/trace.ts';
 import { type Tag, tagOf } from './attributes.ts';
 import { type Answer, searchDepth, traceIdOf } from './jaeger-answer.ts';
 import { type Event, KINDS, microseconds, type Origin, type Span, STATUS, timesOf } from './otlp.ts';
@@ -47,7 +48,13 @@ function names(data: readonly string[]): Answer {
 }
 
 function traces(data: readonly (readonly StoredSpan[])[], errors: readonly object[] = []): Answer {
-  const body = { data: data.map(traceOf), total: 0, limit: 0, offset: 0, errors: errors.length > 0 ? errors : null };
+  const body = {
+    data: data.map(jaegerTrace),
+    total: 0,
+    limit: 0,
+    offset: 0,
+    errors: errors.length > 0 ? errors : null,
+  };
   return { status: 200, body };
 }
 
@@ -100,8 +107,9 @@ function required(query: URLSearchParams, name: string): string {
   return value;
 }
 
-function traceOf(spans: readonly StoredSpan[]): object {
-  const processes = new Map<string, { readonly id: string; readonly process: object }>();
+/** A trace as the JSON interface shows it. */
+export function jaegerTrace(spans: readonly StoredSpan[]): JaegerTrace {
+  const processes = new Map<string, { readonly id: string; readonly process: JaegerProcess }>();
   const keys = new Map<Origin, string>();
   const processOf = (origin: Origin): string => {
     const { service, resource } = origin;
@@ -125,7 +133,7 @@ function traceOf(spans: readonly StoredSpan[]): object {
   };
 }
 
-function spanOf(span: StoredSpan, processID: string): object {
+function spanOf(span: StoredSpan, processID: string): JaegerSpan {
   const { start, duration: length } = timesOf(span);
   return {
     traceID: shortId(span.traceId),
@@ -142,8 +150,8 @@ function spanOf(span: StoredSpan, processID: string): object {
 }
 
 /** The parent and the links; a link to the parent says what kind of parent it is. */
-function referencesOf({ traceId, parentSpanId, links }: Span): readonly object[] {
-  const reference = (refType: string, trace: string, spanID: string): object => ({
+function referencesOf({ traceId, parentSpanId, links }: Span): NonNullable<JaegerSpan['references']> {
+  const reference = (refType: string, trace: string, spanID: string) => ({
     refType,
     traceID: shortId(trace),
     spanID,

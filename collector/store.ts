@@ -64,14 +64,16 @@ export class Store {
     this.bound();
   }
 
-  /** Keeps spans; they can be found when it returns. All of them or, when it throws, none. */
-  add(groups: readonly SpanGroup[], now: number = Date.now()): void {
+  /** Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. */
+  add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
+    const added: SpanGroup[] = [];
     together(this.#db, () => {
-      for (const { origin, spans } of groups) this.#addGroup(origin, spans);
+      for (const { origin, spans } of groups) added.push({ origin, spans: this.#addGroup(origin, spans) });
       const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
       for (const id of ids) this.#addTrace.run(id, now);
     });
     this.bound(now);
+    return added;
   }
 
   services(): readonly string[] {
@@ -163,15 +165,16 @@ export class Store {
     this.#db.close();
   }
 
-  #addGroup(origin: Origin, spans: readonly Span[]): void {
-    if (spans.length === 0) return;
+  #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
+    if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
     const id = Number(this.#addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
-    for (const span of spans) {
+    return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
-      this.#addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, JSON.stringify(span));
-    }
+      const text = JSON.stringify(span);
+      return this.#addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, text).changes > 0;
+    });
   }
 
   /** Removes the traces whose ids a query selects; returns how many. */

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
 import { spanName } from '../trace/schema.ts';
+import type { Trace } from '../trace/trace.ts';
+import { assess, type Verdict } from '../trace/verdict.ts';
 import type { Command, Io } from './command.ts';
 import { Fleet } from './demo/fleet.ts';
 import { demoTable } from './demo/table.ts';
 import { verdictLines } from './inspect.ts';
-import { JaegerClient, type Trace } from './jaeger-client.ts';
-import { assess, type Verdict } from './verdict.ts';
+import { JaegerClient } from './jaeger-client.ts';
 import { waterfall } from './waterfall.ts';
 import { whole } from './whole.ts';
 

@@ -3,10 +3,11 @@ import { loadOptions } from '../config/options.ts';
 import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
+import { milliseconds, type Trace } from '../trace/trace.ts';
+import { assess, type Verdict } from '../trace/verdict.ts';
 import type { Command } from './command.ts';
-import { JaegerClient, type Trace } from './jaeger-client.ts';
-import { assess, type Verdict } from './verdict.ts';
-import { milliseconds, waterfall } from './waterfall.ts';
+import { JaegerClient } from './jaeger-client.ts';
+import { waterfall } from './waterfall.ts';
 
 export const command: Command = {
   usage: '[traceId] [--service NAME] [--url http://127.0.0.1:16686] [--json]',

@@ -1,28 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { LosslessError } from '../errors.ts';
-
-/** A span as commands look at it. */
-export interface Span {
-  readonly spanId: string;
-  /** Empty for a root. */
-  readonly parentSpanId: string;
-  readonly name: string;
-  /** Service of the process that made it. */
-  readonly service: string;
-  /** Start, milliseconds since the Unix epoch, with a fraction. */
-  readonly start: number;
-  readonly durationMs: number;
-  readonly isError: boolean;
-  readonly message: string;
-  readonly tags: Readonly<Record<string, string | number | boolean>>;
-}
-
-/** One trace, spans by their start. */
-export interface Trace {
-  readonly traceId: string;
-  readonly spans: readonly Span[];
-}
+import { type JaegerTrace, printable, type Trace, traceOf } from '../trace/trace.ts';
 
 /** What is searched for; service, operation and tags must match on the same span. */
 export interface Search {
@@ -45,23 +24,6 @@ const LONGEST_ANSWER = 256 * 1_024 * 1_024;
 interface Answer<T> {
   readonly data?: T | null;
   readonly errors?: readonly { readonly msg?: string }[] | null;
-}
-
-/** The answers of `/api/...`, the interface that Jaeger 1.x and 2.x share. */
-interface JaegerTrace {
-  readonly traceID: string;
-  readonly spans: readonly JaegerSpan[];
-  readonly processes: Readonly<Record<string, { readonly serviceName: string }>>;
-}
-
-interface JaegerSpan {
-  readonly spanID: string;
-  readonly operationName: string;
-  readonly references?: readonly { readonly refType: string; readonly traceID: string; readonly spanID: string }[];
-  readonly startTime: number;
-  readonly duration: number;
-  readonly processID: string;
-  readonly tags?: readonly { readonly key: string; readonly value: string | number | boolean }[];
 }
 
 /** Reads traces from a Jaeger, or from the embedded collector. */
@@ -179,36 +141,4 @@ async function readText(response: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function traceOf({ traceID, spans, processes }: JaegerTrace): Trace {
-  return {
-    traceId: traceID.padStart(32, '0'),
-    spans: spans.map((span) => spanOf(span, traceID, processes)).sort((a, b) => a.start - b.start),
-  };
-}
-
-function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['processes']): Span {
-  const tags = Object.fromEntries(
-    (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
-  );
-  return {
-    spanId: span.spanID,
-    parentSpanId:
-      span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
-      '',
-    name: printable(span.operationName),
-    service: printable(processes[span.processID]?.serviceName ?? ''),
-    start: span.startTime / 1_000,
-    durationMs: span.duration / 1_000,
-    isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
-    message: String(tags['otel.status_description'] ?? ''),
-    tags,
-  };
-}
-
-/** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }

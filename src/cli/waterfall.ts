@@ -1,5 +1,5 @@
 import { ATTR, spanName } from '../trace/schema.ts';
-import type { Span, Trace } from './jaeger-client.ts';
+import { milliseconds, type Span, type Trace } from '../trace/trace.ts';
 
 /** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
 const SHOWN = 10;
@@ -98,10 +98,4 @@ function details({ tags, service, name }: Span): string {
 
 function shortened(text: string): string {
   return text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL - 1)}…` : text;
-}
-
-/** A duration for people. */
-export function milliseconds(ms: number): string {
-  if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
-  return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
 }

@@ -241,7 +241,7 @@ describe('lossless collector survives', () => {
     ],
     ['GET for spans', { method: 'GET' }, 405, /POST/],
     ['POST for traces', { path: '/api/traces' }, 405, /GET/],
-    ['an unknown path', { method: 'GET', path: '/metrics' }, 404, /\/metrics/],
+    ['an unknown path', { method: 'GET', path: '/nothing' }, 404, /\/nothing/],
     ['a path that is no text', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
     ['a path that is no path', { method: 'GET', path: '//' }, 400, /malformed/],
     ['names of the prototype', { method: 'GET', path: '/api/constructor' }, 404, /nothing/],

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { METRIC_DIMENSIONS } from '../../collector/dimensions.ts';
 import { Child, until } from './child.ts';
 
 const module = fileURLToPath(new URL('../servers/jaeger', import.meta.url));
@@ -15,6 +16,8 @@ export interface Jaeger {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly otlpUrl: string;
   readonly queryUrl: string;
+  /** Its span metrics, as Prometheus reads them. */
+  readonly metricsUrl: string;
   close(): Promise<void>;
 }
 
@@ -39,21 +42,30 @@ export function jaegerMissing(): string | false {
   return 'no Jaeger: build it with scripts/build-servers.sh jaeger, or name a running one with LOSSLESS_TEST_JAEGER=http://host:16686';
 }
 
-/** Starts Jaeger on free ports, or takes the one LOSSLESS_TEST_JAEGER names (its OTLP/HTTP port: LOSSLESS_TEST_JAEGER_OTLP, else 4318). */
+/** Starts Jaeger on free ports, or takes the one LOSSLESS_TEST_JAEGER names (its OTLP/HTTP port: LOSSLESS_TEST_JAEGER_OTLP, else 4318; the URL of its span metrics: LOSSLESS_TEST_JAEGER_METRICS, else `:8889/metrics`). */
 export async function startJaeger(): Promise<Jaeger> {
   const running = process.env['LOSSLESS_TEST_JAEGER'];
   if (running) {
     const otlpUrl = process.env['LOSSLESS_TEST_JAEGER_OTLP'] ?? `http://${new URL(running).hostname}:4318`;
-    return { otlpUrl, queryUrl: running.replace(/\/$/, ''), close: async () => {} };
+    const metricsUrl =
+      process.env['LOSSLESS_TEST_JAEGER_METRICS'] ?? `http://${new URL(running).hostname}:8889/metrics`;
+    return { otlpUrl, queryUrl: running.replace(/\/$/, ''), metricsUrl, close: async () => {} };
   }
   const command =
     binary() ??
     execFileSync(fileURLToPath(new URL('../../scripts/build-servers.sh', import.meta.url)), ['jaeger'], {
       encoding: 'utf8',
     }).trim();
-  const [health, query, queryGrpc, otlp] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const [health, query, queryGrpc, otlp, metrics] = await Promise.all(Array.from({ length: 5 }, freePort));
   const child = new Child(command, ['--config', join(module, 'config.yaml')], {
-    env: { HEALTH_PORT: `${health}`, QUERY_PORT: `${query}`, QUERY_GRPC_PORT: `${queryGrpc}`, OTLP_PORT: `${otlp}` },
+    env: {
+      HEALTH_PORT: `${health}`,
+      QUERY_PORT: `${query}`,
+      QUERY_GRPC_PORT: `${queryGrpc}`,
+      OTLP_PORT: `${otlp}`,
+      METRICS_PORT: `${metrics}`,
+      DIMENSIONS: JSON.stringify(METRIC_DIMENSIONS.map((name) => ({ name }))),
+    },
   });
   await until(() =>
     fetch(`http://127.0.0.1:${health}/status`).then(
@@ -61,7 +73,12 @@ export async function startJaeger(): Promise<Jaeger> {
       () => false,
     ),
   );
-  return { otlpUrl: `http://127.0.0.1:${otlp}`, queryUrl: `http://127.0.0.1:${query}`, close: () => child.destroy() };
+  return {
+    otlpUrl: `http://127.0.0.1:${otlp}`,
+    queryUrl: `http://127.0.0.1:${query}`,
+    metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
+    close: () => child.destroy(),
+  };
 }
 
 async function freePort(): Promise<number> {

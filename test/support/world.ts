@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server.ts';
-import { JaegerClient, type Span, type Trace } from '../../src/cli/jaeger-client.ts';
-import { assess, type Verdict } from '../../src/cli/verdict.ts';
+import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import type { Span, Trace } from '../../src/trace/trace.ts';
+import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { type Child, type Children, type NodeLine, until, useChildren } from './child.ts';
 
 /** The plugin as it is published. */

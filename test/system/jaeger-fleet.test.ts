@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { assess } from '../../src/cli/verdict.ts';
+import { assess } from '../../src/trace/verdict.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
 

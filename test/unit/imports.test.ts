@@ -24,7 +24,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider'],
   register: ['config', 'start', 'api'],
   cli: [...SHARED, 'collector'],
-  collector: ['trace/schema.ts'],
+  collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/verdict.ts'],
 };
 
 /** Hazards and the only files that may touch them. */

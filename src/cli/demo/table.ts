@@ -1,4 +1,4 @@
-import { milliseconds } from '../waterfall.ts';
+import { milliseconds } from '../../trace/trace.ts';
 import type { Fleet } from './fleet.ts';
 
 /** The result of a demo as a table: one row for each set. */

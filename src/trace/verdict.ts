@@ -1,6 +1,6 @@
 import type { WorkName } from '../lifecycle/records.ts';
-import { ATTR, SPANS, spanName } from '../trace/schema.ts';
-import type { Span, Trace } from './jaeger-client.ts';
+import { ATTR, SPANS, spanName } from './schema.ts';
+import type { Span, Trace } from './trace.ts';
 
 /** What a shutdown trace says, and whether all of it is there. */
 export interface Verdict {

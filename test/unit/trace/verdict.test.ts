@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../../collector/server.ts';
-import { JaegerClient, type Span, type Trace } from '../../../src/cli/jaeger-client.ts';
-import { assess } from '../../../src/cli/verdict.ts';
-import { milliseconds, waterfall } from '../../../src/cli/waterfall.ts';
+import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
+import { waterfall } from '../../../src/cli/waterfall.ts';
+import { milliseconds, type Span, type Trace } from '../../../src/trace/trace.ts';
+import { assess } from '../../../src/trace/verdict.ts';
 import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
 
 let collector: Collector;

@@ -1,0 +1,134 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BodyReader } from './body.ts';
+import { answerQuery, failure } from './jaeger.ts';
+import type { Answer } from './jaeger-answer.ts';
+import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
+import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
+import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { Refused } from './refused.ts';
+import { SpanMetrics } from './span-metrics.ts';
+import type { Store } from './store.ts';
+
+/** What is sent back. */
+interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Buffer;
+}
+
+/** A request's path in segments, and its query. */
+interface Route {
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+/** Codes of an OTLP answer (google.rpc.Code) by HTTP status. */
+const RPC_CODES: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13, 503: 14 };
+const INVALID_ARGUMENT = 3;
+
+/** Answers every request of the collector. */
+export class Handler {
+  readonly #store: Store;
+  readonly #bodies = new BodyReader();
+  readonly #metrics = new SpanMetrics();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    request.on('error', () => {});
+    response.on('error', () => {});
+    const { status, headers, body } = await this.#reply(request);
+    if (!request.complete) {
+      // What was not read of a body would be taken for the next request.
+      response.setHeader('connection', 'close');
+      request.resume();
+    }
+    response.writeHead(status, {
+      ...headers,
+      'content-length': Buffer.byteLength(body),
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(body);
+  }
+
+  async #reply(request: IncomingMessage): Promise<Reply> {
+    let path: readonly string[] = [];
+    try {
+      const route = routeOf(request.url);
+      path = route.path;
+      return await this.#answer(request, route);
+    } catch (thrown) {
+      const refused = thrown instanceof Refused ? thrown : new Refused(500, (thrown as Error).message);
+      return json(failureOf(path, refused));
+    }
+  }
+
+  async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
+    const [first, second, ...rest] = path;
+    if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
+    if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
+    const answer =
+      first !== 'api'
+        ? undefined
+        : second === 'v3'
+          ? answerQueryV3(this.#store, rest.map(decoded), query)
+          : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
+    if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
+    return json(answer);
+  }
+
+  #showMetrics(accept: string | undefined): Reply {
+    const format = formatOf(accept);
+    return { status: 200, headers: { 'content-type': CONTENT_TYPES[format] }, body: this.#metrics.text(format) };
+  }
+
+  async #receive(request: IncomingMessage): Promise<Answer> {
+    if (request.method !== 'POST') throw new Refused(405, 'expected POST');
+    const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+    if (type !== 'application/json')
+      throw new Refused(
+        415,
+        `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
+      );
+    await this.#bodies.read(request, (text) => this.#add(decodeOtlp(text)));
+    return { status: 200, body: { partialSuccess: {} } };
+  }
+
+  /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
+  #add(groups: readonly SpanGroup[]): void {
+    try {
+      this.#metrics.count(this.#store.add(groups));
+    } catch (thrown) {
+      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
+    }
+  }
+}
+
+function json({ status, body }: Answer): Reply {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** A failure in the form of the interface that was asked. */
+function failureOf([first, second]: readonly string[], refused: Refused): Answer {
+  if (first === 'api') return second === 'v3' ? failureV3(refused) : failure(refused);
+  const { status, message } = refused;
+  return { status, body: { code: RPC_CODES[status] ?? INVALID_ARGUMENT, message } };
+}
+
+/** @throws Refused 400 */
+function routeOf(target: string | undefined): Route {
+  const url = URL.parse(target ?? '/', 'http://collector');
+  if (url === null) throw new Refused(400, 'the path is malformed');
+  return { path: url.pathname.split('/').slice(1), query: url.searchParams };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new Refused(400, 'the path is malformed');
+  }
+}

@@ -1,0 +1,110 @@
+import { textOf } from './attributes.ts';
+import { labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
+import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
+import type { Origin, Span, SpanGroup } from './otlp.ts';
+
+/** Upper bounds of the duration's buckets, in milliseconds: those of the spanmetrics connector. */
+const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000];
+
+/** Most series of each metric; spans that would need another are counted together in one more. */
+const MOST_SERIES = 2_000;
+const OVERFLOW: Labels = { otel_metric_overflow: 'true' };
+
+/** Longest value of a label, in characters: anybody may have sent it. */
+const LONGEST_VALUE = 128;
+
+/** How long a new counter reads 0, in milliseconds: a scrape in that time makes its first increase visible to `increase()`. */
+const ZERO_MS = 15_000;
+
+/** Kinds and status codes by their number in OTLP, as the connector writes them. */
+const KIND_LABELS = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
+const STATUS_LABELS = ['UNSET', 'OK', 'ERROR'];
+
+/** Calls and durations of one combination of labels. */
+interface Series {
+  readonly labels: Labels;
+  readonly since: number;
+  calls: number;
+  latest: Exemplar | undefined;
+  /** Sum of the durations, in milliseconds. */
+  sum: number;
+  /** Spans in each bucket alone, the unbounded one last, and the latest of each. */
+  readonly counts: number[];
+  readonly exemplars: (Exemplar | undefined)[];
+}
+
+/**
+ * Counts spans whose name begins with `lossless.` as the spanmetrics connector of a Jaeger with this project's
+ * configuration does: the same metrics, labels, buckets and exemplars, and counters that begin at 0. What is about a single
+ * instance (the label `instance`, `target_info`) is left out. Kept in memory: all begin anew with the process.
+ */
+export class SpanMetrics {
+  readonly #series = new Map<string, Series>();
+
+  /** @param now milliseconds since the Unix epoch */
+  count(groups: readonly SpanGroup[], now: number = Date.now()): void {
+    for (const { origin, spans } of groups)
+      for (const span of spans) if (span.name.startsWith('lossless.')) this.#countSpan(origin, span, now);
+  }
+
+  /** All series in one of the two text formats of Prometheus. */
+  text(format: Format, now: number = Date.now()): string {
+    const all = [...this.#series.values()];
+    const text = new MetricsText(format);
+    text.family('traces_span_metrics_calls', 'counter', 'Spans of lossless-lifecycle.');
+    for (const { labels, calls, latest, since } of all)
+      text.counter('traces_span_metrics_calls', labels, now - since < ZERO_MS ? 0 : calls, latest);
+    text.family('traces_span_metrics_duration_milliseconds', 'histogram', 'How long they took, in milliseconds.');
+    for (const { labels, ...series } of all)
+      text.histogram('traces_span_metrics_duration_milliseconds', labels, { bounds: BUCKETS, ...series });
+    return text.end();
+  }
+
+  #countSpan(origin: Origin, span: Span, now: number): void {
+    const series = this.#seriesOf(labelsOf(origin, span), now);
+    const value = durationMs(span);
+    const bucket = BUCKETS.findIndex((bound) => value <= bound);
+    const index = bucket < 0 ? BUCKETS.length : bucket;
+    const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
+    series.calls++;
+    series.latest = exemplar;
+    series.sum += value;
+    series.counts[index] = (series.counts[index] ?? 0) + 1;
+    series.exemplars[index] = exemplar;
+  }
+
+  #seriesOf(labels: Labels, now: number): Series {
+    const key = JSON.stringify(labels);
+    const known = this.#series.get(key);
+    if (known !== undefined) return known;
+    if (this.#series.size >= MOST_SERIES && labels !== OVERFLOW) return this.#seriesOf(OVERFLOW, now);
+    const counts = new Array<number>(BUCKETS.length + 1).fill(0);
+    const series: Series = { labels, since: now, calls: 0, latest: undefined, sum: 0, counts, exemplars: [] };
+    this.#series.set(key, series);
+    return series;
+  }
+}
+
+/** Dimensions are looked up on the span and then on its resource, as the connector does. */
+function labelsOf({ service, resource }: Origin, { attributes, kind, name, status }: Span): Labels {
+  const given = new Map([...resource, ...attributes].map(({ key, value }) => [key, value]));
+  const dimensions = METRIC_DIMENSIONS.flatMap((dimension) => {
+    const value = given.get(dimension);
+    return value === undefined ? [] : [[labelOf(dimension), textOf(value)] as const];
+  });
+  const labels = {
+    job: service,
+    otel_scope_name: 'spanmetricsconnector',
+    service_name: service,
+    span_kind: `SPAN_KIND_${KIND_LABELS[kind]}`,
+    span_name: name,
+    status_code: `STATUS_CODE_${STATUS_LABELS[status.code]}`,
+    ...Object.fromEntries(dimensions),
+  };
+  return Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, value.slice(0, LONGEST_VALUE)]));
+}
+
+function durationMs({ startTimeUnixNano, endTimeUnixNano }: Span): number {
+  const length = BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano);
+  return length > 0n ? Number(length) / 1_000_000 : 0;
+}

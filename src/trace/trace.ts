@@ -1,0 +1,87 @@
+/** A span as commands and pages look at it. */
+export interface Span {
+  readonly spanId: string;
+  /** Empty for a root. */
+  readonly parentSpanId: string;
+  readonly name: string;
+  /** Service of the process that made it. */
+  readonly service: string;
+  /** Start, milliseconds since the Unix epoch, with a fraction. */
+  readonly start: number;
+  readonly durationMs: number;
+  readonly isError: boolean;
+  readonly message: string;
+  readonly tags: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** One trace, spans by their start. */
+export interface Trace {
+  readonly traceId: string;
+  readonly spans: readonly Span[];
+}
+
+/** A trace as `/api/traces` answers it, the interface that Jaeger 1.x and 2.x share. */
+export interface JaegerTrace {
+  readonly traceID: string;
+  readonly spans: readonly JaegerSpan[];
+  readonly processes: Readonly<Record<string, JaegerProcess>>;
+  readonly warnings?: null;
+}
+
+/** Where spans come from. */
+export interface JaegerProcess {
+  readonly serviceName: string;
+  readonly tags?: readonly object[];
+}
+
+export interface JaegerSpan {
+  readonly traceID?: string;
+  readonly spanID: string;
+  readonly operationName: string;
+  readonly references?: readonly { readonly refType: string; readonly traceID: string; readonly spanID: string }[];
+  readonly startTime: number;
+  readonly duration: number;
+  readonly processID: string;
+  readonly tags?: readonly { readonly key: string; readonly value: string | number | boolean }[];
+  readonly logs?: readonly object[];
+  readonly warnings?: null;
+}
+
+/** Reads a trace of Jaeger. */
+export function traceOf({ traceID, spans, processes }: JaegerTrace): Trace {
+  return {
+    traceId: traceID.padStart(32, '0'),
+    spans: spans.map((span) => spanOf(span, traceID, processes)).sort((a, b) => a.start - b.start),
+  };
+}
+
+function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['processes']): Span {
+  const tags = Object.fromEntries(
+    (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
+  );
+  return {
+    spanId: span.spanID,
+    parentSpanId:
+      span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
+      '',
+    name: printable(span.operationName),
+    service: printable(processes[span.processID]?.serviceName ?? ''),
+    start: span.startTime / 1_000,
+    durationMs: span.duration / 1_000,
+    isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
+    message: String(tags['otel.status_description'] ?? ''),
+    tags,
+  };
+}
+
+/** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
+}
+
+/** A duration for people. */
+export function milliseconds(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Collector, startCollector } from '../../collector/server.ts';
+import { until } from '../support/child.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
+import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { foreignBody } from '../support/otlp-foreign.ts';
+
+const missing = jaegerMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+/** What our own metrics leave out: they are about whichever instance came first. */
+const LEFT_OUT = ['instance', 'otel_scope_schema_url', 'otel_scope_version'];
+
+/** Values by name and labels, whatever their order. Exemplars are no part: Jaeger shows each for one flush only. */
+type Samples = Readonly<Record<string, number>>;
+
+async function scrape(url: string, accept: string): Promise<{ readonly type: string; readonly samples: Samples }> {
+  const response = await fetch(url, { headers: { accept } });
+  const samples = (await response.text()).split('\n').flatMap((line): [string, number][] => {
+    const [, name = '', labels = '', value = ''] =
+      /^(traces_span_metrics_\w+)\{(.*?)\} (\S+)( # \{span_id="\w{16}",trace_id="\w{32}"\} \S+ \S+)?$/.exec(line) ?? [];
+    if (name === '') return [];
+    const kept = labels
+      .split(/,(?=\w+=")/)
+      .filter((label) => !LEFT_OUT.some((out) => label.startsWith(`${out}=`)))
+      .sort();
+    return [[`${name}{${kept}}`, Number(value)]];
+  });
+  return {
+    type: (response.headers.get('content-type') ?? '').split(';')[0] ?? '',
+    samples: Object.fromEntries(samples),
+  };
+}
+
+describe.skipIf(missing)('the embedded collector counts as a real Jaeger with spanmetrics', () => {
+  let jaeger: Jaeger;
+  let embedded: Collector;
+
+  beforeAll(async () => {
+    jaeger = await startJaeger();
+    embedded = await startCollector({
+      host: '127.0.0.1',
+      ports: [0],
+      database: ':memory:',
+      maxAgeMs: 3_600_000,
+      maxBytes: 2 ** 28,
+    });
+    const sent = [shutdownBodies('counted-"a"\\', 3, 1), shutdownBodies('counted-b', 250, 7)];
+    for (const { otlpUrl } of [jaeger, embedded])
+      await sendOtlp(otlpUrl, [...sent.flatMap(({ bodies }) => bodies), foreignBody(Date.now()).body]);
+  });
+  afterAll(async () => {
+    await jaeger?.close();
+    await embedded?.close();
+  });
+
+  test.each([
+    ['text/plain', 'text/plain'],
+    ['application/openmetrics-text;version=1.0.0', 'application/openmetrics-text'],
+  ])('accept: %s', async (accept, type) => {
+    let [real, ours] = [
+      { type: '', samples: {} as Samples },
+      { type: '', samples: {} as Samples },
+    ];
+    // Both show a new counter as 0 for a while, each for its own.
+    await until(async () => {
+      [real, ours] = await Promise.all([
+        scrape(jaeger.metricsUrl, accept),
+        scrape(`${embedded.queryUrl}/metrics`, accept),
+      ]);
+      const calls = [real, ours].map(({ samples }) =>
+        Object.entries(samples).filter(([key]) => key.includes('_calls_')),
+      );
+      return calls.every((entries) => entries.length > 0 && entries.every(([, value]) => value !== 0));
+    });
+    expect(Object.keys(real.samples).length).toBeGreaterThan(300);
+    expect(ours).toEqual(real);
+    expect(ours.type).toBe(type);
+  });
+});
