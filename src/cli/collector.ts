@@ -37,10 +37,11 @@ export const command: Command = {
       const reason = `the collector cannot start (${asError(thrown).message})`;
       throw new LosslessError('LOSSLESS_USAGE', `${reason}; choose another --port, --query-port, --host or --db`);
     });
-    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${database}`);
-    await new Promise((resolve) => {
+    const ended = new Promise((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
     });
+    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${database}`);
+    await ended;
     await collector.close();
     return 0;
   },
