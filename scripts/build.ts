@@ -45,11 +45,13 @@ const { metafile } = await build({
   },
 });
 
+const preloaded = { ...common, outdir: src, plugins: [lazyBuiltins] };
+await build({ ...preloaded, entryPoints: [join(src, 'register.js')] });
 await build({
-  ...common,
-  entryPoints: [join(src, 'register.js'), join(src, 'index.js')],
-  outdir: src,
-  chunkNames: 'chunks/[name]-[hash]',
+  ...preloaded,
+  entryPoints: [join(src, 'start.js'), join(src, 'index.js')],
+  // Beside the entries: what a chunk imports lazily is the same path from each.
+  chunkNames: '[name]-[hash]',
   splitting: true,
   // Dependencies of the package itself, installed beside it.
   external: Object.keys(dependencies),
@@ -57,7 +59,7 @@ await build({
     lazyBuiltins,
     {
       name: 'sdk',
-      setup: (own) => own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: '../trace/sdk.js', external: true })),
+      setup: (own) => own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: './trace/sdk.js', external: true })),
     },
   ],
 });

@@ -1,5 +1,5 @@
 import type { OfflineHandle } from './plugin.ts';
-import { running } from './start.ts';
+import { running } from './running.ts';
 
 /**
  * Begins the offline of this process, or joins the running one. Its `done` resolves when the instance has left; ending the

@@ -1,33 +1,33 @@
 import { channel } from 'node:diagnostics_channel';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { type Options, UNNAMED } from './config/options.ts';
 import { Consumer } from './consumer/consumer.ts';
-import { createReceiver } from './consumer/receiver.ts';
+import { createReceiver, type Receiver } from './consumer/receiver.ts';
+import { causeOf, controlRoutes } from './control-routes.ts';
 import { asError } from './errors.ts';
 import { type Clock, sleep, systemClock } from './lifecycle/clock.ts';
 import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { State } from './lifecycle/transitions.ts';
-import { createLog, type Log, logRecords } from './log.ts';
-import { GOAWAY_PATH } from './protocol/goaway.ts';
+import { type Log, logRecords } from './log.ts';
 import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
-import { decodeTraceparent } from './protocol/traceparent.ts';
 import { advertise } from './provider/advertise.ts';
 import { Callers } from './provider/callers.ts';
-import { answer, type Control, listen, type Route } from './provider/control.ts';
+import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
+import type { HttpServer } from './provider/http-server.ts';
 import { killTimeout, signalUnseen } from './provider/launcher.ts';
 import { Offline, type OfflineReport } from './provider/offline.ts';
 import { Online } from './provider/online.ts';
 import { Registration } from './provider/registration.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
-import { type HttpServer, Traffic } from './provider/traffic.ts';
+import { Traffic } from './provider/traffic.ts';
 import { openRegistry } from './registry/open.ts';
+import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger } from './trace/schema.ts';
@@ -55,6 +55,7 @@ export class Plugin {
   readonly #log: Log;
   readonly #journal: Journal;
   readonly #machine: Machine;
+  readonly #opening: Promise<Registry>;
   readonly #registry: Registry;
   readonly #callers: Callers;
   readonly #traffic: Traffic;
@@ -72,8 +73,10 @@ export class Plugin {
   #entry: Omit<Instance, 'generation' | 'registeredAt'> | undefined;
   #registeredAt = 0;
 
-  private constructor(options: Options, log: Log, registry: Registry) {
+  constructor(options: Options, log: Log) {
     const clock = this.#clock;
+    this.#opening = openRegistry(options.registry, { clock, log });
+    const registry = new OpeningRegistry(options.registry, this.#opening);
     this.#options = options;
     this.#log = log;
     this.#gracePeriodMs = this.#budget();
@@ -114,15 +117,23 @@ export class Plugin {
     if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
   }
 
-  /** Starts the plugin in this process. */
-  static async start(options: Options): Promise<Plugin> {
-    const log = createLog(options.logLevel, options.service);
-    const registry = await openRegistry(options.registry, { clock: systemClock, log });
-    const plugin = new Plugin(options, log, registry);
-    plugin.#traffic.start();
-    plugin.#consumer.install();
-    plugin.#signals.watch();
-    return plugin;
+  /**
+   * Hooks into this process, at once. Resolves when the registry is opened; when it cannot be, everything is taken back.
+   *
+   * @throws LosslessError LOSSLESS_REGISTRY_URL
+   */
+  async start(): Promise<void> {
+    this.#traffic.start();
+    this.#consumer.install();
+    this.#signals.watch();
+    try {
+      await this.#opening;
+    } catch (thrown) {
+      this.#traffic.stop();
+      await this.#consumer.uninstall();
+      this.#signals.disarm();
+      throw thrown;
+    }
   }
 
   get identity(): Identity {
@@ -131,6 +142,23 @@ export class Plugin {
 
   get state(): State {
     return this.#machine.state;
+  }
+
+  /** Whether the platform may send traffic. */
+  get isReady(): boolean {
+    const { state } = this;
+    const isWarm = state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered');
+    return isWarm && this.#registration.listed;
+  }
+
+  /** Whether an offline has begun that was not undone. */
+  get isLeaving(): boolean {
+    return this.#offline !== undefined;
+  }
+
+  /** Ends the process after an offline that no signal began. */
+  exit(): void {
+    this.#signals.finish();
   }
 
   /** Begins an offline, or joins the running one. */
@@ -325,7 +353,7 @@ export class Plugin {
 
   #controlServer(): Promise<Control | undefined> {
     const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: this.#routes() }).then(
+    this.#control ??= listen({ host, port, secret, routes: controlRoutes(this, this.#receiver()) }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
         return control;
@@ -338,77 +366,18 @@ export class Plugin {
     return this.#control;
   }
 
-  #routes(): Readonly<Record<string, Route>> {
+  #receiver(): Receiver {
     const { secret } = this.#options;
-    const receive = createReceiver({
+    return createReceiver({
       consumer: this.#consumer,
       registry: this.#registry,
       clock: this.#clock,
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
       verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
     });
-    return {
-      [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
-      '/offline': { methods: ['GET', 'POST'], access: 'operator', handle: (...call) => this.#handleOffline(...call) },
-      '/online': {
-        methods: ['GET', 'POST'],
-        access: 'operator',
-        handle: (_, response) => this.#handleOnline(response),
-      },
-      '/status': {
-        methods: ['GET'],
-        access: 'operator',
-        handle: (_, response) => answer(response, 200, this.status()),
-      },
-      '/readiness': {
-        methods: ['GET', 'HEAD'],
-        access: 'open',
-        handle: (_, response) => this.#handleReadiness(response),
-      },
-      '/liveness': {
-        methods: ['GET', 'HEAD'],
-        access: 'open',
-        handle: (_, response) => answer(response, 200, { state: this.state }),
-      },
-    };
-  }
-
-  async #handleOffline(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): Promise<void> {
-    if (this.#machine.state === 'created')
-      return answer(response, 409, { state: this.state, message: 'no HTTP server of the application listens' });
-    const joined = this.#offline !== undefined;
-    const handle = this.offline('endpoint', causeOf(request.headers['traceparent'] as string | undefined));
-    const body = { state: this.state, traceId: handle.traceId, url: handle.url };
-    const exit = async (): Promise<void> => {
-      const report = await handle.done;
-      if (!joined && report.result !== 'cancelled') this.#signals.finish();
-    };
-    if (query.get('wait') !== 'true') {
-      answer(response, 202, body);
-      return void exit();
-    }
-    const report = await handle.done;
-    response.once('close', () => void exit());
-    response.shouldKeepAlive = false;
-    answer(response, 200, { ...body, state: this.state, ...report });
-  }
-
-  async #handleOnline(response: ServerResponse): Promise<void> {
-    const undone = await this.online();
-    answer(response, undone ? 200 : 409, {
-      state: this.state,
-      message: undone ? 'the offline was undone' : 'an offline can be undone in notifying and draining only',
-    });
-  }
-
-  #handleReadiness(response: ServerResponse): void {
-    const { state } = this;
-    const ready =
-      this.#registration.listed &&
-      (state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered'));
-    answer(response, ready ? 200 : 503, { state, ready });
   }
 
   #writeTerminationLog(traceId: string, url: string): void {
@@ -418,9 +387,4 @@ export class Plugin {
       .then(({ writeFile }) => writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }))
       .catch((thrown) => this.#log('debug', asError(thrown).message));
   }
-}
-
-function causeOf(traceparent: string | undefined): readonly SpanIds[] {
-  const ids = decodeTraceparent(traceparent);
-  return ids === undefined ? [] : [ids];
 }

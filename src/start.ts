@@ -3,21 +3,15 @@ import { processEnvironment } from './config/process-env.ts';
 import { asError, type ErrorCode } from './errors.ts';
 import { createLog } from './log.ts';
 import { Plugin } from './plugin.ts';
-
-/** Where the running plugin of this process is found, by every copy of this package. */
-const RUNNING = Symbol.for('lossless-lifecycle.plugin');
-
-/** The plugin of this process, if it runs. */
-export function running(): Plugin | undefined {
-  return (globalThis as { [RUNNING]?: Plugin })[RUNNING];
-}
+import { RUNNING } from './running.ts';
 
 /**
- * Starts the plugin from the environment. Never throws: a bad value or a failed start is one log line each and the
- * application runs without the plugin, unless LOSSLESS_STRICT ends the process.
+ * Starts the plugin from the environment; it works when this returns. Resolves when its registry is opened. Never throws or
+ * rejects: a bad value or a failed start is one log line each and the application runs without the plugin, unless
+ * LOSSLESS_STRICT ends the process.
  */
 export async function start(): Promise<void> {
-  if (running() !== undefined) return;
+  if (RUNNING in globalThis) return;
   const { options, problems, strict } = loadOptions(processEnvironment());
   const log = createLog(options?.logLevel ?? 'info', options?.service ?? 'unknown');
   const fatal = problems.filter((problem) => problem.fatal).map(({ message }) => message);
@@ -26,8 +20,11 @@ export async function start(): Promise<void> {
     log(problem.fatal ? 'error' : 'warn', problem.message, { code: 'LOSSLESS_CONFIG_INVALID' });
   if (!options?.enabled) return;
   try {
-    Object.defineProperty(globalThis, RUNNING, { value: await Plugin.start(options), configurable: true });
+    const plugin = new Plugin(options, log);
+    Object.defineProperty(globalThis, RUNNING, { value: plugin, configurable: true });
+    await plugin.start();
   } catch (thrown) {
+    Reflect.deleteProperty(globalThis, RUNNING);
     const message = `started without lossless-lifecycle: ${asError(thrown).message}`;
     if (strict) end('LOSSLESS_START_FAILED', message);
     log('error', message, { code: 'LOSSLESS_START_FAILED' });

@@ -16,3 +16,8 @@ export function isEnabled(): boolean {
   );
   return false;
 }
+
+/** Whether a bad configuration must end the process, before the application begins. */
+export function isStrict(): boolean {
+  return /^(true|1)$/i.test((process.env['LOSSLESS_STRICT'] ?? '').trim());
+}

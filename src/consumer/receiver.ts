@@ -25,6 +25,8 @@ export interface ReceiverOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly self: () => Identity;
+  /** This process sends nothing more, and may not live long enough to tell its part: for a provider it has ended. */
+  readonly hasLeft: () => boolean;
   /** Checks signatures; undefined: no secret is configured, and the source address decides. */
   readonly verifier: Verifier | undefined;
 }
@@ -43,6 +45,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     const remoteParent = decodeTraceparent(textOf(request.headers['traceparent']));
     try {
       const body = await readBody(request);
+      if (options.hasLeft()) throw new LosslessError('LOSSLESS_AUDIENCE_GONE', 'this process has left');
       if (body === undefined) throw new Oversized();
       const audience = textOf(request.headers[AUDIENCE_HEADER]);
       const { instanceId } = options.self();

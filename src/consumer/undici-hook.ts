@@ -4,13 +4,10 @@ import type { Agent, Dispatcher } from 'undici';
 import { asError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CallContext } from './call-context.ts';
+import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
 import { originOf } from './origin.ts';
 import type { Service } from './service.ts';
 import { UndiciCall } from './undici-call.ts';
-
-/** Where every copy of undici keeps the global dispatcher: `.2` since version 8, `.1` before (and in Node.js 22 and 24). */
-const CURRENT = Symbol.for('undici.globalDispatcher.2');
-const LEGACY = Symbol.for('undici.globalDispatcher.1');
 
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
@@ -54,14 +51,14 @@ export class UndiciHook {
     const globals = globalThis as Globals;
     const isPresent = CURRENT in globals || LEGACY in globals;
     if (isPresent) this.#coverPresent();
-    else for (const symbol of [CURRENT, LEGACY] as const) this.#coverLater(symbol);
+    else for (const symbol of DISPATCHERS) this.#coverLater(symbol);
     subscribe(REQUEST_CREATE, this.#onCreate);
   }
 
   uninstall(): void {
     unsubscribe(REQUEST_CREATE, this.#onCreate);
     const globals = globalThis as Globals;
-    for (const symbol of [CURRENT, LEGACY] as const) {
+    for (const symbol of DISPATCHERS) {
       const { value, get } = Object.getOwnPropertyDescriptor(globals, symbol) ?? {};
       const before = typeof value === 'object' ? this.#covers.get(value) : undefined;
       if (before !== undefined) globals[symbol] = before;
@@ -83,7 +80,7 @@ export class UndiciHook {
   }
 
   #coverNew(): void {
-    for (const symbol of [CURRENT, LEGACY]) {
+    for (const symbol of DISPATCHERS) {
       if (Object.getOwnPropertyDescriptor(globalThis, symbol)?.get !== undefined)
         delete (globalThis as Globals)[symbol as typeof CURRENT];
     }
@@ -102,7 +99,7 @@ export class UndiciHook {
   /** Covers the dispatchers that are there now. */
   #coverPresent(): void {
     const globals = globalThis as Globals;
-    for (const symbol of [CURRENT, LEGACY] as const) {
+    for (const symbol of DISPATCHERS) {
       const present = globals[symbol];
       if (present !== undefined && !this.#covers.has(present))
         globals[symbol] = this.#cover(present, symbol === LEGACY);

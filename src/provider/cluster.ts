@@ -15,6 +15,11 @@ export function isWorker(): boolean {
   return nodeCluster().isWorker;
 }
 
+/** Whether this process is a cluster primary that has forked. */
+export function hasWorkers(): boolean {
+  return Object.keys(nodeCluster().workers ?? {}).length > 0;
+}
+
 /** Calls `listener` with the first fork of a cluster primary. Returns how to unsubscribe. */
 export function onFirstFork(listener: () => void): () => void {
   const cluster = nodeCluster();

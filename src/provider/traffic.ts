@@ -7,10 +7,8 @@ import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import { Connection } from './connection.ts';
+import { type HttpServer, kindOf } from './http-server.ts';
 import { markResponse, markStream } from './marker.ts';
-
-/** A server that speaks HTTP. */
-export type HttpServer = (Server | Http2Server) & { readonly listening: boolean };
 
 /** Health checks of platforms: not callers, and nobody to wait for. */
 const PROBES = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC'];
@@ -283,13 +281,4 @@ export class Traffic {
     if (owner === 'unmanaged') this.#options.callers.unmanagedClosed();
     else if (typeof owner === 'object') this.#options.callers.closed(owner);
   }
-}
-
-/** What a server speaks, told by its shape: loading `node:http2` or `node:https` to ask would cost 15 ms each. */
-function kindOf(server: object): 'http1' | 'http2' | 'other' {
-  const shape = server as { updateSettings?: unknown; headersTimeout?: unknown; closeIdleConnections?: unknown };
-  if (typeof shape.updateSettings === 'function') return 'http2';
-  return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function'
-    ? 'http1'
-    : 'other';
 }

@@ -47,7 +47,12 @@ export class Outbox {
     return { exported: this.#exported, spooled: this.#spooled, lost: this.#lost };
   }
 
+  /** Takes a span that ended. One that comes after the close is spooled at once. */
   put(span: FinishedSpan): void {
+    if (this.#closed) {
+      this.#keepNow([span]);
+      return;
+    }
     this.#waiting.push(span);
     if (this.#waiting.length >= BATCH) this.flush();
     else this.#timer ??= this.#options.clock.after(DELAY_MS, () => this.flush());
@@ -84,7 +89,18 @@ export class Outbox {
     this.#closed = true;
     const batches = [...this.#sending.keys(), ...(this.#waiting.length > 0 ? [this.#waiting] : [])];
     for (const batch of batches) {
-      if (!this.#keeping.has(batch)) this.#options.spool.putNow(this.#options.serialize(batch));
+      if (!this.#keeping.has(batch)) this.#keepNow(batch);
+    }
+  }
+
+  /** Spools a batch before it returns. */
+  #keepNow(batch: readonly FinishedSpan[]): void {
+    const { serialize, spool } = this.#options;
+    try {
+      spool.putNow(serialize(batch));
+      this.#spooled += batch.length;
+    } catch (thrown) {
+      this.#lose(batch, thrown);
     }
   }
 
@@ -116,8 +132,13 @@ export class Outbox {
       this.#spooled += batch.length;
       log('warn', `${batch.length} spans could not be sent and were spooled`, { code: 'LOSSLESS_EXPORT_FAILED' });
     } catch (thrown) {
-      this.#lost += batch.length;
-      log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
+      this.#lose(batch, thrown);
     }
+  }
+
+  /** Said once; how many in all is in the delivery. */
+  #lose(batch: readonly FinishedSpan[], thrown: unknown): void {
+    if (this.#lost === 0) this.#options.log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
+    this.#lost += batch.length;
   }
 }

@@ -169,7 +169,8 @@ export class World {
 
   async close(): Promise<void> {
     await this.collector.close();
-    rmSync(this.directory, { recursive: true, force: true });
+    // A process that was killed may have begun a write.
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

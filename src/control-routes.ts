@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Receiver } from './consumer/receiver.ts';
+import type { SpanIds } from './lifecycle/records.ts';
+import type { Plugin } from './plugin.ts';
+import { GOAWAY_PATH } from './protocol/goaway.ts';
+import { decodeTraceparent } from './protocol/traceparent.ts';
+import { answer, type Route } from './provider/control.ts';
+
+/** What the control server answers. */
+export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Record<string, Route>> {
+  return {
+    [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
+    '/offline': {
+      methods: ['GET', 'POST'],
+      access: 'operator',
+      handle: (request, response, query) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
+    },
+    '/online': {
+      methods: ['GET', 'POST'],
+      access: 'operator',
+      handle: (_, response) => answerOnline(plugin, response),
+    },
+    '/status': {
+      methods: ['GET'],
+      access: 'operator',
+      handle: (_, response) => answer(response, 200, plugin.status()),
+    },
+    '/readiness': {
+      methods: ['GET', 'HEAD'],
+      access: 'open',
+      handle: (_, response) =>
+        answer(response, plugin.isReady ? 200 : 503, { state: plugin.state, ready: plugin.isReady }),
+    },
+    '/liveness': {
+      methods: ['GET', 'HEAD'],
+      access: 'open',
+      handle: (_, response) => answer(response, 200, { state: plugin.state }),
+    },
+  };
+}
+
+/** The span that a `traceparent` names, as a link: a cause, not a parent. */
+export function causeOf(traceparent: string | undefined): readonly SpanIds[] {
+  const ids = decodeTraceparent(traceparent);
+  return ids === undefined ? [] : [ids];
+}
+
+/** Begins or joins the offline; who began it here has the process end after it. */
+async function answerOffline(
+  plugin: Plugin,
+  request: IncomingMessage,
+  response: ServerResponse,
+  wait: boolean,
+): Promise<void> {
+  if (plugin.state === 'created')
+    return answer(response, 409, { state: plugin.state, message: 'no HTTP server of the application listens' });
+  const joined = plugin.isLeaving;
+  const { traceId, url, done } = plugin.offline(
+    'endpoint',
+    causeOf(request.headers['traceparent'] as string | undefined),
+  );
+  const exit = async (): Promise<void> => {
+    const report = await done;
+    if (!joined && report.result !== 'cancelled') plugin.exit();
+  };
+  if (!wait) {
+    answer(response, 202, { state: plugin.state, traceId, url });
+    return exit();
+  }
+  const report = await done;
+  response.once('close', () => void exit());
+  response.shouldKeepAlive = false;
+  answer(response, 200, { state: plugin.state, url, ...report });
+}
+
+async function answerOnline(plugin: Plugin, response: ServerResponse): Promise<void> {
+  const undone = await plugin.online();
+  answer(response, undone ? 200 : 409, {
+    state: plugin.state,
+    message: undone ? 'the offline was undone' : 'an offline can be undone in notifying and draining only',
+  });
+}

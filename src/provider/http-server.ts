@@ -1,0 +1,14 @@
+import type { Server } from 'node:http';
+import type { Http2Server } from 'node:http2';
+
+/** A server that speaks HTTP. */
+export type HttpServer = (Server | Http2Server) & { readonly listening: boolean };
+
+/** What a server speaks, told by its shape: loading `node:http2` or `node:https` to ask would cost 15 ms each. */
+export function kindOf(server: object): 'http1' | 'http2' | 'other' {
+  const shape = server as { updateSettings?: unknown; headersTimeout?: unknown; closeIdleConnections?: unknown };
+  if (typeof shape.updateSettings === 'function') return 'http2';
+  return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function'
+    ? 'http1'
+    : 'other';
+}

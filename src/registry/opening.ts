@@ -1,0 +1,47 @@
+import type { Capabilities, Instance, Listener, Registry } from './registry.ts';
+
+/** A registry whose adapter is still being loaded: each call waits for that, and fails with what it failed with. */
+export class OpeningRegistry implements Registry {
+  readonly type: string;
+  readonly #opening: Promise<Registry>;
+  #opened: Registry | undefined;
+
+  constructor(url: URL, opening: Promise<Registry>) {
+    this.type = url.protocol.slice(0, -1);
+    this.#opening = opening;
+    opening.then(
+      (registry) => {
+        this.#opened = registry;
+      },
+      () => {},
+    );
+  }
+
+  get address(): string {
+    return this.#opened?.address ?? '';
+  }
+
+  get capabilities(): Capabilities {
+    return this.#opened?.capabilities ?? { push: false, lagMs: Number.POSITIVE_INFINITY, expires: false };
+  }
+
+  async register(instance: Instance): Promise<void> {
+    return (await this.#opening).register(instance);
+  }
+
+  async deregister(instance: Instance): Promise<void> {
+    return (await this.#opening).deregister(instance);
+  }
+
+  async instances(service: string): Promise<readonly Instance[]> {
+    return (await this.#opening).instances(service);
+  }
+
+  async watch(service: string, listener: Listener): Promise<() => void> {
+    return (await this.#opening).watch(service, listener);
+  }
+
+  async close(): Promise<void> {
+    return (await this.#opening).close();
+  }
+}
