@@ -11,7 +11,7 @@ build() { # name, main package
   key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-16)
   target=$cache/bin/$name-$key
   if [ ! -x "$target" ]; then
-    command -v go >/dev/null || { echo "building $name needs Go 1.25 or later on the PATH" >&2; exit 1; }
+    command -v go >/dev/null || { echo "building $name needs Go 1.26 or later on the PATH" >&2; exit 1; }
     mkdir -p "$cache/bin"
     echo "building $name (about five minutes, once)" >&2
     (cd "$module" && go build -mod=readonly -trimpath -ldflags='-s -w' -o "$target.$$" "$main")
@@ -23,6 +23,9 @@ build() { # name, main package
 for name in "$@"; do
   case $name in
     jaeger) build jaeger github.com/jaegertracing/jaeger/cmd/jaeger ;;
-    *) echo "no server $name; expected jaeger" >&2; exit 2 ;;
+    consul) build consul github.com/hashicorp/consul ;;
+    etcd) build etcd go.etcd.io/etcd/server/v3 ;;
+    kube-apiserver) build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver ;;
+    *) echo "no server $name; expected jaeger, consul, etcd or kube-apiserver" >&2; exit 2 ;;
   esac
 done

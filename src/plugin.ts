@@ -26,7 +26,7 @@ import { Online } from './provider/online.ts';
 import { Registration } from './provider/registration.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
 import { Traffic } from './provider/traffic.ts';
-import { openRegistry } from './registry/open.ts';
+import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import { createTracing } from './trace/provider.ts';
@@ -75,8 +75,8 @@ export class Plugin {
 
   constructor(options: Options, log: Log) {
     const clock = this.#clock;
-    this.#opening = openRegistry(options.registry, { clock, log });
-    const registry = new OpeningRegistry(options.registry, this.#opening);
+    this.#opening = openRegistries(options.registries, { clock, log });
+    const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
     this.#log = log;
     this.#gracePeriodMs = this.#budget();
@@ -216,7 +216,7 @@ export class Plugin {
       state: this.#machine.state,
       since: new Date(this.#machine.since).toISOString(),
       waitsFor: this.#online?.waitsFor ?? 'an HTTP server of the application',
-      registry: { type: this.#registry.type, address: this.#registry.address, listed: this.#registration.listed },
+      registry: this.#registryStatus(),
       address: this.#entry && `${this.#entry.host}:${this.#entry.port}`,
       requests: {
         started: this.#traffic.started,
@@ -227,6 +227,22 @@ export class Plugin {
       offline: handle && { traceId: handle.traceId, url: handle.url, ...run?.coverage },
       calls: this.#consumer.status(),
       telemetry: this.#tracing?.delivery,
+    };
+  }
+
+  /** The first that is on the network; its address decides which of our own consumers can reach. */
+  #mainRegistry(): URL {
+    const { registries } = this.#options;
+    return registries.find(({ hostname }) => hostname !== '') ?? (registries[0] as URL);
+  }
+
+  #registryStatus(): Record<string, unknown> {
+    const { type, address, failure } = this.#registry;
+    return {
+      type,
+      address,
+      listed: this.#registration.listed,
+      ...(failure && { failing: { since: new Date(failure.since).toISOString(), message: failure.message } }),
     };
   }
 
@@ -264,7 +280,7 @@ export class Plugin {
     const bound = server.address();
     if (typeof bound !== 'object' || bound === null) return;
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
-    const advertised = await advertise(bound, this.#options.advertise, this.#options.registry);
+    const advertised = await advertise(bound, this.#options.advertise, this.#mainRegistry());
     this.#entry = {
       service: this.#options.service,
       instanceId: this.#instanceId,

@@ -14,7 +14,8 @@ export const UNNAMED = 'unknown_service';
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
-  readonly registry: URL;
+  /** At least one. */
+  readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
   readonly controlPort: number;
   readonly controlHost: string;
@@ -95,7 +96,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
-    registry: environment.LOSSLESS_REGISTRY,
+    registries: environment.LOSSLESS_REGISTRY,
     advertise: environment.LOSSLESS_ADVERTISE,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
     controlHost: environment.LOSSLESS_CONTROL_HOST,

@@ -1,4 +1,5 @@
 import { address, choice, decimal, flag, integer, line, list, type Parser, path, serviceName, url } from './parsers.ts';
+import { registryUrls } from './registries.ts';
 
 /** One variable of the environment. */
 export interface Variable<T> {
@@ -33,9 +34,9 @@ export const VARIABLES = {
     'Name of this service. Default: OTEL_SERVICE_NAME, else the name in the package.json nearest to the program.',
   ),
   LOSSLESS_REGISTRY: having(
-    url('file:', 'memory:'),
+    registryUrls,
     'file:',
-    'The registry, as a URL. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process.',
+    'The registry, as a URL; several, for a migration, separated by commas: each instance is registered in all of them and lists are merged. docs/registries has a page for each. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process.',
   ),
   LOSSLESS_ADVERTISE: optional(
     address,

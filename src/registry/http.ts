@@ -15,6 +15,9 @@ const LONGEST = 32 * 1_024 * 1_024;
 /** Most servers that one call tries. */
 const MOST_TRIES = 3;
 
+/** Calls at a time; further ones wait. An agent of Consul allows an address 200 connections. */
+const MOST_AT_A_TIME = 16;
+
 /** Longest part of a refusal that is told, in characters. */
 const EXCERPT = 200;
 
@@ -39,6 +42,8 @@ export interface Call {
   readonly timeoutMs?: number;
   /** Statuses that are an answer too, beside 2xx. */
   readonly expected?: readonly number[];
+  /** The registry holds the answer back until something changes: such calls are not counted among those at a time. */
+  readonly waits?: boolean;
   /** Ends the call. */
   readonly signal?: AbortSignal;
 }
@@ -70,6 +75,8 @@ export class HttpClient {
   /** Index of the server that answered last. */
   #current = 0;
   #failure: Failure | undefined;
+  #running = 0;
+  readonly #queue: (() => void)[] = [];
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -81,12 +88,17 @@ export class HttpClient {
   }
 
   /** @throws HttpError */
-  send(call: Call): Promise<Answer> {
-    return this.#inTurn(call, MOST_TRIES, async (response) => ({
-      status: response.statusCode ?? 0,
-      headers: response.headers,
-      text: await readText(response),
-    }));
+  async send(call: Call): Promise<Answer> {
+    if (!call.waits) await this.#slot();
+    try {
+      return await this.#inTurn(call, MOST_TRIES, async (response) => ({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        text: await readText(response),
+      }));
+    } finally {
+      if (!call.waits) this.#release();
+    }
   }
 
   /** The JSON of an answer; undefined for an empty one. @throws HttpError */
@@ -112,6 +124,18 @@ export class HttpClient {
         timer.cancel();
       }
     });
+  }
+
+  /** A call that ends hands its place to the one that waits longest. */
+  async #slot(): Promise<void> {
+    if (this.#running < MOST_AT_A_TIME) this.#running++;
+    else await new Promise<void>((resolve) => this.#queue.push(resolve));
+  }
+
+  #release(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#running--;
+    else next();
   }
 
   async #inTurn<T>(call: Call, mostTries: number, read: Read<T>): Promise<T> {

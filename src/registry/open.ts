@@ -1,3 +1,4 @@
+import { REGISTRY_SCHEMES } from '../config/registries.ts';
 import { LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
@@ -9,11 +10,14 @@ export interface RegistryContext {
   readonly log: Log;
 }
 
+type Adapter = (url: URL, context: RegistryContext) => Promise<Registry>;
+
 /** Adapters by the scheme of their URL; each is loaded only when it is named. */
-const ADAPTERS: ReadonlyMap<string, (url: URL, context: RegistryContext) => Promise<Registry>> = new Map([
-  ['file:', async (url, context) => (await import('./file.ts')).fileRegistry(url, context)],
-  ['memory:', async (url) => (await import('./memory.ts')).memoryRegistry(url)],
-]);
+const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
+  'file:': async (url, context) => (await import('./file.ts')).fileRegistry(url, context),
+  'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
+  'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
+};
 
 /**
  * Opens the registry that `url` names. Nothing is contacted before it is used.
@@ -21,13 +25,25 @@ const ADAPTERS: ReadonlyMap<string, (url: URL, context: RegistryContext) => Prom
  * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme, or the adapter cannot use the URL
  */
 export async function openRegistry(url: URL, context: RegistryContext): Promise<Registry> {
-  const adapter = ADAPTERS.get(url.protocol);
-  if (adapter === undefined) {
-    const known = [...ADAPTERS.keys()].join(' or ');
+  const scheme = REGISTRY_SCHEMES.find((known) => known === url.protocol);
+  if (scheme === undefined) {
+    const known = REGISTRY_SCHEMES.join(' or ');
     throw new LosslessError(
       'LOSSLESS_REGISTRY_URL',
       `expected a URL beginning with ${known}, received ${url.protocol}`,
     );
   }
-  return adapter(url, context);
+  return ADAPTERS[scheme](url, context);
+}
+
+/**
+ * Opens one registry, or several as one.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL
+ */
+export async function openRegistries(urls: readonly URL[], context: RegistryContext): Promise<Registry> {
+  const opened = await Promise.all(urls.map((url) => openRegistry(url, context)));
+  const [only] = opened;
+  if (only !== undefined && opened.length === 1) return only;
+  return (await import('./several.ts')).severalRegistries(opened, context);
 }

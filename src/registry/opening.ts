@@ -1,4 +1,4 @@
-import type { Capabilities, Instance, Listener, Registry } from './registry.ts';
+import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 
 /** A registry whose adapter is still being loaded: each call waits for that, and fails with what it failed with. */
 export class OpeningRegistry implements Registry {
@@ -6,8 +6,8 @@ export class OpeningRegistry implements Registry {
   readonly #opening: Promise<Registry>;
   #opened: Registry | undefined;
 
-  constructor(url: URL, opening: Promise<Registry>) {
-    this.type = url.protocol.slice(0, -1);
+  constructor(urls: readonly URL[], opening: Promise<Registry>) {
+    this.type = urls.map(({ protocol }) => protocol.slice(0, -1)).join(',');
     this.#opening = opening;
     opening.then(
       (registry) => {
@@ -23,6 +23,10 @@ export class OpeningRegistry implements Registry {
 
   get capabilities(): Capabilities {
     return this.#opened?.capabilities ?? { push: false, lagMs: Number.POSITIVE_INFINITY, expires: false };
+  }
+
+  get failure(): Failure | undefined {
+    return this.#opened?.failure;
   }
 
   async register(instance: Instance): Promise<void> {

@@ -94,6 +94,24 @@ describe('HttpClient', () => {
     expect(http.failure).toBeUndefined();
   });
 
+  test('has few calls open at a time, those that wait for a change apart', async () => {
+    const counts = { now: 0, most: 0 };
+    const server = await serve((request, response) => {
+      if (request.url === '/wait') return;
+      counts.most = Math.max(counts.most, ++counts.now);
+      setTimeout(() => response.end(String(counts.now--)), 5);
+    });
+    const http = client(server);
+    const ending = new AbortController();
+    const waiting = Array.from({ length: 40 }, () =>
+      http.send({ method: 'GET', path: '/wait', waits: true, signal: ending.signal }),
+    );
+    await Promise.all(Array.from({ length: 100 }, () => http.send({ method: 'GET', path: '/' })));
+    expect(counts).toEqual({ now: 0, most: 16 });
+    ending.abort();
+    await Promise.allSettled(waiting);
+  });
+
   test('says since when it fails', async () => {
     const http = client({ host: '127.0.0.1', port: 1 });
     await http.send({ method: 'GET', path: '/' }).catch(() => {});

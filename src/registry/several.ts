@@ -1,0 +1,186 @@
+import { asError } from '../errors.ts';
+import type { Timer } from '../lifecycle/clock.ts';
+import { jitter } from './follow.ts';
+import type { RegistryContext } from './open.ts';
+import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
+
+/** Wait before a watch that one registry refused is tried again, in milliseconds. */
+const WATCH_AGAIN_MS = 2_000;
+
+/**
+ * Several registries as one, for the time of a migration. An instance is registered in all of them and deregistered from all;
+ * one failure fails the whole, so that no instance counts as ready, or as gone, that some consumers see otherwise. Lists are
+ * merged: one entry for each address, of the newest generation. Of a registry that cannot be read its last list stays.
+ */
+class SeveralRegistries implements Registry {
+  readonly type: string;
+  readonly address: string;
+  readonly capabilities: Capabilities;
+  readonly #members: readonly Registry[];
+  readonly #context: RegistryContext;
+  /** Services of this process: a list of one is what a read-back asks for, so every registry must answer. */
+  readonly #own = new Set<string>();
+  readonly #watches = new Set<MergedWatch>();
+
+  constructor(members: readonly Registry[], context: RegistryContext) {
+    const all = members.map(({ capabilities }) => capabilities);
+    this.#members = members;
+    this.#context = context;
+    this.type = members.map(({ type }) => type).join(',');
+    this.address = members.map(({ address }) => address).join(',');
+    this.capabilities = {
+      push: all.every(({ push }) => push),
+      lagMs: Math.max(...all.map(({ lagMs }) => lagMs)),
+      expires: all.every(({ expires }) => expires),
+    };
+  }
+
+  get failure(): Failure | undefined {
+    const failing = this.#members.find(({ failure }) => failure !== undefined);
+    return failing?.failure && { ...failing.failure, message: `${failing.type}: ${failing.failure.message}` };
+  }
+
+  async register(instance: Instance): Promise<void> {
+    this.#own.add(instance.service);
+    await allOf(this.#members.map((member) => member.register(instance)));
+  }
+
+  async deregister(instance: Instance): Promise<void> {
+    await allOf(this.#members.map((member) => member.deregister(instance)));
+  }
+
+  async instances(service: string): Promise<readonly Instance[]> {
+    const lists = await Promise.allSettled(this.#members.map((member) => member.instances(service)));
+    const failed = lists.find((list) => list.status === 'rejected');
+    if (failed !== undefined && (this.#own.has(service) || lists.every(({ status }) => status === 'rejected')))
+      throw failed.reason;
+    const known = [...this.#watches].find((watch) => watch.service === service);
+    return merge(lists.map((list, n) => (list.status === 'fulfilled' ? list.value : (known?.listOf(n) ?? []))));
+  }
+
+  async watch(service: string, listener: Listener): Promise<() => void> {
+    const watch = new MergedWatch(this.#members, this.#context, service, listener);
+    this.#watches.add(watch);
+    const stop = (): void => {
+      watch.stop();
+      this.#watches.delete(watch);
+    };
+    try {
+      await watch.start();
+    } catch (thrown) {
+      stop();
+      throw thrown;
+    }
+    return stop;
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
+    await Promise.all(this.#members.map((member) => member.close()));
+  }
+}
+
+/** One service in every registry. */
+class MergedWatch {
+  readonly service: string;
+  readonly #members: readonly Registry[];
+  readonly #context: RegistryContext;
+  readonly #listener: Listener;
+  readonly #lists: (readonly Instance[] | undefined)[];
+  readonly #stops: (() => void)[] = [];
+  readonly #timers = new Set<Timer>();
+  #delivered: string | undefined;
+  #started = false;
+  #stopped = false;
+
+  constructor(members: readonly Registry[], context: RegistryContext, service: string, listener: Listener) {
+    this.service = service;
+    this.#members = members;
+    this.#context = context;
+    this.#listener = listener;
+    this.#lists = members.map(() => undefined);
+  }
+
+  /** The last list of the nth registry. */
+  listOf(n: number): readonly Instance[] | undefined {
+    return this.#lists[n];
+  }
+
+  /** Delivers what can be read; the others are tried again. @throws when nothing can be read */
+  async start(): Promise<void> {
+    const begun = await Promise.allSettled(this.#members.map((_, n) => this.#begin(n)));
+    const failed = begun.flatMap((each, n) => (each.status === 'rejected' ? [{ n, error: asError(each.reason) }] : []));
+    if (failed.length === this.#members.length) throw failed[0]?.error;
+    for (const { n, error } of failed) this.#again(n, error);
+    this.#started = true;
+    this.#deliver();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const stop of this.#stops) stop();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  async #begin(n: number): Promise<void> {
+    const stop = await this.#members[n]?.watch(this.service, (list) => {
+      this.#lists[n] = list;
+      this.#deliver();
+    });
+    if (stop === undefined) return;
+    if (this.#stopped) stop();
+    else this.#stops.push(stop);
+  }
+
+  #again(n: number, { message }: Error): void {
+    const { clock, log } = this.#context;
+    log('warn', `${this.service} is read from the other registries: ${message}`, {
+      code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+    });
+    const tryLater = (): void => {
+      if (this.#stopped) return;
+      const timer = clock.after(jitter(WATCH_AGAIN_MS), () => {
+        this.#timers.delete(timer);
+        this.#begin(n).catch(tryLater);
+      });
+      this.#timers.add(timer);
+    };
+    tryLater();
+  }
+
+  #deliver(): void {
+    if (!this.#started || this.#stopped) return;
+    const merged = merge(this.#lists.map((list) => list ?? []));
+    const text = JSON.stringify(merged);
+    if (text === this.#delivered) return;
+    this.#delivered = text;
+    try {
+      this.#listener(merged);
+    } catch {
+      // A listener's failure is its own.
+    }
+  }
+}
+
+/** One entry for each address: that of the newest generation, and of the registry that is named first. */
+function merge(lists: readonly (readonly Instance[])[]): readonly Instance[] {
+  const found = new Map<string, Instance>();
+  for (const instance of lists.flat()) {
+    const address = JSON.stringify([instance.host, instance.port]);
+    const known = found.get(address);
+    if (known === undefined || known.generation < instance.generation) found.set(address, instance);
+  }
+  return [...found.values()].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+}
+
+/** Waits for all, then fails with the first failure. */
+async function allOf(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+}
+
+/** Several registries as one; they are used in the order given. */
+export function severalRegistries(members: readonly Registry[], context: RegistryContext): Registry {
+  return new SeveralRegistries(members, context);
+}

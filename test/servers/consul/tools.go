@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools pins the server that is built for the tests.
+package tools
+
+import _ "github.com/hashicorp/consul"

@@ -1,0 +1,46 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Where `scripts/build-servers.sh NAME` puts a Go server of the tests; undefined when it has not been built. */
+function found(name: string): string | undefined {
+  const module = fileURLToPath(new URL(`../servers/${name}`, import.meta.url));
+  const hash = createHash('sha256')
+    .update(readFileSync(join(module, 'go.mod')))
+    .update(readFileSync(join(module, 'go.sum')));
+  const cache =
+    process.env['LOSSLESS_TEST_CACHE'] ??
+    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lossless-lifecycle');
+  const path = join(cache, 'bin', `${name}-${hash.digest('hex').slice(0, 16)}`);
+  return existsSync(path) ? path : undefined;
+}
+
+/**
+ * Why tests with real servers are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS they never are: then a missing
+ * server fails them.
+ */
+export function serverMissing(...names: readonly string[]): string | false {
+  const missing = names.filter((name) => found(name) === undefined);
+  if (process.env['LOSSLESS_REQUIRE_SERVERS'] || missing.length === 0) return false;
+  return `missing ${missing.join(', ')}: build with scripts/build-servers.sh ${missing.join(' ')}`;
+}
+
+/** The server's program; built when it is missing, which takes minutes. */
+export function serverProgram(name: string): string {
+  const build = fileURLToPath(new URL('../../scripts/build-servers.sh', import.meta.url));
+  return found(name) ?? execFileSync(build, [name], { encoding: 'utf8' }).trim();
+}
+
+/** A TCP port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

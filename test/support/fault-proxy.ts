@@ -1,0 +1,102 @@
+import {
+  createServer,
+  type IncomingMessage,
+  request as openRequest,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What happens to one call. */
+export interface Fault {
+  /** Calls that it befalls. */
+  readonly when: (call: SeenCall) => boolean;
+  /** Milliseconds that the request is held back before it reaches the server, even when the client has gone. */
+  readonly delayMs?: number;
+  /** Bytes of the answer that arrive before the connection is cut. */
+  readonly cutAfter?: number;
+  /** The server never hears of it, and the client gets no answer. */
+  readonly drop?: boolean;
+  /** The server acts on it, but the answer does not arrive. */
+  readonly dropAnswer?: boolean;
+  /** Answered with this status, not by the server. */
+  readonly status?: number;
+}
+
+export interface SeenCall {
+  readonly method: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+/** An HTTP proxy in front of a registry: notes every call, delays or drops single ones, or refuses all. */
+export class FaultProxy {
+  readonly #server: Server;
+  readonly #target: number;
+  readonly calls: SeenCall[] = [];
+  faults: readonly Fault[] = [];
+  #port = 0;
+
+  private constructor(target: number) {
+    this.#target = target;
+    this.#server = createServer((request, response) => void this.#pass(request, response));
+  }
+
+  static async start(target: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target);
+    await proxy.up();
+    return proxy;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Listens, on the same port as before. */
+  async up(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts every connection and refuses new ones. */
+  async down(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async close(): Promise<void> {
+    if (this.#server.listening) await this.down();
+  }
+
+  async #pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    response.on('error', () => {});
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const { method = '', url = '', headers } = request;
+    const call = { method, url, body: body.toString() };
+    this.calls.push(call);
+    const fault = this.faults.find(({ when }) => when(call));
+    if (fault?.drop) return;
+    if (fault?.status !== undefined) return void response.writeHead(fault.status).end('a fault of the test');
+    if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+    const onward = openRequest({ host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    onward.on('response', (answer) => {
+      if (fault?.dropAnswer) return void answer.resume();
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      let left = fault?.cutAfter ?? Number.POSITIVE_INFINITY;
+      answer.on('data', (chunk: Buffer) => {
+        response.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left <= 0) response.destroy();
+      });
+      answer.on('end', () => response.end());
+      answer.on('error', () => response.destroy());
+    });
+    onward.end(body);
+  }
+}
