@@ -3,6 +3,7 @@ import { loadOptions } from '../config/options.ts';
 import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
+import { CollectorClient } from '../trace/collector-client.ts';
 import { replaySpool } from '../trace/replay.ts';
 import { Spool } from '../trace/spool.ts';
 import type { Command } from './command.ts';
@@ -23,8 +24,10 @@ export const command: Command = {
     });
     if (options === undefined)
       throw new LosslessError('LOSSLESS_CONFIG_INVALID', problems.map((problem) => problem.message).join('; '));
+    const alive = systemClock.hold();
     const spool = new Spool(options.spoolDir, systemClock, (_, message) => io.err(message));
-    const { sent, waiting, reason } = await replaySpool(spool, options.traces);
+    const { sent, waiting, reason } = await replaySpool(spool, new CollectorClient(options.traces, systemClock));
+    alive.cancel();
     io.out(`${sent} sent, ${waiting} waiting${reason === undefined ? '' : `: ${reason}`}`);
     return waiting === 0 ? 0 : 1;
   },

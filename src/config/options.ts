@@ -41,6 +41,7 @@ export interface Options {
     readonly headers: Readonly<Record<string, string>>;
     readonly compression: 'gzip' | 'none';
     readonly timeoutMs: number;
+    readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
   };
   /** Where traces are looked at, without a trailing slash. */
   readonly jaegerUrl: string;
@@ -93,6 +94,11 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
     environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  if ((environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL) === 'grpc')
+    problems.push({
+      message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go as JSON over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
+      fatal: false,
+    });
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
@@ -123,6 +129,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       },
       compression: environment.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
       timeoutMs: environment.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
+      tls: tlsFiles(environment),
     },
     jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${endpoint.hostname}:16686`).replace(/\/+$/, ''),
     telemetryDisabled: environment.OTEL_SDK_DISABLED,
@@ -166,6 +173,14 @@ function appendPath(endpoint: URL): URL {
   const url = new URL(endpoint);
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
   return url;
+}
+
+function tlsFiles(environment: Environment): Options['traces']['tls'] {
+  const ca = environment.OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE ?? environment.OTEL_EXPORTER_OTLP_CERTIFICATE;
+  const cert =
+    environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE ?? environment.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;
+  const key = environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY ?? environment.OTEL_EXPORTER_OTLP_CLIENT_KEY;
+  return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }
 
 /** The name in the package.json nearest to the program that was started, without its scope. */

@@ -153,6 +153,26 @@ export const VARIABLES = {
     'Goes before OTEL_EXPORTER_OTLP_COMPRESSION.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: optional(integer(1, 600_000), 'Goes before OTEL_EXPORTER_OTLP_TIMEOUT.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: optional(
+    choice('http/json', 'http/protobuf', 'grpc'),
+    'Spans always go as JSON over HTTP; `grpc` is warned about, because its endpoint is another one.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional(
+    choice('http/json', 'http/protobuf', 'grpc'),
+    'Goes before OTEL_EXPORTER_OTLP_PROTOCOL.',
+  ),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: optional(
+    line(4_096),
+    'PEM file with the authorities to trust for an https: endpoint.',
+  ),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: optional(line(4_096), 'PEM file with the certificate shown to the collector.'),
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: optional(line(4_096), 'PEM file with the key of that certificate.'),
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: optional(line(4_096), 'Goes before OTEL_EXPORTER_OTLP_CERTIFICATE.'),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: optional(
+    line(4_096),
+    'Goes before OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: optional(line(4_096), 'Goes before OTEL_EXPORTER_OTLP_CLIENT_KEY.'),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

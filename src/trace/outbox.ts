@@ -1,9 +1,8 @@
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
-import type { Exporter, FinishedSpan } from './sdk.ts';
+import type { FinishedSpan } from './sdk.ts';
 import type { Spool } from './spool.ts';
-import { suppressTracing } from './suppress.ts';
 import type { Delivery } from './tracing.ts';
 
 /** Longest wait of a finished span before it is sent, in milliseconds. */
@@ -17,10 +16,17 @@ const MOST = 20_000;
 
 export interface OutboxOptions {
   readonly clock: Clock;
-  readonly exporter: Exporter;
+  /** Resolves with why the collector did not take it, retries included, or with nothing. Never rejects. */
+  readonly send: (body: string) => Promise<string | undefined>;
   readonly spool: Spool;
   readonly serialize: (spans: readonly FinishedSpan[]) => string;
   readonly log: Log;
+}
+
+/** Spans of one request, and its body: made once, for the collector and for the spool. */
+interface Batch {
+  readonly count: number;
+  readonly body: string;
 }
 
 /**
@@ -30,8 +36,8 @@ export interface OutboxOptions {
  */
 export class Outbox {
   readonly #options: OutboxOptions;
-  readonly #sending = new Map<readonly FinishedSpan[], Promise<void>>();
-  readonly #keeping = new Map<readonly FinishedSpan[], Promise<void>>();
+  readonly #sending = new Map<Batch, Promise<void>>();
+  readonly #keeping = new Map<Batch, Promise<void>>();
   #waiting: FinishedSpan[] = [];
   #timer: Timer | undefined;
   #closed = false;
@@ -50,7 +56,7 @@ export class Outbox {
   /** Takes a span that ended. One that comes after the close is spooled at once. */
   put(span: FinishedSpan): void {
     if (this.#closed) {
-      this.#keepNow([span]);
+      this.#keepNow(this.#batch([span]));
       return;
     }
     this.#waiting.push(span);
@@ -63,7 +69,7 @@ export class Outbox {
     this.#timer?.cancel();
     this.#timer = undefined;
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, BATCH);
+      const batch = this.#batch(this.#waiting.splice(0, BATCH));
       const inMemory = this.#sending.size * BATCH;
       const sent = this.#closed || inMemory > MOST ? this.#keep(batch) : this.#send(batch);
       this.#sending.set(batch, sent);
@@ -87,18 +93,19 @@ export class Outbox {
   closeNow(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const batches = [...this.#sending.keys(), ...(this.#waiting.length > 0 ? [this.#waiting] : [])];
-    for (const batch of batches) {
-      if (!this.#keeping.has(batch)) this.#keepNow(batch);
-    }
+    for (const batch of this.#sending.keys()) if (!this.#keeping.has(batch)) this.#keepNow(batch);
+    if (this.#waiting.length > 0) this.#keepNow(this.#batch(this.#waiting));
+  }
+
+  #batch(spans: readonly FinishedSpan[]): Batch {
+    return { count: spans.length, body: this.#options.serialize(spans) };
   }
 
   /** Spools a batch before it returns. */
-  #keepNow(batch: readonly FinishedSpan[]): void {
-    const { serialize, spool } = this.#options;
+  #keepNow(batch: Batch): void {
     try {
-      spool.putNow(serialize(batch));
-      this.#spooled += batch.length;
+      this.#options.spool.putNow(batch.body);
+      this.#spooled += batch.count;
     } catch (thrown) {
       this.#lose(batch, thrown);
     }
@@ -108,37 +115,39 @@ export class Outbox {
     while (this.#sending.size > 0) await Promise.all(this.#sending.values());
   }
 
-  async #send(batch: readonly FinishedSpan[]): Promise<void> {
-    const taken = await suppressTracing(() => this.#options.exporter.send(batch));
+  async #send(batch: Batch): Promise<void> {
+    const refusal = await this.#options.send(batch.body);
     if (this.#closed) return;
-    if (taken) this.#exported += batch.length;
-    else await this.#keep(batch);
+    if (refusal === undefined) this.#exported += batch.count;
+    else await this.#keep(batch, refusal);
   }
 
   /** Spools a batch, once. */
-  #keep(batch: readonly FinishedSpan[]): Promise<void> {
+  #keep(batch: Batch, why = 'no answer in time'): Promise<void> {
     let kept = this.#keeping.get(batch);
     if (kept === undefined) {
-      kept = this.#write(batch).finally(() => this.#keeping.delete(batch));
+      kept = this.#write(batch, why).finally(() => this.#keeping.delete(batch));
       this.#keeping.set(batch, kept);
     }
     return kept;
   }
 
-  async #write(batch: readonly FinishedSpan[]): Promise<void> {
-    const { log, serialize, spool } = this.#options;
+  async #write(batch: Batch, why: string): Promise<void> {
+    const { log, spool } = this.#options;
     try {
-      await spool.put(serialize(batch));
-      this.#spooled += batch.length;
-      log('warn', `${batch.length} spans could not be sent and were spooled`, { code: 'LOSSLESS_EXPORT_FAILED' });
+      await spool.put(batch.body);
+      this.#spooled += batch.count;
+      log('warn', `${batch.count} spans could not be sent and were spooled: ${why}`, {
+        code: 'LOSSLESS_EXPORT_FAILED',
+      });
     } catch (thrown) {
       this.#lose(batch, thrown);
     }
   }
 
   /** Said once; how many in all is in the delivery. */
-  #lose(batch: readonly FinishedSpan[], thrown: unknown): void {
+  #lose(batch: Batch, thrown: unknown): void {
     if (this.#lost === 0) this.#options.log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
-    this.#lost += batch.length;
+    this.#lost += batch.count;
   }
 }

@@ -1,5 +1,6 @@
 import { asError } from '../errors.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
+import { CollectorClient } from './collector-client.ts';
 import type { Outbox } from './outbox.ts';
 import { replaySpool } from './replay.ts';
 import type { Recorder } from './sdk.ts';
@@ -22,6 +23,7 @@ interface Loaded {
 /** Makes the spans of this process. Nothing is loaded before the first piece of work is recorded. */
 export function createTracing(options: TracingOptions): Tracing {
   const spool = new Spool(options.spoolDir, options.clock, options.log);
+  const collector = new CollectorClient(options.target, options.clock);
   let loading: Promise<Loaded | undefined> | undefined;
   let loaded: Loaded | undefined;
   let waiting: LifecycleRecord[] = [];
@@ -37,8 +39,13 @@ export function createTracing(options: TracingOptions): Tracing {
 
   const start = (sdk: typeof import('./sdk.ts'), { Outbox: Box }: typeof import('./outbox.ts')): void => {
     if (loaded !== undefined) return;
-    const exporter = sdk.createExporter(options.target);
-    const outbox = new Box({ clock: options.clock, exporter, spool, serialize: sdk.serialize, log: options.log });
+    const outbox = new Box({
+      clock: options.clock,
+      send: async (body) => (await collector.send(body))?.reason,
+      spool,
+      serialize: sdk.serialize,
+      log: options.log,
+    });
     const recorder = new sdk.Recorder({
       identity: options.identity,
       resource: options.resource,
@@ -62,7 +69,7 @@ export function createTracing(options: TracingOptions): Tracing {
 
   const replay = async (): Promise<void> => {
     if ((await spool.size()) === 0) return;
-    const { sent, waiting: left, reason } = await replaySpool(spool, options.target);
+    const { sent, waiting: left, reason } = await replaySpool(spool, collector);
     if (sent > 0) options.log('info', `${sent} spooled files were sent${reason ? `; ${left} wait: ${reason}` : ''}`);
     if (left > 0) options.clock.after(REPLAY_EVERY_MS, () => void replay());
   };

@@ -3,8 +3,6 @@
  * event loop for 150 ms, and it is imported when the first span is made.
  */
 import { ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
-import { ExportResultCode } from '@opentelemetry/core';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
@@ -17,7 +15,6 @@ import {
 import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
-import type { Target } from './tracing.ts';
 
 /** Most links and attributes are few; the SDK's default of 128 is kept for both. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
@@ -119,29 +116,6 @@ export class Recorder {
     }
     span.end(hrTime(at));
   }
-}
-
-/** Sends spans to a collector. */
-export interface Exporter {
-  /** Resolves with whether the collector took them, retries included. Never rejects. */
-  send(spans: readonly FinishedSpan[]): Promise<boolean>;
-}
-
-/** The standard OTLP/HTTP exporter with JSON bodies. */
-export function createExporter({ endpoint, headers, compression, timeoutMs }: Target): Exporter {
-  const exporter = new OTLPTraceExporter({
-    url: endpoint.href,
-    headers: { ...headers },
-    compression: compression as never,
-    timeoutMillis: timeoutMs,
-    concurrencyLimit: 1_000,
-  });
-  return {
-    send: (spans) =>
-      new Promise((resolve) => {
-        exporter.export([...spans], ({ code }) => resolve(code === ExportResultCode.SUCCESS));
-      }),
-  };
 }
 
 /** Spans as the body of one OTLP/HTTP request. */

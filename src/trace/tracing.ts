@@ -25,6 +25,8 @@ export interface Target {
   readonly compression: 'gzip' | 'none';
   /** Longest time for one request with its retries, in milliseconds. */
   readonly timeoutMs: number;
+  /** Paths of PEM files: authorities to trust instead of the usual ones, and this client's certificate and key. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** What became of the spans of this process. */

@@ -38,8 +38,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
     hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
     owner: /^(src\/(lifecycle\/clock\.ts$|cli\/)|collector\/)/,
   },
-  // One export of a spool is one request, cut by its own signal.
-  { hazard: /\bAbortSignal\.timeout\(/, owner: /^src\/(cli\/|trace\/replay\.ts$)/ },
+  { hazard: /\bAbortSignal\.timeout\(/, owner: /^src\/cli\// },
   { hazard: /^(export )?(let|var) /m, owner: /^$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,

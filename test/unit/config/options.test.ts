@@ -24,6 +24,14 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'a\nb',
   OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'zstd',
   OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '0',
+  OTEL_EXPORTER_OTLP_PROTOCOL: 'http',
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http',
+  OTEL_EXPORTER_OTLP_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: 'a\nb',
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: 'a\nb',
   OTEL_SDK_DISABLED: 'maybe',
   TRACEPARENT: 'x'.repeat(257),
 };
@@ -207,6 +215,12 @@ describe('the environment', () => {
     expect(options?.jaegerUrl).toBe('http://collector:16686');
   });
 
+  test('spans do not go by gRPC: that is said, and the port that gRPC has by convention is named', () => {
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' });
+    expect(options).toBeDefined();
+    expect(problems).toMatchObject([{ fatal: false, message: expect.stringContaining('4318') }]);
+  });
+
   test('what is set for traces goes before what is set for every signal', () => {
     const { options } = loadOptions({
       LOSSLESS_SERVICE: 'a',
@@ -216,12 +230,16 @@ describe('the environment', () => {
       OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'tenant=2',
       OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'none',
       OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '7',
+      OTEL_EXPORTER_OTLP_CERTIFICATE: '/ca.pem',
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: '/key.pem',
+      OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/traces-key.pem',
     });
     expect(options?.traces).toEqual({
       endpoint: new URL('http://other:1/x'),
       headers: { tenant: '2', zone: 'a' },
       compression: 'none',
       timeoutMs: 7,
+      tls: { ca: '/ca.pem', key: '/traces-key.pem' },
     });
   });
 

@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../src/lifecycle/clock.ts';
+import { CollectorClient } from '../../../src/trace/collector-client.ts';
+import type { Target } from '../../../src/trace/tracing.ts';
+import { certificate } from '../../support/certificate.ts';
+
+const servers = new Set<Server>();
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lossless-collector-'));
+});
+
+afterEach(() => {
+  for (const server of servers) {
+    server.close();
+    server.closeAllConnections();
+  }
+  servers.clear();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function listen(server: Server): Promise<number> {
+  servers.add(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+function target(endpoint: string, more: Partial<Target> = {}): Target {
+  return { endpoint: new URL(endpoint), headers: {}, compression: 'none', timeoutMs: 5_000, tls: {}, ...more };
+}
+
+/** A collector that answers with these statuses, the last one for ever, and counts. */
+async function answering(statuses: readonly number[], headers: Record<string, string> = {}) {
+  const seen = { count: 0 };
+  const listener: RequestListener = (request, response) => {
+    request.resume();
+    const status = statuses[Math.min(seen.count++, statuses.length - 1)] ?? 500;
+    response.writeHead(status, headers).end();
+  };
+  return { seen, url: `http://127.0.0.1:${await listen(createHttp(listener))}/v1/traces` };
+}
+
+describe('send', () => {
+  test.each([429, 502, 503, 504])('%i: the same request again, until it is taken', async (status) => {
+    const { seen, url } = await answering([status, status, 200]);
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toBeUndefined();
+    expect(seen.count).toBe(3);
+  });
+
+  test.each([400, 401, 404, 413, 500])('%i: never again', async (status) => {
+    const { seen, url } = await answering([status]);
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual({
+      reason: `the collector answered ${status}`,
+      retryable: false,
+    });
+    expect(seen.count).toBe(1);
+  });
+
+  test('a collector that asks for more time than there is, is not called again', async () => {
+    const { seen, url } = await answering([503], { 'retry-after': '60' });
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({ afterMs: 60_000 });
+    expect(seen.count).toBe(1);
+  });
+
+  test('no answer: cut off by the time-out, and the process need not wait for it', async () => {
+    const port = await listen(createHttp(() => {}));
+    const url = `http://127.0.0.1:${port}/v1/traces`;
+    expect(await new CollectorClient(target(url, { timeoutMs: 50 }), systemClock).send('{}')).toMatchObject({
+      reason: expect.stringContaining('no answer'),
+    });
+    const source = (name: string) => JSON.stringify(new URL(`../../../src/${name}`, import.meta.url).href);
+    const program = `
+      import { systemClock } from ${source('lifecycle/clock.ts')};
+      import { CollectorClient } from ${source('trace/collector-client.ts')};
+      const target = { endpoint: new URL('${url}'), headers: {}, compression: 'none', timeoutMs: 600000, tls: {} };
+      void new CollectorClient(target, systemClock).send('{}');
+      console.log('asked');`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    expect(stdout).toBe('asked\n');
+  });
+});
+
+describe('https:', () => {
+  async function collector(): Promise<{ url: string; ca: string; key: string }> {
+    const { key, cert } = await certificate();
+    const [ca, keyFile] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
+    writeFileSync(ca, cert);
+    writeFileSync(keyFile, key);
+    const server = createHttps({ key, cert, ca: cert, requestCert: true, rejectUnauthorized: true }, (_, response) => {
+      response.end();
+    });
+    return { url: `https://127.0.0.1:${await listen(server as unknown as Server)}/v1/traces`, ca, key: keyFile };
+  }
+
+  test('the authority, the certificate and its key are those of the files', async () => {
+    const { url, ca, key } = await collector();
+    const client = new CollectorClient(target(url, { tls: { ca, cert: ca, key } }), systemClock);
+    expect(await client.post('{}')).toBeUndefined();
+  });
+
+  test.each([
+    ['an authority that is not trusted', () => ({}), /self.signed/],
+    ['no certificate of ours', (ca: string) => ({ ca }), /./],
+    ['a file that is not there', () => ({ ca: '/nowhere/ca.pem' }), /ENOENT.*ca\.pem/],
+  ])('%s: refused with the reason', async (_, tls, reason) => {
+    const { url, ca } = await collector();
+    const refusal = await new CollectorClient(target(url, { tls: tls(ca) }), systemClock).post('{}');
+    expect(refusal?.reason).toMatch(reason);
+  });
+});
