@@ -17,6 +17,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'file:': async (url, context) => (await import('./file.ts')).fileRegistry(url, context),
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
   'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
+  'etcd:': async (url, context) => (await import('./etcd.ts')).etcdRegistry(url, context),
 };
 
 /**

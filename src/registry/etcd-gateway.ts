@@ -1,0 +1,201 @@
+import { HttpClient, HttpError, type HttpOptions } from './http.ts';
+import type { Failure } from './registry.ts';
+
+/** One key with its value. */
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** What a range of keys was at a revision. */
+export interface Range {
+  readonly revision: bigint;
+  readonly entries: readonly KeyValue[];
+}
+
+/** One message of a watch. */
+export interface WatchMessage {
+  /** Of the whole store. */
+  readonly revision: bigint;
+  /** The first message: the watch is there. */
+  readonly isCreated: boolean;
+  /** The server has ended the watch: its revision is compacted, or the permission is gone. */
+  readonly canceled: string | undefined;
+  /** Changes in their order; without a value: deleted. */
+  readonly changes: readonly { readonly key: string; readonly value: string | undefined }[];
+}
+
+export interface GatewayOptions extends Omit<HttpOptions, 'headers'> {
+  readonly user: { readonly name: string; readonly password: string } | undefined;
+}
+
+/** Statuses of a lease that is gone. */
+const GONE = 404;
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * The JSON gateway of etcd v3 (3.4 and later, path `/v3`): keys and values are base64, 64-bit numbers are text, and fields
+ * that are zero are left out.
+ */
+export class EtcdGateway {
+  readonly #http: HttpClient;
+  readonly #user: GatewayOptions['user'];
+  #token: string | undefined;
+
+  constructor({ user, ...options }: GatewayOptions) {
+    this.#user = user;
+    this.#http = new HttpClient({ ...options, headers: () => (this.#token ? { authorization: this.#token } : {}) });
+  }
+
+  get failure(): Failure | undefined {
+    return this.#http.failure;
+  }
+
+  /** The entries whose keys begin with `prefix`. */
+  async range(prefix: string): Promise<Range> {
+    const { header, kvs } = await this.#call('/v3/kv/range', { key: encode(prefix), range_end: endOf(prefix) });
+    return { revision: revisionOf(header), entries: listOf(kvs).map(keyValueOf) };
+  }
+
+  /** @returns false when the lease is gone */
+  put({ key, value }: KeyValue, lease: string): Promise<boolean> {
+    return this.#leased('/v3/kv/put', { key: encode(key), value: encode(value), lease });
+  }
+
+  /** Writes the entry when there is none. @returns false when the lease is gone */
+  putMissing({ key, value }: KeyValue, lease: string): Promise<boolean> {
+    return this.#leased('/v3/kv/txn', {
+      compare: [{ key: encode(key), target: 'CREATE', result: 'EQUAL', create_revision: '0' }],
+      success: [{ request_put: { key: encode(key), value: encode(value), lease } }],
+    });
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#call('/v3/kv/deleterange', { key: encode(key) });
+  }
+
+  /** @returns the id of a lease that ends after so many seconds unless kept alive */
+  async grant(seconds: number): Promise<string> {
+    const { ID } = await this.#call('/v3/lease/grant', { TTL: seconds });
+    if (typeof ID !== 'string') throw new Error('etcd has granted a lease without an id');
+    return ID;
+  }
+
+  /** @returns false when the lease is gone */
+  async keepAlive(lease: string): Promise<boolean> {
+    const { result } = await this.#call('/v3/lease/keepalive', { ID: lease });
+    return Number(recordOf(result)['TTL'] ?? 0) > 0;
+  }
+
+  /** Ends a lease; its entries go with it, and nothing can be written under it again. */
+  async revoke(lease: string): Promise<void> {
+    await this.#leased('/v3/lease/revoke', { ID: lease });
+  }
+
+  /** Follows the keys that begin with `prefix`, for so long. */
+  async watch(
+    prefix: string,
+    options: { readonly from: bigint; readonly lastsMs: number; readonly signal: AbortSignal },
+    onMessage: (message: WatchMessage) => void,
+  ): Promise<void> {
+    const create_request = { key: encode(prefix), range_end: endOf(prefix), start_revision: String(options.from) };
+    const { lastsMs, signal } = options;
+    await this.#authenticated(() =>
+      this.#http.lines(
+        { method: 'POST', path: '/v3/watch', body: JSON.stringify({ create_request }), lastsMs, signal },
+        (line) => onMessage(watchMessageOf(recordOf(line))),
+      ),
+    );
+  }
+
+  async #leased(path: string, body: object): Promise<boolean> {
+    try {
+      await this.#call(path, body);
+      return true;
+    } catch (thrown) {
+      if ((thrown as HttpError).status === GONE) return false;
+      throw thrown;
+    }
+  }
+
+  async #call(path: string, body: object): Promise<Json> {
+    const call = { method: 'POST', path, body: JSON.stringify(body) } as const;
+    return recordOf(await this.#authenticated(() => this.#http.json(call)));
+  }
+
+  /** Tokens end after minutes without use, and with a restart of the server: a refused one is replaced once. */
+  async #authenticated<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#user === undefined) return call();
+    if (this.#token === undefined) await this.#authenticate(this.#user);
+    try {
+      return await call();
+    } catch (thrown) {
+      if ((thrown as HttpError).status !== 401) throw thrown;
+      await this.#authenticate(this.#user);
+      return call();
+    }
+  }
+
+  async #authenticate({ name, password }: { readonly name: string; readonly password: string }): Promise<void> {
+    this.#token = undefined;
+    const body = JSON.stringify({ name, password });
+    try {
+      const { token } = recordOf(await this.#http.json({ method: 'POST', path: '/v3/auth/authenticate', body }));
+      this.#token = String(token);
+    } catch (thrown) {
+      if ((thrown as HttpError).status !== 400) throw thrown;
+      throw new HttpError(`etcd refuses the user ${JSON.stringify(name)} or its password`, 401);
+    }
+  }
+}
+
+function encode(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function decode(value: unknown): string {
+  return typeof value === 'string' ? Buffer.from(value, 'base64').toString() : '';
+}
+
+/** The first key that does not begin with `prefix`. */
+function endOf(prefix: string): string {
+  const bytes = Buffer.from(prefix);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1;
+  return bytes.toString('base64');
+}
+
+function keyValueOf(value: unknown): KeyValue {
+  const kv = recordOf(value);
+  return { key: decode(kv['key']), value: decode(kv['value']) };
+}
+
+function watchMessageOf(line: Json): WatchMessage {
+  const { message } = recordOf(line['error']);
+  if (message !== undefined) throw new Error(`the watch has ended: ${String(message).slice(0, 200)}`);
+  const { header, created, canceled, cancel_reason, compact_revision, events } = recordOf(line['result']);
+  const reason = compact_revision === undefined ? cancel_reason : `compacted at ${String(compact_revision)}`;
+  return {
+    revision: revisionOf(header),
+    isCreated: created === true,
+    canceled: canceled === true ? String(reason ?? 'no reason').slice(0, 200) : undefined,
+    changes: listOf(events).map((event) => {
+      const { type, kv } = recordOf(event);
+      const { key, value } = keyValueOf(kv);
+      return { key, value: type === 'DELETE' ? undefined : value };
+    }),
+  };
+}
+
+function revisionOf(header: unknown): bigint {
+  const { revision } = recordOf(header);
+  return typeof revision === 'string' && /^\d{1,19}$/.test(revision) ? BigInt(revision) : 0n;
+}
+
+function recordOf(value: unknown): Json {
+  return typeof value === 'object' && value !== null ? (value as Json) : {};
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

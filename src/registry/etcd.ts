@@ -1,0 +1,189 @@
+import { asError } from '../errors.ts';
+import { decodeEntry, encodeEntry } from './etcd-entry.ts';
+import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './etcd-gateway.ts';
+import { type Following, follow, jitter } from './follow.ts';
+import type { RegistryContext } from './open.ts';
+import type { Failure, Instance, Listener, Registry } from './registry.ts';
+import { TellOnce } from './tell-once.ts';
+import { attempt } from './unavailable.ts';
+import { Upkeep } from './upkeep.ts';
+import { addressOf, UrlOptions } from './url-options.ts';
+
+/** Default port of etcd's clients. */
+const PORT = 2_379;
+
+/** A watch is opened again so often, in milliseconds: a connection that died silently is found out then. */
+const REOPEN_MS = 60_000;
+
+/**
+ * etcd v3 over its JSON gateway. An entry is a key under a lease of its own. Removing it revokes the lease, under which
+ * nothing can be written again: a registration that arrives late fails. A watch reads the range once and goes on from its
+ * revision; it reads again when that is compacted, or when the store has begun anew.
+ */
+class EtcdRegistry implements Registry {
+  readonly type = 'etcd';
+  readonly address: string;
+  readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
+  readonly #context: RegistryContext;
+  readonly #etcd: EtcdGateway;
+  readonly #prefix: string;
+  readonly #ttlS: number;
+  readonly #upkeep: Upkeep;
+  readonly #leases = new Map<string, string>();
+  readonly #watches = new Set<Following>();
+  readonly #corrupt: TellOnce;
+
+  constructor(options: UrlOptions, context: RegistryContext) {
+    const { clock } = context;
+    const servers = options.servers(PORT);
+    this.#context = context;
+    this.address = addressOf(servers);
+    this.#prefix = (options.text('prefix') ?? '/microservices').replace(/\/+$/, '');
+    this.#ttlS = Math.ceil(options.integer('ttlMs', 15_000, 2_000, 3_600_000) / 1_000);
+    this.#corrupt = new TellOnce(context.log);
+    this.#etcd = new EtcdGateway({ clock, servers, tls: options.tls(), user: options.user() });
+    options.done();
+    this.#upkeep = new Upkeep({
+      context,
+      beatMs: (this.#ttlS * 1_000) / 3,
+      store: {
+        write: (instance) => this.#write(instance),
+        beat: (instance) => this.#beat(instance),
+        remove: (instance) => this.#remove(instance),
+      },
+    });
+  }
+
+  get failure(): Failure | undefined {
+    return this.#etcd.failure;
+  }
+
+  register(instance: Instance): Promise<void> {
+    return this.#attempt(() => this.#upkeep.register(instance));
+  }
+
+  deregister(instance: Instance): Promise<void> {
+    return this.#attempt(() => this.#upkeep.deregister(instance));
+  }
+
+  instances(service: string): Promise<readonly Instance[]> {
+    return this.#attempt(async () => this.#read((await this.#etcd.range(this.#prefixOf(service))).entries, service));
+  }
+
+  async watch(service: string, listener: Listener): Promise<() => void> {
+    const following = await this.#attempt(() =>
+      follow({
+        context: this.#context,
+        listener,
+        what: `the list of ${service} in etcd`,
+        round: this.#rounds(service),
+        pauseMs: 0,
+      }),
+    );
+    this.#watches.add(following);
+    return () => {
+      following.stop();
+      this.#watches.delete(following);
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const following of this.#watches) following.stop();
+    this.#watches.clear();
+    await this.#upkeep.close();
+  }
+
+  async #write(instance: Instance): Promise<void> {
+    const entry = this.#entryOf(instance);
+    const known = this.#leases.get(entry.key);
+    if (known !== undefined && (await this.#etcd.put(entry, known))) return;
+    const lease = await this.#etcd.grant(this.#ttlS);
+    this.#leases.set(entry.key, lease);
+    if (!(await this.#etcd.put(entry, lease))) throw new Error('etcd has lost the lease that it has just granted');
+  }
+
+  /** Keeps the lease, and puts back an entry that somebody removed. */
+  async #beat(instance: Instance): Promise<void> {
+    const entry = this.#entryOf(instance);
+    const lease = this.#leases.get(entry.key);
+    const isKept =
+      lease !== undefined && (await this.#etcd.keepAlive(lease)) && (await this.#etcd.putMissing(entry, lease));
+    if (!isKept) await this.#write(instance);
+  }
+
+  async #remove(instance: Instance): Promise<void> {
+    const { key } = this.#entryOf(instance);
+    const lease = this.#leases.get(key);
+    if (lease !== undefined) await this.#etcd.revoke(lease);
+    this.#leases.delete(key);
+    // It may be under a lease of another process, or of an earlier registration.
+    await this.#etcd.delete(key);
+  }
+
+  #rounds(service: string): Parameters<typeof follow>[0]['round'] {
+    const prefix = this.#prefixOf(service);
+    let known: { revision: bigint; readonly values: Map<string, string> } | undefined;
+    return async (deliver, signal) => {
+      known ??= startOf(await this.#etcd.range(prefix));
+      const { values } = known;
+      const current = (): readonly Instance[] =>
+        this.#read(
+          [...values].map(([key, value]) => ({ key, value })),
+          service,
+        );
+      const take = ({ revision, isCreated, canceled, changes }: WatchMessage): void => {
+        if (known === undefined) return;
+        if (canceled !== undefined || revision < known.revision) {
+          known = undefined;
+          throw new Error(canceled ?? 'the store has begun anew');
+        }
+        for (const { key, value } of changes)
+          if (value === undefined) values.delete(key);
+          else values.set(key, value);
+        if (changes.length > 0) known.revision = revision;
+        if (isCreated || changes.length > 0) deliver(current());
+      };
+      deliver(current());
+      await this.#etcd.watch(prefix, { from: known.revision + 1n, lastsMs: jitter(REOPEN_MS), signal }, take);
+    };
+  }
+
+  #read(entries: readonly KeyValue[], service: string): readonly Instance[] {
+    return entries
+      .flatMap(({ key, value }) => {
+        try {
+          return decodeEntry(value, service);
+        } catch (thrown) {
+          const message = `the etcd entry ${key.slice(0, 200)} is passed over: ${asError(thrown).message}`;
+          this.#corrupt.warn(key, 'LOSSLESS_REGISTRY_CORRUPT', message);
+          return [];
+        }
+      })
+      .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+  }
+
+  #entryOf(instance: Instance): KeyValue {
+    return { key: `${this.#prefixOf(instance.service)}${instance.instanceId}`, value: encodeEntry(instance) };
+  }
+
+  #prefixOf(service: string): string {
+    return `${this.#prefix}/${service}/`;
+  }
+
+  #attempt<T>(work: () => Promise<T>): Promise<T> {
+    return attempt(`the etcd registry at ${this.address}`, work);
+  }
+}
+
+function startOf({ revision, entries }: Range): { revision: bigint; readonly values: Map<string, string> } {
+  return { revision, values: new Map(entries.map(({ key, value }) => [key, value])) };
+}
+
+/**
+ * Opens the etcd cluster that an `etcd://host:port,host:port` URL names.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL
+ */
+export function etcdRegistry(url: URL, context: RegistryContext): Registry {
+  return new EtcdRegistry(new UrlOptions(url), context);
+}
