@@ -33,9 +33,9 @@ async function work(request: IncomingMessage, response: ServerResponse): Promise
   response.end(await answer.text());
 }
 
-// Longer than the demo. The default of 5 s lets idle connections expire while a request is on its way to them, a race of its
-// own that shows on a busy machine in both sets.
-server.keepAliveTimeout = 120_000;
+// The one that is never rolled. With the default of 5 s idle connections expire while a request of the load is on its way to
+// them, a race of its own that shows on a busy machine in both sets.
+if (name === 'gateway') server.keepAliveTimeout = 120_000;
 server.listen(0, '127.0.0.1', async () => {
   const { port } = server.address() as AddressInfo;
   await hand?.register(port, server);
