@@ -1,7 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { ROOTS } from './roots.ts';
 
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
+
+/** The few spans that say that a shutdown or an online began or ended. It may be added to a database that exists. */
+const ROOT_INDEX = `CREATE INDEX IF NOT EXISTS span_by_root ON span (start) WHERE name IN (${ROOTS})`;
 
 /** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
 const APPLICATION = 0x6c6f7373;
@@ -39,6 +43,7 @@ export function openDatabase(path: string): DatabaseSync {
         ${TABLES} PRAGMA user_version = ${VERSION}; PRAGMA application_id = ${APPLICATION}
       `),
     );
+  db.exec(ROOT_INDEX);
   return db;
 }
 

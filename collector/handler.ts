@@ -5,6 +5,7 @@ import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
 import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
 import type { Store } from './store.ts';
@@ -31,9 +32,11 @@ export class Handler {
   readonly #store: Store;
   readonly #bodies = new BodyReader();
   readonly #metrics = new SpanMetrics();
+  readonly #page: PageServer;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#page = new PageServer(store);
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -47,7 +50,7 @@ export class Handler {
     }
     response.writeHead(status, {
       ...headers,
-      'content-length': Buffer.byteLength(body),
+      ...(status !== 304 && { 'content-length': Buffer.byteLength(body) }),
       'x-content-type-options': 'nosniff',
     });
     response.end(body);
@@ -70,6 +73,11 @@ export class Handler {
     if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
     if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
+    const asset = this.#page.asset(path);
+    if (asset !== undefined)
+      return { status: 200, headers: { ...PAGE_HEADERS, 'content-type': asset.type }, body: asset.body };
+    const data = this.#page.data(path, query);
+    if (data !== undefined) return tagged(data, request.headers['if-none-match']);
     const answer =
       first !== 'api'
         ? undefined
@@ -109,6 +117,14 @@ export class Handler {
 
 function json({ status, body }: Answer): Reply {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** Nothing is answered to who has it already. */
+async function tagged({ etag, answer }: Tagged, known: string | undefined): Promise<Reply> {
+  const headers = { etag, 'cache-control': 'no-cache' };
+  if (known === etag) return { status: 304, headers, body: '' };
+  const reply = json(await answer());
+  return { ...reply, headers: { ...reply.headers, ...headers } };
 }
 
 /** A failure in the form of the interface that was asked. */

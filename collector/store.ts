@@ -4,6 +4,7 @@ import { type Attribute, textOf } from './attributes.ts';
 import { openDatabase, pragma, together } from './database.ts';
 import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
+import { ROOT_NAMES, ROOTS } from './roots.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
@@ -18,6 +19,23 @@ export interface TraceQuery {
   readonly durationMin?: number | undefined;
   readonly durationMax?: number | undefined;
   readonly limit: number;
+}
+
+/** Which shutdowns and onlines are listed. Times are microseconds since the Unix epoch. */
+export interface RootQuery {
+  readonly service?: string | undefined;
+  /** Those that began before. */
+  readonly before: number;
+  /** Those that ended since, or have not ended. */
+  readonly endedSince: number;
+}
+
+/** One trace that began with a span of `ROOT_NAMES`. Times are microseconds since the Unix epoch. */
+export interface FoundRoot {
+  readonly traceId: string;
+  readonly start: number;
+  /** The root; undefined while it has not arrived. */
+  readonly root: Span | undefined;
 }
 
 export interface StoreOptions {
@@ -39,6 +57,9 @@ const SHARE_REMOVED = 0.1;
 /** Time between two looks at the age, in milliseconds. */
 const AGE_EVERY_MS = 60_000;
 
+/** Most spans that are looked at for one list of shutdowns and onlines. */
+const MOST_ROOTS = 20_000;
+
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
@@ -50,6 +71,7 @@ export class Store {
   readonly #addTrace: StatementSync;
   readonly #addSpan: StatementSync;
   #agedAt = Number.NEGATIVE_INFINITY;
+  #changes = 0;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -72,8 +94,49 @@ export class Store {
       const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
       for (const id of ids) this.#addTrace.run(id, now);
     });
+    if (added.some(({ spans }) => spans.length > 0)) this.#changes++;
     this.bound(now);
     return added;
+  }
+
+  /** Changes whenever spans are added or removed. */
+  get revision(): number {
+    return this.#changes;
+  }
+
+  /** How many spans of a trace there are: as spans never change, what is made from them holds until this does. */
+  size(traceId: string): number {
+    return Number(this.#db.prepare('SELECT COUNT(*) AS size FROM span WHERE trace_id = ?').get(traceId)?.['size']);
+  }
+
+  /** Shutdowns and onlines, the one that began last first. */
+  *roots({ service, before, endedSince }: RootQuery): Generator<FoundRoot> {
+    const rows = this.#db
+      .prepare(
+        `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
+           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
+         FROM (
+           SELECT trace_id, name, start, duration, body FROM span
+           WHERE name IN (${ROOTS}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
+           ORDER BY start DESC LIMIT ${MOST_ROOTS}
+         )
+         GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,
+      )
+      .iterate(before, ...(service === undefined ? [] : [service]), endedSince);
+    for (const { trace_id, start, root } of rows)
+      yield {
+        traceId: String(trace_id),
+        start: Number(start),
+        root: root === null ? undefined : (JSON.parse(String(root)) as Span),
+      };
+  }
+
+  /** Names of the services that shut down or came online. */
+  rootServices(): readonly string[] {
+    return this.#db
+      .prepare(`SELECT DISTINCT service FROM span WHERE name IN (${ROOTS}) ORDER BY service LIMIT 1000`)
+      .all()
+      .map((row) => String(row['service']));
   }
 
   services(): readonly string[] {
@@ -181,6 +244,7 @@ export class Store {
   #remove(selection: string, parameter: number): number {
     const ids = this.#db.prepare(selection).all(parameter);
     if (ids.length === 0) return 0;
+    this.#changes++;
     const [spans, trace] = ['DELETE FROM span WHERE trace_id = ?', 'DELETE FROM trace WHERE id = ?'].map((sql) =>
       this.#db.prepare(sql),
     );

@@ -64,19 +64,41 @@ await build({
   ],
 });
 
-const packages = new Set(
-  Object.keys(metafile.inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
-);
-const notices = [...packages].sort().map((name) => {
-  const directory = join(root, 'node_modules', name);
-  const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
-    version: string;
-    license: string;
-  };
-  const file = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
-  return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(directory, file), 'utf8')}`;
+// The page of the collector: its script with preact, for browsers, beside what it is made from.
+const page = join(root, 'collector/page');
+const { metafile: pageMetafile } = await build({
+  metafile: true,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  logLevel: 'warning',
+  legalComments: 'none',
+  loader: { '.html': 'copy', '.svg': 'copy' },
+  entryPoints: ['main.tsx', 'style.css', 'index.html', 'icon.svg'].map((file) => join(page, file)),
+  outdir: join(dist, 'collector/page'),
+  tsconfig: join(page, 'tsconfig.json'),
 });
-writeFileSync(join(src, 'trace/sdk.NOTICE'), notices.join(`\n${'-'.repeat(80)}\n\n`));
+
+/** The licenses of the packages in a bundle, written beside it. */
+function writeNotice(file: string, inputs: object): void {
+  const packages = new Set(
+    Object.keys(inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
+  );
+  const notices = [...packages].sort().map((name) => {
+    const directory = join(root, 'node_modules', name);
+    const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+      version: string;
+      license: string;
+    };
+    const text = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${text === undefined ? '' : readFileSync(join(directory, text), 'utf8')}`;
+  });
+  writeFileSync(file, notices.join(`\n${'-'.repeat(80)}\n\n`));
+}
+
+writeNotice(join(src, 'trace/sdk.NOTICE'), metafile.inputs);
+writeNotice(join(dist, 'collector/page/main.NOTICE'), pageMetafile.inputs);
 
 const cli = join(src, 'cli/main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);

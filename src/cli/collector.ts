@@ -40,7 +40,7 @@ export const command: Command = {
     const ended = new Promise((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
     });
-    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\nqueries: ${collector.queryUrl}\ndatabase: ${database}`);
+    io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\npage and queries: ${collector.queryUrl}\ndatabase: ${database}`);
     await ended;
     await collector.close();
     return 0;

@@ -102,6 +102,7 @@ async function runDemo(options: DemoOptions, directory: string, io: Io): Promise
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const begun = Date.now();
   try {
+    io.err(`shutdowns as they happen: ${jaeger}/`);
     io.err(`starting gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)`);
     await Promise.all([base.start(), gray.start()]);
     for (const fleet of [base, gray]) fleet.startLoad(options.rate);

@@ -1,11 +1,9 @@
 import { ATTR, spanName } from '../trace/schema.ts';
 import { milliseconds, type Span, type Trace } from '../trace/trace.ts';
+import { type Branch, isFanout, treeOf } from '../trace/tree.ts';
 
 /** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
 const SHOWN = 10;
-
-/** Deepest row that is shown: ours are 5 deep, those of others may be anything. */
-const DEEPEST = 64;
 
 /** Longest text of one attribute beside a bar, in characters. */
 const LONGEST_DETAIL = 60;
@@ -32,7 +30,7 @@ const DETAILS: readonly (readonly [string, string])[] = [
 
 /** A trace as lines of text: the tree, a bar for each span on one scale, its duration and what it says. */
 export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions): readonly string[] {
-  const rows = [...rowsOf(spans)];
+  const rows = [...rowsOf(treeOf(spans))];
   const begin = spans.reduce((first, span) => Math.min(first, span.start), Number.POSITIVE_INFINITY);
   const end = spans.reduce((last, span) => Math.max(last, span.start + span.durationMs), 0);
   const nameWidth = rows.reduce(
@@ -57,26 +55,16 @@ export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions):
   });
 }
 
-/** Depth first; children by their start; of a large fan-out the failed first. */
-function* rowsOf(spans: readonly Span[]): Generator<Row> {
-  const ids = new Set(spans.map((span) => span.spanId));
-  const children = Map.groupBy(spans, (span) => (ids.has(span.parentSpanId) ? span.parentSpanId : ''));
-  function* below(parent: string, depth: number): Generator<Row> {
-    const all = children.get(parent) ?? [];
-    const folds = all.length > SHOWN && all.every((span) => span.name === spanName('goaway'));
-    const shown = folds
-      ? [...all]
-          .sort((a, b) => Number(b.isError) - Number(a.isError))
-          .slice(0, Math.max(SHOWN, all.filter((span) => span.isError).length))
-      : all;
-    for (const span of shown) {
-      yield { depth, span };
-      if (depth < DEEPEST) yield* below(span.spanId, depth + 1);
-    }
-    if (shown.length < all.length)
-      yield { depth, folded: `… ${resultsOf(all.filter((span) => !shown.includes(span)))}` };
+/** Depth first; of a large fan-out those that failed and the first few. */
+function* rowsOf(branches: readonly Branch[], depth = 0): Generator<Row> {
+  const spans = branches.map((branch) => branch.span);
+  const failed = spans.filter((span) => span.isError).length;
+  const shown = isFanout(spans) ? Math.max(SHOWN, failed) : spans.length;
+  for (const { span, children } of branches.slice(0, shown)) {
+    yield { depth, span };
+    yield* rowsOf(children, depth + 1);
   }
-  yield* below('', 0);
+  if (shown < spans.length) yield { depth, folded: `… ${resultsOf(spans.slice(shown))}` };
 }
 
 /** How many GoAways ended how, in words. */

@@ -21,6 +21,8 @@ export interface Verdict {
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
+  /** Budget of the shutdown, in milliseconds; 0 when no span says it. */
+  readonly gracePeriodMs: number;
   /** How long each phase took, in milliseconds; those that did not happen are missing. They overlap: telling and deregistering begin together. */
   readonly phases: Readonly<Partial<Record<Phase, number>>>;
   /** Every span that must be there is there. */
@@ -30,7 +32,7 @@ export interface Verdict {
 }
 
 /** Parts of a shutdown, each with a span of its own. */
-const PHASES = ['notify', 'deregister', 'drain', 'stop'] as const;
+export const PHASES = ['notify', 'deregister', 'drain', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** Spans that every shutdown has once, however it went. */
@@ -66,6 +68,7 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     afterAck,
     startedAt: told?.start ?? 0,
     durationMs: root?.durationMs ?? 0,
+    gracePeriodMs: Number(told?.tags[ATTR.gracePeriod] ?? 0) * 1_000,
     phases: Object.fromEntries(PHASES.flatMap((phase) => named(phase).map((span) => [phase, span.durationMs]))),
     whole: missing.length === 0,
     problems: [...missing, ...wentWrong(result, spans, afterAck)],
@@ -117,13 +120,13 @@ function wentWrong(result: string, spans: readonly Span[], afterAck: number): re
       span.isError && [spanName('deregister'), spanName('drain'), spanName('stop')].includes(span.name as never),
   );
   return [
-    ...(result === 'success' || result === 'cancelled' || result === 'missing'
-      ? []
-      : [`the shutdown ended with ${result}`]),
     ...failed.map(
       (span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`,
     ),
     ...others.map((span) => `${span.name}: ${span.message}`),
     ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
+    ...(result === 'success' || result === 'cancelled' || result === 'missing'
+      ? []
+      : [`the shutdown ended with ${result}`]),
   ];
 }

@@ -316,7 +316,7 @@ describe('lossless collector keeps', () => {
 describe('lossless collector says', () => {
   test('where it listens, and nothing else', async () => {
     expect(collector.stdout).toMatch(
-      /^OTLP\/HTTP \(JSON\): http:\/\/127\.0\.0\.1:\d+\nqueries: http:\/\/127\.0\.0\.1:\d+\ndatabase: .+\n$/,
+      /^OTLP\/HTTP \(JSON\): http:\/\/127\.0\.0\.1:\d+\npage and queries: http:\/\/127\.0\.0\.1:\d+\ndatabase: .+\n$/,
     );
     expect(collector.stderr).toBe('');
   });

@@ -27,7 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'first-use': ['consumer', 'provider'],
   register: ['config', 'first-use', 'running', 'start'],
   cli: [...SHARED, 'collector'],
-  collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/verdict.ts'],
+  collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
 };
 
 /** Hazards and the only files that may touch them. */
@@ -38,7 +38,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
     hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
     owner: /^(src\/(lifecycle\/clock\.ts$|cli\/)|collector\/)/,
   },
-  { hazard: /\bAbortSignal\.timeout\(/, owner: /^src\/cli\// },
+  { hazard: /\bAbortSignal\.timeout\(/, owner: /^(src\/cli|collector\/page)\// },
   { hazard: /^(export )?(let|var) /m, owner: /^$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
@@ -55,7 +55,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
 
 const files = ['src', 'collector'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file))
     .map((file) => ({ file: `${folder}/${file}`, text: readFileSync(join(root, folder, file), 'utf8') })),
 );
 

@@ -1,0 +1,31 @@
+import type { JSX } from 'preact';
+import { spanName } from '../../src/trace/schema.ts';
+import { milliseconds, type Span } from '../../src/trace/trace.ts';
+import { PHASES, type Phase, type Verdict } from '../../src/trace/verdict.ts';
+
+/** A phase and when it was, in milliseconds since the Unix epoch. */
+export interface PhaseTime {
+  readonly phase: Phase;
+  readonly from: number;
+  readonly to: number;
+}
+
+export function phaseTimes(spans: readonly Span[]): readonly PhaseTime[] {
+  return PHASES.flatMap((phase) => {
+    const span = spans.find((each) => each.name === spanName(phase));
+    return span === undefined ? [] : [{ phase, from: span.start, to: span.start + span.durationMs }];
+  });
+}
+
+/** How long each phase took, as a bar for a row of a list. */
+export function PhaseBar({ phases }: Pick<Verdict, 'phases'>): JSX.Element {
+  const given = PHASES.filter((phase) => phases[phase] !== undefined);
+  const words = given.map((phase) => `${phase} ${milliseconds(phases[phase] ?? 0)}`).join(', ');
+  return (
+    <span class="phase-bar" role="img" aria-label={words} title={words}>
+      {given.map((phase) => (
+        <span key={phase} class={`phase-${phase}`} style={{ flexGrow: phases[phase] ?? 0 }} />
+      ))}
+    </span>
+  );
+}

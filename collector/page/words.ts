@@ -1,0 +1,67 @@
+import type { Verdict } from '../../src/trace/verdict.ts';
+
+/** How a result is to be taken: good, not quite, bad, still to come, or neither. */
+export type Tone = 'ok' | 'warn' | 'bad' | 'live' | 'plain';
+
+/** A word and its tone. */
+export interface Word {
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+const TONES: Readonly<Record<string, Tone>> = {
+  success: 'ok',
+  incomplete: 'warn',
+  timeout: 'bad',
+  error: 'bad',
+  acked: 'ok',
+  refused: 'bad',
+  rejected: 'bad',
+  unreachable: 'bad',
+  skipped: 'warn',
+  confirmed: 'ok',
+  unconfirmed: 'warn',
+  failed: 'bad',
+  drained: 'ok',
+  refreshed: 'ok',
+  stale: 'warn',
+};
+
+/** Time after the deadline in which the last spans may still arrive, in milliseconds. */
+const LATE_MS = 5_000;
+
+/** A result of the trace with its tone. */
+export function wordOf(result: string): Word {
+  return { text: result, tone: TONES[result] ?? 'plain' };
+}
+
+/** Whether a shutdown whose root has not arrived may still be running. */
+export function isLeaving({ result, startedAt, gracePeriodMs }: Verdict, now: number): boolean {
+  return result === 'missing' && startedAt > 0 && now < startedAt + gracePeriodMs + LATE_MS;
+}
+
+/** How a shutdown ended, or that it has not. */
+export function outcomeOf(verdict: Verdict, now: number): Word {
+  if (verdict.result !== 'missing') return wordOf(verdict.result);
+  return isLeaving(verdict, now) ? { text: 'leaving', tone: 'live' } : { text: 'no end', tone: 'bad' };
+}
+
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+});
+const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: '2-digit' });
+
+/** A moment in the reader's time, with the day when that is not today. */
+export function momentOf(ms: number, now: number): string {
+  const [moment, today] = [new Date(ms), new Date(now)];
+  const clock = CLOCK.format(moment);
+  return moment.toDateString() === today.toDateString() ? clock : `${DAY.format(moment)} ${clock}`;
+}
+
+/** `1 consumer`, `2 consumers`. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,15 @@
+import { SPANS, spanName } from '../src/trace/schema.ts';
+
+/** Names as a list of SQL. */
+function sqlList(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(', ');
+}
+
+const works = Object.keys(SPANS) as (keyof typeof SPANS)[];
+const roots = works.filter((work) => SPANS[work].parent === null);
+
+/** Spans that are the root of a trace, for SQL: they are exported last. */
+export const ROOT_NAMES = sqlList(roots.map(spanName));
+
+/** The roots and the spans that are exported as soon as they begin, for SQL. */
+export const ROOTS = sqlList(works.filter((work) => roots.includes(work) || work.endsWith('.started')).map(spanName));

@@ -1,0 +1,80 @@
+import { setImmediate } from 'node:timers/promises';
+import { ATTR } from '../src/trace/schema.ts';
+import { traceOf } from '../src/trace/trace.ts';
+import { assess } from '../src/trace/verdict.ts';
+import { textOf } from './attributes.ts';
+import { jaegerTrace } from './jaeger.ts';
+import type { Span } from './otlp.ts';
+import type { Shutdown, ShutdownList } from './shutdown-list.ts';
+import type { FoundRoot, RootQuery, Store } from './store.ts';
+
+/** Which are listed. Times are microseconds since the Unix epoch. */
+export interface ShutdownQuery extends RootQuery {
+  /** `missing` for those whose root never arrived. */
+  readonly result?: string | undefined;
+}
+
+/** Rows of one page. */
+const ROWS = 50;
+
+/** Problems of a row that are told. */
+const TOLD = 3;
+
+/** Verdicts that are kept. */
+const MOST_KEPT = 1_000;
+
+/** Lists shutdowns with their verdicts. A verdict is made once for each number of spans that a trace has had. */
+export class Shutdowns {
+  readonly #store: Store;
+  readonly #kept = new Map<string, { readonly size: number; readonly shutdown: Shutdown }>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async list({ result, ...query }: ShutdownQuery): Promise<ShutdownList> {
+    const found: FoundRoot[] = [];
+    let next: number | null = null;
+    for (const root of this.#store.roots(query)) {
+      if (result !== undefined && resultOf(root.root) !== result) continue;
+      if (found.length === ROWS) {
+        next = found.at(-1)?.start ?? null;
+        break;
+      }
+      found.push(root);
+    }
+    const shutdowns: Shutdown[] = [];
+    for (const root of found) {
+      shutdowns.push(this.#assess(root));
+      // Spans that arrive go first.
+      await setImmediate();
+    }
+    return { services: this.#store.rootServices(), shutdowns, next };
+  }
+
+  #assess({ traceId, root }: FoundRoot): Shutdown {
+    const size = this.#store.size(traceId);
+    const kept = this.#kept.get(traceId);
+    if (kept?.size === size) return kept.shutdown;
+    const verdict = assess(traceOf(jaegerTrace(this.#store.traces([traceId])[0] ?? [])));
+    const shutdown = {
+      ...verdict,
+      traceId,
+      endedAt: root === undefined ? null : verdict.startedAt + verdict.durationMs,
+      problems: verdict.problems.slice(0, TOLD),
+      moreProblems: Math.max(0, verdict.problems.length - TOLD),
+    };
+    this.#kept.delete(traceId);
+    this.#kept.set(traceId, { size, shutdown });
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MOST_KEPT) break;
+      this.#kept.delete(oldest);
+    }
+    return shutdown;
+  }
+}
+
+function resultOf(root: Span | undefined): string {
+  const value = root?.attributes.find((attribute) => attribute.key === ATTR.offlineResult)?.value;
+  return value === undefined ? 'missing' : textOf(value);
+}
