@@ -1,0 +1,16 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { oneShutdown } from './one-shutdown.ts';
+import { shutdowns } from './shutdowns.ts';
+
+/** Every dashboard, by the name of its file. */
+export function dashboards(): Readonly<Record<string, Dashboard>> {
+  return {
+    shutdowns: numbered(shutdowns()),
+    'one-shutdown': numbered(oneShutdown()),
+  };
+}
+
+/** Panels are linked to by number. */
+function numbered(dashboard: Dashboard): Dashboard {
+  return { ...dashboard, panels: dashboard.panels?.map((panel, index) => ({ ...panel, id: index + 1 })) ?? [] };
+}

@@ -1,0 +1,145 @@
+import { type Dashboard, TextBoxVariableBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
+import { ATTR } from '../src/trace/schema.ts';
+import { JAEGER, jaegerVariable } from './datasources.ts';
+import { page } from './page.ts';
+import { barsOfTable, rowsTable, waterfall } from './panels.ts';
+import { oneTrace } from './queries.ts';
+import { barsOf, spanTable } from './span-table.ts';
+
+/** Title of the column that becomes the curve. */
+const REQUESTS = 'requests per second';
+
+/** One shutdown, as its trace tells it. */
+export function oneShutdown(): Dashboard {
+  const source = { datasource: JAEGER, targets: [oneTrace()] };
+  return page(
+    'lossless-shutdown',
+    'One shutdown',
+    'One shutdown from its trace: who was told, what the registry said, and the traffic until it stopped.',
+  )
+    .withVariable(jaegerVariable())
+    .withVariable(new TextBoxVariableBuilder('traceId').label('Trace id').defaultValue(''))
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'How it ended',
+        description: 'The root of the trace. Empty while the shutdown runs, and for ever when the process was killed.',
+        unit: 'none',
+        width: 24,
+        height: 4,
+        transformations: spanTable('offline', {
+          instance: ATTR.instanceId,
+          trigger: ATTR.trigger,
+          result: ATTR.offlineResult,
+          'consumers planned': ATTR.fanoutPlanned,
+          acked: ATTR.fanoutAcked,
+          idle: ATTR.fanoutIdle,
+          failed: ATTR.fanoutFailed,
+          'served meanwhile': ATTR.served,
+          'after ack': ATTR.afterAck,
+          unmanaged: ATTR.unmanaged,
+          error: ATTR.errorType,
+        }),
+      }),
+    )
+    .withPanel(
+      waterfall({
+        ...source,
+        title: 'Trace',
+        description: 'Every step, here and in the consumers.',
+        unit: 'none',
+        width: 24,
+        height: 18,
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Fan-out',
+        description: 'One row for each consumer that was to be told.',
+        unit: 'none',
+        width: 12,
+        height: 9,
+        transformations: spanTable('goaway', {
+          consumer: ATTR.peerService,
+          instance: ATTR.consumerInstanceId,
+          host: ATTR.serverAddress,
+          port: ATTR.serverPort,
+          result: ATTR.goawayResult,
+          calls: ATTR.attemptCount,
+          status: ATTR.statusCode,
+          error: ATTR.errorType,
+        }),
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Address lists after refresh',
+        description: 'What each consumer can pick after the GoAway. The instance that leaves must not be in it.',
+        unit: 'none',
+        width: 12,
+        height: 9,
+        transformations: spanTable('consumer.refresh', {
+          consumer: ATTR.service,
+          'consumer instance': ATTR.instanceId,
+          leaves: ATTR.providerAddress,
+          isolated: ATTR.isolated,
+          result: ATTR.refreshResult,
+          before: ATTR.addressCountBefore,
+          after: ATTR.addressCount,
+          addresses: ATTR.addresses,
+        }),
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Registry answer',
+        description: 'What the registry said to the deregistration and whether it still lists the instance.',
+        unit: 'none',
+        width: 8,
+        height: 8,
+        transformations: spanTable('deregister', {
+          registry: ATTR.registryType,
+          address: ATTR.registryAddress,
+          answer: ATTR.deregisterResult,
+          'listed after': ATTR.listedAfter,
+          error: ATTR.errorType,
+        }),
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Drain',
+        description: 'What the end of all traffic was waited for, and how that ended.',
+        unit: 'none',
+        width: 8,
+        height: 8,
+        transformations: spanTable('drain', {
+          result: ATTR.drainResult,
+          'in flight at first': ATTR.inflightStart,
+          'at the end': ATTR.inflightEnd,
+          'idle consumers': ATTR.consumersIdle,
+          'quiet s': ATTR.quiet,
+          'hold s': ATTR.hold,
+          'hold because': ATTR.holdReason,
+          'longest stall s': ATTR.longestStall,
+        }),
+      }),
+    )
+    .withPanel(
+      barsOfTable({
+        ...source,
+        title: 'Traffic until it stopped',
+        description:
+          'Requests in each second, from at most 30 s before the shutdown to its end. The last bars must be 0.',
+        unit: 'reqps',
+        width: 8,
+        height: 8,
+        transformations: [...spanTable('drain', { [REQUESTS]: ATTR.requestsPerSecond }), ...barsOf(REQUESTS)],
+      }).xField('second'),
+    )
+    .build();
+}

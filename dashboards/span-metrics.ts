@@ -1,0 +1,54 @@
+import { labelOf, METRIC_DIMENSIONS } from '../collector/dimensions.ts';
+import type { WorkName } from '../src/lifecycle/records.ts';
+import { ATTR, type AttributeName, GOAWAY_RESULTS, spanName } from '../src/trace/schema.ts';
+
+/** Counter of spans, by spanmetrics of Jaeger, of an OpenTelemetry Collector, or of the embedded collector. */
+const CALLS = 'traces_span_metrics_calls_total';
+
+/** How long spans took, in milliseconds; a histogram. */
+const DURATION = 'traces_span_metrics_duration_milliseconds';
+
+/** Label of the service whose process made the span. */
+export const SERVICE = 'service_name';
+
+/** GoAways that left a consumer untold. Matched by name: `!=` would take in spans that have no such label. */
+export const NOT_TOLD = GOAWAY_RESULTS.filter((result) => result !== 'acked' && result !== 'gone');
+
+type Operator = '=' | '!=' | '=~' | '!~';
+
+/** A condition on a label of spans: an attribute, or the service. */
+export type Match = readonly [name: AttributeName | typeof SERVICE, operator: Operator, value: string];
+
+/** Selector of the counter of one kind of span. */
+export function calls(work: WorkName, ...matches: readonly Match[]): string {
+  return selector(CALLS, work, matches);
+}
+
+/** Selector of one series family of the durations of some kinds of span. */
+export function durations(
+  part: 'sum' | 'count' | 'bucket',
+  works: readonly WorkName[],
+  ...matches: readonly Match[]
+): string {
+  return selector(`${DURATION}_${part}`, works, matches);
+}
+
+/** Label of a dimension of the span metrics. */
+export function label(attribute: AttributeName): string {
+  if (!METRIC_DIMENSIONS.includes(attribute)) throw new Error(`${attribute} is no dimension of the span metrics`);
+  return labelOf(attribute);
+}
+
+/** GoAways that left a consumer untold. */
+export function untold(...matches: readonly Match[]): string {
+  return calls('goaway', [ATTR.goawayResult, '=~', NOT_TOLD.join('|')], ...matches);
+}
+
+function selector(metric: string, work: WorkName | readonly WorkName[], matches: readonly Match[]): string {
+  const name =
+    typeof work === 'string'
+      ? `span_name="${spanName(work)}"`
+      : `span_name=~"${work.map((each) => spanName(each).replace('.', '[.]')).join('|')}"`;
+  const others = matches.map(([key, operator, value]) => `${key === SERVICE ? key : label(key)}${operator}"${value}"`);
+  return `${metric}{${[name, ...others].join(', ')}}`;
+}
