@@ -102,7 +102,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
-    registries: environment.LOSSLESS_REGISTRY,
+    registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
@@ -138,6 +138,13 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
   };
   return { options, problems, strict };
+}
+
+/** `kubernetes:` without a host is the API server of the cluster, as every pod is told. */
+function inCluster(url: URL, raw: RawEnvironment): URL {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = raw;
+  if (url.protocol !== 'kubernetes:' || url.hostname !== '' || host === undefined) return url;
+  return URL.parse(`kubernetes://${host.includes(':') ? `[${host}]` : host}:${port}/${url.search}`) ?? url;
 }
 
 /** By number: in a container a user often has no name, and asking for it throws. */

@@ -124,15 +124,21 @@ export class Consumer implements CallContext {
     endpoint.marker = marker;
     const { instanceId, generation } = endpoint.instance;
     const named = decodeDraining(marker);
-    if (named?.instanceId !== instanceId || named.generation !== generation) return;
+    // What something else has listed is known by its address, and that is where this response came from.
+    const isNamed =
+      generation === 0
+        ? named?.service.toLowerCase() === service.name.toLowerCase()
+        : named?.instanceId === instanceId && named.generation === generation;
+    if (!isNamed) return;
     this.#markers++;
     this.#options.log('info', `${instanceId} of ${service.name} marked a response: it is isolated`);
-    void this.#isolate(named, service, MARKED_MS).refreshed;
+    void this.#isolate(endpoint.instance, service, MARKED_MS).refreshed;
   }
 
   /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
   goAway({ provider, expiresInMs }: GoAway): Isolation {
-    return this.#isolate(provider, this.#directory.named(provider.service), expiresInMs);
+    const service = this.#directory.named(provider.service);
+    return this.#isolate(service?.listedAs(provider) ?? provider, service, expiresInMs);
   }
 
   /** Counts a GoAway. */
@@ -141,10 +147,10 @@ export class Consumer implements CallContext {
   }
 
   /** Hosts at which an instance is or was listed here; undefined when this process has no list of the service. */
-  hostsOf({ service, instanceId }: Identity): readonly string[] | undefined {
-    return this.#directory
-      .named(service)
-      ?.find(instanceId, Number.POSITIVE_INFINITY)
+  hostsOf(provider: GoAway['provider']): readonly string[] | undefined {
+    const service = this.#directory.named(provider.service);
+    return service
+      ?.find(service.listedAs(provider).instanceId, Number.POSITIVE_INFINITY)
       .map(({ instance }) => instance.host);
   }
 

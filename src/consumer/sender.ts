@@ -1,5 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
-import type { Identity } from '../protocol/identity.ts';
+import type { GoAway } from '../protocol/identity.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Consumer } from './consumer.ts';
 
@@ -33,7 +33,7 @@ export class SenderCheck {
    * been deregistered by now, so what this process knew comes first. When this process never had a list of the service, and
    * the registry does not know the instance, there is nothing to protect.
    */
-  async check(provider: Identity, remoteAddress: string): Promise<Sender> {
+  async check(provider: GoAway['provider'], remoteAddress: string): Promise<Sender> {
     const known = this.#consumer.hostsOf(provider);
     if (known !== undefined && (await isOneOf(this.#clock, known, remoteAddress))) return 'named';
     if (this.#running >= MOST_CHECKS) return 'other';
@@ -44,9 +44,13 @@ export class SenderCheck {
     return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
   }
 
-  async #registered({ service, instanceId }: Identity): Promise<readonly string[]> {
+  async #registered({ service, instanceId, address }: GoAway['provider']): Promise<readonly string[]> {
     const listed = await within(this.#clock, this.#registry.instances(service), []);
-    return listed.filter((instance) => instance.instanceId === instanceId).map(({ host }) => host);
+    return listed
+      .filter((entry) =>
+        entry.generation === 0 ? address === `${entry.host}:${entry.port}` : entry.instanceId === instanceId,
+      )
+      .map(({ host }) => host);
   }
 }
 

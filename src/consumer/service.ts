@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { GoAway, Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -138,6 +139,21 @@ export class Service {
     return [...this.#endpoints.values(), ...this.#departed.values()].filter(
       ({ instance }) => instance.instanceId === instanceId && instance.generation <= generation,
     );
+  }
+
+  /**
+   * Who an instance is in this list: itself, or the entry at its address when something else has listed it (generation 0),
+   * whose id says nothing.
+   */
+  listedAs(provider: GoAway['provider']): Identity {
+    const { instanceId, address } = provider;
+    const all = [...this.#endpoints.values(), ...this.#departed.values()];
+    if (all.some(({ instance }) => instance.instanceId === instanceId)) return provider;
+    const anonymous = all.find(
+      ({ instance: { generation, host, port }, address: bracketed }) =>
+        generation === 0 && (address === `${host}:${port}` || address === bracketed),
+    );
+    return anonymous?.instance ?? provider;
   }
 
   /** The instance refused a connection: for a moment it is used only if there is no other. */

@@ -39,7 +39,7 @@ export class Registration {
   }
 
   /**
-   * Writes the entry and reads it back.
+   * Writes the entry and reads it back. Where something else lists the instance, because it is ready, nothing is read back.
    *
    * @returns false when the registry took it but does not list it
    */
@@ -49,7 +49,9 @@ export class Registration {
     const written = this.#registry.register(instance);
     this.#registering = written.catch(() => {});
     await written;
-    this.#listed = (await this.#readBack((found) => found)).reached && !this.#leaving;
+    const { registers = true } = this.#registry.capabilities;
+    const reached = !registers || (await this.#readBack((found) => found)).reached;
+    this.#listed = reached && !this.#leaving;
     return this.#listed;
   }
 
@@ -77,11 +79,15 @@ export class Registration {
     let count = 0;
     for (const ms of READ_BACK_MS) {
       if (ms > 0) await sleep(this.#clock, ms);
-      const { service = '', instanceId } = this.#instance ?? {};
-      const listed = await this.#registry.instances(service);
+      const listed = await this.#registry.instances(this.#instance?.service ?? '');
       count = listed.length;
-      if (reached(listed.some((entry) => entry.instanceId === instanceId))) return { reached: true, count };
+      if (reached(listed.some((entry) => this.#isThis(entry)))) return { reached: true, count };
     }
     return { reached: false, count };
+  }
+
+  #isThis({ instanceId, generation, host, port }: Instance): boolean {
+    const own = this.#instance;
+    return generation === 0 ? host === own?.host && port === own.port : instanceId === own?.instanceId;
   }
 }

@@ -124,6 +124,7 @@ class EtcdRegistry implements Registry {
     const prefix = this.#prefixOf(service);
     let known: { revision: bigint; readonly values: Map<string, string> } | undefined;
     return async (deliver, signal) => {
+      const isNew = known === undefined;
       known ??= startOf(await this.#etcd.range(prefix));
       const { values } = known;
       const current = (): readonly Instance[] =>
@@ -143,7 +144,7 @@ class EtcdRegistry implements Registry {
         if (changes.length > 0) known.revision = revision;
         if (isCreated || changes.length > 0) deliver(current());
       };
-      deliver(current());
+      if (isNew) deliver(current());
       await this.#etcd.watch(prefix, { from: known.revision + 1n, lastsMs: jitter(REOPEN_MS), signal }, take);
     };
   }

@@ -111,11 +111,17 @@ export class HttpClient {
    * Reads an endless answer with one JSON value on each line. Resolves when the server ends it, or after `lastsMs`: a
    * connection that died without a word would otherwise never be found out.
    *
-   * @throws HttpError, and what `onLine` throws
+   * @param onOpen called when the server has begun to answer
+   * @throws HttpError, also for what `onLine` throws
    */
-  lines(call: Call & { readonly lastsMs: number }, onLine: (value: unknown) => void): Promise<void> {
+  lines(
+    call: Call & { readonly lastsMs: number },
+    onLine: (value: unknown) => void,
+    onOpen: () => void = () => {},
+  ): Promise<void> {
     return this.#inTurn(call, 1, async (response, late) => {
       late.cancel();
+      onOpen();
       const end = Promise.withResolvers<void>();
       const timer = this.#options.clock.after(call.lastsMs, end.resolve);
       try {
@@ -142,9 +148,7 @@ export class HttpClient {
     const { clock, servers } = this.#options;
     for (let left = Math.min(servers.length, mostTries); ; left--) {
       try {
-        const answer = await this.#exchange(servers[this.#current] as Server, call, read);
-        this.#failure = undefined;
-        return answer;
+        return await this.#exchange(servers[this.#current] as Server, call, read);
       } catch (thrown) {
         const { message, status } = thrown as HttpError;
         if (call.signal?.aborted === true) throw thrown;
@@ -182,6 +186,7 @@ export class HttpClient {
         const said = await Promise.race([readText(response), failed.promise]).catch(() => '');
         throw new HttpError(`${what}: ${refusal(status)}${excerpt(said)}`, status);
       }
+      this.#failure = undefined;
       return await Promise.race([read(response, late), failed.promise]);
     } catch (thrown) {
       throw thrown instanceof HttpError ? thrown : new HttpError(`${what}: ${asError(thrown).message}`);

@@ -18,6 +18,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
   'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
   'etcd:': async (url, context) => (await import('./etcd.ts')).etcdRegistry(url, context),
+  'kubernetes:': async (url, context) => (await import('./kubernetes.ts')).kubernetesRegistry(url, context),
 };
 
 /**

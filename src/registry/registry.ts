@@ -3,7 +3,10 @@ export interface Instance {
   readonly service: string;
   /** One per address and process. */
   readonly instanceId: string;
-  /** Start of the process, milliseconds since the Unix epoch: a restart on the same address is a newer generation. */
+  /**
+   * Start of the process, milliseconds since the Unix epoch: a restart on the same address is a newer generation. 0 when
+   * something else than this package has listed the instance: then its id says nothing, and it is known by its address.
+   */
   readonly generation: number;
   /** IP address or host name at which consumers reach it. */
   readonly host: string;
@@ -29,6 +32,8 @@ export interface Capabilities {
   readonly lagMs: number;
   /** Entries vanish when their process dies without deregistering. */
   readonly expires: boolean;
+  /** Absent: true. False: something else than a call of ours lists an instance and removes it, as in Kubernetes. */
+  readonly registers?: boolean;
 }
 
 /** A registry that does not answer. */

@@ -32,6 +32,7 @@ class SeveralRegistries implements Registry {
       push: all.every(({ push }) => push),
       lagMs: Math.max(...all.map(({ lagMs }) => lagMs)),
       expires: all.every(({ expires }) => expires),
+      registers: all.every(({ registers }) => registers !== false),
     };
   }
 

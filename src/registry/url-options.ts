@@ -75,9 +75,9 @@ export class UrlOptions {
   }
 
   /** `tls=true`, and the files `ca`, `cert` and `key`, each of which means TLS too. */
-  tls(): TlsFiles | undefined {
+  tls(fallback = false): TlsFiles | undefined {
     const [ca, cert, key] = [this.text('ca'), this.text('cert'), this.text('key')];
-    const isWanted = this.flag('tls', ca !== undefined || cert !== undefined);
+    const isWanted = this.flag('tls', fallback || ca !== undefined || cert !== undefined);
     if ((cert === undefined) !== (key === undefined)) throw this.#bad('cert and key together');
     if (!isWanted) return undefined;
     return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };

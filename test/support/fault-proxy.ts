@@ -1,10 +1,12 @@
 import {
   createServer,
   type IncomingMessage,
-  request as openRequest,
+  type RequestOptions,
+  request as requestHttp,
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -34,17 +36,20 @@ export interface SeenCall {
 export class FaultProxy {
   readonly #server: Server;
   readonly #target: number;
+  readonly #secure: boolean;
   readonly calls: SeenCall[] = [];
   faults: readonly Fault[] = [];
   #port = 0;
 
-  private constructor(target: number) {
+  private constructor(target: number, secure: boolean) {
     this.#target = target;
+    this.#secure = secure;
     this.#server = createServer((request, response) => void this.#pass(request, response));
   }
 
-  static async start(target: number): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target);
+  /** @param secure the server speaks TLS; the proxy does not */
+  static async start(target: number, secure = false): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, secure);
     await proxy.up();
     return proxy;
   }
@@ -82,7 +87,8 @@ export class FaultProxy {
     if (fault?.drop) return;
     if (fault?.status !== undefined) return void response.writeHead(fault.status).end('a fault of the test');
     if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
-    const onward = openRequest({ host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false });
+    const options: RequestOptions = { host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false };
+    const onward = this.#secure ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
     onward.on('error', () => response.destroy());
     response.on('close', () => onward.destroy());
     onward.on('response', (answer) => {

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { Registration } from '../../../src/provider/registration.ts';
+import type { Instance, Registry } from '../../../src/registry/registry.ts';
+import { anInstance } from '../../fixtures/registry/instance.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+/** A registry that something else writes: `listed` is what it lists. */
+function subject(listed: () => readonly Instance[]) {
+  const clock = new SimulatedClock();
+  const registry: Registry = {
+    type: 'passive',
+    address: '',
+    capabilities: { push: true, lagMs: 0, expires: true, registers: false },
+    register: async () => {},
+    deregister: async () => {},
+    instances: async () => listed(),
+    watch: async () => () => {},
+    close: async () => {},
+  };
+  return { clock, registration: new Registration(registry, clock) };
+}
+
+test('where something else lists the instance because it is ready, readiness does not wait for the list', async () => {
+  const { registration } = subject(() => []);
+  expect(await registration.register(anInstance())).toBe(true);
+  expect(registration.listed).toBe(true);
+});
+
+test('an entry that something else has made is this instance when its address is', async () => {
+  const own = anInstance({ port: 8_001 });
+  const anonymous = { ...own, instanceId: 'pod-1', generation: 0 };
+  let listed: readonly Instance[] = [anonymous, { ...anonymous, port: 8_002 }];
+  const { clock, registration } = subject(() => listed);
+  await registration.register(own);
+  const left = registration.deregister();
+  await clock.advance(10_000);
+  expect(await left).toEqual({ result: 'unconfirmed', listedAfter: 2 });
+  listed = listed.slice(1);
+  expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
+});
