@@ -3,7 +3,7 @@ import { oneShutdown } from './one-shutdown.ts';
 import { shutdowns } from './shutdowns.ts';
 
 /** Every dashboard, by the name of its file. */
-export function dashboards(): Readonly<Record<string, Dashboard>> {
+export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Record<string, Dashboard>> {
   return {
     shutdowns: numbered(shutdowns()),
     'one-shutdown': numbered(oneShutdown()),

@@ -4,16 +4,18 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dashboards } from '../dashboards/all.ts';
+import { grafanaRules } from '../dashboards/grafana-rules.ts';
+import { prometheusRules } from '../dashboards/prometheus-rules.ts';
 
 const folder = join(import.meta.dirname, '../dashboards/generated');
 const check = process.argv.includes('--check');
 
-const files: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(dashboards()).map(([name, dashboard]) => [
-    `${name}.json`,
-    `${JSON.stringify(dashboard, undefined, 2)}\n`,
-  ]),
-);
+const all = dashboards();
+const files: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.entries(all).map(([name, dashboard]) => [`${name}.json`, json(dashboard)])),
+  'alerts.yaml': `# Generated from the code by \`npm run dashboards\`. Do not edit.\n${prometheusRules()}`,
+  'grafana-alerts.json': json(grafanaRules(all.shutdowns)),
+};
 
 mkdirSync(folder, { recursive: true });
 for (const [name, content] of Object.entries(files)) {
@@ -23,6 +25,10 @@ for (const [name, content] of Object.entries(files)) {
   else writeFileSync(file, content);
 }
 for (const name of readdirSync(folder).filter((each) => !(each in files))) refuse(`${name} is of no dashboard or rule`);
+
+function json(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
 
 function refuse(reason: string): void {
   console.error(`dashboards/generated/${reason}; run \`npm run dashboards\``);

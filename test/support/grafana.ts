@@ -71,7 +71,7 @@ export type Values = Readonly<Record<string, string>>;
 export function generatedDashboards(): ReadonlyMap<string, Dashboard> {
   return new Map(
     readdirSync(folder)
-      .filter((name) => name.endsWith('.json'))
+      .filter((name) => name.endsWith('.json') && name !== 'grafana-alerts.json')
       .map((name) => [name.replace(/\.json$/, ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as Dashboard]),
   );
 }

@@ -8,7 +8,7 @@ import { ATTRIBUTES, SPANS, spanName } from '../../src/trace/schema.ts';
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-const pages = ['.', 'docs', 'docs/registries'].flatMap((folder) =>
+const pages = ['.', 'docs', 'docs/registries', 'docs/runbooks'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name)),

@@ -1,0 +1,128 @@
+import { ATTR } from '../src/trace/schema.ts';
+import { calls, label, type Match, SERVICE, untold } from './span-metrics.ts';
+
+export interface Alert {
+  /** Prefix `Lossless`; also the name of its page in `docs/runbooks/`. */
+  readonly name: string;
+  readonly severity: 'critical' | 'warning';
+  /** One series for each thing to tell about. */
+  readonly expr: string;
+  /** Selector of the spans behind it, of one service: their exemplars name the traces. */
+  readonly spans: (service: string) => string;
+  /** In the texts, `{label}` stands for the value of a label and `{count}` for how often it happened. */
+  readonly summary: string;
+  readonly description: string;
+  /** Title of the panel of the dashboard of shutdowns that shows more. */
+  readonly panel: string;
+}
+
+/** How long an event is told about. */
+const WINDOW = '15m';
+
+/** A shutdown without an end for this long was killed: longer than any grace period, and than its last spans take. */
+const TRUNCATED_AFTER = '5m';
+
+/** A rolling update takes less than an hour; a killed shutdown is told about for that long, and the minutes it is waited for. */
+const ROLL = '65m';
+
+/** Every alert, for Prometheus and for Grafana. */
+export const ALERTS: readonly Alert[] = [
+  {
+    name: 'LosslessFanOutIncomplete',
+    severity: 'critical',
+    expr: some([SERVICE, label(ATTR.peerService)], untold()),
+    spans: (service) => untold([SERVICE, '=', service]),
+    summary: '{service_name} left without telling {count} instances of {service_peer_name}',
+    description:
+      'GoAways of {service_name} to {service_peer_name} were not acknowledged: {count} in the last 15 minutes. These consumers learnt of the shutdown from the registry only and may have sent requests to an instance that was gone.',
+    panel: 'GoAways by provider, consumer and result',
+  },
+  {
+    name: 'LosslessShutdownTruncated',
+    severity: 'critical',
+    expr: truncated(),
+    spans: (service) => calls('offline.started', [SERVICE, '=', service]),
+    summary: '{count} shutdowns of {service_name} began and never ended',
+    description:
+      'Instances of {service_name} began to leave more than 5 minutes ago, within the last hour, and their traces have no root: {count}. They were killed before they were done, or their last spans are in a spool.',
+    panel: 'Still open',
+  },
+  {
+    name: 'LosslessDrainTimedOut',
+    severity: 'warning',
+    expr: some([SERVICE], drainTimedOut()),
+    spans: (service) => drainTimedOut([SERVICE, '=', service]),
+    summary: '{service_name} cut connections at its deadline in {count} shutdowns',
+    description:
+      'The drain of {service_name} did not end within the grace period, {count} times in the last 15 minutes; requests in flight were cut.',
+    panel: 'Drains',
+  },
+  {
+    name: 'LosslessDeregistrationNotConfirmed',
+    severity: 'warning',
+    expr: some([SERVICE], notConfirmed()),
+    spans: (service) => notConfirmed([SERVICE, '=', service]),
+    summary: 'The registry did not confirm that {count} instances of {service_name} left',
+    description:
+      'The registry refused the deregistration of instances of {service_name}, still listed them afterwards, or could not be read: {count} in the last 15 minutes. Consumers without the plugin may still be sent there.',
+    panel: 'Registry answers',
+  },
+  {
+    name: 'LosslessRequestsAfterAck',
+    severity: 'warning',
+    expr: some([SERVICE], sentAfterAck()),
+    spans: (service) => sentAfterAck([SERVICE, '=', service]),
+    summary: 'Consumers kept sending to {service_name} after they said they would not',
+    description:
+      'In {count} shutdowns of {service_name} in the last 15 minutes, requests arrived from consumers that had already acknowledged the GoAway.',
+    panel: 'Shutdowns by result',
+  },
+];
+
+function drainTimedOut(...matches: readonly Match[]): string {
+  return calls('drain', [ATTR.drainResult, '=', 'timeout'], ...matches);
+}
+
+function notConfirmed(...matches: readonly Match[]): string {
+  return calls('deregister', [ATTR.deregisterResult, '=~', 'unconfirmed|failed'], ...matches);
+}
+
+function sentAfterAck(...matches: readonly Match[]): string {
+  return calls('offline', [ATTR.afterAck, '=~', '[1-9].*'], ...matches);
+}
+
+/**
+ * What happened within the window, counted exactly: `increase()` extrapolates, does not see the first value of a series
+ * (an instance leaves once, so most counters come as 1 and stay), and is used only where a collector began again.
+ */
+function some(by: readonly string[], selector: string): string {
+  return [
+    `sum by (${by.join(', ')}) (`,
+    `  (${selector} - ${selector} offset ${WINDOW} > 0 unless resets(${selector}[${WINDOW}]) > 0)`,
+    `  or (${selector} unless ${selector} offset ${WINDOW})`,
+    `  or increase(${selector}[${WINDOW}]) > 0`,
+    ') > 0',
+  ].join('\n');
+}
+
+/**
+ * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. Sums
+ * are subtracted, for `increase()` extrapolates two windows differently. A collector that began again has lost ends.
+ */
+function truncated(): string {
+  const began = `sum by (${SERVICE}) (${calls('offline.started')})`;
+  const ended = `sum by (${SERVICE}) (${calls('offline')})`;
+  const early = at(began, TRUNCATED_AFTER);
+  return [
+    '(',
+    `  (${early} - ${at(began, ROLL)} >= 0 or ${early})`,
+    `  - (${ended} - ${at(ended, ROLL)} >= 0 or ${ended} or 0 * ${early})`,
+    `  and ${began} >= ${early}`,
+    ') > 0',
+  ].join('\n');
+}
+
+/** A sum as it was some time ago. */
+function at(sum: string, offset: string): string {
+  return sum.replace(/\)$/, ` offset ${offset})`);
+}

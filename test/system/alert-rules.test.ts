@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { type Firing, promtoolMissing, type RuleCase, ruleFaults } from '../support/promtool.ts';
+
+const missing = promtoolMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+/** Values are 15 s apart: four in a minute. */
+const calls = (span: string, service: string, more: Readonly<Record<string, string>> = {}): string =>
+  `traces_span_metrics_calls_total{${Object.entries({ span_name: `lossless.${span}`, service_name: service, ...more })
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(',')}}`;
+
+const goaway = (service: string, consumer: string, result: string): string =>
+  calls('goaway', service, { service_peer_name: consumer, lossless_goaway_result: result });
+
+const ended = (service: string, result: string, afterAck = '0'): string =>
+  calls('offline', service, { lossless_offline_result: result, lossless_requests_after_ack: afterAck });
+
+const incomplete = (service: string, consumer: string): Firing => ({
+  alertname: 'LosslessFanOutIncomplete',
+  severity: 'critical',
+  service_name: service,
+  service_peer_name: consumer,
+});
+
+const truncated = (service: string): Firing => ({
+  alertname: 'LosslessShutdownTruncated',
+  severity: 'critical',
+  service_name: service,
+});
+
+const warning = (alertname: string, service: string): Firing => ({
+  alertname,
+  severity: 'warning',
+  service_name: service,
+});
+
+const cases: Readonly<Record<string, RuleCase>> = {
+  'the first GoAway ever that nobody acknowledged, its 0 not seen': {
+    series: { [goaway('shop', 'till', 'timeout')]: '_x40 1x200' },
+    firing: { 5: [], 11: [incomplete('shop', 'till')], 24: [incomplete('shop', 'till')], 27: [] },
+  },
+  'the first GoAway ever that nobody acknowledged, after its 0': {
+    series: { [goaway('shop', 'till', 'timeout')]: '_x40 0 1x200' },
+    firing: { 10: [], 11: [incomplete('shop', 'till')], 27: [] },
+  },
+  'every result but acked and gone, told once for each consumer': {
+    series: Object.fromEntries(
+      ['refused', 'rejected', 'timeout', 'unreachable', 'skipped', 'acked', 'gone'].map((result) => [
+        goaway('shop', result, result),
+        '_x40 0 1x40',
+      ]),
+    ),
+    firing: {
+      12: ['refused', 'rejected', 'timeout', 'unreachable', 'skipped'].map((consumer) => incomplete('shop', consumer)),
+    },
+  },
+  'everybody acknowledged': {
+    series: {
+      [goaway('shop', 'till', 'acked')]: '_x40 0 40x80',
+      [goaway('shop', 'till', 'gone')]: '_x40 0 2x80',
+      [calls('offline.started', 'shop')]: '_x40 0 3x80',
+      [ended('shop', 'success')]: '_x40 0 3x80',
+      [calls('drain', 'shop', { lossless_drain_result: 'drained' })]: '_x40 0 3x80',
+      [calls('deregister', 'shop', { lossless_deregister_result: 'confirmed' })]: '_x40 0 3x80',
+    },
+    firing: { 11: [], 16: [], 20: [], 25: [] },
+  },
+  'two services at once': {
+    series: {
+      [goaway('shop', 'till', 'timeout')]: '_x40 0 1x80',
+      [goaway('stock', 'till', 'refused')]: '_x40 2x80',
+      [goaway('mail', 'till', 'acked')]: '_x40 0 2x80',
+      [calls('offline.started', 'shop')]: '_x40 1x80',
+      [calls('offline.started', 'stock')]: '_x40 1x80',
+      [ended('stock', 'incomplete')]: '_x44 1x80',
+    },
+    firing: {
+      12: [incomplete('shop', 'till'), incomplete('stock', 'till')],
+      18: [incomplete('shop', 'till'), incomplete('stock', 'till'), truncated('shop')],
+    },
+  },
+  'a collector that starts again loses its counters, and is no event': {
+    series: {
+      [goaway('shop', 'till', 'timeout')]: '5x120 stale _x60 0x40',
+      [calls('offline.started', 'shop')]: '0x20 9x100 stale _x60 0x40',
+      [ended('shop', 'incomplete')]: '0x20 9x100 stale _x60 0x40',
+      [calls('offline.started', 'stock')]: '0x20 9x100 stale 0 2x100',
+      [ended('stock', 'success')]: '0x20 9x100 stale 0 2x100',
+    },
+    firing: { 20: [], 31: [], 34: [], 36: [], 40: [], 50: [], 55: [] },
+  },
+  'an event right after the collector started again': {
+    series: {
+      [goaway('shop', 'till', 'timeout')]: '1x120 stale 0 1x40',
+      [goaway('mail', 'till', 'timeout')]: '3x120 stale _x20 1x40',
+    },
+    firing: { 20: [], 38: ['shop', 'mail'].map((service) => incomplete(service, 'till')) },
+  },
+  'an old failure is not told about again': {
+    series: { [goaway('shop', 'till', 'timeout')]: '3x400' },
+    firing: { 30: [], 60: [], 99: [] },
+  },
+  'one more failure of a service that failed before': {
+    series: { [goaway('shop', 'till', 'timeout')]: '3x120 4x200' },
+    firing: { 29: [], 31: [incomplete('shop', 'till')], 50: [] },
+  },
+  'a shutdown that was killed, the first ever': {
+    series: { [calls('offline.started', 'shop')]: '_x40 1x200' },
+    firing: { 11: [], 14: [], 16: [truncated('shop')], 59: [truncated('shop')] },
+  },
+  'one of three was killed': {
+    series: { [calls('offline.started', 'shop')]: '_x40 0 1 3x200', [ended('shop', 'success')]: '_x42 1 2x200' },
+    firing: { 12: [], 17: [truncated('shop')] },
+  },
+  'a shutdown of four minutes': {
+    series: { [calls('offline.started', 'shop')]: '_x40 1x200', [ended('shop', 'success')]: '_x56 1x200' },
+    firing: { 12: [], 16: [], 20: [], 26: [], 34: [] },
+  },
+  'a killed shutdown is told about for an hour': {
+    series: { [calls('offline.started', 'shop')]: '0x4 1x400', [ended('shop', 'success')]: '0x400' },
+    firing: { 5: [], 7: [truncated('shop')], 65: [truncated('shop')], 67: [] },
+  },
+  'a rolling update of 300 instances in half an hour; of the other service one was killed': {
+    series: {
+      [calls('offline.started', 'shop')]: '_x20 0+5x60 300x200',
+      [ended('shop', 'success')]: '_x21 0+5x60 300x200',
+      [calls('offline.started', 'stock')]: '_x20 0+5x60 300x200',
+      [ended('stock', 'success')]: '_x21 0+5x30 154+5x29 299x200',
+    },
+    firing: { 12: [], 20: [], 26: [truncated('stock')], 31: [truncated('stock')], 60: [truncated('stock')], 90: [] },
+  },
+  'a drain that timed out, a registry that did not confirm, requests after an ack': {
+    series: {
+      [calls('drain', 'shop', { lossless_drain_result: 'timeout' })]: '_x40 0 1x80',
+      [calls('drain', 'shop', { lossless_drain_result: 'drained' })]: '_x40 0 4x80',
+      [calls('deregister', 'stock', { lossless_deregister_result: 'unconfirmed' })]: '_x40 1x80',
+      [calls('deregister', 'mail', { lossless_deregister_result: 'failed' })]: '_x40 1x80',
+      [calls('deregister', 'cart', { lossless_deregister_result: 'none' })]: '_x40 1x80',
+      [ended('cart', 'success', '12')]: '_x40 1x80',
+      [ended('mail', 'success', '0')]: '_x40 1x80',
+    },
+    firing: {
+      12: [
+        warning('LosslessDrainTimedOut', 'shop'),
+        warning('LosslessDeregistrationNotConfirmed', 'stock'),
+        warning('LosslessDeregistrationNotConfirmed', 'mail'),
+        warning('LosslessRequestsAfterAck', 'cart'),
+      ],
+    },
+  },
+};
+
+describe.skipIf(missing)('promtool on the generated rules', () => {
+  test.each(Object.entries(cases))('%s', async (_, each) => {
+    expect(await ruleFaults(each)).toBe('');
+  });
+
+  test('a wrong expectation is seen', async () => {
+    const faults = await ruleFaults({
+      series: { [goaway('shop', 'till', 'timeout')]: '_x40 1x200' },
+      firing: { 11: [incomplete('stock', 'till')] },
+    });
+    expect(faults).toContain('LosslessFanOutIncomplete');
+  });
+});
