@@ -25,7 +25,7 @@ describe.each(ALERTS.map((alert) => [alert.name, alert] as const))('%s', (name, 
     for (const text of [alert.summary, alert.description]) {
       expect(text).toContain('{service_name}');
       const labels = [...text.matchAll(/\{(\w+)\}/g)].map(([, label = '']) => label);
-      const by = /^sum by \((.*?)\)/.exec(alert.expr)?.[1]?.split(', ') ?? [];
+      const by = /\bsum by \((.*?)\)/.exec(alert.expr)?.[1]?.split(', ') ?? [];
       expect(labels.filter((label) => label !== 'count' && !by.includes(label))).toEqual([]);
     }
   });
