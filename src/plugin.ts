@@ -30,7 +30,7 @@ import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import { createTracing } from './trace/provider.ts';
-import type { OfflineTrigger } from './trace/schema.ts';
+import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
 
 /** How long a server on the configured port is waited for once another one listens, in milliseconds. */
@@ -146,9 +146,7 @@ export class Plugin {
 
   /** Whether the platform may send traffic. */
   get isReady(): boolean {
-    const { state } = this;
-    const isWarm = state === 'serving' || (state === 'warming' && this.#options.readiness === 'registered');
-    return isWarm && this.#registration.listed;
+    return this.#online?.isReady === true && this.#registration.listed;
   }
 
   /** Whether an offline has begun that was not undone. */
@@ -204,7 +202,8 @@ export class Plugin {
     await running.handle.done;
     if (this.#offline !== undefined) return true;
     this.#generation = Math.max(this.#generation + 1, this.#clock.wall());
-    void this.#register();
+    this.#online = this.#newOnline('undo', [running.run.ids]);
+    void this.#register(this.#online);
     return true;
   }
 
@@ -224,6 +223,7 @@ export class Plugin {
         unmanaged: this.#traffic.unmanaged,
       },
       consumers: { recent: this.#callers.recent().length, overflowed: this.#callers.overflowed },
+      online: this.#online && { traceId: this.#online.ids.traceId, ready: this.isReady },
       offline: handle && { traceId: handle.traceId, url: handle.url, ...run?.coverage },
       calls: this.#consumer.status(),
       telemetry: this.#tracing?.delivery,
@@ -248,7 +248,9 @@ export class Plugin {
 
   #listening(server: HttpServer): void {
     if (this.#machine.state !== 'created') return;
-    this.#machine.move('listening');
+    const online = this.#newOnline('start', causeOf(this.#options.traceparent));
+    this.#online = online;
+    this.#machine.move('listening', online.ids);
     this.#signals.arm();
     this.#curve.start();
     this.#tracing?.replay();
@@ -258,7 +260,7 @@ export class Plugin {
       });
     const unseen = signalUnseen();
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
-    this.#comeOnline(server).catch((thrown) =>
+    this.#comeOnline(online, server).catch((thrown) =>
       this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }),
     );
   }
@@ -275,7 +277,7 @@ export class Plugin {
     return first;
   }
 
-  async #comeOnline(first: HttpServer): Promise<void> {
+  async #comeOnline(online: Online, first: HttpServer): Promise<void> {
     const server = await this.#mainServer(first);
     const bound = server.address();
     if (typeof bound !== 'object' || bound === null) return;
@@ -290,28 +292,33 @@ export class Plugin {
       metadata: {},
     };
     await this.#controlServer();
-    this.#online = this.#newOnline();
-    await this.#online.start({ host: '127.0.0.1', port: bound.port, scheme });
-    await this.#register();
+    await online.start({ host: '127.0.0.1', port: bound.port, scheme });
+    await this.#register(online);
   }
 
-  async #register(): Promise<void> {
+  async #register(online: Online): Promise<void> {
     const entry = this.#entry;
     if (entry === undefined || this.#machine.state !== 'registering') return;
-    this.#online = this.#newOnline();
     this.#registeredAt = this.#clock.wall();
-    await this.#online.register(() => ({ ...entry, generation: this.#generation, registeredAt: this.#registeredAt }));
+    await online.register(() => ({ ...entry, generation: this.#generation, registeredAt: this.#registeredAt }));
   }
 
-  #newOnline(): Online {
-    const { registerDelayMs, probe, warmupMs } = this.#options;
-    return new Online({
-      clock: this.#clock,
-      log: this.#log,
-      machine: this.#machine,
-      registration: this.#registration,
-      settings: { registerDelayMs, probe, warmupMs },
-    });
+  #newOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): Online {
+    return new Online(
+      {
+        clock: this.#clock,
+        log: this.#log,
+        journal: this.#journal,
+        machine: this.#machine,
+        registry: this.#registry,
+        registration: this.#registration,
+        started: () => this.#traffic.started,
+        preconnect: () => undefined,
+        settings: this.#options,
+      },
+      trigger,
+      links,
+    );
   }
 
   async #finish(run: Offline): Promise<OfflineReport> {

@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { type Warmup, warmupShares } from '../lifecycle/warmup.ts';
 import type { GoAway, Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
 import { nextTurn } from './rotation.ts';
-import { type Warmup, warmupShares } from './warmup.ts';
 
 /** How long an instance that refused a connection is passed over, in milliseconds. */
 const REST_MS = 1_000;

@@ -25,7 +25,16 @@ export type WorkName =
   | 'consumer.refresh'
   | 'deregister'
   | 'drain'
-  | 'stop';
+  | 'stop'
+  | 'online'
+  | 'online.started'
+  | 'delay'
+  | 'probe'
+  | 'preconnect'
+  | 'register'
+  | 'register.read_back'
+  | 'ready'
+  | 'warmup';
 
 /** Why a piece of work failed: `type` has low cardinality, `message` is for people. */
 export interface Failure {
@@ -49,7 +58,7 @@ export type LifecycleRecord =
       readonly trigger: Trigger;
       /** Where the machine went; for a refused trigger, where it stays. */
       readonly to: State;
-      /** The offline that was running, if any. */
+      /** The offline or online that was running, if any. */
       readonly ids?: SpanIds;
     })
   | (Stamped & {

@@ -1,29 +1,43 @@
 import { asError } from '../errors.ts';
-import type { Clock } from '../lifecycle/clock.ts';
-import { sleep } from '../lifecycle/clock.ts';
+import { type Clock, sleep } from '../lifecycle/clock.ts';
+import type { Journal, Work, WorkOptions } from '../lifecycle/journal.ts';
 import type { Machine } from '../lifecycle/machine.ts';
+import type { SpanIds, WorkName } from '../lifecycle/records.ts';
 import type { Log } from '../log.ts';
-import type { Instance } from '../registry/registry.ts';
-import type { Advertised } from './advertise.ts';
+import type { Instance, Registry } from '../registry/registry.ts';
+import { ATTR, type OnlineTrigger, type Readiness, type SpanAttributes } from '../trace/schema.ts';
+import { type ProbeTarget, probe } from './probe.ts';
 import type { Registration } from './registration.ts';
+import { Warming } from './warming.ts';
 
 /** Time between two tries of the probe, in milliseconds. */
 const PROBE_EVERY_MS = 1_000;
 
-/** Longest answer time of one probe, in milliseconds. */
-const PROBE_TIMEOUT_MS = 2_000;
-
-/** First and longest wait between two tries to register, in milliseconds. */
+/** First and longest wait between two calls of the registry, in milliseconds. */
 const RETRY_MS = { first: 200, most: 10_000 };
 
 /** A registry that has not answered for so long, in milliseconds, is told of. */
 const REGISTRY_LATE_MS = 10_000;
 
+/** Connections built ahead. */
+export interface Preconnected {
+  readonly services: number;
+  readonly planned: number;
+  readonly connected: number;
+  readonly failed: number;
+}
+
 export interface OnlineContext {
   readonly clock: Clock;
   readonly log: Log;
+  readonly journal: Journal;
   readonly machine: Machine;
+  readonly registry: Registry;
   readonly registration: Registration;
+  /** Requests started since the process began. */
+  readonly started: () => number;
+  /** Builds connections to the services that this process calls; undefined when none are known. Never rejects. */
+  readonly preconnect: () => Promise<Preconnected> | undefined;
   readonly settings: OnlineSettings;
 }
 
@@ -31,16 +45,35 @@ export interface OnlineSettings {
   readonly registerDelayMs: number;
   readonly probe: string | undefined;
   readonly warmupMs: number;
+  readonly warmupCurve: number;
+  readonly readiness: Readiness;
 }
 
-/** How an instance comes online: delay, probe, registration read back, warm-up. Ended by `cancel` at any point. */
+/**
+ * How one instance comes online, once: delay, probe, connections, registration read back, ready, warm-up. It never registers
+ * before the application answers its probe and is never ready before the registry lists it. What fails is tried again, at
+ * a bounded rate, for as long as the process lives: a platform that has lost patience restarts it.
+ */
 export class Online {
   readonly #context: OnlineContext;
-  #cancelled = false;
+  readonly #root: Work;
+  readonly #cancel = new AbortController();
+  #phase: Work | undefined;
+  #warming: Warming | undefined;
   #waitsFor = 'nothing';
+  #ready = false;
 
-  constructor(context: OnlineContext) {
+  /** @param links the offline that is undone, and what caused this process */
+  constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[]) {
+    const attributes = { [ATTR.onlineTrigger]: trigger };
     this.#context = context;
+    this.#root = context.journal.start('online', { links, attributes });
+    context.journal.start('online.started', { parent: this.#root.ids, attributes }).end();
+  }
+
+  /** Where its trace is. */
+  get ids(): SpanIds {
+    return this.#root.ids;
   }
 
   /** What it waits for, for people. */
@@ -48,41 +81,131 @@ export class Online {
     return this.#waitsFor;
   }
 
-  /** Goes no further: an offline has begun. */
+  /** Whether the platform may send traffic. */
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Goes no further: an offline has begun. Its spans end at once. */
   cancel(): void {
-    this.#cancelled = true;
+    if (this.#cancel.signal.aborted) return;
+    this.#cancel.abort();
+    this.#ready = false;
+    this.#warming?.cancel();
+    this.#phase?.end(this.#warming?.attributes);
+    this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
   }
 
-  /** From `starting` to `registering`: waits for the start delay and until the application answers its probe. */
-  async start(bound: Advertised & { readonly scheme: Instance['scheme'] }): Promise<void> {
-    const { clock, machine, settings } = this.#context;
-    this.#waitsFor = 'the start delay';
-    if (settings.registerDelayMs > 0) await sleep(clock, settings.registerDelayMs);
-    if (settings.probe !== undefined) {
-      this.#waitsFor = `a 2xx answer of ${settings.probe}`;
-      while (!this.#cancelled && !(await this.#probe(bound, settings.probe))) await sleep(clock, PROBE_EVERY_MS);
+  /** From `starting` to `registering`. */
+  async start(target: ProbeTarget): Promise<void> {
+    const { clock, machine, preconnect, settings } = this.#context;
+    const { registerDelayMs, probe: path } = settings;
+    if (registerDelayMs > 0) {
+      const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
+      await sleep(clock, registerDelayMs);
+      work.end();
     }
-    if (!this.#cancelled) machine.move('probed');
+    if (path !== undefined && !this.#isCancelled) await this.#probe(target, path);
+    const connecting = this.#isCancelled ? undefined : preconnect();
+    if (connecting !== undefined) {
+      const work = this.#begin('preconnect', 'connections to the services it calls');
+      const { services, planned, connected, failed } = await connecting;
+      work.end({
+        [ATTR.preconnectServices]: services,
+        [ATTR.preconnectPlanned]: planned,
+        [ATTR.preconnectConnected]: connected,
+        [ATTR.preconnectFailed]: failed,
+      });
+    }
+    if (!this.#isCancelled) machine.move('probed', this.ids);
   }
 
-  /** From `registering` to `serving`. Tries again until the registry confirms. */
+  /** From `registering` to `serving`. */
   async register(entry: () => Instance): Promise<void> {
-    const { clock, machine, settings } = this.#context;
-    for (let wait = RETRY_MS.first; !this.#cancelled; wait = Math.min(wait * 2, RETRY_MS.most)) {
-      this.#waitsFor = 'the registry to confirm';
-      if (await this.#tryRegister(entry())) break;
-      await sleep(clock, wait);
-    }
-    if (this.#cancelled || !machine.move('registered')) return;
-    this.#waitsFor = 'the end of the warm-up';
-    if (settings.warmupMs > 0) await sleep(clock, settings.warmupMs);
+    const { machine, settings } = this.#context;
+    if (!this.#isCancelled) await this.#write(entry);
+    if (!this.#isCancelled) await this.#readBack(entry);
+    if (this.#isCancelled || !machine.move('registered', this.ids)) return;
+    if (settings.readiness === 'registered') this.#becomeReady();
+    if (settings.warmupMs > 0) await this.#warmUp();
+    if (this.#isCancelled) return;
     this.#waitsFor = 'nothing';
-    if (!this.#cancelled) machine.move('warmed');
+    machine.move('warmed', this.ids);
+    if (settings.readiness === 'warmed') this.#becomeReady();
+    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
   }
 
-  async #tryRegister(entry: Instance): Promise<boolean> {
-    const { clock, log, registration } = this.#context;
-    // A second write beside one that hangs would help nobody, so it is told of and waited for.
+  get #isCancelled(): boolean {
+    return this.#cancel.signal.aborted;
+  }
+
+  #begin(work: WorkName, waitsFor: string, attributes: SpanAttributes = {}): Work {
+    this.#waitsFor = waitsFor;
+    const options: WorkOptions = { parent: this.ids, attributes: attributes as Record<string, string> };
+    this.#phase = this.#context.journal.start(work, options);
+    return this.#phase;
+  }
+
+  async #probe(target: ProbeTarget, path: string): Promise<void> {
+    const { clock, log } = this.#context;
+    const work = this.#begin('probe', `a 2xx answer of ${path}`, { [ATTR.probePath]: path });
+    for (let attempts = 1; !this.#isCancelled; attempts++) {
+      const answer = await probe(target, path, clock);
+      if (typeof answer === 'number' && answer >= 200 && answer < 300) {
+        work.end({ [ATTR.probeAttempts]: attempts, [ATTR.statusCode]: answer });
+        return;
+      }
+      this.#waitsFor = `a 2xx answer of ${path}; the last one was ${answer}`;
+      if (attempts === 1)
+        log('warn', `not registered before ${path} answers 2xx; it answered ${answer}`, {
+          code: 'LOSSLESS_PROBE_FAILED',
+        });
+      await sleep(clock, PROBE_EVERY_MS);
+    }
+  }
+
+  async #write(entry: () => Instance): Promise<void> {
+    const { registry } = this.#context;
+    const work = this.#begin('register', 'the registry to take the entry', {
+      [ATTR.registryType]: registry.type,
+      [ATTR.registryAddress]: registry.address,
+    });
+    const attempts = await this.#until(() => this.#tryWrite(entry));
+    work.end({ [ATTR.registerAttempts]: attempts });
+  }
+
+  /** A list that does not show the entry may lag, or may have lost it: it is written again before each further look. */
+  async #readBack(entry: () => Instance): Promise<void> {
+    const { registration } = this.#context;
+    const work = this.#begin('register.read_back', 'the registry to list this instance');
+    let listed = 0;
+    const attempts = await this.#until(async (attempt) => {
+      if (attempt > 1 && !(await this.#tryWrite(entry))) return false;
+      const confirmed = await this.#ask(() => registration.confirm());
+      listed = confirmed?.count ?? listed;
+      return confirmed?.listed === true;
+    });
+    work.end({ [ATTR.registerAttempts]: attempts, [ATTR.registerResult]: 'confirmed', [ATTR.listed]: listed });
+  }
+
+  async #tryWrite(entry: () => Instance): Promise<boolean> {
+    return (await this.#ask(() => this.#context.registration.write(entry()).then(() => true))) === true;
+  }
+
+  /** Tries until it succeeds, waiting longer each time. @returns how often it tried */
+  async #until(attempt: (n: number) => Promise<boolean>): Promise<number> {
+    let wait = RETRY_MS.first;
+    for (let n = 1; ; n++) {
+      if (this.#isCancelled || (await attempt(n))) return n;
+      await sleep(this.#context.clock, wait);
+      wait = Math.min(wait * 2, RETRY_MS.most);
+    }
+  }
+
+  /** Calls the registry. @returns undefined when it refused, which is told */
+  async #ask<T>(call: () => Promise<T>): Promise<T | undefined> {
+    const { clock, log } = this.#context;
+    // A second call beside one that hangs would help nobody, so it is told of and waited for.
     const late = clock.after(REGISTRY_LATE_MS, () => {
       this.#waitsFor = 'the registry, which does not answer';
       log('warn', `the registry has not answered for ${REGISTRY_LATE_MS} ms`, {
@@ -90,42 +213,27 @@ export class Online {
       });
     });
     try {
-      return await registration.register(entry);
+      return await call();
     } catch (thrown) {
       this.#waitsFor = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      return false;
+      return undefined;
     } finally {
       late.cancel();
     }
   }
 
-  /** Certificates are not checked: the probe asks this very process. */
-  async #probe(
-    { host, port, scheme }: Advertised & { readonly scheme: Instance['scheme'] },
-    path: string,
-  ): Promise<boolean> {
-    const { request } = scheme === 'https' ? await import('node:https') : process.getBuiltinModule('node:http');
-    return new Promise((resolve) => {
-      const probe = request({
-        host,
-        port,
-        path,
-        agent: false,
-        rejectUnauthorized: false,
-        headers: { 'user-agent': 'kube-probe/lossless' },
-      });
-      const timer = this.#context.clock.after(PROBE_TIMEOUT_MS, () => probe.destroy());
-      probe.on('response', (response) => {
-        response.resume();
-        resolve(Math.floor((response.statusCode ?? 0) / 100) === 2);
-      });
-      probe.on('error', () => resolve(false));
-      probe.on('close', () => {
-        timer.cancel();
-        resolve(false);
-      });
-      probe.end();
-    });
+  #becomeReady(): void {
+    const { journal, settings } = this.#context;
+    this.#ready = true;
+    journal.start('ready', { parent: this.ids, attributes: { [ATTR.readiness]: settings.readiness } }).end();
+  }
+
+  async #warmUp(): Promise<void> {
+    const { clock, settings, started } = this.#context;
+    const work = this.#begin('warmup', 'the end of the warm-up');
+    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
+    await this.#warming.over;
+    work.end(this.#warming.attributes);
   }
 }

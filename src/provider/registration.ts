@@ -39,20 +39,29 @@ export class Registration {
   }
 
   /**
-   * Writes the entry and reads it back. Where something else lists the instance, because it is ready, nothing is read back.
+   * Writes the entry.
    *
-   * @returns false when the registry took it but does not list it
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
-  async register(instance: Instance): Promise<boolean> {
+  async write(instance: Instance): Promise<void> {
     this.#instance = instance;
     this.#leaving = false;
     const written = this.#registry.register(instance);
     this.#registering = written.catch(() => {});
     await written;
+  }
+
+  /**
+   * Reads the list back, for a while. Where something else lists the instance, because it is ready, nothing is read back.
+   *
+   * @returns whether it holds the entry, and how many instances it holds
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
+   */
+  async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
     const { registers = true } = this.#registry.capabilities;
-    const reached = !registers || (await this.#readBack((found) => found)).reached;
+    const { reached, count } = registers ? await this.#readBack((found) => found) : { reached: true, count: 0 };
     this.#listed = reached && !this.#leaving;
-    return this.#listed;
+    return { listed: this.#listed, count };
   }
 
   /** Awaits a registration in flight, removes the entry and reads the list back. Never rejects. */

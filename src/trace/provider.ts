@@ -95,5 +95,5 @@ export function createTracing(options: TracingOptions): Tracing {
 
 function take({ recorder, outbox }: Loaded, record: LifecycleRecord): void {
   recorder.record(record);
-  if (record.kind === 'ended' && record.work === 'offline.started') outbox.flush();
+  if (record.kind === 'ended' && record.work.endsWith('.started')) outbox.flush();
 }

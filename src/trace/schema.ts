@@ -4,7 +4,7 @@ import type { WorkName } from '../lifecycle/records.ts';
 export const SCOPE = 'lossless-lifecycle';
 
 /** What an attribute holds. */
-export type AttributeType = 'string' | 'int' | 'double' | 'boolean' | 'string[]' | 'int[]';
+export type AttributeType = 'string' | 'int' | 'double' | 'boolean' | 'string[]' | 'int[]' | 'double[]';
 
 /** One attribute. */
 export interface AttributeSchema {
@@ -37,6 +37,21 @@ export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 /** What caused an offline. */
 export const OFFLINE_TRIGGERS = ['SIGTERM', 'SIGINT', 'endpoint', 'api'] as const;
 export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
+
+/** How an online ended. */
+export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
+export type OnlineResult = (typeof ONLINE_RESULTS)[number];
+
+/** What caused an online. */
+export const ONLINE_TRIGGERS = ['start', 'undo'] as const;
+export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
+
+/** What the registry said to a registration. */
+export const REGISTER_RESULTS = ['confirmed', 'cancelled'] as const;
+
+/** When an instance is ready. */
+export const READINESS = ['registered', 'warmed'] as const;
+export type Readiness = (typeof READINESS)[number];
 
 /** Why the hold time had to pass. */
 export const HOLD_REASONS = [
@@ -99,6 +114,24 @@ export const ATTR = {
   listeners: 'lossless.stop.listeners',
   socketsIdle: 'lossless.stop.sockets.idle',
   socketsForced: 'lossless.stop.sockets.forced',
+  onlineTrigger: 'lossless.online.trigger',
+  onlineResult: 'lossless.online.result',
+  delay: 'lossless.delay',
+  probePath: 'lossless.probe.path',
+  probeAttempts: 'lossless.probe.attempts',
+  preconnectServices: 'lossless.preconnect.services',
+  preconnectPlanned: 'lossless.preconnect.planned',
+  preconnectConnected: 'lossless.preconnect.connected',
+  preconnectFailed: 'lossless.preconnect.failed',
+  registerAttempts: 'lossless.register.attempts',
+  registerResult: 'lossless.register.result',
+  listed: 'lossless.register.listed',
+  readiness: 'lossless.readiness',
+  warmupDuration: 'lossless.warmup.duration',
+  warmupCurve: 'lossless.warmup.curve',
+  warmupStep: 'lossless.warmup.step',
+  warmupWeights: 'lossless.warmup.weights',
+  warmupRequests: 'lossless.warmup.requests',
 } as const;
 
 /** The name of an attribute of ours. */
@@ -191,6 +224,39 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.stop.listeners': { type: 'int', doc: 'Listening servers closed.' },
   'lossless.stop.sockets.idle': { type: 'int', doc: 'Idle connections closed.' },
   'lossless.stop.sockets.forced': { type: 'int', doc: 'Connections cut with a request in flight, at the deadline.' },
+  'lossless.online.trigger': {
+    type: 'string',
+    doc: 'start: the application listens; undo: an offline was undone.',
+    values: ONLINE_TRIGGERS,
+  },
+  'lossless.online.result': {
+    type: 'string',
+    doc: 'success: it serves with its full share; cancelled: an offline began before; error: our own failure.',
+    values: ONLINE_RESULTS,
+  },
+  'lossless.delay': { type: 'double', doc: 'Wait between listening and the probe, in seconds.' },
+  'lossless.probe.path': { type: 'string', doc: 'Path that the application is asked for.' },
+  'lossless.probe.attempts': { type: 'int', doc: 'Times it was asked.' },
+  'lossless.preconnect.services': { type: 'int', doc: 'Services that connections were built to.' },
+  'lossless.preconnect.planned': { type: 'int', doc: 'Connections to build.' },
+  'lossless.preconnect.connected': { type: 'int', doc: 'Connections that stand.' },
+  'lossless.preconnect.failed': { type: 'int', doc: 'Connections that could not be built in time.' },
+  'lossless.register.attempts': { type: 'int', doc: 'Calls made until the registry took the entry, or confirmed it.' },
+  'lossless.register.result': {
+    type: 'string',
+    doc: 'confirmed: read back, listed; cancelled: an offline began before.',
+    values: REGISTER_RESULTS,
+  },
+  'lossless.register.listed': { type: 'int', doc: 'Instances of the service listed when read back.' },
+  'lossless.readiness': { type: 'string', doc: 'What readiness waited for.', values: READINESS },
+  'lossless.warmup.duration': { type: 'double', doc: 'Warm-up time, in seconds.' },
+  'lossless.warmup.curve': { type: 'double', doc: 'Exponent of the warm-up.' },
+  'lossless.warmup.step': { type: 'double', doc: 'Length of one step, in seconds.' },
+  'lossless.warmup.weights': {
+    type: 'double[]',
+    doc: 'Part of its full weight that consumers give the instance in the middle of each step, 0 to 1.',
+  },
+  'lossless.warmup.requests': { type: 'int[]', doc: 'Requests started in each step.' },
 };
 
 /** The kind of a span, as OpenTelemetry names it. */
@@ -208,7 +274,7 @@ export interface SpanSchema {
 /** On every span, at its creation. */
 export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
 
-/** Every span of a shutdown. `docs/reference/spans.md` is generated from this table and each exported span is tested against it. */
+/** Every span of a shutdown and of a start. `docs/reference/spans.md` is generated from this table and each exported span is tested against it. */
 export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
   offline: {
     kind: 'INTERNAL',
@@ -316,6 +382,60 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
     parent: 'offline',
     doc: 'Closing listeners and connections.',
     attributes: [ATTR.listeners, ATTR.socketsIdle, ATTR.socketsForced, ATTR.errorType],
+  },
+  online: {
+    kind: 'INTERNAL',
+    parent: null,
+    doc: 'One instance coming online, from listening to its full share. Links to the offline that was undone and to TRACEPARENT.',
+    attributes: [ATTR.onlineTrigger, ATTR.onlineResult, ATTR.readiness, ATTR.errorType],
+  },
+  'online.started': {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'Exported at once: proof that a start began even if the process does not live to its end.',
+    attributes: [ATTR.onlineTrigger],
+  },
+  delay: {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'The start delay. Absent without one.',
+    attributes: [ATTR.delay],
+  },
+  probe: {
+    kind: 'CLIENT',
+    parent: 'online',
+    doc: 'Asking the application until it answers 2xx. Absent without a probe.',
+    attributes: [ATTR.probePath, ATTR.probeAttempts, ATTR.statusCode],
+  },
+  preconnect: {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'Building connections to the services that this one calls. Absent when none are known.',
+    attributes: [ATTR.preconnectServices, ATTR.preconnectPlanned, ATTR.preconnectConnected, ATTR.preconnectFailed],
+  },
+  register: {
+    kind: 'CLIENT',
+    parent: 'online',
+    doc: 'Writing the entry, until the registry takes it.',
+    attributes: [ATTR.registryType, ATTR.registryAddress, ATTR.registerAttempts],
+  },
+  'register.read_back': {
+    kind: 'CLIENT',
+    parent: 'online',
+    doc: 'Reading the list until it holds this instance.',
+    attributes: [ATTR.registerAttempts, ATTR.registerResult, ATTR.listed],
+  },
+  ready: {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'The moment from which /readiness answers 200.',
+    attributes: [ATTR.readiness],
+  },
+  warmup: {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'Consumers send a growing share. Absent without a warm-up.',
+    attributes: [ATTR.warmupDuration, ATTR.warmupCurve, ATTR.warmupStep, ATTR.warmupWeights, ATTR.warmupRequests],
   },
 };
 

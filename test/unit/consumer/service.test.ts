@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/consumer/endpoint.ts';
 import { Quarantine } from '../../../src/consumer/quarantine.ts';
 import { Service } from '../../../src/consumer/service.ts';
-import { warmupShare } from '../../../src/consumer/warmup.ts';
+import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { ManualClock } from '../../fixtures/consumer/clock.ts';
 

@@ -136,7 +136,8 @@ class Subject {
 
   async register(): Promise<void> {
     const instance = { ...this.#identity, host: '127.0.0.1', port: 1, scheme: 'http', weight: 100 } as const;
-    await this.#registration.register({ ...instance, registeredAt: 0, metadata: {} });
+    await this.#registration.write({ ...instance, registeredAt: 0, metadata: {} });
+    await this.#registration.confirm();
     for (const trigger of ['listening', 'probed', 'registered'] as const) this.machine.move(trigger);
   }
 

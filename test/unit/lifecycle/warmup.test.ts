@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { WARMUP_FLOOR, warmupShare, warmupShares } from '../../../src/consumer/warmup.ts';
+import { WARMUP_FLOOR, warmupShare, warmupShares } from '../../../src/lifecycle/warmup.ts';
 
 const warmup = { ms: 120_000, curve: 2 };
 

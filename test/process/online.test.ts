@@ -1,0 +1,168 @@
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { assessOnline } from '../../src/trace/online-verdict.ts';
+import type { Trace } from '../../src/trace/trace.ts';
+import { until } from '../support/child.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
+
+const world = useWorld();
+
+/** Starts a service and does not wait for anything but its port. */
+async function starting(env: Record<string, string> = {}, health = 200): Promise<Service> {
+  const child = world().children.node(HEALTH, { env: world().env('provider', env), args: [String(health)] });
+  const [, port] = await child.sees(/listening (\d+)/);
+  await child.sees(/control server listens/);
+  return { child, port: Number(port) };
+}
+
+async function control(service: Service, path: string) {
+  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+function registered(): readonly string[] {
+  const directory = join(world().directory, 'registry', 'provider');
+  return existsSync(directory) ? readdirSync(directory).filter((name) => !name.startsWith('.')) : [];
+}
+
+/** The trace of a start, once it is whole. */
+async function online(service: Service, nth = 0): Promise<Trace> {
+  let traces: readonly Trace[] = [];
+  await until(async () => {
+    const found = await world().jaeger.search({ service: 'provider', operation: 'lossless.online' });
+    traces = found.filter(({ spans }) =>
+      spans.every(({ tags }) => String(tags['lossless.instance.id']).includes(`:${service.child.pid}:`)),
+    );
+    return traces.length > nth && traces.every((trace) => assessOnline(trace).whole);
+  });
+  return traces.toReversed()[nth] as Trace;
+}
+
+describe('the trace of a start', () => {
+  test('has a span for each step, in their order, and ends with the warm-up', async () => {
+    const env = {
+      LOSSLESS_REGISTER_DELAY_MS: '50',
+      LOSSLESS_PROBE: '/health',
+      LOSSLESS_WARMUP_MS: '400',
+    };
+    const service = await starting(env);
+    await service.child.sees(/warming -> serving/);
+    const trace = await online(service);
+    expect(assessOnline(trace)).toMatchObject({ result: 'success', orphans: 0, whole: true });
+    const names = trace.spans.map(({ name }) => name.slice('lossless.'.length));
+    expect(names).toEqual([
+      'online',
+      'online.started',
+      'delay',
+      'probe',
+      'register',
+      'register.read_back',
+      'ready',
+      'warmup',
+    ]);
+    const [warmup] = spansOf(trace, 'warmup');
+    const weights = JSON.parse(String(warmup?.tags['lossless.warmup.weights'])) as number[];
+    expect(weights).toHaveLength(20);
+    expect(weights).toEqual(weights.toSorted((a, b) => a - b));
+    expect(JSON.parse(String(warmup?.tags['lossless.warmup.requests']))).toHaveLength(20);
+    expect(spansOf(trace, 'register.read_back')[0]?.tags).toMatchObject({
+      'lossless.register.result': 'confirmed',
+      'lossless.register.listed': 1,
+    });
+  });
+
+  test.each([
+    ['starting', { LOSSLESS_PROBE: '/health' }, 503, /not registered before/],
+    ['warming', { LOSSLESS_WARMUP_MS: '60000' }, 200, /registering -> warming/],
+  ])('an offline while it is %s ends it: cancelled, nothing left open', async (_, env, health, sign) => {
+    const service = await starting(env, health);
+    await service.child.sees(sign);
+    await world().leave(service);
+    const trace = await online(service);
+    expect(assessOnline(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
+    expect((await world().trace(service)).verdict).toMatchObject({ result: 'success', whole: true });
+  });
+});
+
+describe('registration', () => {
+  test('comes only after the application answers its probe', async () => {
+    const service = await starting({ LOSSLESS_PROBE: '/health' }, 503);
+    await service.child.sees(/LOSSLESS_PROBE_FAILED/);
+    expect(registered()).toEqual([]);
+    expect((await control(service, '/status')).body).toMatchObject({
+      state: 'starting',
+      waitsFor: 'a 2xx answer of /health; the last one was 503',
+    });
+    expect((await control(service, '/readiness')).status).toBe(503);
+    expect((await control(service, '/liveness')).status).toBe(200);
+    service.child.process.stdin?.write('204\n');
+    await service.child.sees(/registering -> warming/);
+    expect(registered()).toHaveLength(1);
+    expect((await control(service, '/readiness')).status).toBe(200);
+  });
+
+  test('a registry that is down: not ready, with the reason, and registered once it is back', async () => {
+    const directory = join(world().directory, 'registry');
+    writeFileSync(directory, 'not a directory');
+    const service = await starting();
+    await service.child.sees(/LOSSLESS_REGISTRY_UNAVAILABLE/);
+    expect((await control(service, '/readiness')).status).toBe(503);
+    expect((await control(service, '/status')).body).toMatchObject({
+      state: 'registering',
+      waitsFor: expect.stringContaining('the registry: '),
+    });
+    renameSync(directory, `${directory}.aside`);
+    await service.child.sees(/registering -> warming/);
+    expect((await control(service, '/readiness')).status).toBe(200);
+  });
+
+  test('LOSSLESS_READINESS=warmed is ready only when the warm-up is over', async () => {
+    const service = await starting({ LOSSLESS_READINESS: 'warmed', LOSSLESS_WARMUP_MS: '1500' });
+    await service.child.sees(/registering -> warming/);
+    const answer = await control(service, '/readiness');
+    expect(answer).toMatchObject({ status: 503, body: { state: 'warming' } });
+    await service.child.sees(/warming -> serving/);
+    expect((await control(service, '/readiness')).status).toBe(200);
+  });
+});
+
+test('an undone offline is a start of its own, linked to it, and it can be undone again', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '300' } });
+  const busy = () => fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
+  for (let times = 1; times <= 2; times++) {
+    await service.child.sees(/warming -> serving/);
+    const running = busy();
+    await until(async () => {
+      const { body } = await control(service, '/status');
+      return (body['requests'] as { inflight: number }).inflight === 1;
+    });
+    await control(service, '/offline');
+    expect((await control(service, '/online')).status).toBe(200);
+    expect((await running).status).toBe(200);
+    const trace = await online(service, times);
+    expect(spansOf(trace, 'online')[0]?.tags).toMatchObject({
+      'lossless.online.trigger': 'undo',
+      'lossless.online.result': 'success',
+    });
+  }
+  await world().leave(service);
+});
+
+test('a crash loop writes one entry and one short trace for each start, and leaves nothing behind', async () => {
+  const starts = 8;
+  for (let n = 0; n < starts; n++) {
+    const service = await starting({ LOSSLESS_WARMUP_MS: '60000' });
+    await service.child.sees(/registering -> warming/);
+    service.child.signal('SIGKILL');
+    await service.child.ends();
+  }
+  const last = await starting();
+  await last.child.sees(/registering -> warming/);
+  await until(() => registered().length === 1);
+  const found = await world().jaeger.search({ service: 'provider', operation: 'lossless.online.started', limit: 100 });
+  expect(found.length).toBeLessThanOrEqual(starts + 1);
+  for (const { spans } of found) expect(spans.length).toBeLessThanOrEqual(6);
+});
