@@ -11,7 +11,8 @@ test.each(Object.keys(NODES) as NodeLine[])(
   'the demo on Node %s: base loses some, gray none, every trace is whole, one object on standard output',
   async (line) => {
     const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '12', '--rate', '60'] });
-    expect(await demo.ends(120_000)).toEqual({ code: 0, signal: null });
+    const ending = await demo.ends(120_000);
+    expect(ending, demo.stderr).toEqual({ code: 0, signal: null });
     expect(demo.lines).toHaveLength(1);
     const { base, gray, traces } = JSON.parse(demo.stdout);
     expect(gray).toMatchObject({ failed: 0, requests: expect.any(Number), shutdowns: expect.any(Number) });

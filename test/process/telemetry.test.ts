@@ -160,7 +160,7 @@ describe('the spool', () => {
     expect(await service.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
     const lines = linesOf(service);
     expect(lines.filter(({ code }) => code === 'LOSSLESS_SPOOL_UNWRITABLE')).toHaveLength(1);
-    expect(lines.at(-1)).toMatchObject({ msg: 'offline ended: success', exported: 0, spooled: 0, lost: 6 });
+    expect(lines.at(-1)).toMatchObject({ msg: 'offline ended: success', exported: 0, spooled: 0, lost: 12 });
   });
 
   test('a consumer that calls process.exit leaves its span in the spool', async () => {
