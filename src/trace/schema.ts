@@ -40,7 +40,6 @@ export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
 
 /** How an online ended. */
 export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
-export type OnlineResult = (typeof ONLINE_RESULTS)[number];
 
 /** What caused an online. */
 export const ONLINE_TRIGGERS = ['start', 'undo'] as const;

@@ -22,7 +22,8 @@ function subject(listed: () => readonly Instance[]) {
 
 test('where something else lists the instance because it is ready, readiness does not wait for the list', async () => {
   const { registration } = subject(() => []);
-  expect(await registration.register(anInstance())).toBe(true);
+  await registration.write(anInstance());
+  expect(await registration.confirm()).toMatchObject({ listed: true });
   expect(registration.listed).toBe(true);
 });
 
@@ -31,7 +32,7 @@ test('an entry that something else has made is this instance when its address is
   const anonymous = { ...own, instanceId: 'pod-1', generation: 0 };
   let listed: readonly Instance[] = [anonymous, { ...anonymous, port: 8_002 }];
   const { clock, registration } = subject(() => listed);
-  await registration.register(own);
+  await registration.write(own);
   const left = registration.deregister();
   await clock.advance(10_000);
   expect(await left).toEqual({ result: 'unconfirmed', listedAfter: 2 });
