@@ -37,7 +37,10 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #target: number;
   readonly #secure: boolean;
+  /** Every call, when it came. */
   readonly calls: SeenCall[] = [];
+  /** Every call that was passed on, when the server had answered it. */
+  readonly passed: SeenCall[] = [];
   faults: readonly Fault[] = [];
   #port = 0;
 
@@ -90,8 +93,11 @@ export class FaultProxy {
     const options: RequestOptions = { host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false };
     const onward = this.#secure ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
     onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
     onward.on('response', (answer) => {
+      this.passed.push(call);
+      // A call that the client has given up was passed on all the same; an endless answer ends with its client.
+      if (response.destroyed) return void answer.destroy();
+      response.on('close', () => answer.destroy());
       if (fault?.dropAnswer) return void answer.resume();
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       let left = fault?.cutAfter ?? Number.POSITIVE_INFINITY;

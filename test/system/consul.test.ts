@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
+import { serviceIdOf } from '../../src/registry/consul-entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Registry } from '../../src/registry/registry.ts';
+import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { serverMissing } from '../support/built.ts';
 import { useChildren } from '../support/child.ts';
@@ -50,6 +52,21 @@ describe.skipIf(missing)('a real Consul', () => {
       return { kill: () => child.signal('SIGKILL') };
     },
     expiryMs: 2_000,
+    heartbeatMs: 2_000,
+  });
+
+  testFaults('consul', {
+    proxy: () => proxy,
+    open: () => open('?ttlMs=6000'),
+    direct: () => openRegistry(new URL(consul.url), { clock: systemClock, log: () => {} }),
+    isWrite: ({ url }) => url.startsWith('/v1/agent/service/register'),
+    isBeat: ({ url }) => url.startsWith('/v1/agent/check/pass'),
+    isRemoval: ({ url }) => url.startsWith('/v1/agent/service/deregister'),
+    lose: async (instance) => void (await consul.call('PUT', `/v1/agent/service/deregister/${serviceIdOf(instance)}`)),
+    async kill() {
+      await consul.stop();
+      return () => consul.start();
+    },
     heartbeatMs: 2_000,
   });
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Registry } from '../../src/registry/registry.ts';
+import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { serverMissing } from '../support/built.ts';
 import { useChildren } from '../support/child.ts';
@@ -54,6 +55,23 @@ describe.skipIf(missing)('a real etcd', () => {
       return { kill: () => child.signal('SIGKILL') };
     },
     expiryMs: 3_500,
+    heartbeatMs: 2_000,
+  });
+
+  testFaults('etcd', {
+    proxy: () => proxy,
+    open: () => open('?ttlMs=6000'),
+    direct: () => openRegistry(new URL(etcd.url), { clock: systemClock, log: () => {} }),
+    isWrite: ({ url }) => url === '/v3/kv/put',
+    isBeat: ({ url }) => url === '/v3/lease/keepalive',
+    isRemoval: ({ url }) => url === '/v3/lease/revoke' || url === '/v3/kv/deleterange',
+    async lose({ service, instanceId }) {
+      await etcd.call('/v3/kv/deleterange', { key: btoa(`/microservices/${service}/${instanceId}`) });
+    },
+    async kill() {
+      await etcd.stop();
+      return () => etcd.start();
+    },
     heartbeatMs: 2_000,
   });
 });
