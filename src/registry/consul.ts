@@ -39,7 +39,8 @@ class ConsulRegistry implements Registry {
   readonly #corrupt: TellOnce;
 
   constructor(options: UrlOptions, context: RegistryContext) {
-    const servers = options.servers(PORT);
+    // An entry belongs to one agent: another one could not remove it.
+    const servers = [options.server(PORT)];
     const token = options.secret('token');
     const dc = options.text('dc');
     this.#context = context;

@@ -30,13 +30,18 @@ export class UrlOptions {
     this.url = url;
   }
 
+  /** The host of the URL, for a registry that has one server. */
+  server(defaultPort: number): Server {
+    const { hostname, port } = this.url;
+    if (hostname === '') throw this.#bad(`${this.url.protocol}//host:port`);
+    return { host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || defaultPort };
+  }
+
   /** The host of the URL and those of `server=host:port`, which may be repeated. */
   servers(defaultPort: number): readonly Server[] {
     this.#asked.add('server');
-    const { hostname, port } = this.url;
-    if (hostname === '') throw this.#bad(`${this.url.protocol}//host:port`);
-    const first = { host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || defaultPort };
-    return [first, ...this.url.searchParams.getAll('server').map((server) => this.#server(server, defaultPort))];
+    const further = this.url.searchParams.getAll('server').map((server) => this.#server(server, defaultPort));
+    return [this.server(defaultPort), ...further];
   }
 
   /** Undefined when it is absent or empty. */
