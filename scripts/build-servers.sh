@@ -25,7 +25,8 @@ for name in "$@"; do
     jaeger) build jaeger github.com/jaegertracing/jaeger/cmd/jaeger ;;
     consul) build consul github.com/hashicorp/consul ;;
     etcd) build etcd go.etcd.io/etcd/server/v3 ;;
+    etcd-go-client) build etcd-go-client lossless.test/etcd-go-client ;;
     kube-apiserver) build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver ;;
-    *) echo "no server $name; expected jaeger, consul, etcd or kube-apiserver" >&2; exit 2 ;;
+    *) echo "no server $name; expected jaeger, consul, etcd, etcd-go-client or kube-apiserver" >&2; exit 2 ;;
   esac
 done

@@ -1,11 +1,16 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registryUrls } from '../../src/config/registries.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
+import { encodeEntry } from '../../src/registry/etcd-entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { serverMissing } from '../support/built.ts';
-import { useChildren } from '../support/child.ts';
+import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
+import { serverMissing, serverProgram } from '../support/built.ts';
+import { until, useChildren } from '../support/child.ts';
 import { Etcd } from '../support/etcd.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 
@@ -73,5 +78,279 @@ describe.skipIf(missing)('a real etcd', () => {
       return () => etcd.start();
     },
     heartbeatMs: 2_000,
+  });
+});
+
+describe.skipIf(missing)('etcd and what else uses it', () => {
+  const noClient = serverMissing('etcd-go-client');
+  if (noClient) console.warn(`the test with a Go client is skipped: ${noClient}`);
+  const children = useChildren();
+  let etcd: Etcd;
+  beforeAll(async () => {
+    etcd = await Etcd.start();
+  });
+  afterAll(() => etcd.close());
+  const open = (url = etcd.url): Promise<Registry> => openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+
+  test('an instance is there as kratos writes it', async () => {
+    const registry = await open();
+    const instance = anInstance({
+      scheme: 'https',
+      host: '2001:db8::7',
+      metadata: { version: '1.2', zone: 'eu-1' },
+      weight: 40,
+    });
+    await registry.register(instance);
+    const text = await etcd.get(`/microservices/${instance.service}/${instance.instanceId}`);
+    expect(JSON.parse(text ?? '')).toMatchObject({
+      id: instance.instanceId,
+      name: instance.service,
+      version: '1.2',
+      metadata: { version: '1.2', zone: 'eu-1', weight: '40' },
+      endpoints: [`https://[2001:db8::7]:${instance.port}`],
+    });
+    await registry.deregister(instance);
+    expect(await etcd.get(`/microservices/${instance.service}/${instance.instanceId}`)).toBeUndefined();
+    await registry.close();
+  });
+
+  test('what kratos has written is listed, with its weight, zone and labels', async () => {
+    const registry = await open();
+    const service = aServiceName();
+    await etcd.put(
+      `/microservices/${service}/k-1`,
+      JSON.stringify({
+        id: 'k-1',
+        name: service,
+        version: 'v1',
+        metadata: { weight: '30', zone: 'eu-2' },
+        endpoints: ['grpc://192.0.2.8:9000', 'http://192.0.2.8:8000?isSecure=true'],
+      }),
+    );
+    await etcd.put(
+      `/microservices/${service}/k-2`,
+      JSON.stringify({ id: 'k-2', name: service, endpoints: ['grpc://192.0.2.9:9000'] }),
+    );
+    expect(await registry.instances(service)).toEqual([
+      {
+        service,
+        instanceId: 'k-1',
+        generation: 0,
+        host: '192.0.2.8',
+        port: 8_000,
+        scheme: 'https',
+        weight: 30,
+        registeredAt: 0,
+        metadata: { weight: '30', zone: 'eu-2' },
+      },
+    ]);
+    await registry.close();
+  });
+
+  test.skipIf(noClient)(
+    'a Go program with the types of kratos lists what is registered here, and the other way round',
+    async () => {
+      const registry = await open();
+      const instance = anInstance({ metadata: { version: '1.2' } });
+      const endpoint = `127.0.0.1:${etcd.port}`;
+      const go = (...args: string[]) => children.run(serverProgram('etcd-go-client'), [endpoint, ...args]);
+      await registry.register(instance);
+      const listing = go('list', instance.service);
+      expect(await listing.ends()).toMatchObject({ code: 0 });
+      expect(JSON.parse(listing.stdout)).toEqual([
+        {
+          id: instance.instanceId,
+          name: instance.service,
+          version: '1.2',
+          metadata: { version: '1.2' },
+          endpoints: [`http://127.0.0.1:${instance.port}`],
+        },
+      ]);
+      await registry.deregister(instance);
+      const registered = go('register', instance.service, 'go-1', 'http://192.0.2.1:8000');
+      await registered.sees(/registered/);
+      expect(await registry.instances(instance.service)).toMatchObject([
+        { instanceId: 'go-1', generation: 0, host: '192.0.2.1', port: 8_000, weight: 20 },
+      ]);
+      registered.process.stdin?.end();
+      expect(await registered.ends()).toMatchObject({ code: 0 });
+      expect(await registry.instances(instance.service)).toEqual([]);
+      await registry.close();
+    },
+  );
+
+  test('what go-micro has written is listed', async () => {
+    const registry = await open(`${etcd.url}?prefix=/micro/registry`);
+    const service = aServiceName();
+    const nodes = [{ id: `${service}-1`, address: '192.0.2.9:8001', metadata: { zone: 'eu-3' } }];
+    await etcd.put(
+      `/micro/registry/${service}/${service}-1`,
+      JSON.stringify({ name: service, version: 'latest', nodes }),
+    );
+    expect(await registry.instances(service)).toMatchObject([
+      {
+        instanceId: `${service}-1`,
+        generation: 0,
+        host: '192.0.2.9',
+        port: 8_001,
+        scheme: 'http',
+        metadata: { zone: 'eu-3' },
+      },
+    ]);
+    await registry.close();
+  });
+
+  test('a watch goes on from its revision after a broken connection, and reads again when that is compacted', async () => {
+    const proxy = await FaultProxy.start(etcd.port);
+    const [registry, other] = [await open(`etcd://127.0.0.1:${proxy.port}`), await open()];
+    const [first, second] = [anInstance(), anInstance()];
+    const third = { ...second, instanceId: 'third', service: first.service };
+    const lists: (readonly Instance[])[] = [];
+    const shows = (...ids: string[]) =>
+      until(() =>
+        isDeepStrictEqual(
+          lists
+            .at(-1)
+            ?.map(({ instanceId }) => instanceId)
+            .sort(),
+          ids.sort(),
+        ),
+      );
+    await registry.watch(first.service, (list) => lists.push(list));
+    const ranges = (): number => proxy.calls.filter(({ url }) => url === '/v3/kv/range').length;
+    await proxy.down();
+    await other.register(first);
+    await proxy.up();
+    await shows(first.instanceId);
+    expect(ranges()).toBe(1);
+    await proxy.down();
+    await other.deregister(first);
+    await other.register(third);
+    const { header } = (await etcd.call('/v3/kv/range', { key: btoa('x') })) as { header: { revision: string } };
+    await etcd.call('/v3/kv/compaction', { revision: header.revision, physical: true });
+    await proxy.up();
+    await shows('third');
+    expect(ranges()).toBe(2);
+    await other.deregister(third);
+    await Promise.all([registry.close(), other.close(), proxy.close()]);
+  });
+
+  test('a store that has begun anew is read again, and entries come back', async () => {
+    const registry = await open(`${etcd.url}?ttlMs=3000`);
+    const instance = anInstance();
+    const lists: (readonly Instance[])[] = [];
+    for (let n = 0; n < 20; n++) await etcd.put('filler', String(n));
+    await registry.register(instance);
+    await registry.watch(instance.service, (list) => lists.push(list));
+    await etcd.stop();
+    etcd.wipe();
+    await etcd.start();
+    await until(async () => (await registry.instances(instance.service)).length === 1);
+    await until(() => lists.at(-1)?.length === 1);
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+    await registry.close();
+  });
+
+  test('of several members one may be down', async () => {
+    const [url] = registryUrls(`etcd://127.0.0.1:1,127.0.0.1:${etcd.port}`);
+    const registry = await openRegistry(url as URL, { clock: systemClock, log: () => {} });
+    const instance = anInstance();
+    await registry.register(instance);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    expect(registry.address).toBe(`127.0.0.1:1,127.0.0.1:${etcd.port}`);
+    await registry.deregister(instance);
+    await registry.close();
+  });
+
+  test('a list of 10,000 instances is read and followed', { timeout: 120_000 }, async () => {
+    const registry = await open();
+    const service = aServiceName();
+    for (let n = 0; n < 10_000; n += 100) {
+      const success = Array.from({ length: 100 }, (_, i) => {
+        const instance = anInstance({ service, port: 10_000 + n + i });
+        const key = Buffer.from(`/microservices/${service}/${instance.instanceId}`).toString('base64');
+        return { request_put: { key, value: Buffer.from(encodeEntry(instance)).toString('base64') } };
+      });
+      await etcd.call('/v3/kv/txn', { success });
+    }
+    expect(await registry.instances(service)).toHaveLength(10_000);
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(service, (list) => lists.push(list));
+    const one = anInstance({ service });
+    await registry.register(one);
+    await until(() => lists.at(-1)?.length === 10_001);
+    await registry.deregister(one);
+    await until(() => lists.at(-1)?.length === 10_000);
+    await registry.close();
+  });
+});
+
+describe.skipIf(missing)('an etcd with users', () => {
+  let etcd: Etcd;
+  beforeAll(async () => {
+    // Tokens end after a second without use.
+    etcd = await Etcd.start(['--auth-token-ttl=1']);
+    const b64 = (text: string): string => Buffer.from(text).toString('base64');
+    await etcd.call('/v3/auth/role/add', { name: 'shop' });
+    const perm = { permType: 'READWRITE', key: b64('/microservices/'), range_end: b64('/microservices0') };
+    await etcd.call('/v3/auth/role/grant', { name: 'shop', perm });
+    for (const [name, role] of [
+      ['root', 'root'],
+      ['shop', 'shop'],
+    ] as const) {
+      await etcd.call('/v3/auth/user/add', { name, password: 'pass s3cret@1' });
+      await etcd.call('/v3/auth/user/grant', { user: name, role });
+    }
+    await etcd.call('/v3/auth/enable', {});
+  });
+  afterAll(() => etcd.close());
+  const open = (user: string, options = '', log: (message: string) => void = () => {}): Promise<Registry> =>
+    openRegistry(new URL(`etcd://${user}@127.0.0.1:${etcd.port}${options}`), {
+      clock: systemClock,
+      log: (_, message) => log(message),
+    });
+
+  test('the permissions of the documentation are enough, and tokens that end are replaced', async () => {
+    const registry = await open('shop:pass%20s3cret%401', '?ttlMs=3000');
+    const instance = anInstance();
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(instance.service, (list) => lists.push(list));
+    await registry.register(instance);
+    await until(() => lists.at(-1)?.length === 1);
+    await sleep(5_000);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+    await registry.close();
+  });
+
+  test.each([
+    ['shop:wr0ng', '', /refuses the user "shop" or its password/],
+    ['shop:pass%20s3cret%401', '?prefix=/elsewhere', /permission denied/],
+  ])('%s%s is a clear error without the password', async (user, options, expected) => {
+    const said: string[] = [];
+    const registry = await open(user, options, (message) => said.push(message));
+    const instance = anInstance();
+    const calls = [
+      () => registry.register(instance),
+      () => registry.instances(instance.service),
+      () => registry.watch(instance.service, () => {}),
+      () => registry.deregister(instance),
+    ];
+    for (const call of calls) {
+      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
+      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+      expect(failure.message).toMatch(expected);
+      said.push(failure.message, registry.failure?.message ?? '', registry.address);
+    }
+    expect(said.join()).not.toMatch(/wr0ng|s3cret/);
+    await registry.close();
+  });
+
+  test('no user is a clear error', async () => {
+    const registry = await openRegistry(new URL(etcd.url), { clock: systemClock, log: () => {} });
+    await expect(registry.instances('a')).rejects.toThrow(/user name is empty/);
+    await registry.close();
   });
 });
