@@ -215,7 +215,8 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
     await kubernetes.putSlice({ name: service, service, ports, endpoints: [ready('192.0.2.1', 'pod-1')] });
     const registration = new Registration(registry, systemClock);
     const own = anInstance({ service, host: '192.0.2.1', port: 8_080 });
-    expect(await registration.register(own)).toBe(true);
+    await registration.write(own);
+    expect(await registration.confirm()).toMatchObject({ listed: true });
     const leaving = registration.deregister();
     setTimeout(() => void kubernetes.patchConditions(service, { ready: false }), 1_000);
     expect(await leaving).toEqual({ result: 'confirmed', listedAfter: 0 });
@@ -227,7 +228,7 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
   test('a provider that may not read the slices cannot confirm', async () => {
     const registry = await open(urlOf(`&token=${TOKENS.stranger}`));
     const registration = new Registration(registry, systemClock);
-    await registration.register(anInstance());
+    await registration.write(anInstance());
     expect(await registration.deregister()).toMatchObject({
       result: 'unconfirmed',
       error: { message: expect.stringContaining('endpointslices') },
