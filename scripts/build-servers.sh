@@ -1,32 +1,61 @@
 #!/usr/bin/env bash
 # Builds the real servers of the tests into a cache outside the clone; prints where each is. A second run builds nothing.
 #   scripts/build-servers.sh jaeger
+# A server is a folder of test/servers. What lies in it says how it is built:
+#   go.mod    a Go program: the package that tools.go names, or the folder's own main package
+#   pom.xml   a Java program: a folder with its jars (of target and target/lib, which `mvn package` must fill)
+#   packages  Debian packages: a folder with their files; nothing is installed and no service starts
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${LOSSLESS_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lossless-lifecycle}
 
-build() { # name, main package
-  local name=$1 main=$2 module=$root/test/servers/$1
-  local key target
-  key=$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-16)
-  target=$cache/bin/$name-$key
-  if [ ! -x "$target" ]; then
-    command -v go >/dev/null || { echo "building $name needs Go 1.26 or later on the PATH" >&2; exit 1; }
+# Names what would be built; test/support/built.ts computes the same.
+key() {
+  (cd "$1" && { ls go.mod go.sum main.go pom.xml packages 2>/dev/null || true; { [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
+    xargs cat | sha256sum | cut -c1-16)
+}
+
+with_go() { # target; the folder is the working directory, as for the others
+  local main=.
+  [ ! -f tools.go ] || main=$(sed -n 's/^import _ "\(.*\)"$/\1/p' tools.go)
+  go build -mod=readonly -trimpath -ldflags='-s -w' -o "$1" "$main"
+}
+
+with_maven() {
+  mkdir "$1"
+  cp -r . "$1/source"
+  (cd "$1/source" && mvn -q -B package >&2 </dev/null)
+  find "$1/source/target" -maxdepth 2 -name '*.jar' -exec mv {} "$1" ';'
+  rm -r "$1/source"
+}
+
+with_apt() {
+  mkdir "$1"
+  local packages
+  packages=$(cat packages)
+  # shellcheck disable=SC2086
+  (cd "$1" && { apt-get download -q $packages || { apt-get update -q && apt-get download -q $packages; }; } >&2 </dev/null)
+  for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1"; done
+  rm "$1"/*.deb
+}
+
+build() { # name
+  local name=$1 folder=$root/test/servers/$1 tool with target
+  if [ -f "$folder/go.mod" ]; then tool=go with=with_go
+  elif [ -f "$folder/pom.xml" ]; then tool=mvn with=with_maven
+  elif [ -f "$folder/packages" ]; then tool=apt-get with=with_apt
+  else echo "no server $name; expected one of:" $(ls "$root/test/servers") >&2; exit 2
+  fi
+  target=$cache/bin/$name-$(key "$folder")
+  if [ ! -e "$target" ]; then
+    command -v "$tool" >/dev/null || { echo "building $name needs $tool on the PATH" >&2; exit 1; }
     mkdir -p "$cache/bin"
-    echo "building $name (about five minutes, once)" >&2
-    (cd "$module" && go build -mod=readonly -trimpath -ldflags='-s -w' -o "$target.$$" "$main")
-    mv "$target.$$" "$target"
+    echo "building $name (a Go server takes about five minutes, once)" >&2
+    trap 'rm -rf "$cache/bin"/*".$$"' EXIT
+    (cd "$folder" && "$with" "$target.$$")
+    [ -e "$target" ] || mv "$target.$$" "$target"
   fi
   echo "$target"
 }
 
-for name in "$@"; do
-  case $name in
-    jaeger) build jaeger github.com/jaegertracing/jaeger/cmd/jaeger ;;
-    consul) build consul github.com/hashicorp/consul ;;
-    etcd) build etcd go.etcd.io/etcd/server/v3 ;;
-    etcd-go-client) build etcd-go-client lossless.test/etcd-go-client ;;
-    kube-apiserver) build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver ;;
-    *) echo "no server $name; expected jaeger, consul, etcd, etcd-go-client or kube-apiserver" >&2; exit 2 ;;
-  esac
-done
+for name in "$@"; do build "$name"; done

@@ -1,18 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Where `scripts/build-servers.sh NAME` puts a Go server of the tests; undefined when it has not been built. */
+/** What names a build, beside Java sources; as in scripts/build-servers.sh. */
+const SOURCES = ['go.mod', 'go.sum', 'main.go', 'packages', 'pom.xml'];
+
+/** Where `scripts/build-servers.sh NAME` puts a server of the tests; undefined when it has not been built. */
 function found(name: string): string | undefined {
-  const module = fileURLToPath(new URL(`../servers/${name}`, import.meta.url));
-  const hash = createHash('sha256')
-    .update(readFileSync(join(module, 'go.mod')))
-    .update(readFileSync(join(module, 'go.sum')));
+  const folder = fileURLToPath(new URL(`../servers/${name}`, import.meta.url));
+  const java = existsSync(join(folder, 'src')) ? readdirSync(join(folder, 'src'), { recursive: true }) : [];
+  const sources = [...SOURCES, ...java.map((path) => join('src', String(path)))].filter((path) =>
+    statSync(join(folder, path), { throwIfNoEntry: false })?.isFile(),
+  );
+  const hash = createHash('sha256');
+  for (const path of sources.sort()) hash.update(readFileSync(join(folder, path)));
   const cache =
     process.env['LOSSLESS_TEST_CACHE'] ??
     join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lossless-lifecycle');
@@ -30,7 +36,7 @@ export function serverMissing(...names: readonly string[]): string | false {
   return `missing ${missing.join(', ')}: build with scripts/build-servers.sh ${missing.join(' ')}`;
 }
 
-/** The server's program; built when it is missing, which takes minutes. */
+/** The server's program, or the folder with its programs or jars; built when it is missing, which takes minutes. */
 export function serverProgram(name: string): string {
   const build = fileURLToPath(new URL('../../scripts/build-servers.sh', import.meta.url));
   return found(name) ?? execFileSync(build, [name], { encoding: 'utf8' }).trim();
