@@ -1,5 +1,5 @@
 import { ATTR } from '../src/trace/schema.ts';
-import { calls, label, type Match, SERVICE, untold } from './span-metrics.ts';
+import { calls, counted, label, type Match, SERVICE, untold } from './span-metrics.ts';
 
 export interface Alert {
   /** Prefix `Lossless`; also the name of its page in `docs/runbooks/`. */
@@ -91,23 +91,14 @@ function sentAfterAck(...matches: readonly Match[]): string {
   return calls('offline', [ATTR.afterAck, '=~', '[1-9].*'], ...matches);
 }
 
-/**
- * What happened within the window, counted exactly: `increase()` extrapolates, does not see the first value of a series
- * (an instance leaves once, so most counters come as 1 and stay), and is used only where a collector began again.
- */
-function some(by: readonly string[], selector: string): string {
-  return [
-    `sum by (${by.join(', ')}) (`,
-    `  (${selector} - ${selector} offset ${WINDOW} > 0 unless resets(${selector}[${WINDOW}]) > 0)`,
-    `  or (${selector} unless ${selector} offset ${WINDOW})`,
-    `  or increase(${selector}[${WINDOW}]) > 0`,
-    ') > 0',
-  ].join('\n');
+/** What happened at all within the window. */
+function some(by: readonly string[], counter: string): string {
+  return `${counted(by, counter, WINDOW)} > 0`;
 }
 
 /**
- * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. Sums
- * are subtracted, for `increase()` extrapolates two windows differently. A collector that began again has lost ends.
+ * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. A
+ * collector that began again has lost ends.
  */
 function truncated(): string {
   const began = `sum by (${SERVICE}) (${calls('offline.started')})`;

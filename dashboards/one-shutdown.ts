@@ -120,7 +120,7 @@ export function oneShutdown(): Dashboard {
         transformations: spanTable('drain', {
           result: ATTR.drainResult,
           'in flight at first': ATTR.inflightStart,
-          'at the end': ATTR.inflightEnd,
+          'in flight at the end': ATTR.inflightEnd,
           'idle consumers': ATTR.consumersIdle,
           'quiet s': ATTR.quiet,
           'hold s': ATTR.hold,

@@ -5,20 +5,16 @@ import { JAEGER, jaegerVariable, PROMETHEUS, prometheusVariable } from './dataso
 import { choiceOf, page } from './page.ts';
 import { bars, gauges, numbers, rowsTable } from './panels.ts';
 import { curve, lastShutdowns, lastWithResult, rows, value } from './queries.ts';
-import { calls, durations, label, type Match, SERVICE, untold } from './span-metrics.ts';
+import { calls, counted, durations, label, type Match, SERVICE, untold } from './span-metrics.ts';
 
 const OF_SERVICE: Match = [SERVICE, '=~', '$service'];
 
 /** The phases of a shutdown; the shutdown itself last. */
 const PHASES: readonly WorkName[] = ['notify', 'deregister', 'drain', 'stop', 'offline'];
 
-/** How often something happened in the time of the dashboard. `increase()` extrapolates; events are whole. */
-function count(by: readonly string[], selector: string): string {
-  return `round(${sumOf(by, selector)})`;
-}
-
-function sumOf(by: readonly string[], selector: string, range = '$__range'): string {
-  return `sum${by.length === 0 ? '' : ` by (${by.join(', ')})`} (increase(${selector}[${range}]))`;
+/** What happened in the time of the dashboard. */
+function count(by: readonly string[], counter: string): string {
+  return counted(by, counter, '$__range');
 }
 
 /** Leads from a trace in a table to the dashboard of that shutdown. */
@@ -38,8 +34,8 @@ export function shutdowns(): Dashboard {
   const started = calls('offline.started', OF_SERVICE);
   const ended = calls('offline', OF_SERVICE);
   const consumer = label(ATTR.peerService);
-  const acked = sumOf([consumer], calls('goaway', [ATTR.goawayResult, '=', 'acked'], OF_SERVICE));
-  const toTell = sumOf([consumer], calls('goaway', [ATTR.goawayResult, '!=', 'gone'], OF_SERVICE));
+  const acked = count([consumer], calls('goaway', [ATTR.goawayResult, '=', 'acked'], OF_SERVICE));
+  const toTell = count([consumer], calls('goaway', [ATTR.goawayResult, '!=', 'gone'], OF_SERVICE));
   return page(
     'lossless-shutdowns',
     'Shutdowns',
@@ -83,7 +79,7 @@ export function shutdowns(): Dashboard {
         height: 5,
         targets: [
           value(
-            `clamp_min(${count([SERVICE], started)} - (${count([SERVICE], ended)} or 0 * ${sumOf([SERVICE], started)}), 0)`,
+            `clamp_min(${count([SERVICE], started)} - (${count([SERVICE], ended)} or 0 * ${count([SERVICE], started)}), 0)`,
             `{{${SERVICE}}}`,
           ),
         ],
@@ -98,7 +94,7 @@ export function shutdowns(): Dashboard {
         width: 12,
         height: 8,
         targets: [
-          curve(sumOf([label(ATTR.offlineResult)], ended, '$__rate_interval'), `{{${label(ATTR.offlineResult)}}}`),
+          curve(counted([label(ATTR.offlineResult)], ended, '$__rate_interval'), `{{${label(ATTR.offlineResult)}}}`),
         ],
       }),
     )
@@ -113,7 +109,7 @@ export function shutdowns(): Dashboard {
         height: 8,
         targets: [
           value(
-            `${sumOf(['span_name'], durations('sum', PHASES, OF_SERVICE))} / (${sumOf(['span_name'], durations('count', PHASES, OF_SERVICE))} > 0)`,
+            `${count(['span_name'], durations('sum', PHASES, OF_SERVICE))} / (${count(['span_name'], durations('count', PHASES, OF_SERVICE))} > 0)`,
             '{{span_name}}',
           ),
         ],
@@ -129,7 +125,7 @@ export function shutdowns(): Dashboard {
         height: 8,
         targets: [
           value(
-            `histogram_quantile(0.95, ${sumOf(['le', 'span_name'], durations('bucket', PHASES, OF_SERVICE))})`,
+            `histogram_quantile(0.95, ${count(['le', 'span_name'], durations('bucket', PHASES, OF_SERVICE))})`,
             '{{span_name}}',
           ),
         ],

@@ -33,6 +33,16 @@ export function durations(
   return selector(`${DURATION}_${part}`, works, matches);
 }
 
+/**
+ * What a counter counted over `range`, exactly. An instance leaves once, so most counters come as 1 and stay, and
+ * `increase()` sees neither that first value nor whole numbers: it is used only where the collector began again.
+ */
+export function counted(by: readonly string[], counter: string, range: string): string {
+  const exact = `${counter} - ${counter} offset ${range} or ${counter}`;
+  const sum = by.length === 0 ? 'sum' : `sum by (${by.join(', ')})`;
+  return `${sum} ((${exact}) unless resets(${counter}[${range}]) > 0 or increase(${counter}[${range}]))`;
+}
+
 /** Label of a dimension of the span metrics. */
 export function label(attribute: AttributeName): string {
   if (!METRIC_DIMENSIONS.includes(attribute)) throw new Error(`${attribute} is no dimension of the span metrics`);

@@ -12,9 +12,18 @@ const RATE_INTERVAL = '77s';
 
 const dashboards = [...generatedDashboards()];
 
+/** An exact count, which the linter's rule on counters does not know; it holds for the increase that it stands for. */
+const COUNTED = /\(\((\w+\{[^}]*\}) - \1 offset (\w+) or \1\) unless resets\(\1\[\2\]\) > 0 or increase\(\1\[\2\]\)\)/g;
+
 /** What is wrong with an expression. */
 function faults(expr: string, values: Values): readonly string[] {
-  const text = interpolate(expr, values);
+  const whole = interpolate(expr, values);
+  return [whole, whole.replace(COUNTED, '(increase($1[$2]))')].flatMap((text, index) =>
+    faultsOf(text, values).filter((fault) => index === 1 || fault.startsWith('does not parse')),
+  );
+}
+
+function faultsOf(text: string, values: Values): readonly string[] {
   const found: string[] = [];
   parser.parse(text).iterate({
     enter(node) {

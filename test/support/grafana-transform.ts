@@ -1,0 +1,99 @@
+import type { Transformation } from './grafana.ts';
+import type { Frame } from './grafana-jaeger.ts';
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** The transformations our panels use, as Grafana 13 does them to one frame; `merge` alone takes several. */
+const TRANSFORMATIONS: Readonly<Record<string, (frame: Frame, options: Options) => Frame>> = {
+  convertFieldType(frame, { conversions }) {
+    const converted = new Map(frame);
+    for (const { targetField, destinationType } of conversions as { targetField: string; destinationType: string }[]) {
+      const values = frame.get(targetField);
+      if (values !== undefined)
+        converted.set(
+          targetField,
+          values.map((value) => (destinationType === 'string' ? JSON.stringify(value) : parsed(value))),
+        );
+    }
+    return converted;
+  },
+
+  extractFields(frame, { source, format, regExp, replace }) {
+    const values = frame.get(source as string) ?? [];
+    const objects = values.map((value): Options => {
+      if (typeof value !== 'string') return {};
+      return format === 'json' ? (parsed(value) as Options) : { ...value.match(regexOf(regExp as string))?.groups };
+    });
+    const names = [...new Set(objects.flatMap((object) => Object.keys(object)))];
+    return new Map([
+      ...(replace ? [] : frame),
+      ...names.map((name) => [name, objects.map((object) => object[name])] as const),
+    ]);
+  },
+
+  filterByValue(frame, { filters }) {
+    const [{ fieldName, config }] = filters as [{ fieldName: string; config: { options: { value: string } } }];
+    const wanted = frame.get(fieldName)?.map((value) => value === config.options.value) ?? [];
+    return new Map([...frame].map(([name, values]) => [name, values.filter((_, row) => wanted[row])]));
+  },
+
+  filterFieldsByName(frame, { include }) {
+    const { names } = include as { names: readonly string[] };
+    return new Map([...frame].filter(([name]) => names.includes(name)));
+  },
+
+  organize(frame, { renameByName = {}, excludeByName = {} }) {
+    const renamed = renameByName as Readonly<Record<string, string>>;
+    const excluded = excludeByName as Readonly<Record<string, boolean>>;
+    return new Map(
+      [...frame].filter(([name]) => !excluded[name]).map(([name, values]) => [renamed[name] ?? name, values]),
+    );
+  },
+
+  transpose(frame, { firstFieldName, restFieldsName }) {
+    const rows = Math.max(0, ...[...frame.values()].map((values) => values.length));
+    const columns = Array.from(
+      { length: rows },
+      (_, row) => [restFieldsName as string, [...frame.values()].map((values) => values[row])] as const,
+    );
+    return new Map([[firstFieldName as string, [...frame.keys()]], ...columns]);
+  },
+};
+
+/** What a panel shows of its answers. */
+export function transform(frames: readonly Frame[], transformations: readonly Transformation[] = []): Frame {
+  let frame = merged(frames);
+  for (const { id, options } of transformations) {
+    if (id === 'merge') continue;
+    const change = TRANSFORMATIONS[id];
+    if (change === undefined) throw new Error(`no transformation ${id}`);
+    frame = change(frame, options);
+  }
+  return frame;
+}
+
+/** The rows of a frame, without what is undefined. */
+export function rowsOf(frame: Frame): readonly Readonly<Record<string, unknown>>[] {
+  const count = Math.max(0, ...[...frame.values()].map((values) => values.length));
+  return Array.from({ length: count }, (_, row) =>
+    Object.fromEntries([...frame].flatMap(([name, values]) => (values[row] == null ? [] : [[name, values[row]]]))),
+  );
+}
+
+function merged(frames: readonly Frame[]): Frame {
+  const names = new Set(frames.flatMap((frame) => [...frame.keys()]));
+  return new Map([...names].map((name) => [name, frames.flatMap((frame) => frame.get(name) ?? [])]));
+}
+
+function parsed(value: unknown): unknown {
+  try {
+    return JSON.parse(value as string);
+  } catch {
+    return null;
+  }
+}
+
+function regexOf(text: string): RegExp {
+  const [, pattern = '', flags = ''] = /^\/(.*)\/(\w*)$/s.exec(text) ?? [];
+  return new RegExp(pattern, flags);
+}

@@ -1,0 +1,381 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Span, Trace } from '../../src/trace/trace.ts';
+import { assess } from '../../src/trace/verdict.ts';
+import { until } from '../support/child.ts';
+import { DemoRun } from '../support/demo-run.ts';
+import { generatedDashboards, interpolate, type Panel, type Target, type Values } from '../support/grafana.ts';
+import { askJaeger } from '../support/grafana-jaeger.ts';
+import { rowsOf, transform } from '../support/grafana-transform.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
+import { Monitoring, monitoringMissing } from '../support/monitoring.ts';
+
+const missing = jaegerMissing() || monitoringMissing();
+if (missing) console.warn(`skipped: ${missing}`);
+
+type Numbers = Readonly<Record<string, number>>;
+type Row = Readonly<Record<string, unknown>>;
+
+const dashboards = generatedDashboards();
+
+/** Scrapes are 0.5 s apart, a quarter of the rate interval. */
+const SCRAPE = '500ms';
+const RATE_INTERVAL_S = 2;
+
+describe.skipIf(missing)('what the panels show of a real run is what happened', () => {
+  let jaeger: Jaeger;
+  let monitoring: Monitoring;
+  let run: DemoRun;
+  let traces: readonly Trace[];
+  let services: readonly string[];
+  /** Seconds since the Unix epoch. */
+  let end: number;
+  let values: Values;
+  const asked = new Set<string>();
+
+  beforeAll(async () => {
+    jaeger = await startJaeger();
+    monitoring = await Monitoring.start(jaeger.metricsUrl, { scrape: SCRAPE, evaluation: '1s' });
+    run = new DemoRun(jaeger);
+    const shop = await run.service('shop', ['answers', 'answers', 'refuses']);
+    const slow = await run.service('slow', ['answers'], { LOSSLESS_GRACE_PERIOD_MS: '3000' });
+    const killed = await run.service('killed', ['answers']);
+    slow.hang();
+    killed.hang();
+    await Promise.all([
+      run.roll(4, 30),
+      shop.leave(),
+      slow.leave(),
+      killed.killWhileLeaving(async () => (await run.jaeger.services()).includes('killed')),
+    ]);
+    traces = await run.traces(7);
+    services = [...new Set(traces.map((trace) => assess(trace).service))].sort();
+    await until(async () => {
+      const samples = await monitoring.ask(
+        'sum(traces_span_metrics_calls_total{span_name="lossless.goaway"})',
+        Date.now() / 1_000,
+      );
+      return samples[0]?.value === spansOf('goaway').length;
+    });
+    await until(async () => {
+      const samples = await monitoring.ask(
+        'sum(traces_span_metrics_calls_total{span_name=~"lossless.offline|lossless.offline.started"})',
+        Date.now() / 1_000,
+      );
+      return samples[0]?.value === spansOf('offline').length + spansOf('offline.started').length;
+    });
+    end = Date.now() / 1_000;
+    values = {
+      __range: `${Math.ceil(end - run.begun / 1_000) + 30}s`,
+      __rate_interval: `${RATE_INTERVAL_S}s`,
+      service: `(${services.join('|')})`,
+    };
+  }, 180_000);
+  afterAll(async () => {
+    await run?.close();
+    await monitoring?.close();
+    await jaeger?.close();
+  });
+
+  function spansOf(work: string): readonly Span[] {
+    return traces.flatMap(({ spans }) => spans.filter(({ name }) => name === `lossless.${work}`));
+  }
+
+  /** How many spans have which value of an attribute. */
+  function tally(spans: readonly Span[], key: (span: Span) => unknown): Numbers {
+    const counts: Record<string, number> = {};
+    for (const span of spans) counts[String(key(span))] = (counts[String(key(span))] ?? 0) + 1;
+    return counts;
+  }
+
+  function panel(dashboard: string, title: string): Panel {
+    asked.add(`${dashboard}: ${title}`);
+    const found = dashboards.get(dashboard)?.panels.find((each) => each.title === title);
+    if (found === undefined) throw new Error(`no panel ${title}`);
+    return found;
+  }
+
+  /** Every series of an instant query by its legend. */
+  async function numbers(dashboard: string, title: string): Promise<Numbers> {
+    const answers = await Promise.all(
+      panel(dashboard, title).targets.map(async (target) =>
+        (await monitoring.ask(interpolate(target.expr ?? '', values), end)).map(
+          ({ labels, value }) => [legend(target, labels), value] as const,
+        ),
+      ),
+    );
+    return Object.fromEntries(answers.flat());
+  }
+
+  /** What a table or a chart of traces shows. */
+  async function table(dashboard: string, title: string, more: Values): Promise<readonly Row[]> {
+    const { targets, transformations } = panel(dashboard, title);
+    const frames = await Promise.all(
+      targets.map((target) =>
+        askJaeger(jaeger.queryUrl, target, { ...values, ...more }, { from: run.begun, to: end * 1_000 }),
+      ),
+    );
+    return rowsOf(transform(frames, transformations));
+  }
+
+  test('the choice of services', async () => {
+    const query = dashboards.get('shutdowns')?.templating.list.find(({ name }) => name === 'service')?.query ?? '';
+    const [, selector = '', name = ''] = /^label_values\((.*), (\w+)\)$/.exec(query) ?? [];
+    const response = await fetch(
+      `${monitoring.url}/api/v1/label/${name}/values?${new URLSearchParams({ 'match[]': selector })}`,
+    );
+    expect(((await response.json()) as { data: string[] }).data.sort()).toEqual(services);
+    expect(services).toEqual(['killed', 'service-a', 'service-b', 'service-c', 'shop', 'slow']);
+  });
+
+  test('Shutdowns by result', async () => {
+    const counts = await numbers('shutdowns', 'Shutdowns by result');
+    expect(counts).toEqual(tally(spansOf('offline'), ({ tags }) => tags['lossless.offline.result']));
+    expect(counts).toEqual({ success: 4, incomplete: 1, timeout: 1 });
+  });
+
+  test('Consumers not told', async () => {
+    expect(await numbers('shutdowns', 'Consumers not told')).toEqual({ 'not told': 1 });
+  });
+
+  test('Still open', async () => {
+    expect(await numbers('shutdowns', 'Still open')).toEqual({
+      ...Object.fromEntries(services.map((service) => [service, 0])),
+      killed: 1,
+    });
+  });
+
+  test('Shutdowns over time', async () => {
+    const { targets } = panel('shutdowns', 'Shutdowns over time');
+    const [target] = targets as [Target];
+    const step = 0.5;
+    const curves = await monitoring.askRange(
+      interpolate(target.expr ?? '', values),
+      run.begun / 1_000,
+      end + RATE_INTERVAL_S,
+      step,
+    );
+    const sums = curves.map(({ labels, values: points }) => [
+      legend(target, labels),
+      Math.round((points.reduce((sum, point) => sum + point, 0) * step) / RATE_INTERVAL_S),
+    ]);
+    expect(Object.fromEntries(sums)).toEqual({ success: 4, incomplete: 1, timeout: 1 });
+  });
+
+  test('Mean duration by phase', async () => {
+    const means = await numbers('shutdowns', 'Mean duration by phase');
+    expect(Object.keys(means).sort()).toEqual(PHASES.map((work) => `lossless.${work}`).sort());
+    for (const work of PHASES) {
+      const durations = spansOf(work).map(({ durationMs }) => durationMs);
+      expect(means[`lossless.${work}`], work).toBeGreaterThanOrEqual(Math.min(...durations) - 0.01);
+      expect(means[`lossless.${work}`], work).toBeLessThanOrEqual(Math.max(...durations) + 0.01);
+    }
+  });
+
+  test('Slowest twentieth by phase', async () => {
+    const slowest = await numbers('shutdowns', 'Slowest twentieth by phase');
+    expect(Object.keys(slowest).sort()).toEqual(PHASES.map((work) => `lossless.${work}`).sort());
+    for (const work of PHASES) {
+      const longest = Math.max(...spansOf(work).map(({ durationMs }) => durationMs));
+      const bound = BUCKETS.find((each) => each >= longest) ?? Number.POSITIVE_INFINITY;
+      expect(slowest[`lossless.${work}`], work).toBeLessThanOrEqual(bound);
+      expect(slowest[`lossless.${work}`], work).toBeGreaterThan(0);
+    }
+  });
+
+  test('Fan-out coverage by consumer service', async () => {
+    const coverage = await numbers('shutdowns', 'Fan-out coverage by consumer service');
+    const toTell = spansOf('goaway').filter(({ tags }) => tags['lossless.goaway.result'] !== 'gone');
+    const acked = toTell.filter(({ tags }) => tags['lossless.goaway.result'] === 'acked');
+    const peers = tally(toTell, ({ tags }) => tags['service.peer.name']);
+    const ackedPeers = tally(acked, ({ tags }) => tags['service.peer.name']);
+    expect(Object.keys(coverage).sort()).toEqual(Object.keys(peers).sort());
+    for (const [peer, count] of Object.entries(peers))
+      expect(coverage[peer], peer).toBeCloseTo((ackedPeers[peer] ?? 0) / count, 1);
+    expect(coverage['consumer']).toBeLessThan(1);
+    expect(coverage['gateway']).toBe(1);
+  });
+
+  test('GoAways by provider, consumer and result', async () => {
+    const [target] = panel('shutdowns', 'GoAways by provider, consumer and result').targets as [Target];
+    const samples = await monitoring.ask(interpolate(target.expr ?? '', values), end);
+    const counts = Object.fromEntries(
+      samples
+        .filter(({ value }) => value !== 0)
+        .map(({ labels, value }) => [
+          `${labels['service_name']} ${labels['service_peer_name']} ${labels['lossless_goaway_result']}`,
+          value,
+        ]),
+    );
+    expect(counts).toEqual(
+      tally(
+        spansOf('goaway'),
+        ({ tags }) => `${tags['lossless.service']} ${tags['service.peer.name']} ${tags['lossless.goaway.result']}`,
+      ),
+    );
+    expect(counts).toMatchObject({ 'shop consumer acked': 2, 'shop consumer refused': 1 });
+  });
+
+  test('Registry answers', async () => {
+    const answers = await numbers('shutdowns', 'Registry answers');
+    expect(answers).toEqual(tally(spansOf('deregister'), ({ tags }) => tags['lossless.deregister.result']));
+  });
+
+  test('Drains', async () => {
+    expect(await numbers('shutdowns', 'Drains')).toEqual({ drained: 5, timeout: 1 });
+  });
+
+  test('Last shutdowns of $service', async () => {
+    for (const service of services) {
+      const rows = await table('shutdowns', 'Last shutdowns of $service', { service });
+      expect(idsOf(rows), service).toEqual(endedOf(service, () => true));
+    }
+  });
+
+  test('Last shutdowns of $service that did not end well', async () => {
+    for (const service of services) {
+      const rows = await table('shutdowns', 'Last shutdowns of $service that did not end well', { service });
+      expect(idsOf(rows), service).toEqual(endedOf(service, (result) => result !== 'success'));
+    }
+  });
+
+  describe('One shutdown', () => {
+    /** One of a service with consumers of our own, and one of the fleet. */
+    const shown = ['shop', 'service-b'];
+
+    test.each(shown)('of %s: How it ended', async (service) => {
+      const { traceId } = traceOf(service);
+      const rows = await table('one-shutdown', 'How it ended', { traceId });
+      const { tags, durationMs } = only(service, 'offline');
+      expect(rows).toEqual([
+        {
+          service,
+          duration: durationMs,
+          instance: tags['lossless.instance.id'],
+          trigger: 'SIGTERM',
+          result: service === 'shop' ? 'incomplete' : 'success',
+          'consumers planned': tags['lossless.fanout.planned'],
+          acked: tags['lossless.fanout.acked'],
+          idle: tags['lossless.fanout.idle'],
+          failed: service === 'shop' ? 1 : 0,
+          'served meanwhile': tags['lossless.requests.served'],
+          'after ack': 0,
+          unmanaged: tags['lossless.requests.unmanaged'],
+          ...(service === 'shop' && { error: tags['error.type'] }),
+        },
+      ]);
+    });
+
+    test.each(shown)('of %s: Trace', async (service) => {
+      const { traceId, spans } = traceOf(service);
+      const rows = await table('one-shutdown', 'Trace', { traceId });
+      expect(rows.map(({ spanID }) => spanID).sort()).toEqual(spans.map(({ spanId }) => spanId).sort());
+    });
+
+    test.each(shown)('of %s: Fan-out', async (service) => {
+      const rows = await table('one-shutdown', 'Fan-out', { traceId: traceOf(service).traceId });
+      const expected = ofService(service, 'goaway').map(({ tags }) => [
+        tags['lossless.consumer.instance.id'],
+        tags['service.peer.name'],
+        tags['server.port'],
+        tags['lossless.goaway.result'],
+        tags['lossless.goaway.attempt.count'],
+      ]);
+      expect(
+        rows.map(({ instance, consumer, port, result, calls }) => [instance, consumer, port, result, calls]).sort(),
+      ).toEqual(expected.sort());
+      if (service === 'shop') expect(tallyOf(rows, 'result')).toEqual({ acked: 2, refused: 1 });
+      else expect(tallyOf(rows, 'result')['acked']).toBe(2);
+    });
+
+    test('of service-b: Address lists after refresh', async () => {
+      const rows = await table('one-shutdown', 'Address lists after refresh', {
+        traceId: traceOf('service-b').traceId,
+      });
+      expect(rows.length).toBe(2);
+      for (const row of rows) {
+        const addresses = JSON.parse(row['addresses'] as string) as string[];
+        expect(row).toMatchObject({ service: 'service-a', consumer: 'service-a', isolated: true });
+        expect(addresses).toHaveLength(row['after'] as number);
+        expect(addresses).not.toContain(row['leaves']);
+      }
+    });
+
+    test.each(shown)('of %s: Registry answer', async (service) => {
+      const rows = await table('one-shutdown', 'Registry answer', { traceId: traceOf(service).traceId });
+      expect(rows).toMatchObject([
+        { registry: 'file', answer: 'confirmed', 'listed after': service === 'shop' ? 0 : 2 },
+      ]);
+    });
+
+    test.each(shown)('of %s: Drain', async (service) => {
+      const rows = await table('one-shutdown', 'Drain', { traceId: traceOf(service).traceId });
+      const { tags } = only(service, 'drain');
+      expect(rows).toMatchObject([
+        {
+          result: 'drained',
+          'in flight at the end': 0,
+          'hold s': service === 'shop' ? 0.3 : 0,
+          'hold because': service === 'shop' ? 'goaway_failed' : 'none',
+          'quiet s': tags['lossless.drain.quiet'],
+        },
+      ]);
+    });
+
+    test.each(shown)('of %s: Traffic until it stopped', async (service) => {
+      const rows = await table('one-shutdown', 'Traffic until it stopped', { traceId: traceOf(service).traceId });
+      const recorded = JSON.parse(
+        String(only(service, 'drain').tags['lossless.traffic.requests_per_second']),
+      ) as number[];
+      expect(rows).toEqual(recorded.map((count, second) => ({ second: String(second), 'requests per second': count })));
+      expect(recorded.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+    });
+  });
+
+  test('every panel of every dashboard was asked', () => {
+    const all = [...dashboards].flatMap(([name, { panels }]) => panels.map(({ title }) => `${name}: ${title}`));
+    expect([...asked].sort()).toEqual(all.sort());
+  });
+
+  function traceOf(service: string): Trace {
+    const found = traces.find((trace) => assess(trace).service === service);
+    if (found === undefined) throw new Error(`no trace of ${service}`);
+    return found;
+  }
+
+  function ofService(service: string, work: string): readonly Span[] {
+    return traceOf(service).spans.filter(({ name }) => name === `lossless.${work}`);
+  }
+
+  function only(service: string, work: string): Span {
+    const spans = ofService(service, work);
+    expect(spans).toHaveLength(1);
+    return spans[0] as Span;
+  }
+
+  function endedOf(service: string, isWanted: (result: string) => boolean): readonly string[] {
+    return traces
+      .map(assess)
+      .filter((each) => each.service === service && each.result !== 'missing' && isWanted(each.result))
+      .map(({ traceId }) => traceId)
+      .sort();
+  }
+});
+
+const PHASES = ['notify', 'deregister', 'drain', 'stop', 'offline'];
+
+/** Upper bounds of the buckets of spanmetrics, in milliseconds. */
+const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000];
+
+function legend({ legendFormat }: Target, labels: Readonly<Record<string, string>>): string {
+  return (legendFormat ?? '').replace(/\{\{(\w+)\}\}/g, (_, name: string) => labels[name] ?? '');
+}
+
+function idsOf(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ traceID }) => String(traceID).padStart(32, '0')).sort();
+}
+
+function tallyOf(rows: readonly Row[], column: string): Numbers {
+  const counts: Record<string, number> = {};
+  for (const row of rows) counts[String(row[column])] = (counts[String(row[column])] ?? 0) + 1;
+  return counts;
+}
