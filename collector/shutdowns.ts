@@ -17,8 +17,9 @@ export interface ShutdownQuery extends RootQuery {
 /** Rows of one page. */
 const ROWS = 50;
 
-/** Problems of a row that are told. */
+/** Problems of a row that are told, and characters of each: a sender may have written anything. */
 const TOLD = 3;
+const LONGEST_PROBLEM = 200;
 
 /** Verdicts that are kept. */
 const MOST_KEPT = 1_000;
@@ -61,7 +62,8 @@ export class Shutdowns {
       ...verdict,
       traceId,
       endedAt: root === undefined ? null : verdict.startedAt + verdict.durationMs,
-      problems: verdict.problems.slice(0, TOLD),
+      instanceId: verdict.instanceId.slice(0, LONGEST_PROBLEM),
+      problems: verdict.problems.slice(0, TOLD).map((problem) => problem.slice(0, LONGEST_PROBLEM)),
       moreProblems: Math.max(0, verdict.problems.length - TOLD),
     };
     this.#kept.delete(traceId);

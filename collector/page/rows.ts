@@ -28,7 +28,7 @@ export interface Folds {
   readonly more: ReadonlyMap<string, number>;
 }
 
-/** Consumers of a service that are shown at first, beside those that failed. */
+/** Consumers of a service that are shown at first when none of them failed. */
 const SHOWN = 10;
 
 /** Rows of a trace from the top; of consumers those that failed come first. */
@@ -39,7 +39,8 @@ export function rowsOf(spans: readonly Span[], folds: Folds): readonly Row[] {
 function* rowsBelow(parent: string, branches: readonly Branch[], depth: number, folds: Folds): Generator<Row> {
   const consumers = branches.filter(({ span }) => span.name === spanName('goaway'));
   const failed = consumers.filter(({ span }) => span.isError).length;
-  const shown = new Set(consumers.slice(0, Math.max(SHOWN, failed) + (folds.more.get(parent) ?? 0)));
+  const first = consumers.length <= SHOWN || failed === 0 ? SHOWN : failed;
+  const shown = new Set(consumers.slice(0, first + (folds.more.get(parent) ?? 0)));
   for (const branch of branches)
     if (branch.span.name !== spanName('goaway') || shown.has(branch)) yield* rowsFrom(branch, depth, folds);
   if (shown.size < consumers.length) {

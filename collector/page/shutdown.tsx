@@ -4,7 +4,7 @@ import { ATTR, spanName } from '../../src/trace/schema.ts';
 import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { useLive } from './live.ts';
-import { Badge, Fact, Problem } from './parts.tsx';
+import { Badge, Fact, Problem, Value } from './parts.tsx';
 import { Traffic } from './traffic.tsx';
 import { Waterfall } from './waterfall.tsx';
 import { counted, isLeaving, momentOf, outcomeOf, wordOf } from './words.ts';
@@ -30,7 +30,9 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
       <header class="top">
         <a href="/">Shutdowns</a>
         <h1>{verdict === undefined ? 'Trace' : verdict.service || 'Trace'}</h1>
-        <code class="id">{verdict?.instanceId || traceId}</code>
+        <code class="id">
+          <Value text={verdict?.instanceId || traceId} />
+        </code>
       </header>
       <main>
         <Problem text={status === 404 && data === undefined ? '' : problem} />
@@ -71,6 +73,7 @@ function Summary({ verdict, spans }: { readonly verdict: Verdict; readonly spans
   const told = spans.filter((span) => span.name === spanName('goaway'));
   const deregistered = tagsOf('deregister')[ATTR.deregisterResult];
   const drained = tagsOf('drain')[ATTR.drainResult];
+  const { [ATTR.served]: served, [ATTR.unmanaged]: unmanaged } = tagsOf('offline');
   const hold = Number(tagsOf('drain')[ATTR.hold] ?? 0);
   return (
     <section class="summary" aria-label="verdict">
@@ -86,13 +89,19 @@ function Summary({ verdict, spans }: { readonly verdict: Verdict; readonly spans
           </time>
         </Fact>
         <Fact name="trigger">
-          {String(tagsOf('offline.started')[ATTR.trigger] ?? tagsOf('offline')[ATTR.trigger] ?? '–')}
+          <Value text={String(tagsOf('offline.started')[ATTR.trigger] ?? '–')} />
         </Fact>
         <Fact name="took">{result === 'missing' ? '–' : milliseconds(durationMs)}</Fact>
         <Fact name="acked">{result === 'missing' ? `${told.length} told` : `${acked} of ${planned}`}</Fact>
         <Fact name="registry">{deregistered === undefined ? '–' : <Badge word={wordOf(String(deregistered))} />}</Fact>
         <Fact name="drain">{drained === undefined ? '–' : <Badge word={wordOf(String(drained))} />}</Fact>
-        {hold > 0 && <Fact name="held">{milliseconds(hold * 1_000)}</Fact>}
+        {hold > 0 && (
+          <Fact name="held">
+            {milliseconds(hold * 1_000)} <Value text={String(tagsOf('drain')[ATTR.holdReason] ?? '')} />
+          </Fact>
+        )}
+        {served !== undefined && <Fact name="served while leaving">{counted(Number(served), 'request')}</Fact>}
+        {Number(unmanaged ?? 0) > 0 && <Fact name="of unmanaged callers">{counted(Number(unmanaged), 'request')}</Fact>}
         <Fact name="after ack">{result === 'missing' ? '–' : counted(afterAck, 'request')}</Fact>
       </dl>
       {!leaves && <Problems problems={verdict.problems} />}
@@ -114,7 +123,9 @@ function Problems({ problems }: { readonly problems: readonly string[] }): JSX.E
   return (
     <ul class="problems-told">
       {problems.slice(0, isOpen ? undefined : TOLD).map((problem) => (
-        <li key={problem}>{problem}</li>
+        <li key={problem}>
+          <Value text={problem} />
+        </li>
       ))}
       {problems.length > TOLD && (
         <li>

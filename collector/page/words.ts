@@ -30,9 +30,12 @@ const TONES: Readonly<Record<string, Tone>> = {
 /** Time after the deadline in which the last spans may still arrive, in milliseconds. */
 const LATE_MS = 5_000;
 
+/** Longest result that is shown as a word, in characters: ours are short, but anybody may have sent it. */
+const LONGEST = 40;
+
 /** A result of the trace with its tone. */
 export function wordOf(result: string): Word {
-  return { text: result, tone: TONES[result] ?? 'plain' };
+  return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: TONES[result] ?? 'plain' };
 }
 
 /** Whether a shutdown whose root has not arrived may still be running. */

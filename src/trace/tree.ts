@@ -10,7 +10,7 @@ export interface Branch {
 /** Deepest level: ours are 6 deep, those of others may be anything. What is deeper is left out. */
 const DEEPEST = 64;
 
-/** Spans as trees: children by their start, GoAways that failed before the others. A span whose parent is missing is a root. */
+/** Spans as trees: children by their start, consumers and their services that failed before the others. A span whose parent is missing is a root. */
 export function treeOf(spans: readonly Span[]): readonly Branch[] {
   const ids = new Set(spans.map((span) => span.spanId));
   const children = Map.groupBy(spans, (span) => (ids.has(span.parentSpanId) ? span.parentSpanId : ''));
@@ -30,7 +30,8 @@ export function isFanout(siblings: readonly Span[]): boolean {
 }
 
 function failuresFirst(siblings: readonly Span[]): readonly Span[] {
-  return isFanout(siblings)
+  const isService = siblings.every((span) => span.name === spanName('notify.service'));
+  return isService || isFanout(siblings)
     ? [...siblings].sort((one, other) => Number(other.isError) - Number(one.isError))
     : siblings;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { WorkName } from '../../src/lifecycle/records.ts';
 import { ATTR, SCOPE, SPANS, spanName } from '../../src/trace/schema.ts';
 
-type Value = string | number | boolean | readonly string[];
+type Value = string | number | boolean | readonly string[] | readonly number[];
 
 /** A span to send. */
 export interface SpanSpec {
@@ -59,35 +59,41 @@ function typedValue(value: Value): object {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };
   if (typeof value === 'number') return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value };
-  return { arrayValue: { values: value.map((each) => ({ stringValue: each })) } };
+  return { arrayValue: { values: value.map(typedValue) } };
 }
 
-/** A whole shutdown of `provider` with `consumers` callers, of which `failed` could not be told: one body for each process. */
+/**
+ * A whole shutdown of `provider` with `consumers` callers, of which `failed` could not be told: one body for each process.
+ * Consumers are of `services` in turn.
+ */
 export function shutdownBodies(
   provider: string,
   consumers: number,
   failed = 0,
   start: number = Date.now(),
+  services: readonly string[] = ['caller'],
 ): { readonly traceId: string; readonly bodies: readonly string[] } {
   const traceId = hex(16);
-  const [root, notify, group] = [hex(8), hex(8), hex(8)];
+  const [root, notify] = [hex(8), hex(8)];
+  const groups = services.map((service) => ({ service, spanId: hex(8) }));
+  const groupOf = (n: number) => groups[n % groups.length] as { service: string; spanId: string };
   const acked = consumers - failed;
   const goaways = Array.from(
     { length: consumers },
     (_, n): SpanSpec => ({
       traceId,
       spanId: hex(8),
-      parentSpanId: group,
+      parentSpanId: groupOf(n).spanId,
       work: 'goaway',
       start: start + 2,
       durationMs: 5,
       attributes: {
         [ATTR.goawayResult]: n < failed ? 'timeout' : 'acked',
-        [ATTR.peerService]: 'caller',
-        [ATTR.consumerInstanceId]: `caller-${n}`,
+        [ATTR.peerService]: groupOf(n).service,
+        [ATTR.consumerInstanceId]: `${groupOf(n).service}-${n}`,
         [ATTR.attemptCount]: 1,
       },
-      ...(n < failed && { error: `caller-${n} was not told` }),
+      ...(n < failed && { error: `${groupOf(n).service}-${n} was not told` }),
     }),
   );
   const spans: SpanSpec[] = [
@@ -98,18 +104,26 @@ export function shutdownBodies(
       work: 'offline.started',
       start,
       durationMs: 0.001,
-      attributes: { [ATTR.service]: provider },
+      attributes: { [ATTR.service]: provider, [ATTR.instanceId]: `${provider}-1`, [ATTR.trigger]: 'SIGTERM' },
     },
     { traceId, spanId: notify, parentSpanId: root, work: 'notify', start: start + 1, durationMs: 10 },
-    {
-      traceId,
-      spanId: group,
-      parentSpanId: notify,
-      work: 'notify.service',
-      start: start + 1,
-      durationMs: 10,
-      attributes: { [ATTR.peerService]: 'caller' },
-    },
+    ...groups.map(({ service, spanId }): SpanSpec => {
+      const own = goaways.filter((goaway) => goaway.parentSpanId === spanId);
+      const told = own.filter((goaway) => goaway.error === undefined);
+      return {
+        traceId,
+        spanId,
+        parentSpanId: notify,
+        work: 'notify.service',
+        start: start + 1,
+        durationMs: 10,
+        attributes: {
+          [ATTR.peerService]: service,
+          [ATTR.fanoutPlanned]: own.length,
+          [ATTR.fanoutAcked]: told.length,
+        },
+      };
+    }),
     ...goaways,
     {
       traceId,
@@ -120,7 +134,19 @@ export function shutdownBodies(
       durationMs: 3,
       attributes: { [ATTR.deregisterResult]: 'confirmed' },
     },
-    { traceId, spanId: hex(8), parentSpanId: root, work: 'drain', start: start + 11, durationMs: 60.5 },
+    {
+      traceId,
+      spanId: hex(8),
+      parentSpanId: root,
+      work: 'drain',
+      start: start + 11,
+      durationMs: 60.5,
+      attributes: {
+        [ATTR.drainResult]: 'drained',
+        [ATTR.requestsPerSecond]: [...Array.from({ length: 30 }, (_, n) => 40 + (n % 7)), 3],
+        [ATTR.requestsSince]: start - 30_000,
+      },
+    },
     { traceId, spanId: hex(8), parentSpanId: root, work: 'stop', start: start + 72, durationMs: 1 },
     {
       traceId,
@@ -141,7 +167,7 @@ export function shutdownBodies(
     },
   ];
   const refreshes = goaways.slice(failed).map((goaway, n) =>
-    otlpBody('caller', `caller-${n}`, [
+    otlpBody(groupOf(n + failed).service, `${groupOf(n + failed).service}-${n + failed}`, [
       {
         traceId,
         spanId: hex(8),
@@ -149,7 +175,13 @@ export function shutdownBodies(
         work: 'consumer.refresh',
         start: start + 4,
         durationMs: 1,
-        attributes: { [ATTR.addresses]: ['127.0.0.1:1', '127.0.0.1:2'] },
+        attributes: {
+          [ATTR.providerAddress]: '127.0.0.1:3',
+          [ATTR.addresses]: ['127.0.0.1:1', '127.0.0.1:2'],
+          [ATTR.addressCount]: 2,
+          [ATTR.addressCountBefore]: 3,
+          [ATTR.refreshResult]: 'refreshed',
+        },
       },
     ]),
   );
