@@ -13,6 +13,11 @@ if (missing) console.warn(`skipped: ${missing}`);
 
 const SERVICES = ['gateway', 'orders', 'billing', 'search', 'mail'];
 
+/** What the control server says. */
+interface Status {
+  readonly consumers: { readonly recent: number };
+}
+
 /** Rows of the waterfall as a reader sees them. */
 function rows(page: Page): Promise<readonly string[]> {
   return page.locator('.waterfall tbody tr').allInnerTexts();
@@ -36,8 +41,10 @@ describe.skipIf(missing)('the page of the collector', () => {
 
   test('the link that the plugin prints: live while a real shutdown runs, and then whole, without a reload', async () => {
     const provider = await world().service('provider', { workMs: 1_500 });
-    await world().service('provider', { workMs: 5 });
+    const other = await world().service('provider', { workMs: 5 });
     const caller = await world().caller('http://provider/', 20);
+    const status = `http://127.0.0.1:${await world().controlPort(other)}/status`;
+    await until(async () => ((await (await fetch(status)).json()) as Status).consumers.recent === 1);
     provider.child.signal('SIGTERM');
     const [link] = await provider.child.sees(/http:\/\/127\.0\.0\.1:\d+\/trace\/[0-9a-f]{32}/);
     const { page, faults, hosts, shoot } = await browser.open(link);
