@@ -9,6 +9,9 @@ import { ATTR, type AttributeName } from '../src/trace/schema.ts';
 export const METRIC_DIMENSIONS: readonly AttributeName[] = [
   ATTR.offlineResult,
   ATTR.trigger,
+  ATTR.onlineResult,
+  ATTR.onlineTrigger,
+  ATTR.registerResult,
   ATTR.fanoutComplete,
   ATTR.afterAck,
   ATTR.deregisterResult,

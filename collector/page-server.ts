@@ -82,6 +82,7 @@ export class PageServer {
   #list(query: URLSearchParams): Tagged {
     const within = wholeNumber(query, 'within');
     const wanted: ShutdownQuery = {
+      kind: query.get('kind') ?? undefined,
       service: query.get('service') || undefined,
       result: query.get('result') || undefined,
       before: wholeNumber(query, 'before') ?? Number.MAX_SAFE_INTEGER,

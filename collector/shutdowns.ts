@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { ATTR } from '../src/trace/schema.ts';
+import { ATTR, spanName } from '../src/trace/schema.ts';
 import { traceOf } from '../src/trace/trace.ts';
 import { assess } from '../src/trace/verdict.ts';
 import { textOf } from './attributes.ts';
@@ -77,6 +77,7 @@ export class Shutdowns {
 }
 
 function resultOf(root: Span | undefined): string {
-  const value = root?.attributes.find((attribute) => attribute.key === ATTR.offlineResult)?.value;
+  const name = root?.name === spanName('online') ? ATTR.onlineResult : ATTR.offlineResult;
+  const value = root?.attributes.find((attribute) => attribute.key === name)?.value;
   return value === undefined ? 'missing' : textOf(value);
 }

@@ -4,7 +4,7 @@ import { type Attribute, textOf } from './attributes.ts';
 import { openDatabase, pragma, together } from './database.ts';
 import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
-import { ROOT_NAMES, ROOTS } from './roots.ts';
+import { ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
@@ -23,6 +23,8 @@ export interface TraceQuery {
 
 /** Which shutdowns and onlines are listed. Times are microseconds since the Unix epoch. */
 export interface RootQuery {
+  /** `offline` or `online`; both when it is neither. */
+  readonly kind?: string | undefined;
   readonly service?: string | undefined;
   /** Those that began before. */
   readonly before: number;
@@ -110,14 +112,14 @@ export class Store {
   }
 
   /** Shutdowns and onlines, the one that began last first. */
-  *roots({ service, before, endedSince }: RootQuery): Generator<FoundRoot> {
+  *roots({ kind, service, before, endedSince }: RootQuery): Generator<FoundRoot> {
     const rows = this.#db
       .prepare(
         `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
            MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
          FROM (
            SELECT trace_id, name, start, duration, body FROM span
-           WHERE name IN (${ROOTS}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
+           WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
            ORDER BY start DESC LIMIT ${MOST_ROOTS}
          )
          GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,

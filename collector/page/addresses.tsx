@@ -6,34 +6,37 @@ import type { Span } from '../../src/trace/trace.ts';
 export interface Addresses {
   /** The instance that leaves. */
   readonly leaving: string;
+  readonly before: readonly string[];
   readonly countBefore: number;
   readonly countAfter: number;
   readonly after: readonly string[];
 }
 
 export function addressesOf({ tags }: Span): Addresses {
-  const after = listOf(tags[ATTR.addresses]);
+  const [before, after] = [listOf(tags[ATTR.addressesBefore]), listOf(tags[ATTR.addresses])];
   const countAfter = Number(tags[ATTR.addressCount] ?? after.length);
   return {
     leaving: String(tags[ATTR.providerAddress] ?? ''),
-    countBefore: Number(tags[ATTR.addressCountBefore] ?? countAfter),
+    before,
+    countBefore: Number(tags[ATTR.addressCountBefore] ?? before.length),
     countAfter,
     after,
   };
 }
 
-/**
- * Both lists beside each other. The trace holds the list after and how many there were before: when exactly the one that
- * leaves is missing, the rest is taken to have stayed.
- */
+/** Both lists beside each other. */
 export function AddressLists({ refresh }: { readonly refresh: Span }): JSX.Element {
-  const { leaving, countBefore, countAfter, after } = addressesOf(refresh);
-  const left = leaving !== '' && !after.includes(leaving) && countBefore > 0 ? leaving : undefined;
-  const stayed = countBefore === after.length + (left === undefined ? 0 : 1) ? after : [];
+  const { leaving, before, countBefore, after, countAfter } = addressesOf(refresh);
   return (
     <div class="addresses">
-      <List title="before" count={countBefore} left={left} stayed={stayed} />
-      <List title="after" count={countAfter} left={undefined} stayed={after} />
+      <List title="before" count={countBefore} addresses={before} marked={[leaving]} mark="leaves" />
+      <List
+        title="after"
+        count={countAfter}
+        addresses={after}
+        marked={after.filter((address) => !before.includes(address))}
+        mark="new"
+      />
     </div>
   );
 }
@@ -41,27 +44,26 @@ export function AddressLists({ refresh }: { readonly refresh: Span }): JSX.Eleme
 interface ListProps {
   readonly title: string;
   readonly count: number;
-  readonly left: string | undefined;
-  readonly stayed: readonly string[];
+  readonly addresses: readonly string[];
+  /** Addresses that have a word beside them. */
+  readonly marked: readonly string[];
+  readonly mark: 'leaves' | 'new';
 }
 
-function List({ title, count, left, stayed }: ListProps): JSX.Element {
-  const untold = count - stayed.length - (left === undefined ? 0 : 1);
+function List({ title, count, addresses, marked, mark }: ListProps): JSX.Element {
   return (
     <section aria-label={`addresses ${title}`}>
       <h4>
         {title} <span class="count">{count}</span>
       </h4>
       <ul>
-        {left !== undefined && (
-          <li class="left">
-            <s>{left}</s> <small>leaves</small>
+        {addresses.map((address) => (
+          <li key={address} class={marked.includes(address) ? mark : undefined}>
+            {address}
+            {marked.includes(address) && <small> {mark}</small>}
           </li>
-        )}
-        {stayed.map((address) => (
-          <li key={address}>{address}</li>
         ))}
-        {untold > 0 && <li class="untold">and {untold} not in the trace</li>}
+        {count > addresses.length && <li class="untold">and {count - addresses.length} not in the trace</li>}
         {count === 0 && <li class="untold">nobody</li>}
       </ul>
     </section>

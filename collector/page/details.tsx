@@ -5,7 +5,13 @@ import { AddressLists } from './addresses.tsx';
 import { Value } from './parts.tsx';
 
 /** Attributes that are shown in another way, or say nothing beyond the span. */
-const SHOWN_ELSEWHERE: readonly string[] = [ATTR.addresses, 'otel.scope.name', 'error', 'otel.status_description'];
+const SHOWN_ELSEWHERE: readonly string[] = [
+  ATTR.addresses,
+  ATTR.addressesBefore,
+  'otel.scope.name',
+  'error',
+  'otel.status_description',
+];
 
 /** Everything that a span says, and for a GoAway what its consumer did. */
 export function Details({ span, refresh }: { readonly span: Span; readonly refresh: Span | undefined }): JSX.Element {

@@ -6,10 +6,17 @@ import type { Shutdown, ShutdownList } from '../shutdown-list.ts';
 import { useLive } from './live.ts';
 import { Badge, Problem } from './parts.tsx';
 import { PhaseBar } from './phases.tsx';
-import { isLeaving, momentOf, outcomeOf } from './words.ts';
+import { isRunning, momentOf, outcomeOf } from './words.ts';
 
 /** Time between two looks, in milliseconds. */
 const EVERY_MS = 1_000;
+
+/** Kinds to choose from, and in words. */
+const KINDS: readonly (readonly [string, string])[] = [
+  ['', 'all'],
+  ['offline', 'offline'],
+  ['online', 'online'],
+];
 
 /** Results to choose from, and in words. */
 const RESULTS: readonly (readonly [string, string])[] = [
@@ -27,10 +34,10 @@ const WITHIN = [
 ] as const;
 
 /** What the list is narrowed by, as it stands in the address of the page. */
-const FILTERS = ['service', 'result', 'within', 'before'] as const;
+const FILTERS = ['kind', 'service', 'result', 'within', 'before'] as const;
 type Filters = Readonly<Record<(typeof FILTERS)[number], string>>;
 
-/** Shutdowns with their verdicts, the latest first. */
+/** Shutdowns and starts with their verdicts, the latest first. */
 export function List(): JSX.Element {
   const [filters, setFilters] = useState(readFilters);
   useEffect(() => {
@@ -49,8 +56,9 @@ export function List(): JSX.Element {
   return (
     <>
       <header class="top">
-        <h1>Shutdowns</h1>
+        <h1>Shutdowns and starts</h1>
         <form class="filters" onSubmit={(event) => event.preventDefault()}>
+          <Choice name="kind" value={filters.kind} options={KINDS} choose={(kind) => narrow({ kind })} />
           <Choice
             name="service"
             value={filters.service}
@@ -66,7 +74,7 @@ export function List(): JSX.Element {
         {data === undefined ? (
           <p class="empty">Reading…</p>
         ) : data.shutdowns.length === 0 ? (
-          <Empty isNarrowed={isNarrowed} clear={() => narrow({ service: '', result: '', within: '' })} />
+          <Empty isNarrowed={isNarrowed} clear={() => narrow({ kind: '', service: '', result: '', within: '' })} />
         ) : (
           <Table shutdowns={data.shutdowns} />
         )}
@@ -95,6 +103,7 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
           <th scope="col">Ended</th>
           <th scope="col">Service</th>
           <th scope="col">Instance</th>
+          <th scope="col">Kind</th>
           <th scope="col">Result</th>
           <th scope="col" class="number">
             Acked
@@ -117,8 +126,9 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
 
 function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
   const now = Date.now();
-  const { traceId, service, instanceId, endedAt, startedAt, acked, planned, durationMs, phases, whole } = shutdown;
-  const runs = isLeaving(shutdown, now);
+  const { kind, traceId, service, instanceId, endedAt, startedAt, acked, planned, durationMs, phases, whole } =
+    shutdown;
+  const runs = isRunning(shutdown, now);
   const at = endedAt ?? startedAt;
   return (
     <tr>
@@ -135,18 +145,19 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
       <td class="instance" title={instanceId}>
         {instanceId}
       </td>
+      <td class="kind">{kind}</td>
       <td class="result">
         <Badge word={outcomeOf(shutdown, now)} />{' '}
         {!whole && !runs && <Badge word={{ text: 'not whole', tone: 'bad' }} />}
       </td>
       <td class="number acked" data-name="acked">
-        {endedAt === null ? '–' : `${acked} / ${planned}`}
+        {endedAt === null || kind === 'online' ? '–' : `${acked} / ${planned}`}
       </td>
       <td class="number took" data-name="took">
         {endedAt === null ? '–' : milliseconds(durationMs)}
       </td>
       <td class="phases">
-        <PhaseBar phases={phases} />
+        <PhaseBar kind={kind} phases={phases} />
       </td>
       <td class="problems" title={shutdown.problems.join('\n')}>
         {runs ? '' : problemsOf(shutdown)}
@@ -165,7 +176,7 @@ function Empty({ isNarrowed, clear }: { readonly isNarrowed: boolean; readonly c
   if (isNarrowed)
     return (
       <p class="empty">
-        No shutdown matches.{' '}
+        Nothing matches.{' '}
         <button type="button" onClick={clear}>
           Show all
         </button>
@@ -173,7 +184,7 @@ function Empty({ isNarrowed, clear }: { readonly isNarrowed: boolean; readonly c
     );
   return (
     <div class="empty">
-      <p>No shutdown yet. This page shows each one as soon as it begins.</p>
+      <p>No shutdown and no start yet. This page shows each one as soon as it begins.</p>
       <p>
         Start a service with <code>NODE_OPTIONS=--import=lossless-lifecycle/register LOSSLESS_ENABLED=true</code> and{' '}
         <code>OTEL_EXPORTER_OTLP_ENDPOINT={location.origin}</code>, then end it with SIGTERM.

@@ -11,20 +11,25 @@ export interface PhaseTime {
 }
 
 export function phaseTimes(spans: readonly Span[]): readonly PhaseTime[] {
-  return PHASES.flatMap((phase) => {
+  return [...PHASES.offline, ...PHASES.online].flatMap((phase) => {
     const span = spans.find((each) => each.name === spanName(phase));
     return span === undefined ? [] : [{ phase, from: span.start, to: span.start + span.durationMs }];
   });
 }
 
+/** The class that gives a phase its colour: the parts of a start share those of a shutdown that are their opposites. */
+export function colourOf(phase: Phase): string {
+  return `phase-${phase.replace('.', '-')}`;
+}
+
 /** How long each phase took, as a bar for a row of a list. */
-export function PhaseBar({ phases }: Pick<Verdict, 'phases'>): JSX.Element {
-  const given = PHASES.filter((phase) => phases[phase] !== undefined);
+export function PhaseBar({ kind, phases }: Pick<Verdict, 'kind' | 'phases'>): JSX.Element {
+  const given = PHASES[kind].filter((phase) => phases[phase] !== undefined);
   const words = given.map((phase) => `${phase} ${milliseconds(phases[phase] ?? 0)}`).join(', ');
   return (
     <span class="phase-bar" role="img" aria-label={words} title={words}>
       {given.map((phase) => (
-        <span key={phase} class={`phase-${phase}`} style={{ flexGrow: phases[phase] ?? 0 }} />
+        <span key={phase} class={colourOf(phase)} style={{ flexGrow: phases[phase] ?? 0 }} />
       ))}
     </span>
   );

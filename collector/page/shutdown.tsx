@@ -1,13 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ATTR, spanName } from '../../src/trace/schema.ts';
+import { ATTR, type SPANS, spanName } from '../../src/trace/schema.ts';
 import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { useLive } from './live.ts';
 import { Badge, Fact, Problem, Value } from './parts.tsx';
 import { Traffic } from './traffic.tsx';
 import { Waterfall } from './waterfall.tsx';
-import { counted, isLeaving, momentOf, outcomeOf, wordOf } from './words.ts';
+import { counted, isRunning, momentOf, outcomeOf, wordOf } from './words.ts';
 
 /** Time between two looks, in milliseconds: while a shutdown runs or its first span is awaited, until it is whole, and then. */
 const SOON_MS = 500;
@@ -17,19 +17,21 @@ const SELDOM_MS = 10_000;
 /** Problems that are told at first. */
 const TOLD = 4;
 
-/** One shutdown, live while it runs. */
+/** One shutdown or start, live while it runs. */
 export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element {
   const { data, problem, status } = useLive<JaegerTrace>(`/page/traces/${encodeURIComponent(traceId)}`, nextLook);
   const trace = useMemo(() => (data === undefined ? undefined : traceOf(data)), [data]);
   const verdict = useMemo(() => (trace === undefined ? undefined : assess(trace)), [trace]);
   useEffect(() => {
-    if (verdict !== undefined) document.title = `${verdict.service || 'trace'} ${verdict.result} – lossless`;
+    if (verdict !== undefined)
+      document.title = `${verdict.service || 'trace'} ${verdict.kind} ${verdict.result} – lossless`;
   }, [verdict]);
   return (
     <>
       <header class="top">
-        <a href="/">Shutdowns</a>
-        <h1>{verdict === undefined ? 'Trace' : verdict.service || 'Trace'}</h1>
+        <a href="/">All</a>
+        <h1>{verdict?.service || 'Trace'}</h1>
+        {verdict !== undefined && verdict.startedAt > 0 && <span class="kind">{verdict.kind}</span>}
         <code class="id">
           <Value text={verdict?.instanceId || traceId} />
         </code>
@@ -60,27 +62,26 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
 function nextLook(data: JaegerTrace | undefined): number {
   if (data === undefined) return SOON_MS;
   const verdict = assess(traceOf(data));
-  if (isLeaving(verdict, Date.now())) return SOON_MS;
+  if (isRunning(verdict, Date.now())) return SOON_MS;
   return verdict.whole || Date.now() - verdict.startedAt > 600_000 ? SELDOM_MS : UNTIL_WHOLE_MS;
 }
 
-function Summary({ verdict, spans }: { readonly verdict: Verdict; readonly spans: readonly Span[] }): JSX.Element {
+interface SummaryProps {
+  readonly verdict: Verdict;
+  readonly spans: readonly Span[];
+}
+
+function Summary({ verdict, spans }: SummaryProps): JSX.Element {
   const now = Date.now();
-  const { startedAt, durationMs, planned, acked, afterAck, result, whole } = verdict;
-  const tagsOf = (work: 'offline' | 'offline.started' | 'deregister' | 'drain'): Span['tags'] =>
-    spans.find((span) => span.name === spanName(work))?.tags ?? {};
-  const leaves = isLeaving(verdict, now);
-  const told = spans.filter((span) => span.name === spanName('goaway'));
-  const deregistered = tagsOf('deregister')[ATTR.deregisterResult];
-  const drained = tagsOf('drain')[ATTR.drainResult];
-  const { [ATTR.served]: served, [ATTR.unmanaged]: unmanaged } = tagsOf('offline');
-  const hold = Number(tagsOf('drain')[ATTR.hold] ?? 0);
+  const { kind, startedAt, durationMs, result, whole } = verdict;
+  const runs = isRunning(verdict, now);
+  const told = spans.filter((span) => span.name === spanName('goaway')).length;
   return (
     <section class="summary" aria-label="verdict">
       <p class="verdict">
         <Badge word={outcomeOf(verdict, now)} />
-        <span class="sentence">{sentenceOf(verdict, told.length)}</span>
-        {!leaves && !whole && <Badge word={{ text: 'not whole', tone: 'bad' }} />}
+        <span class="sentence">{kind === 'offline' ? sentenceOf(verdict, told) : startOf(verdict, spans)}</span>
+        {!runs && !whole && <Badge word={{ text: 'not whole', tone: 'bad' }} />}
       </p>
       <dl class="facts">
         <Fact name="began">
@@ -88,25 +89,61 @@ function Summary({ verdict, spans }: { readonly verdict: Verdict; readonly spans
             {momentOf(startedAt, now)}
           </time>
         </Fact>
-        <Fact name="trigger">
-          <Value text={String(tagsOf('offline.started')[ATTR.trigger] ?? '–')} />
-        </Fact>
         <Fact name="took">{result === 'missing' ? '–' : milliseconds(durationMs)}</Fact>
-        <Fact name="acked">{result === 'missing' ? `${told.length} told` : `${acked} of ${planned}`}</Fact>
-        <Fact name="registry">{deregistered === undefined ? '–' : <Badge word={wordOf(String(deregistered))} />}</Fact>
-        <Fact name="drain">{drained === undefined ? '–' : <Badge word={wordOf(String(drained))} />}</Fact>
-        {hold > 0 && (
-          <Fact name="held">
-            {milliseconds(hold * 1_000)} <Value text={String(tagsOf('drain')[ATTR.holdReason] ?? '')} />
+        {kind === 'offline' ? (
+          <OfflineFacts verdict={verdict} spans={spans} />
+        ) : (
+          <Fact name="registry">
+            <Result result={tagsOf(spans, 'register.read_back')[ATTR.registerResult]} />
           </Fact>
         )}
-        {served !== undefined && <Fact name="served while leaving">{counted(Number(served), 'request')}</Fact>}
-        {Number(unmanaged ?? 0) > 0 && <Fact name="of unmanaged callers">{counted(Number(unmanaged), 'request')}</Fact>}
-        <Fact name="after ack">{result === 'missing' ? '–' : counted(afterAck, 'request')}</Fact>
       </dl>
-      {!leaves && <Problems problems={verdict.problems} />}
+      {!runs && <Problems problems={verdict.problems} />}
     </section>
   );
+}
+
+function OfflineFacts({ verdict, spans }: SummaryProps): JSX.Element {
+  const { planned, acked, afterAck, result } = verdict;
+  const { [ATTR.served]: served, [ATTR.unmanaged]: unmanaged } = tagsOf(spans, 'offline');
+  const drain = tagsOf(spans, 'drain');
+  const hold = Number(drain[ATTR.hold] ?? 0);
+  return (
+    <>
+      <Fact name="trigger">
+        <Value text={String(tagsOf(spans, 'offline.started')[ATTR.trigger] ?? '–')} />
+      </Fact>
+      <Fact name="acked">{result === 'missing' ? '–' : `${acked} of ${planned}`}</Fact>
+      <Fact name="registry">
+        <Result result={tagsOf(spans, 'deregister')[ATTR.deregisterResult]} />
+      </Fact>
+      <Fact name="drain">
+        <Result result={drain[ATTR.drainResult]} />
+      </Fact>
+      {hold > 0 && (
+        <Fact name="held">
+          {milliseconds(hold * 1_000)} <Value text={String(drain[ATTR.holdReason] ?? '')} />
+        </Fact>
+      )}
+      <Fact name="after ack">{result === 'missing' ? '–' : counted(afterAck, 'request')}</Fact>
+      {served !== undefined && <Fact name="served while leaving">{counted(Number(served), 'request')}</Fact>}
+      {Number(unmanaged ?? 0) > 0 && <Fact name="of unmanaged callers">{counted(Number(unmanaged), 'request')}</Fact>}
+    </>
+  );
+}
+
+function Result({ result }: { readonly result: Span['tags'][string] | undefined }): JSX.Element {
+  return result === undefined ? <>–</> : <Badge word={wordOf(String(result))} />;
+}
+
+function tagsOf(spans: readonly Span[], work: keyof typeof SPANS): Span['tags'] {
+  return spans.find((span) => span.name === spanName(work))?.tags ?? {};
+}
+
+/** When it could be called. */
+function startOf({ startedAt }: Verdict, spans: readonly Span[]): string {
+  const ready = spans.find((span) => span.name === spanName('ready'));
+  return ready === undefined ? 'Not ready yet' : `Ready after ${milliseconds(ready.start - startedAt)}`;
 }
 
 function sentenceOf({ planned, acked, result, durationMs }: Verdict, told: number): string {

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { ATTR, spanName } from '../../src/trace/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/trace.ts';
-import { phaseTimes } from './phases.tsx';
+import { colourOf, phaseTimes } from './phases.tsx';
 
 const SECOND = 1_000;
 
@@ -57,7 +57,7 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
           {phases.map(({ phase, from, to }) => (
             <rect
               key={phase}
-              class={`phase-${phase}`}
+              class={colourOf(phase)}
               x={share(from) * 1_000}
               width={Math.max(1, (share(to) - share(from)) * 1_000)}
               y={0}
@@ -83,7 +83,7 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
             </span>
             <span class="lane">
               <span
-                class={`phase-${phase}`}
+                class={colourOf(phase)}
                 style={{ left: percent(from), width: `${(share(to) - share(from)) * 100}%` }}
               />
             </span>

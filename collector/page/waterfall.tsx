@@ -1,12 +1,12 @@
 import { Fragment, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { ATTR, spanName } from '../../src/trace/schema.ts';
+import { ATTR, type SPANS, spanName } from '../../src/trace/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/trace.ts';
 import { PHASES } from '../../src/trace/verdict.ts';
 import { addressesOf } from './addresses.tsx';
 import { Details } from './details.tsx';
 import { Badge } from './parts.tsx';
-import { phaseTimes } from './phases.tsx';
+import { colourOf, phaseTimes } from './phases.tsx';
 import { type Folds, type Row, rowsOf } from './rows.ts';
 import { type Tone, wordOf } from './words.ts';
 
@@ -177,7 +177,15 @@ function MoreCells({ row }: { readonly row: Row & { readonly kind: 'more' } }): 
 }
 
 /** Attributes that say how the work of a span ended. */
-const RESULTS = [ATTR.offlineResult, ATTR.goawayResult, ATTR.refreshResult, ATTR.deregisterResult, ATTR.drainResult];
+const RESULTS = [
+  ATTR.offlineResult,
+  ATTR.onlineResult,
+  ATTR.registerResult,
+  ATTR.goawayResult,
+  ATTR.refreshResult,
+  ATTR.deregisterResult,
+  ATTR.drainResult,
+];
 
 function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span | undefined }): JSX.Element {
   const { tags } = span;
@@ -221,11 +229,14 @@ function toneOf({ isError, tags }: Span): Tone {
   return tags[ATTR.offlineResult] === 'incomplete' ? 'warn' : 'bad';
 }
 
-/** The phase whose colour a bar has; the root has none. */
+/** Spans below that of telling the consumers. */
+const NOTIFYING: readonly (keyof typeof SPANS)[] = ['notify.service', 'goaway', 'goaway.attempt', 'consumer.refresh'];
+
+/** The phase whose colour a bar has; the root and moments have none. */
 function phaseOf({ name }: Span): string {
-  if (name === spanName('offline') || name === spanName('offline.started')) return '';
-  const phase = PHASES.find((each) => name === spanName(each)) ?? (name.startsWith('lossless.') ? 'notify' : '');
-  return phase === '' ? '' : `phase-${phase}`;
+  const phase = [...PHASES.offline, ...PHASES.online].find((each) => name === spanName(each));
+  if (phase !== undefined) return colourOf(phase);
+  return NOTIFYING.some((work) => name === spanName(work)) ? colourOf('notify') : '';
 }
 
 function isRefresh({ name }: Span): boolean {

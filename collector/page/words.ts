@@ -27,8 +27,9 @@ const TONES: Readonly<Record<string, Tone>> = {
   stale: 'warn',
 };
 
-/** Time after the deadline in which the last spans may still arrive, in milliseconds. */
+/** Time after the deadline in which the last spans may still arrive, and longest time that a start is taken to run, in milliseconds. */
 const LATE_MS = 5_000;
+const LONGEST_START_MS = 900_000;
 
 /** Longest result that is shown as a word, in characters: ours are short, but anybody may have sent it. */
 const LONGEST = 40;
@@ -38,15 +39,18 @@ export function wordOf(result: string): Word {
   return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: TONES[result] ?? 'plain' };
 }
 
-/** Whether a shutdown whose root has not arrived may still be running. */
-export function isLeaving({ result, startedAt, gracePeriodMs }: Verdict, now: number): boolean {
-  return result === 'missing' && startedAt > 0 && now < startedAt + gracePeriodMs + LATE_MS;
+/** Whether a shutdown or a start whose root has not arrived may still be running. */
+export function isRunning({ kind, result, startedAt, gracePeriodMs }: Verdict, now: number): boolean {
+  const longest = kind === 'offline' ? gracePeriodMs + LATE_MS : LONGEST_START_MS;
+  return result === 'missing' && startedAt > 0 && now < startedAt + longest;
 }
 
-/** How a shutdown ended, or that it has not. */
+/** How a shutdown or a start ended, or that it has not. */
 export function outcomeOf(verdict: Verdict, now: number): Word {
   if (verdict.result !== 'missing') return wordOf(verdict.result);
-  return isLeaving(verdict, now) ? { text: 'leaving', tone: 'live' } : { text: 'no end', tone: 'bad' };
+  return isRunning(verdict, now)
+    ? { text: verdict.kind === 'offline' ? 'leaving' : 'starting', tone: 'live' }
+    : { text: 'no end', tone: 'bad' };
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {

@@ -41,9 +41,11 @@ const SAID = 20;
 
 /** A verdict in words. */
 export function verdictLines(verdict: Verdict): readonly string[] {
-  const { service, instanceId, result, planned, acked, durationMs, spans, startedAt, traceId } = verdict;
+  const { kind, service, instanceId, result, planned, acked, durationMs, spans, startedAt, traceId } = verdict;
+  const did = kind === 'offline' ? 'left' : 'came online';
+  const told = kind === 'offline' ? `, ${acked} of ${planned} consumers acked` : '';
   return [
-    `${service} ${instanceId} left at ${new Date(startedAt).toISOString()} within ${milliseconds(durationMs)}: ${result}, ${acked} of ${planned} consumers acked`,
+    `${service} ${instanceId} ${did} at ${new Date(startedAt).toISOString()} within ${milliseconds(durationMs)}: ${result}${told}`,
     `trace ${traceId}: ${spans} spans, ${verdict.whole ? 'whole' : 'NOT whole'}`,
     ...verdict.problems.slice(0, SAID).map((problem) => `- ${problem}`),
     ...(verdict.problems.length > SAID ? [`- and ${verdict.problems.length - SAID} more`] : []),

@@ -46,8 +46,8 @@ export interface Refresh {
 export interface Isolation {
   /** Requests to it that are not finished. */
   readonly outstanding: number;
-  /** How many instances of its service could be picked before. */
-  readonly before: number;
+  /** Addresses that could be picked before. */
+  readonly before: readonly string[];
   /** Resolves when nothing is outstanding and no connection to it is left. Never rejects. */
   readonly idle: Promise<void>;
   /** Resolves when the list was read again, or could not be. Never rejects. */
@@ -164,7 +164,7 @@ export class Consumer implements CallContext {
   }
 
   #isolate(identity: Identity, service: Service | undefined, expiresInMs: number): Isolation {
-    const before = service?.addresses.length ?? 0;
+    const before = service?.addresses ?? [];
     this.#quarantine.add(identity, expiresInMs);
     const endpoints = service?.find(identity.instanceId, identity.generation) ?? [];
     service?.rebuild();

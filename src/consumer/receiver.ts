@@ -107,7 +107,7 @@ class Oversized extends LosslessError {
 /** The answer when this process never had a list of the service. */
 const UNUSED: Isolation = {
   outstanding: 0,
-  before: 0,
+  before: [],
   idle: Promise.resolve(),
   refreshed: Promise.resolve({ result: 'unused', addresses: [] }),
 };
@@ -126,13 +126,14 @@ async function isFromNamed(senders: SenderCheck, { provider }: GoAway, remoteAdd
 function attributesOf(
   { provider }: GoAway,
   { before }: Isolation,
-): Readonly<Record<string, string | number | boolean>> {
+): Readonly<Record<string, string | number | boolean | readonly string[]>> {
   return {
     [ATTR.providerService]: provider.service,
     [ATTR.providerInstanceId]: provider.instanceId,
     [ATTR.providerGeneration]: provider.generation,
     [ATTR.providerAddress]: provider.address,
-    [ATTR.addressCountBefore]: before,
+    [ATTR.addressesBefore]: before.slice(0, MOST_ADDRESSES),
+    [ATTR.addressCountBefore]: before.length,
     [ATTR.isolated]: true,
   };
 }

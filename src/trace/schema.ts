@@ -92,6 +92,7 @@ export const ATTR = {
   providerGeneration: 'lossless.provider.generation',
   providerAddress: 'lossless.provider.address',
   addresses: 'lossless.consumer.addresses',
+  addressesBefore: 'lossless.consumer.addresses.before',
   addressCount: 'lossless.consumer.address_count',
   addressCountBefore: 'lossless.consumer.address_count.before',
   isolated: 'lossless.consumer.isolated',
@@ -184,6 +185,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.consumer.addresses': {
     type: 'string[]',
     doc: 'host:port of every instance that can be picked after the refresh; at most 100.',
+  },
+  'lossless.consumer.addresses.before': {
+    type: 'string[]',
+    doc: 'host:port of every instance that could be picked before the GoAway; at most 100. The instance is not among them when a response told its consumer earlier.',
   },
   'lossless.consumer.address_count': { type: 'int', doc: 'How many instances can be picked after the refresh.' },
   'lossless.consumer.address_count.before': { type: 'int', doc: 'How many could be picked before the GoAway.' },
@@ -345,6 +350,7 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
       ATTR.providerGeneration,
       ATTR.providerAddress,
       ATTR.addresses,
+      ATTR.addressesBefore,
       ATTR.addressCount,
       ATTR.addressCountBefore,
       ATTR.isolated,

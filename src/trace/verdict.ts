@@ -2,9 +2,10 @@ import type { WorkName } from '../lifecycle/records.ts';
 import { ATTR, SPANS, spanName } from './schema.ts';
 import type { Span, Trace } from './trace.ts';
 
-/** What a shutdown trace says, and whether all of it is there. */
+/** What the trace of a shutdown or of a start says, and whether all of it is there. */
 export interface Verdict {
   readonly traceId: string;
+  readonly kind: TraceKind;
   readonly service: string;
   readonly instanceId: string;
   /** `missing` when the root never arrived. */
@@ -31,32 +32,57 @@ export interface Verdict {
   readonly problems: readonly string[];
 }
 
-/** Parts of a shutdown, each with a span of its own. */
-export const PHASES = ['notify', 'deregister', 'drain', 'stop'] as const;
-export type Phase = (typeof PHASES)[number];
+/** What a trace of ours is about. */
+export type TraceKind = 'offline' | 'online';
 
-/** Spans that every shutdown has once, however it went. */
-const ALWAYS: readonly WorkName[] = ['offline.started', 'notify', 'deregister'];
+/** Parts of a shutdown and of a start, each with a span of its own. */
+export const PHASES = {
+  offline: ['notify', 'deregister', 'drain', 'stop'],
+  online: ['delay', 'probe', 'preconnect', 'register', 'register.read_back', 'warmup'],
+} as const satisfies Readonly<Record<TraceKind, readonly WorkName[]>>;
+export type Phase = (typeof PHASES)[TraceKind][number];
 
-/** Spans that a shutdown that was not undone has once. */
-const COMPLETED: readonly WorkName[] = ['drain', 'stop'];
+const RESULT = { offline: ATTR.offlineResult, online: ATTR.onlineResult } as const;
 
-/** Reads a shutdown trace. */
+/** Spans that every trace of its kind has once, however it went. */
+const ALWAYS: Readonly<Record<TraceKind, readonly WorkName[]>> = {
+  offline: ['offline.started', 'notify', 'deregister'],
+  online: ['online.started'],
+};
+
+/** Spans that one that was not cut short has once. */
+const COMPLETED: Readonly<Record<TraceKind, readonly WorkName[]>> = {
+  offline: ['drain', 'stop'],
+  online: ['register', 'register.read_back', 'ready'],
+};
+
+/** The spans of ours in a trace, by their work. */
+type Named = (work: WorkName) => readonly Span[];
+
+/** Reads the trace of a shutdown or of a start. */
 export function assess({ traceId, spans: all }: Trace): Verdict {
   const spans = all.filter((span) => span.name.startsWith('lossless.'));
-  const named = (work: WorkName): readonly Span[] => spans.filter((span) => span.name === spanName(work));
-  const [root] = named('offline');
-  const told = root ?? named('offline.started')[0];
+  const named: Named = (work) => spans.filter((span) => span.name === spanName(work));
+  const kind = named('online').length + named('online.started').length > 0 ? 'online' : 'offline';
+  const [root] = named(kind);
+  const told = root ?? named(`${kind}.started`)[0];
   const ids = new Set(all.map((span) => span.spanId));
   const orphans = spans.filter((span) => span.parentSpanId !== '' && !ids.has(span.parentSpanId)).length;
-  const result = String(root?.tags[ATTR.offlineResult] ?? 'missing');
+  const result = String(root?.tags[RESULT[kind]] ?? 'missing');
   const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? 0);
   const acked = Number(root?.tags[ATTR.fanoutAcked] ?? 0);
   const afterAck = Number(root?.tags[ATTR.afterAck] ?? 0);
-  const refreshes = named('consumer.refresh').length;
-  const missing = missingParts(named, spans, { orphans, planned, acked, result });
+  const missing = [
+    ...missingSpans(kind, result, named),
+    ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
+    ...missingConsumers(named, root === undefined ? undefined : { planned, acked }),
+    ...spans
+      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
+      .map((span) => `unknown span ${span.name}`),
+  ];
   return {
     traceId,
+    kind,
     service: String(told?.tags[ATTR.service] ?? ''),
     instanceId: String(told?.tags[ATTR.instanceId] ?? ''),
     result,
@@ -64,23 +90,35 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     acked,
     spans: spans.length,
     orphans,
-    refreshes,
+    refreshes: named('consumer.refresh').length,
     afterAck,
     startedAt: told?.start ?? 0,
     durationMs: root?.durationMs ?? 0,
     gracePeriodMs: Number(told?.tags[ATTR.gracePeriod] ?? 0) * 1_000,
-    phases: Object.fromEntries(PHASES.flatMap((phase) => named(phase).map((span) => [phase, span.durationMs]))),
+    phases: Object.fromEntries(PHASES[kind].flatMap((phase) => named(phase).map((span) => [phase, span.durationMs]))),
     whole: missing.length === 0,
-    problems: [...missing, ...wentWrong(result, spans, afterAck)],
+    problems: [...missing, ...wentWrong(kind, result, spans, afterAck)],
   };
 }
 
-function missingParts(
-  named: (work: WorkName) => readonly Span[],
-  spans: readonly Span[],
-  { orphans, planned, acked, result }: { orphans: number; planned: number; acked: number; result: string },
+function missingSpans(kind: TraceKind, result: string, named: Named): readonly string[] {
+  const roots = named(kind).length;
+  const lives = kind === 'offline' ? 'is still leaving' : 'still warms up';
+  const isShort = result === 'cancelled' || result === 'error' || (kind === 'online' && result === 'missing');
+  return [
+    ...(roots === 0 ? [`the root span never arrived: the process was killed, or ${lives}`] : []),
+    ...(roots > 1 ? [`${roots} root spans`] : []),
+    ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) =>
+      named(work).length === 1 ? [] : [`${named(work).length} spans ${spanName(work)}, expected 1`],
+    ),
+  ];
+}
+
+/** @param said what the root says; undefined when it is not there */
+function missingConsumers(
+  named: Named,
+  said: { readonly planned: number; readonly acked: number } | undefined,
 ): readonly string[] {
-  const roots = named('offline').length;
   const goaways = named('goaway');
   const ackedIds = new Set(
     goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId),
@@ -90,43 +128,28 @@ function missingParts(
     named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId),
   );
   const without = [...ackedIds].filter((id) => !refreshed.has(id)).length;
-  const expected = result === 'cancelled' || result === 'error' ? ALWAYS : [...ALWAYS, ...COMPLETED];
-  const toldOf = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
+  const told = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
   return [
-    ...(roots === 1
-      ? []
-      : [
-          roots === 0
-            ? 'the root span never arrived: the process was killed, or is still leaving'
-            : `${roots} root spans`,
-        ]),
-    ...expected.flatMap((work) =>
-      named(work).length === 1 ? [] : [`${named(work).length} spans ${spanName(work)}, expected 1`],
-    ),
-    ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
-    ...(roots === 1 && toldOf !== planned ? [`${toldOf} GoAway spans for ${planned} planned`] : []),
-    ...(roots === 1 && ackedIds.size !== acked ? [`${ackedIds.size} acked GoAway spans, the root says ${acked}`] : []),
+    ...(said !== undefined && told !== said.planned ? [`${told} GoAway spans for ${said.planned} planned`] : []),
+    ...(said !== undefined && ackedIds.size !== said.acked
+      ? [`${ackedIds.size} acked GoAway spans, the root says ${said.acked}`]
+      : []),
     ...(without === 0 ? [] : [`${without} acked GoAways without the consumer's refresh span`]),
-    ...spans
-      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
-      .map((span) => `unknown span ${span.name}`),
   ];
 }
 
-function wentWrong(result: string, spans: readonly Span[], afterAck: number): readonly string[] {
+function wentWrong(kind: TraceKind, result: string, spans: readonly Span[], afterAck: number): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
-  const others = spans.filter(
-    (span) =>
-      span.isError && [spanName('deregister'), spanName('drain'), spanName('stop')].includes(span.name as never),
-  );
+  const works = PHASES[kind].filter((phase) => phase !== 'notify').map(spanName) as readonly string[];
+  const others = spans.filter((span) => span.isError && works.includes(span.name));
   return [
     ...failed.map(
       (span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`,
     ),
     ...others.map((span) => `${span.name}: ${span.message}`),
     ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
-    ...(result === 'success' || result === 'cancelled' || result === 'missing'
+    ...(['success', 'cancelled', 'missing'].includes(result)
       ? []
-      : [`the shutdown ended with ${result}`]),
+      : [`the ${kind === 'offline' ? 'shutdown' : 'start'} ended with ${result}`]),
   ];
 }

@@ -44,6 +44,7 @@ describe('the span of a refresh', () => {
       'lossless.provider.instance.id': 'b1',
       'lossless.provider.generation': 1,
       'lossless.provider.address': `127.0.0.1:${one.instance.port}`,
+      'lossless.consumer.addresses.before': [`127.0.0.1:${two.instance.port}`],
       'lossless.consumer.address_count.before': 1,
       'lossless.consumer.isolated': true,
     });

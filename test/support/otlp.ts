@@ -179,6 +179,7 @@ export function shutdownBodies(
           [ATTR.providerAddress]: '127.0.0.1:3',
           [ATTR.addresses]: ['127.0.0.1:1', '127.0.0.1:2'],
           [ATTR.addressCount]: 2,
+          [ATTR.addressesBefore]: ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'],
           [ATTR.addressCountBefore]: 3,
           [ATTR.refreshResult]: 'refreshed',
         },
