@@ -1,7 +1,8 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { serverProgram } from './built.ts';
 
 /** The generated rules. */
 export const RULES = resolve(import.meta.dirname, '../../dashboards/generated/alerts.yaml');
@@ -14,17 +15,6 @@ export interface RuleCase {
   readonly series: Readonly<Record<string, string>>;
   /** By the minute. */
   readonly firing: Readonly<Record<number, readonly Firing[]>>;
-}
-
-/** Why the tests of the rules are skipped; false when they run. */
-export function promtoolMissing(): string | false {
-  if (process.env['LOSSLESS_REQUIRE_SERVERS']) return false;
-  try {
-    execFileSync('promtool', ['--version'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    return 'no promtool on the PATH: install the package prometheus';
-  }
 }
 
 /** Runs one case on the generated rules; resolves with what promtool said against it, empty when all is as expected. */
@@ -51,8 +41,10 @@ export async function ruleFaults({ series, firing }: RuleCase): Promise<string> 
   writeFileSync(file, JSON.stringify(suite));
   try {
     return await new Promise((done) => {
-      execFile('promtool', ['test', 'rules', file], (error, stdout, stderr) =>
-        done(error === null ? '' : `${stdout}${stderr}`),
+      execFile(
+        join(serverProgram('prometheus'), 'usr/bin/promtool'),
+        ['test', 'rules', file],
+        (error, stdout, stderr) => done(error === null ? '' : `${stdout}${stderr}`),
       );
     });
   } finally {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Firing, promtoolMissing, type RuleCase, ruleFaults } from '../support/promtool.ts';
+import { serverMissing } from '../support/built.ts';
+import { type Firing, type RuleCase, ruleFaults } from '../support/promtool.ts';
 
-const missing = promtoolMissing();
+const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
 
 /** Values are 15 s apart: four in a minute. */

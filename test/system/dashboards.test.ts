@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess } from '../../src/trace/verdict.ts';
+import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { DemoRun } from '../support/demo-run.ts';
 import { generatedDashboards, interpolate, type Panel, type Target, type Values } from '../support/grafana.ts';
 import { askJaeger } from '../support/grafana-jaeger.ts';
 import { rowsOf, transform } from '../support/grafana-transform.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { Monitoring, monitoringMissing } from '../support/monitoring.ts';
+import { Monitoring } from '../support/monitoring.ts';
 
-const missing = jaegerMissing() || monitoringMissing();
+const missing = jaegerMissing() || serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
 
 type Numbers = Readonly<Record<string, number>>;
