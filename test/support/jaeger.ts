@@ -1,15 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { METRIC_DIMENSIONS } from '../../collector/dimensions.ts';
-import { Child, until } from './child.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { freePort, serverMissing, serverProgram } from './built.ts';
+import { Child } from './child.ts';
+import { ready } from './ready.ts';
 
-const module = fileURLToPath(new URL('../servers/jaeger', import.meta.url));
+const configs = resolve(import.meta.dirname, '../../collector/jaeger');
 
 /** A Jaeger that runs. */
 export interface Jaeger {
@@ -21,16 +17,11 @@ export interface Jaeger {
   close(): Promise<void>;
 }
 
-/** Where `scripts/build-servers.sh jaeger` puts it; undefined when it has not been built. */
-function binary(): string | undefined {
-  const hash = createHash('sha256')
-    .update(readFileSync(join(module, 'go.mod')))
-    .update(readFileSync(join(module, 'go.sum')));
-  const cache =
-    process.env['LOSSLESS_TEST_CACHE'] ??
-    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lossless-lifecycle');
-  const path = join(cache, 'bin', `jaeger-${hash.digest('hex').slice(0, 16)}`);
-  return existsSync(path) ? path : undefined;
+export interface JaegerOptions {
+  /** Files of collector/jaeger that are added to `jaeger.yaml`. */
+  readonly with?: readonly ('badger' | 'kafka')[];
+  /** Variables of the configuration beside those of ports and data. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -38,53 +29,98 @@ function binary(): string | undefined {
  * a missing server fails them.
  */
 export function jaegerMissing(): string | false {
-  if (process.env['LOSSLESS_TEST_JAEGER'] || process.env['LOSSLESS_REQUIRE_SERVERS'] || binary()) return false;
-  return 'no Jaeger: build it with scripts/build-servers.sh jaeger, or name a running one with LOSSLESS_TEST_JAEGER=http://host:16686';
+  const missing = process.env['LOSSLESS_TEST_JAEGER'] ? false : serverMissing('jaeger');
+  return missing && `${missing}, or name a running one with LOSSLESS_TEST_JAEGER=http://host:16686`;
 }
 
 /** Starts Jaeger on free ports, or takes the one LOSSLESS_TEST_JAEGER names (its OTLP/HTTP port: LOSSLESS_TEST_JAEGER_OTLP, else 4318; the URL of its span metrics: LOSSLESS_TEST_JAEGER_METRICS, else `:8889/metrics`). */
 export async function startJaeger(): Promise<Jaeger> {
   const running = process.env['LOSSLESS_TEST_JAEGER'];
-  if (running) {
-    const otlpUrl = process.env['LOSSLESS_TEST_JAEGER_OTLP'] ?? `http://${new URL(running).hostname}:4318`;
-    const metricsUrl =
-      process.env['LOSSLESS_TEST_JAEGER_METRICS'] ?? `http://${new URL(running).hostname}:8889/metrics`;
-    return { otlpUrl, queryUrl: running.replace(/\/$/, ''), metricsUrl, close: async () => {} };
-  }
-  const command =
-    binary() ??
-    execFileSync(fileURLToPath(new URL('../../scripts/build-servers.sh', import.meta.url)), ['jaeger'], {
-      encoding: 'utf8',
-    }).trim();
-  const [health, query, queryGrpc, otlp, metrics] = await Promise.all(Array.from({ length: 5 }, freePort));
-  const child = new Child(command, ['--config', join(module, 'config.yaml')], {
-    env: {
-      HEALTH_PORT: `${health}`,
-      QUERY_PORT: `${query}`,
-      QUERY_GRPC_PORT: `${queryGrpc}`,
-      OTLP_PORT: `${otlp}`,
-      METRICS_PORT: `${metrics}`,
-      DIMENSIONS: JSON.stringify(METRIC_DIMENSIONS.map((name) => ({ name }))),
-    },
-  });
-  await until(() =>
-    fetch(`http://127.0.0.1:${health}/status`).then(
-      (response) => response.ok,
-      () => false,
-    ),
-  );
+  if (!running) return OwnJaeger.start();
+  const { hostname } = new URL(running);
   return {
-    otlpUrl: `http://127.0.0.1:${otlp}`,
-    queryUrl: `http://127.0.0.1:${query}`,
-    metricsUrl: `http://127.0.0.1:${metrics}/metrics`,
-    close: () => child.destroy(),
+    otlpUrl: process.env['LOSSLESS_TEST_JAEGER_OTLP'] ?? `http://${hostname}:4318`,
+    queryUrl: running.replace(/\/$/, ''),
+    metricsUrl: process.env['LOSSLESS_TEST_JAEGER_METRICS'] ?? `http://${hostname}:8889/metrics`,
+    close: async () => {},
   };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** A Jaeger with the project's configuration on free ports; it can be stopped and started again on them, with its data when they are on disk. */
+export class OwnJaeger implements Jaeger {
+  readonly #ports: readonly number[];
+  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-jaeger-'));
+  readonly #options: JaegerOptions;
+  #child: Child | undefined;
+
+  private constructor(ports: readonly number[], options: JaegerOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  static async start(options: JaegerOptions = {}): Promise<OwnJaeger> {
+    const jaeger = new OwnJaeger(await Promise.all(Array.from({ length: 6 }, freePort)), options);
+    try {
+      await jaeger.start();
+    } catch (thrown) {
+      await jaeger.close();
+      throw thrown;
+    }
+    return jaeger;
+  }
+
+  get otlpUrl(): string {
+    return this.#url(0);
+  }
+
+  get queryUrl(): string {
+    return this.#url(1);
+  }
+
+  get metricsUrl(): string {
+    return `${this.#url(2)}/metrics`;
+  }
+
+  /** The running process. */
+  get process(): Child {
+    if (this.#child === undefined) throw new Error('Jaeger does not run');
+    return this.#child;
+  }
+
+  async start(): Promise<void> {
+    const [otlp, query, metrics, health, otlpGrpc, queryGrpc] = this.#ports;
+    const files = ['jaeger', ...(this.#options.with ?? [])];
+    this.#child = new Child(
+      serverProgram('jaeger'),
+      files.flatMap((name) => ['--config', join(configs, `${name}.yaml`)]),
+      {
+        env: {
+          JAEGER_OTLP_HTTP_PORT: `${otlp}`,
+          JAEGER_OTLP_GRPC_PORT: `${otlpGrpc}`,
+          JAEGER_QUERY_HTTP_PORT: `${query}`,
+          JAEGER_QUERY_GRPC_PORT: `${queryGrpc}`,
+          JAEGER_METRICS_PORT: `${metrics}`,
+          JAEGER_HEALTH_PORT: `${health}`,
+          JAEGER_SPANMETRICS_FLUSH: '1s',
+          JAEGER_DATA: this.#directory,
+          ...this.#options.env,
+        },
+      },
+    );
+    await ready(this.#child, `http://127.0.0.1:${health}/status`);
+  }
+
+  /** Ends it at once. */
+  async stop(): Promise<void> {
+    await this.#child?.destroy();
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #url(port: number): string {
+    return `http://127.0.0.1:${this.#ports[port]}`;
+  }
 }

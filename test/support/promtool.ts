@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { serverProgram } from './built.ts';
+import { prometheusProgram } from './prometheus.ts';
 
 /** The generated rules. */
 export const RULES = resolve(import.meta.dirname, '../../dashboards/generated/alerts.yaml');
@@ -41,10 +41,8 @@ export async function ruleFaults({ series, firing }: RuleCase): Promise<string> 
   writeFileSync(file, JSON.stringify(suite));
   try {
     return await new Promise((done) => {
-      execFile(
-        join(serverProgram('prometheus'), 'usr/bin/promtool'),
-        ['test', 'rules', file],
-        (error, stdout, stderr) => done(error === null ? '' : `${stdout}${stderr}`),
+      execFile(prometheusProgram('promtool'), ['test', 'rules', file], (error, stdout, stderr) =>
+        done(error === null ? '' : `${stdout}${stderr}`),
       );
     });
   } finally {

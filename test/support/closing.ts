@@ -1,0 +1,19 @@
+import { afterEach } from 'vitest';
+
+/** What is closed after a test. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+/** Call once at the top of a test file: what is started through it is closed after each test, the last first. */
+export function useClosing(): <T extends Closable>(starting: Promise<T>) => Promise<T> {
+  const started: Closable[] = [];
+  afterEach(async () => {
+    for (const each of started.splice(0).reverse()) await each.close();
+  });
+  return async (starting) => {
+    const each = await starting;
+    started.push(each);
+    return each;
+  };
+}

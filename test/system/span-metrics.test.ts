@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { Alertmanager } from '../support/alertmanager.ts';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { useClosing } from '../support/closing.ts';
+import { OwnJaeger } from '../support/jaeger.ts';
+import { otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { Prometheus } from '../support/prometheus.ts';
+
+const missing = serverMissing('jaeger', 'prometheus');
+if (missing) console.warn(`skipped: ${missing}`);
+
+const CALLS = 'traces_span_metrics_calls_total';
+const GOAWAYS = `${CALLS}{span_name="lossless.goaway"}`;
+
+describe.skipIf(missing)('span metrics of Jaeger in Prometheus', () => {
+  const run = useClosing();
+  const prometheusOf = (jaeger: OwnJaeger, alertmanager?: Alertmanager): Promise<Prometheus> =>
+    run(
+      Prometheus.start({
+        metricsUrls: [jaeger.metricsUrl],
+        scrapeInterval: '500ms',
+        evaluationInterval: '1s',
+        ...(alertmanager && { alertmanagerUrl: alertmanager.url }),
+      }),
+    );
+
+  test.each([{ files: [] }, { files: ['badger'] }] as const)(
+    'Jaeger with $files: every lossless span is counted once, instances together',
+    async ({ files }) => {
+      const jaeger = await run(OwnJaeger.start({ with: files }));
+      const prometheus = await prometheusOf(jaeger);
+      const shutdowns = [...Array(20).keys()].map((n) => shutdownBodies('counted', 5, n < 3 ? 2 : 0));
+      await sendOtlp(
+        jaeger.otlpUrl,
+        shutdowns.flatMap(({ bodies }) => bodies),
+      );
+      await until(async () => (await goAways(prometheus, 'acked')) === 94);
+      expect(await goAways(prometheus, 'timeout')).toBe(6);
+      const roots = await prometheus.query(`sum by (lossless_offline_result) (${CALLS}{span_name="lossless.offline"})`);
+      expect(roots).toHaveLength(2);
+      expect(roots).toContainEqual({ labels: { lossless_offline_result: 'success' }, value: 17 });
+      expect(roots).toContainEqual({ labels: { lossless_offline_result: 'incomplete' }, value: 3 });
+      const [durations] = await prometheus.query(
+        'sum(traces_span_metrics_duration_milliseconds_count{span_name="lossless.drain"})',
+      );
+      expect(durations?.value).toBe(20);
+    },
+  );
+
+  test('series keep their own labels; spans of others have none', async () => {
+    const jaeger = await run(OwnJaeger.start());
+    const prometheus = await prometheusOf(jaeger);
+    const { bodies } = shutdownBodies('labelled', 1);
+    const other = otlpBody('labelled', 'labelled-1', []).replace(
+      '"spans":[]',
+      `"spans":[${JSON.stringify({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), name: 'GET /', kind: 2, startTimeUnixNano: '1', endTimeUnixNano: '2' })}]`,
+    );
+    await sendOtlp(jaeger.otlpUrl, [other, ...bodies]);
+    await until(async () => (await goAways(prometheus, 'acked')) === 1);
+    const samples = await prometheus.query(`{__name__=~"traces_span_metrics_.*"}`);
+    expect(samples.map(({ labels }) => labels['span_name']).filter((name) => !name?.startsWith('lossless.'))).toEqual(
+      [],
+    );
+    const names = samples.flatMap(({ labels }) => Object.keys(labels));
+    expect(names.filter((name) => name.startsWith('exported_'))).toEqual([]);
+    expect(new Set(samples.map(({ labels }) => labels['job']))).toEqual(new Set(['labelled', 'caller']));
+  });
+
+  test('a GoAway that nobody acknowledged becomes a message that leads to its trace', async () => {
+    const jaeger = await run(OwnJaeger.start());
+    const alertmanager = await run(Alertmanager.start());
+    const prometheus = await prometheusOf(jaeger, alertmanager);
+    const fine = shutdownBodies('fine', 3, 0);
+    const bad = shutdownBodies('bad', 3, 1);
+    await sendOtlp(jaeger.otlpUrl, [...fine.bodies, ...bad.bodies]);
+    await until(() => alertmanager.notified.length > 0);
+    const [message] = alertmanager.notified;
+    expect(message).toMatchObject({
+      status: 'firing',
+      labels: { alertname: 'LosslessFanOutIncomplete', service_name: 'bad', service_peer_name: 'caller' },
+    });
+    expect(await prometheus.exemplars(`${CALLS}{span_name="lossless.goaway", service_name="bad"}`)).toContainEqual(
+      expect.objectContaining({ trace_id: bad.traceId }),
+    );
+    expect(alertmanager.notified.filter(({ labels }) => labels['service_name'] === 'fine')).toEqual([]);
+  });
+});
+
+/** How many GoAways ended so. */
+async function goAways(prometheus: Prometheus, result: string): Promise<number | undefined> {
+  const samples = await prometheus.query(`sum by (lossless_goaway_result) (${GOAWAYS})`);
+  return samples.find(({ labels }) => labels['lossless_goaway_result'] === result)?.value;
+}
