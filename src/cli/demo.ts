@@ -3,38 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
-import { spanName } from '../trace/schema.ts';
-import type { Trace } from '../trace/trace.ts';
-import { assess, type Verdict } from '../trace/verdict.ts';
 import type { Command, Io } from './command.ts';
 import { Fleet } from './demo/fleet.ts';
-import { demoTable } from './demo/table.ts';
-import { verdictLines } from './inspect.ts';
+import { report } from './demo/report.ts';
+import { tracesSince } from './demo/traces.ts';
 import { JaegerClient } from './jaeger-client.ts';
-import { waterfall } from './waterfall.ts';
 import { whole } from './whole.ts';
 
 /** Time between two scale-downs, in milliseconds. */
 const ROLL_EVERY_MS = 4_000;
-
-/** Longest wait for the last trace to be found, in milliseconds. */
-const TRACES_MS = 10_000;
-
-/** What `--json` prints. */
-export interface DemoReport {
-  readonly base: SetReport;
-  readonly gray: SetReport;
-  readonly traces: readonly Pick<
-    Verdict,
-    'traceId' | 'service' | 'result' | 'planned' | 'acked' | 'spans' | 'orphans' | 'refreshes'
-  >[];
-}
-
-interface SetReport {
-  readonly requests: number;
-  readonly failed: number;
-  readonly shutdowns: number;
-}
 
 export const command: Command = {
   usage: '[--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
@@ -108,8 +85,11 @@ async function runDemo(options: DemoOptions, directory: string, io: Io): Promise
     for (const fleet of [base, gray]) fleet.startLoad(options.rate);
     await rollFor(options.seconds * 1_000, [base, gray], stop.signal, io);
     await Promise.all([base.stopLoad(), gray.stopLoad()]);
-    const traces = await tracesSince(new JaegerClient(new URL(jaeger)), begun, gray.shutdowns.length);
-    return report(base, gray, traces, options, io);
+    const traces = await tracesSince(new JaegerClient(new URL(jaeger)), begun, {
+      shutdowns: gray.shutdowns.length,
+      starts: gray.starts,
+    });
+    return report(base, gray, traces, options.json, io);
   } finally {
     await Promise.all([base.close(), gray.close()]);
     await collector?.close();
@@ -144,7 +124,7 @@ function pause(ms: number, stop: AbortSignal): Promise<void> {
   });
 }
 
-/** One registry for both sets would mix them: each has its own directory, or its own service names' registry as given. */
+/** Each set has a directory of its own, or both the registry that is given. */
 function registryOf({ registry }: DemoOptions, directory: string, set: string): string {
   return registry ?? new URL(`file://${join(directory, `registry-${set}`)}`).href;
 }
@@ -164,77 +144,11 @@ function pluginEnvironment(
     LOSSLESS_CONTROL_HOST: '127.0.0.1',
     LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
     LOSSLESS_JAEGER_URL: jaeger,
+    // Shorter than the demo, so that it shows.
+    LOSSLESS_WARMUP_MS: '5000',
     // Twenty processes share one machine here, where a consumer has its own.
     LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
     LOSSLESS_STRICT: 'true',
     OTEL_EXPORTER_OTLP_ENDPOINT: otlp,
-  };
-}
-
-/** Every shutdown since `begun`; waits until all are found and whole, or it is clear that they never will be. */
-async function tracesSince(client: JaegerClient, begun: number, expected: number): Promise<readonly Trace[]> {
-  const until = performance.now() + TRACES_MS;
-  for (;;) {
-    const services = (await client.services()).filter((service) => service.startsWith('service-'));
-    const found = await Promise.all(
-      services.map((service) =>
-        client.search({ service, operation: spanName('offline.started'), since: begun, limit: 1_000 }),
-      ),
-    );
-    const traces = found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
-    if ((traces.length >= expected && traces.every((trace) => assess(trace).whole)) || performance.now() > until)
-      return traces;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
-
-function report(base: Fleet, gray: Fleet, traces: readonly Trace[], { json }: DemoOptions, io: Io): number {
-  const verdicts = traces.map(assess);
-  const lossless = gray.counts.failed === 0;
-  const whole = verdicts.length === gray.shutdowns.length && verdicts.every((verdict) => verdict.whole);
-  if (json) {
-    io.out(JSON.stringify(reportOf(base, gray, verdicts)));
-  } else {
-    for (const line of demoTable(base, gray)) io.out(line);
-    const shown = traces.at(-1);
-    if (shown !== undefined)
-      for (const line of [
-        '',
-        'one shutdown, as its trace tells it:',
-        '',
-        ...waterfall(shown, io),
-        '',
-        ...verdictLines(assess(shown)),
-      ])
-        io.out(line);
-    io.out(
-      `\n${verdicts.filter((verdict) => verdict.whole).length} of ${gray.shutdowns.length} shutdown traces are whole`,
-    );
-  }
-  for (const verdict of verdicts.filter((each) => !each.whole))
-    io.err(`trace ${verdict.traceId} is not whole: ${verdict.problems.join('; ')}`);
-  for (const [reason, count] of Object.entries(gray.counts.reasons)) io.err(`gray: ${count} × ${reason}`);
-  return lossless && whole ? 0 : 1;
-}
-
-function reportOf(base: Fleet, gray: Fleet, verdicts: readonly Verdict[]): DemoReport {
-  const set = (fleet: Fleet): SetReport => ({
-    requests: fleet.counts.requests,
-    failed: fleet.counts.failed,
-    shutdowns: fleet.shutdowns.length,
-  });
-  return {
-    base: set(base),
-    gray: set(gray),
-    traces: verdicts.map(({ traceId, service, result, planned, acked, spans, orphans, refreshes }) => ({
-      traceId,
-      service,
-      result,
-      planned,
-      acked,
-      spans,
-      orphans,
-      refreshes,
-    })),
   };
 }

@@ -4,8 +4,8 @@ import type { Turn } from './rotation.ts';
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
 export class Endpoint implements Turn {
-  /** Monotonic time at which it was first listed. */
-  readonly firstSeen: number;
+  /** Monotonic time from which its warm-up is measured. */
+  readonly warmingSince: number;
   instance: Instance;
   share = 0;
   credit = Math.random() * 100;
@@ -22,13 +22,13 @@ export class Endpoint implements Turn {
   readonly #open = new Set<Connections>();
   #current: Connections | undefined;
 
-  constructor(instance: Instance, firstSeen: number) {
+  constructor(instance: Instance, warmingSince: number) {
     this.instance = instance;
     const { host, port } = instance;
     this.target = { host, port };
     this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };
-    this.firstSeen = firstSeen;
+    this.warmingSince = warmingSince;
   }
 
   /** Requests to it that are not finished. */

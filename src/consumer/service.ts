@@ -12,6 +12,9 @@ const REST_MS = 1_000;
 /** Instances kept after they left the list: to know who sends a late GoAway, and to have somebody when the list is empty. */
 const MOST_DEPARTED = 200;
 
+/** Longest time in milliseconds between a registration and its first sight that is believed: the defaults of Eureka add up to it. */
+const REGISTRY_LAG_MS = 60_000;
+
 /** Most instances of one service that are used. */
 const MOST_INSTANCES = 5_000;
 
@@ -112,8 +115,7 @@ export class Service {
   /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
-    const now = this.#options.clock.now();
-    this.#listedAt = now;
+    this.#listedAt = this.#options.clock.now();
     this.#listedTimes++;
     const next = new Map<string, Endpoint>();
     for (const instance of instances.slice(0, MOST_INSTANCES)) {
@@ -121,10 +123,7 @@ export class Service {
         next.get(instance.instanceId) ??
         this.#endpoints.get(instance.instanceId) ??
         this.#departed.get(keyOf(instance));
-      next.set(
-        instance.instanceId,
-        known === undefined ? new Endpoint(instance, now) : continued(known, instance, now),
-      );
+      next.set(instance.instanceId, continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance)));
     }
     for (const endpoint of this.#endpoints.values())
       if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
@@ -225,7 +224,7 @@ export class Service {
     const { clock, quarantine, warmup } = this.#options;
     const all = [...new Set([...this.#endpoints.values(), ...this.#last])];
     const counted = all.filter(({ instance }) => this.#endpoints.has(instance.instanceId) && !quarantine.has(instance));
-    const uptimes = counted.map((endpoint) => uptimeOf(endpoint, clock, warmup));
+    const uptimes = counted.map(({ warmingSince }) => clock.now() - warmingSince);
     const shares = warmupShares(uptimes, warmup);
     for (const endpoint of all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
     for (const [n, endpoint] of counted.entries()) endpoint.share *= shares[n] ?? 1;
@@ -233,6 +232,18 @@ export class Service {
     if (!uptimes.some((uptime) => uptime < warmup.ms)) return;
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.rebuild());
+  }
+
+  /**
+   * When an instance that was not known began to warm up. In the first list it may be of any age, and only its registration
+   * tells. One that appears later is new: its registration is believed as far as a registry may lag, because the clock it
+   * was taken from may be minutes off.
+   */
+  #warmingSince({ registeredAt }: Instance): number {
+    const { clock, warmup } = this.#options;
+    const age = clock.wall() - registeredAt;
+    const most = this.#listedTimes === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
+    return clock.now() - (age <= most ? Math.min(Math.max(age, 0), warmup.ms) : 0);
   }
 
   #depart(endpoint: Endpoint): void {
@@ -246,24 +257,16 @@ export class Service {
 /** From here on only isolated or no longer listed instances are left. */
 const PANIC_TIER = 3;
 
-function keyOf({ instanceId, generation }: Instance): string {
-  return `${generation} ${instanceId}`;
-}
-
-function continued(known: Endpoint, instance: Instance, now: number): Endpoint {
+/** The endpoint that goes on with `instance`, unless it is another generation or elsewhere. An older entry never replaces a newer one. */
+function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {
+  if (known === undefined) return undefined;
   const { generation, host, port } = known.instance;
   if (instance.generation < generation) return known;
-  if (instance.generation > generation || instance.host !== host || instance.port !== port)
-    return new Endpoint(instance, now);
+  if (instance.generation > generation || instance.host !== host || instance.port !== port) return undefined;
   known.instance = instance;
   return known;
 }
 
-/**
- * The longer of the time since registration and the time since it was first listed here: a foreign wall clock that is ahead
- * cannot keep an instance cold, and a restart of this process does not make old instances new.
- */
-function uptimeOf({ instance, firstSeen }: Endpoint, clock: Clock, { ms }: Warmup): number {
-  const sinceRegistered = Math.min(Math.max(clock.wall() - instance.registeredAt, 0), ms);
-  return Math.max(sinceRegistered, clock.now() - firstSeen);
+function keyOf({ instanceId, generation }: Instance): string {
+  return `${generation} ${instanceId}`;
 }

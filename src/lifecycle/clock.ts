@@ -26,7 +26,7 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after: (ms, fire) => {
-    const timer = setTimeout(fire, ms);
+    const timer = setTimeout(fire, Math.max(ms, 0));
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
   },

@@ -14,7 +14,7 @@ test.each(Object.keys(NODES) as NodeLine[])(
     const ending = await demo.ends(120_000);
     expect(ending, demo.stderr).toEqual({ code: 0, signal: null });
     expect(demo.lines).toHaveLength(1);
-    const { base, gray, traces } = JSON.parse(demo.stdout);
+    const { base, gray, traces, onlineTraces } = JSON.parse(demo.stdout);
     expect(gray).toMatchObject({ failed: 0, requests: expect.any(Number), shutdowns: expect.any(Number) });
     expect(base.failed).toBeGreaterThan(0);
     expect(base.requests).toBeGreaterThan(12 * 60 * 0.9);
@@ -31,6 +31,11 @@ test.each(Object.keys(NODES) as NodeLine[])(
         'refreshes',
       ]);
       expect(trace).toMatchObject({ result: 'success', orphans: 0, acked: trace.planned, refreshes: trace.planned });
+    }
+    expect(onlineTraces.length).toBe(7 + gray.shutdowns); // the chain, and one for each that left
+    for (const trace of onlineTraces) {
+      expect(Object.keys(trace)).toEqual(['traceId', 'service', 'result', 'spans', 'orphans']);
+      expect(trace).toMatchObject({ result: expect.stringMatching(/success|cancelled/), orphans: 0 });
     }
   },
   180_000,

@@ -15,12 +15,17 @@ export interface ByHand {
   pick(service: string): Promise<string>;
 }
 
+/** Both sets may share a registry: neither must find the other. */
+function ownName(service: string): string {
+  return `by-hand-${service}`;
+}
+
 export async function start(name: string, url: string): Promise<ByHand> {
   const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
   const lists = new Map<string, readonly Instance[]>();
   let turn = 0;
   const refresh = async (service: string): Promise<readonly Instance[]> => {
-    const list = await registry.instances(service);
+    const list = await registry.instances(ownName(service));
     lists.set(service, list);
     return list;
   };
@@ -31,7 +36,7 @@ export async function start(name: string, url: string): Promise<ByHand> {
     async register(port, server) {
       const now = Date.now();
       const instance: Instance = {
-        service: name,
+        service: ownName(name),
         instanceId: `${name}:${process.pid}`,
         generation: now,
         host: '127.0.0.1',

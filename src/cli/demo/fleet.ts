@@ -52,6 +52,7 @@ export class Fleet {
   readonly #shutdowns: Shutdown[] = [];
   #load: Load | undefined;
   #rolled = 0;
+  #starts = 0;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -63,6 +64,11 @@ export class Fleet {
 
   get shutdowns(): readonly Shutdown[] {
     return this.#shutdowns;
+  }
+
+  /** Processes started. */
+  get starts(): number {
+    return this.#starts;
   }
 
   /** Starts the chain from its end, so that nobody calls a service that is not there. */
@@ -122,6 +128,7 @@ export class Fleet {
     const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
       { port: number },
     ];
+    this.#starts++;
     return { child, port };
   }
 }

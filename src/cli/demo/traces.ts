@@ -1,0 +1,47 @@
+import { assessOnline, type OnlineVerdict } from '../../trace/online-verdict.ts';
+import { spanName } from '../../trace/schema.ts';
+import type { Trace } from '../../trace/trace.ts';
+import { assess } from '../../trace/verdict.ts';
+import type { JaegerClient } from '../jaeger-client.ts';
+
+/** Longest wait for the last trace to be found, in milliseconds. */
+const PATIENCE_MS = 15_000;
+
+/** Most traces of one service that are looked at. */
+const MOST = 1_000;
+
+/** Every shutdown and every start of a set. */
+export interface FleetTraces {
+  readonly shutdowns: readonly Trace[];
+  readonly starts: readonly OnlineVerdict[];
+}
+
+/** How many there must be. */
+export interface Expected {
+  readonly shutdowns: number;
+  readonly starts: number;
+}
+
+/** What there is since `begun`; waits until all are found and whole, or it is clear that they never will be. */
+export async function tracesSince(client: JaegerClient, begun: number, expected: Expected): Promise<FleetTraces> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const [shutdowns, onlines] = await Promise.all([
+      find(client, begun, spanName('offline.started')),
+      find(client, begun, spanName('online.started')),
+    ]);
+    const starts = onlines.map(assessOnline);
+    const isThere = shutdowns.length >= expected.shutdowns && shutdowns.every((trace) => assess(trace).whole);
+    const isStarted = starts.length >= expected.starts && starts.every(({ whole }) => whole);
+    if ((isThere && isStarted) || performance.now() > until) return { shutdowns, starts };
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+async function find(client: JaegerClient, since: number, operation: string): Promise<readonly Trace[]> {
+  const services = (await client.services()).filter(
+    (service) => service === 'gateway' || service.startsWith('service-'),
+  );
+  const found = await Promise.all(services.map((service) => client.search({ service, operation, since, limit: MOST })));
+  return found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
+}
