@@ -10,14 +10,14 @@ const children = useChildren();
 test.each(Object.keys(NODES) as NodeLine[])(
   'the demo on Node %s: base loses some, gray none, every trace is whole, one object on standard output',
   async (line) => {
-    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '12', '--rate', '60'] });
+    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '12', '--rate', '40'] });
     const ending = await demo.ends(120_000);
     expect(ending, demo.stderr).toEqual({ code: 0, signal: null });
     expect(demo.lines).toHaveLength(1);
     const { base, gray, traces, onlineTraces } = JSON.parse(demo.stdout);
     expect(gray).toMatchObject({ failed: 0, requests: expect.any(Number), shutdowns: expect.any(Number) });
     expect(base.failed).toBeGreaterThan(0);
-    expect(base.requests).toBeGreaterThan(12 * 60 * 0.9);
+    expect(base.requests).toBeGreaterThan(12 * 40 * 0.9);
     expect(traces).toHaveLength(gray.shutdowns);
     for (const trace of traces) {
       expect(Object.keys(trace)).toEqual([
