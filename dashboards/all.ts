@@ -1,12 +1,16 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { oneShutdown } from './one-shutdown.ts';
+import { oneStart } from './one-start.ts';
 import { shutdowns } from './shutdowns.ts';
+import { starts } from './starts.ts';
 
 /** Every dashboard, by the name of its file. */
 export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Record<string, Dashboard>> {
   return {
     shutdowns: numbered(shutdowns()),
     'one-shutdown': numbered(oneShutdown()),
+    starts: numbered(starts()),
+    'one-start': numbered(oneStart()),
   };
 }
 

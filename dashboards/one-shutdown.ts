@@ -3,7 +3,7 @@ import { ATTR } from '../src/trace/schema.ts';
 import { JAEGER, jaegerVariable } from './datasources.ts';
 import { page } from './page.ts';
 import { barsOfTable, rowsTable, waterfall } from './panels.ts';
-import { oneTrace } from './queries.ts';
+import { jaegerQuery, ONE_TRACE } from './queries.ts';
 import { barsOf, spanTable } from './span-table.ts';
 
 /** Title of the column that becomes the curve. */
@@ -11,7 +11,7 @@ const REQUESTS = 'requests per second';
 
 /** One shutdown, as its trace tells it. */
 export function oneShutdown(): Dashboard {
-  const source = { datasource: JAEGER, targets: [oneTrace()] };
+  const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)] };
   return page(
     'lossless-shutdown',
     'One shutdown',
@@ -138,7 +138,7 @@ export function oneShutdown(): Dashboard {
         unit: 'reqps',
         width: 8,
         height: 8,
-        transformations: [...spanTable('drain', { [REQUESTS]: ATTR.requestsPerSecond }), ...barsOf(REQUESTS)],
+        transformations: [...spanTable('drain', { [REQUESTS]: ATTR.requestsPerSecond }), ...barsOf('second', REQUESTS)],
       }).xField('second'),
     )
     .build();

@@ -1,6 +1,7 @@
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
-import { ATTR, type OfflineResult, spanName } from '../src/trace/schema.ts';
+import type { WorkName } from '../src/lifecycle/records.ts';
+import { type AttributeName, spanName } from '../src/trace/schema.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 
 /** A query of the Jaeger data source; the SDK has no builder of its own. No variable may stand in `tags`: Grafana breaks them. */
@@ -31,34 +32,19 @@ export function rows(expr: string): DataqueryBuilder {
   return new DataqueryBuilder().datasource(PROMETHEUS).expr(expr).instant().format(PromQueryFormat.Table);
 }
 
-/** The last shutdowns of `$service`. */
-export function lastShutdowns(): Builder<Dataquery> {
-  return jaegerQuery({
-    refId: 'A',
-    queryType: 'search',
-    service: '$service',
-    operation: spanName('offline'),
-    limit: 20,
-  });
+/** The last traces of `$service` with a span of this kind. */
+export function last(work: WorkName): JaegerQuery {
+  return { refId: 'A', queryType: 'search', service: '$service', operation: spanName(work), limit: 20 };
 }
 
-/** The last shutdowns of `$service` that ended with `result`. */
-export function lastWithResult(result: OfflineResult): Builder<Dataquery> {
-  return jaegerQuery({
-    refId: result,
-    queryType: 'search',
-    service: '$service',
-    operation: spanName('offline'),
-    tags: `${ATTR.offlineResult}=${result}`,
-    limit: 20,
-  });
+/** The last traces of `$service` with a span of this kind that says so. */
+export function lastWith(work: WorkName, attribute: AttributeName, result: string): JaegerQuery {
+  return { ...last(work), refId: result, tags: `${attribute}=${result}` };
 }
 
 /** The trace `$traceId`. */
-export function oneTrace(): Builder<Dataquery> {
-  return jaegerQuery({ refId: 'A', query: '$traceId' });
-}
+export const ONE_TRACE: JaegerQuery = { refId: 'A', query: '$traceId' };
 
-function jaegerQuery(query: JaegerQuery): Builder<Dataquery> {
+export function jaegerQuery(query: JaegerQuery): Builder<Dataquery> {
   return { build: () => ({ datasource: JAEGER, ...query, _implementsDataqueryVariant: () => {} }) };
 }

@@ -45,11 +45,11 @@ export function spanTable(work: WorkName, columns: Columns): readonly DataTransf
   ];
 }
 
-/** Makes bars of the one array that is left in the column `title`: one row for each of its numbers. */
-export function barsOf(title: string): readonly DataTransformerConfig[] {
+/** Makes bars of the one array that is left in the column `title`: one row for each of its numbers, with its place as `place`. */
+export function barsOf(place: string, title: string): readonly DataTransformerConfig[] {
   return [
     { id: 'extractFields', options: { source: title, format: 'json', replace: true } },
-    { id: 'transpose', options: { firstFieldName: 'second', restFieldsName: title } },
+    { id: 'transpose', options: { firstFieldName: place, restFieldsName: title } },
   ];
 }
 

@@ -57,6 +57,7 @@ export class DemoRun {
       LOSSLESS_CONTROL_PORT: '0',
       LOSSLESS_SPOOL_DIR: join(this.directory, 'spool'),
       LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
+      LOSSLESS_WARMUP_MS: '2000',
       OTEL_EXPORTER_OTLP_ENDPOINT: this.#otlpUrl,
     };
   }
@@ -68,19 +69,31 @@ export class DemoRun {
   async traces(count: number): Promise<readonly Trace[]> {
     let traces: readonly Trace[] = [];
     await until(async () => {
-      const services = await this.jaeger.services();
-      const found = await Promise.all(
-        services.map((service) =>
-          this.jaeger.search({ service, operation: 'lossless.offline.started', since: this.begun }),
-        ),
-      );
-      traces = found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
+      traces = await this.#with('lossless.offline.started');
       return (
         traces.length >= count &&
         traces.map(assess).every(({ whole, service }) => whole || !service.startsWith('service-'))
       );
     });
     return traces;
+  }
+
+  /** Every start, once all of them have ended; oldest first. */
+  async starts(): Promise<readonly Trace[]> {
+    let traces: readonly Trace[] = [];
+    await until(async () => {
+      traces = await this.#with('lossless.online.started');
+      return traces.every(({ spans }) => spans.some(({ name }) => name === 'lossless.online'));
+    });
+    return traces;
+  }
+
+  async #with(operation: string): Promise<readonly Trace[]> {
+    const services = await this.jaeger.services();
+    const found = await Promise.all(
+      services.map((service) => this.jaeger.search({ service, operation, since: this.begun })),
+    );
+    return found.flat().sort((a, b) => (a.spans[0]?.start ?? 0) - (b.spans[0]?.start ?? 0));
   }
 
   async close(): Promise<void> {

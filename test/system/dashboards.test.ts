@@ -27,6 +27,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   let monitoring: Monitoring;
   let run: DemoRun;
   let traces: readonly Trace[];
+  let starts: readonly Trace[];
   let services: readonly string[];
   /** Seconds since the Unix epoch. */
   let end: number;
@@ -50,25 +51,17 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     ]);
     traces = await run.traces(7);
     services = [...new Set(traces.map((trace) => assess(trace).service))].sort();
-    await until(async () => {
-      const samples = await monitoring.ask(
-        'sum(traces_span_metrics_calls_total{span_name="lossless.goaway"})',
-        Date.now() / 1_000,
-      );
-      return samples[0]?.value === spansOf('goaway').length;
-    });
-    await until(async () => {
-      const samples = await monitoring.ask(
-        'sum(traces_span_metrics_calls_total{span_name=~"lossless.offline|lossless.offline.started"})',
-        Date.now() / 1_000,
-      );
-      return samples[0]?.value === spansOf('offline').length + spansOf('offline.started').length;
-    });
+    starts = await run.starts();
+    for (const work of ['goaway', 'offline', 'offline.started', 'online', 'online.started'])
+      await until(async () => {
+        const counter = `sum(traces_span_metrics_calls_total{span_name="lossless.${work}"})`;
+        return (await monitoring.ask(counter, Date.now() / 1_000))[0]?.value === spansOf(work).length;
+      });
     end = Date.now() / 1_000;
     values = {
       __range: `${Math.ceil(end - run.begun / 1_000) + 30}s`,
       __rate_interval: `${RATE_INTERVAL_S}s`,
-      service: `(${services.join('|')})`,
+      service: `(${[...services, 'gateway'].join('|')})`,
     };
   }, 180_000);
   afterAll(async () => {
@@ -78,7 +71,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   function spansOf(work: string): readonly Span[] {
-    return traces.flatMap(({ spans }) => spans.filter(({ name }) => name === `lossless.${work}`));
+    return [...traces, ...starts].flatMap(({ spans }) => spans.filter(({ name }) => name === `lossless.${work}`));
   }
 
   /** How many spans have which value of an attribute. */
@@ -105,6 +98,20 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       ),
     );
     return Object.fromEntries(answers.flat());
+  }
+
+  /** How much each curve of a panel adds up to. */
+  async function overTime(dashboard: string, title: string): Promise<Numbers> {
+    const [target] = panel(dashboard, title).targets as [Target];
+    const step = 0.5;
+    const [from, to] = [run.begun / 1_000, end + RATE_INTERVAL_S];
+    const curves = await monitoring.askRange(interpolate(target.expr ?? '', values), from, to, step);
+    return Object.fromEntries(
+      curves.map(({ labels, values: points }) => [
+        legend(target, labels),
+        Math.round((points.reduce((sum, point) => sum + point, 0) * step) / RATE_INTERVAL_S),
+      ]),
+    );
   }
 
   /** What a table or a chart of traces shows. */
@@ -146,38 +153,22 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Shutdowns over time', async () => {
-    const { targets } = panel('shutdowns', 'Shutdowns over time');
-    const [target] = targets as [Target];
-    const step = 0.5;
-    const curves = await monitoring.askRange(
-      interpolate(target.expr ?? '', values),
-      run.begun / 1_000,
-      end + RATE_INTERVAL_S,
-      step,
-    );
-    const sums = curves.map(({ labels, values: points }) => [
-      legend(target, labels),
-      Math.round((points.reduce((sum, point) => sum + point, 0) * step) / RATE_INTERVAL_S),
-    ]);
-    expect(Object.fromEntries(sums)).toEqual({ success: 4, incomplete: 1, timeout: 1 });
+    expect(await overTime('shutdowns', 'Shutdowns over time')).toEqual({ success: 4, incomplete: 1, timeout: 1 });
   });
 
-  test('Mean duration by phase', async () => {
-    const means = await numbers('shutdowns', 'Mean duration by phase');
-    expect(Object.keys(means).sort()).toEqual(PHASES.map((work) => `lossless.${work}`).sort());
-    for (const work of PHASES) {
+  test.each([
+    ['shutdowns', 'phase', ['notify', 'deregister', 'drain', 'stop', 'offline']],
+    ['starts', 'part', ['register', 'register.read_back', 'warmup', 'online']],
+  ])('%s: mean and slowest duration by %s', async (dashboard, part, works) => {
+    const means = await numbers(dashboard, `Mean duration by ${part}`);
+    const slowest = await numbers(dashboard, `Slowest twentieth by ${part}`);
+    for (const found of [means, slowest])
+      expect(Object.keys(found).sort()).toEqual(works.map((work) => `lossless.${work}`).sort());
+    for (const work of works) {
       const durations = spansOf(work).map(({ durationMs }) => durationMs);
-      expect(means[`lossless.${work}`], work).toBeGreaterThanOrEqual(Math.min(...durations) - 0.01);
-      expect(means[`lossless.${work}`], work).toBeLessThanOrEqual(Math.max(...durations) + 0.01);
-    }
-  });
-
-  test('Slowest twentieth by phase', async () => {
-    const slowest = await numbers('shutdowns', 'Slowest twentieth by phase');
-    expect(Object.keys(slowest).sort()).toEqual(PHASES.map((work) => `lossless.${work}`).sort());
-    for (const work of PHASES) {
-      const longest = Math.max(...spansOf(work).map(({ durationMs }) => durationMs));
-      const bound = BUCKETS.find((each) => each >= longest) ?? Number.POSITIVE_INFINITY;
+      const mean = durations.reduce((sum, each) => sum + each, 0) / durations.length;
+      expect(means[`lossless.${work}`], work).toBeCloseTo(mean, 1);
+      const bound = BUCKETS.find((each) => each >= Math.max(...durations)) ?? Number.POSITIVE_INFINITY;
       expect(slowest[`lossless.${work}`], work).toBeLessThanOrEqual(bound);
       expect(slowest[`lossless.${work}`], work).toBeGreaterThan(0);
     }
@@ -302,9 +293,10 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     });
 
     test.each(shown)('of %s: Registry answer', async (service) => {
+      const { tags } = only(service, 'deregister');
       const rows = await table('one-shutdown', 'Registry answer', { traceId: traceOf(service).traceId });
       expect(rows).toMatchObject([
-        { registry: 'file', answer: 'confirmed', 'listed after': service === 'shop' ? 0 : 2 },
+        { registry: 'file', answer: 'confirmed', 'listed after': tags['lossless.deregister.listed_after'] },
       ]);
     });
 
@@ -329,6 +321,88 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       ) as number[];
       expect(rows).toEqual(recorded.map((count, second) => ({ second: String(second), 'requests per second': count })));
       expect(recorded.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+    });
+  });
+
+  test('Starts by result', async () => {
+    const counts = await numbers('starts', 'Starts by result');
+    expect(counts).toEqual(tally(spansOf('online'), ({ tags }) => tags['lossless.online.result']));
+    expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(14);
+  });
+
+  test('Registry confirmations', async () => {
+    expect(await numbers('starts', 'Registry confirmations')).toEqual(
+      tally(spansOf('register.read_back'), ({ tags }) => tags['lossless.register.result']),
+    );
+  });
+
+  test('Still starting or warming', async () => {
+    const counts = await numbers('starts', 'Still starting or warming');
+    expect(counts).toEqual(Object.fromEntries([...services, 'gateway'].map((service) => [service, 0])));
+  });
+
+  test('Starts over time', async () => {
+    expect(await overTime('starts', 'Starts over time')).toEqual({ start: 14 });
+  });
+
+  test('Last starts of $service', async () => {
+    for (const service of [...services, 'gateway']) {
+      const rows = await table('starts', 'Last starts of $service', { service });
+      const expected = starts.filter(({ spans }) => spans[0]?.service === service).map(({ traceId }) => traceId);
+      expect(idsOf(rows), service).toEqual(expected.sort());
+    }
+  });
+
+  describe('One start', () => {
+    let trace: Trace;
+    const only = (work: string): Span => trace.spans.find(({ name }) => name === `lossless.${work}`) as Span;
+    beforeAll(() => {
+      // One that was not rolled before it had its full share.
+      const isWarm = ({ spans }: Trace): boolean =>
+        spans.some(
+          ({ tags }) => tags['lossless.online.result'] === 'success' && tags['lossless.service'] === 'service-a',
+        );
+      trace = starts.find(isWarm) as Trace;
+    });
+    const shown = (title: string) => table('one-start', title, { traceId: trace.traceId });
+
+    test('How it ended', async () => {
+      const { tags, durationMs } = only('online');
+      expect(await shown('How it ended')).toEqual([
+        {
+          service: 'service-a',
+          duration: durationMs,
+          instance: tags['lossless.instance.id'],
+          trigger: 'start',
+          result: 'success',
+          'readiness waits for': 'registered',
+        },
+      ]);
+    });
+
+    test('Trace', async () => {
+      const rows = await shown('Trace');
+      expect(rows.map(({ spanID }) => spanID).sort()).toEqual(trace.spans.map(({ spanId }) => spanId).sort());
+    });
+
+    test('Confirmation of the registry', async () => {
+      const { tags } = only('register.read_back');
+      expect(await shown('Confirmation of the registry')).toMatchObject([
+        { calls: tags['lossless.register.attempts'], result: 'confirmed', listed: tags['lossless.register.listed'] },
+      ]);
+    });
+
+    test('Warm-up', async () => {
+      expect(await shown('Warm-up')).toMatchObject([{ 'seconds planned': 2, curve: 2 }]);
+    });
+
+    test.each([
+      ['Weight in each step of the warm-up', 'weight', 'lossless.warmup.weights'],
+      ['Requests in each step of the warm-up', 'requests', 'lossless.warmup.requests'],
+    ])('%s', async (title, column, attribute) => {
+      const recorded = JSON.parse(String(only('warmup').tags[attribute])) as number[];
+      expect(await shown(title)).toEqual(recorded.map((number, step) => ({ step: String(step), [column]: number })));
+      expect(recorded.length).toBeGreaterThan(1);
     });
   });
 
@@ -361,8 +435,6 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       .sort();
   }
 });
-
-const PHASES = ['notify', 'deregister', 'drain', 'stop', 'offline'];
 
 /** Upper bounds of the buckets of spanmetrics, in milliseconds. */
 const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000];

@@ -1,0 +1,90 @@
+import { type Dashboard, TextBoxVariableBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
+import { ATTR } from '../src/trace/schema.ts';
+import { JAEGER, jaegerVariable } from './datasources.ts';
+import { page } from './page.ts';
+import { barsOfTable, rowsTable, waterfall } from './panels.ts';
+import { jaegerQuery, ONE_TRACE } from './queries.ts';
+import { barsOf, spanTable } from './span-table.ts';
+
+/** Titles of the columns that become bars. */
+const WEIGHT = 'weight';
+const REQUESTS = 'requests';
+
+/** One start, as its trace tells it. */
+export function oneStart(): Dashboard {
+  const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)], unit: 'none' };
+  return page(
+    'lossless-start',
+    'One start',
+    'One start from its trace: what it waited for, and its share while it warmed up.',
+  )
+    .withVariable(jaegerVariable())
+    .withVariable(new TextBoxVariableBuilder('traceId').label('Trace id').defaultValue(''))
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'How it ended',
+        description: 'The root of the trace. Empty while the instance starts or warms up.',
+        width: 24,
+        height: 4,
+        transformations: spanTable('online', {
+          instance: ATTR.instanceId,
+          trigger: ATTR.onlineTrigger,
+          result: ATTR.onlineResult,
+          'readiness waits for': ATTR.readiness,
+          error: ATTR.errorType,
+        }),
+      }),
+    )
+    .withPanel(waterfall({ ...source, title: 'Trace', description: 'Every step.', width: 24, height: 12 }))
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Confirmation of the registry',
+        description: 'Reading the list until it held the instance.',
+        width: 12,
+        height: 5,
+        transformations: spanTable('register.read_back', {
+          calls: ATTR.registerAttempts,
+          result: ATTR.registerResult,
+          listed: ATTR.listed,
+        }),
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        ...source,
+        title: 'Warm-up',
+        description: 'How its weight grew: (uptime / duration) to the power of the curve.',
+        width: 12,
+        height: 5,
+        transformations: spanTable('warmup', {
+          'seconds planned': ATTR.warmupDuration,
+          curve: ATTR.warmupCurve,
+          'seconds of a step': ATTR.warmupStep,
+        }),
+      }),
+    )
+    .withPanel(
+      barsOfTable({
+        ...source,
+        unit: 'percentunit',
+        title: 'Weight in each step of the warm-up',
+        description: 'Part of its full weight that consumers gave the instance.',
+        width: 12,
+        height: 8,
+        transformations: [...spanTable('warmup', { [WEIGHT]: ATTR.warmupWeights }), ...barsOf('step', WEIGHT)],
+      }).xField('step'),
+    )
+    .withPanel(
+      barsOfTable({
+        ...source,
+        title: 'Requests in each step of the warm-up',
+        description: 'What it got. The form must be that of the weight beside it, when the load is even.',
+        width: 12,
+        height: 8,
+        transformations: [...spanTable('warmup', { [REQUESTS]: ATTR.warmupRequests }), ...barsOf('step', REQUESTS)],
+      }).xField('step'),
+    )
+    .build();
+}

@@ -1,0 +1,93 @@
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
+import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { WorkName } from '../src/lifecycle/records.ts';
+import type { AttributeName } from '../src/trace/schema.ts';
+import { JAEGER, PROMETHEUS } from './datasources.ts';
+import { bars, gauges, numbers, type PanelText, rowsTable } from './panels.ts';
+import { curve, type JaegerQuery, jaegerQuery, value } from './queries.ts';
+import { calls, counted, durations, label, type Match, SERVICE } from './span-metrics.ts';
+
+/** The service that is chosen on the dashboard. */
+export const OF_SERVICE: Match = [SERVICE, '=~', '$service'];
+
+/** What a panel of ours says and how large it is. */
+export type Shown = Omit<PanelText, 'unit' | 'datasource' | 'targets'>;
+
+/** What happened in the time of the dashboard. */
+export function count(by: readonly string[], counter: string): string {
+  return counted(by, counter, '$__range');
+}
+
+/** How many spans have which value of an attribute. */
+export function tally(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
+  return numbers({
+    ...shown,
+    unit: 'none',
+    datasource: PROMETHEUS,
+    targets: [value(count([label(attribute)], calls(work, OF_SERVICE)), `{{${label(attribute)}}}`)],
+  });
+}
+
+/** When spans ended, by an attribute. */
+export function overTime(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
+  return bars({
+    ...shown,
+    unit: 'none',
+    datasource: PROMETHEUS,
+    targets: [
+      curve(counted([label(attribute)], calls(work, OF_SERVICE), '$__rate_interval'), `{{${label(attribute)}}}`),
+    ],
+  });
+}
+
+/** How many began and have not ended, by service. */
+export function open(shown: Shown, marker: WorkName, root: WorkName): Builder<Panel> {
+  const began = count([SERVICE], calls(marker, OF_SERVICE));
+  const ended = count([SERVICE], calls(root, OF_SERVICE));
+  return numbers({
+    ...shown,
+    unit: 'none',
+    datasource: PROMETHEUS,
+    targets: [value(`clamp_min(${began} - (${ended} or 0 * ${began}), 0)`, `{{${SERVICE}}}`)],
+  });
+}
+
+/** Mean time that each kind of span took. */
+export function meanDurations(shown: Shown, works: readonly WorkName[]): Builder<Panel> {
+  const [sum, number] = (['sum', 'count'] as const).map((part) =>
+    count(['span_name'], durations(part, works, OF_SERVICE)),
+  );
+  return gauges({
+    ...shown,
+    unit: 'ms',
+    datasource: PROMETHEUS,
+    targets: [value(`${sum} / (${number} > 0)`, '{{span_name}}')],
+  });
+}
+
+/** 95th percentile of the time that each kind of span took. */
+export function slowestDurations(shown: Shown, works: readonly WorkName[]): Builder<Panel> {
+  const buckets = count(['le', 'span_name'], durations('bucket', works, OF_SERVICE));
+  return gauges({
+    ...shown,
+    unit: 'ms',
+    datasource: PROMETHEUS,
+    targets: [value(`histogram_quantile(0.95, ${buckets})`, '{{span_name}}')],
+  });
+}
+
+/** Traces, once for each chosen service; a click on an id opens it in the dashboard `uid`. */
+export function traces(shown: Shown, uid: string, queries: readonly JaegerQuery[]): Builder<Panel> {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana fills it in.
+  const variables = 'var-traceId=${__value.raw}&${jaeger_datasource:queryparam}&${__url_time_range}';
+  return rowsTable({
+    ...shown,
+    unit: 'none',
+    datasource: JAEGER,
+    targets: queries.map(jaegerQuery),
+    ...(queries.length > 1 && { transformations: [{ id: 'merge', options: {} }] }),
+  })
+    .overrideByName('traceID', [{ id: 'links', value: [{ title: 'Show it', url: `/d/${uid}?${variables}` }] }])
+    .repeat('service')
+    .repeatDirection('v');
+}

@@ -1,0 +1,112 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import type { WorkName } from '../src/lifecycle/records.ts';
+import { ATTR } from '../src/trace/schema.ts';
+import { jaegerVariable, prometheusVariable } from './datasources.ts';
+import { choiceOf, page } from './page.ts';
+import { last } from './queries.ts';
+import { calls, SERVICE } from './span-metrics.ts';
+import { meanDurations, open, overTime, slowestDurations, tally, traces } from './span-panels.ts';
+
+/** The parts of a start; the start itself last. */
+const PHASES: readonly WorkName[] = [
+  'delay',
+  'probe',
+  'preconnect',
+  'register',
+  'register.read_back',
+  'warmup',
+  'online',
+];
+
+/** How the instances of all services came online. */
+export function starts(): Dashboard {
+  return page('lossless-starts', 'Online', 'How instances came online: results, durations, and every trace.')
+    .withVariable(prometheusVariable())
+    .withVariable(jaegerVariable())
+    .withVariable(choiceOf('service', 'Service', `label_values(${calls('online.started')}, ${SERVICE})`))
+    .withPanel(
+      tally(
+        {
+          title: 'Starts by result',
+          description: 'Starts that ended. cancelled: an offline began before the instance had its full share.',
+          width: 8,
+          height: 5,
+        },
+        'online',
+        ATTR.onlineResult,
+      ),
+    )
+    .withPanel(
+      tally(
+        {
+          title: 'Registry confirmations',
+          description:
+            'How often the registry listed the instance when read back. Less than the starts: some wait for it.',
+          width: 6,
+          height: 5,
+        },
+        'register.read_back',
+        ATTR.registerResult,
+      ),
+    )
+    .withPanel(
+      open(
+        {
+          title: 'Still starting or warming',
+          description:
+            'Starts that began and have not ended: they wait for the application or the registry, or warm up, or the process ended.',
+          width: 10,
+          height: 5,
+        },
+        'online.started',
+        'online',
+      ),
+    )
+    .withPanel(
+      overTime(
+        {
+          title: 'Starts over time',
+          description: 'When instances had their full share, by what began the start. undo: an offline was undone.',
+          width: 12,
+          height: 8,
+        },
+        'online',
+        ATTR.onlineTrigger,
+      ),
+    )
+    .withPanel(
+      meanDurations(
+        {
+          title: 'Mean duration by part',
+          description: 'Mean time of each part and of the whole start. Most of a start is its warm-up.',
+          width: 6,
+          height: 8,
+        },
+        PHASES,
+      ),
+    )
+    .withPanel(
+      slowestDurations(
+        {
+          title: 'Slowest twentieth by part',
+          description: '95th percentile of each part and of the whole start, to the precision of the buckets.',
+          width: 6,
+          height: 8,
+        },
+        PHASES,
+      ),
+    )
+    .withPanel(
+      traces(
+        {
+          title: 'Last starts of $service',
+          description: 'The trace of each; a click on its id shows that start.',
+          width: 24,
+          height: 9,
+        },
+        'lossless-start',
+        [last('online')],
+      ),
+    )
+    .build();
+}
