@@ -2,9 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { collector } from './collector.ts';
 import { cost } from './cost.ts';
 import { failures } from './failures.ts';
 import { fanout } from './fanout.ts';
+import { page } from './page.ts';
 import { preload } from './preload.ts';
 import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
@@ -19,6 +21,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   preload,
   stall,
   trace,
+  collector,
+  page,
 };
 
 const wanted = process.argv.slice(2);

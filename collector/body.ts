@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { createGunzip } from 'node:zlib';
+import { createUnzip } from 'node:zlib';
 import { Refused } from './refused.ts';
 
 /** Longest body, in bytes, as it is sent and as it is unpacked: 1,000 consumers make about 2 MB. */
@@ -19,8 +19,8 @@ export class BodyReader {
    */
   async read(request: IncomingMessage, use: (text: string) => void): Promise<void> {
     const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding !== 'identity' && encoding !== 'gzip')
-      throw new Refused(415, `expected content-encoding gzip or none, received ${encoding.slice(0, 64)}`);
+    if (!['identity', 'gzip', 'deflate'].includes(encoding))
+      throw new Refused(415, `expected content-encoding gzip, deflate or none, received ${encoding.slice(0, 64)}`);
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > LONGEST) throw new Refused(413, `expected at most ${LONGEST} bytes, received ${announced}`);
     const chunks: Buffer[] = [];
@@ -47,9 +47,9 @@ export class BodyReader {
 /** The body unpacked. A reader that stops early leaves the connection open, so that the reason can still be answered. */
 function unpacked(request: IncomingMessage, encoding: string): AsyncIterable<Buffer> {
   if (encoding === 'identity') return request.iterator({ destroyOnReturn: false });
-  const gunzip = request.pipe(createGunzip());
+  const unzip = request.pipe(createUnzip());
   request.once('close', () => {
-    if (!request.complete) gunzip.destroy(new Error('the connection was cut'));
+    if (!request.complete) unzip.destroy(new Error('the connection was cut'));
   });
-  return gunzip;
+  return unzip;
 }

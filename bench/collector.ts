@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child } from '../test/support/child.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/jaeger.ts';
+import { shutdownBodies } from '../test/support/otlp.ts';
+import { type Benchmark, ms, quantile, type Row } from './row.ts';
+
+const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+
+const SHUTDOWNS = 40;
+const CONSUMERS = 250;
+
+/** Requests at a time, as of so many processes. */
+const SENDERS = 16;
+
+/** Queries of each kind that are timed. */
+const QUERIES = 30;
+
+interface Measured {
+  readonly spansPerSecond: number;
+  readonly traceMs: number;
+  readonly searchMs: number;
+}
+
+/** Sends the same spans, one request for each process, and reads them back. */
+async function measure({ otlpUrl, queryUrl }: Pick<Jaeger, 'otlpUrl' | 'queryUrl'>): Promise<Measured> {
+  const now = Date.now();
+  const sent = Array.from({ length: SHUTDOWNS }, (_, n) => shutdownBodies('measured', CONSUMERS, 0, now - n * 1_000));
+  const bodies = sent.flatMap((shutdown) => shutdown.bodies).values();
+  const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
+  const begun = performance.now();
+  const sender = async (): Promise<void> => {
+    for (const body of bodies) await call(agent, `${otlpUrl}/v1/traces`, body);
+  };
+  await Promise.all(Array.from({ length: SENDERS }, sender));
+  const seconds = (performance.now() - begun) / 1_000;
+  const timed = async (path: (n: number) => string): Promise<number> => {
+    const took: number[] = [];
+    for (let n = 0; n < QUERIES; n++) {
+      const start = performance.now();
+      await call(agent, `${queryUrl}${path(n)}`);
+      took.push(performance.now() - start);
+    }
+    return quantile(took, 0.5);
+  };
+  const traceMs = await timed((n) => `/api/traces/${sent[n % SHUTDOWNS]?.traceId}`);
+  const searchMs = await timed(() => '/api/traces?service=measured&operation=lossless.offline&limit=20');
+  agent.destroy();
+  return { spansPerSecond: (SHUTDOWNS * (2 * CONSUMERS + 7)) / seconds, traceMs, searchMs };
+}
+
+/** One request; resolves when the answer is read. */
+function call(agent: Agent, url: string, body?: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    const sent = request(url, { agent, headers, method: body === undefined ? 'GET' : 'POST' }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`${url} answered ${response.statusCode}`));
+      response.resume().on('end', resolve);
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+export const collector: Benchmark = {
+  title: 'The embedded collector beside Jaeger 2.13',
+  how: `${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers, one request for each of ${SHUTDOWNS * (CONSUMERS + 1)} processes, ${SENDERS} at a time, to one and then to the other (each a process of its own, Jaeger in memory, the embedded collector in a file); then ${QUERIES} queries of each kind, the median, the answer read to its end.`,
+  async run() {
+    const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
+    const args = [CLI, 'collector', '--port', '0', '--query-port', '0', '--db', join(directory, 'traces.sqlite')];
+    const child = new Child(process.execPath, args);
+    const [, url = ''] = await child.sees(/queries: (\S+)/);
+    const ours = await measure({ otlpUrl: url, queryUrl: url });
+    await child.destroy();
+    rmSync(directory, { recursive: true });
+    const missing = jaegerMissing();
+    if (missing) console.log(`  ${missing}`);
+    const jaeger = missing ? undefined : await startJaeger();
+    const theirs = jaeger && (await measure(jaeger).finally(() => jaeger.close()));
+    const row = (what: string, unit: (value: number) => string, read: (measured: Measured) => number): Row => ({
+      what,
+      measured: `${unit(read(ours))}, Jaeger ${theirs ? unit(read(theirs)) : 'not measured'}`,
+      against: theirs ? `${(read(ours) / read(theirs)).toFixed(2)} of Jaeger` : '',
+    });
+    return [
+      row(
+        'spans taken in',
+        (value) => `${value.toFixed(0)} spans/s`,
+        (measured) => measured.spansPerSecond,
+      ),
+      row(`one trace of ${2 * CONSUMERS + 7} spans`, ms, (measured) => measured.traceMs),
+      row('the latest 20 shutdowns of a service', ms, (measured) => measured.searchMs),
+    ];
+  },
+};
