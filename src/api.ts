@@ -1,5 +1,6 @@
 import type { OfflineHandle } from './plugin.ts';
 import { running } from './running.ts';
+import type { Status } from './status.ts';
 
 /**
  * Begins the offline of this process, or joins the running one. Its `done` resolves when the instance has left; ending the
@@ -21,6 +22,6 @@ export async function online(): Promise<boolean> {
 }
 
 /** The instance as `/status` shows it; undefined when the plugin does not run. */
-export function status(): Record<string, unknown> | undefined {
+export function status(): Status | undefined {
   return running()?.status();
 }

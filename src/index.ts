@@ -9,3 +9,4 @@ export type { LifecycleRecord } from './lifecycle/records.ts';
 export type { State, Trigger } from './lifecycle/transitions.ts';
 export type { OfflineHandle } from './plugin.ts';
 export type { OfflineReport } from './provider/offline.ts';
+export type { Status } from './status.ts';

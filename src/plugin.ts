@@ -11,6 +11,7 @@ import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { State } from './lifecycle/transitions.ts';
+import { warmupShare } from './lifecycle/warmup.ts';
 import { type Log, logRecords } from './log.ts';
 import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
@@ -29,6 +30,7 @@ import { Traffic } from './provider/traffic.ts';
 import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
+import type { Status } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
@@ -208,26 +210,39 @@ export class Plugin {
   }
 
   /** The instance as it is now. */
-  status(): Record<string, unknown> {
+  status(): Status {
     const { handle, run } = this.#offline ?? {};
     return {
       ...this.identity,
       state: this.#machine.state,
       since: new Date(this.#machine.since).toISOString(),
-      waitsFor: this.#online?.waitsFor ?? 'an HTTP server of the application',
+      waitsFor: run?.waitsFor ?? this.#online?.waitsFor ?? 'an HTTP server of the application',
+      ready: this.isReady,
       registry: this.#registryStatus(),
       address: this.#entry && `${this.#entry.host}:${this.#entry.port}`,
+      weight: this.#weight,
       requests: {
         started: this.#traffic.started,
         inflight: this.#traffic.inflight,
         unmanaged: this.#traffic.unmanaged,
       },
-      consumers: { recent: this.#callers.recent().length, overflowed: this.#callers.overflowed },
-      online: this.#online && { traceId: this.#online.ids.traceId, ready: this.isReady },
-      offline: handle && { traceId: handle.traceId, url: handle.url, ...run?.coverage },
+      consumers: {
+        recent: this.#callers.recent().length,
+        services: this.#callers.byService(),
+        overflowed: this.#callers.overflowed,
+      },
+      online: this.#online && { traceId: this.#online.ids.traceId },
+      offline: handle && run && { traceId: handle.traceId, url: handle.url, ...run.coverage },
       calls: this.#consumer.status(),
       telemetry: this.#tracing?.delivery,
     };
+  }
+
+  /** Of a registration that is not confirmed: nothing. */
+  get #weight(): number {
+    if (!this.#registration.listed) return 0;
+    const { warmupMs: ms, warmupCurve: curve } = this.#options;
+    return warmupShare(this.#clock.wall() - this.#registeredAt, { ms, curve });
   }
 
   /** The first that is on the network; its address decides which of our own consumers can reach. */
@@ -236,7 +251,7 @@ export class Plugin {
     return registries.find(({ hostname }) => hostname !== '') ?? (registries[0] as URL);
   }
 
-  #registryStatus(): Record<string, unknown> {
+  #registryStatus(): Status['registry'] {
     const { type, address, failure } = this.#registry;
     return {
       type,

@@ -114,6 +114,13 @@ export class Callers {
     return [...this.#entries.values()];
   }
 
+  /** How many recent callers each service has. */
+  byService(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { caller } of this.recent()) counts[caller.service] = (counts[caller.service] ?? 0) + 1;
+    return counts;
+  }
+
   /** Nobody has been told anything: the start of an offline. */
   reset(): void {
     for (const entry of this.#entries.values()) entry.forget();

@@ -126,6 +126,18 @@ export class Offline {
     return this.#fanout.coverage;
   }
 
+  /** What it waits for, for people. */
+  get waitsFor(): string {
+    const { machine, traffic } = this.#context;
+    const { planned, acked, idle, failed } = this.coverage;
+    const open = planned - acked - failed;
+    if (machine.state === 'notifying') return open > 0 ? `the answers of ${open} consumers` : 'the registry';
+    if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
+    if (traffic.inflight > 0) return `${traffic.inflight} requests in flight`;
+    if (acked > idle) return `${acked - idle} consumers that are not idle`;
+    return 'the quiet window, or the hold time';
+  }
+
   /** A caller first seen now is told as well (races R11). */
   tell(entry: RecentCaller): void {
     this.#fanout.tell(entry);

@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import type { Status } from '../../src/status.ts';
+import { until } from '../support/child.ts';
+import { type Service, useWorld } from '../support/world.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const world = useWorld();
+
+async function lossless(service: Service, ...args: string[]): Promise<string> {
+  const port = String(await world().controlPort(service));
+  return (await promisify(execFile)(process.execPath, [CLI, 'status', '--port', port, ...args])).stdout;
+}
+
+test('lossless status says who calls, who is called with what weight, and what it waits for', async () => {
+  const provider = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '60000' } });
+  const caller = await world().caller('http://provider/echo', 50);
+  const told = JSON.parse(await lossless(provider, '--json')) as Status;
+  expect(told).toMatchObject({
+    service: 'provider',
+    state: 'warming',
+    waitsFor: 'the end of the warm-up',
+    ready: true,
+    weight: 0.1,
+    registry: { type: 'file', listed: true },
+    consumers: { recent: 1, services: { caller: 1 }, overflowed: 0 },
+  });
+  const text = await lossless(provider);
+  expect(text).toMatch(/^state +warming for \d+ s, ready$/m);
+  expect(text).toMatch(/^weight +10 %$/m);
+  expect(text).toMatch(/^ +caller: 1$/m);
+  const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
+  const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'status', '--port', String(port)]);
+  expect(stdout).toMatch(/^ +provider 127\.0\.0\.1:\d+: 100 %, \d+ outstanding$/m);
+  await caller.stop();
+});
+
+test('while it leaves it says what it still waits for', async () => {
+  const provider = await world().service('provider');
+  const slow = fetch(`http://127.0.0.1:${provider.port}/slow?ms=2000`, { method: 'POST', body: 'x' });
+  await until(async () => /1 in flight/.test(await lossless(provider)));
+  provider.child.signal('SIGTERM');
+  await provider.child.sees(/notifying -> draining/);
+  const text = await lossless(provider);
+  expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
+  expect(text).toMatch(/^waits for +1 requests in flight$/m);
+  expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle; http/m);
+  expect((await slow).status).toBe(200);
+  await provider.child.ends();
+});
