@@ -6,7 +6,7 @@ import type { Machine } from '../lifecycle/machine.ts';
 import type { Failure, SpanIds } from '../lifecycle/records.ts';
 import { encodeDraining } from '../protocol/header.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Instance, Registry } from '../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import type { Curve } from './curve.ts';
@@ -311,7 +311,8 @@ export class Offline {
 
 async function hasLeft(registry: Registry, service: string, instanceId: string): Promise<boolean> {
   const listed = await registry.instances(service);
-  return listed.length > 0 && !listed.some((instance) => instance.instanceId === instanceId);
+  const mayBe = (instance: Instance): boolean => instance.generation === 0 || instance.instanceId === instanceId;
+  return listed.length > 0 && !listed.some(mayBe);
 }
 
 function describe(result: OfflineResult, { planned, acked }: Coverage): string {

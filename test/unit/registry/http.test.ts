@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import http, { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,6 +110,22 @@ describe('HttpClient', () => {
     expect(counts).toEqual({ now: 0, most: 16 });
     ending.abort();
     await Promise.allSettled(waiting);
+  });
+
+  test('goes neither through agents nor through http.request, which are those of the application', async () => {
+    const server = await serve((_, response) => void response.end('{}'));
+    const { addRequest } = http.Agent.prototype as unknown as { addRequest: unknown };
+    const { request } = http;
+    const seen: string[] = [];
+    Object.assign(http.Agent.prototype, { addRequest: () => seen.push('agent') });
+    Object.assign(http, { request: () => seen.push('request') });
+    try {
+      expect(await client(server).json({ method: 'GET', path: '/' })).toEqual({});
+    } finally {
+      Object.assign(http.Agent.prototype, { addRequest });
+      Object.assign(http, { request });
+    }
+    expect(seen).toEqual([]);
   });
 
   test('says since when it fails', async () => {

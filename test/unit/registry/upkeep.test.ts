@@ -36,6 +36,16 @@ test('beats until it is removed', async () => {
   expect(clock.pending).toBe(0);
 });
 
+test('a step of the wall clock moves no heartbeat', async () => {
+  const { clock, calls, upkeep } = subject();
+  void upkeep.register(anInstance());
+  for (const ms of [3_600_000, -7_200_000, 86_400_000]) {
+    clock.stepWall(ms);
+    await clock.advance(5_600);
+  }
+  expect(calls.filter((name) => name === 'beat')).toHaveLength(3);
+});
+
 test('R28: a removal awaits the write and the heartbeat in flight, and none follows', async () => {
   const { clock, calls, upkeep } = subject();
   const instance = anInstance();

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/lifecycle/clock.ts';
+import { openRegistry } from '../../src/registry/open.ts';
+import type { Instance } from '../../src/registry/registry.ts';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { Consul } from '../support/consul.ts';
+import { Etcd } from '../support/etcd.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const missing = serverMissing('consul', 'etcd');
+if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
+
+const world = useWorld();
+
+/** Longer than a test of a minute without the registry. */
+const TIMEOUT = { timeout: 180_000 };
+
+interface Running {
+  readonly url: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function listed(url: string, service: string): Promise<readonly Instance[]> {
+  const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+  return registry.instances(service).finally(() => registry.close());
+}
+
+async function statusOf(service: Pick<Service, 'child'>): Promise<{ registry: Record<string, unknown> }> {
+  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service as Service)}/status`);
+  return (await response.json()) as { registry: Record<string, unknown> };
+}
+
+describe.skipIf(missing).each([
+  { name: 'consul', start: (): Promise<Running> => Consul.start(), downMs: 60_000 },
+  { name: 'etcd', start: (): Promise<Running> => Etcd.start(), downMs: 20_000 },
+])('services with $name', ({ name, start, downMs }) => {
+  let server: Running;
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close());
+  const env = () => ({ LOSSLESS_REGISTRY: server.url, LOSSLESS_HOLD_MS: '500' });
+
+  test('an instance leaves without a failed request, and the registry confirms', TIMEOUT, async () => {
+    const [leaving, staying] = [
+      await world().service(`${name}-a`, { env: env() }),
+      await world().service(`${name}-a`, { env: env() }),
+    ];
+    expect((await listed(server.url, `${name}-a`)).map(({ port }) => port).sort()).toEqual(
+      [leaving.port, staying.port].sort(),
+    );
+    const caller = await world().caller(`http://${name}-a/`, 50, { env: env() });
+    expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
+    expect((await listed(server.url, `${name}-a`)).map(({ port }) => port)).toEqual([staying.port]);
+    const trace = await world().trace(leaving);
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1 });
+    expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
+      'lossless.registry.type': name,
+      'lossless.registry.address': server.url.split('//')[1],
+      'lossless.deregister.result': 'confirmed',
+      'lossless.deregister.listed_after': 1,
+    });
+  });
+
+  test(
+    'without the registry calls go on with the last list, it is said on /status, and all is back with it',
+    TIMEOUT,
+    async () => {
+      const service = await world().service(`${name}-b`, { env: env() });
+      const caller = await world().caller(`http://${name}-b/`, 20, { env: env() });
+      expect((await statusOf(service)).registry).not.toHaveProperty('failing');
+      await server.stop();
+      const stoppedAt = Date.now();
+      await until(async () => (await statusOf(service)).registry['failing'] !== undefined);
+      const { failing } = (await statusOf(caller)).registry as { failing: { since: string; message: string } };
+      expect(Date.parse(failing.since)).toBeGreaterThan(stoppedAt - 1_000);
+      expect(failing.message).toMatch(/ECONN|closed/);
+      await until(() => Date.now() - stoppedAt > downMs, downMs * 2);
+      await server.start();
+      await until(async () => (await listed(server.url, `${name}-b`).catch(() => [])).length === 1);
+      await until(async () => (await statusOf(service)).registry['failing'] === undefined);
+      const counted = await caller.stop();
+      expect(counted).toMatchObject({ failed: 0 });
+      expect(counted.sent).toBeGreaterThan((downMs / 1_000) * 10);
+      expect(service.child.stderr.match(/cannot be kept alive/g)).toHaveLength(1);
+      await world().leave(service);
+      expect(await listed(server.url, `${name}-b`)).toEqual([]);
+    },
+  );
+
+  test(
+    'an offline without the registry tells the consumers, drains and stops in time; it is incomplete',
+    TIMEOUT,
+    async () => {
+      const [leaving] = [
+        await world().service(`${name}-c`, { env: env() }),
+        await world().service(`${name}-c`, { env: env() }),
+      ];
+      const caller = await world().caller(`http://${name}-c/`, 50, { env: env() });
+      await server.stop();
+      const began = Date.now();
+      expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
+      expect(Date.now() - began).toBeLessThan(15_000);
+      const trace = await world().trace(leaving);
+      expect(await caller.stop()).toMatchObject({ failed: 0 });
+      expect(trace.verdict).toMatchObject({ result: 'incomplete', planned: 1, acked: 1 });
+      expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
+        'lossless.deregister.result': 'failed',
+        'error.type': 'deregister_failed',
+      });
+      await server.start();
+    },
+  );
+});
+
+describe.skipIf(missing)('a migration from consul to etcd', () => {
+  let consul: Consul;
+  let etcd: Etcd;
+  beforeAll(async () => {
+    [consul, etcd] = await Promise.all([Consul.start(), Etcd.start()]);
+  });
+  afterAll(async () => {
+    await Promise.all([consul.close(), etcd.close()]);
+  });
+  const of = (registry: string) => ({ env: { LOSSLESS_REGISTRY: registry, LOSSLESS_HOLD_MS: '500' } });
+
+  test('old, both, new: no request fails while consumers and providers move', TIMEOUT, async () => {
+    const both = `${consul.url},${etcd.url}`;
+    const old = await world().service('moving', of(consul.url));
+    const callers = [
+      await world().caller('http://moving/', 20, { name: 'caller-old', ...of(consul.url) }),
+      await world().caller('http://moving/', 20, { name: 'caller-both', ...of(both) }),
+    ];
+    const middle = await world().service('moving', of(both));
+    expect((await listed(consul.url, 'moving')).map(({ port }) => port).sort()).toEqual([old.port, middle.port].sort());
+    expect((await listed(etcd.url, 'moving')).map(({ port }) => port)).toEqual([middle.port]);
+    callers.push(await world().caller('http://moving/', 20, { name: 'caller-new', ...of(etcd.url) }));
+    await world().leave(old);
+    const next = await world().service('moving', of(both));
+    await world().leave(middle);
+    for (const url of [consul.url, etcd.url])
+      expect((await listed(url, 'moving')).map(({ port }) => port)).toEqual([next.port]);
+    const trace = await world().trace(middle);
+    for (const caller of callers) expect(await caller.stop()).toMatchObject({ failed: 0 });
+    expect(trace.verdict).toMatchObject({ whole: true, planned: 3, acked: 3 });
+    expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
+      'lossless.registry.type': 'consul,etcd',
+      'lossless.deregister.result': 'confirmed',
+      'lossless.deregister.listed_after': 1,
+    });
+    await world().leave(next);
+  });
+
+  test('one of the two is gone: the other is left, and the result is the worst', TIMEOUT, async () => {
+    const service = await world().service('torn', of(`${consul.url},${etcd.url}`));
+    await consul.stop();
+    await world().leave(service);
+    expect(await listed(etcd.url, 'torn')).toEqual([]);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('incomplete');
+    expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({ 'lossless.deregister.result': 'failed' });
+    await consul.start();
+  });
+});
