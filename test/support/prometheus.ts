@@ -19,10 +19,16 @@ export interface PrometheusOptions {
   readonly evaluationInterval?: string;
 }
 
-/** One series of an answer; the value is the one of now. */
+/** One series of an answer. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+}
+
+/** One series of an answer over a time. */
+export interface Curve {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly values: readonly number[];
 }
 
 /** A program of Debian's Prometheus: `prometheus`, `promtool`, `prometheus-alertmanager`, `amtool`. */
@@ -62,15 +68,27 @@ export class Prometheus {
     return prometheus;
   }
 
-  /** An instant query. */
-  async query(expression: string): Promise<readonly Sample[]> {
-    const { result } = (await this.#get('query', { query: expression })) as {
+  /** An instant query, by default of now. @param at seconds since the Unix epoch */
+  async query(expression: string, at: number = Date.now() / 1_000): Promise<readonly Sample[]> {
+    const { result } = (await this.#get('query', { query: expression, time: `${at}` })) as {
       readonly result: readonly {
         readonly metric: Readonly<Record<string, string>>;
         readonly value: [number, string];
       }[];
     };
     return result.map(({ metric, value: [, value] }) => ({ labels: metric, value: Number(value) }));
+  }
+
+  /** A query at every `step` seconds; times in seconds since the Unix epoch. */
+  async queryRange(expression: string, start: number, end: number, step: number): Promise<readonly Curve[]> {
+    const range = { start: `${start}`, end: `${end}`, step: `${step}` };
+    const { result } = (await this.#get('query_range', { query: expression, ...range })) as {
+      readonly result: readonly {
+        readonly metric: Readonly<Record<string, string>>;
+        readonly values: readonly [number, string][];
+      }[];
+    };
+    return result.map(({ metric, values }) => ({ labels: metric, values: values.map(([, value]) => Number(value)) }));
   }
 
   /** The alerts that are pending or firing: their labels and their state. */

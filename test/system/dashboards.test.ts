@@ -8,7 +8,7 @@ import { generatedDashboards, interpolate, type Panel, type Target, type Values 
 import { askJaeger } from '../support/grafana-jaeger.ts';
 import { rowsOf, transform } from '../support/grafana-transform.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { Monitoring } from '../support/monitoring.ts';
+import { Prometheus } from '../support/prometheus.ts';
 
 const missing = jaegerMissing() || serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
@@ -24,7 +24,7 @@ const RATE_INTERVAL_S = 2;
 
 describe.skipIf(missing)('what the panels show of a real run is what happened', () => {
   let jaeger: Jaeger;
-  let monitoring: Monitoring;
+  let prometheus: Prometheus;
   let run: DemoRun;
   let traces: readonly Trace[];
   let starts: readonly Trace[];
@@ -36,7 +36,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
   beforeAll(async () => {
     jaeger = await startJaeger();
-    monitoring = await Monitoring.start(jaeger.metricsUrl, { scrape: SCRAPE, evaluation: '1s' });
+    prometheus = await Prometheus.start({ metricsUrls: [jaeger.metricsUrl], scrapeInterval: SCRAPE });
     run = new DemoRun(jaeger);
     const shop = await run.service('shop', ['answers', 'answers', 'refuses']);
     const slow = await run.service('slow', ['answers'], { LOSSLESS_GRACE_PERIOD_MS: '3000' });
@@ -55,7 +55,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     for (const work of ['goaway', 'offline', 'offline.started', 'online', 'online.started'])
       await until(async () => {
         const counter = `sum(traces_span_metrics_calls_total{span_name="lossless.${work}"})`;
-        return (await monitoring.ask(counter, Date.now() / 1_000))[0]?.value === spansOf(work).length;
+        return (await prometheus.query(counter))[0]?.value === spansOf(work).length;
       });
     end = Date.now() / 1_000;
     values = {
@@ -66,7 +66,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   }, 180_000);
   afterAll(async () => {
     await run?.close();
-    await monitoring?.close();
+    await prometheus?.close();
     await jaeger?.close();
   });
 
@@ -92,7 +92,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   async function numbers(dashboard: string, title: string): Promise<Numbers> {
     const answers = await Promise.all(
       panel(dashboard, title).targets.map(async (target) =>
-        (await monitoring.ask(interpolate(target.expr ?? '', values), end)).map(
+        (await prometheus.query(interpolate(target.expr ?? '', values), end)).map(
           ({ labels, value }) => [legend(target, labels), value] as const,
         ),
       ),
@@ -105,7 +105,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     const [target] = panel(dashboard, title).targets as [Target];
     const step = 0.5;
     const [from, to] = [run.begun / 1_000, end + RATE_INTERVAL_S];
-    const curves = await monitoring.askRange(interpolate(target.expr ?? '', values), from, to, step);
+    const curves = await prometheus.queryRange(interpolate(target.expr ?? '', values), from, to, step);
     return Object.fromEntries(
       curves.map(({ labels, values: points }) => [
         legend(target, labels),
@@ -129,7 +129,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     const query = dashboards.get('shutdowns')?.templating.list.find(({ name }) => name === 'service')?.query ?? '';
     const [, selector = '', name = ''] = /^label_values\((.*), (\w+)\)$/.exec(query) ?? [];
     const response = await fetch(
-      `${monitoring.url}/api/v1/label/${name}/values?${new URLSearchParams({ 'match[]': selector })}`,
+      `${prometheus.url}/api/v1/label/${name}/values?${new URLSearchParams({ 'match[]': selector })}`,
     );
     expect(((await response.json()) as { data: string[] }).data.sort()).toEqual(services);
     expect(services).toEqual(['killed', 'service-a', 'service-b', 'service-c', 'shop', 'slow']);
@@ -189,7 +189,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
   test('GoAways by provider, consumer and result', async () => {
     const [target] = panel('shutdowns', 'GoAways by provider, consumer and result').targets as [Target];
-    const samples = await monitoring.ask(interpolate(target.expr ?? '', values), end);
+    const samples = await prometheus.query(interpolate(target.expr ?? '', values), end);
     const counts = Object.fromEntries(
       samples
         .filter(({ value }) => value !== 0)

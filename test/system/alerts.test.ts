@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { assess } from '../../src/trace/verdict.ts';
+import { Alertmanager } from '../support/alertmanager.ts';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { DemoRun } from '../support/demo-run.ts';
+import { OwnJaeger } from '../support/jaeger.ts';
+import { Prometheus } from '../support/prometheus.ts';
+
+const missing = serverMissing('jaeger', 'prometheus');
+if (missing) console.warn(`skipped: ${missing}`);
+
+/** Longest time from the end of a shutdown to the message. */
+const LATEST_MS = 120_000;
+
+/** An alert as Alertmanager holds it. */
+interface HeldAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly generatorURL: string;
+}
+
+describe.skipIf(missing)('from a shutdown to the alert, with the intervals as they are shipped', () => {
+  let jaeger: OwnJaeger;
+  let alertmanager: Alertmanager;
+  let prometheus: Prometheus;
+  let run: DemoRun;
+
+  beforeAll(async () => {
+    jaeger = await OwnJaeger.start({ env: { JAEGER_SPANMETRICS_FLUSH: '15s' } });
+    alertmanager = await Alertmanager.start({});
+    prometheus = await Prometheus.start({ metricsUrls: [jaeger.metricsUrl], alertmanagerUrl: alertmanager.url });
+    run = new DemoRun(jaeger);
+  });
+  afterAll(async () => {
+    await run?.close();
+    await prometheus?.close();
+    await alertmanager?.close();
+    await jaeger?.close();
+  });
+
+  test('a consumer that cannot be told becomes a message that leads to the trace; a clean shutdown becomes none', async () => {
+    const shop = await run.service('shop', ['answers', 'refuses']);
+    const clean = await run.service('clean', ['answers', 'answers']);
+    await Promise.all([shop.leave(), clean.leave()]);
+    const ended = Date.now();
+    await until(() => alertmanager.notified.length > 0, LATEST_MS + 30_000);
+    const [message] = alertmanager.notified;
+    const took = (message?.at ?? 0) - ended;
+    console.log(`the message came ${(took / 1_000).toFixed(1)} s after the end of the shutdown`);
+    expect(took).toBeLessThanOrEqual(LATEST_MS);
+    expect(message).toMatchObject({
+      status: 'firing',
+      labels: {
+        alertname: 'LosslessFanOutIncomplete',
+        severity: 'critical',
+        service_name: 'shop',
+        service_peer_name: 'consumer',
+      },
+      annotations: { summary: 'shop left without telling 1 instances of consumer' },
+    });
+
+    const [held, ...others] = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldAlert[];
+    expect(others).toEqual([]);
+    const [trace] = (await run.traces(2)).filter((each) => assess(each).service === 'shop');
+    // A person follows the link of the alert. Its host is the name of the machine, or Prometheus' --web.external-url.
+    expect(await tracesAt(held?.annotations['traces_url'])).toEqual([trace?.traceId]);
+    // A program has the expression that the alert came from.
+    const expression = new URL(held?.generatorURL ?? '').searchParams.get('g0.expr') ?? '';
+    expect(await tracesAt(`/api/v1/query_exemplars?${new URLSearchParams({ query: expression })}`)).toEqual([
+      trace?.traceId,
+    ]);
+  }, 240_000);
+
+  /** The traces that an answer with exemplars names. */
+  async function tracesAt(link = ''): Promise<readonly string[]> {
+    const { pathname, search } = new URL(link, prometheus.url);
+    const response = await fetch(new URL(`${pathname}${search}`, prometheus.url));
+    const { data } = (await response.json()) as {
+      readonly data: readonly { readonly exemplars: readonly { readonly labels: { readonly trace_id: string } }[] }[];
+    };
+    return [...new Set(data.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id)))];
+  }
+});
