@@ -14,7 +14,8 @@ import type { Store } from './store.ts';
 interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Buffer;
+  /** Bytes and not text, which Node.js would keep beside the bytes until they are taken. */
+  readonly body: Buffer;
 }
 
 /** A request's path in segments, and its query. */
@@ -27,12 +28,19 @@ interface Route {
 const RPC_CODES: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13, 503: 14 };
 const INVALID_ARGUMENT = 3;
 
+/** Most bytes of all answers that their readers have not taken yet: slow readers must not fill the memory. */
+const MOST_UNREAD = 128 * 1_024 * 1_024;
+
+/** Answers of at most so many bytes are always given: to senders of spans, above all. */
+const SMALL = 16 * 1_024;
+
 /** Answers every request of the collector. */
 export class Handler {
   readonly #store: Store;
   readonly #bodies = new BodyReader();
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
+  #unread = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -42,7 +50,7 @@ export class Handler {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.on('error', () => {});
     response.on('error', () => {});
-    const { status, headers, body } = await this.#reply(request);
+    const { status, headers, body } = this.#bounded(await this.#reply(request), response);
     if (!request.complete) {
       // What was not read of a body would be taken for the next request.
       response.setHeader('connection', 'close');
@@ -50,10 +58,22 @@ export class Handler {
     }
     response.writeHead(status, {
       ...headers,
-      ...(status !== 304 && { 'content-length': Buffer.byteLength(body) }),
+      ...(status !== 304 && { 'content-length': body.length }),
       'x-content-type-options': 'nosniff',
     });
     response.end(body);
+  }
+
+  /** Counts what is sent until it is taken, or the reader has gone. */
+  #bounded(reply: Reply, response: ServerResponse): Reply {
+    const { length } = reply.body;
+    if (length > SMALL && this.#unread > 0 && this.#unread + length > MOST_UNREAD)
+      return json(failureOf([], new Refused(503, 'too many answers wait to be read; ask again')));
+    this.#unread += length;
+    response.once('close', () => {
+      this.#unread -= length;
+    });
+    return reply;
   }
 
   async #reply(request: IncomingMessage): Promise<Reply> {
@@ -90,7 +110,11 @@ export class Handler {
 
   #showMetrics(accept: string | undefined): Reply {
     const format = formatOf(accept);
-    return { status: 200, headers: { 'content-type': CONTENT_TYPES[format] }, body: this.#metrics.text(format) };
+    return {
+      status: 200,
+      headers: { 'content-type': CONTENT_TYPES[format] },
+      body: Buffer.from(this.#metrics.text(format)),
+    };
   }
 
   async #receive(request: IncomingMessage): Promise<Answer> {
@@ -116,13 +140,13 @@ export class Handler {
 }
 
 function json({ status, body }: Answer): Reply {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  return { status, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(body)) };
 }
 
 /** Nothing is answered to who has it already. */
 async function tagged({ etag, answer }: Tagged, known: string | undefined): Promise<Reply> {
   const headers = { etag, 'cache-control': 'no-cache' };
-  if (known === etag) return { status: 304, headers, body: '' };
+  if (known === etag) return { status: 304, headers, body: Buffer.alloc(0) };
   const reply = json(await answer());
   return { ...reply, headers: { ...reply.headers, ...headers } };
 }
