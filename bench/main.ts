@@ -12,6 +12,7 @@ import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
 import { stopSending } from './stop-sending.ts';
 import { trace } from './trace.ts';
+import { warmup } from './warmup.ts';
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   failures,
@@ -23,6 +24,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   trace,
   collector,
   page,
+  warmup,
 };
 
 const wanted = process.argv.slice(2);

@@ -129,6 +129,21 @@ describe('registration', () => {
   });
 });
 
+test('a process that opens no port is created, is never registered, and says what it waits for', async () => {
+  await world().service('provider');
+  const caller = await world().caller('http://provider/echo', 10);
+  const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
+  const status = await fetch(`http://127.0.0.1:${port}/status`);
+  expect(await status.json()).toMatchObject({
+    state: 'created',
+    waitsFor: 'an HTTP server of the application',
+    ready: false,
+    registry: { listed: false },
+  });
+  expect((await fetch(`http://127.0.0.1:${port}/readiness`)).status).toBe(503);
+  await caller.stop();
+});
+
 test('an undone offline is a start of its own, linked to it, and it can be undone again', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '300' } });
   const busy = () => fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
