@@ -15,6 +15,9 @@ const COLD_MS = 100;
 const RATE = 100;
 const WARMUP_MS = 15_000;
 
+const PROVIDER = fileURLToPath(new URL('cold-provider.ts', import.meta.url));
+const CONSUMER = fileURLToPath(new URL('timed-consumer.ts', import.meta.url));
+
 /** Latencies of the whole fleet while a cold instance warms up. */
 async function joinCold(warmupMs: number): Promise<readonly number[]> {
   const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
@@ -26,7 +29,7 @@ async function joinCold(warmupMs: number): Promise<readonly number[]> {
       LOSSLESS_LOG_LEVEL: 'silent',
       LOSSLESS_WARMUP_MS: `${warmupMs}`,
     });
-    const child = fork(fileURLToPath(new URL(file, import.meta.url)), args.map(String), { env });
+    const child = fork(file, args.map(String), { env });
     children.push(child);
     return child;
   };
@@ -39,14 +42,14 @@ async function joinCold(warmupMs: number): Promise<readonly number[]> {
     return taken;
   };
   try {
-    for (let n = 0; n < WARM; n++) start('provider', 'cold-provider.ts', [0, 0]);
+    for (let n = 0; n < WARM; n++) start('provider', PROVIDER, [0, 0]);
     await registered(WARM);
     // The first ones are past their own warm-up.
     await pause(warmupMs + 1_000);
-    const consumer = start('consumer', 'timed-consumer.ts', [RATE]);
+    const consumer = start('consumer', CONSUMER, [RATE]);
     await pause(3_000);
     await answer(consumer);
-    start('provider', 'cold-provider.ts', [COLD_REQUESTS, COLD_MS]);
+    start('provider', PROVIDER, [COLD_REQUESTS, COLD_MS]);
     await registered(WARM + 1);
     await pause(WARMUP_MS);
     return await answer(consumer);
