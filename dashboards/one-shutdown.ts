@@ -4,10 +4,7 @@ import { JAEGER, jaegerVariable } from './datasources.ts';
 import { page } from './page.ts';
 import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
-import { barsOf, spanTable } from './span-table.ts';
-
-/** Title of the column that becomes the curve. */
-const REQUESTS = 'requests per second';
+import { spanBars, spanTable } from './span-table.ts';
 
 /** One shutdown, as its trace tells it. */
 export function oneShutdown(): Dashboard {
@@ -138,7 +135,7 @@ export function oneShutdown(): Dashboard {
         unit: 'reqps',
         width: 8,
         height: 8,
-        transformations: [...spanTable('drain', { [REQUESTS]: ATTR.requestsPerSecond }), ...barsOf('second', REQUESTS)],
+        transformations: spanBars('drain', ATTR.requestsPerSecond, { place: 'second', title: 'requests per second' }),
       }).xField('second'),
     )
     .build();

@@ -4,11 +4,7 @@ import { JAEGER, jaegerVariable } from './datasources.ts';
 import { page } from './page.ts';
 import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
-import { barsOf, spanTable } from './span-table.ts';
-
-/** Titles of the columns that become bars. */
-const WEIGHT = 'weight';
-const REQUESTS = 'requests';
+import { spanBars, spanTable } from './span-table.ts';
 
 /** One start, as its trace tells it. */
 export function oneStart(): Dashboard {
@@ -73,7 +69,7 @@ export function oneStart(): Dashboard {
         description: 'Part of its full weight that consumers gave the instance.',
         width: 12,
         height: 8,
-        transformations: [...spanTable('warmup', { [WEIGHT]: ATTR.warmupWeights }), ...barsOf('step', WEIGHT)],
+        transformations: spanBars('warmup', ATTR.warmupWeights, { place: 'step', title: 'weight' }),
       }).xField('step'),
     )
     .withPanel(
@@ -83,7 +79,7 @@ export function oneStart(): Dashboard {
         description: 'What it got. The form must be that of the weight beside it, when the load is even.',
         width: 12,
         height: 8,
-        transformations: [...spanTable('warmup', { [REQUESTS]: ATTR.warmupRequests }), ...barsOf('step', REQUESTS)],
+        transformations: spanBars('warmup', ATTR.warmupRequests, { place: 'step', title: 'requests' }),
       }).xField('step'),
     )
     .build();

@@ -28,14 +28,17 @@ export function tally(shown: Shown, work: WorkName, attribute: AttributeName): B
   });
 }
 
-/** When spans ended, by an attribute. */
+/** When spans ended, by an attribute; exemplars lead from a bar to a trace where the data source knows them. */
 export function overTime(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
   return bars({
     ...shown,
     unit: 'none',
     datasource: PROMETHEUS,
     targets: [
-      curve(counted([label(attribute)], calls(work, OF_SERVICE), '$__rate_interval'), `{{${label(attribute)}}}`),
+      curve(
+        counted([label(attribute)], calls(work, OF_SERVICE), '$__rate_interval'),
+        `{{${label(attribute)}}}`,
+      ).exemplar(true),
     ],
   });
 }

@@ -12,7 +12,7 @@ const TRANSFORMATIONS: Readonly<Record<string, (frame: Frame, options: Options) 
       if (values !== undefined)
         converted.set(
           targetField,
-          values.map((value) => (destinationType === 'string' ? JSON.stringify(value) : parsed(value))),
+          values.map((value) => (value == null ? value : convert(value, destinationType))),
         );
     }
     return converted;
@@ -83,6 +83,11 @@ export function rowsOf(frame: Frame): readonly Readonly<Record<string, unknown>>
 function merged(frames: readonly Frame[]): Frame {
   const names = new Set(frames.flatMap((frame) => [...frame.keys()]));
   return new Map([...names].map((name) => [name, frames.flatMap((frame) => frame.get(name) ?? [])]));
+}
+
+function convert(value: unknown, type: string): unknown {
+  if (type === 'number') return Number(value);
+  return type === 'string' ? JSON.stringify(value) : parsed(value);
 }
 
 function parsed(value: unknown): unknown {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ALERTS } from '../../dashboards/alerts.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess } from '../../src/trace/verdict.ts';
 import { serverMissing } from '../support/built.ts';
@@ -286,7 +287,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       expect(rows.length).toBe(2);
       for (const row of rows) {
         const addresses = JSON.parse(row['addresses'] as string) as string[];
-        expect(row).toMatchObject({ service: 'service-a', consumer: 'service-a', isolated: true });
+        expect(row).toMatchObject({ service: 'service-a', consumer: 'service-a', isolated: 'true' });
         expect(addresses).toHaveLength(row['after'] as number);
         expect(addresses).not.toContain(row['leaves']);
       }
@@ -404,6 +405,22 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       expect(await shown(title)).toEqual(recorded.map((number, step) => ({ step: String(step), [column]: number })));
       expect(recorded.length).toBeGreaterThan(1);
     });
+  });
+
+  test('the alert rules see what went wrong and nothing else', async () => {
+    const firing = await Promise.all(
+      ALERTS.map(async ({ name, expr }) => {
+        // A killed shutdown is waited for for minutes; here a second is enough.
+        const soon = expr.replaceAll('offset 5m', 'offset 1s');
+        const samples = await prometheus.query(soon, end);
+        return samples.map(({ labels, value }) => `${name} ${labels['service_name']} ${value}`);
+      }),
+    );
+    expect(firing.flat().sort()).toEqual([
+      'LosslessDrainTimedOut slow 1',
+      'LosslessFanOutIncomplete shop 1',
+      'LosslessShutdownTruncated killed 1',
+    ]);
   });
 
   test('every panel of every dashboard was asked', () => {
