@@ -47,6 +47,8 @@ export class Kubernetes {
       `--etcd-servers=http://127.0.0.1:${this.#etcd.port}`,
       `--cert-dir=${this.#directory}`,
       '--bind-address=127.0.0.1',
+      // Without a default route it finds none; a documentation address, which nobody calls.
+      '--advertise-address=192.0.2.254',
       `--secure-port=${this.port}`,
       '--service-cluster-ip-range=10.0.0.0/24',
       '--authorization-mode=RBAC',
