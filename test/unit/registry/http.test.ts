@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http, { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { HttpClient } from '../../../src/registry/http.ts';
 import { attempt } from '../../../src/registry/unavailable.ts';
 import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
+import { certificate } from '../../support/certificate.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -92,6 +94,32 @@ describe('HttpClient', () => {
     await http.json({ method: 'GET', path: '/' });
     expect(counts).toEqual({ failing: 1, sound: 2 });
     expect(http.failure).toBeUndefined();
+  });
+
+  test('speaks TLS with the files of the URL, which are read for each connection', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'lossless-tls-'));
+    const { key, cert } = await certificate();
+    const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+    const server = createTlsServer(
+      { key, cert, ca: cert, requestCert: true },
+      (_, response) => void response.end('{}'),
+    );
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const query = new URLSearchParams({ ca: certFile, cert: certFile, key: keyFile });
+    const options = new UrlOptions(new URL(`x://localhost:${(server.address() as AddressInfo).port}?${query}`));
+    const secure = new HttpClient({ clock: systemClock, servers: [options.server(1)], tls: options.tls() });
+    await expect(secure.json({ method: 'GET', path: '/' })).rejects.toThrow('ENOENT');
+    writeFileSync(keyFile, key);
+    writeFileSync(certFile, cert);
+    expect(await secure.json({ method: 'GET', path: '/' })).toEqual({});
+    const all = [options.server(1)];
+    await expect(client(...all).json({ method: 'GET', path: '/' })).rejects.toThrow();
+    const anonymous = new HttpClient({ clock: systemClock, servers: all, tls: { ca: certFile } });
+    await expect(anonymous.json({ method: 'GET', path: '/' })).rejects.toThrow();
+    const untrusting = new HttpClient({ clock: systemClock, servers: all, tls: {} });
+    await expect(untrusting.json({ method: 'GET', path: '/' })).rejects.toThrow('self-signed certificate');
+    rmSync(directory, { recursive: true });
   });
 
   test('has few calls open at a time, those that wait for a change apart', async () => {
