@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { BodyReader } from './body.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
@@ -40,10 +41,13 @@ export class Handler {
   readonly #bodies = new BodyReader();
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
+  readonly #isLocal: boolean;
   #unread = 0;
 
-  constructor(store: Store) {
+  /** @param isLocal only this machine can connect */
+  constructor(store: Store, isLocal: boolean) {
     this.#store = store;
+    this.#isLocal = isLocal;
     this.#page = new PageServer(store);
   }
 
@@ -81,6 +85,8 @@ export class Handler {
     try {
       const route = routeOf(request.url);
       path = route.path;
+      if (this.#isLocal && !isLocalName(request.headers.host ?? ''))
+        throw new Refused(403, 'expected localhost or an address as host: name what may connect with --host');
       return await this.#answer(request, route);
     } catch (thrown) {
       const refused = thrown instanceof Refused ? thrown : new Refused(500, (thrown as Error).message);
@@ -156,6 +162,15 @@ function failureOf([first, second]: readonly string[], refused: Refused): Answer
   if (first === 'api') return second === 'v3' ? failureV3(refused) : failure(refused);
   const { status, message } = refused;
   return { status, body: { code: RPC_CODES[status] ?? INVALID_ARGUMENT, message } };
+}
+
+/**
+ * Whether a host is named as this machine is. A page of somebody else whose name leads to 127.0.0.1 (DNS rebinding) could
+ * otherwise read what is only meant for this machine.
+ */
+function isLocalName(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').toLowerCase();
+  return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0;
 }
 
 /** @throws Refused 400 */

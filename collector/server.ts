@@ -34,7 +34,7 @@ const MOST_CONNECTIONS = 4_096;
 /** Starts a collector for one machine: OTLP/HTTP JSON in; Jaeger's query API, a page and metrics out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const store = new Store({ path: options.database, maxAgeMs: options.maxAgeMs, maxBytes: options.maxBytes });
-  const handler = new Handler(store);
+  const handler = new Handler(store, isLoopback(options.host));
   const servers: Server[] = [];
   try {
     for (const port of options.ports) servers.push(await listen(handler, options.host, port));
@@ -62,6 +62,11 @@ function listen(handler: Handler, host: string, port: number): Promise<Server> {
     server.once('error', reject);
     server.listen(port, host, () => resolve(server));
   });
+}
+
+/** Whether an address to listen on is reached from this machine alone. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
 }
 
 function stop(server: Server): Promise<unknown> {

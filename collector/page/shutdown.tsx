@@ -50,7 +50,8 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
             <Traffic spans={trace.spans} />
             <Waterfall spans={trace.spans} />
             <footer class="foot">
-              trace <code>{trace.traceId}</code>, {counted(trace.spans.length, 'span')}
+              trace <code>{trace.traceId}</code>, {counted(trace.spans.length, 'span')},{' '}
+              <a href={`/api/traces/${trace.traceId}`}>as JSON</a>
             </footer>
           </>
         )}

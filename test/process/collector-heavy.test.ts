@@ -75,11 +75,11 @@ async function sockets(url: string, count: number, text: string): Promise<readon
 describe('slow clients of lossless collector', () => {
   test('200 that never end their headers are cut off; 200 that never end their body keep nobody waiting', async () => {
     const collector = await start();
-    const headers = await sockets(collector.url, 200, 'POST /v1/traces HTTP/1.1\r\nhost: x\r\n');
+    const headers = await sockets(collector.url, 200, 'POST /v1/traces HTTP/1.1\r\nhost: 127.0.0.1\r\n');
     const bodies = await sockets(
       collector.url,
       200,
-      'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n{"resourceSpans":[',
+      'POST /v1/traces HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n{"resourceSpans":[',
     );
     expect(await isWell(collector)).toBeLessThan(5_000);
     for (const socket of headers) socket.resume();
@@ -94,7 +94,7 @@ describe('slow clients of lossless collector', () => {
     await sendMerged(collector.url, bodies);
     const { length } = await (await fetch(`${collector.url}/api/traces/${traceId}`)).text();
     const before = memory(collector).now;
-    const slow = await sockets(collector.url, 40, `GET /api/traces/${traceId} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    const slow = await sockets(collector.url, 40, `GET /api/traces/${traceId} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`);
     expect((40 * length) / MIB).toBeGreaterThan(128);
     await until(async () => (await fetch(`${collector.url}/api/traces/${traceId}`)).status === 503);
     console.log(

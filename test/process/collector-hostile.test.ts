@@ -266,6 +266,17 @@ describe('lossless collector survives', () => {
     await isWell();
   });
 
+  test('a page of somebody else whose name leads here: refused, whatever it asks; names of this machine are not', async () => {
+    for (const host of ['evil.example', 'evil.example:16686', '127.0.0.1.evil.example', 'localhost.evil.example'])
+      for (const path of ['/', '/api/services', '/metrics', '/page/shutdowns']) {
+        const { status, body } = await call({ method: 'GET', path, headers: { host } });
+        expect(status, `${host} ${path}`).toBe(403);
+        expect(body).toContain('--host');
+      }
+    for (const host of ['localhost', 'LOCALHOST:1', 'jaeger.localhost', '127.0.0.1', '[::1]:4318', '10.0.0.1:80'])
+      expect((await call({ method: 'GET', path: '/api/services', headers: { host } })).status, host).toBe(200);
+  });
+
   test('a sender that goes away in the middle, packed or not', async () => {
     for (const encoding of ['identity', 'gzip']) {
       const socket = connect(Number(new URL(url).port), '127.0.0.1');

@@ -76,6 +76,14 @@ describe('the packed package in an empty project', () => {
     expect(help.stdout).toContain('demo');
   });
 
+  test('the collector has its page', async () => {
+    const args = ['collector', '--port', '0', '--query-port', '0', '--db', ':memory:'];
+    const collector = children.run(NODES['22.19'], ['node_modules/.bin/lossless', ...args], { cwd: project });
+    const [, url = ''] = await collector.sees(/queries: (\S+)/);
+    for (const path of ['/', '/page/main.js', '/page/style.css', '/page/icon.svg'])
+      expect((await fetch(`${url}${path}`)).status, path).toBe(200);
+  });
+
   test('npm works under the same NODE_OPTIONS and leaves nothing behind', async () => {
     const npm = children.run('npm', ['--version'], { cwd: project, env: env() });
     expect(await npm.ends()).toMatchObject({ code: 0 });
