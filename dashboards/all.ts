@@ -3,6 +3,7 @@ import { oneShutdown } from './one-shutdown.ts';
 import { oneStart } from './one-start.ts';
 import { shutdowns } from './shutdowns.ts';
 import { starts } from './starts.ts';
+import { telemetry } from './telemetry.ts';
 
 /** Every dashboard, by the name of its file. */
 export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Record<string, Dashboard>> {
@@ -11,6 +12,7 @@ export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Recor
     'one-shutdown': numbered(oneShutdown()),
     starts: numbered(starts()),
     'one-start': numbered(oneStart()),
+    telemetry: numbered(telemetry()),
   };
 }
 

@@ -24,6 +24,11 @@ export function calls(work: WorkName, ...matches: readonly Match[]): string {
   return selector(CALLS, work, matches);
 }
 
+/** Selector of the counter of all our spans. */
+export function every(): string {
+  return `${CALLS}{span_name=~"lossless[.].*"}`;
+}
+
 /** Selector of one series family of the durations of some kinds of span. */
 export function durations(
   part: 'sum' | 'count' | 'bucket',

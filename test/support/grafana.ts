@@ -76,9 +76,9 @@ export function generatedDashboards(): ReadonlyMap<string, Dashboard> {
   );
 }
 
-/** Fills in `$name`, `${name}` and `${name:format}` as Grafana does; throws for a variable without a value. */
+/** Fills in `$name`, `${name}` and `${name:format}` as Grafana does; `$1` stays. Throws for a variable without a value. */
 export function interpolate(text: string, values: Values): string {
-  return text.replace(/\$(?:\{(\w+)(?::\w+)?\}|(\w+))/g, (_, braced?: string, plain?: string) => {
+  return text.replace(/\$(?:\{(\w+)(?::\w+)?\}|([A-Za-z_]\w*))/g, (_, braced?: string, plain?: string) => {
     const name = braced ?? plain ?? '';
     const value = values[name];
     if (value === undefined) throw new Error(`no value for $${name} in ${text}`);

@@ -37,7 +37,11 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
   beforeAll(async () => {
     jaeger = await startJaeger();
-    prometheus = await Prometheus.start({ metricsUrls: [jaeger.metricsUrl], scrapeInterval: SCRAPE });
+    prometheus = await Prometheus.start({
+      metricsUrls: [jaeger.metricsUrl],
+      scrapeInterval: SCRAPE,
+      evaluationInterval: '1s',
+    });
     run = new DemoRun(jaeger);
     const shop = await run.service('shop', ['answers', 'answers', 'refuses']);
     const slow = await run.service('slow', ['answers'], { LOSSLESS_GRACE_PERIOD_MS: '3000' });
@@ -405,6 +409,56 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       expect(await shown(title)).toEqual(recorded.map((number, step) => ({ step: String(step), [column]: number })));
       expect(recorded.length).toBeGreaterThan(1);
     });
+  });
+
+  test('Collectors scraped', async () => {
+    expect(await numbers('telemetry', 'Collectors scraped')).toEqual({ [new URL(jaeger.metricsUrl).host]: 1 });
+  });
+
+  test('Samples of the span metrics', async () => {
+    const shown = await numbers('telemetry', 'Samples of the span metrics');
+    const text = await (await fetch(jaeger.metricsUrl)).text();
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    expect(shown).toEqual({ [new URL(jaeger.metricsUrl).host]: samples.length });
+  });
+
+  test('Traces complete, by consumer service', async () => {
+    const shares = await numbers('telemetry', 'Traces complete, by consumer service');
+    // The consumers that are no processes of their own export nothing.
+    expect(shares).toEqual({ consumer: 0, gateway: 1, 'service-a': 1, 'service-b': 1 });
+  });
+
+  test('Spans over time', async () => {
+    const received = tally(
+      [...traces, ...starts].flatMap(({ spans }) => spans),
+      ({ name }) => name,
+    );
+    expect(await overTime('telemetry', 'Spans over time')).toEqual(received);
+  });
+
+  test('Spans by service and kind', async () => {
+    const [target] = panel('telemetry', 'Spans by service and kind').targets as [Target];
+    const samples = await prometheus.query(interpolate(target.expr ?? '', values), end);
+    expect(
+      Object.fromEntries(
+        samples.map(({ labels, value }) => [`${labels['service_name']} ${labels['span_name']}`, value]),
+      ),
+    ).toEqual(
+      tally(
+        [...traces, ...starts].flatMap(({ spans }) => spans),
+        ({ service, name }) => `${service} ${name}`,
+      ),
+    );
+  });
+
+  test('Alerts that fire', async () => {
+    const [target] = panel('telemetry', 'Alerts that fire').targets as [Target];
+    const firing = async () =>
+      (await prometheus.query(interpolate(target.expr ?? '', values))).map(
+        ({ labels }) => `${labels['alertname']} ${labels['service_name']}`,
+      );
+    await until(async () => (await firing()).length === 2);
+    expect((await firing()).sort()).toEqual(['LosslessDrainTimedOut slow', 'LosslessFanOutIncomplete shop']);
   });
 
   test('the alert rules see what went wrong and nothing else', async () => {

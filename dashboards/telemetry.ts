@@ -1,0 +1,113 @@
+import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { ATTR } from '../src/trace/schema.ts';
+import { PROMETHEUS, prometheusVariable } from './datasources.ts';
+import { page } from './page.ts';
+import { bars, gauges, numbers, rowsTable } from './panels.ts';
+import { curve, rows, value } from './queries.ts';
+import { calls, counted, every, label, SERVICE } from './span-metrics.ts';
+import { count } from './span-panels.ts';
+
+/** The scrape job of the span metrics, as in `collector/prometheus/prometheus.yml`. */
+const JOB = 'job="lossless"';
+
+/** Whether what the other dashboards show can be believed. */
+export function telemetry(): Dashboard {
+  const peer = label(ATTR.peerService);
+  const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));
+  const byConsumer = `label_replace(${acked}, "${SERVICE}", "$1", "${peer}", "(.*)")`;
+  const refreshed = count([SERVICE], calls('consumer.refresh'));
+  return page(
+    'lossless-telemetry',
+    'Telemetry health',
+    'Whether the other dashboards can be believed: what arrives, what is missing, what fires.',
+  )
+    .withVariable(prometheusVariable())
+    .withPanel(
+      numbers({
+        title: 'Collectors scraped',
+        description:
+          'Whether Prometheus reads the span metrics. Without them every other number stands still and no alert fires.',
+        unit: 'bool_yes_no',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 5,
+        targets: [value(`min by (instance) (up{${JOB}})`, '{{instance}}')],
+      }),
+    )
+    .withPanel(
+      numbers({
+        title: 'Samples of the span metrics',
+        description:
+          'How many samples a scrape has. A few dozen for each service that leaves and comes; thousands mean a dimension with too many values.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 5,
+        targets: [value(`sum by (instance) (scrape_samples_scraped{${JOB}})`, '{{instance}}')],
+      }),
+    )
+    .withPanel(
+      gauges({
+        title: 'Traces complete, by consumer service',
+        description:
+          'Share of acknowledged GoAways whose span of the consumer arrived too. Below 1, the consumer does not export, or not to the same place.',
+        unit: 'percentunit',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 5,
+        targets: [
+          value(
+            `sum by (${SERVICE}) (${refreshed} or 0 * ${byConsumer}) / on (${SERVICE}) sum by (${SERVICE}) (${byConsumer} > 0)`,
+            `{{${SERVICE}}}`,
+          ),
+        ],
+      }).max(1),
+    )
+    .withPanel(
+      bars({
+        title: 'Spans over time',
+        description:
+          'Spans received, by kind. Every rolling update is a hill; a hill with few kinds of span is a pipeline that drops.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 12,
+        height: 9,
+        targets: [curve(counted(['span_name'], every(), '$__rate_interval'), '{{span_name}}')],
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        title: 'Spans by service and kind',
+        description: 'Spans received in the time of the dashboard. A service that is missing here has never exported.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 12,
+        height: 9,
+        targets: [rows(count([SERVICE, 'span_name'], every()))],
+        transformations: [
+          {
+            id: 'organize',
+            options: {
+              excludeByName: { Time: true },
+              renameByName: { [SERVICE]: 'service', span_name: 'span', Value: 'spans' },
+            },
+          },
+        ],
+      }),
+    )
+    .withPanel(
+      rowsTable({
+        title: 'Alerts that fire',
+        description: 'Of the rules in alerts.yaml. Each has a page in docs/runbooks.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 24,
+        height: 6,
+        targets: [rows(`ALERTS{alertname=~"Lossless.*", alertstate="firing"}`)],
+        transformations: [
+          { id: 'organize', options: { excludeByName: { Time: true, Value: true, __name__: true, alertstate: true } } },
+        ],
+      }),
+    )
+    .build();
+}
