@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   register: ['config', 'first-use', 'running', 'start'],
   cli: [...SHARED, 'status', 'collector'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
+  dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts'],
 };
 
 /** Hazards and the only files that may touch them. */
@@ -54,7 +55,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /\bimport\('node:http'\)/, owner: /^$/ },
 ];
 
-const files = ['src', 'collector'].flatMap((folder) =>
+const files = ['src', 'collector', 'dashboards'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.tsx?$/.test(file))
     .map((file) => ({ file: `${folder}/${file}`, text: readFileSync(join(root, folder, file), 'utf8') })),
