@@ -50,7 +50,7 @@ build() { # name
   if [ ! -e "$target" ]; then
     command -v "$tool" >/dev/null || { echo "building $name needs $tool on the PATH" >&2; exit 1; }
     mkdir -p "$cache/bin"
-    echo "building $name (a Go server takes about five minutes, once)" >&2
+    echo "building $name (once; a Go server takes about five minutes)" >&2
     trap 'rm -rf "$cache/bin"/*".$$"' EXIT
     (cd "$folder" && "$with" "$target.$$")
     [ -e "$target" ] || mv "$target.$$" "$target"

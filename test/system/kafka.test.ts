@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { useClosing } from '../support/closing.ts';
+import { OtelCollector } from '../support/collector.ts';
+import { deliver, manyShutdowns, missingIn, type Sent } from '../support/delivery.ts';
+import { OwnJaeger } from '../support/jaeger.ts';
+import { Kafka } from '../support/kafka.ts';
+
+const missing = serverMissing('jaeger', 'collector', 'kafka');
+if (missing) console.warn(`skipped: ${missing}`);
+
+describe.skipIf(missing)('Kafka between the gateway and Jaeger', () => {
+  const run = useClosing();
+
+  test('every shutdown arrives; also when each of the three is killed', async () => {
+    const kafka = await run(Kafka.start());
+    const env = { KAFKA_BROKERS: `[${kafka.address}]` };
+    const gateway = await run(OtelCollector.start({ files: ['gateway', 'kafka'], env }));
+    const jaeger = await run(OwnJaeger.start({ with: ['badger', 'kafka'], env }));
+    const sent: Sent[] = [];
+    const send = async (count: number): Promise<void> => {
+      const more = manyShutdowns('through-kafka', count);
+      await deliver(gateway.otlpUrl, more);
+      sent.push(...more);
+    };
+    const arrived = (): Promise<void> =>
+      until(async () => (await missingIn(jaeger.queryUrl, sent)).length === 0, 60_000);
+
+    await send(30);
+    await arrived();
+    expect(sent).toHaveLength(30);
+    for (const server of [gateway, kafka, jaeger]) {
+      await send(10);
+      await server.stop();
+      if (server !== gateway) await send(10);
+      await server.start();
+      await send(10);
+      await arrived();
+    }
+    expect(sent).toHaveLength(110);
+  }, 240_000);
+});
