@@ -82,8 +82,7 @@ describe.each(services)('compose.yaml: %s', (name, service) => {
 
   test('keeps its data in its volume', () => {
     const volumes = mounts(service).filter(({ source }) => !isFile(source));
-    for (const { target } of volumes)
-      expect(`${filled(service)} ${service.command}`).toContain(target);
+    for (const { target } of volumes) expect(`${filled(service)} ${service.command}`).toContain(target);
   });
 
   test('publishes ports on which it listens, on loopback only', () => {
