@@ -101,9 +101,11 @@ export class EtcdGateway {
   ): Promise<void> {
     const create_request = { key: encode(prefix), range_end: endOf(prefix), start_revision: String(options.from) };
     const { lastsMs, signal } = options;
+    // A member that has lost its leader ends the watch; without this it would just have nothing to say.
+    const headers = { 'grpc-metadata-hasleader': 'true' };
     await this.#authenticated(() =>
       this.#http.lines(
-        { method: 'POST', path: '/v3/watch', body: JSON.stringify({ create_request }), lastsMs, signal },
+        { method: 'POST', path: '/v3/watch', headers, body: JSON.stringify({ create_request }), lastsMs, signal },
         (line) => onMessage(watchMessageOf(recordOf(line))),
       ),
     );

@@ -34,7 +34,7 @@ export class UrlOptions {
   server(defaultPort: number): Server {
     const { hostname, port } = this.url;
     if (hostname === '') throw this.#bad(`${this.url.protocol}//host:port`);
-    return { host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || defaultPort };
+    return { host: this.#decode(hostname).replace(/^\[|\]$/g, ''), port: Number(port) || defaultPort };
   }
 
   /** The host of the URL and those of `server=host:port`, which may be repeated. */
@@ -68,7 +68,7 @@ export class UrlOptions {
   /** `user:password@` of the URL. */
   user(): { readonly name: string; readonly password: string } | undefined {
     const { username, password } = this.url;
-    return username === '' ? undefined : { name: decodeURIComponent(username), password: decodeURIComponent(password) };
+    return username === '' ? undefined : { name: this.#decode(username), password: this.#decode(password) };
   }
 
   /** A secret that is in the URL, or in the file that `<name>File` names; read anew for each call, as it may rotate. */
@@ -90,7 +90,9 @@ export class UrlOptions {
 
   /** To be called last: every option must have been asked for. */
   done(): void {
-    const unknown = [...this.url.searchParams.keys()].filter((name) => !this.#asked.has(name));
+    const unknown = [...this.url.searchParams.keys()]
+      .filter((name) => !this.#asked.has(name))
+      .map((name) => (/^[A-Za-z]{1,20}$/.test(name) ? name : '***'));
     if (unknown.length > 0)
       throw this.#bad(`the options ${[...this.#asked].sort().join(', ')}; received ${unknown.join(', ')} too`);
   }
@@ -99,6 +101,14 @@ export class UrlOptions {
     const url = URL.parse(`registry://${text}`);
     if (url === null || url.hostname === '') throw this.#bad('server to be host:port');
     return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) || defaultPort };
+  }
+
+  #decode(text: string): string {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      throw this.#bad('host, user and password to be percent-encoded');
+    }
   }
 
   #bad(expected: string): LosslessError {

@@ -4,25 +4,35 @@ import { join } from 'node:path';
 import { freePort, serverProgram } from './built.ts';
 import { Child, until } from './child.ts';
 
-/** An etcd of one member on free ports; it can be stopped and started again on the same ports with its data, or without. */
+/** A member of an etcd cluster, mostly its only one, on free ports; it can be stopped and started again on the same ports with its data, or without. */
 export class Etcd {
   readonly port: number;
-  readonly #peer: number;
+  /** Ports towards other members; the first is its own. */
+  readonly #peers: readonly number[];
   readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-etcd-'));
   readonly #flags: readonly string[];
   #child: Child | undefined;
 
-  private constructor(port: number, peer: number, flags: readonly string[]) {
+  private constructor(port: number, peers: readonly number[], flags: readonly string[]) {
     this.port = port;
-    this.#peer = peer;
+    this.#peers = peers;
     this.#flags = flags;
   }
 
   /** @param flags beside those of addresses and data */
   static async start(flags: readonly string[] = []): Promise<Etcd> {
-    const etcd = new Etcd(await freePort(), await freePort(), flags);
+    const etcd = new Etcd(await freePort(), [await freePort()], flags);
     await etcd.start();
     return etcd;
+  }
+
+  /** Starts a cluster of so many members. */
+  static async cluster(size: number): Promise<readonly Etcd[]> {
+    const ports = await Promise.all(Array.from({ length: size * 2 }, () => freePort()));
+    const [clients, peers] = [ports.slice(0, size), ports.slice(size)];
+    const members = clients.map((port, n) => new Etcd(port, [...peers.slice(n), ...peers.slice(0, n)], []));
+    await Promise.all(members.map((member) => member.start()));
+    return members;
   }
 
   get url(): string {
@@ -37,7 +47,8 @@ export class Etcd {
 
   async start(): Promise<void> {
     const client = `http://127.0.0.1:${this.port}`;
-    const peer = `http://127.0.0.1:${this.#peer}`;
+    const peers = this.#peers.map((port) => `http://127.0.0.1:${port}`);
+    const [peer = ''] = peers;
     this.#child = new Child(serverProgram('etcd'), [
       '--data-dir',
       join(this.#directory, 'data'),
@@ -49,8 +60,10 @@ export class Etcd {
       peer,
       '--initial-advertise-peer-urls',
       peer,
+      '--name',
+      nameOf(peer),
       '--initial-cluster',
-      `default=${peer}`,
+      peers.map((each) => `${nameOf(each)}=${each}`).join(','),
       '--log-level',
       'error',
       '--unsafe-no-fsync',
@@ -101,4 +114,9 @@ export class Etcd {
     await this.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** A member is named by its port. */
+function nameOf(peer: string): string {
+  return `m${new URL(peer).port}`;
 }

@@ -286,6 +286,57 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   });
 });
 
+describe.skipIf(missing)('a cluster of three', () => {
+  let members: readonly Etcd[] = [];
+  beforeAll(async () => {
+    members = await Etcd.cluster(3);
+  });
+  afterAll(async () => {
+    await Promise.all(members.map((member) => member.close()));
+  });
+
+  test('one member may be gone; without a majority the last list stays, and it is said', {
+    timeout: 120_000,
+  }, async () => {
+    const [url] = registryUrls(`etcd://${members.map(({ port }) => `127.0.0.1:${port}`).join(',')}?ttlMs=6000`);
+    const registry = await openRegistry(url as URL, { clock: systemClock, log: () => {} });
+    const [first, second] = [anInstance({ instanceId: 'a' }), anInstance({ instanceId: 'b' })];
+    const [{ service }, third] = [first, { ...second, service: first.service }];
+    const lists: (readonly Instance[])[] = [];
+    const shows = (...ids: string[]) =>
+      until(() =>
+        isDeepStrictEqual(
+          lists.at(-1)?.map(({ instanceId }) => instanceId),
+          ids,
+        ),
+      );
+    await registry.register(first);
+    await registry.watch(service, (list) => lists.push(list));
+    await members[0]?.stop();
+    await registry.register(third);
+    await shows('a', 'b');
+    await registry.deregister(third);
+    await shows('a');
+    const seen = lists.length;
+    await members[1]?.stop();
+    await until(() => registry.failure !== undefined);
+    await expect(registry.instances(service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+    await sleep(3_000);
+    expect(lists.slice(seen)).toEqual([]);
+    await Promise.all(members.slice(0, 2).map((member) => member.start()));
+    await until(() =>
+      registry.instances(service).then(
+        (list) => list.length === 1,
+        () => false,
+      ),
+    );
+    await until(() => registry.failure === undefined);
+    await registry.deregister(first);
+    await shows();
+    await registry.close();
+  });
+});
+
 describe.skipIf(missing)('an etcd with users', () => {
   let etcd: Etcd;
   beforeAll(async () => {

@@ -46,7 +46,7 @@ describe.skipIf(missing).each([
 
   test('an instance leaves without a failed request, and the registry confirms', TIMEOUT, async () => {
     const [leaving, staying] = [
-      await world().service(`${name}-a`, { env: env() }),
+      await world().service(`${name}-a`, { env: env(), line: '22.19' }),
       await world().service(`${name}-a`, { env: env() }),
     ];
     expect((await listed(server.url, `${name}-a`)).map(({ port }) => port).sort()).toEqual(

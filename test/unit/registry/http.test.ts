@@ -216,6 +216,21 @@ describe('UrlOptions', () => {
     expect(() => options.done()).not.toThrow();
   });
 
+  test.each(['x://a%ZZ', 'x://u:%E0%A4%A@a', 'x://a?4f8c-s3cret', 'x://a?tls=yes', 'x://a?cert=a', 'x://a?server=:'])(
+    '%s is refused without telling what it holds',
+    (text) => {
+      const read = (): void => {
+        const options = of(text);
+        options.servers(1);
+        options.user();
+        options.tls();
+        options.done();
+      };
+      expect(read).toThrow(expect.objectContaining(bad));
+      expect(read).not.toThrow(/s3cret|%/);
+    },
+  );
+
   test('reads a secret from its file each time', () => {
     const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
     const path = join(directory, 'token');
