@@ -42,12 +42,12 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   const share = (ms: number): number => (Math.min(Math.max(ms, since), end) - since) / (end - since);
   const percent = (ms: number): string => `${share(ms) * 100}%`;
   const peak = Math.max(1, ...perSecond);
-  const last = perSecond.findLastIndex((count) => count > 0);
+  const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
   return (
     <figure class="traffic" aria-label="traffic">
       <figcaption>
         <h2>Traffic</h2>
-        <p>{wordsOf(curve, begun, last)}</p>
+        <p>{wordsOf(curve, begun, served === 0)}</p>
       </figcaption>
       <div class="plot">
         <span class="peak" aria-hidden="true">
@@ -94,17 +94,18 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   );
 }
 
-function wordsOf({ since, perSecond }: Curve, begun: number, last: number): string {
-  const before = perSecond.slice(0, Math.max(0, Math.floor((begun - since) / SECOND)));
+function wordsOf(curve: Curve, begun: number, isNone: boolean): string {
+  const before = curve.perSecond.slice(0, Math.max(0, Math.floor((begun - curve.since) / SECOND)));
   const mean = before.length === 0 ? 0 : before.reduce((sum, count) => sum + count, 0) / before.length;
+  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, isNone)}`;
+}
+
+/** @param isNone no request came after the trigger: the second of the trigger does not tell */
+function lastOf({ since, perSecond }: Curve, begun: number, isNone: boolean): string {
+  const last = perSecond.findLastIndex((count) => count > 0);
+  if (last < 0) return 'no request at all';
   const after = since + (last + 1) * SECOND - begun;
-  const ended =
-    last < 0
-      ? 'no request at all'
-      : after <= 0
-        ? 'none after the trigger'
-        : `the last within ${milliseconds(after)} of the trigger`;
-  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${ended}`;
+  return isNone || after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
 }
 
 /** Steps, one for each second. */
