@@ -68,14 +68,25 @@ export class DemoRun {
    */
   async traces(count: number): Promise<readonly Trace[]> {
     let traces: readonly Trace[] = [];
-    await until(async () => {
+    let lacking: readonly string[] = [];
+    const isThere = async (): Promise<boolean> => {
       traces = await this.#with('lossless.offline.started');
-      return (
-        traces.length >= count &&
-        traces.map(assess).every(({ whole, service }) => whole || !service.startsWith('service-'))
-      );
+      lacking = traces
+        .map(assess)
+        .filter(({ whole, service }) => !whole && service.startsWith('service-'))
+        .map(({ traceId, service, problems }) => `${service} ${traceId}: ${problems.join('; ')}`);
+      return traces.length >= count && lacking.length === 0;
+    };
+    await until(isThere).catch(() => {
+      throw new Error(`${traces.length} of ${count} traces\n${lacking.join('\n')}`);
     });
     return traces;
+  }
+
+  /** Whether the marker of a shutdown of this service has arrived. */
+  async hasBegunToLeave(service: string): Promise<boolean> {
+    const found = await this.jaeger.search({ service, operation: 'lossless.offline.started', since: this.begun });
+    return found.length > 0;
   }
 
   /** Every start, once all of them have ended; oldest first. */

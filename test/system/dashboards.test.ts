@@ -52,7 +52,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       run.roll(4, 30),
       shop.leave(),
       slow.leave(),
-      killed.killWhileLeaving(async () => (await run.jaeger.services()).includes('killed')),
+      killed.killWhileLeaving(() => run.hasBegunToLeave('killed')),
     ]);
     traces = await run.traces(7);
     services = [...new Set(traces.map((trace) => assess(trace).service))].sort();
