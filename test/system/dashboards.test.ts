@@ -5,41 +5,29 @@ import { assess } from '../../src/trace/verdict.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { DemoRun } from '../support/demo-run.ts';
-import { generatedDashboards, interpolate, type Panel, type Target, type Values } from '../support/grafana.ts';
-import { askJaeger } from '../support/grafana-jaeger.ts';
-import { rowsOf, transform } from '../support/grafana-transform.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
+import { OwnJaeger } from '../support/jaeger.ts';
+import { type Numbers, PanelReader, type Row } from '../support/panel-reader.ts';
 import { Prometheus } from '../support/prometheus.ts';
 
-const missing = jaegerMissing() || serverMissing('prometheus');
+const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
 
-type Numbers = Readonly<Record<string, number>>;
-type Row = Readonly<Record<string, unknown>>;
-
-const dashboards = generatedDashboards();
-
-/** Scrapes are 0.5 s apart, a quarter of the rate interval. */
-const SCRAPE = '500ms';
-const RATE_INTERVAL_S = 2;
-
 describe.skipIf(missing)('what the panels show of a real run is what happened', () => {
-  let jaeger: Jaeger;
+  let jaeger: OwnJaeger;
   let prometheus: Prometheus;
   let run: DemoRun;
   let traces: readonly Trace[];
   let starts: readonly Trace[];
   let services: readonly string[];
-  /** Seconds since the Unix epoch. */
-  let end: number;
-  let values: Values;
-  const asked = new Set<string>();
+  let panels: PanelReader;
+  /** Milliseconds since the Unix epoch. */
+  let to: number;
 
   beforeAll(async () => {
-    jaeger = await startJaeger();
+    jaeger = await OwnJaeger.start();
     prometheus = await Prometheus.start({
       metricsUrls: [jaeger.metricsUrl],
-      scrapeInterval: SCRAPE,
+      scrapeInterval: '500ms',
       evaluationInterval: '1s',
     });
     run = new DemoRun(jaeger);
@@ -62,12 +50,14 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
         const counter = `sum(traces_span_metrics_calls_total{span_name="lossless.${work}"})`;
         return (await prometheus.query(counter))[0]?.value === spansOf(work).length;
       });
-    end = Date.now() / 1_000;
-    values = {
-      __range: `${Math.ceil(end - run.begun / 1_000) + 30}s`,
-      __rate_interval: `${RATE_INTERVAL_S}s`,
-      service: `(${[...services, 'gateway'].join('|')})`,
-    };
+    to = Date.now();
+    panels = new PanelReader({
+      prometheus,
+      jaegerUrl: jaeger.queryUrl,
+      services: [...services, 'gateway'],
+      from: run.begun - 30_000,
+      to,
+    });
   }, 180_000);
   afterAll(async () => {
     await run?.close();
@@ -79,94 +69,39 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     return [...traces, ...starts].flatMap(({ spans }) => spans.filter(({ name }) => name === `lossless.${work}`));
   }
 
-  /** How many spans have which value of an attribute. */
-  function tally(spans: readonly Span[], key: (span: Span) => unknown): Numbers {
-    const counts: Record<string, number> = {};
-    for (const span of spans) counts[String(key(span))] = (counts[String(key(span))] ?? 0) + 1;
-    return counts;
-  }
-
-  function panel(dashboard: string, title: string): Panel {
-    asked.add(`${dashboard}: ${title}`);
-    const found = dashboards.get(dashboard)?.panels.find((each) => each.title === title);
-    if (found === undefined) throw new Error(`no panel ${title}`);
-    return found;
-  }
-
-  /** Every series of an instant query by its legend. */
-  async function numbers(dashboard: string, title: string): Promise<Numbers> {
-    const answers = await Promise.all(
-      panel(dashboard, title).targets.map(async (target) =>
-        (await prometheus.query(interpolate(target.expr ?? '', values), end)).map(
-          ({ labels, value }) => [legend(target, labels), value] as const,
-        ),
-      ),
-    );
-    return Object.fromEntries(answers.flat());
-  }
-
-  /** How much each curve of a panel adds up to. */
-  async function overTime(dashboard: string, title: string): Promise<Numbers> {
-    const [target] = panel(dashboard, title).targets as [Target];
-    const step = 0.5;
-    const [from, to] = [run.begun / 1_000, end + RATE_INTERVAL_S];
-    const curves = await prometheus.queryRange(interpolate(target.expr ?? '', values), from, to, step);
-    return Object.fromEntries(
-      curves.map(({ labels, values: points }) => [
-        legend(target, labels),
-        Math.round((points.reduce((sum, point) => sum + point, 0) * step) / RATE_INTERVAL_S),
-      ]),
-    );
-  }
-
-  /** What a table or a chart of traces shows. */
-  async function table(dashboard: string, title: string, more: Values): Promise<readonly Row[]> {
-    const { targets, transformations } = panel(dashboard, title);
-    const frames = await Promise.all(
-      targets.map((target) =>
-        askJaeger(jaeger.queryUrl, target, { ...values, ...more }, { from: run.begun, to: end * 1_000 }),
-      ),
-    );
-    return rowsOf(transform(frames, transformations));
-  }
-
   test('the choice of services', async () => {
-    const query = dashboards.get('shutdowns')?.templating.list.find(({ name }) => name === 'service')?.query ?? '';
-    const [, selector = '', name = ''] = /^label_values\((.*), (\w+)\)$/.exec(query) ?? [];
-    const response = await fetch(
-      `${prometheus.url}/api/v1/label/${name}/values?${new URLSearchParams({ 'match[]': selector })}`,
-    );
-    expect(((await response.json()) as { data: string[] }).data.sort()).toEqual(services);
     expect(services).toEqual(['killed', 'service-a', 'service-b', 'service-c', 'shop', 'slow']);
+    expect([...(await panels.choices('shutdowns', 'service'))].sort()).toEqual(services);
+    expect([...(await panels.choices('starts', 'service'))].sort()).toEqual(['gateway', ...services]);
   });
 
   test('Shutdowns by result', async () => {
-    const counts = await numbers('shutdowns', 'Shutdowns by result');
+    const counts = await panels.numbers('shutdowns', 'Shutdowns by result');
     expect(counts).toEqual(tally(spansOf('offline'), ({ tags }) => tags['lossless.offline.result']));
     expect(counts).toEqual({ success: 4, incomplete: 1, timeout: 1 });
   });
 
   test('Consumers not told', async () => {
-    expect(await numbers('shutdowns', 'Consumers not told')).toEqual({ 'not told': 1 });
+    expect(await panels.numbers('shutdowns', 'Consumers not told')).toEqual({ 'not told': 1 });
   });
 
   test('Still open', async () => {
-    expect(await numbers('shutdowns', 'Still open')).toEqual({
+    expect(await panels.numbers('shutdowns', 'Still open')).toEqual({
       ...Object.fromEntries(services.map((service) => [service, 0])),
       killed: 1,
     });
   });
 
   test('Shutdowns over time', async () => {
-    expect(await overTime('shutdowns', 'Shutdowns over time')).toEqual({ success: 4, incomplete: 1, timeout: 1 });
+    expect(await panels.sums('shutdowns', 'Shutdowns over time')).toEqual({ success: 4, incomplete: 1, timeout: 1 });
   });
 
   test.each([
     ['shutdowns', 'phase', ['notify', 'deregister', 'drain', 'stop', 'offline']],
     ['starts', 'part', ['register', 'register.read_back', 'warmup', 'online']],
   ])('%s: mean and slowest duration by %s', async (dashboard, part, works) => {
-    const means = await numbers(dashboard, `Mean duration by ${part}`);
-    const slowest = await numbers(dashboard, `Slowest twentieth by ${part}`);
+    const means = await panels.numbers(dashboard, `Mean duration by ${part}`);
+    const slowest = await panels.numbers(dashboard, `Slowest twentieth by ${part}`);
     for (const found of [means, slowest])
       expect(Object.keys(found).sort()).toEqual(works.map((work) => `lossless.${work}`).sort());
     for (const work of works) {
@@ -180,7 +115,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Fan-out coverage by consumer service', async () => {
-    const coverage = await numbers('shutdowns', 'Fan-out coverage by consumer service');
+    const coverage = await panels.numbers('shutdowns', 'Fan-out coverage by consumer service');
     const toTell = spansOf('goaway').filter(({ tags }) => tags['lossless.goaway.result'] !== 'gone');
     const acked = toTell.filter(({ tags }) => tags['lossless.goaway.result'] === 'acked');
     const peers = tally(toTell, ({ tags }) => tags['service.peer.name']);
@@ -193,8 +128,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('GoAways by provider, consumer and result', async () => {
-    const [target] = panel('shutdowns', 'GoAways by provider, consumer and result').targets as [Target];
-    const samples = await prometheus.query(interpolate(target.expr ?? '', values), end);
+    const samples = await panels.series('shutdowns', 'GoAways by provider, consumer and result');
     const counts = Object.fromEntries(
       samples
         .filter(({ value }) => value !== 0)
@@ -213,24 +147,24 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Registry answers', async () => {
-    const answers = await numbers('shutdowns', 'Registry answers');
+    const answers = await panels.numbers('shutdowns', 'Registry answers');
     expect(answers).toEqual(tally(spansOf('deregister'), ({ tags }) => tags['lossless.deregister.result']));
   });
 
   test('Drains', async () => {
-    expect(await numbers('shutdowns', 'Drains')).toEqual({ drained: 5, timeout: 1 });
+    expect(await panels.numbers('shutdowns', 'Drains')).toEqual({ drained: 5, timeout: 1 });
   });
 
   test('Last shutdowns of $service', async () => {
     for (const service of services) {
-      const rows = await table('shutdowns', 'Last shutdowns of $service', { service });
+      const rows = await panels.rows('shutdowns', 'Last shutdowns of $service', { service });
       expect(idsOf(rows), service).toEqual(endedOf(service, () => true));
     }
   });
 
   test('Last shutdowns of $service that did not end well', async () => {
     for (const service of services) {
-      const rows = await table('shutdowns', 'Last shutdowns of $service that did not end well', { service });
+      const rows = await panels.rows('shutdowns', 'Last shutdowns of $service that did not end well', { service });
       expect(idsOf(rows), service).toEqual(endedOf(service, (result) => result !== 'success'));
     }
   });
@@ -241,7 +175,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
     test.each(shown)('of %s: How it ended', async (service) => {
       const { traceId } = traceOf(service);
-      const rows = await table('one-shutdown', 'How it ended', { traceId });
+      const rows = await panels.rows('one-shutdown', 'How it ended', { traceId });
       const { tags, durationMs } = only(service, 'offline');
       expect(rows).toEqual([
         {
@@ -264,12 +198,12 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
     test.each(shown)('of %s: Trace', async (service) => {
       const { traceId, spans } = traceOf(service);
-      const rows = await table('one-shutdown', 'Trace', { traceId });
+      const rows = await panels.rows('one-shutdown', 'Trace', { traceId });
       expect(rows.map(({ spanID }) => spanID).sort()).toEqual(spans.map(({ spanId }) => spanId).sort());
     });
 
     test.each(shown)('of %s: Fan-out', async (service) => {
-      const rows = await table('one-shutdown', 'Fan-out', { traceId: traceOf(service).traceId });
+      const rows = await panels.rows('one-shutdown', 'Fan-out', { traceId: traceOf(service).traceId });
       const expected = ofService(service, 'goaway').map(({ tags }) => [
         tags['lossless.consumer.instance.id'],
         tags['service.peer.name'],
@@ -280,12 +214,12 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       expect(
         rows.map(({ instance, consumer, port, result, calls }) => [instance, consumer, port, result, calls]).sort(),
       ).toEqual(expected.sort());
-      if (service === 'shop') expect(tallyOf(rows, 'result')).toEqual({ acked: 2, refused: 1 });
-      else expect(tallyOf(rows, 'result')['acked']).toBe(2);
+      if (service === 'shop') expect(countBy(rows.map(({ result }) => result))).toEqual({ acked: 2, refused: 1 });
+      else expect(countBy(rows.map(({ result }) => result))['acked']).toBe(2);
     });
 
     test('of service-b: Address lists after refresh', async () => {
-      const rows = await table('one-shutdown', 'Address lists after refresh', {
+      const rows = await panels.rows('one-shutdown', 'Address lists after refresh', {
         traceId: traceOf('service-b').traceId,
       });
       expect(rows.length).toBe(2);
@@ -299,14 +233,14 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
     test.each(shown)('of %s: Registry answer', async (service) => {
       const { tags } = only(service, 'deregister');
-      const rows = await table('one-shutdown', 'Registry answer', { traceId: traceOf(service).traceId });
+      const rows = await panels.rows('one-shutdown', 'Registry answer', { traceId: traceOf(service).traceId });
       expect(rows).toMatchObject([
         { registry: 'file', answer: 'confirmed', 'listed after': tags['lossless.deregister.listed_after'] },
       ]);
     });
 
     test.each(shown)('of %s: Drain', async (service) => {
-      const rows = await table('one-shutdown', 'Drain', { traceId: traceOf(service).traceId });
+      const rows = await panels.rows('one-shutdown', 'Drain', { traceId: traceOf(service).traceId });
       const { tags } = only(service, 'drain');
       expect(rows).toMatchObject([
         {
@@ -320,7 +254,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     });
 
     test.each(shown)('of %s: Traffic until it stopped', async (service) => {
-      const rows = await table('one-shutdown', 'Traffic until it stopped', { traceId: traceOf(service).traceId });
+      const rows = await panels.rows('one-shutdown', 'Traffic until it stopped', { traceId: traceOf(service).traceId });
       const recorded = JSON.parse(
         String(only(service, 'drain').tags['lossless.traffic.requests_per_second']),
       ) as number[];
@@ -330,29 +264,29 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Starts by result', async () => {
-    const counts = await numbers('starts', 'Starts by result');
+    const counts = await panels.numbers('starts', 'Starts by result');
     expect(counts).toEqual(tally(spansOf('online'), ({ tags }) => tags['lossless.online.result']));
     expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(14);
   });
 
   test('Registry confirmations', async () => {
-    expect(await numbers('starts', 'Registry confirmations')).toEqual(
+    expect(await panels.numbers('starts', 'Registry confirmations')).toEqual(
       tally(spansOf('register.read_back'), ({ tags }) => tags['lossless.register.result']),
     );
   });
 
   test('Still starting or warming', async () => {
-    const counts = await numbers('starts', 'Still starting or warming');
+    const counts = await panels.numbers('starts', 'Still starting or warming');
     expect(counts).toEqual(Object.fromEntries([...services, 'gateway'].map((service) => [service, 0])));
   });
 
   test('Starts over time', async () => {
-    expect(await overTime('starts', 'Starts over time')).toEqual({ start: 14 });
+    expect(await panels.sums('starts', 'Starts over time')).toEqual({ start: 14 });
   });
 
   test('Last starts of $service', async () => {
     for (const service of [...services, 'gateway']) {
-      const rows = await table('starts', 'Last starts of $service', { service });
+      const rows = await panels.rows('starts', 'Last starts of $service', { service });
       const expected = starts.filter(({ spans }) => spans[0]?.service === service).map(({ traceId }) => traceId);
       expect(idsOf(rows), service).toEqual(expected.sort());
     }
@@ -369,7 +303,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
         );
       trace = starts.find(isWarm) as Trace;
     });
-    const shown = (title: string) => table('one-start', title, { traceId: trace.traceId });
+    const shown = (title: string) => panels.rows('one-start', title, { traceId: trace.traceId });
 
     test('How it ended', async () => {
       const { tags, durationMs } = only('online');
@@ -412,18 +346,18 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Collectors scraped', async () => {
-    expect(await numbers('telemetry', 'Collectors scraped')).toEqual({ [new URL(jaeger.metricsUrl).host]: 1 });
+    expect(await panels.numbers('telemetry', 'Collectors scraped')).toEqual({ [new URL(jaeger.metricsUrl).host]: 1 });
   });
 
   test('Samples of the span metrics', async () => {
-    const shown = await numbers('telemetry', 'Samples of the span metrics');
+    const shown = await panels.numbers('telemetry', 'Samples of the span metrics');
     const text = await (await fetch(jaeger.metricsUrl)).text();
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     expect(shown).toEqual({ [new URL(jaeger.metricsUrl).host]: samples.length });
   });
 
   test('Traces complete, by consumer service', async () => {
-    const shares = await numbers('telemetry', 'Traces complete, by consumer service');
+    const shares = await panels.numbers('telemetry', 'Traces complete, by consumer service');
     // The consumers that are no processes of their own export nothing.
     expect(shares).toEqual({ consumer: 0, gateway: 1, 'service-a': 1, 'service-b': 1 });
   });
@@ -433,12 +367,11 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       [...traces, ...starts].flatMap(({ spans }) => spans),
       ({ name }) => name,
     );
-    expect(await overTime('telemetry', 'Spans over time')).toEqual(received);
+    expect(await panels.sums('telemetry', 'Spans over time')).toEqual(received);
   });
 
   test('Spans by service and kind', async () => {
-    const [target] = panel('telemetry', 'Spans by service and kind').targets as [Target];
-    const samples = await prometheus.query(interpolate(target.expr ?? '', values), end);
+    const samples = await panels.series('telemetry', 'Spans by service and kind');
     expect(
       Object.fromEntries(
         samples.map(({ labels, value }) => [`${labels['service_name']} ${labels['span_name']}`, value]),
@@ -452,9 +385,8 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('Alerts that fire', async () => {
-    const [target] = panel('telemetry', 'Alerts that fire').targets as [Target];
     const firing = async () =>
-      (await prometheus.query(interpolate(target.expr ?? '', values))).map(
+      (await panels.series('telemetry', 'Alerts that fire', 'now')).map(
         ({ labels }) => `${labels['alertname']} ${labels['service_name']}`,
       );
     await until(async () => (await firing()).length === 2);
@@ -466,7 +398,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       ALERTS.map(async ({ name, expr }) => {
         // A killed shutdown is waited for for minutes; here a second is enough.
         const soon = expr.replaceAll('offset 5m', 'offset 1s');
-        const samples = await prometheus.query(soon, end);
+        const samples = await prometheus.query(soon, to / 1_000);
         return samples.map(({ labels, value }) => `${name} ${labels['service_name']} ${value}`);
       }),
     );
@@ -478,8 +410,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
   });
 
   test('every panel of every dashboard was asked', () => {
-    const all = [...dashboards].flatMap(([name, { panels }]) => panels.map(({ title }) => `${name}: ${title}`));
-    expect([...asked].sort()).toEqual(all.sort());
+    expect(panels.unasked).toEqual([]);
   });
 
   function traceOf(service: string): Trace {
@@ -510,16 +441,17 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 /** Upper bounds of the buckets of spanmetrics, in milliseconds. */
 const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000];
 
-function legend({ legendFormat }: Target, labels: Readonly<Record<string, string>>): string {
-  return (legendFormat ?? '').replace(/\{\{(\w+)\}\}/g, (_, name: string) => labels[name] ?? '');
+/** How many spans have which value of an attribute. */
+function tally(spans: readonly Span[], key: (span: Span) => unknown): Numbers {
+  return countBy(spans.map(key));
 }
 
 function idsOf(rows: readonly Row[]): readonly string[] {
   return rows.map(({ traceID }) => String(traceID).padStart(32, '0')).sort();
 }
 
-function tallyOf(rows: readonly Row[], column: string): Numbers {
+function countBy(values: readonly unknown[]): Numbers {
   const counts: Record<string, number> = {};
-  for (const row of rows) counts[String(row[column])] = (counts[String(row[column])] ?? 0) + 1;
+  for (const value of values) counts[String(value)] = (counts[String(value)] ?? 0) + 1;
   return counts;
 }
