@@ -4,8 +4,8 @@ import { ROOTS } from './roots.ts';
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
 
-/** The few spans that say that a shutdown or an online began or ended. It may be added to a database that exists. */
-const ROOT_INDEX = `CREATE INDEX IF NOT EXISTS span_by_root ON span (start) WHERE name IN (${ROOTS})`;
+/** The few spans that say that a shutdown or a start began or ended. Made anew when an earlier version made another. */
+const ROOT_INDEX = `CREATE INDEX span_by_root ON span (start, service) WHERE name IN (${ROOTS})`;
 
 /** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
 const APPLICATION = 0x6c6f7373;
@@ -43,7 +43,8 @@ export function openDatabase(path: string): DatabaseSync {
         ${TABLES} PRAGMA user_version = ${VERSION}; PRAGMA application_id = ${APPLICATION}
       `),
     );
-  db.exec(ROOT_INDEX);
+  if (db.prepare("SELECT sql FROM sqlite_schema WHERE name = 'span_by_root'").get()?.['sql'] !== ROOT_INDEX)
+    together(db, () => db.exec(`DROP INDEX IF EXISTS span_by_root; ${ROOT_INDEX}`));
   return db;
 }
 

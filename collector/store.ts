@@ -118,7 +118,7 @@ export class Store {
         `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
            MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
          FROM (
-           SELECT trace_id, name, start, duration, body FROM span
+           SELECT trace_id, name, start, duration, body FROM span INDEXED BY span_by_root
            WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
            ORDER BY start DESC LIMIT ${MOST_ROOTS}
          )
@@ -136,7 +136,9 @@ export class Store {
   /** Names of the services that shut down or came online. */
   rootServices(): readonly string[] {
     return this.#db
-      .prepare(`SELECT DISTINCT service FROM span WHERE name IN (${ROOTS}) ORDER BY service LIMIT 1000`)
+      .prepare(
+        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) ORDER BY service LIMIT 1000`,
+      )
       .all()
       .map((row) => String(row['service']));
   }

@@ -5,6 +5,7 @@ import { ATTR, SPANS } from '../../../src/trace/schema.ts';
 import { useBrowser } from '../../support/browser.ts';
 import { until } from '../../support/child.ts';
 import { chromiumMissing } from '../../support/chromium.ts';
+import { fakeConsumers } from '../../support/fake-consumers.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../../support/otlp.ts';
 import { foreignBody } from '../../support/otlp-foreign.ts';
 import { useWorld } from '../../support/world.ts';
@@ -123,6 +124,30 @@ describe.skipIf(missing)('the page of the collector', () => {
     await page.locator('.problems-told button').click();
     expect(await page.locator('.problems-told li').count()).toBe(12);
   });
+
+  test('a real shutdown with 250 consumers of which ten never answer: each failure with its attempts, on one screen', async () => {
+    const provider = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '0' } });
+    const consumers = await fakeConsumers(provider.port, [...Array(240).fill('answers'), ...Array(10).fill('hangs')]);
+    try {
+      provider.child.signal('SIGTERM');
+      const [link] = await provider.child.sees(/http:\/\/127\.0\.0\.1:\d+\/trace\/[0-9a-f]{32}/);
+      const { page, faults, shoot } = await browser.open(link);
+      await page.locator('.verdict .badge.warn', { hasText: 'incomplete' }).waitFor({ timeout: 60_000 });
+      expect(await page.locator('.verdict').innerText()).toMatch(/240 of 250 consumers acked/);
+      const failed = page.locator('.waterfall tr.bad', { hasText: 'attempts' });
+      await until(async () => (await failed.count()) === 10);
+      expect((await rows(page)).length).toBeLessThan(25);
+      expect(await page.locator('tr.more').innerText()).toContain('240 more acked');
+      // Processes of the plugin tell what became of their address lists; these only answer.
+      expect(await page.locator('.verdict').innerText()).toContain('not whole');
+      await failed.first().locator('.fold').click();
+      expect((await rows(page)).filter((text) => text.startsWith('attempt ')).length).toBeGreaterThan(1);
+      await shoot('250-consumers-real');
+      expect(faults).toEqual([]);
+    } finally {
+      consumers.close();
+    }
+  }, 120_000);
 
   test('by keyboard alone: from the list to a shutdown, through its rows, its zoom and its values', async () => {
     await shutdown('keys', 30, 1);

@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openDatabase } from '../../../collector/database.ts';
+import { decodeOtlp } from '../../../collector/otlp.ts';
+import { Shutdowns } from '../../../collector/shutdowns.ts';
+import { Store } from '../../../collector/store.ts';
+import { shutdownBodies } from '../../support/otlp.ts';
+
+const NOW = 1_790_000_000_000;
+const ALL = { before: Number.MAX_SAFE_INTEGER, endedSince: 0 };
+
+function setUp() {
+  const store = new Store({ path: ':memory:', maxAgeMs: 1e15, maxBytes: 2 ** 28 });
+  const add = (...args: Parameters<typeof shutdownBodies>) => {
+    const { traceId, bodies } = shutdownBodies(...args);
+    for (const body of bodies) store.add(decodeOtlp(body));
+    return { traceId, bodies };
+  };
+  const list = new Shutdowns(store);
+  const services = async (query: Partial<Parameters<typeof list.list>[0]>) =>
+    (await list.list({ ...ALL, ...query })).shutdowns.map(({ service }) => service);
+  return { store, add, list, services };
+}
+
+describe('the list of shutdowns', () => {
+  test('the latest first; by service, result, kind, and when they ended', async () => {
+    const { add, list, services } = setUp();
+    add('a', 2, 0, NOW);
+    add('b', 2, 1, NOW + 1_000);
+    add('c', 0, 0, NOW + 2_000);
+    expect(await services({})).toEqual(['c', 'b', 'a']);
+    expect(await services({ service: 'b' })).toEqual(['b']);
+    expect(await services({ result: 'incomplete' })).toEqual(['b']);
+    expect(await services({ result: 'missing' })).toEqual([]);
+    expect(await services({ kind: 'online' })).toEqual([]);
+    expect(await services({ kind: 'nothing' })).toEqual(['c', 'b', 'a']);
+    expect(await services({ endedSince: (NOW + 1_075) * 1_000 })).toEqual(['c', 'b']);
+    expect(await services({ endedSince: (NOW + 1_076) * 1_000 })).toEqual(['c']);
+    expect((await list.list(ALL)).services).toEqual(['a', 'b', 'c']);
+  });
+
+  test('pages follow each other without a gap and without a row twice', async () => {
+    const { add, list } = setUp();
+    for (let n = 0; n < 120; n++) add(`s${n}`, 0, 0, NOW + n * 10);
+    const seen: string[] = [];
+    let before: number | null = Number.MAX_SAFE_INTEGER;
+    while (before !== null) {
+      const { shutdowns, next }: Awaited<ReturnType<typeof list.list>> = await list.list({ ...ALL, before });
+      seen.push(...shutdowns.map(({ service }) => service));
+      before = next;
+    }
+    expect(seen).toEqual(Array.from({ length: 120 }, (_, n) => `s${119 - n}`));
+  });
+
+  test('a verdict is made anew when spans were added, and not otherwise', async () => {
+    const { store, list } = setUp();
+    const { bodies } = shutdownBodies('late', 3, 0, NOW);
+    const [own = '', ...refreshes] = bodies;
+    store.add(decodeOtlp(own));
+    const first = (await list.list(ALL)).shutdowns[0];
+    expect(first).toMatchObject({ whole: false, refreshes: 0 });
+    expect((await list.list(ALL)).shutdowns[0]).toBe(first);
+    const revision = store.revision;
+    store.add(decodeOtlp(own));
+    expect(store.revision).toBe(revision);
+    for (const body of refreshes) store.add(decodeOtlp(body));
+    expect(store.revision).toBe(revision + 3);
+    expect((await list.list(ALL)).shutdowns[0]).toMatchObject({ whole: true, refreshes: 3, problems: [] });
+  });
+
+  test('problems are bounded, however many and long', async () => {
+    const { store, list } = setUp();
+    const { bodies } = shutdownBodies('poor', 500, 400, NOW);
+    for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))));
+    const [shutdown] = (await list.list(ALL)).shutdowns;
+    expect(shutdown?.problems.map(({ length }) => length)).toEqual([200, 200, 200]);
+    expect(shutdown?.moreProblems).toBe(398);
+  });
+});
+
+test('a database of a version that knew other roots: its index is made anew, its spans stay', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'shutdowns-'));
+  const path = join(directory, 'traces.sqlite');
+  const options = { path, maxAgeMs: 1e15, maxBytes: 2 ** 28 };
+  const before = new Store(options);
+  for (const body of shutdownBodies('kept', 2, 0, NOW).bodies) before.add(decodeOtlp(body));
+  before.close();
+  const old = openDatabase(path);
+  old.exec("DROP INDEX span_by_root; CREATE INDEX span_by_root ON span (start) WHERE name IN ('lossless.offline')");
+  old.close();
+  const after = new Store(options);
+  expect((await new Shutdowns(after).list(ALL)).shutdowns.map(({ service }) => service)).toEqual(['kept']);
+  after.close();
+  rmSync(directory, { recursive: true });
+});
