@@ -203,7 +203,9 @@ function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span
           {tags[ATTR.fanoutAcked]} / {tags[ATTR.fanoutPlanned]} acked
         </span>
       )}
-      {result === undefined && span.isError && !isGroup && <Badge word={{ text: 'failed', tone: 'bad' }} />}
+      {result === undefined && span.isError && !isGroup && (
+        <Badge word={{ ...wordOf(String(tags[ATTR.errorType] ?? 'failed')), tone: 'bad' }} />
+      )}
       {attempts > 1 && <span class="note">{attempts} attempts</span>}
       {changed !== undefined && (
         <span class="note" title="addresses before and after">
@@ -223,10 +225,11 @@ function nameOf({ name, service, tags }: Span): string {
   return name.startsWith('lossless.') ? name.slice('lossless.'.length) : `${service}: ${name}`;
 }
 
-/** A shutdown that left safely, though not everybody was told, has not failed. */
+/** A shutdown that left safely, though not everybody was told, has not failed, nor has the telling of all. */
 function toneOf({ isError, tags }: Span): Tone {
   if (!isError) return 'plain';
-  return tags[ATTR.offlineResult] === 'incomplete' ? 'warn' : 'bad';
+  const isPartly = tags[ATTR.offlineResult] === 'incomplete' || Number(tags[ATTR.fanoutAcked] ?? 0) > 0;
+  return isPartly ? 'warn' : 'bad';
 }
 
 /** Spans below that of telling the consumers. */
