@@ -3,6 +3,7 @@ import { Alertmanager } from '../support/alertmanager.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
+import { missingIn } from '../support/delivery.ts';
 import { OwnJaeger } from '../support/jaeger.ts';
 import { otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { Prometheus } from '../support/prometheus.ts';
@@ -45,6 +46,18 @@ describe.skipIf(missing)('span metrics of Jaeger in Prometheus', () => {
         'sum(traces_span_metrics_duration_milliseconds_count{span_name="lossless.drain"})',
       );
       expect(durations?.value).toBe(20);
+    },
+  );
+
+  test.each([{ files: [] }, { files: ['badger'] }] as const)(
+    'Jaeger with $files: spans that come twice are shown once and counted twice',
+    async ({ files }) => {
+      const jaeger = await run(OwnJaeger.start({ with: files }));
+      const prometheus = await prometheusOf(jaeger);
+      const twice = shutdownBodies('twice', 2);
+      await sendOtlp(jaeger.otlpUrl, [...twice.bodies, ...twice.bodies]);
+      expect(await missingIn(jaeger.queryUrl, [twice])).toEqual([]);
+      await until(async () => (await goAways(prometheus, 'acked')) === 4);
     },
   );
 
