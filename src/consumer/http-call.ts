@@ -7,8 +7,14 @@ import type { Endpoint } from './endpoint.ts';
 import type { Service } from './service.ts';
 import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
 
-/** `http.Agent.prototype.addRequest`: gives a request to the pool. Undocumented, and the same since Node.js 0.12. */
-export type AddRequest = (this: Agent, request: ClientRequest, options: AgentOptions, ...legacy: unknown[]) => void;
+/** `http.Agent.prototype.addRequest`: gives a request to the pool. Undocumented, and the same since Node.js 0.12 (`options` was a host then). */
+export type AddRequest = (
+  this: Agent,
+  request: ClientRequest,
+  options: AgentOptions,
+  port?: unknown,
+  localAddress?: unknown,
+) => void;
 
 /** What the pool is given. */
 export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
@@ -69,9 +75,10 @@ export class HttpCall implements OpenCall {
     this.#request = request as Request;
     this.#options = options;
     this.#give = request.onSocket as OnSocket;
-    Object.assign(request, { onSocket: this.#onSocket.bind(this) });
-    (request as { [CALL]?: HttpCall })[CALL] = this;
-    request.once('close', () => this.#end());
+    const mine = request as unknown as { onSocket: OnSocket; [CALL]?: HttpCall };
+    mine.onSocket = (socket, error) => this.#onSocket(socket, error);
+    mine[CALL] = this;
+    request.on('close', () => this.#end());
     if (context.header !== undefined) addHeader(this.#request, CONSUMER_HEADER, context.header);
   }
 
@@ -86,7 +93,10 @@ export class HttpCall implements OpenCall {
     this.#connections?.add(this);
     const options = this.#options;
     const { host, port } = options;
-    Object.assign(options, endpoint?.target);
+    if (endpoint !== undefined) {
+      options.host = endpoint.target.host;
+      options.port = endpoint.target.port;
+    }
     try {
       this.#addRequest.call(this.#agent, this.#request, options);
     } finally {

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
+import { rawHeader } from '../protocol/raw-headers.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
@@ -20,6 +21,7 @@ const CONNECTION = Symbol('lossless.connection');
 const OWN = Symbol('lossless.own');
 
 type Tracked = Socket & { [CONNECTION]?: Connection };
+type Head = { readonly headers: IncomingHttpHeaders };
 type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked; server: object };
 
 export interface TrafficOptions {
@@ -180,7 +182,7 @@ export class Traffic {
    * beside one of the application's.
    */
   #watchUpgrades(server: Server): void {
-    const upgraded = (request: IncomingMessage, socket: Tracked): void => this.#upgraded(request.headers, socket);
+    const upgraded = (request: IncomingMessage, socket: Tracked): void => this.#upgraded(request, socket);
     for (const event of ['upgrade', 'connect'] as const) {
       if (server.listenerCount(event) > 0) server.prependListener(event, upgraded as never);
       const join = (name: string | symbol): void => {
@@ -192,9 +194,9 @@ export class Traffic {
     }
   }
 
-  #upgraded(headers: IncomingHttpHeaders, socket: Tracked): void {
+  #upgraded(request: IncomingMessage, socket: Tracked): void {
     const connection = socket[CONNECTION] ?? this.#track(socket);
-    this.#count(connection, headers, socket.remoteAddress);
+    this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
     this.#inflight++;
     connection.inflight++;
   }
@@ -204,7 +206,7 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, request.headers, socket.remoteAddress);
+    this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
     if (this.#marker === undefined) return;
     this.#lastStart = this.#options.clock.now();
     markResponse(response, connection, DRAINING_HEADER, this.#marker);
@@ -228,7 +230,8 @@ export class Traffic {
       this.#inflight--;
       this.#streams.delete(stream);
     });
-    if (connection !== undefined) this.#count(connection, headers, socket?.remoteAddress);
+    if (connection !== undefined)
+      this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, socket);
     if (this.#marker === undefined) return;
     this.#lastStart = this.#options.clock.now();
     markStream(stream, DRAINING_HEADER, this.#marker);
@@ -249,11 +252,10 @@ export class Traffic {
   }
 
   /** Counts a request and finds out whose it is; the table is touched only when the header changes. */
-  #count(connection: Connection, headers: IncomingHttpHeaders, remoteAddress: string | undefined): void {
+  #count(connection: Connection, header: string | undefined, request: Head, socket: Tracked | undefined): void {
     this.#started++;
-    const header = headers[CONSUMER_HEADER] as string | undefined;
     if (connection.owner === undefined || header !== connection.header)
-      this.#own(connection, header, headers, remoteAddress);
+      this.#own(connection, header, request.headers, socket?.remoteAddress);
     const { owner } = connection;
     if (owner === 'unmanaged') this.#unmanaged++;
     else if (typeof owner === 'object' && owner.told === 'acked' && owner.outstanding-- <= 0) this.#afterAck++;
