@@ -1,5 +1,6 @@
 /** Consumers that send POSTs at a constant rate and never twice: `consumer.ts <by-list|by-name> <registry> <count> <rate>`. */
-import { Agent, request } from 'node:http';
+import { subscribe } from 'node:diagnostics_channel';
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
@@ -50,6 +51,26 @@ async function picker(): Promise<() => string | undefined> {
   };
 }
 
+/** Milliseconds from the arrival of each GoAway to its ack, and to the last request that was sent to that instance. */
+const stops: { ackMs: number; lastRequestMs: number; readonly port: number; readonly at: number }[] = [];
+let arrived = 0;
+
+subscribe('http.server.request.start', (message) => {
+  const { request: received } = message as { request: IncomingMessage };
+  if (received.url === '/lossless/goaway') arrived = performance.now();
+});
+subscribe('lossless:record', (message) => {
+  const record = message as { kind: string; work?: string; attributes: Record<string, unknown> };
+  if (record.kind !== 'started' || record.work !== 'consumer.refresh') return;
+  const port = Number(String(record.attributes['lossless.provider.address']).split(':').at(-1));
+  stops.push({ port, at: arrived, ackMs: performance.now() - arrived, lastRequestMs: 0 });
+});
+subscribe('http.client.request.start', (message) => {
+  const { request: begun } = message as { request: ClientRequest };
+  const stop = stops.findLast(({ port }) => port === begun.socket?.remotePort);
+  if (stop !== undefined) stop.lastRequestMs = performance.now() - stop.at;
+});
+
 for (let consumer = 0; consumer < Number(count); consumer++) {
   const agent = new Agent({ keepAlive: true });
   const pick = await picker();
@@ -57,6 +78,6 @@ for (let consumer = 0; consumer < Number(count); consumer++) {
   setTimeout(() => setInterval(() => void post(agent, pick() ?? 'http://127.0.0.1:1'), period), Math.random() * period);
 }
 
-process.on('message', () => process.send?.({ sent, failed, reasons }));
+process.on('message', () => process.send?.({ sent, failed, reasons, stops }));
 process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });

@@ -26,8 +26,15 @@ export interface Counted {
   readonly reasons: Readonly<Record<string, number>>;
   /** Milliseconds from SIGTERM to the exit, of each shutdown. */
   readonly offlineMs: readonly number[];
+  /** Of each GoAway, in its consumer: milliseconds from its arrival to the ack, and to the last request to that instance. */
+  readonly stops: readonly Stop[];
   /** Standard error of the providers that left. */
   readonly logs: readonly string[];
+}
+
+export interface Stop {
+  readonly ackMs: number;
+  readonly lastRequestMs: number;
 }
 
 interface Provider {
@@ -72,6 +79,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
       failed: sum(counts.map((count) => count.failed)),
       reasons,
       offlineMs,
+      stops: counts.flatMap(({ stops }) => stops),
       logs,
     };
   } finally {
@@ -150,7 +158,7 @@ async function startConsumers(
   return children;
 }
 
-async function ask(child: ChildProcess): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons'>> {
+async function ask(child: ChildProcess): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>> {
   child.send('count');
   const [answer] = await once(child, 'message');
   return answer;
