@@ -79,7 +79,7 @@ function registryThat(how: (typeof REGISTRIES)[number]): Registry {
 class FakeSocket extends EventEmitter {
   readonly remoteAddress = '127.0.0.1';
   readonly #exchange = {
-    request: { headers: {} as Record<string, string>, complete: true },
+    request: { headers: {} as Record<string, string>, rawHeaders: [] as string[], complete: true },
     response: { headersSent: true },
     socket: this,
     server: {},
@@ -87,6 +87,7 @@ class FakeSocket extends EventEmitter {
 
   request(headers: Record<string, string>): void {
     this.#exchange.request.headers = headers;
+    this.#exchange.request.rawHeaders = Object.entries(headers).flat();
     channel('http.server.request.start').publish(this.#exchange);
   }
 
