@@ -31,10 +31,10 @@ with_maven() {
 
 with_apt() {
   mkdir "$1"
-  local packages
-  packages=$(cat packages)
-  # shellcheck disable=SC2086
-  (cd "$1" && { apt-get download -q $packages || { apt-get update -q && apt-get download -q $packages; }; } >&2 </dev/null)
+  local packages fetch
+  mapfile -t packages <packages
+  fetch=(apt-get download -q -o APT::Sandbox::User=root "${packages[@]}")
+  (cd "$1" && { "${fetch[@]}" || { apt-get update -q && "${fetch[@]}"; }; } >&2 </dev/null)
   for package in "$1"/*.deb; do dpkg-deb -x "$package" "$1"; done
   rm "$1"/*.deb
 }

@@ -71,7 +71,7 @@ describe.skipIf(missing)('a gateway before Jaeger', () => {
     await jaeger.start();
     const after = manyShutdowns('outage', 5);
     await deliver(gateway.otlpUrl, after);
-    await until(async () => (await missingIn(jaeger.queryUrl, [...before, ...during, ...after])).length === 0);
+    await until(async () => (await missingIn(jaeger.queryUrl, [...before, ...during, ...after])).length === 0, 60_000);
   }, 120_000);
 
   test('when its queue is full the sender is told so, and keeps its spans', async () => {
