@@ -1,6 +1,6 @@
 import { asError } from '../errors.ts';
 import { decodeService, encodeService, serviceIdOf } from './consul-entry.ts';
-import { type Following, follow } from './follow.ts';
+import { type Following, follow, type Round } from './follow.ts';
 import { HttpClient } from './http.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Listener, Registry } from './registry.ts';
@@ -135,7 +135,7 @@ class ConsulRegistry implements Registry {
   }
 
   /** Blocking queries, each from the index of the one before. The index begins anew when it goes back, and after a failure. */
-  #rounds(service: string): Parameters<typeof follow>[0]['round'] {
+  #rounds(service: string): Round {
     let index = 0;
     return async (deliver, signal) => {
       const since = index;

@@ -1,7 +1,7 @@
 import { asError } from '../errors.ts';
 import { decodeEntry, encodeEntry } from './etcd-entry.ts';
 import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './etcd-gateway.ts';
-import { type Following, follow, jitter } from './follow.ts';
+import { type Following, follow, jitter, type Round } from './follow.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Listener, Registry } from './registry.ts';
 import { TellOnce } from './tell-once.ts';
@@ -120,7 +120,7 @@ class EtcdRegistry implements Registry {
     await this.#etcd.delete(key);
   }
 
-  #rounds(service: string): Parameters<typeof follow>[0]['round'] {
+  #rounds(service: string): Round {
     const prefix = this.#prefixOf(service);
     let known: { revision: bigint; readonly values: Map<string, string> } | undefined;
     return async (deliver, signal) => {
@@ -142,9 +142,9 @@ class EtcdRegistry implements Registry {
           if (value === undefined) values.delete(key);
           else values.set(key, value);
         if (changes.length > 0) known.revision = revision;
-        if (isCreated || changes.length > 0) deliver(current());
+        if (isCreated || changes.length > 0) deliver(current);
       };
-      if (isNew) deliver(current());
+      if (isNew) deliver(current);
       await this.#etcd.watch(prefix, { from: known.revision + 1n, lastsMs: jitter(REOPEN_MS), signal }, take);
     };
   }

@@ -9,16 +9,29 @@ const RETRY_MS = { first: 200, most: 5_000 };
 /** Rounds that end at once are at least so far apart, in milliseconds: a server that answers without waiting is not flooded. */
 const LEAST_ROUND_MS = 20;
 
+/**
+ * Least time between two lists, in milliseconds for each instance of the former, and at most: making and comparing one takes
+ * up to 0.02 ms for each instance, and the application's event loop is not to be had for more than a part of that.
+ */
+const GAP_MS = { perInstance: 0.1, most: 2_000 };
+
+type Instances = readonly Instance[];
+
+/** A list, or what makes it: that is called when the list is due, so not for each change of a long one. */
+type Listed = Instances | (() => Instances);
+
+/**
+ * Reads the list, waits for changes as far as the registry can, and delivers each list. It is called again when it resolves,
+ * and after a growing wait when it rejects. `signal` is aborted when the watch ends.
+ */
+export type Round = (deliver: (list: Listed) => void, signal: AbortSignal) => Promise<void>;
+
 export interface FollowOptions {
   readonly context: RegistryContext;
   readonly listener: Listener;
   /** What is followed, for the log. */
   readonly what: string;
-  /**
-   * Reads the list, waits for changes as far as the registry can, and delivers each list. It is called again when it
-   * resolves, and after a growing wait when it rejects. `signal` is aborted when the watch ends.
-   */
-  readonly round: (deliver: (instances: readonly Instance[]) => void, signal: AbortSignal) => Promise<void>;
+  readonly round: Round;
   /** Wait between two rounds, in milliseconds, a tenth more or less; 0 for rounds that wait themselves. */
   readonly pauseMs: number;
 }
@@ -34,64 +47,122 @@ export interface Following {
  *
  * @throws whatever the first round fails with before it delivers
  */
-export async function follow({ context, listener, what, round, pauseMs }: FollowOptions): Promise<Following> {
-  const { clock, log } = context;
-  const ending = new AbortController();
-  const first = Promise.withResolvers<void>();
-  let delivered: string | undefined;
-  let timer: Timer | undefined;
-  let wake: () => void = () => {};
-  let failures = 0;
+export async function follow(options: FollowOptions): Promise<Following> {
+  const follower = new Follower(options);
+  try {
+    await follower.start();
+  } catch (thrown) {
+    follower.stop();
+    throw thrown;
+  }
+  return follower;
+}
 
-  const deliver = (instances: readonly Instance[]): void => {
-    if (ending.signal.aborted) return;
-    if (failures > 0 && delivered !== undefined) log('info', `${what} can be read again`);
-    failures = 0;
-    const text = JSON.stringify(instances);
-    const isNew = text !== delivered;
-    delivered = text;
+class Follower implements Following {
+  readonly #options: FollowOptions;
+  readonly #ending = new AbortController();
+  readonly #first = Promise.withResolvers<void>();
+  #delivered: string | undefined;
+  /** From when on the next list may be delivered, on the monotonic clock. */
+  #freeAt = 0;
+  /** The list that waits until then. */
+  #waiting: Listed | undefined;
+  #due: Timer | undefined;
+  #pause: Timer | undefined;
+  #wake: () => void = () => {};
+  #failures = 0;
+
+  constructor(options: FollowOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with the first list. */
+  start(): Promise<void> {
+    void this.#run();
+    return this.#first.promise;
+  }
+
+  stop(): void {
+    this.#ending.abort();
+    this.#due?.cancel();
+    this.#pause?.cancel();
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    const { context, round, pauseMs } = this.#options;
+    const { clock } = context;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      const began = clock.now();
+      try {
+        await round((list) => this.#take(list), signal);
+        const now = clock.now();
+        await this.#wait(Math.max(jitter(pauseMs), LEAST_ROUND_MS - (now - began), this.#freeAt - now));
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (this.#delivered === undefined) return this.#first.reject(thrown);
+        this.#failed(thrown);
+        await this.#wait(jitter(Math.min(RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10), RETRY_MS.most)));
+      }
+    }
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      this.#pause = this.#options.context.clock.after(ms, resolve);
+    });
+  }
+
+  #failed(thrown: unknown): void {
+    const { context, what } = this.#options;
+    if (this.#failures++ === 0)
+      context.log('warn', `${what} cannot be read, the last list stays: ${asError(thrown).message}`, {
+        code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+      });
+  }
+
+  #take(list: Listed): void {
+    const { context, what } = this.#options;
+    if (this.#ending.signal.aborted) return;
+    if (this.#failures > 0) context.log('info', `${what} can be read again`);
+    this.#failures = 0;
+    const early = this.#freeAt - context.clock.now();
+    if (this.#delivered === undefined || early <= 0) {
+      this.#deliver(list);
+      return;
+    }
+    this.#waiting = list;
+    this.#due ??= context.clock.after(early, () => {
+      if (this.#waiting !== undefined) this.#deliverLate(this.#waiting);
+    });
+  }
+
+  #deliverLate(list: Listed): void {
     try {
-      if (isNew) listener(instances);
+      this.#deliver(list);
+    } catch (thrown) {
+      this.#failed(thrown);
+    }
+  }
+
+  #deliver(list: Listed): void {
+    this.#due?.cancel();
+    this.#due = undefined;
+    this.#waiting = undefined;
+    const instances = typeof list === 'function' ? list() : list;
+    const text = JSON.stringify(instances);
+    const isNew = text !== this.#delivered;
+    this.#delivered = text;
+    this.#freeAt = this.#options.context.clock.now() + Math.min(instances.length * GAP_MS.perInstance, GAP_MS.most);
+    try {
+      if (isNew) this.#options.listener(instances);
     } catch {
       // A listener's failure is its own.
     }
-    first.resolve();
-  };
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      wake = resolve;
-      timer = clock.after(ms, resolve);
-    });
-  const run = async (): Promise<void> => {
-    while (!ending.signal.aborted) {
-      const began = clock.now();
-      try {
-        await round(deliver, ending.signal);
-        await pause(Math.max(jitter(pauseMs), LEAST_ROUND_MS - (clock.now() - began)));
-      } catch (thrown) {
-        if (ending.signal.aborted) return;
-        if (delivered === undefined) return first.reject(thrown);
-        if (failures === 0)
-          log('warn', `${what} cannot be read, the last list stays: ${asError(thrown).message}`, {
-            code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
-          });
-        await pause(jitter(Math.min(RETRY_MS.first * 2 ** Math.min(failures++, 10), RETRY_MS.most)));
-      }
-    }
-  };
-  const stop = (): void => {
-    ending.abort();
-    timer?.cancel();
-    wake();
-  };
-  void run();
-  try {
-    await first.promise;
-  } catch (thrown) {
-    stop();
-    throw thrown;
+    this.#first.resolve();
   }
-  return { stop };
 }
 
 /** A tenth more or less, so that many processes do not ask in step. */

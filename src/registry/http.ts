@@ -3,23 +3,18 @@ import type { Socket } from 'node:net';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { suppressTracing } from '../trace/suppress.ts';
+import { excerpt, parse, readLines, readText, refusal, tell } from './http-answer.ts';
 import type { Failure } from './registry.ts';
 import { readCredential, type Server, type TlsFiles } from './url-options.ts';
 
 /** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
 
-/** Longest answer, or line of a stream, in characters: ten thousand instances of 3 kB. */
-const LONGEST = 32 * 1_024 * 1_024;
-
 /** Most servers that one call tries. */
 const MOST_TRIES = 3;
 
 /** Calls at a time; further ones wait. An agent of Consul allows an address 200 connections. */
 const MOST_AT_A_TIME = 16;
-
-/** Longest part of a refusal that is told, in characters. */
-const EXCERPT = 200;
 
 export interface HttpOptions {
   readonly clock: Clock;
@@ -238,59 +233,3 @@ export class HttpClient {
 
 /** Reads an answer; `late` is the timer of the call. */
 type Read<T> = (response: IncomingMessage, late: Timer) => Promise<T>;
-
-function readText(response: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: string[] = [];
-    let length = 0;
-    response.setEncoding('utf8');
-    response.on('data', (chunk: string) => {
-      length += chunk.length;
-      if (length > LONGEST) reject(new Error(`the answer has more than ${LONGEST} characters`));
-      else chunks.push(chunk);
-    });
-    response.on('end', () => resolve(chunks.join('')));
-  });
-}
-
-function readLines(response: IncomingMessage, onLine: (line: string) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let started = '';
-    response.setEncoding('utf8');
-    response.on('data', (chunk: string) => {
-      const lines = (started + chunk).split('\n');
-      started = lines.pop() ?? '';
-      try {
-        if (started.length > LONGEST) throw new Error(`a line has more than ${LONGEST} characters`);
-        for (const line of lines) if (line.trim() !== '') onLine(line);
-      } catch (thrown) {
-        reject(thrown);
-      }
-    });
-    response.on('end', () => resolve());
-  });
-}
-
-/** The engine's own message repeats the text, which may be anything. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('the answer is not JSON');
-  }
-}
-
-function refusal(status: number): string {
-  return status === 401 || status === 403 ? `the registry refuses these credentials (${status})` : `status ${status}`;
-}
-
-/** The beginning of what was answered, on one line. */
-function excerpt(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line === '' ? '' : `: ${line.length > EXCERPT ? `${line.slice(0, EXCERPT)}...` : line}`;
-}
-
-/** Several addresses of a host fail with one error that has no message. */
-function tell(error: NodeJS.ErrnoException): string {
-  return error.message || error.code || error.name;
-}

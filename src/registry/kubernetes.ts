@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { LosslessError } from '../errors.ts';
 import { sleep } from '../lifecycle/clock.ts';
 import { instancesOf, type Slice, sliceOf } from './endpoint-slice.ts';
-import { type Following, follow, jitter } from './follow.ts';
+import { type Following, follow, jitter, type Round } from './follow.ts';
 import { HttpClient, type HttpError } from './http.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Listener, Registry } from './registry.ts';
@@ -131,15 +131,16 @@ class KubernetesRegistry implements Registry {
   }
 
   /** Lists once, then follows the changes from there; lists again when the server has forgotten them (410). */
-  #rounds(service: string): Parameters<typeof follow>[0]['round'] {
+  #rounds(service: string): Round {
     const path = this.#pathOf(service);
     let known: Known | undefined;
     return async (deliver, signal) => {
-      const show = ({ slices }: Known): void => {
-        const listed = this.#read(slices, service);
-        this.#see(service, listed);
-        deliver(listed);
-      };
+      const show = ({ slices }: Known): void =>
+        deliver(() => {
+          const listed = this.#read(slices, service);
+          this.#see(service, listed);
+          return listed;
+        });
       if (known === undefined) {
         known = await this.#list(service);
         show(known);

@@ -1,10 +1,8 @@
 import { expect, test } from 'vitest';
-import { follow } from '../../../src/registry/follow.ts';
+import { follow, type Round } from '../../../src/registry/follow.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { anInstance } from '../../fixtures/registry/instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
-
-type Round = (deliver: (list: readonly Instance[]) => void, signal: AbortSignal) => Promise<void>;
 
 async function following(round: Round, pauseMs = 1_000) {
   const clock = new SimulatedClock();
@@ -65,4 +63,66 @@ test('a round that ends at once is not repeated without a pause', async () => {
   }, 0);
   await clock.advance(1_000);
   expect(rounds).toBeLessThanOrEqual(51);
+});
+
+test('long lists come less often, made when they are due, and the last one always comes', async () => {
+  const instances = Array.from({ length: 5_000 }, () => anInstance({ service: 'a' }));
+  let made = 0;
+  let change: (count: number) => void = () => {};
+  const { clock, lists, watch } = await following((deliver) => {
+    change = (count) =>
+      deliver(() => {
+        made++;
+        return instances.slice(0, count);
+      });
+    change(5_000);
+    return new Promise(() => {});
+  });
+  expect(lists).toHaveLength(1);
+  for (let n = 1; n <= 100; n++) {
+    change(5_000 - n);
+    await clock.advance(10);
+  }
+  expect(made).toBeLessThanOrEqual(4);
+  await clock.advance(1_000);
+  expect(lists.at(-1)).toHaveLength(4_900);
+  expect(made).toBeLessThanOrEqual(4);
+  change(4_899);
+  change(1);
+  watch.stop();
+  await clock.advance(5_000);
+  expect(lists.at(-1)).toHaveLength(4_899);
+  expect(clock.pending).toBe(0);
+});
+
+test('short lists come at once', async () => {
+  let change: (list: readonly Instance[]) => void = () => {};
+  const { clock, lists } = await following((deliver) => {
+    change = deliver;
+    deliver([]);
+    return new Promise(() => {});
+  });
+  for (let n = 1; n <= 5; n++) {
+    change([anInstance()]);
+    await clock.advance(1);
+  }
+  expect(lists).toHaveLength(6);
+});
+
+test('a list that cannot be made when it is due is a failure that is told, and nothing else', async () => {
+  const instances = Array.from({ length: 1_000 }, () => anInstance({ service: 'a' }));
+  let change: (make: () => readonly Instance[]) => void = () => {};
+  const { clock, lists, logged } = await following((deliver) => {
+    change = deliver;
+    deliver(instances);
+    return new Promise(() => {});
+  });
+  change(() => {
+    throw new Error('no list');
+  });
+  await clock.advance(1_000);
+  change(() => []);
+  await clock.advance(1_000);
+  expect(logged).toEqual(['the list cannot be read, the last list stays: no list', 'the list can be read again']);
+  expect(lists.at(-1)).toEqual([]);
 });
