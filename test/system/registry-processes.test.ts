@@ -166,3 +166,33 @@ describe.skipIf(missing)('a migration from consul to etcd', () => {
     await consul.start();
   });
 });
+
+describe.skipIf(missing)('a wrong token', () => {
+  test('the service serves and is not ready, it is said, and the token is nowhere to be seen', TIMEOUT, async () => {
+    const management = '11111111-2222-3333-4444-555555555555';
+    const token = '99999999-aaaa-bbbb-cccc-dddddddddddd';
+    const acl = {
+      enabled: true,
+      default_policy: 'deny',
+      tokens: { initial_management: management, agent: management },
+    };
+    const consul = await Consul.start({ config: { acl }, token: management });
+    const child = world().children.node(new URL('../fixtures/apps/app.ts', import.meta.url), {
+      args: ['http', '5', '0', '127.0.0.1'],
+      env: world().env('denied', { LOSSLESS_REGISTRY: `${consul.url}?token=${token}`, LOSSLESS_HOLD_MS: '500' }),
+    });
+    const [, port] = await child.sees(/listening (\d+)/);
+    await child.sees(/the registry refuses these credentials \(403\)/);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    const control = await world().controlPort({ child, port: Number(port) });
+    expect((await fetch(`http://127.0.0.1:${control}/readiness`)).status).toBe(503);
+    const status = JSON.stringify(await statusOf({ child }));
+    expect(status).toContain('the registry refuses these credentials (403)');
+    child.signal('SIGTERM');
+    await child.ends();
+    const trace = await world().trace({ child, port: Number(port) });
+    expect(trace.verdict.result).toBe('incomplete');
+    expect(status + child.stdout + child.stderr + JSON.stringify(trace)).not.toContain('99999999');
+    await consul.close();
+  });
+});
