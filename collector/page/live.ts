@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 /** What a URL of the collector answers, kept up to date. */
 export interface Live<T> {
@@ -22,7 +22,8 @@ const AGAIN_MS = 2_000;
  */
 export function useLive<T>(url: string, everyMs: (data: T | undefined) => number): Live<T> {
   const [live, setLive] = useState<Live<T>>({ data: undefined, problem: '', status: 0 });
-  useEffect(() => {
+  // Not useEffect: that waits for the empty page to be painted.
+  useLayoutEffect(() => {
     const gone = new AbortController();
     void follow<T>(url, everyMs, setLive, gone.signal);
     return () => gone.abort();
