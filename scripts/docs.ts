@@ -8,6 +8,7 @@ import { VARIABLES, type Variable } from '../src/config/variables.ts';
 import { ERRORS } from '../src/errors.ts';
 import type { WorkName } from '../src/lifecycle/records.ts';
 import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
+import { METRICS, type MetricSchema } from '../src/metrics/table.ts';
 import { ATTRIBUTES, IDENTITY, SPANS, spanName } from '../src/trace/schema.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -58,6 +59,16 @@ function errors(): string {
   return `# Errors\n\nCodes are stable; match on them, not on the text.\n\n${table(['code', 'meaning and what to do'], rows)}\n`;
 }
 
+function metrics(): string {
+  const rows = (Object.entries(METRICS) as [string, MetricSchema][]).map(([name, { type, help, labels }]) => [
+    `\`${name}\``,
+    type,
+    labels.map((label) => `\`${label}\``).join(', ') || '–',
+    help,
+  ]);
+  return `# Metrics\n\nOf each instance, on \`/metrics\` of its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n`;
+}
+
 function diagram(): string {
   const moves = TRANSITIONS.map(({ from, trigger, to }) => `  ${from} --> ${to}: ${trigger}`);
   return ['```mermaid', 'stateDiagram-v2', '  [*] --> created', ...moves, '  stopped --> [*]', '```'].join('\n');
@@ -78,6 +89,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/variables.md': `${NOTE}\n${variables()}`,
   'docs/reference/spans.md': `${NOTE}\n${spans()}`,
   'docs/reference/errors.md': `${NOTE}\n${errors()}`,
+  'docs/reference/metrics.md': `${NOTE}\n${metrics()}`,
   'docs/reference/states.md': `${NOTE}\n${states()}`,
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };

@@ -25,6 +25,11 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
       access: 'operator',
       handle: (_, response) => answer(response, 200, plugin.status()),
     },
+    '/metrics': {
+      methods: ['GET', 'HEAD'],
+      access: 'open',
+      handle: (request, response) => answerMetrics(plugin, request, response),
+    },
     '/readiness': {
       methods: ['GET', 'HEAD'],
       access: 'open',
@@ -71,6 +76,12 @@ async function answerOffline(
   response.once('close', () => void exit());
   response.shouldKeepAlive = false;
   answer(response, 200, { state: plugin.state, url, ...report });
+}
+
+async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { body, contentType } = await plugin.metrics(String(request.headers.accept));
+  response.writeHead(200, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
 }
 
 async function answerOnline(plugin: Plugin, response: ServerResponse): Promise<void> {

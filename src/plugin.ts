@@ -13,6 +13,8 @@ import type { SpanIds } from './lifecycle/records.ts';
 import type { State } from './lifecycle/transitions.ts';
 import { warmupShare } from './lifecycle/warmup.ts';
 import { type Log, logRecords } from './log.ts';
+import { Counts } from './metrics/counts.ts';
+import type { Exposition } from './metrics/prometheus.ts';
 import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
@@ -68,6 +70,7 @@ export class Plugin {
   readonly #signals: Signals;
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
+  readonly #counts = new Counts();
   #generation: number = Math.round(performance.timeOrigin);
   #control: Promise<Control | undefined> | undefined;
   #online: Online | undefined;
@@ -113,6 +116,7 @@ export class Plugin {
       exitAfter: () => this.#offline?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
+    this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
     this.#journal.subscribe((record) => records.publish(record));
@@ -236,6 +240,15 @@ export class Plugin {
       calls: this.#consumer.status(),
       telemetry: this.#tracing?.delivery,
     };
+  }
+
+  /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
+  async metrics(accept: string): Promise<Exposition> {
+    const [{ expose }, spool] = await Promise.all([
+      import('./metrics/prometheus.ts'),
+      this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
+    ]);
+    return expose({ status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool }, accept);
   }
 
   /** Of a registration that is not confirmed: nothing. */

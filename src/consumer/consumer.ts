@@ -55,7 +55,8 @@ export interface Isolation {
 }
 
 /** How a GoAway was taken. */
-export type GoAwayOutcome = 'isolated' | 'unused' | 'invalid' | 'forbidden' | 'gone';
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
 export interface ConsumerStatus {

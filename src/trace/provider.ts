@@ -84,6 +84,7 @@ export function createTracing(options: TracingOptions): Tracing {
     get delivery() {
       return loaded?.outbox.delivery ?? NOTHING;
     },
+    spooled: () => spool.usage(),
     replay: () => void replay().catch(() => {}),
     async shutdown(withinMs) {
       const { outbox } = (await loading) ?? {};

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
+import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */
 const MOST_FILES = 1_000;
@@ -92,6 +93,12 @@ export class Spool {
     return (await this.#names()).filter((name) => name.endsWith(WAITING)).length;
   }
 
+  /** What waits. */
+  async usage(): Promise<SpoolUsage> {
+    const files = await this.#waiting();
+    return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
+  }
+
   /** Takes the oldest file that waits, so that no other process takes it too; undefined when none does. */
   async claim(): Promise<Claim | undefined> {
     await this.#reclaim();
@@ -163,13 +170,19 @@ export class Spool {
     }
   }
 
-  async #bound(): Promise<void> {
+  /** Files that wait, oldest first. */
+  async #waiting(): Promise<{ readonly path: string; readonly size: number }[]> {
     const files: { path: string; size: number }[] = [];
     for (const name of (await this.#names()).filter((each) => each.endsWith(WAITING))) {
       const path = join(this.#directory, name);
       const found = await stat(path).catch(() => undefined);
       if (found !== undefined) files.push({ path, size: found.size });
     }
+    return files;
+  }
+
+  async #bound(): Promise<void> {
+    const files = await this.#waiting();
     let bytes = files.reduce((sum, file) => sum + file.size, 0);
     let removed = 0;
     while (files.length > MOST_FILES || bytes > MOST_BYTES) {

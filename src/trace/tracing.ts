@@ -36,12 +36,20 @@ export interface Delivery {
   readonly lost: number;
 }
 
+/** What waits in the spool. */
+export interface SpoolUsage {
+  readonly files: number;
+  readonly bytes: number;
+}
+
 /** Makes spans of records and delivers them. */
 export interface Tracing {
   /** To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile. */
   readonly sink: Sink;
   /** So far. */
   readonly delivery: Delivery;
+  /** What waits in the spool, of all processes that share it. Never rejects. */
+  spooled(): Promise<SpoolUsage>;
   /** Sends what earlier processes left in the spool, now and again until it is empty. */
   replay(): void;
   /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */

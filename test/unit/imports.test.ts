@@ -18,7 +18,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   trace: [...PURE, 'log'],
   provider: SHARED,
   consumer: SHARED,
-  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status'],
+  metrics: ['lifecycle', 'trace', 'consumer', 'status'],
+  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics'],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
   status: ['consumer', 'lifecycle', 'provider', 'trace'],
   running: ['plugin'],
@@ -49,8 +50,8 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   },
   // What is preloaded into a service must not cost its start; these are loaded when they are needed.
   {
-    hazard: /^(import|export) (?!type )[^;]*?from '(undici|pino|node:(http|https|http2|dgram))'/m,
-    owner: /^(src\/cli|collector)\//,
+    hazard: /^(import|export) (?!type )[^;]*?from '(undici|pino|prom-client|node:(http|https|http2|dgram))'/m,
+    owner: /^(src\/cli|src\/metrics\/prometheus\.ts|collector)/,
   },
   { hazard: /\bimport\('node:http'\)/, owner: /^$/ },
 ];

@@ -1,0 +1,101 @@
+import { Counter, Gauge, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
+import { GOAWAY_OUTCOMES } from '../consumer/consumer.ts';
+import { STATES } from '../lifecycle/transitions.ts';
+import type { Status } from '../status.ts';
+import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../trace/schema.ts';
+import type { Delivery, SpoolUsage } from '../trace/tracing.ts';
+import type { Counts } from './counts.ts';
+import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';
+
+/** What the metrics are made of. */
+export interface Measured {
+  readonly status: Status;
+  readonly counts: Counts;
+  readonly afterAck: number;
+  readonly spool: SpoolUsage;
+}
+
+/** A page of metrics. */
+export interface Exposition {
+  readonly contentType: string;
+  readonly body: string;
+}
+
+const NOTHING: Delivery = { exported: 0, spooled: 0, lost: 0 };
+
+type Labels = Readonly<Record<string, string>>;
+type Series = readonly (readonly [value: number, labels?: Labels])[];
+
+/**
+ * The metrics of this instance. Everything is read when it is asked for, so nothing is counted twice; a registry of its own
+ * is made each time, and the application's is never touched.
+ *
+ * @param accept value of the Accept header; OpenMetrics is answered to who asks for it
+ */
+export async function expose(measured: Measured, accept: string): Promise<Exposition> {
+  const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
+  registry.setContentType(
+    accept.includes('application/openmetrics-text')
+      ? Registry.OPENMETRICS_CONTENT_TYPE
+      : Registry.PROMETHEUS_CONTENT_TYPE,
+  );
+  registry.setDefaultLabels({ service_name: measured.status.service });
+  for (const [name, series] of Object.entries(seriesOf(measured)) as [MetricName, Series][]) {
+    const { help, labels, type }: MetricSchema = METRICS[name];
+    const options = { name, help, labelNames: [...labels], registers: [registry] };
+    if (type === 'counter') {
+      const counter = new Counter(options);
+      for (const [value, of = {}] of series) counter.inc(of, value);
+    } else {
+      const gauge = new Gauge(options);
+      for (const [value, of = {}] of series) gauge.set(of, value);
+    }
+  }
+  return { contentType: registry.contentType, body: await registry.metrics() };
+}
+
+/** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
+function seriesOf({ status, counts, afterAck, spool }: Measured): Record<MetricName, Series> {
+  const { calls, consumers, registry, requests, telemetry } = status;
+  const services = Object.entries(calls.services);
+  return {
+    lossless_info: [[1, { instance_id: status.instanceId, generation: String(status.generation) }]],
+    lossless_state: Object.keys(STATES).map((state) => [Number(state === status.state), { state }]),
+    lossless_ready: [[Number(status.ready)]],
+    lossless_registry_listed: [[Number(registry.listed)]],
+    lossless_registry_failing: [[Number(registry.failing !== undefined)]],
+    lossless_weight: [[status.weight]],
+    lossless_requests_total: [
+      [requests.started - requests.unmanaged, { caller: 'managed' }],
+      [requests.unmanaged, { caller: 'unmanaged' }],
+    ],
+    lossless_requests_in_flight: [[requests.inflight]],
+    lossless_requests_after_ack_total: [[afterAck]],
+    lossless_recent_consumers: byLabel('service', consumers.services),
+    lossless_recent_consumers_overflowed_total: [[consumers.overflowed]],
+    lossless_goaways_sent_total: byLabel('result', withZeros(GOAWAY_RESULTS, counts.of('goaway'))),
+    lossless_goaways_received_total: byLabel('outcome', withZeros(GOAWAY_OUTCOMES, calls.goAways)),
+    lossless_draining_markers_total: [[calls.markers]],
+    lossless_offlines_total: byLabel('result', withZeros(OFFLINE_RESULTS, counts.of('offline'))),
+    lossless_onlines_total: byLabel('result', withZeros(ONLINE_RESULTS, counts.of('online'))),
+    lossless_quarantined_instances: [[calls.isolated]],
+    lossless_panic_picks_total: services.map(([service, { panicPicks }]) => [panicPicks, { service }]),
+    lossless_pick_share: services
+      .flatMap(([service, { instances }]) =>
+        instances.map(({ address, share }) => [share, { service, address }] as const),
+      )
+      .slice(0, MOST_INSTANCES),
+    lossless_pick_instances: services.map(([service, { instances }]) => [instances.length, { service }]),
+    lossless_spool_files: [[spool.files]],
+    lossless_spool_bytes: [[spool.bytes]],
+    lossless_spans_total: byLabel('outcome', { ...(telemetry ?? NOTHING) }),
+  };
+}
+
+function withZeros(names: readonly string[], values: Partial<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, values[name] ?? 0]));
+}
+
+function byLabel(label: string, values: Readonly<Record<string, number>>): Series {
+  return Object.entries(values).map(([name, value]) => [value, { [label]: name }]);
+}

@@ -1,0 +1,78 @@
+/** One metric. */
+export interface MetricSchema {
+  readonly type: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+/** Most series of one metric that has a series for each instance this process calls. */
+export const MOST_INSTANCES = 100;
+
+/**
+ * Every metric of an instance. Each series has `service_name` as well, as span metrics have. `docs/reference/metrics.md` is
+ * generated from this table.
+ */
+export const METRICS = {
+  lossless_info: {
+    type: 'gauge',
+    help: 'Always 1; labels say which instance this is.',
+    labels: ['instance_id', 'generation'],
+  },
+  lossless_state: {
+    type: 'gauge',
+    help: '1 for the state the instance is in, 0 for all others.',
+    labels: ['state'],
+  },
+  lossless_ready: { type: 'gauge', help: '1 when /readiness answers 200.', labels: [] },
+  lossless_registry_listed: { type: 'gauge', help: '1 when the registry has confirmed the entry.', labels: [] },
+  lossless_registry_failing: { type: 'gauge', help: '1 when the last call of the registry failed.', labels: [] },
+  lossless_weight: {
+    type: 'gauge',
+    help: 'Part of its full share that consumers give the instance, 0 to 1: below 1 while it warms up.',
+    labels: [],
+  },
+  lossless_requests_total: {
+    type: 'counter',
+    help: 'Requests started; managed: of a caller with the plugin, or a health check.',
+    labels: ['caller'],
+  },
+  lossless_requests_in_flight: { type: 'gauge', help: 'Requests accepted and not finished.', labels: [] },
+  lossless_requests_after_ack_total: {
+    type: 'counter',
+    help: 'Requests that arrived after the ack of their consumer, beyond those it said were on their way.',
+    labels: [],
+  },
+  lossless_recent_consumers: {
+    type: 'gauge',
+    help: 'Processes with an address to notify that called in the last ten minutes.',
+    labels: ['service'],
+  },
+  lossless_recent_consumers_overflowed_total: {
+    type: 'counter',
+    help: 'Consumers that were forgotten because there were too many.',
+    labels: [],
+  },
+  lossless_goaways_sent_total: { type: 'counter', help: 'GoAways, by how they ended.', labels: ['result'] },
+  lossless_goaways_received_total: { type: 'counter', help: 'GoAways, by how they were taken.', labels: ['outcome'] },
+  lossless_draining_markers_total: { type: 'counter', help: 'Isolations by a draining marker.', labels: [] },
+  lossless_offlines_total: { type: 'counter', help: 'Shutdowns that ended, by result.', labels: ['result'] },
+  lossless_onlines_total: { type: 'counter', help: 'Starts that ended, by result.', labels: ['result'] },
+  lossless_quarantined_instances: { type: 'gauge', help: 'Instances that are isolated here.', labels: [] },
+  lossless_panic_picks_total: {
+    type: 'counter',
+    help: 'Picks of an isolated or no longer listed instance because there was no other.',
+    labels: ['service'],
+  },
+  lossless_pick_share: {
+    type: 'gauge',
+    help: `Part of the traffic to a service that an instance is given, 0 to 1; of ${MOST_INSTANCES} instances at most.`,
+    labels: ['service', 'address'],
+  },
+  lossless_pick_instances: { type: 'gauge', help: 'Instances of a service in the last list.', labels: ['service'] },
+  lossless_spool_files: { type: 'gauge', help: 'Spooled files that wait to be sent.', labels: [] },
+  lossless_spool_bytes: { type: 'gauge', help: 'Bytes of those files.', labels: [] },
+  lossless_spans_total: { type: 'counter', help: 'Spans, by what became of them.', labels: ['outcome'] },
+} as const satisfies Record<string, MetricSchema>;
+
+/** The name of a metric. */
+export type MetricName = keyof typeof METRICS;
