@@ -56,7 +56,7 @@ describe.skipIf(missing)('what compose.yaml starts, with agents before it', () =
     };
     await until(async () => (await count('span_name="lossless.offline"')) === 2);
     const acked = verdicts.reduce((sum, verdict) => sum + verdict.acked, 0);
-    expect(await count('span_name="lossless.goaway", lossless_goaway_result="acked"')).toBe(acked);
+    await until(async () => (await count('span_name="lossless.goaway", lossless_goaway_result="acked"')) === acked);
     expect(alertmanager.notified).toEqual([]);
   }, 240_000);
 });
