@@ -12,6 +12,7 @@ import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
 import { stopSending } from './stop-sending.ts';
 import { trace } from './trace.ts';
+import { verify } from './verify.ts';
 import { warmup } from './warmup.ts';
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   collector,
   page,
   warmup,
+  verify,
 };
 
 const wanted = process.argv.slice(2);

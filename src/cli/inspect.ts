@@ -1,12 +1,11 @@
 import { parseArgs } from 'node:util';
-import { loadOptions } from '../config/options.ts';
-import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
 import { milliseconds, type Trace } from '../trace/trace.ts';
 import { assess, type Verdict } from '../trace/verdict.ts';
 import type { Command } from './command.ts';
 import { JaegerClient } from './jaeger-client.ts';
+import { jaegerUrl } from './jaeger-url.ts';
 import { waterfall } from './waterfall.ts';
 
 export const command: Command = {
@@ -18,13 +17,7 @@ export const command: Command = {
       allowPositionals: true,
       options: { url: { type: 'string' }, service: { type: 'string' }, json: { type: 'boolean' } },
     });
-    const base = URL.parse(
-      values.url ??
-        loadOptions({ LOSSLESS_SERVICE: 'inspect', ...processEnvironment() }).options?.jaegerUrl ??
-        'http://127.0.0.1:16686',
-    );
-    if (base === null) throw new LosslessError('LOSSLESS_USAGE', `--url must be a URL, received ${values.url}`);
-    const client = new JaegerClient(base);
+    const client = new JaegerClient(jaegerUrl(values.url));
     const [traceId] = positionals;
     if (traceId !== undefined && !/^[0-9a-f]{1,32}$/i.test(traceId))
       throw new LosslessError('LOSSLESS_USAGE', `a trace id is 1 to 32 hexadecimal digits, received ${traceId}`);

@@ -83,6 +83,7 @@ export class JaegerClient {
         'LOSSLESS_COLLECTOR_UNREACHABLE',
         `${url.origin} answered ${status}: ${answer.errors?.[0]?.msg ?? 'no reason'}`,
       );
+    if (!Array.isArray(answer.data ?? [])) throw this.#foreign('a list under `data`');
     return answer.data ?? undefined;
   }
 

@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   demo: () => import('./demo.ts'),
   collector: () => import('./collector.ts'),
   inspect: () => import('./inspect.ts'),
+  verify: () => import('./verify.ts'),
   offline: () => import('./offline.ts'),
   online: () => import('./online.ts'),
   status: () => import('./status.ts'),

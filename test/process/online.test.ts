@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { assessOnline } from '../../src/trace/online-verdict.ts';
 import type { Trace } from '../../src/trace/trace.ts';
+import { assess } from '../../src/trace/verdict.ts';
 import { until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
@@ -36,7 +36,7 @@ async function online(service: Service, nth = 0): Promise<Trace> {
     traces = found.filter(({ spans }) =>
       spans.every(({ tags }) => String(tags['lossless.instance.id']).includes(`:${service.child.pid}:`)),
     );
-    return traces.length > nth && traces.every((trace) => assessOnline(trace).whole);
+    return traces.length > nth && traces.every((trace) => assess(trace).whole);
   });
   return traces.toReversed()[nth] as Trace;
 }
@@ -51,7 +51,7 @@ describe('the trace of a start', () => {
     const service = await starting(env);
     await service.child.sees(/warming -> serving/);
     const trace = await online(service);
-    expect(assessOnline(trace)).toMatchObject({ result: 'success', orphans: 0, whole: true });
+    expect(assess(trace)).toMatchObject({ result: 'success', orphans: 0, whole: true });
     const names = trace.spans.map(({ name }) => name.slice('lossless.'.length));
     expect(names).toEqual([
       'online',
@@ -82,7 +82,7 @@ describe('the trace of a start', () => {
     await service.child.sees(sign);
     await world().leave(service);
     const trace = await online(service);
-    expect(assessOnline(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
+    expect(assess(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
     expect((await world().trace(service)).verdict).toMatchObject({ result: 'success', whole: true });
   });
 });

@@ -57,6 +57,12 @@ describe.skipIf(missing)('a real Jaeger', () => {
       expect(trace.spans.filter((span) => span.parentSpanId === '')).toHaveLength(1);
       if (planned > 0) expect(new Set(trace.spans.map((span) => span.service)).size).toBe(2);
     }
+    for (const service of new Set(report.traces.map((trace) => trace.service))) {
+      const expected = report.traces.filter((trace) => trace.service === service).length;
+      const gate = ['verify', '--service', service, '--since', '10m', '--url', jaeger.queryUrl, '--expect'];
+      expect(await lossless([...gate, `${expected}`])).toMatchObject({ code: 0 });
+      expect(await lossless([...gate, `${expected + 1}`])).toMatchObject({ code: 2 });
+    }
   }, 180_000);
 
   test('lossless inspect finds the latest shutdown in it, and one by its id', async () => {

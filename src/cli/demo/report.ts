@@ -1,4 +1,3 @@
-import type { OnlineVerdict } from '../../trace/online-verdict.ts';
 import { assess, type Verdict } from '../../trace/verdict.ts';
 import type { Io } from '../command.ts';
 import { verdictLines } from '../inspect.ts';
@@ -12,7 +11,7 @@ export interface DemoReport {
   readonly base: SetReport;
   readonly gray: SetReport;
   readonly traces: readonly Pick<Verdict, (typeof TOLD)[number]>[];
-  readonly onlineTraces: readonly Pick<OnlineVerdict, (typeof TOLD_ONLINE)[number]>[];
+  readonly onlineTraces: readonly Pick<Verdict, (typeof TOLD_ONLINE)[number]>[];
 }
 
 interface SetReport {

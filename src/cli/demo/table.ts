@@ -1,4 +1,5 @@
 import { milliseconds } from '../../trace/trace.ts';
+import { textTable } from '../text-table.ts';
 import type { Fleet } from './fleet.ts';
 
 /** The result of a demo as a table: one row for each set. */
@@ -8,15 +9,7 @@ export function demoTable(base: Fleet, gray: Fleet): readonly string[] {
     rowOf('base (by hand)', base),
     rowOf('gray (plugin)', gray),
   ];
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return [
-    '',
-    ...rows.map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-        .join('  '),
-    ),
-  ];
+  return ['', ...textTable(rows)];
 }
 
 function rowOf(name: string, { counts, shutdowns }: Fleet): readonly string[] {

@@ -1,7 +1,6 @@
-import { assessOnline, type OnlineVerdict } from '../../trace/online-verdict.ts';
 import { spanName } from '../../trace/schema.ts';
 import type { Trace } from '../../trace/trace.ts';
-import { assess } from '../../trace/verdict.ts';
+import { assess, type Verdict } from '../../trace/verdict.ts';
 import type { JaegerClient } from '../jaeger-client.ts';
 
 /** Longest wait for the last trace to be found, in milliseconds. */
@@ -13,7 +12,7 @@ const MOST = 1_000;
 /** Every shutdown and every start of a set. */
 export interface FleetTraces {
   readonly shutdowns: readonly Trace[];
-  readonly starts: readonly OnlineVerdict[];
+  readonly starts: readonly Verdict[];
 }
 
 /** How many there must be. */
@@ -30,7 +29,7 @@ export async function tracesSince(client: JaegerClient, begun: number, expected:
       find(client, begun, spanName('offline.started')),
       find(client, begun, spanName('online.started')),
     ]);
-    const starts = onlines.map(assessOnline);
+    const starts = onlines.map(assess);
     const isThere = shutdowns.length >= expected.shutdowns && shutdowns.every((trace) => assess(trace).whole);
     const isStarted = starts.length >= expected.starts && starts.every(({ whole }) => whole);
     if ((isThere && isStarted) || performance.now() > until) return { shutdowns, starts };

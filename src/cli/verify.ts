@@ -1,0 +1,153 @@
+import { parseArgs } from 'node:util';
+import { LosslessError } from '../errors.ts';
+import { spanName } from '../trace/schema.ts';
+import { milliseconds, type Trace } from '../trace/trace.ts';
+import { assess, type Verdict } from '../trace/verdict.ts';
+import type { Command, Io } from './command.ts';
+import { JaegerClient } from './jaeger-client.ts';
+import { jaegerUrl } from './jaeger-url.ts';
+import { textTable } from './text-table.ts';
+import { whole } from './whole.ts';
+
+/** Traces of one search: a hundred shutdowns of 250 consumers are an answer of about 60 MB. */
+const PAGE = 100;
+
+/** Most shutdowns that are looked at. */
+const MOST = 10_000;
+
+/** A shutdown without its end may still be running for so long after its budget, in milliseconds: its trace is on the way. */
+const LATE_MS = 5_000;
+
+/** Problems that are shown of one shutdown. */
+const SHOWN = 3;
+
+/** What `--json` prints. */
+export interface VerifyReport {
+  readonly service: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is not there yet. */
+  readonly verdict: 'lossless' | 'lossy' | 'unknown';
+  readonly reason: string;
+  readonly shutdowns: readonly Verdict[];
+}
+
+const EXIT: Readonly<Record<VerifyReport['verdict'], number>> = { lossless: 0, lossy: 1, unknown: 2 };
+
+export const command: Command = {
+  usage: '--service NAME --since 10m|2026-01-31T12:00:00Z [--expect N] [--url http://127.0.0.1:16686] [--json]',
+  summary: 'Release gate: were all shutdowns of a service lossless? Exit code 0 yes, 1 no, 2 could not tell.',
+  async run(args, io) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        service: { type: 'string' },
+        since: { type: 'string' },
+        expect: { type: 'string' },
+        url: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const { service, since, expect } = values;
+    if (!service || !since)
+      throw new LosslessError('LOSSLESS_USAGE', 'expected --service and --since, for example --since 10m');
+    const now = Date.now();
+    const begin = beginOf(since, now);
+    const expected = expect === undefined ? 1 : whole('--expect', expect, 0, MOST);
+    const url = jaegerUrl(values.url);
+    const traces = await shutdownsSince(new JaegerClient(url), service, begin);
+    const verdicts = traces.map(assess).sort((a, b) => a.startedAt - b.startedAt);
+    const report: VerifyReport = {
+      service,
+      since: new Date(begin).toISOString(),
+      ...judge(verdicts, expected, now),
+      shutdowns: verdicts,
+    };
+    if (values.json) io.out(JSON.stringify(report));
+    else print(report, url, io);
+    return EXIT[report.verdict];
+  },
+};
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @returns milliseconds since the Unix epoch */
+function beginOf(since: string, now: number): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(since) ?? [];
+  const begin = count === undefined ? Date.parse(since) : now - Number(count) * (UNITS[unit] ?? 0);
+  if (Number.isNaN(begin))
+    throw new LosslessError(
+      'LOSSLESS_USAGE',
+      `--since must be a time (ISO 8601) or a duration like 90s, 10m, 2h, 1d, received ${since}`,
+    );
+  return begin;
+}
+
+/** Every shutdown that began since then, found by its start marker, so that one that was killed is found too. */
+async function shutdownsSince(client: JaegerClient, service: string, since: number): Promise<readonly Trace[]> {
+  const found = new Map<string, Trace>();
+  let until: number | undefined;
+  for (;;) {
+    const page = await client.search({
+      service,
+      operation: spanName('offline.started'),
+      since,
+      limit: PAGE,
+      ...(until !== undefined && { until }),
+    });
+    const before = found.size;
+    for (const trace of page) found.set(trace.traceId, trace);
+    if (page.length < PAGE || found.size === before || found.size >= MOST) return [...found.values()];
+    until = Math.min(...page.map(startOf));
+  }
+}
+
+/** When the marker was made: what a search goes by. */
+function startOf({ spans }: Trace): number {
+  return spans.find(({ name }) => name === spanName('offline.started'))?.start ?? spans[0]?.start ?? 0;
+}
+
+function judge(verdicts: readonly Verdict[], expected: number, now: number): Pick<VerifyReport, 'verdict' | 'reason'> {
+  const running = verdicts.filter((each) => mayStillRun(each, now));
+  const lossy = verdicts.filter((each) => !isLossless(each) && !running.includes(each));
+  if (lossy.length > 0)
+    return { verdict: 'lossy', reason: `${lossy.length} of ${verdicts.length} shutdowns were not lossless` };
+  if (running.length > 0)
+    return { verdict: 'unknown', reason: `${running.length} of ${verdicts.length} shutdowns may still be running` };
+  if (verdicts.length < expected)
+    return { verdict: 'unknown', reason: `${verdicts.length} shutdowns found, ${expected} expected` };
+  return { verdict: 'lossless', reason: `${verdicts.length} shutdowns, all lossless` };
+}
+
+/** One that was undone stopped nothing. */
+function isLossless({ afterAck, result, whole: isWhole }: Verdict): boolean {
+  return isWhole && afterAck === 0 && (result === 'success' || result === 'cancelled');
+}
+
+function mayStillRun({ gracePeriodMs, result, startedAt }: Verdict, now: number): boolean {
+  return result === 'missing' && now < startedAt + gracePeriodMs + LATE_MS;
+}
+
+function print({ reason, service, shutdowns, since, verdict }: VerifyReport, url: URL, io: Io): void {
+  const rows = shutdowns.map((each) => [
+    each.instanceId,
+    new Date(each.startedAt).toISOString(),
+    milliseconds(each.durationMs),
+    each.result,
+    `${each.acked}/${each.planned}`,
+    String(each.afterAck),
+    isLossless(each) ? 'yes' : 'NO',
+  ]);
+  if (rows.length > 0)
+    for (const line of textTable([
+      ['instance', 'left at', 'within', 'result', 'acked', 'after ack', 'lossless'],
+      ...rows,
+    ]))
+      io.out(line);
+  for (const { problems, traceId } of shutdowns.filter((each) => !isLossless(each))) {
+    io.out(`\n${new URL(`trace/${traceId}`, `${url.href.replace(/\/*$/, '')}/`).href}`);
+    for (const problem of problems.slice(0, SHOWN)) io.out(`- ${problem}`);
+    if (problems.length > SHOWN) io.out(`- and ${problems.length - SHOWN} more`);
+  }
+  io.out(`\n${service} since ${since}: ${verdict}: ${reason}`);
+}

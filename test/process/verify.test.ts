@@ -1,0 +1,136 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ATTR } from '../../src/trace/schema.ts';
+import { until } from '../support/child.ts';
+import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { useWorld } from '../support/world.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+const world = useWorld();
+
+async function verify(service: string, ...args: string[]) {
+  const url = args.includes('--url') ? [] : ['--url', world().collector.queryUrl];
+  const child = world().children.node(CLI, { args: ['verify', '--service', service, ...args, ...url] });
+  const { code } = await child.ends();
+  return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** A shutdown of which only the start marker arrived. */
+function marker(service: string, start: number, gracePeriodS: number): string {
+  const attributes = {
+    [ATTR.service]: service,
+    [ATTR.instanceId]: `${service}-1`,
+    [ATTR.trigger]: 'SIGTERM',
+    [ATTR.gracePeriod]: gracePeriodS,
+  };
+  const ids = { traceId: hex(16), spanId: hex(8), parentSpanId: hex(8) };
+  return otlpBody(service, `${service}-1`, [{ ...ids, work: 'offline.started', start, durationMs: 0.001, attributes }]);
+}
+
+describe('real shutdowns', () => {
+  test('0 when all were lossless, 1 when a consumer could not be told, 1 when one was killed', async () => {
+    const [first, second, third] = [
+      await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } }),
+      await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } }),
+      await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '1000' } }),
+    ];
+    const caller = await world().caller('http://provider/echo', 30);
+    await world().leave(first);
+    await world().trace(first);
+    const clean = await verify('provider', '--since', '5m', '--expect', '1');
+    expect(clean).toMatchObject({ code: 0 });
+    expect(clean.stdout).toMatch(/lossless: 1 shutdowns, all lossless/);
+
+    await fetch(`http://127.0.0.1:${second.port}/echo`, {
+      method: 'POST',
+      body: 'x',
+      headers: { 'lossless-consumer': '"dead";id="dead-1";gen=1;port=1', connection: 'keep-alive' },
+    });
+    await world().leave(second);
+    await world().trace(second);
+    const untold = await verify('provider', '--since', '5m');
+    expect(untold).toMatchObject({ code: 1 });
+    expect(untold.stdout).toContain(`${world().collector.queryUrl}/trace/${world().traceId(second)}`);
+    expect(untold.stdout).toMatch(/lossy: 1 of 2 shutdowns were not lossless/);
+
+    const busy = fetch(`http://127.0.0.1:${third.port}/slow?ms=5000`, { method: 'POST', body: 'x' }).catch(() => {});
+    await until(async () => third.child.stderr.includes('control server'));
+    third.child.signal('SIGTERM');
+    await until(async () => {
+      const found = await verify('provider', '--since', '5m', '--json');
+      return (JSON.parse(found.stdout) as { shutdowns: unknown[] }).shutdowns.length === 3;
+    });
+    third.child.signal('SIGKILL');
+    await busy;
+    await caller.stop();
+    expect((await verify('provider', '--since', '5m')).code).toBe(1);
+  });
+});
+
+describe('what cannot be told is 2', () => {
+  test('fewer than expected, and none at all', async () => {
+    await sendOtlp(world().collector.otlpUrl, shutdownBodies('few', 3).bodies);
+    expect(await verify('few', '--since', '1h', '--expect', '1')).toMatchObject({ code: 0 });
+    const few = await verify('few', '--since', '1h', '--expect', '2');
+    expect(few).toMatchObject({ code: 2 });
+    expect(few.stdout).toContain('1 shutdowns found, 2 expected');
+    expect(await verify('nobody', '--since', '1h')).toMatchObject({ code: 2 });
+    expect(await verify('nobody', '--since', '1h', '--expect', '0')).toMatchObject({ code: 0 });
+  });
+
+  test('one that may still be running, and 1 once it cannot be any more', async () => {
+    await sendOtlp(world().collector.otlpUrl, [marker('running', Date.now() - 10_000, 30)]);
+    expect(await verify('running', '--since', '1h')).toMatchObject({ code: 2 });
+    await sendOtlp(world().collector.otlpUrl, [marker('killed', Date.now() - 10_000, 1)]);
+    const killed = await verify('killed', '--since', '1h');
+    expect(killed).toMatchObject({ code: 1 });
+    expect(killed.stdout).toContain('the root span never arrived');
+  });
+
+  const servers: { close(): void }[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  test.each([
+    ['is not there', undefined],
+    ['answers a page', '<html>'],
+    ['answers nothing of use', '{"data": 7}'],
+    ['answers spans without anything', '{"data": [{"traceID": "x", "spans": [{}], "processes": null}]}'],
+  ])('a store that %s', async (_, answer) => {
+    let url = 'http://127.0.0.1:1';
+    if (answer !== undefined) {
+      const server = createServer((_request, response) => response.end(answer));
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    }
+    const { code, stderr, stdout } = await verify('provider', '--since', '1h', '--url', url);
+    expect(code).toBe(2);
+    expect(`${stderr}${stdout}`).toMatch(/LOSSLESS_|unknown/);
+  });
+
+  test.each([[['--since', 'yesterday']], [['--since', '10 minutes']], [[]], [['--since', '1h', '--expect', 'all']]])(
+    'a command line like %j',
+    async (args) => {
+      const { code, stderr } = await verify('provider', ...args);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/^LOSSLESS_USAGE: /);
+    },
+  );
+});
+
+test('more shutdowns than one search answers are all found, and only those since then', async () => {
+  const now = Date.now();
+  const bodies = [...Array(250).keys()].flatMap((n) => shutdownBodies('many', 1, 0, now - 60_000 + n * 10).bodies);
+  await sendOtlp(world().collector.otlpUrl, [...bodies, ...shutdownBodies('many', 1, 1, now - 7_200_000).bodies]);
+  const { code, stdout } = await verify('many', '--since', '1h', '--expect', '250', '--json');
+  const report = JSON.parse(stdout) as { verdict: string; shutdowns: readonly { traceId: string }[] };
+  expect(report.verdict).toBe('lossless');
+  expect(new Set(report.shutdowns.map(({ traceId }) => traceId)).size).toBe(250);
+  expect(code).toBe(0);
+  expect((await verify('many', '--since', '1d')).code).toBe(1);
+});
