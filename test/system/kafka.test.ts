@@ -13,7 +13,7 @@ if (missing) console.warn(`skipped: ${missing}`);
 describe.skipIf(missing)('Kafka between the gateway and Jaeger', () => {
   const run = useClosing();
 
-  test('every shutdown arrives; also when each of the three is killed', async () => {
+  test('every shutdown arrives, also when any of the three is killed', async () => {
     const kafka = await run(Kafka.start());
     const env = { KAFKA_BROKERS: `[${kafka.address}]` };
     const gateway = await run(OtelCollector.start({ files: ['gateway', 'kafka'], env }));
@@ -30,14 +30,22 @@ describe.skipIf(missing)('Kafka between the gateway and Jaeger', () => {
     await send(30);
     await arrived();
     expect(sent).toHaveLength(30);
-    for (const server of [gateway, kafka, jaeger]) {
-      await send(10);
-      await server.stop();
-      if (server !== gateway) await send(10);
-      await server.start();
-      await send(10);
-      await arrived();
-    }
+
+    // The broker is gone, and the gateway killed right after its answers.
+    await kafka.stop();
+    await send(20);
+    await gateway.stop();
+    await gateway.start();
+    await kafka.start();
+    await arrived();
+
+    // Jaeger is killed while it reads, and gone while more comes.
+    await send(20);
+    await jaeger.stop();
+    await send(20);
+    await jaeger.start();
+    await send(20);
+    await arrived();
     expect(sent).toHaveLength(110);
   }, 240_000);
 });
