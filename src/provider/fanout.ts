@@ -31,7 +31,7 @@ export interface FanoutOptions {
   readonly attempts: number;
   readonly secret: string | undefined;
   /** The registry lists other instances of that service, but not this one: it has left. */
-  readonly hasLeft: (service: string, instanceId: string) => Promise<boolean>;
+  readonly hasLeft: (entry: RecentCaller) => Promise<boolean>;
 }
 
 /** What a fan-out has reached. */
@@ -168,7 +168,7 @@ export class Fanout {
   #hasLeft(entry: RecentCaller): Promise<boolean> {
     const { deadline, hasLeft } = this.#options;
     return deadline.within(
-      hasLeft(entry.caller.service, entry.caller.instanceId).catch(() => false),
+      hasLeft(entry).catch(() => false),
       false,
       1_000,
     );

@@ -6,12 +6,13 @@ import type { Machine } from '../lifecycle/machine.ts';
 import type { Failure, SpanIds } from '../lifecycle/records.ts';
 import { encodeDraining } from '../protocol/header.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Instance, Registry } from '../registry/registry.ts';
+import type { Registry } from '../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
 import { type Coverage, Fanout } from './fanout.ts';
+import { hasLeft } from './has-left.ts';
 import { unreadInKernel } from './kernel.ts';
 import type { Deregistered, Registration } from './registration.ts';
 import { stop } from './stop.ts';
@@ -101,7 +102,7 @@ export class Offline {
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
       secret: settings.secret,
-      hasLeft: (service, instanceId) => hasLeft(context.registry, service, instanceId),
+      hasLeft: (entry) => hasLeft(context.registry, entry),
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
   }
@@ -307,12 +308,6 @@ export class Offline {
     const told = coverage.acked === coverage.planned && this.#context.callers.overflowed === 0;
     return told && !this.#unconfirmed ? 'success' : 'incomplete';
   }
-}
-
-async function hasLeft(registry: Registry, service: string, instanceId: string): Promise<boolean> {
-  const listed = await registry.instances(service);
-  const mayBe = (instance: Instance): boolean => instance.generation === 0 || instance.instanceId === instanceId;
-  return listed.length > 0 && !listed.some(mayBe);
 }
 
 function describe(result: OfflineResult, { planned, acked }: Coverage): string {
