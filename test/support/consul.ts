@@ -33,7 +33,12 @@ export class Consul {
 
   static async start(options: ConsulOptions = {}): Promise<Consul> {
     const consul = new Consul(await Promise.all([freePort(), freePort(), freePort(), freePort()]), options);
-    await consul.start();
+    try {
+      await consul.start();
+    } catch (thrown) {
+      await consul.close();
+      throw thrown;
+    }
     return consul;
   }
 

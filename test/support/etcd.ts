@@ -22,7 +22,12 @@ export class Etcd {
   /** @param flags beside those of addresses and data */
   static async start(flags: readonly string[] = []): Promise<Etcd> {
     const etcd = new Etcd(await freePort(), [await freePort()], flags);
-    await etcd.start();
+    try {
+      await etcd.start();
+    } catch (thrown) {
+      await etcd.close();
+      throw thrown;
+    }
     return etcd;
   }
 

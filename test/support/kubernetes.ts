@@ -35,10 +35,15 @@ export class Kubernetes {
       await Etcd.start(),
       mkdtempSync(join(tmpdir(), 'lossless-kubernetes-')),
     );
-    kubernetes.#prepare();
-    await kubernetes.start();
-    await kubernetes.#allow();
-    return kubernetes;
+    try {
+      kubernetes.#prepare();
+      await kubernetes.start();
+      await kubernetes.#allow();
+      return kubernetes;
+    } catch (thrown) {
+      await kubernetes.close();
+      throw thrown;
+    }
   }
 
   async start(): Promise<void> {

@@ -21,9 +21,13 @@ describe.skipIf(missing || process.env[INSIDE])('pods', () => {
     const addresses = PODS.map((host) => `ip addr add ${host}/32 dev lo`).join(' && ');
     const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
     const script = `ip link set lo up && ${addresses} && exec "$0" "$1" run "$2"`;
-    const child = children.run('unshare', ['-rn', 'sh', '-c', script, process.execPath, vitest, import.meta.filename], {
-      env: { [INSIDE]: 'true', ...pick('LOSSLESS_TEST_CACHE', 'XDG_CACHE_HOME') },
-    });
+    const child = children.run(
+      'unshare',
+      ['-rnpf', '--mount-proc', '--kill-child', 'sh', '-c', script, process.execPath, vitest, import.meta.filename],
+      {
+        env: { [INSIDE]: 'true', ...pick('LOSSLESS_TEST_CACHE', 'XDG_CACHE_HOME') },
+      },
+    );
     const { code } = await child.ends(230_000);
     expect(code, child.stdout + child.stderr).toBe(0);
     expect(child.stdout).toMatch(/Tests .*3 passed/);
@@ -127,9 +131,11 @@ function pick(...names: readonly string[]): Record<string, string> {
 /** Why there can be no network namespace; false when there can. */
 function noNamespace(): string | false {
   try {
-    execFileSync('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up'], { stdio: 'ignore' });
+    execFileSync('unshare', ['-rnpf', '--mount-proc', '--kill-child', 'ip', 'link', 'set', 'lo', 'up'], {
+      stdio: 'ignore',
+    });
     return false;
   } catch {
-    return 'no network namespaces (unshare -rn, ip)';
+    return 'no network namespaces (unshare, ip)';
   }
 }
