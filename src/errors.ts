@@ -13,6 +13,8 @@ export const ERRORS = {
   LOSSLESS_SENDER_FORBIDDEN: 'A GoAway came from an address at which the named instance is not registered; 403.',
   LOSSLESS_AUDIENCE_GONE: 'A GoAway was meant for a process that has ended; another one listens there now; 410.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
+  LOSSLESS_APP_TRACING:
+    'Request traces were asked for and not started: the application has its own SDK, or packages are missing.',
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
   LOSSLESS_REGISTRY_UNAVAILABLE: 'The registry could not be reached or refused the call. Check its address and rights.',
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',

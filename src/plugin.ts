@@ -32,6 +32,7 @@ import { Traffic } from './provider/traffic.ts';
 import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
+import { appTracing } from './running.ts';
 import type { Status } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
@@ -356,11 +357,20 @@ export class Plugin {
       alive.cancel();
       return report;
     }
-    const delivery = await this.#tracing?.shutdown(run.leftForTelemetry);
+    const withinMs = run.leftForTelemetry;
+    const [delivery] = await Promise.all([this.#tracing?.shutdown(withinMs), this.#endAppTracing(withinMs)]);
     this.#machine.move('stopped', run.ids);
     this.#log('info', `offline ended: ${report.result}`, { ids: run.ids, ...report, ...delivery });
     alive.cancel();
     return report;
+  }
+
+  /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
+  async #endAppTracing(withinMs: number): Promise<void> {
+    const ended = appTracing()
+      ?.shutdown()
+      .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
+    if (ended !== undefined) await Promise.race([ended, sleep(this.#clock, withinMs)]);
   }
 
   /**

@@ -7,13 +7,15 @@
  */
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
-import { isEnabled, isStrict } from './config/enabled.ts';
+import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
 import { onFirstUse } from './first-use.ts';
 import { RUNNING } from './running.ts';
 
+const built = createRequire(import.meta.url);
+
 /** At once, so that nothing of the application goes on meanwhile. */
 function load(): typeof import('./start.ts') {
-  return createRequire(import.meta.url)('./start.js');
+  return built('./start.js');
 }
 
 async function start(): Promise<void> {
@@ -25,6 +27,7 @@ async function start(): Promise<void> {
 }
 
 if (isMainThread && isEnabled() && !(RUNNING in globalThis)) {
+  if (isAppTracing()) (built('./app-tracing.js') as typeof import('./app-tracing.ts')).traceApplication();
   if (isStrict()) await start();
   else onFirstUse(RUNNING, () => void start());
 }

@@ -19,5 +19,14 @@ export function isEnabled(): boolean {
 
 /** Whether a bad configuration must end the process, before the application begins. */
 export function isStrict(): boolean {
-  return /^(true|1)$/i.test((process.env['LOSSLESS_STRICT'] ?? '').trim());
+  return isYes(process.env['LOSSLESS_STRICT']);
+}
+
+/** Whether the application's requests are to be traced, which begins before it is loaded. */
+export function isAppTracing(): boolean {
+  return isYes(process.env['LOSSLESS_APP_TRACING']);
+}
+
+function isYes(value = ''): boolean {
+  return /^(true|1)$/i.test(value.trim());
 }

@@ -103,6 +103,11 @@ export const VARIABLES = {
     'Path of the application that must answer 2xx before it is registered, for example /health.',
   ),
   LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),
+  LOSSLESS_APP_TRACING: having(
+    flag,
+    'false',
+    'Starts @opentelemetry/sdk-node for an application without an SDK of its own, so that its requests are traced too; configured by OTEL_*. Needs `npm install @opentelemetry/sdk-node @opentelemetry/instrumentation-http @opentelemetry/instrumentation-undici`.',
+  ),
   LOSSLESS_SPOOL_DIR: optional(
     line(4_096),
     'Where spans wait that could not be sent. Default: a directory of this user under the temporary directory.',

@@ -19,15 +19,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
-  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics'],
+  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running'],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
   status: ['consumer', 'lifecycle', 'provider', 'trace'],
-  running: ['plugin'],
+  running: ['plugin', 'trace'],
+  'app-tracing': ['config', 'log', 'running', 'trace'],
   start: ['errors', 'config', 'log', 'plugin', 'running'],
   api: ['plugin', 'running', 'status'],
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
-  register: ['config', 'first-use', 'running', 'start'],
+  register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
   cli: [...SHARED, 'status', 'collector'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
   dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts'],
@@ -36,7 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Hazards and the only files that may touch them. */
 const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /\bprocess\.env\b/, owner: /^src\/(config|cli)\// },
-  { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/sdk\.ts$/ },
+  { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/(sdk|app-tracing)\.ts$/ },
   {
     hazard: /\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
     owner: /^(src\/(lifecycle\/clock\.ts$|cli\/)|collector\/)/,

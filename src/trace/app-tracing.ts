@@ -1,0 +1,83 @@
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+
+/** What the SDK is made of; optional peers of this package, found where the application or this package has them. */
+const PACKAGES = [
+  '@opentelemetry/sdk-node',
+  '@opentelemetry/instrumentation-http',
+  '@opentelemetry/instrumentation-undici',
+] as const;
+
+/** Where every copy of `@opentelemetry/api` 1.x keeps its globals. */
+const API = Symbol.for('opentelemetry.js.api.1');
+
+/** Request traces of an application that has no SDK of its own. */
+export interface AppTracing {
+  /** Sends what waits. */
+  shutdown(): Promise<void>;
+}
+
+export interface AppTracingOptions {
+  /** Name of the service; undefined: the environment names one for OpenTelemetry. */
+  readonly service: string | undefined;
+  /** Nothing says how spans are exported: then as our own are, as JSON over HTTP. */
+  readonly isExporterUnset: boolean;
+  /** Where the packages are looked for, in this order. */
+  readonly requires: readonly NodeJS.Require[];
+  /** Arguments that Node.js itself was given, NODE_OPTIONS included. */
+  readonly nodeArguments: string;
+}
+
+/** Why nothing was started. */
+export interface NotStarted {
+  readonly level: 'info' | 'warn';
+  readonly reason: string;
+}
+
+/**
+ * Starts `@opentelemetry/sdk-node` with instrumentations of `node:http` and undici, before the application is loaded. It is
+ * configured by the standard `OTEL_*` variables: sampler, exporter, propagators. Spans go as JSON unless another protocol is
+ * named. An SDK of the application is never touched: then nothing is started.
+ */
+export function startAppTracing(options: AppTracingOptions): AppTracing | NotStarted {
+  const { trace } = (globalThis as { [API]?: { trace?: unknown } })[API] ?? {};
+  if (trace !== undefined || options.nodeArguments.includes('@opentelemetry/'))
+    return {
+      level: 'info',
+      reason: 'the application has its own OpenTelemetry SDK; LOSSLESS_APP_TRACING leaves it alone',
+    };
+  const found = options.requires.find((require) => PACKAGES.every((name) => resolves(require, name)));
+  if (found === undefined)
+    return {
+      level: 'warn',
+      reason: `LOSSLESS_APP_TRACING needs packages that are not there: npm install ${PACKAGES.join(' ')}`,
+    };
+  const [sdkNode, { HttpInstrumentation }, { UndiciInstrumentation }] = PACKAGES.map((name) => found(name));
+  const sdk = new sdkNode.NodeSDK({
+    ...(options.service !== undefined && { serviceName: options.service }),
+    ...(options.isExporterUnset && { traceExporter: jsonExporter(found) }),
+    instrumentations: [new HttpInstrumentation(), new UndiciInstrumentation()],
+    metricReaders: [],
+    logRecordProcessors: [],
+  });
+  sdk.start();
+  // Instrumentation waits for somebody to require these; an ES module never does. Asked for here, they are wrapped, and what
+  // ES modules import is made the same.
+  for (const name of ['node:http', 'node:https']) found(name);
+  syncBuiltinESMExports();
+  return { shutdown: () => sdk.shutdown() };
+}
+
+function resolves(require: NodeJS.Require, name: string): boolean {
+  try {
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One of the SDK's own packages, so it is looked for where the SDK is. */
+function jsonExporter(require: NodeJS.Require): unknown {
+  const { OTLPTraceExporter } = createRequire(require.resolve(PACKAGES[0]))('@opentelemetry/exporter-trace-otlp-http');
+  return new OTLPTraceExporter();
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import type { Trace } from '../../src/trace/trace.ts';
+import { NODES, type NodeLine, until } from '../support/child.ts';
+import { type Service, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+async function start(
+  name: string,
+  kind: 'mjs' | 'cjs',
+  next: string,
+  env: Record<string, string>,
+  line: NodeLine = '24',
+) {
+  const file = new URL(`../fixtures/apps/chain.${kind}`, import.meta.url);
+  const child = world().children.node(file, { line, env: world().env(name, env), args: [next] });
+  const [, port] = await child.sees(/listening (\d+)/);
+  await child.sees(/registering -> warming/);
+  return { child, port: Number(port) } satisfies Service;
+}
+
+/** Traces of requests that `service` served, once there are `count`. */
+async function requests(service: string, count: number): Promise<readonly Trace[]> {
+  let found: readonly Trace[] = [];
+  await until(async () => {
+    found = (await world().jaeger.search({ service })).filter(({ spans }) =>
+      spans.some(({ name }) => !name.startsWith('lossless.')),
+    );
+    return found.length >= count;
+  });
+  return found;
+}
+
+const TRACED = { LOSSLESS_APP_TRACING: 'true', LOSSLESS_HOLD_MS: '0' };
+
+describe('LOSSLESS_APP_TRACING', () => {
+  test.each(
+    (Object.keys(NODES) as NodeLine[]).flatMap((line) =>
+      (['mjs', 'cjs'] as const).map((kind) => [kind, line] as const),
+    ),
+  )(
+    'traces the requests of a %s application on Node %s, joined across processes, by fetch and node:http',
+    async (kind, line) => {
+      const end = await start('end', kind, '', TRACED, line);
+      const begin = await start('begin', kind, 'http://end', TRACED, line);
+      for (const path of ['/', '/http'])
+        expect(await (await fetch(`http://127.0.0.1:${begin.port}${path}`)).text()).toBe('end');
+      await world().leave(begin);
+      await world().leave(end);
+      const traces = await requests('end', 2);
+      expect(traces).toHaveLength(2);
+      for (const { spans } of traces) {
+        expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(['begin', 'end']));
+        expect(spans).toHaveLength(3);
+      }
+      // The GoAway that `end` sent to nobody else, and what `begin` was told, are no requests of the application.
+      expect((await world().trace(end)).verdict).toMatchObject({ whole: true, result: 'success' });
+      expect((await world().trace(begin)).verdict).toMatchObject({ whole: true, result: 'success' });
+    },
+  );
+
+  test('its sampler is that of the environment, and the shutdown trace is whole without it', async () => {
+    const service = await start('end', 'mjs', '', { ...TRACED, OTEL_TRACES_SAMPLER: 'always_off' });
+    await (await fetch(`http://127.0.0.1:${service.port}/`)).text();
+    await world().leave(service);
+    expect((await world().trace(service)).verdict).toMatchObject({ whole: true, result: 'success' });
+    const all = await world().jaeger.search({ service: 'end' });
+    expect(all.flatMap(({ spans }) => spans).filter(({ name }) => !name.startsWith('lossless.'))).toEqual([]);
+  });
+
+  test('a GoAway is no request of the application', async () => {
+    const leaving = await start('end', 'mjs', '', TRACED);
+    await start('end', 'mjs', '', TRACED);
+    const begin = await start('begin', 'mjs', 'http://end', TRACED);
+    for (let n = 0; n < 4; n++) await (await fetch(`http://127.0.0.1:${begin.port}/`)).text();
+    await world().leave(leaving);
+    const trace = await world().trace(leaving);
+    expect(trace.verdict).toMatchObject({ whole: true, result: 'success', planned: 1, acked: 1 });
+    expect(trace.spans.filter(({ name }) => !name.startsWith('lossless.'))).toEqual([]);
+    await world().leave(begin);
+    const traces = await requests('begin', 4);
+    expect(traces).toHaveLength(4);
+  });
+
+  test('an SDK of the application is left alone, which is one line', async () => {
+    const preloaded = `--import=data:text/javascript,globalThis[Symbol.for('opentelemetry.js.api.1')]={version:'1.9.0',trace:{}}`;
+    const env = world().env('end', TRACED);
+    const file = new URL('../fixtures/apps/chain.mjs', import.meta.url);
+    const child = world().children.node(file, {
+      env: { ...env, NODE_OPTIONS: `"${preloaded.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
+    });
+    await child.sees(/registering -> warming/);
+    expect(child.stderr.match(/has its own OpenTelemetry SDK/g)).toHaveLength(1);
+  });
+});
