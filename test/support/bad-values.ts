@@ -4,6 +4,7 @@ import type { VariableName } from '../../src/config/variables.ts';
 export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_ENABLED: 'maybe',
   LOSSLESS_SERVICE: 'has blanks',
+  LOSSLESS_APP_TRACING: 'maybe',
   LOSSLESS_REGISTRY: 'ftp://x',
   LOSSLESS_ADVERTISE: 'host:99999',
   LOSSLESS_CONTROL_PORT: '65536',

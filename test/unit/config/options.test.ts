@@ -14,7 +14,6 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The same for the standard ones that have a rule; OpenTelemetry wants their default then. */
 const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
-  LOSSLESS_APP_TRACING: 'maybe',
   OTEL_SERVICE_NAME: 'has blanks',
   OTEL_RESOURCE_ATTRIBUTES: 'a\nb',
   OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318',
