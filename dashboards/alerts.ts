@@ -77,6 +77,16 @@ export const ALERTS: readonly Alert[] = [
       'In {count} shutdowns of {service_name} in the last 15 minutes, requests arrived from consumers that had already acknowledged the GoAway.',
     panel: 'Shutdowns by result',
   },
+  {
+    name: 'LosslessTelemetrySpooled',
+    severity: 'warning',
+    expr: spooled(),
+    spans: (service) => calls('offline.started', [SERVICE, '=', service]),
+    summary: 'Spans of {service_name} wait in {count} files because the collector does not take them',
+    description:
+      'The spool of {service_name} has not been empty for 15 minutes: {count} files. Shutdown traces are late, and those of instances that are gone wait for the next start or for lossless replay.',
+    panel: 'Shutdowns over time',
+  },
 ];
 
 function drainTimedOut(...matches: readonly Match[]): string {
@@ -89,6 +99,14 @@ function notConfirmed(...matches: readonly Match[]): string {
 
 function sentAfterAck(...matches: readonly Match[]): string {
   return calls('offline', [ATTR.afterAck, '=~', '[1-9].*'], ...matches);
+}
+
+/** Files that were there all the time, of instances that were there too: a short gap of the collector is no news. */
+function spooled(): string {
+  const files = 'lossless_spool_files';
+  const of = (series: string): string => `max by (${SERVICE}) (${series})`;
+  const all = [of(`min_over_time(${files}[${WINDOW}])`), of(files), of(`${files} offset ${WINDOW}`)];
+  return `sum by (${SERVICE}) (${all.join(' and ')}) > 0`;
 }
 
 /** What happened at all within the window. */

@@ -1,4 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { instances } from './instances.ts';
 import { oneShutdown } from './one-shutdown.ts';
 import { oneStart } from './one-start.ts';
 import { shutdowns } from './shutdowns.ts';
@@ -12,6 +13,7 @@ export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Recor
     'one-shutdown': numbered(oneShutdown()),
     starts: numbered(starts()),
     'one-start': numbered(oneStart()),
+    instances: numbered(instances()),
     telemetry: numbered(telemetry()),
   };
 }

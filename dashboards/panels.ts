@@ -94,7 +94,7 @@ function stacked(): Builder<{ mode: StackingMode; group: string }> {
   return { build: () => ({ mode: StackingMode.Normal, group: 'A' }) };
 }
 
-function described<B extends PanelBuilder>(builder: B, text: PanelText): B {
+export function described<B extends PanelBuilder>(builder: B, text: PanelText): B {
   builder.title(text.title);
   builder.description(text.description);
   builder.unit(text.unit);

@@ -1,9 +1,11 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/records.ts';
 import { ATTR } from '../src/trace/schema.ts';
-import { jaegerVariable, prometheusVariable } from './datasources.ts';
+import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts';
+import { INSTANCE, own, requestRate } from './instance-metrics.ts';
 import { choiceOf, page } from './page.ts';
-import { last } from './queries.ts';
+import { curves } from './panels.ts';
+import { curve, last } from './queries.ts';
 import { calls, SERVICE } from './span-metrics.ts';
 import { meanDurations, open, overTime, slowestDurations, tally, traces } from './span-panels.ts';
 
@@ -17,6 +19,11 @@ const PHASES: readonly WorkName[] = [
   'warmup',
   'online',
 ];
+
+const WEIGHT = `max by (${SERVICE}, ${INSTANCE}) (${own('lossless_weight')})`;
+
+/** A service without requests has no shares. */
+const SHARE = `${requestRate([SERVICE, INSTANCE])} / on (${SERVICE}) group_left () (${requestRate([SERVICE])} > 0)`;
 
 /** How the instances of all services came online. */
 export function starts(): Dashboard {
@@ -95,6 +102,30 @@ export function starts(): Dashboard {
         },
         PHASES,
       ),
+    )
+    .withPanel(
+      curves({
+        title: 'Weight of warming instances',
+        description:
+          'Part of its full share that consumers give each instance, by its own metrics. Compare it with the share beside it.',
+        unit: 'percentunit',
+        datasource: PROMETHEUS,
+        width: 12,
+        height: 8,
+        targets: [curve(WEIGHT, `{{${SERVICE}}} {{${INSTANCE}}}`)],
+      }).max(1),
+    )
+    .withPanel(
+      curves({
+        title: 'Share of the requests by instance',
+        description:
+          'Part of the requests of its service that each instance got. A warming one rises to that of the others.',
+        unit: 'percentunit',
+        datasource: PROMETHEUS,
+        width: 12,
+        height: 8,
+        targets: [curve(SHARE, `{{${SERVICE}}} {{${INSTANCE}}}`)],
+      }).max(1),
     )
     .withPanel(
       traces(

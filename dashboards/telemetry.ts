@@ -1,6 +1,7 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { ATTR } from '../src/trace/schema.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
+import { happened } from './instance-metrics.ts';
 import { page } from './page.ts';
 import { bars, gauges, numbers, rowsTable } from './panels.ts';
 import { curve, rows, value } from './queries.ts';
@@ -93,6 +94,41 @@ export function telemetry(): Dashboard {
             },
           },
         ],
+      }),
+    )
+    .withPanel(
+      gauges({
+        title: 'Spooled files',
+        description:
+          'Files with spans that could not be sent, by service. They are sent when the collector is back, by the next start or by lossless replay.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [value(`max by (${SERVICE}) (lossless_spool_files)`, `{{${SERVICE}}}`)],
+      }),
+    )
+    .withPanel(
+      gauges({
+        title: 'Spooled bytes',
+        description: 'How much that is. At 64 MiB the oldest files go.',
+        unit: 'bytes',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [value(`max by (${SERVICE}) (lossless_spool_bytes)`, `{{${SERVICE}}}`)],
+      }),
+    )
+    .withPanel(
+      numbers({
+        title: 'Spans of instances by outcome',
+        description:
+          'What became of the spans of the instances, in the time of the dashboard. lost: not even the spool took them.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [value(happened(['outcome'], 'lossless_spans_total'), '{{outcome}}')],
       }),
     )
     .withPanel(

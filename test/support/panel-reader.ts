@@ -6,6 +6,10 @@ import type { Prometheus, Sample } from './prometheus.ts';
 export type Numbers = Readonly<Record<string, number>>;
 export type Row = Readonly<Record<string, unknown>>;
 
+/** Panels of the metrics that instances show themselves, which are asked with such instances. */
+export const OF_INSTANCES =
+  /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances)/;
+
 /** `$__rate_interval`, in seconds: four scrapes of half a second. */
 const RATE_INTERVAL = 2;
 
@@ -34,6 +38,7 @@ export class PanelReader {
       __range: `${Math.ceil((to - from) / 1_000)}s`,
       __rate_interval: `${RATE_INTERVAL}s`,
       service: `(${services.join('|')})`,
+      instance: '.+',
     };
   }
 

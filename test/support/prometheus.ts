@@ -12,6 +12,8 @@ const CONFIG = 'collector/prometheus/prometheus.yml';
 export interface PrometheusOptions {
   /** URLs of the metrics that are scraped: those of span metrics. */
   readonly metricsUrls: readonly string[];
+  /** URLs of the metrics of instances. */
+  readonly instanceUrls?: readonly string[];
   /** URL of an Alertmanager. */
   readonly alertmanagerUrl?: string;
   /** Between scrapes and between evaluations of the rules, as Prometheus writes durations. Default: those of the configuration. */
@@ -107,11 +109,12 @@ export class Prometheus {
   }
 
   /** Targets from files are taken up 5 s after the start. */
-  async #knows({ metricsUrls, alertmanagerUrl }: PrometheusOptions): Promise<boolean> {
+  async #knows({ metricsUrls, instanceUrls = [], alertmanagerUrl }: PrometheusOptions): Promise<boolean> {
     const targets = (await this.#get('targets')) as { readonly activeTargets: readonly { readonly health: string }[] };
     const managers = (await this.#get('alertmanagers')) as { readonly activeAlertmanagers: readonly unknown[] };
     return (
-      targets.activeTargets.filter(({ health }) => health === 'up').length === metricsUrls.length &&
+      targets.activeTargets.filter(({ health }) => health === 'up').length ===
+        metricsUrls.length + instanceUrls.length &&
       managers.activeAlertmanagers.length === (alertmanagerUrl === undefined ? 0 : 1)
     );
   }
@@ -141,6 +144,7 @@ function configure(directory: string, options: PrometheusOptions): string {
   }
   const targets = {
     'span-metrics': options.metricsUrls,
+    instances: options.instanceUrls ?? [],
     alertmanager: options.alertmanagerUrl === undefined ? [] : [options.alertmanagerUrl],
   };
   mkdirSync(join(dirname(file), 'targets'), { recursive: true });

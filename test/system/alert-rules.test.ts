@@ -131,6 +131,14 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: { 12: [], 20: [], 26: [truncated('stock')], 31: [truncated('stock')], 60: [truncated('stock')], 90: [] },
   },
+  'files that wait for a quarter of an hour, not those of a short gap': {
+    series: {
+      'lossless_spool_files{service_name="shop"}': '0x40 3x200',
+      'lossless_spool_files{service_name="stock"}': '0x40 3x20 0x200',
+      'lossless_spool_files{service_name="new"}': '_x40 3x20',
+    },
+    firing: { 12: [], 20: [], 27: [warning('LosslessTelemetrySpooled', 'shop')] },
+  },
   'a drain that timed out, a registry that did not confirm, requests after an ack': {
     series: {
       [calls('drain', 'shop', { lossless_drain_result: 'timeout' })]: '_x40 0 1x80',

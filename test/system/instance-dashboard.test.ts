@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { type Numbers, OF_INSTANCES, PanelReader } from '../support/panel-reader.ts';
+import { Prometheus } from '../support/prometheus.ts';
+import { type Service, useWorld } from '../support/world.ts';
+
+const missing = serverMissing('prometheus');
+if (missing) console.warn(`skipped: ${missing}`);
+
+const world = useWorld();
+
+async function hostOf({ child }: Pick<Service, 'child'>): Promise<string> {
+  const [, port] = await child.sees(/control server listens on port (\d+)/);
+  return `127.0.0.1:${port}`;
+}
+
+test.skipIf(missing)(
+  'what the panels of instances show of a real run is what happened',
+  async () => {
+    const begun = Date.now();
+    const hold = { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '60000' };
+    const providers = [
+      await world().service('provider', { env: { ...hold, LOSSLESS_WARMUP_MS: '100' } }),
+      await world().service('provider', { env: { ...hold, LOSSLESS_WARMUP_MS: '100' } }),
+      await world().service('provider', { env: hold }),
+    ] as const;
+    const caller = await world().caller('http://provider/echo', 60, { env: hold });
+    const [first, second, warming] = [
+      await hostOf(providers[0]),
+      await hostOf(providers[1]),
+      await hostOf(providers[2]),
+    ];
+    const prometheus = await Prometheus.start({
+      metricsUrls: [`${world().collector.queryUrl}/metrics`],
+      instanceUrls: [first, second, warming, await hostOf(caller)].map((host) => `http://${host}/metrics`),
+      scrapeInterval: '500ms',
+      evaluationInterval: '1s',
+    });
+    try {
+      for (let n = 0; n < 5; n++)
+        await fetch(`http://127.0.0.1:${providers[1].port}/echo`, { method: 'POST', body: 'x' });
+      const slow = fetch(`http://127.0.0.1:${providers[0].port}/slow?ms=4000`, { method: 'POST', body: 'x' });
+      const asked = async (expr: string) => (await prometheus.query(expr))[0]?.value;
+      await until(async () => (await asked(`lossless_requests_total{instance="${second}",caller="unmanaged"}`)) === 5);
+      const panels = new PanelReader({
+        prometheus,
+        jaegerUrl: '',
+        services: ['provider', 'caller'],
+        from: begun,
+        get to() {
+          return Date.now();
+        },
+      });
+      const own = (title: string): Promise<Numbers> => panels.numbers('instances', title);
+      expect([...(await panels.choices('instances', 'instance'))].sort()).toEqual(
+        [first, second, warming, await hostOf(caller)].sort(),
+      );
+      expect(await own('Ready')).toEqual({ provider: 3, caller: 0 });
+      await until(async () => ((await own('In flight'))[first] ?? 0) >= 1);
+      expect(await own('Recent consumers')).toEqual(
+        Object.fromEntries([first, second, warming].map((host) => [`${host}: caller`, 1])),
+      );
+      expect(await own('State of each instance')).toMatchObject({
+        [`${first} serving`]: 1,
+        [`${warming} warming`]: 1,
+      });
+      expect(await panels.numbers('starts', 'Weight of warming instances')).toMatchObject({
+        [`provider ${first}`]: 1,
+        [`provider ${warming}`]: expect.closeTo(0.1, 1),
+      });
+      await until(async () => {
+        const share = await panels.numbers('starts', 'Share of the requests by instance');
+        return Math.abs((share[`provider ${second}`] ?? 0) - 1 / 3) < 0.1;
+      });
+      await until(async () => {
+        const rates = Object.values(await own('Requests by instance'));
+        return Math.abs(rates.reduce((sum, rate) => sum + rate, 0) - 60) < 15;
+      });
+
+      providers[0].child.signal('SIGTERM');
+      await providers[0].child.sees(/notifying -> draining/);
+      await until(async () => (await asked(`lossless_state{instance="${first}",state="draining"}`)) === 1);
+      await until(async () => (await own('Requests by instance'))[`provider ${first}`] === 0);
+      expect(await own('State of each instance')).toMatchObject({ [`${first} draining`]: 1 });
+      expect(await own('GoAways received')).toMatchObject({ isolated: 1, forbidden: 0 });
+      expect(await own('Isolated instances')).toMatchObject({ [await hostOf(caller)]: 1 });
+      expect(await own('Panic picks')).toEqual({ provider: 0 });
+      expect((await own('Requests of unmanaged callers'))['provider']).toBeGreaterThanOrEqual(5);
+      expect((await slow).status).toBe(200);
+      await providers[0].child.ends();
+
+      expect(await panels.numbers('telemetry', 'Spooled files')).toEqual({ provider: 0, caller: 0 });
+      expect(await panels.numbers('telemetry', 'Spooled bytes')).toEqual({ provider: 0, caller: 0 });
+      const outcomes = await panels.numbers('telemetry', 'Spans of instances by outcome');
+      expect(outcomes).toMatchObject({ lost: 0, spooled: 0 });
+      expect((await caller.stop()).failed).toBe(0);
+      expect(panels.unasked.filter((panel) => OF_INSTANCES.test(panel))).toEqual([]);
+    } finally {
+      await prometheus.close();
+    }
+  },
+  120_000,
+);
