@@ -55,12 +55,12 @@ export const command: Command = {
     const begin = beginOf(since, now);
     const expected = expect === undefined ? 1 : whole('--expect', expect, 0, MOST);
     const url = jaegerUrl(values.url);
-    const traces = await shutdownsSince(new JaegerClient(url), service, begin);
+    const { traces, isComplete } = await shutdownsSince(new JaegerClient(url), service, begin);
     const verdicts = traces.map(assess).sort((a, b) => a.startedAt - b.startedAt);
     const report: VerifyReport = {
       service,
       since: new Date(begin).toISOString(),
-      ...judge(verdicts, expected, now),
+      ...judge(verdicts, isComplete, expected, now),
       shutdowns: verdicts,
     };
     if (values.json) io.out(JSON.stringify(report));
@@ -84,7 +84,11 @@ function beginOf(since: string, now: number): number {
 }
 
 /** Every shutdown that began since then, found by its start marker, so that one that was killed is found too. */
-async function shutdownsSince(client: JaegerClient, service: string, since: number): Promise<readonly Trace[]> {
+async function shutdownsSince(
+  client: JaegerClient,
+  service: string,
+  since: number,
+): Promise<{ readonly traces: readonly Trace[]; readonly isComplete: boolean }> {
   const found = new Map<string, Trace>();
   let until: number | undefined;
   for (;;) {
@@ -97,7 +101,9 @@ async function shutdownsSince(client: JaegerClient, service: string, since: numb
     });
     const before = found.size;
     for (const trace of page) found.set(trace.traceId, trace);
-    if (page.length < PAGE || found.size === before || found.size >= MOST) return [...found.values()];
+    const isComplete = page.length < PAGE;
+    // A full page of what is known, and more than anybody reads: there may be others that are never answered.
+    if (isComplete || found.size === before || found.size >= MOST) return { traces: [...found.values()], isComplete };
     until = Math.min(...page.map(startOf));
   }
 }
@@ -107,11 +113,18 @@ function startOf({ spans }: Trace): number {
   return spans.find(({ name }) => name === spanName('offline.started'))?.start ?? spans[0]?.start ?? 0;
 }
 
-function judge(verdicts: readonly Verdict[], expected: number, now: number): Pick<VerifyReport, 'verdict' | 'reason'> {
+function judge(
+  verdicts: readonly Verdict[],
+  isComplete: boolean,
+  expected: number,
+  now: number,
+): Pick<VerifyReport, 'verdict' | 'reason'> {
   const running = verdicts.filter((each) => mayStillRun(each, now));
   const lossy = verdicts.filter((each) => !isLossless(each) && !running.includes(each));
   if (lossy.length > 0)
     return { verdict: 'lossy', reason: `${lossy.length} of ${verdicts.length} shutdowns were not lossless` };
+  if (!isComplete)
+    return { verdict: 'unknown', reason: `the store did not answer all shutdowns beyond ${verdicts.length}` };
   if (running.length > 0)
     return { verdict: 'unknown', reason: `${running.length} of ${verdicts.length} shutdowns may still be running` };
   if (verdicts.length < expected)

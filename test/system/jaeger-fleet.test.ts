@@ -65,6 +65,16 @@ describe.skipIf(missing)('a real Jaeger', () => {
     }
   }, 180_000);
 
+  test('lossless verify reads more shutdowns than one search answers, and sees the one that was not lossless', async () => {
+    const now = Date.now();
+    const bodies = [...Array(250).keys()].flatMap((n) => shutdownBodies('many', 1, 0, now - 60_000 + n * 10).bodies);
+    await sendOtlp(jaeger.otlpUrl, bodies);
+    const gate = ['verify', '--service', 'many', '--since', '1h', '--url', jaeger.queryUrl, '--expect', '250'];
+    expect(await lossless(gate)).toMatchObject({ code: 0 });
+    await sendOtlp(jaeger.otlpUrl, shutdownBodies('many', 2, 1, now - 61_000).bodies);
+    expect(await lossless(gate)).toMatchObject({ code: 1 });
+  });
+
   test('lossless inspect finds the latest shutdown in it, and one by its id', async () => {
     const { traceId, bodies } = shutdownBodies('inspected', 30, 2, Date.now() - 1_000);
     await sendOtlp(jaeger.otlpUrl, bodies);

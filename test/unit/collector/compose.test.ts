@@ -130,7 +130,7 @@ test('Prometheus finds the files that its configuration names', () => {
     ),
   ].map((path: string) => posix.resolve(posix.dirname(file), path));
   const there = [...mounts(service), ...(service.configs ?? [])].map(({ target }) => target);
-  expect(named).toHaveLength(3);
+  expect(named).toHaveLength(4);
   expect(named.filter((path) => !there.includes(path))).toEqual([]);
 });
 
