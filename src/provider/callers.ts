@@ -7,6 +7,9 @@ const RECENT_MS = 10 * 60_000;
 /** Most callers remembered. Sermant's 500 overflowed in the field; an entry here is about 300 bytes. */
 const MOST = 10_000;
 
+/** Most services that are told apart in the status and in metrics. */
+const MOST_NAMES = 100;
+
 /** What a caller has been told. */
 type Told = 'nothing' | 'telling' | 'acked' | 'failed' | 'gone';
 
@@ -114,11 +117,14 @@ export class Callers {
     return [...this.#entries.values()];
   }
 
-  /** How many recent callers each service has. */
+  /** How many recent callers each service has. Names come from outside: those beyond a hundred are counted as `other`. */
   byService(): Readonly<Record<string, number>> {
-    const counts: Record<string, number> = {};
-    for (const { caller } of this.recent()) counts[caller.service] = (counts[caller.service] ?? 0) + 1;
-    return counts;
+    const counts = new Map<string, number>();
+    for (const { caller } of this.recent()) {
+      const name = counts.has(caller.service) || counts.size < MOST_NAMES ? caller.service : 'other';
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return Object.fromEntries(counts);
   }
 
   /** Nobody has been told anything: the start of an offline. */

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/trace.ts';
 import { NODES, type NodeLine, until } from '../support/child.ts';
@@ -66,6 +68,23 @@ describe('LOSSLESS_APP_TRACING', () => {
     expect((await world().trace(service)).verdict).toMatchObject({ whole: true, result: 'success' });
     const all = await world().jaeger.search({ service: 'end' });
     expect(all.flatMap(({ spans }) => spans).filter(({ name }) => !name.startsWith('lossless.'))).toEqual([]);
+  });
+
+  test('a collector that never answers delays the end by two seconds at most', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    try {
+      const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const service = await start('end', 'mjs', '', { ...TRACED, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+      await (await fetch(`http://127.0.0.1:${service.port}/`)).text();
+      await world().leave(service);
+      const timeOf = (message: string): number =>
+        Number(new RegExp(`"time":(\\d+)[^\n]*${message}`).exec(service.child.stderr)?.[1]);
+      expect(timeOf('offline ended: success') - timeOf('draining -> stopping')).toBeLessThan(2_000 + 750);
+    } finally {
+      silent.close();
+      silent.closeAllConnections();
+    }
   });
 
   test('a GoAway is no request of the application', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Status } from '../../src/status.ts';
 import { until } from '../support/child.ts';
 import { type Caller, type Service, useWorld } from '../support/world.ts';
 
@@ -69,6 +70,35 @@ describe('the page', () => {
     expect(type).toMatch(/^application\/openmetrics-text/);
     expect(body.trimEnd().endsWith('# EOF')).toBe(true);
     expect((await scrape(service)).type).toMatch(/^text\/plain/);
+  });
+
+  test('an application with prom-client of its own has its own registry, without ours', async () => {
+    const own = `data:text/javascript,${encodeURIComponent(`
+      import { createRequire } from 'node:module';
+      const { register, Counter } = createRequire(${JSON.stringify(import.meta.url)})('prom-client');
+      new Counter({ name: 'own_total', help: 'own' }).inc();
+      process.on('SIGUSR2', async () => console.log('own ' + JSON.stringify(await register.metrics())));
+    `)}`;
+    const { NODE_OPTIONS } = world().env('provider');
+    const service = await world().service('provider', { env: { NODE_OPTIONS: `${NODE_OPTIONS} --import=${own}` } });
+    service.child.signal('SIGUSR2');
+    expect((await scrape(service)).body).not.toContain('own_total');
+    const [, metrics = ''] = await service.child.sees(/own (".*")/);
+    expect(JSON.parse(metrics)).toContain('own_total 1');
+    expect(JSON.parse(metrics)).not.toContain('lossless_');
+  });
+
+  test('agrees with the status', async () => {
+    const service = await world().service('provider');
+    await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' });
+    const [, port] = await service.child.sees(/control server listens on port (\d+)/);
+    const status = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as Status;
+    const { value } = await scrape(service);
+    expect(value('lossless_state', `state="${status.state}"`)).toBe(1);
+    expect(value('lossless_requests_total', 'caller="unmanaged"')).toBe(status.requests.unmanaged);
+    expect(value('lossless_requests_in_flight')).toBe(status.requests.inflight);
+    expect(value('lossless_ready')).toBe(Number(status.ready));
+    expect(value('lossless_weight')).toBeCloseTo(status.weight, 1);
   });
 
   test('says what is spooled while the collector is down', async () => {

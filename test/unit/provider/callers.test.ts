@@ -34,6 +34,14 @@ describe('R10: the table of recent callers', () => {
     expect([ids.has('a-7'), ids.has('a-3')]).toEqual([false, true]);
   });
 
+  test('tells a hundred services apart and no more, whatever names come', () => {
+    const callers = new Callers(new SimulatedClock());
+    for (let n = 0; n < 1_000; n++) callers.opened({ ...caller(n), service: `s-${n}` }, '192.0.2.1');
+    const counts = callers.byService();
+    expect(Object.keys(counts)).toHaveLength(101);
+    expect(counts['other']).toBe(900);
+  });
+
   test('a restart under the same id is a new caller, to be told again', () => {
     const callers = new Callers(new SimulatedClock());
     const first = callers.opened(caller(1), '192.0.2.1');
