@@ -26,7 +26,7 @@ describe('clocks five minutes apart', () => {
     await world().leave(staying);
     const counted = await caller.stop();
     expect(counted).toMatchObject({ failed: 0 });
-    expect(counted.sent).toBeGreaterThan(60);
+    expect(counted.sent).toBeGreaterThan(20);
     for (const service of [leaving, staying]) {
       const { verdict } = await world().trace(service);
       expect(verdict).toMatchObject({ whole: true, result: 'success', orphans: 0, planned: 1, acked: 1 });
