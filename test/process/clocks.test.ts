@@ -24,13 +24,13 @@ describe('clocks five minutes apart', () => {
     await world().leave(leaving);
     const joining = await world().service('provider', { env });
     await world().leave(staying);
-    const counted = await caller.stop();
-    expect(counted).toMatchObject({ failed: 0 });
-    expect(counted.sent).toBeGreaterThan(20);
     for (const service of [leaving, staying]) {
       const { verdict } = await world().trace(service);
       expect(verdict).toMatchObject({ whole: true, result: 'success', orphans: 0, planned: 1, acked: 1 });
     }
+    const counted = await caller.stop();
+    expect(counted).toMatchObject({ failed: 0 });
+    expect(counted.sent).toBeGreaterThan(20);
     await world().leave(joining);
   });
 
