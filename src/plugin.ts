@@ -1,5 +1,4 @@
 import { channel } from 'node:diagnostics_channel';
-import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { type Options, UNNAMED } from './config/options.ts';
 import { Consumer } from './consumer/consumer.ts';
@@ -23,7 +22,8 @@ import { Callers } from './provider/callers.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import type { HttpServer } from './provider/http-server.ts';
-import { killTimeout, signalUnseen } from './provider/launcher.ts';
+import { budgetOf, signalUnseen } from './provider/launcher.ts';
+import { mainServer } from './provider/main-server.ts';
 import { Offline, type OfflineReport } from './provider/offline.ts';
 import { Online } from './provider/online.ts';
 import { Registration } from './provider/registration.ts';
@@ -33,16 +33,10 @@ import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import { appTracing } from './running.ts';
-import type { Status } from './status.ts';
+import { type Status, statusOf } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
-
-/** How long a server on the configured port is waited for once another one listens, in milliseconds. */
-const MAIN_SERVER_MS = 500;
-
-/** How much earlier than the process manager kills an offline is over, in milliseconds. */
-const KILL_MARGIN_MS = 200;
 
 /** What an offline answers while it runs. */
 export interface OfflineHandle {
@@ -85,7 +79,7 @@ export class Plugin {
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
     this.#log = log;
-    this.#gracePeriodMs = this.#budget();
+    this.#gracePeriodMs = budgetOf(options, log);
     this.#registry = registry;
     this.#instanceId = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
     this.#journal = new Journal(clock);
@@ -217,30 +211,21 @@ export class Plugin {
   /** The instance as it is now. */
   status(): Status {
     const { handle, run } = this.#offline ?? {};
-    return {
-      ...this.identity,
-      state: this.#machine.state,
-      since: new Date(this.#machine.since).toISOString(),
-      waitsFor: run?.waitsFor ?? this.#online?.waitsFor ?? 'an HTTP server of the application',
+    return statusOf({
+      identity: this.identity,
+      machine: this.#machine,
+      online: this.#online,
+      offline: handle && run && { traceId: handle.traceId, url: handle.url, run },
       ready: this.isReady,
-      registry: this.#registryStatus(),
-      address: this.#entry && `${this.#entry.host}:${this.#entry.port}`,
+      registry: this.#registry,
+      listed: this.#registration.listed,
+      entry: this.#entry,
       weight: this.#weight,
-      requests: {
-        started: this.#traffic.started,
-        inflight: this.#traffic.inflight,
-        unmanaged: this.#traffic.unmanaged,
-      },
-      consumers: {
-        recent: this.#callers.recent().length,
-        services: this.#callers.byService(),
-        overflowed: this.#callers.overflowed,
-      },
-      online: this.#online && { traceId: this.#online.ids.traceId },
-      offline: handle && run && { traceId: handle.traceId, url: handle.url, ...run.coverage },
-      calls: this.#consumer.status(),
-      telemetry: this.#tracing?.delivery,
-    };
+      traffic: this.#traffic,
+      callers: this.#callers,
+      consumer: this.#consumer,
+      tracing: this.#tracing,
+    });
   }
 
   /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
@@ -265,16 +250,6 @@ export class Plugin {
     return registries.find(({ hostname }) => hostname !== '') ?? (registries[0] as URL);
   }
 
-  #registryStatus(): Status['registry'] {
-    const { type, address, failure } = this.#registry;
-    return {
-      type,
-      address,
-      listed: this.#registration.listed,
-      ...(failure && { failing: { since: new Date(failure.since).toISOString(), message: failure.message } }),
-    };
-  }
-
   #listening(server: HttpServer): void {
     if (this.#machine.state !== 'created') return;
     const online = this.#newOnline('start', causeOf(this.#options.traceparent));
@@ -294,20 +269,8 @@ export class Plugin {
     );
   }
 
-  /** The server that is registered: the one on the configured port if it listens soon, else the first. */
-  async #mainServer(first: HttpServer): Promise<HttpServer> {
-    const wanted = this.#options.advertise?.port;
-    const isWanted = (server: HttpServer): boolean => (server.address() as AddressInfo | null)?.port === wanted;
-    for (let waited = 0; wanted !== undefined && waited < MAIN_SERVER_MS; waited += 50) {
-      const found = this.#traffic.servers.find(isWanted);
-      if (found !== undefined) return found;
-      await sleep(this.#clock, 50);
-    }
-    return first;
-  }
-
   async #comeOnline(online: Online, first: HttpServer): Promise<void> {
-    const server = await this.#mainServer(first);
+    const server = await mainServer(this.#traffic, first, this.#options.advertise?.port, this.#clock);
     const bound = server.address();
     if (typeof bound !== 'object' || bound === null) return;
     const scheme = 'setSecureContext' in server ? 'https' : 'http';
@@ -371,20 +334,6 @@ export class Plugin {
       ?.shutdown()
       .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
     if (ended !== undefined) await Promise.race([ended, sleep(this.#clock, withinMs)]);
-  }
-
-  /**
-   * The whole budget of an offline. A process manager that kills earlier sets it, less the time its own clock is ahead of
-   * ours when the signal arrives.
-   */
-  #budget(): number {
-    const { gracePeriodMs, processManager } = this.#options;
-    const kill = killTimeout(processManager);
-    if (kill === undefined || kill - KILL_MARGIN_MS >= gracePeriodMs) return gracePeriodMs;
-    this.#log('warn', `the process manager kills after ${kill} ms; the grace period ends before`, {
-      code: 'LOSSLESS_KILL_TIMEOUT',
-    });
-    return Math.max(kill - KILL_MARGIN_MS, kill / 2);
   }
 
   #createTracing(): Tracing {

@@ -1,7 +1,14 @@
-import type { ConsumerStatus } from './consumer/consumer.ts';
+import type { Consumer, ConsumerStatus } from './consumer/consumer.ts';
+import type { Machine } from './lifecycle/machine.ts';
 import type { State } from './lifecycle/transitions.ts';
+import type { Identity } from './protocol/identity.ts';
+import type { Callers } from './provider/callers.ts';
 import type { Coverage } from './provider/fanout.ts';
-import type { Delivery } from './trace/tracing.ts';
+import type { Offline } from './provider/offline.ts';
+import type { Online } from './provider/online.ts';
+import type { Traffic } from './provider/traffic.ts';
+import type { Instance, Registry } from './registry/registry.ts';
+import type { Delivery, Tracing } from './trace/tracing.ts';
 
 /** One instance, as `/status`, `lossless status` and `status()` show it. */
 export interface Status {
@@ -45,4 +52,47 @@ export interface Status {
   /** The services that it calls. */
   readonly calls: ConsumerStatus;
   readonly telemetry: Delivery | undefined;
+}
+
+/** Where the status is read off. */
+export interface StatusParts {
+  readonly identity: Identity;
+  readonly machine: Machine;
+  readonly online: Online | undefined;
+  readonly offline: { readonly traceId: string; readonly url: string; readonly run: Offline } | undefined;
+  readonly ready: boolean;
+  readonly registry: Registry;
+  readonly listed: boolean;
+  readonly entry: Pick<Instance, 'host' | 'port'> | undefined;
+  readonly weight: number;
+  readonly traffic: Traffic;
+  readonly callers: Callers;
+  readonly consumer: Consumer;
+  readonly tracing: Tracing | undefined;
+}
+
+export function statusOf(parts: StatusParts): Status {
+  const { callers, entry, listed, machine, offline, online, traffic } = parts;
+  const { type, address, failure } = parts.registry;
+  return {
+    ...parts.identity,
+    state: machine.state,
+    since: new Date(machine.since).toISOString(),
+    waitsFor: offline?.run.waitsFor ?? online?.waitsFor ?? 'an HTTP server of the application',
+    ready: parts.ready,
+    registry: {
+      type,
+      address,
+      listed,
+      ...(failure && { failing: { since: new Date(failure.since).toISOString(), message: failure.message } }),
+    },
+    address: entry && `${entry.host}:${entry.port}`,
+    weight: parts.weight,
+    requests: { started: traffic.started, inflight: traffic.inflight, unmanaged: traffic.unmanaged },
+    consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },
+    online: online && { traceId: online.ids.traceId },
+    offline: offline && { traceId: offline.traceId, url: offline.url, ...offline.run.coverage },
+    calls: parts.consumer.status(),
+    telemetry: parts.tracing?.delivery,
+  };
 }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { ProcessManager } from '../config/options.ts';
+import type { Options, ProcessManager } from '../config/options.ts';
+import type { Log } from '../log.ts';
 
 /** Time in milliseconds after which PM2 kills when nothing is configured (pm2, constants.js, KILL_TIMEOUT). */
 const PM2_KILL_MS = 1_600;
@@ -21,6 +22,19 @@ const MOST_BYTES = 4_096;
 export function killTimeout({ pm_id, kill_timeout = '' }: ProcessManager): number | undefined {
   if (pm_id === undefined) return undefined;
   return /^[1-9]\d{0,8}$/.test(kill_timeout) ? Number(kill_timeout) : PM2_KILL_MS;
+}
+
+/** How much earlier than the process manager kills an offline is over, in milliseconds: its clock is ahead when the signal arrives. */
+const KILL_MARGIN_MS = 200;
+
+/** The whole budget of an offline in milliseconds: the grace period, unless a process manager kills earlier. */
+export function budgetOf({ gracePeriodMs, processManager }: Options, log: Log): number {
+  const kill = killTimeout(processManager);
+  if (kill === undefined || kill - KILL_MARGIN_MS >= gracePeriodMs) return gracePeriodMs;
+  log('warn', `the process manager kills after ${kill} ms; the grace period ends before`, {
+    code: 'LOSSLESS_KILL_TIMEOUT',
+  });
+  return Math.max(kill - KILL_MARGIN_MS, kill / 2);
 }
 
 /**

@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
   plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running'],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
-  status: ['consumer', 'lifecycle', 'provider', 'trace'],
+  status: [...SHARED, 'consumer', 'provider'],
   running: ['plugin', 'trace'],
   'app-tracing': ['config', 'log', 'running', 'trace'],
   start: ['errors', 'config', 'log', 'plugin', 'running'],
