@@ -1,12 +1,10 @@
-import { asError } from '../errors.ts';
 import { decodeService, encodeService, serviceIdOf } from './consul-entry.ts';
-import { type Following, follow, type Round } from './follow.ts';
+import { EntryReader } from './entry-reader.ts';
+import type { Round } from './follow.ts';
 import { HttpClient } from './http.ts';
 import type { RegistryContext } from './open.ts';
-import type { Failure, Instance, Listener, Registry } from './registry.ts';
-import { TellOnce } from './tell-once.ts';
-import { attempt } from './unavailable.ts';
-import { Upkeep } from './upkeep.ts';
+import type { Failure, Instance, Registry } from './registry.ts';
+import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
 
 /** Default port of an agent's HTTP API. */
@@ -26,28 +24,28 @@ const FORGET = '1m';
  * that arrives late, after the entry was removed, is therefore never listed, and a late heartbeat finds no check. Watches are
  * blocking queries.
  */
-class ConsulRegistry implements Registry {
+class Consul implements Backend {
   readonly type = 'consul';
+  readonly title = 'Consul';
   readonly address: string;
   readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
-  readonly #context: RegistryContext;
+  readonly beatMs: number;
+  readonly pauseMs = 0;
   readonly #http: HttpClient;
   readonly #query: string;
   readonly #ttlMs: number;
-  readonly #upkeep: Upkeep;
-  readonly #watches = new Set<Following>();
-  readonly #corrupt: TellOnce;
+  readonly #reader: EntryReader;
 
   constructor(options: UrlOptions, context: RegistryContext) {
     // An entry belongs to one agent: another one could not remove it.
     const servers = [options.server(PORT)];
     const token = options.secret('token');
     const dc = options.text('dc');
-    this.#context = context;
     this.address = addressOf(servers);
     this.#query = `passing=true${dc === undefined ? '' : `&dc=${encodeURIComponent(dc)}`}`;
     this.#ttlMs = options.integer('ttlMs', 15_000, 1_000, 3_600_000);
-    this.#corrupt = new TellOnce(context.log);
+    this.beatMs = this.#ttlMs / 3;
+    this.#reader = new EntryReader('Consul service', context);
     this.#http = new HttpClient({
       clock: context.clock,
       servers,
@@ -55,62 +53,13 @@ class ConsulRegistry implements Registry {
       ...(token && { headers: () => ({ 'x-consul-token': token() }) }),
     });
     options.done();
-    this.#upkeep = new Upkeep({
-      context,
-      beatMs: this.#ttlMs / 3,
-      store: {
-        write: (instance) => this.#write(instance),
-        beat: async (instance) => {
-          if (!(await this.#pass(instance))) await this.#write(instance);
-        },
-        remove: (instance) => this.#remove(instance),
-      },
-    });
   }
 
   get failure(): Failure | undefined {
     return this.#http.failure;
   }
 
-  register(instance: Instance): Promise<void> {
-    return this.#attempt(() => this.#upkeep.register(instance));
-  }
-
-  deregister(instance: Instance): Promise<void> {
-    return this.#attempt(() => this.#upkeep.deregister(instance));
-  }
-
-  instances(service: string): Promise<readonly Instance[]> {
-    return this.#attempt(async () => {
-      const { text } = await this.#http.send({ method: 'GET', path: this.#pathOf(service) });
-      return this.#read(text, service);
-    });
-  }
-
-  async watch(service: string, listener: Listener): Promise<() => void> {
-    const following = await this.#attempt(() =>
-      follow({
-        context: this.#context,
-        listener,
-        what: `the list of ${service} in Consul`,
-        round: this.#rounds(service),
-        pauseMs: 0,
-      }),
-    );
-    this.#watches.add(following);
-    return () => {
-      following.stop();
-      this.#watches.delete(following);
-    };
-  }
-
-  async close(): Promise<void> {
-    for (const following of this.#watches) following.stop();
-    this.#watches.clear();
-    await this.#upkeep.close();
-  }
-
-  async #write(instance: Instance): Promise<void> {
+  async write(instance: Instance): Promise<void> {
     const Check = {
       Name: 'lossless-lifecycle',
       TTL: `${this.#ttlMs}ms`,
@@ -122,20 +71,22 @@ class ConsulRegistry implements Registry {
     if (!(await this.#pass(instance))) throw new Error('the agent has lost the check that was just registered');
   }
 
-  /** @returns false when the agent knows no such check */
-  async #pass(instance: Instance): Promise<boolean> {
-    const path = `/v1/agent/check/pass/${encodeURIComponent(`service:${serviceIdOf(instance)}`)}`;
-    const { status } = await this.#http.send({ method: 'PUT', path, expected: [404] });
-    return status !== 404;
+  async beat(instance: Instance): Promise<void> {
+    if (!(await this.#pass(instance))) await this.write(instance);
   }
 
-  async #remove(instance: Instance): Promise<void> {
+  async remove(instance: Instance): Promise<void> {
     const path = `/v1/agent/service/deregister/${encodeURIComponent(serviceIdOf(instance))}`;
     await this.#http.send({ method: 'PUT', path, expected: [404] });
   }
 
+  async list(service: string): Promise<readonly Instance[]> {
+    const { text } = await this.#http.send({ method: 'GET', path: this.#pathOf(service) });
+    return this.#read(text, service);
+  }
+
   /** Blocking queries, each from the index of the one before. The index begins anew when it goes back, and after a failure. */
-  #rounds(service: string): Round {
+  rounds(service: string): Round {
     let index = 0;
     return async (deliver, signal) => {
       const since = index;
@@ -154,6 +105,13 @@ class ConsulRegistry implements Registry {
     };
   }
 
+  /** @returns false when the agent knows no such check */
+  async #pass(instance: Instance): Promise<boolean> {
+    const path = `/v1/agent/check/pass/${encodeURIComponent(`service:${serviceIdOf(instance)}`)}`;
+    const { status } = await this.#http.send({ method: 'PUT', path, expected: [404] });
+    return status !== 404;
+  }
+
   #pathOf(service: string): string {
     return `/v1/health/service/${encodeURIComponent(service)}?${this.#query}`;
   }
@@ -161,22 +119,11 @@ class ConsulRegistry implements Registry {
   #read(text: string, service: string): readonly Instance[] {
     const entries: unknown = JSON.parse(text);
     if (!Array.isArray(entries)) throw new Error('the answer is not a list');
-    return entries
-      .flatMap((entry) => {
-        try {
-          return decodeService(entry, service) ?? [];
-        } catch (thrown) {
-          const id = String((entry as { Service?: { ID?: unknown } } | null)?.Service?.ID).slice(0, 200);
-          const message = `the Consul service ${id} is passed over: ${asError(thrown).message}`;
-          this.#corrupt.warn(id, 'LOSSLESS_REGISTRY_CORRUPT', message);
-          return [];
-        }
-      })
-      .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
-  }
-
-  #attempt<T>(work: () => Promise<T>): Promise<T> {
-    return attempt(`the Consul registry at ${this.address}`, work);
+    return this.#reader.read(
+      entries,
+      (entry) => decodeService(entry, service),
+      (entry) => String((entry as { Service?: { ID?: unknown } } | null)?.Service?.ID),
+    );
   }
 }
 
@@ -186,5 +133,5 @@ class ConsulRegistry implements Registry {
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
 export function consulRegistry(url: URL, context: RegistryContext): Registry {
-  return new ConsulRegistry(new UrlOptions(url), context);
+  return new ServerRegistry(new Consul(new UrlOptions(url), context), context);
 }

@@ -1,12 +1,10 @@
-import { asError } from '../errors.ts';
+import { EntryReader } from './entry-reader.ts';
 import { decodeEntry, encodeEntry } from './etcd-entry.ts';
 import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './etcd-gateway.ts';
-import { type Following, follow, jitter, type Round } from './follow.ts';
+import { jitter, type Round } from './follow.ts';
 import type { RegistryContext } from './open.ts';
-import type { Failure, Instance, Listener, Registry } from './registry.ts';
-import { TellOnce } from './tell-once.ts';
-import { attempt } from './unavailable.ts';
-import { Upkeep } from './upkeep.ts';
+import type { Failure, Instance, Registry } from './registry.ts';
+import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
 
 /** Default port of etcd's clients. */
@@ -20,80 +18,36 @@ const REOPEN_MS = 60_000;
  * nothing can be written again: a registration that arrives late fails. A watch reads the range once and goes on from its
  * revision; it reads again when that is compacted, or when the store has begun anew.
  */
-class EtcdRegistry implements Registry {
+class Etcd implements Backend {
   readonly type = 'etcd';
+  readonly title = 'etcd';
   readonly address: string;
   readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
-  readonly #context: RegistryContext;
+  readonly beatMs: number;
+  readonly pauseMs = 0;
   readonly #etcd: EtcdGateway;
   readonly #prefix: string;
   readonly #ttlS: number;
-  readonly #upkeep: Upkeep;
   readonly #leases = new Map<string, string>();
-  readonly #watches = new Set<Following>();
-  readonly #corrupt: TellOnce;
+  readonly #reader: EntryReader;
 
   constructor(options: UrlOptions, context: RegistryContext) {
     const { clock } = context;
     const servers = options.servers(PORT);
-    this.#context = context;
     this.address = addressOf(servers);
     this.#prefix = (options.text('prefix') ?? '/microservices').replace(/\/+$/, '');
     this.#ttlS = Math.ceil(options.integer('ttlMs', 15_000, 2_000, 3_600_000) / 1_000);
-    this.#corrupt = new TellOnce(context.log);
+    this.beatMs = (this.#ttlS * 1_000) / 3;
+    this.#reader = new EntryReader('etcd entry', context);
     this.#etcd = new EtcdGateway({ clock, servers, tls: options.tls(), user: options.user() });
     options.done();
-    this.#upkeep = new Upkeep({
-      context,
-      beatMs: (this.#ttlS * 1_000) / 3,
-      store: {
-        write: (instance) => this.#write(instance),
-        beat: (instance) => this.#beat(instance),
-        remove: (instance) => this.#remove(instance),
-      },
-    });
   }
 
   get failure(): Failure | undefined {
     return this.#etcd.failure;
   }
 
-  register(instance: Instance): Promise<void> {
-    return this.#attempt(() => this.#upkeep.register(instance));
-  }
-
-  deregister(instance: Instance): Promise<void> {
-    return this.#attempt(() => this.#upkeep.deregister(instance));
-  }
-
-  instances(service: string): Promise<readonly Instance[]> {
-    return this.#attempt(async () => this.#read((await this.#etcd.range(this.#prefixOf(service))).entries, service));
-  }
-
-  async watch(service: string, listener: Listener): Promise<() => void> {
-    const following = await this.#attempt(() =>
-      follow({
-        context: this.#context,
-        listener,
-        what: `the list of ${service} in etcd`,
-        round: this.#rounds(service),
-        pauseMs: 0,
-      }),
-    );
-    this.#watches.add(following);
-    return () => {
-      following.stop();
-      this.#watches.delete(following);
-    };
-  }
-
-  async close(): Promise<void> {
-    for (const following of this.#watches) following.stop();
-    this.#watches.clear();
-    await this.#upkeep.close();
-  }
-
-  async #write(instance: Instance): Promise<void> {
+  async write(instance: Instance): Promise<void> {
     const entry = this.#entryOf(instance);
     const known = this.#leases.get(entry.key);
     if (known !== undefined && (await this.#etcd.put(entry, known))) return;
@@ -103,15 +57,15 @@ class EtcdRegistry implements Registry {
   }
 
   /** Keeps the lease, and puts back an entry that somebody removed. */
-  async #beat(instance: Instance): Promise<void> {
+  async beat(instance: Instance): Promise<void> {
     const entry = this.#entryOf(instance);
     const lease = this.#leases.get(entry.key);
     const isKept =
       lease !== undefined && (await this.#etcd.keepAlive(lease)) && (await this.#etcd.putMissing(entry, lease));
-    if (!isKept) await this.#write(instance);
+    if (!isKept) await this.write(instance);
   }
 
-  async #remove(instance: Instance): Promise<void> {
+  async remove(instance: Instance): Promise<void> {
     const { key } = this.#entryOf(instance);
     const lease = this.#leases.get(key);
     if (lease !== undefined) await this.#etcd.revoke(lease);
@@ -120,7 +74,11 @@ class EtcdRegistry implements Registry {
     await this.#etcd.delete(key);
   }
 
-  #rounds(service: string): Round {
+  async list(service: string): Promise<readonly Instance[]> {
+    return this.#read((await this.#etcd.range(this.#prefixOf(service))).entries, service);
+  }
+
+  rounds(service: string): Round {
     const prefix = this.#prefixOf(service);
     let known: { revision: bigint; readonly values: Map<string, string> } | undefined;
     return async (deliver, signal) => {
@@ -150,17 +108,11 @@ class EtcdRegistry implements Registry {
   }
 
   #read(entries: readonly KeyValue[], service: string): readonly Instance[] {
-    return entries
-      .flatMap(({ key, value }) => {
-        try {
-          return decodeEntry(value, service);
-        } catch (thrown) {
-          const message = `the etcd entry ${key.slice(0, 200)} is passed over: ${asError(thrown).message}`;
-          this.#corrupt.warn(key, 'LOSSLESS_REGISTRY_CORRUPT', message);
-          return [];
-        }
-      })
-      .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+    return this.#reader.read(
+      entries,
+      ({ value }) => decodeEntry(value, service),
+      ({ key }) => key,
+    );
   }
 
   #entryOf(instance: Instance): KeyValue {
@@ -169,10 +121,6 @@ class EtcdRegistry implements Registry {
 
   #prefixOf(service: string): string {
     return `${this.#prefix}/${service}/`;
-  }
-
-  #attempt<T>(work: () => Promise<T>): Promise<T> {
-    return attempt(`the etcd registry at ${this.address}`, work);
   }
 }
 
@@ -186,5 +134,5 @@ function startOf({ revision, entries }: Range): { revision: bigint; readonly val
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
 export function etcdRegistry(url: URL, context: RegistryContext): Registry {
-  return new EtcdRegistry(new UrlOptions(url), context);
+  return new ServerRegistry(new Etcd(new UrlOptions(url), context), context);
 }

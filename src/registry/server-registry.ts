@@ -1,0 +1,93 @@
+import { type Following, follow, type Round } from './follow.ts';
+import type { RegistryContext } from './open.ts';
+import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
+import { attempt } from './unavailable.ts';
+import { type EntryStore, Upkeep } from './upkeep.ts';
+
+/** What one kind of server is asked and told, and how: all that an adapter has of its own. */
+export interface Backend extends EntryStore {
+  /** Scheme of the URL. */
+  readonly type: string;
+  /** Its name for people, for example `Consul`. */
+  readonly title: string;
+  /** Where it is, without credentials. */
+  readonly address: string;
+  readonly capabilities: Capabilities;
+  /** Interval of heartbeats, in milliseconds. */
+  readonly beatMs: number;
+  /** Wait between two rounds of a watch, in milliseconds; 0 for rounds that wait themselves. */
+  readonly pauseMs: number;
+  /** Set while the server does not answer. */
+  readonly failure: Failure | undefined;
+  /** Asks for the list of a service. */
+  list(service: string): Promise<readonly Instance[]>;
+  /** How the list of a service is followed. */
+  rounds(service: string): Round;
+  /** Ends connections that stay open. */
+  close?(): Promise<void>;
+}
+
+/** A registry that a server keeps, reached through its backend: entries are kept up, lists followed, failures told alike. */
+export class ServerRegistry implements Registry {
+  readonly #backend: Backend;
+  readonly #context: RegistryContext;
+  readonly #upkeep: Upkeep;
+  readonly #watches = new Set<Following>();
+
+  constructor(backend: Backend, context: RegistryContext) {
+    this.#backend = backend;
+    this.#context = context;
+    this.#upkeep = new Upkeep({ context, store: backend, beatMs: backend.beatMs });
+  }
+
+  get type(): string {
+    return this.#backend.type;
+  }
+
+  get address(): string {
+    return this.#backend.address;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#backend.capabilities;
+  }
+
+  get failure(): Failure | undefined {
+    return this.#backend.failure;
+  }
+
+  register(instance: Instance): Promise<void> {
+    return this.#attempt(() => this.#upkeep.register(instance));
+  }
+
+  deregister(instance: Instance): Promise<void> {
+    return this.#attempt(() => this.#upkeep.deregister(instance));
+  }
+
+  instances(service: string): Promise<readonly Instance[]> {
+    return this.#attempt(() => this.#backend.list(service));
+  }
+
+  async watch(service: string, listener: Listener): Promise<() => void> {
+    const { title, pauseMs } = this.#backend;
+    const what = `the list of ${service} in ${title}`;
+    const round = this.#backend.rounds(service);
+    const following = await this.#attempt(() => follow({ context: this.#context, listener, what, round, pauseMs }));
+    this.#watches.add(following);
+    return () => {
+      following.stop();
+      this.#watches.delete(following);
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const following of this.#watches) following.stop();
+    this.#watches.clear();
+    await this.#upkeep.close();
+    await this.#backend.close?.();
+  }
+
+  #attempt<T>(work: () => Promise<T>): Promise<T> {
+    return attempt(`the ${this.#backend.title} registry at ${this.address}`, work);
+  }
+}
