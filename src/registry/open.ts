@@ -19,6 +19,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
   'etcd:': async (url, context) => (await import('./etcd.ts')).etcdRegistry(url, context),
   'kubernetes:': async (url, context) => (await import('./kubernetes.ts')).kubernetesRegistry(url, context),
+  'eureka:': async (url, context) => (await import('./eureka.ts')).eurekaRegistry(url, context),
 };
 
 /**
