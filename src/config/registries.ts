@@ -1,7 +1,7 @@
 import type { Parser } from './parsers.ts';
 
 /** Schemes of registries, in the order of the documentation. */
-export const REGISTRY_SCHEMES = ['file:', 'memory:', 'consul:', 'etcd:', 'kubernetes:', 'eureka:'] as const;
+export const REGISTRY_SCHEMES = ['file:', 'memory:', 'consul:', 'etcd:', 'nacos:', 'eureka:', 'kubernetes:'] as const;
 
 /** Most registries at a time. */
 const MOST = 4;

@@ -30,7 +30,6 @@ class Consul implements Backend {
   readonly address: string;
   readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
   readonly beatMs: number;
-  readonly pauseMs = 0;
   readonly #http: HttpClient;
   readonly #query: string;
   readonly #ttlMs: number;
@@ -102,6 +101,7 @@ class Consul implements Backend {
       if (!(next > 0)) throw new Error('the answer has no x-consul-index');
       deliver(this.#read(text, service));
       index = next < since ? 0 : next;
+      return 0;
     };
   }
 

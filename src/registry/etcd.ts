@@ -24,7 +24,6 @@ class Etcd implements Backend {
   readonly address: string;
   readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
   readonly beatMs: number;
-  readonly pauseMs = 0;
   readonly #etcd: EtcdGateway;
   readonly #prefix: string;
   readonly #ttlS: number;
@@ -104,6 +103,7 @@ class Etcd implements Backend {
       };
       if (isNew) deliver(current);
       await this.#etcd.watch(prefix, { from: known.revision + 1n, lastsMs: jitter(REOPEN_MS), signal }, take);
+      return 0;
     };
   }
 

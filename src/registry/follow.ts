@@ -21,10 +21,10 @@ type Instances = readonly Instance[];
 type Listed = Instances | (() => Instances);
 
 /**
- * Reads the list, waits for changes as far as the registry can, and delivers each list. It is called again when it resolves,
- * and after a growing wait when it rejects. `signal` is aborted when the watch ends.
+ * Reads the list, waits for changes as far as the registry can, and delivers each list. It is called again when it has
+ * resolved, with the wait until then in milliseconds, and after a growing wait when it rejects. `signal` is aborted when the watch ends.
  */
-export type Round = (deliver: (list: Listed) => void, signal: AbortSignal) => Promise<void>;
+export type Round = (deliver: (list: Listed) => void, signal: AbortSignal) => Promise<number>;
 
 export interface FollowOptions {
   readonly context: RegistryContext;
@@ -32,8 +32,6 @@ export interface FollowOptions {
   /** What is followed, for the log. */
   readonly what: string;
   readonly round: Round;
-  /** Wait between two rounds, in milliseconds, a tenth more or less; 0 for rounds that wait themselves. */
-  readonly pauseMs: number;
 }
 
 /** A watch that has delivered its first list. */
@@ -90,13 +88,13 @@ class Follower implements Following {
   }
 
   async #run(): Promise<void> {
-    const { context, round, pauseMs } = this.#options;
+    const { context, round } = this.#options;
     const { clock } = context;
     const { signal } = this.#ending;
     while (!signal.aborted) {
       const began = clock.now();
       try {
-        await round((list) => this.#take(list), signal);
+        const pauseMs = await round((list) => this.#take(list), signal);
         const now = clock.now();
         await this.#wait(Math.max(jitter(pauseMs), LEAST_ROUND_MS - (now - began), this.#freeAt - now));
       } catch (thrown) {

@@ -99,7 +99,6 @@ class KubernetesRegistry implements Registry {
         listener,
         what: `the list of ${service} in Kubernetes`,
         round: this.#rounds(service),
-        pauseMs: this.#pathOf(service) === undefined ? WATCH_S * 1_000 : 0,
       }),
     );
     this.#watches.add(following);
@@ -145,7 +144,7 @@ class KubernetesRegistry implements Registry {
         known = await this.#list(service);
         show(known);
       }
-      if (path === undefined) return;
+      if (path === undefined) return WATCH_S * 1_000;
       const current = known;
       const seconds = Math.round(jitter(WATCH_S));
       const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${seconds}&resourceVersion=${current.resourceVersion}`;
@@ -170,6 +169,7 @@ class KubernetesRegistry implements Registry {
         if ((thrown as HttpError).status !== undefined) known = undefined;
         throw thrown;
       }
+      return 0;
     };
   }
 

@@ -18,6 +18,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
   'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
   'etcd:': async (url, context) => (await import('./etcd.ts')).etcdRegistry(url, context),
+  'nacos:': async (url, context) => (await import('./nacos.ts')).nacosRegistry(url, context),
   'kubernetes:': async (url, context) => (await import('./kubernetes.ts')).kubernetesRegistry(url, context),
   'eureka:': async (url, context) => (await import('./eureka.ts')).eurekaRegistry(url, context),
 };

@@ -15,8 +15,6 @@ export interface Backend extends EntryStore {
   readonly capabilities: Capabilities;
   /** Interval of heartbeats, in milliseconds. */
   readonly beatMs: number;
-  /** Wait between two rounds of a watch, in milliseconds; 0 for rounds that wait themselves. */
-  readonly pauseMs: number;
   /** Set while the server does not answer. */
   readonly failure: Failure | undefined;
   /** Asks for the list of a service. */
@@ -69,10 +67,9 @@ export class ServerRegistry implements Registry {
   }
 
   async watch(service: string, listener: Listener): Promise<() => void> {
-    const { title, pauseMs } = this.#backend;
-    const what = `the list of ${service} in ${title}`;
+    const what = `the list of ${service} in ${this.#backend.title}`;
     const round = this.#backend.rounds(service);
-    const following = await this.#attempt(() => follow({ context: this.#context, listener, what, round, pauseMs }));
+    const following = await this.#attempt(() => follow({ context: this.#context, listener, what, round }));
     this.#watches.add(following);
     return () => {
       following.stop();

@@ -148,7 +148,7 @@ export function testRegistry(name: string, subject: Subject): void {
     test('lists have a stable order', async () => {
       const registry = await open();
       const service = aServiceName();
-      for (let i = 0; i < 10; i++) await registry.register(anInstance({ service }));
+      for (let i = 0; i < 10; i++) await registry.register(anInstance({ service, port: 8_080 + i }));
       const first = await registry.instances(service);
       expect(first).toHaveLength(10);
       await registry.register({ ...(first[4] as Instance), weight: 1 });

@@ -4,13 +4,18 @@ import type { Instance } from '../../../src/registry/registry.ts';
 import { anInstance } from '../../fixtures/registry/instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
-async function following(round: Round, pauseMs = 1_000) {
+/** Rounds a second apart, unless another wait is named. */
+async function following(once: (...of: Parameters<Round>) => Promise<void>, pauseMs = 1_000) {
   const clock = new SimulatedClock();
   const lists: (readonly Instance[])[] = [];
   const logged: string[] = [];
   const log = (_: string, message: string): void => void logged.push(message);
   const listener = (list: readonly Instance[]): void => void lists.push(list);
-  const watch = await follow({ context: { clock, log }, listener, what: 'the list', round, pauseMs });
+  const round: Round = async (...of) => {
+    await once(...of);
+    return pauseMs;
+  };
+  const watch = await follow({ context: { clock, log }, listener, what: 'the list', round });
   return { clock, lists, logged, watch };
 }
 

@@ -1,0 +1,138 @@
+import { EntryReader } from './entry-reader.ts';
+import type { Round } from './follow.ts';
+import { NacosApi } from './nacos-api.ts';
+import { decodeEntry, encodeEntry, type NacosEntry } from './nacos-entry.ts';
+import { NacosPush } from './nacos-push.ts';
+import type { RegistryContext } from './open.ts';
+import type { Capabilities, Failure, Instance, Registry } from './registry.ts';
+import { type Backend, ServerRegistry } from './server-registry.ts';
+import { settle } from './settle.ts';
+import { addressOf, UrlOptions } from './url-options.ts';
+
+/** Default port of the HTTP API. */
+const PORT = 8_848;
+
+/** So long after a change a list shows it, in milliseconds: the push delay of the server and a little. */
+const DELAY_MS = 700;
+
+/**
+ * Nacos 1.x to 3.x over HTTP. An entry is an ephemeral instance, registered as unhealthy and made healthy by its first
+ * heartbeat: a registration that arrives late, after the entry was removed, is therefore never used, and a late heartbeat
+ * finds no instance. The server sends the lists that are watched (gRPC, from Nacos 2 on); otherwise they are polled. A call that
+ * writes resolves when the list shows it, or after a while.
+ */
+class Nacos implements Backend {
+  readonly type = 'nacos';
+  readonly title = 'Nacos';
+  readonly address: string;
+  readonly beatMs: number;
+  readonly #context: RegistryContext;
+  readonly #nacos: NacosApi;
+  readonly #push: NacosPush | undefined;
+  readonly #ttlMs: number;
+  readonly #pollMs: number;
+  readonly #reader: EntryReader;
+
+  constructor(options: UrlOptions, context: RegistryContext) {
+    const { clock } = context;
+    const servers = options.servers(PORT);
+    const base = options.url.pathname.replace(/\/+$/, '') || '/nacos';
+    const namespace = options.text('namespace');
+    const group = options.text('group') ?? 'DEFAULT_GROUP';
+    // The new API lists one cluster unless others are named, the old one and the pushes all: they are always named.
+    const clusters = options.text('cluster') ?? 'DEFAULT';
+    const tls = options.tls();
+    this.#context = context;
+    this.address = addressOf(servers);
+    this.#ttlMs = options.integer('ttlMs', 15_000, 1_000, 3_600_000);
+    this.beatMs = this.#ttlMs / 3;
+    this.#pollMs = options.integer('pollMs', 2_000, 50, 60_000);
+    this.#reader = new EntryReader('Nacos instance', context);
+    this.#nacos = new NacosApi({ clock, servers, tls, user: options.user(), base, namespace, group, clusters });
+    // The gRPC port has TLS settings of its own, which nobody has told.
+    if (options.flag('push', tls === undefined))
+      this.#push = new NacosPush({
+        clock,
+        servers,
+        namespace,
+        group,
+        clusters,
+        headers: () => this.#nacos.credentials,
+      });
+    options.done();
+  }
+
+  get capabilities(): Capabilities {
+    const push = this.#push?.stands === true;
+    return { push, lagMs: push ? DELAY_MS : Math.ceil((this.#pollMs * 11) / 10) + DELAY_MS, expires: true };
+  }
+
+  get failure(): Failure | undefined {
+    return this.#nacos.failure;
+  }
+
+  async write(instance: Instance): Promise<void> {
+    const { service } = instance;
+    const entry = this.#entryOf(instance);
+    await this.#nacos.register(service, entry);
+    if (!(await this.#nacos.beat(service, entry)))
+      throw new Error('Nacos does not know the instance that was just registered');
+    const written = JSON.stringify(instance);
+    await this.#shows(service, (list) => list.some((listed) => JSON.stringify(listed) === written));
+  }
+
+  async beat(instance: Instance): Promise<void> {
+    if (!(await this.#nacos.beat(instance.service, this.#entryOf(instance)))) await this.write(instance);
+  }
+
+  async remove(instance: Instance): Promise<void> {
+    const { service, instanceId } = instance;
+    await this.#nacos.remove(service, this.#entryOf(instance));
+    await this.#shows(service, (list) => !list.some((listed) => listed.instanceId === instanceId));
+  }
+
+  async list(service: string): Promise<readonly Instance[]> {
+    return this.#read(await this.#nacos.list(service), service);
+  }
+
+  rounds(service: string): Round {
+    return async (deliver, signal) => {
+      deliver(await this.list(service));
+      const onHosts = (hosts: readonly unknown[]): void => deliver(() => this.#read(hosts, service));
+      return (await this.#push?.follow(service, onHosts, signal)) ? 0 : this.#pollMs;
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#push?.close();
+  }
+
+  /** Waits until the list shows what was written: it answers a little later than the call. */
+  #shows(service: string, isShown: (list: readonly Instance[]) => boolean): Promise<void> {
+    return settle(this.#context.clock, async () => isShown(await this.list(service)));
+  }
+
+  #read(entries: readonly unknown[], service: string): readonly Instance[] {
+    return this.#reader.read(
+      entries,
+      (entry) => decodeEntry(entry, service),
+      (entry) => {
+        const { ip, port } = (entry ?? {}) as { ip?: unknown; port?: unknown };
+        return `${String(ip)}:${String(port)} of ${service}`;
+      },
+    );
+  }
+
+  #entryOf(instance: Instance): NacosEntry {
+    return encodeEntry(instance, this.#ttlMs);
+  }
+}
+
+/**
+ * Opens the Nacos servers that a `nacos://host:port` URL names.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL
+ */
+export function nacosRegistry(url: URL, context: RegistryContext): Registry {
+  return new ServerRegistry(new Nacos(new UrlOptions(url), context), context);
+}
