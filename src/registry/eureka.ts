@@ -40,7 +40,6 @@ class Eureka implements Backend {
   readonly address: string;
   readonly capabilities: Capabilities;
   readonly beatMs: number;
-  readonly pauseMs = 0;
   readonly #context: RegistryContext;
   readonly #http: HttpClient;
   readonly #base: string;
@@ -116,6 +115,7 @@ class Eureka implements Backend {
       await isRead;
       isFollowing = true;
       deliver(this.#read(this.#applications.entriesOf(app), service));
+      return 0;
     };
   }
 

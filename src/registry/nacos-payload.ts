@@ -1,3 +1,5 @@
+import { parse } from './http-answer.ts';
+
 /** Longest message, in bytes: ten thousand instances of 3 kB. */
 const LONGEST = 32 * 1_024 * 1_024;
 
@@ -59,7 +61,7 @@ export class PayloadReader {
 function decode(message: Buffer): Payload {
   const [metadata, any] = [bytesOf(message, 2), bytesOf(message, 3)];
   const type = bytesOf(metadata, 3).toString();
-  const body: unknown = JSON.parse(bytesOf(any, 2).toString() || '{}');
+  const body = parse(bytesOf(any, 2).toString() || '{}');
   if (type === '' || typeof body !== 'object' || body === null) throw new Error('a message is not one of Nacos');
   return { type, body: body as Payload['body'] };
 }
