@@ -1,7 +1,6 @@
 import { freePort } from './built.ts';
-import type { Child } from './child.ts';
+import { until } from './child.ts';
 import { JavaServer } from './java.ts';
-import { ready } from './ready.ts';
 
 export interface EurekaOptions {
   /** False: everything as Spring Cloud has it, lists of half a minute ago included. */
@@ -22,7 +21,6 @@ export class Eureka {
   readonly port: number;
   readonly #java = new JavaServer('eureka');
   readonly #options: EurekaOptions;
-  #child: Child | undefined;
 
   private constructor(port: number, options: EurekaOptions) {
     this.port = port;
@@ -52,7 +50,7 @@ export class Eureka {
   async start(): Promise<void> {
     const { isFast = true, user } = this.#options;
     const [name, password] = user?.split(':') ?? [];
-    this.#child = this.#java.start(
+    const child = this.#java.start(
       [],
       [
         'lossless.Eureka',
@@ -69,7 +67,14 @@ export class Eureka {
         ...(user ? [`--spring.security.user.name=${name}`, `--spring.security.user.password=${password}`] : []),
       ],
     );
-    await ready(this.#child, user ? `http://127.0.0.1:${this.port}/error` : `${this.zone}apps`);
+    // Not for the list of all, which the server would then have in its cache.
+    const answers = (): Promise<boolean> =>
+      this.call('GET', '/apps/NONE').then(
+        () => true,
+        () => false,
+      );
+    await Promise.race([until(answers, 90_000), child.ended]);
+    if (!(await answers())) throw new Error(`Eureka has ended\n${child.stdout}${child.stderr}`);
   }
 
   /** Ends it at once; everything it knew is lost. */
@@ -79,9 +84,14 @@ export class Eureka {
 
   /** Calls its API, the path beginning with `/apps`; the JSON of the answer, undefined for 404 and for none. */
   async call(method: string, path: string, body?: object): Promise<unknown> {
+    const { user } = this.#options;
     const response = await fetch(`http://127.0.0.1:${this.port}/eureka${path}`, {
       method,
-      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/json',
+        ...(user && { authorization: `Basic ${Buffer.from(user).toString('base64')}` }),
+      },
       ...(body && { body: JSON.stringify(body) }),
     });
     const text = await response.text();

@@ -1,13 +1,13 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka-entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { useChildren } from '../support/child.ts';
+import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
+import { freePort, serverMissing } from '../support/built.ts';
+import { until, useChildren } from '../support/child.ts';
 import { Eureka } from '../support/eureka.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 
@@ -91,5 +91,284 @@ describe.skipIf(missing)('a real Eureka', () => {
       return () => eureka.start();
     },
     heartbeatMs: 2_000,
+  });
+});
+
+describe.skipIf(missing)('Eureka and what else uses it', () => {
+  let eureka: Eureka;
+  let proxy: FaultProxy;
+  beforeAll(async () => {
+    eureka = await Eureka.start();
+    proxy = await FaultProxy.start(eureka.port);
+  });
+  afterAll(async () => {
+    await proxy.close();
+    await eureka.close();
+  });
+
+  const pathOf = (instance: Instance): string => `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`;
+  const infoOf = async (instance: Instance): Promise<Record<string, unknown> | undefined> =>
+    ((await eureka.call('GET', pathOf(instance))) as { instance: Record<string, unknown> } | undefined)?.instance;
+
+  test('an entry has what Spring Cloud looks at', async () => {
+    const registry = await openFast(eureka.url);
+    const metadata = { zone: 'eu-1', 'not for XML': 'x', lossless: 'mine', odd: 'a\u0001b' };
+    const instance = anInstance({ service: `${aServiceName()}-Shop`, scheme: 'https', weight: 300, metadata });
+    await registry.register(instance);
+    const info = await infoOf(instance);
+    expect(info).toMatchObject({
+      app: instance.service.toUpperCase(),
+      vipAddress: instance.service,
+      secureVipAddress: instance.service,
+      hostName: instance.host,
+      ipAddr: instance.host,
+      status: 'UP',
+      port: { '@enabled': 'false' },
+      securePort: { $: instance.port, '@enabled': 'true' },
+      leaseInfo: { renewalIntervalInSecs: 30, durationInSecs: 90 },
+    });
+    expect(info?.['metadata']).toEqual({ zone: 'eu-1', weight: '3', lossless: expect.stringMatching(/^\{/) });
+    const xml = await fetch(`${eureka.zone}apps`, { headers: { accept: 'application/xml' } });
+    expect(await xml.text()).toContain('<zone>eu-1</zone>');
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    await registry.close();
+  });
+
+  test('services that differ in case only are kept apart', async () => {
+    const registry = await openFast(eureka.url);
+    const lower = anInstance();
+    const upper = anInstance({ service: lower.service.toUpperCase(), instanceId: lower.instanceId });
+    await registry.register(lower);
+    await registry.register(upper);
+    expect(await registry.instances(lower.service)).toEqual([lower]);
+    expect(await registry.instances(upper.service)).toEqual([upper]);
+    await registry.deregister(lower);
+    expect(await registry.instances(lower.service)).toEqual([]);
+    expect(await registry.instances(upper.service)).toEqual([upper]);
+    await registry.deregister(upper);
+    await registry.close();
+  });
+
+  test('what others have registered is listed while it is up, with its zone, weight and labels', async () => {
+    const registry = await openFast(eureka.url);
+    const service = aServiceName();
+    const app = appOf(service);
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(service, (list) => lists.push(list));
+    const shows = (count: number) => until(() => lists.at(-1)?.length === count);
+    await registerForeign(eureka, {
+      app,
+      instanceId: 'host-8:shop:8082',
+      hostName: 'host-8.example',
+      ipAddr: '192.0.2.8',
+      port: { $: 8_082, '@enabled': 'true' },
+      securePort: { $: 8_443, '@enabled': 'true' },
+      metadata: { zone: 'eu-2', weight: '2' },
+    });
+    await shows(1);
+    expect(lists.at(-1)).toEqual([
+      {
+        service,
+        instanceId: 'host-8:shop:8082',
+        generation: 0,
+        host: 'host-8.example',
+        port: 8_443,
+        scheme: 'https',
+        weight: 200,
+        registeredAt: 0,
+        metadata: { zone: 'eu-2', weight: '2' },
+      },
+    ]);
+    for (const status of ['OUT_OF_SERVICE', 'DOWN', 'STARTING', 'UNKNOWN']) {
+      await eureka.call('PUT', `/apps/${app}/host-8:shop:8082/status?value=${status}`);
+      await shows(0);
+      await eureka.call('DELETE', `/apps/${app}/host-8:shop:8082/status?value=UP`);
+      await shows(1);
+    }
+    await registerForeign(eureka, { app, instanceId: 'plain', metadata: {} });
+    await shows(2);
+    expect(lists.at(-1)?.[1]).toMatchObject({ instanceId: 'plain', scheme: 'http', weight: 100, metadata: {} });
+    await eureka.call('DELETE', `/apps/${app}/plain`);
+    await shows(1);
+    await registry.close();
+  });
+
+  test('an entry in service stays so when it is registered again; a late registration is out of service', async () => {
+    const registry = await openFast(eureka.url);
+    const instance = anInstance();
+    const post = (status: string) =>
+      eureka.call('POST', `/apps/${appOf(instance.service)}`, {
+        instance: { ...encodeInfo(instance, 15, Date.now() + 1_000), status },
+      });
+    await registry.register(instance);
+    await post('OUT_OF_SERVICE');
+    expect(await infoOf(instance)).toMatchObject({ status: 'UP' });
+    await registry.deregister(instance);
+    expect(await infoOf(instance)).toBeUndefined();
+    // The same call once more, as a slow network may deliver it.
+    await post('OUT_OF_SERVICE');
+    expect(await infoOf(instance)).toMatchObject({ status: 'OUT_OF_SERVICE' });
+    expect(await registry.instances(instance.service)).toEqual([]);
+    await eureka.call('DELETE', pathOf(instance));
+    await registry.close();
+  });
+
+  test('an override of somebody else stays with the heartbeats', async () => {
+    const registry = await openFast(eureka.url, '&ttlMs=1000');
+    const instance = anInstance();
+    await registry.register(instance);
+    await eureka.call('PUT', `${pathOf(instance)}/status?value=OUT_OF_SERVICE`);
+    const renewed = async (): Promise<number> => {
+      const { leaseInfo } = (await infoOf(instance)) as { leaseInfo: { lastRenewalTimestamp: number } };
+      return leaseInfo.lastRenewalTimestamp;
+    };
+    const before = await renewed();
+    await until(async () => (await renewed()) > before + 1_000);
+    expect(await registry.instances(instance.service)).toEqual([]);
+    await registry.register(instance);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    await registry.close();
+  });
+
+  test('watches share one poll of what has changed; all is read whole only when it must', async () => {
+    const [registry, other] = [await openFast(`eureka://127.0.0.1:${proxy.port}`), await openFast(eureka.url)];
+    const instances = [anInstance(), anInstance(), anInstance()];
+    const shown = new Map<string, number>();
+    await Promise.all(
+      instances.map(({ service }) => registry.watch(service, (list) => void shown.set(service, list.length))),
+    );
+    const calls = (path: string) => proxy.calls.filter(({ url }) => url === `/eureka${path}`).length;
+    const [whole, changes] = [calls('/apps'), calls('/apps/delta')];
+    expect(whole).toBeLessThanOrEqual(2);
+    const began = performance.now();
+    for (const instance of instances) {
+      await other.register(instance);
+      await until(() => shown.get(instance.service) === 1);
+      await other.register({ ...instance, weight: 1 });
+      await other.deregister(instance);
+      await until(() => shown.get(instance.service) === 0);
+    }
+    await until(() => calls('/apps/delta') > changes + 5);
+    expect(calls('/apps')).toBe(whole);
+    expect(calls('/apps/delta') - changes).toBeLessThan((performance.now() - began) / (POLL_MS * 0.9) + 2);
+    await Promise.all([registry.close(), other.close()]);
+  });
+
+  test('a server that is gone is passed over for the next one', async () => {
+    const registry = await openRegistry(
+      new URL(`eureka://127.0.0.1:${await freePort()}/eureka/?server=127.0.0.1:${eureka.port}`),
+      {
+        clock: systemClock,
+        log: () => {},
+      },
+    );
+    const instance = anInstance();
+    await registry.register(instance);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    expect(await registry.instances(instance.service)).toEqual([]);
+    expect(registry.failure).toBeUndefined();
+    await registry.close();
+  });
+
+  test('a list of 10,000 instances is read and followed', { timeout: 180_000 }, async () => {
+    const service = aServiceName();
+    const app = appOf(service);
+    const registry = await openFast(eureka.url);
+    const all = Array.from({ length: 10_000 }, (_, n) => anInstance({ service, port: 10_000 + n }));
+    for (let n = 0; n < all.length; n += 50)
+      await Promise.all(
+        all.slice(n, n + 50).map((instance) => {
+          const info = { ...encodeInfo(instance, 3_600, Date.now()), status: 'UP' };
+          return eureka.call('POST', `/apps/${app}`, { instance: info });
+        }),
+      );
+    expect(await registry.instances(service)).toHaveLength(10_000);
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(service, (listed) => lists.push(listed));
+    expect(lists.at(-1)).toHaveLength(10_000);
+    const one = anInstance({ service, port: 9_999 });
+    await registry.register(one);
+    await until(() => lists.at(-1)?.length === 10_001);
+    await registry.deregister(one);
+    await until(() => lists.at(-1)?.length === 10_000);
+    await registry.close();
+  });
+});
+
+describe.skipIf(missing)('a Eureka with users', () => {
+  let eureka: Eureka;
+  beforeAll(async () => {
+    eureka = await Eureka.start({ user: 'shop:pass word/1' });
+  });
+  afterAll(() => eureka?.close());
+  const open = (user: string, log: (message: string) => void): Promise<Registry> =>
+    openRegistry(new URL(`eureka://${user}@127.0.0.1:${eureka.port}?pollMs=${POLL_MS}`), {
+      clock: systemClock,
+      log: (_, message) => log(message),
+    });
+
+  test('the right password opens it', async () => {
+    const registry = await open(`shop:${encodeURIComponent('pass word/1')}`, () => {});
+    const instance = anInstance();
+    await registry.register(instance);
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(instance.service, (list) => lists.push(list));
+    expect(lists).toEqual([[instance]]);
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+    await registry.close();
+  });
+
+  test('a wrong password is a clear error without the password', async () => {
+    const logged: string[] = [];
+    const registry = await open('shop:wr0ng-secret', (message) => void logged.push(message));
+    const instance = anInstance();
+    const calls = [
+      () => registry.register(instance),
+      () => registry.instances(instance.service),
+      () => registry.watch(instance.service, () => {}),
+      () => registry.deregister(instance),
+    ];
+    for (const call of calls) {
+      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
+      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+      expect(failure.message).toContain('the registry refuses these credentials (401)');
+      logged.push(failure.message, registry.failure?.message ?? '', registry.address);
+    }
+    expect(logged.join()).not.toMatch(/wr0ng|d3IwbmctC|Basic/);
+    await registry.close();
+  });
+});
+
+describe.skipIf(missing)('a Eureka as Spring Cloud sets it up', () => {
+  let eureka: Eureka;
+  beforeAll(async () => {
+    eureka = await Eureka.start({ isFast: false });
+  });
+  afterAll(() => eureka.close());
+
+  // Again when the server makes its new lists just then.
+  test('what is gone is listed for up to 30 s more', { timeout: 120_000, retry: 1 }, async () => {
+    const registry = await openRegistry(new URL(eureka.url), { clock: systemClock, log: () => {} });
+    const instance = anInstance();
+    await registry.register(instance);
+    const lists: (readonly Instance[])[] = [];
+    await registry.watch(instance.service, (list) => lists.push(list));
+    expect(lists).toEqual([[instance]]);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    const single = `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`;
+    expect(await eureka.call('GET', single)).toBeUndefined();
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    const { lagMs } = registry.capabilities;
+    expect(lagMs).toBe(35_000);
+    await until(
+      async () => lists.at(-1)?.length === 0 && (await registry.instances(instance.service)).length === 0,
+      lagMs + 2_000,
+    );
+    await registry.close();
   });
 });
