@@ -46,8 +46,8 @@ class Eureka implements Backend {
   readonly #leaseS: number;
   readonly #applications: EurekaApplications;
   readonly #reader: EntryReader;
-  /** Ids of entries that were put in service. */
-  readonly #inService = new Set<string>();
+  /** Ids of entries that were put in service, and whether they were touched since. */
+  readonly #touched = new Map<string, boolean>();
   #writtenAt = 0;
 
   constructor(options: UrlOptions, context: RegistryContext) {
@@ -73,24 +73,32 @@ class Eureka implements Backend {
 
   async write(instance: Instance): Promise<void> {
     const id = infoIdOf(instance);
-    this.#inService.delete(id);
+    this.#touched.delete(id);
     // Later than the last one even when the wall clock was set back: the server keeps the latest.
     this.#writtenAt = Math.max(this.#writtenAt + 1, this.#context.clock.wall());
     const body = JSON.stringify({ instance: encodeInfo(instance, this.#leaseS, this.#writtenAt) });
     await this.#send('POST', appPath(instance.service), { body });
     const isThere = await this.#send('PUT', `${pathOf(instance)}/status?value=UP`);
     if (!isThere) throw new Error('the server has lost the entry that was just registered');
-    this.#inService.add(id);
+    this.#touched.set(id, false);
   }
 
-  /** Leaves an override of somebody else alone. */
+  /**
+   * Leaves an override of somebody else alone. The first one touches the entry, which changes nothing of it: a list that the
+   * server was making while the entry was put in service is otherwise shown for three minutes, because its cache is not told
+   * during that time (`responseCacheAutoExpirationInSeconds`).
+   */
   async beat(instance: Instance): Promise<void> {
-    const isKept = this.#inService.has(infoIdOf(instance)) && (await this.#send('PUT', pathOf(instance)));
-    if (!isKept) await this.write(instance);
+    const id = infoIdOf(instance);
+    const isTouched = this.#touched.get(id);
+    const path = isTouched ? pathOf(instance) : `${pathOf(instance)}/metadata`;
+    const isKept = isTouched !== undefined && (await this.#send('PUT', path));
+    if (isKept) this.#touched.set(id, true);
+    else await this.write(instance);
   }
 
   async remove(instance: Instance): Promise<void> {
-    this.#inService.delete(infoIdOf(instance));
+    this.#touched.delete(infoIdOf(instance));
     await this.#send('DELETE', pathOf(instance));
   }
 

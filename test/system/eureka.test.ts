@@ -17,13 +17,13 @@ if (missing) console.warn(`Eureka tests are skipped: ${missing}`);
 /** Interval of polls in these tests, in milliseconds. */
 const POLL_MS = 150;
 
-/** A client of a server that caches nothing: what it may lag is its poll. */
+/** A client of a server that caches nothing for longer than a second, and seldom that: a list it was making during a change. */
 async function openFast(url: string, options = ''): Promise<Registry> {
   const registry = await openRegistry(new URL(`${url}?pollMs=${POLL_MS}${options}`), {
     clock: systemClock,
     log: () => {},
   });
-  const capabilities = { ...registry.capabilities, lagMs: 2 * POLL_MS };
+  const capabilities = { ...registry.capabilities, lagMs: 1_000 + 2 * POLL_MS };
   return Object.defineProperty(registry, 'capabilities', { value: capabilities });
 }
 
@@ -229,6 +229,23 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.register(instance);
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
+    await registry.close();
+  });
+
+  test('the first heartbeat makes the server forget lists of before; a late one lists nobody', async () => {
+    const registry = await openFast(`eureka://127.0.0.1:${proxy.port}`, '&ttlMs=1000');
+    const instance = anInstance();
+    const path = `/eureka${pathOf(instance).replaceAll(':', '%3A')}`;
+    const beats = () =>
+      proxy.passed.flatMap(({ method, url }) => (method === 'PUT' && url.startsWith(path) ? [url] : []));
+    await registry.register(instance);
+    await until(() => beats().length === 4);
+    expect(beats()).toEqual([`${path}/status?value=UP`, `${path}/metadata`, path, path]);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    for (const late of ['', '/metadata', '/status?value=UP'])
+      expect(await eureka.call('PUT', `${pathOf(instance)}${late}`)).toBeUndefined();
+    expect(await infoOf(instance)).toBeUndefined();
     await registry.close();
   });
 

@@ -6,9 +6,10 @@ import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { Consul } from '../support/consul.ts';
 import { Etcd } from '../support/etcd.ts';
+import { Eureka } from '../support/eureka.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
-const missing = serverMissing('consul', 'etcd');
+const missing = serverMissing('consul', 'etcd', 'eureka');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
 
 const world = useWorld();
@@ -21,6 +22,17 @@ interface Running {
   start(): Promise<void>;
   stop(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Its defaults are long: a heartbeat in half a minute. */
+async function startEureka(): Promise<Running> {
+  const eureka = await Eureka.start();
+  return {
+    url: `${eureka.url}?ttlMs=6000&pollMs=500`,
+    start: () => eureka.start(),
+    stop: () => eureka.stop(),
+    close: () => eureka.close(),
+  };
 }
 
 async function listed(url: string, service: string): Promise<readonly Instance[]> {
@@ -36,6 +48,7 @@ async function statusOf(service: Pick<Service, 'child'>): Promise<{ registry: Re
 describe.skipIf(missing).each([
   { name: 'consul', start: (): Promise<Running> => Consul.start(), downMs: 60_000 },
   { name: 'etcd', start: (): Promise<Running> => Etcd.start(), downMs: 20_000 },
+  { name: 'eureka', start: startEureka, downMs: 20_000 },
 ])('services with $name', ({ name, start, downMs }) => {
   let server: Running;
   beforeAll(async () => {
@@ -60,7 +73,7 @@ describe.skipIf(missing).each([
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1 });
     expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
       'lossless.registry.type': name,
-      'lossless.registry.address': server.url.split('//')[1],
+      'lossless.registry.address': new URL(server.url).host,
       'lossless.deregister.result': 'confirmed',
       'lossless.deregister.listed_after': 1,
     });
