@@ -1,7 +1,16 @@
 import type { Parser } from './parsers.ts';
 
 /** Schemes of registries, in the order of the documentation. */
-export const REGISTRY_SCHEMES = ['file:', 'memory:', 'consul:', 'etcd:', 'nacos:', 'eureka:', 'kubernetes:'] as const;
+export const REGISTRY_SCHEMES = [
+  'file:',
+  'memory:',
+  'consul:',
+  'etcd:',
+  'nacos:',
+  'eureka:',
+  'kubernetes:',
+  'zookeeper:',
+] as const;
 
 /** Most registries at a time. */
 const MOST = 4;

@@ -1,7 +1,7 @@
 import { EntryReader } from './entry-reader.ts';
-import { decodeEntry, encodeEntry } from './etcd-entry.ts';
 import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './etcd-gateway.ts';
 import { jitter, type Round } from './follow.ts';
+import { decodeEntry, encodeEntry } from './kratos-entry.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';

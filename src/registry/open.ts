@@ -21,6 +21,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'nacos:': async (url, context) => (await import('./nacos.ts')).nacosRegistry(url, context),
   'kubernetes:': async (url, context) => (await import('./kubernetes.ts')).kubernetesRegistry(url, context),
   'eureka:': async (url, context) => (await import('./eureka.ts')).eurekaRegistry(url, context),
+  'zookeeper:': async (url, context) => (await import('./zookeeper.ts')).zookeeperRegistry(url, context),
 };
 
 /**

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registryUrls } from '../../src/config/registries.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
-import { encodeEntry } from '../../src/registry/etcd-entry.ts';
+import { encodeEntry } from '../../src/registry/kratos-entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';

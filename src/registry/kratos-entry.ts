@@ -5,19 +5,24 @@ import type { Instance } from './registry.ts';
 const WEIGHT = 100;
 
 /**
- * An instance as kratos writes it (`registry.ServiceInstance`, contrib/registry/etcd), so that its consumers can read it; the
+ * An instance as kratos writes it (`registry.ServiceInstance`, contrib/registry), so that its consumers can read it; the
  * instance itself is in the field `lossless`, which they pass over.
  */
 export function encodeEntry(instance: Instance): string {
+  return JSON.stringify(kratosFields(instance));
+}
+
+/** The fields of an entry. */
+export function kratosFields(instance: Instance): Readonly<Record<string, unknown>> {
   const { instanceId, service, scheme, host, port, weight, metadata } = instance;
-  return JSON.stringify({
+  return {
     id: instanceId,
     name: service,
     version: metadata['version'] ?? '',
     metadata: { ...metadata, ...(weight !== WEIGHT && { weight: String(Math.round(weight)) }) },
     endpoints: [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`],
     lossless: instance,
-  });
+  };
 }
 
 /**
@@ -27,7 +32,11 @@ export function encodeEntry(instance: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string, service: string): readonly Instance[] {
-  const entry = parse(text);
+  return decodeFields(parseEntry(text), service);
+}
+
+/** Reads the fields of an entry, as `decodeEntry` does. */
+export function decodeFields(entry: Readonly<Record<string, unknown>>, service: string): readonly Instance[] {
   if (entry['lossless'] !== undefined)
     return [decodeInstance(entry['lossless'])].filter((found) => found.service === service);
   if (entry['name'] !== service) return [];
@@ -58,7 +67,8 @@ function foreign(node: Readonly<Record<string, unknown>>, service: string): Inst
   });
 }
 
-function parse(text: string): Readonly<Record<string, unknown>> {
+/** @throws Error when it is not a JSON object */
+export function parseEntry(text: string): Readonly<Record<string, unknown>> {
   try {
     const entry: unknown = JSON.parse(text);
     if (typeof entry === 'object' && entry !== null) return entry as Record<string, unknown>;

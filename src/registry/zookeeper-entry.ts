@@ -1,0 +1,66 @@
+import { decodeInstance } from './entry.ts';
+import { decodeFields, kratosFields, parseEntry } from './kratos-entry.ts';
+import type { Instance } from './registry.ts';
+
+/** Weight of an instance that names none. */
+const WEIGHT = 100;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * An instance as kratos writes it and as Curator does (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too):
+ * both pass over the fields of the other. There is no payload: Curator wants the name of a Java class in it.
+ */
+export function encodeEntry(instance: Instance): string {
+  const { host, port, scheme, registeredAt } = instance;
+  return JSON.stringify({
+    ...kratosFields(instance),
+    address: host,
+    port: scheme === 'http' ? port : null,
+    sslPort: scheme === 'https' ? port : null,
+    payload: null,
+    registrationTimeUTC: registeredAt,
+    serviceType: 'DYNAMIC',
+    uriSpec: null,
+    enabled: true,
+  });
+}
+
+/**
+ * Reads an entry: ours, that of kratos, or that of Curator.
+ *
+ * @throws Error naming what is wrong with it
+ */
+export function decodeEntry(text: string, service: string): readonly Instance[] {
+  const entry = parseEntry(text);
+  if (entry['lossless'] !== undefined || entry['serviceType'] === undefined) return decodeFields(entry, service);
+  return entry['name'] === service && isServing(entry) ? [curatorInstance(entry, service)] : [];
+}
+
+function curatorInstance(entry: Fields, service: string): Instance {
+  const { id, address, port, sslPort } = entry;
+  const labels = labelsOf(entry);
+  const weight = Number(labels['weight'] ?? WEIGHT);
+  return decodeInstance({
+    service,
+    instanceId: id,
+    generation: 0,
+    host: address,
+    port: sslPort ?? port,
+    scheme: typeof sslPort === 'number' ? 'https' : 'http',
+    weight: weight >= 0 ? weight : WEIGHT,
+    registeredAt: 0,
+    metadata: labels,
+  });
+}
+
+/** Spring Cloud takes an instance out by its label `instance_status`. */
+function isServing(entry: Fields): boolean {
+  return entry['enabled'] !== false && (labelsOf(entry)['instance_status'] ?? 'UP') === 'UP';
+}
+
+/** What Spring Cloud has in the payload; the payload of others may be anything. */
+function labelsOf({ payload }: Fields): Fields {
+  const labels = (payload as { readonly metadata?: unknown } | null | undefined)?.metadata;
+  return typeof labels === 'object' && labels !== null ? (labels as Fields) : {};
+}

@@ -1,0 +1,120 @@
+import { asError } from '../errors.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Failure } from './registry.ts';
+import type { Server } from './url-options.ts';
+import { SessionExpired, type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
+
+/** Most servers that one call tries. */
+const MOST_TRIES = 3;
+
+export interface SessionOptions {
+  readonly clock: Clock;
+  /** Tried in turn, beginning with the one that answered last. */
+  readonly servers: readonly Server[];
+  /** How long the session shall outlive its connection, in milliseconds. */
+  readonly sessionMs: number;
+  /** `user:password` of the scheme digest. */
+  readonly user: string | undefined;
+}
+
+/**
+ * A session with an ensemble, over one connection after the other. It is connected when it is used, and goes on under its key:
+ * then the server that had its former connection does nothing any more of what was asked there. A session that has expired is
+ * followed by a new one.
+ */
+export class ZooKeeperSession {
+  readonly #options: SessionOptions;
+  #key: SessionKey | undefined;
+  #link: ZooKeeperLink | undefined;
+  #opening: Promise<ZooKeeperLink> | undefined;
+  /** Index of the server that answered last. */
+  #current = 0;
+  #isToEnd = false;
+  #isClosed = false;
+  #failure: Failure | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Since when and why the registry does not answer. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /** The connection; opened when there is none. */
+  link(): Promise<ZooKeeperLink> {
+    if (this.#link?.isOpen && !this.#isToEnd) return Promise.resolve(this.#link);
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  /** Notes how a call has ended: undefined, it was answered. */
+  note(thrown?: unknown): void {
+    if (thrown === undefined) this.#failure = undefined;
+    else
+      this.#failure = { since: this.#failure?.since ?? this.#options.clock.wall(), message: asError(thrown).message };
+  }
+
+  /** Another session follows with the next call. This one is ended first, with every entry of it, as soon as it can be. */
+  renew(): void {
+    this.#isToEnd = true;
+  }
+
+  /** @param isKept the session lives on for its time, and so do its entries */
+  async close(isKept: boolean): Promise<void> {
+    this.#isClosed = true;
+    const link = this.#link;
+    this.#link = undefined;
+    if (!isKept) await link?.end().catch(() => {});
+    link?.cut();
+  }
+
+  async #open(): Promise<ZooKeeperLink> {
+    const link = await this.#attached();
+    if (!this.#isToEnd) return link;
+    this.#link = undefined;
+    await link.end();
+    this.#key = undefined;
+    this.#isToEnd = false;
+    return this.#attached();
+  }
+
+  async #attached(): Promise<ZooKeeperLink> {
+    if (this.#link?.isOpen) return this.#link;
+    const { servers } = this.#options;
+    for (let left = Math.min(servers.length, MOST_TRIES); ; left--)
+      try {
+        if (this.#isClosed) throw new Error('it is closed');
+        return this.#follow(await this.#attach(servers[this.#current] as Server));
+      } catch (thrown) {
+        this.note(thrown);
+        this.#current = (this.#current + 1) % servers.length;
+        if (left <= 1) throw thrown;
+      }
+  }
+
+  async #attach(server: Server): Promise<ZooKeeperLink> {
+    const { clock, sessionMs, user } = this.#options;
+    const open = () => ZooKeeperLink.open({ clock, server, sessionMs, user, session: this.#key });
+    try {
+      return await open();
+    } catch (thrown) {
+      if (!(thrown instanceof SessionExpired)) throw thrown;
+      this.#key = undefined;
+      return open();
+    }
+  }
+
+  #follow(link: ZooKeeperLink): ZooKeeperLink {
+    if (this.#isClosed) link.cut();
+    this.#key = link.session;
+    this.#link = link;
+    link.lost.catch((why) => {
+      if (this.#link === link) this.note(why);
+    });
+    return link;
+  }
+}

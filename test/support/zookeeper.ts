@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { systemClock } from '../../src/lifecycle/clock.ts';
+import { ZooKeeperLink } from '../../src/registry/zookeeper-link.ts';
+import { ZooKeeperNodes } from '../../src/registry/zookeeper-nodes.ts';
+import { freePort } from './built.ts';
+import { type Child, until } from './child.ts';
+import { JavaServer } from './java.ts';
+
+/** A ZooKeeper server on a free port; it can be stopped and started again on the same port with its data. Sessions of 0.4 s are granted. */
+export class ZooKeeperServer {
+  readonly port: number;
+  readonly #java = new JavaServer('zookeeper');
+  #process: Child | undefined;
+
+  private constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(): Promise<ZooKeeperServer> {
+    const server = new ZooKeeperServer(await freePort());
+    try {
+      await server.start();
+    } catch (thrown) {
+      await server.close();
+      throw thrown;
+    }
+    return server;
+  }
+
+  get url(): string {
+    return `zookeeper://127.0.0.1:${this.port}`;
+  }
+
+  /** The running process. */
+  get process(): Child {
+    if (this.#process === undefined) throw new Error('ZooKeeper does not run');
+    return this.#process;
+  }
+
+  async start(): Promise<void> {
+    const config = join(this.#java.directory, 'zoo.cfg');
+    const settings = {
+      tickTime: 200,
+      minSessionTimeout: 400,
+      maxSessionTimeout: 60_000,
+      dataDir: join(this.#java.directory, 'data'),
+      clientPort: this.port,
+      clientPortAddress: '127.0.0.1',
+      maxClientCnxns: 0,
+      'admin.enableServer': false,
+    };
+    writeFileSync(
+      config,
+      Object.entries(settings)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(''),
+    );
+    this.#process = this.#java.start(
+      [],
+      ['-Dzookeeper.forceSync=no', 'org.apache.zookeeper.server.ZooKeeperServerMain', config],
+    );
+    await until(async () => (await this.#say('srvr')).startsWith('Zookeeper version'), 60_000);
+  }
+
+  /** Ends it at once. */
+  stop(): Promise<void> {
+    return this.#java.stop();
+  }
+
+  /** Does `work` as a client of its own, whose session outlives it by 30 s. */
+  async as<T>(user: string | undefined, work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
+    const server = { host: '127.0.0.1', port: this.port };
+    const link = await ZooKeeperLink.open({ clock: systemClock, server, sessionMs: 30_000, user, session: undefined });
+    try {
+      return await work(new ZooKeeperNodes(link, user !== undefined));
+    } finally {
+      link.cut();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#java.close();
+  }
+
+  /** What the server answers to a word; nothing when it does not, as while it starts. */
+  async #say(word: string): Promise<string> {
+    const socket = createConnection({ port: this.port, host: '127.0.0.1' });
+    socket.setTimeout(500, () => socket.destroy());
+    socket.end(word);
+    return text(socket).catch(() => '');
+  }
+}
