@@ -7,6 +7,10 @@ export interface EurekaOptions {
   readonly isFast?: boolean;
   /** Who may use it, as `name:password`; absent: everybody. */
   readonly user?: string;
+  /** Ports of its peers; it then begins without waiting for them. */
+  readonly peers?: readonly number[];
+  /** Default: a free one. */
+  readonly port?: number;
 }
 
 /** Nothing is cached for longer than a second, and an entry without heartbeats is removed within one. */
@@ -17,7 +21,7 @@ const FAST = [
   '--eureka.server.eviction-interval-timer-in-ms=1000',
 ];
 
-/** A Eureka server on a free port without peers; it can be stopped and started again on the same port, and has then lost everything. */
+/** A Eureka server, mostly without peers; it can be stopped and started again on the same port, and has then lost everything. */
 export class Eureka {
   readonly port: number;
   readonly #java = new JavaServer('eureka');
@@ -29,7 +33,7 @@ export class Eureka {
   }
 
   static async start(options: EurekaOptions = {}): Promise<Eureka> {
-    const eureka = new Eureka(await freePort(), options);
+    const eureka = new Eureka(options.port ?? (await freePort()), options);
     try {
       await eureka.start();
     } catch (thrown) {
@@ -41,7 +45,7 @@ export class Eureka {
 
   /** Where its clients that are not ours find it. */
   get zone(): string {
-    return `http://127.0.0.1:${this.port}/eureka/`;
+    return zoneOf(this.port);
   }
 
   get url(): string {
@@ -49,7 +53,7 @@ export class Eureka {
   }
 
   async start(): Promise<void> {
-    const { isFast = true, user } = this.#options;
+    const { isFast = true, user, peers = [] } = this.#options;
     const [name, password] = user?.split(':') ?? [];
     const child = this.#java.start(
       [],
@@ -61,8 +65,9 @@ export class Eureka {
         '--eureka.client.register-with-eureka=false',
         '--eureka.client.fetch-registry=false',
         '--eureka.instance.hostname=127.0.0.1',
-        // Its own address: otherwise it has a peer on the default port.
-        `--eureka.client.service-url.defaultZone=${this.zone}`,
+        // Without its own address it has a peer on the default port.
+        `--eureka.client.service-url.defaultZone=${[this.port, ...peers].map(zoneOf)}`,
+        `--eureka.server.my-url=${this.zone}`,
         ...(isFast ? FAST : []),
         ...(user ? ['--spring.profiles.active=users'] : []),
         ...(user ? [`--spring.security.user.name=${name}`, `--spring.security.user.password=${password}`] : []),
@@ -104,4 +109,8 @@ export class Eureka {
   async close(): Promise<void> {
     await this.#java.close();
   }
+}
+
+function zoneOf(port: number): string {
+  return `http://127.0.0.1:${port}/eureka/`;
 }

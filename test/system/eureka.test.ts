@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka-entry.ts';
@@ -214,6 +215,22 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
+  test('the last registration wins: over an older one that comes later, and when the clock is set back', async () => {
+    const state = { backMs: 0 };
+    const clock = { ...systemClock, wall: () => systemClock.wall() - state.backMs };
+    const registry = await openRegistry(new URL(eureka.url), { clock, log: () => {} });
+    const instance = anInstance();
+    await registry.register(instance);
+    state.backMs = 3_600_000;
+    await registry.register({ ...instance, weight: 7 });
+    expect(await registry.instances(instance.service)).toEqual([{ ...instance, weight: 7 }]);
+    const older = encodeInfo(instance, 15, Date.now() - 60_000);
+    await eureka.call('POST', `/apps/${appOf(instance.service)}`, { instance: older });
+    expect(await registry.instances(instance.service)).toEqual([{ ...instance, weight: 7 }]);
+    await registry.deregister(instance);
+    await registry.close();
+  });
+
   test('an override of somebody else stays with the heartbeats', async () => {
     const registry = await openFast(eureka.url, '&ttlMs=1000');
     const instance = anInstance();
@@ -312,6 +329,41 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.deregister(one);
     await until(() => lists.at(-1)?.length === 10_000);
     await registry.close();
+  });
+});
+
+describe.skipIf(missing)('two servers of a Eureka', () => {
+  const servers: Eureka[] = [];
+  beforeAll(async () => {
+    const ports = [await freePort(), await freePort()] as const;
+    const start = async (port: number, peer: number) => servers.push(await Eureka.start({ port, peers: [peer] }));
+    await Promise.all([start(ports[0], ports[1]), start(ports[1], ports[0])]);
+  }, 120_000);
+  afterAll(() => Promise.all(servers.map((server) => server.close())));
+
+  test('each lists what is registered with the other; one is killed and nobody leaves a list', async () => {
+    const [first, second] = servers as [Eureka, Eureka];
+    const url = `${first.url}?server=127.0.0.1:${second.port}&pollMs=${POLL_MS}&ttlMs=3000`;
+    const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+    const other = await openFast(second.url);
+    const instance = anInstance();
+    const lists: (readonly Instance[])[] = [];
+    await registry.register(instance);
+    await until(async () => (await other.instances(instance.service)).length === 1);
+    await other.watch(instance.service, (list) => lists.push(list));
+    const replaced = { ...instance, weight: 7 };
+    await registry.register(replaced);
+    await until(() => lists.at(-1)?.[0]?.weight === 7);
+    await first.stop();
+    await sleep(4_000);
+    expect(lists).toEqual([[instance], [replaced]]);
+    expect(await registry.instances(instance.service)).toEqual([replaced]);
+    await registry.deregister(replaced);
+    await until(() => lists.at(-1)?.length === 0);
+    await first.start();
+    expect(await registry.instances(instance.service)).toEqual([]);
+    await registry.close();
+    await other.close();
   });
 });
 
