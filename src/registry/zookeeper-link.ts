@@ -6,8 +6,11 @@ import { tell } from './http-answer.ts';
 import { Frames, JuteReader, JuteWriter } from './jute.ts';
 import type { Server } from './url-options.ts';
 
-/** Longest time for a connection or an answer, in milliseconds: an offline waits ten seconds for the registry. */
+/** Longest time for an answer, in milliseconds: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
+
+/** Longest time until a session has begun or goes on, in milliseconds. A server that is starting takes connections in silence. */
+const START_MS = 1_500;
 
 /** Numbers of operations that stand for themselves. */
 const PING = 11;
@@ -171,7 +174,7 @@ export class ZooKeeperLink {
 
   async #start(): Promise<void> {
     const { clock, session, sessionMs, user } = this.#options;
-    const late = clock.after(TIMEOUT_MS, () => this.#lose(`no answer within ${TIMEOUT_MS} ms`));
+    const late = clock.after(START_MS, () => this.#lose(`no answer within ${START_MS} ms`));
     const { id, password } = session ?? this.#session;
     // No last change seen: a server that begins anew with an empty store would refuse it, and lists are read after a sync.
     const hello = new JuteWriter().int(0).long(0n).int(sessionMs).long(id).bytes(password).bool(false);

@@ -4,8 +4,8 @@ import type { Failure } from './registry.ts';
 import type { Server } from './url-options.ts';
 import { SessionExpired, type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
 
-/** Most servers that one call tries. */
-const MOST_TRIES = 3;
+/** How often one call tries to connect, to one server after the other. */
+const TRIES = { least: 2, most: 3 };
 
 export interface SessionOptions {
   readonly clock: Clock;
@@ -85,7 +85,7 @@ export class ZooKeeperSession {
   async #attached(): Promise<ZooKeeperLink> {
     if (this.#link?.isOpen) return this.#link;
     const { servers } = this.#options;
-    for (let left = Math.min(servers.length, MOST_TRIES); ; left--)
+    for (let left = Math.min(Math.max(servers.length, TRIES.least), TRIES.most); ; left--)
       try {
         if (this.#isClosed) throw new Error('it is closed');
         return this.#follow(await this.#attach(servers[this.#current] as Server));

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -70,6 +70,11 @@ export class ZooKeeperServer {
     return this.#java.stop();
   }
 
+  /** Forgets everything; to be called while it is stopped. */
+  wipe(): void {
+    rmSync(join(this.#java.directory, 'data'), { recursive: true, force: true });
+  }
+
   /** Does `work` as a client of its own, whose session outlives it by 30 s. */
   async as<T>(user: string | undefined, work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
     const server = { host: '127.0.0.1', port: this.port };
@@ -79,6 +84,13 @@ export class ZooKeeperServer {
     } finally {
       link.cut();
     }
+  }
+
+  /** How many sessions there are. */
+  async sessions(): Promise<number> {
+    const [, count] = /^Connections: (\d+)/m.exec(await this.#say('srvr')) ?? [];
+    // One of them is the asking one.
+    return Number(count) - 1;
   }
 
   async close(): Promise<void> {

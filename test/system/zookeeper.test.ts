@@ -1,11 +1,17 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { registryUrls } from '../../src/config/registries.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
+import { JuteWriter } from '../../src/registry/jute.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Instance, Registry } from '../../src/registry/registry.ts';
+import { encodeEntry } from '../../src/registry/zookeeper-entry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { serverMissing } from '../support/built.ts';
-import { useChildren } from '../support/child.ts';
+import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
+import { serverMissing, serverProgram } from '../support/built.ts';
+import { until, useChildren } from '../support/child.ts';
+import { useClosing } from '../support/closing.ts';
 import { FrameProxy } from '../support/frame-proxy.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 
@@ -69,3 +75,297 @@ describe.skipIf(missing)('a real ZooKeeper', () => {
     heartbeatMs: 2_000,
   });
 });
+
+describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
+  const noClient = serverMissing('zookeeper-go-client', 'zookeeper-java-client');
+  if (noClient) console.warn(`tests with clients of ZooKeeper are skipped: ${noClient}`);
+  const children = useChildren();
+  const closing = useClosing();
+  let server: ZooKeeperServer;
+  beforeAll(async () => {
+    server = await ZooKeeperServer.start();
+  }, 90_000);
+  afterAll(() => server.close());
+  const open = (url: string = server.url): Promise<Registry> => closing(openAt(url));
+  const at = (): string => `127.0.0.1:${server.port}`;
+
+  test.skipIf(noClient)(
+    'a Go program with the types of kratos lists what is registered here, and the other way round',
+    async () => {
+      const registry = await open();
+      const instance = anInstance({ metadata: { version: '1.2' } });
+      const go = (...args: string[]) => children.run(serverProgram('zookeeper-go-client'), [at(), ...args]);
+      await registry.register(instance);
+      const listing = go('list', instance.service);
+      expect(await listing.ends()).toMatchObject({ code: 0 });
+      expect(JSON.parse(listing.stdout)).toEqual([
+        {
+          id: instance.instanceId,
+          name: instance.service,
+          version: '1.2',
+          metadata: { version: '1.2' },
+          endpoints: [`http://127.0.0.1:${instance.port}`],
+        },
+      ]);
+      await registry.deregister(instance);
+      const registered = go('register', instance.service, 'go-1', 'http://192.0.2.1:8000');
+      await registered.sees(/registered/);
+      expect(await registry.instances(instance.service)).toMatchObject([
+        { instanceId: 'go-1', generation: 0, host: '192.0.2.1', port: 8_000, weight: 20 },
+      ]);
+      registered.process.stdin?.end();
+      expect(await registered.ends()).toMatchObject({ code: 0 });
+      expect(await registry.instances(instance.service)).toEqual([]);
+    },
+  );
+
+  test.skipIf(noClient)(
+    "Curator's service discovery lists what is registered here, and the other way round",
+    async () => {
+      const registry = await open(`${server.url}?prefix=/services`);
+      const plain = anInstance({ instanceId: '10.0.0.1:8080:a/b', weight: 40, metadata: { zone: 'eu-1' } });
+      const secure = { ...anInstance({ scheme: 'https', port: 8_443 }), service: plain.service };
+      const java = (...args: string[]) =>
+        children.run('java', [
+          '-XX:TieredStopAtLevel=1',
+          '-cp',
+          `${serverProgram('zookeeper-java-client')}/*`,
+          'lossless.CuratorClient',
+          at(),
+          '/services',
+          ...args,
+        ]);
+      await registry.register(plain);
+      await registry.register(secure);
+      const listing = java('list', plain.service);
+      expect(await listing.ends()).toMatchObject({ code: 0 });
+      expect(listing.lines.toSorted()).toEqual(
+        [
+          `${plain.instanceId} 127.0.0.1 ${plain.port} null ${plain.registeredAt} true`,
+          `${secure.instanceId} 127.0.0.1 null 8443 ${secure.registeredAt} true`,
+          'listed',
+        ].toSorted(),
+      );
+      await registry.deregister(plain);
+      await registry.deregister(secure);
+      const registered = java('register', plain.service, 'java-1', '192.0.2.1', '8000');
+      await registered.sees(/registered/);
+      expect(await registry.instances(plain.service)).toEqual([
+        {
+          service: plain.service,
+          instanceId: 'java-1',
+          generation: 0,
+          host: '192.0.2.1',
+          port: 8_000,
+          scheme: 'http',
+          weight: 20,
+          registeredAt: 0,
+          metadata: { zone: 'eu-1', weight: '20' },
+        },
+      ]);
+      registered.process.stdin?.end();
+      expect(await registered.ends()).toMatchObject({ code: 0 });
+      expect(await registry.instances(plain.service)).toEqual([]);
+    },
+  );
+
+  test('a process that is stopped longer than its session is gone, and back when it goes on', async () => {
+    const registry = await open();
+    const instance = anInstance();
+    const lists = await watched(registry, instance.service);
+    const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
+      args: [`${server.url}?sessionMs=1000`, JSON.stringify(instance)],
+    });
+    await until(() => lists.at(-1)?.length === 1);
+    child.signal('SIGSTOP');
+    await until(() => lists.at(-1)?.length === 0);
+    child.signal('SIGCONT');
+    await until(() => lists.at(-1)?.length === 1);
+  });
+
+  test('a link that is cut without a word longer than the session: it is said, the last list stays, the entry comes back', async () => {
+    const proxy = await closing(FrameProxy.start(server.port));
+    const [cut, other] = [await open(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=1500`), await open()];
+    const [instance, staying] = [anInstance(), anInstance()];
+    const third = { ...staying, service: instance.service };
+    await cut.register(instance);
+    const near = await watched(cut, instance.service);
+    const far = await watched(other, instance.service);
+    proxy.freeze(true);
+    await until(() => far.at(-1)?.length === 0);
+    await until(() => cut.failure !== undefined);
+    await other.register(third);
+    expect(near).toEqual([[instance]]);
+    proxy.freeze(false);
+    await until(() => far.at(-1)?.length === 2 && near.at(-1)?.length === 2);
+    await until(() => cut.failure === undefined);
+    await cut.deregister(instance);
+    await until(() => far.at(-1)?.length === 1);
+    await other.deregister(third);
+  });
+
+  test('the entry of a process before this one, with the same id, is taken over and does not end with that', async () => {
+    const registry = await open();
+    const instance = anInstance();
+    const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
+      args: [`${server.url}?sessionMs=1000`, JSON.stringify(instance)],
+    });
+    await child.sees(/registered/);
+    await child.destroy();
+    const newer = { ...instance, generation: instance.generation + 1 };
+    await registry.register(newer);
+    expect(await registry.instances(instance.service)).toEqual([newer]);
+    await sleep(2_500);
+    expect(await registry.instances(instance.service)).toEqual([newer]);
+    await registry.deregister(newer);
+  });
+
+  test('a client that is closed ends its session when it has no entry, and else leaves it to its time', async () => {
+    const [leaving, other] = [await open(`${server.url}?sessionMs=1000`), await open()];
+    const instance = anInstance();
+    const before = await server.sessions();
+    const idle = await openAt(server.url);
+    await idle.instances(instance.service);
+    expect(await server.sessions()).toBe(before + 1);
+    await idle.close();
+    expect(await server.sessions()).toBe(before);
+    const lists = await watched(other, instance.service);
+    await leaving.register(instance);
+    await leaving.close();
+    await expect(leaving.instances(instance.service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+    expect(await other.instances(instance.service)).toEqual([instance]);
+    await until(() => lists.at(-1)?.length === 0);
+  });
+
+  test('neither an entry nor a watch keeps a process alive', async () => {
+    const child = children.node(new URL('../fixtures/registry/idle.ts', import.meta.url), {
+      args: [server.url, JSON.stringify(anInstance())],
+    });
+    expect(await child.ends()).toEqual({ code: 0, signal: null });
+    expect(child.stdout).toContain('watched');
+  });
+
+  test('of several servers the first may be down', async () => {
+    const [url] = registryUrls(`zookeeper://127.0.0.1:1,${at()}`);
+    const registry = await open(String(url));
+    const instance = anInstance();
+    await registry.register(instance);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    expect(registry.address).toBe(`127.0.0.1:1,${at()}`);
+    expect(registry.failure).toBeUndefined();
+    await registry.deregister(instance);
+  });
+
+  test('a store that has begun anew is read again, and entries come back', async () => {
+    const registry = await open(`${server.url}?sessionMs=3000`);
+    const instance = anInstance();
+    await registry.register(instance);
+    const lists = await watched(registry, instance.service);
+    await server.stop();
+    server.wipe();
+    await server.start();
+    await until(async () => (await registry.instances(instance.service)).length === 1);
+    await until(() => lists.at(-1)?.length === 1);
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+  });
+
+  test('a list of 10,000 instances is read and followed', { timeout: 120_000 }, async () => {
+    const registry = await open();
+    const service = aServiceName();
+    await server.as(undefined, async (nodes) => {
+      for (let n = 0; n < 10_000; n += 200)
+        await Promise.all(
+          Array.from({ length: 200 }, (_, i) => {
+            const instance = anInstance({ service, port: 10_000 + n + i });
+            return nodes.create(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
+          }),
+        );
+      expect(await registry.instances(service)).toHaveLength(10_000);
+      const lists = await watched(registry, service);
+      expect(lists.at(-1)).toHaveLength(10_000);
+      const one = anInstance({ service });
+      await registry.register(one);
+      await until(() => lists.at(-1)?.length === 10_001);
+      await registry.deregister(one);
+      await until(() => lists.at(-1)?.length === 10_000);
+      await nodes.link.end();
+      await until(() => lists.at(-1)?.length === 0);
+    });
+  });
+});
+
+describe.skipIf(missing)('a ZooKeeper with users', () => {
+  const closing = useClosing();
+  let server: ZooKeeperServer;
+  beforeAll(async () => {
+    server = await ZooKeeperServer.start();
+  }, 90_000);
+  afterAll(() => server.close());
+  const said: string[] = [];
+  const open = (user: string): Promise<Registry> =>
+    closing(
+      openRegistry(new URL(`zookeeper://${user}127.0.0.1:${server.port}?sessionMs=3000`), {
+        clock: systemClock,
+        log: (_, message) => void said.push(message),
+      }),
+    );
+
+  test('only the user changes what it has written, everybody reads it', async () => {
+    const [registry, nobody] = [await open('shop:pass%20s3cret%401@'), await open('')];
+    const instance = anInstance();
+    await registry.register(instance);
+    const lists = await watched(nobody, instance.service);
+    expect(lists).toEqual([[instance]]);
+    await registry.register({ ...instance, weight: 7 });
+    await until(() => lists.at(-1)?.[0]?.weight === 7);
+    expect(await server.as('shop:pass s3cret@1', (nodes) => nodes.ownerOf(`/microservices/${instance.service}`))).toBe(
+      0n,
+    );
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+  });
+
+  test.each(['shop:wr0ng@', 'other:pass%20s3cret%401@', ''])(
+    'writing as %j is a clear error without the password',
+    async (user) => {
+      const [right, wrong] = [await open('shop:pass%20s3cret%401@'), await open(user)];
+      const instance = anInstance();
+      const mine = { ...instance, instanceId: 'mine' };
+      await right.register(instance);
+      for (const call of [() => wrong.register(mine), () => wrong.deregister(instance)]) {
+        const failure = (await call().catch((thrown: Error) => thrown)) as Error;
+        expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+        expect(failure.message).toMatch(/the registry refuses these credentials \(NOAUTH\)/);
+        expect(wrong.failure?.message).toMatch(/refuses these credentials/);
+        said.push(failure.message, wrong.failure?.message ?? '', wrong.address);
+      }
+      expect(await wrong.instances(instance.service)).toEqual([instance]);
+      expect(said.join()).not.toMatch(/wr0ng|s3cret/);
+      await right.deregister(instance);
+    },
+  );
+
+  test('an entry that this user may not read is passed over', async () => {
+    const registry = await open('shop:pass%20s3cret%401@');
+    const [instance, hidden] = [anInstance(), anInstance()];
+    await registry.register(instance);
+    await server.as('shop:pass s3cret@1', async (nodes) => {
+      const path = `/microservices/${instance.service}/hidden`;
+      await nodes.create(path, encodeEntry({ ...hidden, service: instance.service }));
+      const forItself = new JuteWriter().int(1).int(31).text('auth').text('').int(-1);
+      await nodes.link.request({ name: 'setACL', type: 7 }, path, forItself);
+    });
+    const nobody = await open('');
+    expect(await nobody.instances(instance.service)).toEqual([instance]);
+    expect(await registry.instances(instance.service)).toHaveLength(2);
+    await registry.deregister(instance);
+  });
+});
+
+/** Every list of a service from now on. */
+async function watched(registry: Registry, service: string): Promise<readonly (readonly Instance[])[]> {
+  const lists: (readonly Instance[])[] = [];
+  await registry.watch(service, (list) => lists.push(list));
+  return lists;
+}
