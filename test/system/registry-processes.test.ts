@@ -8,8 +8,9 @@ import { Consul } from '../support/consul.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Eureka } from '../support/eureka.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { ZooKeeperServer } from '../support/zookeeper.ts';
 
-const missing = serverMissing('consul', 'etcd', 'eureka');
+const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
 
 const world = useWorld();
@@ -49,6 +50,7 @@ describe.skipIf(missing).each([
   { name: 'consul', start: (): Promise<Running> => Consul.start(), downMs: 60_000 },
   { name: 'etcd', start: (): Promise<Running> => Etcd.start(), downMs: 20_000 },
   { name: 'eureka', start: startEureka, downMs: 20_000 },
+  { name: 'zookeeper', start: (): Promise<Running> => ZooKeeperServer.start(), downMs: 20_000 },
 ])('services with $name', ({ name, start, downMs }) => {
   let server: Running;
   beforeAll(async () => {
