@@ -6,6 +6,9 @@ import { parse } from './http-answer.ts';
 /** Longest time for a list of everything, in milliseconds. */
 const ALL_TIMEOUT_MS = 10_000;
 
+/** Longest time between two reads of changes, in milliseconds: a server keeps a change for three minutes, and may answer with those of half a minute ago. */
+const CHANGES_MS = 120_000;
+
 /** Statuses of `/apps/delta` when the server has switched it off. */
 const NO_DELTA = [403, 404];
 
@@ -42,7 +45,8 @@ export class EurekaApplications {
   readonly #ending = new AbortController();
   readonly #followed = new Set<string>();
   #known: Known | undefined;
-  #isSound = false;
+  /** When it was read, by the wall clock, which goes on while the machine sleeps; undefined after a failure. */
+  #readAt: number | undefined;
   #reading: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -85,11 +89,20 @@ export class EurekaApplications {
   }
 
   async #read(): Promise<void> {
-    const known = this.#isSound && this.#known?.followed === this.#followed.size ? this.#known : undefined;
-    // After a failure, what happened meanwhile may no longer be among the changes.
-    this.#isSound = false;
+    const startedAt = this.#options.clock.wall();
+    const known = this.#isSound(startedAt) ? this.#known : undefined;
+    this.#readAt = undefined;
     this.#known = (known && (await this.#change(known))) ?? (await this.#all());
-    this.#isSound = true;
+    this.#readAt = startedAt;
+  }
+
+  /** Whether all that has happened since is among the changes. */
+  #isSound(now: number): boolean {
+    return (
+      this.#readAt !== undefined &&
+      Math.abs(now - this.#readAt) <= CHANGES_MS &&
+      this.#known?.followed === this.#followed.size
+    );
   }
 
   async #all(): Promise<Known> {
@@ -120,6 +133,7 @@ export class EurekaApplications {
       for (const entry of entries)
         if (entry.actionType === 'DELETED') app.delete(idOf(entry));
         else app.set(idOf(entry), this.#followed.has(name) ? entry : { status: entry.status });
+      if (app.size === 0) apps.delete(name);
     }
   }
 }

@@ -2,7 +2,7 @@ import { EntryReader } from './entry-reader.ts';
 import { EurekaApplications, entriesOf } from './eureka-applications.ts';
 import { appOf, decodeInfo, encodeInfo, infoIdOf } from './eureka-entry.ts';
 import type { Round } from './follow.ts';
-import { type Call, HttpClient } from './http.ts';
+import { HttpClient } from './http.ts';
 import { parse } from './http-answer.ts';
 import type { RegistryContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Registry } from './registry.ts';
@@ -77,7 +77,7 @@ class Eureka implements Backend {
     // Later than the last one even when the wall clock was set back: the server keeps the latest.
     this.#writtenAt = Math.max(this.#writtenAt + 1, this.#context.clock.wall());
     const body = JSON.stringify({ instance: encodeInfo(instance, this.#leaseS, this.#writtenAt) });
-    await this.#send('POST', appPath(instance.service), { body });
+    await this.#http.send({ method: 'POST', path: `${this.#base}${appPath(instance.service)}`, body });
     const isThere = await this.#send('PUT', `${pathOf(instance)}/status?value=UP`);
     if (!isThere) throw new Error('the server has lost the entry that was just registered');
     this.#touched.set(id, false);
@@ -132,8 +132,8 @@ class Eureka implements Backend {
   }
 
   /** @returns false when the server knows no such entry */
-  async #send(method: Call['method'], path: string, call: Partial<Call> = {}): Promise<boolean> {
-    const { status } = await this.#http.send({ method, path: `${this.#base}${path}`, expected: [404], ...call });
+  async #send(method: 'PUT' | 'DELETE', path: string): Promise<boolean> {
+    const { status } = await this.#http.send({ method, path: `${this.#base}${path}`, expected: [404] });
     return status !== 404;
   }
 

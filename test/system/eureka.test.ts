@@ -307,6 +307,14 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
+  test('a path that is not that of the API is told', async () => {
+    const registry = await openFast(`${eureka.url}/nowhere`);
+    const instance = anInstance();
+    await expect(registry.register(instance)).rejects.toThrow(/POST \/nowhere\/apps\/.*: status 404/);
+    await expect(registry.watch(instance.service, () => {})).rejects.toThrow(/GET \/nowhere\/apps .*: status 404/);
+    await registry.close();
+  });
+
   test('a list of 10,000 instances is read and followed', { timeout: 180_000 }, async () => {
     const service = aServiceName();
     const app = appOf(service);

@@ -13,10 +13,12 @@ let answers: Record<string, unknown>;
 let asked: string[];
 let server: Server;
 let applications: EurekaApplications;
+let laterMs: number;
 
 beforeEach(async () => {
   answers = {};
   asked = [];
+  laterMs = 0;
   server = createServer(async ({ url = '' }, response) => {
     asked.push(url);
     const answer = await answers[url];
@@ -26,7 +28,8 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const servers = [{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }];
   const http = new HttpClient({ clock: systemClock, servers });
-  applications = new EurekaApplications({ clock: systemClock, http, base: '', pollMs: 50 });
+  const clock = { ...systemClock, wall: () => systemClock.wall() + laterMs };
+  applications = new EurekaApplications({ clock, http, base: '', pollMs: 50 });
   applications.follow('A');
 });
 afterEach(async () => {
@@ -90,6 +93,17 @@ test('after a failure all is read whole; until then the last one stays', async (
   await applications.refresh();
   expect(asked.slice(before)).toEqual(['/apps']);
   expect(listed()).toEqual(['2']);
+});
+
+test('after a long time without a read all is read whole', async () => {
+  answers['/apps'] = of({ A: [entry('1')] });
+  answers['/apps/delta'] = of({}, 'UP_1_');
+  await applications.refresh();
+  for (const ms of [100_000, 230_000, 0]) {
+    laterMs = ms;
+    await applications.refresh();
+  }
+  expect(asked).toEqual(['/apps', '/apps/delta', '/apps', '/apps']);
 });
 
 test('an application that is followed later is read whole', async () => {
