@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,18 +9,28 @@ import { freePort } from './built.ts';
 import { type Child, until } from './child.ts';
 import { JavaServer } from './java.ts';
 
-/** A ZooKeeper server on a free port; it can be stopped and started again on the same port with its data. Sessions of 0.4 s are granted. */
+/** Where a member of an ensemble is for the others. */
+interface Peer {
+  readonly id: number;
+  readonly quorum: number;
+  readonly election: number;
+}
+
+/** A ZooKeeper server on a free port, mostly alone; it can be stopped and started again on the same port with its data. Sessions of 0.4 s are granted. */
 export class ZooKeeperServer {
   readonly port: number;
+  /** Two ports of each member towards the others, its own first; empty: it is alone. */
+  readonly #peers: readonly Peer[];
   readonly #java = new JavaServer('zookeeper');
   #process: Child | undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, peers: readonly Peer[]) {
     this.port = port;
+    this.#peers = peers;
   }
 
   static async start(): Promise<ZooKeeperServer> {
-    const server = new ZooKeeperServer(await freePort());
+    const server = new ZooKeeperServer(await freePort(), []);
     try {
       await server.start();
     } catch (thrown) {
@@ -28,6 +38,16 @@ export class ZooKeeperServer {
       throw thrown;
     }
     return server;
+  }
+
+  /** Starts an ensemble of so many members. */
+  static async ensemble(size: number): Promise<readonly ZooKeeperServer[]> {
+    const peers: Peer[] = [];
+    for (let id = 1; id <= size; id++) peers.push({ id, quorum: await freePort(), election: await freePort() });
+    const ports = await Promise.all(peers.map(() => freePort()));
+    const members = ports.map((port, n) => new ZooKeeperServer(port, [...peers.slice(n), ...peers.slice(0, n)]));
+    await Promise.all(members.map((member) => member.start()));
+    return members;
   }
 
   get url(): string {
@@ -42,6 +62,8 @@ export class ZooKeeperServer {
 
   async start(): Promise<void> {
     const config = join(this.#java.directory, 'zoo.cfg');
+    const [own] = this.#peers;
+    const main = own === undefined ? 'ZooKeeperServerMain' : 'quorum.QuorumPeerMain';
     const settings = {
       tickTime: 200,
       minSessionTimeout: 400,
@@ -51,17 +73,21 @@ export class ZooKeeperServer {
       clientPortAddress: '127.0.0.1',
       maxClientCnxns: 0,
       'admin.enableServer': false,
+      initLimit: 50,
+      syncLimit: 10,
+      ...Object.fromEntries(
+        this.#peers.map(({ id, quorum, election }) => [`server.${id}`, `127.0.0.1:${quorum}:${election}`]),
+      ),
     };
+    mkdirSync(settings.dataDir, { recursive: true });
+    if (own !== undefined) writeFileSync(join(settings.dataDir, 'myid'), String(own.id));
     writeFileSync(
       config,
       Object.entries(settings)
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     );
-    this.#process = this.#java.start(
-      [],
-      ['-Dzookeeper.forceSync=no', 'org.apache.zookeeper.server.ZooKeeperServerMain', config],
-    );
+    this.#process = this.#java.start([], ['-Dzookeeper.forceSync=no', `org.apache.zookeeper.server.${main}`, config]);
     await until(async () => (await this.#say('srvr')).startsWith('Zookeeper version'), 60_000);
   }
 

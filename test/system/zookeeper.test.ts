@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registryUrls } from '../../src/config/registries.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -12,6 +13,7 @@ import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
 import { serverMissing, serverProgram } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
+import type { SeenCall } from '../support/fault-proxy.ts';
 import { FrameProxy } from '../support/frame-proxy.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 
@@ -360,6 +362,109 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     expect(await nobody.instances(instance.service)).toEqual([instance]);
     expect(await registry.instances(instance.service)).toHaveLength(2);
     await registry.deregister(instance);
+  });
+});
+
+describe.skipIf(missing)('an ensemble of three', () => {
+  const closing = useClosing();
+  let members: readonly ZooKeeperServer[] = [];
+  beforeAll(async () => {
+    members = await ZooKeeperServer.ensemble(3);
+  }, 180_000);
+  afterAll(async () => {
+    await Promise.all(members.map((member) => member.close()));
+  });
+  const open = (ports: readonly number[]): Promise<Registry> => {
+    const [url] = registryUrls(`zookeeper://${ports.map((port) => `127.0.0.1:${port}`).join(',')}?sessionMs=6000`);
+    return closing(openAt(String(url)));
+  };
+  const ports = (): readonly number[] => members.map(({ port }) => port);
+
+  test('R12: a member that lags behind is not asked before it has caught up', async () => {
+    const [one, other] = [await open(ports().slice(0, 1)), await open(ports().slice(1))];
+    const [leaving, staying] = [anInstance({ instanceId: 'a' }), anInstance({ instanceId: 'b' })];
+    const twin = { ...staying, service: leaving.service };
+    await other.register(twin);
+    for (let round = 0; round < 100; round++) {
+      await one.register(leaving);
+      expect(await other.instances(leaving.service)).toEqual([leaving, twin]);
+      await one.deregister(leaving);
+      expect(await other.instances(leaving.service)).toEqual([twin]);
+    }
+    await other.deregister(twin);
+  });
+
+  test('R28: a registration that reaches one member after the session has moved to another lists nobody', async () => {
+    const first = await closing(FrameProxy.start(ports()[0] ?? 0));
+    const [registry, other] = [await open([first.port, ports()[1] ?? 0]), await open(ports().slice(2))];
+    const [instance, former] = [anInstance(), anInstance()];
+    await other.register({ ...former, service: instance.service });
+    await other.deregister({ ...former, service: instance.service });
+    const lists = await watched(other, instance.service);
+    const isWrite = ({ method, url }: SeenCall): boolean => method === 'create' && url.includes(instance.service);
+    first.faults = [{ when: isWrite, delayMs: 7_000 }];
+    await expect(registry.register(instance)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+    first.freeze(true);
+    await registry.deregister(instance);
+    expect(first.passed.filter(isWrite)).toEqual([]);
+    await until(() => first.passed.some(isWrite));
+    await sleep(1_000);
+    expect(lists).toEqual([[]]);
+    expect(await other.instances(instance.service)).toEqual([]);
+  });
+
+  test('one member may be gone, the session goes on; without a majority the last list stays, and it is said', {
+    timeout: 120_000,
+  }, async () => {
+    const [registry, other] = [await open(ports()), await open(ports().slice(2))];
+    const [first, second] = [anInstance({ instanceId: 'a' }), anInstance({ instanceId: 'b' })];
+    const twin = { ...second, service: first.service };
+    await registry.register(first);
+    const lists = await watched(registry, first.service);
+    const far = await watched(other, first.service);
+    const shows = (...ids: string[]) =>
+      until(() =>
+        [lists, far].every((seen) =>
+          isDeepStrictEqual(
+            seen.at(-1)?.map(({ instanceId }) => instanceId),
+            ids,
+          ),
+        ),
+      );
+    await shows('a');
+    await members[0]?.stop();
+    await until(() =>
+      registry.register(twin).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await shows('a', 'b');
+    expect(far.flat().filter(({ instanceId }) => instanceId === 'a')).toHaveLength(far.length);
+    await registry.deregister(twin);
+    await shows('a');
+    const seen = lists.length;
+    await members[1]?.stop();
+    // The last member serves until it has missed the others.
+    await until(() =>
+      registry.instances(first.service).then(
+        () => false,
+        (thrown) => thrown.code === 'LOSSLESS_REGISTRY_UNAVAILABLE',
+      ),
+    );
+    expect(registry.failure).toBeDefined();
+    await sleep(3_000);
+    expect(lists.slice(seen)).toEqual([]);
+    await Promise.all(members.slice(0, 2).map((member) => member.start()));
+    await until(() =>
+      registry.instances(first.service).then(
+        (list) => list.length === 1,
+        () => false,
+      ),
+    );
+    await until(() => registry.failure === undefined);
+    await registry.deregister(first);
+    await shows();
   });
 });
 
