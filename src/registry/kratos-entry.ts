@@ -14,15 +14,20 @@ export function encodeEntry(instance: Instance): string {
 
 /** The fields of an entry. */
 export function kratosFields(instance: Instance): Readonly<Record<string, unknown>> {
-  const { instanceId, service, scheme, host, port, weight, metadata } = instance;
+  const { instanceId, service, weight, metadata } = instance;
   return {
     id: instanceId,
     name: service,
     version: metadata['version'] ?? '',
     metadata: { ...metadata, ...(weight !== WEIGHT && { weight: String(Math.round(weight)) }) },
-    endpoints: [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`],
+    endpoints: [originOf(instance)],
     lossless: instance,
   };
+}
+
+/** Where an instance is, as a URL. */
+export function originOf({ scheme, host, port }: Instance): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 /**

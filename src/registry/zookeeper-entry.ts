@@ -1,5 +1,5 @@
 import { decodeInstance } from './entry.ts';
-import { decodeFields, kratosFields, parseEntry } from './kratos-entry.ts';
+import { decodeFields, kratosFields, originOf, parseEntry } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
 
 /** Weight of an instance that names none. */
@@ -21,7 +21,8 @@ export function encodeEntry(instance: Instance): string {
     payload: null,
     registrationTimeUTC: registeredAt,
     serviceType: 'DYNAMIC',
-    uriSpec: null,
+    // Spring Cloud builds its URL of it.
+    uriSpec: { parts: [{ value: originOf(instance), variable: false }] },
     enabled: true,
   });
 }
