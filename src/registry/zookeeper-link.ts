@@ -12,6 +12,9 @@ const TIMEOUT_MS = 3_000;
 /** Longest time until a session has begun or goes on, in milliseconds. A server that is starting takes connections in silence. */
 const START_MS = 1_500;
 
+/** Least time between two pings, in milliseconds, whatever the server says of its sessions. */
+const LEAST_PING_MS = 100;
+
 /** Numbers of operations that stand for themselves. */
 const PING = 11;
 const AUTHENTICATE = 100;
@@ -28,6 +31,7 @@ const SESSION_MOVED = -118;
 
 /** Refusals in words, by their number. */
 const REFUSALS: Readonly<Record<number, string>> = {
+  [-8]: 'the server does not take such a path',
   [-6]: 'the server does not know this operation; ZooKeeper 3.6 or later is needed',
   [-102]: 'the registry refuses these credentials (NOAUTH)',
   [SESSION_EXPIRED]: 'the session has expired',
@@ -185,7 +189,7 @@ export class ZooKeeperLink {
     this.#session = { id: answer.long(), password: Buffer.from(answer.bytes()) };
     if (user !== undefined)
       await this.#ask('the user', AUTHENTICATE_XID, AUTHENTICATE, (head) => head.int(0).text('digest').text(user));
-    this.#pingLater(timeoutMs / 3);
+    this.#pingLater(Math.max(timeoutMs / 3, LEAST_PING_MS));
   }
 
   /** An answer that is a third of the session late is one that does not come. */

@@ -1,8 +1,12 @@
 import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { jitter } from './follow.ts';
 import type { Failure } from './registry.ts';
 import type { Server } from './url-options.ts';
 import { SessionExpired, type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
+
+/** Wait before a connection that was lost is opened again when no call does so, in milliseconds: shorter than any session. */
+const RECONNECT_MS = 500;
 
 /** How often one call tries to connect, to one server after the other. */
 const TRIES = { least: 2, most: 3 };
@@ -68,7 +72,7 @@ export class ZooKeeperSession {
     this.#isClosed = true;
     const link = this.#link;
     this.#link = undefined;
-    if (!isKept) await link?.end().catch(() => {});
+    if (!isKept || this.#isToEnd) await link?.end().catch(() => {});
     link?.cut();
   }
 
@@ -113,7 +117,11 @@ export class ZooKeeperSession {
     this.#key = link.session;
     this.#link = link;
     link.lost.catch((why) => {
-      if (this.#link === link) this.note(why);
+      if (this.#link !== link) return;
+      this.note(why);
+      this.#options.clock.after(jitter(RECONNECT_MS), () => {
+        if (!this.#isClosed) this.link().catch(() => {});
+      });
     });
     return link;
   }

@@ -16,6 +16,9 @@ const PORT = 2_181;
 /** Nodes that are read at a time: many requests are on their way, and no answer waits long. */
 const READS_AT_A_TIME = 64;
 
+/** Most nodes of a service. */
+const MOST_NODES = 100_000;
+
 /** How often an entry is written that others remove and make again in between. */
 const MOST_WRITES = 3;
 
@@ -118,6 +121,8 @@ class ZooKeeper implements Backend {
           changed.add(path.slice(folder.length + 1));
           wake();
         });
+        // Once for the round, as what waits for a promise is kept until that settles.
+        nodes.link.lost.catch(() => wake());
         const onAbort = (): void => wake();
         signal.addEventListener('abort', onAbort, { once: true });
         try {
@@ -131,7 +136,8 @@ class ZooKeeper implements Backend {
             await readInto(entries, nodes, folder, changed);
             this.#session.note();
             deliver(() => this.#read(entries, service));
-            if (changed.size === 0 && !signal.aborted) await Promise.race([change, nodes.link.lost]);
+            if (changed.size === 0 && nodes.link.isOpen && !signal.aborted) await change;
+            if (!nodes.link.isOpen) await nodes.link.lost;
           }
         } finally {
           stop();
@@ -188,6 +194,7 @@ class ZooKeeper implements Backend {
 /** Reads the nodes that have changed, which are taken out of `changed`; those that are gone vanish from `entries`. */
 async function readInto(entries: Entries, nodes: ZooKeeperNodes, folder: string, changed: Set<string>): Promise<void> {
   while (changed.size > 0) {
+    if (entries.size + changed.size > MOST_NODES) throw new Error(`${folder} has more than ${MOST_NODES} nodes`);
     const names = [...changed].slice(0, READS_AT_A_TIME);
     for (const name of names) changed.delete(name);
     const found = await Promise.all(names.map((name) => readNode(nodes, `${folder}/${name}`)));

@@ -247,6 +247,39 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     expect(child.stdout).toContain('watched');
   });
 
+  test('a connection that was cut is opened again without waiting for a heartbeat, and the session goes on', async () => {
+    const proxy = await closing(FrameProxy.start(server.port));
+    const registry = await open(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=60000`);
+    const instance = anInstance();
+    await registry.register(instance);
+    const lists = await watched(await open(), instance.service);
+    for (let round = 0; round < 5; round++) {
+      await proxy.down();
+      await proxy.up();
+      const before = proxy.calls.length;
+      await until(() => proxy.calls.slice(before).some(({ method }) => method === 'connect'), 5_000);
+    }
+    expect(lists).toEqual([[instance]]);
+    await registry.deregister(instance);
+  });
+
+  test('a watch that was ended tells of nothing any more', async () => {
+    const path = `/microservices/${aServiceName()}`;
+    await server.as(undefined, async (nodes) => {
+      const seen: string[] = [];
+      nodes.link.listen((changed) => seen.push(changed));
+      await nodes.watch(path);
+      await nodes.create(`${path}/a`, '');
+      await nodes.children(path);
+      expect(seen).toContain(`${path}/a`);
+      await nodes.unwatch(path);
+      seen.length = 0;
+      await nodes.create(`${path}/b`, '');
+      await nodes.children(path);
+      expect(seen).toEqual([]);
+    });
+  });
+
   test('of several servers the first may be down', async () => {
     const [url] = registryUrls(`zookeeper://127.0.0.1:1,${at()}`);
     const registry = await open(String(url));
