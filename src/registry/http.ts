@@ -1,11 +1,11 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
-import type { Socket } from 'node:net';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { suppressTracing } from '../trace/suppress.ts';
+import { connect } from './connect.ts';
 import { excerpt, parse, readLines, readText, refusal, tell } from './http-answer.ts';
 import type { Failure } from './registry.ts';
-import { readCredential, type Server, type TlsFiles } from './url-options.ts';
+import type { Server, TlsFiles } from './url-options.ts';
 
 /** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
@@ -202,7 +202,7 @@ export class HttpClient {
       path,
       host,
       port,
-      createConnection: () => this.#connect(server),
+      createConnection: () => connect(server, this.#options.tls),
       headers: {
         host: `${host.includes(':') ? `[${host}]` : host}:${port}`,
         accept: 'application/json',
@@ -211,23 +211,6 @@ export class HttpClient {
         ...headers,
       },
     });
-  }
-
-  #connect({ host, port }: Server): Socket {
-    const { tls } = this.#options;
-    const { connect, isIP } = process.getBuiltinModule('node:net');
-    const socket =
-      tls === undefined
-        ? connect({ host, port, noDelay: true })
-        : process.getBuiltinModule('node:tls').connect({
-            host,
-            port,
-            ...(isIP(host) === 0 && { servername: host }),
-            ...(tls.ca !== undefined && { ca: readCredential(tls.ca) }),
-            ...(tls.cert !== undefined && { cert: readCredential(tls.cert) }),
-            ...(tls.key !== undefined && { key: readCredential(tls.key) }),
-          });
-    return socket.unref();
   }
 }
 

@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { suppressTracing } from '../trace/suppress.ts';
+import { connect } from './connect.ts';
 import { tell } from './http-answer.ts';
 import { Frames, JuteReader, JuteWriter } from './jute.ts';
-import type { Server } from './url-options.ts';
+import type { Server, TlsFiles } from './url-options.ts';
 
 /** Longest time for an answer, in milliseconds: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
@@ -62,6 +63,8 @@ export interface SessionKey {
 export interface LinkOptions {
   readonly clock: Clock;
   readonly server: Server;
+  /** Undefined: without TLS. */
+  readonly tls: TlsFiles | undefined;
   /** How long a session shall outlive its connection, in milliseconds; the server has its limits. */
   readonly sessionMs: number;
   /** The session to go on with; undefined: a new one. */
@@ -106,9 +109,7 @@ export class ZooKeeperLink {
   private constructor(options: LinkOptions) {
     this.#options = options;
     this.#lost.promise.catch(() => {});
-    const { connect } = process.getBuiltinModule('node:net');
-    const { host, port } = options.server;
-    this.#socket = suppressTracing(() => connect({ host, port, noDelay: true })).unref();
+    this.#socket = suppressTracing(() => connect(options.server, options.tls));
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('error', (error) => this.#lose(tell(error)));
     this.#socket.on('close', () => this.#lose('the connection was closed'));

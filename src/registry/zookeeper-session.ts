@@ -2,7 +2,7 @@ import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { jitter } from './follow.ts';
 import type { Failure } from './registry.ts';
-import type { Server } from './url-options.ts';
+import type { Server, TlsFiles } from './url-options.ts';
 import { SessionExpired, type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
 
 /** Wait before a connection that was lost is opened again when no call does so, in milliseconds: shorter than any session. */
@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** Tried in turn, beginning with the one that answered last. */
   readonly servers: readonly Server[];
+  /** Undefined: without TLS. */
+  readonly tls: TlsFiles | undefined;
   /** How long the session shall outlive its connection, in milliseconds. */
   readonly sessionMs: number;
   /** `user:password` of the scheme digest. */
@@ -101,8 +103,8 @@ export class ZooKeeperSession {
   }
 
   async #attach(server: Server): Promise<ZooKeeperLink> {
-    const { clock, sessionMs, user } = this.#options;
-    const open = () => ZooKeeperLink.open({ clock, server, sessionMs, user, session: this.#key });
+    const { clock, tls, sessionMs, user } = this.#options;
+    const open = () => ZooKeeperLink.open({ clock, server, tls, sessionMs, user, session: this.#key });
     try {
       return await open();
     } catch (thrown) {

@@ -55,7 +55,13 @@ class ZooKeeper implements Backend {
     this.#prefix = `/${options.text('prefix') ?? 'microservices'}`.replace(/\/+/g, '/').replace(/\/$/, '');
     this.beatMs = Math.max(sessionMs / 3, 1_000);
     this.#reader = new EntryReader('ZooKeeper node', context);
-    this.#session = new ZooKeeperSession({ clock, servers, sessionMs, user: user && `${user.name}:${user.password}` });
+    this.#session = new ZooKeeperSession({
+      clock,
+      servers,
+      tls: options.tls(),
+      sessionMs,
+      user: user && `${user.name}:${user.password}`,
+    });
     options.done();
   }
 

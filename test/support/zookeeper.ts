@@ -9,6 +9,8 @@ import { freePort } from './built.ts';
 import { type Child, until } from './child.ts';
 import { JavaServer } from './java.ts';
 
+type Settings = Readonly<Record<string, string | number>>;
+
 /** Where a member of an ensemble is for the others. */
 interface Peer {
   readonly id: number;
@@ -21,16 +23,19 @@ export class ZooKeeperServer {
   readonly port: number;
   /** Two ports of each member towards the others, its own first; empty: it is alone. */
   readonly #peers: readonly Peer[];
+  readonly #settings: Settings;
   readonly #java = new JavaServer('zookeeper');
   #process: Child | undefined;
 
-  private constructor(port: number, peers: readonly Peer[]) {
+  private constructor(port: number, peers: readonly Peer[], settings: Settings = {}) {
     this.port = port;
     this.#peers = peers;
+    this.#settings = settings;
   }
 
-  static async start(): Promise<ZooKeeperServer> {
-    const server = new ZooKeeperServer(await freePort(), []);
+  /** @param settings of zoo.cfg, beside those of addresses, data and times */
+  static async start(settings: Settings = {}): Promise<ZooKeeperServer> {
+    const server = new ZooKeeperServer(await freePort(), [], settings);
     try {
       await server.start();
     } catch (thrown) {
@@ -78,6 +83,7 @@ export class ZooKeeperServer {
       ...Object.fromEntries(
         this.#peers.map(({ id, quorum, election }) => [`server.${id}`, `127.0.0.1:${quorum}:${election}`]),
       ),
+      ...this.#settings,
     };
     mkdirSync(settings.dataDir, { recursive: true });
     if (own !== undefined) writeFileSync(join(settings.dataDir, 'myid'), String(own.id));
@@ -104,7 +110,14 @@ export class ZooKeeperServer {
   /** Does `work` as a client of its own, whose session outlives it by 30 s. */
   async as<T>(user: string | undefined, work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
     const server = { host: '127.0.0.1', port: this.port };
-    const link = await ZooKeeperLink.open({ clock: systemClock, server, sessionMs: 30_000, user, session: undefined });
+    const link = await ZooKeeperLink.open({
+      clock: systemClock,
+      server,
+      tls: undefined,
+      sessionMs: 30_000,
+      user,
+      session: undefined,
+    });
     try {
       return await work(new ZooKeeperNodes(link, user !== undefined));
     } finally {

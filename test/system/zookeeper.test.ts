@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +13,8 @@ import { encodeEntry } from '../../src/registry/zookeeper-entry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing, serverProgram } from '../support/built.ts';
+import { freePort, serverMissing, serverProgram } from '../support/built.ts';
+import { certificate } from '../support/certificate.ts';
 import { until, useChildren } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
 import type { SeenCall } from '../support/fault-proxy.ts';
@@ -395,6 +399,58 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     expect(await nobody.instances(instance.service)).toEqual([instance]);
     expect(await registry.instances(instance.service)).toHaveLength(2);
     await registry.deregister(instance);
+  });
+});
+
+describe.skipIf(missing)('a ZooKeeper with TLS', () => {
+  const closing = useClosing();
+  const directory = mkdtempSync(join(tmpdir(), 'lossless-zookeeper-tls-'));
+  const [ca, key] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
+  let server: ZooKeeperServer;
+  let port: number;
+  beforeAll(async () => {
+    const own = await certificate();
+    const store = join(directory, 'store.pem');
+    writeFileSync(ca, own.cert);
+    writeFileSync(key, own.key);
+    writeFileSync(store, `${own.key}${own.cert}`);
+    port = await freePort();
+    server = await ZooKeeperServer.start({
+      serverCnxnFactory: 'org.apache.zookeeper.server.NettyServerCnxnFactory',
+      secureClientPort: port,
+      secureClientPortAddress: '127.0.0.1',
+      'ssl.keyStore.location': store,
+      'ssl.trustStore.location': ca,
+      'ssl.clientAuth': 'need',
+      'ssl.clientHostnameVerification': 'false',
+    });
+  }, 90_000);
+  afterAll(async () => {
+    rmSync(directory, { recursive: true, force: true });
+    await server.close();
+  });
+
+  test('a certificate of the authority is shown and wanted', async () => {
+    const registry = await closing(openAt(`zookeeper://127.0.0.1:${port}?ca=${ca}&cert=${ca}&key=${key}`));
+    const instance = anInstance();
+    const lists = await watched(registry, instance.service);
+    await registry.register(instance);
+    await until(() => lists.at(-1)?.length === 1);
+    await registry.deregister(instance);
+    await until(() => lists.at(-1)?.length === 0);
+  });
+
+  test.each([
+    ['without its authority', '?tls=true', /self-signed certificate/],
+    ['without a certificate', '?ca=CA', /alert|closed|ECONNRESET/],
+    ['without TLS', '', /closed|no answer|ECONNRESET/],
+    ['with a file that is missing', '?ca=/none', /ENOENT/],
+  ])('%s a call is a clear error', async (_, options, expected) => {
+    const registry = await closing(openAt(`zookeeper://127.0.0.1:${port}${options.replace('CA', ca)}`));
+    await expect(registry.instances('a')).rejects.toMatchObject({
+      code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+      message: expect.stringMatching(expected),
+    });
   });
 });
 

@@ -129,7 +129,7 @@ test('a server that does not answer pings has its connection cut, and it is said
 
 test.each([
   ['sessionMs=999', /sessionMs to be a whole number from 1000/],
-  ['ttlMs=1', /the options prefix, server, sessionMs/],
+  ['ttlMs=1', /the options ca, cert, key, prefix, server, sessionMs, tls; received ttlMs/],
 ])('a URL with %s is refused', async (option, expected) => {
   await expect(open(1, `?${option}`)).rejects.toThrow(expected);
 });

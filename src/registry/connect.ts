@@ -1,0 +1,23 @@
+import type { Socket } from 'node:net';
+import { readCredential, type Server, type TlsFiles } from './url-options.ts';
+
+/**
+ * A connection to a server of a registry, which never keeps the process alive.
+ *
+ * @param tls undefined: without TLS
+ */
+export function connect({ host, port }: Server, tls: TlsFiles | undefined): Socket {
+  const net = process.getBuiltinModule('node:net');
+  if (tls === undefined) return net.connect({ host, port, noDelay: true }).unref();
+  return process
+    .getBuiltinModule('node:tls')
+    .connect({
+      host,
+      port,
+      ...(net.isIP(host) === 0 && { servername: host }),
+      ...(tls.ca !== undefined && { ca: readCredential(tls.ca) }),
+      ...(tls.cert !== undefined && { cert: readCredential(tls.cert) }),
+      ...(tls.key !== undefined && { key: readCredential(tls.key) }),
+    })
+    .unref();
+}
