@@ -78,6 +78,7 @@ export class ZooKeeperServer {
       clientPortAddress: '127.0.0.1',
       maxClientCnxns: 0,
       'admin.enableServer': false,
+      '4lw.commands.whitelist': 'srvr,mntr',
       initLimit: 50,
       syncLimit: 10,
       ...Object.fromEntries(
@@ -127,9 +128,8 @@ export class ZooKeeperServer {
 
   /** How many sessions there are. */
   async sessions(): Promise<number> {
-    const [, count] = /^Connections: (\d+)/m.exec(await this.#say('srvr')) ?? [];
-    // One of them is the asking one.
-    return Number(count) - 1;
+    const [, count] = /^zk_global_sessions\s+(\d+)/m.exec(await this.#say('mntr')) ?? [];
+    return Number(count);
   }
 
   async close(): Promise<void> {

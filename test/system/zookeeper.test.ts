@@ -227,20 +227,21 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   });
 
   test('a client that is closed ends its session when it has no entry, and else leaves it to its time', async () => {
-    const [leaving, other] = [await open(`${server.url}?sessionMs=1000`), await open()];
+    const own = await closing(ZooKeeperServer.start());
+    const idle = await open(own.url);
     const instance = anInstance();
-    const before = await server.sessions();
-    const idle = await openAt(server.url);
     await idle.instances(instance.service);
-    expect(await server.sessions()).toBe(before + 1);
+    expect(await own.sessions()).toBe(1);
     await idle.close();
-    expect(await server.sessions()).toBe(before);
+    expect(await own.sessions()).toBe(0);
+    const [leaving, other] = [await open(`${own.url}?sessionMs=1000`), await open(own.url)];
     const lists = await watched(other, instance.service);
     await leaving.register(instance);
     await leaving.close();
     await expect(leaving.instances(instance.service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
     expect(await other.instances(instance.service)).toEqual([instance]);
     await until(() => lists.at(-1)?.length === 0);
+    expect(await own.sessions()).toBe(1);
   });
 
   test('neither an entry nor a watch keeps a process alive', async () => {
