@@ -2,6 +2,8 @@ import { channel } from 'node:diagnostics_channel';
 import { hostname } from 'node:os';
 import { type Options, UNNAMED } from './config/options.ts';
 import { Consumer } from './consumer/consumer.ts';
+import { KnownServices } from './consumer/known-services.ts';
+import type { Preconnected } from './consumer/preconnect.ts';
 import { createReceiver, type Receiver } from './consumer/receiver.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { asError } from './errors.ts';
@@ -60,6 +62,7 @@ export class Plugin {
   readonly #traffic: Traffic;
   readonly #curve: Curve;
   readonly #registration: Registration;
+  readonly #known: KnownServices;
   readonly #consumer: Consumer;
   readonly #tracing: Tracing | undefined;
   readonly #signals: Signals;
@@ -94,12 +97,14 @@ export class Plugin {
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
     this.#registration = new Registration(registry, clock);
+    this.#known = new KnownServices(options.spoolDir, options.service, log);
     this.#consumer = new Consumer({
       registry,
       clock,
       log,
       header: () => this.#consumerHeader(),
       services: options.services,
+      onKnown: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
     });
@@ -305,12 +310,18 @@ export class Plugin {
         registry: this.#registry,
         registration: this.#registration,
         started: () => this.#traffic.started,
-        preconnect: () => undefined,
+        preconnect: () => this.#preconnect(),
         settings: this.#options,
       },
       trigger,
       links,
     );
+  }
+
+  /** Undefined when no services are known. */
+  #preconnect(): Promise<Preconnected> | undefined {
+    const services = this.#options.preconnect ?? this.#known.names;
+    return services.length === 0 ? undefined : this.#consumer.preconnect(services);
   }
 
   async #finish(run: Offline): Promise<OfflineReport> {

@@ -31,6 +31,8 @@ export interface Options {
   readonly registerDelayMs: number;
   readonly probe: string | undefined;
   readonly readiness: Environment['LOSSLESS_READINESS'];
+  /** Services to connect to ahead; undefined: those called last time. */
+  readonly preconnect: readonly string[] | undefined;
   readonly spoolDir: string;
   readonly logLevel: Environment['LOSSLESS_LOG_LEVEL'];
   /** Attributes of the resource, decoded. */
@@ -67,6 +69,13 @@ export interface Loaded {
   readonly problems: readonly Problem[];
   /** LOSSLESS_STRICT: then the process ends instead. */
   readonly strict: boolean;
+}
+
+/** Undefined: those called last time. */
+function preconnected(names: readonly string[]): readonly string[] | undefined {
+  const [word] = names;
+  if (names.length === 1 && word === 'learned') return undefined;
+  return names.length === 1 && word === 'none' ? [] : names;
 }
 
 /** Reads and completes the configuration. Never throws. */
@@ -117,6 +126,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     warmupCurve: environment.LOSSLESS_WARMUP_CURVE,
     registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
     probe: environment.LOSSLESS_PROBE,
+    preconnect: preconnected(environment.LOSSLESS_PRECONNECT),
     readiness: environment.LOSSLESS_READINESS,
     spoolDir: environment.LOSSLESS_SPOOL_DIR ?? defaultSpool(),
     logLevel: environment.LOSSLESS_LOG_LEVEL,

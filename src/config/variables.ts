@@ -102,6 +102,11 @@ export const VARIABLES = {
     path(2_048),
     'Path of the application that must answer 2xx before it is registered, for example /health.',
   ),
+  LOSSLESS_PRECONNECT: having(
+    list(serviceName, 100),
+    'learned',
+    'Services to which connections are built before this instance is registered, one to each of their instances; comma-separated. `learned`: those that this service called last time; `none`: none.',
+  ),
   LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),
   LOSSLESS_APP_TRACING: having(
     flag,

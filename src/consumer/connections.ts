@@ -45,9 +45,9 @@ export class Connections {
   }
 
   /** The undici connections; made with the first request. */
-  agent(create: () => Agent): Agent {
+  agent<Of>(create: (of: Of) => Agent, of: Of): Agent {
     if (this.#agent === undefined) {
-      this.#agent = create();
+      this.#agent = create(of);
       this.#agentOpen = true;
     }
     return this.#agent;

@@ -9,6 +9,7 @@ import type { CallContext } from './call-context.ts';
 import { Directory } from './directory.ts';
 import type { Endpoint } from './endpoint.ts';
 import { HttpHook } from './http-hook.ts';
+import { type Preconnected, preconnect } from './preconnect.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Service, ServiceStatus } from './service.ts';
 import { UndiciHook } from './undici-hook.ts';
@@ -27,6 +28,8 @@ export interface ConsumerOptions {
   readonly header: () => Promise<string | undefined>;
   /** Host names, beside single-label ones, that are services. */
   readonly services: readonly string[];
+  /** Called with the name of each service that has instances, with every list of it. It must not throw. */
+  readonly onKnown?: (service: string) => void;
   /** Warm-up time in milliseconds; 0 switches it off. */
   readonly warmupMs: number;
   /** Exponent of the warm-up. */
@@ -97,6 +100,7 @@ export class Consumer implements CallContext {
       quarantine: this.#quarantine,
       warmup: { ms: warmupMs, curve: warmupCurve },
       prepare: () => this.#prepare(),
+      onKnown: options.onKnown,
     });
     this.#hooks = [
       new UndiciHook({ context: this, log, covers: (origin) => this.#directory.covers(origin) }),
@@ -114,6 +118,11 @@ export class Consumer implements CallContext {
     for (const hook of this.#hooks) hook.uninstall();
     this.#directory.close();
     this.#quarantine.clear();
+  }
+
+  /** Builds connections to services before the first request. Never rejects. */
+  preconnect(services: readonly string[]): Promise<Preconnected> {
+    return preconnect(services, this.#directory, this.#options.clock);
   }
 
   route(origin: string): Service | Promise<Service | undefined> | undefined {

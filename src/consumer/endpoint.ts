@@ -1,5 +1,7 @@
+import type { Clock } from '../lifecycle/clock.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Connections } from './connections.ts';
+import { Prebuilt } from './prebuilt.ts';
 import type { Turn } from './rotation.ts';
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
@@ -21,6 +23,7 @@ export class Endpoint implements Turn {
   readonly origins: { readonly http: string; readonly https: string };
   readonly #open = new Set<Connections>();
   #current: Connections | undefined;
+  #prebuilt: Prebuilt | undefined;
 
   constructor(instance: Instance, warmingSince: number) {
     this.instance = instance;
@@ -53,8 +56,28 @@ export class Endpoint implements Turn {
     return this.#current;
   }
 
+  /** A connection that stands ready for the first request. */
+  get prebuilt(): Prebuilt | undefined {
+    return this.#prebuilt?.stands ? this.#prebuilt : undefined;
+  }
+
+  /**
+   * Builds a connection ahead.
+   *
+   * @param service what a certificate must be for
+   * @throws Error when it does not stand within `withinMs` milliseconds
+   */
+  async prebuild(service: string, clock: Clock, withinMs: number): Promise<void> {
+    const { host, port } = this.target;
+    const isSecure = this.instance.scheme === 'https';
+    this.#prebuilt?.close();
+    this.#prebuilt = new Prebuilt({ host, port, ...(isSecure && { servername: service }) }, clock);
+    await this.#prebuilt.open(withinMs);
+  }
+
   /** Closes its connections; what is in progress ends normally. */
   close(): void {
+    this.#prebuilt?.close();
     const current = this.#current;
     this.#current = undefined;
     current?.close();

@@ -4,6 +4,7 @@ import { CONSUMER_HEADER } from '../protocol/header.ts';
 import type { CallContext } from './call-context.ts';
 import type { Connections, OpenCall } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
+import { withPrebuilt } from './prebuilt-http.ts';
 import type { Service } from './service.ts';
 import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
 
@@ -98,7 +99,9 @@ export class HttpCall implements OpenCall {
       options.port = endpoint.target.port;
     }
     try {
-      this.#addRequest.call(this.#agent, this.#request, options);
+      if (endpoint?.prebuilt === undefined) this.#addRequest.call(this.#agent, this.#request, options);
+      else
+        withPrebuilt(this.#agent, endpoint.prebuilt, () => this.#addRequest.call(this.#agent, this.#request, options));
     } finally {
       options.host = host;
       options.port = port;

@@ -87,10 +87,13 @@ export class Service {
 
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
+    return this.available.map(({ address }) => address);
+  }
+
+  /** The instances that can be picked now. */
+  get available(): readonly Endpoint[] {
     const { quarantine } = this.#options;
-    return [...this.#endpoints.values()]
-      .filter(({ instance }) => !quarantine.has(instance))
-      .map(({ address }) => address);
+    return [...this.#endpoints.values()].filter(({ instance }) => !quarantine.has(instance));
   }
 
   /**

@@ -27,7 +27,7 @@ const ISOLATED = new Error('the instance was isolated before the request was wri
  */
 export class UndiciCall implements Handler {
   readonly #context: CallContext;
-  readonly #createAgent: () => Agent;
+  readonly #createAgent: (endpoint: Endpoint) => Agent;
   readonly #service: Service;
   readonly #options: Dispatcher.DispatchOptions;
   readonly #handler: AnyHandler;
@@ -40,7 +40,7 @@ export class UndiciCall implements Handler {
 
   constructor(
     context: CallContext,
-    createAgent: () => Agent,
+    createAgent: (endpoint: Endpoint) => Agent,
     service: Service,
     options: Dispatcher.DispatchOptions,
     handler: Handler,
@@ -68,7 +68,7 @@ export class UndiciCall implements Handler {
     this.#connections = endpoint.connections;
     this.#connections.begin();
     const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
-    return this.#connections.agent(this.#createAgent).dispatch({ ...this.#options, origin }, this);
+    return this.#connections.agent(this.#createAgent, endpoint).dispatch({ ...this.#options, origin }, this);
   }
 
   onRequestStart(controller: Controller, context: unknown): void {

@@ -1,11 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
 import type { Agent, Dispatcher } from 'undici';
 import { asError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CallContext } from './call-context.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
+import type { Endpoint } from './endpoint.ts';
 import { originOf } from './origin.ts';
+import type { Prebuilt } from './prebuilt.ts';
 import type { Service } from './service.ts';
 import { UndiciCall } from './undici-call.ts';
 
@@ -14,7 +17,8 @@ const REQUEST_CREATE = 'undici:request:create';
 
 /** The parts of undici that are used; the whole takes twice as long to load. */
 interface Undici {
-  readonly Agent: new () => Agent;
+  readonly Agent: new (options?: { connect: Connector }) => Agent;
+  readonly buildConnector: (options: object) => Connector;
   readonly Dispatcher: new () => Dispatcher;
   readonly Dispatcher1Wrapper: (new (
     next: Dispatcher,
@@ -113,7 +117,8 @@ export class UndiciHook {
   #cover(next: Dispatcher, isLegacy: boolean): Dispatcher {
     const undici = this.#load();
     const { context } = this.#options;
-    const createAgent = (): Agent => new undici.Agent();
+    const createAgent = ({ prebuilt }: Endpoint): Agent =>
+      new undici.Agent(prebuilt && { connect: prebuiltFirst(prebuilt, undici.buildConnector({})) });
     const protocol = isLegacy ? { allowH2: false } : {};
     const send = (service: Service, options: Options, handler: Handler): boolean =>
       new UndiciCall(
@@ -177,6 +182,7 @@ export class UndiciHook {
       const require = createRequire(import.meta.url);
       this.#undici = {
         Agent: require('undici/lib/dispatcher/agent.js'),
+        buildConnector: require('undici/lib/core/connect.js'),
         Dispatcher: require('undici/lib/dispatcher/dispatcher.js'),
         Dispatcher1Wrapper: require('undici/lib/dispatcher/dispatcher1-wrapper.js'),
       };
@@ -187,6 +193,24 @@ export class UndiciHook {
 
 type Options = Dispatcher.DispatchOptions;
 type Handler = Dispatcher.DispatchHandler;
+
+/** How undici connects; all requests of one agent go to one instance. */
+type Connector = (options: Target, done: (error: Error | null, socket: Socket | null) => void) => void;
+
+interface Target {
+  readonly protocol: string;
+  readonly servername?: string | null;
+}
+
+/** Takes the connection that stands ready, if it is what is asked for, and then makes new ones. */
+function prebuiltFirst(prebuilt: Prebuilt, connect: Connector): Connector {
+  return (target, done) => {
+    const servername = target.protocol === 'https:' ? target.servername : undefined;
+    const socket = servername === prebuilt.destination.servername ? prebuilt.take() : undefined;
+    if (socket === undefined) connect(target, done);
+    else queueMicrotask(() => done(null, socket));
+  };
+}
 
 /** As undici defines it, but configurable, so that it can be taken back. */
 function define(symbol: symbol, value: Dispatcher): void {

@@ -19,14 +19,6 @@ const RETRY_MS = { first: 200, most: 10_000 };
 /** A registry that has not answered for so long, in milliseconds, is told of. */
 const REGISTRY_LATE_MS = 10_000;
 
-/** Connections built ahead. */
-export interface Preconnected {
-  readonly services: number;
-  readonly planned: number;
-  readonly connected: number;
-  readonly failed: number;
-}
-
 export interface OnlineContext {
   readonly clock: Clock;
   readonly log: Log;
@@ -37,7 +29,9 @@ export interface OnlineContext {
   /** Requests started since the process began. */
   readonly started: () => number;
   /** Builds connections to the services that this process calls; undefined when none are known. Never rejects. */
-  readonly preconnect: () => Promise<Preconnected> | undefined;
+  readonly preconnect: () =>
+    | Promise<Readonly<Record<'services' | 'planned' | 'connected' | 'failed', number>>>
+    | undefined;
   readonly settings: OnlineSettings;
 }
 

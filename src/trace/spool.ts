@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
+import { makePrivateDirectory } from '../private-directory.ts';
 import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */
@@ -49,7 +50,7 @@ export class Spool {
    */
   async put(body: string): Promise<void> {
     try {
-      this.#makeDirectory();
+      makePrivateDirectory(this.#directory);
       const name = this.#newName();
       const aside = join(this.#directory, `.${name}`);
       try {
@@ -81,7 +82,7 @@ export class Spool {
    * @throws Error when it cannot be written
    */
   putNow(body: string): void {
-    this.#makeDirectory();
+    makePrivateDirectory(this.#directory);
     const name = this.#newName();
     const aside = join(this.#directory, `.${name}`);
     writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
@@ -123,16 +124,6 @@ export class Spool {
   /** Names sort by age. */
   #newName(): string {
     return `${this.#clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  }
-
-  /** The directory may be shared by the services of one user and by nobody else. */
-  #makeDirectory(): void {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    const found = lstatSync(this.#directory);
-    const uid = process.geteuid?.();
-    if (!found.isDirectory() || (uid !== undefined && found.uid !== uid))
-      throw new Error('it belongs to somebody else');
-    if ((found.mode & 0o077) !== 0) chmodSync(this.#directory, 0o700);
   }
 
   async #names(): Promise<readonly string[]> {

@@ -21,6 +21,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_WARMUP_CURVE: '0.5',
   LOSSLESS_REGISTER_DELAY_MS: '1.5',
   LOSSLESS_PROBE: 'health',
+  LOSSLESS_PRECONNECT: 'a,b c',
   LOSSLESS_READINESS: 'soon',
   LOSSLESS_SPOOL_DIR: 'a\nb',
   LOSSLESS_LOG_LEVEL: 'loud',

@@ -5,17 +5,18 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
 
 /** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  'private-directory': [],
   lifecycle: ['errors'],
   config: ['errors'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
   registry: [...PURE, 'log', 'trace/suppress.ts'],
-  trace: [...PURE, 'log'],
+  trace: [...PURE, 'log', 'private-directory'],
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],

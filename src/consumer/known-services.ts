@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { asError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { makePrivateDirectory } from '../private-directory.ts';
+import { readSmall, writeSmall } from '../registry/small-file.ts';
+
+/** Most names, and longest file in bytes that is read. */
+const MOST = 50;
+const LIMIT = 16_384;
+
+/** What a name can be (docs/reference/variables.md, LOSSLESS_SERVICE). */
+const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
+
+/**
+ * The services that a service calls, remembered from one start to the next in a file that all its instances on this machine
+ * share: a JSON list, the latest first.
+ */
+export class KnownServices {
+  readonly #directory: string;
+  readonly #path: string;
+  readonly #log: Log;
+  #names: readonly string[] | undefined;
+  #writing: Promise<void> | undefined;
+
+  /** @param directory as private as that of the spool; made when something is to be remembered */
+  constructor(directory: string, service: string, log: Log) {
+    this.#directory = directory;
+    this.#path = join(directory, `${encodeURIComponent(service)}.calls`);
+    this.#log = log;
+  }
+
+  /** As they were remembered; none when the file is not there, or not one of ours. */
+  get names(): readonly string[] {
+    this.#names ??= this.#read();
+    return this.#names;
+  }
+
+  /** Remembers a service. The file is written later, once for all that come together. */
+  add(name: string): void {
+    const { names } = this;
+    if (names.includes(name)) return;
+    this.#names = [name, ...names].slice(0, MOST);
+    this.#writing ??= Promise.resolve().then(() => this.#write());
+  }
+
+  #read(): readonly string[] {
+    try {
+      const names: unknown = JSON.parse(readSmall(this.#path, LIMIT) ?? '[]');
+      if (!Array.isArray(names)) return [];
+      return names.filter((name) => typeof name === 'string' && NAME.test(name)).slice(0, MOST);
+    } catch (thrown) {
+      this.#log('debug', `${this.#path} is passed over: ${asError(thrown).message}`);
+      return [];
+    }
+  }
+
+  async #write(): Promise<void> {
+    try {
+      makePrivateDirectory(this.#directory);
+      await writeSmall(this.#path, JSON.stringify(this.#names));
+    } catch (thrown) {
+      this.#log('debug', `the services that are called cannot be remembered: ${asError(thrown).message}`);
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}

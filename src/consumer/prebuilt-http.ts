@@ -1,0 +1,42 @@
+import type { Agent, RequestOptions } from 'node:http';
+import type { Prebuilt } from './prebuilt.ts';
+
+/** The undocumented parts of an agent that are used: both have been there since Node.js 0.12. */
+interface Pool {
+  createConnection(options: RequestOptions, done: unknown): unknown;
+  getName(options: object): string;
+}
+
+/**
+ * Lets an agent take a connection that stands ready, if it makes one while `addRequest` runs. An agent that connects in a way
+ * of its own, and a request with TLS settings of its own, make their own connection.
+ */
+export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, addRequest: () => void): void {
+  const pool = agent as unknown as Pool;
+  const { createConnection } = pool;
+  if (Object.hasOwn(pool, 'createConnection') || !isNative(createConnection)) {
+    addRequest();
+    return;
+  }
+  pool.createConnection = (options, done) =>
+    (isPlain(pool, options, prebuilt) && prebuilt.take()) || createConnection.call(pool, options, done);
+  try {
+    addRequest();
+  } finally {
+    Reflect.deleteProperty(pool, 'createConnection');
+  }
+}
+
+function isNative(createConnection: unknown): boolean {
+  return [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')].some(
+    ({ Agent }) => (Agent.prototype as unknown as Pool).createConnection === createConnection,
+  );
+}
+
+/** Pools are named after everything that makes connections differ. */
+function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {
+  const { checkServerIdentity, lookup } = options as { checkServerIdentity?: unknown; lookup?: unknown };
+  return (
+    checkServerIdentity === undefined && lookup === undefined && pool.getName(options) === pool.getName(destination)
+  );
+}

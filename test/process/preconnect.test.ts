@@ -1,0 +1,238 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/lifecycle/clock.ts';
+import { openRegistry } from '../../src/registry/open.ts';
+import type { Registry } from '../../src/registry/registry.ts';
+import type { Trace } from '../../src/trace/trace.ts';
+import { assess } from '../../src/trace/verdict.ts';
+import { anInstance } from '../fixtures/registry/instance.ts';
+import { certificate } from '../support/certificate.ts';
+import { NODES, type NodeLine, until } from '../support/child.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const FRONT = new URL('../fixtures/apps/front.ts', import.meta.url);
+const LINES = Object.keys(NODES) as NodeLine[];
+
+const world = useWorld();
+let registry: Registry;
+const providers: Counting[] = [];
+beforeEach(async () => {
+  registry = await openRegistry(new URL(world().registryUrl), { clock: systemClock, log: () => {} });
+});
+afterEach(async () => {
+  await Promise.all(providers.splice(0).map((provider) => provider.close()));
+  await registry.close();
+});
+
+/** An instance of `provider` in this process that counts its connections. */
+class Counting {
+  readonly instance;
+  readonly #server: Server;
+  connections = 0;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(server: Server, scheme: 'http' | 'https') {
+    this.#server = server;
+    const { port } = server.address() as AddressInfo;
+    this.instance = anInstance({ service: 'provider', instanceId: `provider:${port}`, port, scheme });
+    server.on('connection', (socket) => {
+      this.connections++;
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  static async start(server: Server, scheme: 'http' | 'https' = 'http'): Promise<Counting> {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const provider = new Counting(server, scheme);
+    providers.push(provider);
+    await registry.register(provider.instance);
+    return provider;
+  }
+
+  /** Ends every connection. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    await registry.deregister(this.instance);
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.cut();
+    await closed;
+  }
+}
+
+const anHttpProvider = (): Promise<Counting> =>
+  Counting.start(createServer((_, response) => response.end('answered')) as Server);
+
+/** Starts the application; resolves when it is registered. */
+async function started(env: Record<string, string>, line: NodeLine = '24'): Promise<Service> {
+  const child = world().children.node(FRONT, { line, env: world().env('front', env) });
+  const [, port] = await child.sees(/listening (\d+)/);
+  await child.sees(/-> serving/);
+  return { child, port: Number(port) };
+}
+
+const call = async ({ port }: Service, client: string, url: string): Promise<string> =>
+  (await fetch(`http://127.0.0.1:${port}/${client}?url=${encodeURIComponent(url)}`)).text();
+
+/** The trace of the start of a process. */
+async function startOf({ child }: Service): Promise<Trace> {
+  let trace: Trace | undefined;
+  await until(async () => {
+    const found = await world().jaeger.search({ service: 'front', operation: 'lossless.online' });
+    trace = found.find(({ spans }) => String(spans[0]?.tags['lossless.instance.id']).includes(`:${child.pid}:`));
+    return trace !== undefined && assess(trace).whole;
+  });
+  return trace as Trace;
+}
+
+const NOW = { LOSSLESS_WARMUP_MS: '0', LOSSLESS_HOLD_MS: '500' };
+const NAMED = { ...NOW, LOSSLESS_PRECONNECT: 'provider' };
+
+describe.each(LINES)('connections built ahead on Node %s', (line) => {
+  test.each(['fetch', 'undici', 'http', 'http-keep-alive', 'http-no-agent'])(
+    'the first request of %s finds its connection, which was built before this instance was registered',
+    async (client) => {
+      const both = [await anHttpProvider(), await anHttpProvider()];
+      const service = await started(NAMED, line);
+      expect(both.map(({ connections }) => connections)).toEqual([1, 1]);
+      for (let n = 0; n < 2; n++) expect(await call(service, client, 'http://provider/')).toBe('answered');
+      expect(both.map(({ connections }) => connections)).toEqual([1, 1]);
+      const trace = await startOf(service);
+      const [span] = spansOf(trace, 'preconnect');
+      expect(trace.spans.map(({ name }) => name).indexOf('lossless.preconnect')).toBeLessThan(
+        trace.spans.map(({ name }) => name).indexOf('lossless.register'),
+      );
+      expect(span?.tags).toMatchObject({
+        'lossless.preconnect.services': 1,
+        'lossless.preconnect.planned': 2,
+        'lossless.preconnect.connected': 2,
+        'lossless.preconnect.failed': 0,
+      });
+    },
+  );
+
+  test.each([
+    ['fetch', 1],
+    ['undici', 1],
+    ['https', 1],
+    // What a request asks for beside the usual is not what stands ready.
+    ['https-own-settings', 2],
+  ])('with TLS, %s uses %i connections', async (client, connections) => {
+    const { key, cert } = await certificate();
+    const provider = await Counting.start(
+      createHttps({ key, cert }, (_, response) => response.end('answered')) as Server,
+      'https',
+    );
+    const authorities = join(world().directory, 'cert.pem');
+    writeFileSync(authorities, cert);
+    const service = await started({ ...NAMED, NODE_EXTRA_CA_CERTS: authorities }, line);
+    expect(provider.connections).toBe(1);
+    expect(await call(service, client, 'https://provider/')).toBe('answered');
+    expect(provider.connections).toBe(connections);
+  });
+});
+
+describe('which services', () => {
+  test('those that were called last time; none with `none`, and none at the first start', async () => {
+    const provider = await anHttpProvider();
+    const first = await started(NOW);
+    expect(spansOf(await startOf(first), 'preconnect')).toEqual([]);
+    expect(provider.connections).toBe(0);
+    expect(await call(first, 'fetch', 'http://provider/')).toBe('answered');
+    const file = join(world().spoolDir, 'front.calls');
+    await until(() => existsSync(file));
+    expect(readFileSync(file, 'utf8')).toBe('["provider"]');
+    await world().leave(first);
+    const before = provider.connections;
+    const second = await started(NOW);
+    expect(provider.connections).toBe(before + 1);
+    await call(second, 'http', 'http://provider/');
+    expect(provider.connections).toBe(before + 1);
+    await world().leave(second);
+    const third = await started({ ...NOW, LOSSLESS_PRECONNECT: 'none' });
+    expect(provider.connections).toBe(before + 1);
+    expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['half of it', '['],
+    ['something else', '{"a":1}'],
+    ['no names', '["../x", 5, null, ""]'],
+    ['too much', `["${'x'.repeat(20_000)}"]`],
+  ])('a memory that holds %s is no memory', async (_, text) => {
+    mkdirSync(world().spoolDir, { mode: 0o700 });
+    writeFileSync(join(world().spoolDir, 'front.calls'), text);
+    const service = await started(NOW);
+    expect(spansOf(await startOf(service), 'preconnect')).toEqual([]);
+    expect(service.child.stderr).not.toMatch(/"level":[45]0/);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('dead instances and silent ones are counted, and the start goes on in time', async () => {
+    const alive = await anHttpProvider();
+    const dead = await anHttpProvider();
+    await dead.close();
+    await registry.register(dead.instance);
+    const silent = await Counting.start(
+      createTcp((socket) => socket.resume()),
+      'https',
+    );
+    const [span] = spansOf(await startOf(await started(NAMED)), 'preconnect');
+    expect(span?.tags).toMatchObject({
+      'lossless.preconnect.planned': 3,
+      'lossless.preconnect.connected': 1,
+      'lossless.preconnect.failed': 2,
+    });
+    expect(span?.durationMs).toBeLessThan(4_000);
+    expect([alive.open, silent.open]).toEqual([1, 0]);
+    await registry.deregister(dead.instance);
+  });
+
+  test('services that nobody knows are no work', async () => {
+    const service = await started({ ...NOW, LOSSLESS_PRECONNECT: 'nobody,provider' });
+    const [span] = spansOf(await startOf(service), 'preconnect');
+    expect(span?.tags).toMatchObject({ 'lossless.preconnect.services': 0, 'lossless.preconnect.planned': 0 });
+  });
+
+  test('an instance that leaves before its first request loses its connection, and does not wait for it', async () => {
+    const leaving = await world().service('provider', { env: NOW });
+    const staying = await anHttpProvider();
+    const service = await started(NAMED);
+    const began = Date.now();
+    expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(Date.now() - began).toBeLessThan(5_000);
+    for (let n = 0; n < 3; n++) expect(await call(service, 'http', 'http://provider/')).toBe('answered');
+    const counting = await anHttpProvider();
+    const another = await started(NAMED);
+    expect(counting.open).toBe(1);
+    await registry.deregister(counting.instance);
+    await until(() => counting.open === 0);
+    expect(await call(another, 'fetch', 'http://provider/')).toBe('answered');
+    expect(staying.connections).toBe(2);
+    // It keeps nothing alive.
+    await world().leave(another);
+  });
+
+  test('a server that closes a connection that stands ready is asked over a new one', async () => {
+    const provider = await anHttpProvider();
+    const service = await started(NAMED);
+    expect(provider.open).toBe(1);
+    provider.cut();
+    await until(() => provider.open === 0);
+    expect(await call(service, 'fetch', 'http://provider/')).toBe('answered');
+    expect(await call(service, 'http', 'http://provider/')).toBe('answered');
+  });
+});
