@@ -6,6 +6,7 @@ import { connect } from './connect.ts';
 import { tell } from './http-answer.ts';
 import { Frames, JuteReader, JuteWriter } from './jute.ts';
 import type { Server, TlsFiles } from './url-options.ts';
+import { SessionExpired, ZooKeeperError } from './zookeeper-error.ts';
 
 /** Longest time for an answer, in milliseconds: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
@@ -25,34 +26,6 @@ const END = -11;
 const EVENT_XID = -1;
 const PING_XID = -2;
 const AUTHENTICATE_XID = -4;
-
-/** Refusals after which a connection is of no more use. */
-const SESSION_EXPIRED = -112;
-const SESSION_MOVED = -118;
-
-/** Refusals in words, by their number. */
-const REFUSALS: Readonly<Record<number, string>> = {
-  [-8]: 'the server does not take such a path',
-  [-6]: 'the server does not know this operation; ZooKeeper 3.6 or later is needed',
-  [-102]: 'the registry refuses these credentials (NOAUTH)',
-  [SESSION_EXPIRED]: 'the session has expired',
-  [-115]: 'the registry refuses these credentials (AUTHFAILED)',
-  [SESSION_MOVED]: 'the session has moved to another server',
-};
-
-/** A server that refuses. */
-export class ZooKeeperError extends Error {
-  readonly code: number;
-
-  constructor(what: string, code: number) {
-    super(`${what}: ${REFUSALS[code] ?? `error ${code}`}`);
-    this.name = 'ZooKeeperError';
-    this.code = code;
-  }
-}
-
-/** The session that was to be gone on with does not exist any more, and its entries are gone. */
-export class SessionExpired extends Error {}
 
 /** What names a session, at every server of the ensemble. */
 export interface SessionKey {
@@ -252,7 +225,7 @@ export class ZooKeeperLink {
 
   #refused({ reject }: Pending, error: ZooKeeperError): void {
     reject(error);
-    if (error.code === SESSION_EXPIRED || error.code === SESSION_MOVED) this.#lose(error.message);
+    if (error.endsSession) this.#lose(error.message);
   }
 
   #lose(why: string): void {

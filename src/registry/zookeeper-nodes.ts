@@ -1,5 +1,6 @@
 import { JuteWriter } from './jute.ts';
-import { type Operation, ZooKeeperError, type ZooKeeperLink } from './zookeeper-link.ts';
+import { NO_NODE, NODE_EXISTS, ZooKeeperError } from './zookeeper-error.ts';
+import type { Operation, ZooKeeperLink } from './zookeeper-link.ts';
 
 const CREATE = { name: 'create', type: 1 };
 const DELETE = { name: 'delete', type: 2 };
@@ -10,9 +11,6 @@ const GET_CHILDREN = { name: 'getChildren', type: 8 };
 const SYNC = { name: 'sync', type: 9 };
 const REMOVE_WATCHES = { name: 'removeWatches', type: 18 };
 const ADD_WATCH = { name: 'addWatch', type: 106 };
-
-const NO_NODE = -101;
-const NODE_EXISTS = -110;
 
 /** Any version of a node. */
 const ANY = -1;

@@ -3,7 +3,8 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { jitter } from './follow.ts';
 import type { Failure } from './registry.ts';
 import type { Server, TlsFiles } from './url-options.ts';
-import { SessionExpired, type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
+import { SessionExpired } from './zookeeper-error.ts';
+import { type SessionKey, ZooKeeperLink } from './zookeeper-link.ts';
 
 /** Wait before a connection that was lost is opened again when no call does so, in milliseconds: shorter than any session. */
 const RECONNECT_MS = 500;

@@ -6,7 +6,7 @@ import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
 import { decodeEntry, encodeEntry } from './zookeeper-entry.ts';
-import { ZooKeeperError } from './zookeeper-link.ts';
+import { ZooKeeperError } from './zookeeper-error.ts';
 import { ZooKeeperNodes } from './zookeeper-nodes.ts';
 import { ZooKeeperSession } from './zookeeper-session.ts';
 

@@ -127,6 +127,39 @@ test('a server that does not answer pings has its connection cut, and it is said
   expect(registry.failure?.message).toMatch(/no answer to a ping within 200 ms/);
 });
 
+test("connections are made where the application's instrumentation sees nothing", async () => {
+  const api = Symbol.for('opentelemetry.js.api.1');
+  const suppressed = Symbol.for('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
+  const { Socket } = process.getBuiltinModule('node:net');
+  const connect = Socket.prototype.connect;
+  let isHidden = false;
+  const seen: boolean[] = [];
+  const context = {
+    active: () => ({ setValue: (key: symbol, value: unknown) => key === suppressed && value === true }),
+    with: (hides: boolean, run: () => unknown) => {
+      isHidden = hides;
+      try {
+        return run();
+      } finally {
+        isHidden = false;
+      }
+    },
+  };
+  const port = await serve((socket, xid, n) => void socket.write(n === 0 ? hello() : reply(xid, -101).frame()));
+  try {
+    Object.assign(globalThis, { [api]: { context } });
+    Socket.prototype.connect = function (this: Socket, ...args: unknown[]) {
+      seen.push(isHidden);
+      return Reflect.apply(connect, this, args);
+    } as typeof connect;
+    await (await open(port)).instances('a').catch(() => {});
+  } finally {
+    Socket.prototype.connect = connect;
+    Reflect.deleteProperty(globalThis, api);
+  }
+  expect(seen).toEqual([true]);
+});
+
 test.each([
   ['sessionMs=999', /sessionMs to be a whole number from 1000/],
   ['ttlMs=1', /the options ca, cert, key, prefix, server, sessionMs, tls; received ttlMs/],
