@@ -405,11 +405,14 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
 
 describe.skipIf(missing)('a ZooKeeper with TLS', () => {
   const closing = useClosing();
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-zookeeper-tls-'));
-  const [ca, key] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
+  let directory: string;
+  let ca: string;
+  let key: string;
   let server: ZooKeeperServer;
   let port: number;
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'lossless-zookeeper-tls-'));
+    [ca, key] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
     const own = await certificate();
     const store = join(directory, 'store.pem');
     writeFileSync(ca, own.cert);
