@@ -7,6 +7,7 @@ import { cost } from './cost.ts';
 import { failures } from './failures.ts';
 import { fanout } from './fanout.ts';
 import { page } from './page.ts';
+import { preconnect } from './preconnect.ts';
 import { preload } from './preload.ts';
 import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
@@ -26,6 +27,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   collector,
   page,
   warmup,
+  preconnect,
   verify,
 };
 

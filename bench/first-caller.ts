@@ -1,0 +1,25 @@
+/** A service that tells how long its first and its second request to `url` took: `first-caller.ts <url>`. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+
+const [url = ''] = process.argv.slice(2);
+
+async function timed(to: string): Promise<number> {
+  const begun = performance.now();
+  await (await fetch(to)).text();
+  return performance.now() - begun;
+}
+
+const server = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
+await once(server, 'listening');
+// What the client loads with its first request of all is no matter of connections.
+await timed(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+process.once('message', async () => {
+  const first = await timed(url);
+  // The client gives a connection back a moment after the answer.
+  await setTimeout(50);
+  process.send?.({ first, second: await timed(url) });
+});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,91 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { systemClock } from '../src/lifecycle/clock.ts';
+import { openRegistry } from '../src/registry/open.ts';
+import { anInstance } from '../test/fixtures/registry/instance.ts';
+import { certificate } from '../test/support/certificate.ts';
+import { DelayProxy } from '../test/support/delay-proxy.ts';
+import { pause, pluginEnvironment } from './fleet.ts';
+import { type Benchmark, ms, quantile, type Row } from './row.ts';
+
+const DELAY_MS = 10;
+const STARTS = 15;
+
+const CALLER = fileURLToPath(new URL('first-caller.ts', import.meta.url));
+
+interface Taken {
+  readonly first: number;
+  readonly second: number;
+}
+
+/** The first two requests of fresh processes to one provider that is `DELAY_MS` away. */
+async function firstRequests(scheme: 'http' | 'https', preconnect: string): Promise<readonly Taken[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
+  const registryUrl = pathToFileURL(join(directory, 'registry')).href;
+  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
+  const { key, cert } = await certificate();
+  const authorities = join(directory, 'cert.pem');
+  writeFileSync(authorities, cert);
+  const server =
+    scheme === 'http'
+      ? createHttp((_, response) => response.end('ok'))
+      : createHttps({ key, cert }, (_, response) => response.end('ok'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const proxy = await DelayProxy.start(DELAY_MS);
+  proxy.target = (server.address() as AddressInfo).port;
+  await registry.register(anInstance({ service: 'provider', port: proxy.port, scheme }));
+  const taken: Taken[] = [];
+  try {
+    for (let n = 0; n < STARTS; n++) {
+      const env = pluginEnvironment('caller', registryUrl, directory, {
+        LOSSLESS_LOG_LEVEL: 'silent',
+        LOSSLESS_PRECONNECT: preconnect,
+        NODE_EXTRA_CA_CERTS: authorities,
+      });
+      const child = fork(CALLER, [`${scheme}://provider/`], { env });
+      const gone = once(child, 'exit');
+      while ((await registry.instances('caller')).length === 0) await pause(10);
+      await pause(100);
+      child.send('go');
+      taken.push(((await once(child, 'message')) as [Taken])[0]);
+      child.kill('SIGKILL');
+      await gone;
+    }
+  } finally {
+    proxy.close();
+    server.close();
+    await registry.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return taken;
+}
+
+export const preconnect: Benchmark = {
+  title: 'The first request of a new instance',
+  how: `A fresh process calls a provider that is ${DELAY_MS} ms away each way with \`fetch\`, ${STARTS} times, once it is registered: median of its first request there, with a connection built ahead and without, and of the second one, which always has a connection. A call elsewhere comes before, so that the client is loaded.`,
+  async run() {
+    const rows: Row[] = [];
+    for (const scheme of ['http', 'https'] as const) {
+      const [ahead, without] = [await firstRequests(scheme, 'provider'), await firstRequests(scheme, 'none')];
+      const median = (of: readonly Taken[], which: keyof Taken): number =>
+        quantile(
+          of.map((each) => each[which]),
+          0.5,
+        );
+      const [first, plain, second] = [median(ahead, 'first'), median(without, 'first'), median(ahead, 'second')];
+      rows.push({
+        what: scheme,
+        measured: `first ${ms(first)}, without ${ms(plain)}; second ${ms(second)}`,
+        against: `${(first / plain).toFixed(2)} of it`,
+      });
+    }
+    return rows;
+  },
+};
