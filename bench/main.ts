@@ -9,6 +9,7 @@ import { fanout } from './fanout.ts';
 import { page } from './page.ts';
 import { preconnect } from './preconnect.ts';
 import { preload } from './preload.ts';
+import { registries } from './registries.ts';
 import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
 import { stopSending } from './stop-sending.ts';
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   warmup,
   preconnect,
   verify,
+  registries,
 };
 
 const wanted = process.argv.slice(2);

@@ -3,22 +3,30 @@ import type { Child } from './child.ts';
 import { JavaServer } from './java.ts';
 import { ready } from './ready.ts';
 
-/** A service in Java with Spring Cloud, of a folder of test/servers: a client of the registry that is not ours. */
+/** What switches on the client of one registry; the application has those of all three. */
+const REGISTRIES = {
+  eureka: 'eureka.client.enabled',
+  nacos: 'spring.cloud.nacos.discovery.enabled',
+  zookeeper: 'spring.cloud.zookeeper.enabled',
+} as const;
+
+export type SpringRegistry = keyof typeof REGISTRIES;
+
+/** A service in Java with Spring Cloud: a client of a registry that is not ours. */
 export class Spring {
   readonly port: number;
-  readonly #java: JavaServer;
+  readonly #java = new JavaServer('spring');
   #child: Child | undefined;
 
-  private constructor(folder: string, port: number) {
+  private constructor(port: number) {
     this.port = port;
-    this.#java = new JavaServer(folder);
   }
 
   /** @param properties of the application, beside its address */
-  static async start(folder: string, properties: Readonly<Record<string, string>>): Promise<Spring> {
-    const spring = new Spring(folder, await freePort());
+  static async start(registry: SpringRegistry, properties: Readonly<Record<string, string>>): Promise<Spring> {
+    const spring = new Spring(await freePort());
     try {
-      await spring.#start(properties);
+      await spring.#start(registry, properties);
     } catch (thrown) {
       await spring.close();
       throw thrown;
@@ -48,9 +56,12 @@ export class Spring {
     await this.#java.close();
   }
 
-  async #start(properties: Readonly<Record<string, string>>): Promise<void> {
+  async #start(registry: SpringRegistry, properties: Readonly<Record<string, string>>): Promise<void> {
+    const clients = Object.entries(REGISTRIES).map(([name, property]) => [property, String(name === registry)]);
     const own = { 'server.address': '127.0.0.1', 'server.port': String(this.port), 'spring.main.banner-mode': 'off' };
-    const args = Object.entries({ ...own, ...properties }).map(([name, value]) => `--${name}=${value}`);
+    const args = Object.entries({ ...own, ...Object.fromEntries(clients), ...properties }).map(
+      ([name, value]) => `--${name}=${value}`,
+    );
     this.#child = this.#java.start([], ['lossless.Spring', ...args]);
     await ready(this.#child, `http://127.0.0.1:${this.port}/`);
   }

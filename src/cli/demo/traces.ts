@@ -3,8 +3,8 @@ import type { Trace } from '../../trace/trace.ts';
 import { assess, type Verdict } from '../../trace/verdict.ts';
 import type { JaegerClient } from '../jaeger-client.ts';
 
-/** Longest wait for the last trace to be found, in milliseconds. */
-const PATIENCE_MS = 15_000;
+/** Longest wait for the last trace to be whole, in milliseconds: a start lasts until the registry lists the instance. */
+const PATIENCE_MS = 60_000;
 
 /** Most traces of one service that are looked at. */
 const MOST = 1_000;

@@ -16,7 +16,7 @@ import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.client.RestTemplate;
 
-/** A service as Spring Cloud makes one: what it finds in Eureka, and where its calls go. */
+/** A service as Spring Cloud makes one: what it finds in its registry, and where its calls go. */
 @SpringBootApplication
 @RestController
 public class Spring {

@@ -1,0 +1,176 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { systemClock } from '../src/lifecycle/clock.ts';
+import { openRegistry } from '../src/registry/open.ts';
+import { anInstance } from '../test/fixtures/registry/instance.ts';
+import { Consul } from '../test/support/consul.ts';
+import { Etcd } from '../test/support/etcd.ts';
+import { Eureka } from '../test/support/eureka.ts';
+import { Kubernetes, TOKENS } from '../test/support/kubernetes.ts';
+import { Nacos } from '../test/support/nacos.ts';
+import { ZooKeeperServer } from '../test/support/zookeeper.ts';
+import { measure } from './fanout.ts';
+import { pause } from './fleet.ts';
+import { type Benchmark, ms, quantile, type Row } from './row.ts';
+
+const CONSUMERS = 20;
+const REMOVALS = 3;
+const DEMO_S = 30;
+
+const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+
+interface Server {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+interface Setting {
+  readonly what: string;
+  readonly start: () => Promise<Server>;
+  /** Options of the URL. */
+  readonly options?: string;
+}
+
+const SETTINGS: readonly Setting[] = [
+  { what: '`file:`', start: startFile },
+  { what: 'Consul', start: () => Consul.start() },
+  { what: 'etcd', start: () => Etcd.start() },
+  { what: 'ZooKeeper', start: () => ZooKeeperServer.start() },
+  { what: 'Nacos 3.1, push', start: () => Nacos.start('3.1') },
+  { what: 'Nacos 3.1, push, `pushTaskDelay=50`', start: () => Nacos.start('3.1', { fast: true }) },
+  { what: 'Nacos 2.5, polled', start: () => Nacos.start('2.5'), options: '?push=false' },
+  { what: 'Eureka, no read-only cache, `pollMs=500`', start: () => Eureka.start(), options: '?pollMs=500' },
+  { what: 'Eureka', start: () => Eureka.start({ isFast: false }) },
+];
+
+async function startFile(): Promise<Server> {
+  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
+  const close = async (): Promise<void> => rmSync(directory, { recursive: true, force: true });
+  return { url: pathToFileURL(directory).href, close };
+}
+
+/** Milliseconds from a removal until the last of the consumers has a list without the instance. */
+async function lags(
+  url: string,
+  add: () => Promise<unknown>,
+  remove: () => Promise<unknown>,
+  service: string,
+): Promise<readonly number[]> {
+  const context = { clock: systemClock, log: () => {} };
+  const consumers = await Promise.all(Array.from({ length: CONSUMERS }, () => openRegistry(new URL(url), context)));
+  const listed = consumers.map(() => false);
+  let last = 0;
+  await Promise.all(
+    consumers.map((consumer, n) =>
+      consumer.watch(service, (list) => {
+        listed[n] = list.length > 0;
+        last = performance.now();
+      }),
+    ),
+  );
+  const taken: number[] = [];
+  for (let n = 0; n < REMOVALS; n++) {
+    await add();
+    while (!listed.every(Boolean)) await pause(5);
+    // Where lists are made at fixed times, removals must not follow them.
+    await pause(Math.random() * 3_000);
+    const begun = performance.now();
+    await remove();
+    while (listed.some(Boolean)) await pause(5);
+    taken.push(last - begun);
+  }
+  await Promise.all(consumers.map((consumer) => consumer.close()));
+  return taken;
+}
+
+async function lagsOf(url: string): Promise<readonly number[]> {
+  const provider = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+  const instance = anInstance();
+  try {
+    return await lags(
+      url,
+      () => provider.register(instance),
+      () => provider.deregister(instance),
+      instance.service,
+    );
+  } finally {
+    await provider.close();
+  }
+}
+
+/** A slice is written by the cluster: from the moment that it is. */
+async function lagsOfKubernetes(): Promise<readonly number[]> {
+  const kubernetes = await Kubernetes.start();
+  const slice = (ready: boolean) =>
+    kubernetes.putSlice({
+      name: 'bench',
+      service: 'bench',
+      ports: [{ port: 8_080 }],
+      endpoints: [{ addresses: ['192.0.2.1'], conditions: { ready } }],
+    });
+  const url = `kubernetes://127.0.0.1:${kubernetes.port}?namespace=shop&token=${TOKENS.admin}&ca=${encodeURIComponent(kubernetes.ca)}`;
+  try {
+    return await lags(
+      url,
+      () => slice(true),
+      () => slice(false),
+      'bench',
+    );
+  } finally {
+    await kubernetes.close();
+  }
+}
+
+interface Set {
+  readonly failed: number;
+  readonly requests: number;
+  readonly shutdowns: number;
+}
+
+/** The demo on this registry. */
+async function demo(url: string): Promise<{ readonly base: Set; readonly gray: Set }> {
+  const child = spawn(process.execPath, [CLI, 'demo', '--json', '--seconds', String(DEMO_S), '--registry', url], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return JSON.parse(await text(child.stdout));
+}
+
+const perShutdown = ({ failed, requests, shutdowns }: Set): string =>
+  `${(failed / shutdowns).toFixed(1)} (${failed} of ${requests}, ${shutdowns} shutdowns)`;
+
+const range = (of: readonly number[]): string => `${ms(quantile(of, 0.5))}, longest ${ms(quantile(of, 1))}`;
+
+export const registries: Benchmark = {
+  title: 'Registries, and GoAway beside them',
+  how: `First the time from the call that removes an instance until the last of ${CONSUMERS} clients that watch it has a list without it, ${REMOVALS} times: median and longest. Then failed requests for each shutdown in the demo of ${DEMO_S} s: by hand (deregister, then close; lists read each second) and with the plugin. Default settings of server and adapter unless named. The last row: ${CONSUMERS} consumers of one instance, from the start of the notification until the last has isolated it.`,
+  async run() {
+    const rows: Row[] = [];
+    for (const { what, start, options = '' } of SETTINGS) {
+      const server = await start();
+      const url = `${server.url}${options}`;
+      try {
+        const seen = await lagsOf(url);
+        const { base, gray } = await demo(url);
+        rows.push({
+          what,
+          measured: `${range(seen)}; by hand ${perShutdown(base)}`,
+          against: `plugin ${perShutdown(gray)}`,
+        });
+      } finally {
+        await server.close();
+      }
+    }
+    rows.push({
+      what: 'Kubernetes, from the change of the slice',
+      measured: range(await lagsOfKubernetes()),
+      against: '',
+    });
+    const { acked, notifyMs } = await measure(CONSUMERS, 0);
+    rows.push({ what: 'GoAway', measured: `${ms(notifyMs)}, ${acked} of ${CONSUMERS} acked`, against: '' });
+    return rows;
+  },
+};

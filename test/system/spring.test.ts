@@ -1,0 +1,166 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/lifecycle/clock.ts';
+import { openRegistry } from '../../src/registry/open.ts';
+import type { Instance } from '../../src/registry/registry.ts';
+import { serverMissing } from '../support/built.ts';
+import { until } from '../support/child.ts';
+import { Eureka } from '../support/eureka.ts';
+import { Nacos } from '../support/nacos.ts';
+import { Spring, type SpringRegistry } from '../support/spring.ts';
+import { spansOf, useWorld } from '../support/world.ts';
+import { ZooKeeperServer } from '../support/zookeeper.ts';
+
+const missing = serverMissing('eureka', 'nacos-3.1', 'zookeeper', 'spring');
+if (missing) console.warn(`tests of Spring Cloud are skipped: ${missing}`);
+
+const world = useWorld();
+
+const TIMEOUT = { timeout: 180_000 };
+
+interface Running {
+  /** For our clients. */
+  readonly url: string;
+  /** For Spring: where it is, and under which host and with which labels it is registered. */
+  readonly properties: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+const REGISTRIES: Readonly<Record<SpringRegistry, () => Promise<Running>>> = {
+  eureka: async () => {
+    const eureka = await Eureka.start();
+    const properties = {
+      'eureka.client.service-url.defaultZone': eureka.zone,
+      'eureka.client.registry-fetch-interval-seconds': '1',
+      'eureka.instance.hostname': '127.0.0.1',
+      'eureka.instance.metadata-map.zone': 'eu-3',
+    };
+    return { url: `${eureka.url}?pollMs=500`, properties, close: () => eureka.close() };
+  },
+  nacos: async () => {
+    const nacos = await Nacos.start('3.1', { fast: true });
+    const properties = {
+      'spring.cloud.nacos.discovery.server-addr': `127.0.0.1:${nacos.port}`,
+      'spring.cloud.nacos.discovery.ip': '127.0.0.1',
+      'spring.cloud.nacos.discovery.metadata.zone': 'eu-3',
+    };
+    return { url: nacos.url, properties, close: () => nacos.close() };
+  },
+  zookeeper: async () => {
+    const zookeeper = await ZooKeeperServer.start();
+    const properties = {
+      'spring.cloud.zookeeper.connect-string': `127.0.0.1:${zookeeper.port}`,
+      'spring.cloud.zookeeper.discovery.instance-host': '127.0.0.1',
+      'spring.cloud.zookeeper.discovery.metadata.zone': 'eu-3',
+    };
+    return { url: `${zookeeper.url}?prefix=/services`, properties, close: () => zookeeper.close() };
+  },
+};
+
+describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spring Cloud with %s', (registry) => {
+  let running: Running;
+  let spring: Spring;
+  beforeAll(async () => {
+    running = await REGISTRIES[registry]();
+    spring = await Spring.start(registry, {
+      'spring.application.name': 'spring-shop',
+      'spring.cloud.loadbalancer.cache.enabled': 'false',
+      ...running.properties,
+    });
+  }, 180_000);
+  afterAll(async () => {
+    await spring?.close();
+    await running?.close();
+  });
+  const env = () => ({ LOSSLESS_REGISTRY: running.url, LOSSLESS_HOLD_MS: '4000' });
+
+  test('it finds and calls an instance, and none of its calls fails while that one leaves', TIMEOUT, async () => {
+    const leaving = await world().service('shop', { env: env() });
+    await until(async () => (await spring.list('shop')).length === 1);
+    expect(await spring.list('shop')).toEqual([`http://127.0.0.1:${leaving.port}`]);
+    expect(await spring.call('shop')).toBe('ok');
+    const staying = await world().service('shop', { env: env() });
+    await until(async () => (await spring.list('shop')).length === 2);
+
+    const counted = { ok: 0, failed: 0 };
+    const calling = new AbortController();
+    const calls = (async () => {
+      while (!calling.signal.aborted) {
+        if ((await spring.call('shop')) === 'ok') counted.ok++;
+        else counted.failed++;
+        await sleep(10);
+      }
+    })();
+    await until(() => counted.ok > 50);
+    expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
+    const then = counted.ok;
+    await until(() => counted.ok > then + 50);
+    calling.abort();
+    await calls;
+    expect(counted.failed).toBe(0);
+    expect(await spring.list('shop')).toEqual([`http://127.0.0.1:${staying.port}`]);
+
+    const trace = await world().trace(leaving);
+    expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
+      'lossless.registry.type': registry,
+      'lossless.deregister.result': 'confirmed',
+    });
+    await world().leave(staying);
+    await until(async () => (await spring.list('shop')).length === 0);
+  });
+
+  test('what it registers is listed with its labels, is called, and goes when it leaves', TIMEOUT, async () => {
+    const ours = await openRegistry(new URL(running.url), { clock: systemClock, log: () => {} });
+    const lists: (readonly Instance[])[] = [];
+    await ours.watch('spring-shop', (list) => lists.push(list));
+    await until(() => lists.at(-1)?.length === 1);
+    expect(lists.at(-1)).toEqual([
+      {
+        service: 'spring-shop',
+        instanceId: expect.any(String),
+        generation: 0,
+        host: '127.0.0.1',
+        port: spring.port,
+        scheme: 'http',
+        weight: 100,
+        registeredAt: 0,
+        metadata: expect.objectContaining({ zone: 'eu-3' }),
+      },
+    ]);
+    const caller = await world().caller('http://spring-shop/', 20, { env: env() });
+    await sleep(1_000);
+    const counted = await caller.stop();
+    expect(counted).toMatchObject({ failed: 0 });
+    expect(counted.sent).toBeGreaterThan(20);
+    spring.child.signal('SIGTERM');
+    await until(() => lists.at(-1)?.length === 0);
+    await ours.close();
+  });
+});
+
+describe.skipIf(missing)('an address that Spring has registered with Nacos too', () => {
+  test('Nacos says ok to the removal and goes on listing: it is unconfirmed', { timeout: 240_000 }, async () => {
+    const nacos = await Nacos.start('3.1', { fast: true });
+    const leaving = await world().service('shop', { env: { LOSSLESS_REGISTRY: nacos.url, LOSSLESS_HOLD_MS: '500' } });
+    const spring = await Spring.start('nacos', {
+      'spring.application.name': 'shop',
+      'spring.cloud.nacos.discovery.server-addr': `127.0.0.1:${nacos.port}`,
+      'spring.cloud.nacos.discovery.ip': '127.0.0.1',
+      'spring.cloud.nacos.discovery.port': String(leaving.port),
+    });
+    await until(async () => {
+      const query = { serviceName: 'shop', groupName: 'DEFAULT_GROUP' };
+      const { data } = JSON.parse(await nacos.call('GET', `${nacos.instancePath}/list`, query)) as { data: unknown[] };
+      return data.length === 2;
+    });
+    expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
+    const trace = await world().trace(leaving);
+    expect(trace.verdict.result).toBe('incomplete');
+    expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
+      'lossless.deregister.result': 'unconfirmed',
+      'lossless.deregister.listed_after': 1,
+    });
+    await spring.close();
+    await nacos.close();
+  });
+});
