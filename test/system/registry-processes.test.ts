@@ -7,10 +7,11 @@ import { until } from '../support/child.ts';
 import { Consul } from '../support/consul.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Eureka } from '../support/eureka.ts';
+import { Nacos } from '../support/nacos.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 
-const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper');
+const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper', 'nacos-3.1');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
 
 const world = useWorld();
@@ -51,6 +52,7 @@ describe.skipIf(missing).each([
   { name: 'etcd', start: (): Promise<Running> => Etcd.start(), downMs: 20_000 },
   { name: 'eureka', start: startEureka, downMs: 20_000 },
   { name: 'zookeeper', start: (): Promise<Running> => ZooKeeperServer.start(), downMs: 20_000 },
+  { name: 'nacos', start: (): Promise<Running> => Nacos.start('3.1', { fast: true }), downMs: 20_000 },
 ])('services with $name', ({ name, start, downMs }) => {
   let server: Running;
   beforeAll(async () => {
