@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeInstance } from './entry.ts';
+import { parseJson } from './json.ts';
 import type { Instance } from './registry.ts';
 
 /** Limits of the metadata of a Consul service (`ValidateServiceMetadata`, Consul 1.22). */
@@ -73,7 +74,7 @@ export function decodeService(entry: unknown, service: string): Instance | undef
   if (Service.Service !== service) return undefined;
   const meta = Service.Meta ?? {};
   if (meta['lossless-0'] !== undefined) {
-    const instance = decodeInstance(parse(joined(meta)));
+    const instance = decodeInstance(parseJson(joined(meta), 'what `lossless-0` and those after it hold'));
     return instance.service === service ? instance : undefined;
   }
   if (!Service.Port) return undefined;
@@ -101,12 +102,4 @@ function joined(meta: Readonly<Record<string, string>>): string {
   let text = '';
   for (let n = 0; n < MOST_PARTS && meta[`lossless-${n}`] !== undefined; n++) text += meta[`lossless-${n}`];
   return text;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('`lossless-0` and those after it are not JSON');
-  }
 }

@@ -2,6 +2,7 @@ import { decodeService, encodeService, serviceIdOf } from './consul-entry.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
 import { HttpClient } from './http.ts';
+import { parseJson } from './json.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
@@ -117,7 +118,7 @@ class Consul implements Backend {
   }
 
   #read(text: string, service: string): readonly Instance[] {
-    const entries: unknown = JSON.parse(text);
+    const entries: unknown = parseJson(text, 'the answer');
     if (!Array.isArray(entries)) throw new Error('the answer is not a list');
     return this.#reader.read(
       entries,

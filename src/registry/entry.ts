@@ -1,3 +1,4 @@
+import { parseJson } from './json.ts';
 import { startedAt } from './process.ts';
 import type { Instance } from './registry.ts';
 
@@ -27,7 +28,7 @@ export function encodeEntry(instance: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string): Entry {
-  const { pid, started, instance } = record(parse(text), 'the entry');
+  const { pid, started, instance } = record(parseJson(text, 'it'), 'the entry');
   return {
     pid: whole(pid, 'pid', 1, LARGEST_PID),
     started: whole(started, 'started', 0),
@@ -39,15 +40,6 @@ export function decodeEntry(text: string): Entry {
 export function isAlive({ pid, started }: Entry): boolean {
   const now = startedAt(pid);
   return now !== undefined && (now === started || now === 0 || started === 0);
-}
-
-/** The engine's own message repeats the text, which may be anything. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('it is not JSON');
-  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import { jitter } from './follow.ts';
 import type { Answer, Call, HttpClient } from './http.ts';
-import { parse } from './http-answer.ts';
+import { parseJson } from './json.ts';
 
 /** Longest time for a list of everything, in milliseconds. */
 const ALL_TIMEOUT_MS = 10_000;
@@ -145,7 +145,7 @@ interface Application {
 
 /** Reads an answer of `/apps` or `/apps/delta`. @throws Error when it is none */
 function readApplications(text: string): { readonly apps: readonly Application[]; readonly hash: unknown } {
-  const { applications } = record(parse(text));
+  const { applications } = record(parseJson(text, 'the answer'));
   const { application, apps__hashcode: hash } = record(applications);
   const apps = listOf(application).map((app) => ({ name: String(record(app)['name']), entries: entriesOf(app) }));
   return { apps, hash };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decodeInstance } from './entry.ts';
+import { parseJson } from './json.ts';
 import type { Instance } from './registry.ts';
 
 /** The part of our weights that is one of Spring Cloud's (metadata `weight`, a whole number): both defaults are then alike. */
@@ -93,7 +94,7 @@ export function decodeInfo(entry: unknown, service: string): Instance | undefine
   if (info['status'] !== 'UP') return undefined;
   const metadata = labelsOf(info['metadata']);
   if (metadata['lossless'] !== undefined) {
-    const instance = decodeInstance(parse(metadata['lossless']));
+    const instance = decodeInstance(parseJson(metadata['lossless'], '`lossless` in its metadata'));
     return instance.service === service ? instance : undefined;
   }
   const securePort = portOf(info['securePort']);
@@ -136,12 +137,4 @@ function labelsOf(metadata: unknown): Readonly<Record<string, string>> {
 function portOf(port: unknown): number | undefined {
   const { $: number, '@enabled': enabled } = (port ?? {}) as Readonly<Record<string, unknown>>;
   return String(enabled) === 'true' ? Number(number) : undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('`lossless` in its metadata is not JSON');
-  }
 }

@@ -3,7 +3,7 @@ import { EurekaApplications, entriesOf } from './eureka-applications.ts';
 import { appOf, decodeInfo, encodeInfo, infoIdOf } from './eureka-entry.ts';
 import type { Round } from './follow.ts';
 import { HttpClient } from './http.ts';
-import { parse } from './http-answer.ts';
+import { parseJson } from './json.ts';
 import type { RegistryContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
@@ -109,7 +109,7 @@ class Eureka implements Backend {
       expected: [404],
     });
     if (status === 404) return [];
-    const { application } = (parse(text) ?? {}) as { application?: unknown };
+    const { application } = (parseJson(text, 'the answer') ?? {}) as { application?: unknown };
     return this.#read(entriesOf(application), service);
   }
 

@@ -41,15 +41,6 @@ export function readLines(response: IncomingMessage, onLine: (line: string) => v
   });
 }
 
-/** The engine's own message repeats the text, which may be anything. */
-export function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('the answer is not JSON');
-  }
-}
-
 /** A status in words. */
 export function refusal(status: number): string {
   return status === 401 || status === 403 ? `the registry refuses these credentials (${status})` : `status ${status}`;

@@ -3,7 +3,8 @@ import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { connect } from './connect.ts';
-import { excerpt, parse, readLines, readText, refusal, tell } from './http-answer.ts';
+import { excerpt, readLines, readText, refusal, tell } from './http-answer.ts';
+import { parseJson } from './json.ts';
 import type { Failure } from './registry.ts';
 import type { Server, TlsFiles } from './url-options.ts';
 
@@ -99,7 +100,7 @@ export class HttpClient {
   /** The JSON of an answer; undefined for an empty one. @throws HttpError */
   async json(call: Call): Promise<unknown> {
     const { text } = await this.send(call);
-    return text.trim() === '' ? undefined : parse(text);
+    return text.trim() === '' ? undefined : parseJson(text, 'the answer');
   }
 
   /**
@@ -120,7 +121,10 @@ export class HttpClient {
       const end = Promise.withResolvers<void>();
       const timer = this.#options.clock.after(call.lastsMs, end.resolve);
       try {
-        await Promise.race([readLines(response, (line) => onLine(parse(line))), end.promise]);
+        await Promise.race([
+          readLines(response, (line) => onLine(parseJson(line, 'a line of the answer'))),
+          end.promise,
+        ]);
       } finally {
         timer.cancel();
       }

@@ -1,4 +1,5 @@
 import { decodeInstance } from './entry.ts';
+import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
 
 /** What kratos and this package take for the weight of an instance that names none. */
@@ -37,7 +38,7 @@ export function originOf({ scheme, host, port }: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string, service: string): readonly Instance[] {
-  return decodeFields(parseEntry(text), service);
+  return decodeFields(parseObject(text, 'it'), service);
 }
 
 /** Reads the fields of an entry, as `decodeEntry` does. */
@@ -70,15 +71,4 @@ function foreign(node: Readonly<Record<string, unknown>>, service: string): Inst
     registeredAt: 0,
     metadata: labels,
   });
-}
-
-/** @throws Error when it is not a JSON object */
-export function parseEntry(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const entry: unknown = JSON.parse(text);
-    if (typeof entry === 'object' && entry !== null) return entry as Record<string, unknown>;
-  } catch {
-    // Told below: the engine's own message repeats the text, which may be anything.
-  }
-  throw new Error('it is not a JSON object');
 }

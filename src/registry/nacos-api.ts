@@ -1,5 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts';
 import { type Answer, HttpClient, HttpError, type HttpOptions } from './http.ts';
+import { parseObject } from './json.ts';
 import type { NacosEntry } from './nacos-entry.ts';
 import type { Failure } from './registry.ts';
 
@@ -209,12 +210,5 @@ export class NacosApi {
 
 /** v1 says `ok` where it has nothing else to say. */
 function read(text: string): Json {
-  if (text.trim() === 'ok') return {};
-  try {
-    const json: unknown = JSON.parse(text);
-    if (typeof json === 'object' && json !== null) return json as Json;
-  } catch {
-    // Told below: the engine's own message repeats the text, which may be anything.
-  }
-  throw new Error('the answer is not a JSON object');
+  return text.trim() === 'ok' ? {} : parseObject(text, 'the answer');
 }

@@ -1,4 +1,5 @@
 import { decodeInstance } from './entry.ts';
+import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
 
 /** The part of our weights that is one of Nacos': both defaults are then alike. */
@@ -79,7 +80,7 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
       registeredAt: 0,
       metadata: known,
     });
-  const own = parse(known['lossless']);
+  const own = parseObject(String(known['lossless']), '`lossless` in its metadata');
   const free = labels.filter(([name]) => !RESERVED.test(name));
   return decodeInstance({
     ...address,
@@ -88,14 +89,4 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
     registeredAt: own['registeredAt'],
     metadata: { ...Object.fromEntries(free), ...(own['labels'] as object | undefined) },
   });
-}
-
-function parse(text: unknown): Readonly<Record<string, unknown>> {
-  try {
-    const own: unknown = JSON.parse(String(text));
-    if (typeof own === 'object' && own !== null) return own as Record<string, unknown>;
-  } catch {
-    // Told below: the engine's own message repeats the text, which may be anything.
-  }
-  throw new Error('`lossless` is not a JSON object');
 }

@@ -1,4 +1,4 @@
-import { parse } from './http-answer.ts';
+import { parseJson } from './json.ts';
 
 /** Longest message, in bytes: ten thousand instances of 3 kB. */
 const LONGEST = 32 * 1_024 * 1_024;
@@ -61,7 +61,7 @@ export class PayloadReader {
 function decode(message: Buffer): Payload {
   const [metadata, any] = [bytesOf(message, 2), bytesOf(message, 3)];
   const type = bytesOf(metadata, 3).toString();
-  const body = parse(bytesOf(any, 2).toString() || '{}');
+  const body = parseJson(bytesOf(any, 2).toString() || '{}', 'a message');
   if (type === '' || typeof body !== 'object' || body === null) throw new Error('a message is not one of Nacos');
   return { type, body: body as Payload['body'] };
 }

@@ -1,5 +1,6 @@
 import { decodeInstance } from './entry.ts';
-import { decodeFields, kratosFields, originOf, parseEntry } from './kratos-entry.ts';
+import { parseObject } from './json.ts';
+import { decodeFields, kratosFields, originOf } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
 
 /** Weight of an instance that names none. */
@@ -33,7 +34,7 @@ export function encodeEntry(instance: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string, service: string): readonly Instance[] {
-  const entry = parseEntry(text);
+  const entry = parseObject(text, 'it');
   if (entry['lossless'] !== undefined || entry['serviceType'] === undefined) return decodeFields(entry, service);
   return entry['name'] === service && isServing(entry) ? [curatorInstance(entry, service)] : [];
 }

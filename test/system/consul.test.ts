@@ -14,6 +14,7 @@ import { serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Consul } from '../support/consul.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
+import { registered } from '../support/registered.ts';
 
 const missing = serverMissing('consul');
 if (missing) console.warn(`Consul tests are skipped: ${missing}`);
@@ -49,13 +50,7 @@ describe.skipIf(missing)('a real Consul', () => {
       await proxy.down();
       return () => proxy.up();
     },
-    async otherProcess(instance) {
-      const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-        args: [`${consul.url}?ttlMs=2000`, JSON.stringify(instance)],
-      });
-      await child.sees(/registered/);
-      return { kill: () => child.signal('SIGKILL') };
-    },
+    otherProcess: (instance) => registered(children, `${consul.url}?ttlMs=2000`, instance),
     expiryMs: 2_000,
     heartbeatMs: 2_000,
   });

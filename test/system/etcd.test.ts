@@ -13,6 +13,7 @@ import { serverMissing, serverProgram } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Etcd } from '../support/etcd.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
+import { registered } from '../support/registered.ts';
 
 const missing = serverMissing('etcd');
 if (missing) console.warn(`etcd tests are skipped: ${missing}`);
@@ -52,13 +53,7 @@ describe.skipIf(missing)('a real etcd', () => {
       await proxy.down();
       return () => proxy.up();
     },
-    async otherProcess(instance) {
-      const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-        args: [`${etcd.url}?ttlMs=2000`, JSON.stringify(instance)],
-      });
-      await child.sees(/registered/);
-      return { kill: () => child.signal('SIGKILL') };
-    },
+    otherProcess: (instance) => registered(children, `${etcd.url}?ttlMs=2000`, instance),
     expiryMs: 3_500,
     heartbeatMs: 2_000,
   });

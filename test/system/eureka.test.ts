@@ -11,6 +11,7 @@ import { freePort, serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Eureka } from '../support/eureka.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
+import { registered } from '../support/registered.ts';
 
 const missing = serverMissing('eureka');
 if (missing) console.warn(`Eureka tests are skipped: ${missing}`);
@@ -66,13 +67,7 @@ describe.skipIf(missing)('a real Eureka', () => {
       await proxy.down();
       return () => proxy.up();
     },
-    async otherProcess(instance) {
-      const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-        args: [`${eureka.url}?ttlMs=2000`, JSON.stringify(instance)],
-      });
-      await child.sees(/registered/);
-      return { kill: () => child.signal('SIGKILL') };
-    },
+    otherProcess: (instance) => registered(children, `${eureka.url}?ttlMs=2000`, instance),
     // Eureka counts a lease twice, and looks once a second.
     expiryMs: 2 * 2_000 + 1_000 + POLL_MS,
     heartbeatMs: 2_000,

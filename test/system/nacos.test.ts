@@ -10,6 +10,7 @@ import { serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { FaultProxy, type SeenCall } from '../support/fault-proxy.ts';
 import { Nacos, type NacosLine } from '../support/nacos.ts';
+import { registered } from '../support/registered.ts';
 
 const missing = serverMissing('nacos-2.5', 'nacos-3.1');
 if (missing) console.warn(`Nacos tests are skipped: ${missing}`);
@@ -53,13 +54,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
         metadata: JSON.stringify({ lossless }),
       });
   };
-  const otherProcess = async (instance: Instance) => {
-    const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-      args: [`${nacos.url}?ttlMs=2000`, JSON.stringify(instance)],
-    });
-    await child.sees(/registered/);
-    return { kill: () => child.signal('SIGKILL') };
-  };
+  const otherProcess = (instance: Instance) => registered(children, `${nacos.url}?ttlMs=2000`, instance);
   // The server looks for missing heartbeats every five seconds.
   const shared = { corrupt, otherProcess, expiryMs: 8_000, heartbeatMs: 2_000 };
 

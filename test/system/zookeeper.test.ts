@@ -19,6 +19,7 @@ import { until, useChildren } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
 import type { SeenCall } from '../support/fault-proxy.ts';
 import { FrameProxy } from '../support/frame-proxy.ts';
+import { registered } from '../support/registered.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 
 const missing = serverMissing('zookeeper');
@@ -53,13 +54,7 @@ describe.skipIf(missing)('a real ZooKeeper', () => {
       await proxy.down();
       return () => proxy.up();
     },
-    async otherProcess(instance) {
-      const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-        args: [`${server.url}?sessionMs=1000`, JSON.stringify(instance)],
-      });
-      await child.sees(/registered/);
-      return { kill: () => child.signal('SIGKILL') };
-    },
+    otherProcess: (instance) => registered(children, `${server.url}?sessionMs=1000`, instance),
     expiryMs: 2_000,
     heartbeatMs: 2_000,
   });
