@@ -57,7 +57,11 @@ export class KnownServices {
   async #write(): Promise<void> {
     try {
       makePrivateDirectory(this.#directory);
-      await writeSmall(this.#path, JSON.stringify(this.#names));
+      // Again for those that came while it was written.
+      for (let written: unknown; written !== this.#names; ) {
+        written = this.#names;
+        await writeSmall(this.#path, JSON.stringify(written));
+      }
     } catch (thrown) {
       this.#log('debug', `the services that are called cannot be remembered: ${asError(thrown).message}`);
     } finally {

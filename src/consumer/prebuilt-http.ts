@@ -1,25 +1,30 @@
 import type { Agent, RequestOptions } from 'node:http';
 import type { Prebuilt } from './prebuilt.ts';
 
-/** The undocumented parts of an agent that are used: both have been there since Node.js 0.12. */
+/** The undocumented parts of an agent that are used: all but the newer `proxyEnv` have been there since Node.js 0.12. */
 interface Pool {
+  readonly options: { readonly proxyEnv?: object };
+  readonly protocol: string;
   createConnection(options: RequestOptions, done: unknown): unknown;
   getName(options: object): string;
 }
 
 /**
  * Lets an agent take a connection that stands ready, if it makes one while `addRequest` runs. An agent that connects in a way
- * of its own, and a request with TLS settings of its own, make their own connection.
+ * of its own or knows a proxy, and a request with TLS settings of its own, make their own connection.
  */
 export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, addRequest: () => void): void {
   const pool = agent as unknown as Pool;
-  const { createConnection } = pool;
-  if (Object.hasOwn(pool, 'createConnection') || !isNative(createConnection)) {
+  const { createConnection, options } = pool;
+  if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection') || !isNative(createConnection)) {
     addRequest();
     return;
   }
-  pool.createConnection = (options, done) =>
-    (isPlain(pool, options, prebuilt) && prebuilt.take()) || createConnection.call(pool, options, done);
+  pool.createConnection = (asked, done) => {
+    const socket = isPlain(pool, asked, prebuilt) ? prebuilt.take() : undefined;
+    // The agent leaves its time-out to whoever connects.
+    return socket?.setTimeout(asked.timeout ?? 0) ?? createConnection.call(pool, asked, done);
+  };
   try {
     addRequest();
   } finally {
@@ -37,6 +42,10 @@ function isNative(createConnection: unknown): boolean {
 function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {
   const { checkServerIdentity, lookup } = options as { checkServerIdentity?: unknown; lookup?: unknown };
   return (
-    checkServerIdentity === undefined && lookup === undefined && pool.getName(options) === pool.getName(destination)
+    checkServerIdentity === undefined &&
+    lookup === undefined &&
+    // The name of a pool of HTTP says nothing of TLS.
+    (pool.protocol === 'https:') === (destination.servername !== undefined) &&
+    pool.getName(options) === pool.getName(destination)
   );
 }

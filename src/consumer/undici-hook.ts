@@ -18,7 +18,7 @@ const REQUEST_CREATE = 'undici:request:create';
 /** The parts of undici that are used; the whole takes twice as long to load. */
 interface Undici {
   readonly Agent: new (options?: { connect: Connector }) => Agent;
-  readonly buildConnector: (options: object) => Connector;
+  readonly buildConnector: BuildConnector;
   readonly Dispatcher: new () => Dispatcher;
   readonly Dispatcher1Wrapper: (new (
     next: Dispatcher,
@@ -118,7 +118,7 @@ export class UndiciHook {
     const undici = this.#load();
     const { context } = this.#options;
     const createAgent = ({ prebuilt }: Endpoint): Agent =>
-      new undici.Agent(prebuilt && { connect: prebuiltFirst(prebuilt, undici.buildConnector({})) });
+      new undici.Agent(prebuilt && { connect: prebuiltFirst(prebuilt, undici.buildConnector) });
     const protocol = isLegacy ? { allowH2: false } : {};
     const send = (service: Service, options: Options, handler: Handler): boolean =>
       new UndiciCall(
@@ -197,17 +197,22 @@ type Handler = Dispatcher.DispatchHandler;
 /** How undici connects; all requests of one agent go to one instance. */
 type Connector = (options: Target, done: (error: Error | null, socket: Socket | null) => void) => void;
 
+type BuildConnector = (options: { readonly allowH2?: boolean }) => Connector;
+
 interface Target {
   readonly protocol: string;
+  readonly allowH2?: boolean;
   readonly servername?: string | null;
 }
 
-/** Takes the connection that stands ready, if it is what is asked for, and then makes new ones. */
-function prebuiltFirst(prebuilt: Prebuilt, connect: Connector): Connector {
+/** Takes the connection that stands ready, if it is what is asked for, and then makes new ones as undici itself would. */
+function prebuiltFirst(prebuilt: Prebuilt, build: BuildConnector): Connector {
+  // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
+  const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
   return (target, done) => {
     const servername = target.protocol === 'https:' ? target.servername : undefined;
     const socket = servername === prebuilt.destination.servername ? prebuilt.take() : undefined;
-    if (socket === undefined) connect(target, done);
+    if (socket === undefined) (target.allowH2 === false ? connectHttp1 : connect)(target, done);
     else queueMicrotask(() => done(null, socket));
   };
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createSecureServer } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -82,8 +83,10 @@ async function started(env: Record<string, string>, line: NodeLine = '24'): Prom
   return { child, port: Number(port) };
 }
 
-const call = async ({ port }: Service, client: string, url: string): Promise<string> =>
-  (await fetch(`http://127.0.0.1:${port}/${client}?url=${encodeURIComponent(url)}`)).text();
+const call = async ({ port }: Service, client: string, url: string, withinMs = 30_000): Promise<string> => {
+  const signal = AbortSignal.timeout(withinMs);
+  return (await fetch(`http://127.0.0.1:${port}/${client}?url=${encodeURIComponent(url)}`, { signal })).text();
+};
 
 /** The trace of the start of a process. */
 async function startOf({ child }: Service): Promise<Trace> {
@@ -141,6 +144,61 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
     expect(await call(service, client, 'https://provider/')).toBe('answered');
     expect(provider.connections).toBe(connections);
   });
+});
+
+describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
+  test('the time-out of an agent runs on a connection that was built ahead', async () => {
+    await Counting.start(createServer(() => {}) as Server);
+    const service = await started(NAMED, line);
+    expect(await call(service, 'http-impatient', 'http://provider/', 5_000)).toBe('timed out');
+  });
+
+  test('who knows no HTTP/2 is not given it by the connections that follow', async () => {
+    const { key, cert } = await certificate();
+    let waiting: (() => void)[] = [];
+    // Answers when both are there, so that they need two connections.
+    const server = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
+      waiting.push(() => response.end(request.httpVersion));
+      if (waiting.length < 2) return;
+      for (const answer of waiting) answer();
+      waiting = [];
+    });
+    const provider = await Counting.start(server as unknown as Server, 'https');
+    const authorities = join(world().directory, 'cert.pem');
+    writeFileSync(authorities, cert);
+    const service = await started({ ...NAMED, NODE_EXTRA_CA_CERTS: authorities }, line);
+    expect(await call(service, 'fetch-twice', 'https://provider/')).toBe('1.1,1.1');
+    expect(provider.connections).toBe(2);
+  });
+
+  test.each(['provider', 'none'])('HTTP is not spoken over TLS, with LOSSLESS_PRECONNECT=%s', async (services) => {
+    const { key, cert } = await certificate();
+    await Counting.start(createHttps({ key, cert }, (_, response) => response.end('over TLS')) as Server, 'https');
+    const authorities = join(world().directory, 'cert.pem');
+    writeFileSync(authorities, cert);
+    const env = { ...NOW, LOSSLESS_PRECONNECT: services, NODE_EXTRA_CA_CERTS: authorities };
+    expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
+  });
+
+  test('a process with nothing else to do ends, whatever stands ready', async () => {
+    const provider = await anHttpProvider();
+    const service = await started(NAMED, line);
+    expect(provider.open).toBe(1);
+    await call(service, 'end', '');
+    expect(await service.child.ends()).toEqual({ code: 0, signal: null });
+  });
+});
+
+test('an agent with a proxy uses the proxy for its first request too', async () => {
+  const provider = await anHttpProvider();
+  const proxy = createServer((_, response) => response.end('by proxy'));
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const { port } = proxy.address() as AddressInfo;
+  const service = await started({ ...NAMED, FRONT_PROXY: `http://127.0.0.1:${port}` });
+  for (let n = 0; n < 2; n++) expect(await call(service, 'http-proxied', 'http://provider/')).toBe('by proxy');
+  expect(provider.connections).toBe(1);
+  proxy.close();
+  proxy.closeAllConnections();
 });
 
 describe('which services', () => {

@@ -1,0 +1,31 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { KnownServices } from '../../../src/consumer/known-services.ts';
+import { until } from '../../support/child.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lossless-known-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const kept = (): unknown => {
+  try {
+    return JSON.parse(readFileSync(join(directory, 'front.calls'), 'utf8'));
+  } catch {
+    return undefined;
+  }
+};
+
+test('what is first called while the file is written is remembered too', async () => {
+  const known = new KnownServices(directory, 'front', () => {});
+  known.add('first');
+  // The file is begun in the microtask after this one, and takes turns of the event loop.
+  await Promise.resolve();
+  await Promise.resolve();
+  known.add('second');
+  await until(() => JSON.stringify(kept()) === '["second","first"]');
+  expect(new KnownServices(directory, 'front', () => {}).names).toEqual(['second', 'first']);
+});
