@@ -128,6 +128,7 @@ async function lagsOfKubernetes(): Promise<readonly number[]> {
 interface Set {
   readonly failed: number;
   readonly requests: number;
+  readonly reasons: Readonly<Record<string, number>>;
   readonly shutdowns: number;
 }
 
@@ -139,8 +140,14 @@ async function demo(url: string): Promise<{ readonly base: Set; readonly gray: S
   return JSON.parse(await text(child.stdout));
 }
 
-const perShutdown = ({ failed, requests, shutdowns }: Set): string =>
-  `${(failed / shutdowns).toFixed(1)} (${failed} of ${requests}, ${shutdowns} shutdowns)`;
+function perShutdown({ failed, requests, shutdowns }: Set): string {
+  return `${(failed / shutdowns).toFixed(1)} (${failed} of ${requests}, ${shutdowns} shutdowns)`;
+}
+
+function whyOf({ reasons }: Set): string {
+  const told = Object.entries(reasons).map(([reason, times]) => `${times} ${reason.slice(0, 60)}`);
+  return told.length === 0 ? '' : `: ${told.join(', ')}`;
+}
 
 const range = (of: readonly number[]): string => `${ms(quantile(of, 0.5))}, longest ${ms(quantile(of, 1))}`;
 
@@ -158,7 +165,7 @@ export const registries: Benchmark = {
         rows.push({
           what,
           measured: `${range(seen)}; by hand ${perShutdown(base)}`,
-          against: `plugin ${perShutdown(gray)}`,
+          against: `plugin ${perShutdown(gray)}${whyOf(gray)}`,
         });
       } finally {
         await server.close();

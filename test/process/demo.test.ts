@@ -17,6 +17,8 @@ test.each(Object.keys(NODES) as NodeLine[])(
     const { base, gray, traces, onlineTraces } = JSON.parse(demo.stdout);
     expect(gray).toMatchObject({ failed: 0, requests: expect.any(Number), shutdowns: expect.any(Number) });
     expect(base.failed).toBeGreaterThan(0);
+    expect(Object.values(base.reasons as Record<string, number>).reduce((sum, times) => sum + times)).toBe(base.failed);
+    expect(gray.reasons).toEqual({});
     expect(base.requests).toBeGreaterThan(12 * 40 * 0.9);
     expect(traces).toHaveLength(gray.shutdowns);
     for (const trace of traces) {

@@ -17,6 +17,8 @@ export interface DemoReport {
 interface SetReport {
   readonly requests: number;
   readonly failed: number;
+  /** Why, and how often. */
+  readonly reasons: Readonly<Record<string, number>>;
   readonly shutdowns: number;
 }
 
@@ -64,7 +66,8 @@ export function report(base: Fleet, gray: Fleet, traces: FleetTraces, json: bool
 }
 
 function setOf({ counts, shutdowns }: Fleet): SetReport {
-  return { requests: counts.requests, failed: counts.failed, shutdowns: shutdowns.length };
+  const { requests, failed, reasons } = counts;
+  return { requests, failed, reasons, shutdowns: shutdowns.length };
 }
 
 function pick<T, K extends keyof T>(whole: T, keys: readonly K[]): Pick<T, K> {
