@@ -1,5 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Counts, Load } from './load.ts';
 
@@ -21,7 +24,10 @@ const CHAIN: readonly Tier[] = [
 /** Services that are rolled, in turn. */
 const ROLLED = CHAIN.filter((service) => service.name !== 'gateway');
 
-/** Longest wait for a process to listen or to end, in milliseconds. */
+/** Interval of readiness probes, in milliseconds. */
+const READY_EVERY_MS = 100;
+
+/** Longest wait for a process to be ready or to end, in milliseconds. */
 const PATIENCE_MS = 45_000;
 
 /** One way of running the chain. */
@@ -122,15 +128,23 @@ export class Fleet {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       },
     );
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n')) if (isWorthShowing(line)) message(`${this.#options.name} ${name}: ${line}`);
+    const control = Promise.withResolvers<number>();
+    createInterface({ input: child.stderr as Readable }).on('line', (line) => {
+      const [, port] = /control server listens on port (\d+)/.exec(line) ?? [];
+      if (port !== undefined) control.resolve(Number(port));
+      if (isWorthShowing(line)) message(`${this.#options.name} ${name}: ${line}`);
     });
-    const [{ port }] = (await once(child, 'message', { signal: AbortSignal.timeout(PATIENCE_MS) })) as [
-      { port: number },
-    ];
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const [{ port }] = (await once(child, 'message', { signal })) as [{ port: number }];
     this.#starts++;
+    if (byHand === undefined) await isReady(await control.promise, signal);
     return { child, port };
   }
+}
+
+/** Waits as a platform does, before it stops another instance for a new one. @throws Error when it takes too long */
+async function isReady(controlPort: number, signal: AbortSignal): Promise<void> {
+  while (!(await fetch(`http://127.0.0.1:${controlPort}/readiness`, { signal })).ok) await setTimeout(READY_EVERY_MS);
 }
 
 /** The plugin's own lines below a warning are left out. */
