@@ -19,6 +19,8 @@ export class KnownServices {
   readonly #directory: string;
   readonly #path: string;
   readonly #log: Log;
+  /** Called since the start, as far as they are remembered. */
+  readonly #called = new Set<string>();
   #names: readonly string[] | undefined;
   #writing: Promise<void> | undefined;
 
@@ -37,6 +39,8 @@ export class KnownServices {
 
   /** Remembers a service. The file is written later, once for all that come together. */
   add(name: string): void {
+    if (this.#called.has(name) || this.#called.size >= MOST) return;
+    this.#called.add(name);
     const { names } = this;
     if (names.includes(name)) return;
     this.#names = [name, ...names].slice(0, MOST);

@@ -4,7 +4,7 @@ import type { Directory } from './directory.ts';
 /** Longest time for the lists and the connections together, in milliseconds: so much later is the registration. */
 const WITHIN_MS = 3_000;
 
-/** Most connections: one for each instance. */
+/** Most connections: one for each instance, services in turn. */
 const MOST = 100;
 
 /** Connections that were built ahead. */
@@ -22,7 +22,8 @@ export async function preconnect(names: readonly string[], directory: Directory,
   const routed = await Promise.all(names.map((name) => directory.route(name)));
   const services = [...new Set(routed.filter((service) => service !== undefined))];
   const targets = services
-    .flatMap((service) => service.available.map((endpoint) => ({ endpoint, name: service.name })))
+    .flatMap(({ available, name }) => available.map((endpoint, turn) => ({ endpoint, name, turn })))
+    .sort((a, b) => a.turn - b.turn)
     .slice(0, MOST);
   const built = await Promise.allSettled(
     targets.map(({ endpoint, name }) => endpoint.prebuild(name, clock, end - clock.now())),

@@ -98,7 +98,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
 
   test.each([
     ['shutdowns', 'phase', ['notify', 'deregister', 'drain', 'stop', 'offline']],
-    ['starts', 'part', ['register', 'register.read_back', 'warmup', 'online']],
+    ['starts', 'part', ['preconnect', 'register', 'register.read_back', 'warmup', 'online']],
   ])('%s: mean and slowest duration by %s', async (dashboard, part, works) => {
     const means = await panels.numbers(dashboard, `Mean duration by ${part}`);
     const slowest = await panels.numbers(dashboard, `Slowest twentieth by ${part}`);

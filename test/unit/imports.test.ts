@@ -41,7 +41,8 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/(sdk|app-tracing)\.ts$/ },
   // The time-out of a socket is a setting of the application that is passed on, no timer of ours.
   {
-    hazard: /(?<!\bsocket\??\.)\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
+    hazard:
+      /(?<!\bsocket\??\.)\b(setTimeout|setInterval|Date\.now|performance\.now|process\.hrtime)\(|new Date\(\)|timers\/promises/,
     owner: /^(src\/(lifecycle\/clock\.ts$|cli\/)|collector\/)/,
   },
   { hazard: /\bAbortSignal\.timeout\(/, owner: /^(src\/cli|collector\/page)\// },

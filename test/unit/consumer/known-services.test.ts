@@ -29,3 +29,14 @@ test('what is first called while the file is written is remembered too', async (
   await until(() => JSON.stringify(kept()) === '["second","first"]');
   expect(new KnownServices(directory, 'front', () => {}).names).toEqual(['second', 'first']);
 });
+
+test('more than can be remembered write the file no more', async () => {
+  const known = new KnownServices(directory, 'front', () => {});
+  for (let n = 0; n < 60; n++) known.add(`service-${n}`);
+  await until(() => (kept() as unknown[] | undefined)?.length === 50);
+  rmSync(join(directory, 'front.calls'));
+  for (let n = 0; n < 60; n++) known.add(`service-${n}`);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(known.names).toHaveLength(50);
+  expect(kept()).toBeUndefined();
+});
