@@ -1,5 +1,5 @@
-/** `npm run bench [name …]`: measures, prints, and writes docs/benchmarks.md. */
-import { writeFileSync } from 'node:fs';
+/** `npm run bench [name …]`: measures, prints, and writes the sections of docs/benchmarks.md that were measured. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { collector } from './collector.ts';
@@ -33,20 +33,25 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   registries,
 };
 
+const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+
 const wanted = process.argv.slice(2);
-const sections: string[] = [];
+const sections = new Map(
+  readFileSync(PAGE, 'utf8')
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')), `## ${section.trimEnd()}\n`]),
+);
 for (const [name, { how, run, title }] of Object.entries(BENCHMARKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n${title}`);
   const rows = await run();
   for (const row of rows) console.log(`  ${row.what}: ${row.measured}${row.against && ` (${row.against})`}`);
-  sections.push(`## ${title}\n\n${how}\n\nRepeat: \`npm run bench ${name}\`\n\n${table(rows)}\n`);
+  sections.set(title, `## ${title}\n\n${how}\n\nRepeat: \`npm run bench ${name}\`\n\n${table(rows)}\n`);
 }
-if (wanted.length === 0) {
-  const machine = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
-  const path = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
-  writeFileSync(path, `# Benchmarks\n\n${machine} All of one section in one run.\n\n${sections.join('\n')}`);
-}
+const machine = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
+const inOrder = Object.values(BENCHMARKS).flatMap(({ title }) => sections.get(title) ?? []);
+writeFileSync(PAGE, `# Benchmarks\n\n${machine} All of one section in one run.\n\n${inOrder.join('\n')}`);
 process.exit();
 
 function table(rows: readonly Row[]): string {
