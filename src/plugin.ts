@@ -107,6 +107,7 @@ export class Plugin {
       onKnown: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
+      zone: options.zone,
     });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
     this.#signals = createSignals({
@@ -286,7 +287,7 @@ export class Plugin {
       ...advertised,
       scheme,
       weight: 100,
-      metadata: {},
+      metadata: this.#options.metadata,
     };
     await this.#controlServer();
     await online.start({ host: '127.0.0.1', port: bound.port, scheme });

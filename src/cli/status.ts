@@ -37,7 +37,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
         (instance) =>
           [
             '',
-            `${name} ${instance.address}: ${instance.isolated ? 'isolated' : percent(instance.share)}, ${instance.outstanding} outstanding`,
+            `${name} ${instance.address}${instance.zone === undefined ? '' : ` (${instance.zone})`}: ${instance.isolated ? 'isolated' : percent(instance.share)}, ${instance.outstanding} outstanding`,
           ] as const,
       ),
     ),

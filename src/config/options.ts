@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
-import { isAttribute, isHeader, type Rule, readPairs } from './pairs.ts';
+import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
 import { type Environment, VARIABLES } from './variables.ts';
 
@@ -17,6 +17,9 @@ export interface Options {
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
+  /** Labels of the registration, the zone among them. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly zone: string | undefined;
   readonly controlPort: number;
   readonly controlHost: string;
   readonly secret: string | undefined;
@@ -62,6 +65,9 @@ export interface ProcessManager {
   readonly kill_timeout: string | undefined;
 }
 
+/** Variables that hold pairs. */
+type PairsName = 'OTEL_RESOURCE_ATTRIBUTES' | 'LOSSLESS_METADATA' | `OTEL_EXPORTER_OTLP_${'' | 'TRACES_'}HEADERS`;
+
 /** The outcome of reading the environment. */
 export interface Loaded {
   /** Undefined when a value is bad: the application then runs without the plugin. */
@@ -83,7 +89,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
   const secret = readSecret(environment, problems);
-  const pairs = (name: 'OTEL_RESOURCE_ATTRIBUTES' | `OTEL_EXPORTER_OTLP_${'' | 'TRACES_'}HEADERS`, rule: Rule) => {
+  const pairs = (name: PairsName, rule: Rule) => {
     const { values, bad } = readPairs(environment[name] ?? '', rule);
     if (bad > 0)
       problems.push({
@@ -93,6 +99,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     return values;
   };
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
+  const zone = environment.LOSSLESS_ZONE;
   const service =
     environment.LOSSLESS_SERVICE ??
     environment.OTEL_SERVICE_NAME ??
@@ -113,6 +120,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     service,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
+    metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
+    zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secret,

@@ -10,6 +10,10 @@ export type Rule = (key: string, value: string) => boolean;
 /** Any text is an attribute of a resource. */
 export const isAttribute: Rule = () => true;
 
+/** What every registry can hold: a short name and one line of text. */
+export const isLabel: Rule = (key, value) =>
+  /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/.test(key) && /^\P{Cc}{0,256}$/u.test(value);
+
 /** What Node.js takes as a header; anything else would make every export fail (RFC 9110, sections 5.1 and 5.5). */
 export const isHeader: Rule = (key, value) =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);

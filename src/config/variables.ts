@@ -42,6 +42,14 @@ export const VARIABLES = {
     address,
     'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached.',
   ),
+  LOSSLESS_ZONE: optional(
+    line(128),
+    'Availability zone of this instance. It is the label `zone` of its registration, and calls go to instances of the same zone as long as one of them can take requests. Default: none, and all instances are alike.',
+  ),
+  LOSSLESS_METADATA: optional(
+    line(2_048),
+    'Labels of this instance in the registry: key=value pairs between commas, values percent-encoded, for example version=2. A name has at most 64 letters, digits, dots, dashes and underscores, a value 256 characters.',
+  ),
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',

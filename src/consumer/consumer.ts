@@ -34,6 +34,8 @@ export interface ConsumerOptions {
   readonly warmupMs: number;
   /** Exponent of the warm-up. */
   readonly warmupCurve: number;
+  /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
+  readonly zone?: string | undefined;
 }
 
 /** What the registry said after an isolation. */
@@ -89,7 +91,7 @@ export class Consumer implements CallContext {
   header: string | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { clock, log, registry, services, warmupMs, warmupCurve } = options;
+    const { clock, log, registry, services, warmupMs, warmupCurve, zone } = options;
     this.#options = options;
     this.#quarantine = new Quarantine(clock, () => this.#rebuild());
     this.#directory = new Directory({
@@ -99,6 +101,7 @@ export class Consumer implements CallContext {
       services,
       quarantine: this.#quarantine,
       warmup: { ms: warmupMs, curve: warmupCurve },
+      zone,
       prepare: () => this.#prepare(),
       onKnown: options.onKnown,
     });

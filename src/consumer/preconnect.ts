@@ -16,13 +16,13 @@ export interface Preconnected {
   readonly failed: number;
 }
 
-/** Builds one connection to each instance of these services that can be picked. What fails is only counted. */
+/** Builds one connection to each instance of these services that requests go to. What fails is only counted. */
 export async function preconnect(names: readonly string[], directory: Directory, clock: Clock): Promise<Preconnected> {
   const end = clock.now() + WITHIN_MS;
   const routed = await Promise.all(names.map((name) => directory.route(name)));
   const services = [...new Set(routed.filter((service) => service !== undefined))];
   const targets = services
-    .flatMap(({ available, name }) => available.map((endpoint, turn) => ({ endpoint, name, turn })))
+    .flatMap(({ preferred, name }) => preferred.map((endpoint, turn) => ({ endpoint, name, turn })))
     .sort((a, b) => a.turn - b.turn)
     .slice(0, MOST);
   const built = await Promise.allSettled(

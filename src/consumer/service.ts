@@ -27,6 +27,8 @@ export interface ServiceOptions {
   readonly clock: Clock;
   readonly quarantine: Quarantine;
   readonly warmup: Warmup;
+  /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
+  readonly zone?: string | undefined;
 }
 
 /** What is known about a service, for people. */
@@ -36,6 +38,8 @@ export interface ServiceStatus {
     readonly instanceId: string;
     readonly generation: number;
     readonly address: string;
+    /** Its label `zone`. */
+    readonly zone: string | undefined;
     /** Part of the traffic, 0 to 1. */
     readonly share: number;
     readonly isolated: boolean;
@@ -94,6 +98,11 @@ export class Service {
   get available(): readonly Endpoint[] {
     const { quarantine } = this.#options;
     return [...this.#endpoints.values()].filter(({ instance }) => !quarantine.has(instance));
+  }
+
+  /** The instances that requests go to. */
+  get preferred(): readonly Endpoint[] {
+    return this.#turns;
   }
 
   /**
@@ -192,6 +201,7 @@ export class Service {
         instanceId: endpoint.instance.instanceId,
         generation: endpoint.instance.generation,
         address: endpoint.address,
+        zone: endpoint.instance.metadata['zone'],
         share: this.#turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
         isolated: quarantine.has(endpoint.instance),
         outstanding: endpoint.outstanding,
@@ -212,8 +222,10 @@ export class Service {
     const { quarantine } = this.#options;
     const listed = [...this.#endpoints.values()];
     const free = listed.filter(({ instance }) => !quarantine.has(instance));
+    const usable = free.filter(({ resting, instance }) => !resting && instance.weight > 0);
     return [
-      free.filter(({ resting, instance }) => !resting && instance.weight > 0),
+      usable.filter((endpoint) => this.#isNear(endpoint)),
+      usable,
       free.filter(({ resting }) => !resting),
       free,
       listed.filter(({ resting }) => !resting),
@@ -222,17 +234,25 @@ export class Service {
     ];
   }
 
-  /** Shares of all, and again after a step while somebody is warming. */
+  #isNear({ instance }: Endpoint): boolean {
+    const { zone } = this.#options;
+    return zone === undefined || instance.metadata['zone'] === zone;
+  }
+
+  /** Shares of all, those near and those elsewhere apart, and again after a step while somebody is warming. */
   #warm(): void {
     const { clock, quarantine, warmup } = this.#options;
     const all = [...new Set([...this.#endpoints.values(), ...this.#last])];
     const counted = all.filter(({ instance }) => this.#endpoints.has(instance.instanceId) && !quarantine.has(instance));
-    const uptimes = counted.map(({ warmingSince }) => clock.now() - warmingSince);
-    const shares = warmupShares(uptimes, warmup);
+    const now = clock.now();
+    const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
     for (const endpoint of all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
-    for (const [n, endpoint] of counted.entries()) endpoint.share *= shares[n] ?? 1;
+    for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
+      const shares = warmupShares(group.map(uptimeOf), warmup);
+      for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;
+    }
     this.#step?.cancel();
-    if (!uptimes.some((uptime) => uptime < warmup.ms)) return;
+    if (!counted.some((endpoint) => uptimeOf(endpoint) < warmup.ms)) return;
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.rebuild());
   }
@@ -258,7 +278,7 @@ export class Service {
 }
 
 /** From here on only isolated or no longer listed instances are left. */
-const PANIC_TIER = 3;
+const PANIC_TIER = 4;
 
 /** The endpoint that goes on with `instance`, unless it is another generation or elsewhere. An older entry never replaces a newer one. */
 function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {

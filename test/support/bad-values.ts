@@ -7,6 +7,8 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_APP_TRACING: 'maybe',
   LOSSLESS_REGISTRY: 'ftp://x',
   LOSSLESS_ADVERTISE: 'host:99999',
+  LOSSLESS_ZONE: 'a\tb',
+  LOSSLESS_METADATA: 'x'.repeat(2_049),
   LOSSLESS_CONTROL_PORT: '65536',
   LOSSLESS_CONTROL_HOST: `a\u0007b`,
   LOSSLESS_SECRET: 'x'.repeat(1_025),

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import type { Status } from '../../src/status.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { type Child, type Children, type NodeLine, until, useChildren } from './child.ts';
@@ -20,8 +21,6 @@ export interface Counted {
   readonly sent: number;
   readonly failed: number;
   readonly reasons: Readonly<Record<string, number>>;
-  /** Answers by the port of the instance that gave them. */
-  readonly byInstance: Readonly<Record<string, number>>;
 }
 
 export interface ServiceOptions {
@@ -159,6 +158,12 @@ export class World {
     }).catch(() => {});
     if (trace === undefined) throw new Error(`trace ${id} never arrived`);
     return { ...trace, verdict: assess(trace) };
+  }
+
+  /** How many requests a service has begun to serve. */
+  async served(service: Service): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${await this.controlPort(service)}/status`);
+    return ((await answer.json()) as Status).requests.started;
   }
 
   /** The control port of a process. */

@@ -65,6 +65,8 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
     spring = await Spring.start(registry, {
       'spring.application.name': 'spring-shop',
       'spring.cloud.loadbalancer.cache.enabled': 'false',
+      'spring.cloud.loadbalancer.configurations': 'zone-preference',
+      'spring.cloud.loadbalancer.zone': 'eu-3',
       ...running.properties,
     });
   }, 180_000);
@@ -72,7 +74,11 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
     await spring?.close();
     await running?.close();
   });
-  const env = () => ({ LOSSLESS_REGISTRY: running.url, LOSSLESS_HOLD_MS: '4000' });
+  const env = (zone?: string) => ({
+    LOSSLESS_REGISTRY: running.url,
+    LOSSLESS_HOLD_MS: '4000',
+    ...(zone && { LOSSLESS_ZONE: zone }),
+  });
 
   test('it finds and calls an instance, and none of its calls fails while that one leaves', TIMEOUT, async () => {
     const leaving = await world().service('shop', { env: env() });
@@ -109,33 +115,52 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
     await until(async () => (await spring.list('shop')).length === 0);
   });
 
-  test('what it registers is listed with its labels, is called, and goes when it leaves', TIMEOUT, async () => {
-    const ours = await openRegistry(new URL(running.url), { clock: systemClock, log: () => {} });
-    const lists: (readonly Instance[])[] = [];
-    await ours.watch('spring-shop', (list) => lists.push(list));
-    await until(() => lists.at(-1)?.length === 1);
-    expect(lists.at(-1)).toEqual([
-      {
-        service: 'spring-shop',
-        instanceId: expect.any(String),
-        generation: 0,
-        host: '127.0.0.1',
-        port: spring.port,
-        scheme: 'http',
-        weight: 100,
-        registeredAt: 0,
-        metadata: expect.objectContaining({ zone: 'eu-3' }),
-      },
-    ]);
-    const caller = await world().caller('http://spring-shop/', 20, { env: env() });
-    await sleep(1_000);
-    const counted = await caller.stop();
-    expect(counted).toMatchObject({ failed: 0 });
-    expect(counted.sent).toBeGreaterThan(20);
-    spring.child.signal('SIGTERM');
-    await until(() => lists.at(-1)?.length === 0);
-    await ours.close();
+  // Curator's clients read labels in a payload that names a Java class; a node of ours has none.
+  test('its zone preference reads our label, where it can', TIMEOUT, async () => {
+    const near = await world().service('stock', { env: env('eu-3') });
+    const far = await world().service('stock', { env: env('eu-4') });
+    await until(async () => (await spring.list('stock')).length === 2);
+    for (let n = 0; n < 20; n++) expect(await spring.call('stock')).toBe('ok');
+    expect([await world().served(near), await world().served(far)]).toEqual(
+      registry === 'zookeeper' ? [10, 10] : [20, 0],
+    );
+    await Promise.all([near, far].map((service) => world().leave(service)));
   });
+
+  test(
+    'what it registers is listed with its labels, is called where they say, and goes when it leaves',
+    TIMEOUT,
+    async () => {
+      const ours = await openRegistry(new URL(running.url), { clock: systemClock, log: () => {} });
+      const lists: (readonly Instance[])[] = [];
+      await ours.watch('spring-shop', (list) => lists.push(list));
+      await until(() => lists.at(-1)?.length === 1);
+      expect(lists.at(-1)).toEqual([
+        {
+          service: 'spring-shop',
+          instanceId: expect.any(String),
+          generation: 0,
+          host: '127.0.0.1',
+          port: spring.port,
+          scheme: 'http',
+          weight: 100,
+          registeredAt: 0,
+          metadata: expect.objectContaining({ zone: 'eu-3' }),
+        },
+      ]);
+      const elsewhere = await world().service('spring-shop', { env: env('eu-4') });
+      const caller = await world().caller('http://spring-shop/', 20, { env: env('eu-3') });
+      await sleep(1_000);
+      const counted = await caller.stop();
+      expect(counted).toMatchObject({ failed: 0 });
+      expect(counted.sent).toBeGreaterThan(20);
+      expect(await world().served(elsewhere)).toBe(0);
+      await world().leave(elsewhere);
+      spring.child.signal('SIGTERM');
+      await until(() => lists.at(-1)?.length === 0);
+      await ours.close();
+    },
+  );
 });
 
 describe.skipIf(missing)('an address that Spring has registered with Nacos too', () => {

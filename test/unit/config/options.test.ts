@@ -243,6 +243,17 @@ describe('the environment', () => {
     });
   });
 
+  test('labels of the registration: the zone is one of them', () => {
+    const { options, problems } = loadOptions({
+      LOSSLESS_SERVICE: 'a',
+      LOSSLESS_ZONE: 'eu-1',
+      LOSSLESS_METADATA: 'version=2,zone=other,broken',
+    });
+    expect(options).toMatchObject({ zone: 'eu-1', metadata: { version: '2', zone: 'eu-1' } });
+    expect(problems).toMatchObject([{ fatal: false, message: expect.stringContaining('LOSSLESS_METADATA') }]);
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a' }).options?.metadata).toEqual({});
+  });
+
   test('what the platform says of itself', () => {
     const { options } = loadOptions({
       LOSSLESS_SERVICE: 'a',

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isAttribute, isHeader, readPairs } from '../../../src/config/pairs.ts';
+import { isAttribute, isHeader, isLabel, readPairs } from '../../../src/config/pairs.ts';
 
 describe('pairs', () => {
   test('what is percent-encoded is read', () => {
@@ -30,6 +30,17 @@ describe('pairs', () => {
   ])('%j', (text, values, bad) => {
     expect(readPairs(text, isAttribute)).toEqual({ values, bad });
   });
+});
+
+test.each([
+  ['version=2,team=a%20b,empty=', { version: '2', team: 'a b', empty: '' }, 0],
+  ['weird key=1', {}, 1],
+  [`${'a'.repeat(65)}=1`, {}, 1],
+  [`a=${'é'.repeat(256)}`, { a: 'é'.repeat(256) }, 0],
+  [`a=${'b'.repeat(257)}`, {}, 1],
+  ['a=1%0A2', {}, 1],
+])('labels %j', (text, values, bad) => {
+  expect(readPairs(text, isLabel)).toEqual({ values, bad });
 });
 
 describe('a header', () => {

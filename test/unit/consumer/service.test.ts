@@ -7,7 +7,10 @@ import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { ManualClock } from '../../fixtures/consumer/clock.ts';
 
-function setUp(warmupMs = 0): {
+function setUp(
+  warmupMs = 0,
+  zone?: string,
+): {
   clock: ManualClock;
   quarantine: Quarantine;
   service: Service;
@@ -15,7 +18,7 @@ function setUp(warmupMs = 0): {
 } {
   const clock = new ManualClock();
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
-  const service = new Service('service-b', { clock, quarantine, warmup: { ms: warmupMs, curve: 2 } });
+  const service = new Service('service-b', { clock, quarantine, warmup: { ms: warmupMs, curve: 2 }, zone });
   const of = (instanceId: string, some: Partial<Instance> = {}): Instance => ({
     service: 'service-b',
     instanceId,
@@ -97,6 +100,56 @@ describe('pick', () => {
     expect(order.slice(0, 2).sort()).toEqual(['a', 'b']);
     expect(order[2]).toBe('c');
     expect(order).toHaveLength(3);
+  });
+});
+
+describe('zones', () => {
+  const near = { metadata: { zone: 'eu-1' } };
+  const far = { metadata: { zone: 'eu-2' } };
+
+  test('instances of the same zone go first; without one that can take requests, all others', () => {
+    const { service, quarantine, clock, of } = setUp(0, 'eu-1');
+    service.apply([of('a', near), of('b', near), of('c', far), of('d')]);
+    expect(count(service, 20)).toEqual({ a: 10, b: 10 });
+    expect(service.preferred.map(({ instance }) => instance.instanceId)).toEqual(['a', 'b']);
+    service.rest(service.pick() as Endpoint);
+    service.rest(service.pick() as Endpoint);
+    expect(count(service, 20)).toEqual({ c: 10, d: 10 });
+    clock.pass(1_000);
+    for (const id of ['a', 'b']) quarantine.add(of(id), 30_000);
+    service.rebuild();
+    expect(count(service, 20)).toEqual({ c: 10, d: 10 });
+    expect(service.status().panicPicks).toBe(0);
+    service.apply([of('c', far), of('e', near)]);
+    expect(count(service, 20)).toEqual({ e: 20 });
+  });
+
+  test('a request that they refused goes elsewhere', () => {
+    const { service, of } = setUp(0, 'eu-1');
+    service.apply([of('c', far), of('a', near)]);
+    const first = service.pick() as Endpoint;
+    expect(first.instance.instanceId).toBe('a');
+    expect(service.pick(new Set([first]))?.instance.instanceId).toBe('c');
+  });
+
+  test('a consumer without a zone takes all alike', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', near), of('b', far), of('c')]);
+    expect(count(service, 30)).toEqual({ a: 10, b: 10, c: 10 });
+  });
+
+  test.each([
+    [1, { a: 105, n: 105 }],
+    [2, { a: 100, b: 100, n: 10 }],
+  ])('the warm-up compares with those of the zone: %s warm', (warm, expected) => {
+    const { service, clock, of } = setUp(120_000, 'eu-1');
+    const others = [of('c', far), of('d', far), of('e', far)];
+    service.apply([
+      of('n', { ...near, registeredAt: clock.wall() }),
+      ...['a', 'b'].slice(0, warm).map((id) => of(id, near)),
+      ...others,
+    ]);
+    expect(count(service, 210)).toEqual(expected);
   });
 });
 
