@@ -2,21 +2,13 @@ import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../lifecycle/warmup.ts';
 import type { GoAway, Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
-import { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
+import { Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
 
 /** How long an instance that refused a connection is passed over, in milliseconds. */
 const REST_MS = 1_000;
-
-/** Instances kept after they left the list: to know who sends a late GoAway, and to have somebody when the list is empty. */
-const MOST_DEPARTED = 200;
-
-/** Longest time in milliseconds between a registration and its first sight that is believed: the defaults of Eureka add up to it. */
-const REGISTRY_LAG_MS = 60_000;
-
-/** Most instances of one service that are used. */
-const MOST_INSTANCES = 5_000;
 
 /** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
 const STEPS = 200;
@@ -55,15 +47,10 @@ export interface ServiceStatus {
 export class Service {
   readonly name: string;
   readonly #options: ServiceOptions;
-  readonly #departed = new Map<string, Endpoint>();
-  #endpoints = new Map<string, Endpoint>();
-  /** The last list that was not empty. */
-  #last: readonly Endpoint[] = [];
+  readonly #roster: Roster;
   #turns: readonly Endpoint[] = [];
   #panic = false;
   #panicPicks = 0;
-  #listedAt: number | undefined;
-  #listedTimes = 0;
   #step: Timer | undefined;
   #closed = false;
   /** A request went to it since this was last reset. */
@@ -72,32 +59,27 @@ export class Service {
   constructor(name: string, options: ServiceOptions) {
     this.name = name;
     this.#options = options;
+    this.#roster = new Roster(options.clock, options.warmup.ms);
   }
 
   /** It has or had instances; anything else is not a service. */
   get known(): boolean {
-    return this.#last.length > 0;
+    return this.#roster.last.length > 0;
   }
 
   /** How many lists were applied, empty ones included. */
   get listedTimes(): number {
-    return this.#listedTimes;
+    return this.#roster.times;
   }
 
   /** Connections to an instance are open. */
   get busy(): boolean {
-    return [...this.#endpoints.values(), ...this.#departed.values()].some((endpoint) => endpoint.isOpen);
+    return this.#roster.all.some((endpoint) => endpoint.isOpen);
   }
 
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
-    return this.available.map(({ address }) => address);
-  }
-
-  /** The instances that can be picked now. */
-  get available(): readonly Endpoint[] {
-    const { quarantine } = this.#options;
-    return [...this.#endpoints.values()].filter(({ instance }) => !quarantine.has(instance));
+    return this.#free.map(({ address }) => address);
   }
 
   /** The instances that requests go to. */
@@ -127,44 +109,18 @@ export class Service {
   /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
-    this.#listedAt = this.#options.clock.now();
-    this.#listedTimes++;
-    const next = new Map<string, Endpoint>();
-    for (const instance of instances.slice(0, MOST_INSTANCES)) {
-      const known =
-        next.get(instance.instanceId) ??
-        this.#endpoints.get(instance.instanceId) ??
-        this.#departed.get(keyOf(instance));
-      next.set(instance.instanceId, continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance)));
-    }
-    for (const endpoint of this.#endpoints.values())
-      if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
-    for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
-    this.#endpoints = next;
-    if (next.size > 0) this.#last = [...next.values()];
+    this.#roster.apply(instances);
     this.rebuild();
   }
 
   /** The endpoints that a message about an instance and its older generations is about. */
   find(instanceId: string, generation: number): readonly Endpoint[] {
-    return [...this.#endpoints.values(), ...this.#departed.values()].filter(
-      ({ instance }) => instance.instanceId === instanceId && instance.generation <= generation,
-    );
+    return this.#roster.find(instanceId, generation);
   }
 
-  /**
-   * Who an instance is in this list: itself, or the entry at its address when something else has listed it (generation 0),
-   * whose id says nothing.
-   */
+  /** Who an instance is in this list: itself, or the entry at its address when something else has listed it. */
   listedAs(provider: GoAway['provider']): Identity {
-    const { instanceId, address } = provider;
-    const all = [...this.#endpoints.values(), ...this.#departed.values()];
-    if (all.some(({ instance }) => instance.instanceId === instanceId)) return provider;
-    const anonymous = all.find(
-      ({ instance: { generation, host, port }, address: bracketed }) =>
-        generation === 0 && (address === `${host}:${port}` || address === bracketed),
-    );
-    return anonymous?.instance ?? provider;
+    return this.#roster.listedAs(provider);
   }
 
   /** The instance refused a connection: for a moment it is used only if there is no other. */
@@ -189,15 +145,15 @@ export class Service {
     this.#panic = tier >= PANIC_TIER;
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
-    for (const endpoint of this.#endpoints.values()) if (quarantine.has(endpoint.instance)) endpoint.close();
-    for (const endpoint of this.#departed.values()) endpoint.close();
+    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance)) endpoint.close();
+    for (const endpoint of this.#roster.departed) endpoint.close();
   }
 
   status(): ServiceStatus {
-    const { clock, quarantine } = this.#options;
+    const { quarantine } = this.#options;
     const total = this.#turns.reduce((sum, { share }) => sum + share, 0);
     return {
-      instances: [...this.#endpoints.values()].map((endpoint) => ({
+      instances: this.#roster.listed.map((endpoint) => ({
         instanceId: endpoint.instance.instanceId,
         generation: endpoint.instance.generation,
         address: endpoint.address,
@@ -207,21 +163,26 @@ export class Service {
         outstanding: endpoint.outstanding,
       })),
       panicPicks: this.#panicPicks,
-      listAgeMs: this.#listedAt === undefined ? undefined : Math.round(clock.now() - this.#listedAt),
+      listAgeMs: this.#roster.ageMs,
     };
   }
 
   close(): void {
     this.#closed = true;
     this.#step?.cancel();
-    for (const endpoint of [...this.#endpoints.values(), ...this.#departed.values()]) endpoint.close();
+    for (const endpoint of this.#roster.all) endpoint.close();
+  }
+
+  /** Those of the last list that are not isolated. */
+  get #free(): readonly Endpoint[] {
+    const { quarantine } = this.#options;
+    return this.#roster.listed.filter(({ instance }) => !quarantine.has(instance));
   }
 
   /** Who may be picked, best first: a tier is used only when those before it are empty. */
   #tiers(): readonly (readonly Endpoint[])[] {
-    const { quarantine } = this.#options;
-    const listed = [...this.#endpoints.values()];
-    const free = listed.filter(({ instance }) => !quarantine.has(instance));
+    const { last, listed } = this.#roster;
+    const free = this.#free;
     const usable = free.filter(({ resting, instance }) => !resting && instance.weight > 0);
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
@@ -230,7 +191,7 @@ export class Service {
       free,
       listed.filter(({ resting }) => !resting),
       listed,
-      this.#last,
+      last,
     ];
   }
 
@@ -241,12 +202,11 @@ export class Service {
 
   /** Shares of all, those near and those elsewhere apart, and again after a step while somebody is warming. */
   #warm(): void {
-    const { clock, quarantine, warmup } = this.#options;
-    const all = [...new Set([...this.#endpoints.values(), ...this.#last])];
-    const counted = all.filter(({ instance }) => this.#endpoints.has(instance.instanceId) && !quarantine.has(instance));
+    const { clock, warmup } = this.#options;
+    const counted = this.#free;
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
-    for (const endpoint of all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
+    for (const endpoint of this.#roster.last) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
     for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
       const shares = warmupShares(group.map(uptimeOf), warmup);
       for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;
@@ -256,40 +216,7 @@ export class Service {
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.rebuild());
   }
-
-  /**
-   * When an instance that was not known began to warm up. In the first list it may be of any age, and only its registration
-   * tells. One that appears later is new: its registration is believed as far as a registry may lag, because the clock it
-   * was taken from may be minutes off.
-   */
-  #warmingSince({ registeredAt }: Instance): number {
-    const { clock, warmup } = this.#options;
-    const age = clock.wall() - registeredAt;
-    const most = this.#listedTimes === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
-    return clock.now() - (age <= most ? Math.min(Math.max(age, 0), warmup.ms) : 0);
-  }
-
-  #depart(endpoint: Endpoint): void {
-    const oldest = this.#departed.size < MOST_DEPARTED ? undefined : this.#departed.keys().next().value;
-    if (oldest !== undefined) this.#departed.delete(oldest);
-    this.#departed.set(keyOf(endpoint.instance), endpoint);
-    endpoint.close();
-  }
 }
 
 /** From here on only isolated or no longer listed instances are left. */
 const PANIC_TIER = 4;
-
-/** The endpoint that goes on with `instance`, unless it is another generation or elsewhere. An older entry never replaces a newer one. */
-function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {
-  if (known === undefined) return undefined;
-  const { generation, host, port } = known.instance;
-  if (instance.generation < generation) return known;
-  if (instance.generation > generation || instance.host !== host || instance.port !== port) return undefined;
-  known.instance = instance;
-  return known;
-}
-
-function keyOf({ instanceId, generation }: Instance): string {
-  return `${generation} ${instanceId}`;
-}

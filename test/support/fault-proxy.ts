@@ -7,8 +7,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Gate } from './gate.ts';
 
 /** What happens to one call. */
 export interface Fault {
@@ -33,8 +33,8 @@ export interface SeenCall {
 }
 
 /** An HTTP proxy in front of a registry: notes every call, delays or drops single ones, or refuses all. */
-export class FaultProxy {
-  readonly #server: Server;
+export class FaultProxy extends Gate {
+  protected override readonly server: Server;
   readonly #target: number;
   readonly #secure: boolean;
   /** Every call, when it came. */
@@ -42,12 +42,12 @@ export class FaultProxy {
   /** Every call that was passed on, when the server had answered it. */
   readonly passed: SeenCall[] = [];
   faults: readonly Fault[] = [];
-  #port = 0;
 
   private constructor(target: number, secure: boolean) {
+    super();
     this.#target = target;
     this.#secure = secure;
-    this.#server = createServer((request, response) => void this.#pass(request, response));
+    this.server = createServer((request, response) => void this.#pass(request, response));
   }
 
   /** @param secure the server speaks TLS; the proxy does not */
@@ -57,25 +57,8 @@ export class FaultProxy {
     return proxy;
   }
 
-  get port(): number {
-    return this.#port;
-  }
-
-  /** Listens, on the same port as before. */
-  async up(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Cuts every connection and refuses new ones. */
-  async down(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.#server.closeAllConnections();
-    await closed;
-  }
-
-  async close(): Promise<void> {
-    if (this.#server.listening) await this.down();
+  protected override cut(): void {
+    this.server.closeAllConnections();
   }
 
   async #pass(request: IncomingMessage, response: ServerResponse): Promise<void> {

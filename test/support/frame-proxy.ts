@@ -1,7 +1,8 @@
-import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Frames, JuteReader, JuteWriter } from '../../src/registry/jute.ts';
 import type { Fault, SeenCall } from './fault-proxy.ts';
+import { Gate } from './gate.ts';
 
 /** Operations of ZooKeeper by their number. */
 const OPERATIONS: Readonly<Record<number, string>> = {
@@ -36,19 +37,19 @@ interface Request {
  * drops single ones, or refuses all. A delayed request holds back those behind it on its connection, as in a network. One
  * counts as passed on when it was written to the server, or the server has ended its connection before.
  */
-export class FrameProxy {
-  readonly #server: Server;
+export class FrameProxy extends Gate {
+  protected override readonly server: Server;
   readonly #target: number;
   readonly #sockets = new Set<Socket>();
   readonly calls: SeenCall[] = [];
   readonly passed: SeenCall[] = [];
   faults: readonly Fault[] = [];
-  #port = 0;
   #isFrozen = false;
 
   private constructor(target: number) {
+    super();
     this.#target = target;
-    this.#server = createServer((near) => this.#accept(near));
+    this.server = createServer((near) => this.#accept(near));
   }
 
   static async start(target: number): Promise<FrameProxy> {
@@ -57,30 +58,13 @@ export class FrameProxy {
     return proxy;
   }
 
-  get port(): number {
-    return this.#port;
-  }
-
-  /** Listens, on the same port as before. */
-  async up(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
-  }
-
-  /** Cuts every connection and refuses new ones. */
-  async down(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-
   /** Passes nothing on any more, without a word, as a link that is cut. What comes meanwhile is lost. */
   freeze(isFrozen: boolean): void {
     this.#isFrozen = isFrozen;
   }
 
-  async close(): Promise<void> {
-    if (this.#server.listening) await this.down();
+  protected override cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #accept(near: Socket): void {

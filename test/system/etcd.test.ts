@@ -7,6 +7,7 @@ import { encodeEntry } from '../../src/registry/kratos-entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
 import { serverMissing, serverProgram } from '../support/built.ts';
@@ -146,30 +147,9 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     'a Go program with the types of kratos lists what is registered here, and the other way round',
     async () => {
       const registry = await open();
-      const instance = anInstance({ metadata: { version: '1.2' } });
-      const endpoint = `127.0.0.1:${etcd.port}`;
-      const go = (...args: string[]) => children.run(serverProgram('etcd-go-client'), [endpoint, ...args]);
-      await registry.register(instance);
-      const listing = go('list', instance.service);
-      expect(await listing.ends()).toMatchObject({ code: 0 });
-      expect(JSON.parse(listing.stdout)).toEqual([
-        {
-          id: instance.instanceId,
-          name: instance.service,
-          version: '1.2',
-          metadata: { version: '1.2' },
-          endpoints: [`http://127.0.0.1:${instance.port}`],
-        },
-      ]);
-      await registry.deregister(instance);
-      const registered = go('register', instance.service, 'go-1', 'http://192.0.2.1:8000');
-      await registered.sees(/registered/);
-      expect(await registry.instances(instance.service)).toMatchObject([
-        { instanceId: 'go-1', generation: 0, host: '192.0.2.1', port: 8_000, weight: 20 },
-      ]);
-      registered.process.stdin?.end();
-      expect(await registered.ends()).toMatchObject({ code: 0 });
-      expect(await registry.instances(instance.service)).toEqual([]);
+      await agreesWithKratos(registry, (...args) =>
+        children.run(serverProgram('etcd-go-client'), [`127.0.0.1:${etcd.port}`, ...args]),
+      );
       await registry.close();
     },
   );

@@ -11,6 +11,7 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { encodeEntry } from '../../src/registry/zookeeper-entry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
 import { freePort, serverMissing, serverProgram } from '../support/built.ts';
@@ -93,30 +94,9 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   test.skipIf(noClient)(
     'a Go program with the types of kratos lists what is registered here, and the other way round',
     async () => {
-      const registry = await open();
-      const instance = anInstance({ metadata: { version: '1.2' } });
-      const go = (...args: string[]) => children.run(serverProgram('zookeeper-go-client'), [at(), ...args]);
-      await registry.register(instance);
-      const listing = go('list', instance.service);
-      expect(await listing.ends()).toMatchObject({ code: 0 });
-      expect(JSON.parse(listing.stdout)).toEqual([
-        {
-          id: instance.instanceId,
-          name: instance.service,
-          version: '1.2',
-          metadata: { version: '1.2' },
-          endpoints: [`http://127.0.0.1:${instance.port}`],
-        },
-      ]);
-      await registry.deregister(instance);
-      const registered = go('register', instance.service, 'go-1', 'http://192.0.2.1:8000');
-      await registered.sees(/registered/);
-      expect(await registry.instances(instance.service)).toMatchObject([
-        { instanceId: 'go-1', generation: 0, host: '192.0.2.1', port: 8_000, weight: 20 },
-      ]);
-      registered.process.stdin?.end();
-      expect(await registered.ends()).toMatchObject({ code: 0 });
-      expect(await registry.instances(instance.service)).toEqual([]);
+      await agreesWithKratos(await open(), (...args) =>
+        children.run(serverProgram('zookeeper-go-client'), [at(), ...args]),
+      );
     },
   );
 
