@@ -21,7 +21,6 @@ export class KnownServices {
   readonly #log: Log;
   /** Called since the start, as far as they are remembered. */
   readonly #called = new Set<string>();
-  #names: readonly string[] | undefined;
   #writing: Promise<void> | undefined;
 
   /** @param directory as private as that of the spool; made when something is to be remembered */
@@ -31,19 +30,15 @@ export class KnownServices {
     this.#log = log;
   }
 
-  /** As they were remembered; none when the file is not there, or not one of ours. */
+  /** Those called since the start, and those that the file holds; none of it when it is not there, or not one of ours. */
   get names(): readonly string[] {
-    this.#names ??= this.#read();
-    return this.#names;
+    return [...new Set([...[...this.#called].reverse(), ...this.#read()])].slice(0, MOST);
   }
 
   /** Remembers a service. The file is written later, once for all that come together. */
   add(name: string): void {
     if (this.#called.has(name) || this.#called.size >= MOST) return;
     this.#called.add(name);
-    const { names } = this;
-    if (names.includes(name)) return;
-    this.#names = [name, ...names].slice(0, MOST);
     this.#writing ??= Promise.resolve().then(() => this.#write());
   }
 
@@ -60,11 +55,13 @@ export class KnownServices {
 
   async #write(): Promise<void> {
     try {
-      makePrivateDirectory(this.#directory);
       // Again for those that came while it was written.
-      for (let written: unknown; written !== this.#names; ) {
-        written = this.#names;
-        await writeSmall(this.#path, JSON.stringify(written));
+      for (let written = 0; written < this.#called.size; ) {
+        written = this.#called.size;
+        const kept = this.#read();
+        if ([...this.#called].every((name) => kept.includes(name))) continue;
+        makePrivateDirectory(this.#directory);
+        await writeSmall(this.#path, JSON.stringify(this.names));
       }
     } catch (thrown) {
       this.#log('debug', `the services that are called cannot be remembered: ${asError(thrown).message}`);

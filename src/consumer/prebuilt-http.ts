@@ -38,12 +38,14 @@ function isNative(createConnection: unknown): boolean {
   );
 }
 
-/** Pools are named after everything that makes connections differ. */
+/** What makes connections differ, and is not in the name of their pool. */
+const UNNAMED = ['checkServerIdentity', 'localPort', 'lookup'];
+
+/** Pools are named after nearly everything that makes connections differ. */
 function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {
-  const { checkServerIdentity, lookup } = options as { checkServerIdentity?: unknown; lookup?: unknown };
+  const asked = options as Readonly<Record<string, unknown>>;
   return (
-    checkServerIdentity === undefined &&
-    lookup === undefined &&
+    UNNAMED.every((option) => asked[option] === undefined) &&
     // The name of a pool of HTTP says nothing of TLS.
     (pool.protocol === 'https:') === (destination.servername !== undefined) &&
     pool.getName(options) === pool.getName(destination)

@@ -11,6 +11,7 @@ import type { Registry } from '../../src/registry/registry.ts';
 import type { Trace } from '../../src/trace/trace.ts';
 import { assess } from '../../src/trace/verdict.ts';
 import { anInstance } from '../fixtures/registry/instance.ts';
+import { freePort } from '../support/built.ts';
 import { certificate } from '../support/certificate.ts';
 import { NODES, type NodeLine, until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
@@ -151,6 +152,13 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     await Counting.start(createServer(() => {}) as Server);
     const service = await started(NAMED, line);
     expect(await call(service, 'http-impatient', 'http://provider/', 5_000)).toBe('timed out');
+  });
+
+  test('a request from a port of its own comes from there', async () => {
+    await Counting.start(createServer(({ socket }, response) => response.end(String(socket.remotePort))) as Server);
+    const port = String(await freePort());
+    const service = await started({ ...NAMED, FRONT_LOCAL_PORT: port }, line);
+    expect(await call(service, 'http-own-port', 'http://provider/')).toBe(port);
   });
 
   test('who knows no HTTP/2 is not given it by the connections that follow', async () => {

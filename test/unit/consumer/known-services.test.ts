@@ -30,6 +30,16 @@ test('what is first called while the file is written is remembered too', async (
   expect(new KnownServices(directory, 'front', () => {}).names).toEqual(['second', 'first']);
 });
 
+test('what another instance has remembered meanwhile stays', async () => {
+  const [one, other] = [0, 1].map(() => new KnownServices(directory, 'front', () => {}));
+  expect(one?.names).toEqual([]);
+  other?.add('of-the-other');
+  await until(() => kept() !== undefined);
+  one?.add('of-the-one');
+  await until(() => (kept() as string[]).length === 2);
+  expect(kept()).toEqual(['of-the-one', 'of-the-other']);
+});
+
 test('more than can be remembered write the file no more', async () => {
   const known = new KnownServices(directory, 'front', () => {});
   for (let n = 0; n < 60; n++) known.add(`service-${n}`);
