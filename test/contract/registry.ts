@@ -232,6 +232,7 @@ export function testRegistry(name: string, subject: Subject): void {
       });
       await registry.watch(instance.service, going.listener);
       await registry.register(instance);
+      await once.shows([instance], registry.capabilities.lagMs + SLACK_MS);
       await going.shows([instance], registry.capabilities.lagMs + SLACK_MS);
       await registry.deregister(instance);
       await going.shows([], registry.capabilities.lagMs + SLACK_MS);
