@@ -10,7 +10,7 @@ export class Endpoint implements Turn {
   readonly warmingSince: number;
   instance: Instance;
   share = 0;
-  credit = Math.random() * 100;
+  credit: number;
   /** A connection was refused a moment ago. */
   resting = false;
   /** The draining marker last seen, as it came. */
@@ -27,7 +27,9 @@ export class Endpoint implements Turn {
 
   constructor(instance: Instance, warmingSince: number) {
     this.instance = instance;
-    const { host, port } = instance;
+    const { host, port, weight } = instance;
+    // Less than one turn: with more it would take several before the others have theirs.
+    this.credit = Math.random() * weight;
     this.target = { host, port };
     this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };

@@ -67,6 +67,15 @@ describe('pick', () => {
     for (let n = 3; n < 30; n++) expect(new Set(picks.slice(n, n + 3)).size).toBe(Math.min(3, 30 - n));
   });
 
+  test.each([1, 0.01, 100])('instances of weight %d take turns from the first request on', (weight) => {
+    for (let n = 0; n < 50; n++) {
+      const { service, of } = setUp();
+      service.apply([of('a', { weight }), of('b', { weight })]);
+      const picks = Array.from({ length: 30 }, () => service.pick()?.instance.instanceId).join('');
+      expect(picks).not.toMatch(/aaa|bbb/);
+    }
+  });
+
   test('weight 0 takes nothing unless there is nobody else', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b', { weight: 0 })]);
