@@ -87,9 +87,10 @@ export class Directory {
     return service.known ? service : undefined;
   }
 
-  /** Whether `origin` is one whose requests must go through here. */
+  /** Whether `origin` is one whose requests must go through here. One that an instance advertises is where they go to. */
   covers(origin: string): boolean {
-    return this.#origins.get(origin)?.service.known === true;
+    const service = this.#origins.get(origin)?.service;
+    return service?.known === true && !service.isAt(authorityOf(origin));
   }
 
   /**

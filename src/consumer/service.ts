@@ -82,6 +82,11 @@ export class Service {
     return this.#free.map(({ address }) => address);
   }
 
+  /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
+  isAt(authority: string): boolean {
+    return this.#roster.all.some(({ address }) => address === authority);
+  }
+
   /** The instances that requests go to. */
   get preferred(): readonly Endpoint[] {
     return this.#turns;

@@ -85,6 +85,18 @@ describe('which hosts are services', () => {
   });
 });
 
+test.each([
+  ['http://service-b:8080', '127.0.0.1', true],
+  ['http://service-b:8080', 'service-b', false],
+  ['http://service-b:9090', 'service-b', true],
+  ['http://nobody:8080', 'service-b', false],
+])('a request made to %s must come through here when an instance is at %s:8080: %s', async (origin, host, covered) => {
+  const { directory, listeners } = setUp();
+  await directory.route(origin);
+  listeners.get('service-b')?.([{ ...INSTANCE, host, port: 8080 }]);
+  expect(directory.covers(origin)).toBe(covered);
+});
+
 describe('the first list', () => {
   test('is waited for at most 2 s', async () => {
     const { clock, directory } = setUp({ watch: () => new Promise(() => {}) });
