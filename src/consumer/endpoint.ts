@@ -43,10 +43,6 @@ export class Endpoint implements Turn {
     return sum;
   }
 
-  get isOpen(): boolean {
-    return this.#open.size > 0;
-  }
-
   /** The connections that new requests use; opened again when an isolated instance must be used after all. */
   get connections(): Connections {
     if (this.#current === undefined) {

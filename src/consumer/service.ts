@@ -72,9 +72,9 @@ export class Service {
     return this.#roster.times;
   }
 
-  /** Connections to an instance are open. */
+  /** Requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
   get busy(): boolean {
-    return this.#roster.all.some((endpoint) => endpoint.isOpen);
+    return this.#roster.all.some(({ outstanding }) => outstanding > 0);
   }
 
   /** `host:port` of the instances that can be picked now. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Directory } from '../../../src/consumer/directory.ts';
+import type { Endpoint } from '../../../src/consumer/endpoint.ts';
 import { Quarantine } from '../../../src/consumer/quarantine.ts';
 import type { Service } from '../../../src/consumer/service.ts';
 import type { Instance, Listener, Registry } from '../../../src/registry/registry.ts';
@@ -139,6 +140,18 @@ test('services without requests are no longer watched', async () => {
   clock.pass(600_000);
   expect(listeners.size).toBe(0);
   expect(directory.services).toEqual([]);
+});
+
+test('a service is watched while a request to it is not finished, and no longer', async () => {
+  const { clock, directory, listeners } = setUp();
+  const service = (await directory.route('service-b')) as Service;
+  const { connections } = service.pick() as Endpoint;
+  connections.begin();
+  clock.pass(1_800_000);
+  expect(listeners.size).toBe(1);
+  connections.end();
+  clock.pass(600_000);
+  expect(listeners.size).toBe(0);
 });
 
 test('at most 1,000 services are watched', () => {
