@@ -38,8 +38,25 @@ function isNative(createConnection: unknown): boolean {
   );
 }
 
-/** What makes connections differ, and is not in the name of their pool. */
-const UNNAMED = ['checkServerIdentity', 'localPort', 'lookup'];
+/** What `net.connect` and `tls.connect` take that makes connections differ, and is not in the name of their pool. */
+const UNNAMED = [
+  'allowHalfOpen',
+  'ALPNProtocols',
+  'blockList',
+  'checkServerIdentity',
+  'handle',
+  'hints',
+  'localPort',
+  'lookup',
+  'minDHSize',
+  'onread',
+  'pskCallback',
+  'requestOCSP',
+  'secureContext',
+  'session',
+  'socket',
+  'typeOfService',
+];
 
 /** Pools are named after nearly everything that makes connections differ. */
 function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {

@@ -17,6 +17,7 @@ import { NODES, type NodeLine, until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const FRONT = new URL('../fixtures/apps/front.ts', import.meta.url);
+const PINNED = new URL('../fixtures/consumer/pinned.ts', import.meta.url);
 const LINES = Object.keys(NODES) as NodeLine[];
 
 const world = useWorld();
@@ -77,8 +78,8 @@ const anHttpProvider = (): Promise<Counting> =>
   Counting.start(createServer((_, response) => response.end('answered')) as Server);
 
 /** Starts the application; resolves when it is registered. */
-async function started(env: Record<string, string>, line: NodeLine = '24'): Promise<Service> {
-  const child = world().children.node(FRONT, { line, env: world().env('front', env) });
+async function started(env: Record<string, string>, line: NodeLine = '24', file: URL = FRONT): Promise<Service> {
+  const child = world().children.node(file, { line, env: world().env('front', env) });
   const [, port] = await child.sees(/listening (\d+)/);
   await child.sees(/-> serving/);
   return { child, port: Number(port) };
@@ -159,6 +160,22 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     const port = String(await freePort());
     const service = await started({ ...NAMED, FRONT_LOCAL_PORT: port }, line);
     expect(await call(service, 'http-own-port', 'http://provider/')).toBe(port);
+  });
+
+  test('authorities of a secure context of its own decide, also when others have let a connection stand ready', async () => {
+    const [{ key, cert }, other] = await Promise.all([certificate(), certificate()]);
+    const server = createHttps({ key, cert }, (_, response) => response.end('answered'));
+    const provider = await Counting.start(server as Server, 'https');
+    const [authorities, pinned] = ['cert.pem', 'pinned.pem'].map((name) => join(world().directory, name)) as [
+      string,
+      string,
+    ];
+    writeFileSync(authorities, cert);
+    writeFileSync(pinned, other.cert);
+    const env = { ...NAMED, NODE_EXTRA_CA_CERTS: authorities, PINNED: pinned };
+    const service = await started(env, line, PINNED);
+    expect(provider.connections).toBe(1);
+    expect(await call(service, '', 'https://provider/')).toMatch(/CERT|SIGNATURE/);
   });
 
   test('who knows no HTTP/2 is not given it by the connections that follow', async () => {
