@@ -12,9 +12,11 @@ import { Etcd } from '../test/support/etcd.ts';
 import { Eureka } from '../test/support/eureka.ts';
 import { Kubernetes, TOKENS } from '../test/support/kubernetes.ts';
 import { Nacos } from '../test/support/nacos.ts';
+import { inNamespace } from '../test/support/namespace.ts';
 import { ZooKeeperServer } from '../test/support/zookeeper.ts';
 import { measure } from './fanout.ts';
 import { pause } from './fleet.ts';
+import { POD_ADDRESS } from './pods.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
 const CONSUMERS = 20;
@@ -22,6 +24,7 @@ const REMOVALS = 3;
 const DEMO_S = 30;
 
 const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
+const PODS = fileURLToPath(new URL('pods.ts', import.meta.url));
 
 interface Server {
   readonly url: string;
@@ -42,6 +45,7 @@ const SETTINGS: readonly Setting[] = [
   { what: 'ZooKeeper', start: () => ZooKeeperServer.start() },
   { what: 'Nacos 3.1, push', start: () => Nacos.start('3.1') },
   { what: 'Nacos 3.1, push, `pushTaskDelay=50`', start: () => Nacos.start('3.1', { fast: true }) },
+  { what: 'Nacos 2.5, push', start: () => Nacos.start('2.5') },
   { what: 'Nacos 2.5, polled', start: () => Nacos.start('2.5'), options: '?push=false' },
   { what: 'Eureka, no read-only cache, `pollMs=500`', start: () => Eureka.start(), options: '?pollMs=500' },
   { what: 'Eureka', start: () => Eureka.start({ isFast: false }) },
@@ -132,11 +136,23 @@ interface Set {
   readonly shutdowns: number;
 }
 
+interface Sets {
+  readonly base: Set;
+  readonly gray: Set;
+}
+
 /** The demo on this registry. */
-async function demo(url: string): Promise<{ readonly base: Set; readonly gray: Set }> {
-  const child = spawn(process.execPath, [CLI, 'demo', '--json', '--seconds', String(DEMO_S), '--registry', url], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+function demo(url: string): Promise<Sets> {
+  return reported(process.execPath, [CLI, 'demo', '--json', '--seconds', String(DEMO_S), '--registry', url]);
+}
+
+/** The demo as pods. */
+function demoOfPods(): Promise<Sets> {
+  return reported('unshare', inNamespace([POD_ADDRESS], [process.execPath, PODS, String(DEMO_S)]));
+}
+
+async function reported(program: string, args: readonly string[]): Promise<Sets> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   return JSON.parse(await text(child.stdout));
 }
 
@@ -151,31 +167,30 @@ function whyOf({ reasons }: Set): string {
 
 const range = (of: readonly number[]): string => `${ms(quantile(of, 0.5))}, longest ${ms(quantile(of, 1))}`;
 
+function rowOf(what: string, lags: readonly number[], { base, gray }: Sets): Row {
+  return {
+    what,
+    measured: range(lags),
+    against: `by hand ${perShutdown(base)}; plugin ${perShutdown(gray)}${whyOf(gray)}`,
+  };
+}
+
 export const registries: Benchmark = {
   title: 'Registries, and GoAway beside them',
-  how: `First the time from the call that removes an instance until the last of ${CONSUMERS} clients that watch it has a list without it, ${REMOVALS} times: median and longest. Then failed requests for each shutdown in the demo of ${DEMO_S} s: by hand (deregister, then close; lists read each second) and with the plugin. Default settings of server and adapter unless named. The last row: ${CONSUMERS} consumers of one instance, from the start of the notification until the last has isolated it.`,
+  how: `First the time from the call that removes an instance until the last of ${CONSUMERS} clients that watch it has a list without it, ${REMOVALS} times: median and longest. Then failed requests for each shutdown in the demo of ${DEMO_S} s: by hand (deregister, then close; lists read each second) and with the plugin. Default settings of server and adapter unless named. Kubernetes: processes as pods in a network namespace, their slices changed in the moment of the signal. The last row: ${CONSUMERS} consumers of one instance, from the start of the notification until the last has isolated it.`,
+  columns: ['registry', 'the last consumer has seen it after', 'failed per shutdown'],
   async run() {
     const rows: Row[] = [];
     for (const { what, start, options = '' } of SETTINGS) {
       const server = await start();
       const url = `${server.url}${options}`;
       try {
-        const seen = await lagsOf(url);
-        const { base, gray } = await demo(url);
-        rows.push({
-          what,
-          measured: `${range(seen)}; by hand ${perShutdown(base)}`,
-          against: `plugin ${perShutdown(gray)}${whyOf(gray)}`,
-        });
+        rows.push(rowOf(what, await lagsOf(url), await demo(url)));
       } finally {
         await server.close();
       }
     }
-    rows.push({
-      what: 'Kubernetes, from the change of the slice',
-      measured: range(await lagsOfKubernetes()),
-      against: '',
-    });
+    rows.push(rowOf('Kubernetes, from the change of the slice', await lagsOfKubernetes(), await demoOfPods()));
     const { acked, notifyMs } = await measure(CONSUMERS, 0);
     rows.push({ what: 'GoAway', measured: `${ms(notifyMs)}, ${acked} of ${CONSUMERS} acked`, against: '' });
     return rows;

@@ -12,6 +12,8 @@ export interface Benchmark {
   readonly title: string;
   /** How it is measured, for whoever repeats it. */
   readonly how: string;
+  /** Heads of the three columns; absent: what, measured, target. */
+  readonly columns?: readonly [string, string, string];
   readonly run: () => Promise<readonly Row[]>;
 }
 

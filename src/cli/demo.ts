@@ -3,8 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server.ts';
+import { registryUrls } from '../config/registries.ts';
+import { asError, LosslessError } from '../errors.ts';
+import { systemClock } from '../lifecycle/clock.ts';
+import { openRegistries } from '../registry/open.ts';
 import type { Command, Io } from './command.ts';
-import { Fleet } from './demo/fleet.ts';
+import { Fleet, type Platform } from './demo/fleet.ts';
 import { report } from './demo/report.ts';
 import { tracesSince } from './demo/traces.ts';
 import { JaegerClient } from './jaeger-client.ts';
@@ -28,7 +32,7 @@ export const command: Command = {
         json: { type: 'boolean', default: false },
       },
     });
-    const options = {
+    const options: DemoOptions = {
       seconds: whole('--seconds', values.seconds, 5, 86_400),
       rate: whole('--rate', values.rate, 1, 10_000),
       registry: values.registry,
@@ -36,6 +40,7 @@ export const command: Command = {
       jaeger: values.jaeger,
       json: values.json,
     };
+    if (options.registry !== undefined) await tryRegistry(options.registry);
     const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-'));
     try {
       return await runDemo(options, directory, io);
@@ -45,16 +50,46 @@ export const command: Command = {
   },
 };
 
-interface DemoOptions {
-  readonly seconds: number;
-  readonly rate: number;
-  readonly registry: string | undefined;
-  readonly otlp: string | undefined;
-  readonly jaeger: string | undefined;
-  readonly json: boolean;
+/**
+ * Asks the registry once, before fourteen processes do.
+ *
+ * @throws LosslessError LOSSLESS_USAGE, LOSSLESS_REGISTRY_URL or LOSSLESS_REGISTRY_UNAVAILABLE
+ */
+async function tryRegistry(text: string): Promise<void> {
+  const registry = await openRegistries(urlsOf(text), { clock: systemClock, log: () => {} });
+  try {
+    await registry.instances('gateway');
+    if (registry.capabilities.registers === false)
+      throw new LosslessError(
+        'LOSSLESS_USAGE',
+        '--registry must be one that processes register with; Kubernetes lists pods, see docs/registries/kubernetes.md',
+      );
+  } finally {
+    await registry.close();
+  }
 }
 
-async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
+function urlsOf(text: string): readonly URL[] {
+  try {
+    return registryUrls(text);
+  } catch (thrown) {
+    throw new LosslessError('LOSSLESS_USAGE', `--registry ${asError(thrown).message}`);
+  }
+}
+
+export interface DemoOptions {
+  readonly seconds: number;
+  readonly rate: number;
+  readonly registry?: string | undefined;
+  readonly otlp?: string | undefined;
+  readonly jaeger?: string | undefined;
+  readonly json: boolean;
+  /** Wanted for a registry that nothing can be registered with: Kubernetes. */
+  readonly platform?: Platform;
+}
+
+/** Runs both sets side by side. @returns the exit code */
+export async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
   const collector =
     options.otlp === undefined
       ? await startCollector({
@@ -67,13 +102,11 @@ async function runDemo(options: DemoOptions, directory: string, io: Io): Promise
       : undefined;
   const otlp = options.otlp ?? collector?.otlpUrl ?? '';
   const jaeger = options.jaeger ?? collector?.queryUrl ?? `http://${new URL(otlp).hostname}:16686`;
-  const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), message: io.err });
-  const gray = new Fleet({
-    name: 'gray',
-    env: pluginEnvironment(options, directory, otlp, jaeger),
-    byHand: undefined,
-    message: io.err,
-  });
+  const { platform } = options;
+  const common = { platform, message: io.err };
+  const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), ...common });
+  const env = pluginEnvironment(options, directory, otlp, jaeger);
+  const gray = new Fleet({ name: 'gray', env, byHand: undefined, ...common });
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
@@ -141,7 +174,7 @@ function pluginEnvironment(
     LOSSLESS_ENABLED: 'true',
     LOSSLESS_REGISTRY: registryOf(options, directory, 'gray'),
     LOSSLESS_CONTROL_PORT: '0',
-    LOSSLESS_CONTROL_HOST: '127.0.0.1',
+    LOSSLESS_CONTROL_HOST: options.platform?.host ?? '127.0.0.1',
     LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
     LOSSLESS_JAEGER_URL: jaeger,
     // Shorter than the demo, so that it shows.

@@ -57,6 +57,8 @@ test('a demo that is interrupted, or killed, leaves no process behind', async ()
 test.each([
   [['demo', '--seconds', 'soon'], 'LOSSLESS_USAGE'],
   [['demo', '--unknown'], 'LOSSLESS_USAGE'],
+  [['demo', '--registry', 'mysql://127.0.0.1'], 'LOSSLESS_USAGE'],
+  [['demo', '--registry', 'consul://127.0.0.1:1'], 'LOSSLESS_REGISTRY_UNAVAILABLE'],
   [['nothing'], 'LOSSLESS_USAGE'],
   [['inspect', '--url', 'http://127.0.0.1:1'], 'LOSSLESS_COLLECTOR_UNREACHABLE'],
   [['status', '--port', '1'], 'LOSSLESS_CONTROL_PORT'],

@@ -1,33 +1,28 @@
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Kubernetes, NAMESPACE, TOKENS } from '../support/kubernetes.ts';
+import { inNamespace, namespaceMissing } from '../support/namespace.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
-/** Set in the network namespace that this file makes for itself: an EndpointSlice takes no loopback address. */
+/** Set in the network namespace that this file makes for itself. */
 const INSIDE = 'LOSSLESS_TEST_PODS';
 
 const PODS = ['192.0.2.1', '192.0.2.2'] as const;
 
-const missing = serverMissing('kube-apiserver', 'etcd') || (process.env[INSIDE] ? false : noNamespace());
+const missing = serverMissing('kube-apiserver', 'etcd') || (process.env[INSIDE] ? false : namespaceMissing());
 if (missing) console.warn(`tests of pods are skipped: ${missing}`);
 
 describe.skipIf(missing || process.env[INSIDE])('pods', () => {
   const children = useChildren();
 
   test('in a network namespace of their own', { timeout: 240_000 }, async () => {
-    const addresses = PODS.map((host) => `ip addr add ${host}/32 dev lo`).join(' && ');
     const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-    const script = `ip link set lo up && ${addresses} && exec "$0" "$1" run "$2"`;
-    const child = children.run(
-      'unshare',
-      ['-rnpf', '--mount-proc', '--kill-child', 'sh', '-c', script, process.execPath, vitest, import.meta.filename],
-      {
-        env: { [INSIDE]: 'true', ...pick('LOSSLESS_TEST_CACHE', 'XDG_CACHE_HOME') },
-      },
-    );
+    const run = [process.execPath, vitest, 'run', import.meta.filename];
+    const child = children.run('unshare', inNamespace(PODS, run), {
+      env: { [INSIDE]: 'true', ...pick('LOSSLESS_TEST_CACHE', 'XDG_CACHE_HOME') },
+    });
     const { code } = await child.ends(230_000);
     expect(code, child.stdout + child.stderr).toBe(0);
     expect(child.stdout).toMatch(/Tests .*3 passed/);
@@ -126,16 +121,4 @@ function sliceOf(host: string): string {
 
 function pick(...names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
-}
-
-/** Why there can be no network namespace; false when there can. */
-function noNamespace(): string | false {
-  try {
-    execFileSync('unshare', ['-rnpf', '--mount-proc', '--kill-child', 'ip', 'link', 'set', 'lo', 'up'], {
-      stdio: 'ignore',
-    });
-    return false;
-  } catch {
-    return 'no network namespaces (unshare, ip)';
-  }
 }

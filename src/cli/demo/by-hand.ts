@@ -1,7 +1,8 @@
 /** What a careful team writes by hand: the base set of the demo. */
 import type { Server } from 'node:http';
+import { registryUrls } from '../../config/registries.ts';
 import { systemClock } from '../../lifecycle/clock.ts';
-import { openRegistry } from '../../registry/open.ts';
+import { openRegistries } from '../../registry/open.ts';
 import type { Instance } from '../../registry/registry.ts';
 
 /** How often the list of a service is read again, in milliseconds: ten to thirty times as often as the usual client caches. */
@@ -10,36 +11,37 @@ const REFRESH_MS = 1_000;
 /** Discovery and shutdown of one process. */
 export interface ByHand {
   /** Registers the process, and lets it leave on SIGTERM: deregister, then close the server. */
-  register(port: number, server: Server): Promise<void>;
+  register(host: string, port: number, server: Server): Promise<void>;
   /** Origin of an instance of `service`, in turn. */
   pick(service: string): Promise<string>;
 }
 
-/** Both sets may share a registry: neither must find the other. */
-function ownName(service: string): string {
+/** The name a hand-written process is listed by: both sets may share a registry, and neither must find the other. */
+export function listedName(service: string): string {
   return `by-hand-${service}`;
 }
 
 export async function start(name: string, url: string): Promise<ByHand> {
-  const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+  const registry = await openRegistries(registryUrls(url), { clock: systemClock, log: () => {} });
   const lists = new Map<string, readonly Instance[]>();
   let turn = 0;
   const refresh = async (service: string): Promise<readonly Instance[]> => {
-    const list = await registry.instances(ownName(service));
+    const list = await registry.instances(listedName(service));
     lists.set(service, list);
     return list;
   };
   setInterval(() => {
-    for (const service of lists.keys()) void refresh(service);
+    // A registry that does not answer leaves the last list.
+    for (const service of lists.keys()) refresh(service).catch(() => {});
   }, REFRESH_MS).unref();
   return {
-    async register(port, server) {
+    async register(host, port, server) {
       const now = Date.now();
       const instance: Instance = {
-        service: ownName(name),
+        service: listedName(name),
         instanceId: `${name}:${process.pid}`,
         generation: now,
-        host: '127.0.0.1',
+        host,
         port,
         scheme: 'http',
         weight: 100,

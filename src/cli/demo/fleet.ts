@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { listedName } from './by-hand.ts';
 import { type Counts, Load } from './load.ts';
 
 /** One service of the chain. */
@@ -30,6 +31,16 @@ const READY_EVERY_MS = 100;
 /** Longest wait for a process to be ready or to end, in milliseconds. */
 const PATIENCE_MS = 45_000;
 
+/** What lists the processes, where they do not register by themselves. */
+export interface Platform {
+  /** Address of the processes. */
+  readonly host: string;
+  /** The process may be sent to. `service` is the name it is looked up by. */
+  ready(service: string, port: number): Promise<void>;
+  /** The process is told to leave. */
+  leaving(service: string, port: number): Promise<void>;
+}
+
 /** One way of running the chain. */
 export interface FleetOptions {
   /** `base` or `gray`. */
@@ -37,10 +48,13 @@ export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Registry of the hand-written set; undefined for the one with the plugin. */
   readonly byHand: string | undefined;
+  readonly platform?: Platform | undefined;
   readonly message: (text: string) => void;
 }
 
 interface Member {
+  /** The name it is looked up by. */
+  readonly listed: string;
   readonly child: ChildProcess;
   readonly port: number;
 }
@@ -88,7 +102,7 @@ export class Fleet {
 
   startLoad(perSecond: number): void {
     const [gateway] = this.#members.get('gateway') ?? [];
-    this.#load = new Load(new URL(`http://127.0.0.1:${gateway?.port}/work`));
+    this.#load = new Load(new URL(`http://${this.#host}:${gateway?.port}/work`));
     this.#load.start(perSecond);
   }
 
@@ -106,7 +120,7 @@ export class Fleet {
     const begun = performance.now();
     const ended = once(oldest.child, 'exit', { signal: AbortSignal.timeout(PATIENCE_MS) });
     oldest.child.kill('SIGTERM');
-    await ended;
+    await Promise.all([ended, this.#options.platform?.leaving(oldest.listed, oldest.port)]);
     this.#shutdowns.push({ service: name, durationMs: performance.now() - begun });
   }
 
@@ -117,12 +131,16 @@ export class Fleet {
     await Promise.all(children.map((child) => end(child)));
   }
 
+  get #host(): string {
+    return this.#options.platform?.host ?? '127.0.0.1';
+  }
+
   async #startMember(name: string, next: string): Promise<Member> {
-    const { byHand, env, message } = this.#options;
+    const { byHand, env, message, platform } = this.#options;
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const child = fork(
       fileURLToPath(new URL(`./service.${extension}`, import.meta.url)),
-      [name, next, ...(byHand === undefined ? [] : [byHand])],
+      [name, next, this.#host, ...(byHand === undefined ? [] : [byHand])],
       {
         env: { ...process.env, ...env, OTEL_SERVICE_NAME: name },
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -137,14 +155,16 @@ export class Fleet {
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const [{ port }] = (await once(child, 'message', { signal })) as [{ port: number }];
     this.#starts++;
-    if (byHand === undefined) await isReady(await control.promise, signal);
-    return { child, port };
+    if (byHand === undefined) await isReady(`http://${this.#host}:${await control.promise}/readiness`, signal);
+    const listed = byHand === undefined ? name : listedName(name);
+    await platform?.ready(listed, port);
+    return { listed, child, port };
   }
 }
 
 /** Waits as a platform does, before it stops another instance for a new one. @throws Error when it takes too long */
-async function isReady(controlPort: number, signal: AbortSignal): Promise<void> {
-  while (!(await fetch(`http://127.0.0.1:${controlPort}/readiness`, { signal })).ok) await setTimeout(READY_EVERY_MS);
+async function isReady(url: string, signal: AbortSignal): Promise<void> {
+  while (!(await fetch(url, { signal })).ok) await setTimeout(READY_EVERY_MS);
 }
 
 /** The plugin's own lines below a warning are left out. */

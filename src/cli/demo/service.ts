@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-const [name = '', next = '', byHand = ''] = process.argv.slice(2);
+const [name = '', next = '', host = '', byHand = ''] = process.argv.slice(2);
 
 /** Time a request takes by itself, in milliseconds: a small look-up. */
 const WORK_MS = 5;
@@ -36,9 +36,9 @@ async function work(request: IncomingMessage, response: ServerResponse): Promise
 // The one that is never rolled. With the default of 5 s idle connections expire while a request of the load is on its way to
 // them, a race of its own that shows on a busy machine in both sets.
 if (name === 'gateway') server.keepAliveTimeout = 120_000;
-server.listen(0, '127.0.0.1', async () => {
+server.listen(0, host, async () => {
   const { port } = server.address() as AddressInfo;
-  await hand?.register(port, server);
+  await hand?.register(host, port, server);
   process.send?.({ port });
 });
 
