@@ -23,7 +23,7 @@ const FLEETS: readonly (readonly [traffic: Traffic, peers: readonly string[]])[]
 
 export const failures: Benchmark = {
   title: 'Failed POSTs per shutdown',
-  how: `Two providers behind a proxy that adds 10 ms each way; one leaves by SIGTERM, ${SHUTDOWNS} times. POSTs without retries over keep-alive connections. Peers deregister first; their consumers see the new list 0 to 3 s later. With the plugin every consumer is a process of its own. All servers keep idle connections for 72 s, so that none expires during a run; \`server.close\` alone waits for that.`,
+  how: `Two providers behind a proxy that adds 10 ms each way; one leaves by SIGTERM, ${SHUTDOWNS} times. POSTs without retries over keep-alive connections. Peers deregister before anything else, \`kill\` not at all; their consumers see the new list 0 to 3 s later. With the plugin every consumer is a process of its own. All servers keep idle connections for 72 s, so that none expires during a run; \`server.close\` alone waits for that.`,
   async run() {
     const rows: Row[] = [];
     for (const [fleet, peers] of FLEETS)

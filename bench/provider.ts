@@ -22,47 +22,40 @@ const handle: RequestListener = async (request, response) => {
   response.end(body);
 };
 
-type Leave = (server: Server, deregister: () => Promise<void>) => void;
+type Leave = (server: Server) => void | Promise<void>;
 
-const onTerm = (leave: () => Promise<void>): void => void process.once('SIGTERM', () => void leave());
+const onTerm = (leave: () => void): void => void process.once('SIGTERM', leave);
 
-/** Each leaves in the way its documentation shows, after deregistering. */
-const PEERS: Record<string, Leave> = {
-  plugin: () => {},
-  kill: () => {},
-  'server.close': (server, deregister) =>
-    onTerm(async () => {
-      await deregister();
-      server.close(() => process.exit());
-    }),
-  'sleep 30': (server, deregister) =>
-    onTerm(async () => {
-      await deregister();
-      setTimeout(() => server.close(() => process.exit()), 30_000);
-    }),
-  lightship: async (server, deregister) => {
+/** Each leaves in the way its documentation shows; `fastify` does so where it is made. */
+const PEERS: Readonly<Record<string, Leave>> = {
+  'server.close': (server) => onTerm(() => server.close(() => process.exit())),
+  'sleep 30': (server) => onTerm(() => setTimeout(() => server.close(() => process.exit()), 30_000)),
+  lightship: async (server) => {
     const lightship = await createLightship({ port: 0, detectKubernetes: false });
-    lightship.registerShutdownHandler(async () => {
-      await deregister();
-      await new Promise((resolve) => server.close(resolve));
-    });
+    lightship.registerShutdownHandler(() => new Promise((resolve) => server.close(() => resolve())));
     lightship.signalReady();
   },
-  'http-terminator': (server, deregister) => {
+  'http-terminator': (server) => {
     const terminator = createHttpTerminator({ server });
-    onTerm(async () => {
-      await deregister();
-      await terminator.terminate();
-      process.exit();
-    });
+    onTerm(() => void terminator.terminate().then(() => process.exit()));
   },
-  terminus: (server, deregister) => void createTerminus(server, { signal: 'SIGTERM', onSignal: deregister }),
-  'close-with-grace': (server, deregister) =>
+  terminus: (server) => void createTerminus(server, { signal: 'SIGTERM' }),
+  'close-with-grace': (server) =>
     void closeWithGrace({ logger: undefined } as never, async () => {
-      await deregister();
       await new Promise((resolve) => server.close(resolve));
     }),
 };
+
+/** Whoever takes the signal gets it when the registry has removed this instance; `kill` takes none and removes nothing. */
+function deregisterFirst(deregister: () => Promise<void>): void {
+  const leave = process.listeners('SIGTERM') as readonly NodeJS.SignalsListener[];
+  if (leave.length === 0) return;
+  process.removeAllListeners('SIGTERM');
+  process.once('SIGTERM', async (...signal) => {
+    await deregister();
+    for (const listener of leave) listener(...signal);
+  });
+}
 
 async function register(port: number): Promise<() => Promise<void>> {
   const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
@@ -94,23 +87,18 @@ async function listening(): Promise<Server> {
     return request.body;
   });
   await app.listen({ port: 0, host: '127.0.0.1' });
-  onTerm(async () => {
-    await deregister();
-    await app.close();
-    process.exit();
-  });
+  onTerm(() => void app.close().then(() => process.exit()));
   return app.server;
 }
 
-let deregister = async (): Promise<void> => {};
 const server = await listening();
 // No connection expires during a run: that race, on a busy machine, is not the one that is measured.
 server.keepAliveTimeout = 72_000;
 const { port } = server.address() as AddressInfo;
 process.on('disconnect', () => process.exit());
 process.once('message', async (proxied: number) => {
-  if (peer !== 'plugin') deregister = await register(proxied);
-  PEERS[peer]?.(server, () => deregister());
+  await PEERS[peer]?.(server);
+  if (peer !== 'plugin') deregisterFirst(await register(proxied));
   process.send?.({ registered: true });
 });
 process.send?.({ port });
