@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import type { Instance } from '../src/registry/registry.ts';
+import type { Stop } from './fleet.ts';
 
 const [mode = '', registryUrl = '', count = '1', rate = '1'] = process.argv.slice(2);
 
@@ -51,8 +52,10 @@ async function picker(): Promise<() => string | undefined> {
   };
 }
 
-/** Milliseconds from the arrival of each GoAway to its ack, and to the last request that was sent to that instance. */
-const stops: { ackMs: number; lastRequestMs: number; readonly port: number; readonly at: number }[] = [];
+/** GoAways: the port of the instance, when it arrived and how long its ack took, in milliseconds. */
+const goaways: { readonly port: number; readonly at: number; readonly ackMs: number }[] = [];
+/** When the last request to each port began, whether its instance was isolated by then or not. */
+const lastRequest = new Map<number, number>();
 let arrived = 0;
 
 subscribe('http.server.request.start', (message) => {
@@ -63,13 +66,24 @@ subscribe('lossless:record', (message) => {
   const record = message as { kind: string; work?: string; attributes: Record<string, unknown> };
   if (record.kind !== 'started' || record.work !== 'consumer.refresh') return;
   const port = Number(String(record.attributes['lossless.provider.address']).split(':').at(-1));
-  stops.push({ port, at: arrived, ackMs: performance.now() - arrived, lastRequestMs: 0 });
+  goaways.push({ port, at: arrived, ackMs: performance.now() - arrived });
 });
 subscribe('http.client.request.start', (message) => {
-  const { request: begun } = message as { request: ClientRequest };
-  const stop = stops.findLast(({ port }) => port === begun.socket?.remotePort);
-  if (stop !== undefined) stop.lastRequestMs = performance.now() - stop.at;
+  const { socket } = (message as { request: ClientRequest }).request;
+  const at = performance.now();
+  const keep = (): void => void lastRequest.set(socket?.remotePort ?? 0, at);
+  // Before it is connected a socket does not tell where to.
+  if (socket?.connecting) socket.once('connect', keep);
+  else keep();
 });
+
+/** Of each GoAway: milliseconds from its arrival to its ack, and to the last request that was sent to that instance. */
+function stops(): readonly Stop[] {
+  return goaways.map(({ port, at, ackMs }) => ({
+    ackMs,
+    lastRequestMs: Math.max(0, (lastRequest.get(port) ?? at) - at),
+  }));
+}
 
 for (let consumer = 0; consumer < Number(count); consumer++) {
   const agent = new Agent({ keepAlive: true });
@@ -78,6 +92,6 @@ for (let consumer = 0; consumer < Number(count); consumer++) {
   setTimeout(() => setInterval(() => void post(agent, pick() ?? 'http://127.0.0.1:1'), period), Math.random() * period);
 }
 
-process.on('message', () => process.send?.({ sent, failed, reasons, stops }));
+process.on('message', () => process.send?.({ sent, failed, reasons, stops: stops() }));
 process.on('disconnect', () => process.exit());
 process.send?.({ ready: true });
