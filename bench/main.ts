@@ -35,23 +35,24 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
+const MACHINE = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
+
 const wanted = process.argv.slice(2);
+const [head = '', ...written] = readFileSync(PAGE, 'utf8').split(/^## /m);
 const sections = new Map(
-  readFileSync(PAGE, 'utf8')
-    .split(/^## /m)
-    .slice(1)
-    .map((section) => [section.slice(0, section.indexOf('\n')), `## ${section.trimEnd()}\n`]),
+  written.map((section) => [section.slice(0, section.indexOf('\n')), `## ${section.trimEnd()}\n`]),
 );
 for (const [name, { columns, how, run, title }] of Object.entries(BENCHMARKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n${title}`);
   const rows = await run();
   for (const row of rows) console.log(`  ${row.what}: ${row.measured}${row.against && ` (${row.against})`}`);
-  sections.set(title, `## ${title}\n\n${how}\n\nRepeat: \`npm run bench ${name}\`\n\n${table(rows, columns)}\n`);
+  if (rows.length === 0) continue;
+  const repeat = `Repeat: \`npm run bench ${name}\`. ${MACHINE}`;
+  sections.set(title, `## ${title}\n\n${how}\n\n${repeat}\n\n${table(rows, columns)}\n`);
 }
-const machine = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
 const inOrder = Object.values(BENCHMARKS).flatMap(({ title }) => sections.get(title) ?? []);
-writeFileSync(PAGE, `# Benchmarks\n\n${machine} All of one section in one run.\n\n${inOrder.join('\n')}`);
+writeFileSync(PAGE, `${head}${inOrder.join('\n')}`);
 process.exit();
 
 function table(rows: readonly Row[], columns: readonly string[] = ['what', 'measured', 'target']): string {
