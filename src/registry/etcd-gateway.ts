@@ -19,18 +19,31 @@ export interface WatchMessage {
   readonly revision: bigint;
   /** The first message: the watch is there. */
   readonly isCreated: boolean;
-  /** The server has ended the watch: its revision is compacted, or the permission is gone. */
+  /** The server has forgotten the changes since the revision that was asked for, and has ended the watch. */
+  readonly isCompacted: boolean;
+  /** Why else the server has ended the watch, for example because the permission is gone. */
   readonly canceled: string | undefined;
-  /** Changes in their order; without a value: deleted. */
-  readonly changes: readonly { readonly key: string; readonly value: string | undefined }[];
+  /**
+   * Changes in their order; without a value: deleted. Each with its own revision, because a server that catches up sends
+   * them in parts, all of which name the revision of the whole store.
+   */
+  readonly changes: readonly { readonly key: string; readonly value: string | undefined; readonly revision: bigint }[];
 }
 
 export interface GatewayOptions extends Omit<HttpOptions, 'headers'> {
-  readonly user: { readonly name: string; readonly password: string } | undefined;
+  readonly user: Credentials | undefined;
+}
+
+interface Credentials {
+  readonly name: string;
+  readonly password: string;
 }
 
 /** Statuses of a lease that is gone. */
 const GONE = 404;
+
+/** With this etcd refuses, as a bad request, tokens (JWT) that are older than the last change of its users and roles. */
+const OLD_TOKEN = 'revision of auth store is old';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -42,6 +55,7 @@ export class EtcdGateway {
   readonly #http: HttpClient;
   readonly #user: GatewayOptions['user'];
   #token: string | undefined;
+  #authenticating: Promise<void> | undefined;
 
   constructor({ user, ...options }: GatewayOptions) {
     this.#user = user;
@@ -93,11 +107,11 @@ export class EtcdGateway {
     await this.#leased('/v3/lease/revoke', { ID: lease });
   }
 
-  /** Follows the keys that begin with `prefix`, for so long. */
+  /** Follows the keys that begin with `prefix`, for so long, or until `onMessage` returns false. */
   async watch(
     prefix: string,
     options: { readonly from: bigint; readonly lastsMs: number; readonly signal: AbortSignal },
-    onMessage: (message: WatchMessage) => void,
+    onMessage: (message: WatchMessage) => boolean,
   ): Promise<void> {
     const create_request = { key: encode(prefix), range_end: endOf(prefix), start_revision: String(options.from) };
     const { lastsMs, signal } = options;
@@ -126,21 +140,30 @@ export class EtcdGateway {
     return recordOf(await this.#authenticated(() => this.#http.json(call)));
   }
 
-  /** Tokens end after minutes without use, and with a restart of the server: a refused one is replaced once. */
+  /** Tokens end after minutes without use, with a restart of the server, or when users change: a refused one is replaced once. */
   async #authenticated<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#user === undefined) return call();
-    if (this.#token === undefined) await this.#authenticate(this.#user);
+    const user = this.#user;
+    if (user === undefined) return call();
+    if (this.#token === undefined) await this.#logIn(user);
+    const used = this.#token;
     try {
       return await call();
     } catch (thrown) {
-      if ((thrown as HttpError).status !== 401) throw thrown;
-      await this.#authenticate(this.#user);
+      if (!isTokenRefused(thrown as HttpError)) throw thrown;
+      if (this.#token === used) await this.#logIn(user);
       return call();
     }
   }
 
-  async #authenticate({ name, password }: { readonly name: string; readonly password: string }): Promise<void> {
-    this.#token = undefined;
+  /** One for all calls that want it: a server takes long to compare a password. */
+  #logIn(user: Credentials): Promise<void> {
+    this.#authenticating ??= this.#authenticate(user).finally(() => {
+      this.#authenticating = undefined;
+    });
+    return this.#authenticating;
+  }
+
+  async #authenticate({ name, password }: Credentials): Promise<void> {
     const body = JSON.stringify({ name, password });
     try {
       const { token } = recordOf(await this.#http.json({ method: 'POST', path: '/v3/auth/authenticate', body }));
@@ -150,6 +173,10 @@ export class EtcdGateway {
       throw new HttpError(`etcd refuses the user ${JSON.stringify(name)} or its password`, 401);
     }
   }
+}
+
+function isTokenRefused({ status, message }: HttpError): boolean {
+  return status === 401 || message.includes(OLD_TOKEN);
 }
 
 function encode(text: string): string {
@@ -176,21 +203,24 @@ function watchMessageOf(line: Json): WatchMessage {
   const { message } = recordOf(line['error']);
   if (message !== undefined) throw new Error(`the watch has ended: ${String(message).slice(0, 200)}`);
   const { header, created, canceled, cancel_reason, compact_revision, events } = recordOf(line['result']);
-  const reason = compact_revision === undefined ? cancel_reason : `compacted at ${String(compact_revision)}`;
   return {
     revision: revisionOf(header),
     isCreated: created === true,
-    canceled: canceled === true ? String(reason ?? 'no reason').slice(0, 200) : undefined,
+    isCompacted: compact_revision !== undefined,
+    canceled: canceled === true ? String(cancel_reason ?? 'no reason').slice(0, 200) : undefined,
     changes: listOf(events).map((event) => {
       const { type, kv } = recordOf(event);
       const { key, value } = keyValueOf(kv);
-      return { key, value: type === 'DELETE' ? undefined : value };
+      return { key, value: type === 'DELETE' ? undefined : value, revision: numberOf(recordOf(kv)['mod_revision']) };
     }),
   };
 }
 
 function revisionOf(header: unknown): bigint {
-  const { revision } = recordOf(header);
+  return numberOf(recordOf(header)['revision']);
+}
+
+function numberOf(revision: unknown): bigint {
   return typeof revision === 'string' && /^\d{1,19}$/.test(revision) ? BigInt(revision) : 0n;
 }
 

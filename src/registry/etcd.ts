@@ -89,17 +89,20 @@ class Etcd implements Backend {
           [...values].map(([key, value]) => ({ key, value })),
           service,
         );
-      const take = ({ revision, isCreated, canceled, changes }: WatchMessage): void => {
-        if (known === undefined) return;
-        if (canceled !== undefined || revision < known.revision) {
+      const take = ({ revision, isCreated, isCompacted, canceled, changes }: WatchMessage): boolean => {
+        if (known === undefined) return false;
+        if (isCompacted || canceled !== undefined || revision < known.revision) {
           known = undefined;
+          if (isCompacted) return false;
           throw new Error(canceled ?? 'the store has begun anew');
         }
-        for (const { key, value } of changes)
-          if (value === undefined) values.delete(key);
-          else values.set(key, value);
-        if (changes.length > 0) known.revision = revision;
+        for (const change of changes) {
+          if (change.value === undefined) values.delete(change.key);
+          else values.set(change.key, change.value);
+          known.revision = change.revision;
+        }
         if (isCreated || changes.length > 0) deliver(current);
+        return true;
       };
       if (isNew) deliver(current);
       await this.#etcd.watch(prefix, { from: known.revision + 1n, lastsMs: jitter(REOPEN_MS), signal }, take);

@@ -107,12 +107,13 @@ export class HttpClient {
    * Reads an endless answer with one JSON value on each line. Resolves when the server ends it, or after `lastsMs`: a
    * connection that died without a word would otherwise never be found out.
    *
+   * @param onLine returns false when it wants no further line
    * @param onOpen called when the server has begun to answer
    * @throws HttpError, also for what `onLine` throws
    */
   lines(
     call: Call & { readonly lastsMs: number },
-    onLine: (value: unknown) => void,
+    onLine: (value: unknown) => boolean,
     onOpen: () => void = () => {},
   ): Promise<void> {
     return this.#inTurn(call, 1, async (response, late) => {
@@ -122,7 +123,9 @@ export class HttpClient {
       const timer = this.#options.clock.after(call.lastsMs, end.resolve);
       try {
         await Promise.race([
-          readLines(response, (line) => onLine(parseJson(line, 'a line of the answer'))),
+          readLines(response, (line) => {
+            if (!onLine(parseJson(line, 'a line of the answer'))) end.resolve();
+          }),
           end.promise,
         ]);
       } finally {
@@ -145,17 +148,23 @@ export class HttpClient {
 
   async #inTurn<T>(call: Call, mostTries: number, read: Read<T>): Promise<T> {
     const { clock, servers } = this.#options;
+    // Calls at the same time find out by themselves: none pushes another one past the server that answers.
+    let at = this.#current;
     for (let left = Math.min(servers.length, mostTries); ; left--) {
       try {
-        return await this.#exchange(servers[this.#current] as Server, call, read);
+        const answer = await this.#exchange(servers[at] as Server, call, read);
+        this.#current = at;
+        return answer;
       } catch (thrown) {
         const { message, status } = thrown as HttpError;
         if (call.signal?.aborted === true) throw thrown;
         this.#failure = { since: this.#failure?.since ?? clock.wall(), message };
         // A refusal is the registry's: another server of it would say the same.
         if (status !== undefined && status < 500) throw thrown;
-        this.#current = (this.#current + 1) % servers.length;
-        if (left <= 1) throw thrown;
+        at = (at + 1) % servers.length;
+        if (left > 1) continue;
+        this.#current = at;
+        throw thrown;
       }
     }
   }

@@ -82,9 +82,19 @@ class KubernetesRegistry implements Registry {
     const { clock } = this.#context;
     const deadline = clock.now() + LEAVE_MS;
     while (clock.now() < deadline) {
-      const listed = await this.instances(service).catch(() => []);
-      if (!listed.some((entry) => entry.host === host && entry.port === port)) return;
+      const listed = await this.#look(service);
+      if (listed?.some((entry) => entry.host === host && entry.port === port) === false) return;
       await sleep(clock, LOOK_MS);
+    }
+  }
+
+  /** @returns undefined when it failed; an empty list when who may not read asks, who will not be told more later */
+  async #look(service: string): Promise<readonly Instance[] | undefined> {
+    try {
+      return await this.instances(service);
+    } catch (thrown) {
+      const { status } = ((thrown as LosslessError).cause ?? {}) as HttpError;
+      return status === 401 || status === 403 ? [] : undefined;
     }
   }
 
@@ -161,6 +171,7 @@ class KubernetesRegistry implements Registry {
             known = undefined;
             if (take(current, line)) show(current);
             known = current;
+            return true;
           },
           () => show(current),
         );

@@ -1,3 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -210,6 +214,32 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await Promise.all([registry.close(), other.close(), proxy.close()]);
   });
 
+  test('thousands of changes that were missed all come, also when the connection breaks again meanwhile', async () => {
+    const proxy = await FaultProxy.start(etcd.port);
+    const registry = await open(`etcd://127.0.0.1:${proxy.port}`);
+    const service = aServiceName();
+    let listed = 0;
+    await registry.watch(service, (list) => {
+      listed = list.length;
+    });
+    await proxy.down();
+    for (let n = 0; n < 2_500; n += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, (_, i) => {
+          const instance = anInstance({ service, port: 10_000 + n + i });
+          return etcd.put(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
+        }),
+      );
+    let watches = 0;
+    // In the second part: etcd sends a thousand at a time.
+    proxy.faults = [{ when: ({ url }) => url === '/v3/watch' && watches++ === 0, cutAfter: 1_000_000 }];
+    await proxy.up();
+    await until(() => listed === 2_500);
+    expect(watches).toBeGreaterThan(1);
+    expect(proxy.calls.filter(({ url }) => url === '/v3/kv/range')).toHaveLength(1);
+    await Promise.all([registry.close(), proxy.close()]);
+  });
+
   test('a store that has begun anew is read again, and entries come back', async () => {
     const registry = await open(`${etcd.url}?ttlMs=3000`);
     const instance = anInstance();
@@ -232,7 +262,8 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     const registry = await openRegistry(url as URL, { clock: systemClock, log: () => {} });
     const instance = anInstance();
     await registry.register(instance);
-    expect(await registry.instances(instance.service)).toEqual([instance]);
+    const lists = await Promise.all(Array.from({ length: 8 }, () => registry.instances(instance.service)));
+    expect(lists).toEqual(lists.map(() => [instance]));
     expect(registry.address).toBe(`127.0.0.1:1,127.0.0.1:${etcd.port}`);
     await registry.deregister(instance);
     await registry.close();
@@ -317,18 +348,7 @@ describe.skipIf(missing)('an etcd with users', () => {
   beforeAll(async () => {
     // Tokens end after a second without use.
     etcd = await Etcd.start(['--auth-token-ttl=1']);
-    const b64 = (text: string): string => Buffer.from(text).toString('base64');
-    await etcd.call('/v3/auth/role/add', { name: 'shop' });
-    const perm = { permType: 'READWRITE', key: b64('/microservices/'), range_end: b64('/microservices0') };
-    await etcd.call('/v3/auth/role/grant', { name: 'shop', perm });
-    for (const [name, role] of [
-      ['root', 'root'],
-      ['shop', 'shop'],
-    ] as const) {
-      await etcd.call('/v3/auth/user/add', { name, password: 'pass s3cret@1' });
-      await etcd.call('/v3/auth/user/grant', { user: name, role });
-    }
-    await etcd.call('/v3/auth/enable', {});
+    await addUsers(etcd);
   });
   afterAll(() => etcd.close());
   const open = (user: string, options = '', log: (message: string) => void = () => {}): Promise<Registry> =>
@@ -380,3 +400,65 @@ describe.skipIf(missing)('an etcd with users', () => {
     await registry.close();
   });
 });
+
+describe.skipIf(missing)('an etcd whose tokens are JWT', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lossless-jwt-'));
+  let etcd: Etcd;
+  beforeAll(async () => {
+    const [publicFile, privateFile] = [join(directory, 'public.pem'), join(directory, 'private.pem')];
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2_048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    });
+    writeFileSync(publicFile, publicKey);
+    writeFileSync(privateFile, privateKey);
+    etcd = await Etcd.start([
+      `--auth-token=jwt,pub-key=${publicFile},priv-key=${privateFile},sign-method=RS256,ttl=5m`,
+    ]);
+    await addUsers(etcd);
+  });
+  afterAll(async () => {
+    await etcd.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  test('a token that is older than a change of users is replaced, once for all calls', async () => {
+    const proxy = await FaultProxy.start(etcd.port);
+    const logIns = (): number => proxy.calls.filter(({ url }) => url === '/v3/auth/authenticate').length;
+    const registry = await openRegistry(new URL(`etcd://shop:pass%20s3cret%401@127.0.0.1:${proxy.port}`), {
+      clock: systemClock,
+      log: () => {},
+    });
+    const instance = anInstance();
+    await registry.register(instance);
+    const listed = (): Promise<unknown> =>
+      Promise.all(Array.from({ length: 20 }, () => registry.instances(instance.service)));
+    expect(await listed()).toEqual(Array(20).fill([instance]));
+    expect(logIns()).toBe(1);
+    const root = await etcd.call('/v3/auth/authenticate', { name: 'root', password: PASSWORD });
+    await etcd.call('/v3/auth/user/add', { name: 'somebody', password: 'x' }, String(root['token']));
+    expect(await listed()).toEqual(Array(20).fill([instance]));
+    expect(logIns()).toBe(2);
+    await registry.deregister(instance);
+    await Promise.all([registry.close(), proxy.close()]);
+  });
+});
+
+const PASSWORD = 'pass s3cret@1';
+
+/** `shop` may do what the documentation says, `root` everything. */
+async function addUsers(etcd: Etcd): Promise<void> {
+  const b64 = (text: string): string => Buffer.from(text).toString('base64');
+  await etcd.call('/v3/auth/role/add', { name: 'shop' });
+  const perm = { permType: 'READWRITE', key: b64('/microservices/'), range_end: b64('/microservices0') };
+  await etcd.call('/v3/auth/role/grant', { name: 'shop', perm });
+  for (const [name, role] of [
+    ['root', 'root'],
+    ['shop', 'shop'],
+  ] as const) {
+    await etcd.call('/v3/auth/user/add', { name, password: PASSWORD });
+    await etcd.call('/v3/auth/user/grant', { user: name, role });
+  }
+  await etcd.call('/v3/auth/enable', {});
+}

@@ -96,6 +96,21 @@ describe('HttpClient', () => {
     expect(http.failure).toBeUndefined();
   });
 
+  test('calls at the same time all find the server that answers', async () => {
+    const sound = await serve((_, response) => void response.end('{}'));
+    const dead = { host: '127.0.0.1', port: 1 };
+    for (const servers of [
+      [dead, sound],
+      [dead, dead, sound],
+      [dead, sound, dead],
+    ]) {
+      const http = client(...servers);
+      const calls = Array.from({ length: 10 }, () => http.json({ method: 'GET', path: '/' }));
+      expect(await Promise.all(calls)).toHaveLength(10);
+      expect(http.failure).toBeUndefined();
+    }
+  });
+
   test('speaks TLS with the files of the URL, which are read for each connection', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'lossless-tls-'));
     const { key, cert } = await certificate();
@@ -172,9 +187,12 @@ describe('HttpClient', () => {
     });
     for (const path of ['/ends', '/endless']) {
       const lines: unknown[] = [];
-      await client(server).lines({ method: 'GET', path, lastsMs: 200 }, (line) => lines.push(line));
+      await client(server).lines({ method: 'GET', path, lastsMs: 200 }, (line) => lines.push(line) > 0);
       expect(lines).toEqual([{ n: 1 }, { n: 2 }]);
     }
+    const http = client(server);
+    await http.lines({ method: 'GET', path: '/endless', lastsMs: 60_000 }, () => false);
+    expect(http.failure).toBeUndefined();
     const thrown = client(server).lines({ method: 'GET', path: '/endless', lastsMs: 9_000 }, () => {
       throw new Error('not this one');
     });

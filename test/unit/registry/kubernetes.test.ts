@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../src/registry/registry.ts';
+import { anInstance } from '../../fixtures/registry/instance.ts';
 import { until } from '../../support/child.ts';
 
 const closing: (() => unknown)[] = [];
@@ -80,4 +81,19 @@ test('events and lists that are no slices are failures, and the last list stays'
   await next();
   expect(versionOf(paths.at(-1))).toBe('12');
   expect(hosts).toEqual(['192.0.2.1']);
+});
+
+test('a deregistration waits until the endpoint has left, also when a look fails, but not for who may not look', async () => {
+  const { registry, paths, next } = await subject();
+  const own = anInstance({ service: 'shop', host: '192.0.2.1', port: 80 });
+  const left = registry.deregister(own);
+  (await next()).writeHead(429).end('too many requests');
+  (await next()).end(JSON.stringify({ metadata: {}, items: [slice('192.0.2.1', '9')] }));
+  (await next()).end(JSON.stringify({ metadata: {}, items: [] }));
+  await left;
+  expect(paths).toHaveLength(3);
+  const refused = registry.deregister(own);
+  (await next()).writeHead(403).end('forbidden');
+  await refused;
+  expect(paths).toHaveLength(4);
 });
