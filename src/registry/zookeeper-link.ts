@@ -72,7 +72,7 @@ export class ZooKeeperLink {
   readonly #pending = new Map<number, Pending>();
   readonly #started = Promise.withResolvers<JuteReader>();
   readonly #lost = Promise.withResolvers<never>();
-  readonly #onEvent = new Set<(path: string) => void>();
+  readonly #onEvent = new Set<(path: string | undefined) => void>();
   #session: SessionKey = { id: 0n, password: Buffer.alloc(16) };
   #isStarted = false;
   #isOpen = true;
@@ -118,11 +118,11 @@ export class ZooKeeperLink {
   }
 
   /**
-   * Calls `listener` with the path of every node that a watch tells of.
+   * Calls `listener` with the path of every node that a watch tells of, and with undefined when the connection has ended.
    *
    * @returns what ends it
    */
-  listen(listener: (path: string) => void): () => void {
+  listen(listener: (path: string | undefined) => void): () => void {
     this.#onEvent.add(listener);
     return () => void this.#onEvent.delete(listener);
   }
@@ -241,6 +241,7 @@ export class ZooKeeperLink {
       reject(error);
     }
     this.#pending.clear();
+    for (const listener of this.#onEvent) listener(undefined);
     this.#onEvent.clear();
   }
 }

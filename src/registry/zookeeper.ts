@@ -123,12 +123,12 @@ class ZooKeeper implements Backend {
         const changed = new Set<string>();
         let wake = (): void => {};
         const stop = nodes.link.listen((path) => {
-          if (!path.startsWith(`${folder}/`)) return;
-          changed.add(path.slice(folder.length + 1));
+          if (path !== undefined) {
+            if (!isDirectlyBelow(folder, path)) return;
+            changed.add(path.slice(folder.length + 1));
+          }
           wake();
         });
-        // Once for the round, as what waits for a promise is kept until that settles.
-        nodes.link.lost.catch(() => wake());
         const onAbort = (): void => wake();
         signal.addEventListener('abort', onAbort, { once: true });
         try {
@@ -218,6 +218,11 @@ async function readNode(nodes: ZooKeeperNodes, path: string): Promise<string | E
     if (thrown instanceof ZooKeeperError) return asError(thrown);
     throw thrown;
   }
+}
+
+/** What lies deeper is no entry, though the watch tells of it. */
+function isDirectlyBelow(folder: string, path: string): boolean {
+  return path.startsWith(`${folder}/`) && !path.includes('/', folder.length + 1);
 }
 
 /** Any text as the name of a node: no slash, no control character, and neither `.` nor `..`. */

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registryUrls } from '../../src/config/registries.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -10,6 +12,7 @@ import { JuteWriter } from '../../src/registry/jute.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { encodeEntry } from '../../src/registry/zookeeper-entry.ts';
+import type { ZooKeeperNodes } from '../../src/registry/zookeeper-nodes.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
@@ -27,6 +30,21 @@ const missing = serverMissing('zookeeper');
 if (missing) console.warn(`ZooKeeper tests are skipped: ${missing}`);
 
 const openAt = (url: string): Promise<Registry> => openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Makes so many entries of a service, which end with the session of `nodes`. */
+async function fill(nodes: ZooKeeperNodes, service: string, count: number): Promise<void> {
+  const atATime = 200;
+  for (let n = 0; n < count; n += atATime)
+    await Promise.all(
+      Array.from({ length: atATime }, (_, i) => {
+        const instance = anInstance({ service, port: 10_000 + n + i });
+        return nodes.create(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
+      }),
+    );
+}
 
 describe.skipIf(missing)('a real ZooKeeper', () => {
   const children = useChildren();
@@ -247,7 +265,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const path = `/microservices/${aServiceName()}`;
     await server.as(undefined, async (nodes) => {
       const seen: string[] = [];
-      nodes.link.listen((changed) => seen.push(changed));
+      nodes.link.listen((changed) => seen.push(String(changed)));
       await nodes.watch(path);
       await nodes.create(`${path}/a`, '');
       await nodes.children(path);
@@ -257,6 +275,36 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
       await nodes.create(`${path}/b`, '');
       await nodes.children(path);
       expect(seen).toEqual([]);
+    });
+  });
+
+  test('what lies below an entry is none, in a watch and in a list', async () => {
+    const registry = await open();
+    const instance = anInstance();
+    const lists = await watched(registry, instance.service);
+    const deeper = `/microservices/${instance.service}/group/x`;
+    await server.as(undefined, (nodes) => nodes.create(deeper, encodeEntry(anInstance({ service: instance.service }))));
+    await registry.register(instance);
+    await until(() => lists.at(-1)?.length === 1);
+    expect(lists).toEqual([[], [instance]]);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+  });
+
+  test('a list is kept no longer than its watch', async () => {
+    const registry = await open();
+    const service = aServiceName();
+    await server.as(undefined, async (nodes) => {
+      await fill(nodes, service, 1_000);
+      const heapAfter = async (watches: number): Promise<number> => {
+        for (let n = 0; n < watches; n++) (await registry.watch(service, () => {}))();
+        await registry.instances(service);
+        collectGarbage();
+        return process.memoryUsage().heapUsed;
+      };
+      const before = await heapAfter(5);
+      // One list is about 0.7 MB.
+      expect((await heapAfter(40)) - before).toBeLessThan(7_000_000);
     });
   });
 
@@ -289,13 +337,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const registry = await open();
     const service = aServiceName();
     await server.as(undefined, async (nodes) => {
-      for (let n = 0; n < 10_000; n += 200)
-        await Promise.all(
-          Array.from({ length: 200 }, (_, i) => {
-            const instance = anInstance({ service, port: 10_000 + n + i });
-            return nodes.create(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
-          }),
-        );
+      await fill(nodes, service, 10_000);
       expect(await registry.instances(service)).toHaveLength(10_000);
       const lists = await watched(registry, service);
       expect(lists.at(-1)).toHaveLength(10_000);
