@@ -32,17 +32,18 @@ class Consul implements Backend {
   readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
   readonly beatMs: number;
   readonly #http: HttpClient;
-  readonly #query: string;
+  readonly #dc: string | undefined;
   readonly #ttlMs: number;
   readonly #reader: EntryReader;
+  /** Services of this process: they are listed in the data centre of the agent, whatever lists of others are read from. */
+  readonly #own = new Set<string>();
 
   constructor(options: UrlOptions, context: RegistryContext) {
     // An entry belongs to one agent: another one could not remove it.
     const servers = [options.server(PORT)];
     const token = options.secret('token');
-    const dc = options.text('dc');
     this.address = addressOf(servers);
-    this.#query = `passing=true${dc === undefined ? '' : `&dc=${encodeURIComponent(dc)}`}`;
+    this.#dc = options.text('dc');
     this.#ttlMs = options.integer('ttlMs', 15_000, 1_000, 3_600_000);
     this.beatMs = this.#ttlMs / 3;
     this.#reader = new EntryReader('Consul service', context);
@@ -60,6 +61,7 @@ class Consul implements Backend {
   }
 
   async write(instance: Instance): Promise<void> {
+    this.#own.add(instance.service);
     const Check = {
       Name: 'lossless-lifecycle',
       TTL: `${this.#ttlMs}ms`,
@@ -114,7 +116,8 @@ class Consul implements Backend {
   }
 
   #pathOf(service: string): string {
-    return `/v1/health/service/${encodeURIComponent(service)}?${this.#query}`;
+    const dc = this.#dc === undefined || this.#own.has(service) ? '' : `&dc=${encodeURIComponent(this.#dc)}`;
+    return `/v1/health/service/${encodeURIComponent(service)}?passing=true${dc}`;
   }
 
   #read(text: string, service: string): readonly Instance[] {

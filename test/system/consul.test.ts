@@ -149,6 +149,17 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     await registry.close();
   });
 
+  test('with another data centre to call, an instance is still found in its own', async () => {
+    const registry = await openRegistry(new URL(`${consul.url}?dc=elsewhere`), { clock: systemClock, log: () => {} });
+    const instance = anInstance();
+    await expect(registry.instances(instance.service)).rejects.toThrow(/elsewhere|datacenter/i);
+    await registry.register(instance);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
+    await registry.deregister(instance);
+    expect(await registry.instances(instance.service)).toEqual([]);
+    await registry.close();
+  });
+
   test('a late registration leaves nothing that passes', async () => {
     const registry = await open();
     const instance = anInstance();
