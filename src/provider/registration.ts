@@ -21,7 +21,6 @@ export class Registration {
   #instance: Instance | undefined;
   #listed = false;
   #leaving = false;
-  #registering: Promise<unknown> = Promise.resolve();
 
   constructor(registry: Registry, clock: Clock) {
     this.#registry = registry;
@@ -46,9 +45,7 @@ export class Registration {
   async write(instance: Instance): Promise<void> {
     this.#instance = instance;
     this.#leaving = false;
-    const written = this.#registry.register(instance);
-    this.#registering = written.catch(() => {});
-    await written;
+    await this.#registry.register(instance);
   }
 
   /**
@@ -64,13 +61,12 @@ export class Registration {
     return { listed: this.#listed, count };
   }
 
-  /** Awaits a registration in flight, removes the entry and reads the list back. Never rejects. */
+  /** Removes the entry, after a registration in flight, and reads the list back. Never rejects. */
   async deregister(): Promise<Deregistered> {
     const instance = this.#instance;
     if (instance === undefined) return { result: 'none' };
     this.#leaving = true;
     this.#listed = false;
-    await this.#registering;
     try {
       await this.#registry.deregister(instance);
     } catch (thrown) {

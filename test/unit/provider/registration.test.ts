@@ -39,3 +39,29 @@ test('an entry that something else has made is this instance when its address is
   listed = listed.slice(1);
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
 });
+
+test('an entry that is written after a removal was asked for is not removed, however long a write before it hangs', async () => {
+  const asked: string[] = [];
+  const hanging = Promise.withResolvers<void>();
+  const own = anInstance();
+  const registry: Registry = {
+    type: 'slow',
+    address: '',
+    capabilities: { push: true, lagMs: 0, expires: true },
+    register: ({ generation }) => {
+      asked.push(`register ${generation}`);
+      return generation === 1 ? hanging.promise : Promise.resolve();
+    },
+    deregister: async () => void asked.push('deregister'),
+    instances: async () => [],
+    watch: async () => () => {},
+    close: async () => {},
+  };
+  const registration = new Registration(registry, new SimulatedClock());
+  void registration.write({ ...own, generation: 1 });
+  const left = registration.deregister();
+  await registration.write({ ...own, generation: 2 });
+  hanging.resolve();
+  expect(await left).toMatchObject({ result: 'confirmed' });
+  expect(asked).toEqual(['register 1', 'deregister', 'register 2']);
+});
