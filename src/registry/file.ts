@@ -1,19 +1,17 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { asError, type ErrorCode, LosslessError } from '../errors.ts';
+import { asError, LosslessError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
 import { EntryFiles } from './entry-files.ts';
 import { FileWatch } from './file-watch.ts';
 import type { RegistryContext } from './open.ts';
 import type { Instance, Listener, Registry } from './registry.ts';
 import { removeFile } from './small-file.ts';
+import { TellOnce } from './tell-once.ts';
 
 /** How often own entries that somebody removed or spoiled are put back, in milliseconds. */
 const MEND_MS = 1_000;
-
-/** Most files that are told of. */
-const MOST_TOLD = 1_000;
 
 /**
  * The embedded default: a directory on one machine. An entry counts while the process that wrote it lives, so one that was
@@ -30,7 +28,7 @@ class FileRegistry implements Registry {
   readonly #files: EntryFiles;
   readonly #mine = new Map<string, Instance>();
   readonly #watches = new Set<FileWatch>();
-  readonly #told = new Set<string>();
+  readonly #told: TellOnce;
   /** Settles when the last write or removal has ended. Never rejects. */
   #lastTurn: Promise<unknown> = Promise.resolve();
   #mending: Timer | undefined;
@@ -38,12 +36,13 @@ class FileRegistry implements Registry {
 
   constructor(path: string | undefined, context: RegistryContext) {
     this.#context = context;
+    this.#told = new TellOnce(context.log);
     this.address = path ?? defaultPath();
     this.#files = new EntryFiles({
       root: this.address,
       isPrivate: path === undefined,
       onCorrupt: (file, problem) =>
-        this.#tellOnce(file, 'LOSSLESS_REGISTRY_CORRUPT', `the registry entry ${file} is passed over: ${problem}`),
+        this.#told.warn(file, 'LOSSLESS_REGISTRY_CORRUPT', `the registry entry ${file} is passed over: ${problem}`),
     });
   }
 
@@ -76,7 +75,9 @@ class FileRegistry implements Registry {
       read: () => this.#files.read(service),
       listener,
       onFailure: ({ message }) =>
-        this.#warn('LOSSLESS_REGISTRY_UNAVAILABLE', `${directory} cannot be read, the last list stays: ${message}`),
+        this.#context.log('warn', `${directory} cannot be read, the last list stays: ${message}`, {
+          code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+        }),
     });
     this.#attempt(() => watch.start());
     this.#watches.add(watch);
@@ -112,7 +113,7 @@ class FileRegistry implements Registry {
       if (this.#files.readOne(path, instance.service) === undefined) await this.#files.write(instance);
     } catch (thrown) {
       const message = `${path} cannot be put back: ${asError(thrown).message}`;
-      this.#tellOnce(`put ${path}`, 'LOSSLESS_REGISTRY_UNAVAILABLE', message);
+      this.#told.warn(`put ${path}`, 'LOSSLESS_REGISTRY_UNAVAILABLE', message);
     }
   }
 
@@ -122,16 +123,6 @@ class FileRegistry implements Registry {
     });
     this.#lastTurn = turn.catch(() => {});
     return turn;
-  }
-
-  #tellOnce(key: string, code: ErrorCode, message: string): void {
-    if (this.#told.has(key) || this.#told.size >= MOST_TOLD) return;
-    this.#told.add(key);
-    this.#warn(code, message);
-  }
-
-  #warn(code: ErrorCode, message: string): void {
-    this.#context.log('warn', message, { code });
   }
 
   #attempt<T>(work: () => T): T {
