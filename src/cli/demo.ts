@@ -11,6 +11,7 @@ import type { Command, Io } from './command.ts';
 import { Fleet, type Platform } from './demo/fleet.ts';
 import { report } from './demo/report.ts';
 import { tracesSince } from './demo/traces.ts';
+import { given, httpUrl } from './given.ts';
 import { JaegerClient } from './jaeger-client.ts';
 import { whole } from './whole.ts';
 
@@ -32,12 +33,14 @@ export const command: Command = {
         json: { type: 'boolean', default: false },
       },
     });
+    if (values.jaeger !== undefined && values.otlp === undefined)
+      throw new LosslessError('LOSSLESS_USAGE', '--jaeger is where the spans of --otlp are looked at; name both');
     const options: DemoOptions = {
       seconds: whole('--seconds', values.seconds, 5, 86_400),
       rate: whole('--rate', values.rate, 1, 10_000),
       registry: values.registry,
-      otlp: values.otlp,
-      jaeger: values.jaeger,
+      otlp: given('--otlp', values.otlp, httpUrl),
+      jaeger: given('--jaeger', values.jaeger, httpUrl),
       json: values.json,
     };
     if (options.registry !== undefined) await tryRegistry(options.registry);
@@ -81,8 +84,8 @@ export interface DemoOptions {
   readonly seconds: number;
   readonly rate: number;
   readonly registry?: string | undefined;
-  readonly otlp?: string | undefined;
-  readonly jaeger?: string | undefined;
+  readonly otlp?: URL | undefined;
+  readonly jaeger?: URL | undefined;
   readonly json: boolean;
   /** Wanted for a registry that nothing can be registered with: Kubernetes. */
   readonly platform?: Platform;
@@ -90,44 +93,58 @@ export interface DemoOptions {
 
 /** Runs both sets side by side. @returns the exit code */
 export async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
-  const collector =
-    options.otlp === undefined
-      ? await startCollector({
-          host: '127.0.0.1',
-          ports: [0],
-          database: join(directory, 'traces.sqlite'),
-          maxAgeMs: 86_400_000,
-          maxBytes: 1 << 30,
-        })
-      : undefined;
-  const otlp = options.otlp ?? collector?.otlpUrl ?? '';
-  const jaeger = options.jaeger ?? collector?.queryUrl ?? `http://${new URL(otlp).hostname}:16686`;
+  const store = await traceStore(options, directory);
   const { platform } = options;
   const common = { platform, message: io.err };
   const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), ...common });
-  const env = pluginEnvironment(options, directory, otlp, jaeger);
+  const env = pluginEnvironment(options, directory, store);
   const gray = new Fleet({ name: 'gray', env, byHand: undefined, ...common });
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const begun = Date.now();
   try {
-    io.err(`shutdowns as they happen: ${jaeger}/`);
+    io.err(`shutdowns as they happen: ${store.jaeger.href}`);
     io.err(`starting gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)`);
     await Promise.all([base.start(), gray.start()]);
     for (const fleet of [base, gray]) fleet.startLoad(options.rate);
     await rollFor(options.seconds * 1_000, [base, gray], stop.signal, io);
     await Promise.all([base.stopLoad(), gray.stopLoad()]);
-    const traces = await tracesSince(new JaegerClient(new URL(jaeger)), begun, {
+    const traces = await tracesSince(new JaegerClient(store.jaeger), begun, {
       shutdowns: gray.shutdowns.length,
       starts: gray.starts,
     });
     return report(base, gray, traces, options.json, io);
   } finally {
     await Promise.all([base.close(), gray.close()]);
-    await collector?.close();
+    await store.close();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+}
+
+/** Where spans are sent, and where traces are looked at. */
+interface TraceStore {
+  readonly otlp: URL;
+  readonly jaeger: URL;
+  close(): Promise<void>;
+}
+
+/** The one that is given, or a collector for this demo. */
+async function traceStore({ jaeger, otlp }: DemoOptions, directory: string): Promise<TraceStore> {
+  if (otlp !== undefined)
+    return { otlp, jaeger: jaeger ?? new URL(`http://${otlp.hostname}:16686`), close: async () => {} };
+  const collector = await startCollector({
+    host: '127.0.0.1',
+    ports: [0],
+    database: join(directory, 'traces.sqlite'),
+    maxAgeMs: 86_400_000,
+    maxBytes: 1 << 30,
+  });
+  return {
+    otlp: new URL(collector.otlpUrl),
+    jaeger: new URL(collector.queryUrl),
+    close: () => collector.close(),
+  };
 }
 
 /** Rolls both sets on the same timetable. */
@@ -165,8 +182,7 @@ function registryOf({ registry }: DemoOptions, directory: string, set: string): 
 function pluginEnvironment(
   options: DemoOptions,
   directory: string,
-  otlp: string,
-  jaeger: string,
+  { jaeger, otlp }: TraceStore,
 ): Record<string, string> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return {
@@ -176,12 +192,12 @@ function pluginEnvironment(
     LOSSLESS_CONTROL_PORT: '0',
     LOSSLESS_CONTROL_HOST: options.platform?.host ?? '127.0.0.1',
     LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
-    LOSSLESS_JAEGER_URL: jaeger,
+    LOSSLESS_JAEGER_URL: jaeger.href,
     // Shorter than the demo, so that it shows.
     LOSSLESS_WARMUP_MS: '5000',
     // Twenty processes share one machine here, where a consumer has its own.
     LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
     LOSSLESS_STRICT: 'true',
-    OTEL_EXPORTER_OTLP_ENDPOINT: otlp,
+    OTEL_EXPORTER_OTLP_ENDPOINT: otlp.href,
   };
 }

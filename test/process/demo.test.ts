@@ -1,6 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { Fleet } from '../../src/cli/demo/fleet.ts';
 import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
@@ -54,7 +57,24 @@ test('a demo that is interrupted, or killed, leaves no process behind', async ()
   }
 }, 180_000);
 
+test('a process that ends instead of being ready is told at once, and what was started beside it is ended', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-test-'));
+  // The first of the two ends; the other one never comes so far that it would notice the end of the demo.
+  const preload = `try { process.getBuiltinModule('node:fs').mkdirSync('${directory}/first') } catch { await new Promise(() => setInterval(() => {}, 1_000)) } process.exit(3)`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` };
+  const fleet = new Fleet({ name: 'base', env, byHand: undefined, message: () => {} });
+  await expect(fleet.start()).rejects.toThrow('base service-c ended with 3 before it was ready');
+  const family = descendants(process.pid);
+  expect(family).toHaveLength(1);
+  await fleet.close();
+  expect(family.filter(isRunning)).toEqual([]);
+  rmSync(directory, { recursive: true });
+});
+
 test.each([
+  [['demo', '--otlp', 'nope'], 'LOSSLESS_USAGE: --otlp must be a URL beginning with http: or https:, received nope'],
+  [['demo', '--otlp', 'http://127.0.0.1:1', '--jaeger', 'nope'], 'LOSSLESS_USAGE: --jaeger must be a URL'],
+  [['demo', '--jaeger', 'http://127.0.0.1:1'], 'LOSSLESS_USAGE: --jaeger'],
   [['demo', '--seconds', 'soon'], 'LOSSLESS_USAGE'],
   [['demo', '--unknown'], 'LOSSLESS_USAGE'],
   [['demo', '--registry', 'mysql://127.0.0.1'], 'LOSSLESS_USAGE'],

@@ -1,0 +1,108 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+/** Interval of readiness probes, in milliseconds. */
+const READY_EVERY_MS = 100;
+
+/** Longest wait for a process to be ready or to end, in milliseconds. */
+const PATIENCE_MS = 45_000;
+
+/** What is started. */
+export interface MemberOptions {
+  /** How messages call it, for example `base service-c`. */
+  readonly name: string;
+  /** What `service.ts` is told. */
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the plugin answers for it; undefined when it runs without. */
+  readonly controlHost: string | undefined;
+  readonly message: (text: string) => void;
+}
+
+/** One process of a set, from its fork to its end. */
+export class Member {
+  readonly #options: MemberOptions;
+  readonly #child: ChildProcess;
+  readonly #controlPort = Promise.withResolvers<number>();
+  /** In words, how it ended. */
+  readonly #ended: Promise<string>;
+
+  constructor(options: MemberOptions) {
+    const { args, env, message, name } = options;
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const child = fork(fileURLToPath(new URL(`./service.${extension}`, import.meta.url)), args, {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.#options = options;
+    this.#child = child;
+    this.#ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve(`ended with ${signal ?? code}`));
+      child.once('error', ({ message: reason }) => resolve(`did not start (${reason})`));
+    });
+    createInterface({ input: child.stderr as Readable }).on('line', (line) => {
+      const [, port] = /control server listens on port (\d+)/.exec(line) ?? [];
+      if (port !== undefined) this.#controlPort.resolve(Number(port));
+      if (isWorthShowing(line)) message(`${name}: ${line}`);
+    });
+  }
+
+  /** Resolves with its port when it may be sent to. @throws Error when it ends instead, or takes too long */
+  ready(): Promise<number> {
+    const { name } = this.#options;
+    const instead = this.#ended.then((how) => {
+      throw new Error(`${name} ${how} before it was ready`);
+    });
+    return inTime(Promise.race([this.#listening(), instead]), `${name} was not ready`);
+  }
+
+  /** Sends SIGTERM and waits for the end. @throws Error when it has ended by itself, or takes too long */
+  async leave(): Promise<void> {
+    const { name } = this.#options;
+    if (this.#hasEnded) throw new Error(`${name} ${await this.#ended} before it was told to leave`);
+    this.#child.kill('SIGTERM');
+    await inTime(this.#ended, `${name} did not end`);
+  }
+
+  /** Ends it, whatever it does. */
+  async kill(): Promise<void> {
+    if (!this.#hasEnded) this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Waits as a platform does, before it stops another instance for a new one. */
+  async #listening(): Promise<number> {
+    const { controlHost } = this.#options;
+    const [{ port }] = (await once(this.#child, 'message')) as [{ port: number }];
+    if (controlHost === undefined) return port;
+    const readiness = `http://${controlHost}:${await this.#controlPort.promise}/readiness`;
+    while (!(await fetch(readiness)).ok) await setTimeout(READY_EVERY_MS);
+    return port;
+  }
+}
+
+/** @throws Error that says what has not happened, when it takes too long */
+function inTime<T>(happened: Promise<T>, what: string): Promise<T> {
+  const late = setTimeout(PATIENCE_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`${what} within ${PATIENCE_MS / 1_000} s`);
+  });
+  return Promise.race([happened, late]);
+}
+
+/** The plugin's own lines below a warning are left out. */
+function isWorthShowing(line: string): boolean {
+  if (!line.startsWith('{')) return line.trim() !== '';
+  try {
+    return (JSON.parse(line) as { level?: number }).level !== 30;
+  } catch {
+    return true;
+  }
+}
