@@ -57,6 +57,25 @@ test('a demo that is interrupted, or killed, leaves no process behind', async ()
   }
 }, 180_000);
 
+test('the processes of a demo are not configured by its shell', async () => {
+  const shell = {
+    LOSSLESS_SERVICE: 'shop',
+    OTEL_TRACES_EXPORTER: 'none',
+    NODE_OPTIONS: '--max-http-header-size=9000',
+    TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  };
+  const demo = children.node(CLI, { args: ['demo'], env: shell });
+  await until(() => descendants(demo.pid).length >= 14);
+  await demo.sees(/ 1 shutdowns each/);
+  const environments = descendants(demo.pid).map((pid) => readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0'));
+  for (const environment of environments)
+    for (const [name, value] of Object.entries(shell)) expect(environment).not.toContain(`${name}=${value}`);
+  const isGray = (environment: readonly string[]): boolean => environment.includes('LOSSLESS_ENABLED=true');
+  expect(environments.filter(isGray)).toHaveLength(7);
+  const base = environments.filter((environment) => !isGray(environment));
+  expect(base.flat().filter((pair) => /^(NODE_OPTIONS|LOSSLESS_)/.test(pair))).toEqual([]);
+});
+
 test('a process that ends instead of being ready is told at once, and what was started beside it is ended', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-test-'));
   // The first of the two ends; the other one never comes so far that it would notice the end of the demo.

@@ -1,3 +1,4 @@
+import { processEnvironment } from '../../config/process-env.ts';
 import { listedName } from './by-hand.ts';
 import { type Counts, Load } from './load.ts';
 import { Member } from './member.ts';
@@ -132,7 +133,7 @@ export class Fleet {
     const member = new Member({
       name: `${set} ${name}`,
       args: [name, next, this.#host, ...(byHand === undefined ? [] : [byHand])],
-      env: { ...process.env, ...env, OTEL_SERVICE_NAME: name },
+      env: { ...bareEnvironment(), ...env, OTEL_SERVICE_NAME: name },
       controlHost: byHand === undefined ? this.#host : undefined,
       message,
     });
@@ -143,4 +144,12 @@ export class Fleet {
     await platform?.ready(listed, port);
     return { member, listed, port };
   }
+}
+
+/** What configures the plugin or an SDK, or is preloaded. */
+const CONFIGURES = /^(LOSSLESS_|OTEL_|NODE_OPTIONS$|TRACEPARENT$)/;
+
+/** A set is configured by what it is given, and not by the shell of the demo. */
+function bareEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(processEnvironment()).filter(([name]) => !CONFIGURES.test(name)));
 }
