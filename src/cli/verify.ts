@@ -71,10 +71,14 @@ export const command: Command = {
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** `Date.parse` alone takes nearly everything: `10` would be the year 2001. */
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}/;
+
 /** @returns milliseconds since the Unix epoch */
 function beginOf(since: string, now: number): number {
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(since) ?? [];
-  const begin = count === undefined ? Date.parse(since) : now - Number(count) * (UNITS[unit] ?? 0);
+  const date = ISO_DATE.test(since) ? Date.parse(since) : Number.NaN;
+  const begin = count === undefined ? date : now - Number(count) * (UNITS[unit] ?? 0);
   if (Number.isNaN(begin))
     throw new LosslessError(
       'LOSSLESS_USAGE',

@@ -113,14 +113,19 @@ describe('what cannot be told is 2', () => {
     expect(`${stderr}${stdout}`).toMatch(/LOSSLESS_|unknown/);
   });
 
-  test.each([[['--since', 'yesterday']], [['--since', '10 minutes']], [[]], [['--since', '1h', '--expect', 'all']]])(
-    'a command line like %j',
-    async (args) => {
-      const { code, stderr } = await verify('provider', ...args);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/^LOSSLESS_USAGE: /);
-    },
-  );
+  test.each([
+    [['--since', 'yesterday']],
+    [['--since', '10 minutes']],
+    [['--since', '10']],
+    [['--since', 'May 2026']],
+    [['--since', '2026-13-01']],
+    [[]],
+    [['--since', '1h', '--expect', 'all']],
+  ])('a command line like %j', async (args) => {
+    const { code, stderr } = await verify('provider', ...args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^LOSSLESS_USAGE: /);
+  });
 });
 
 test('more shutdowns than one search answers are all found, and only those since then', async () => {
