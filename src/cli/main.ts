@@ -24,6 +24,12 @@ const io: Io = {
   width: process.stdout.columns ?? 100,
 };
 
+// Who reads has seen enough, as `head`. The command ends as it would have, and its exit code still tells.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main([name, ...args]: readonly string[]): Promise<number> {

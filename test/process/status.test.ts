@@ -51,3 +51,10 @@ test('while it leaves it says what it still waits for', async () => {
   expect((await slow).status).toBe(200);
   await provider.child.ends();
 });
+
+test('a reader that has seen enough is no error', async () => {
+  const command = world().children.node(CLI, { args: ['--help'] });
+  command.process.stdout?.destroy();
+  expect(await command.ends()).toEqual({ code: 0, signal: null });
+  expect(command.stderr).toBe('');
+});
