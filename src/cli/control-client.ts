@@ -1,14 +1,20 @@
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
-import { readEnvironment } from '../config/environment.ts';
-import { loadOptions } from '../config/options.ts';
-import { processEnvironment } from '../config/process-env.ts';
-import { LosslessError } from '../errors.ts';
+import { asError, LosslessError } from '../errors.ts';
+import { STATES } from '../lifecycle/transitions.ts';
+import { printable } from '../trace/trace.ts';
+import { configured } from './configured.ts';
 import { whole } from './whole.ts';
 
 /** Options that every command for a running instance has. */
 export const CONTROL_USAGE = '[--port 54199] [--host 127.0.0.1] [--json]';
+
+/** Longest wait for an answer, in milliseconds, that does not wait for anything itself. */
+const PATIENCE_MS = 10_000;
+
+/** Most characters of a foreign answer that are repeated in a message. */
+const SHOWN = 80;
 
 /** The answer of a control server. */
 export interface ControlAnswer {
@@ -20,13 +26,19 @@ export interface ControlAnswer {
 export interface ControlArgs {
   readonly host: string;
   readonly port: number;
+  readonly secret: string | undefined;
   readonly json: boolean;
   readonly wait: boolean;
+  /** Longest wait for the answer, in milliseconds; undefined: as long as it takes. */
+  readonly patienceMs: number | undefined;
 }
 
-/** Reads the options of a command; port and secret default to those of the environment. */
+/**
+ * Reads the options of a command; port and secret default to those of the environment.
+ *
+ * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID
+ */
 export function controlArgs(args: readonly string[]): ControlArgs {
-  const { environment } = readEnvironment(processEnvironment());
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -36,43 +48,67 @@ export function controlArgs(args: readonly string[]): ControlArgs {
       wait: { type: 'boolean' },
     },
   });
-  const port = whole('--port', values.port ?? String(environment.LOSSLESS_CONTROL_PORT), 1, 65_535);
-  return { host: values.host ?? '127.0.0.1', port, json: values.json ?? false, wait: values.wait ?? false };
+  const { controlPort, secret } = configured();
+  if (values.port === undefined && controlPort === 0)
+    throw new LosslessError(
+      'LOSSLESS_USAGE',
+      'LOSSLESS_CONTROL_PORT is 0, which is any port; name with --port the one that the instance has logged',
+    );
+  const { host = '127.0.0.1', json = false, wait = false } = values;
+  const port = whole('--port', values.port ?? String(controlPort), 1, 65_535);
+  return { host, port, secret, json, wait, patienceMs: wait ? undefined : PATIENCE_MS };
 }
 
 /**
  * Calls the control server of a running instance.
  *
- * @throws LosslessError LOSSLESS_CONTROL_PORT when nobody answers there
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when nobody answers there in time, or not as an instance does, or refuses
  */
-export async function callControl(
-  { host, port }: ControlArgs,
-  method: 'GET' | 'POST',
-  path: string,
-): Promise<ControlAnswer> {
-  const secret = loadOptions(processEnvironment()).options?.secret;
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const call = request(
-      {
-        host,
-        port,
-        method,
-        path,
-        agent: false,
-        headers: secret === undefined ? {} : { authorization: `Bearer ${secret}` },
-      },
-      resolve,
+export async function callControl(options: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
+  const where = `${options.host} port ${options.port}`;
+  const { status, answer } = await exchange(options, method, path).catch((thrown) => {
+    throw new LosslessError(
+      'LOSSLESS_CONTROL_PORT',
+      `no instance answers at ${where} (${asError(thrown).message}); name its port with --port`,
     );
-    call.on('error', (error) =>
-      reject(
-        new LosslessError(
-          'LOSSLESS_CONTROL_PORT',
-          `no instance answers at ${host} port ${port} (${error.message}); name its port with --port`,
-        ),
-      ),
-    );
-    call.end();
   });
-  const body: unknown = JSON.parse(await text(response));
-  return { status: response.statusCode ?? 0, body: body as ControlAnswer['body'] };
+  const body = parse(answer);
+  if (body !== undefined && Object.hasOwn(STATES, String(body['state']))) return { status, body };
+  if (status === 403 && typeof body?.['message'] === 'string')
+    throw new LosslessError(
+      'LOSSLESS_CONTROL_PORT',
+      `${where} refuses: ${printable(body['message'])}; set LOSSLESS_SECRET or LOSSLESS_SECRET_FILE as the instance has it`,
+    );
+  throw new LosslessError(
+    'LOSSLESS_CONTROL_PORT',
+    `no instance answers at ${where}: expected JSON with its state, received ${status} and ${printable(answer.trim().slice(0, SHOWN)) || 'nothing'}; name its port with --port`,
+  );
+}
+
+async function exchange(
+  { host, patienceMs, port, secret }: ControlArgs,
+  method: string,
+  path: string,
+): Promise<{ readonly status: number; readonly answer: string }> {
+  const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
+  const headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  try {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request({ host, port, method, path, agent: false, headers, ...(signal && { signal }) }, resolve)
+        .on('error', reject)
+        .end();
+    });
+    return { status: response.statusCode ?? 0, answer: await text(response) };
+  } catch (thrown) {
+    throw signal?.aborted ? new Error(`nothing within ${Number(patienceMs) / 1_000} s`) : thrown;
+  }
+}
+
+function parse(answer: string): ControlAnswer['body'] | undefined {
+  try {
+    const body: unknown = JSON.parse(answer);
+    return typeof body === 'object' && body !== null ? (body as ControlAnswer['body']) : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,23 +1,28 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
-const server = createServer((request, response) =>
-  response.end(JSON.stringify({ authorization: request.headers.authorization ?? 'none' })),
-).listen(0, '127.0.0.1');
-afterEach(() => vi.unstubAllEnvs());
-afterAll(() => {
-  server.close();
-  rmSync(directory, { recursive: true });
-});
-
 const file = join(directory, 'secret');
 writeFileSync(file, 'hunter2\n');
+const servers: Server[] = [];
+afterEach(() => {
+  vi.unstubAllEnvs();
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** Arguments that name a server that answers so. */
+async function serverOf(handle: RequestListener): Promise<string[]> {
+  const server = createServer(handle);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return ['--port', String((server.address() as AddressInfo).port)];
+}
 
 test.each([
   ['none', {}],
@@ -25,8 +30,51 @@ test.each([
   ['Bearer hunter2', { LOSSLESS_SECRET_FILE: file }],
 ])('sends %s with %j', async (expected, env) => {
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  if (!server.listening) await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  const answer = await callControl(controlArgs(['--port', String(port)]), 'GET', '/status');
-  expect(answer).toEqual({ status: 200, body: { authorization: expected } });
+  const args = await serverOf(({ headers }, response) =>
+    response.end(JSON.stringify({ state: 'serving', authorization: headers.authorization ?? 'none' })),
+  );
+  const answer = await callControl(controlArgs(args), 'GET', '/status');
+  expect(answer).toEqual({ status: 200, body: { state: 'serving', authorization: expected } });
+});
+
+describe('what is no answer of an instance is one clear message', () => {
+  test.each([
+    ['text', 200, '"ok"\n', /^LOSSLESS_CONTROL_PORT: no instance answers at .* received 200 and "ok"; name its port/],
+    ['JSON of somebody else', 200, '{"state":"up"}', /received 200 and \{"state":"up"\}/],
+    ['nothing', 204, '', /received 204 and nothing/],
+    ['control characters', 200, '\u001b[2Jgone', /received 200 and \ufffd\[2Jgone/],
+    ['another path', 404, '{"message":"Not Found"}', /received 404 and \{"message":"Not Found"\}/],
+    ['a refusal', 403, '{"message":"not you"}', /^LOSSLESS_CONTROL_PORT: .* refuses: not you; set LOSSLESS_SECRET/],
+  ])('%s', async (_, status, answer, message) => {
+    const args = await serverOf((_request, response) => response.writeHead(status).end(answer));
+    await expect(callControl(controlArgs(args), 'POST', '/online')).rejects.toThrow(message);
+  });
+
+  test('a connection that is cut', async () => {
+    const args = await serverOf((_request, response) => response.write('{', () => response.destroy()));
+    await expect(callControl(controlArgs(args), 'GET', '/status')).rejects.toThrow(
+      /^LOSSLESS_CONTROL_PORT: no instance/,
+    );
+  });
+
+  test.each([
+    ['nothing', () => {}],
+    ['half of one', (_, response) => response.write('{')],
+  ] satisfies [string, RequestListener][])('%s, for ever', async (_, handle) => {
+    const args = controlArgs(await serverOf(handle));
+    expect(args.patienceMs).toBe(10_000);
+    await expect(callControl({ ...args, patienceMs: 50 }, 'GET', '/status')).rejects.toThrow(/nothing within 0.05 s/);
+  });
+});
+
+test('an offline is waited for as long as it takes', () => {
+  expect(controlArgs(['--wait']).patienceMs).toBeUndefined();
+});
+
+test.each([
+  ['http', 'LOSSLESS_CONFIG_INVALID: LOSSLESS_CONTROL_PORT must be a whole number from 0 to 65535; received "http"'],
+  ['0', 'LOSSLESS_USAGE: LOSSLESS_CONTROL_PORT is 0'],
+])('LOSSLESS_CONTROL_PORT=%s is not 54199', (port, message) => {
+  vi.stubEnv('LOSSLESS_CONTROL_PORT', port);
+  expect(() => controlArgs([])).toThrow(message);
 });
