@@ -23,7 +23,8 @@ export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
   port?: number | string | null | undefined;
 };
 
-type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
+/** `http.ClientRequest.prototype.onSocket`: gives a connection to a request, or says that there will be none. */
+export type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
 
 /** A request with the undocumented parts that are used: its way to get a connection, and its head once it is text. */
 type Request = ClientRequest & {
@@ -102,6 +103,9 @@ export class HttpCall implements OpenCall {
       if (endpoint?.prebuilt === undefined) this.#addRequest.call(this.#agent, this.#request, options);
       else
         withPrebuilt(this.#agent, endpoint.prebuilt, () => this.#addRequest.call(this.#agent, this.#request, options));
+    } catch (thrown) {
+      this.#end();
+      throw thrown;
     } finally {
       options.host = host;
       options.port = port;

@@ -1,9 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { asError } from '../errors.ts';
 import { DRAINING_HEADER } from '../protocol/header.ts';
 import { rawHeader } from '../protocol/raw-headers.ts';
 import type { CallContext } from './call-context.ts';
-import { type AddRequest, callOf, HttpCall } from './http-call.ts';
+import { type AddRequest, callOf, HttpCall, type OnSocket } from './http-call.ts';
 
 /** Published when the head of a response has arrived. */
 const RESPONSE = 'http.client.response.finish';
@@ -38,10 +39,13 @@ export class HttpHook {
       const service = typeof host === 'string' ? context.route(host) : undefined;
       if (service === undefined) addRequest.call(this, request, options, port, localAddress);
       else if (service instanceof Promise)
-        service.then((found) => {
-          if (found === undefined) addRequest.call(this, request, options, port, localAddress);
-          else new HttpCall(context, found, this, addRequest, request, options).send();
-        });
+        service
+          .then((found) => {
+            if (found === undefined) addRequest.call(this, request, options, port, localAddress);
+            else new HttpCall(context, found, this, addRequest, request, options).send();
+          })
+          // The application is no longer there to catch it: it gets the event.
+          .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
       else new HttpCall(context, service, this, addRequest, request, options).send();
     };
     prototype.addRequest = addRequestToService;

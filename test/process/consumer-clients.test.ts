@@ -2,9 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { App, NODE_22, Provider } from '../fixtures/consumer/driver.ts';
+import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
+
+const children: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(children.splice(0).map((child) => child.stop()));
+});
 
 const HEADER = '"service-a";id="consumer-1";gen=1;port=';
 
@@ -159,6 +165,26 @@ test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios',
     await Promise.all([provider.stop(), app.stop()]);
   },
 );
+
+describe.each([
+  ['this Node.js', process.execPath],
+  ['Node.js 22.19', NODE_22],
+])('what is wrong with a request reaches the application that made it, on %s', (_, execPath) => {
+  test.each([
+    ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
+    ['httpBadAddress', 'http', 'nobody', 'ERR_INVALID_IP_ADDRESS'],
+    ['httpsBadKey', 'https', 'service-b', 'ERR_OSSL_PEM_NO_START_LINE'],
+  ])('%s: the very first request to %s://%s and those that follow', async (client, scheme, host, code) => {
+    const provider = await Provider.start('b1');
+    const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
+    children.push(provider, app);
+    expect(await app.run(client, { url: `${scheme}://${host}/` })).toEqual([code, code]);
+    // They are not counted as if they went on.
+    await app.run('fetch', { url: 'http://service-b/' });
+    const answer = await post(app.port, bodyOf(provider.instance));
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+  });
+});
 
 describe('dispatchers of the application', () => {
   test('an explicit one is said once, a replaced global one is covered again', async () => {
