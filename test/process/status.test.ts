@@ -31,10 +31,11 @@ test('lossless status says who calls, who is called with what weight, and what i
   const text = await lossless(provider);
   expect(text).toMatch(/^state +warming for \d+ s, ready$/m);
   expect(text).toMatch(/^weight +10 %$/m);
-  expect(text).toMatch(/^ +caller: 1$/m);
+  expect(text).toMatch(/^consumers +1 recent\n +caller +1$/m);
+  expect(text).toContain(`online     trace ${told.online?.traceId}`);
   const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'status', '--port', String(port)]);
-  expect(stdout).toMatch(/^ +provider 127\.0\.0\.1:\d+: 100 %, \d+ outstanding$/m);
+  expect(stdout).toMatch(/^ +provider, list from \d+ s ago\n +127\.0\.0\.1:\d+ +100 % +\d+ outstanding$/m);
   await caller.stop();
 });
 
@@ -47,7 +48,7 @@ test('while it leaves it says what it still waits for', async () => {
   const text = await lossless(provider);
   expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
   expect(text).toMatch(/^waits for +1 requests in flight$/m);
-  expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle; http/m);
+  expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle, 0 failed\n +http/m);
   expect((await slow).status).toBe(200);
   await provider.child.ends();
 });
