@@ -57,8 +57,9 @@ const FINE: readonly unknown[] = [0, 200, 10_200, undefined];
 /** Codes of an instance that is not known, of v1 and of v3. */
 const UNKNOWN: readonly unknown[] = [20_404, 21_003];
 
-/** A token is renewed after this part of its life. */
+/** A token is renewed after this part of its life, and when that fails again after so long, in milliseconds. */
 const RENEW_AFTER = 0.8;
+const RENEW_AGAIN_MS = 10_000;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -162,7 +163,12 @@ export class NacosApi {
   async #authorized(call: () => Promise<Answer>): Promise<Answer> {
     if (this.#options.user === undefined) return call();
     const isFresh = this.#token === undefined || this.#clock.now() > this.#token.renewAt;
-    if (isFresh) await this.#logIn();
+    if (isFresh)
+      await this.#logIn().catch((thrown) => {
+        if (this.#token === undefined) throw thrown;
+        // It is good for a while yet.
+        this.#token = { ...this.#token, renewAt: this.#clock.now() + RENEW_AGAIN_MS };
+      });
     try {
       return await call();
     } catch (thrown) {
@@ -183,7 +189,6 @@ export class NacosApi {
 
   async #askForToken(): Promise<void> {
     const { name: username = '', password = '' } = this.#options.user ?? {};
-    this.#token = undefined;
     const { text } = await this.#known(({ login }) => this.#send(login, { username, password }, ABSENT)).catch(
       (thrown: HttpError) => {
         // Nacos 2 answers so to a user that it does not know.

@@ -12,7 +12,10 @@ const OFFSET = 1_000;
 /** Longest time until a call is answered, in milliseconds. */
 const TIMEOUT_MS = 3_000;
 
-/** A connection is probed so often, in milliseconds: one that died silently is found out then. */
+/**
+ * A health check goes out so often after the last one, in milliseconds: half of what Nacos waits before it looks whether
+ * anybody is there (20 s), and forgets who has been silent. It also finds out a connection that died silently.
+ */
 const PROBE_MS = 10_000;
 
 /** The server takes a connection into its books a moment after its set-up, and says nothing then. */
@@ -58,6 +61,8 @@ export class NacosConnection {
     this.#session = suppressTracing(() => connect(`http://${host}:${server.port + OFFSET}`));
     this.#session.unref();
     this.#session.on('error', () => {});
+    // A server that wants no further calls has forgotten whom it sends lists to.
+    this.#session.once('goaway', () => this.close());
     this.#probe = clock.after(PROBE_MS, () => this.#probeNow());
     this.ended = new Promise((resolve) => this.#session.once('close', resolve));
     void this.ended.then(() => {
@@ -81,18 +86,24 @@ export class NacosConnection {
   /**
    * Hands on the list as it is, and each later one. Resolves with a function that ends that.
    *
-   * @throws Error when the server refuses
+   * @throws Error when the server refuses, or answers with what is no list; nothing more is handed on then
    */
   async subscribe(service: string, subscriber: Subscriber): Promise<() => void> {
     const all = this.#subscribers.get(service) ?? new Set();
     this.#subscribers.set(service, all.add(subscriber));
-    const { serviceInfo } = await this.#call('SubscribeServiceRequest', this.#subscription(service, true));
-    subscriber.onHosts(hostsOf(serviceInfo));
-    return () => {
+    const stop = (): void => {
       if (!all.delete(subscriber) || all.size > 0) return;
       this.#subscribers.delete(service);
       this.#call('SubscribeServiceRequest', this.#subscription(service, false)).catch(() => {});
     };
+    try {
+      const { serviceInfo } = await this.#call('SubscribeServiceRequest', this.#subscription(service, true));
+      subscriber.onHosts(hostsOf(serviceInfo));
+    } catch (thrown) {
+      stop();
+      throw thrown;
+    }
+    return stop;
   }
 
   close(): void {
@@ -136,17 +147,18 @@ export class NacosConnection {
   /** @throws Error when it is refused, or not answered in time */
   #call(type: string, body: Body): Promise<Body> {
     return new Promise((resolve, reject) => {
-      const fail = (why: string): void => {
-        late.cancel();
-        reject(new Error(`${type}: ${why}`));
-        stream?.close();
-      };
-      const late = this.#options.clock.after(TIMEOUT_MS, () => fail(`no answer within ${TIMEOUT_MS} ms`));
+      // First, as Node.js 22 throws here when the connection has ended.
       const stream = this.#open('/Request/request', ({ body: answer }) => {
         late.cancel();
         if (answer['resultCode'] === 200) resolve(answer);
         else fail(String(answer['message']).slice(0, 200));
       });
+      const late = this.#options.clock.after(TIMEOUT_MS, () => fail(`no answer within ${TIMEOUT_MS} ms`));
+      const fail = (why: string): void => {
+        late.cancel();
+        reject(new Error(`${type}: ${why}`));
+        stream.close();
+      };
       stream.once('error', (error) => fail(tell(error)));
       stream.once('close', () => fail('the connection was closed before the answer was complete'));
       stream.end(encodePayload({ type, body }, this.#options.headers()));
@@ -173,12 +185,12 @@ export class NacosConnection {
   }
 
   #probeNow(): void {
-    const { clock } = this.#options;
-    this.#probe = clock.after(TIMEOUT_MS, () => this.close());
-    this.#session.ping(() => {
-      this.#probe.cancel();
-      if (!this.#session.closed) this.#probe = clock.after(PROBE_MS, () => this.#probeNow());
-    });
+    this.#call('HealthCheckRequest', {}).then(
+      () => {
+        if (!this.#session.destroyed) this.#probe = this.#options.clock.after(PROBE_MS, () => this.#probeNow());
+      },
+      () => this.close(),
+    );
   }
 }
 

@@ -1,7 +1,10 @@
 import { type ConnectionOptions, NacosConnection, type Subscriber } from './nacos-connection.ts';
 import type { Server } from './url-options.ts';
 
-/** A server without a gRPC port (Nacos 1, a firewall) is asked again after so long, in milliseconds. */
+/**
+ * A server without a gRPC port (Nacos 1, a firewall), or one that has soon ended a connection, is asked again after so long,
+ * in milliseconds.
+ */
 const AGAIN_MS = 30_000;
 
 /** A subscription is made anew, and the list read, so often, in milliseconds. */
@@ -32,7 +35,7 @@ export class NacosPush {
   /**
    * Hands on the lists of a service until the connection ends, or for a while.
    *
-   * @returns false, at once, when there is no such connection
+   * @returns false, at once, when there is no such connection, or the server does not send that list
    */
   async follow(service: string, onHosts: Subscriber['onHosts'], signal: AbortSignal): Promise<boolean> {
     const connection = await this.#open();
@@ -47,7 +50,6 @@ export class NacosPush {
       stop();
       return true;
     } catch {
-      connection.close();
       return false;
     } finally {
       timer.cancel();
@@ -64,13 +66,22 @@ export class NacosPush {
     this.#connection ??= this.#connect().then((connection) => {
       this.#stands = connection !== undefined;
       if (connection === undefined) this.#connection = undefined;
+      const { clock } = this.#options;
+      const begun = clock.now();
       void connection?.ended.then(() => {
         this.#connection = undefined;
         this.#stands = false;
+        if (clock.now() - begun < AGAIN_MS) this.#later();
       });
       return connection;
     });
     return this.#connection;
+  }
+
+  /** The next server, and not at once. */
+  #later(): void {
+    this.#turn++;
+    this.#notBefore = Math.max(this.#notBefore, this.#options.clock.now() + AGAIN_MS);
   }
 
   async #connect(): Promise<NacosConnection | undefined> {
@@ -80,8 +91,7 @@ export class NacosPush {
     try {
       return await NacosConnection.open({ ...this.#options, server });
     } catch {
-      this.#turn++;
-      this.#notBefore = clock.now() + AGAIN_MS;
+      this.#later();
       return undefined;
     }
   }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { LosslessError } from '../errors.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
 import { NacosApi } from './nacos-api.ts';
@@ -49,8 +51,11 @@ class Nacos implements Backend {
     this.#pollMs = options.integer('pollMs', 2_000, 50, 60_000);
     this.#reader = new EntryReader('Nacos instance', context);
     this.#nacos = new NacosApi({ clock, servers, tls, user: options.user(), base, namespace, group, clusters });
-    // The gRPC port has TLS settings of its own, which nobody has told.
-    if (options.flag('push', tls === undefined))
+    // The gRPC port has TLS settings of its own, which nobody has told; and tokens are not sent in clear beside them.
+    const push = options.flag('push', tls === undefined);
+    if (push && tls !== undefined)
+      throw new LosslessError('LOSSLESS_REGISTRY_URL', 'push=true is not possible with TLS: lists are polled there');
+    if (push)
       this.#push = new NacosPush({
         clock,
         servers,
@@ -77,8 +82,7 @@ class Nacos implements Backend {
     await this.#nacos.register(service, entry);
     if (!(await this.#nacos.beat(service, entry)))
       throw new Error('Nacos does not know the instance that was just registered');
-    const written = JSON.stringify(instance);
-    await this.#shows(service, (list) => list.some((listed) => JSON.stringify(listed) === written));
+    await this.#shows(service, (list) => list.some((listed) => isDeepStrictEqual(listed, instance)));
   }
 
   async beat(instance: Instance): Promise<void> {

@@ -5,13 +5,13 @@ const LOOKS_MS = [10, 40, 100, 150, 200, 250, 350, 400];
 
 /**
  * Waits until a list shows what was written: some registries answer for their lists a little later than for the call. It gives
- * up in silence, as whoever needs to know reads the list back.
+ * up in silence, also when a list cannot be read, as whoever needs to know reads the list back.
  *
  * @param isDone shown, or no longer of interest
  */
 export async function settle(clock: Clock, isDone: () => Promise<boolean>): Promise<void> {
   for (const ms of LOOKS_MS) {
-    if (await isDone().catch(() => false)) return;
+    if (await isDone().catch(() => true)) return;
     await sleep(clock, ms);
   }
 }

@@ -73,7 +73,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
   testFaults(`nacos ${line}`, {
     proxy: () => proxy,
     open: () => openAt(proxy.port, '?ttlMs=6000&pollMs=200'),
-    direct: () => openAt(nacos.port, '?pollMs=60000'),
+    direct: () => openAt(nacos.port, '?pollMs=1000'),
     isWrite: (call) => call.method === 'POST' && call.url.endsWith('/ns/instance') && !isBeat(call),
     isBeat,
     isRemoval: ({ method }) => method === 'DELETE',
@@ -170,6 +170,18 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     expect(data ?? hosts).toMatchObject([
       { ip: '127.0.0.1', port: 8_080, weight: 3, healthy: true, metadata: { zone: 'eu-1', secure: 'true' } },
     ]);
+    await registry.deregister(instance);
+    await registry.close();
+  });
+
+  test('a registration is seen as soon as it is listed, whatever the order of its labels', async () => {
+    const registry = await openAt(proxy.port, '?push=false');
+    const instance = anInstance({ metadata: { version: '2', team: 'shop', zone: 'eu-1', a: 'b' } });
+    const before = proxy.calls.length;
+    await registry.register(instance);
+    const looks = proxy.calls.slice(before).filter(({ url }) => url.includes('/instance/list'));
+    expect(looks.length).toBeLessThan(8);
+    expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
     await registry.close();
   });

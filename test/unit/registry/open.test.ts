@@ -16,6 +16,10 @@ test.each(['polaris://user:hidden@127.0.0.1:8090/x', 'constructor:x', 'toString:
   },
 );
 
+test('Nacos sends no lists over TLS, and tokens not without', async () => {
+  await expect(open('nacos://127.0.0.1?tls=true&push=true')).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
+});
+
 test.each(['file://host/path', 'file:///a%2Fb'])('%s is no path on this machine', async (url) => {
   await expect(open(url)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
 });
