@@ -22,9 +22,12 @@ export const ERRORS = {
   LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',
   LOSSLESS_SPOOL_UNWRITABLE: 'The spool directory cannot be written. Check LOSSLESS_SPOOL_DIR; spans are lost.',
   LOSSLESS_EXPORT_FAILED: 'Spans could not be delivered to the collector; they were spooled.',
-  LOSSLESS_CONTROL_PORT: 'The control server could not listen. Check LOSSLESS_CONTROL_HOST and LOSSLESS_CONTROL_PORT.',
+  LOSSLESS_CONTROL_PORT:
+    'The control server could not listen, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
   LOSSLESS_DISPATCHER_UNCOVERED:
     'The application uses its own undici dispatcher; its calls to services are not covered.',
+  LOSSLESS_DISPATCHER_BYPASSED:
+    'The application has set a global undici dispatcher; its settings and interceptors do not hold for calls to services.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',

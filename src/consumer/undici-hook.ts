@@ -1,19 +1,24 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
 import type { Agent, Dispatcher } from 'undici';
-import { asError } from '../errors.ts';
+import { asError, type ErrorCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CallContext } from './call-context.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
 import type { Endpoint } from './endpoint.ts';
 import { originOf } from './origin.ts';
-import type { Prebuilt } from './prebuilt.ts';
+import { type BuildConnector, type Connector, prebuiltFirst } from './prebuilt-undici.ts';
 import type { Service } from './service.ts';
 import { UndiciCall } from './undici-call.ts';
 
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
+
+/** Marks what our dispatchers say of WebSockets: it is passed on by whatever the application has made of one, by `compose` or for others. */
+const COVERED = Symbol('lossless.covered');
+
+/** Published when a server begins to listen: an application has usually set up by then what it calls with. */
+const LISTEN = 'tracing:net.server.listen:asyncStart';
 
 /** The parts of undici that are used; the whole takes twice as long to load. */
 interface Undici {
@@ -24,6 +29,8 @@ interface Undici {
     next: Dispatcher,
   ) => Dispatcher) & { wrapHandler(handler: object): Dispatcher.DispatchHandler };
 }
+
+type Place = (typeof DISPATCHERS)[number];
 
 type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
 
@@ -43,9 +50,11 @@ export class UndiciHook {
   /** Dispatchers of ours, and the one each stands before. */
   readonly #covers = new WeakMap<Dispatcher, Dispatcher>();
   readonly #onCreate = (message: unknown): void =>
-    this.#created((message as { request: { origin?: unknown } }).request.origin);
+    void this.#created((message as { request: { origin?: unknown } }).request.origin);
+  readonly #onListen = (): void => void this.#coverSet();
   #undici: Undici | undefined;
-  #isUncoveredSaid = false;
+  /** Those that could not be covered as they should, each said once. */
+  readonly #said = new Set<ErrorCode>();
 
   constructor(options: UndiciHookOptions) {
     this.#options = options;
@@ -53,14 +62,19 @@ export class UndiciHook {
 
   install(): void {
     const globals = globalThis as Globals;
-    const isPresent = CURRENT in globals || LEGACY in globals;
-    if (isPresent) this.#coverPresent();
-    else for (const symbol of DISPATCHERS) this.#coverLater(symbol);
+    // Of one that was there before nobody can tell who set it; what undici itself makes is an agent.
+    const isSet = (globals[CURRENT] ?? globals[LEGACY])?.constructor.name !== 'Agent';
+    for (const symbol of DISPATCHERS) {
+      if (symbol in globals) this.#coverPresent(symbol, isSet);
+      else this.#coverLater(symbol);
+    }
     subscribe(REQUEST_CREATE, this.#onCreate);
+    subscribe(LISTEN, this.#onListen);
   }
 
   uninstall(): void {
     unsubscribe(REQUEST_CREATE, this.#onCreate);
+    unsubscribe(LISTEN, this.#onListen);
     const globals = globalThis as Globals;
     for (const symbol of DISPATCHERS) {
       const { value, get } = Object.getOwnPropertyDescriptor(globals, symbol) ?? {};
@@ -71,7 +85,7 @@ export class UndiciHook {
   }
 
   /** Asked for by undici itself while it loads, so nothing of undici has been loaded before. */
-  #coverLater(symbol: typeof CURRENT | typeof LEGACY): void {
+  #coverLater(symbol: Place): void {
     Object.defineProperty(globalThis, symbol, {
       configurable: true,
       enumerable: false,
@@ -86,13 +100,15 @@ export class UndiciHook {
   #coverNew(): void {
     for (const symbol of DISPATCHERS) {
       if (Object.getOwnPropertyDescriptor(globalThis, symbol)?.get !== undefined)
-        delete (globalThis as Globals)[symbol as typeof CURRENT];
+        delete (globalThis as Globals)[symbol];
     }
     try {
       const undici = this.#load();
       const agent = new undici.Agent();
-      if (!(CURRENT in globalThis)) define(CURRENT, this.#cover(agent, false));
-      if (!(LEGACY in globalThis)) define(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), true));
+      if (!(CURRENT in globalThis)) define(CURRENT, this.#cover(agent, CURRENT, false));
+      if (!(LEGACY in globalThis)) define(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), LEGACY, false));
+      // Who loads undici often sets a dispatcher right after, and undici tells nobody.
+      setImmediate(() => this.#coverSet()).unref();
     } catch (thrown) {
       this.#options.log('error', `calls of fetch and undici are not covered: ${asError(thrown).message}`, {
         code: 'LOSSLESS_DISPATCHER_UNCOVERED',
@@ -100,42 +116,54 @@ export class UndiciHook {
     }
   }
 
-  /** Covers the dispatchers that are there now. */
-  #coverPresent(): void {
+  /** Covers dispatchers that the application has set since. Returns whether there was one. */
+  #coverSet(): boolean {
+    // Not by a read: that would load undici.
+    const isSet = DISPATCHERS.map((symbol) => {
+      const { value } = Object.getOwnPropertyDescriptor(globalThis, symbol) ?? {};
+      return value !== undefined && this.#coverPresent(symbol, true);
+    });
+    return isSet.includes(true);
+  }
+
+  #coverPresent(symbol: Place, isSet: boolean): boolean {
     const globals = globalThis as Globals;
-    for (const symbol of DISPATCHERS) {
-      const present = globals[symbol];
-      if (present !== undefined && !this.#covers.has(present))
-        globals[symbol] = this.#cover(present, symbol === LEGACY);
-    }
+    const present = globals[symbol] as Global | undefined;
+    if (present === undefined || this.#covers.has(present) || present.webSocketOptions?.[COVERED] === true)
+      return false;
+    globals[symbol] = this.#cover(present, symbol, isSet);
+    return true;
   }
 
   /**
    * A dispatcher that takes requests to services and gives all others to `next`, as they came. Those who ask for a legacy
    * one know no HTTP/2.
+   *
+   * @param isSet whether the application chose `next`
    */
-  #cover(next: Dispatcher, isLegacy: boolean): Dispatcher {
+  #cover(next: Global, symbol: Place, isSet: boolean): Dispatcher {
     const undici = this.#load();
     const { context } = this.#options;
     const createAgent = ({ prebuilt }: Endpoint): Agent =>
       new undici.Agent(prebuilt && { connect: prebuiltFirst(prebuilt, undici.buildConnector) });
-    const protocol = isLegacy ? { allowH2: false } : {};
-    const send = (service: Service, options: Options, handler: Handler): boolean =>
-      new UndiciCall(
-        context,
-        createAgent,
-        service,
-        { ...options, ...protocol },
-        undici.Dispatcher1Wrapper.wrapHandler(handler),
-      ).send();
+    const protocol = symbol === LEGACY ? { allowH2: false } : {};
+    const send = (service: Service, options: Options, handler: Handler): boolean => {
+      if (isSet)
+        this.#sayOnce(
+          'LOSSLESS_DISPATCHER_BYPASSED',
+          `requests to services, as to ${service.name}, do not go through the global dispatcher that the application has set: its settings and interceptors do not hold for them`,
+        );
+      return new UndiciCall(context, createAgent, service, { ...options, ...protocol }, handler).send();
+    };
     const dispatcher = new (class LosslessDispatcher extends undici.Dispatcher {
       override dispatch(options: Options, handler: Handler): boolean {
         const origin = originOf(options.origin);
         const service = origin === undefined ? undefined : context.route(origin);
         if (service === undefined) return next.dispatch(options, handler);
-        if (!(service instanceof Promise)) return send(service, options, handler);
+        const current = undici.Dispatcher1Wrapper.wrapHandler(handler);
+        if (!(service instanceof Promise)) return send(service, options, current);
         service.then((found) =>
-          found === undefined ? next.dispatch(options, handler) : send(found, options, handler),
+          found === undefined ? next.dispatch(options, handler) : send(found, options, current),
         );
         return true;
       }
@@ -149,12 +177,12 @@ export class UndiciHook {
       }
 
       /** Limits that undici's WebSocket and EventSource read from the global dispatcher. */
-      get webSocketOptions(): unknown {
-        return (next as unknown as Record<string, unknown>)['webSocketOptions'];
+      get webSocketOptions(): object {
+        return { ...next.webSocketOptions, [COVERED]: true };
       }
 
       get eventSourceOptions(): unknown {
-        return (next as unknown as Record<string, unknown>)['eventSourceOptions'];
+        return next.eventSourceOptions;
       }
     })();
     this.#covers.set(dispatcher, next);
@@ -162,19 +190,20 @@ export class UndiciHook {
   }
 
   /** A request whose origin is still a service went past: by a dispatcher of the application. */
-  #created(origin: unknown): void {
+  async #created(origin: unknown): Promise<void> {
     const text = originOf(origin);
+    // Perhaps the first to this origin, by a global dispatcher that was set a moment ago.
+    if (this.#coverSet() && text !== undefined) await this.#options.context.route(text);
     if (text === undefined || !this.#options.covers(text)) return;
-    if (!this.#isUncoveredSaid)
-      this.#options.log(
-        'warn',
-        `a request to ${text} was made with a dispatcher of the application; such requests are not covered`,
-        {
-          code: 'LOSSLESS_DISPATCHER_UNCOVERED',
-        },
-      );
-    this.#isUncoveredSaid = true;
-    this.#coverPresent();
+    this.#sayOnce(
+      'LOSSLESS_DISPATCHER_UNCOVERED',
+      `a request to ${text} was made with a dispatcher of the application; such requests are not covered`,
+    );
+  }
+
+  #sayOnce(code: ErrorCode, message: string): void {
+    if (!this.#said.has(code)) this.#options.log('warn', message, { code });
+    this.#said.add(code);
   }
 
   #load(): Undici {
@@ -191,31 +220,14 @@ export class UndiciHook {
   }
 }
 
+/** A global dispatcher, with the limits that undici's WebSocket and EventSource read from it. */
+type Global = Dispatcher & {
+  readonly webSocketOptions?: { readonly [COVERED]?: true };
+  readonly eventSourceOptions?: unknown;
+};
+
 type Options = Dispatcher.DispatchOptions;
 type Handler = Dispatcher.DispatchHandler;
-
-/** How undici connects; all requests of one agent go to one instance. */
-type Connector = (options: Target, done: (error: Error | null, socket: Socket | null) => void) => void;
-
-type BuildConnector = (options: { readonly allowH2?: boolean }) => Connector;
-
-interface Target {
-  readonly protocol: string;
-  readonly allowH2?: boolean;
-  readonly servername?: string | null;
-}
-
-/** Takes the connection that stands ready, if it is what is asked for, and then makes new ones as undici itself would. */
-function prebuiltFirst(prebuilt: Prebuilt, build: BuildConnector): Connector {
-  // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
-  const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
-  return (target, done) => {
-    const servername = target.protocol === 'https:' ? target.servername : undefined;
-    const socket = servername === prebuilt.destination.servername ? prebuilt.take() : undefined;
-    if (socket === undefined) (target.allowH2 === false ? connectHttp1 : connect)(target, done);
-    else queueMicrotask(() => done(null, socket));
-  };
-}
 
 /** As undici defines it, but configurable, so that it can be taken back. */
 function define(symbol: symbol, value: Dispatcher): void {

@@ -186,15 +186,66 @@ describe.each([
   });
 });
 
-describe('dispatchers of the application', () => {
-  test('an explicit one is said once, a replaced global one is covered again', async () => {
+describe.each([
+  ['this Node.js', process.execPath, {}],
+  ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
+  ['Node.js 22.19', NODE_22, {}],
+  ['Node.js 22.19, undici loaded before the plugin', NODE_22, { FIXTURE_EAGER: 'true' }],
+])('dispatchers of the application on %s', (_, execPath, env) => {
+  const setUp = async (more: NodeJS.ProcessEnv = {}): Promise<App> => {
     const provider = await Provider.start('b1');
-    const app = await App.start({ 'service-b': [provider.instance] });
-    await app.run('undici', { url: 'http://service-b/' });
-    expect(await app.run('undiciOwnDispatcher', { url: 'http://service-b/' })).toMatch(/ENOTFOUND|EAI_AGAIN/);
-    const { second } = await app.run<{ second: Echo }>('undiciReplaced', { url: 'http://service-b/' });
+    const app = await App.start({ 'service-b': [provider.instance] }, { execPath, env: { ...env, ...more } });
+    children.push(provider, app);
+    return app;
+  };
+  const codes = ({ logs }: App) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
+  const url = 'http://service-b/';
+
+  test('an explicit one is said once, a replaced global one is covered again', async () => {
+    const app = await setUp();
+    await app.run('undici', { url });
+    expect(await app.run('undiciOwnDispatcher', { url })).toMatch(/ENOTFOUND|EAI_AGAIN/);
+    const { second } = await app.run<{ second: Echo }>('undiciReplaced', { url });
     expect(second.instanceId).toBe('b1');
-    expect(app.logs.filter(({ code }) => code === 'LOSSLESS_DISPATCHER_UNCOVERED')).toHaveLength(1);
-    await Promise.all([provider.stop(), app.stop()]);
+    expect(codes(app)).toEqual(['LOSSLESS_DISPATCHER_UNCOVERED', 'LOSSLESS_DISPATCHER_BYPASSED']);
   });
+
+  test('a request in the turn that sets one is said although it was the first, and those that follow are covered', async () => {
+    const app = await setUp();
+    const { first, second } = await app.run<{ first: string; second: Echo }>('undiciReplaced', { url });
+    expect(first).toMatch(/ENOTFOUND|EAI_AGAIN/);
+    expect(second.instanceId).toBe('b1');
+    expect(codes(app)).toContain('LOSSLESS_DISPATCHER_UNCOVERED');
+  });
+
+  // Undici that was loaded before does not tell that it is used: there only the server of the next test does.
+  test.skipIf('FIXTURE_EAGER' in env).each(['fetch', 'undici'])(
+    '%s: one that is set at the start is covered from the first request on',
+    async (client) => {
+      const app = await setUp({ FIXTURE_AT_START: 'agent' });
+      for (let n = 0; n < 2; n++)
+        expect((await app.run<Echo>(client, { url, method: 'POST', body: '' })).instanceId).toBe('b1');
+      // It is not asked for services, and that is said once.
+      expect(codes(app)).toEqual(['LOSSLESS_DISPATCHER_BYPASSED']);
+    },
+  );
+
+  test('one that is set before a server listens is covered from the first request on', async () => {
+    const app = await setUp();
+    await app.run('fetch', { url });
+    expect((await app.run<Echo>('undiciSetThenListens', { url })).instanceId).toBe('b1');
+    expect(codes(app)).toEqual(['LOSSLESS_DISPATCHER_BYPASSED']);
+  });
+
+  test.each(['fetch', 'undici'])(
+    '%s: one composed of the one that was there keeps its interceptors',
+    async (client) => {
+      const app = await setUp({ FIXTURE_AT_START: 'composed' });
+      for (let n = 0; n < 2; n++) {
+        const { instanceId, headers } = await app.run<Echo>(client, { url, method: 'POST', body: '' });
+        expect({ instanceId, said: headers['x-interceptor'] }).toEqual({ instanceId: 'b1', said: 'yes' });
+      }
+      expect(codes(app)).toEqual([]);
+    },
+  );
 });
