@@ -162,9 +162,10 @@ export class UndiciHook {
         if (service === undefined) return next.dispatch(options, handler);
         const current = undici.Dispatcher1Wrapper.wrapHandler(handler);
         if (!(service instanceof Promise)) return send(service, options, current);
-        service.then((found) =>
-          found === undefined ? next.dispatch(options, handler) : send(found, options, current),
-        );
+        service
+          .then((found) => (found === undefined ? next.dispatch(options, handler) : send(found, options, current)))
+          // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
+          .catch((thrown) => current.onResponseError?.(null as never, asError(thrown)));
         return true;
       }
 

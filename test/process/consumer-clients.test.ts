@@ -248,4 +248,15 @@ describe.each([
       expect(codes(app)).toEqual([]);
     },
   );
+
+  test.each(['fetch', 'undici'])(
+    '%s: what an interceptor throws is the error of the very first request',
+    async (client) => {
+      const app = await setUp({ FIXTURE_AT_START: 'throws' });
+      for (const host of ['nobody', 'nobody', 'noone'])
+        await expect(app.run(client, { url: `http://${host}/`, method: 'POST', body: '' })).rejects.toThrow(
+          'an interceptor refuses',
+        );
+    },
+  );
 });
