@@ -19,13 +19,12 @@ import type { Exposition } from './metrics/prometheus.ts';
 import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
-import { advertise } from './provider/advertise.ts';
 import { Callers } from './provider/callers.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import type { HttpServer } from './provider/http-server.ts';
 import { budgetOf, signalUnseen } from './provider/launcher.ts';
-import { mainServer } from './provider/main-server.ts';
+import { type MainServer, mainServer } from './provider/main-server.ts';
 import { Offline, type OfflineReport } from './provider/offline.ts';
 import { Online } from './provider/online.ts';
 import { Registration } from './provider/registration.ts';
@@ -73,7 +72,8 @@ export class Plugin {
   #control: Promise<Control | undefined> | undefined;
   #online: Online | undefined;
   #offline: { readonly run: Offline; readonly handle: OfflineHandle } | undefined;
-  #entry: Omit<Instance, 'generation' | 'registeredAt'> | undefined;
+  #main: Promise<MainServer> | undefined;
+  #advertised: MainServer['advertised'] | undefined;
   #registeredAt = 0;
 
   constructor(options: Options, log: Log) {
@@ -209,8 +209,7 @@ export class Plugin {
     await running.handle.done;
     if (this.#offline !== undefined) return true;
     this.#generation = Math.max(this.#generation + 1, this.#clock.wall());
-    this.#online = this.#newOnline('undo', [running.run.ids]);
-    void this.#register(this.#online);
+    this.#comeOnline('undo', [running.run.ids]);
     return true;
   }
 
@@ -225,7 +224,7 @@ export class Plugin {
       ready: this.isReady,
       registry: this.#registry,
       listed: this.#registration.listed,
-      entry: this.#entry,
+      advertised: this.#advertised,
       weight: this.#weight,
       traffic: this.#traffic,
       callers: this.#callers,
@@ -258,9 +257,20 @@ export class Plugin {
 
   #listening(server: HttpServer): void {
     if (this.#machine.state !== 'created') return;
-    const online = this.#newOnline('start', causeOf(this.#options.traceparent));
-    this.#online = online;
-    this.#machine.move('listening', online.ids);
+    const bound = server.address();
+    if (typeof bound === 'string') {
+      this.#log('info', `the server on ${bound} is not registered: consumers need a port`);
+      return;
+    }
+    this.#main = mainServer({
+      clock: this.#clock,
+      traffic: this.#traffic,
+      first: server,
+      configured: this.#options.advertise,
+      registry: this.#mainRegistry(),
+    });
+    const ids = this.#comeOnline('start', causeOf(this.#options.traceparent));
+    this.#machine.move('listening', ids);
     this.#signals.arm();
     this.#curve.start();
     this.#tracing?.replay();
@@ -270,35 +280,36 @@ export class Plugin {
       });
     const unseen = signalUnseen();
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
-    this.#comeOnline(online, server).catch((thrown) =>
-      this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }),
-    );
   }
 
-  async #comeOnline(online: Online, first: HttpServer): Promise<void> {
-    const server = await mainServer(this.#traffic, first, this.#options.advertise?.port, this.#clock);
-    const bound = server.address();
-    if (typeof bound !== 'object' || bound === null) return;
-    const scheme = 'setSecureContext' in server ? 'https' : 'http';
-    const advertised = await advertise(bound, this.#options.advertise, this.#mainRegistry());
-    this.#entry = {
+  /** Begins to come online. @returns where its trace is */
+  #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): SpanIds {
+    const online = this.#newOnline(trigger, links);
+    this.#online = online;
+    this.#run(online).catch((thrown) => this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }));
+    return online.ids;
+  }
+
+  async #run(online: Online): Promise<void> {
+    const main = await this.#main;
+    if (main === undefined) return;
+    this.#advertised = main.advertised;
+    await this.#controlServer();
+    await online.run(main.target, () => this.#entryOf(main));
+  }
+
+  /** The entry as it is written now: the warm-up begins with it. */
+  #entryOf({ advertised }: MainServer): Instance {
+    this.#registeredAt = this.#clock.wall();
+    return {
       service: this.#options.service,
       instanceId: this.#instanceId,
+      generation: this.#generation,
       ...advertised,
-      scheme,
       weight: 100,
+      registeredAt: this.#registeredAt,
       metadata: this.#options.metadata,
     };
-    await this.#controlServer();
-    await online.start({ host: '127.0.0.1', port: bound.port, scheme });
-    await this.#register(online);
-  }
-
-  async #register(online: Online): Promise<void> {
-    const entry = this.#entry;
-    if (entry === undefined || this.#machine.state !== 'registering') return;
-    this.#registeredAt = this.#clock.wall();
-    await online.register(() => ({ ...entry, generation: this.#generation, registeredAt: this.#registeredAt }));
   }
 
   #newOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): Online {

@@ -63,7 +63,7 @@ export interface StatusParts {
   readonly ready: boolean;
   readonly registry: Registry;
   readonly listed: boolean;
-  readonly entry: Pick<Instance, 'host' | 'port'> | undefined;
+  readonly advertised: Pick<Instance, 'host' | 'port'> | undefined;
   readonly weight: number;
   readonly traffic: Traffic;
   readonly callers: Callers;
@@ -72,7 +72,7 @@ export interface StatusParts {
 }
 
 export function statusOf(parts: StatusParts): Status {
-  const { callers, entry, listed, machine, offline, online, traffic } = parts;
+  const { advertised, callers, listed, machine, offline, online, traffic } = parts;
   const { type, address, failure } = parts.registry;
   return {
     ...parts.identity,
@@ -86,7 +86,7 @@ export function statusOf(parts: StatusParts): Status {
       listed,
       ...(failure && { failing: { since: new Date(failure.since).toISOString(), message: failure.message } }),
     },
-    address: entry && `${entry.host}:${entry.port}`,
+    address: advertised && `${advertised.host}:${advertised.port}`,
     weight: parts.weight,
     requests: { started: traffic.started, inflight: traffic.inflight, unmanaged: traffic.unmanaged },
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },

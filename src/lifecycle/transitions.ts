@@ -4,9 +4,10 @@
  */
 export const STATES = {
   created: 'The plugin is loaded; the application does not listen yet. Ends when its first HTTP server listens.',
-  starting: 'An HTTP server listens; the start delay and the probe run. Ends when the application answers its probe.',
+  starting:
+    'An HTTP server listens, or an offline was undone: start delay, probe and connections built ahead. Ends when the application answers its probe.',
   registering: 'The instance is being written to the registry. Ends when the registry lists it.',
-  warming: 'Registered and ready; consumers send a growing share. Ends when the warm-up time is over.',
+  warming: 'The registry lists it; consumers send a growing share. Ends when the warm-up time is over.',
   serving: 'Registered, ready, full share. Ends with an offline.',
   notifying: 'Offline has begun: consumers are told, the registry entry is removed, requests are served as before.',
   draining: 'Everybody who can be told was told; waits until traffic is over. Ends when quiet, or at the deadline.',
@@ -55,7 +56,7 @@ export const TRANSITIONS: readonly Transition[] = [
   ...RUNNING.map((from) => ({ from, trigger: 'offline', to: 'notifying' }) as const),
   { from: 'notifying', trigger: 'notified', to: 'draining' },
   { from: 'draining', trigger: 'drained', to: 'stopping' },
-  ...UNDOABLE.map((from) => ({ from, trigger: 'online', to: 'registering' }) as const),
+  ...UNDOABLE.map((from) => ({ from, trigger: 'online', to: 'starting' }) as const),
   { from: 'stopping', trigger: 'stopped', to: 'stopped' },
 ];
 

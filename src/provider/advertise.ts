@@ -27,6 +27,11 @@ export async function advertise(
   return { host: (registry.hostname && (await localAddressTowards(registry))) || '127.0.0.1', port };
 }
 
+/** The address at which this process reaches a server of its own. */
+export function reachedHere({ address }: AddressInfo): string {
+  return WILDCARDS.has(address) ? '127.0.0.1' : address;
+}
+
 /** Asks the kernel's routing table by connecting a datagram socket; nothing is sent. */
 async function localAddressTowards(registry: URL): Promise<string | undefined> {
   const { createSocket } = await import('node:dgram');

@@ -132,11 +132,12 @@ export class Offline {
     const { machine, traffic } = this.#context;
     const { planned, acked, idle, failed } = this.coverage;
     const open = planned - acked - failed;
-    if (machine.state === 'notifying') return open > 0 ? `the answers of ${open} consumers` : 'the registry';
+    if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
-    if (traffic.inflight > 0) return `${traffic.inflight} requests in flight`;
-    if (acked > idle) return `${acked - idle} consumers that are not idle`;
-    return 'the quiet window, or the hold time';
+    if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
+    const reason = this.#holdReason();
+    return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
   /** A caller first seen now is told as well (races R11). */

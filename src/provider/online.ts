@@ -50,17 +50,21 @@ export interface OnlineSettings {
  */
 export class Online {
   readonly #context: OnlineContext;
+  readonly #trigger: OnlineTrigger;
   readonly #root: Work;
   readonly #cancel = new AbortController();
   #phase: Work | undefined;
   #warming: Warming | undefined;
   #waitsFor = 'nothing';
+  /** Why the registry does not take the entry or list it; undefined while it answers. */
+  #trouble: string | undefined;
   #ready = false;
 
   /** @param links the offline that is undone, and what caused this process */
   constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[]) {
     const attributes = { [ATTR.onlineTrigger]: trigger };
     this.#context = context;
+    this.#trigger = trigger;
     this.#root = context.journal.start('online', { links, attributes });
     context.journal.start('online.started', { parent: this.#root.ids, attributes }).end();
   }
@@ -72,7 +76,7 @@ export class Online {
 
   /** What it waits for, for people. */
   get waitsFor(): string {
-    return this.#waitsFor;
+    return this.#trouble ?? this.#waitsFor;
   }
 
   /** Whether the platform may send traffic. */
@@ -90,34 +94,41 @@ export class Online {
     this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
   }
 
-  /** From `starting` to `registering`. */
-  async start(target: ProbeTarget): Promise<void> {
-    const { clock, machine, preconnect, settings } = this.#context;
+  /**
+   * From `starting` to `serving`.
+   *
+   * @param entry what is written: asked for each time, because consumers measure the warm-up from its `registeredAt`
+   */
+  async run(target: ProbeTarget, entry: () => Instance): Promise<void> {
+    if (!this.#isCancelled) await this.#start(target);
+    if (!this.#isCancelled && this.#context.machine.move('probed', this.ids)) await this.#register(entry);
+  }
+
+  /** An undone offline has had its delay. */
+  async #start(target: ProbeTarget): Promise<void> {
+    const { clock, preconnect, settings } = this.#context;
     const { registerDelayMs, probe: path } = settings;
-    if (registerDelayMs > 0) {
+    if (registerDelayMs > 0 && this.#trigger === 'start') {
       const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
       await sleep(clock, registerDelayMs);
       work.end();
     }
     if (path !== undefined && !this.#isCancelled) await this.#probe(target, path);
     const connecting = this.#isCancelled ? undefined : preconnect();
-    if (connecting !== undefined) {
-      const work = this.#begin('preconnect', 'connections to the services it calls');
-      const { services, planned, connected, failed } = await connecting;
-      work.end({
-        [ATTR.preconnectServices]: services,
-        [ATTR.preconnectPlanned]: planned,
-        [ATTR.preconnectConnected]: connected,
-        [ATTR.preconnectFailed]: failed,
-      });
-    }
-    if (!this.#isCancelled) machine.move('probed', this.ids);
+    if (connecting === undefined) return;
+    const work = this.#begin('preconnect', 'connections to the services it calls');
+    const { services, planned, connected, failed } = await connecting;
+    work.end({
+      [ATTR.preconnectServices]: services,
+      [ATTR.preconnectPlanned]: planned,
+      [ATTR.preconnectConnected]: connected,
+      [ATTR.preconnectFailed]: failed,
+    });
   }
 
-  /** From `registering` to `serving`. */
-  async register(entry: () => Instance): Promise<void> {
+  async #register(entry: () => Instance): Promise<void> {
     const { machine, settings } = this.#context;
-    if (!this.#isCancelled) await this.#write(entry);
+    await this.#write(entry);
     if (!this.#isCancelled) await this.#readBack(entry);
     if (this.#isCancelled || !machine.move('registered', this.ids)) return;
     if (settings.readiness === 'registered') this.#becomeReady();
@@ -201,15 +212,17 @@ export class Online {
     const { clock, log } = this.#context;
     // A second call beside one that hangs would help nobody, so it is told of and waited for.
     const late = clock.after(REGISTRY_LATE_MS, () => {
-      this.#waitsFor = 'the registry, which does not answer';
+      this.#trouble = 'the registry, which does not answer';
       log('warn', `the registry has not answered for ${REGISTRY_LATE_MS} ms`, {
         code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
       });
     });
     try {
-      return await call();
+      const answer = await call();
+      this.#trouble = undefined;
+      return answer;
     } catch (thrown) {
-      this.#waitsFor = `the registry: ${asError(thrown).message}`;
+      this.#trouble = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       return undefined;
     } finally {

@@ -56,7 +56,9 @@ export class Registration {
    */
   async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
     const { registers = true } = this.#registry.capabilities;
-    const { reached, count } = registers ? await this.#readBack((found) => found) : { reached: true, count: 0 };
+    const { reached, count } = registers
+      ? await this.#readBack((listed) => listed.some((entry) => this.#isThis(entry) && this.#isCurrent(entry)))
+      : { reached: true, count: 0 };
     this.#listed = reached && !this.#leaving;
     return { listed: this.#listed, count };
   }
@@ -73,20 +75,22 @@ export class Registration {
       return { result: 'failed', error: thrown as Error };
     }
     try {
-      const { reached, count } = await this.#readBack((found) => !found);
+      const { reached, count } = await this.#readBack((listed) => !listed.some((entry) => this.#isThis(entry)));
       return { result: reached ? 'confirmed' : 'unconfirmed', listedAfter: count };
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };
     }
   }
 
-  async #readBack(reached: (found: boolean) => boolean): Promise<{ reached: boolean; count: number }> {
+  async #readBack(
+    reached: (listed: readonly Instance[]) => boolean,
+  ): Promise<{ readonly reached: boolean; readonly count: number }> {
     let count = 0;
     for (const ms of READ_BACK_MS) {
       if (ms > 0) await sleep(this.#clock, ms);
       const listed = await this.#registry.instances(this.#instance?.service ?? '');
       count = listed.length;
-      if (reached(listed.some((entry) => this.#isThis(entry)))) return { reached: true, count };
+      if (reached(listed)) return { reached: true, count };
     }
     return { reached: false, count };
   }
@@ -94,5 +98,9 @@ export class Registration {
   #isThis({ instanceId, generation, host, port }: Instance): boolean {
     const own = this.#instance;
     return generation === 0 ? host === own?.host && port === own.port : instanceId === own?.instanceId;
+  }
+  /** A list that lags may show the generation before an undone offline, which consumers have isolated. */
+  #isCurrent({ generation }: Instance): boolean {
+    return generation === 0 || generation === this.#instance?.generation;
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/trace.ts';
@@ -11,8 +11,8 @@ const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
 const world = useWorld();
 
 /** Starts a service and does not wait for anything but its port. */
-async function starting(env: Record<string, string> = {}, health = 200): Promise<Service> {
-  const child = world().children.node(HEALTH, { env: world().env('provider', env), args: [String(health)] });
+async function starting(env: Record<string, string> = {}, health = 200, ...more: readonly string[]): Promise<Service> {
+  const child = world().children.node(HEALTH, { env: world().env('provider', env), args: [String(health), ...more] });
   const [, port] = await child.sees(/listening (\d+)/);
   await child.sees(/control server listens/);
   return { child, port: Number(port) };
@@ -104,6 +104,43 @@ describe('registration', () => {
     expect((await control(service, '/readiness')).status).toBe(200);
   });
 
+  test('the probe asks where the application listens, if that is one address only', async () => {
+    const service = await starting({ LOSSLESS_PROBE: '/health' }, 200, '127.0.0.2');
+    await service.child.sees(/registering -> warming/);
+    expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.2:${service.port}` });
+  });
+
+  test('a server without a port is passed over for the next one', async () => {
+    const socket = join(world().directory, 'admin.sock');
+    const service = await starting({}, 200, '127.0.0.1', socket);
+    await service.child.sees(/registering -> warming/);
+    expect(service.child.stderr).toContain(`the server on ${socket} is not registered`);
+    expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.1:${service.port}` });
+  });
+
+  test('an undone offline asks the probe again: what is not healthy stays out', async () => {
+    const env = { LOSSLESS_PROBE: '/health', LOSSLESS_REGISTER_DELAY_MS: '50', LOSSLESS_WARMUP_MS: '200' };
+    const service = await starting(env, 503);
+    await service.child.sees(/LOSSLESS_PROBE_FAILED/);
+    const slow = fetch(`http://127.0.0.1:${service.port}/slow`);
+    await until(async () => {
+      const { body } = await control(service, '/status');
+      return (body['requests'] as { inflight: number }).inflight === 1;
+    });
+    await control(service, '/offline');
+    await service.child.sees(/notifying -> draining/);
+    expect((await control(service, '/online')).status).toBe(200);
+    await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('503'));
+    expect((await slow).status).toBe(200);
+    expect((await control(service, '/readiness')).status).toBe(503);
+    expect(registered()).toEqual([]);
+    service.child.process.stdin?.write('200\n');
+    await service.child.sees(/registering -> warming/);
+    expect(registered()).toHaveLength(1);
+    const trace = await online(service, 1);
+    expect(trace.spans.map(({ name }) => name)).not.toContain('lossless.delay');
+  });
+
   test('a registry that is down: not ready, with the reason, and registered once it is back', async () => {
     const directory = join(world().directory, 'registry');
     writeFileSync(directory, 'not a directory');
@@ -114,9 +151,15 @@ describe('registration', () => {
       state: 'registering',
       waitsFor: expect.stringContaining('the registry: '),
     });
+    const backAt = Date.now();
     renameSync(directory, `${directory}.aside`);
     await service.child.sees(/registering -> warming/);
     expect((await control(service, '/readiness')).status).toBe(200);
+    const [name = ''] = registered();
+    // The warm-up begins with the registration, not with the first try.
+    const { instance } = JSON.parse(readFileSync(join(directory, 'provider', name), 'utf8'));
+    expect(instance.registeredAt).toBeGreaterThanOrEqual(backAt);
+    expect((await control(service, '/status')).body).toMatchObject({ waitsFor: 'the end of the warm-up' });
   });
 
   test('LOSSLESS_READINESS=warmed is ready only when the warm-up is over', async () => {

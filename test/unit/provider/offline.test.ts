@@ -274,7 +274,7 @@ test('whatever happens, an offline ends within its deadline, in one whole trace 
         expect(took).toBeLessThanOrEqual(GRACE_MS + it.stalled);
         const { result, planned, acked, failed } = it.report as OfflineReport;
         expect(result === 'cancelled').toBe(it.undone);
-        expect(it.machine.state).toBe(it.undone ? 'registering' : 'stopped');
+        expect(it.machine.state).toBe(it.undone ? 'starting' : 'stopped');
         expect(acked + failed).toBe(planned);
         if (result === 'success') expect([how, failed]).toEqual(['confirms', 0]);
         results.set(result, (results.get(result) ?? 0) + 1);

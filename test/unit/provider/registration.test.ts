@@ -65,3 +65,26 @@ test('an entry that is written after a removal was asked for is not removed, how
   expect(await left).toMatchObject({ result: 'confirmed' });
   expect(asked).toEqual(['register 1', 'deregister', 'register 2']);
 });
+
+test('a list that still shows the generation before an undone offline does not confirm the new one, nor that it has left', async () => {
+  const own = anInstance({ generation: 2 });
+  const registry: Registry = {
+    type: 'lagging',
+    address: '',
+    capabilities: { push: false, lagMs: 30_000, expires: true },
+    register: async () => {},
+    deregister: async () => {},
+    instances: async () => [{ ...own, generation: 1 }],
+    watch: async () => () => {},
+    close: async () => {},
+  };
+  const clock = new SimulatedClock();
+  const registration = new Registration(registry, clock);
+  await registration.write(own);
+  const confirmed = registration.confirm();
+  await clock.advance(10_000);
+  expect(await confirmed).toEqual({ listed: false, count: 1 });
+  const left = registration.deregister();
+  await clock.advance(10_000);
+  expect(await left).toMatchObject({ result: 'unconfirmed' });
+});
