@@ -64,18 +64,15 @@ async function answerOffline(
     'endpoint',
     causeOf(request.headers['traceparent'] as string | undefined),
   );
-  const exit = async (): Promise<void> => {
-    const report = await done;
-    if (!joined && report.result !== 'cancelled') plugin.exit();
-  };
-  if (!wait) {
-    answer(response, 202, { state: plugin.state, traceId, url });
-    return exit();
-  }
+  const closed = new Promise((resolve) => response.once('close', resolve));
+  if (!wait) answer(response, 202, { state: plugin.state, traceId, url });
   const report = await done;
-  response.once('close', () => void exit());
-  response.shouldKeepAlive = false;
-  answer(response, 200, { state: plugin.state, url, ...report });
+  if (wait && !response.destroyed) {
+    response.shouldKeepAlive = false;
+    answer(response, 200, { state: plugin.state, url, ...report });
+    await closed;
+  }
+  if (!joined && report.result !== 'cancelled') plugin.exit();
 }
 
 async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {

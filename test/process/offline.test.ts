@@ -65,6 +65,19 @@ describe('what begins an offline', () => {
     expect(await service.child.ends()).toEqual({ code: 0, signal: null });
   });
 
+  test('a caller of /offline?wait=true that hangs up keeps no process from its end', async () => {
+    const service = await world().service('provider');
+    const answer = slow(service, 1_000);
+    await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
+    const hangUp = new AbortController();
+    const called = call(service, '/offline?wait=true', { signal: hangUp.signal }).catch(() => 'hung up');
+    await service.child.sees(/-> notifying/);
+    hangUp.abort();
+    expect(await called).toBe('hung up');
+    expect(await answer).toBe(200);
+    expect(await service.child.ends()).toEqual({ code: 0, signal: null });
+  });
+
   test('lossless offline --wait', async () => {
     const service = await world().service('provider');
     const { stdout, code } = await lossless('offline', '--wait', '--port', String(await world().controlPort(service)));
@@ -159,7 +172,7 @@ describe('undo', () => {
     await call(service, '/offline');
     await service.child.sees(/-> notifying/);
     const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
-    await service.child.sees(/notifying -> registering/);
+    await service.child.sees(/notifying -> starting/);
     service.child.signal('SIGTERM');
     expect(await service.child.ends(15_000)).toEqual({ code: null, signal: 'SIGTERM' });
     await undone;
