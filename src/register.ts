@@ -5,7 +5,9 @@
  * is switched on, in the main thread, of a version that can run it, and then no more than tells when the program serves or
  * calls. Whatever fails here is one log line; the application starts all the same.
  */
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
 import { onFirstUse } from './first-use.ts';
@@ -18,6 +20,15 @@ function load(): typeof import('./start.ts') {
   return built('./start.js');
 }
 
+/** Whether the program is `lossless`: in a shell with the variables of a service it must not come online as that. */
+function isCommand(): boolean {
+  try {
+    return realpathSync(process.argv[1] ?? '') === fileURLToPath(new URL('cli/main.js', import.meta.url));
+  } catch {
+    return false;
+  }
+}
+
 async function start(): Promise<void> {
   try {
     await load().start();
@@ -26,7 +37,7 @@ async function start(): Promise<void> {
   }
 }
 
-if (isMainThread && isEnabled() && !(RUNNING in globalThis)) {
+if (isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand()) {
   if (isAppTracing()) (built('./app-tracing.js') as typeof import('./app-tracing.ts')).traceApplication();
   if (isStrict()) await start();
   else onFirstUse(RUNNING, () => void start());

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { existsSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -47,7 +49,7 @@ test('while it leaves it says what it still waits for', async () => {
   await provider.child.sees(/notifying -> draining/);
   const text = await lossless(provider);
   expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
-  expect(text).toMatch(/^waits for +1 requests in flight$/m);
+  expect(text).toMatch(/^waits for +requests in flight: 1$/m);
   expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle, 0 failed\n +http/m);
   expect((await slow).status).toBe(200);
   await provider.child.ends();
@@ -58,4 +60,16 @@ test('a reader that has seen enough is no error', async () => {
   command.process.stdout?.destroy();
   expect(await command.ends()).toEqual({ code: 0, signal: null });
   expect(command.stderr).toBe('');
+});
+
+test('lossless in a shell with the variables of a service does not come online as that service', async () => {
+  const bin = join(world().directory, 'lossless');
+  symlinkSync(CLI, bin);
+  const args = ['collector', '--port', '0', '--query-port', '0', '--db', ':memory:'];
+  const command = world().children.node(bin, { env: world().env('provider'), args });
+  await command.sees(/page and queries/);
+  command.signal('SIGTERM');
+  expect(await command.ends()).toEqual({ code: 0, signal: null });
+  expect(command.stderr).toBe('');
+  expect(existsSync(join(world().directory, 'registry'))).toBe(false);
 });
