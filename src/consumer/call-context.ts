@@ -1,8 +1,10 @@
+import type { Clock } from '../lifecycle/clock.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Service } from './service.ts';
 
 /** What a request in progress needs from the consumer, whichever client it is made with. */
 export interface CallContext {
+  readonly clock: Clock;
   /** Value of the consumer header; undefined: none is sent. */
   readonly header: string | undefined;
   /** The service `origin` (or a host alone) is, or a promise of it while its first list is read. */

@@ -128,6 +128,10 @@ export class Consumer implements CallContext {
     return preconnect(services, this.#directory, this.#options.clock);
   }
 
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
   route(origin: string): Service | Promise<Service | undefined> | undefined {
     return this.#directory.route(origin);
   }

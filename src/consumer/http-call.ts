@@ -33,6 +33,12 @@ type Request = ClientRequest & {
   readonly outputData: { data: unknown }[];
 };
 
+/**
+ * How long a connection is waited for, in milliseconds: longer than it takes when the network lost the first packet, which
+ * Linux sends again after a second.
+ */
+const CONNECT_MS = 1_200;
+
 /** Where the call of a request is kept. */
 const CALL = Symbol('lossless.call');
 
@@ -130,7 +136,7 @@ export class HttpCall implements OpenCall {
     if (socket && !error) this.#connections?.own(socket);
     if (this.#given) this.#give.call(this.#request, socket, error);
     else if (error || !socket) this.#failed(socket, error ?? undefined);
-    else if (socket.connecting) this.#wait(socket);
+    else if (socket.connecting && !this.#request.destroyed) this.#wait(socket);
     else this.#takeOrMove(socket);
   }
 
@@ -155,6 +161,7 @@ export class HttpCall implements OpenCall {
     const { destroy } = request;
     const stop = (): void => {
       this.#stopWaiting = undefined;
+      slow.cancel();
       socket.off(ready, onReady).off('timeout', onTimeout).off('error', onError).off('close', onClose);
       request.destroy = destroy;
     };
@@ -173,6 +180,18 @@ export class HttpCall implements OpenCall {
       this.#take(socket);
       process.nextTick(() => socket.emit('timeout'));
     };
+    // Nobody answers: somebody else may. If not, the application decides how long it waits, and it begins with the connection.
+    const slow = this.#context.clock.after(CONNECT_MS, () => {
+      const next = socket.connecting ? this.#free() : undefined;
+      if (next === undefined) {
+        stop();
+        this.#take(socket);
+      } else {
+        this.#stopWaiting?.();
+        this.#end();
+        this.send(next);
+      }
+    });
     socket.on(ready, onReady).on('timeout', onTimeout).on('error', onError).on('close', onClose);
     request.destroy = (error) => {
       stop();
@@ -189,10 +208,7 @@ export class HttpCall implements OpenCall {
 
   /** There will be no connection to this instance. */
   #failed(socket: Socket | null | undefined, error: Error | undefined): void {
-    const endpoint = this.#endpoint;
-    const canMove =
-      endpoint !== undefined && isUnsent(error) && this.#attempts < MOST_ATTEMPTS && !this.#request.destroyed;
-    const next = canMove ? this.#other(endpoint) : undefined;
+    const next = isUnsent(error) && !this.#request.destroyed ? this.#other() : undefined;
     if (next === undefined) this.#take(socket?.destroyed ? null : socket, error);
     else {
       this.#end();
@@ -201,11 +217,19 @@ export class HttpCall implements OpenCall {
   }
 
   /** The instance that takes the request instead of one that refused it. */
-  #other(refused: Endpoint): Endpoint | undefined {
+  #other(): Endpoint | undefined {
+    const refused = this.#endpoint;
+    if (refused === undefined || this.#attempts >= MOST_ATTEMPTS) return undefined;
     this.#service.rest(refused);
     this.#tried ??= new Set();
     this.#tried.add(refused);
     return this.#service.pick(this.#tried);
+  }
+
+  /** The same, but none that may have gone: the one that is slow can still answer. */
+  #free(): Endpoint | undefined {
+    const other = this.#other();
+    return other !== undefined && this.#service.addresses.includes(other.address) ? other : undefined;
   }
 
   #move(): void {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../src/consumer/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
-import { App, Provider, until } from '../fixtures/consumer/driver.ts';
+import { App, Hole, NODE_22, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
 
@@ -227,5 +227,46 @@ describe('requests that were never sent', () => {
       await Promise.all(providers.map((provider) => provider.stop()));
       await expect(app.run(client, { url: URL_B, method: 'POST', body: 'x' })).rejects.toThrow(/ECONNREFUSED/);
     },
+  );
+});
+
+describe.each([
+  ['this Node.js', process.execPath],
+  ['Node.js 22.19', NODE_22],
+])('an instance whose host drops what is sent to it, on %s', (_, execPath) => {
+  const withHole = async (ids: readonly string[]): Promise<App> => {
+    const providers = await Promise.all(['b1', ...ids].map((id) => Provider.start(id)));
+    const [{ instance }] = providers as [Provider];
+    const hole = await Hole.start(instance, 'hole');
+    const listed = [hole, ...providers.slice(1)].map((child) => child.instance);
+    const app = await App.start({ 'service-b': listed }, { execPath });
+    children.push(app, hole, ...providers);
+    return app;
+  };
+
+  test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent'])(
+    '%s: the POST goes to another one, body whole',
+    async (client) => {
+      const app = await withHole(['b2']);
+      const input = { url: URL_B, method: 'POST', body: 'a body of some length' };
+      const answers = await Promise.all(Array.from({ length: 4 }, () => app.run<Echo>(client, input)));
+      expect(answers.map(({ instanceId, body }) => `${instanceId} ${body}`)).toEqual(
+        Array(4).fill('b2 a body of some length'),
+      );
+    },
+    20_000,
+  );
+
+  test.each([
+    ['axiosTimeout', 'ECONNABORTED'],
+    ['httpAbortedBefore', 'ABORT_ERR'],
+    ['httpAbortedInQueue', 'ABORT_ERR'],
+  ])(
+    '%s: without another one, what ends the request is the application',
+    async (client, code) => {
+      const app = await withHole([]);
+      expect(await app.run(client, { url: URL_B })).toBe(code);
+    },
+    20_000,
   );
 });

@@ -44,7 +44,7 @@ test('requests queued for an isolated instance go to another one, whatever their
   const quarantine = new Quarantine(systemClock, () => {});
   const service = new Service('s', { clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
   service.apply([a]);
-  const context = { header: undefined, route: () => service, marked: () => {} };
+  const context = { clock: systemClock, header: undefined, route: () => service, marked: () => {} };
   const dispatcher = new (class extends Dispatcher {
     override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
       return new UndiciCall(context, () => new Agent({ connections: 1 }), service, options, handler).send();
