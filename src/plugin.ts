@@ -104,7 +104,7 @@ export class Plugin {
       log,
       header: () => this.#consumerHeader(),
       services: options.services,
-      onKnown: (service) => this.#known.add(service),
+      onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
       zone: options.zone,

@@ -28,8 +28,8 @@ export interface ConsumerOptions {
   readonly header: () => Promise<string | undefined>;
   /** Host names, beside single-label ones, that are services. */
   readonly services: readonly string[];
-  /** Called with the name of each service that has instances, with every list of it. It must not throw. */
-  readonly onKnown?: (service: string) => void;
+  /** Called with the name of a service when its first request is about to be sent. It must not throw. */
+  readonly onCalled?: (service: string) => void;
   /** Warm-up time in milliseconds; 0 switches it off. */
   readonly warmupMs: number;
   /** Exponent of the warm-up. */
@@ -103,7 +103,7 @@ export class Consumer implements CallContext {
       warmup: { ms: warmupMs, curve: warmupCurve },
       zone,
       prepare: () => this.#prepare(),
-      onKnown: options.onKnown,
+      onCalled: options.onCalled,
     });
     this.#hooks = [
       new UndiciHook({ context: this, log, covers: (origin) => this.#directory.covers(origin) }),

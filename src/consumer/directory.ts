@@ -29,8 +29,6 @@ export interface DirectoryOptions extends ServiceOptions {
   readonly log: Log;
   /** Further host names that are services. */
   readonly services: readonly string[];
-  /** Called with the name of each service that has instances, with every list of it. It must not throw. */
-  readonly onKnown?: ((service: string) => void) | undefined;
   /** Work that a first request waits for besides the list. Never rejects. */
   readonly prepare: () => Promise<void>;
 }
@@ -157,13 +155,12 @@ export class Directory {
 
   /** Starts the watch, and again later if that fails. Resolves after the first attempt. */
   async #begin(entry: Entry, retryMs: number): Promise<void> {
-    const { registry, log, clock, onKnown } = this.#options;
+    const { registry, log, clock } = this.#options;
     const { service } = entry;
     const isCurrent = (): boolean => this.#entries.get(service.name) === entry;
     try {
       const unwatch = await registry.watch(service.name, (instances) => {
         if (isCurrent()) service.apply(instances);
-        if (service.known) onKnown?.(service.name);
       });
       if (isCurrent()) entry.unwatch = unwatch;
       else unwatch();

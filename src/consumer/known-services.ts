@@ -58,7 +58,8 @@ export class KnownServices {
       // Again for those that came while it was written.
       for (let written = 0; written < this.#called.size; ) {
         written = this.#called.size;
-        const kept = this.#read();
+        // Where they are: what is no longer called goes to the end, and makes room.
+        const kept = this.#read().slice(0, written);
         if ([...this.#called].every((name) => kept.includes(name))) continue;
         makePrivateDirectory(this.#directory);
         await writeSmall(this.#path, JSON.stringify(this.names));

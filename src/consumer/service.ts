@@ -21,6 +21,8 @@ export interface ServiceOptions {
   readonly warmup: Warmup;
   /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
   readonly zone?: string | undefined;
+  /** Called with the name of a service when its first request is about to be sent. It must not throw. */
+  readonly onCalled?: ((service: string) => void) | undefined;
 }
 
 /** What is known about a service, for people. */
@@ -53,6 +55,7 @@ export class Service {
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
+  #called = false;
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -100,6 +103,8 @@ export class Service {
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
     this.used = true;
+    if (!this.#called) this.#options.onCalled?.(this.name);
+    this.#called = true;
     if (tried === undefined) {
       if (this.#panic) this.#panicPicks++;
       return nextTurn(this.#turns);

@@ -248,6 +248,22 @@ describe('which services', () => {
     expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
   });
 
+  test('connections built ahead are no calls: what is only remembered gives way to what is called', async () => {
+    const provider = await anHttpProvider();
+    const file = join(world().spoolDir, 'front.calls');
+    const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
+    const instances = old.map((service) => ({ ...provider.instance, service }));
+    await Promise.all(instances.map((instance) => registry.register(instance)));
+    mkdirSync(world().spoolDir, { mode: 0o700 });
+    writeFileSync(file, JSON.stringify(old));
+    const service = await started(NOW);
+    expect(provider.connections).toBe(50);
+    expect(await call(service, 'fetch', 'http://provider/')).toBe('answered');
+    await until(() => JSON.parse(readFileSync(file, 'utf8'))[0] === 'provider');
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(['provider', ...old.slice(0, -1)]);
+    await Promise.all(instances.map((instance) => registry.deregister(instance)));
+  });
+
   test.each([
     ['nothing', ''],
     ['half of it', '['],

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -38,6 +38,18 @@ test('what another instance has remembered meanwhile stays', async () => {
   one?.add('of-the-one');
   await until(() => (kept() as string[]).length === 2);
   expect(kept()).toEqual(['of-the-one', 'of-the-other']);
+});
+
+test('what is not called any more goes to the end, and makes room', async () => {
+  const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
+  writeFileSync(join(directory, 'front.calls'), JSON.stringify(old));
+  const known = new KnownServices(directory, 'front', () => {});
+  known.add('old-49');
+  await until(() => (kept() as string[])[0] === 'old-49');
+  expect(kept()).toEqual(['old-49', ...old.slice(0, -1)]);
+  known.add('new');
+  await until(() => (kept() as string[])[0] === 'new');
+  expect(kept()).toEqual(['new', 'old-49', ...old.slice(0, -2)]);
 });
 
 test('more than can be remembered write the file no more', async () => {
