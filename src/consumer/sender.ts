@@ -12,7 +12,10 @@ const MOST_ADDRESSES = 64;
 /** What is known about who sent a GoAway: it is the instance it names, it is somebody else, or nothing here depends on it. */
 export type Sender = 'named' | 'other' | 'irrelevant';
 
-/** Most checks at a time that ask the registry; further GoAways are refused, so that nobody can make this process flood it. */
+/**
+ * Most checks at a time that ask the registry or the resolver; further GoAways are refused, so that nobody can make this
+ * process flood them.
+ */
 const MOST_CHECKS = 32;
 
 /** Tells who sends GoAways when there is no secret. */
@@ -35,13 +38,17 @@ export class SenderCheck {
    */
   async check(provider: GoAway['provider'], remoteAddress: string): Promise<Sender> {
     const known = this.#consumer.hostsOf(provider);
-    if (known !== undefined && (await isOneOf(this.#clock, known, remoteAddress))) return 'named';
+    if (known !== undefined && isOneOf(known, remoteAddress)) return 'named';
     if (this.#running >= MOST_CHECKS) return 'other';
     this.#running++;
-    const hosts = await this.#registered(provider);
-    this.#running--;
-    if (await isOneOf(this.#clock, hosts, remoteAddress)) return 'named';
-    return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
+    try {
+      if (known !== undefined && (await areNamesOf(this.#clock, known, remoteAddress))) return 'named';
+      const hosts = await this.#registered(provider);
+      if (isOneOf(hosts, remoteAddress) || (await areNamesOf(this.#clock, hosts, remoteAddress))) return 'named';
+      return known === undefined && hosts.length === 0 ? 'irrelevant' : 'other';
+    } finally {
+      this.#running--;
+    }
   }
 
   async #registered({ service, instanceId, address }: GoAway['provider']): Promise<readonly string[]> {
@@ -54,9 +61,14 @@ export class SenderCheck {
   }
 }
 
-async function isOneOf(clock: Clock, hosts: readonly string[], remoteAddress: string): Promise<boolean> {
+function isOneOf(hosts: readonly string[], remoteAddress: string): boolean {
   const remote = normalise(remoteAddress);
-  if (hosts.some((host) => normalise(host) === remote)) return true;
+  return hosts.some((host) => normalise(host) === remote);
+}
+
+/** Whether one of the hosts is a name of this address. */
+async function areNamesOf(clock: Clock, hosts: readonly string[], remoteAddress: string): Promise<boolean> {
+  const remote = normalise(remoteAddress);
   const { lookup } = process.getBuiltinModule('node:dns/promises');
   const { isIP } = process.getBuiltinModule('node:net');
   const names = hosts.filter((host) => isIP(host) === 0);

@@ -1,5 +1,29 @@
-import { expect, test } from 'vitest';
-import { normalise } from '../../../src/consumer/sender.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import type { Consumer } from '../../../src/consumer/consumer.ts';
+import { normalise, SenderCheck } from '../../../src/consumer/sender.ts';
+import type { Registry } from '../../../src/registry/registry.ts';
+import { ManualClock } from '../../fixtures/consumer/clock.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+test('names are looked up for so many GoAways at a time, addresses are compared for all', async () => {
+  const resolved = Promise.withResolvers<{ address: string; family: number }[]>();
+  const lookup = vi
+    .spyOn(process.getBuiltinModule('node:dns/promises'), 'lookup')
+    .mockImplementation((() => resolved.promise) as never);
+  const instances = vi.fn(async () => []);
+  const consumer = { hostsOf: () => ['pod.example', '192.0.2.2'] } as unknown as Consumer;
+  const senders = new SenderCheck(consumer, { instances } as unknown as Registry, new ManualClock());
+  const provider = { service: 's', instanceId: 'i', generation: 1, address: 'pod.example:1' };
+  const checks = Array.from({ length: 100 }, () => senders.check(provider, '192.0.2.1'));
+  expect(await senders.check(provider, '192.0.2.2')).toBe('named');
+  expect(lookup).toHaveBeenCalledTimes(32);
+  resolved.resolve([{ address: '192.0.2.1', family: 4 }]);
+  const found = await Promise.all(checks);
+  expect(found.filter((sender) => sender === 'named')).toHaveLength(32);
+  expect(await senders.check(provider, '192.0.2.1')).toBe('named');
+  expect(instances).not.toHaveBeenCalled();
+});
 
 test.each([
   ['127.0.0.1', 'loopback'],
