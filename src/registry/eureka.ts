@@ -30,6 +30,9 @@ const POLL_MS = 5_000;
  */
 const LEASE_MS = 90_000;
 
+/** Most removed entries that are remembered. */
+const MOST_REMOVED = 1_000;
+
 /**
  * The servers of a Eureka. An entry is registered out of service and put in service by a status override, so a registration
  * that arrives late is never listed; a late heartbeat finds no entry. Watches share one poll.
@@ -46,6 +49,8 @@ class Eureka implements Backend {
   readonly #leaseS: number;
   readonly #applications: EurekaApplications;
   readonly #reader: EntryReader;
+  /** Paths of entries that were removed here: a list may be older than that. */
+  readonly #removed = new Set<string>();
   /** Ids of entries that were put in service, and whether they were touched since. */
   readonly #touched = new Map<string, boolean>();
   #writtenAt = 0;
@@ -74,6 +79,7 @@ class Eureka implements Backend {
   async write(instance: Instance): Promise<void> {
     const id = infoIdOf(instance);
     this.#touched.delete(id);
+    this.#removed.delete(pathOf(instance));
     // Later than the last one even when the wall clock was set back: the server keeps the latest.
     this.#writtenAt = Math.max(this.#writtenAt + 1, this.#context.clock.wall());
     const body = JSON.stringify({ instance: encodeInfo(instance, this.#leaseS, this.#writtenAt) });
@@ -100,9 +106,19 @@ class Eureka implements Backend {
   async remove(instance: Instance): Promise<void> {
     this.#touched.delete(infoIdOf(instance));
     await this.#send('DELETE', pathOf(instance));
+    if (this.#removed.size < MOST_REMOVED) this.#removed.add(pathOf(instance));
   }
 
+  /** A server answers with a list of up to half a minute ago. Of what was removed here it is asked itself: that it answers at once. */
   async list(service: string): Promise<readonly Instance[]> {
+    const listed = await this.#list(service);
+    const isThere = await Promise.all(
+      listed.map((instance) => !this.#removed.has(pathOf(instance)) || this.#send('GET', pathOf(instance))),
+    );
+    return listed.filter((_, n) => isThere[n]);
+  }
+
+  async #list(service: string): Promise<readonly Instance[]> {
     const { status, text } = await this.#http.send({
       method: 'GET',
       path: `${this.#base}${appPath(service)}`,
@@ -132,7 +148,7 @@ class Eureka implements Backend {
   }
 
   /** @returns false when the server knows no such entry */
-  async #send(method: 'PUT' | 'DELETE', path: string): Promise<boolean> {
+  async #send(method: 'GET' | 'PUT' | 'DELETE', path: string): Promise<boolean> {
     const { status } = await this.#http.send({ method, path: `${this.#base}${path}`, expected: [404] });
     return status !== 404;
   }
