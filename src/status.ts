@@ -1,6 +1,7 @@
 import type { Consumer, ConsumerStatus } from './consumer/consumer.ts';
 import type { Machine } from './lifecycle/machine.ts';
 import type { State } from './lifecycle/transitions.ts';
+import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
 import type { Callers } from './provider/callers.ts';
 import type { Coverage } from './provider/fanout.ts';
@@ -86,7 +87,7 @@ export function statusOf(parts: StatusParts): Status {
       listed,
       ...(failure && { failing: { since: new Date(failure.since).toISOString(), message: failure.message } }),
     },
-    address: advertised && `${advertised.host}:${advertised.port}`,
+    address: advertised && hostPort(advertised),
     weight: parts.weight,
     requests: { started: traffic.started, inflight: traffic.inflight, unmanaged: traffic.unmanaged },
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },

@@ -1,4 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
@@ -31,7 +32,7 @@ export class Endpoint implements Turn {
     // Less than one turn: with more it would take several before the others have theirs.
     this.credit = Math.random() * weight;
     this.target = { host, port };
-    this.address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    this.address = hostPort(instance);
     this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };
     this.warmingSince = warmingSince;
   }

@@ -88,10 +88,7 @@ export class Roster {
     const { instanceId, address } = provider;
     const { all } = this;
     if (all.some(({ instance }) => instance.instanceId === instanceId)) return provider;
-    const anonymous = all.find(
-      ({ instance: { generation, host, port }, address: bracketed }) =>
-        generation === 0 && (address === `${host}:${port}` || address === bracketed),
-    );
+    const anonymous = all.find((endpoint) => endpoint.instance.generation === 0 && endpoint.address === address);
     return anonymous?.instance ?? provider;
   }
 

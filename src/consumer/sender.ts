@@ -1,4 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Consumer } from './consumer.ts';
@@ -54,9 +55,7 @@ export class SenderCheck {
   async #registered({ service, instanceId, address }: GoAway['provider']): Promise<readonly string[]> {
     const listed = await within(this.#clock, this.#registry.instances(service), []);
     return listed
-      .filter((entry) =>
-        entry.generation === 0 ? address === `${entry.host}:${entry.port}` : entry.instanceId === instanceId,
-      )
+      .filter((entry) => (entry.generation === 0 ? address === hostPort(entry) : entry.instanceId === instanceId))
       .map(({ host }) => host);
   }
 }

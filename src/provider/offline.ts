@@ -5,6 +5,7 @@ import type { Journal, Work } from '../lifecycle/journal.ts';
 import type { Machine } from '../lifecycle/machine.ts';
 import type { Failure, SpanIds } from '../lifecycle/records.ts';
 import { encodeDraining } from '../protocol/header.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
@@ -96,7 +97,7 @@ export class Offline {
       deadline: this.#deadline,
       root: this.#root.ids,
       goAway: {
-        provider: { ...identity, address: instance === undefined ? '' : `${instance.host}:${instance.port}` },
+        provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
         expiresInMs: ISOLATION_MS,
       },
       timeoutMs: settings.goawayTimeoutMs,

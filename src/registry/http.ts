@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { connect } from './connect.ts';
 import { excerpt, readLines, readText, refusal, tell } from './http-answer.ts';
@@ -170,7 +171,7 @@ export class HttpClient {
   }
 
   async #exchange<T>(server: Server, call: Call, read: Read<T>): Promise<T> {
-    const what = `${call.method} ${call.path.replace(/\?.*/s, '')} at ${server.host}:${server.port}`;
+    const what = `${call.method} ${call.path.replace(/\?.*/s, '')} at ${hostPort(server)}`;
     const { timeoutMs = TIMEOUT_MS, expected = [], signal } = call;
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
@@ -217,7 +218,7 @@ export class HttpClient {
       port,
       createConnection: () => connect(server, this.#options.tls),
       headers: {
-        host: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        host: hostPort(server),
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         ...this.#options.headers?.(),

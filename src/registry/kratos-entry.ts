@@ -1,3 +1,4 @@
+import { hostPort } from '../protocol/host-port.ts';
 import { decodeInstance } from './entry.ts';
 import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
@@ -27,8 +28,8 @@ export function kratosFields(instance: Instance): Readonly<Record<string, unknow
 }
 
 /** Where an instance is, as a URL. */
-export function originOf({ scheme, host, port }: Instance): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function originOf(instance: Instance): string {
+  return `${instance.scheme}://${hostPort(instance)}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { tell } from './http-answer.ts';
 import { encodePayload, type Payload, PayloadReader } from './nacos-payload.ts';
@@ -56,9 +57,9 @@ export class NacosConnection {
   private constructor(options: ConnectionOptions) {
     const { server, clock } = options;
     const { connect } = process.getBuiltinModule('node:http2');
-    const host = server.host.includes(':') ? `[${server.host}]` : server.host;
+    const grpc = hostPort({ host: server.host, port: server.port + OFFSET });
     this.#options = options;
-    this.#session = suppressTracing(() => connect(`http://${host}:${server.port + OFFSET}`));
+    this.#session = suppressTracing(() => connect(`http://${grpc}`));
     this.#session.unref();
     this.#session.on('error', () => {});
     // A server that wants no further calls has forgotten whom it sends lists to.

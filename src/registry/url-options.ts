@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { LosslessError } from '../errors.ts';
+import { hostPort } from '../protocol/host-port.ts';
 
 /** One server of a registry. */
 export interface Server {
@@ -118,7 +119,7 @@ export class UrlOptions {
 
 /** `host:port`, comma-separated: how a registry is named to people. */
 export function addressOf(servers: readonly Server[]): string {
-  return servers.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)).join(',');
+  return servers.map(hostPort).join(',');
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { hostPort } from '../protocol/host-port.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { connect } from './connect.ts';
 import { tell } from './http-answer.ts';
@@ -233,8 +234,7 @@ export class ZooKeeperLink {
     this.#isOpen = false;
     this.#ping?.cancel();
     this.#socket.destroy();
-    const { host, port } = this.#options.server;
-    const error = new Error(`${host.includes(':') ? `[${host}]` : host}:${port}: ${why}`);
+    const error = new Error(`${hostPort(this.#options.server)}: ${why}`);
     this.#lost.reject(error);
     for (const { reject, late } of this.#pending.values()) {
       late.cancel();

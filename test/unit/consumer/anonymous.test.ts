@@ -4,6 +4,7 @@ import { SenderCheck } from '../../../src/consumer/sender.ts';
 import type { Service } from '../../../src/consumer/service.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { encodeDraining } from '../../../src/protocol/header.ts';
+import { hostPort } from '../../../src/protocol/host-port.ts';
 import type { GoAway } from '../../../src/protocol/identity.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
@@ -35,7 +36,7 @@ async function subject(host = '192.0.2.1') {
     () => registry.close(),
   );
   const routed = (await consumer.route(`http://${service}`)) as Service;
-  const provider = { service, instanceId: 'host:1:abc', generation: 5, address: `${host}:8001` };
+  const provider = { service, instanceId: 'host:1:abc', generation: 5, address: hostPort({ host, port: 8_001 }) };
   return { registry: registry as Registry, consumer, service: routed, provider };
 }
 
@@ -45,7 +46,7 @@ test.each(['192.0.2.1', '2001:db8::1'])('a GoAway isolates the entry at its addr
   const { consumer, service, provider } = await subject(host);
   const isolation = consumer.goAway(goAway(provider));
   expect(isolation.before).toHaveLength(2);
-  expect(service.addresses).toEqual([host.includes(':') ? `[${host}]:8002` : `${host}:8002`]);
+  expect(service.addresses).toEqual([hostPort({ host, port: 8_002 })]);
   expect(await isolation.refreshed).toMatchObject({ result: 'stale' });
 });
 

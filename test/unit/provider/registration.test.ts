@@ -4,19 +4,28 @@ import type { Instance, Registry } from '../../../src/registry/registry.ts';
 import { anInstance } from '../../fixtures/registry/instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
+/** A registry that takes everything and lists nobody, but for what the test says. */
+function aRegistry(more: Partial<Registry>): Registry {
+  return {
+    type: 'test',
+    address: '',
+    capabilities: { push: true, lagMs: 0, expires: true },
+    register: async () => {},
+    deregister: async () => {},
+    instances: async () => [],
+    watch: async () => () => {},
+    close: async () => {},
+    ...more,
+  };
+}
+
 /** A registry that something else writes: `listed` is what it lists. */
 function subject(listed: () => readonly Instance[]) {
   const clock = new SimulatedClock();
-  const registry: Registry = {
-    type: 'passive',
-    address: '',
+  const registry = aRegistry({
     capabilities: { push: true, lagMs: 0, expires: true, registers: false },
-    register: async () => {},
-    deregister: async () => {},
     instances: async () => listed(),
-    watch: async () => () => {},
-    close: async () => {},
-  };
+  });
   return { clock, registration: new Registration(registry, clock) };
 }
 
@@ -44,19 +53,13 @@ test('an entry that is written after a removal was asked for is not removed, how
   const asked: string[] = [];
   const hanging = Promise.withResolvers<void>();
   const own = anInstance();
-  const registry: Registry = {
-    type: 'slow',
-    address: '',
-    capabilities: { push: true, lagMs: 0, expires: true },
+  const registry = aRegistry({
     register: ({ generation }) => {
       asked.push(`register ${generation}`);
       return generation === 1 ? hanging.promise : Promise.resolve();
     },
     deregister: async () => void asked.push('deregister'),
-    instances: async () => [],
-    watch: async () => () => {},
-    close: async () => {},
-  };
+  });
   const registration = new Registration(registry, new SimulatedClock());
   void registration.write({ ...own, generation: 1 });
   const left = registration.deregister();
@@ -68,16 +71,7 @@ test('an entry that is written after a removal was asked for is not removed, how
 
 test('a list that still shows the generation before an undone offline does not confirm the new one, nor that it has left', async () => {
   const own = anInstance({ generation: 2 });
-  const registry: Registry = {
-    type: 'lagging',
-    address: '',
-    capabilities: { push: false, lagMs: 30_000, expires: true },
-    register: async () => {},
-    deregister: async () => {},
-    instances: async () => [{ ...own, generation: 1 }],
-    watch: async () => () => {},
-    close: async () => {},
-  };
+  const registry = aRegistry({ instances: async () => [{ ...own, generation: 1 }] });
   const clock = new SimulatedClock();
   const registration = new Registration(registry, clock);
   await registration.write(own);
