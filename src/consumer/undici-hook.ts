@@ -53,6 +53,9 @@ export class UndiciHook {
     void this.#created((message as { request: { origin?: unknown } }).request.origin);
   readonly #onListen = (): void => void this.#coverSet();
   #undici: Undici | undefined;
+  /** Dispatchers of ours that are there since undici was first asked for, until the application sets another one. */
+  readonly #placed = new Map<Place, Dispatcher>();
+  #looksSoon = false;
   /** Those that could not be covered as they should, each said once. */
   readonly #said = new Set<ErrorCode>();
 
@@ -75,12 +78,14 @@ export class UndiciHook {
   uninstall(): void {
     unsubscribe(REQUEST_CREATE, this.#onCreate);
     unsubscribe(LISTEN, this.#onListen);
+    this.#looksSoon = false;
     const globals = globalThis as Globals;
     for (const symbol of DISPATCHERS) {
       const { value, get } = Object.getOwnPropertyDescriptor(globals, symbol) ?? {};
-      const before = typeof value === 'object' ? this.#covers.get(value) : undefined;
-      if (before !== undefined) globals[symbol] = before;
-      else if (get !== undefined) delete globals[symbol];
+      const before = this.#covers.get(value ?? this.#placed.get(symbol));
+      if (get !== undefined) delete globals[symbol];
+      if (before !== undefined && get !== undefined) define(symbol, before);
+      else if (before !== undefined) globals[symbol] = before;
     }
   }
 
@@ -105,15 +110,38 @@ export class UndiciHook {
     try {
       const undici = this.#load();
       const agent = new undici.Agent();
-      if (!(CURRENT in globalThis)) define(CURRENT, this.#cover(agent, CURRENT, false));
-      if (!(LEGACY in globalThis)) define(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), LEGACY, false));
-      // Who loads undici often sets a dispatcher right after, and undici tells nobody.
-      setImmediate(() => this.#coverSet()).unref();
+      if (!(CURRENT in globalThis)) this.#place(CURRENT, this.#cover(agent, CURRENT, false));
+      if (!(LEGACY in globalThis))
+        this.#place(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), LEGACY, false));
     } catch (thrown) {
       this.#options.log('error', `calls of fetch and undici are not covered: ${asError(thrown).message}`, {
         code: 'LOSSLESS_DISPATCHER_UNCOVERED',
       });
     }
+  }
+
+  /** Every copy of undici asks for it while it loads. Who loads one often sets a dispatcher right after, and undici tells nobody. */
+  #place(symbol: Place, dispatcher: Dispatcher): void {
+    this.#placed.set(symbol, dispatcher);
+    Object.defineProperty(globalThis, symbol, {
+      configurable: true,
+      enumerable: false,
+      get: () => {
+        this.#lookSoon();
+        return dispatcher;
+      },
+      set: (value: Dispatcher) => define(symbol, value),
+    });
+  }
+
+  /** When what runs now is done, and before anything that waits for the network. */
+  #lookSoon(): void {
+    if (this.#looksSoon) return;
+    this.#looksSoon = true;
+    process.nextTick(() => {
+      if (this.#looksSoon) this.#coverSet();
+      this.#looksSoon = false;
+    });
   }
 
   /** Covers dispatchers that the application has set since. Returns whether there was one. */
