@@ -4,7 +4,7 @@ import type { RecentCaller } from './callers.ts';
 /** Who uses a connection: unknown until its first request. */
 type Owner = RecentCaller | 'unmanaged' | 'probe' | undefined;
 
-/** What is known about one connection of a client. */
+/** What is known about one connection of a client. Of an HTTP/2 session: its owner; streams are counted one by one. */
 export class Connection {
   /** Requests on it whose response is not finished. */
   inflight = 0;
@@ -14,8 +14,6 @@ export class Connection {
   queue: ServerResponse[] | undefined;
   /** The client has pipelined: this connection must never be closed by a response header (races R4). */
   pipelined = false;
-  /** It is an HTTP/2 session, whose streams are counted one by one. */
-  multiplexed = false;
   /** The consumer header as it was last seen, to decode it only when it changes. */
   header: string | undefined;
   owner: Owner;

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -20,9 +21,10 @@ const CONNECTION = Symbol('lossless.connection');
 /** Marks a server of ours, whose requests are not the application's. */
 const OWN = Symbol('lossless.own');
 
-type Tracked = Socket & { [CONNECTION]?: Connection };
+/** A connection of HTTP/1.1, or a session of HTTP/2: its socket throws whatever is read of it once the session has ended. */
+type Tracked<T extends EventEmitter> = T & { [CONNECTION]?: Connection };
 type Head = { readonly headers: IncomingHttpHeaders };
-type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked; server: object };
+type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked<Socket>; server: object };
 
 export interface TrafficOptions {
   readonly clock: Clock;
@@ -47,10 +49,10 @@ export class Traffic {
   readonly #channels: readonly (readonly [string, (message: never) => void])[];
   readonly #servers = new Set<HttpServer>();
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #connections = new Set<Tracked>();
+  readonly #connections = new Set<Tracked<Socket>>();
   readonly #streams = new Set<ServerHttp2Stream>();
   /** Requests that were answered before they were read to their end, by connection. */
-  readonly #uploads = new Map<Tracked, IncomingMessage>();
+  readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   #inflight = 0;
   #started = 0;
   #afterAck = 0;
@@ -130,7 +132,7 @@ export class Traffic {
     const idle: Socket[] = [];
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
-      if (connection === undefined || connection.multiplexed) continue;
+      if (connection === undefined) continue;
       const isUploading = this.#uploads.get(socket)?.complete === false;
       (connection.inflight === 0 && !isUploading ? idle : busy).push(socket);
     }
@@ -182,7 +184,7 @@ export class Traffic {
    * beside one of the application's.
    */
   #watchUpgrades(server: Server): void {
-    const upgraded = (request: IncomingMessage, socket: Tracked): void => this.#upgraded(request, socket);
+    const upgraded = (request: IncomingMessage, socket: Tracked<Socket>): void => this.#upgraded(request, socket);
     for (const event of ['upgrade', 'connect'] as const) {
       if (server.listenerCount(event) > 0) server.prependListener(event, upgraded as never);
       const join = (name: string | symbol): void => {
@@ -194,7 +196,7 @@ export class Traffic {
     }
   }
 
-  #upgraded(request: IncomingMessage, socket: Tracked): void {
+  #upgraded(request: IncomingMessage, socket: Tracked<Socket>): void {
     const connection = socket[CONNECTION] ?? this.#track(socket);
     this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
     this.#inflight++;
@@ -221,23 +223,28 @@ export class Traffic {
   }
 
   #streamCreated(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const socket = stream.session?.socket as Tracked | undefined;
-    const connection = socket && (socket[CONNECTION] ?? this.#track(socket));
-    if (connection) connection.multiplexed = true;
+    const session = stream.session as Tracked<ServerHttp2Session>;
+    const connection = session[CONNECTION] ?? this.#trackSession(session);
     this.#inflight++;
     this.#streams.add(stream);
     stream.once('close', () => {
       this.#inflight--;
       this.#streams.delete(stream);
     });
-    if (connection !== undefined)
-      this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, socket);
+    this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, session.socket);
     if (this.#marker === undefined) return;
     this.#lastStart = this.#options.clock.now();
     markStream(stream, DRAINING_HEADER, this.#marker);
   }
 
-  #track(socket: Tracked): Connection {
+  #trackSession(session: Tracked<ServerHttp2Session>): Connection {
+    const connection = new Connection();
+    session[CONNECTION] = connection;
+    session.once('close', () => this.#disown(connection));
+    return connection;
+  }
+
+  #track(socket: Tracked<Socket>): Connection {
     const connection = new Connection();
     socket[CONNECTION] = connection;
     this.#connections.add(socket);
@@ -252,10 +259,10 @@ export class Traffic {
   }
 
   /** Counts a request and finds out whose it is; the table is touched only when the header changes. */
-  #count(connection: Connection, header: string | undefined, request: Head, socket: Tracked | undefined): void {
+  #count(connection: Connection, header: string | undefined, request: Head, socket: Socket): void {
     this.#started++;
     if (connection.owner === undefined || header !== connection.header)
-      this.#own(connection, header, request.headers, socket?.remoteAddress);
+      this.#own(connection, header, request.headers, socket.remoteAddress);
     const { owner } = connection;
     if (owner === 'unmanaged') this.#unmanaged++;
     else if (typeof owner === 'object' && owner.told === 'acked' && owner.outstanding-- <= 0) this.#afterAck++;

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { connect } from 'node:http2';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { spansOf, useWorld } from '../support/world.ts';
 
@@ -68,3 +70,27 @@ describe('an application that does not know of the plugin leaves without losing 
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
   });
 });
+
+test('an HTTP/2 session that has ended while its peer keeps the connection half open does not fail an offline', async () => {
+  const service = await world().service('provider', { kind: 'h2c', env: { LOSSLESS_HOLD_MS: '200' } });
+  const socket = connectSocket({ port: service.port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.write(Buffer.concat([PREFACE, SETTINGS, GET, NO_ERROR]));
+  await finOf(socket);
+  await world().leave(service);
+  socket.destroy();
+  const { verdict } = await world().trace(service);
+  expect(verdict).toMatchObject({ result: 'success', whole: true });
+});
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+/** Frames (RFC 9113): length, type, flags, stream. */
+const SETTINGS = Buffer.from('000000040000000000', 'hex');
+const GET = Buffer.from('000006010500000001828684410178', 'hex');
+const NO_ERROR = Buffer.from('0000080700000000000000000000000000', 'hex');
+
+/** Resolves when the other side has ended its half. */
+async function finOf(socket: Socket): Promise<void> {
+  socket.resume();
+  await once(socket, 'end');
+}
