@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
 import { milliseconds, type Trace } from '../trace/trace.ts';
-import { assess, type Verdict } from '../trace/verdict.ts';
+import { assess, isLossless, type Verdict } from '../trace/verdict.ts';
 import type { Command, Io } from './command.ts';
 import { JaegerClient } from './jaeger-client.ts';
 import { jaegerUrl } from './jaeger-url.ts';
@@ -134,11 +134,6 @@ function judge(
   if (verdicts.length < expected)
     return { verdict: 'unknown', reason: `${verdicts.length} shutdowns found, ${expected} expected` };
   return { verdict: 'lossless', reason: `${verdicts.length} shutdowns, all lossless` };
-}
-
-/** One that was undone stopped nothing. */
-function isLossless({ afterAck, result, whole: isWhole }: Verdict): boolean {
-  return isWhole && afterAck === 0 && (result === 'success' || result === 'cancelled');
 }
 
 function mayStillRun({ gracePeriodMs, result, startedAt }: Verdict, now: number): boolean {

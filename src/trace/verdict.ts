@@ -101,6 +101,11 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
   };
 }
 
+/** Whether all of it is there and says that nothing was lost. One that was undone stopped nothing. */
+export function isLossless({ afterAck, result, whole }: Verdict): boolean {
+  return whole && afterAck === 0 && (result === 'success' || result === 'cancelled');
+}
+
 function missingSpans(kind: TraceKind, result: string, named: Named): readonly string[] {
   const roots = named(kind).length;
   const lives = kind === 'offline' ? 'is still leaving' : 'still warms up';

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server.ts';
+import { ATTR } from '../../src/trace/schema.ts';
 import { type Child, NODES, useChildren } from '../support/child.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
 
@@ -64,6 +65,19 @@ describe('lossless inspect', () => {
     const partly = await inspect([traceId, '--url', collector.queryUrl, '--json']);
     expect(JSON.parse(partly.stdout)).toMatchObject({ traceId, result: 'success', whole: false, refreshes: 2 });
     expect(await codeOf(partly)).toBe(1);
+  });
+
+  test('as verify: 0 when it was undone, 1 when requests came after an ack', async () => {
+    const [undone, late] = [shutdownBodies('undone', 1), shutdownBodies('late', 1)];
+    const after = `{"key":"${ATTR.afterAck}","value":{"intValue":"7"}}`;
+    await sendOtlp(collector.otlpUrl, [
+      ...undone.bodies.map((body) => body.replace('"success"', '"cancelled"')),
+      ...late.bodies.map((body) => body.replace(`{"key":"${ATTR.fanoutComplete}"`, (key) => `${after},${key}`)),
+    ]);
+    expect(await codeOf(await inspect([undone.traceId, '--url', collector.queryUrl]))).toBe(0);
+    const child = await inspect([late.traceId, '--url', collector.queryUrl]);
+    expect(child.stdout).toContain('- 7 requests came after the ack of their consumer');
+    expect(await codeOf(child)).toBe(1);
   });
 
   test.each([
