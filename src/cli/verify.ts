@@ -15,8 +15,11 @@ const PAGE = 100;
 /** Most shutdowns that are looked at. */
 const MOST = 10_000;
 
-/** A shutdown without its end may still be running for so long after its budget, in milliseconds: its trace is on the way. */
+/** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
 const LATE_MS = 5_000;
+
+/** Spans may come for so long after the end, in milliseconds: those of consumers are sent by them, and tried again out of a spool after 30 s. */
+const SPANS_LATE_MS = 35_000;
 
 /** Problems that are shown of one shutdown. */
 const SHOWN = 3;
@@ -26,7 +29,7 @@ export interface VerifyReport {
   readonly service: string;
   /** ISO 8601. */
   readonly since: string;
-  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is not there yet. */
+  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is not all there yet. */
   readonly verdict: 'lossless' | 'lossy' | 'unknown';
   readonly reason: string;
   readonly shutdowns: readonly Verdict[];
@@ -123,21 +126,24 @@ function judge(
   expected: number,
   now: number,
 ): Pick<VerifyReport, 'verdict' | 'reason'> {
-  const running = verdicts.filter((each) => mayStillRun(each, now));
-  const lossy = verdicts.filter((each) => !isLossless(each) && !running.includes(each));
+  const coming = verdicts.filter((each) => mayStillCome(each, now));
+  const lossy = verdicts.filter((each) => !isLossless(each) && !coming.includes(each));
   if (lossy.length > 0)
     return { verdict: 'lossy', reason: `${lossy.length} of ${verdicts.length} shutdowns were not lossless` };
   if (!isComplete)
     return { verdict: 'unknown', reason: `the store did not answer all shutdowns beyond ${verdicts.length}` };
-  if (running.length > 0)
-    return { verdict: 'unknown', reason: `${running.length} of ${verdicts.length} shutdowns may still be running` };
+  if (coming.length > 0)
+    return { verdict: 'unknown', reason: `${coming.length} of ${verdicts.length} shutdowns may not be all there yet` };
   if (verdicts.length < expected)
     return { verdict: 'unknown', reason: `${verdicts.length} shutdowns found, ${expected} expected` };
   return { verdict: 'lossless', reason: `${verdicts.length} shutdowns, all lossless` };
 }
 
-function mayStillRun({ gracePeriodMs, result, startedAt }: Verdict, now: number): boolean {
-  return result === 'missing' && now < startedAt + gracePeriodMs + LATE_MS;
+/** Whether what is missing may be on its way: the end of a shutdown, or spans of one that says that nothing was lost. */
+function mayStillCome(verdict: Verdict, now: number): boolean {
+  const { durationMs, gracePeriodMs, result, startedAt, whole: isWhole } = verdict;
+  if (result === 'missing') return now < startedAt + gracePeriodMs + LATE_MS;
+  return !isWhole && isLossless({ ...verdict, whole: true }) && now < startedAt + durationMs + SPANS_LATE_MS;
 }
 
 function print({ reason, service, shutdowns, since, verdict }: VerifyReport, url: URL, io: Io): void {

@@ -90,6 +90,22 @@ describe('what cannot be told is 2', () => {
     expect(killed.stdout).toContain('the root span never arrived');
   });
 
+  test('one that ended well while a span of a consumer is on its way, and 1 once that cannot come any more', async () => {
+    const [own = '', first = '', second = ''] = shutdownBodies('late', 2).bodies;
+    await sendOtlp(world().collector.otlpUrl, [own, first]);
+    const late = await verify('late', '--since', '1h');
+    expect(late).toMatchObject({ code: 2 });
+    expect(late.stdout).toContain('1 of 1 shutdowns may not be all there yet');
+    await sendOtlp(world().collector.otlpUrl, [second]);
+    expect(await verify('late', '--since', '1h')).toMatchObject({ code: 0 });
+    const [lost = '', only = ''] = shutdownBodies('lost', 2, 0, Date.now() - 60_000).bodies;
+    await sendOtlp(world().collector.otlpUrl, [lost, only]);
+    expect(await verify('lost', '--since', '1h')).toMatchObject({ code: 1 });
+    const [untold = ''] = shutdownBodies('untold', 2, 1).bodies;
+    await sendOtlp(world().collector.otlpUrl, [untold]);
+    expect(await verify('untold', '--since', '1h')).toMatchObject({ code: 1 });
+  });
+
   const servers: { close(): void }[] = [];
   afterEach(() => {
     for (const server of servers.splice(0)) server.close();
