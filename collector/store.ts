@@ -157,7 +157,10 @@ export class Store {
       .map((row) => ({ name: String(row['name']), kind: KINDS[Number(row['kind'])] ?? '' }));
   }
 
-  /** Traces with all their spans, each by its start; unknown ids are left out. Ends early when the answer would become too large. */
+  /**
+   * Traces with all their spans, each by its start; unknown ids are left out. Ends before the trace that would make the answer
+   * too large; only one that is too large by itself is cut.
+   */
   traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
     const select = this.#db.prepare('SELECT body, origin FROM span WHERE trace_id = ? ORDER BY start, span_id');
     const origins = new Origins(this.#db, ANSWER_BYTES);
@@ -165,15 +168,18 @@ export class Store {
     const traces: StoredSpan[][] = [];
     for (const id of ids) {
       const spans: StoredSpan[] = [];
+      let isCut = false;
       for (const row of select.iterate(id)) {
         bytes += String(row['body']).length;
-        if (bytes + origins.bytes > ANSWER_BYTES) break;
+        isCut = bytes + origins.bytes > ANSWER_BYTES;
+        if (isCut) break;
         spans.push({
           ...(JSON.parse(String(row['body'])) as Span),
           origin: origins.get(Number(row['origin'])),
         });
       }
-      if (spans.length > 0) traces.push(spans);
+      if (spans.length > 0 && !(isCut && traces.length > 0)) traces.push(spans);
+      if (isCut) break;
     }
     return traces;
   }

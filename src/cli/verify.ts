@@ -12,6 +12,9 @@ import { whole } from './whole.ts';
 /** Traces of one search: a hundred shutdowns of 250 consumers are an answer of about 60 MB. */
 const PAGE = 100;
 
+/** Two microseconds, in milliseconds: stores tell starts apart by one, and a number of this size may be wrong by a part of one. */
+const STEP_MS = 0.002;
+
 /** Most shutdowns that are looked at. */
 const MOST = 10_000;
 
@@ -108,10 +111,14 @@ async function shutdownsSince(
     });
     const before = found.size;
     for (const trace of page) found.set(trace.traceId, trace);
-    const isComplete = page.length < PAGE;
+    const traces = [...found.values()];
+    const isKnown = found.size === before;
     // A full page of what is known, and more than anybody reads: there may be others that are never answered.
-    if (isComplete || found.size === before || found.size >= MOST) return { traces: [...found.values()], isComplete };
-    until = Math.min(...page.map(startOf));
+    if (found.size >= MOST || (isKnown && page.length >= PAGE)) return { traces, isComplete: false };
+    const oldest = Math.min(...page.map(startOf));
+    // A short page is not the last: a store bounds the size of an answer too, maybe to the one shutdown that is asked for again.
+    if (isKnown && (oldest !== until || oldest - STEP_MS < since)) return { traces, isComplete: true };
+    until = isKnown ? oldest - STEP_MS : oldest;
   }
 }
 

@@ -144,6 +144,18 @@ describe('what cannot be told is 2', () => {
   });
 });
 
+test('shutdowns of which one answer holds only one are all found, and each of them whole', async () => {
+  const padding = `"attributes":[{"key":"padding","value":{"stringValue":"${'x'.repeat(9 * 2 ** 20)}"}},`;
+  for (let n = 0; n < 3; n++) {
+    const [own = '', ...refreshes] = shutdownBodies('large', 4, 0, Date.now() - 60_000 + n).bodies;
+    const padded = refreshes.map((body) => body.replace(/"attributes":\[(?=\{"key":"lossless)/, padding));
+    await sendOtlp(world().collector.otlpUrl, [own, ...padded]);
+  }
+  const { code, stdout } = await verify('large', '--since', '1h', '--expect', '3');
+  expect(stdout).toContain('lossless: 3 shutdowns, all lossless');
+  expect(code).toBe(0);
+}, 60_000);
+
 test('more shutdowns than one search answers are all found, and only those since then', async () => {
   const now = Date.now();
   const bodies = [...Array(250).keys()].flatMap((n) => shutdownBodies('many', 1, 0, now - 60_000 + n * 10).bodies);

@@ -81,6 +81,23 @@ describe('a store', () => {
     expect(store.find({ ...everything, tags: { error: 'false' } })).toEqual([]);
   });
 
+  test('answers traces whole, as many as one answer holds; only one that is too large by itself is cut', () => {
+    const store = open();
+    const [small, larger, largest] = [span(), span(), span()];
+    const text = 'x'.repeat(15 * 2 ** 20);
+    store.add(groups('a', small));
+    for (const [{ traceId }, count] of [
+      [larger, 3],
+      [largest, 5],
+    ] as const)
+      for (let n = 0; n < count; n++) store.add(groups('a', span({ traceId, start: START + n, attributes: { text } })));
+    const sizes = (...each: readonly SpanSpec[]): readonly number[] =>
+      store.traces(each.map(({ traceId }) => traceId)).map((spans) => spans.length);
+    expect(sizes(small, larger, small)).toEqual([1, 3, 1]);
+    expect(sizes(small, larger, larger, small)).toEqual([1, 3]);
+    expect(sizes(largest, small)).toEqual([4]);
+  });
+
   test('removes a trace when its last span arrived too long ago, whatever time its spans name', () => {
     const store = open({ maxAgeMs: 1_000_000 });
     const now = Date.now();
