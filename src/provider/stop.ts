@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleep } from '../lifecycle/clock.ts';
 import type { Traffic } from './traffic.ts';
@@ -20,7 +21,7 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
   const servers = traffic.servers;
   const { busy, idle } = traffic.connections;
   const sessions = traffic.sessions;
-  for (const server of servers) server.close();
+  for (const server of servers) close(server);
   for (const session of sessions) session.close();
   for (const socket of idle) socket.end();
   for (const socket of busy) socket.destroy();
@@ -35,4 +36,11 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
     idle: idle.length + sessions.length - forcedSessions,
     forced: busy.length + forcedSessions,
   };
+}
+
+/** Closes `server`; the application then closes it as well, and for it that is the first time and no error. */
+function close(server: Server): void {
+  const original = server.close;
+  original.call(server);
+  server.close = (done) => original.call(server, done && (() => done()));
 }

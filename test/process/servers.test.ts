@@ -4,6 +4,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { spansOf, useWorld } from '../support/world.ts';
 
+const CLOSING = new URL('../fixtures/apps/closing.ts', import.meta.url);
+
 const world = useWorld();
 
 describe('an application that does not know of the plugin leaves without losing a request', () => {
@@ -69,6 +71,12 @@ describe('an application that does not know of the plugin leaves without losing 
     expect(spansOf(trace, 'offline')[0]?.tags['lossless.requests.served']).toBeGreaterThanOrEqual(sent - 5);
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
   });
+});
+
+test.each(['http', 'h2c'])('%s: an application that closes its server after us is told of no error', async (kind) => {
+  const service = await world().service('provider', { file: CLOSING, kind });
+  expect(await world().leave(service)).toEqual({ code: 0, signal: null });
+  expect(service.child.lines.at(-1)).toBe('closed');
 });
 
 test('an HTTP/2 session that has ended while its peer keeps the connection half open does not fail an offline', async () => {
