@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { readCredential, type Server, type TlsFiles } from './url-options.ts';
 
 /**
- * A connection to a server of a registry, which never keeps the process alive.
+ * A connection to a server of a registry or to a collector, which never keeps the process alive.
  *
  * @param tls undefined: without TLS
  */

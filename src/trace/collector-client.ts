@@ -1,9 +1,10 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import type { RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { asError } from '../errors.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
+import { connect } from '../registry/connect.ts';
 import { suppressTracing } from './suppress.ts';
 import type { Target } from './tracing.ts';
 
@@ -23,11 +24,14 @@ export interface Refusal {
   readonly afterMs?: number;
 }
 
-/** Sends OTLP/HTTP requests with JSON bodies. Keeps no process alive, and no application traces it. */
+/**
+ * Sends OTLP/HTTP requests with JSON bodies, as `HttpClient` calls a registry: no agent, so that a collector whose name is
+ * that of a service too is not taken for one; `ClientRequest` itself under suppressed tracing; a connection for each request,
+ * which reads certificates anew, as they rotate, and keeps no process alive.
+ */
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
-  #tls: Promise<RequestOptions> | undefined;
 
   constructor(target: Target, clock: Clock) {
     this.#target = target;
@@ -55,32 +59,36 @@ export class CollectorClient {
   }
 
   async #post(body: string, withinMs: number): Promise<Refusal | undefined> {
-    const { endpoint, headers, compression } = this.#target;
+    const { endpoint, headers, compression, tls } = this.#target;
     const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
+    const { hostname, port, path, auth } = urlToHttpOptions(endpoint);
     const isSecure = endpoint.protocol === 'https:';
-    const { request } = isSecure ? await import('node:https') : process.getBuiltinModule('node:http');
-    if (isSecure) this.#tls ??= readTls(this.#target);
-    const tls = await this.#tls;
+    const defaultPort = isSecure ? 443 : 80;
+    const server = { host: hostname ?? '', port: Number(port) || defaultPort };
+    const { ClientRequest } = process.getBuiltinModule('node:http');
     return new Promise((resolve) => {
-      const call: ClientRequest = suppressTracing(() =>
-        request(endpoint, {
-          ...tls,
-          method: 'POST',
-          agent: false,
-          headers: {
-            ...headers,
-            'content-type': 'application/json',
-            'content-length': content.length,
-            ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
-          },
-        }),
+      const call = suppressTracing(
+        () =>
+          new ClientRequest({
+            ...server,
+            defaultPort,
+            path,
+            auth,
+            method: 'POST',
+            createConnection: () => connect(server, isSecure ? tls : undefined),
+            headers: {
+              ...headers,
+              'content-type': 'application/json',
+              'content-length': content.length,
+              ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
+            },
+          }),
       );
       const late = this.#clock.after(withinMs, () => call.destroy(new Error(`no answer within ${withinMs} ms`)));
       const settle = (refusal?: Refusal): void => {
         late.cancel();
         resolve(refusal);
       };
-      call.on('socket', (socket) => socket.unref());
       call.on('error', (error) => settle({ reason: error.message, retryable: true }));
       call.on('response', (response: IncomingMessage) => {
         response.resume();
@@ -99,12 +107,4 @@ function refusalOf({ statusCode = 0, headers }: IncomingMessage): Refusal | unde
     retryable: RETRYABLE.includes(statusCode),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
   };
-}
-
-/** Read when the first request is made, and not again: a process that leaves has no time for that. */
-async function readTls({ tls }: Target): Promise<RequestOptions> {
-  const { readFile } = await import('node:fs/promises');
-  const read = async (name: keyof Target['tls'], path: string | undefined): Promise<RequestOptions> =>
-    path === undefined ? {} : { [name]: await readFile(path) };
-  return Object.assign({}, ...(await Promise.all([read('ca', tls.ca), read('cert', tls.cert), read('key', tls.key)])));
 }

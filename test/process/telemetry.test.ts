@@ -102,6 +102,16 @@ describe('a collector that is down for the whole shutdown', () => {
   });
 });
 
+test('a collector that has the name of a service is not called as one', async () => {
+  const namesake = await world().service('otel-collector', { env: { OTEL_SDK_DISABLED: 'true' } });
+  const service = await world().service('provider', {
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel-collector:1', LOSSLESS_WARMUP_MS: '100' },
+  });
+  await world().leave(service);
+  expect(await world().served(namesake)).toBe(0);
+  expect(linesOf(service).at(-1)).toMatchObject({ msg: 'offline ended: success', exported: 0 });
+});
+
 test('a collector that comes back during the shutdown gets the whole trace', async () => {
   const probe = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => probe.once('listening', resolve));

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, createServer as createHttp, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
@@ -89,6 +89,31 @@ describe('send', () => {
   });
 });
 
+describe('a request', () => {
+  test('goes past the agents of the application, whose hook would take a collector for the service of its name', async () => {
+    const { seen, url } = await answering([200]);
+    const addRequest = vi.spyOn(Agent.prototype as Agent & { addRequest(): void }, 'addRequest');
+    expect(await new CollectorClient(target(url), systemClock).post('{}')).toBeUndefined();
+    expect(addRequest).not.toHaveBeenCalled();
+    addRequest.mockRestore();
+    expect(seen.count).toBe(1);
+  });
+
+  test('names host and path as the endpoint does, with its user', async () => {
+    const asked: unknown[] = [];
+    const port = await listen(
+      createHttp(({ url, headers: { host, authorization } }, response) => {
+        asked.push({ url, host, authorization });
+        response.end();
+      }),
+    );
+    const endpoint = `http://user:p%40ss@127.0.0.1:${port}/v1/traces?tenant=a`;
+    expect(await new CollectorClient(target(endpoint), systemClock).post('{}')).toBeUndefined();
+    const authorization = `Basic ${Buffer.from('user:p@ss').toString('base64')}`;
+    expect(asked).toEqual([{ url: '/v1/traces?tenant=a', host: `127.0.0.1:${port}`, authorization }]);
+  });
+});
+
 describe('https:', () => {
   async function collector(): Promise<{ url: string; ca: string; key: string }> {
     const { key, cert } = await certificate();
@@ -104,6 +129,15 @@ describe('https:', () => {
   test('the authority, the certificate and its key are those of the files', async () => {
     const { url, ca, key } = await collector();
     const client = new CollectorClient(target(url, { tls: { ca, cert: ca, key } }), systemClock);
+    expect(await client.post('{}')).toBeUndefined();
+  });
+
+  test('files that appear, or are replaced, while the process runs are read', async () => {
+    const { url, ca, key } = await collector();
+    const late = join(directory, 'late.pem');
+    const client = new CollectorClient(target(url, { tls: { ca: late, cert: ca, key } }), systemClock);
+    expect((await client.post('{}'))?.reason).toMatch(/ENOENT.*late\.pem/);
+    copyFileSync(ca, late);
     expect(await client.post('{}')).toBeUndefined();
   });
 
