@@ -4,6 +4,9 @@ import { text } from 'node:stream/consumers';
 /** Longest wait for one answer, in milliseconds; later is a failure. */
 const TIMEOUT_MS = 10_000;
 
+/** How much lateness of its own the load makes up for, in milliseconds: what a machine that stalled has not sent is left out. */
+const MADE_UP_MS = 500;
+
 /** What a load has seen. */
 export interface Counts {
   readonly requests: number;
@@ -31,10 +34,12 @@ export class Load {
   }
 
   start(perSecond: number): void {
-    const begun = performance.now();
+    let from = performance.now();
     let sent = 0;
     this.#timer = setInterval(() => {
-      const due = Math.floor(((performance.now() - begun) / 1_000) * perSecond);
+      const now = performance.now();
+      from = Math.max(from, now - MADE_UP_MS - (sent / perSecond) * 1_000);
+      const due = Math.floor(((now - from) / 1_000) * perSecond);
       for (; sent < due; sent++) this.#send();
     }, 5);
   }
