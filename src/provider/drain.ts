@@ -17,8 +17,8 @@ const KERNEL_MS = 500;
 /** What a drain looks at. */
 export interface Observed {
   readonly inflight: () => number;
-  /** Monotonic time at which the last request started. */
-  readonly lastStart: () => number;
+  /** Monotonic time at which a request last started or ended. */
+  readonly lastActivity: () => number;
   /** Every recent consumer is idle and nobody could not be told. */
   readonly allIdle: () => boolean;
   /** Slowest GoAway round trip, in milliseconds. */
@@ -49,8 +49,8 @@ export interface Drained {
 }
 
 /**
- * Waits until traffic is over: all consumers idle, nothing in flight, no request for the quiet window, the hold time passed
- * if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * Waits until traffic is over: all consumers idle, nothing in flight, no request started or ended for the quiet window, the
+ * hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
@@ -113,7 +113,7 @@ export class Drain {
     if (observed.holdReason() === 'none') {
       if (!observed.allIdle()) return false;
     } else if (now - since < holdMs) return false;
-    return now - Math.max(observed.lastStart(), this.#stalledAt) >= this.#quietMs;
+    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
   }
 
   /** Reading takes a thread of the pool, which the application may have filled: that must not hold the drain either. */

@@ -210,7 +210,7 @@ export class Offline {
       since: this.#since,
       observed: {
         inflight: () => traffic.inflight,
-        lastStart: () => traffic.lastStart,
+        lastActivity: () => traffic.lastActivity,
         allIdle: () => this.#fanout.allIdle,
         roundTripMs: () => this.#fanout.roundTripMs,
         holdReason: () => this.#holdReason(),

@@ -57,7 +57,7 @@ export class Traffic {
   #started = 0;
   #afterAck = 0;
   #unmanaged = 0;
-  #lastStart = 0;
+  #lastActivity = 0;
   #marker: string | undefined;
 
   constructor(options: TrafficOptions) {
@@ -89,7 +89,11 @@ export class Traffic {
 
   /** Requests accepted whose response is not finished, and uploads that were answered early and still run. */
   get inflight(): number {
-    for (const [socket, request] of this.#uploads) if (request.complete) this.#uploads.delete(socket);
+    for (const [socket, request] of this.#uploads) {
+      if (!request.complete) continue;
+      this.#uploads.delete(socket);
+      this.#active();
+    }
     return this.#inflight + this.#uploads.size;
   }
 
@@ -108,9 +112,9 @@ export class Traffic {
     return this.#unmanaged;
   }
 
-  /** Monotonic time of the last request start; kept only while marking. */
-  get lastStart(): number {
-    return this.#lastStart;
+  /** Monotonic time at which a request last started or ended; kept only while marking. */
+  get lastActivity(): number {
+    return this.#lastActivity;
   }
 
   /** The application's HTTP servers that listen. */
@@ -147,7 +151,7 @@ export class Traffic {
   /** From now on every response carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
-    this.#lastStart = this.#options.clock.now();
+    this.#active();
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
       for (const response of connection?.responses ?? [])
@@ -201,6 +205,7 @@ export class Traffic {
     this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
     this.#inflight++;
     connection.inflight++;
+    this.#active();
   }
 
   #requestStarted({ request, response, socket, server }: Exchange): void {
@@ -209,9 +214,8 @@ export class Traffic {
     connection.begin(response);
     this.#inflight++;
     this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
-    if (this.#marker === undefined) return;
-    this.#lastStart = this.#options.clock.now();
-    markResponse(response, connection, DRAINING_HEADER, this.#marker);
+    this.#active();
+    if (this.#marker !== undefined) markResponse(response, connection, DRAINING_HEADER, this.#marker);
   }
 
   #responseFinished({ request, socket }: Exchange): void {
@@ -219,6 +223,7 @@ export class Traffic {
     if (connection === undefined || connection.inflight <= 0) return;
     connection.finish();
     this.#inflight--;
+    this.#active();
     if (!request.complete) this.#uploads.set(socket, request);
   }
 
@@ -230,11 +235,16 @@ export class Traffic {
     stream.once('close', () => {
       this.#inflight--;
       this.#streams.delete(stream);
+      this.#active();
     });
     this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, session.socket);
-    if (this.#marker === undefined) return;
-    this.#lastStart = this.#options.clock.now();
-    markStream(stream, DRAINING_HEADER, this.#marker);
+    this.#active();
+    if (this.#marker !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
+  }
+
+  /** A request has started or ended: who waited for an answer may send the next one now. */
+  #active(): void {
+    if (this.#marker !== undefined) this.#lastActivity = this.#options.clock.now();
   }
 
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {
@@ -251,6 +261,7 @@ export class Traffic {
     socket.once('close', () => {
       this.#connections.delete(socket);
       this.#uploads.delete(socket);
+      if (connection.inflight > 0) this.#active();
       this.#inflight -= connection.inflight;
       connection.inflight = Number.NEGATIVE_INFINITY;
       this.#disown(connection);

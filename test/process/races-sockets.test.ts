@@ -144,6 +144,20 @@ test('R21: a pause between two bursts is not the end of traffic', async () => {
   await service.child.ends();
 });
 
+test('R21: the pause after a long request is not the end of traffic', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '500', LOSSLESS_HOLD_MS: '500' } });
+  const post = (ms: number) =>
+    fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x' }).then(({ status }) => status);
+  await post(0);
+  service.child.signal('SIGTERM');
+  await service.child.sees(/-> draining/);
+  for (let sent = 0; sent < 3; sent++) {
+    expect(await post(700)).toBe(200);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await service.child.ends();
+});
+
 describe('what counts as in flight', () => {
   test('a long request is finished', async () => {
     const service = await world().service('provider');

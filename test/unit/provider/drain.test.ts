@@ -9,7 +9,7 @@ function drain(graceMs = 30_000) {
   const clock = new SimulatedClock();
   const around = {
     inflight: 0,
-    lastStart: 0,
+    lastActivity: 0,
     allIdle: true,
     roundTripMs: 10,
     holdReason: 'none' as HoldReason,
@@ -23,7 +23,7 @@ function drain(graceMs = 30_000) {
     since: clock.now(),
     observed: {
       inflight: () => around.inflight,
-      lastStart: () => around.lastStart,
+      lastActivity: () => around.lastActivity,
       allIdle: () => around.allIdle,
       roundTripMs: () => around.roundTripMs,
       holdReason: () => around.holdReason,
@@ -62,7 +62,7 @@ describe('a drain', () => {
   test('a request begins a new quiet window', async () => {
     const it = drain();
     await it.clock.advance(40);
-    it.around.lastStart = it.clock.now();
+    it.around.lastActivity = it.clock.now();
     expect(await endOf(it, 1_000)).toBe(50);
   });
 
@@ -79,7 +79,7 @@ describe('a drain', () => {
       it.around.holdReason = reason;
       it.around.allIdle = false;
       await it.clock.advance(9_900);
-      it.around.lastStart = it.clock.now();
+      it.around.lastActivity = it.clock.now();
       expect(await endOf(it, 1_000)).toBe(300);
       expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
     },
@@ -90,7 +90,7 @@ describe('a drain', () => {
     it.around.holdReason = 'unmanaged_caller';
     it.around.roundTripMs = 400;
     await it.clock.advance(9_990);
-    it.around.lastStart = it.clock.now();
+    it.around.lastActivity = it.clock.now();
     expect(await endOf(it, 3_000)).toBe(1_200);
   });
 
@@ -123,7 +123,7 @@ describe('a drain', () => {
     it.around.inflight = 1;
     await it.clock.advance(2_000);
     it.around.inflight = 0;
-    it.around.lastStart = it.clock.now();
+    it.around.lastActivity = it.clock.now();
     expect(await endOf(it, 400)).toBeUndefined();
     it.around.unread = 0;
     expect(await endOf(it, 1_000)).toBe(10);
