@@ -1,5 +1,5 @@
 import { ATTR } from '../src/trace/schema.ts';
-import { calls, counted, label, type Match, SERVICE, untold } from './span-metrics.ts';
+import { calls, counted, label, type Match, past, SERVICE, untold } from './span-metrics.ts';
 
 export interface Alert {
   /** Prefix `Lossless`; also the name of its page in `docs/runbooks/`. */
@@ -119,19 +119,16 @@ function some(by: readonly string[], counter: string): string {
  * collector that began again has lost ends.
  */
 function truncated(): string {
-  const began = `sum by (${SERVICE}) (${calls('offline.started')})`;
-  const ended = `sum by (${SERVICE}) (${calls('offline')})`;
-  const early = at(began, TRUNCATED_AFTER);
+  const sum = (series: string): string => `sum by (${SERVICE}) (${series})`;
+  const [began, ended] = [calls('offline.started'), calls('offline')];
+  const early = sum(past(began, TRUNCATED_AFTER));
+  const newlyBegan = `${early} - ${sum(past(began, ROLL))} >= 0`;
+  const newlyEnded = `${sum(ended)} - ${sum(past(ended, ROLL))} >= 0`;
   return [
     '(',
-    `  (${early} - ${at(began, ROLL)} >= 0 or ${early})`,
-    `  - (${ended} - ${at(ended, ROLL)} >= 0 or ${ended} or 0 * ${early})`,
-    `  and ${began} >= ${early}`,
+    `  (${newlyBegan} or ${early})`,
+    `  - (${newlyEnded} or ${sum(ended)} or 0 * ${early})`,
+    `  and ${sum(began)} >= ${early}`,
     ') > 0',
   ].join('\n');
-}
-
-/** A sum as it was some time ago. */
-function at(sum: string, offset: string): string {
-  return sum.replace(/\)$/, ` offset ${offset})`);
 }

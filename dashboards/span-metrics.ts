@@ -38,12 +38,20 @@ export function durations(
   return selector(`${DURATION}_${part}`, works, matches);
 }
 
+/** A failed scrape ends a series until the next one: without a look back beyond it, what was there would seem new. */
+const LOOK_BACK = '5m';
+
+/** A counter as it was some time ago. */
+export function past(counter: string, ago: string): string {
+  return `last_over_time(${counter}[${LOOK_BACK}] offset ${ago})`;
+}
+
 /**
  * What a counter counted over `range`, exactly. An instance leaves once, so most counters come as 1 and stay, and
  * `increase()` sees neither that first value nor whole numbers: it is used only where the collector began again.
  */
 export function counted(by: readonly string[], counter: string, range: string): string {
-  const exact = `${counter} - ${counter} offset ${range} or ${counter}`;
+  const exact = `${counter} - ${past(counter, range)} >= 0 or ${counter}`;
   const sum = by.length === 0 ? 'sum' : `sum by (${by.join(', ')})`;
   return `${sum} ((${exact}) unless resets(${counter}[${range}]) > 0 or increase(${counter}[${range}]))`;
 }

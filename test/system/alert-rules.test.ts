@@ -36,6 +36,10 @@ const warning = (alertname: string, service: string): Firing => ({
   service_name: service,
 });
 
+/** Nothing fires from one minute to another. */
+const quiet = (from: number, to: number): RuleCase['firing'] =>
+  Object.fromEntries(Array.from({ length: to - from + 1 }, (_, n) => [from + n, []]));
+
 const cases: Readonly<Record<string, RuleCase>> = {
   'the first GoAway ever that nobody acknowledged, its 0 not seen': {
     series: { [goaway('shop', 'till', 'timeout')]: '_x40 1x200' },
@@ -101,6 +105,22 @@ const cases: Readonly<Record<string, RuleCase>> = {
   'an old failure is not told about again': {
     series: { [goaway('shop', 'till', 'timeout')]: '3x400' },
     firing: { 30: [], 60: [], 99: [] },
+  },
+  'an old failure is not told about again when a failed scrape, or a minute of them, is as old as the window': {
+    series: {
+      [goaway('shop', 'till', 'timeout')]: '3x103 stale 3x200',
+      [goaway('stock', 'till', 'timeout')]: '3x103 stale _x3 3x200',
+    },
+    firing: quiet(38, 50),
+  },
+  'a shutdown that was killed long ago is not told about again after a failed scrape': {
+    series: {
+      [calls('offline.started', 'shop')]: '0x4 5x394 stale 5x400',
+      [ended('shop', 'success')]: '0x4 4x394 stale 4x400',
+      [calls('offline.started', 'stock')]: '0x4 5x394 stale _x3 5x400',
+      [ended('stock', 'success')]: '0x4 4x394 stale _x3 4x400',
+    },
+    firing: { ...quiet(98, 108), ...quiet(160, 175) },
   },
   'one more failure of a service that failed before': {
     series: { [goaway('shop', 'till', 'timeout')]: '3x120 4x200' },
