@@ -116,14 +116,14 @@ function some(by: readonly string[], counter: string): string {
 
 /**
  * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. A
- * collector that began again has lost ends.
+ * collector that began again has lost beginnings and ends: where the beginnings are counted from 0, the ends are too.
  */
 function truncated(): string {
   const sum = (series: string): string => `sum by (${SERVICE}) (${series})`;
   const [began, ended] = [calls('offline.started'), calls('offline')];
   const early = sum(past(began, TRUNCATED_AFTER));
   const newlyBegan = `${early} - ${sum(past(began, ROLL))} >= 0`;
-  const newlyEnded = `${sum(ended)} - ${sum(past(ended, ROLL))} >= 0`;
+  const newlyEnded = `${sum(ended)} - ${sum(past(ended, ROLL))} >= 0 and ${newlyBegan}`;
   return [
     '(',
     `  (${newlyBegan} or ${early})`,

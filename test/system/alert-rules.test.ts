@@ -138,6 +138,13 @@ const cases: Readonly<Record<string, RuleCase>> = {
     series: { [calls('offline.started', 'shop')]: '_x40 1x200', [ended('shop', 'success')]: '_x56 1x200' },
     firing: { 12: [], 16: [], 20: [], 26: [], 34: [] },
   },
+  'a collector that starts again after one of two was killed long ago, and then one whole shutdown': {
+    series: {
+      [calls('offline.started', 'shop')]: '2x400 stale _x4 0x4 1x400',
+      [ended('shop', 'success')]: '1x400 stale _x4 0x4 1x400',
+    },
+    firing: quiet(75, 180),
+  },
   'a killed shutdown is told about for an hour': {
     series: { [calls('offline.started', 'shop')]: '0x4 1x400', [ended('shop', 'success')]: '0x400' },
     firing: { 5: [], 7: [truncated('shop')], 65: [truncated('shop')], 67: [] },
