@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
@@ -15,6 +16,10 @@ const RETRYABLE = [429, 502, 503, 504];
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1_000;
 
+/** Longest answer that is read, and longest message of it that is passed on, in characters. */
+const LONGEST_ANSWER = 64 * 1_024;
+const LONGEST_MESSAGE = 200;
+
 /** Why a collector did not take a request. */
 export interface Refusal {
   readonly reason: string;
@@ -23,6 +28,16 @@ export interface Refusal {
   /** When it asked to be called again, in milliseconds. */
   readonly afterMs?: number;
 }
+
+/** What a collector said that took a request, but not all of it (OTLP specification, partial success). */
+export interface Rejection {
+  /** Spans that it will never take; none when it only warns. */
+  readonly rejected: number;
+  readonly reason: string;
+}
+
+/** What became of a request; undefined when all of it was taken. */
+export type Answer = Refusal | Rejection | undefined;
 
 /**
  * Sends OTLP/HTTP requests with JSON bodies, as `HttpClient` calls a registry: no agent, so that a collector whose name is
@@ -39,18 +54,19 @@ export class CollectorClient {
   }
 
   /** Sends `body` again and again while that may help, within the target's time-out. Never rejects. */
-  async send(body: string): Promise<Refusal | undefined> {
+  async send(body: string): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
-      const refusal = await this.post(body, end - this.#clock.now());
-      const pauseMs = refusal?.afterMs ?? waitMs;
-      if (!refusal?.retryable || this.#clock.now() + pauseMs >= end) return refusal;
+      const answer = await this.post(body, end - this.#clock.now());
+      if (answer === undefined || 'rejected' in answer) return answer;
+      const pauseMs = answer.afterMs ?? waitMs;
+      if (!answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
       await sleep(this.#clock, pauseMs);
     }
   }
 
-  /** Sends `body` once. Resolves with why it was not taken, or with nothing. Never rejects. */
-  async post(body: string, withinMs: number = this.#target.timeoutMs): Promise<Refusal | undefined> {
+  /** Sends `body` once. Never rejects. */
+  async post(body: string, withinMs: number = this.#target.timeoutMs): Promise<Answer> {
     try {
       return await this.#post(body, withinMs);
     } catch (thrown) {
@@ -58,7 +74,7 @@ export class CollectorClient {
     }
   }
 
-  async #post(body: string, withinMs: number): Promise<Refusal | undefined> {
+  async #post(body: string, withinMs: number): Promise<Answer> {
     const { endpoint, headers, compression, tls } = this.#target;
     const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
     const { hostname, port, path, auth } = urlToHttpOptions(endpoint);
@@ -66,45 +82,76 @@ export class CollectorClient {
     const defaultPort = isSecure ? 443 : 80;
     const server = { host: hostname ?? '', port: Number(port) || defaultPort };
     const { ClientRequest } = process.getBuiltinModule('node:http');
-    return new Promise((resolve) => {
-      const call = suppressTracing(
-        () =>
-          new ClientRequest({
-            ...server,
-            defaultPort,
-            path,
-            auth,
-            method: 'POST',
-            createConnection: () => connect(server, isSecure ? tls : undefined),
-            headers: {
-              ...headers,
-              'content-type': 'application/json',
-              'content-length': content.length,
-              ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
-            },
-          }),
-      );
-      const late = this.#clock.after(withinMs, () => call.destroy(new Error(`no answer within ${withinMs} ms`)));
-      const settle = (refusal?: Refusal): void => {
-        late.cancel();
-        resolve(refusal);
-      };
-      call.on('error', (error) => settle({ reason: error.message, retryable: true }));
-      call.on('response', (response: IncomingMessage) => {
-        response.resume();
-        settle(refusalOf(response));
-      });
+    const call = suppressTracing(
+      () =>
+        new ClientRequest({
+          ...server,
+          defaultPort,
+          path,
+          auth,
+          method: 'POST',
+          createConnection: () => connect(server, isSecure ? tls : undefined),
+          headers: {
+            ...headers,
+            'content-type': 'application/json',
+            'content-length': content.length,
+            ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
+          },
+        }),
+    );
+    call.on('error', () => {}); // Also one that comes when nobody waits any more.
+    const late = this.#clock.after(withinMs, () => call.destroy(new Error(`no answer within ${Math.round(withinMs)} ms`)));
+    try {
       call.end(content);
-    });
+      const [response] = (await once(call, 'response')) as [IncomingMessage];
+      return await answerOf(response);
+    } catch (thrown) {
+      return { reason: asError(thrown).message, retryable: true };
+    } finally {
+      late.cancel();
+      call.destroy();
+    }
   }
 }
 
-function refusalOf({ statusCode = 0, headers }: IncomingMessage): Refusal | undefined {
-  if (statusCode >= 200 && statusCode < 300) return undefined;
+async function answerOf(response: IncomingMessage): Promise<Answer> {
+  const { statusCode = 0, headers } = response;
+  if (statusCode >= 200 && statusCode < 300) {
+    if (!headers['content-type']?.startsWith('text/html')) return rejectionOf(await textOf(response));
+    return { reason: `the collector answered ${statusCode} with a web page`, retryable: false };
+  }
   const seconds = Number(headers['retry-after']);
   return {
     reason: `the collector answered ${statusCode}`,
     retryable: RETRYABLE.includes(statusCode),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
   };
+}
+
+/** The text of an answer, as far as it came: that the request was taken its status has said. */
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      text += chunk;
+      if (text.length > LONGEST_ANSWER) break;
+    }
+  } catch {
+    // It was cut off.
+  }
+  return text;
+}
+
+/** Undefined also for an answer that is no JSON: a collector may answer in Protobuf. */
+function rejectionOf(text: string): Rejection | undefined {
+  try {
+    const { partialSuccess } = JSON.parse(text) as {
+      partialSuccess?: { rejectedSpans?: unknown; errorMessage?: unknown };
+    };
+    const rejected = Number(partialSuccess?.rejectedSpans) || 0;
+    const reason = String(partialSuccess?.errorMessage ?? '').slice(0, LONGEST_MESSAGE);
+    return rejected > 0 || reason !== '' ? { rejected, reason } : undefined;
+  } catch {
+    return undefined;
+  }
 }

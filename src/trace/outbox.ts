@@ -1,6 +1,7 @@
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
+import type { Answer, Rejection } from './collector-client.ts';
 import type { FinishedSpan } from './sdk.ts';
 import type { Spool } from './spool.ts';
 import type { Delivery } from './tracing.ts';
@@ -16,8 +17,8 @@ const MOST = 20_000;
 
 export interface OutboxOptions {
   readonly clock: Clock;
-  /** Resolves with why the collector did not take it, retries included, or with nothing. Never rejects. */
-  readonly send: (body: string) => Promise<string | undefined>;
+  /** Resolves with what the collector said at last, retries included. Never rejects. */
+  readonly send: (body: string) => Promise<Answer>;
   readonly spool: Spool;
   readonly serialize: (spans: readonly FinishedSpan[]) => string;
   readonly log: Log;
@@ -44,6 +45,7 @@ export class Outbox {
   #exported = 0;
   #spooled = 0;
   #lost = 0;
+  #saidLost = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -116,10 +118,21 @@ export class Outbox {
   }
 
   async #send(batch: Batch): Promise<void> {
-    const refusal = await this.#options.send(batch.body);
+    const answer = await this.#options.send(batch.body);
     if (this.#closed) return;
-    if (refusal === undefined) this.#exported += batch.count;
-    else await this.#keep(batch, refusal);
+    if (answer === undefined) this.#exported += batch.count;
+    else if ('rejected' in answer) this.#split(batch, answer);
+    else await this.#keep(batch, answer.reason);
+  }
+
+  /** Counts a batch of which the collector took a part. To send the rest again would be of no use. */
+  #split({ count }: Batch, { rejected, reason }: Rejection): void {
+    const lost = Math.min(rejected, count);
+    this.#exported += count - lost;
+    this.#lost += lost;
+    this.#options.log('warn', `the collector took ${count - lost} of ${count} spans: ${reason}`, {
+      code: 'LOSSLESS_EXPORT_FAILED',
+    });
   }
 
   /** Spools a batch, once. */
@@ -147,7 +160,8 @@ export class Outbox {
 
   /** Said once; how many in all is in the delivery. */
   #lose(batch: Batch, thrown: unknown): void {
-    if (this.#lost === 0) this.#options.log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
+    if (!this.#saidLost) this.#options.log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
+    this.#saidLost = true;
     this.#lost += batch.count;
   }
 }

@@ -41,7 +41,7 @@ export function createTracing(options: TracingOptions): Tracing {
     if (loaded !== undefined) return;
     const outbox = new Box({
       clock: options.clock,
-      send: async (body) => (await collector.send(body))?.reason,
+      send: (body) => collector.send(body),
       spool,
       serialize: sdk.serialize,
       log: options.log,

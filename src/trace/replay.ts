@@ -14,10 +14,10 @@ export interface Replayed {
 export async function replaySpool(spool: Spool, collector: CollectorClient): Promise<Replayed> {
   let sent = 0;
   for (let claim = await spool.claim(); claim !== undefined; claim = await spool.claim()) {
-    const refusal = await collector.post(claim.body);
-    if (refusal !== undefined) {
+    const answer = await collector.post(claim.body);
+    if (answer !== undefined && !('rejected' in answer)) {
       await claim.release();
-      return { sent, waiting: await spool.size(), reason: refusal.reason };
+      return { sent, waiting: await spool.size(), reason: answer.reason };
     }
     await claim.done();
     sent++;

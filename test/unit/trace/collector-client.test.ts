@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { Agent, createServer as createHttp, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
 import { certificate } from '../../support/certificate.ts';
+import { until } from '../../support/child.ts';
 
 const servers = new Set<Server>();
 let directory: string;
@@ -86,6 +87,48 @@ describe('send', () => {
       console.log('asked');`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
     expect(stdout).toBe('asked\n');
+  });
+});
+
+describe('an answer', () => {
+  async function saying(answer: (response: ServerResponse) => void) {
+    const server = createHttp((request, response) => {
+      request.resume();
+      answer(response);
+    });
+    return { server, url: `http://127.0.0.1:${await listen(server)}/v1/traces` };
+  }
+
+  test.each([
+    ['{"partialSuccess":{"rejectedSpans":"7","errorMessage":"too old"}}', { rejected: 7, reason: 'too old' }],
+    ['{"partialSuccess":{"rejectedSpans":7}}', { rejected: 7, reason: '' }],
+    ['{"partialSuccess":{"errorMessage":"soon no more"}}', { rejected: 0, reason: 'soon no more' }],
+    ['{"partialSuccess":{}}', undefined],
+    ['{}', undefined],
+    ['null', undefined],
+    ['\x0a\x00', undefined],
+    ['', undefined],
+    [`{"x":"${'x'.repeat(1_000_000)}`, undefined],
+  ])('%.60s', async (text, expected) => {
+    const { url } = await saying((response) => response.end(text));
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual(expected);
+  });
+
+  test('a web page is none of a collector', async () => {
+    const { url } = await saying((response) =>
+      response.setHeader('content-type', 'text/html; charset=utf-8').end('<html>'),
+    );
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({
+      reason: 'the collector answered 200 with a web page',
+    });
+  });
+
+  test.each([200, 500])('%i that never ends is cut off with its connection', async (status) => {
+    const { server, url } = await saying((response) => response.writeHead(status).write('{'));
+    const answer = await new CollectorClient(target(url, { timeoutMs: 200 }), systemClock).send('{}');
+    expect(answer).toEqual(status === 200 ? undefined : expect.objectContaining({ retryable: false }));
+    const open = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
+    await until(async () => (await open()) === 0);
   });
 });
 
