@@ -53,28 +53,29 @@ export class CollectorClient {
     this.#clock = clock;
   }
 
-  /** Sends `body` again and again while that may help, within the target's time-out. Never rejects. */
-  async send(body: string): Promise<Answer> {
+  /** Sends `body` again and again while that may help, within the target's time-out; `signal` ends it. Never rejects. */
+  async send(body: string, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
-      const answer = await this.post(body, end - this.#clock.now());
+      const answer = await this.post(body, end - this.#clock.now(), signal);
       if (answer === undefined || 'rejected' in answer) return answer;
       const pauseMs = answer.afterMs ?? waitMs;
       if (!answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
       await sleep(this.#clock, pauseMs);
+      if (signal?.aborted) return answer;
     }
   }
 
   /** Sends `body` once. Never rejects. */
-  async post(body: string, withinMs: number = this.#target.timeoutMs): Promise<Answer> {
+  async post(body: string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
     try {
-      return await this.#post(body, withinMs);
+      return await this.#post(body, withinMs, signal);
     } catch (thrown) {
       return { reason: asError(thrown).message, retryable: false };
     }
   }
 
-  async #post(body: string, withinMs: number): Promise<Answer> {
+  async #post(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
     const { endpoint, headers, compression, tls } = this.#target;
     const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
     const { hostname, port, path, auth } = urlToHttpOptions(endpoint);
@@ -90,6 +91,7 @@ export class CollectorClient {
           path,
           auth,
           method: 'POST',
+          ...(signal && { signal }),
           createConnection: () => connect(server, isSecure ? tls : undefined),
           headers: {
             ...headers,
@@ -100,7 +102,9 @@ export class CollectorClient {
         }),
     );
     call.on('error', () => {}); // Also one that comes when nobody waits any more.
-    const late = this.#clock.after(withinMs, () => call.destroy(new Error(`no answer within ${Math.round(withinMs)} ms`)));
+    const late = this.#clock.after(withinMs, () =>
+      call.destroy(new Error(`no answer within ${Math.round(withinMs)} ms`)),
+    );
     try {
       call.end(content);
       const [response] = (await once(call, 'response')) as [IncomingMessage];

@@ -17,8 +17,8 @@ const MOST = 20_000;
 
 export interface OutboxOptions {
   readonly clock: Clock;
-  /** Resolves with what the collector said at last, retries included. Never rejects. */
-  readonly send: (body: string) => Promise<Answer>;
+  /** Resolves with what the collector said at last, retries included; `signal` ends them. Never rejects. */
+  readonly send: (body: string, signal: AbortSignal) => Promise<Answer>;
   readonly spool: Spool;
   readonly serialize: (spans: readonly FinishedSpan[]) => string;
   readonly log: Log;
@@ -41,7 +41,8 @@ export class Outbox {
   readonly #keeping = new Map<Batch, Promise<void>>();
   #waiting: FinishedSpan[] = [];
   #timer: Timer | undefined;
-  #closed = false;
+  /** Aborted by the close: what is spooled then is not sent too. */
+  readonly #close = new AbortController();
   #exported = 0;
   #spooled = 0;
   #lost = 0;
@@ -72,10 +73,7 @@ export class Outbox {
     this.#timer = undefined;
     while (this.#waiting.length > 0) {
       const batch = this.#batch(this.#waiting.splice(0, BATCH));
-      const inMemory = this.#sending.size * BATCH;
-      const sent = this.#closed || inMemory > MOST ? this.#keep(batch) : this.#send(batch);
-      this.#sending.set(batch, sent);
-      void sent.finally(() => this.#sending.delete(batch));
+      this.#sending.set(batch, this.#deliver(batch));
     }
   }
 
@@ -87,16 +85,24 @@ export class Outbox {
     const timer = clock.after(withinMs, resolve);
     await Promise.race([promise, this.#settled()]);
     timer.cancel();
-    this.#closed = true;
-    await Promise.all([...this.#sending.keys()].map((batch) => this.#keep(batch)));
+    this.#close.abort();
+    this.flush();
+    await Promise.all([...this.#sending.keys()].map((batch) => this.#keep(batch, 'no answer in time')));
   }
 
-  /** Spools what is not acknowledged, before it returns: the process ends now, by `process.exit` or an error. */
+  /**
+   * Spools what is not acknowledged, before it returns: the process ends now, by `process.exit` or an error. Also what is
+   * being spooled, as nobody will end that.
+   */
   closeNow(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const batch of this.#sending.keys()) if (!this.#keeping.has(batch)) this.#keepNow(batch);
-    if (this.#waiting.length > 0) this.#keepNow(this.#batch(this.#waiting));
+    this.#close.abort();
+    if (this.#waiting.length > 0) this.#keepNow(this.#batch(this.#waiting.splice(0)));
+    for (const batch of this.#sending.keys()) this.#keepNow(batch);
+    this.#sending.clear();
+  }
+
+  get #closed(): boolean {
+    return this.#close.signal.aborted;
   }
 
   #batch(spans: readonly FinishedSpan[]): Batch {
@@ -117,8 +123,15 @@ export class Outbox {
     while (this.#sending.size > 0) await Promise.all(this.#sending.values());
   }
 
+  async #deliver(batch: Batch): Promise<void> {
+    if (this.#closed) await this.#keep(batch, 'the process ends');
+    else if (this.#sending.size * BATCH > MOST) await this.#keep(batch, 'too many wait');
+    else await this.#send(batch);
+    this.#sending.delete(batch);
+  }
+
   async #send(batch: Batch): Promise<void> {
-    const answer = await this.#options.send(batch.body);
+    const answer = await this.#options.send(batch.body, this.#close.signal);
     if (this.#closed) return;
     if (answer === undefined) this.#exported += batch.count;
     else if ('rejected' in answer) this.#split(batch, answer);
@@ -136,10 +149,13 @@ export class Outbox {
   }
 
   /** Spools a batch, once. */
-  #keep(batch: Batch, why = 'no answer in time'): Promise<void> {
+  #keep(batch: Batch, why: string): Promise<void> {
     let kept = this.#keeping.get(batch);
     if (kept === undefined) {
-      kept = this.#write(batch, why).finally(() => this.#keeping.delete(batch));
+      kept = this.#write(batch, why).finally(() => {
+        this.#keeping.delete(batch);
+        this.#sending.delete(batch);
+      });
       this.#keeping.set(batch, kept);
     }
     return kept;

@@ -41,7 +41,7 @@ export function createTracing(options: TracingOptions): Tracing {
     if (loaded !== undefined) return;
     const outbox = new Box({
       clock: options.clock,
-      send: (body) => collector.send(body),
+      send: (body, signal) => collector.send(body, signal),
       spool,
       serialize: sdk.serialize,
       log: options.log,

@@ -1,11 +1,15 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
+import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import { Outbox, type OutboxOptions } from '../../../src/trace/outbox.ts';
 import type { FinishedSpan } from '../../../src/trace/sdk.ts';
 import { Spool } from '../../../src/trace/spool.ts';
+import { until } from '../../support/child.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -17,14 +21,15 @@ afterEach(() => rmSync(directory, { recursive: true }));
 function outbox(send: OutboxOptions['send']) {
   const said: string[] = [];
   const log: OutboxOptions['log'] = (_, message) => said.push(message);
+  const spool = new Spool(directory, systemClock, log);
   const box = new Outbox({
     clock: systemClock,
     log,
-    spool: new Spool(directory, systemClock, log),
+    spool,
     serialize: (spans) => JSON.stringify({ resourceSpans: spans }),
     send,
   });
-  return { box, said, put: (name: string) => box.put(name as unknown as FinishedSpan) };
+  return { box, said, spool, put: (name: string) => box.put(name as unknown as FinishedSpan) };
 }
 
 /** Names of the spans in the spool. */
@@ -42,4 +47,72 @@ test('spans that the collector rejects for ever are counted as lost, and it is s
   expect(box.delivery).toEqual({ exported: 2, spooled: 0, lost: 1 });
   expect(said).toEqual(['the collector took 2 of 3 spans: too old']);
   expect(spooled()).toEqual([]);
+});
+
+test('a span that ends while the close waits is delivered, or spooled, as the others are', async () => {
+  const answered = Promise.withResolvers<undefined>();
+  const { box, put } = outbox(() => answered.promise);
+  put('root');
+  const closing = box.close(60_000);
+  put('late');
+  answered.resolve(undefined);
+  await closing;
+  expect(box.delivery).toEqual({ exported: 1, spooled: 1, lost: 0 });
+  expect(spooled()).toEqual(['late']);
+});
+
+test.each(['refused', 'not answered when the outbox closed'])(
+  'what is being spooled when the process exits is spooled before it ends: %s',
+  async (why) => {
+    const { box, put, spool } = outbox(() =>
+      why === 'refused'
+        ? Promise.resolve({ reason: 'the collector answered 500', retryable: false })
+        : new Promise(() => {}),
+    );
+    const begun = Promise.withResolvers<void>();
+    spool.put = () => {
+      begun.resolve();
+      return new Promise(() => {});
+    };
+    put('a');
+    if (why === 'refused') box.flush();
+    else void box.close(0);
+    await begun.promise;
+    put('b');
+    box.closeNow();
+    expect(spooled()).toEqual(['a', 'b']);
+    expect(box.delivery).toEqual({ exported: 0, spooled: 2, lost: 0 });
+  },
+);
+
+test('nothing is sent any more once it is spooled', async () => {
+  const requests = { answered: 0, isUp: false, taken: 0 };
+  const server = createServer((request, response) => {
+    request.resume();
+    requests.answered++;
+    if (requests.isUp) requests.taken++;
+    response.writeHead(requests.isUp ? 200 : 503).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const endpoint = new URL(`http://127.0.0.1:${port}`);
+  const client = new CollectorClient(
+    { endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },
+    systemClock,
+  );
+  const sent = Promise.withResolvers<void>();
+  const { box, put } = outbox(async (body, signal) => {
+    const answer = await client.send(body, signal);
+    sent.resolve();
+    return answer;
+  });
+  put('a');
+  box.flush();
+  await until(() => requests.answered > 0);
+  await box.close(0);
+  requests.isUp = true;
+  await sent.promise;
+  server.close().closeAllConnections();
+  expect(requests.taken).toBe(0);
+  expect(spooled()).toEqual(['a']);
 });
