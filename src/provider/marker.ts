@@ -2,9 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Connection } from './connection.ts';
 
-/** A body up to this size, in bytes, travels with its head: what libuv reads at once. */
-const ONE_READ = 65_536;
-
 /**
  * Puts the draining marker on `response`, and `connection: close` when no other request is queued on its connection, the
  * client has never pipelined there (races R4), and no upload is running: Node.js destroys the connection after the answer,
@@ -28,10 +25,12 @@ export function markResponse(response: ServerResponse, connection: Connection, n
   } as ServerResponse['writeHead'];
 }
 
-/** Whether the client has sent all of `request`. A handler that answers at once is called before its body is parsed. */
+/**
+ * Whether the client has sent all of `request`. A handler that answers at once is called before a body is parsed, however
+ * short it is, and a network may bring it later than the head: only one that is empty is known to be there.
+ */
 function isSent({ complete, headers }: IncomingMessage): boolean {
-  if (complete) return true;
-  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= ONE_READ;
+  return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0);
 }
 
 /** `writeHead` takes pairs or a flat list. */

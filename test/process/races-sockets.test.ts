@@ -220,6 +220,21 @@ describe('what counts as in flight', () => {
     },
   );
 
+  test('a short body that a network brings after its head is read, and its connection stays open', async () => {
+    const service = await world().service('provider');
+    const { answer } = await draining(service, 1_000);
+    const socket = await connected(service.port);
+    const answers = collect(socket);
+    for (let sent = 1; sent <= 2; sent++) {
+      socket.write('POST /early HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: 3\r\n\r\n');
+      await until(() => answers().match(/HTTP\/1.1 413/g)?.length === sent);
+      socket.write('abc');
+    }
+    expect(answers()).not.toMatch(/connection: close/i);
+    expect(await answer).toBe(200);
+    await service.child.ends();
+  });
+
   test('an event stream that does not end is cut at the deadline, and counted', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
     const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE });
