@@ -31,7 +31,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     const [target, link] = [join(root, `${way}-target`), join(root, `${way}-link`)];
     mkdirSync(target);
     symlinkSync(target, link);
-    await expect(put(spoolAt(link))).rejects.toThrow('belongs to somebody else');
+    await expect(put(spoolAt(link))).rejects.toThrow('it is a link');
     expect(readdirSync(target)).toEqual([]);
   });
 
@@ -39,7 +39,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     const directory = join(root, `${way}-foreign`);
     mkdirSync(directory);
     chownSync(directory, 54_321, 54_321);
-    await expect(put(spoolAt(directory))).rejects.toThrow('belongs to somebody else');
+    await expect(put(spoolAt(directory))).rejects.toThrow('belongs to somebody else (user 54321, not 0)');
     expect(readdirSync(directory)).toEqual([]);
   });
 });
