@@ -24,10 +24,11 @@ export function readSmall(path: string, limit: number): string | undefined {
     throw thrown;
   }
   try {
-    if (!fstatSync(file).isFile()) throw new Error('it is not a plain file');
-    const bytes = Buffer.allocUnsafe(limit + 1);
-    const length = readSync(file, bytes, 0, limit + 1, 0);
-    if (length > limit) throw new Error(`it has more than ${limit} bytes`);
+    const found = fstatSync(file);
+    if (!found.isFile()) throw new Error('it is not a plain file');
+    if (found.size > limit) throw new Error(`it has more than ${limit} bytes`);
+    const bytes = Buffer.allocUnsafe(found.size);
+    const length = readSync(file, bytes, 0, found.size, 0);
     return bytes.toString('utf8', 0, length);
   } finally {
     closeSync(file);

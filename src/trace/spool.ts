@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
@@ -85,8 +85,13 @@ export class Spool {
     makePrivateDirectory(this.#directory);
     const name = this.#newName();
     const aside = join(this.#directory, `.${name}`);
-    writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
-    renameSync(aside, join(this.#directory, `${name}${WAITING}`));
+    try {
+      writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
+      renameSync(aside, join(this.#directory, `${name}${WAITING}`));
+    } catch (thrown) {
+      rmSync(aside, { force: true });
+      throw thrown;
+    }
   }
 
   /** How many files wait. */
@@ -163,13 +168,14 @@ export class Spool {
 
   /** Files that wait, oldest first. */
   async #waiting(): Promise<{ readonly path: string; readonly size: number }[]> {
-    const files: { path: string; size: number }[] = [];
-    for (const name of (await this.#names()).filter((each) => each.endsWith(WAITING))) {
-      const path = join(this.#directory, name);
-      const found = await stat(path).catch(() => undefined);
-      if (found !== undefined) files.push({ path, size: found.size });
-    }
-    return files;
+    const files = (await this.#names())
+      .filter((name) => name.endsWith(WAITING))
+      .map(async (name) => {
+        const path = join(this.#directory, name);
+        const found = await stat(path).catch(() => undefined);
+        return found === undefined ? [] : [{ path, size: found.size }];
+      });
+    return (await Promise.all(files)).flat();
   }
 
   async #bound(): Promise<void> {
