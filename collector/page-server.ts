@@ -51,6 +51,9 @@ export const PAGE_HEADERS = {
 
 const MICROSECONDS = 1_000_000;
 
+/** A list of what ended in the last minutes changes though nothing arrives; it is made anew so often, in milliseconds. */
+const WITHIN_EVERY_MS = 10_000;
+
 /** Serves the page, and what it shows. */
 export class PageServer {
   readonly #store: Store;
@@ -81,6 +84,7 @@ export class PageServer {
 
   #list(query: URLSearchParams): Tagged {
     const within = wholeNumber(query, 'within');
+    const tick = within === undefined ? '' : `-${Math.floor(Date.now() / WITHIN_EVERY_MS)}`;
     const wanted: ShutdownQuery = {
       kind: query.get('kind') ?? undefined,
       service: query.get('service') || undefined,
@@ -89,7 +93,7 @@ export class PageServer {
       endedSince: within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
     };
     return {
-      etag: `"${this.#run}-${this.#store.revision}"`,
+      etag: `"${this.#run}-${this.#store.revision}${tick}"`,
       answer: async () => ({ status: 200, body: await this.#shutdowns.list(wanted) }),
     };
   }
