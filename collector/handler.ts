@@ -73,6 +73,8 @@ export class Handler {
     const { length } = reply.body;
     if (length > SMALL && this.#unread > 0 && this.#unread + length > MOST_UNREAD)
       return json(failureOf([], new Refused(503, 'too many answers wait to be read; ask again')));
+    // Who has gone while the answer was made takes nothing, and is not heard of again.
+    if (response.closed) return reply;
     this.#unread += length;
     response.once('close', () => {
       this.#unread -= length;
