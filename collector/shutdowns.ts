@@ -62,7 +62,6 @@ export class Shutdowns {
       ...verdict,
       traceId,
       endedAt: root === undefined ? null : verdict.startedAt + verdict.durationMs,
-      instanceId: verdict.instanceId.slice(0, LONGEST_PROBLEM),
       problems: verdict.problems.slice(0, TOLD).map((problem) => problem.slice(0, LONGEST_PROBLEM)),
       moreProblems: Math.max(0, verdict.problems.length - TOLD),
     };

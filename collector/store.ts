@@ -133,11 +133,11 @@ export class Store {
       };
   }
 
-  /** Names of the services that shut down or came online. */
+  /** Names of the services that shut down or came online, those that are too long for a choice left out. */
   rootServices(): readonly string[] {
     return this.#db
       .prepare(
-        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) ORDER BY service LIMIT 1000`,
+        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND length(service) <= 200 ORDER BY service LIMIT 1000`,
       )
       .all()
       .map((row) => String(row['service']));

@@ -56,6 +56,9 @@ const COMPLETED: Readonly<Record<TraceKind, readonly WorkName[]>> = {
   online: ['register', 'register.read_back', 'ready'],
 };
 
+/** Longest name and result that are told, in characters: a sender may have written anything. */
+const LONGEST_NAME = 200;
+
 /** The spans of ours in a trace, by their work. */
 type Named = (work: WorkName) => readonly Span[];
 
@@ -68,7 +71,7 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
   const told = root ?? named(`${kind}.started`)[0];
   const ids = new Set(all.map((span) => span.spanId));
   const orphans = spans.filter((span) => span.parentSpanId !== '' && !ids.has(span.parentSpanId)).length;
-  const result = String(root?.tags[RESULT[kind]] ?? 'missing');
+  const result = nameOf(root?.tags[RESULT[kind]] ?? 'missing');
   const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? 0);
   const acked = Number(root?.tags[ATTR.fanoutAcked] ?? 0);
   const afterAck = Number(root?.tags[ATTR.afterAck] ?? 0);
@@ -83,8 +86,8 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
   return {
     traceId,
     kind,
-    service: String(told?.tags[ATTR.service] ?? ''),
-    instanceId: String(told?.tags[ATTR.instanceId] ?? ''),
+    service: nameOf(told?.tags[ATTR.service]),
+    instanceId: nameOf(told?.tags[ATTR.instanceId]),
     result,
     planned,
     acked,
@@ -99,6 +102,10 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     whole: missing.length === 0,
     problems: [...missing, ...wentWrong(kind, result, spans, afterAck)],
   };
+}
+
+function nameOf(value: unknown): string {
+  return String(value ?? '').slice(0, LONGEST_NAME);
 }
 
 /** Whether all of it is there and says that nothing was lost. One that was undone stopped nothing. */

@@ -41,6 +41,21 @@ describe('the list of shutdowns', () => {
     expect((await list.list(ALL)).services).toEqual(['a', 'b', 'c']);
   });
 
+  test('however long what a sender has written is, a list is short', async () => {
+    const { store, list } = setUp();
+    const long = 'x'.repeat(100_000);
+    const [own = ''] = shutdownBodies('shop', 1, 0, NOW).bodies;
+    const spoiled = own
+      .replaceAll('"shop"', `"${long}"`)
+      .replaceAll('"shop-1"', `"${long}"`)
+      .replace('"success"', `"${long}"`)
+      .replace('lossless.drain"', `lossless.${long}"`);
+    store.add(decodeOtlp(spoiled));
+    const found = await list.list(ALL);
+    expect(found.shutdowns).toHaveLength(1);
+    expect(JSON.stringify(found).length).toBeLessThan(3_000);
+  });
+
   test('pages follow each other without a gap and without a row twice', async () => {
     const { add, list } = setUp();
     for (let n = 0; n < 120; n++) add(`s${n}`, 0, 0, NOW + n * 10);
