@@ -14,6 +14,7 @@ interface Service {
   readonly volumes?: readonly string[];
   readonly configs?: readonly { readonly source: string; readonly target: string }[];
   readonly ports?: readonly string[];
+  readonly extra_hosts?: readonly string[];
 }
 
 const compose = parse(read('compose.yaml')) as {
@@ -117,6 +118,15 @@ describe.each(services)('compose.yaml: %s', (name, service) => {
     }
     if (name !== 'jaeger' && name !== 'alertmanager') expect(addresses.length).toBeGreaterThan(0);
   });
+});
+
+test('who is told of this machine can resolve its name on Linux too', () => {
+  const name = 'host.docker.internal';
+  const told = services.filter(([, { configs = [], environment = {} }]) =>
+    JSON.stringify([environment, configs.map(({ source }) => compose.configs[source])]).includes(name),
+  );
+  expect(told.map(([service]) => service)).toEqual(['prometheus']);
+  for (const [, { extra_hosts: hosts }] of told) expect(hosts).toContain(`${name}:host-gateway`);
 });
 
 test('Prometheus finds the files that its configuration names', () => {
