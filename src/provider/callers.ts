@@ -10,8 +10,24 @@ const MOST = 10_000;
 /** Most services that are told apart in the status and in metrics. */
 const MOST_NAMES = 100;
 
-/** What a caller has been told. */
-type Told = 'nothing' | 'telling' | 'acked' | 'failed' | 'gone';
+/** How one caller is told, in one offline, that this instance leaves. An undone offline goes on writing into its own. */
+export class Telling {
+  told: 'telling' | 'acked' | 'failed' | 'gone' = 'telling';
+  /** Requests that were on their way when it acked, and may still arrive. */
+  outstanding = 0;
+  /** How its GoAway call ended after the ack: with its second line, or cut off. */
+  answer: 'open' | 'idle' | 'cut' = 'open';
+  readonly #entry: RecentCaller;
+
+  constructor(entry: RecentCaller) {
+    this.#entry = entry;
+  }
+
+  /** It acked and has nothing outstanding: it said so, or its call and all its connections are closed. */
+  get idle(): boolean {
+    return this.told === 'acked' && (this.answer === 'idle' || (this.answer === 'cut' && this.#entry.open === 0));
+  }
+}
 
 /** One process that called this instance, with an address to notify. */
 export class RecentCaller {
@@ -23,26 +39,12 @@ export class RecentCaller {
   open = 0;
   /** Monotonic time at which the last connection closed. */
   closedAt = 0;
-  told: Told = 'nothing';
-  /** Requests that were on their way when it acked, and may still arrive. */
-  outstanding = 0;
-  /** How its GoAway call ended after the ack: with its second line, or cut off. */
-  answer: 'open' | 'idle' | 'cut' = 'open';
+  /** Undefined when it has been told nothing. */
+  telling: Telling | undefined;
 
   constructor(caller: Caller, address: string) {
     this.caller = caller;
     this.address = address;
-  }
-
-  /** It acked and has nothing outstanding: it said so, or its call and all its connections are closed. */
-  get idle(): boolean {
-    return this.told === 'acked' && (this.answer === 'idle' || (this.answer === 'cut' && this.open === 0));
-  }
-
-  /** It has been told nothing yet. */
-  forget(): void {
-    this.told = 'nothing';
-    this.answer = 'open';
   }
 }
 
@@ -81,7 +83,7 @@ export class Callers {
       this.#entries.set(key, entry);
     } else if (isNew) {
       entry.caller = caller;
-      entry.forget();
+      entry.telling = undefined;
     }
     entry.open++;
     return { entry, isNew };
@@ -127,9 +129,9 @@ export class Callers {
     return Object.fromEntries(counts);
   }
 
-  /** Nobody has been told anything: the start of an offline. */
+  /** Nobody has been told anything: an offline was undone. */
   reset(): void {
-    for (const entry of this.#entries.values()) entry.forget();
+    for (const entry of this.#entries.values()) entry.telling = undefined;
   }
 
   #forgetOne(): void {

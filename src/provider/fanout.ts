@@ -8,7 +8,7 @@ import type { GoAway } from '../protocol/identity.ts';
 import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
 import { ATTR, type GoAwayResult } from '../trace/schema.ts';
-import type { RecentCaller } from './callers.ts';
+import { type RecentCaller, Telling } from './callers.ts';
 import { type Call, callGoAway } from './goaway.ts';
 
 /** Milliseconds between attempts, before jitter: tighter than dubbo-go's 0.5, 1 and 2 s. */
@@ -48,10 +48,10 @@ export class Fanout {
   readonly #options: FanoutOptions;
   readonly #body: string;
   readonly #notify: Work;
-  readonly #groups = new Map<string, { work: Work; callers: RecentCaller[] }>();
+  readonly #groups = new Map<string, { work: Work; told: Telling[] }>();
   readonly #running = new Set<Promise<void>>();
   readonly #calls = new Set<Call>();
-  readonly #told: RecentCaller[] = [];
+  readonly #told: Telling[] = [];
   #waiting: (() => void)[] = [];
   #active = 0;
   #roundTripMs = 0;
@@ -74,22 +74,23 @@ export class Fanout {
 
   /** Every consumer that acked has nothing outstanding, and nobody could not be told. */
   get allIdle(): boolean {
-    return this.#told.every((entry) => entry.told === 'gone' || entry.idle);
+    return this.#told.every((telling) => telling.told === 'gone' || telling.idle);
   }
 
   /** Starts to tell `entry`, unless it was told already. */
   tell(entry: RecentCaller): void {
-    if (this.#aborted || entry.told !== 'nothing') return;
-    entry.told = 'telling';
-    this.#told.push(entry);
-    const run = this.#tell(entry).finally(() => this.#running.delete(run));
+    if (this.#aborted || entry.telling !== undefined) return;
+    const telling = new Telling(entry);
+    entry.telling = telling;
+    this.#told.push(telling);
+    const run = this.#tell(entry, telling).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
 
   /** Resolves when everybody told so far has answered or failed; closes the spans of the notification. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
-    for (const { work, callers } of this.#groups.values()) endGroup(work, callers);
+    for (const { work, told } of this.#groups.values()) endGroup(work, told);
     endGroup(this.#notify, this.#told);
   }
 
@@ -99,10 +100,10 @@ export class Fanout {
     for (const call of this.#calls) call.abort();
   }
 
-  async #tell(entry: RecentCaller): Promise<void> {
+  async #tell(entry: RecentCaller, telling: Telling): Promise<void> {
     const { caller, address } = entry;
     const work = this.#options.journal.start('goaway', {
-      parent: this.#group(entry).ids,
+      parent: this.#group(entry, telling).ids,
       attributes: {
         [ATTR.serverAddress]: address,
         [ATTR.serverPort]: caller.port,
@@ -110,9 +111,9 @@ export class Fanout {
         [ATTR.consumerInstanceId]: caller.instanceId,
       },
     });
-    const outcome = await this.#attempts(entry, work);
-    entry.told = outcome.result === 'acked' || outcome.result === 'gone' ? outcome.result : 'failed';
-    const failed = entry.told === 'failed';
+    const outcome = await this.#attempts(entry, telling, work);
+    telling.told = outcome.result === 'acked' || outcome.result === 'gone' ? outcome.result : 'failed';
+    const failed = telling.told === 'failed';
     work.end(
       {
         [ATTR.goawayResult]: outcome.result,
@@ -130,22 +131,22 @@ export class Fanout {
   }
 
   /** The group of the consumer's service: a few rows to fold in a trace view instead of hundreds. */
-  #group(entry: RecentCaller): Work {
+  #group(entry: RecentCaller, telling: Telling): Work {
     const { service } = entry.caller;
     let group = this.#groups.get(service);
     if (group === undefined) {
       const attributes = { [ATTR.peerService]: service };
       group = {
         work: this.#options.journal.start('notify.service', { parent: this.#notify.ids, attributes }),
-        callers: [],
+        told: [],
       };
       this.#groups.set(service, group);
     }
-    group.callers.push(entry);
+    group.told.push(telling);
     return group.work;
   }
 
-  async #attempts(entry: RecentCaller, goaway: Work): Promise<Outcome> {
+  async #attempts(entry: RecentCaller, telling: Telling, goaway: Work): Promise<Outcome> {
     const { attempts, clock, deadline, journal } = this.#options;
     let outcome: Outcome = { result: 'skipped', attempts: 0 };
     for (let resend = 0; resend < attempts; resend++) {
@@ -154,7 +155,7 @@ export class Fanout {
         resend === 0
           ? undefined
           : journal.start('goaway.attempt', { parent: goaway.ids, attributes: { [ATTR.resendCount]: resend } });
-      outcome = { ...(await this.#once(entry, attempt?.ids ?? goaway.ids)), attempts: resend + 1 };
+      outcome = { ...(await this.#once(entry, telling, attempt?.ids ?? goaway.ids)), attempts: resend + 1 };
       attempt?.end(outcome.status ? { [ATTR.statusCode]: outcome.status } : {}, failureOf(outcome));
       if (!RETRYABLE.has(outcome.result)) return outcome;
       if (outcome.result === 'refused' && entry.open === 0) return { ...outcome, result: 'gone' };
@@ -175,9 +176,13 @@ export class Fanout {
   }
 
   /** One call, until its first line; its second line is awaited in the background. */
-  async #once(entry: RecentCaller, ids: SpanIds): Promise<Omit<Outcome, 'attempts'>> {
+  async #once(entry: RecentCaller, telling: Telling, ids: SpanIds): Promise<Omit<Outcome, 'attempts'>> {
     const { clock, deadline, secret, timeoutMs } = this.#options;
     await this.#slot();
+    if (this.#aborted) {
+      this.#release();
+      return { result: 'skipped' };
+    }
     const begun = clock.now();
     const { caller, address } = entry;
     const call = callGoAway({
@@ -195,11 +200,11 @@ export class Fanout {
     this.#calls.add(call);
     const first = await call.first;
     this.#release();
-    entry.outstanding = first.outstanding ?? 0;
+    telling.outstanding = first.outstanding ?? 0;
     if (first.result === 'acked') this.#roundTripMs = Math.max(this.#roundTripMs, clock.now() - begun);
     void call.idle.then((idle) => {
       this.#calls.delete(call);
-      if (first.result === 'acked') entry.answer = idle ? 'idle' : 'cut';
+      if (first.result === 'acked') telling.answer = idle ? 'idle' : 'cut';
     });
     return first;
   }
@@ -226,18 +231,18 @@ function failureOf({ result, errorType }: Outcome): { type: string; message: str
   return result === 'acked' ? undefined : { type: errorType ?? result, message: `no ack: ${result}` };
 }
 
-function coverageOf(callers: readonly RecentCaller[]): Coverage {
-  const count = (test: (entry: RecentCaller) => boolean): number => callers.filter(test).length;
+function coverageOf(told: readonly Telling[]): Coverage {
+  const count = (test: (telling: Telling) => boolean): number => told.filter(test).length;
   return {
-    planned: count((entry) => entry.told !== 'gone'),
-    acked: count((entry) => entry.told === 'acked'),
-    idle: count((entry) => entry.idle),
-    failed: count((entry) => entry.told === 'failed'),
+    planned: count((telling) => telling.told !== 'gone'),
+    acked: count((telling) => telling.told === 'acked'),
+    idle: count((telling) => telling.idle),
+    failed: count((telling) => telling.told === 'failed'),
   };
 }
 
-function endGroup(work: Work, callers: readonly RecentCaller[]): void {
-  const { planned, acked } = coverageOf(callers);
+function endGroup(work: Work, told: readonly Telling[]): void {
+  const { planned, acked } = coverageOf(told);
   const failure =
     acked < planned
       ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` }

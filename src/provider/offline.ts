@@ -66,6 +66,7 @@ export class Offline {
   readonly #since: number;
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
+  readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
   #cancelled = false;
@@ -78,6 +79,7 @@ export class Offline {
     this.#since = clock.now();
     this.#servedBefore = traffic.started;
     this.#unmanagedBefore = traffic.unmanaged;
+    this.#afterAckBefore = traffic.afterAck;
     this.#deadline = new Deadline(
       clock,
       settings.gracePeriodMs,
@@ -87,7 +89,6 @@ export class Offline {
     this.#root = journal.start('offline', { links, attributes });
     journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
     machine.move('offline', this.#root.ids);
-    callers.reset();
     traffic.mark(encodeDraining(identity));
     curve.hold();
     const instance = context.registration.instance;
@@ -151,6 +152,7 @@ export class Offline {
     this.#cancelled = true;
     this.#fanout.abort();
     this.#drain?.cancel();
+    this.#context.callers.reset();
     this.#context.traffic.unmark();
     this.#context.curve.release();
   }
@@ -294,7 +296,7 @@ export class Offline {
         [ATTR.deregisterResult]: this.#deregistered.result,
         [ATTR.drainResult]: drained?.result ?? 'cancelled',
         [ATTR.served]: traffic.started - this.#servedBefore,
-        [ATTR.afterAck]: traffic.afterAck,
+        [ATTR.afterAck]: traffic.afterAck - this.#afterAckBefore,
         [ATTR.unmanaged]: traffic.unmanaged - this.#unmanagedBefore,
         ...(failure && { [ATTR.errorType]: failure.type }),
       },

@@ -276,7 +276,8 @@ export class Traffic {
       this.#own(connection, header, request.headers, socket.remoteAddress);
     const { owner } = connection;
     if (owner === 'unmanaged') this.#unmanaged++;
-    else if (typeof owner === 'object' && owner.told === 'acked' && owner.outstanding-- <= 0) this.#afterAck++;
+    else if (typeof owner === 'object' && owner.telling?.told === 'acked' && owner.telling.outstanding-- <= 0)
+      this.#afterAck++;
   }
 
   #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, remoteAddress = ''): void {

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
+import { fakeConsumers } from '../support/fake-consumers.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
@@ -158,6 +159,20 @@ describe('undo', () => {
     await world().leave(service);
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     await world().leave(other);
+  });
+
+  test('after an undo the requests of a consumer that had acked are the usual ones, and not after its ack', async () => {
+    const service = await world().service('provider');
+    const fakes = await fakeConsumers(service.port, ['answers', 'answers']);
+    const begun = slow(service, 1_000);
+    await call(service, '/offline');
+    await until(async () => (await call(service, '/status')).body['state'] === 'draining');
+    expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 200 });
+    await begun;
+    await fakes.call();
+    const metrics = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/metrics`);
+    expect(await metrics.text()).toMatch(/^lossless_requests_after_ack_total\S* 0$/m);
+    fakes.close();
   });
 
   test('a signal that comes while the undo is not done yet begins a new offline', async () => {

@@ -12,6 +12,8 @@ export interface FakeConsumers {
   readonly goAways: number;
   /** Answers that carried the draining marker. */
   readonly markers: number;
+  /** Each sends one more request. */
+  call(): Promise<void>;
   /** Closes the connections to the provider, as processes that end do. */
   disconnect(): void;
   close(): void;
@@ -21,6 +23,7 @@ export interface FakeConsumers {
 export async function fakeConsumers(port: number, manners: readonly Manner[]): Promise<FakeConsumers> {
   const servers: Server[] = [];
   const agents: Agent[] = [];
+  const again: (() => Promise<boolean>)[] = [];
   let goAways = 0;
   let markers = 0;
   for (const manner of manners) {
@@ -43,6 +46,7 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     const header = encodeConsumer({ service: 'consumer', instanceId: randomUUID(), generation: 1, port: control });
     if (await call(port, agent, header)) markers++;
     answered.resolve();
+    again.push(() => call(port, agent, header));
   }
   return {
     get goAways() {
@@ -50,6 +54,9 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     },
     get markers() {
       return markers;
+    },
+    async call() {
+      for (const each of again) await each();
     },
     disconnect() {
       for (const agent of agents) agent.destroy();

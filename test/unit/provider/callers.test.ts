@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Callers } from '../../../src/provider/callers.ts';
+import { Callers, Telling } from '../../../src/provider/callers.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const caller = (n: number, generation = 1) => ({ service: 'a', instanceId: `a-${n}`, generation, port: 1_000 });
@@ -45,11 +45,11 @@ describe('R10: the table of recent callers', () => {
   test('a restart under the same id is a new caller, to be told again', () => {
     const callers = new Callers(new SimulatedClock());
     const first = callers.opened(caller(1), '192.0.2.1');
-    first.entry.told = 'acked';
+    first.entry.telling = new Telling(first.entry);
     expect(callers.opened(caller(1), '192.0.2.1')).toMatchObject({ isNew: false });
     const second = callers.opened(caller(1, 2), '192.0.2.1');
     expect(second).toMatchObject({ isNew: true });
-    expect(second.entry.told).toBe('nothing');
+    expect(second.entry.telling).toBeUndefined();
   });
 
   test('the same id at another address is another caller: nobody can put his address in place of theirs', () => {

@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock as clock } from '../../../src/lifecycle/clock.ts';
+import { Deadline } from '../../../src/lifecycle/deadline.ts';
+import { Journal } from '../../../src/lifecycle/journal.ts';
+import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
+import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
+import { Callers, type RecentCaller } from '../../../src/provider/callers.ts';
+import { Fanout } from '../../../src/provider/fanout.ts';
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+});
+
+const callers = new Callers(clock);
+let known = 0;
+
+/** A recent caller whose control server is `take`. */
+async function caller(take: RequestListener): Promise<RecentCaller> {
+  const server = createServer(take).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return callerAt((server.address() as AddressInfo).port);
+}
+
+function callerAt(port: number): RecentCaller {
+  return callers.opened({ service: 'a', instanceId: `a-${++known}`, generation: 1, port }, '127.0.0.1').entry;
+}
+
+const ends: RequestListener = (_, response) =>
+  response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] }));
+
+/** A fan-out of its own offline, and the results of its GoAways. */
+function fanout(attempts = 3) {
+  const records: LifecycleRecord[] = [];
+  const journal = new Journal(clock);
+  journal.subscribe((record) => records.push(record));
+  const subject = new Fanout({
+    clock,
+    journal,
+    deadline: new Deadline(clock, 20_000, 0),
+    root: journal.start('offline').ids,
+    goAway: { provider: { service: 'p', instanceId: 'p-1', generation: 1, address: '' }, expiresInMs: 1_000 },
+    timeoutMs: 5_000,
+    attempts,
+    secret: undefined,
+    hasLeft: async () => false,
+  });
+  return { subject, records };
+}
+
+describe('an undone fan-out', () => {
+  test('writes nothing into the next one: whoever acked there stays told', async () => {
+    const asked = Promise.withResolvers<void>();
+    let hangs = true;
+    const entry = await caller((request, response) => {
+      if (!hangs) return void ends(request, response);
+      hangs = false;
+      asked.resolve();
+    });
+    const { subject: undone } = fanout();
+    undone.tell(entry);
+    await asked.promise;
+    undone.abort();
+    callers.reset();
+    const { subject: next } = fanout();
+    next.tell(entry);
+    await Promise.all([undone.settled(), next.settled()]);
+    expect(next.coverage).toMatchObject({ planned: 1, acked: 1, failed: 0 });
+    expect(undone.coverage).toMatchObject({ planned: 1, acked: 0 });
+  });
+
+  test('calls nobody who still waited for a place', async () => {
+    let calls = 0;
+    const full = Promise.withResolvers<void>();
+    const entry = await caller(() => {
+      if (++calls === 256) full.resolve();
+    });
+    const { subject } = fanout();
+    for (let n = 0; n < 300; n++) subject.tell(callerAt(entry.caller.port));
+    await full.promise;
+    subject.abort();
+    await subject.settled();
+    expect(calls).toBe(256);
+  });
+});
