@@ -51,9 +51,8 @@ async function follow<T>(
         tell(() => ({ data: fresh, problem: '', status }));
       } else {
         const problem = status === 304 ? '' : `the collector answered ${status}`;
-        tell((before) =>
-          before.problem === problem && before.status === status ? before : { ...before, problem, status },
-        );
+        // Told also when nothing is new: what is shown depends on the time as well, as whether a shutdown may still run.
+        tell((before) => ({ ...before, problem, status }));
       }
       await pause(everyMs(data), gone);
     } catch {

@@ -229,6 +229,29 @@ describe.skipIf(missing)('the page of the collector', () => {
     expect(faults).toEqual([]);
   });
 
+  test('a shutdown and a start that never end are said to, though no span comes any more', async () => {
+    const { otlpUrl, queryUrl } = world().collector;
+    const begun = (work: 'offline.started' | 'online.started', start: number) => {
+      const ids = { traceId: hex(16), spanId: hex(8), parentSpanId: hex(8) };
+      const attributes = { [ATTR.service]: 'killed', [ATTR.instanceId]: 'killed-1', [ATTR.gracePeriod]: 7 };
+      return { ...ids, work, start, durationMs: 0.01, attributes };
+    };
+    // A start is taken to run for at most a quarter of an hour.
+    const [offline, online] = [begun('offline.started', Date.now()), begun('online.started', Date.now() - 888_000)];
+    await sendOtlp(otlpUrl, [otlpBody('killed', 'killed-1', [offline, online])]);
+    const [list, one] = [
+      await browser.open(`${queryUrl}/`),
+      await browser.open(`${queryUrl}/trace/${offline.traceId}`),
+    ];
+    const badges = [
+      list.page.locator('.list tbody tr', { hasText: 'offline' }).locator('.result'),
+      list.page.locator('.list tbody tr', { hasText: 'online' }).locator('.result'),
+      one.page.locator('.verdict'),
+    ];
+    for (const badge of badges) await badge.filter({ hasText: /leaving|starting/ }).waitFor();
+    for (const badge of badges) await badge.filter({ hasText: 'no end' }).waitFor();
+  });
+
   test('more shutdowns than one page holds', async () => {
     const start = Date.now() - 3_600_000;
     for (let n = 0; n < 60; n++) await shutdown(`s-${n}`, 0, 0, start + n * 1_000);
