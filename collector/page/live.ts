@@ -66,11 +66,13 @@ async function follow<T>(
 
 function pause(ms: number, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    gone.addEventListener('abort', () => {
+    const over = (): void => {
       clearTimeout(timer);
+      gone.removeEventListener('abort', over);
       resolve();
-    });
+    };
+    const timer = setTimeout(over, ms);
+    gone.addEventListener('abort', over);
   });
 }
 
@@ -78,7 +80,12 @@ function pause(ms: number, gone: AbortSignal): Promise<void> {
 function seen(gone: AbortSignal): Promise<void> {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => {
-    document.addEventListener('visibilitychange', () => resolve(), { once: true, signal: gone });
-    gone.addEventListener('abort', () => resolve());
+    const over = (): void => {
+      document.removeEventListener('visibilitychange', over);
+      gone.removeEventListener('abort', over);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', over);
+    gone.addEventListener('abort', over);
   });
 }
