@@ -10,10 +10,14 @@ export interface Replayed {
   readonly reason?: string;
 }
 
-/** Sends the files of a spool, oldest first, and stops at the first that the collector does not take. Never rejects. */
+/**
+ * Sends the files of a spool, oldest first, and stops at the first that the collector does not take.
+ *
+ * @throws LosslessError LOSSLESS_EXPORT_FAILED when the spool is not one of this user
+ */
 export async function replaySpool(spool: Spool, collector: CollectorClient): Promise<Replayed> {
   let sent = 0;
-  for (let claim = await spool.claim(); claim !== undefined; claim = await spool.claim()) {
+  for await (const claim of spool.claims()) {
     const answer = await collector.post(claim.body);
     if (answer !== undefined && !('rejected' in answer)) {
       await claim.release();

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { makePrivateDirectory } from '../private-directory.ts';
+import { readSmall } from '../registry/small-file.ts';
 import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */
@@ -15,14 +16,20 @@ const MOST_BYTES = 64 * 1_024 * 1_024;
 /** Most files that are kept aside because they cannot be read. */
 const MOST_CORRUPT = 100;
 
-/** A file claimed this long ago, in milliseconds, belongs to a process that died while it sent it. */
+/** A file claimed, or begun, this long ago, in milliseconds, belongs to a process that died meanwhile. */
 const STALE_MS = 60_000;
 
 const WAITING = '.json';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
 
-/** A file that is ours to send. */
+/** A file that waits, whether or not somebody sends it now. */
+const HELD = /\.json(\.sending)?$/;
+
+/** A file that is being written. */
+const ASIDE = /^\.\d+-\d+-[0-9a-f]{8}$/;
+
+/** A file that is ours to send. None of these rejects: the file then stays as it is, until it is stale. */
 export interface Claim {
   readonly body: string;
   /** It was delivered. */
@@ -77,7 +84,7 @@ export class Spool {
   }
 
   /**
-   * Keeps one request body before it returns: for a process that is about to end. The bound is kept by the next `put`.
+   * Keeps one request body before it returns: for a process that is about to end. The bound is kept by who spools or sends next.
    *
    * @throws Error when it cannot be written
    */
@@ -96,7 +103,7 @@ export class Spool {
 
   /** How many files wait. */
   async size(): Promise<number> {
-    return (await this.#names()).filter((name) => name.endsWith(WAITING)).length;
+    return (await this.#held()).length;
   }
 
   /** What waits. */
@@ -105,25 +112,38 @@ export class Spool {
     return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
   }
 
-  /** Takes the oldest file that waits, so that no other process takes it too; undefined when none does. */
-  async claim(): Promise<Claim | undefined> {
-    await this.#reclaim();
-    for (const name of (await this.#names()).filter((each) => each.endsWith(WAITING))) {
+  /**
+   * The files that wait now, oldest first, each taken so that no other process takes it too.
+   *
+   * @throws LosslessError LOSSLESS_EXPORT_FAILED when somebody else could have put them there
+   */
+  async *claims(): AsyncGenerator<Claim, void, undefined> {
+    this.#assertOwn();
+    await this.#tidy();
+    const unread: string[] = [];
+    for (const name of (await this.#held()).filter((each) => each.endsWith(WAITING))) {
       const path = join(this.#directory, name);
       const claimed = `${path}${CLAIMED}`;
+      const release = (): Promise<void> => rename(claimed, path).catch(() => {});
+      let body: string;
       try {
         await rename(path, claimed);
       } catch {
+        continue; // Somebody else was first.
+      }
+      try {
+        body = readBody(claimed);
+      } catch (thrown) {
+        if (thrown instanceof Corrupt) await this.#setAside(path, thrown.message);
+        else {
+          unread.push(asError(thrown).message);
+          await release();
+        }
         continue;
       }
-      const body = await this.#readBody(claimed);
-      if (body === undefined) {
-        await this.#setAside(path, claimed);
-        continue;
-      }
-      return { body, done: () => rm(claimed, { force: true }), release: () => rename(claimed, path).catch(() => {}) };
+      yield { body, done: () => rm(claimed, { force: true }).catch(() => {}), release };
     }
-    return undefined;
+    if (unread.length > 0) this.#log('warn', `${unread.length} spooled files cannot be read: ${unread[0]}`);
   }
 
   /** Names sort by age. */
@@ -131,50 +151,58 @@ export class Spool {
     return `${this.#clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   }
 
-  async #names(): Promise<readonly string[]> {
-    const names = await readdir(this.#directory).catch(() => []);
-    return names.filter((name) => !name.startsWith('.')).sort();
-  }
-
-  async #readBody(path: string): Promise<string | undefined> {
+  #assertOwn(): void {
     try {
-      if ((await stat(path)).size > MOST_BYTES) return undefined;
-      const body = await readFile(path, 'utf8');
-      const parsed = JSON.parse(body) as { resourceSpans?: unknown } | null;
-      return Array.isArray(parsed?.resourceSpans) ? body : undefined;
-    } catch {
-      return undefined;
+      if (lstatSync(this.#directory, { throwIfNoEntry: false }) !== undefined) makePrivateDirectory(this.#directory);
+    } catch (thrown) {
+      throw new LosslessError(
+        'LOSSLESS_EXPORT_FAILED',
+        `what is spooled in ${this.#directory} is not sent: ${asError(thrown).message}`,
+        { cause: thrown },
+      );
     }
   }
 
-  async #setAside(path: string, claimed: string): Promise<void> {
-    await rename(claimed, `${path}${CORRUPT}`).catch(() => {});
-    this.#log('warn', `the spooled file ${path} is not OTLP JSON; set aside as ${path}${CORRUPT}`, {
+  async #names(): Promise<readonly string[]> {
+    return (await readdir(this.#directory).catch(() => [])).sort();
+  }
+
+  async #held(): Promise<readonly string[]> {
+    return (await this.#names()).filter((name) => HELD.test(name) && !name.startsWith('.'));
+  }
+
+  async #setAside(path: string, why: string): Promise<void> {
+    await rename(`${path}${CLAIMED}`, `${path}${CORRUPT}`).catch(() => {});
+    this.#log('warn', `the spooled file ${path} was set aside as ${path}${CORRUPT}: ${why}`, {
       code: 'LOSSLESS_SPOOL_CORRUPT',
     });
     const corrupt = (await this.#names()).filter((name) => name.endsWith(CORRUPT));
-    for (const name of corrupt.slice(0, -MOST_CORRUPT)) await rm(join(this.#directory, name), { force: true });
+    for (const name of corrupt.slice(0, -MOST_CORRUPT))
+      await rm(join(this.#directory, name), { force: true }).catch(() => {});
   }
 
-  /** Gives back what dead processes had claimed: a rename sets the change time, which tells when. */
-  async #reclaim(): Promise<void> {
-    for (const name of (await this.#names()).filter((each) => each.endsWith(CLAIMED))) {
+  /**
+   * Gives back what dead processes had claimed, removes what they had begun, and keeps the bound, which those do not that
+   * spool at their exit. A rename sets the change time, which tells when a file was claimed.
+   */
+  async #tidy(): Promise<void> {
+    for (const name of (await this.#names()).filter((each) => each.endsWith(CLAIMED) || ASIDE.test(each))) {
       const path = join(this.#directory, name);
-      const found = await stat(path).catch(() => undefined);
-      if (found !== undefined && this.#clock.wall() - found.ctimeMs > STALE_MS)
-        await rename(path, path.slice(0, -CLAIMED.length)).catch(() => {});
+      const found = await lstat(path).catch(() => undefined);
+      if (found === undefined || this.#clock.wall() - found.ctimeMs <= STALE_MS) continue;
+      if (name.endsWith(CLAIMED)) await rename(path, path.slice(0, -CLAIMED.length)).catch(() => {});
+      else await rm(path, { force: true }).catch(() => {});
     }
+    await this.#bound();
   }
 
   /** Files that wait, oldest first. */
   async #waiting(): Promise<{ readonly path: string; readonly size: number }[]> {
-    const files = (await this.#names())
-      .filter((name) => name.endsWith(WAITING))
-      .map(async (name) => {
-        const path = join(this.#directory, name);
-        const found = await stat(path).catch(() => undefined);
-        return found === undefined ? [] : [{ path, size: found.size }];
-      });
+    const files = (await this.#held()).map(async (name) => {
+      const path = join(this.#directory, name);
+      const found = await lstat(path).catch(() => undefined);
+      return found === undefined ? [] : [{ path, size: found.size }];
+    });
     return (await Promise.all(files)).flat();
   }
 
@@ -186,12 +214,46 @@ export class Spool {
       const oldest = files.shift();
       if (oldest === undefined) break;
       bytes -= oldest.size;
-      removed++;
-      await rm(oldest.path, { force: true });
+      await rm(oldest.path, { force: true }).then(
+        () => removed++,
+        () => {},
+      );
     }
     if (removed > 0)
       this.#log('warn', `the spool ${this.#directory} is full; ${removed} of its oldest files were removed`, {
         code: 'LOSSLESS_SPOOL_FULL',
       });
   }
+}
+
+/** What a file holds is no request body, and never will be. */
+class Corrupt extends Error {}
+
+/**
+ * @throws Corrupt
+ * @throws Error when it cannot be read now
+ */
+function readBody(path: string): string {
+  const body = readPlain(path);
+  let parsed: { resourceSpans?: unknown } | null;
+  try {
+    parsed = JSON.parse(body) as typeof parsed;
+  } catch {
+    parsed = null;
+  }
+  if (!Array.isArray(parsed?.resourceSpans)) throw new Corrupt('it is not OTLP JSON');
+  return body;
+}
+
+function readPlain(path: string): string {
+  let text: string | undefined;
+  try {
+    text = readSmall(path, MOST_BYTES);
+  } catch (thrown) {
+    // An error of the system may pass, but for a link; else it is no plain file, or too long.
+    const { code } = thrown as NodeJS.ErrnoException;
+    throw code === undefined || code === 'ELOOP' ? new Corrupt(asError(thrown).message) : thrown;
+  }
+  if (text === undefined) throw new Error(`${path} is gone`);
+  return text;
 }

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -41,5 +51,31 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     chownSync(directory, 54_321, 54_321);
     await expect(put(spoolAt(directory))).rejects.toThrow('belongs to somebody else (user 54321, not 0)');
     expect(readdirSync(directory)).toEqual([]);
+  });
+});
+
+describe('sending', () => {
+  const send = (directory: string) => new Spool(directory, new SimulatedClock(), () => {}).claims().next();
+
+  test('makes no directory', async () => {
+    expect(await send(join(root, 'none'))).toEqual({ done: true, value: undefined });
+    expect(readdirSync(root)).not.toContain('none');
+  });
+
+  test.runIf(process.geteuid?.() === 0)('takes nothing that somebody else could have put there', async () => {
+    const directory = join(root, 'forged');
+    mkdirSync(directory);
+    writeFileSync(join(directory, '1-a.json'), '{"resourceSpans":[]}');
+    chownSync(directory, 54_321, 54_321);
+    await expect(send(directory)).rejects.toThrow('belongs to somebody else');
+    expect(readdirSync(directory)).toEqual(['1-a.json']);
+  });
+
+  test('follows no link', async () => {
+    const [target, link] = [join(root, 'send-target'), join(root, 'send-link')];
+    mkdirSync(target);
+    writeFileSync(join(target, '1-a.json'), '{"resourceSpans":[]}');
+    symlinkSync(target, link);
+    await expect(send(link)).rejects.toThrow('it is a link');
   });
 });
