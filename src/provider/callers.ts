@@ -5,7 +5,7 @@ import type { Caller } from '../protocol/identity.ts';
 const RECENT_MS = 10 * 60_000;
 
 /** Most callers remembered. Sermant's 500 overflowed in the field; an entry here is about 300 bytes. */
-const MOST = 10_000;
+export const MOST_CALLERS = 10_000;
 
 /** Most services that are told apart in the status and in metrics. */
 const MOST_NAMES = 100;
@@ -15,18 +15,6 @@ export class Telling {
   told: 'telling' | 'acked' | 'failed' | 'gone' = 'telling';
   /** Requests that were on their way when it acked, and may still arrive. */
   outstanding = 0;
-  /** How its GoAway call ended after the ack: with its second line, or cut off. */
-  answer: 'open' | 'idle' | 'cut' = 'open';
-  readonly #entry: RecentCaller;
-
-  constructor(entry: RecentCaller) {
-    this.#entry = entry;
-  }
-
-  /** It acked and has nothing outstanding: it said so, or its call and all its connections are closed. */
-  get idle(): boolean {
-    return this.told === 'acked' && (this.answer === 'idle' || (this.answer === 'cut' && this.#entry.open === 0));
-  }
 }
 
 /** One process that called this instance, with an address to notify. */
@@ -61,14 +49,19 @@ export class Callers {
   #unmanagedOpen = 0;
   #unmanagedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, most: number = MOST) {
+  constructor(clock: Clock, most: number = MOST_CALLERS) {
     this.#clock = clock;
     this.#most = most;
   }
 
-  /** How many were forgotten because the table was full. */
+  /** How many were forgotten because the table was full, or were not told because too many were. */
   get overflowed(): number {
     return this.#overflowed;
+  }
+
+  /** A caller that should be told is not. */
+  overflow(): void {
+    this.#overflowed++;
   }
 
   /** The entry of `caller`, made if it is new, with one more open connection. */
@@ -142,6 +135,6 @@ export class Callers {
     }
     const [key, entry] = oldest ?? (this.#entries.entries().next().value as [string, RecentCaller]);
     this.#entries.delete(key);
-    if (entry.open > 0 || this.#clock.now() - entry.closedAt < RECENT_MS) this.#overflowed++;
+    if (entry.open > 0 || this.#clock.now() - entry.closedAt < RECENT_MS) this.overflow();
   }
 }

@@ -8,7 +8,7 @@ import type { GoAway } from '../protocol/identity.ts';
 import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
 import { ATTR, type GoAwayResult } from '../trace/schema.ts';
-import { type RecentCaller, Telling } from './callers.ts';
+import { MOST_CALLERS, type RecentCaller, Telling } from './callers.ts';
 import { type Call, callGoAway } from './goaway.ts';
 
 /** Milliseconds between attempts, before jitter: tighter than dubbo-go's 0.5, 1 and 2 s. */
@@ -32,6 +32,8 @@ export interface FanoutOptions {
   readonly secret: string | undefined;
   /** The registry lists other instances of that service, but not this one: it has left. */
   readonly hasLeft: (entry: RecentCaller) => Promise<boolean>;
+  /** A caller is not told: names come from outside, and each costs spans and calls. */
+  readonly onOverflow: () => void;
 }
 
 /** What a fan-out has reached. */
@@ -48,10 +50,12 @@ export class Fanout {
   readonly #options: FanoutOptions;
   readonly #body: string;
   readonly #notify: Work;
-  readonly #groups = new Map<string, { work: Work; told: Telling[] }>();
+  readonly #groups = new Map<string, { work: Work; told: Tally }>();
   readonly #running = new Set<Promise<void>>();
   readonly #calls = new Set<Call>();
-  readonly #told: Telling[] = [];
+  readonly #told = new Tally();
+  /** Consumers whose call was cut off after the ack. */
+  readonly #cut: RecentCaller[] = [];
   #waiting: (() => void)[] = [];
   #active = 0;
   #roundTripMs = 0;
@@ -69,20 +73,26 @@ export class Fanout {
   }
 
   get coverage(): Coverage {
-    return coverageOf(this.#told);
+    const { planned, acked, failed } = this.#told;
+    const closed = this.#cut.filter((entry) => entry.open === 0);
+    return { planned, acked, idle: this.#told.idle + closed.length, failed };
   }
 
-  /** Every consumer that acked has nothing outstanding, and nobody could not be told. */
+  /** Every consumer to tell has acked and has nothing outstanding. */
   get allIdle(): boolean {
-    return this.#told.every((telling) => telling.told === 'gone' || telling.idle);
+    const { planned, idle } = this.coverage;
+    return idle === planned;
   }
 
   /** Starts to tell `entry`, unless it was told already. */
   tell(entry: RecentCaller): void {
     if (this.#aborted || entry.telling !== undefined) return;
-    const telling = new Telling(entry);
+    if (this.#told.known >= MOST_CALLERS) {
+      this.#options.onOverflow();
+      return;
+    }
+    const telling = new Telling();
     entry.telling = telling;
-    this.#told.push(telling);
     const run = this.#tell(entry, telling).finally(() => this.#running.delete(run));
     this.#running.add(run);
   }
@@ -102,8 +112,10 @@ export class Fanout {
 
   async #tell(entry: RecentCaller, telling: Telling): Promise<void> {
     const { caller, address } = entry;
+    const group = this.#group(entry);
+    for (const tally of [this.#told, group.told]) tally.begin();
     const work = this.#options.journal.start('goaway', {
-      parent: this.#group(entry, telling).ids,
+      parent: group.work.ids,
       attributes: {
         [ATTR.serverAddress]: address,
         [ATTR.serverPort]: caller.port,
@@ -113,6 +125,7 @@ export class Fanout {
     });
     const outcome = await this.#attempts(entry, telling, work);
     telling.told = outcome.result === 'acked' || outcome.result === 'gone' ? outcome.result : 'failed';
+    for (const tally of [this.#told, group.told]) tally.end(telling.told);
     const failed = telling.told === 'failed';
     work.end(
       {
@@ -131,19 +144,17 @@ export class Fanout {
   }
 
   /** The group of the consumer's service: a few rows to fold in a trace view instead of hundreds. */
-  #group(entry: RecentCaller, telling: Telling): Work {
-    const { service } = entry.caller;
+  #group({ caller: { service } }: RecentCaller): { work: Work; told: Tally } {
     let group = this.#groups.get(service);
     if (group === undefined) {
       const attributes = { [ATTR.peerService]: service };
       group = {
         work: this.#options.journal.start('notify.service', { parent: this.#notify.ids, attributes }),
-        told: [],
+        told: new Tally(),
       };
       this.#groups.set(service, group);
     }
-    group.told.push(telling);
-    return group.work;
+    return group;
   }
 
   async #attempts(entry: RecentCaller, telling: Telling, goaway: Work): Promise<Outcome> {
@@ -204,7 +215,9 @@ export class Fanout {
     if (first.result === 'acked') this.#roundTripMs = Math.max(this.#roundTripMs, clock.now() - begun);
     void call.idle.then((idle) => {
       this.#calls.delete(call);
-      if (first.result === 'acked') telling.answer = idle ? 'idle' : 'cut';
+      if (first.result !== 'acked') return;
+      if (idle) this.#told.idle++;
+      else this.#cut.push(entry);
     });
     return first;
   }
@@ -220,6 +233,27 @@ export class Fanout {
   }
 }
 
+/** What has become of some consumers. It is asked for all the time, so it is counted and not looked up. */
+class Tally {
+  /** Those that have ended included. */
+  known = 0;
+  planned = 0;
+  acked = 0;
+  idle = 0;
+  failed = 0;
+
+  begin(): void {
+    this.known++;
+    this.planned++;
+  }
+
+  end(told: Telling['told']): void {
+    if (told === 'acked') this.acked++;
+    else if (told === 'gone') this.planned--;
+    else if (told === 'failed') this.failed++;
+  }
+}
+
 interface Outcome {
   readonly result: GoAwayResult;
   readonly attempts: number;
@@ -231,18 +265,7 @@ function failureOf({ result, errorType }: Outcome): { type: string; message: str
   return result === 'acked' ? undefined : { type: errorType ?? result, message: `no ack: ${result}` };
 }
 
-function coverageOf(told: readonly Telling[]): Coverage {
-  const count = (test: (telling: Telling) => boolean): number => told.filter(test).length;
-  return {
-    planned: count((telling) => telling.told !== 'gone'),
-    acked: count((telling) => telling.told === 'acked'),
-    idle: count((telling) => telling.idle),
-    failed: count((telling) => telling.told === 'failed'),
-  };
-}
-
-function endGroup(work: Work, told: readonly Telling[]): void {
-  const { planned, acked } = coverageOf(told);
+function endGroup(work: Work, { planned, acked }: Tally): void {
   const failure =
     acked < planned
       ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` }

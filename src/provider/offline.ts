@@ -105,6 +105,7 @@ export class Offline {
       attempts: settings.goawayAttempts,
       secret: settings.secret,
       hasLeft: (entry) => hasLeft(context.registry, entry),
+      onOverflow: () => callers.overflow(),
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
   }

@@ -45,7 +45,7 @@ describe('R10: the table of recent callers', () => {
   test('a restart under the same id is a new caller, to be told again', () => {
     const callers = new Callers(new SimulatedClock());
     const first = callers.opened(caller(1), '192.0.2.1');
-    first.entry.telling = new Telling(first.entry);
+    first.entry.telling = new Telling();
     expect(callers.opened(caller(1), '192.0.2.1')).toMatchObject({ isNew: false });
     const second = callers.opened(caller(1, 2), '192.0.2.1');
     expect(second).toMatchObject({ isNew: true });

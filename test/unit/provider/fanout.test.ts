@@ -35,6 +35,7 @@ const ends: RequestListener = (_, response) =>
 
 /** A fan-out of its own offline, and the results of its GoAways. */
 function fanout(attempts = 3) {
+  let refused = 0;
   const records: LifecycleRecord[] = [];
   const journal = new Journal(clock);
   journal.subscribe((record) => records.push(record));
@@ -48,8 +49,9 @@ function fanout(attempts = 3) {
     attempts,
     secret: undefined,
     hasLeft: async () => false,
+    onOverflow: () => refused++,
   });
-  return { subject, records };
+  return { subject, records, refused: () => refused };
 }
 
 describe('an undone fan-out', () => {
@@ -86,4 +88,18 @@ describe('an undone fan-out', () => {
     await subject.settled();
     expect(calls).toBe(256);
   });
+});
+
+test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
+  const { subject, records, refused } = fanout(0);
+  const own = new Callers(clock, 10);
+  for (let n = 0; n < 10_100; n++) {
+    const { entry } = own.opened({ service: 'a', instanceId: `many-${n}`, generation: 1, port: 1 }, '127.0.0.1');
+    subject.tell(entry);
+  }
+  expect(refused()).toBe(100);
+  expect(subject.coverage.planned).toBe(10_000);
+  await subject.settled();
+  expect(subject.coverage).toMatchObject({ planned: 10_000, acked: 0, failed: 10_000 });
+  expect(records.filter(({ kind }) => kind === 'ended')).toHaveLength(10_002);
 });
