@@ -68,14 +68,14 @@ export function meanDurations(shown: Shown, works: readonly WorkName[]): Builder
   });
 }
 
-/** 95th percentile of the time that each kind of span took. */
+/** 95th percentile of the time that each kind of span took; of those that did not happen it is not a number, and not shown. */
 export function slowestDurations(shown: Shown, works: readonly WorkName[]): Builder<Panel> {
   const buckets = count(['le', 'span_name'], durations('bucket', works, OF_SERVICE));
   return gauges({
     ...shown,
     unit: 'ms',
     datasource: PROMETHEUS,
-    targets: [value(`histogram_quantile(0.95, ${buckets})`, '{{span_name}}')],
+    targets: [value(`histogram_quantile(0.95, ${buckets}) >= 0`, '{{span_name}}')],
   });
 }
 

@@ -393,6 +393,15 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     expect((await firing()).sort()).toEqual(['LosslessDrainTimedOut slow', 'LosslessFanOutIncomplete shop']);
   });
 
+  test('durations of a time in which nothing happened are not shown', async () => {
+    // A range is at least one second, and scrapes are half of one apart.
+    await until(() => Date.now() > to + 2_000);
+    const quiet = new PanelReader({ prometheus, jaegerUrl: jaeger.queryUrl, services, from: to, to: Date.now() });
+    expect(await panels.numbers('shutdowns', 'Slowest twentieth by phase')).not.toEqual({});
+    expect(await quiet.numbers('shutdowns', 'Slowest twentieth by phase')).toEqual({});
+    expect(await quiet.numbers('shutdowns', 'Mean duration by phase')).toEqual({});
+  });
+
   test('the alert rules see what went wrong and nothing else', async () => {
     const firing = await Promise.all(
       ALERTS.map(async ({ name, expr }) => {
