@@ -19,7 +19,7 @@ export interface Observed {
   readonly inflight: () => number;
   /** Monotonic time at which a request last started or ended. */
   readonly lastActivity: () => number;
-  /** Every recent consumer is idle and nobody could not be told. */
+  /** Every recent consumer that can answer is idle. */
   readonly allIdle: () => boolean;
   /** Slowest GoAway round trip, in milliseconds. */
   readonly roundTripMs: () => number;
@@ -108,11 +108,9 @@ export class Drain {
 
   #trafficOver(): boolean {
     const { clock, observed, holdMs, since } = this.#options;
-    if (observed.inflight() > 0) return false;
+    if (observed.inflight() > 0 || !observed.allIdle()) return false;
     const now = clock.now();
-    if (observed.holdReason() === 'none') {
-      if (!observed.allIdle()) return false;
-    } else if (now - since < holdMs) return false;
+    if (observed.holdReason() !== 'none' && now - since < holdMs) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
   }
 

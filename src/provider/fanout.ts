@@ -78,10 +78,10 @@ export class Fanout {
     return { planned, acked, idle: this.#told.idle + closed.length, failed };
   }
 
-  /** Every consumer to tell has acked and has nothing outstanding. */
+  /** Every consumer that can answer has acked and has nothing outstanding. */
   get allIdle(): boolean {
-    const { planned, idle } = this.coverage;
-    return idle === planned;
+    const { planned, idle, failed } = this.coverage;
+    return idle === planned - failed;
   }
 
   /** Starts to tell `entry`, unless it was told already. */

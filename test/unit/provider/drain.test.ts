@@ -77,13 +77,21 @@ describe('a drain', () => {
     async (reason) => {
       const it = drain();
       it.around.holdReason = reason;
-      it.around.allIdle = false;
       await it.clock.advance(9_900);
       it.around.lastActivity = it.clock.now();
       expect(await endOf(it, 1_000)).toBe(300);
       expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
     },
   );
+
+  test('consumers that are not idle are waited for beyond the hold time', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.allIdle = false;
+    expect(await endOf(it, 15_000)).toBeUndefined();
+    it.around.allIdle = true;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
 
   test('the quiet window is at least three round trips', async () => {
     const it = drain();

@@ -9,6 +9,7 @@ import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { Callers, type RecentCaller } from '../../../src/provider/callers.ts';
 import { Fanout } from '../../../src/provider/fanout.ts';
+import { until } from '../../support/child.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -53,6 +54,22 @@ function fanout(attempts = 3) {
   });
   return { subject, records, refused: () => refused };
 }
+
+test('whoever cannot be told keeps nobody waiting for an answer; whoever acked and is not idle does', async () => {
+  const finished = Promise.withResolvers<void>();
+  const busy = await caller((_, response) => {
+    response.write(encodeAck({ isolated: true, outstanding: 1 }));
+    void finished.promise.then(() => response.end(encodeIdle({ idle: true, addresses: [] })));
+  });
+  const { subject } = fanout(1);
+  subject.tell(busy);
+  // Nobody listens on port 1.
+  subject.tell(callerAt(1));
+  await subject.settled();
+  expect([subject.coverage, subject.allIdle]).toEqual([{ planned: 2, acked: 1, idle: 0, failed: 1 }, false]);
+  finished.resolve();
+  await until(() => subject.allIdle);
+});
 
 describe('an undone fan-out', () => {
   test('writes nothing into the next one: whoever acked there stays told', async () => {
