@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '../lifecycle/clock.ts';
+import type { Log } from '../log.ts';
 import { CollectorClient } from '../trace/collector-client.ts';
 import { replaySpool } from '../trace/replay.ts';
 import { Spool } from '../trace/spool.ts';
@@ -19,8 +20,10 @@ export const command: Command = {
       }),
     });
     const alive = systemClock.hold();
-    const spool = new Spool(spoolDir, systemClock, (_, message) => io.err(message));
-    const { sent, waiting, reason } = await replaySpool(spool, new CollectorClient(traces, systemClock));
+    const log: Log = (_, message) => io.err(message);
+    const spool = new Spool(spoolDir, systemClock, log);
+    const collector = new CollectorClient(traces, systemClock);
+    const { sent, waiting, reason } = await replaySpool({ spool, collector, log });
     alive.cancel();
     io.out(`${sent} sent, ${waiting} waiting${reason === undefined ? '' : `: ${reason}`}`);
     return waiting === 0 ? 0 : 1;

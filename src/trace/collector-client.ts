@@ -12,6 +12,9 @@ import type { Target } from './tracing.ts';
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */
 const RETRYABLE = [429, 502, 503, 504];
 
+/** Answers that are about who asks and where, not about what the request holds. */
+const ABOUT_THE_CALL = [401, 403, 404];
+
 /** First wait before a repetition, and the longest, in milliseconds: a shutdown has little time. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1_000;
@@ -25,6 +28,8 @@ export interface Refusal {
   readonly reason: string;
   /** It may take the same request later. */
   readonly retryable: boolean;
+  /** Which requests it refuses now: every one, this one for what it holds, or nobody knows. */
+  readonly refuses: 'every' | 'this' | 'unknown';
   /** When it asked to be called again, in milliseconds. */
   readonly afterMs?: number;
 }
@@ -66,12 +71,12 @@ export class CollectorClient {
     }
   }
 
-  /** Sends `body` once. Never rejects. */
+  /** Sends `body` once, within the target's time-out too. Never rejects. */
   async post(body: string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
     try {
-      return await this.#post(body, withinMs, signal);
+      return await this.#post(body, Math.min(withinMs, this.#target.timeoutMs), signal);
     } catch (thrown) {
-      return { reason: asError(thrown).message, retryable: false };
+      return { reason: asError(thrown).message, retryable: false, refuses: 'every' };
     }
   }
 
@@ -110,7 +115,7 @@ export class CollectorClient {
       const [response] = (await once(call, 'response')) as [IncomingMessage];
       return await answerOf(response);
     } catch (thrown) {
-      return { reason: asError(thrown).message, retryable: true };
+      return { reason: asError(thrown).message, retryable: true, refuses: 'every' };
     } finally {
       late.cancel();
       call.destroy();
@@ -122,14 +127,20 @@ async function answerOf(response: IncomingMessage): Promise<Answer> {
   const { statusCode = 0, headers } = response;
   if (statusCode >= 200 && statusCode < 300) {
     if (!headers['content-type']?.startsWith('text/html')) return rejectionOf(await textOf(response));
-    return { reason: `the collector answered ${statusCode} with a web page`, retryable: false };
+    return { reason: `the collector answered ${statusCode} with a web page`, retryable: false, refuses: 'every' };
   }
   const seconds = Number(headers['retry-after']);
   return {
     reason: `the collector answered ${statusCode}`,
     retryable: RETRYABLE.includes(statusCode),
+    refuses: refusedBy(statusCode),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
   };
+}
+
+function refusedBy(statusCode: number): Refusal['refuses'] {
+  if ([...RETRYABLE, ...ABOUT_THE_CALL].includes(statusCode)) return 'every';
+  return statusCode >= 400 && statusCode < 500 ? 'this' : 'unknown';
 }
 
 /** The text of an answer, as far as it came: that the request was taken its status has said. */

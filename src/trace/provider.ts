@@ -69,7 +69,7 @@ export function createTracing(options: TracingOptions): Tracing {
 
   const replay = async (): Promise<void> => {
     if ((await spool.size()) === 0) return;
-    const { sent, waiting: left, reason } = await replaySpool(spool, collector);
+    const { sent, waiting: left, reason } = await replaySpool({ spool, collector, log: options.log });
     if (sent > 0) options.log('info', `${sent} spooled files were sent${reason ? `; ${left} wait: ${reason}` : ''}`);
     if (left > 0) options.clock.after(REPLAY_EVERY_MS, () => void replay());
   };

@@ -19,6 +19,9 @@ const MOST_CORRUPT = 100;
 /** A file claimed, or begun, this long ago, in milliseconds, belongs to a process that died meanwhile. */
 const STALE_MS = 60_000;
 
+/** Longest time in which a claim may be used, in milliseconds: well before somebody else takes it for a dead one's. */
+export const LONGEST_CLAIM_MS = STALE_MS / 2;
+
 const WAITING = '.json';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
@@ -36,6 +39,8 @@ export interface Claim {
   done(): Promise<void>;
   /** It was not; somebody else may try. */
   release(): Promise<void>;
+  /** It never will be; kept for people to look at. */
+  setAside(why: string): Promise<void>;
 }
 
 /** A bounded directory of request bodies that could not be sent. Files are written aside, synced and renamed. */
@@ -141,7 +146,12 @@ export class Spool {
         }
         continue;
       }
-      yield { body, done: () => rm(claimed, { force: true }).catch(() => {}), release };
+      yield {
+        body,
+        done: () => rm(claimed, { force: true }).catch(() => {}),
+        release,
+        setAside: (why) => this.#setAside(path, why),
+      };
     }
     if (unread.length > 0) this.#log('warn', `${unread.length} spooled files cannot be read: ${unread[0]}`);
   }

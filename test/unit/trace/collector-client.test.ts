@@ -59,7 +59,7 @@ describe('send', () => {
 
   test.each([400, 401, 404, 413, 500])('%i: never again', async (status) => {
     const { seen, url } = await answering([status]);
-    expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual({
+    expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({
       reason: `the collector answered ${status}`,
       retryable: false,
     });

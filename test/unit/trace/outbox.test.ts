@@ -66,7 +66,7 @@ test.each(['refused', 'not answered when the outbox closed'])(
   async (why) => {
     const { box, put, spool } = outbox(() =>
       why === 'refused'
-        ? Promise.resolve({ reason: 'the collector answered 500', retryable: false })
+        ? Promise.resolve({ reason: 'the collector answered 500', retryable: false, refuses: 'unknown' })
         : new Promise(() => {}),
     );
     const begun = Promise.withResolvers<void>();

@@ -1,0 +1,108 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
+import { CollectorClient } from '../../../src/trace/collector-client.ts';
+import { replaySpool } from '../../../src/trace/replay.ts';
+import { Spool } from '../../../src/trace/spool.ts';
+
+let directory: string;
+let server: Server | undefined;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lossless-replay-'));
+});
+afterEach(() => {
+  server?.close().closeAllConnections();
+  server = undefined;
+  rmSync(directory, { recursive: true });
+});
+
+/** Files named for their age, whose body holds the status that the collector answers it with. */
+function spooled(...statuses: readonly number[]): void {
+  statuses.forEach((status, age) => {
+    writeFileSync(join(directory, `${age}-${status}.json`), `{"resourceSpans":[],"status":${status}}`);
+  });
+}
+
+/** Replays against a collector that answers as the bodies say, or `answer` to all of them. */
+async function replay(answer?: { readonly status: number; readonly body?: string }, clock: Clock = systemClock) {
+  server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    response.writeHead(answer?.status ?? (JSON.parse(body) as { status: number }).status).end(answer?.body);
+  });
+  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const endpoint = new URL(`http://127.0.0.1:${port}`);
+  const collector = new CollectorClient(
+    { endpoint, headers: {}, compression: 'none', timeoutMs: 600_000, tls: {} },
+    clock,
+  );
+  const said: string[] = [];
+  const log = (_: unknown, message: string) => said.push(message);
+  const replayed = await replaySpool({ spool: new Spool(directory, clock, log), collector, log });
+  return { ...replayed, said, left: readdirSync(directory).sort() };
+}
+
+describe('a file that the collector never takes', () => {
+  test.each([400, 413, 415])('%i: it is set aside, and the others are sent', async (status) => {
+    spooled(status, 200, status, 200);
+    const { said, ...rest } = await replay();
+    expect(rest).toMatchObject({ sent: 2, waiting: 0, left: [`0-${status}.json.corrupt`, `2-${status}.json.corrupt`] });
+    expect(said).toEqual([
+      expect.stringMatching(`0-${status}.json.corrupt: the collector answered ${status}`),
+      expect.stringMatching(`2-${status}.json.corrupt: the collector answered ${status}`),
+    ]);
+  });
+
+  test('stays when it may be taken later, and the others are sent', async () => {
+    spooled(500, 200);
+    expect(await replay()).toMatchObject({ sent: 1, waiting: 1, left: ['0-500.json'] });
+  });
+
+  test('stays while the collector takes no other one: it may be none', async () => {
+    spooled(200, 200, 200);
+    expect(await replay({ status: 400 })).toMatchObject({
+      sent: 0,
+      waiting: 3,
+      reason: 'the collector answered 400',
+      left: ['0-200.json', '1-200.json', '2-200.json'],
+    });
+  });
+});
+
+test.each([401, 403, 404, 429, 503])('%i: no other file would fare better, so all stay', async (status) => {
+  spooled(200, status, 200);
+  expect(await replay()).toMatchObject({
+    sent: 1,
+    waiting: 2,
+    reason: `the collector answered ${status}`,
+    left: [`1-${status}.json`, '2-200.json'],
+  });
+});
+
+test('spans that the collector rejects for ever are told', async () => {
+  spooled(200);
+  const body = '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}';
+  expect(await replay({ status: 200, body })).toMatchObject({
+    sent: 1,
+    said: ['the collector did not take 2 spans of a spooled file: too old'],
+  });
+});
+
+test('a claim ends well before somebody else takes it for one of a dead process', async () => {
+  spooled(200);
+  const times: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, fire) => {
+      times.push(ms);
+      return systemClock.after(ms, fire);
+    },
+  };
+  expect(await replay(undefined, clock)).toMatchObject({ sent: 1 });
+  expect(times).toEqual([30_000]);
+});
