@@ -1,6 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ROOTS } from './roots.ts';
 
+/** Longest journal that is kept when what it holds has been written, in bytes: otherwise it keeps the size that it once had. */
+const LONGEST_JOURNAL = 16 * 1_024 * 1_024;
+
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
 
@@ -36,6 +39,7 @@ export function openDatabase(path: string): DatabaseSync {
   }
   // Space is given back only if that is said before anything is written.
   db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+  db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}`);
   if (pragma(db, 'user_version') !== VERSION)
     together(db, () =>
       db.exec(`

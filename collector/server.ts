@@ -31,6 +31,9 @@ const IDLE_MS = 60_000;
 /** Most connections at a time: one for each of many consumers that send. */
 const MOST_CONNECTIONS = 4_096;
 
+/** Time between two looks at what the store holds, in milliseconds: traces get old though nothing arrives. */
+const BOUND_EVERY_MS = 1_000;
+
 /** Starts a collector for one machine: OTLP/HTTP JSON in; Jaeger's query API, a page and metrics out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const store = new Store({ path: options.database, maxAgeMs: options.maxAgeMs, maxBytes: options.maxBytes });
@@ -43,15 +46,25 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     store.close();
     throw thrown;
   }
+  const bounding = setInterval(() => bound(store), BOUND_EVERY_MS).unref();
   const [otlpUrl = '', queryUrl = otlpUrl] = servers.map((server) => urlOf(server, options.host));
   return {
     otlpUrl,
     queryUrl,
     async close() {
+      clearInterval(bounding);
       await Promise.all(servers.map(stop));
       store.close();
     },
   };
+}
+
+function bound(store: Store): void {
+  try {
+    store.bound();
+  } catch {
+    // The disk is full, or gone: whoever sends spans is told.
+  }
 }
 
 function listen(handler: Handler, host: string, port: number): Promise<Server> {

@@ -45,7 +45,7 @@ export interface StoreOptions {
   readonly path: string;
   /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
   readonly maxAgeMs: number;
-  /** When the database is larger, in bytes, the traces that arrived first are removed. */
+  /** When the database is larger, in bytes, the traces that arrived first are removed before the next is added. */
   readonly maxBytes: number;
 }
 
@@ -57,7 +57,11 @@ export interface StoredSpan extends Span {
 const SHARE_REMOVED = 0.1;
 
 /** Time between two looks at the age, in milliseconds. */
-const AGE_EVERY_MS = 60_000;
+const AGE_EVERY_MS = 1_000;
+
+/** Traces that are removed at once for their age, and how long that may go on at one look, in milliseconds: spans and readers wait meanwhile. */
+const TRACES_REMOVED = 10;
+const REMOVING_MS = 100;
 
 /** Most spans that are looked at for one list of shutdowns and onlines. */
 const MOST_ROOTS = 20_000;
@@ -90,6 +94,8 @@ export class Store {
 
   /** Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. */
   add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
+    // First, as that may fail: what has been added is not refused.
+    this.bound(now);
     const added: SpanGroup[] = [];
     together(this.#db, () => {
       for (const { origin, spans } of groups) added.push({ origin, spans: this.#addGroup(origin, spans) });
@@ -97,7 +103,6 @@ export class Store {
       for (const id of ids) this.#addTrace.run(id, now);
     });
     if (added.some(({ spans }) => spans.length > 0)) this.#changes++;
-    this.bound(now);
     return added;
   }
 
@@ -222,11 +227,16 @@ export class Store {
     return [...found];
   }
 
-  /** Removes what is too old or too much. */
+  /** Removes what is too much, and what is too old: all of that in a while, when this is called again and again. */
   bound(now: number = Date.now()): void {
     if (now - this.#agedAt >= AGE_EVERY_MS) {
       this.#agedAt = now;
-      this.#remove('SELECT id FROM trace WHERE received < ?', now - this.#options.maxAgeMs);
+      const begun = performance.now();
+      const aged = `SELECT id FROM trace WHERE received < ? ORDER BY received LIMIT ${TRACES_REMOVED}`;
+      while (
+        this.#remove(aged, now - this.#options.maxAgeMs) === TRACES_REMOVED &&
+        performance.now() - begun < REMOVING_MS
+      );
     }
     while (this.#bytes() > this.#options.maxBytes) {
       const share = 'SELECT max(1, CAST(COUNT(*) * ? AS INTEGER)) FROM trace';

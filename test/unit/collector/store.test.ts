@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/otlp.ts';
 import { Store, type StoreOptions, type TraceQuery } from '../../../collector/store.ts';
-import { hex, otlpBody, type SpanSpec } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
 
 const opened: Store[] = [];
 afterEach(() => {
@@ -110,6 +110,23 @@ describe('a store', () => {
     expect(store.traces([joined.traceId])).toEqual([]);
     expect(store.services()).toEqual([]);
   });
+
+  test('what is too old is removed in parts, so that nothing waits long for it', () => {
+    const store = open();
+    const now = Date.now();
+    const traces = Array.from({ length: 60 }, () => {
+      const { traceId, bodies } = shutdownBodies('large', 250);
+      for (const body of bodies) store.add(decodeOtlp(body), now);
+      return traceId;
+    });
+    const left = (): number => traces.filter((id) => store.size(id) > 0).length;
+    const counts: number[] = [];
+    for (let look = 0; left() > 0; look++) {
+      store.bound(now + 3_600_001 + look * 1_000);
+      counts.push(left());
+    }
+    expect(counts[0]).toBeGreaterThan(0);
+  }, 30_000);
 
   test('a single trace that is larger than the bound is not kept', () => {
     const store = open({ maxBytes: 200_000 });

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { startCollector } from '../../../collector/server.ts';
+import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
+
+test('a trace that is too old is gone, though nothing arrives after it', async () => {
+  const collector = await startCollector({
+    host: '127.0.0.1',
+    ports: [0],
+    database: ':memory:',
+    maxAgeMs: 1_000,
+    maxBytes: 2 ** 26,
+  });
+  try {
+    const { traceId, bodies } = shutdownBodies('shop', 1);
+    await sendOtlp(collector.otlpUrl, bodies);
+    const status = async () => (await fetch(`${collector.queryUrl}/api/traces/${traceId}`)).status;
+    expect(await status()).toBe(200);
+    await expect.poll(status, { timeout: 10_000 }).toBe(404);
+  } finally {
+    await collector.close();
+  }
+}, 20_000);
