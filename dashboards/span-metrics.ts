@@ -12,7 +12,7 @@ const DURATION = 'traces_span_metrics_duration_milliseconds';
 export const SERVICE = 'service_name';
 
 /** GoAways that left a consumer untold. Matched by name: `!=` would take in spans that have no such label. */
-export const NOT_TOLD = GOAWAY_RESULTS.filter((result) => result !== 'acked' && result !== 'gone');
+export const NOT_TOLD = GOAWAY_RESULTS.filter((result) => !['acked', 'gone', 'cancelled'].includes(result));
 
 type Operator = '=' | '!=' | '=~' | '!~';
 

@@ -12,7 +12,7 @@ const MOST_NAMES = 100;
 
 /** How one caller is told, in one offline, that this instance leaves. An undone offline goes on writing into its own. */
 export class Telling {
-  told: 'telling' | 'acked' | 'failed' | 'gone' = 'telling';
+  told: 'telling' | 'acked' | 'failed' | 'gone' | 'cancelled' = 'telling';
   /** Requests that were on their way when it acked, and may still arrive. */
   outstanding = 0;
 }

@@ -9,7 +9,7 @@ import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
 import { ATTR, type GoAwayResult } from '../trace/schema.ts';
 import { MOST_CALLERS, type RecentCaller, Telling } from './callers.ts';
-import { type Call, callGoAway } from './goaway.ts';
+import { type Call, type CallEnd, callGoAway } from './goaway.ts';
 
 /** Milliseconds between attempts, before jitter: tighter than dubbo-go's 0.5, 1 and 2 s. */
 const BACKOFF_MS = [100, 300, 900];
@@ -59,7 +59,8 @@ export class Fanout {
   #waiting: (() => void)[] = [];
   #active = 0;
   #roundTripMs = 0;
-  #aborted = false;
+  #ended: CallEnd | undefined;
+  readonly #over = Promise.withResolvers<void>();
 
   constructor(options: FanoutOptions) {
     this.#options = options;
@@ -86,7 +87,7 @@ export class Fanout {
 
   /** Starts to tell `entry`, unless it was told already. */
   tell(entry: RecentCaller): void {
-    if (this.#aborted || entry.telling !== undefined) return;
+    if (this.#ended !== undefined || entry.telling !== undefined) return;
     if (this.#told.known >= MOST_CALLERS) {
       this.#options.onOverflow();
       return;
@@ -105,9 +106,11 @@ export class Fanout {
   }
 
   /** Waits for nobody any more. */
-  abort(): void {
-    this.#aborted = true;
-    for (const call of this.#calls) call.abort();
+  end(why: CallEnd): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = why;
+    this.#over.resolve();
+    for (const call of this.#calls) call.end(why);
   }
 
   async #tell(entry: RecentCaller, telling: Telling): Promise<void> {
@@ -124,7 +127,7 @@ export class Fanout {
       },
     });
     const outcome = await this.#attempts(entry, telling, work);
-    telling.told = outcome.result === 'acked' || outcome.result === 'gone' ? outcome.result : 'failed';
+    telling.told = toldBy(outcome.result);
     for (const tally of [this.#told, group.told]) tally.end(telling.told);
     const failed = telling.told === 'failed';
     work.end(
@@ -161,7 +164,7 @@ export class Fanout {
     const { attempts, clock, deadline, journal } = this.#options;
     let outcome: Outcome = { result: 'skipped', attempts: 0 };
     for (let resend = 0; resend < attempts; resend++) {
-      if (this.#aborted || deadline.left === 0) break;
+      if (this.#ended !== undefined || deadline.left === 0) break;
       const attempt =
         resend === 0
           ? undefined
@@ -170,9 +173,12 @@ export class Fanout {
       attempt?.end(outcome.status ? { [ATTR.statusCode]: outcome.status } : {}, failureOf(outcome));
       if (!RETRYABLE.has(outcome.result)) return outcome;
       if (outcome.result === 'refused' && entry.open === 0) return { ...outcome, result: 'gone' };
-      if (resend + 1 < attempts)
-        await sleep(clock, Math.min(deadline.left, (BACKOFF_MS[resend] ?? 900) * (0.75 + Math.random() / 2)));
+      if (resend + 1 < attempts) {
+        const backoffMs = (BACKOFF_MS[resend] ?? 900) * (0.75 + Math.random() / 2);
+        await Promise.race([sleep(clock, Math.min(deadline.left, backoffMs)), this.#over.promise]);
+      }
     }
+    if (this.#ended === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
     if (entry.open === 0 && (await this.#hasLeft(entry))) return { ...outcome, result: 'gone' };
     return outcome;
   }
@@ -190,9 +196,9 @@ export class Fanout {
   async #once(entry: RecentCaller, telling: Telling, ids: SpanIds): Promise<Omit<Outcome, 'attempts'>> {
     const { clock, deadline, secret, timeoutMs } = this.#options;
     await this.#slot();
-    if (this.#aborted) {
+    if (this.#ended !== undefined) {
       this.#release();
-      return { result: 'skipped' };
+      return { result: this.#ended };
     }
     const begun = clock.now();
     const { caller, address } = entry;
@@ -261,15 +267,19 @@ interface Outcome {
   readonly errorType?: string;
 }
 
-function failureOf({ result, errorType }: Outcome): { type: string; message: string } | undefined {
-  return result === 'acked' ? undefined : { type: errorType ?? result, message: `no ack: ${result}` };
+function toldBy(result: GoAwayResult): Telling['told'] {
+  return result === 'acked' || result === 'gone' || result === 'cancelled' ? result : 'failed';
 }
 
-function endGroup(work: Work, { planned, acked }: Tally): void {
+function failureOf({ result, errorType }: Outcome): { type: string; message: string } | undefined {
+  return result === 'acked' || result === 'cancelled'
+    ? undefined
+    : { type: errorType ?? result, message: `no ack: ${result}` };
+}
+
+function endGroup(work: Work, { planned, acked, failed }: Tally): void {
   const failure =
-    acked < planned
-      ? { type: 'fanout_incomplete', message: `${planned - acked} of ${planned} consumers were not told` }
-      : undefined;
+    failed > 0 ? { type: 'fanout_incomplete', message: `${failed} of ${planned} consumers were not told` } : undefined;
   work.end(
     { [ATTR.fanoutPlanned]: planned, [ATTR.fanoutAcked]: acked, ...(failure && { [ATTR.errorType]: failure.type }) },
     failure,

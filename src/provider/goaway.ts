@@ -7,7 +7,10 @@ import { suppressTracing } from '../trace/suppress.ts';
 const ANSWER_LIMIT = 32_768;
 
 /** How one call ended. */
-export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable';
+export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
+
+/** Why a call is ended: the offline was undone, or is over. */
+export type CallEnd = 'cancelled' | 'timeout';
 
 export interface CallOptions {
   readonly clock: Clock;
@@ -34,8 +37,8 @@ export interface Call {
   readonly first: Promise<First>;
   /** Resolves when the second line came (`true`) or can come no more (`false`). Never rejects. */
   readonly idle: Promise<boolean>;
-  /** Ends the call. */
-  abort(): void;
+  /** Ends the call. When its first line is not there, `why` is its result. */
+  end(why: CallEnd): void;
 }
 
 /** Status by which another process, that listens there now, says that the consumer has ended. */
@@ -85,7 +88,11 @@ export function callGoAway(options: CallOptions): Call {
     });
   });
   request.end(options.body);
-  return { first: first.promise, idle: idle.promise, abort };
+  const end = (why: CallEnd): void => {
+    finish(why);
+    abort();
+  };
+  return { first: first.promise, idle: idle.promise, end };
 }
 
 function open({ address, port, body, headers }: CallOptions): ClientRequest {

@@ -69,6 +69,7 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
+  readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
   /** Begins at once: the marker is on and every recent consumer is being told when the constructor returns. */
@@ -151,7 +152,8 @@ export class Offline {
   /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
   cancel(): void {
     this.#cancelled = true;
-    this.#fanout.abort();
+    this.#undone.resolve();
+    this.#fanout.end('cancelled');
     this.#drain?.cancel();
     this.#context.callers.reset();
     this.#context.traffic.unmark();
@@ -186,7 +188,10 @@ export class Offline {
       attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
-    const { result, listedAfter, error } = await this.#deadline.within(registration.deregister(), late, REGISTRY_MS);
+    const { result, listedAfter, error } = await Promise.race([
+      this.#deadline.within(registration.deregister(), late, REGISTRY_MS),
+      this.#undone.promise.then((): Deregistered => ({ result: 'cancelled' })),
+    ]);
     this.#deregistered = { result };
     const failed = result === 'failed' || result === 'unconfirmed';
     const failure = failed
@@ -277,7 +282,7 @@ export class Offline {
   /** Ends the root, after everything under it. */
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
-    this.#fanout.abort();
+    this.#fanout.end('timeout');
     await this.#fanout.settled();
     const coverage = this.#fanout.coverage;
     const result = this.#result(drained, coverage, broken);

@@ -19,11 +19,20 @@ export const OFFLINE_RESULTS = ['success', 'incomplete', 'timeout', 'error', 'ca
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
 /** How one GoAway ended. */
-export const GOAWAY_RESULTS = ['acked', 'gone', 'refused', 'rejected', 'timeout', 'unreachable', 'skipped'] as const;
+export const GOAWAY_RESULTS = [
+  'acked',
+  'gone',
+  'refused',
+  'rejected',
+  'timeout',
+  'unreachable',
+  'skipped',
+  'cancelled',
+] as const;
 export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
 
 /** What the registry said. */
-export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none'] as const;
+export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none', 'cancelled'] as const;
 export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
 
 /** How the drain ended. */
@@ -171,7 +180,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
     type: 'string',
-    doc: 'acked; gone: the consumer has ended, so there was nobody to tell (not counted as planned); refused: nobody listens, but it still holds a connection; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address.',
+    doc: 'acked; gone: the consumer has ended, so there was nobody to tell (not counted as planned); refused: nobody listens, but it still holds a connection; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address; cancelled: the offline was undone before.',
     values: GOAWAY_RESULTS,
   },
   'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },
@@ -202,7 +211,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.registry.address': { type: 'string', doc: 'Where the registry is, without credentials.' },
   'lossless.deregister.result': {
     type: 'string',
-    doc: 'confirmed: read back, not listed; unconfirmed: the registry said yes but still lists the instance, or could not be read back; failed; none: was never registered.',
+    doc: 'confirmed: read back, not listed; unconfirmed: the registry said yes but still lists the instance, or could not be read back; failed; none: was never registered; cancelled: the offline was undone before.',
     values: DEREGISTER_RESULTS,
   },
   'lossless.deregister.listed_after': { type: 'int', doc: 'Instances of the service listed when read back.' },

@@ -161,6 +161,19 @@ describe('undo', () => {
     await world().leave(other);
   });
 
+  test('an undo waits for no consumer that hangs, and says of none that it was not told', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '20000' } });
+    const fakes = await fakeConsumers(service.port, ['hangs']);
+    await call(service, '/offline');
+    await until(() => fakes.goAways === 1);
+    expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 200 });
+    const trace = await world().trace(service);
+    fakes.close();
+    expect(spansOf(trace, 'goaway').map(({ tags }) => tags['lossless.goaway.result'])).toEqual(['cancelled']);
+    expect(trace.spans.filter(({ isError }) => isError)).toEqual([]);
+    expect(trace.verdict).toMatchObject({ result: 'cancelled', whole: true, problems: [] });
+  });
+
   test('after an undo the requests of a consumer that had acked are the usual ones, and not after its ack', async () => {
     const service = await world().service('provider');
     const fakes = await fakeConsumers(service.port, ['answers', 'answers']);

@@ -9,6 +9,7 @@ import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { Callers, type RecentCaller } from '../../../src/provider/callers.ts';
 import { Fanout } from '../../../src/provider/fanout.ts';
+import { ATTR } from '../../../src/trace/schema.ts';
 import { until } from '../../support/child.ts';
 
 const servers: Server[] = [];
@@ -83,13 +84,28 @@ describe('an undone fan-out', () => {
     const { subject: undone } = fanout();
     undone.tell(entry);
     await asked.promise;
-    undone.abort();
+    undone.end('cancelled');
     callers.reset();
     const { subject: next } = fanout();
     next.tell(entry);
     await Promise.all([undone.settled(), next.settled()]);
     expect(next.coverage).toMatchObject({ planned: 1, acked: 1, failed: 0 });
     expect(undone.coverage).toMatchObject({ planned: 1, acked: 0 });
+  });
+
+  test('has cancelled its GoAways, those between two attempts too, and failed with none', async () => {
+    const asked = Promise.withResolvers<void>();
+    const { subject, records } = fanout();
+    subject.tell(await caller(() => asked.resolve()));
+    subject.tell(callerAt(1));
+    await asked.promise;
+    subject.end('cancelled');
+    await subject.settled();
+    const ended = records.filter((record) => record.kind === 'ended');
+    expect(ended.filter(({ work }) => work === 'goaway').map((record) => record.attributes[ATTR.goawayResult])).toEqual(
+      ['cancelled', 'cancelled'],
+    );
+    expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
   });
 
   test('calls nobody who still waited for a place', async () => {
@@ -101,7 +117,7 @@ describe('an undone fan-out', () => {
     const { subject } = fanout();
     for (let n = 0; n < 300; n++) subject.tell(callerAt(entry.caller.port));
     await full.promise;
-    subject.abort();
+    subject.end('cancelled');
     await subject.settled();
     expect(calls).toBe(256);
   });

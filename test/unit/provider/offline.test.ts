@@ -275,7 +275,8 @@ test('whatever happens, an offline ends within its deadline, in one whole trace 
         const { result, planned, acked, failed } = it.report as OfflineReport;
         expect(result === 'cancelled').toBe(it.undone);
         expect(it.machine.state).toBe(it.undone ? 'starting' : 'stopped');
-        expect(acked + failed).toBe(planned);
+        if (it.undone) expect(acked + failed).toBeLessThanOrEqual(planned);
+        else expect(acked + failed).toBe(planned);
         if (result === 'success') expect([how, failed]).toEqual(['confirms', 0]);
         results.set(result, (results.get(result) ?? 0) + 1);
       },
