@@ -44,7 +44,7 @@ export const ALERTS: readonly Alert[] = [
     spans: (service) => calls('offline.started', [SERVICE, '=', service]),
     summary: '{count} shutdowns of {service_name} began and never ended',
     description:
-      'Instances of {service_name} began to leave more than 5 minutes ago, within the last hour, and their traces have no root: {count}. They were killed before they were done, or their last spans are in a spool.',
+      'Instances of {service_name} began to leave more than 5 minutes ago, within the last hour, and their traces have no root: {count}. They were killed before they were done, or their last spans are in a spool. There may be more: ends of shutdowns that began in the last 5 minutes are counted against them.',
     panel: 'Still open',
   },
   {
