@@ -273,7 +273,6 @@ export class Plugin {
     this.#machine.move('listening', ids);
     this.#signals.arm();
     this.#curve.start();
-    this.#tracing?.replay();
     if (this.#options.service === UNNAMED)
       this.#log('warn', 'this service has no name: set LOSSLESS_SERVICE or OTEL_SERVICE_NAME', {
         code: 'LOSSLESS_CONFIG_INVALID',

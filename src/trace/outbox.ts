@@ -20,6 +20,8 @@ export interface OutboxOptions {
   /** Resolves with what the collector said at last, retries included; `signal` ends them. Never rejects. */
   readonly send: (body: string, signal: AbortSignal) => Promise<Answer>;
   readonly spool: Spool;
+  /** Called when spans were spooled and the process goes on. */
+  readonly kept: () => void;
   readonly serialize: (spans: readonly FinishedSpan[]) => string;
   readonly log: Log;
 }
@@ -162,10 +164,11 @@ export class Outbox {
   }
 
   async #write(batch: Batch, why: string): Promise<void> {
-    const { log, spool } = this.#options;
+    const { kept, log, spool } = this.#options;
     try {
       await spool.put(batch.body);
       this.#spooled += batch.count;
+      kept();
       log('warn', `${batch.count} spans could not be sent and were spooled: ${why}`, {
         code: 'LOSSLESS_EXPORT_FAILED',
       });

@@ -1,4 +1,5 @@
 import { asError } from '../errors.ts';
+import type { Timer } from '../lifecycle/clock.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
 import { CollectorClient } from './collector-client.ts';
 import type { Outbox } from './outbox.ts';
@@ -26,7 +27,12 @@ export function createTracing(options: TracingOptions): Tracing {
   const collector = new CollectorClient(options.target, options.clock);
   let loading: Promise<Loaded | undefined> | undefined;
   let loaded: Loaded | undefined;
-  let waiting: LifecycleRecord[] = [];
+  /** Undefined once the SDK is loaded, or cannot be. */
+  let waiting: LifecycleRecord[] | undefined = [];
+  /** What the spool holds is sent now, or when this timer fires. */
+  let replaying: Promise<void> | undefined;
+  let again: Timer | undefined;
+  const ending = new AbortController();
 
   /** The process ends by `process.exit` or an error. */
   const exiting = (): void => {
@@ -44,6 +50,7 @@ export function createTracing(options: TracingOptions): Tracing {
       send: (body, signal) => collector.send(body, signal),
       spool,
       serialize: sdk.serialize,
+      kept: replayLater,
       log: options.log,
     });
     const recorder = new sdk.Recorder({
@@ -52,43 +59,64 @@ export function createTracing(options: TracingOptions): Tracing {
       finished: (span) => outbox.put(span),
     });
     loaded = { recorder, outbox };
-    for (const record of waiting) take(loaded, record);
-    waiting = [];
+    for (const record of waiting ?? []) take(loaded, record);
+    waiting = undefined;
   };
 
   const load = async (): Promise<Loaded | undefined> => {
     process.once('exit', exiting);
+    replay();
     try {
       const [sdk, outbox] = await Promise.all([import('./sdk.ts'), import('./outbox.ts')]);
       start(sdk, outbox);
     } catch (thrown) {
+      waiting = undefined;
       options.log('error', `spans cannot be made: ${asError(thrown).message}`, { code: 'LOSSLESS_EXPORT_FAILED' });
     }
     return loaded;
   };
 
-  const replay = async (): Promise<void> => {
-    if ((await spool.size()) === 0) return;
-    const { sent, waiting: left, reason } = await replaySpool({ spool, collector, log: options.log });
-    if (sent > 0) options.log('info', `${sent} spooled files were sent${reason ? `; ${left} wait: ${reason}` : ''}`);
-    if (left > 0) options.clock.after(REPLAY_EVERY_MS, () => void replay());
+  /** Sends what the spool holds, now and again until it is empty. */
+  const replay = (): void => {
+    again?.cancel();
+    again = undefined;
+    replaying ??= replayOnce().finally(() => {
+      replaying = undefined;
+    });
+  };
+
+  const replayLater = (): void => {
+    if (!ending.signal.aborted) again ??= options.clock.after(REPLAY_EVERY_MS, replay);
+  };
+
+  const replayOnce = async (): Promise<void> => {
+    try {
+      const { log } = options;
+      const { sent, waiting: left, reason } = await replaySpool({ spool, collector, log, signal: ending.signal });
+      if (sent > 0) log('info', `${sent} spooled files were sent${reason ? `; ${left} wait: ${reason}` : ''}`);
+      if (left > 0) replayLater();
+    } catch (thrown) {
+      // Nobody waits for this, and what is wrong with the spool is no end of the service.
+      options.log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' });
+    }
   };
 
   return {
     sink: (record) => {
       if (record.kind !== 'started' && record.kind !== 'ended') return;
       if (loaded !== undefined) return take(loaded, record);
-      if (waiting.length < MOST_WAITING) waiting.push(record);
+      if (waiting !== undefined && waiting.length < MOST_WAITING) waiting.push(record);
       loading ??= load();
     },
     get delivery() {
       return loaded?.outbox.delivery ?? NOTHING;
     },
     spooled: () => spool.usage(),
-    replay: () => void replay().catch(() => {}),
     async shutdown(withinMs) {
+      ending.abort();
+      again?.cancel();
       const { outbox } = (await loading) ?? {};
-      await outbox?.close(withinMs);
+      await Promise.all([outbox?.close(withinMs), replaying]);
       return outbox?.delivery ?? NOTHING;
     },
   };

@@ -44,14 +44,15 @@ export interface SpoolUsage {
 
 /** Makes spans of records and delivers them. */
 export interface Tracing {
-  /** To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile. */
+  /**
+   * To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile, and sends
+   * what earlier processes left in the spool, now and again until it is empty.
+   */
   readonly sink: Sink;
   /** So far. */
   readonly delivery: Delivery;
   /** What waits in the spool, of all processes that share it. Never rejects. */
   spooled(): Promise<SpoolUsage>;
-  /** Sends what earlier processes left in the spool, now and again until it is empty. */
-  replay(): void;
   /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
   shutdown(withinMs: number): Promise<Delivery>;
 }

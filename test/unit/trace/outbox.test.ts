@@ -26,6 +26,7 @@ function outbox(send: OutboxOptions['send']) {
     clock: systemClock,
     log,
     spool,
+    kept: () => {},
     serialize: (spans) => JSON.stringify({ resourceSpans: spans }),
     send,
   });
