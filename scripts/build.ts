@@ -82,19 +82,20 @@ const { metafile: pageMetafile } = await build({
 
 /** The licenses of the packages in a bundle, written beside it. */
 function writeNotice(file: string, inputs: object): void {
-  const packages = new Set(
-    Object.keys(inputs).flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
+  // The innermost `node_modules` of a path is that of its package: a package may have another version of its own.
+  const directories = new Set(
+    Object.keys(inputs).flatMap((path) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
   );
-  const notices = [...packages].sort().map((name) => {
-    const directory = join(root, 'node_modules', name);
-    const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+  const notices = [...directories].map((directory) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+      name: string;
       version: string;
       license: string;
     };
     const text = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
     return `${name} ${version} (${license})\n\n${text === undefined ? '' : readFileSync(join(directory, text), 'utf8')}`;
   });
-  writeFileSync(file, notices.join(`\n${'-'.repeat(80)}\n\n`));
+  writeFileSync(file, [...new Set(notices)].sort().join(`\n${'-'.repeat(80)}\n\n`));
 }
 
 writeNotice(join(src, 'trace/sdk.NOTICE'), metafile.inputs);
