@@ -178,18 +178,15 @@ export class Fanout {
         await Promise.race([sleep(clock, Math.min(deadline.left, backoffMs)), this.#over.promise]);
       }
     }
-    if (this.#ended === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
-    if (entry.open === 0 && (await this.#hasLeft(entry))) return { ...outcome, result: 'gone' };
-    return outcome;
+    if (this.#ended === undefined && entry.open === 0 && (await this.#hasLeft(entry)))
+      return { ...outcome, result: 'gone' };
+    return this.#ended === 'cancelled' ? { result: 'cancelled', attempts: outcome.attempts } : outcome;
   }
 
   #hasLeft(entry: RecentCaller): Promise<boolean> {
     const { deadline, hasLeft } = this.#options;
-    return deadline.within(
-      hasLeft(entry).catch(() => false),
-      false,
-      1_000,
-    );
+    const asked = hasLeft(entry).catch(() => false);
+    return Promise.race([deadline.within(asked, false, 1_000), this.#over.promise.then(() => false)]);
   }
 
   /** One call, until its first line; its second line is awaited in the background. */

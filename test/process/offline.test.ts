@@ -208,6 +208,25 @@ describe('undo', () => {
     expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
   });
 
+  test('a second signal after an undo begins a new offline, and is not handed over at once', async () => {
+    const service = await world().service('provider', {
+      env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '2000', LOSSLESS_HOLD_MS: '0' },
+    });
+    const fakes = await fakeConsumers(service.port, ['hangs']);
+    const answer = slow(service, 1_500);
+    await until(async () => (await world().served(service)) === 2);
+    service.child.signal('SIGTERM');
+    await until(() => fakes.goAways === 1);
+    const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
+    await service.child.sees(/notifying -> starting/);
+    service.child.signal('SIGTERM');
+    expect(await answer).toBe(200);
+    expect(await service.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    await undone;
+    fakes.close();
+    expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
+  });
+
   test('without an offline there is nothing to undo: 409', async () => {
     const service = await world().service('provider');
     expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 409 });
