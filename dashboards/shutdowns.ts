@@ -5,7 +5,7 @@ import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts
 import { choiceOf, page } from './page.ts';
 import { gauges, numbers, rowsTable } from './panels.ts';
 import { last, lastWith, rows, value } from './queries.ts';
-import { calls, label, SERVICE, untold } from './span-metrics.ts';
+import { calls, label, NOT_TOLD, SERVICE, untold } from './span-metrics.ts';
 import { count, meanDurations, OF_SERVICE, open, overTime, slowestDurations, tally, traces } from './span-panels.ts';
 
 /** The phases of a shutdown; the shutdown itself last. */
@@ -15,7 +15,10 @@ const PHASES: readonly WorkName[] = ['notify', 'deregister', 'drain', 'stop', 'o
 export function shutdowns(): Dashboard {
   const consumer = label(ATTR.peerService);
   const acked = count([consumer], calls('goaway', [ATTR.goawayResult, '=', 'acked'], OF_SERVICE));
-  const toTell = count([consumer], calls('goaway', [ATTR.goawayResult, '!=', 'gone'], OF_SERVICE));
+  const toTell = count(
+    [consumer],
+    calls('goaway', [ATTR.goawayResult, '=~', ['acked', ...NOT_TOLD].join('|')], OF_SERVICE),
+  );
   const everyResult = [SERVICE, consumer, label(ATTR.goawayResult)];
   return page(
     'lossless-shutdowns',

@@ -49,9 +49,9 @@ const cases: Readonly<Record<string, RuleCase>> = {
     series: { [goaway('shop', 'till', 'timeout')]: '_x40 0 1x200' },
     firing: { 10: [], 11: [incomplete('shop', 'till')], 27: [] },
   },
-  'every result but acked and gone, told once for each consumer': {
+  'every result but acked, gone and cancelled, told once for each consumer': {
     series: Object.fromEntries(
-      ['refused', 'rejected', 'timeout', 'unreachable', 'skipped', 'acked', 'gone'].map((result) => [
+      ['refused', 'rejected', 'timeout', 'unreachable', 'skipped', 'acked', 'gone', 'cancelled'].map((result) => [
         goaway('shop', result, result),
         '_x40 0 1x40',
       ]),

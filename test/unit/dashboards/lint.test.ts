@@ -72,6 +72,13 @@ test('each dashboard has an id and a title of its own', () => {
   expect(new Set(dashboards.map(([, { title }]) => title)).size).toBe(dashboards.length);
 });
 
+test('results are chosen by their names: a new one is counted only where that is meant', () => {
+  const exprs = dashboards.flatMap(([, { panels }]) =>
+    panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+  );
+  expect(exprs.filter((expr) => /_result!/.test(expr ?? ''))).toEqual([]);
+});
+
 describe.each(dashboards)('%s', (_, dashboard) => {
   const { panels, templating } = dashboard;
   const variables = templating.list;
