@@ -16,7 +16,7 @@ import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
 
-/** Most links and attributes are few; the SDK's default of 128 is kept for both. */
+/** The words of the schema, and the numbers of the SDK for them. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
 
 /** A finished span, ready to be sent or written. */

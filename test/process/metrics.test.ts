@@ -65,10 +65,22 @@ test('count what really happened, on both sides, through a shutdown', async () =
 
 describe('the page', () => {
   test('is OpenMetrics for who asks for it, and the library is loaded with the first look', async () => {
-    const service = await world().service('provider');
+    const tell = `data:text/javascript,${encodeURIComponent(`
+      import { createRequire } from 'node:module';
+      const { cache } = createRequire(${JSON.stringify(import.meta.url)});
+      const isLoaded = () => Object.keys(cache).some((file) => file.includes('/prom-client/'));
+      let looks = 0;
+      process.on('SIGUSR2', () => console.log('look ' + looks++ + ' ' + isLoaded()));
+    `)}`;
+    const { NODE_OPTIONS } = world().env('provider');
+    const service = await world().service('provider', { env: { NODE_OPTIONS: `${NODE_OPTIONS} --import=${tell}` } });
+    service.child.signal('SIGUSR2');
+    expect((await service.child.sees(/look 0 (\w+)/))[1]).toBe('false');
     const { body, type } = await scrape(service, 'application/openmetrics-text; version=1.0.0');
     expect(type).toMatch(/^application\/openmetrics-text/);
     expect(body.trimEnd().endsWith('# EOF')).toBe(true);
+    service.child.signal('SIGUSR2');
+    expect((await service.child.sees(/look 1 (\w+)/))[1]).toBe('true');
     expect((await scrape(service)).type).toMatch(/^text\/plain/);
   });
 
