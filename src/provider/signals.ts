@@ -69,6 +69,8 @@ export class Signals {
   #serves = false;
   #forks = false;
   #first: { readonly signal: EndSignal; readonly at: number } | undefined;
+  /** What began the offline that runs. */
+  #leaving: { readonly signal: EndSignal; readonly ending: Ending } | undefined;
   #forget: readonly (() => void)[] = [];
 
   constructor(options: SignalsOptions) {
@@ -92,14 +94,16 @@ export class Signals {
     this.#arm();
   }
 
-  /** Gives the signals back. */
+  /** Gives the signals back. One whose offline runs is handed over: nothing else would come of it. */
   disarm(): void {
+    const leaving = this.#phase === 'offline' ? this.#leaving : undefined;
     for (const forget of this.#forget) forget();
     this.#forget = [];
     this.#serves = false;
     this.#forks = false;
     if (this.#phase !== 'idle') this.#hook.release();
     this.#phase = 'idle';
+    if (leaving !== undefined) queueMicrotask(() => this.#handOver(leaving.signal, leaving.ending));
   }
 
   /**
@@ -107,7 +111,7 @@ export class Signals {
    * without any the process exits with 0. Does nothing when a signal has joined that offline: it ends the process then.
    */
   finish(): void {
-    if (this.#phase === 'idle' || this.#phase === 'armed') this.#handOver('SIGTERM', EXIT);
+    if (this.#phase === 'idle' || this.#phase === 'armed') queueMicrotask(() => this.#handOver('SIGTERM', EXIT));
   }
 
   #arm(): void {
@@ -145,11 +149,11 @@ export class Signals {
 
   async #leave(signal: EndSignal, ending: Ending): Promise<void> {
     this.#phase = 'offline';
+    this.#leaving = { signal, ending };
     const alive = this.#options.clock.hold();
     const [mayEnd] = await Promise.all([this.#offline(signal), this.#endWorkers(signal)]);
     alive.cancel();
     if (this.#phase !== 'offline') return;
-    // What a listener throws must be an uncaught exception, as it is without us, and not a rejection.
     if (mayEnd) queueMicrotask(() => this.#handOver(signal, ending));
     else this.#phase = 'armed';
   }
@@ -179,6 +183,7 @@ export class Signals {
     return { code, end };
   }
 
+  /** What a listener throws must be an uncaught exception, as it is without us: not to be called where it is caught. */
   #handOver(signal: EndSignal, { code, end }: Ending): void {
     const { clock, exitAfter } = this.#options;
     const listeners = this.#hook.listeners(signal);

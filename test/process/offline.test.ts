@@ -53,6 +53,15 @@ describe('what begins an offline', () => {
     expect(await service.child.ends()).toEqual({ code: 0, signal: null });
   });
 
+  test('/offline: what a handler of the application throws ends the process, as after a signal', async () => {
+    const throws = "process.on('SIGTERM', () => { throw new Error('from the handler'); })";
+    const NODE_OPTIONS = `${world().env('x')['NODE_OPTIONS']} --import=data:text/javascript,${encodeURIComponent(throws)}`;
+    const service = await world().service('provider', { env: { NODE_OPTIONS } });
+    await call(service, '/offline');
+    expect(await service.child.ends()).toEqual({ code: 1, signal: null });
+    expect(service.child.stderr).toContain('from the handler');
+  });
+
   test('/offline?wait=true answers when it is over', async () => {
     const service = await world().service('provider');
     const { status, body } = await call(service, '/offline?wait=true');

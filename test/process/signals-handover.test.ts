@@ -117,6 +117,13 @@ describe.each(Object.keys(NODES) as NodeLine[])('on Node.js %s', (line) => {
     expect(afterReady(child)).toEqual(['heard SIGTERM 15']);
   });
 
+  test('signals that are given back while an offline runs hand over the one that began it', async () => {
+    const child = await start('disarmed-while-leaving', '0', '60000');
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual(exited(2));
+    expect(afterReady(child)).toEqual(['offline begun SIGTERM', 'heard SIGTERM 15']);
+  });
+
   test('an emit of the application itself is no signal', async () => {
     const child = await start('emits-itself');
     expect(child.lines[0]).toBe('heard ');
