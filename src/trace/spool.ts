@@ -22,6 +22,9 @@ const STALE_MS = 60_000;
 /** Longest time in which a claim may be used, in milliseconds: well before somebody else takes it for a dead one's. */
 export const LONGEST_CLAIM_MS = STALE_MS / 2;
 
+/** How long a usage holds, in milliseconds: there may be a thousand files to look at, and more than one who asks. */
+const USAGE_MS = 1_000;
+
 const WAITING = '.json';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
@@ -48,6 +51,7 @@ export class Spool {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #log: Log;
+  #used: { readonly at: number; readonly usage: Promise<SpoolUsage> } | undefined;
 
   constructor(directory: string, clock: Clock, log: Log) {
     this.#directory = directory;
@@ -111,8 +115,14 @@ export class Spool {
     return (await this.#held()).length;
   }
 
-  /** What waits. */
-  async usage(): Promise<SpoolUsage> {
+  /** What waits, as it was at most a second ago. */
+  usage(): Promise<SpoolUsage> {
+    const now = this.#clock.now();
+    if (this.#used === undefined || now - this.#used.at >= USAGE_MS) this.#used = { at: now, usage: this.#measure() };
+    return this.#used.usage;
+  }
+
+  async #measure(): Promise<SpoolUsage> {
     const files = await this.#waiting();
     return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Spool } from '../../../src/trace/spool.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const BODY = '{"resourceSpans":[]}';
 
@@ -45,6 +46,17 @@ test('a disk that is full leaves no part of a file', () => {
   // A limit on the length of files ends a writing midway, as a full disk does.
   expect(execFileSync('sh', ['-c', 'ulimit -f 8 && exec "$@"', 'sh', ...node], { encoding: 'utf8' })).toBe('EFBIG\n');
   expect(readdirSync(directory)).toEqual([]);
+});
+
+test('how much waits is looked at once a second at most', async () => {
+  const clock = new SimulatedClock();
+  const spool = new Spool(directory, clock, () => {});
+  spool.putNow(BODY);
+  expect(await spool.usage()).toEqual({ files: 1, bytes: BODY.length });
+  spool.putNow(BODY);
+  expect(await spool.usage()).toMatchObject({ files: 1 });
+  clock.stall(1_000);
+  expect(await spool.usage()).toMatchObject({ files: 2 });
 });
 
 describe('what processes that died have left', () => {
