@@ -48,6 +48,7 @@ export class Traffic {
   readonly #options: TrafficOptions;
   readonly #channels: readonly (readonly [string, (message: never) => void])[];
   readonly #servers = new Set<HttpServer>();
+  readonly #watched = new WeakSet<HttpServer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Tracked<Socket>>();
   readonly #streams = new Set<ServerHttp2Stream>();
@@ -171,9 +172,16 @@ export class Traffic {
     const http = server as HttpServer;
     this.#servers.add(http);
     http.once('close', () => this.#servers.delete(http));
-    if (kind === 'http2') this.#watchSessions(http as Http2Server);
-    else this.#watchUpgrades(http as Server);
+    this.#watch(http, kind);
     this.#options.onListen(http);
+  }
+
+  /** Once for each server, however often it listens. */
+  #watch(server: HttpServer, kind: 'http1' | 'http2'): void {
+    if (this.#watched.has(server)) return;
+    this.#watched.add(server);
+    if (kind === 'http2') this.#watchSessions(server as Http2Server);
+    else this.#watchUpgrades(server as Server);
   }
 
   #watchSessions(server: Http2Server): void {
@@ -184,19 +192,21 @@ export class Traffic {
   }
 
   /**
-   * An upgrade listener of ours alone would turn plain requests with an `Upgrade` header into upgrades, so it is added only
+   * An upgrade listener of ours alone would turn plain requests with an `Upgrade` header into upgrades, so there is one only
    * beside one of the application's.
    */
   #watchUpgrades(server: Server): void {
     const upgraded = (request: IncomingMessage, socket: Tracked<Socket>): void => this.#upgraded(request, socket);
+    const isOurs = (listener: unknown): boolean => listener === upgraded;
     for (const event of ['upgrade', 'connect'] as const) {
-      if (server.listenerCount(event) > 0) server.prependListener(event, upgraded as never);
-      const join = (name: string | symbol): void => {
-        if (name !== event) return;
-        server.off('newListener', join);
-        server.prependListener(event, upgraded as never);
-      };
-      if (server.listenerCount(event) === 0) server.on('newListener', join);
+      const join = (): void => void server.prependListener(event, upgraded as never);
+      if (server.listenerCount(event) > 0) join();
+      server.on('newListener', (name, listener) => {
+        if (name === event && !isOurs(listener) && !server.listeners(event).some(isOurs)) join();
+      });
+      server.on('removeListener', (name) => {
+        if (name === event && server.listeners(event).every(isOurs)) server.off(event, upgraded as never);
+      });
     }
   }
 

@@ -1,9 +1,14 @@
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:http2';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { Status } from '../../src/status.ts';
+import { until } from '../support/child.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
+const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
 const CLOSING = new URL('../fixtures/apps/closing.ts', import.meta.url);
 
 const world = useWorld();
@@ -77,6 +82,29 @@ test.each(['http', 'h2c'])('%s: an application that closes its server after us i
   const service = await world().service('provider', { file: CLOSING, kind });
   expect(await world().leave(service)).toEqual({ code: 0, signal: null });
   expect(service.child.lines.at(-1)).toBe('closed');
+});
+
+test('a server that listens several times has each WebSocket counted once, and none when it takes no upgrades', async () => {
+  const service = await world().service('provider', { file: UPGRADES });
+  const inflight = async () => {
+    const status = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/status`);
+    return ((await status.json()) as Status).requests.inflight;
+  };
+  const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
+  await once(socket, 'open');
+  socket.send('here');
+  await once(socket, 'message');
+  expect(await inflight()).toBe(1);
+  socket.terminate();
+  await until(async () => (await inflight()) === 0);
+  await fetch(`http://127.0.0.1:${service.port}/off`);
+  const plain = request({
+    port: service.port,
+    headers: { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' },
+  }).end();
+  const [response] = (await once(plain, 'response')) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  response.resume();
 });
 
 test('an HTTP/2 session that has ended while its peer keeps the connection half open does not fail an offline', async () => {
