@@ -90,14 +90,18 @@ async function bind(server: Server, { host, port }: ControlOptions): Promise<voi
 
 function tryBind(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
-    const failed = (error: NodeJS.ErrnoException): void => resolve(error);
-    server.once('error', failed);
-    // `exclusive`: in a cluster each worker has a control port of its own.
-    server.listen({ host, port, exclusive: true }, () => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      server.off('listening', listening);
+      resolve(error);
+    };
+    const listening = (): void => {
       server.off('error', failed);
       server.on('error', () => {});
       resolve(undefined);
-    });
+    };
+    server.once('error', failed).once('listening', listening);
+    // `exclusive`: in a cluster each worker has a control port of its own.
+    server.listen({ host, port, exclusive: true });
   });
 }
 
