@@ -49,7 +49,8 @@ const REFUSED = new Set(['ECONNREFUSED']);
 
 /**
  * Sends one GoAway. The request is made with `http.ClientRequest` itself, under suppressed tracing: an application's
- * instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser.
+ * instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser. It has no agent, whose
+ * hook would take a consumer's host for a service of that name, and its address for one to pick.
  */
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
@@ -99,12 +100,13 @@ function open({ address, port, body, headers }: CallOptions): ClientRequest {
   const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
     ClientRequest: new (options: RequestOptions) => ClientRequest;
   };
+  const { connect } = process.getBuiltinModule('node:net');
   return new ClientRequest({
     host: address,
     port,
     method: 'POST',
     path: GOAWAY_PATH,
-    agent: false,
+    createConnection: () => connect({ host: address, port, noDelay: true }),
     headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
   });
 }

@@ -90,6 +90,22 @@ describe('R16: dead consumers', () => {
   });
 });
 
+test('a GoAway goes to the host that a consumer advertises, also when a service has its name', async () => {
+  const env = { LOSSLESS_SECRET: 'a-secret-of-the-fleet', LOSSLESS_HOLD_MS: '0' };
+  const peer = await world().service('peer', { env });
+  const service = await world().service('provider', { env });
+  const caller = { service: 'peer', instanceId: 'peer-1', generation: 1, port: 1, host: 'peer' };
+  await fetch(`http://127.0.0.1:${service.port}/echo`, {
+    method: 'POST',
+    body: 'x',
+    headers: { [CONSUMER_HEADER]: encodeConsumer(caller, env.LOSSLESS_SECRET) },
+  });
+  await world().leave(service);
+  const [goaway] = spansOf(await world().jaeger.trace(world().traceId(service)), 'goaway');
+  expect(goaway?.tags['lossless.goaway.result']).not.toBe('rejected');
+  expect(await world().served(peer)).toBe(0);
+});
+
 test('R17: the process does not end before a slow consumer has answered', async () => {
   const service = await world().service('provider');
   let idle = false;
