@@ -187,7 +187,7 @@ export class Plugin {
       [...links, ...causeOf(this.#options.traceparent)],
     );
     const { traceId } = run.ids;
-    const url = `${this.#options.jaegerUrl}/trace/${traceId}`;
+    const url = withoutLogin(`${this.#options.jaegerUrl}/trace/${traceId}`);
     this.#log('info', `offline begun: ${url}`, { ids: run.ids, url });
     const handle: OfflineHandle = { traceId, url, done: this.#finish(run) };
     this.#offline = { run, handle };
@@ -285,7 +285,11 @@ export class Plugin {
   #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): SpanIds {
     const online = this.#newOnline(trigger, links);
     this.#online = online;
-    this.#run(online).catch((thrown) => this.#log('error', asError(thrown).message, { code: 'LOSSLESS_START_FAILED' }));
+    this.#run(online).catch((thrown) => {
+      const error = asError(thrown);
+      this.#log('error', error.message, { code: 'LOSSLESS_START_FAILED' });
+      online.fail(error);
+    });
     return online.ids;
   }
 
@@ -419,4 +423,9 @@ export class Plugin {
       .then(({ writeFile }) => writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }))
       .catch((thrown) => this.#log('debug', asError(thrown).message));
   }
+}
+
+/** What is printed holds no password. */
+function withoutLogin(url: string): string {
+  return Object.assign(new URL(url), { username: '', password: '' }).href;
 }

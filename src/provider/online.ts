@@ -86,12 +86,14 @@ export class Online {
 
   /** Goes no further: an offline has begun. Its spans end at once. */
   cancel(): void {
-    if (this.#cancel.signal.aborted) return;
-    this.#cancel.abort();
-    this.#ready = false;
-    this.#warming?.cancel();
-    this.#phase?.end(this.#warming?.attributes);
-    this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+    if (this.#stop()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+  }
+
+  /** Goes no further: what failed is nothing that another try could change. */
+  fail({ name, message }: Error): void {
+    if (!this.#stop()) return;
+    this.#waitsFor = `nothing, as it has failed: ${message}`;
+    this.#root.end({ [ATTR.onlineResult]: 'error', [ATTR.errorType]: name }, { type: name, message });
   }
 
   /**
@@ -140,6 +142,16 @@ export class Online {
     this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
   }
 
+  /** @returns false when it was stopped before */
+  #stop(): boolean {
+    if (this.#isCancelled) return false;
+    this.#cancel.abort();
+    this.#ready = false;
+    this.#warming?.cancel();
+    this.#phase?.end(this.#warming?.attributes);
+    return true;
+  }
+
   get #isCancelled(): boolean {
     return this.#cancel.signal.aborted;
   }
@@ -153,16 +165,18 @@ export class Online {
 
   async #probe(target: ProbeTarget, path: string): Promise<void> {
     const { clock, log } = this.#context;
-    const work = this.#begin('probe', `a 2xx answer of ${path}`, { [ATTR.probePath]: path });
+    // Its query may hold a token.
+    const shown = path.replace(/\?.*/s, '');
+    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { [ATTR.probePath]: shown });
     for (let attempts = 1; !this.#isCancelled; attempts++) {
       const answer = await probe(target, path, clock);
       if (typeof answer === 'number' && answer >= 200 && answer < 300) {
         work.end({ [ATTR.probeAttempts]: attempts, [ATTR.statusCode]: answer });
         return;
       }
-      this.#waitsFor = `a 2xx answer of ${path}; the last one was ${answer}`;
+      this.#waitsFor = `a 2xx answer of ${shown}; the last one was ${answer}`;
       if (attempts === 1)
-        log('warn', `not registered before ${path} answers 2xx; it answered ${answer}`, {
+        log('warn', `not registered before ${shown} answers 2xx; it answered ${answer}`, {
           code: 'LOSSLESS_PROBE_FAILED',
         });
       await sleep(clock, PROBE_EVERY_MS);

@@ -5,6 +5,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
+import type { Span } from '../../src/trace/trace.ts';
 import { until } from '../support/child.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
@@ -82,6 +83,36 @@ test.each(['http', 'h2c'])('%s: an application that closes its server after us i
   const service = await world().service('provider', { file: CLOSING, kind });
   expect(await world().leave(service)).toEqual({ code: 0, signal: null });
   expect(service.child.lines.at(-1)).toBe('closed');
+});
+
+test('a server that is closed before it is registered: the start has failed, and says so', async () => {
+  // It waits a while for a server on that port.
+  const env = world().env('provider', { LOSSLESS_ADVERTISE: '127.0.0.1:9' });
+  const closes =
+    "require('node:http').createServer().listen(0, function () { this.close(); }); setInterval(() => {}, 1e3)";
+  world().children.run(process.execPath, ['-e', closes], { env });
+  let root: Span | undefined;
+  await until(async () => {
+    const traces = await world().jaeger.search({ service: 'provider', operation: 'lossless.online' });
+    root = traces.flatMap(({ spans }) => spans).find(({ name }) => name === 'lossless.online');
+    return root !== undefined;
+  });
+  expect(root).toMatchObject({ isError: true, tags: { 'lossless.online.result': 'error' } });
+});
+
+test('what is secret in the paths and addresses of the configuration is not printed', async () => {
+  const [, jaeger = ''] = world().collector.queryUrl.split('//');
+  const service = await world().service('provider', {
+    env: {
+      LOSSLESS_PROBE: '/echo?token=s3cret',
+      LOSSLESS_JAEGER_URL: `http://user:s3cret@${jaeger}`,
+      LOSSLESS_LOG_LEVEL: 'debug',
+    },
+  });
+  await world().leave(service);
+  expect(service.child.stderr).toContain(`http://${jaeger}/trace/${world().traceId(service)}`);
+  expect(service.child.stderr).toContain('"/echo"');
+  expect(service.child.stderr).not.toContain('s3cret');
 });
 
 test('a server that listens several times has each WebSocket counted once, and none when it takes no upgrades', async () => {
