@@ -11,7 +11,7 @@ export const AUDIENCE_HEADER = 'lossless-audience';
 export const GOAWAY_LIMIT = 4_096;
 
 /** Longest line of an answer, in characters: a hundred addresses fit. */
-const LINE_LIMIT = 32_768;
+export const LINE_LIMIT = 32_768;
 
 /** Longest isolation that can be asked for, in milliseconds. */
 const LONGEST_ISOLATION_MS = 600_000;

@@ -1,5 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Caller, Identity } from './identity.ts';
+import { sameText } from './same-text.ts';
 
 /** Request header, consumer to provider. */
 export const CONSUMER_HEADER = 'lossless-consumer';
@@ -82,11 +83,6 @@ function signature({ service, instanceId, generation, port, host }: Caller, secr
   return createHmac('sha256', secret)
     .update(JSON.stringify(['consumer', service, instanceId, generation, port, host]))
     .digest('base64url');
-}
-
-function sameText(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** A string of RFC 9651, section 4.1.6; characters it cannot hold become a question mark. */

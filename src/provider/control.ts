@@ -1,8 +1,8 @@
-import { timingSafeEqual } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { asError, LosslessError } from '../errors.ts';
+import { sameText } from '../protocol/same-text.ts';
 import { Traffic } from './traffic.ts';
 
 /** How many ports after the wanted one are tried before any free one is taken. */
@@ -145,9 +145,4 @@ function isOperator(request: IncomingMessage, secret: string | undefined): boole
 
 function isLoopback(address: string | undefined): boolean {
   return address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address));
-}
-
-function sameText(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,10 +1,7 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import type { Clock } from '../lifecycle/clock.ts';
-import { decodeAck, decodeIdle, GOAWAY_PATH } from '../protocol/goaway.ts';
+import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../protocol/goaway.ts';
 import { suppressTracing } from '../trace/suppress.ts';
-
-/** Longest answer read, in bytes: two lines, the second with 100 addresses. */
-const ANSWER_LIMIT = 32_768;
 
 /** How one call ended. */
 export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
@@ -120,7 +117,7 @@ function readLines(response: IncomingMessage, each: (line: string, index: number
   response.on('error', () => {});
   response.on('data', (chunk: string) => {
     read += chunk.length;
-    if (read > ANSWER_LIMIT) {
+    if (read > 2 * LINE_LIMIT) {
       response.destroy();
       return;
     }

@@ -164,18 +164,19 @@ export class Offline {
   async run(): Promise<OfflineReport> {
     const { clock, machine } = this.#context;
     const alive = clock.hold();
+    let drained: Drained | undefined;
     try {
       await Promise.all([this.#deadline.within(this.#fanout.settled(), undefined), this.#deregister()]);
-      if (this.#cancelled) return await this.#finish(undefined);
+      if (this.#cancelled) return await this.#finish(drained);
       machine.move('notified', this.ids);
-      const drained = await this.#drainTraffic();
+      drained = await this.#drainTraffic();
       if (this.#cancelled) return await this.#finish(drained);
       machine.move('drained', this.ids);
       await this.#stop(drained);
       return await this.#finish(drained);
     } catch (thrown) {
       const error = asError(thrown);
-      return await this.#finish(undefined, { type: error.name, message: error.message });
+      return await this.#finish(drained, { type: error.name, message: error.message });
     } finally {
       alive.cancel();
     }
@@ -282,6 +283,7 @@ export class Offline {
   /** Ends the root, after everything under it. */
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
+    const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
     this.#fanout.end('timeout');
     await this.#fanout.settled();
     const coverage = this.#fanout.coverage;
@@ -300,7 +302,7 @@ export class Offline {
         [ATTR.fanoutFailed]: coverage.failed,
         [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
         [ATTR.deregisterResult]: this.#deregistered.result,
-        [ATTR.drainResult]: drained?.result ?? 'cancelled',
+        ...(drainResult && { [ATTR.drainResult]: drainResult }),
         [ATTR.served]: traffic.started - this.#servedBefore,
         [ATTR.afterAck]: traffic.afterAck - this.#afterAckBefore,
         [ATTR.unmanaged]: traffic.unmanaged - this.#unmanagedBefore,
