@@ -1,6 +1,6 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { asError } from '../errors.ts';
-import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { type Clock, sleep, type Timer } from '../lifecycle/clock.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { tell } from './http-answer.ts';
@@ -19,8 +19,8 @@ const TIMEOUT_MS = 3_000;
  */
 const PROBE_MS = 10_000;
 
-/** The server takes a connection into its books a moment after its set-up, and says nothing then. */
-const SETTLES_MS = 100;
+/** Wait between two looks whether the server knows a new connection, in milliseconds. */
+const LOOK_MS = 20;
 
 export interface ConnectionOptions {
   readonly clock: Clock;
@@ -121,7 +121,24 @@ export class NacosConnection {
       labels: { source: 'sdk', module: 'naming' },
       abilityTable: {},
     });
-    await new Promise<void>((resolve) => this.#options.clock.after(SETTLES_MS, resolve));
+    await this.#known();
+  }
+
+  /**
+   * Resolves when the server has taken this connection into its books, which is a moment after the set-up: it refuses every
+   * call until then, and only newer ones say when.
+   *
+   * @throws Error when that is not so in time
+   */
+  async #known(): Promise<void> {
+    const { clock } = this.#options;
+    for (const begun = clock.now(); ; await sleep(clock, LOOK_MS))
+      try {
+        await this.#call('HealthCheckRequest', {});
+        return;
+      } catch (thrown) {
+        if (this.#session.destroyed || clock.now() - begun >= TIMEOUT_MS) throw thrown;
+      }
   }
 
   #subscription(serviceName: string, subscribe: boolean): Body {

@@ -63,14 +63,39 @@ test('a connection with nothing to say checks the health of its server before th
   const registry = await open(nacos, '', clock);
   await registry.watch('shop', () => {});
   await until(() => registry.capabilities.push);
+  const checks = (): number => nacos.requests.filter((type) => type === 'HealthCheckRequest').length;
   for (let times = 1; times <= 2; times++) {
+    const before = checks();
     fire();
-    await until(() => nacos.requests.filter((type) => type === 'HealthCheckRequest').length === times);
+    await until(() => checks() === before + 1);
   }
   nacos.answer = () => ({ resultCode: 500, message: 'connection is unregistered' });
   await until(() => {
     fire();
     return !registry.capabilities.push;
+  });
+});
+
+test('a server that takes a while until it knows a new connection sends lists over it all the same', async () => {
+  const nacos = await closing(FakeNacos.start());
+  const { answer } = nacos;
+  let refusals = 0;
+  nacos.answer = (request) => {
+    if (request.type === 'ServerCheckRequest') return {};
+    if (refusals === 10) return answer(request);
+    refusals++;
+    return { resultCode: 500, errorCode: 301, message: 'Connection is unregistered.' };
+  };
+  const registry = await open(nacos);
+  const ports: (number | undefined)[] = [];
+  await registry.watch('shop', (list) => ports.push(list[0]?.port));
+  const { polls } = nacos;
+  nacos.hosts = [hostAt(7)];
+  await until(() => ports.at(-1) === 7);
+  expect({ refusals, polls: nacos.polls, connections: nacos.connections }).toEqual({
+    refusals: 10,
+    polls,
+    connections: 1,
   });
 });
 
