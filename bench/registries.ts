@@ -152,8 +152,10 @@ function demoOfPods(): Promise<Sets> {
 }
 
 async function reported(program: string, args: readonly string[]): Promise<Sets> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  return JSON.parse(await text(child.stdout));
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [answer, told] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  if (answer === '') throw new Error(`no answer of ${args.join(' ')}: ${told}`);
+  return JSON.parse(answer);
 }
 
 function perShutdown({ failed, requests, shutdowns }: Set): string {

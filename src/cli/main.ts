@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { asError } from '../errors.ts';
+import { systemClock } from '../lifecycle/clock.ts';
 import type { Command, Io } from './command.ts';
 
 /** Commands by name; each is loaded only when it runs. */
@@ -30,7 +31,10 @@ for (const stream of [process.stdout, process.stderr])
     if (error.code !== 'EPIPE') throw error;
   });
 
+// What the plugin is made of keeps no process alive: neither its timers nor its calls to a registry or a collector. A command does.
+const alive = systemClock.hold();
 process.exitCode = await main(process.argv.slice(2));
+alive.cancel();
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {

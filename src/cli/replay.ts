@@ -19,12 +19,10 @@ export const command: Command = {
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: undefined,
       }),
     });
-    const alive = systemClock.hold();
     const log: Log = (_, message) => io.err(message);
     const spool = new Spool(spoolDir, systemClock, log);
     const collector = new CollectorClient(traces, systemClock);
     const { sent, waiting, reason } = await replaySpool({ spool, collector, log });
-    alive.cancel();
     io.out(`${sent} sent, ${waiting} waiting${reason === undefined ? '' : `: ${reason}`}`);
     return waiting === 0 ? 0 : 1;
   },

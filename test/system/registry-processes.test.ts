@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
@@ -13,6 +14,8 @@ import { ZooKeeperServer } from '../support/zookeeper.ts';
 
 const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper', 'nacos-3.1');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
+
+const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const world = useWorld();
 
@@ -136,6 +139,19 @@ describe.skipIf(missing).each([
       await server.start();
     },
   );
+
+  test('the demo on it: by hand it loses some, with the plugin none, and every trace is whole', TIMEOUT, async () => {
+    const demo = world().children.node(CLI, {
+      args: ['demo', '--json', '--seconds', '12', '--rate', '50', '--registry', server.url],
+    });
+    expect(await demo.ends(120_000), demo.stderr).toEqual({ code: 0, signal: null });
+    const { base, gray, traces } = JSON.parse(demo.stdout);
+    expect(gray).toMatchObject({ failed: 0, reasons: {} });
+    expect(gray.requests).toBeGreaterThan(12 * 50 * 0.9);
+    expect(base.failed).toBeGreaterThan(0);
+    expect(traces).toHaveLength(gray.shutdowns);
+    for (const trace of traces) expect(trace).toMatchObject({ result: 'success', orphans: 0, acked: trace.planned });
+  });
 });
 
 describe.skipIf(missing)('a migration from consul to etcd', () => {
