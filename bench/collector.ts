@@ -2,13 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Child } from '../test/support/child.ts';
+import { CLI } from '../test/support/cli.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/jaeger.ts';
 import { shutdownBodies } from '../test/support/otlp.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
-
-const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
 
 const SHUTDOWNS = 40;
 const CONSUMERS = 250;

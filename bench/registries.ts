@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import { anInstance } from '../test/fixtures/registry/instance.ts';
+import { CLI } from '../test/support/cli.ts';
 import { Consul } from '../test/support/consul.ts';
 import { Etcd } from '../test/support/etcd.ts';
 import { Eureka } from '../test/support/eureka.ts';
@@ -23,7 +24,6 @@ const CONSUMERS = 20;
 const REMOVALS = 3;
 const DEMO_S = 30;
 
-const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
 const PODS = fileURLToPath(new URL('pods.ts', import.meta.url));
 
 interface Server {

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startCollector } from '../collector/server.ts';
+import { CLI } from '../test/support/cli.ts';
 import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';
 
-const CLI = fileURLToPath(new URL('../dist/src/cli/main.js', import.meta.url));
 const SHUTDOWNS = 1_000;
 const CONSUMERS = 5;
 const RUNS = 5;

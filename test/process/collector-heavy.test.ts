@@ -3,12 +3,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Child, until, useChildren } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const MIB = 1_048_576;
 
 const directory = mkdtempSync(join(tmpdir(), 'collector-heavy-'));

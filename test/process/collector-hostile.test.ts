@@ -3,14 +3,13 @@ import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Child, NODES, useChildren } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { attributes, foreignBody } from '../support/otlp-foreign.ts';
 
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const MIB = 1_048_576;
 
 const directory = mkdtempSync(join(tmpdir(), 'collector-'));

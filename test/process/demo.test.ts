@@ -1,12 +1,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { Fleet } from '../../src/cli/demo/fleet.ts';
 import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+import { CLI } from '../support/cli.ts';
 
 const children = useChildren();
 

@@ -1,11 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server.ts';
 import { ATTR } from '../../src/trace/schema.ts';
 import { type Child, NODES, useChildren } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const children = useChildren();
 let collector: Collector;

@@ -1,14 +1,12 @@
 import { execFile } from 'node:child_process';
 import { Agent, request } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { fakeConsumers } from '../support/fake-consumers.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const world = useWorld();
 

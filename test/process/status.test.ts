@@ -1,14 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { type Service, useWorld } from '../support/world.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const world = useWorld();
 

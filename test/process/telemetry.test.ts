@@ -4,16 +4,15 @@ import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startCollector } from '../../collector/server.ts';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const OTEL = new URL(
   '../support/otel/node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js',
   import.meta.url,

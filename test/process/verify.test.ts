@@ -1,13 +1,11 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/schema.ts';
 import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { useWorld } from '../support/world.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const world = useWorld();
 

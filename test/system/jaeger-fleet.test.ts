@@ -1,13 +1,11 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { assess } from '../../src/trace/verdict.ts';
+import { CLI } from '../support/cli.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);

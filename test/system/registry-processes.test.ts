@@ -1,10 +1,10 @@
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
 import { Consul } from '../support/consul.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Eureka } from '../support/eureka.ts';
@@ -14,8 +14,6 @@ import { ZooKeeperServer } from '../support/zookeeper.ts';
 
 const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper', 'nacos-3.1');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
-
-const CLI = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
 const world = useWorld();
 
