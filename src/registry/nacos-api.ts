@@ -90,8 +90,8 @@ export class NacosApi {
     return this.#http.failure;
   }
 
-  /** Lists the instance as unhealthy: it takes traffic from its first heartbeat on. */
-  async register(service: string, { ip, port, weight, metadata }: NacosEntry): Promise<void> {
+  /** @param isHealthy false: it takes traffic from its first heartbeat on */
+  async register(service: string, { ip, port, weight, metadata }: NacosEntry, isHealthy: boolean): Promise<void> {
     await this.#ask('register', service, {
       ...this.#cluster,
       ip,
@@ -100,7 +100,7 @@ export class NacosApi {
       metadata,
       ephemeral: 'true',
       enabled: 'true',
-      healthy: 'false',
+      healthy: String(isHealthy),
     });
   }
 

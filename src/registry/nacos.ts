@@ -20,8 +20,9 @@ const DELAY_MS = 700;
 /**
  * Nacos 1.x to 3.x over HTTP. An entry is an ephemeral instance, registered as unhealthy and made healthy by its first
  * heartbeat: a registration that arrives late, after the entry was removed, is therefore never used, and a late heartbeat
- * finds no instance. The server sends the lists that are watched (gRPC, from Nacos 2 on); otherwise they are polled. A call that
- * writes resolves when the list shows it, or after a while.
+ * finds no instance. What replaces an entry in use is healthy from the start, as it would otherwise be gone for a moment. The
+ * server sends the lists that are watched (gRPC, from Nacos 2 on); otherwise they are polled. A call that writes resolves when
+ * the list shows it, or after a while.
  */
 class Nacos implements Backend {
   readonly type = 'nacos';
@@ -76,10 +77,10 @@ class Nacos implements Backend {
     return this.#nacos.failure;
   }
 
-  async write(instance: Instance): Promise<void> {
+  async write(instance: Instance, former?: Instance): Promise<void> {
     const { service } = instance;
     const entry = this.#entryOf(instance);
-    await this.#nacos.register(service, entry);
+    await this.#nacos.register(service, entry, former !== undefined);
     if (!(await this.#nacos.beat(service, entry)))
       throw new Error('Nacos does not know the instance that was just registered');
     await this.#shows(service, (list) => list.some((listed) => isDeepStrictEqual(listed, instance)));

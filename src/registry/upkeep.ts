@@ -12,8 +12,12 @@ const BEAT_AGAIN_MS = 1_000;
 
 /** What an adapter does with one entry of this process. No two of these run at a time for the same instance. */
 export interface EntryStore {
-  /** Writes the entry, replacing what is there. */
-  write(instance: Instance): Promise<void>;
+  /**
+   * Writes the entry, replacing what is there.
+   *
+   * @param former what this process has written there and not removed since: it is in use, and must not vanish meanwhile
+   */
+  write(instance: Instance, former?: Instance): Promise<void>;
   /** Says that the instance lives, and writes the entry again if the registry has lost it. */
   beat(instance: Instance): Promise<void>;
   /** Removes the entry; there may be none. */
@@ -51,7 +55,7 @@ export class Upkeep {
 
   register(instance: Instance): Promise<void> {
     return this.#inTurn(instance, async (entry) => {
-      await this.#options.store.write(instance);
+      await this.#options.store.write(instance, entry.wanted);
       entry.wanted = instance;
       this.#beatLater(entry, this.#options.beatMs);
     });

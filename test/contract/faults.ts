@@ -118,6 +118,20 @@ export function testFaults(name: string, subject: FaultSubject): void {
       expect(await other.instances(instance.service)).toEqual([]);
     });
 
+    test('an entry that is replaced is listed all the while, its heartbeat late or not', async () => {
+      const { registry, other, instance, lists, shown } = await setUp();
+      await registry.register(instance);
+      await until(shown);
+      const seen = lists.length;
+      subject.proxy().faults = [{ when: subject.isBeat, delayMs: 1_500 }];
+      const heavier = { ...instance, weight: 55 };
+      await registry.register(heavier);
+      await until(() => lists.at(-1)?.[0]?.weight === 55);
+      expect(await other.instances(instance.service)).toEqual([heavier]);
+      expect(lists.slice(seen).filter((list) => list.length !== 1)).toEqual([]);
+      await registry.deregister(heavier);
+    });
+
     test('a removal that fails once is tried again', async () => {
       const { registry, other, instance } = await setUp();
       await registry.register(instance);

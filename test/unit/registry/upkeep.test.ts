@@ -61,6 +61,28 @@ test('R28: a removal awaits the write and the heartbeat in flight, and none foll
   expect(calls.slice(6)).toEqual(['beat', 'beat done', 'remove', 'remove done']);
 });
 
+test('a write is told which entry in use it replaces', async () => {
+  const formers: (Instance | undefined)[] = [];
+  const upkeep = new Upkeep({
+    context: { clock: new SimulatedClock(), log: () => {} },
+    store: {
+      write: async (_, former) => void formers.push(former),
+      beat: async () => {},
+      remove: async () => {},
+    },
+    beatMs: 5_000,
+  });
+  const instance = anInstance();
+  const heavier = { ...instance, weight: 55 };
+  await upkeep.register(instance);
+  await upkeep.register(heavier);
+  await upkeep.register(heavier);
+  await upkeep.deregister(heavier);
+  await upkeep.register(instance);
+  await upkeep.close();
+  expect(formers).toEqual([undefined, instance, heavier, undefined]);
+});
+
 test('a heartbeat that fails is told once and tried again soon', async () => {
   const { clock, calls, logged, broken, upkeep } = subject();
   void upkeep.register(anInstance({ instanceId: 'one' }));
