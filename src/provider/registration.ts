@@ -49,16 +49,17 @@ export class Registration {
   }
 
   /**
-   * Reads the list back, for a while. Where something else lists the instance, because it is ready, nothing is read back.
+   * Reads the list back, for a while; of several registries each list. Where something else lists the instance, because it is
+   * ready, nothing is read back.
    *
    * @returns whether it holds the entry, and how many instances it holds
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
   async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
-    const { registers = true } = this.#registry.capabilities;
-    const { reached, count } = registers
-      ? await this.#readBack((listed) => listed.some((entry) => this.#isThis(entry) && this.#isCurrent(entry)))
-      : { reached: true, count: 0 };
+    const { reached, count } = await this.#readBack(
+      this.#members.filter(({ capabilities }) => capabilities.registers !== false),
+      (listed) => listed.some((entry) => this.#isThis(entry) && this.#isCurrent(entry)),
+    );
     this.#listed = reached && !this.#leaving;
     return { listed: this.#listed, count };
   }
@@ -75,22 +76,32 @@ export class Registration {
       return { result: 'failed', error: thrown as Error };
     }
     try {
-      const { reached, count } = await this.#readBack((listed) => !listed.some((entry) => this.#isThis(entry)));
+      const { reached, count } = await this.#readBack(
+        this.#members,
+        (listed) => !listed.some((entry) => this.#isThis(entry)),
+      );
       return { result: reached ? 'confirmed' : 'unconfirmed', listedAfter: count };
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };
     }
   }
 
+  /** Each has a list of its own, which some consumers see and others do not. */
+  get #members(): readonly Registry[] {
+    return this.#registry.members ?? [this.#registry];
+  }
+
+  /** @returns whether every list has reached that, and how many instances the longest holds */
   async #readBack(
+    members: readonly Registry[],
     reached: (listed: readonly Instance[]) => boolean,
   ): Promise<{ readonly reached: boolean; readonly count: number }> {
     let count = 0;
     for (const ms of READ_BACK_MS) {
       if (ms > 0) await sleep(this.#clock, ms);
-      const listed = await this.#registry.instances(this.#instance?.service ?? '');
-      count = listed.length;
-      if (reached(listed)) return { reached: true, count };
+      const lists = await Promise.all(members.map((member) => member.instances(this.#instance?.service ?? '')));
+      count = Math.max(0, ...lists.map((listed) => listed.length));
+      if (lists.every(reached)) return { reached: true, count };
     }
     return { reached: false, count };
   }

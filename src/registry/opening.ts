@@ -29,6 +29,10 @@ export class OpeningRegistry implements Registry {
     return this.#opened?.failure;
   }
 
+  get members(): readonly Registry[] | undefined {
+    return this.#opened?.members;
+  }
+
   async register(instance: Instance): Promise<void> {
     return (await this.#opening).register(instance);
   }

@@ -63,6 +63,8 @@ export interface Registry {
   readonly capabilities: Capabilities;
   /** Set while it does not answer, for `/status`; absent for those that cannot fail so. */
   readonly failure?: Failure | undefined;
+  /** The registries that this one is made of, each with a list of its own; absent: it is one by itself. */
+  readonly members?: readonly Registry[] | undefined;
   register(instance: Instance): Promise<void>;
   deregister(instance: Instance): Promise<void>;
   instances(service: string): Promise<readonly Instance[]>;

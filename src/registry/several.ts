@@ -16,15 +16,13 @@ class SeveralRegistries implements Registry {
   readonly type: string;
   readonly address: string;
   readonly capabilities: Capabilities;
-  readonly #members: readonly Registry[];
+  readonly members: readonly Registry[];
   readonly #context: RegistryContext;
-  /** Services of this process: a list of one is what a read-back asks for, so every registry must answer. */
-  readonly #own = new Set<string>();
   readonly #watches = new Set<MergedWatch>();
 
   constructor(members: readonly Registry[], context: RegistryContext) {
     const all = members.map(({ capabilities }) => capabilities);
-    this.#members = members;
+    this.members = members;
     this.#context = context;
     this.type = members.map(({ type }) => type).join(',');
     this.address = members.map(({ address }) => address).join(',');
@@ -32,35 +30,33 @@ class SeveralRegistries implements Registry {
       push: all.every(({ push }) => push),
       lagMs: Math.max(...all.map(({ lagMs }) => lagMs)),
       expires: all.every(({ expires }) => expires),
-      registers: all.every(({ registers }) => registers !== false),
+      registers: all.some(({ registers }) => registers !== false),
     };
   }
 
   get failure(): Failure | undefined {
-    const failing = this.#members.find(({ failure }) => failure !== undefined);
+    const failing = this.members.find(({ failure }) => failure !== undefined);
     return failing?.failure && { ...failing.failure, message: `${failing.type}: ${failing.failure.message}` };
   }
 
   async register(instance: Instance): Promise<void> {
-    this.#own.add(instance.service);
-    await allOf(this.#members.map((member) => member.register(instance)));
+    await allOf(this.members.map((member) => member.register(instance)));
   }
 
   async deregister(instance: Instance): Promise<void> {
-    await allOf(this.#members.map((member) => member.deregister(instance)));
+    await allOf(this.members.map((member) => member.deregister(instance)));
   }
 
   async instances(service: string): Promise<readonly Instance[]> {
-    const lists = await Promise.allSettled(this.#members.map((member) => member.instances(service)));
+    const lists = await Promise.allSettled(this.members.map((member) => member.instances(service)));
     const failed = lists.find((list) => list.status === 'rejected');
-    if (failed !== undefined && (this.#own.has(service) || lists.every(({ status }) => status === 'rejected')))
-      throw failed.reason;
+    if (failed !== undefined && lists.every(({ status }) => status === 'rejected')) throw failed.reason;
     const known = [...this.#watches].find((watch) => watch.service === service);
     return merge(lists.map((list, n) => (list.status === 'fulfilled' ? list.value : (known?.listOf(n) ?? []))));
   }
 
   async watch(service: string, listener: Listener): Promise<() => void> {
-    const watch = new MergedWatch(this.#members, this.#context, service, listener);
+    const watch = new MergedWatch(this.members, this.#context, service, listener);
     this.#watches.add(watch);
     const stop = (): void => {
       watch.stop();
@@ -78,7 +74,7 @@ class SeveralRegistries implements Registry {
   async close(): Promise<void> {
     for (const watch of this.#watches) watch.stop();
     this.#watches.clear();
-    await Promise.all(this.#members.map((member) => member.close()));
+    await Promise.all(this.members.map((member) => member.close()));
   }
 }
 

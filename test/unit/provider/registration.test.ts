@@ -36,6 +36,43 @@ test('where something else lists the instance because it is ready, readiness doe
   expect(registration.listed).toBe(true);
 });
 
+test('of several registries each list must show the instance, but for those that something else writes, and none when it has left', async () => {
+  const own = anInstance();
+  const lists: Record<string, readonly Instance[]> = { prompt: [own], late: [], kubernetes: [] };
+  const member = (name: string, registers: boolean) =>
+    aRegistry({
+      capabilities: { push: true, lagMs: 0, expires: true, registers },
+      instances: async () => lists[name] ?? [],
+    });
+  const members = [member('prompt', true), member('late', true), member('kubernetes', false)];
+  const clock = new SimulatedClock();
+  const registration = new Registration(aRegistry({ members, instances: async () => [own] }), clock);
+  const after = async <T>(asked: Promise<T>): Promise<T> => {
+    await clock.advance(10_000);
+    return asked;
+  };
+  await registration.write(own);
+  expect(await after(registration.confirm())).toEqual({ listed: false, count: 1 });
+  lists['late'] = [own];
+  expect(await after(registration.confirm())).toEqual({ listed: true, count: 1 });
+  lists['kubernetes'] = [own];
+  expect(await after(registration.deregister())).toEqual({ result: 'unconfirmed', listedAfter: 1 });
+  Object.assign(lists, { prompt: [], late: [], kubernetes: [] });
+  expect(await after(registration.deregister())).toEqual({ result: 'confirmed', listedAfter: 0 });
+});
+
+test('a registry of several that cannot be read confirms nothing', async () => {
+  const own = anInstance();
+  const members = [
+    aRegistry({ instances: async () => [own] }),
+    aRegistry({ instances: () => Promise.reject(new Error('it is down')) }),
+  ];
+  const registration = new Registration(aRegistry({ members }), new SimulatedClock());
+  await registration.write(own);
+  await expect(registration.confirm()).rejects.toThrow('it is down');
+  expect(await registration.deregister()).toMatchObject({ result: 'unconfirmed', error: { message: 'it is down' } });
+});
+
 test('an entry that something else has made is this instance when its address is', async () => {
   const own = anInstance({ port: 8_001 });
   const anonymous = { ...own, instanceId: 'pod-1', generation: 0 };

@@ -65,14 +65,13 @@ test('an entry is merged by its address: the newest generation, then the registr
   expect(await both.instances(service)).toEqual([newer, first]);
 });
 
-test('one failure fails a registration, a deregistration and the read-back, and the others are done', async () => {
+test('one failure fails a registration and a deregistration, and the others are done', async () => {
   const { next, both, state } = await subject();
   const instance = anInstance();
   await both.register(instance);
   state.broken = true;
   await expect(both.deregister(instance)).rejects.toThrow('the old one is down');
   expect(await next.instances(instance.service)).toEqual([]);
-  await expect(both.instances(instance.service)).rejects.toThrow('the old one is down');
   await expect(both.register(instance)).rejects.toThrow('the old one is down');
   expect(await next.instances(instance.service)).toEqual([instance]);
 });
