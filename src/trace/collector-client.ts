@@ -52,10 +52,16 @@ export type Answer = Refusal | Rejection | undefined;
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
+  #failure: string | undefined;
 
   constructor(target: Target, clock: Clock) {
     this.#target = target;
     this.#clock = clock;
+  }
+
+  /** Why the last request that was answered, or failed, was not taken; undefined when it was. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** Sends `body` again and again while that may help, within the target's time-out; `signal` ends it. Never rejects. */
@@ -73,11 +79,11 @@ export class CollectorClient {
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */
   async post(body: string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
-    try {
-      return await this.#post(body, Math.min(withinMs, this.#target.timeoutMs), signal);
-    } catch (thrown) {
-      return { reason: asError(thrown).message, retryable: false, refuses: 'every' };
-    }
+    const answer = await this.#post(body, Math.min(withinMs, this.#target.timeoutMs), signal).catch(
+      (thrown): Refusal => ({ reason: asError(thrown).message, retryable: false, refuses: 'every' }),
+    );
+    this.#failure = answer && 'refuses' in answer ? answer.reason : undefined;
+    return answer;
   }
 
   async #post(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {

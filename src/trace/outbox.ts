@@ -19,6 +19,8 @@ export interface OutboxOptions {
   readonly clock: Clock;
   /** Resolves with what the collector said at last, retries included; `signal` ends them. Never rejects. */
   readonly send: (body: string, signal: AbortSignal) => Promise<Answer>;
+  /** Why the last attempt to send failed; undefined when it did not. */
+  readonly failure: () => string | undefined;
   readonly spool: Spool;
   /** Called when spans were spooled and the process goes on. */
   readonly kept: () => void;
@@ -49,6 +51,7 @@ export class Outbox {
   #spooled = 0;
   #lost = 0;
   #saidLost = false;
+  #saidSpooled = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -89,7 +92,8 @@ export class Outbox {
     timer.cancel();
     this.#close.abort();
     this.flush();
-    await Promise.all([...this.#sending.keys()].map((batch) => this.#keep(batch, 'no answer in time')));
+    const why = this.#options.failure() ?? 'no answer in time';
+    await Promise.all([...this.#sending.keys()].map((batch) => this.#keep(batch, why)));
   }
 
   /**
@@ -135,9 +139,15 @@ export class Outbox {
   async #send(batch: Batch): Promise<void> {
     const answer = await this.#options.send(batch.body, this.#close.signal);
     if (this.#closed) return;
-    if (answer === undefined) this.#exported += batch.count;
+    if (answer === undefined) this.#sent(batch);
     else if ('rejected' in answer) this.#split(batch, answer);
     else await this.#keep(batch, answer.reason);
+  }
+
+  #sent(batch: Batch): void {
+    this.#exported += batch.count;
+    if (this.#saidSpooled) this.#options.log('info', 'the collector takes spans again');
+    this.#saidSpooled = false;
   }
 
   /** Counts a batch of which the collector took a part. To send the rest again would be of no use. */
@@ -150,7 +160,7 @@ export class Outbox {
     });
   }
 
-  /** Spools a batch, once. */
+  /** Spools a batch, once. It is said once, until the collector takes spans again. */
   #keep(batch: Batch, why: string): Promise<void> {
     let kept = this.#keeping.get(batch);
     if (kept === undefined) {
@@ -169,9 +179,9 @@ export class Outbox {
       await spool.put(batch.body);
       this.#spooled += batch.count;
       kept();
-      log('warn', `${batch.count} spans could not be sent and were spooled: ${why}`, {
-        code: 'LOSSLESS_EXPORT_FAILED',
-      });
+      if (!this.#saidSpooled)
+        log('warn', `spans could not be sent and are spooled: ${why}`, { code: 'LOSSLESS_EXPORT_FAILED' });
+      this.#saidSpooled = true;
     } catch (thrown) {
       this.#lose(batch, thrown);
     }

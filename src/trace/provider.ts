@@ -48,6 +48,7 @@ export function createTracing(options: TracingOptions): Tracing {
     const outbox = new Box({
       clock: options.clock,
       send: (body, signal) => collector.send(body, signal),
+      failure: () => collector.failure,
       spool,
       serialize: sdk.serialize,
       kept: replayLater,

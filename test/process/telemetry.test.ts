@@ -73,16 +73,19 @@ async function timeToLeave(service: Service): Promise<number> {
 
 describe('a collector that is down for the whole shutdown', () => {
   test.each([
-    ['refuses', async () => 'http://127.0.0.1:1'],
-    ['never answers', () => badCollector()],
-    ['answers 503', () => badCollector(503)],
-  ])('%s: the exit is at most 2 s later, and nothing is lost', async (_, start) => {
+    ['refuses', async () => 'http://127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
+    ['never answers', () => badCollector(), 'no answer in time'],
+    ['answers 503', () => badCollector(503), 'the collector answered 503'],
+  ])('%s: the exit is at most 2 s later, it is said once, and nothing is lost', async (_, start, why) => {
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: await start() };
     const service = await world().service('provider', { env });
     await world().leave(service);
     expect(timeOf(service, 'offline ended: success') - timeOf(service, 'draining -> stopping (drained)')).toBeLessThan(
       2_000 + 750,
     ); // 750 ms for a busy machine
+    expect(linesOf(service).filter(({ code }) => code === 'LOSSLESS_EXPORT_FAILED')).toEqual([
+      expect.objectContaining({ msg: `spans could not be sent and are spooled: ${why}` }),
+    ]);
     expect(spooled().length).toBeGreaterThan(0);
     expect(await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl)).toMatchObject({
       code: 0,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
-import { CollectorClient } from '../../../src/trace/collector-client.ts';
+import { CollectorClient, type Refusal } from '../../../src/trace/collector-client.ts';
 import { Outbox, type OutboxOptions } from '../../../src/trace/outbox.ts';
 import type { FinishedSpan } from '../../../src/trace/sdk.ts';
 import { Spool } from '../../../src/trace/spool.ts';
@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 /** An outbox whose spans are their names. */
-function outbox(send: OutboxOptions['send']) {
+function outbox(send: OutboxOptions['send'], failure: OutboxOptions['failure'] = () => undefined) {
   const said: string[] = [];
   const log: OutboxOptions['log'] = (_, message) => said.push(message);
   const spool = new Spool(directory, systemClock, log);
@@ -29,6 +29,7 @@ function outbox(send: OutboxOptions['send']) {
     kept: () => {},
     serialize: (spans) => JSON.stringify({ resourceSpans: spans }),
     send,
+    failure,
   });
   return { box, said, spool, put: (name: string) => box.put(name as unknown as FinishedSpan) };
 }
@@ -48,6 +49,43 @@ test('spans that the collector rejects for ever are counted as lost, and it is s
   expect(box.delivery).toEqual({ exported: 2, spooled: 0, lost: 1 });
   expect(said).toEqual(['the collector took 2 of 3 spans: too old']);
   expect(spooled()).toEqual([]);
+});
+
+test('that the collector takes nothing is said once, and when it does again', async () => {
+  const answers: (Refusal | undefined)[] = [
+    { reason: 'no', retryable: false, refuses: 'every' },
+    { reason: 'still no', retryable: false, refuses: 'every' },
+    undefined,
+    undefined,
+    { reason: 'no again', retryable: false, refuses: 'every' },
+  ];
+  const { box, put, said } = outbox(async () => answers.shift());
+  for (const done of [1, 2, 3, 4, 5]) {
+    put(String(done));
+    box.flush();
+    await until(() => box.delivery.exported + box.delivery.spooled === done);
+  }
+  const spoolsAre = 'spans could not be sent and are spooled';
+  expect(said).toEqual([`${spoolsAre}: no`, 'the collector takes spans again', `${spoolsAre}: no again`]);
+  expect(box.delivery).toEqual({ exported: 2, spooled: 3, lost: 0 });
+  await box.close(0);
+});
+
+test.each([
+  ['connect ECONNREFUSED 127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
+  [undefined, 'no answer in time'],
+])('a close that can wait no longer says what the last attempt failed with: %s', async (failure, why) => {
+  const { box, put, said } = outbox(
+    () => new Promise(() => {}),
+    () => failure,
+  );
+  for (const name of ['a', 'b', 'c']) {
+    put(name);
+    box.flush();
+  }
+  await box.close(10);
+  expect(said).toEqual([`spans could not be sent and are spooled: ${why}`]);
+  expect(box.delivery).toEqual({ exported: 0, spooled: 3, lost: 0 });
 });
 
 test('a span that ends while the close waits is delivered, or spooled, as the others are', async () => {
