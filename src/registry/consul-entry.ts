@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decodeInstance } from './entry.ts';
 import { parseJson } from './json.ts';
+import { decodeFields, originOf } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
 
 /** Limits of the metadata of a Consul service (`ValidateServiceMetadata`, Consul 1.22). */
@@ -20,6 +21,8 @@ export interface ConsulService {
   readonly Name: string;
   readonly Address: string;
   readonly Port: number;
+  /** By scheme, the URL as kratos reads it. Consul itself uses those under other names only. */
+  readonly TaggedAddresses: Readonly<Record<string, { readonly Address: string; readonly Port: number }>>;
   readonly Meta: Readonly<Record<string, string>>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
 }
@@ -46,6 +49,7 @@ export function encodeService(instance: Instance): ConsulService {
     Name: instance.service,
     Address: instance.host,
     Port: instance.port,
+    TaggedAddresses: { [instance.scheme]: { Address: originOf(instance), Port: instance.port } },
     Meta: Object.fromEntries([...labels, ...parts.map((part, n) => [`lossless-${n}`, part])]),
     Weights: { Passing: Math.min(Math.max(Math.round(instance.weight / WEIGHT), 1), 65_535), Warning: 1 },
   };
@@ -62,7 +66,7 @@ export function serviceIdOf({ service, instanceId }: Instance): string {
  * Reads one entry of `/v1/health/service/<name>`. Those that others have registered (Spring Cloud, go-micro, kratos, a
  * configuration file) have no generation: a GoAway is matched by their address.
  *
- * @returns undefined when it is of another service, or has no port
+ * @returns undefined when it is of another service, has no port, or is of kratos and has no endpoint that is HTTP
  * @throws Error naming what is wrong with it
  */
 export function decodeService(entry: unknown, service: string): Instance | undefined {
@@ -77,12 +81,18 @@ export function decodeService(entry: unknown, service: string): Instance | undef
     const instance = decodeInstance(parseJson(joined(meta), 'what `lossless-0` and those after it hold'));
     return instance.service === service ? instance : undefined;
   }
+  const instanceId = `${Node?.Node ?? ''}/${Service.ID ?? ''}`;
+  const endpoints = Object.values(Service.TaggedAddresses ?? {})
+    .map((address) => String(address?.Address))
+    .filter((address) => address.includes('://'));
+  if (endpoints.length > 0)
+    return decodeFields({ id: instanceId, name: service, metadata: meta, endpoints }, service)[0];
   if (!Service.Port) return undefined;
   const tags = Array.isArray(Service.Tags) ? Service.Tags : [];
   const isSecure = meta['secure'] === 'true' || meta['scheme'] === 'https' || tags.includes('secure=true');
   return decodeInstance({
     service,
-    instanceId: `${Node?.Node ?? ''}/${Service.ID ?? ''}`,
+    instanceId,
     generation: 0,
     host: Service.Address || Node?.Address,
     port: Service.Port,

@@ -1,35 +1,79 @@
 import { expect } from 'vitest';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { anInstance } from '../fixtures/registry/instance.ts';
-import type { Child } from '../support/child.ts';
+import { serverProgram } from '../support/built.ts';
+import { type Child, until, type useChildren } from '../support/child.ts';
+
+/** What its registries pass on. */
+interface KratosInstance {
+  readonly id: string;
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly endpoints: readonly string[];
+}
 
 /**
- * A Go program with the types of kratos lists what is registered here, and the other way round.
+ * A service of kratos sees what is registered here come and go, and the other way round.
  *
- * @param go runs it: `list <service>`, or `register <service> <id> <endpoint>` until its input ends
+ * @param kind name of the registry, as the client has it
+ * @param server `host:port`
  */
-export async function agreesWithKratos(registry: Registry, go: (...args: string[]) => Child): Promise<void> {
-  const instance = anInstance({ metadata: { version: '1.2' } });
-  const { instanceId, port, service } = instance;
-  await registry.register(instance);
-  const listing = go('list', service);
-  expect(await listing.ends()).toMatchObject({ code: 0 });
-  expect(JSON.parse(listing.stdout)).toEqual([
+export async function agreesWithKratos(
+  children: ReturnType<typeof useChildren>,
+  registry: Registry,
+  kind: 'consul' | 'etcd' | 'zookeeper',
+  server: string,
+): Promise<void> {
+  const kratos = (...args: string[]): Child => children.run(serverProgram('kratos-client'), [kind, server, ...args]);
+  const staying = anInstance({ host: '2001:db8::7', scheme: 'https', port: 8_443 });
+  const { service } = staying;
+  const leaving = anInstance({
+    service,
+    instanceId: 'leaving',
+    weight: 40,
+    metadata: { version: '1.2', zone: 'eu-1' },
+  });
+  await registry.register(staying);
+
+  const watching = kratos('watch', service);
+  const seen = (): readonly KratosInstance[] => JSON.parse(watching.lines.at(-1) ?? '[]') ?? [];
+  const sees = (...endpoints: string[]): Promise<void> =>
+    until(
+      () =>
+        String(
+          seen()
+            .map((found) => found.endpoints)
+            .sort(),
+        ) === String(endpoints),
+    );
+  await sees('https://[2001:db8::7]:8443');
+  await registry.register(leaving);
+  await sees('http://127.0.0.1:8080', 'https://[2001:db8::7]:8443');
+  expect(seen().find(({ id }) => id.endsWith('leaving'))).toMatchObject({
+    name: service,
+    metadata: { version: '1.2', zone: 'eu-1' },
+  });
+  await registry.deregister(leaving);
+  await sees('https://[2001:db8::7]:8443');
+  watching.process.stdin?.end();
+  expect(await watching.ends()).toMatchObject({ code: 0 });
+  await registry.deregister(staying);
+
+  const lists: (readonly Instance[])[] = [];
+  await registry.watch(service, (list) => lists.push(list));
+  const registered = kratos('register', service, 'go-1', 'grpc://192.0.2.1:9000', 'https://192.0.2.1:8000');
+  await until(() => lists.at(-1)?.length === 1);
+  expect(lists.at(-1)).toMatchObject([
     {
-      id: instanceId,
-      name: service,
-      version: '1.2',
-      metadata: { version: '1.2' },
-      endpoints: [`http://127.0.0.1:${port}`],
+      instanceId: expect.stringMatching(/go-1$/),
+      generation: 0,
+      host: '192.0.2.1',
+      port: 8_000,
+      scheme: 'https',
+      weight: 20,
     },
-  ]);
-  await registry.deregister(instance);
-  const registered = go('register', service, 'go-1', 'http://192.0.2.1:8000');
-  await registered.sees(/registered/);
-  expect(await registry.instances(service)).toMatchObject([
-    { instanceId: 'go-1', generation: 0, host: '192.0.2.1', port: 8_000, weight: 20 },
   ]);
   registered.process.stdin?.end();
   expect(await registered.ends()).toMatchObject({ code: 0 });
-  expect(await registry.instances(service)).toEqual([]);
+  await until(() => lists.at(-1)?.length === 0);
 }

@@ -8,6 +8,7 @@ import { type ConsulService, encodeService, serviceIdOf } from '../../src/regist
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
 import { serverMissing } from '../support/built.ts';
@@ -72,6 +73,9 @@ describe.skipIf(missing)('a real Consul', () => {
 });
 
 describe.skipIf(missing)('Consul and what else uses it', () => {
+  const noClient = serverMissing('kratos-client');
+  if (noClient) console.warn(`the test with kratos is skipped: ${noClient}`);
+  const children = useChildren();
   let consul: Consul;
   beforeAll(async () => {
     consul = await Consul.start();
@@ -94,6 +98,12 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     await registry.close();
   });
 
+  test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
+    const registry = await open();
+    await agreesWithKratos(children, registry, 'consul', `127.0.0.1:${consul.port}`);
+    await registry.close();
+  });
+
   test('labels that Consul can hold are there for others, as are https and the weight', async () => {
     const registry = await open();
     const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1', 'not for Consul': 'x' } });
@@ -105,6 +115,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
       Meta: { zone: 'eu-1', secure: 'true' },
       Weights: { Passing: 3 },
       Port: instance.port,
+      TaggedAddresses: { https: { Address: `https://127.0.0.1:${instance.port}`, Port: instance.port } },
     });
     expect(entry?.Service.Meta).not.toHaveProperty('not for Consul');
     expect(await registry.instances(instance.service)).toEqual([instance]);

@@ -14,7 +14,7 @@ import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing, serverProgram } from '../support/built.ts';
+import { serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Etcd } from '../support/etcd.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
@@ -82,8 +82,8 @@ describe.skipIf(missing)('a real etcd', () => {
 });
 
 describe.skipIf(missing)('etcd and what else uses it', () => {
-  const noClient = serverMissing('etcd-go-client');
-  if (noClient) console.warn(`the test with a Go client is skipped: ${noClient}`);
+  const noClient = serverMissing('kratos-client');
+  if (noClient) console.warn(`the test with kratos is skipped: ${noClient}`);
   const children = useChildren();
   let etcd: Etcd;
   beforeAll(async () => {
@@ -147,16 +147,11 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await registry.close();
   });
 
-  test.skipIf(noClient)(
-    'a Go program with the types of kratos lists what is registered here, and the other way round',
-    async () => {
-      const registry = await open();
-      await agreesWithKratos(registry, (...args) =>
-        children.run(serverProgram('etcd-go-client'), [`127.0.0.1:${etcd.port}`, ...args]),
-      );
-      await registry.close();
-    },
-  );
+  test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
+    const registry = await open();
+    await agreesWithKratos(children, registry, 'etcd', `127.0.0.1:${etcd.port}`);
+    await registry.close();
+  });
 
   test('what go-micro has written is listed', async () => {
     const registry = await open(`${etcd.url}?prefix=/micro/registry`);
