@@ -140,12 +140,12 @@ describe.skipIf(missing).each([
 
   test('the demo on it: by hand it loses some, with the plugin none, and every trace is whole', TIMEOUT, async () => {
     const demo = world().children.node(CLI, {
-      args: ['demo', '--json', '--seconds', '12', '--rate', '50', '--registry', server.url],
+      args: ['demo', '--json', '--seconds', '20', '--rate', '25', '--registry', server.url],
     });
     expect(await demo.ends(120_000), demo.stderr).toEqual({ code: 0, signal: null });
     const { base, gray, traces } = JSON.parse(demo.stdout);
     expect(gray).toMatchObject({ failed: 0, reasons: {} });
-    expect(gray.requests).toBeGreaterThan(12 * 50 * 0.9);
+    expect(gray.requests).toBeGreaterThan(20 * 25 * 0.9);
     expect(base.failed).toBeGreaterThan(0);
     expect(traces).toHaveLength(gray.shutdowns);
     for (const trace of traces) expect(trace).toMatchObject({ result: 'success', orphans: 0, acked: trace.planned });

@@ -33,6 +33,11 @@ export class Load {
     return { requests: this.#requests, failed: this.#failed, reasons: this.#reasons };
   }
 
+  /** Sends requests one after the other and does not count them: processes that have just started load code for the first ones. */
+  async warmUp(requests: number): Promise<void> {
+    for (let n = 1; n <= requests; n++) await this.#post(`first ${n}`).catch(() => {});
+  }
+
   start(perSecond: number): void {
     let from = performance.now();
     let sent = 0;
