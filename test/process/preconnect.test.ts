@@ -110,7 +110,7 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
     async (client) => {
       const both = [await anHttpProvider(), await anHttpProvider()];
       const service = await started(NAMED, line);
-      expect(both.map(({ connections }) => connections)).toEqual([1, 1]);
+      await until(() => both.every(({ connections }) => connections === 1));
       for (let n = 0; n < 2; n++) expect(await call(service, client, 'http://provider/')).toBe('answered');
       expect(both.map(({ connections }) => connections)).toEqual([1, 1]);
       const trace = await startOf(service);
@@ -142,7 +142,7 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
     const authorities = join(world().directory, 'cert.pem');
     writeFileSync(authorities, cert);
     const service = await started({ ...NAMED, NODE_EXTRA_CA_CERTS: authorities }, line);
-    expect(provider.connections).toBe(1);
+    await until(() => provider.connections === 1);
     expect(await call(service, client, 'https://provider/')).toBe('answered');
     expect(provider.connections).toBe(connections);
   });
@@ -174,7 +174,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     writeFileSync(pinned, other.cert);
     const env = { ...NAMED, NODE_EXTRA_CA_CERTS: authorities, PINNED: pinned };
     const service = await started(env, line, PINNED);
-    expect(provider.connections).toBe(1);
+    await until(() => provider.connections === 1);
     expect(await call(service, '', 'https://provider/')).toMatch(/CERT|SIGNATURE/);
   });
 
@@ -208,7 +208,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
   test('a process with nothing else to do ends, whatever stands ready', async () => {
     const provider = await anHttpProvider();
     const service = await started(NAMED, line);
-    expect(provider.open).toBe(1);
+    await until(() => provider.open === 1);
     await call(service, 'end', '');
     expect(await service.child.ends()).toEqual({ code: 0, signal: null });
   });
@@ -239,12 +239,12 @@ describe('which services', () => {
     await world().leave(first);
     const before = provider.connections;
     const second = await started(NOW);
-    expect(provider.connections).toBe(before + 1);
+    await until(() => provider.connections === before + 1);
     await call(second, 'http', 'http://provider/');
     expect(provider.connections).toBe(before + 1);
     await world().leave(second);
     const third = await started({ ...NOW, LOSSLESS_PRECONNECT: 'none' });
-    expect(provider.connections).toBe(before + 1);
+    await until(() => provider.connections === before + 1);
     expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
   });
 
@@ -257,7 +257,7 @@ describe('which services', () => {
     mkdirSync(world().spoolDir, { mode: 0o700 });
     writeFileSync(file, JSON.stringify(old));
     const service = await started(NOW);
-    expect(provider.connections).toBe(50);
+    await until(() => provider.connections === 50);
     expect(await call(service, 'fetch', 'http://provider/')).toBe('answered');
     await until(() => JSON.parse(readFileSync(file, 'utf8'))[0] === 'provider');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(['provider', ...old.slice(0, -1)]);
@@ -316,7 +316,7 @@ describe('what goes wrong', () => {
     for (let n = 0; n < 3; n++) expect(await call(service, 'http', 'http://provider/')).toBe('answered');
     const counting = await anHttpProvider();
     const another = await started(NAMED);
-    expect(counting.open).toBe(1);
+    await until(() => counting.open === 1);
     await registry.deregister(counting.instance);
     await until(() => counting.open === 0);
     expect(await call(another, 'fetch', 'http://provider/')).toBe('answered');
@@ -328,7 +328,7 @@ describe('what goes wrong', () => {
   test('a server that closes a connection that stands ready is asked over a new one', async () => {
     const provider = await anHttpProvider();
     const service = await started(NAMED);
-    expect(provider.open).toBe(1);
+    await until(() => provider.open === 1);
     provider.cut();
     await until(() => provider.open === 0);
     expect(await call(service, 'fetch', 'http://provider/')).toBe('answered');
