@@ -49,10 +49,14 @@ export async function agreesWithKratos(
   await sees('https://[2001:db8::7]:8443');
   await registry.register(leaving);
   await sees('http://127.0.0.1:8080', 'https://[2001:db8::7]:8443');
-  expect(seen().find(({ id }) => id.endsWith('leaving'))).toMatchObject({
-    name: service,
-    metadata: { version: '1.2', zone: 'eu-1' },
-  });
+  const entry = { name: service, endpoints: ['http://127.0.0.1:8080'] };
+  const labels = { version: '1.2', zone: 'eu-1' };
+  // Consul has an id, a version and a weight of its own, and metadata that are ours.
+  expect(seen().find(({ id }) => id.endsWith('leaving'))).toEqual(
+    kind === 'consul'
+      ? expect.objectContaining({ ...entry, metadata: expect.objectContaining(labels) })
+      : { ...entry, id: 'leaving', version: '1.2', metadata: { ...labels, weight: '40' } },
+  );
   await registry.deregister(leaving);
   await sees('https://[2001:db8::7]:8443');
   watching.process.stdin?.end();
