@@ -75,8 +75,8 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
-  /** Consumers that still called and had nobody else when the drain ended. */
-  #stranded = 0;
+  /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
+  #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
@@ -241,14 +241,14 @@ export class Offline {
       },
     });
     const drained = await this.#drain.run();
-    this.#stranded = this.coverage.stranded;
+    this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
         ? {
             type: 'drain_timeout',
             message:
-              this.#stranded > 0
+              this.coverage.stranded > 0
                 ? describe('last_instance', this.coverage, '')
                 : 'the deadline came before traffic was over',
           }
@@ -307,9 +307,10 @@ export class Offline {
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
+    const { idle, stranded } = this.#drained ?? this.coverage;
     this.#fanout.end('timeout');
     await this.#fanout.settled();
-    const coverage = { ...this.#fanout.coverage, stranded: this.#stranded };
+    const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);
     const failure =
       broken ??
