@@ -16,7 +16,7 @@ import type { Address } from './roster.ts';
 import type { Service, ServiceStatus } from './service.ts';
 import { UndiciHook } from './undici-hook.ts';
 
-/** How long an instance stays isolated that marked its responses, in milliseconds. */
+/** How long an instance stays isolated that marked its responses and does not say how long, in milliseconds. */
 const MARKED_MS = 30_000;
 
 /** Longest time a refresh waits for the registry, in milliseconds. */
@@ -53,10 +53,15 @@ export interface Refresh {
 export interface Isolation {
   /** Requests to it that are not finished. */
   readonly outstanding: number;
+  /** Instances that can be picked instead, as this process knows them; undefined when it does not call the service. */
+  readonly others: number | undefined;
   /** Addresses that could be picked before. */
   readonly before: readonly string[];
-  /** Resolves when nothing is outstanding and no connection to it is left. Never rejects. */
-  readonly idle: Promise<void>;
+  /**
+   * Resolves with what can be picked instead, when something can, nothing is outstanding and no connection to it is left: until
+   * then the instance may be used after all. Never rejects.
+   */
+  readonly idle: Promise<readonly string[]>;
   /** Resolves when the list was read again, or could not be. Never rejects. */
   readonly refreshed: Promise<Refresh>;
 }
@@ -160,7 +165,8 @@ export class Consumer implements CallContext {
       ? `connections to ${endpoint.address}, where a newer one is, are renewed`
       : 'it is isolated';
     this.#options.log('info', `${named.instanceId} of ${service.name} marked a response: ${done}`);
-    void this.#isolate({ addresses: [endpoint.instance], generation }, service, MARKED_MS).refreshed;
+    void this.#isolate({ addresses: [endpoint.instance], generation }, service, named.isolationMs ?? MARKED_MS)
+      .refreshed;
   }
 
   /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
@@ -217,16 +223,13 @@ export class Consumer implements CallContext {
     }
     service?.rebuild();
     for (const endpoint of endpoints) endpoint.close();
-    const [isolated, others] = [true, false].map((isIsolated) =>
-      endpoints.filter(({ instance }) => this.#quarantine.has(instance) === isIsolated),
-    );
     return {
       outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
+      others: service?.others,
       before,
-      idle: Promise.all([
-        ...(isolated ?? []).map((endpoint) => endpoint.idle()),
-        ...(others ?? []).map((endpoint) => endpoint.closed()),
-      ]).then(() => {}),
+      idle: untilLeft(service, () =>
+        endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
+      ),
       refreshed:
         service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(leaving, service),
     };
@@ -263,5 +266,17 @@ export class Consumer implements CallContext {
 
   #rebuild(): void {
     for (const service of this.#directory.services) service.rebuild();
+  }
+}
+
+/** Resolves when `service` has others to pick, or is not called any more, and nothing goes to the instance, as `quiet` tells. */
+async function untilLeft(
+  service: Service | undefined,
+  quiet: () => readonly Promise<void>[],
+): Promise<readonly string[]> {
+  for (;;) {
+    await Promise.all(quiet());
+    if (service === undefined || service.closed || service.others > 0) return service?.addresses ?? [];
+    await service.changed();
   }
 }

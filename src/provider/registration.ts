@@ -23,6 +23,7 @@ export class Registration {
   readonly #clock: Clock;
   #instance: Instance | undefined;
   #listed = false;
+  #wasListed = false;
   #leaving = false;
 
   constructor(registry: Registry, clock: Clock) {
@@ -38,6 +39,11 @@ export class Registration {
   /** The registry has confirmed the entry and it was not removed since. */
   get listed(): boolean {
     return this.#listed;
+  }
+
+  /** The registry has confirmed an entry of this process at least once. */
+  get wasListed(): boolean {
+    return this.#wasListed;
   }
 
   /**
@@ -65,9 +71,8 @@ export class Registration {
       (member, listed) => listed.some((entry) => this.#isThis(member, entry) && this.#isCurrent(entry)),
     );
     this.#listed = reached && !this.#leaving;
-    for (const { member, listed } of lists)
-      for (const entry of this.#othersIn(member, listed))
-        if (this.#listed && entry.generation > 0) await member.deregister(entry).catch(() => {});
+    this.#wasListed ||= this.#listed;
+    if (this.#listed) void this.#removeOlder(lists);
     return { listed: this.#listed, count };
   }
 
@@ -99,6 +104,13 @@ export class Registration {
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };
     }
+  }
+
+  /** A living process that shares the port puts its own back: which of the two is listed makes no difference to any caller. */
+  async #removeOlder(lists: readonly List[]): Promise<void> {
+    for (const { member, listed } of lists)
+      for (const entry of this.#othersIn(member, listed))
+        if (entry.generation > 0) await member.deregister(entry).catch(() => {});
   }
 
   /** Each has a list of its own, which some consumers see and others do not. */
