@@ -5,7 +5,9 @@ import type { Journal, Work } from '../lifecycle/journal.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { AUDIENCE_HEADER, encodeGoAway } from '../protocol/goaway.ts';
 import type { GoAway } from '../protocol/identity.ts';
+import type { Keys } from '../protocol/keys.ts';
 import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
 import { ATTR, type GoAwayResult } from '../trace/schema.ts';
 import { MOST_CALLERS, type RecentCaller, Telling } from './callers.ts';
@@ -29,7 +31,10 @@ export interface FanoutOptions {
   readonly goAway: GoAway;
   readonly timeoutMs: number;
   readonly attempts: number;
-  readonly secret: string | undefined;
+  /** Undefined: GoAways are not signed. */
+  readonly keys: Keys | undefined;
+  /** How this process speaks TLS; undefined: it cannot. */
+  readonly tls: ControlTls | undefined;
   /** The registry lists other instances of that service, but not this one: it has left. */
   readonly hasLeft: (entry: RecentCaller) => Promise<boolean>;
   /** A caller is not told: names come from outside, and each costs spans and calls. */
@@ -140,7 +145,7 @@ export class Fanout {
       failed
         ? {
             type: outcome.errorType ?? outcome.result,
-            message: `${caller.service} ${address}:${caller.port} was not told: ${outcome.result}`,
+            message: `${caller.service} ${address}:${caller.port} was not told: ${outcome.result}${outcome.errorType === undefined ? '' : ` (${outcome.errorType})`}`,
           }
         : undefined,
     );
@@ -191,7 +196,8 @@ export class Fanout {
 
   /** One call, until its first line; its second line is awaited in the background. */
   async #once(entry: RecentCaller, telling: Telling, ids: SpanIds): Promise<Omit<Outcome, 'attempts'>> {
-    const { clock, deadline, secret, timeoutMs } = this.#options;
+    const { clock, deadline, keys, timeoutMs, tls } = this.#options;
+    if (entry.caller.tls === true && tls === undefined) return { result: 'skipped', errorType: 'tls_not_configured' };
     await this.#slot();
     if (this.#ended !== undefined) {
       this.#release();
@@ -205,10 +211,13 @@ export class Fanout {
       port: caller.port,
       body: this.#body,
       timeoutMs: Math.min(timeoutMs, deadline.left),
+      tls: caller.tls === true ? tls : undefined,
       headers: {
         traceparent: encodeTraceparent(ids),
         [AUDIENCE_HEADER]: caller.instanceId,
-        ...(secret !== undefined && { [SIGNATURE_HEADER]: sign(secret, caller.instanceId, this.#body, clock.wall()) }),
+        ...(keys !== undefined && {
+          [SIGNATURE_HEADER]: sign(keys, 'goaway', caller.instanceId, this.#body, clock.wall()),
+        }),
       },
     });
     this.#calls.add(call);

@@ -1,6 +1,8 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { Socket, TcpNetConnectOpts } from 'node:net';
 import type { Clock } from '../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../protocol/goaway.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 
 /** How one call ended. */
@@ -17,6 +19,8 @@ export interface CallOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Time until the first line, in milliseconds. */
   readonly timeoutMs: number;
+  /** The consumer's port speaks TLS: how this process does; undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
 }
 
 /** What is known when the first line is there, or can come no more. */
@@ -93,19 +97,24 @@ export function callGoAway(options: CallOptions): Call {
   return { first: first.promise, idle: idle.promise, end };
 }
 
-function open({ address, port, body, headers }: CallOptions): ClientRequest {
+function open({ address, port, body, headers, tls }: CallOptions): ClientRequest {
   const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
     ClientRequest: new (options: RequestOptions) => ClientRequest;
   };
-  const { connect } = process.getBuiltinModule('node:net');
   return new ClientRequest({
     host: address,
     port,
     method: 'POST',
     path: GOAWAY_PATH,
-    createConnection: () => connect({ host: address, port, noDelay: true }),
+    createConnection: () => connect({ host: address, port, noDelay: true }, tls),
     headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
   });
+}
+
+function connect(to: TcpNetConnectOpts, tls: ControlTls | undefined): Socket {
+  return tls === undefined
+    ? process.getBuiltinModule('node:net').connect(to)
+    : process.getBuiltinModule('node:tls').connect({ ...to, ...tls.connection(to.host ?? '') });
 }
 
 /** Calls `each` for the first two lines; an answer that is too long is cut off. */

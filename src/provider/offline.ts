@@ -12,7 +12,7 @@ import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '
 import type { Callers, RecentCaller } from './callers.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
-import { type Coverage, Fanout } from './fanout.ts';
+import { type Coverage, Fanout, type FanoutOptions } from './fanout.ts';
 import { hasLeft } from './has-left.ts';
 import { unreadInKernel } from './kernel.ts';
 import type { Deregistered, Registration } from './registration.ts';
@@ -40,6 +40,7 @@ export interface OfflineContext {
   readonly registration: Registration;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;
+  readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
 }
 
 export interface OfflineSettings {
@@ -48,7 +49,6 @@ export interface OfflineSettings {
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly secret: string | undefined;
 }
 
 /** What became of an offline. */
@@ -104,7 +104,7 @@ export class Offline {
       },
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
-      secret: settings.secret,
+      ...context.trust,
       hasLeft: (entry) => hasLeft(context.registry, entry),
       onOverflow: () => callers.overflow(),
     });

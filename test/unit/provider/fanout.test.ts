@@ -49,7 +49,8 @@ function fanout(attempts = 3) {
     goAway: { provider: { service: 'p', instanceId: 'p-1', generation: 1, address: '' }, expiresInMs: 1_000 },
     timeoutMs: 5_000,
     attempts,
-    secret: undefined,
+    keys: undefined,
+    tls: undefined,
     hasLeft: async () => false,
     onOverflow: () => refused++,
   });
