@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { sameText } from './same-text.ts';
 
 /**
@@ -19,8 +19,9 @@ export const MOST_SECRETS = 2;
 /** What is made of one secret. Neither key tells the other one, nor the secret. */
 interface Derived {
   readonly secret: string;
-  readonly signing: Buffer;
-  readonly operator: Buffer;
+  readonly signing: KeyObject;
+  readonly operator: KeyObject;
+  readonly token: string;
 }
 
 /**
@@ -45,12 +46,12 @@ export class Keys {
 
   /** The bearer token of the first secret. */
   get token(): string {
-    return this.#now()[0]?.operator.toString('base64url') ?? '';
+    return this.#now()[0]?.token ?? '';
   }
 
   /** Whether `text` is the bearer token of one of the secrets. */
   isToken(text: string): boolean {
-    return this.#now().some(({ operator }) => sameText(text, operator.toString('base64url')));
+    return this.#now().some(({ token }) => sameText(text, token));
   }
 
   /** A proof of `parts` for each secret. */
@@ -75,11 +76,15 @@ export class Keys {
     const secrets = this.#secrets();
     if (secrets === this.#from) return this.#derived;
     this.#from = secrets;
-    this.#derived = secrets.map((secret) => ({
-      secret,
-      signing: derive(secret, 'lossless-lifecycle signing'),
-      operator: derive(secret, 'lossless-lifecycle operator'),
-    }));
+    this.#derived = secrets.map((secret) => {
+      const operator = derive(secret, 'lossless-lifecycle operator');
+      return {
+        secret,
+        signing: createSecretKey(derive(secret, 'lossless-lifecycle signing')),
+        operator: createSecretKey(operator),
+        token: operator.toString('base64url'),
+      };
+    });
     return this.#derived;
   }
 }
@@ -88,6 +93,6 @@ function derive(secret: string, info: string): Buffer {
   return Buffer.from(hkdfSync('sha256', secret, '', info, 32));
 }
 
-function mac(key: Buffer | string, parts: readonly string[]): string {
+function mac(key: KeyObject | string, parts: readonly string[]): string {
   return createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
 }
