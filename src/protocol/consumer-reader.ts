@@ -3,8 +3,8 @@ import { consumerProof, decodeConsumer } from './header.ts';
 import type { Caller } from './identity.ts';
 import type { Keys } from './keys.ts';
 
-/** How long a consumer uses one signed header, in milliseconds. */
-export const SIGNED_MS = 60_000;
+/** How often a consumer signs its header, in milliseconds: it is another one when a minute has begun or a key has changed. */
+export const SIGNED_MS = 5_000;
 
 /** How long a signed header is believed, and how far its sender's clock may be off, in milliseconds, each way. */
 const BELIEVED_MS = 600_000;

@@ -35,7 +35,7 @@ export interface ConsumerProof {
 
 /**
  * The `lossless-consumer` header. With keys all of it is signed: service, id, generation, port, whether that speaks TLS, host
- * and time. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`: a caller
+ * and time. The time is that at which the minute began, so that the value seldom changes. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`: a caller
  * that is known by its socket's address is better than one that is not known. Without a host it always fits.
  *
  * @param wallMs when it is signed, in milliseconds since the Unix epoch
@@ -45,7 +45,7 @@ export function encodeConsumer(caller: Caller, keys?: Keys, wallMs = 0): string 
   const plain = `${text(service)};id=${text(instanceId)};gen=${generation};port=${port}${tls === true ? ';tls=1' : ''}`;
   if (keys === undefined) return plain;
   const signed = (claim: string): string => `${claim};sig="${keys.prove('consumer', [claim]).join(' ')}"`;
-  const time = `;t=${Math.floor(wallMs / 1_000)}`;
+  const time = `;t=${Math.floor(wallMs / 60_000) * 60}`;
   const full = signed(`${plain}${host === undefined ? '' : `;host=${text(host)}`}${time}`);
   return full.length <= HEADER_LIMIT ? full : signed(plain + time);
 }

@@ -136,10 +136,10 @@ describe('lossless-consumer', () => {
   test('what is signed is all that stands before the proofs, one for each secret', () => {
     const who = { service: 'a', instanceId: 'b', generation: 1, port: 2, tls: true };
     const keys = keysOf('one', 'two');
-    const header = encodeConsumer(who, keys, 5_900);
-    const claim = '"a";id="b";gen=1;port=2;tls=1;t=5';
+    const header = encodeConsumer(who, keys, 119_999);
+    const claim = '"a";id="b";gen=1;port=2;tls=1;t=60';
     expect(header).toBe(`${claim};sig="${keys.prove('consumer', [claim]).join(' ')}"`);
-    expect(consumerProof(header)).toEqual({ claim, signedAt: 5_000, proofs: keys.prove('consumer', [claim]) });
+    expect(consumerProof(header)).toEqual({ claim, signedAt: 60_000, proofs: keys.prove('consumer', [claim]) });
     expect(decodeConsumer(header)).toEqual(who);
     const [value, parameters] = parseItem(header);
     expect([value, [...parameters.keys()]]).toEqual(['a', ['id', 'gen', 'port', 'tls', 't', 'sig']]);
