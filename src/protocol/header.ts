@@ -79,9 +79,14 @@ export function consumerProof(value: string): ConsumerProof | undefined {
   return { claim, signedAt: Number(time) * 1_000, proofs: proofs.split(' ') };
 }
 
-/** The `lossless-draining` header. */
-export function encodeDraining({ service, instanceId, generation }: Identity): string {
-  return `${text(service)};id=${text(instanceId)};gen=${generation}`;
+/**
+ * The `lossless-draining` header.
+ *
+ * @param isolationMs how long the caller shall send nothing more, in milliseconds; written in whole seconds
+ */
+export function encodeDraining({ service, instanceId, generation }: Identity, isolationMs?: number): string {
+  const plain = `${text(service)};id=${text(instanceId)};gen=${generation}`;
+  return isolationMs === undefined ? plain : `${plain};for=${Math.ceil(isolationMs / 1_000)}`;
 }
 
 /**
@@ -89,8 +94,11 @@ export function encodeDraining({ service, instanceId, generation }: Identity): s
  *
  * @returns undefined when the value is malformed, oversized or out of range
  */
-export function decodeDraining(value: string): Identity | undefined {
-  return identityOf(parseItem(value));
+export function decodeDraining(value: string): (Identity & { readonly isolationMs?: number }) | undefined {
+  const item = parseItem(value);
+  const identity = identityOf(item);
+  const seconds = item?.parameters.get('for');
+  return identity && { ...identity, ...(typeof seconds === 'number' && { isolationMs: seconds * 1_000 }) };
 }
 
 function identityOf(item: Item | undefined): Identity | undefined {
