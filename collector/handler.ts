@@ -99,6 +99,7 @@ export class Handler {
   async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
     const [first, second, ...rest] = path;
     if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
+    if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
     if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
     const asset = this.#page.asset(path);
@@ -133,8 +134,13 @@ export class Handler {
         415,
         `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
       );
-    await this.#bodies.read(request, (text) => this.#add(decodeOtlp(text)));
-    return { status: 200, body: { partialSuccess: {} } };
+    let partialSuccess = {};
+    await this.#bodies.read(request, (bytes) => {
+      const { groups, rejected, reason } = decodeOtlp(bytes);
+      this.#add(groups);
+      if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
+    });
+    return { status: 200, body: { partialSuccess } };
   }
 
   /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */

@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
   registry: [...PURE, 'log', 'trace/suppress.ts'],
-  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/small-file.ts'],
+  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/process.ts', 'registry/small-file.ts'],
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
