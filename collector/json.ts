@@ -18,10 +18,14 @@ export function object(value: unknown, what: string): Json {
   return value as Json;
 }
 
-/** A missing list is an empty one, as in protobuf. @throws Refused 400 */
+/** Longest list that is looked at. */
+const LONGEST_LIST = 100_000;
+
+/** A missing list is an empty one, as in protobuf. @throws Refused 400, 413 when it is too long */
 export function list(value: unknown, what: string): readonly unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new Refused(400, `${what} is not a list`);
+  if (value.length > LONGEST_LIST) throw new Refused(413, `${what} has more than ${LONGEST_LIST} entries`);
   return value;
 }
 

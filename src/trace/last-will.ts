@@ -1,6 +1,6 @@
 import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
 import { otlpBody } from './otlp-body.ts';
-import { ATTR, type OfflineResult } from './schema.ts';
+import { ATTR, KILLED } from './schema.ts';
 import { milliseconds } from './trace.ts';
 
 /** A process that cannot be taken for a later one with its id. */
@@ -31,9 +31,6 @@ export interface LastWill {
 
 /** Longest last will that is read, in bytes. */
 export const LONGEST_WILL = 256 * 1_024;
-
-/** The result of a shutdown that its process did not live to end. */
-export const KILLED = 'killed' satisfies OfflineResult;
 
 /** What a process did, in words. */
 const DOING: Partial<Record<WorkName, string>> = {

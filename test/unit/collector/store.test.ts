@@ -119,7 +119,7 @@ describe('a store', () => {
       for (const body of bodies) store.add(decodeOtlp(body).groups, now);
       return traceId;
     });
-    const left = (): number => traces.filter((id) => store.size(id) > 0).length;
+    const left = (): number => traces.filter((id) => store.traces([id]).length > 0).length;
     const counts: number[] = [];
     for (let look = 0; left() > 0; look++) {
       store.bound(now + 3_600_001 + look * 1_000);
