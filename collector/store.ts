@@ -78,7 +78,7 @@ interface Statements {
   readonly addOrigin: StatementSync;
   readonly addTrace: StatementSync;
   readonly addSpan: StatementSync;
-  readonly removeKilled: StatementSync;
+  readonly replaceKilled: StatementSync;
 }
 
 function prepare(db: DatabaseSync): Statements {
@@ -88,7 +88,11 @@ function prepare(db: DatabaseSync): Statements {
     ),
     addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
     addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-    removeKilled: db.prepare('DELETE FROM span WHERE trace_id = ? AND span_id = ? AND name = ? AND instr(body, ?) > 0'),
+    // As the latest row, so that the version of its trace changes.
+    replaceKilled: db.prepare(
+      `UPDATE span SET rowid = (SELECT MAX(rowid) + 1 FROM span), origin = ?, service = ?, name = ?, kind = ?, start = ?,
+         duration = ?, body = ? WHERE trace_id = ? AND span_id = ? AND name = '${spanName('offline')}' AND instr(body, ?) > 0`,
+    ),
   };
 }
 
@@ -312,17 +316,12 @@ export class Store {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
       const text = JSON.stringify(span);
-      const add = (): boolean =>
-        this.#statements.addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, text).changes >
-        0;
-      return add() || (this.#isEnd(span, text) && add());
+      const row = [id, origin.service, name, kind, start, duration, text];
+      if (this.#statements.addSpan.run(traceId, spanId, ...row).changes > 0) return true;
+      // The root that a process made itself takes the place of one that others made for it.
+      const isEnd = name === spanName('offline') && !text.includes(SAID_KILLED);
+      return isEnd && this.#statements.replaceKilled.run(...row, traceId, spanId, SAID_KILLED).changes > 0;
     });
-  }
-
-  /** Whether a span is the root that a process made itself; then one that others made for it is removed. */
-  #isEnd({ traceId, spanId, name }: Span, text: string): boolean {
-    if (name !== spanName('offline') || text.includes(SAID_KILLED)) return false;
-    return this.#statements.removeKilled.run(traceId, spanId, name, SAID_KILLED).changes > 0;
   }
 
   /** Removes the traces whose ids a query selects; returns how many. */

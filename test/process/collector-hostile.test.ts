@@ -145,8 +145,8 @@ describe('lossless collector survives', () => {
   );
 
   test.each([
-    ['lists 5,000,000 deep', '['.repeat(5_000_000), 400],
-    ['lists 5,000,000 deep that end', '['.repeat(5_000_000) + ']'.repeat(5_000_000), 400],
+    ['lists 5,000,000 deep', '['.repeat(5_000_000), 413],
+    ['lists 5,000,000 deep that end', '['.repeat(5_000_000) + ']'.repeat(5_000_000), 413],
     ['the same inside resourceSpans', `{"resourceSpans":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`, 400],
     ['a prototype', '{"__proto__":{"resourceSpans":1},"resourceSpans":[]}', 200],
     ['null', 'null', 200],

@@ -260,6 +260,22 @@ describe('the environment', () => {
     expect(options?.jaegerUrl).toBe('http://collector:16686');
   });
 
+  test.each([
+    ['otlp', false, 0],
+    ['otlp,console', false, 0],
+    ['OTLP', false, 0],
+    ['none', true, 0],
+    ['None', true, 0],
+    ['none,otlp', false, 0],
+    ['console', false, 1],
+    ['zipkin,console', false, 1],
+  ])('OTEL_TRACES_EXPORTER=%s', (exporter, telemetryDisabled, said) => {
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_TRACES_EXPORTER: exporter });
+    expect(options?.telemetryDisabled).toBe(telemetryDisabled);
+    expect(problems.filter(({ message }) => message.includes('shutdown traces go by OTLP'))).toHaveLength(said);
+    expect(problems).toHaveLength(said);
+  });
+
   test('spans do not go by gRPC: that is said, and the port that gRPC has by convention is named', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' });
     expect(options).toBeDefined();
