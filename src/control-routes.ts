@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Receiver } from './consumer/receiver.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { Plugin } from './plugin.ts';
-import { GOAWAY_PATH } from './protocol/goaway.ts';
+import { AUDIENCE_HEADER, GOAWAY_PATH } from './protocol/goaway.ts';
 import { decodeTraceparent } from './protocol/traceparent.ts';
 import { answer, type Route } from './provider/control.ts';
 
@@ -39,7 +39,11 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
     '/liveness': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (_, response) => answer(response, 200, { state: plugin.state }),
+      handle: (request, response) => {
+        const audience = request.headers[AUDIENCE_HEADER];
+        const isMeant = audience === undefined || audience === plugin.identity.instanceId;
+        answer(response, isMeant ? 200 : 410, { state: plugin.state });
+      },
     },
   };
 }

@@ -27,6 +27,7 @@ import { budgetOf, signalUnseen } from './provider/launcher.ts';
 import { type MainServer, mainServer } from './provider/main-server.ts';
 import { Offline, type OfflineReport } from './provider/offline.ts';
 import { Online } from './provider/online.ts';
+import { Reach } from './provider/reach.ts';
 import { Registration } from './provider/registration.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
 import { Traffic } from './provider/traffic.ts';
@@ -88,12 +89,17 @@ export class Plugin {
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);
+    const reach = new Reach(clock);
     this.#traffic = new Traffic({
       clock,
       callers: this.#callers,
       decode: (header) => decodeConsumer(header, options.secret),
       onListen: (server) => this.#listening(server),
-      onNewCaller: (entry) => this.#offline?.run.tell(entry),
+      isSelf: ({ instanceId }) => instanceId === this.#instanceId,
+      onNewCaller: (entry) => {
+        reach.ask(entry);
+        this.#offline?.run.tell(entry);
+      },
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
     this.#registration = new Registration(registry, clock);

@@ -14,7 +14,7 @@ import { Quarantine } from './quarantine.ts';
 import type { Service, ServiceStatus } from './service.ts';
 import { UndiciHook } from './undici-hook.ts';
 
-/** How long an instance stays isolated that marked its responses, in milliseconds. */
+/** How long an instance stays isolated that marked its responses and does not say how long, in milliseconds. */
 const MARKED_MS = 30_000;
 
 /** Longest time a refresh waits for the registry, in milliseconds. */
@@ -51,10 +51,15 @@ export interface Refresh {
 export interface Isolation {
   /** Requests to it that are not finished. */
   readonly outstanding: number;
+  /** Instances that can be picked instead, as this process knows them; undefined when it does not call the service. */
+  readonly others: number | undefined;
   /** Addresses that could be picked before. */
   readonly before: readonly string[];
-  /** Resolves when nothing is outstanding and no connection to it is left. Never rejects. */
-  readonly idle: Promise<void>;
+  /**
+   * Resolves with what can be picked instead, when something can, nothing is outstanding and no connection to it is left: until
+   * then the instance may be used after all. Never rejects.
+   */
+  readonly idle: Promise<readonly string[]>;
   /** Resolves when the list was read again, or could not be. Never rejects. */
   readonly refreshed: Promise<Refresh>;
 }
@@ -149,7 +154,7 @@ export class Consumer implements CallContext {
     if (!isNamed) return;
     this.#markers++;
     this.#options.log('info', `${instanceId} of ${service.name} marked a response: it is isolated`);
-    void this.#isolate(endpoint.instance, service, MARKED_MS).refreshed;
+    void this.#isolate(endpoint.instance, service, named?.isolationMs ?? MARKED_MS).refreshed;
   }
 
   /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
@@ -188,8 +193,9 @@ export class Consumer implements CallContext {
     for (const endpoint of endpoints) endpoint.close();
     return {
       outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
+      others: service?.others,
       before,
-      idle: Promise.all(endpoints.map((endpoint) => endpoint.idle())).then(() => {}),
+      idle: untilLeft(service, endpoints),
       refreshed:
         service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(identity, service),
     };
@@ -225,5 +231,14 @@ export class Consumer implements CallContext {
 
   #rebuild(): void {
     for (const service of this.#directory.services) service.rebuild();
+  }
+}
+
+/** Resolves when `service` has others to pick, or is not called any more, and nothing goes to `endpoints`. */
+async function untilLeft(service: Service | undefined, endpoints: readonly Endpoint[]): Promise<readonly string[]> {
+  for (;;) {
+    await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
+    if (service === undefined || service.closed || service.others > 0) return service?.addresses ?? [];
+    await service.changed();
   }
 }

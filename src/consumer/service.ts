@@ -56,6 +56,7 @@ export class Service {
   #step: Timer | undefined;
   #closed = false;
   #called = false;
+  #changed = Promise.withResolvers<void>();
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -68,6 +69,16 @@ export class Service {
   /** It has or had instances; anything else is not a service. */
   get known(): boolean {
     return this.#roster.last.length > 0;
+  }
+
+  /** It is not followed any more: nobody has called it for a while. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Resolves when it is decided anew who is picked, or when it is closed. */
+  changed(): Promise<void> {
+    return this.#changed.promise;
   }
 
   /** How many lists were applied, empty ones included. */
@@ -83,6 +94,11 @@ export class Service {
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
     return this.#free.map(({ address }) => address);
+  }
+
+  /** Instances that can take a request now; one that refused a connection a moment ago may be dead. */
+  get others(): number {
+    return this.#free.filter(({ resting }) => !resting).length;
   }
 
   /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
@@ -153,6 +169,7 @@ export class Service {
     const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
     this.#turns = tiers[tier] ?? [];
     this.#panic = tier >= PANIC_TIER;
+    this.#tell();
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
     for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance)) endpoint.close();
@@ -181,6 +198,12 @@ export class Service {
     this.#closed = true;
     this.#step?.cancel();
     for (const endpoint of this.#roster.all) endpoint.close();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   /** Those of the last list that are not isolated. */

@@ -53,9 +53,14 @@ export function decodeConsumer(value: string, secret?: string): Caller | undefin
   return sameText(sig, signature(claimed, secret)) ? claimed : caller;
 }
 
-/** The `lossless-draining` header. */
-export function encodeDraining({ service, instanceId, generation }: Identity): string {
-  return `${text(service)};id=${text(instanceId)};gen=${generation}`;
+/**
+ * The `lossless-draining` header.
+ *
+ * @param isolationMs how long the caller shall send nothing more, in milliseconds; written in whole seconds
+ */
+export function encodeDraining({ service, instanceId, generation }: Identity, isolationMs?: number): string {
+  const plain = `${text(service)};id=${text(instanceId)};gen=${generation}`;
+  return isolationMs === undefined ? plain : `${plain};for=${Math.ceil(isolationMs / 1_000)}`;
 }
 
 /**
@@ -63,8 +68,11 @@ export function encodeDraining({ service, instanceId, generation }: Identity): s
  *
  * @returns undefined when the value is malformed, oversized or out of range
  */
-export function decodeDraining(value: string): Identity | undefined {
-  return identityOf(parseItem(value));
+export function decodeDraining(value: string): (Identity & { readonly isolationMs?: number }) | undefined {
+  const item = parseItem(value);
+  const identity = identityOf(item);
+  const seconds = item?.parameters.get('for');
+  return identity && { ...identity, ...(typeof seconds === 'number' && { isolationMs: seconds * 1_000 }) };
 }
 
 function identityOf(item: Item | undefined): Identity | undefined {

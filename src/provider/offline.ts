@@ -9,12 +9,14 @@ import { hostPort } from '../protocol/host-port.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
-import type { Callers, RecentCaller } from './callers.ts';
+import type { Callers } from './callers.ts';
+import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
-import { type Coverage, Fanout } from './fanout.ts';
-import { hasLeft } from './has-left.ts';
+import { Fanout } from './fanout.ts';
 import { unreadInKernel } from './kernel.ts';
+import { Presences } from './presence.ts';
+import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
 import { stop } from './stop.ts';
 import type { Traffic } from './traffic.ts';
@@ -22,8 +24,12 @@ import type { Traffic } from './traffic.ts';
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
 const TELEMETRY_RESERVE_MS = 2_000;
 
-/** How long consumers keep an isolation that nothing renews, in milliseconds. */
-const ISOLATION_MS = 30_000;
+/**
+ * How long consumers keep an isolation beyond the deadline, and the longest that can be asked for, in milliseconds: registries may
+ * name an instance for a while that has gone.
+ */
+const ISOLATION_BEYOND_MS = 30_000;
+const LONGEST_ISOLATION_MS = 600_000;
 
 /** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
 const REGISTRY_MS = 10_000;
@@ -69,6 +75,8 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
+  /** Consumers that still called and had nobody else when the drain ended. */
+  #stranded = 0;
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
@@ -90,22 +98,22 @@ export class Offline {
     this.#root = journal.start('offline', { links, attributes });
     journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
     machine.move('offline', this.#root.ids);
-    traffic.mark(encodeDraining(identity));
+    traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
+    const presences = new Presences(context.registry, clock);
     this.#fanout = new Fanout({
       clock,
       journal,
       deadline: this.#deadline,
       root: this.#root.ids,
-      goAway: {
-        provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
-        expiresInMs: ISOLATION_MS,
-      },
+      provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
+      isolationMs: () => this.#isolationMs,
+      holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
       secret: settings.secret,
-      hasLeft: (entry) => hasLeft(context.registry, entry),
+      presenceOf: (entry) => presences.of(entry),
       onOverflow: () => callers.overflow(),
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
@@ -131,14 +139,20 @@ export class Offline {
     return this.#fanout.coverage;
   }
 
+  /** Consumers shall not come back before this instance has gone. */
+  get #isolationMs(): number {
+    return Math.min(Math.ceil(this.left) + TELEMETRY_RESERVE_MS + ISOLATION_BEYOND_MS, LONGEST_ISOLATION_MS);
+  }
+
   /** What it waits for, for people. */
   get waitsFor(): string {
     const { machine, traffic } = this.#context;
-    const { planned, acked, idle, failed } = this.coverage;
+    const { planned, acked, idle, failed, stranded } = this.coverage;
     const open = planned - acked - failed;
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const reason = this.#holdReason();
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
@@ -227,10 +241,17 @@ export class Offline {
       },
     });
     const drained = await this.#drain.run();
+    this.#stranded = this.coverage.stranded;
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
-        ? { type: 'drain_timeout', message: 'the deadline came before traffic was over' }
+        ? {
+            type: 'drain_timeout',
+            message:
+              this.#stranded > 0
+                ? describe('last_instance', this.coverage, '')
+                : 'the deadline came before traffic was over',
+          }
         : undefined;
     work.end(
       {
@@ -251,7 +272,9 @@ export class Offline {
   }
 
   #holdReason(): HoldReason {
-    if (this.#fanout.coverage.failed > 0) return 'goaway_failed';
+    const { failed, stranded } = this.#fanout.coverage;
+    if (stranded > 0) return 'last_instance';
+    if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
     return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
@@ -286,13 +309,11 @@ export class Offline {
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
     this.#fanout.end('timeout');
     await this.#fanout.settled();
-    const coverage = this.#fanout.coverage;
+    const coverage = { ...this.#fanout.coverage, stranded: this.#stranded };
     const result = this.#result(drained, coverage, broken);
     const failure =
       broken ??
-      (result === 'incomplete' || result === 'timeout'
-        ? { type: result, message: describe(result, coverage) }
-        : undefined);
+      (FAILED.has(result) ? { type: result, message: describe(result, coverage, this.#fanout.causes) } : undefined);
     this.#root.end(
       {
         [ATTR.offlineResult]: result,
@@ -300,6 +321,8 @@ export class Offline {
         [ATTR.fanoutAcked]: coverage.acked,
         [ATTR.fanoutIdle]: coverage.idle,
         [ATTR.fanoutFailed]: coverage.failed,
+        [ATTR.fanoutGone]: coverage.gone,
+        [ATTR.fanoutStranded]: coverage.stranded,
         [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
         [ATTR.deregisterResult]: this.#deregistered.result,
         ...(drainResult && { [ATTR.drainResult]: drainResult }),
@@ -314,17 +337,26 @@ export class Offline {
   }
 
   #result(drained: Drained | undefined, coverage: Coverage, broken: Failure | undefined): OfflineResult {
+    const { callers, registration, traffic } = this.#context;
     if (broken !== undefined) return 'error';
     if (this.#cancelled) return 'cancelled';
+    if (!registration.wasListed && traffic.served === 0) return 'never_ready';
+    if (coverage.stranded > 0) return 'last_instance';
     if (drained?.result === 'timeout') return 'timeout';
-    const told = coverage.acked === coverage.planned && this.#context.callers.overflowed === 0;
-    return told && !this.#unconfirmed ? 'success' : 'incomplete';
+    const { acked, idle, planned } = coverage;
+    const isTold = acked === planned && idle === acked && callers.overflowed === 0;
+    return isTold && !this.#unconfirmed ? 'success' : 'incomplete';
   }
 }
 
-function describe(result: OfflineResult, { planned, acked }: Coverage): string {
+/** Results that mark the root as failed. */
+const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
+
+function describe(result: OfflineResult, { planned, acked, idle, stranded }: Coverage, causes: string): string {
+  if (result === 'last_instance')
+    return `${stranded} consumers still called and had no other instance of the service to call`;
   if (result === 'timeout') return 'the grace period ended with work left';
-  return acked < planned
-    ? `${planned - acked} of ${planned} consumers were not told`
-    : 'not everybody could be told, or the registry did not confirm';
+  if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
+  if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
+  return 'not everybody could be told, or the registry did not confirm';
 }

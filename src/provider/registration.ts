@@ -20,6 +20,7 @@ export class Registration {
   readonly #clock: Clock;
   #instance: Instance | undefined;
   #listed = false;
+  #wasListed = false;
   #leaving = false;
 
   constructor(registry: Registry, clock: Clock) {
@@ -35,6 +36,11 @@ export class Registration {
   /** The registry has confirmed the entry and it was not removed since. */
   get listed(): boolean {
     return this.#listed;
+  }
+
+  /** The registry has confirmed an entry of this process at least once. */
+  get wasListed(): boolean {
+    return this.#wasListed;
   }
 
   /**
@@ -61,6 +67,7 @@ export class Registration {
       (listed) => listed.some((entry) => this.#isThis(entry) && this.#isCurrent(entry)),
     );
     this.#listed = reached && !this.#leaving;
+    this.#wasListed ||= this.#listed;
     return { listed: this.#listed, count };
   }
 

@@ -23,13 +23,24 @@ const GRACE_MS = 10_000;
 const REGISTRIES = ['confirms', 'fails', 'hangs', 'still lists', 'cannot be read'] as const;
 
 /** How a consumer takes a GoAway. */
-const MANNERS = ['is idle', 'stays busy', 'hangs', 'answers nonsense', 'hangs up', 'refuses'] as const;
+const MANNERS = [
+  'is idle',
+  'has nobody else',
+  'stays busy',
+  'hangs',
+  'answers nonsense',
+  'hangs up',
+  'refuses',
+] as const;
 
 type Manner = (typeof MANNERS)[number];
 
 const ANSWERS: Record<Exclude<Manner, 'refuses'>, Parameters<typeof createServer>[1]> = {
   'is idle': (_, response) =>
-    response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] })),
+    response.end(
+      encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['192.0.2.1:1'] }),
+    ),
+  'has nobody else': (_, response) => response.write(encodeAck({ isolated: true, outstanding: 0, others: 0 })),
   'stays busy': (_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })),
   hangs: () => {},
   'answers nonsense': (_, response) => response.end('{"isolated":"perhaps"}\n'),
@@ -129,6 +140,7 @@ class Subject {
       clock: this.clock,
       callers: this.#callers,
       decode: (header) => decodeConsumer(header, undefined),
+      isSelf: () => false,
       onListen: () => {},
       onNewCaller: (entry) => this.#offline?.tell(entry),
     });
@@ -266,6 +278,13 @@ test('whatever happens, an offline ends within its deadline, in one whole trace 
         expect(started.filter((record) => record.parentSpanId && !ids.has(record.parentSpanId))).toEqual([]);
         expect(new Set(started.map((record) => record.ids.traceId))).toEqual(new Set([root?.ids.traceId]));
         expect(ended.map((record) => record.ids.spanId).sort()).toEqual([...ids].sort());
+        const spans = new Map(started.map((record) => [record.ids.spanId, { from: record.at, to: 0 }]));
+        for (const record of ended) Object.assign(spans.get(record.ids.spanId) ?? {}, { to: record.at });
+        for (const { ids, parentSpanId = ids.spanId } of started) {
+          const [span, parent] = [spans.get(ids.spanId), spans.get(parentSpanId)];
+          expect(span?.from).toBeGreaterThanOrEqual(parent?.from ?? 0);
+          expect(span?.to).toBeLessThanOrEqual(parent?.to ?? 0);
+        }
         expect(ended.at(-1)?.work).toBe('offline');
         expect(it.journal.open).toEqual([]);
         expect(it.clock.held).toBe(0);
@@ -284,5 +303,5 @@ test('whatever happens, an offline ends within its deadline, in one whole trace 
     { numRuns: 300 },
   );
   // Had one of them never come, nothing would be said about it.
-  expect([...results.keys()].sort()).toEqual(['cancelled', 'incomplete', 'success', 'timeout']);
+  expect([...results.keys()].sort()).toEqual(['cancelled', 'incomplete', 'last_instance', 'success', 'timeout']);
 });
