@@ -1,4 +1,4 @@
-import { isLossless, type Verdict } from '../../src/trace/verdict.ts';
+import { isCounted, isLossless, type Verdict } from '../../src/trace/verdict.ts';
 import type { Client, Fleet } from './fleet.ts';
 import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 
@@ -89,7 +89,9 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   return {
     violations,
     failures,
-    falseAlarms: shutdowns.filter((shutdown) => !isCalledLossless(shutdown.verdict) && !blamed.has(shutdown)),
+    falseAlarms: shutdowns.filter(
+      (shutdown) => isCounted(shutdown.verdict) && !isCalledLossless(shutdown.verdict) && !blamed.has(shutdown),
+    ),
     unexplained,
   };
 }

@@ -63,9 +63,13 @@ function withoutClient({ clients, events, ...rest }: Fleet, index: number): Flee
   };
 }
 
-function withoutProvider({ clients, events, providers, ...rest }: Fleet, index: number): Fleet {
+/** Its fake clients go with it. */
+function withoutProvider(fleet: Fleet, index: number): Fleet {
+  const own = fleet.clients.findIndex((client) => client.kind === 'fake' && client.calls === index);
+  if (own >= 0) return withoutProvider(withoutClient(fleet, own), index);
+  const { clients, events, providers } = fleet;
   return {
-    ...rest,
+    ...fleet,
     providers: without(providers, index),
     clients: clients.flatMap((client): readonly Client[] =>
       client.kind === 'fake' ? shifted(client, 'calls', index) : [client],
