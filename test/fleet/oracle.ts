@@ -22,6 +22,8 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
  * - a failure before any shutdown, or beyond the reach of all: these are counted as unexplained;
  * - a failure that a SIGKILL may have caused, which has the same reach as a shutdown, unless the process had begun one: that
  *   has a trace without an end, which is not called lossless;
+ * - what a client without the plugin loses once the hold time has passed: it cannot be told, and the hold time is what an
+ *   operator gives it. These are counted as untold, and how many of them no trace says anything of;
  * - what a fake client loses after it has acked: it said that it isolates the instance, and no provider can know better. In
  *   exchange, when a request that it began after its ack, beyond those that it said were outstanding, was answered by that
  *   provider, the provider has seen the lie, and its shutdown must not be called lossless.
@@ -35,6 +37,8 @@ export interface Judgement {
   /** Shutdowns not called lossless from which no failure comes. */
   readonly falseAlarms: readonly Shutdown[];
   readonly unexplained: readonly Outcome[];
+  /** What clients without the plugin lost after the hold time. */
+  readonly untold: readonly Failure[];
 }
 
 export type ViolationKind = 'loss' | 'after_ack' | 'never_ready' | 'no_trace' | 'verify';
@@ -67,14 +71,17 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   const reach = new Reach(fleet, outcomes);
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
   const failures: Failure[] = [];
+  const untold: Failure[] = [];
   const unexplained: Outcome[] = [];
   for (const outcome of failed) {
     if (isOwnLie(fleet.clients[outcome.client], outcome) || isKill(observed, outcome, reach)) continue;
     const causes = shutdowns.filter((shutdown) => mayCome(outcome, shutdown, reach));
-    if (causes.length > 0) failures.push({ outcome, shutdowns: causes });
-    else unexplained.push(outcome);
+    const failure = { outcome, shutdowns: causes };
+    if (causes.length === 0) unexplained.push(outcome);
+    else if (isUntold(fleet, failure)) untold.push(failure);
+    else failures.push(failure);
   }
-  const unsaid = failures.filter((failure) => failure.shutdowns.every(({ verdict }) => isCalledLossless(verdict)));
+  const unsaid = failures.filter(isUnsaid);
   const violations: Violation[] = [
     ...(unsaid.length > 0 ? [{ kind: 'loss', text: lossOf(unsaid, observed) } as const] : []),
     ...lies(fleet, outcomes, shutdowns),
@@ -85,7 +92,7 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   ];
   if (verify.code === 0 && (failures.length > 0 || violations.length > 0))
     violations.push(violation('verify', `lossless verify exits with 0: ${verify.text.trim().split('\n').at(-1)}`));
-  const blamed = new Set(failures.flatMap((failure) => failure.shutdowns));
+  const blamed = new Set([...failures, ...untold].flatMap((failure) => failure.shutdowns));
   return {
     violations,
     failures,
@@ -93,7 +100,22 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
       (shutdown) => isCounted(shutdown.verdict) && !isCalledLossless(shutdown.verdict) && !blamed.has(shutdown),
     ),
     unexplained,
+    untold,
   };
+}
+
+/** Whether every trace that a failure may come from says that nothing was lost. */
+export function isUnsaid({ shutdowns }: Failure): boolean {
+  return shutdowns.every(({ verdict }) => isCalledLossless(verdict));
+}
+
+function isUntold({ clients, holdMs }: Fleet, { outcome, shutdowns }: Failure): boolean {
+  return (
+    clients[outcome.client]?.kind === 'unmanaged' &&
+    shutdowns.every(
+      ({ life, verdict }) => outcome.begun > Math.min(life.leftAt ?? verdict.startedAt, verdict.startedAt) + holdMs,
+    )
+  );
 }
 
 /** Until when a client may fail because a process has gone. */

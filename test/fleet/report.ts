@@ -1,6 +1,6 @@
 import { type Fleet, shapeOf } from './fleet.ts';
 import type { Observed } from './observed.ts';
-import { isCalledLossless, type Judgement } from './oracle.ts';
+import { isCalledLossless, isUnsaid, type Judgement } from './oracle.ts';
 
 /** What became of one fleet. */
 export interface Ran {
@@ -11,7 +11,7 @@ export interface Ran {
 
 /** One run in a few lines: its shape, what the traces said, what clients lost, what is wrong. */
 export function linesOf({ fleet, observed, judgement }: Ran): readonly string[] {
-  const { failures, falseAlarms, unexplained, violations } = judgement;
+  const { failures, falseAlarms, unexplained, untold, violations } = judgement;
   const said = observed.shutdowns.map((shutdown) => {
     const { life, verdict } = shutdown;
     const flags = [
@@ -24,7 +24,7 @@ export function linesOf({ fleet, observed, judgement }: Ran): readonly string[] 
   const failed = observed.outcomes.filter(({ failure }) => failure !== undefined).length;
   return [
     `${fleet.name}: ${shapeOf(fleet)}`,
-    `  ${said.join('; ') || 'no shutdown'}; ${observed.outcomes.length} requests, ${failed} failed, ${failures.length} by shutdowns${unexplained.length > 0 ? `, ${unexplained.length} unexplained (${[...new Set(unexplained.map(({ failure }) => failure))].join(', ')})` : ''}; verify ${observed.verify.code}`,
+    `  ${said.join('; ') || 'no shutdown'}; ${observed.outcomes.length} requests, ${failed} failed, ${failures.length} by shutdowns${untold.length > 0 ? `, ${untold.length} untold` : ''}${unexplained.length > 0 ? `, ${unexplained.length} unexplained (${[...new Set(unexplained.map(({ failure }) => failure))].join(', ')})` : ''}; verify ${observed.verify.code}`,
     ...violations.map(({ kind, text }) => `  VIOLATION ${kind}: ${text}`),
   ];
 }
@@ -41,6 +41,7 @@ export function summaryOf(runs: readonly Ran[], broken: number): readonly string
     `requests                  ${outcomes.length}`,
     `failed                    ${outcomes.filter(({ failure }) => failure !== undefined).length}`,
     `  that a shutdown cost    ${sum(({ judgement }) => judgement.failures.length)}, in ${runs.filter(({ judgement }) => judgement.failures.length > 0).length} runs`,
+    `  clients without plugin  ${sum(({ judgement }) => judgement.untold.length)} after the hold time, ${sum(({ judgement }) => judgement.untold.filter(isUnsaid).length)} of which no trace says anything`,
     `  unexplained             ${sum(({ judgement }) => judgement.unexplained.length)}`,
     `shutdowns                 ${shutdowns.length}: ${counted(shutdowns.map(({ verdict }) => verdict.result))}`,
     `  called lossless         ${shutdowns.filter(({ verdict }) => isCalledLossless(verdict)).length}`,
@@ -64,8 +65,8 @@ function counted(words: readonly string[]): string {
     .join(', ');
 }
 
-/** Result and first problem, without what differs from run to run. */
+/** Result and first problem, spans that are missing excepted, without what differs from run to run. */
 function reasonOf(result: string, problems: readonly string[]): string {
-  const [first = ''] = problems;
+  const first = problems.find((problem) => !/\bspans?\b/.test(problem)) ?? problems[0] ?? '';
   return `${result}: ${first.replace(/\S*\d\S*/g, '#')}`;
 }

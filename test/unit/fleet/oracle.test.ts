@@ -8,7 +8,16 @@ import { judge } from '../../fleet/oracle.ts';
 const consumer: Client = { kind: 'consumer', rate: 10, via: 'fetch', listed: false, control: 'open' };
 const liar: Client = { kind: 'fake', rate: 10, keepAlive: true, manner: 'goes_on', workMs: 0, calls: 0 };
 
-const fleet: Fleet = { ...generate(1), delayMs: 0, lagMs: 500, clients: [consumer, liar], events: [] };
+const unmanaged: Client = { kind: 'unmanaged', rate: 10, keepAlive: true, learnsAfterMs: 0 };
+
+const fleet: Fleet = {
+  ...generate(1),
+  delayMs: 0,
+  lagMs: 500,
+  holdMs: 300,
+  clients: [consumer, liar, unmanaged],
+  events: [],
+};
 
 function life(more: Partial<Life> = {}): Life {
   const times = { readyAt: 0, leftAt: 1_000, killedAt: undefined, exitedAt: 2_000 };
@@ -36,16 +45,17 @@ function judged(outcomes: readonly Outcome[], shutdowns: readonly Shutdown[], mo
   const verify = { code: 1, text: '' };
   const lives = shutdowns.map((each) => each.life);
   const observed: Observed = { outcomes, lives, shutdowns, verify, beganAt: 0, endedAt: 9_000, ...more };
-  const { violations, failures, unexplained, falseAlarms } = judge(fleet, observed);
+  const { violations, failures, unexplained, untold, falseAlarms } = judge(fleet, observed);
   return {
     kinds: violations.map(({ kind }) => kind),
     failures: failures.length,
     unexplained: unexplained.length,
+    untold: untold.length,
     falseAlarms: falseAlarms.length,
   };
 }
 
-const clean = { kinds: [], failures: 0, unexplained: 0, falseAlarms: 0 };
+const clean = { kinds: [], failures: 0, unexplained: 0, untold: 0, falseAlarms: 0 };
 
 describe('a failure', () => {
   test.each([
@@ -74,6 +84,7 @@ describe('a failure', () => {
       kinds: ['loss'],
       failures: 1,
       unexplained: 0,
+      untold: 0,
       falseAlarms: 1,
     });
   });
@@ -109,6 +120,11 @@ describe('a client that has acked', () => {
     expect(judged([outcome], [shutdown('success', {}, { afterAck: 1 })]).kinds).toEqual([]);
     expect(judged([{ ...outcome, sinceAckMs: 50 }], [shutdown('success')])).toEqual(clean);
   });
+});
+
+test('a client without the plugin is owed the hold time, and no more', () => {
+  expect(judged([failed(1_200, { client: 2 })], [shutdown('success')]).kinds).toEqual(['loss']);
+  expect(judged([failed(1_400, { client: 2 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
 });
 
 test('an instance that never got ready has no lossless shutdown', () => {
