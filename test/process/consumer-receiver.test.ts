@@ -62,7 +62,7 @@ describe('the span of a refresh', () => {
     await until(() => one.held === 1);
     app.list({ 'service-b': [one.instance, two.instance] });
     const answer = await post(app.port, bodyOf(one.instance));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
     await until(() => app.records.length === 2);
     expect(app.records[1]?.attributes).toMatchObject({
       'lossless.consumer.refresh.result': 'stale',
@@ -77,7 +77,7 @@ describe('the span of a refresh', () => {
     const { app, one } = await setUp();
     const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
     expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
-    expect(await answer.line()).toEqual({ idle: true, addresses: [] });
+    expect(await answer.line()).toEqual({ idle: true, addresses: [], unused: true });
     expect(app.records[1]?.attributes).toMatchObject({ 'lossless.consumer.refresh.result': 'unused' });
   });
 });
@@ -140,6 +140,18 @@ describe('who may send a GoAway', () => {
   });
 });
 
+test('the second line waits for somebody else to call', async () => {
+  const { app, one, two } = await setUp();
+  app.list({ 'service-b': [one.instance] });
+  const answer = await post(app.port, bodyOf(one.instance));
+  expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, others: 0 });
+  const second = answer.line();
+  expect(await app.run<{ instanceId: string }>('fetch', { url: URL_B })).toMatchObject({ instanceId: 'b1' });
+  expect(await Promise.race([second, 'nothing yet'])).toBe('nothing yet');
+  app.list({ 'service-b': [two.instance] });
+  expect(await second).toEqual({ idle: true, addresses: [`127.0.0.1:${two.instance.port}`] });
+});
+
 test('a GoAway that comes a hundred times is acked a hundred times', async () => {
   const { app, one } = await setUp();
   for (let n = 0; n < 100; n++)
@@ -150,11 +162,12 @@ describe('what cannot be moved', () => {
   test.each(['upgrade', 'undiciUpgrade'])(
     '%s: the connection holds the second line back until it closes',
     async (client) => {
-      const { app, one } = await setUp();
+      const { app, one, two } = await setUp();
       app.list({ 'service-b': [one.instance] });
       expect(await app.run(client, { url: URL_B })).toBe('upgraded');
+      app.list({ 'service-b': [one.instance, two.instance] });
       const answer = await post(app.port, bodyOf(one.instance));
-      expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+      expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
       const idle = answer.line();
       await app.run('hangUp');
       expect(await idle).toMatchObject({ idle: true });

@@ -61,7 +61,8 @@ describe('R16: dead consumers', () => {
 
   test('one that has ended is gone, not failed: nobody was there to tell', async () => {
     const service = await world().service('provider');
-    fakes = await fakeConsumers(service.port, ['answers', 'refuses']);
+    fakes = await fakeConsumers(service.port, ['answers', 'ends']);
+    await fakes.call();
     fakes.disconnect();
     await world().leave(service);
     const trace = await world().jaeger.trace(world().traceId(service));
@@ -113,7 +114,7 @@ test('R17: the process does not end before a slow consumer has answered', async 
     response.write('{"isolated":true,"outstanding":1}\n');
     setTimeout(() => {
       idle = true;
-      response.end('{"idle":true,"addresses":[]}\n');
+      response.end('{"idle":true,"addresses":["127.0.0.1:1"]}\n');
     }, 1_000);
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => control.once('listening', resolve));
