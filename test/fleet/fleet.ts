@@ -89,12 +89,20 @@ export type Event = { readonly at: number } & (
   | { readonly does: 'undo'; readonly provider: number; readonly afterMs: number }
   | { readonly does: 'kill'; readonly provider: number }
   | { readonly does: 'leave_killed'; readonly provider: number; readonly afterMs: number }
+  /** A second SIGTERM comes while the first one's offline runs. */
+  | { readonly does: 'leave_twice'; readonly provider: number; readonly afterMs: number }
+  /** Its application calls `process.exit` while the offline runs. */
+  | { readonly does: 'leave_exits'; readonly provider: number; readonly afterMs: number }
   /** The event loop of a provider stands still. */
   | { readonly does: 'stall'; readonly provider: number; readonly ms: number }
   /** A further instance never gets ready and gets SIGTERM, again and again. */
   | { readonly does: 'crash_loop'; readonly times: number }
   /** A consumer is killed. */
   | { readonly does: 'die'; readonly client: number }
+  /** A consumer gets SIGTERM; its application sends on to the end. */
+  | { readonly does: 'client_leaves'; readonly client: number }
+  /** A consumer sends its first request now, and none before. */
+  | { readonly does: 'join'; readonly client: number }
   /** The event loop of a consumer stands still. */
   | { readonly does: 'block'; readonly client: number; readonly ms: number }
   /** A consumer sends one request that takes so long. */

@@ -2,7 +2,7 @@ import type { Client, Event, Fleet, Provider } from './fleet.ts';
 import { Random } from './random.ts';
 
 /** Requests a second: as many fleets are quiet as are busy. */
-const RATES = [1, 2, 3, 3, 5, 8, 10, 20, 30, 50, 100];
+const RATES = [1, 1, 2, 3, 3, 5, 8, 10, 20, 30, 50, 100];
 
 /** Most requests a second of all clients, so that two cores can carry them. */
 const MOST_RATE = 200;
@@ -37,7 +37,7 @@ function provider(random: Random): Provider {
 
 function client(random: Random, providers: number): Client {
   const rate = random.one(RATES);
-  const kind = random.weighted({ consumer: 13, unmanaged: 3, fake: 4 });
+  const kind = random.weighted({ consumer: 15, unmanaged: 2, fake: 3 });
   if (kind === 'unmanaged')
     return { kind, rate, keepAlive: random.chance(0.5), learnsAfterMs: random.one([0, 200, 500, 1_500]) };
   if (kind === 'fake')
@@ -54,7 +54,7 @@ function client(random: Random, providers: number): Client {
     rate,
     via: random.one(['fetch', 'fetch', 'http', 'http', 'close']),
     listed: random.chance(0.3),
-    control: random.weighted({ open: 12, refused: 2, self: 2, gone: 2, reset: 1, silent: 1, broken: 1 }),
+    control: random.weighted({ open: 30, refused: 2, self: 2, gone: 2, reset: 1, silent: 1, broken: 1 }),
   };
 }
 
@@ -80,7 +80,7 @@ function events(
   const isTogether = random.chance(0.4);
   const first = random.tens(200, 900);
   for (const [n, index] of [...new Set(leavers)].entries())
-    made.push(leaving(random, index, isTogether ? first : first + n * random.tens(0, 900)));
+    made.push(...leaving(random, index, isTogether ? first : first + n * random.tens(0, 900)));
   if (random.chance(0.12)) made.push({ at: random.tens(0, 1_000), does: 'crash_loop', times: random.one([1, 2]) });
   if (random.chance(0.1))
     made.push({
@@ -90,20 +90,36 @@ function events(
       ms: random.tens(100, 900),
     });
   for (const index of consumers) {
-    const fate = random.weighted({ none: 6, die: 1, block: 1 });
+    const fate = random.weighted({ none: 12, die: 1, block: 2, client_leaves: 1, join: 1 });
     const at = Math.max(0, first + random.tens(-200, 300));
-    if (fate === 'die') made.push({ at, does: 'die', client: index });
+    if (fate === 'die' || fate === 'client_leaves' || fate === 'join') made.push({ at, does: fate, client: index });
     if (fate === 'block') made.push({ at, does: 'block', client: index, ms: random.tens(200, 1_800) });
     const longest = gracePeriodMs + (random.chance(0.3) ? 1_000 : -800);
-    if (random.chance(0.25)) made.push({ at, does: 'long', client: index, ms: random.tens(300, longest) });
+    if (random.chance(0.25) && fate !== 'join')
+      made.push({ at, does: 'long', client: index, ms: random.tens(300, longest) });
   }
   return made.sort((one, other) => one.at - other.at);
 }
 
-function leaving(random: Random, index: number, at: number): Event {
-  const does = random.weighted({ leave: 8, replace: 4, restart: 2, undo: 2, kill: 1, leave_killed: 1 });
-  if (does === 'leave') return { at, does, provider: index, by: random.chance(0.8) ? 'SIGTERM' : 'endpoint' };
-  if (does === 'undo') return { at, does, provider: index, afterMs: random.tens(0, 200) };
-  if (does === 'leave_killed') return { at, does, provider: index, afterMs: random.tens(0, 400) };
-  return { at, does, provider: index };
+function leaving(random: Random, provider: number, at: number): readonly Event[] {
+  const does = random.weighted({
+    leave: 16,
+    replace: 8,
+    restart: 4,
+    undo: 4,
+    kill: 2,
+    leave_killed: 1,
+    leave_twice: 1,
+    leave_exits: 1,
+  });
+  if (does === 'leave') return [{ at, does, provider, by: random.chance(0.8) ? 'SIGTERM' : 'endpoint' }];
+  if (does === 'undo') {
+    const undo: Event = { at, does, provider, afterMs: random.tens(0, 200) };
+    const isInVain = random.chance(0.4);
+    return isInVain ? [undo, { at: at + random.tens(300, 1_200), does: 'leave', provider, by: 'SIGTERM' }] : [undo];
+  }
+  if (does === 'leave_killed' || does === 'leave_exits') return [{ at, does, provider, afterMs: random.tens(0, 400) }];
+  // A second one within 50 ms is an echo of the first.
+  if (does === 'leave_twice') return [{ at, does, provider, afterMs: random.tens(60, 400) }];
+  return [{ at, does, provider }];
 }

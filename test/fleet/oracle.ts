@@ -34,7 +34,7 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 export interface Judgement {
   readonly violations: readonly Violation[];
   readonly failures: readonly Failure[];
-  /** Shutdowns not called lossless from which no failure comes. */
+  /** Shutdowns not called lossless from which no failure comes, those that were killed or never got ready excepted. */
   readonly falseAlarms: readonly Shutdown[];
   readonly unexplained: readonly Outcome[];
   /** What clients without the plugin lost after the hold time. */
@@ -97,7 +97,11 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
     violations,
     failures,
     falseAlarms: shutdowns.filter(
-      (shutdown) => isCounted(shutdown.verdict) && !isCalledLossless(shutdown.verdict) && !blamed.has(shutdown),
+      (shutdown) =>
+        isCounted(shutdown.verdict) &&
+        shutdown.life.killedAt === undefined &&
+        !isCalledLossless(shutdown.verdict) &&
+        !blamed.has(shutdown),
     ),
     unexplained,
     untold,

@@ -53,6 +53,8 @@ export async function run(fleet: Fleet): Promise<Observed> {
 interface Living {
   readonly index: number;
   readonly provider: number;
+  /** It is meant to get ready. */
+  readonly healthy: boolean;
   readonly name: string;
   readonly child: Child;
   readonly proxy: DelayProxy | undefined;
@@ -163,7 +165,7 @@ class Stage {
     const index = this.#lives.length;
     const name = `${SERVICE}${provider}.${index}`;
     const args = [name, workMs, keepAliveMs, servers, proxy ? 0 : port, healthy ? 'healthy' : 'unhealthy'];
-    const living: Living = { index, provider, name, child: this.#child(PROVIDER, args, env), proxy, port };
+    const living: Living = { index, provider, healthy, name, child: this.#child(PROVIDER, args, env), proxy, port };
     this.#lives.push(living);
     void living.child.ended
       .catch(() => {})
@@ -211,14 +213,15 @@ class Stage {
   async #call(client: Client, index: number): Promise<void> {
     const before = this.#outcomes.length;
     const record = (outcome: Omit<Outcome, 'client'>): void => void this.#outcomes.push({ ...outcome, client: index });
-    if (client.kind === 'consumer') await this.#consume(client, index);
+    const joins = this.#fleet.events.some((event) => event.does === 'join' && event.client === index);
+    if (client.kind === 'consumer') await this.#consume(client, index, joins);
     else if (client.kind === 'unmanaged')
       this.#loads.push(startUnmanaged(client, this.#balancer(client.learnsAfterMs), record));
     else this.#loads.push(await startFake(client, this.#targetOf(client.calls), record));
-    await until(() => this.#outcomes.slice(before).some((outcome) => outcome.client === index));
+    if (!joins) await until(() => this.#outcomes.slice(before).some((outcome) => outcome.client === index));
   }
 
-  async #consume({ control, listed, rate, via }: Consumer, index: number): Promise<void> {
+  async #consume({ control, listed, rate, via }: Consumer, index: number, joins: boolean): Promise<void> {
     const decoy = await startDecoy(control);
     if (decoy !== undefined) this.#closers.push(decoy.close);
     const port = control === 'self' ? await this.#controlPort(this.#lives[0] as Living) : (decoy?.port ?? 0);
@@ -228,6 +231,9 @@ class Stage {
     });
     const child = this.#child(CONSUMER, [`http://${SERVICE}/work`, rate, via, listed], env);
     this.#consumers.set(index, child);
+    child.process.stdin?.on('error', () => {});
+    await child.sees(/^started$/m);
+    if (!joins) child.process.stdin?.write('begin\n');
     readOutcomes(child, (outcome) => this.#outcomes.push({ ...outcome, client: index }));
   }
 
@@ -251,7 +257,7 @@ class Stage {
   }
 
   #current(provider: number): Living {
-    return this.#lives.findLast((living) => living.provider === provider) as Living;
+    return this.#lives.findLast((living) => living.provider === provider && living.healthy) as Living;
   }
 
   async #controlPort({ child }: Living): Promise<number> {
@@ -263,6 +269,8 @@ class Stage {
   async #happen(event: Event): Promise<void> {
     if (event.does === 'crash_loop') return this.#crashLoop(event.times);
     if (event.does === 'die') return void this.#consumers.get(event.client)?.process.kill('SIGKILL');
+    if (event.does === 'client_leaves') return void this.#consumers.get(event.client)?.process.kill('SIGTERM');
+    if (event.does === 'join') return void this.#consumers.get(event.client)?.process.stdin?.write('begin\n');
     if (event.does === 'block' || event.does === 'long') {
       this.#consumers.get(event.client)?.process.stdin?.write(`${event.does} ${event.ms}\n`);
       return pause(event.ms);
@@ -275,6 +283,11 @@ class Stage {
       this.#leave(living);
       await pause(event.afterMs);
       return this.#kill(living);
+    }
+    if (event.does === 'leave_twice' || event.does === 'leave_exits') {
+      this.#leave(living);
+      await pause(event.afterMs);
+      if (event.does === 'leave_exits') living.child.process.stdin?.write('exit\n');
     }
     if (event.does === 'replace') await this.#start(event.provider);
     if (event.does === 'leave' && event.by === 'endpoint') await this.#offline(living, '/offline');
@@ -370,7 +383,7 @@ function readOutcomes(child: Child, each: (outcome: Omit<Outcome, 'client'>) => 
 
 /** Resolves when a consumer has had all its answers, or has ended. It lives on, so that its spans are sent. */
 async function stopped(child: Child): Promise<void> {
-  child.process.stdin?.on('error', () => {}).write('stop\n');
+  child.process.stdin?.write('stop\n');
   await child.sees(/^stopped$/m, 15_000).catch(() => {});
 }
 

@@ -12,9 +12,13 @@ const EVENTS: readonly Event['does'][] = [
   'undo',
   'kill',
   'leave_killed',
+  'leave_twice',
+  'leave_exits',
   'stall',
   'crash_loop',
   'die',
+  'client_leaves',
+  'join',
   'block',
   'long',
 ];
