@@ -10,6 +10,10 @@ export const ERRORS = {
   LOSSLESS_GOAWAY_INVALID: 'A GoAway body is malformed or oversized; it is answered with 400.',
   LOSSLESS_SIGNATURE_INVALID:
     'A signature is missing, malformed, expired, replayed or does not match; answered with 403.',
+  LOSSLESS_CONSUMER_UNPROVED:
+    'A lossless-consumer header is not signed, or not so that it can be believed; its sender counts as a caller without the plugin. Give both sides the same secret.',
+  LOSSLESS_TLS_MISMATCH:
+    'One side of a control connection speaks TLS and the other one does not, or does not trust it. Set LOSSLESS_TLS_DIR on both; probes need `scheme: HTTPS`.',
   LOSSLESS_SENDER_FORBIDDEN: 'A GoAway came from an address at which the named instance is not registered; 403.',
   LOSSLESS_AUDIENCE_GONE: 'A GoAway was meant for a process that has ended; another one listens there now; 410.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',

@@ -16,8 +16,10 @@ import { warmupShare } from './lifecycle/warmup.ts';
 import { type Log, logRecords } from './log.ts';
 import { Counts } from './metrics/counts.ts';
 import type { Exposition } from './metrics/prometheus.ts';
-import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
+import { SIGNED_MS } from './protocol/consumer-reader.ts';
+import { encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
+import { Operators } from './protocol/operator.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Callers } from './provider/callers.ts';
 import { type Control, listen } from './provider/control.ts';
@@ -39,6 +41,7 @@ import { type Status, statusOf } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
+import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 
 /** What an offline answers while it runs. */
 export interface OfflineHandle {
@@ -54,6 +57,7 @@ export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock = systemClock;
   readonly #log: Log;
+  readonly #trust: Trust;
   readonly #journal: Journal;
   readonly #machine: Machine;
   readonly #opening: Promise<Registry>;
@@ -79,6 +83,7 @@ export class Plugin {
 
   constructor(options: Options, log: Log) {
     const clock = this.#clock;
+    this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
@@ -89,11 +94,11 @@ export class Plugin {
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);
-    const reach = new Reach(clock);
+    const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
       callers: this.#callers,
-      decode: (header) => decodeConsumer(header, options.secret),
+      decode: consumerReader(this.#trust, clock, log),
       onListen: (server) => this.#listening(server),
       isSelf: ({ instanceId }) => instanceId === this.#instanceId,
       onNewCaller: (entry) => {
@@ -109,6 +114,7 @@ export class Plugin {
       clock,
       log,
       header: () => this.#consumerHeader(),
+      headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
@@ -188,6 +194,7 @@ export class Plugin {
         registration: this.#registration,
         identity: () => this.identity,
         settings: { ...this.#options, gracePeriodMs: this.#gracePeriodMs },
+        trust: this.#trust,
       },
       trigger,
       [...links, ...causeOf(this.#options.traceparent)],
@@ -384,18 +391,29 @@ export class Plugin {
   async #consumerHeader(): Promise<string | undefined> {
     const control = await this.#controlServer();
     const host = this.#options.advertise?.host;
+    const { keys, tls } = this.#trust;
     return (
       control &&
       encodeConsumer(
-        { ...this.identity, port: control.port, ...(host !== undefined && { host }) },
-        this.#options.secret,
+        { ...this.identity, port: control.port, ...(host !== undefined && { host }), ...(tls && { tls: true }) },
+        keys,
+        this.#clock.wall(),
       )
     );
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: controlRoutes(this, this.#receiver()) }).then(
+    const { controlHost: host, controlPort: port } = this.#options;
+    const { keys, tls } = this.#trust;
+    const operators = keys && new Operators(keys, this.#clock);
+    this.#control ??= listen({
+      host,
+      port,
+      operators,
+      tls,
+      onTlsError: tlsErrors(this.#clock, this.#log),
+      routes: controlRoutes(this, this.#receiver(), operators),
+    }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
         return control;
@@ -409,7 +427,7 @@ export class Plugin {
   }
 
   #receiver(): Receiver {
-    const { secret } = this.#options;
+    const { keys } = this.#trust;
     return createReceiver({
       consumer: this.#consumer,
       registry: this.#registry,
@@ -418,7 +436,7 @@ export class Plugin {
       log: this.#log,
       self: () => this.identity,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
-      verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
+      verifier: keys && new Verifier(keys, 'goaway', this.#clock),
     });
   }
 

@@ -13,6 +13,8 @@ export interface Caller extends Identity {
   readonly port: number;
   /** Another address to notify; believed only with a valid signature. */
   readonly host?: string;
+  /** Its control server speaks TLS. */
+  readonly tls?: boolean;
 }
 
 /** The body of a GoAway: who leaves. */

@@ -13,7 +13,7 @@ import type { Callers } from './callers.ts';
 import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
-import { Fanout } from './fanout.ts';
+import { Fanout, type FanoutOptions } from './fanout.ts';
 import { isShared, unreadInKernel } from './kernel.ts';
 import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
@@ -49,6 +49,7 @@ export interface OfflineContext {
   readonly registration: Registration;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;
+  readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
 }
 
 export interface OfflineSettings {
@@ -57,7 +58,6 @@ export interface OfflineSettings {
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly secret: string | undefined;
 }
 
 /** What became of an offline. */
@@ -116,7 +116,7 @@ export class Offline {
       holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
-      secret: settings.secret,
+      ...context.trust,
       presenceOf: (entry) => presences.of(entry),
       onOverflow: () => callers.overflow(),
     });

@@ -4,6 +4,7 @@ import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
 import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
+import { keysOf } from '../support/keys.ts';
 
 const URL_B = 'http://service-b/';
 const SECRET = 'a secret of the fleet';
@@ -127,7 +128,7 @@ describe('who may send a GoAway', () => {
     const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
     const body = bodyOf(one.instance);
     const signature = (audience: string, secret = SECRET): Record<string, string> => ({
-      'lossless-signature': sign(secret, audience, body, Date.now()),
+      'lossless-signature': sign(keysOf(secret), 'goaway', audience, body, Date.now()),
     });
     for (const headers of [{}, signature('consumer-1', 'another'), signature('consumer-2')]) {
       const refused = await post(app.port, body, headers);

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
+import { keysOf } from '../support/keys.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -99,7 +100,7 @@ test('a GoAway goes to the host that a consumer advertises, also when a service 
   await fetch(`http://127.0.0.1:${service.port}/echo`, {
     method: 'POST',
     body: 'x',
-    headers: { [CONSUMER_HEADER]: encodeConsumer(caller, env.LOSSLESS_SECRET) },
+    headers: { [CONSUMER_HEADER]: encodeConsumer(caller, keysOf(env.LOSSLESS_SECRET), Date.now()) },
   });
   await world().leave(service);
   const [goaway] = spansOf(await world().jaeger.trace(world().traceId(service)), 'goaway');
