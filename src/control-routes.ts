@@ -13,11 +13,14 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
     '/offline': {
       methods: ['GET', 'POST'],
       access: 'operator',
-      handle: (request, response, query) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
+      changes: true,
+      parameters: ['wait'],
+      handle: (request, response, { query }) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
     },
     '/online': {
       methods: ['GET', 'POST'],
       access: 'operator',
+      changes: true,
       handle: (_, response) => answerOnline(plugin, response),
     },
     '/status': {
@@ -28,7 +31,7 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
     '/metrics': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (request, response) => answerMetrics(plugin, request, response),
+      handle: (request, response, { isOperator }) => answerMetrics(plugin, request, response, isOperator),
     },
     '/readiness': {
       methods: ['GET', 'HEAD'],
@@ -75,8 +78,13 @@ async function answerOffline(
   if (!joined && report.result !== 'cancelled') plugin.exit();
 }
 
-async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { body, contentType } = await plugin.metrics(String(request.headers.accept));
+async function answerMetrics(
+  plugin: Plugin,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isOperator: boolean,
+): Promise<void> {
+  const { body, contentType } = await plugin.metrics(String(request.headers.accept), isOperator);
   response.writeHead(200, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -20,6 +20,7 @@ import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Callers } from './provider/callers.ts';
+import { isWorker } from './provider/cluster.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import type { HttpServer } from './provider/http-server.ts';
@@ -233,13 +234,16 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
-  async metrics(accept: string): Promise<Exposition> {
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('./metrics/prometheus.ts'),
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
-    return expose({ status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool }, accept);
+    return expose(
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      accept,
+    );
   }
 
   /** Of a registration that is not confirmed: nothing. */
@@ -388,10 +392,13 @@ export class Plugin {
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: controlRoutes(this, this.#receiver()) }).then(
+    const { controlGet: changesByGet, controlHost: host, controlPort: port, secret } = this.#options;
+    const identity = () => this.identity;
+    const routes = controlRoutes(this, this.#receiver());
+    this.#control ??= listen({ host, port, secret, identity, changesByGet, routes }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
+        void this.#tellPort(control.port);
         return control;
       },
       (thrown) => {
@@ -400,6 +407,27 @@ export class Plugin {
       },
     );
     return this.#control;
+  }
+
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tellPort(port: number): Promise<void> {
+    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
+    try {
+      const { controlHolders, writeControlFile } = await import('./control-file.ts');
+      if (wanted !== 0 && port !== wanted) {
+        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
+        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
+        // Workers of a cluster have the same environment, so all but one of them come here.
+        this.#log(
+          controlPortIsSet && !isWorker() ? 'warn' : 'info',
+          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      }
+      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
   }
 
   #receiver(): Receiver {
@@ -411,6 +439,7 @@ export class Plugin {
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      host: this.#options.advertise?.host,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
       verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
     });

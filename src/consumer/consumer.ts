@@ -60,7 +60,7 @@ export interface Isolation {
 }
 
 /** How a GoAway was taken. */
-export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
@@ -86,7 +86,14 @@ export class Consumer implements CallContext {
   readonly #directory: Directory;
   readonly #hooks: readonly { install(): void; uninstall(): void }[];
   #header: Promise<void> | undefined;
-  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
+  readonly #goAways: Record<GoAwayOutcome, number> = {
+    isolated: 0,
+    unused: 0,
+    invalid: 0,
+    forbidden: 0,
+    gone: 0,
+    self: 0,
+  };
   #markers = 0;
   header: string | undefined;
 

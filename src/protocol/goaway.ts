@@ -59,7 +59,7 @@ export function decodeAck(line: string): Ack | undefined {
   const ack = lineOf(line);
   const outstanding = ack?.['outstanding'];
   if (ack?.['isolated'] !== true || !Number.isSafeInteger(outstanding) || (outstanding as number) < 0) return undefined;
-  return { isolated: true, outstanding: outstanding as number };
+  return { isolated: true, outstanding: outstanding as number, ...(ack['unused'] === true && { unused: true }) };
 }
 
 /** Reads a second line; undefined when it is none or too long. Addresses beyond the hundredth are left out. */

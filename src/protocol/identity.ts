@@ -30,6 +30,8 @@ export interface Ack {
   readonly isolated: true;
   /** Requests of this consumer to the provider that are not finished. */
   readonly outstanding: number;
+  /** It has no list of that service, so nothing is isolated and there is no span of it. */
+  readonly unused?: true;
 }
 
 /** Second line: nothing is outstanding any more. */

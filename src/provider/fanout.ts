@@ -135,6 +135,7 @@ export class Fanout {
         [ATTR.goawayResult]: outcome.result,
         [ATTR.attemptCount]: outcome.attempts,
         ...(outcome.status && { [ATTR.statusCode]: outcome.status }),
+        ...(outcome.unused && { [ATTR.goawayUnused]: true }),
         ...(failed && { [ATTR.errorType]: outcome.errorType ?? outcome.result }),
       },
       failed
@@ -262,6 +263,7 @@ interface Outcome {
   readonly attempts: number;
   readonly status?: number;
   readonly errorType?: string;
+  readonly unused?: true;
 }
 
 function toldBy(result: GoAwayResult): Telling['told'] {

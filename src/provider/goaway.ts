@@ -24,6 +24,8 @@ export interface First {
   readonly result: CallResult;
   /** Requests of the consumer that were not finished when it acked. */
   readonly outstanding?: number;
+  /** It has no list of this service, and makes no span. */
+  readonly unused?: true;
   readonly status?: number;
   readonly errorType?: string;
 }
@@ -80,7 +82,8 @@ export function callGoAway(options: CallOptions): Call {
     readLines(response, (line, index) => {
       if (index > 0) return idle.resolve(decodeIdle(line) !== undefined);
       const ack = decodeAck(line);
-      if (ack !== undefined) return finish('acked', { status, outstanding: ack.outstanding });
+      if (ack !== undefined)
+        return finish('acked', { status, outstanding: ack.outstanding, ...(ack.unused && { unused: true }) });
       finish('rejected', { status, errorType: 'bad_answer' });
       abort();
     });

@@ -51,7 +51,7 @@ export class Traffic {
   readonly #watched = new WeakSet<HttpServer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Tracked<Socket>>();
-  readonly #streams = new Set<ServerHttp2Stream>();
+  readonly #streams = new Map<ServerHttp2Stream, boolean>();
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   #inflight = 0;
@@ -149,7 +149,7 @@ export class Traffic {
     return [...this.#sessions];
   }
 
-  /** From now on every response carries the draining marker, those in flight included. */
+  /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
     this.#active();
@@ -158,7 +158,7 @@ export class Traffic {
       for (const response of connection?.responses ?? [])
         markResponse(response, connection as Connection, DRAINING_HEADER, value);
     }
-    for (const stream of this.#streams) markStream(stream, DRAINING_HEADER, value);
+    for (const [stream, isConsumers] of this.#streams) if (isConsumers) markStream(stream, DRAINING_HEADER, value);
   }
 
   /** No marker any more: the offline was undone. */
@@ -241,15 +241,16 @@ export class Traffic {
     const session = stream.session as Tracked<ServerHttp2Session>;
     const connection = session[CONNECTION] ?? this.#trackSession(session);
     this.#inflight++;
-    this.#streams.add(stream);
+    const header = headers[CONSUMER_HEADER] as string | undefined;
+    this.#streams.set(stream, header !== undefined);
     stream.once('close', () => {
       this.#inflight--;
       this.#streams.delete(stream);
       this.#active();
     });
-    this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, session.socket);
+    this.#count(connection, header, { headers }, session.socket);
     this.#active();
-    if (this.#marker !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
+    if (this.#marker !== undefined && header !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
   }
 
   /** A request has started or ended: who waited for an answer may send the next one now. */

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { until } from '../support/child.ts';
 import { DelayProxy } from '../support/delay-proxy.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -28,10 +29,8 @@ const PROBE = { 'user-agent': 'kube-probe/test' };
 
 async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
   const control = await world().controlPort(service);
-  const status = (await (await fetch(`http://127.0.0.1:${control}/status`)).json()) as {
-    requests: { started: number; inflight: number };
-  };
-  return status.requests;
+  const { body } = await operator(control, '/status');
+  return body['requests'] as { started: number; inflight: number };
 }
 
 describe('R2: a request is on the wire when its connection would be closed', () => {

@@ -11,6 +11,7 @@ const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'private-directory': [],
+  'control-file': ['private-directory', 'registry/process.ts', 'registry/small-file.ts'],
   lifecycle: ['errors'],
   config: ['errors'],
   protocol: ['errors', 'lifecycle'],
@@ -20,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
-  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running'],
+  plugin: [...SHARED, 'provider', 'consumer', 'control-file', 'control-routes', 'status', 'metrics', 'running'],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
   status: [...SHARED, 'consumer', 'provider'],
   running: ['plugin', 'trace'],
@@ -30,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
   register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
-  cli: [...SHARED, 'status', 'collector'],
+  cli: [...SHARED, 'control-file', 'status', 'collector'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
   dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts', 'metrics/table.ts'],
 };
