@@ -13,7 +13,7 @@ const world = useWorld();
 
 /** Asks as an operator: what changes state by POST. */
 async function call(service: Service, path: string, asking: Asking = {}) {
-  const method = path.startsWith('/status') ? 'GET' : 'POST';
+  const method = /^\/o(ff|n)line/.test(path) ? 'POST' : 'GET';
   return operator(await world().controlPort(service), path, { method, ...asking });
 }
 
@@ -246,7 +246,7 @@ describe('undo', () => {
 });
 
 test('R22: liveness and requests stay good while readiness fails', async () => {
-  const service = await world().service('provider');
+  const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
   expect((await call(service, '/readiness')).status).toBe(200);
   const answer = slow(service, 800);
   await call(service, '/offline');
@@ -254,8 +254,13 @@ test('R22: liveness and requests stay good while readiness fails', async () => {
   expect((await call(service, '/liveness')).status).toBe(200);
   const late = await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'late' });
   expect(await late.text()).toBe('late');
-  expect(late.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
   expect(late.headers.get('connection')).toBe('close');
+  // Who leaves is the business of its consumers.
+  expect(late.headers.get('lossless-draining')).toBeNull();
+  const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port: 1 });
+  const told = await fetch(`http://127.0.0.1:${service.port}/echo`, { headers: { [CONSUMER_HEADER]: header } });
+  expect(told.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
+  expect(told.headers.get('connection')).toBe('close');
   expect(await answer).toBe(200);
   await service.child.ends();
 });
