@@ -154,9 +154,11 @@ async function dispatch(
       isOperator: proof !== undefined,
       keep: () => limit.keep(socket, response),
     };
-    if (call.isOperator) call.keep();
     const refusal = route.access === 'operator' ? refusalOf(options, route, proof, request, call.query) : undefined;
-    if (refusal === undefined) return await route.handle(request, response, call);
+    if (refusal === undefined) {
+      if (route.access === 'operator') call.keep();
+      return await route.handle(request, response, call);
+    }
     const { status, ...body } = refusal;
     if (status === 405) response.setHeader('allow', 'POST');
     answer(response, status, body);
