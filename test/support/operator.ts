@@ -12,6 +12,7 @@ export interface Asking {
   readonly host?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -19,7 +20,7 @@ export interface Asking {
  * Asks a control server as a program on this machine does. Not by `fetch`: that says `sec-fetch-mode`, and what fetches may do
  * it for somebody else.
  */
-export function ask(port: number, path: string, { signal, ...asking }: Asking = {}): Promise<Answer> {
+export function ask(port: number, path: string, { body, signal, ...asking }: Asking = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const options = { host: '127.0.0.1', port, path, agent: false, ...asking, ...(signal && { signal }) };
     const asked = request(options, async (response) => {
@@ -31,7 +32,7 @@ export function ask(port: number, path: string, { signal, ...asking }: Asking = 
         reject(thrown as Error);
       }
     });
-    asked.on('error', reject).end();
+    asked.on('error', reject).end(body);
   });
 }
 
