@@ -18,16 +18,19 @@ export function controlRoutes(
     [CHALLENGE_PATH]: {
       methods: ['GET'],
       access: 'open',
-      handle: (request, response, query) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
+      handle: (request, response, { query }) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
     },
     '/offline': {
       methods: ['GET', 'POST'],
       access: 'operator',
-      handle: (request, response, query) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
+      changes: true,
+      parameters: ['wait'],
+      handle: (request, response, { query }) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
     },
     '/online': {
       methods: ['GET', 'POST'],
       access: 'operator',
+      changes: true,
       handle: (_, response) => answerOnline(plugin, response),
     },
     '/status': {
@@ -38,7 +41,7 @@ export function controlRoutes(
     '/metrics': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (request, response) => answerMetrics(plugin, request, response),
+      handle: (request, response, { isOperator }) => answerMetrics(plugin, request, response, isOperator),
     },
     '/readiness': {
       methods: ['GET', 'HEAD'],
@@ -102,8 +105,13 @@ async function answerOffline(
   if (!joined && report.result !== 'cancelled') plugin.exit();
 }
 
-async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { body, contentType } = await plugin.metrics(String(request.headers.accept));
+async function answerMetrics(
+  plugin: Plugin,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isOperator: boolean,
+): Promise<void> {
+  const { body, contentType } = await plugin.metrics(String(request.headers.accept), isOperator);
   response.writeHead(200, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

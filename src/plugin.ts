@@ -22,6 +22,7 @@ import type { Identity } from './protocol/identity.ts';
 import { Operators } from './protocol/operator.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Callers } from './provider/callers.ts';
+import { isWorker } from './provider/cluster.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import type { HttpServer } from './provider/http-server.ts';
@@ -246,13 +247,16 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
-  async metrics(accept: string): Promise<Exposition> {
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('./metrics/prometheus.ts'),
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
-    return expose({ status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool }, accept);
+    return expose(
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      accept,
+    );
   }
 
   /** Of a registration that is not confirmed: nothing. */
@@ -403,7 +407,7 @@ export class Plugin {
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port } = this.#options;
+    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
     const { keys, tls } = this.#trust;
     const operators = keys && new Operators(keys, this.#clock);
     this.#control ??= listen({
@@ -412,10 +416,13 @@ export class Plugin {
       operators,
       tls,
       onTlsError: tlsErrors(this.#clock, this.#log),
+      identity: () => this.identity,
+      changesByGet,
       routes: controlRoutes(this, this.#receiver(), operators),
     }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
+        void this.#tellPort(control.port);
         return control;
       },
       (thrown) => {
@@ -424,6 +431,27 @@ export class Plugin {
       },
     );
     return this.#control;
+  }
+
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tellPort(port: number): Promise<void> {
+    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
+    try {
+      const { controlHolders, writeControlFile } = await import('./control-file.ts');
+      if (wanted !== 0 && port !== wanted) {
+        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
+        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
+        // Workers of a cluster have the same environment, so all but one of them come here.
+        this.#log(
+          controlPortIsSet && !isWorker() ? 'warn' : 'info',
+          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      }
+      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
   }
 
   #receiver(): Receiver {
@@ -435,6 +463,7 @@ export class Plugin {
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      host: this.#options.advertise?.host,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
       verifier: keys && new Verifier(keys, 'goaway', this.#clock),
     });

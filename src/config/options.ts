@@ -14,6 +14,8 @@ export const UNNAMED = 'unknown_service';
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
+  /** Whether the environment names it, not a package.json. */
+  readonly serviceIsSet: boolean;
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
@@ -21,6 +23,9 @@ export interface Options {
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
+  readonly controlPortIsSet: boolean;
+  /** GET changes state as POST does. */
+  readonly controlGet: boolean;
   readonly controlHost: string;
   /** One or two; undefined: nothing is signed. */
   readonly secrets: readonly string[] | undefined;
@@ -119,12 +124,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   };
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
   const zone = environment.LOSSLESS_ZONE;
-  const service =
-    environment.LOSSLESS_SERVICE ??
-    environment.OTEL_SERVICE_NAME ??
-    named(resource['service.name']) ??
-    packageName() ??
-    UNNAMED;
+  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']);
+  const service = set ?? packageName() ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
@@ -137,11 +138,14 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
+    serviceIsSet: set !== undefined,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
+    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secrets,
     secretFile: environment.LOSSLESS_SECRET_FILE,

@@ -75,7 +75,7 @@ interface Leaving {
 }
 
 /** How a GoAway was taken. */
-export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
@@ -103,7 +103,14 @@ export class Consumer implements CallContext {
   #header: Promise<void> | undefined;
   #renewal: Timer | undefined;
   #uninstalled = false;
-  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
+  readonly #goAways: Record<GoAwayOutcome, number> = {
+    isolated: 0,
+    unused: 0,
+    invalid: 0,
+    forbidden: 0,
+    gone: 0,
+    self: 0,
+  };
   #markers = 0;
   header: string | undefined;
 

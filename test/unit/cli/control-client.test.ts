@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
+import { command as offline } from '../../../src/cli/offline.ts';
+import { command as online } from '../../../src/cli/online.ts';
+import { command as status } from '../../../src/cli/status.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Keys } from '../../../src/protocol/keys.ts';
 import { CHALLENGE_PATH, Operators } from '../../../src/protocol/operator.ts';
@@ -15,6 +18,13 @@ const file = join(directory, 'secret');
 const SECRET = 'hunter2hunter2hunter2';
 writeFileSync(file, `${SECRET}\n`);
 const servers: Server[] = [];
+const printed: string[] = [];
+const IO = {
+  out: (text: string) => printed.push(text),
+  err: (text: string) => printed.push(text),
+  color: false,
+  width: 80,
+};
 afterEach(() => {
   vi.unstubAllEnvs();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
@@ -117,6 +127,78 @@ describe('what is no answer of an instance is one clear message', () => {
   });
 });
 
+describe('somebody who answers as an instance does and is none', () => {
+  test.each([
+    {},
+    { registry: null, requests: {}, consumers: {}, calls: {} },
+    { registry: {}, requests: {}, consumers: { services: 7 }, calls: { services: 'x', goAways: {} } },
+    {
+      registry: {},
+      requests: {},
+      consumers: { services: {} },
+      calls: { services: { a: { instances: 7 } }, goAways: {} },
+    },
+  ])('a status that lacks parts is one clear message: %j', async (parts) => {
+    const args = await serverOf((_, response) => response.end(JSON.stringify({ state: 'serving', ...parts })));
+    await expect(status.run(args, IO)).rejects.toThrow(
+      /^LOSSLESS_CONTROL_PORT: no instance answers at .*: expected its status, received JSON that lacks parts of it/,
+    );
+  });
+
+  test.each([
+    ['offline', offline],
+    ['online', online],
+    ['status', status],
+  ])('%s prints no control characters of it', async (_, command) => {
+    const evil = '\u001b[2J\u009b31m';
+    const args = await serverOf((_request, response) =>
+      response.end(JSON.stringify({ state: 'serving', message: evil, url: evil, traceId: evil, result: evil })),
+    );
+    printed.length = 0;
+    await command.run([...args, ...(command === status ? ['--json'] : [])], IO);
+    await command.run([...args, '--json'], IO);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(printed.join('')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    expect(printed.length).toBeGreaterThan(1);
+  });
+
+  test('an answer without end is left', async () => {
+    const args = await serverOf((_request, response) => {
+      const timer = setInterval(() => response.write('x'.repeat(65_536)), 0);
+      response.on('close', () => clearInterval(timer));
+    });
+    await expect(callControl(controlArgs(args), 'GET', '/status')).rejects.toThrow(
+      /its answer has more than 4194304 bytes/,
+    );
+  });
+});
+
+describe('who is meant', () => {
+  test.each([
+    [{}, [], '/status'],
+    [{ LOSSLESS_SERVICE: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_SERVICE_NAME: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=shop' }, [], '/status?service=shop'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--service', 'cart'], '/status?service=cart'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--instance', 'a:1&x'], '/status?service=shop&instance=a%3A1%26x'],
+  ])('%j and %j ask for %s', async (env, more, path) => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, String(value));
+    const args = await serverOf(({ url }, response) => response.end(JSON.stringify({ state: 'serving', url })));
+    expect((await callControl(controlArgs([...args, ...more]), 'GET', '/status')).body).toMatchObject({ url: path });
+  });
+
+  test('another one that answers is one clear message', async () => {
+    const args = await serverOf((_request, response) =>
+      response
+        .writeHead(421)
+        .end('{"code":"LOSSLESS_OTHER_INSTANCE","message":"another instance is meant: here is shop 1"}'),
+    );
+    await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow(
+      /^LOSSLESS_OTHER_INSTANCE: 127\.0\.0\.1 port \d+: another instance is meant: here is shop 1; name its port with --port$/,
+    );
+  });
+});
+
 test('an offline is waited for as long as it takes', () => {
   expect(controlArgs(['--wait']).patienceMs).toBeUndefined();
 });
@@ -126,5 +208,6 @@ test.each([
   ['0', 'LOSSLESS_USAGE: LOSSLESS_CONTROL_PORT is 0'],
 ])('LOSSLESS_CONTROL_PORT=%s is not 54199', (port, message) => {
   vi.stubEnv('LOSSLESS_CONTROL_PORT', port);
+  vi.stubEnv('LOSSLESS_SPOOL_DIR', directory);
   expect(() => controlArgs([])).toThrow(message);
 });
