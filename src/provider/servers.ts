@@ -17,8 +17,9 @@ const TICK_MS = 25;
  */
 const TOGETHER_TICKS = 3;
 
-/** Ticks without another server that begins to listen until one is chosen. */
+/** Ticks without another server that begins to listen until one is chosen; more while nobody listens on a port that is named. */
 const SETTLED_TICKS = 10;
+const NAMED_TICKS = 60;
 
 /** How often is looked whether they still listen, in milliseconds: nothing tells of a server that is closed. */
 const WATCH_MS = 250;
@@ -166,6 +167,10 @@ export class Servers {
     return this.#listening.some((each) => this.#isNamedOne(each));
   }
 
+  get #patience(): number {
+    return this.#options.named.length > 0 && !this.#isNamed ? NAMED_TICKS : SETTLED_TICKS;
+  }
+
   #isNamedOne(candidate: Candidate): boolean {
     return this.#preferences.slice(0, this.#options.named.length).some(({ holds }) => holds(candidate));
   }
@@ -179,10 +184,10 @@ export class Servers {
   /** Looks at once, and then again and again for as long as any listens. */
   #again(): void {
     this.#timer?.cancel();
-    const ms = this.#quiet < SETTLED_TICKS ? TICK_MS : WATCH_MS;
+    const ms = this.#quiet < this.#patience ? TICK_MS : WATCH_MS;
     this.#timer = this.#options.clock.after(ms, () => {
       this.#quiet++;
-      if (this.#quiet === SETTLED_TICKS) this.#settle();
+      if (this.#quiet === this.#patience) this.#settle();
       this.#look();
       if (this.#candidates.length > 0) this.#again();
       else this.#timer = undefined;
@@ -191,7 +196,7 @@ export class Servers {
 
   #settle(): void {
     if (this.#listening.length === 0) return;
-    this.#quiet = Math.max(this.#quiet, SETTLED_TICKS);
+    this.#quiet = Math.max(this.#quiet, this.#patience);
     this.#isSettled = true;
     this.#settled.resolve();
     this.#options.onChange();
