@@ -9,7 +9,7 @@ import { ATTR, type OnlineTrigger, type Readiness, type SpanAttributes } from '.
 import { type LocateOptions, locate, type MainServer, targetOf } from './main-server.ts';
 import { isGood, probe } from './probe.ts';
 import type { Registration } from './registration.ts';
-import type { Candidate, Servers } from './servers.ts';
+import { type Candidate, nameOf, type Servers } from './servers.ts';
 import { Warming } from './warming.ts';
 
 /** Time between two tries of the probe, in milliseconds. */
@@ -126,7 +126,7 @@ export class Online {
     await this.#preconnect();
     if (this.#isCancelled || !machine.move('probed', this.ids)) return;
     const { advertised } = main;
-    if (advertised === undefined) return this.#serveUnregistered();
+    if (advertised === undefined) return this.#serveUnregistered(main);
     await this.#register(() => this.#context.entry(advertised));
   }
 
@@ -182,8 +182,9 @@ export class Online {
   }
 
   /** Nothing is written and nothing is read back. */
-  #serveUnregistered(): void {
-    const { machine, settings } = this.#context;
+  #serveUnregistered({ candidate }: MainServer): void {
+    const { log, machine, settings } = this.#context;
+    log('info', `the server on ${nameOf(candidate)} is not registered: consumers need a port`);
     this.#begin('register', 'nothing').end({ [ATTR.registerAttempts]: 0 });
     const nothing = { [ATTR.registerAttempts]: 0, [ATTR.registerResult]: 'none', [ATTR.listed]: 0 };
     this.#begin('register.read_back', 'nothing').end(nothing);

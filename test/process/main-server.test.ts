@@ -184,6 +184,7 @@ describe('a registered server that the application closes', () => {
     await listens(child, 'app');
     says(child, 'close app');
     await child.sees(/app closed/);
+    expect(await status(child)).toMatchObject({ state: 'starting', waitsFor: 'an HTTP server of the application' });
     await isAt(child, await listens(child, 'app'));
     expect((await leaves(child)).verdict).toMatchObject({ result: 'success', whole: true });
     expect(await onlines(child)).toEqual(['start success']);
