@@ -111,7 +111,9 @@ export class Presence {
       clock,
       log,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
-      onChange: () => void this.#lookAgain(),
+      onChange: () => {
+        this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));
+      },
     });
     // The first registry that is on the network; its address decides which of our own consumers can reach.
     const onNetwork = settings.registries.find(({ hostname }) => hostname !== '');
