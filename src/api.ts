@@ -1,4 +1,4 @@
-import type { OfflineHandle } from './provider/presence.ts';
+import type { OfflineHandle } from './provider/attendance.ts';
 import { running } from './running.ts';
 import type { Status } from './status.ts';
 

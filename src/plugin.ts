@@ -19,15 +19,15 @@ import type { Exposition } from './metrics/prometheus.ts';
 import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
+import { Attendance, type OfflineHandle } from './provider/attendance.ts';
 import { Callers } from './provider/callers.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import { budgetOf, signalUnseen } from './provider/launcher.ts';
 import type { Offline } from './provider/offline.ts';
-import { type OfflineHandle, Presence } from './provider/presence.ts';
-import { reach } from './provider/reach.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
 import { Traffic } from './provider/traffic.ts';
+import { tryConnection } from './provider/try-connection.ts';
 import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
 import type { Registry } from './registry/registry.ts';
@@ -49,7 +49,7 @@ export class Plugin {
   readonly #callers: Callers;
   readonly #traffic: Traffic;
   readonly #curve: Curve;
-  readonly #presence: Presence;
+  readonly #attendance: Attendance;
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
   readonly #tracing: Tracing | undefined;
@@ -75,8 +75,8 @@ export class Plugin {
       clock,
       callers: this.#callers,
       decode: (header) => decodeConsumer(header, options.secret),
-      onListen: (server) => this.#presence.listening(server),
-      onNewCaller: (entry) => this.#presence.newCaller(entry),
+      onListen: (server) => this.#attendance.listening(server),
+      onNewCaller: (entry) => this.#attendance.newCaller(entry),
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
     this.#known = new KnownServices(options.spoolDir, options.service, log);
@@ -91,7 +91,7 @@ export class Plugin {
       warmupCurve: options.warmupCurve,
       zone: options.zone,
     });
-    this.#presence = new Presence({
+    this.#attendance = new Attendance({
       clock,
       log,
       journal: this.#journal,
@@ -100,7 +100,7 @@ export class Plugin {
       callers: this.#callers,
       curve: this.#curve,
       registry,
-      reach,
+      tryConnection,
       instanceId: this.#instanceId,
       settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
       causes: causeOf(options.traceparent),
@@ -115,7 +115,7 @@ export class Plugin {
       clock,
       log,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
-      exitAfter: () => this.#presence.leaving?.run.left ?? 0,
+      exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
     this.#journal.subscribe(this.#counts.sink);
@@ -146,7 +146,7 @@ export class Plugin {
   }
 
   get identity(): Identity {
-    return this.#presence.identity;
+    return this.#attendance.identity;
   }
 
   get state(): State {
@@ -155,12 +155,12 @@ export class Plugin {
 
   /** Whether the platform may send traffic. */
   get isReady(): boolean {
-    return this.#presence.isReady;
+    return this.#attendance.isReady;
   }
 
   /** Whether an offline has begun that was not undone. */
   get isLeaving(): boolean {
-    return this.#presence.leaving !== undefined;
+    return this.#attendance.leaving !== undefined;
   }
 
   /** Ends the process after an offline that no signal began. */
@@ -171,7 +171,7 @@ export class Plugin {
   /** Begins an offline, or joins the running one; refused when there is nothing to leave. */
   offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
     const joined = this.isLeaving;
-    const handle = this.#presence.leave(trigger, links);
+    const handle = this.#attendance.leave(trigger, links);
     if (!joined && handle.url !== undefined) this.#writeTerminationLog(handle.traceId, handle.url);
     return handle;
   }
@@ -182,23 +182,23 @@ export class Plugin {
    * @returns why not, when there is none, or when it can no longer be undone
    */
   online(): Promise<Refusal | undefined> {
-    return this.#presence.comeBack();
+    return this.#attendance.comeBack();
   }
 
   /** The instance as it is now. */
   status(): Status {
-    const presence = this.#presence;
-    const { handle, run } = presence.leaving ?? {};
+    const attendance = this.#attendance;
+    const { handle, run } = attendance.leaving ?? {};
     return statusOf({
       identity: this.identity,
       machine: this.#machine,
-      online: presence.online,
+      online: attendance.online,
       offline: run && { traceId: run.ids.traceId, url: handle?.url ?? '', run },
       ready: this.isReady,
       registry: this.#registry,
-      listed: presence.listed,
-      advertised: presence.advertised,
-      weight: presence.weight,
+      listed: attendance.listed,
+      advertised: attendance.advertised,
+      weight: attendance.weight,
       traffic: this.#traffic,
       callers: this.#callers,
       consumer: this.#consumer,

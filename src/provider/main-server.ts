@@ -20,7 +20,7 @@ export interface Unreachable {
 }
 
 /** Tries one connection; undefined when it is taken, else why not. */
-export type Reach = (
+export type TryConnection = (
   to: { readonly host: string; readonly port: number; readonly scheme: Scheme },
   clock: Clock,
 ) => Promise<string | undefined>;
@@ -28,19 +28,22 @@ export type Reach = (
 export interface LocateOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly reach: Reach;
+  readonly tryConnection: TryConnection;
   /** LOSSLESS_ADVERTISE. */
   readonly configured: Address | undefined;
   readonly registry: URL;
 }
 
 /** Where this process reaches a server: the first address that takes a connection, else the likeliest. */
-export async function targetOf({ server, bound }: Candidate, { clock, reach }: LocateOptions): Promise<ProbeTarget> {
+export async function targetOf(
+  { server, bound }: Candidate,
+  { clock, tryConnection }: LocateOptions,
+): Promise<ProbeTarget> {
   const scheme = schemeOf(server);
   if (typeof bound === 'string') return { at: { socketPath: bound }, scheme };
   const { port } = bound;
   const hosts = reachableHere(bound).map((host) => ({ host, port, scheme }));
-  const { host } = (await firstReached(hosts, reach, clock)) ?? (hosts[0] as { host: string });
+  const { host } = (await firstReached(hosts, tryConnection, clock)) ?? (hosts[0] as { host: string });
   return { at: { host, port }, scheme };
 }
 
@@ -49,7 +52,7 @@ export async function targetOf({ server, bound }: Candidate, { clock, reach }: L
  * it is registered. One that is configured may be of the outside and not be reachable from here, so a failure is told only.
  */
 export async function locate(candidate: Candidate, options: LocateOptions): Promise<MainServer | Unreachable> {
-  const { clock, configured, reach, registry } = options;
+  const { clock, configured, tryConnection, registry } = options;
   const { bound } = candidate;
   if (typeof bound === 'string') return { candidate, advertised: undefined };
   const scheme = schemeOf(candidate.server);
@@ -57,10 +60,10 @@ export async function locate(candidate: Candidate, options: LocateOptions): Prom
   const [likeliest] = addresses;
   if (likeliest === undefined) return { unreachable: 'no address' };
   if (configured !== undefined) {
-    void reach(likeliest, clock).then((failure) => failure && warn(likeliest, failure, options));
+    void tryConnection(likeliest, clock).then((failure) => failure && warn(likeliest, failure, options));
     return { candidate, advertised: likeliest };
   }
-  const advertised = await firstReached(addresses, reach, clock);
+  const advertised = await firstReached(addresses, tryConnection, clock);
   if (advertised !== undefined) return { candidate, advertised };
   return { unreachable: `${addresses.map(({ host }) => host).join(' and ')}, port ${likeliest.port}` };
 }
@@ -75,10 +78,10 @@ function warn({ host, port }: { host: string; port: number }, failure: string, {
 
 async function firstReached<A extends { readonly host: string; readonly port: number; readonly scheme: Scheme }>(
   addresses: readonly A[],
-  reach: Reach,
+  tryConnection: TryConnection,
   clock: Clock,
 ): Promise<A | undefined> {
-  for (const address of addresses) if ((await reach(address, clock)) === undefined) return address;
+  for (const address of addresses) if ((await tryConnection(address, clock)) === undefined) return address;
   return undefined;
 }
 

@@ -1,25 +1,28 @@
 import { createServer, type Server } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
-import { type LocateOptions, locate, type Reach, targetOf } from '../../../src/provider/main-server.ts';
-import { reach } from '../../../src/provider/reach.ts';
+import { type LocateOptions, locate, type TryConnection, targetOf } from '../../../src/provider/main-server.ts';
 import type { Candidate } from '../../../src/provider/servers.ts';
+import { tryConnection } from '../../../src/provider/try-connection.ts';
 
 const bound = (address: string) => ({ address, port: 8_080, family: 'IPv4' });
 const at = (where: Candidate['bound']): Candidate => ({ server: {} as never, bound: where, start: 0 });
 
 /** Takes connections at those hosts alone. */
-function reaching(...hosts: readonly string[]): Reach {
+function reaching(...hosts: readonly string[]): TryConnection {
   return async ({ host }) => (hosts.includes(host) ? undefined : 'ECONNREFUSED');
 }
 
-function options(reachFrom: Reach, more: Partial<LocateOptions> = {}): LocateOptions & { readonly lines: string[] } {
+function options(
+  reachFrom: TryConnection,
+  more: Partial<LocateOptions> = {},
+): LocateOptions & { readonly lines: string[] } {
   const lines: string[] = [];
   const log = (level: string, message: string) => void lines.push(`${level} ${message}`);
   return {
     clock: systemClock,
     log,
-    reach: reachFrom,
+    tryConnection: reachFrom,
     configured: undefined,
     registry: new URL('file:'),
     lines,
@@ -49,7 +52,7 @@ describe('the address that is registered', () => {
 
   test('is the configured one even so, which is said; the likeliest is asked once', async () => {
     const asked: string[] = [];
-    const refuses: Reach = async ({ host, port }) => {
+    const refuses: TryConnection = async ({ host, port }) => {
       asked.push(`${host}:${port}`);
       return 'ECONNREFUSED';
     };
@@ -80,9 +83,9 @@ describe('a connection that is tried', () => {
     await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const to = { host: '127.0.0.1', port, scheme: 'http' } as const;
-    expect(await reach(to, systemClock)).toBeUndefined();
+    expect(await tryConnection(to, systemClock)).toBeUndefined();
     await closed.promise;
     await new Promise((resolve) => server?.close(resolve));
-    expect(await reach(to, systemClock)).toBe('ECONNREFUSED');
+    expect(await tryConnection(to, systemClock)).toBe('ECONNREFUSED');
   });
 });

@@ -12,10 +12,10 @@ import type { Refusal } from '../../../src/lifecycle/refusal.ts';
 import { isRunning, STATES, type State } from '../../../src/lifecycle/transitions.ts';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, decodeConsumer, encodeConsumer } from '../../../src/protocol/header.ts';
+import { Attendance } from '../../../src/provider/attendance.ts';
 import { Callers } from '../../../src/provider/callers.ts';
 import { Curve } from '../../../src/provider/curve.ts';
 import type { OfflineReport } from '../../../src/provider/offline.ts';
-import { Presence } from '../../../src/provider/presence.ts';
 import { Traffic } from '../../../src/provider/traffic.ts';
 import type { Instance, Registry } from '../../../src/registry/registry.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
@@ -181,7 +181,7 @@ class Subject {
   readonly journal = new Journal(this.clock);
   readonly machine = new Machine(this.journal, this.clock);
   readonly traffic: Traffic;
-  readonly presence: Presence;
+  readonly attendance: Attendance;
   readonly entries = new Map<string, Instance>();
   readonly servers: FakeServer[] = [];
   readonly asked: Asked[] = [];
@@ -197,11 +197,11 @@ class Subject {
       clock,
       callers,
       decode: (header) => decodeConsumer(header, undefined),
-      onListen: (server) => this.presence.listening(server),
-      onNewCaller: (caller) => this.presence.newCaller(caller),
+      onListen: (server) => this.attendance.listening(server),
+      onNewCaller: (caller) => this.attendance.newCaller(caller),
     });
     const { traffic } = this;
-    this.presence = new Presence({
+    this.attendance = new Attendance({
       clock,
       log: () => {},
       journal,
@@ -210,7 +210,7 @@ class Subject {
       callers,
       curve: new Curve(clock, () => traffic.started),
       registry: registryThat(how, this.entries, clock),
-      reach: async () => undefined,
+      tryConnection: async () => undefined,
       instanceId: 'provider-1',
       settings: {
         service: 'provider',
@@ -261,8 +261,8 @@ class Subject {
 
   offline(): void {
     const { state } = this;
-    const joined = this.presence.leaving !== undefined;
-    const { traceId, done } = this.presence.leave('SIGTERM');
+    const joined = this.attendance.leaving !== undefined;
+    const { traceId, done } = this.attendance.leave('SIGTERM');
     const asked: Asked = {
       traceId,
       state,
@@ -281,10 +281,10 @@ class Subject {
 
   online(): void {
     const { state } = this;
-    const leaving = this.presence.leaving?.handle.traceId;
+    const leaving = this.attendance.leaving?.handle.traceId;
     if (state === 'notifying' || state === 'draining')
       for (const asked of this.asked) if (asked.traceId === leaving) asked.undone = true;
-    void this.presence.comeBack();
+    void this.attendance.comeBack();
   }
 
   listen(): void {
@@ -356,8 +356,8 @@ async function expectToBeWhereItListens(it: Subject, how: (typeof REGISTRIES)[nu
   for (let passed = 0; passed < 4_000; passed += 50) await it.advance(50);
   const listening = it.servers.filter((server) => server.listening).map(({ port }) => port);
   const registered = [...it.entries.values()].map(({ port }) => port);
-  if (how !== 'hangs' || listening.length === 0) expect(it.presence.isReady).toBe(listening.length > 0);
-  if (it.presence.isReady) expect(listening).toContain(registered[0]);
+  if (how !== 'hangs' || listening.length === 0) expect(it.attendance.isReady).toBe(listening.length > 0);
+  if (it.attendance.isReady) expect(listening).toContain(registered[0]);
   if (how === 'confirms' && listening.length === 0) expect(registered).toEqual([]);
 }
 

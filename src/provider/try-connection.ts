@@ -3,7 +3,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Scheme } from './probe.ts';
 
 /** Longest wait for a connection, in milliseconds. */
-const REACH_MS = 1_000;
+const CONNECT_MS = 1_000;
 
 /**
  * Tries whether somebody takes connections there, by one that is closed at once. Over TLS the handshake is done, so that the
@@ -11,7 +11,7 @@ const REACH_MS = 1_000;
  *
  * @returns why not; undefined when somebody does. Never rejects
  */
-export async function reach(
+export async function tryConnection(
   { host, port, scheme }: { readonly host: string; readonly port: number; readonly scheme: Scheme },
   clock: Clock,
 ): Promise<string | undefined> {
@@ -20,7 +20,7 @@ export async function reach(
   const socket = secure?.connect({ host, port, rejectUnauthorized: false }) ?? net.connect({ host, port });
   socket.unref();
   return new Promise((resolve) => {
-    const timer = clock.after(REACH_MS, () => socket.destroy(new Error(`no connection within ${REACH_MS} ms`)));
+    const timer = clock.after(CONNECT_MS, () => socket.destroy(new Error(`no connection within ${CONNECT_MS} ms`)));
     socket.once('connect', () => {
       resolve(undefined);
       if (secure === undefined) socket.end();

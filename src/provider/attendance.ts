@@ -14,7 +14,7 @@ import type { OfflineTrigger, OnlineTrigger } from '../trace/schema.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import type { Curve } from './curve.ts';
 import type { HttpServer } from './http-server.ts';
-import { type LocateOptions, type MainServer, type Reach, targetOf } from './main-server.ts';
+import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
 import { Offline, type OfflineReport } from './offline.ts';
 import { Online, type OnlineContext } from './online.ts';
 import { isGood, probe } from './probe.ts';
@@ -39,7 +39,7 @@ export interface OfflineHandle {
 }
 
 /** What an instance is made of. */
-export interface PresenceContext {
+export interface AttendanceContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal;
@@ -48,7 +48,7 @@ export interface PresenceContext {
   readonly callers: Callers;
   readonly curve: Curve;
   readonly registry: Registry;
-  readonly reach: Reach;
+  readonly tryConnection: TryConnection;
   readonly instanceId: string;
   readonly settings: Pick<
     Options,
@@ -90,8 +90,8 @@ interface Leaving {
  * Whether this instance is there: it comes online when a server listens, moves when another server is the one that consumers
  * call, leaves, and comes back. Every step asks the machine first, and what is refused is answered.
  */
-export class Presence {
-  readonly #context: PresenceContext;
+export class Attendance {
+  readonly #context: AttendanceContext;
   readonly #servers: Servers;
   readonly #registration: Registration;
   readonly #location: LocateOptions;
@@ -103,8 +103,8 @@ export class Presence {
   /** Resolves when nothing of before writes or removes the entry any more. */
   #vacated: Promise<unknown> = Promise.resolve();
 
-  constructor(context: PresenceContext) {
-    const { clock, log, reach, registry, settings } = context;
+  constructor(context: AttendanceContext) {
+    const { clock, log, tryConnection, registry, settings } = context;
     this.#context = context;
     this.#registration = new Registration(registry, clock);
     this.#servers = new Servers({
@@ -118,7 +118,13 @@ export class Presence {
     // The first registry that is on the network; its address decides which of our own consumers can reach.
     const onNetwork = settings.registries.find(({ hostname }) => hostname !== '');
     const [first] = settings.registries;
-    this.#location = { clock, log, reach, configured: settings.advertise, registry: onNetwork ?? (first as URL) };
+    this.#location = {
+      clock,
+      log,
+      tryConnection,
+      configured: settings.advertise,
+      registry: onNetwork ?? (first as URL),
+    };
   }
 
   get identity(): Identity {
