@@ -88,6 +88,7 @@ async function provider(): Promise<Row> {
     clock: systemClock,
     callers: new Callers(systemClock),
     decode: decodeConsumer,
+    isSelf: () => false,
     onListen: () => {},
     onNewCaller: () => {},
   });

@@ -2,14 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Receiver } from './consumer/receiver.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { Plugin } from './plugin.ts';
-import { GOAWAY_PATH } from './protocol/goaway.ts';
+import { AUDIENCE_HEADER, GOAWAY_PATH } from './protocol/goaway.ts';
+import { CHALLENGE_PATH, type Operators } from './protocol/operator.ts';
 import { decodeTraceparent } from './protocol/traceparent.ts';
 import { answer, type Route } from './provider/control.ts';
 
 /** What the control server answers. */
-export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Record<string, Route>> {
+export function controlRoutes(
+  plugin: Plugin,
+  receive: Receiver,
+  operators: Operators | undefined,
+): Readonly<Record<string, Route>> {
   return {
-    [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
+    [GOAWAY_PATH]: { methods: ['POST'], access: 'instance', handle: receive },
+    [CHALLENGE_PATH]: {
+      methods: ['GET'],
+      access: 'open',
+      handle: (request, response, query) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
+    },
     '/offline': {
       methods: ['GET', 'POST'],
       access: 'operator',
@@ -39,7 +49,11 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
     '/liveness': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (_, response) => answer(response, 200, { state: plugin.state }),
+      handle: (request, response) => {
+        const audience = request.headers[AUDIENCE_HEADER];
+        const isMeant = audience === undefined || audience === plugin.identity.instanceId;
+        answer(response, isMeant ? 200 : 410, { state: plugin.state });
+      },
     },
   };
 }
@@ -48,6 +62,19 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
 export function causeOf(traceparent: string | undefined): readonly SpanIds[] {
   const ids = decodeTraceparent(traceparent);
   return ids === undefined ? [] : [ids];
+}
+
+/** Proves to an operator, who has shown nothing yet, that this instance has the secret. */
+function answerChallenge(
+  operators: Operators | undefined,
+  { socket }: IncomingMessage,
+  response: ServerResponse,
+  nonce: string,
+): void {
+  const proofs = operators?.answer(nonce, socket.localPort ?? 0);
+  if (proofs !== undefined) answer(response, 200, { proofs });
+  else if (operators === undefined) answer(response, 404, { message: 'no secret is set here' });
+  else answer(response, 400, { message: 'expected `nonce`: 22 characters of base64url' });
 }
 
 /** Begins or joins the offline; who began it here has the process end after it. */

@@ -10,6 +10,10 @@ export const ERRORS = {
   LOSSLESS_GOAWAY_INVALID: 'A GoAway body is malformed or oversized; it is answered with 400.',
   LOSSLESS_SIGNATURE_INVALID:
     'A signature is missing, malformed, expired, replayed or does not match; answered with 403.',
+  LOSSLESS_CONSUMER_UNPROVED:
+    'A lossless-consumer header is not signed, or not so that it can be believed; its sender counts as a caller without the plugin. Give both sides the same secret.',
+  LOSSLESS_TLS_MISMATCH:
+    'One side of a control connection speaks TLS and the other one does not, or does not trust it. Set LOSSLESS_TLS_DIR on both; probes need `scheme: HTTPS`.',
   LOSSLESS_SENDER_FORBIDDEN: 'A GoAway came from an address at which the named instance is not registered; 403.',
   LOSSLESS_AUDIENCE_GONE: 'A GoAway was meant for a process that has ended; another one listens there now; 410.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
@@ -22,6 +26,8 @@ export const ERRORS = {
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
   LOSSLESS_REGISTRY_UNAVAILABLE: 'The registry could not be reached or refused the call. Check its address and rights.',
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
+  LOSSLESS_REGISTRY_PORT:
+    'A Kubernetes Service has several ports that HTTP calls could go to, or none. Name one with `port=` in the URL.',
   LOSSLESS_SPOOL_CORRUPT:
     'A spooled telemetry file cannot be read, or the collector refuses it; it was set aside with the suffix .corrupt.',
   LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',

@@ -16,8 +16,10 @@ import type { State } from './lifecycle/transitions.ts';
 import { type Log, logRecords } from './log.ts';
 import { Counts } from './metrics/counts.ts';
 import type { Exposition } from './metrics/prometheus.ts';
-import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
+import { SIGNED_MS } from './protocol/consumer-reader.ts';
+import { encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
+import { Operators } from './protocol/operator.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Attendance, type OfflineHandle } from './provider/attendance.ts';
 import { Callers } from './provider/callers.ts';
@@ -25,6 +27,7 @@ import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import { budgetOf, signalUnseen } from './provider/launcher.ts';
 import type { Offline } from './provider/offline.ts';
+import { Reach } from './provider/reach.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
 import { Traffic } from './provider/traffic.ts';
 import { tryConnection } from './provider/try-connection.ts';
@@ -36,12 +39,14 @@ import { type Status, statusOf } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
+import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 
 /** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
 export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock = systemClock;
   readonly #log: Log;
+  readonly #trust: Trust;
   readonly #journal: Journal;
   readonly #machine: Machine;
   readonly #opening: Promise<Registry>;
@@ -61,6 +66,7 @@ export class Plugin {
 
   constructor(options: Options, log: Log) {
     const clock = this.#clock;
+    this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
@@ -71,12 +77,17 @@ export class Plugin {
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);
+    const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
       callers: this.#callers,
-      decode: (header) => decodeConsumer(header, options.secret),
+      decode: consumerReader(this.#trust, clock, log),
       onListen: (server) => this.#attendance.listening(server),
-      onNewCaller: (entry) => this.#attendance.newCaller(entry),
+      isSelf: ({ instanceId }) => instanceId === this.#instanceId,
+      onNewCaller: (entry) => {
+        reach.ask(entry);
+        this.#attendance.newCaller(entry);
+      },
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
     this.#known = new KnownServices(options.spoolDir, options.service, log);
@@ -85,6 +96,7 @@ export class Plugin {
       clock,
       log,
       header: () => this.#consumerHeader(),
+      headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
@@ -103,6 +115,7 @@ export class Plugin {
       tryConnection,
       instanceId: this.#instanceId,
       settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
+      trust: this.#trust,
       causes: causeOf(options.traceparent),
       preconnect: () => this.#preconnect(),
       onServing: () => this.#serving(),
@@ -263,18 +276,29 @@ export class Plugin {
   async #consumerHeader(): Promise<string | undefined> {
     const control = await this.#controlServer();
     const host = this.#options.advertise?.host;
+    const { keys, tls } = this.#trust;
     return (
       control &&
       encodeConsumer(
-        { ...this.identity, port: control.port, ...(host !== undefined && { host }) },
-        this.#options.secret,
+        { ...this.identity, port: control.port, ...(host !== undefined && { host }), ...(tls && { tls: true }) },
+        keys,
+        this.#clock.wall(),
       )
     );
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: controlRoutes(this, this.#receiver()) }).then(
+    const { controlHost: host, controlPort: port } = this.#options;
+    const { keys, tls } = this.#trust;
+    const operators = keys && new Operators(keys, this.#clock);
+    this.#control ??= listen({
+      host,
+      port,
+      operators,
+      tls,
+      onTlsError: tlsErrors(this.#clock, this.#log),
+      routes: controlRoutes(this, this.#receiver(), operators),
+    }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
         return control;
@@ -288,7 +312,7 @@ export class Plugin {
   }
 
   #receiver(): Receiver {
-    const { secret } = this.#options;
+    const { keys } = this.#trust;
     return createReceiver({
       consumer: this.#consumer,
       registry: this.#registry,
@@ -297,7 +321,7 @@ export class Plugin {
       log: this.#log,
       self: () => this.identity,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
-      verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
+      verifier: keys && new Verifier(keys, 'goaway', this.#clock),
     });
   }
 

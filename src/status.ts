@@ -4,7 +4,7 @@ import type { State } from './lifecycle/transitions.ts';
 import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
 import type { Callers } from './provider/callers.ts';
-import type { Coverage } from './provider/fanout.ts';
+import type { Coverage } from './provider/coverage.ts';
 import type { Offline } from './provider/offline.ts';
 import type { Online } from './provider/online.ts';
 import type { Traffic } from './provider/traffic.ts';

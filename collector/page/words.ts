@@ -13,6 +13,8 @@ const TONES: Readonly<Record<string, Tone>> = {
   success: 'ok',
   incomplete: 'warn',
   timeout: 'bad',
+  last_instance: 'bad',
+  killed: 'bad',
   error: 'bad',
   acked: 'ok',
   refused: 'bad',

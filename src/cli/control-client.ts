@@ -1,9 +1,13 @@
 import { type IncomingMessage, request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { asError, LosslessError } from '../errors.ts';
+import { systemClock } from '../lifecycle/clock.ts';
 import { STATES } from '../lifecycle/transitions.ts';
+import { authorize, CHALLENGE_PATH, isAnswer, newChallenge } from '../protocol/operator.ts';
 import { printable } from '../trace/trace.ts';
+import { type Trust, trustOf } from '../trust.ts';
 import { configured } from './configured.ts';
 import { whole } from './whole.ts';
 
@@ -26,7 +30,8 @@ export interface ControlAnswer {
 export interface ControlArgs {
   readonly host: string;
   readonly port: number;
-  readonly secret: string | undefined;
+  /** What the command proves itself with, and whom it believes. */
+  readonly trust: Trust;
   readonly json: boolean;
   readonly wait: boolean;
   /** Longest wait for the answer, in milliseconds; undefined: as long as it takes. */
@@ -34,7 +39,7 @@ export interface ControlArgs {
 }
 
 /**
- * Reads the options of a command; port and secret default to those of the environment.
+ * Reads the options of a command; the port defaults to that of the environment, which also has secret and TLS.
  *
  * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID
  */
@@ -48,7 +53,8 @@ export function controlArgs(args: readonly string[]): ControlArgs {
       wait: { type: 'boolean' },
     },
   });
-  const { controlPort, secret } = configured();
+  const options = configured();
+  const { controlPort } = options;
   if (values.port === undefined && controlPort === 0)
     throw new LosslessError(
       'LOSSLESS_USAGE',
@@ -56,7 +62,8 @@ export function controlArgs(args: readonly string[]): ControlArgs {
     );
   const { host = '127.0.0.1', json = false, wait = false } = values;
   const port = whole('--port', values.port ?? String(controlPort), 1, 65_535);
-  return { host, port, secret, json, wait, patienceMs: wait ? undefined : PATIENCE_MS };
+  const trust = trustOf(options, systemClock, () => {});
+  return { host, port, trust, json, wait, patienceMs: wait ? undefined : PATIENCE_MS };
 }
 
 /**
@@ -66,7 +73,8 @@ export function controlArgs(args: readonly string[]): ControlArgs {
  */
 export async function callControl(options: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
   const where = `${options.host} port ${options.port}`;
-  const { status, answer } = await exchange(options, method, path).catch((thrown) => {
+  const { status, answer } = await authorizedExchange(options, method, path).catch((thrown) => {
+    if (thrown instanceof LosslessError) throw thrown;
     throw new LosslessError(
       'LOSSLESS_CONTROL_PORT',
       `no instance answers at ${where} (${asError(thrown).message}); name its port with --port`,
@@ -85,18 +93,54 @@ export async function callControl(options: ControlArgs, method: 'GET' | 'POST', 
   );
 }
 
+async function authorizedExchange(options: ControlArgs, method: string, path: string) {
+  return exchange(options, method, path, options.patienceMs, await authorization(options, method, path));
+}
+
+/**
+ * Nothing is shown to whoever listens there before that one has proved, for this port, that it has the secret; and then only
+ * what is good for this one request.
+ *
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot
+ */
+async function authorization(options: ControlArgs, method: string, path: string): Promise<string | undefined> {
+  const {
+    host,
+    port,
+    trust: { keys },
+  } = options;
+  if (keys === undefined) return undefined;
+  const challenge = newChallenge();
+  const { status, answer } = await exchange(
+    options,
+    'GET',
+    `${CHALLENGE_PATH}?nonce=${challenge}`,
+    options.patienceMs ?? PATIENCE_MS,
+  );
+  const proofs = parse(answer)?.['proofs'];
+  if (Array.isArray(proofs) && isAnswer(keys, challenge, port, proofs.map(String)))
+    return authorize(keys, method, path, port, systemClock.wall());
+  throw new LosslessError(
+    'LOSSLESS_CONTROL_PORT',
+    `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so it is shown nothing: it is something else, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
+  );
+}
+
 async function exchange(
-  { host, patienceMs, port, secret }: ControlArgs,
+  { host, port, trust: { tls } }: ControlArgs,
   method: string,
   path: string,
+  patienceMs: number | undefined,
+  authorization?: string,
 ): Promise<{ readonly status: number; readonly answer: string }> {
   const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
-  const headers = secret === undefined ? {} : { authorization: `Bearer ${secret}` };
+  const headers = authorization === undefined ? {} : { authorization };
+  const options = { host, port, method, path, agent: false, headers, ...(signal && { signal }) };
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      request({ host, port, method, path, agent: false, headers, ...(signal && { signal }) }, resolve)
-        .on('error', reject)
-        .end();
+      const call =
+        tls === undefined ? request(options, resolve) : secureRequest({ ...options, ...tls.connection(host) }, resolve);
+      call.on('error', reject).end();
     });
     return { status: response.statusCode ?? 0, answer: await text(response) };
   } catch (thrown) {

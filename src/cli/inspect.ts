@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
 import { milliseconds, type Trace } from '../trace/trace.ts';
-import { assess, isLossless, type Verdict } from '../trace/verdict.ts';
+import { assess, isCounted, isLossless, type Verdict } from '../trace/verdict.ts';
 import type { Command } from './command.ts';
 import { JaegerClient } from './jaeger-client.ts';
 import { jaegerUrl } from './jaeger-url.ts';
@@ -25,7 +25,7 @@ export const command: Command = {
     const verdict = assess(trace);
     if (values.json) io.out(JSON.stringify(verdict));
     else for (const line of [...waterfall(trace, io), '', ...verdictLines(verdict)]) io.out(line);
-    return isLossless(verdict) ? 0 : 1;
+    return isLossless(verdict) ? 0 : isCounted(verdict) ? 1 : 2;
   },
 };
 

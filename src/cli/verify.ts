@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/schema.ts';
 import { milliseconds, type Trace } from '../trace/trace.ts';
-import { assess, isLossless, type Verdict } from '../trace/verdict.ts';
+import { assess, isCounted, isLossless, type Verdict } from '../trace/verdict.ts';
 import type { Command, Io } from './command.ts';
 import { JaegerClient } from './jaeger-client.ts';
 import { jaegerUrl } from './jaeger-url.ts';
@@ -133,17 +133,20 @@ function judge(
   expected: number,
   now: number,
 ): Pick<VerifyReport, 'verdict' | 'reason'> {
-  const coming = verdicts.filter((each) => mayStillCome(each, now));
-  const lossy = verdicts.filter((each) => !isLossless(each) && !coming.includes(each));
+  const counted = verdicts.filter(isCounted);
+  const uncounted = verdicts.length - counted.length;
+  const aside = uncounted === 0 ? '' : `; ${uncounted} of instances that were never ready are not counted`;
+  const coming = counted.filter((each) => mayStillCome(each, now));
+  const lossy = counted.filter((each) => !isLossless(each) && !coming.includes(each));
   if (lossy.length > 0)
-    return { verdict: 'lossy', reason: `${lossy.length} of ${verdicts.length} shutdowns were not lossless` };
+    return { verdict: 'lossy', reason: `${lossy.length} of ${counted.length} shutdowns were not lossless${aside}` };
   if (!isComplete)
     return { verdict: 'unknown', reason: `the store did not answer all shutdowns beyond ${verdicts.length}` };
   if (coming.length > 0)
-    return { verdict: 'unknown', reason: `${coming.length} of ${verdicts.length} shutdowns may not be all there yet` };
-  if (verdicts.length < expected)
-    return { verdict: 'unknown', reason: `${verdicts.length} shutdowns found, ${expected} expected` };
-  return { verdict: 'lossless', reason: `${verdicts.length} shutdowns, all lossless` };
+    return { verdict: 'unknown', reason: `${coming.length} of ${counted.length} shutdowns may not be all there yet` };
+  if (counted.length < expected)
+    return { verdict: 'unknown', reason: `${counted.length} shutdowns found, ${expected} expected${aside}` };
+  return { verdict: 'lossless', reason: `${counted.length} shutdowns, all lossless${aside}` };
 }
 
 /** Whether what is missing may be on its way: the end of a shutdown, or spans of one that says that nothing was lost. */
@@ -161,7 +164,7 @@ function print({ reason, service, shutdowns, since, verdict }: VerifyReport, url
     each.result,
     `${each.acked}/${each.planned}`,
     String(each.afterAck),
-    isLossless(each) ? 'yes' : 'NO',
+    isLossless(each) ? 'yes' : isCounted(each) ? 'NO' : '-',
   ]);
   if (rows.length > 0)
     for (const line of textTable([
@@ -169,7 +172,7 @@ function print({ reason, service, shutdowns, since, verdict }: VerifyReport, url
       ...rows,
     ]))
       io.out(line);
-  for (const { problems, traceId } of shutdowns.filter((each) => !isLossless(each))) {
+  for (const { problems, traceId } of shutdowns.filter((each) => isCounted(each) && !isLossless(each))) {
     io.out(`\n${new URL(`trace/${traceId}`, `${url.href.replace(/\/*$/, '')}/`).href}`);
     for (const problem of problems.slice(0, SHOWN)) io.out(`- ${problem}`);
     if (problems.length > SHOWN) io.out(`- and ${problems.length - SHOWN} more`);

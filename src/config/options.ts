@@ -24,7 +24,12 @@ export interface Options {
   readonly zone: string | undefined;
   readonly controlPort: number;
   readonly controlHost: string;
-  readonly secret: string | undefined;
+  /** One or two; undefined: nothing is signed. */
+  readonly secrets: readonly string[] | undefined;
+  /** Where they were read, and are to be read again. */
+  readonly secretFile: string | undefined;
+  /** Undefined: the control port speaks plain HTTP. */
+  readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
   readonly quietMs: number;
   readonly holdMs: number;
@@ -60,6 +65,19 @@ export interface Options {
   readonly processManager: ProcessManager;
 }
 
+/** How control ports speak TLS. */
+export interface TlsOptions {
+  /** Holds the files of `TLS_FILES`. */
+  readonly directory: string;
+  /** What every certificate must name; undefined: the address that is called. */
+  readonly name: string | undefined;
+  /** Whoever sends GoAways or operates shows a certificate too. */
+  readonly clientAuth: boolean;
+}
+
+/** Files of a TLS directory: certificate, its key, and the authorities to trust. */
+export const TLS_FILES = ['tls.crt', 'tls.key', 'ca.crt'] as const;
+
 /** Variables of PM2, as it sets them in every process it starts. */
 export interface ProcessManager {
   readonly pm_id: string | undefined;
@@ -90,7 +108,8 @@ function preconnected(names: readonly string[]): readonly string[] | undefined {
 export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
-  const secret = readSecret(environment, problems);
+  const secrets = readSecrets(environment, problems);
+  const tls = readTls(environment, problems);
   const pairs = (name: PairsName, rule: Rule) => {
     const { values, bad } = readPairs(environment[name] ?? '', rule);
     if (bad > 0)
@@ -127,7 +146,9 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
-    secret,
+    secrets,
+    secretFile: environment.LOSSLESS_SECRET_FILE,
+    tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
@@ -182,7 +203,7 @@ function defaultSpool(): string {
 }
 
 /** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */
-function readSecret(environment: Environment, problems: Problem[]): string | undefined {
+function readSecrets(environment: Environment, problems: Problem[]): readonly string[] | undefined {
   const path = environment.LOSSLESS_SECRET_FILE;
   if (path === undefined) return environment.LOSSLESS_SECRET;
   if (environment.LOSSLESS_SECRET !== undefined) {
@@ -193,14 +214,42 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
     return undefined;
   }
   try {
-    return VARIABLES.LOSSLESS_SECRET.parse(readSmallFile(path));
+    return parseSecrets(readSmallFile(path));
   } catch (thrown) {
     problems.push({
-      message: `LOSSLESS_SECRET_FILE must be a plain file with the secret (${asError(thrown).message})`,
+      message: `LOSSLESS_SECRET_FILE must be a plain file with the secret: ${asError(thrown).message}`,
       fatal: true,
     });
     return undefined;
   }
+}
+
+/**
+ * The secrets in the text of a file.
+ *
+ * @throws Error when it does not hold one or two
+ */
+export function parseSecrets(text: string): readonly string[] {
+  return VARIABLES.LOSSLESS_SECRET.parse(text);
+}
+
+/** Whether key and certificate fit is known when they are used. */
+function readTls(environment: Environment, problems: Problem[]): TlsOptions | undefined {
+  const { LOSSLESS_TLS_DIR: directory, LOSSLESS_TLS_NAME: name, LOSSLESS_TLS_CLIENT_AUTH: clientAuth } = environment;
+  if (directory === undefined) {
+    if (clientAuth)
+      problems.push({ message: 'LOSSLESS_TLS_CLIENT_AUTH is true, but LOSSLESS_TLS_DIR is not set', fatal: true });
+    return undefined;
+  }
+  try {
+    for (const file of TLS_FILES) readSmallFile(join(directory, file));
+  } catch (thrown) {
+    problems.push({
+      message: `LOSSLESS_TLS_DIR must be a directory with ${TLS_FILES.join(', ')}: ${asError(thrown).message}`,
+      fatal: true,
+    });
+  }
+  return { directory, name, clientAuth };
 }
 
 /** The signal's path is appended to the common endpoint (OTLP specification, exporter configuration). */

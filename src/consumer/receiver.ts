@@ -58,7 +58,8 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       consumer.took(isOurs ? 'isolated' : 'unused');
       const isolation = isOurs ? consumer.goAway(goAway) : UNUSED;
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-      response.write(encodeAck({ isolated: true, outstanding: isolation.outstanding }));
+      const { outstanding, others } = isolation;
+      response.write(encodeAck({ isolated: true, outstanding, ...(others !== undefined && { others }) }));
       const work = options.journal.start('consumer.refresh', {
         ...(remoteParent && { remoteParent }),
         attributes: attributesOf(goAway, isolation),
@@ -71,7 +72,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       };
       if (error === undefined) work.end(known);
       else work.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
-      await sayIdle(clock, response, isolation, addresses);
+      await sayIdle(clock, response, isolation);
     } catch (thrown) {
       if (!(thrown instanceof LosslessError)) throw thrown;
       const { code, message } = thrown;
@@ -107,8 +108,9 @@ class Oversized extends LosslessError {
 /** The answer when this process never had a list of the service. */
 const UNUSED: Isolation = {
   outstanding: 0,
+  others: undefined,
   before: [],
-  idle: Promise.resolve(),
+  idle: Promise.resolve([]),
   refreshed: Promise.resolve({ result: 'unused', addresses: [] }),
 };
 
@@ -139,19 +141,15 @@ function attributesOf(
 }
 
 /** The second line, when idle; none when that takes too long or the provider has gone. */
-async function sayIdle(
-  clock: Clock,
-  response: ServerResponse,
-  { idle }: Isolation,
-  addresses: readonly string[],
-): Promise<void> {
-  const gone = Promise.withResolvers<boolean>();
-  const timer = clock.after(IDLE_MS, () => gone.resolve(false));
-  response.once('close', () => gone.resolve(false));
-  const isIdle = await Promise.race([idle.then(() => true), gone.promise]);
+async function sayIdle(clock: Clock, response: ServerResponse, { idle }: Isolation): Promise<void> {
+  const gone = Promise.withResolvers<undefined>();
+  const timer = clock.after(IDLE_MS, () => gone.resolve(undefined));
+  response.once('close', () => gone.resolve(undefined));
+  const addresses = await Promise.race([idle, gone.promise]);
   timer.cancel();
   if (response.destroyed) return;
-  response.end(isIdle ? encodeIdle({ idle: true, addresses }) : undefined);
+  // Whoever still calls the service is idle only once there is somebody else to call.
+  response.end(addresses && encodeIdle({ idle: true, addresses, ...(addresses.length === 0 && { unused: true }) }));
 }
 
 /** The body; undefined when it is too long. The connection stays, so that the refusal can be written. */

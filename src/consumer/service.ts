@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../lifecycle/warmup.ts';
-import type { GoAway, Identity } from '../protocol/identity.ts';
+import type { GoAway } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
-import { Roster } from './roster.ts';
+import { type Address, Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
 
 /** How long an instance that refused a connection is passed over, in milliseconds. */
@@ -56,6 +56,7 @@ export class Service {
   #step: Timer | undefined;
   #closed = false;
   #called = false;
+  #changed = Promise.withResolvers<void>();
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -68,6 +69,16 @@ export class Service {
   /** It has or had instances; anything else is not a service. */
   get known(): boolean {
     return this.#roster.last.length > 0;
+  }
+
+  /** It is not followed any more: nobody has called it for a while. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Resolves when it is decided anew who is picked, or when it is closed. */
+  changed(): Promise<void> {
+    return this.#changed.promise;
   }
 
   /** How many lists were applied, empty ones included. */
@@ -83,6 +94,11 @@ export class Service {
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
     return this.#free.map(({ address }) => address);
+  }
+
+  /** Instances that can take a request now; one that refused a connection a moment ago may be dead. */
+  get others(): number {
+    return this.#free.filter(({ resting }) => !resting).length;
   }
 
   /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
@@ -123,14 +139,19 @@ export class Service {
     this.rebuild();
   }
 
-  /** The endpoints that a message about an instance and its older generations is about. */
-  find(instanceId: string, generation: number): readonly Endpoint[] {
-    return this.#roster.find(instanceId, generation);
+  /** The endpoints at an address, of all generations. */
+  at(address: Address): readonly Endpoint[] {
+    return this.#roster.at(address);
   }
 
-  /** Who an instance is in this list: itself, or the entry at its address when something else has listed it. */
-  listedAs(provider: GoAway['provider']): Identity {
-    return this.#roster.listedAs(provider);
+  /** Where an instance is: where this list has its id, else at the address it names. */
+  addressesOf(provider: GoAway['provider']): readonly Address[] {
+    return this.#roster.addressesOf(provider);
+  }
+
+  /** Whether the list has an instance of that id elsewhere than at `endpoint`. */
+  hasElsewhere(instanceId: string, endpoint: Endpoint): boolean {
+    return this.#roster.all.some((other) => other.isKnownAs(instanceId) && other.key !== endpoint.key);
   }
 
   /** The instance refused a connection: for a moment it is used only if there is no other. */
@@ -153,6 +174,7 @@ export class Service {
     const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
     this.#turns = tiers[tier] ?? [];
     this.#panic = tier >= PANIC_TIER;
+    this.#tell();
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
     for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance)) endpoint.close();
@@ -181,6 +203,12 @@ export class Service {
     this.#closed = true;
     this.#step?.cancel();
     for (const endpoint of this.#roster.all) endpoint.close();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   /** Those of the last list that are not isolated. */

@@ -59,7 +59,12 @@ export function decodeAck(line: string): Ack | undefined {
   const ack = lineOf(line);
   const outstanding = ack?.['outstanding'];
   if (ack?.['isolated'] !== true || !Number.isSafeInteger(outstanding) || (outstanding as number) < 0) return undefined;
-  return { isolated: true, outstanding: outstanding as number };
+  const others = ack['others'];
+  return {
+    isolated: true,
+    outstanding: outstanding as number,
+    ...(Number.isSafeInteger(others) && (others as number) >= 0 && { others: others as number }),
+  };
 }
 
 /** Reads a second line; undefined when it is none or too long. Addresses beyond the hundredth are left out. */
@@ -67,7 +72,11 @@ export function decodeIdle(line: string): Idle | undefined {
   const idle = lineOf(line);
   const addresses = idle?.['addresses'];
   if (idle?.['idle'] !== true || !Array.isArray(addresses)) return undefined;
-  return { idle: true, addresses: addresses.filter((entry) => typeof entry === 'string').slice(0, MOST_ADDRESSES) };
+  return {
+    idle: true,
+    addresses: addresses.filter((entry) => typeof entry === 'string').slice(0, MOST_ADDRESSES),
+    ...(idle['unused'] === true && { unused: true }),
+  };
 }
 
 function parse(text: string): unknown {

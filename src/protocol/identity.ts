@@ -13,6 +13,8 @@ export interface Caller extends Identity {
   readonly port: number;
   /** Another address to notify; believed only with a valid signature. */
   readonly host?: string;
+  /** Its control server speaks TLS. */
+  readonly tls?: boolean;
 }
 
 /** The body of a GoAway: who leaves. */
@@ -30,11 +32,15 @@ export interface Ack {
   readonly isolated: true;
   /** Requests of this consumer to the provider that are not finished. */
   readonly outstanding: number;
+  /** Other instances of the service that it can call; absent when it does not call the service any more. */
+  readonly others?: number;
 }
 
-/** Second line: nothing is outstanding any more. */
+/** Second line: nothing is outstanding any more, and the consumer has somebody else to call, or calls nobody. */
 export interface Idle {
   readonly idle: true;
   /** `host:port` of the instances that can be picked now; at most 100. */
   readonly addresses: readonly string[];
+  /** The consumer does not call the service any more, so an empty list leaves it without nothing. */
+  readonly unused?: boolean;
 }

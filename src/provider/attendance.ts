@@ -11,13 +11,14 @@ import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Instance, Registry } from '../registry/registry.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../trace/schema.ts';
-import type { Callers, RecentCaller } from './callers.ts';
+import type { Callers } from './callers.ts';
 import type { Curve } from './curve.ts';
 import type { HttpServer } from './http-server.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
-import { Offline, type OfflineReport } from './offline.ts';
+import { Offline, type OfflineContext, type OfflineReport } from './offline.ts';
 import { Online, type OnlineContext } from './online.ts';
 import { isGood, probe } from './probe.ts';
+import type { RecentCaller } from './recent-caller.ts';
 import { Registration } from './registration.ts';
 import { type Candidate, nameOf, Servers } from './servers.ts';
 import type { Traffic } from './traffic.ts';
@@ -62,13 +63,13 @@ export interface AttendanceContext {
     | 'holdMs'
     | 'goawayTimeoutMs'
     | 'goawayAttempts'
-    | 'secret'
     | 'registerDelayMs'
     | 'probe'
     | 'warmupMs'
     | 'warmupCurve'
     | 'readiness'
   >;
+  readonly trust: OfflineContext['trust'];
   /** What caused this process. */
   readonly causes: readonly SpanIds[];
   readonly preconnect: OnlineContext['preconnect'];
@@ -193,9 +194,10 @@ export class Attendance {
       const refused = refusal('offline', machine.state);
       return { traceId: undefined, url: undefined, done: Promise.resolve(refused) };
     }
+    const wasReady = this.#registration.wasListed || this.isReady;
     this.#online?.cancel();
     const run = new Offline(
-      { ...this.#context, registration: this.#registration, identity: () => this.identity, settings },
+      { ...this.#context, registration: this.#registration, wasReady, identity: () => this.identity, settings },
       trigger,
       [...links, ...causes],
       ids,

@@ -1,51 +1,36 @@
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Caller } from '../protocol/identity.ts';
+import type { Connection } from './connection.ts';
+import { type Ends, RecentCaller } from './recent-caller.ts';
 
 /** How long a caller without an open connection stays "recent": longer than any registry lags (two minutes), with room. */
 const RECENT_MS = 10 * 60_000;
 
-/** Most callers remembered. Sermant's 500 overflowed in the field; an entry here is about 300 bytes. */
+/** Most callers remembered. Sermant's 500 overflowed in the field; an entry here is about 500 bytes. */
 export const MOST_CALLERS = 10_000;
+
+/**
+ * Most callers remembered at one address that hold no connection and whose control server has not answered: a stranger can make
+ * up any number of them.
+ */
+const MOST_UNPROVED = 256;
 
 /** Most services that are told apart in the status and in metrics. */
 const MOST_NAMES = 100;
 
-/** How one caller is told, in one offline, that this instance leaves. An undone offline goes on writing into its own. */
-export class Telling {
-  told: 'telling' | 'acked' | 'failed' | 'gone' | 'cancelled' = 'telling';
-  /** Requests that were on their way when it acked, and may still arrive. */
-  outstanding = 0;
-}
-
-/** One process that called this instance, with an address to notify. */
-export class RecentCaller {
-  /** Renewed when the process restarts under the same id. */
-  caller: Caller;
-  /** Where its control server is. */
-  readonly address: string;
-  /** Its connections that are open now. */
-  open = 0;
-  /** Monotonic time at which the last connection closed. */
-  closedAt = 0;
-  /** Undefined when it has been told nothing. */
-  telling: Telling | undefined;
-
-  constructor(caller: Caller, address: string) {
-    this.caller = caller;
-    this.address = address;
-  }
-}
-
 /**
  * The callers of the last ten minutes. A caller is recent while it has an open connection, and for ten minutes after its
- * last one closed; so no clock is read per request. Bounded: when full, the caller that has been away longest is forgotten
- * and counted, because somebody who should be told then is not.
+ * last one closed. Bounded: when full, the caller that has been away longest is forgotten and counted for ten minutes, because
+ * somebody who should be told then is not.
  */
 export class Callers {
   readonly #clock: Clock;
   readonly #most: number;
   readonly #entries = new Map<string, RecentCaller>();
+  /** How many each address has that hold no connection and have not answered. */
+  readonly #unproved = new Map<string, Set<string>>();
   #overflowed = 0;
+  #overflowedAt = Number.NEGATIVE_INFINITY;
   #unmanagedOpen = 0;
   #unmanagedAt = Number.NEGATIVE_INFINITY;
 
@@ -54,38 +39,41 @@ export class Callers {
     this.#most = most;
   }
 
-  /** How many were forgotten because the table was full, or were not told because too many were. */
+  /** How many were forgotten within ten minutes because there were too many, or were not told because too many were. */
   get overflowed(): number {
-    return this.#overflowed;
+    return this.#clock.now() - this.#overflowedAt < RECENT_MS ? this.#overflowed : 0;
   }
 
   /** A caller that should be told is not. */
   overflow(): void {
-    this.#overflowed++;
+    this.#overflowed = this.overflowed + 1;
+    this.#overflowedAt = this.#clock.now();
   }
 
   /** The entry of `caller`, made if it is new, with one more open connection. */
-  opened(caller: Caller, remoteAddress: string): { entry: RecentCaller; isNew: boolean } {
-    const address = caller.host ?? remoteAddress;
-    const key = `${caller.instanceId} ${address} ${caller.port}`;
+  opened(caller: Caller, ends: Ends, connection: Connection): { entry: RecentCaller; isNew: boolean } {
+    const key = keyOf(caller, caller.host ?? ends.remoteAddress ?? '');
     let entry = this.#entries.get(key);
     const isNew = entry === undefined || entry.caller.generation !== caller.generation;
     if (entry === undefined) {
       if (this.#entries.size >= this.#most) this.#forgetOne();
-      entry = new RecentCaller(caller, address);
+      entry = new RecentCaller(caller, ends);
       this.#entries.set(key, entry);
     } else if (isNew) {
       entry.caller = caller;
       entry.telling = undefined;
+      entry.reached = undefined;
     }
-    entry.open++;
+    this.#unproved.get(entry.address)?.delete(key);
+    entry.connections.add(connection);
     return { entry, isNew };
   }
 
   /** One connection of `entry` is closed. */
-  closed(entry: RecentCaller): void {
-    entry.open--;
+  closed(entry: RecentCaller, connection: Connection): void {
+    entry.connections.delete(connection);
     entry.closedAt = this.#clock.now();
+    if (entry.open === 0 && entry.reached !== true) this.#doubt(entry);
   }
 
   /** A connection carried a request without a consumer header. */
@@ -108,7 +96,7 @@ export class Callers {
   recent(): readonly RecentCaller[] {
     const now = this.#clock.now();
     for (const [key, entry] of this.#entries)
-      if (entry.open === 0 && now - entry.closedAt >= RECENT_MS) this.#entries.delete(key);
+      if (entry.open === 0 && now - entry.closedAt >= RECENT_MS) this.#forget(key, entry);
     return [...this.#entries.values()];
   }
 
@@ -127,6 +115,29 @@ export class Callers {
     for (const entry of this.#entries.values()) entry.telling = undefined;
   }
 
+  /** Of those at one address that nothing proves, the first to have come gives way. */
+  #doubt(entry: RecentCaller): void {
+    const { address, caller } = entry;
+    const keys = this.#unproved.get(address) ?? new Set();
+    this.#unproved.set(address, keys);
+    keys.add(keyOf(caller, address));
+    for (const key of keys) {
+      if (keys.size <= MOST_UNPROVED) break;
+      const doubtful = this.#entries.get(key);
+      keys.delete(key);
+      if (doubtful === undefined || doubtful.reached === true) continue;
+      this.#entries.delete(key);
+      this.overflow();
+    }
+  }
+
+  #forget(key: string, { address }: RecentCaller): void {
+    this.#entries.delete(key);
+    const keys = this.#unproved.get(address);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#unproved.delete(address);
+  }
+
   #forgetOne(): void {
     let oldest: [string, RecentCaller] | undefined;
     for (const candidate of this.#entries) {
@@ -134,7 +145,11 @@ export class Callers {
       if (oldest === undefined || candidate[1].closedAt < oldest[1].closedAt) oldest = candidate;
     }
     const [key, entry] = oldest ?? (this.#entries.entries().next().value as [string, RecentCaller]);
-    this.#entries.delete(key);
+    this.#forget(key, entry);
     if (entry.open > 0 || this.#clock.now() - entry.closedAt < RECENT_MS) this.overflow();
   }
+}
+
+function keyOf({ instanceId, port }: Caller, address: string): string {
+  return `${instanceId} ${address} ${port}`;
 }

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import type { RecentCaller } from './callers.ts';
+import type { RecentCaller } from './recent-caller.ts';
 
-/** Who uses a connection: unknown until its first request. */
-type Owner = RecentCaller | 'unmanaged' | 'probe' | undefined;
+/** Who uses a connection: unknown until its first request. `self` is this very process. */
+type Owner = RecentCaller | 'unmanaged' | 'probe' | 'self' | undefined;
 
-/** What is known about one connection of a client. Of an HTTP/2 session: its owner; streams are counted one by one. */
+/** What is known about one connection of a client. Of an HTTP/2 session: its owner and how many streams are open. */
 export class Connection {
   /** Requests on it whose response is not finished. */
   inflight = 0;

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { asError, LosslessError } from '../errors.ts';
-import { sameText } from '../protocol/same-text.ts';
+import type { Operators } from '../protocol/operator.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { Traffic } from './traffic.ts';
 
 /** How many ports after the wanted one are tried before any free one is taken. */
@@ -12,10 +14,10 @@ const NEXT_PORTS = 20;
 const MOST_CONNECTIONS = 4_096;
 
 /**
- * Who may call a route: `open` anybody who reaches the port (the route itself may authenticate), `operator` this machine or
- * the holder of the secret.
+ * Who may call a route: `open` anybody who reaches the port, `instance` the same (the route itself authenticates), `operator`
+ * this machine or the holder of the secret. With mutual TLS the last two must show a certificate too.
  */
-export type Access = 'open' | 'operator';
+export type Access = 'open' | 'instance' | 'operator';
 
 /** One path of the control server. */
 export interface Route {
@@ -28,8 +30,12 @@ export interface ControlOptions {
   readonly host: string;
   /** Wanted port; the next free one is used when it is taken. */
   readonly port: number;
-  /** Also the bearer token. */
-  readonly secret: string | undefined;
+  /** Tells who has the secret; undefined: there is none. */
+  readonly operators: Operators | undefined;
+  /** Undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
+  /** Somebody could not be understood or was not believed by TLS. Strangers can make it be called. */
+  readonly onTlsError?: (error: Error) => void;
   readonly routes: Readonly<Record<string, Route>>;
 }
 
@@ -53,13 +59,7 @@ export function answer(response: ServerResponse, status: number, body: object): 
  * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot listen
  */
 export async function listen(options: ControlOptions): Promise<Control> {
-  const http = process.getBuiltinModule('node:http');
-  const server = http.createServer({
-    maxHeaderSize: 8_192,
-    headersTimeout: 5_000,
-    requestTimeout: 10_000,
-    connectionsCheckingInterval: 2_000,
-  });
+  const server = createServer(options);
   server.maxConnections = MOST_CONNECTIONS;
   server.emit = EventEmitter.prototype.emit;
   Traffic.own(server);
@@ -68,6 +68,34 @@ export async function listen(options: ControlOptions): Promise<Control> {
   await bind(server, options);
   server.unref();
   return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
+}
+
+const BOUNDS = {
+  maxHeaderSize: 8_192,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 2_000,
+};
+
+function createServer({ onTlsError, tls }: ControlOptions): Server {
+  if (tls === undefined) return process.getBuiltinModule('node:http').createServer(BOUNDS);
+  let shown = tls.material;
+  const server = process.getBuiltinModule('node:https').createServer({
+    ...BOUNDS,
+    handshakeTimeout: 5_000,
+    ...shown,
+    requestCert: tls.clientAuth,
+    // Probes have no certificate: the routes that need one ask for it.
+    rejectUnauthorized: false,
+  });
+  // Before the handshake of the very connection that asks.
+  server.prependListener('connection', () => {
+    if (shown === tls.material) return;
+    shown = tls.material;
+    server.setSecureContext(shown);
+  });
+  server.on('tlsClientError', (error) => onTlsError?.(error));
+  return server;
 }
 
 async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
@@ -106,7 +134,7 @@ function tryBind(server: Server, host: string, port: number): Promise<NodeJS.Err
 }
 
 async function dispatch(
-  { routes, secret }: ControlOptions,
+  { operators, routes, tls }: ControlOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -121,8 +149,14 @@ async function dispatch(
       response.setHeader('allow', route.methods.join(', '));
       return answer(response, 405, { message: `expected ${route.methods.join(' or ')}` });
     }
-    if (route.access === 'operator' && !isOperator(request, secret))
-      return answer(response, 403, { message: 'allowed from this machine, or with LOSSLESS_SECRET as bearer token' });
+    if (route.access !== 'open' && tls?.clientAuth === true && !(request.socket as TLSSocket).authorized)
+      return answer(response, 403, {
+        message: 'allowed with a certificate that is signed by ca.crt of LOSSLESS_TLS_DIR',
+      });
+    if (route.access === 'operator' && !isOperator(request, operators))
+      return answer(response, 403, {
+        message: 'allowed from this machine, or with what `lossless token` prints as bearer token',
+      });
     await route.handle(request, response, new URLSearchParams(query));
   } catch (thrown) {
     if (!response.headersSent) answer(response, 500, { message: asError(thrown).message });
@@ -135,8 +169,14 @@ async function dispatch(
  * user's name (cross-site request, DNS rebinding), so a foreign `Host`, any `Origin` and any request that a page has made
  * are refused. Only a browser sends `Sec-Fetch-Site`; it says `none` for what its user typed (W3C Fetch Metadata).
  */
-function isOperator(request: IncomingMessage, secret: string | undefined): boolean {
-  if (secret !== undefined && sameText(request.headers.authorization ?? '', `Bearer ${secret}`)) return true;
+function isOperator(request: IncomingMessage, operators: Operators | undefined): boolean {
+  const {
+    headers: { authorization },
+    method = '',
+    socket,
+    url = '',
+  } = request;
+  if (operators?.isProved(authorization, method, url, socket.localPort ?? 0)) return true;
   const host = (request.headers.host ?? '').replace(/:\d+$/, '');
   const local = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/i.test(host);
   const page = request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none';

@@ -1,7 +1,9 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../protocol/goaway.ts';
-import { suppressTracing } from '../trace/suppress.ts';
+import type { Ack, Idle } from '../protocol/identity.ts';
+import type { ControlTls } from '../protocol/tls.ts';
+import { controlRequest } from './control-request.ts';
 
 /** How one call ended. */
 export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
@@ -13,17 +15,20 @@ export interface CallOptions {
   readonly clock: Clock;
   readonly address: string;
   readonly port: number;
+  /** The address of ours to call from; undefined: any. */
+  readonly localAddress: string | undefined;
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Time until the first line, in milliseconds. */
   readonly timeoutMs: number;
+  /** The consumer's port speaks TLS: how this process does; undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
 }
 
 /** What is known when the first line is there, or can come no more. */
 export interface First {
   readonly result: CallResult;
-  /** Requests of the consumer that were not finished when it acked. */
-  readonly outstanding?: number;
+  readonly ack?: Ack;
   readonly status?: number;
   readonly errorType?: string;
 }
@@ -32,33 +37,47 @@ export interface First {
 export interface Call {
   /** Resolves with the first line, or with why there is none. Never rejects. */
   readonly first: Promise<First>;
-  /** Resolves when the second line came (`true`) or can come no more (`false`). Never rejects. */
-  readonly idle: Promise<boolean>;
+  /** Resolves with the second line, or with undefined when it can come no more. Never rejects. */
+  readonly idle: Promise<Idle | undefined>;
   /** Ends the call. When its first line is not there, `why` is its result. */
   end(why: CallEnd): void;
 }
 
-/** Status by which another process, that listens there now, says that the consumer has ended. */
+/** Status by which another process, that listens there now, says that the consumer is not there. */
 const GONE = 410;
 
-/** Causes that prove that nobody listens there. */
+/** Status by which this instance answers itself: the address leads back here. */
+const SELF = 421;
+
+/** Causes that say that nobody listens there: a kernel refuses, a firewall may reset. */
 const REFUSED = new Set(['ECONNREFUSED']);
 
-/**
- * Sends one GoAway. The request is made with `http.ClientRequest` itself, under suppressed tracing: an application's
- * instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser. It has no agent, whose
- * hook would take a consumer's host for a service of that name, and its address for one to pick.
- */
+/** Result by status; any other status is a rejection. */
+const RESULTS: Readonly<Record<number, First>> = {
+  [GONE]: { result: 'gone', status: GONE, errorType: 'another_process' },
+  [SELF]: { result: 'rejected', status: SELF, errorType: 'self' },
+};
+
+/** Sends one GoAway. */
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
-  const idle = Promise.withResolvers<boolean>();
-  const request = suppressTracing(() => open(options));
+  const idle = Promise.withResolvers<Idle | undefined>();
+  const { address, port, localAddress, tls, body } = options;
+  const request = controlRequest({
+    address,
+    port,
+    localAddress,
+    tls,
+    method: 'POST',
+    path: GOAWAY_PATH,
+    headers: { ...options.headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+  });
   const finish = (result: CallResult, detail: Omit<First, 'result'> = {}): void => {
     timer.cancel();
     first.resolve({ result, ...detail });
   };
   const abort = (): void => {
-    idle.resolve(false);
+    idle.resolve(undefined);
     request.destroy();
   };
   const timer = options.clock.after(options.timeoutMs, () => {
@@ -68,44 +87,32 @@ export function callGoAway(options: CallOptions): Call {
   request.on('error', (error: NodeJS.ErrnoException) => {
     const code = error.code ?? 'error';
     finish(REFUSED.has(code) ? 'refused' : 'unreachable', { errorType: code });
-    idle.resolve(false);
+    idle.resolve(undefined);
   });
-  request.on('close', () => idle.resolve(false));
+  request.on('close', () => idle.resolve(undefined));
   request.on('response', (response: IncomingMessage) => {
     const status = response.statusCode ?? 0;
     if (status !== 200) {
-      finish(status === GONE ? 'gone' : 'rejected', { status, errorType: String(status) });
+      const { result, ...detail } = RESULTS[status] ?? { result: 'rejected', status, errorType: String(status) };
+      finish(result, detail);
       return abort();
     }
+    // An answer without a line is none: nobody is isolated by it.
+    response.on('close', () => finish('rejected', { status, errorType: 'bad_answer' }));
     readLines(response, (line, index) => {
-      if (index > 0) return idle.resolve(decodeIdle(line) !== undefined);
+      if (index > 0) return idle.resolve(decodeIdle(line));
       const ack = decodeAck(line);
-      if (ack !== undefined) return finish('acked', { status, outstanding: ack.outstanding });
+      if (ack !== undefined) return finish('acked', { status, ack });
       finish('rejected', { status, errorType: 'bad_answer' });
       abort();
     });
   });
-  request.end(options.body);
+  request.end(body);
   const end = (why: CallEnd): void => {
     finish(why);
     abort();
   };
   return { first: first.promise, idle: idle.promise, end };
-}
-
-function open({ address, port, body, headers }: CallOptions): ClientRequest {
-  const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
-    ClientRequest: new (options: RequestOptions) => ClientRequest;
-  };
-  const { connect } = process.getBuiltinModule('node:net');
-  return new ClientRequest({
-    host: address,
-    port,
-    method: 'POST',
-    path: GOAWAY_PATH,
-    createConnection: () => connect({ host: address, port, noDelay: true }),
-    headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-  });
 }
 
 /** Calls `each` for the first two lines; an answer that is too long is cut off. */

@@ -11,12 +11,14 @@ import { hostPort } from '../protocol/host-port.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../trace/schema.ts';
-import type { Callers, RecentCaller } from './callers.ts';
+import type { Callers } from './callers.ts';
+import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
-import { type Coverage, Fanout } from './fanout.ts';
-import { hasLeft } from './has-left.ts';
-import { unreadInKernel } from './kernel.ts';
+import { Fanout, type FanoutOptions } from './fanout.ts';
+import { isShared, unreadInKernel } from './kernel.ts';
+import { Presences } from './presence.ts';
+import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
 import { stop } from './stop.ts';
 import type { Traffic } from './traffic.ts';
@@ -24,11 +26,18 @@ import type { Traffic } from './traffic.ts';
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
 const TELEMETRY_RESERVE_MS = 2_000;
 
-/** How long consumers keep an isolation that nothing renews, in milliseconds. */
-const ISOLATION_MS = 30_000;
+/**
+ * How long consumers keep an isolation beyond the deadline, and the longest that can be asked for, in milliseconds: registries may
+ * name an instance for a while that has gone.
+ */
+const ISOLATION_BEYOND_MS = 30_000;
+const LONGEST_ISOLATION_MS = 600_000;
 
 /** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
 const REGISTRY_MS = 10_000;
+
+/** Most ids of other entries on a span. */
+const MOST_OTHERS = 100;
 
 /** What an offline works with. */
 export interface OfflineContext {
@@ -40,8 +49,11 @@ export interface OfflineContext {
   readonly curve: Curve;
   readonly registry: Registry;
   readonly registration: Registration;
+  /** The instance has been ready at least once, registered or on a Unix socket alone. */
+  readonly wasReady: boolean;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;
+  readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
 }
 
 export interface OfflineSettings {
@@ -50,7 +62,6 @@ export interface OfflineSettings {
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly secret: string | undefined;
 }
 
 /** What became of an offline. */
@@ -71,6 +82,9 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
+  /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
+  #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
+  #isPortShared = false;
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
@@ -96,22 +110,22 @@ export class Offline {
     const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
     this.#root = journal.start('offline', { ids, links, attributes });
     journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
-    traffic.mark(encodeDraining(identity));
+    traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
+    const presences = new Presences(context.registry, clock);
     this.#fanout = new Fanout({
       clock,
       journal,
       deadline: this.#deadline,
       root: this.#root.ids,
-      goAway: {
-        provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
-        expiresInMs: ISOLATION_MS,
-      },
+      provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
+      isolationMs: () => this.#isolationMs,
+      holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
-      secret: settings.secret,
-      hasLeft: (entry) => hasLeft(context.registry, entry),
+      ...context.trust,
+      presenceOf: (entry) => presences.of(entry),
       onOverflow: () => callers.overflow(),
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
@@ -137,14 +151,20 @@ export class Offline {
     return this.#fanout.coverage;
   }
 
+  /** Consumers shall not come back before this instance has gone. */
+  get #isolationMs(): number {
+    return Math.min(Math.ceil(this.left) + TELEMETRY_RESERVE_MS + ISOLATION_BEYOND_MS, LONGEST_ISOLATION_MS);
+  }
+
   /** What it waits for, for people. */
   get waitsFor(): string {
     const { machine, traffic } = this.#context;
-    const { planned, acked, idle, failed } = this.coverage;
+    const { planned, acked, idle, failed, stranded } = this.coverage;
     const open = planned - acked - failed;
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const reason = this.#holdReason();
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
@@ -201,11 +221,12 @@ export class Offline {
       attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
-    const { result, listedAfter, error } = await Promise.race([
+    const deregistered = await Promise.race([
       this.#deadline.within(registration.deregister(), late, REGISTRY_MS),
       this.#undone.promise.then((): Deregistered => ({ result: 'cancelled' })),
     ]);
-    this.#deregistered = { result };
+    const { result, listedAfter, others, error } = deregistered;
+    this.#deregistered = deregistered;
     const failed = result === 'failed' || result === 'unconfirmed';
     const failure = failed
       ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
@@ -214,6 +235,7 @@ export class Offline {
       {
         [ATTR.deregisterResult]: result,
         ...(listedAfter !== undefined && { [ATTR.listedAfter]: listedAfter }),
+        ...(others && { [ATTR.deregisterOthers]: others.slice(0, MOST_OTHERS) }),
         ...(failure && { [ATTR.errorType]: failure.type }),
       },
       failure,
@@ -222,6 +244,10 @@ export class Offline {
 
   async #drainTraffic(): Promise<Drained> {
     const { clock, curve, journal, settings, traffic } = this.#context;
+    // Who it is asked of leaves later than this.
+    void isShared(traffic.ports).then((isPortShared) => {
+      this.#isPortShared = isPortShared;
+    });
     const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
     this.#drain = new Drain({
       clock,
@@ -239,10 +265,17 @@ export class Offline {
       },
     });
     const drained = await this.#drain.run();
+    this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
-        ? { type: 'drain_timeout', message: 'the deadline came before traffic was over' }
+        ? {
+            type: 'drain_timeout',
+            message:
+              this.coverage.stranded > 0
+                ? describe('last_instance', this.coverage, '')
+                : 'the deadline came before traffic was over',
+          }
         : undefined;
     work.end(
       {
@@ -263,7 +296,9 @@ export class Offline {
   }
 
   #holdReason(): HoldReason {
-    if (this.#fanout.coverage.failed > 0) return 'goaway_failed';
+    const { failed, stranded } = this.#fanout.coverage;
+    if (stranded > 0) return 'last_instance';
+    if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
     return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
@@ -271,6 +306,17 @@ export class Offline {
 
   get #unconfirmed(): boolean {
     return this.#deregistered.result === 'failed' || this.#deregistered.result === 'unconfirmed';
+  }
+
+  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
+  get #exposed(): string | undefined {
+    const { callers, traffic } = this.#context;
+    const { others = [] } = this.#deregistered;
+    if (others.length > 0 && callers.unmanagedSeen)
+      return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
+    if (this.#isPortShared && (callers.unmanagedSeen || traffic.afterAck > this.#afterAckBefore))
+      return 'another process listens on the same port, and the kernel gave connections to this one until it closed';
+    return undefined;
   }
 
   async #stop(drained: Drained): Promise<void> {
@@ -296,15 +342,15 @@ export class Offline {
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
+    const { idle, stranded } = this.#drained ?? this.coverage;
     this.#fanout.end('timeout');
     await this.#fanout.settled();
-    const coverage = this.#fanout.coverage;
+    const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);
+    const causes = this.#fanout.causes;
     const failure =
       broken ??
-      (result === 'incomplete' || result === 'timeout'
-        ? { type: result, message: describe(result, coverage) }
-        : undefined);
+      (FAILED.has(result) ? { type: result, message: describe(result, coverage, causes, this.#exposed) } : undefined);
     this.#root.end(
       {
         [ATTR.offlineResult]: result,
@@ -312,6 +358,8 @@ export class Offline {
         [ATTR.fanoutAcked]: coverage.acked,
         [ATTR.fanoutIdle]: coverage.idle,
         [ATTR.fanoutFailed]: coverage.failed,
+        [ATTR.fanoutGone]: coverage.gone,
+        [ATTR.fanoutStranded]: coverage.stranded,
         [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
         [ATTR.deregisterResult]: this.#deregistered.result,
         ...(drainResult && { [ATTR.drainResult]: drainResult }),
@@ -326,17 +374,31 @@ export class Offline {
   }
 
   #result(drained: Drained | undefined, coverage: Coverage, broken: Failure | undefined): OfflineResult {
+    const { callers, traffic, wasReady } = this.#context;
     if (broken !== undefined) return 'error';
     if (this.#cancelled) return 'cancelled';
+    if (!wasReady && traffic.served === 0) return 'never_ready';
+    if (coverage.stranded > 0) return 'last_instance';
     if (drained?.result === 'timeout') return 'timeout';
-    const told = coverage.acked === coverage.planned && this.#context.callers.overflowed === 0;
-    return told && !this.#unconfirmed ? 'success' : 'incomplete';
+    const { acked, idle, planned } = coverage;
+    const isTold = acked === planned && idle === acked && callers.overflowed === 0;
+    return isTold && !this.#unconfirmed && this.#exposed === undefined ? 'success' : 'incomplete';
   }
 }
 
-function describe(result: OfflineResult, { planned, acked }: Coverage): string {
+/** Results that mark the root as failed. */
+const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
+
+function describe(
+  result: OfflineResult,
+  { planned, acked, idle, stranded }: Coverage,
+  causes: string,
+  exposed?: string,
+): string {
+  if (result === 'last_instance')
+    return `${stranded} consumers still called and had no other instance of the service to call`;
   if (result === 'timeout') return 'the grace period ended with work left';
-  return acked < planned
-    ? `${planned - acked} of ${planned} consumers were not told`
-    : 'not everybody could be told, or the registry did not confirm';
+  if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
+  if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
+  return exposed ?? 'not everybody could be told, or the registry did not confirm';
 }

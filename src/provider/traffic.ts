@@ -7,10 +7,11 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
 import { rawHeader } from '../protocol/raw-headers.ts';
-import type { Callers, RecentCaller } from './callers.ts';
+import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 import { markResponse, markStream } from './marker.ts';
+import type { RecentCaller } from './recent-caller.ts';
 
 /** Health checks of platforms: not callers, and nobody to wait for. */
 const PROBES = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC'];
@@ -31,6 +32,8 @@ export interface TrafficOptions {
   readonly callers: Callers;
   /** Reads a consumer header; `undefined` when it is malformed. */
   readonly decode: (header: string) => Caller | undefined;
+  /** A caller is this very process. */
+  readonly isSelf: (caller: Caller) => boolean;
   /** An HTTP server of the application listens. */
   readonly onListen: (server: HttpServer) => void;
   /** A caller is seen for the first time. */
@@ -58,6 +61,8 @@ export class Traffic {
   #started = 0;
   #afterAck = 0;
   #unmanaged = 0;
+  #ofProbes = 0;
+  #ofSelf = 0;
   #lastActivity = 0;
   #marker: string | undefined;
 
@@ -101,6 +106,11 @@ export class Traffic {
   /** Requests started since the process began. */
   get started(): number {
     return this.#started;
+  }
+
+  /** Requests of callers started since the process began: neither health checks nor those of this process itself. */
+  get served(): number {
+    return this.#started - this.#ofProbes - this.#ofSelf;
   }
 
   /** Requests of consumers that started after their ack, beyond those that were on their way then. */
@@ -224,7 +234,7 @@ export class Traffic {
     connection.begin(response);
     this.#inflight++;
     this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
-    this.#active();
+    this.#active(connection);
     if (this.#marker !== undefined) markResponse(response, connection, DRAINING_HEADER, this.#marker);
   }
 
@@ -233,7 +243,7 @@ export class Traffic {
     if (connection === undefined || connection.inflight <= 0) return;
     connection.finish();
     this.#inflight--;
-    this.#active();
+    this.#active(connection);
     if (!request.complete) this.#uploads.set(socket, request);
   }
 
@@ -241,20 +251,25 @@ export class Traffic {
     const session = stream.session as Tracked<ServerHttp2Session>;
     const connection = session[CONNECTION] ?? this.#trackSession(session);
     this.#inflight++;
+    connection.inflight++;
     this.#streams.add(stream);
     stream.once('close', () => {
       this.#inflight--;
+      connection.inflight--;
       this.#streams.delete(stream);
-      this.#active();
+      this.#active(connection);
     });
     this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, session.socket);
-    this.#active();
+    this.#active(connection);
     if (this.#marker !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
   }
 
-  /** A request has started or ended: who waited for an answer may send the next one now. */
-  #active(): void {
-    if (this.#marker !== undefined) this.#lastActivity = this.#options.clock.now();
+  /**
+   * A request has started or ended: who waited for an answer may send the next one now. A process that calls itself would never
+   * be quiet, and ends with its own calls.
+   */
+  #active(of?: Connection): void {
+    if (this.#marker !== undefined && of?.owner !== 'self') this.#lastActivity = this.#options.clock.now();
   }
 
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {
@@ -283,19 +298,25 @@ export class Traffic {
   #count(connection: Connection, header: string | undefined, request: Head, socket: Socket): void {
     this.#started++;
     if (connection.owner === undefined || header !== connection.header)
-      this.#own(connection, header, request.headers, socket.remoteAddress);
+      this.#own(connection, header, request.headers, socket);
     const { owner } = connection;
-    if (owner === 'unmanaged') this.#unmanaged++;
-    else if (typeof owner === 'object' && owner.telling?.told === 'acked' && owner.telling.outstanding-- <= 0)
-      this.#afterAck++;
+    if (typeof owner === 'object') {
+      const now = this.#options.clock.now();
+      owner.rhythm.beat(now);
+      if (owner.telling?.isBrokenBy(now)) this.#afterAck++;
+    } else if (owner === 'unmanaged') this.#unmanaged++;
+    else if (owner === 'self') this.#ofSelf++;
+    else this.#ofProbes++;
   }
 
-  #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, remoteAddress = ''): void {
+  #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, socket: Socket): void {
     this.#disown(connection);
     connection.header = header;
     const caller = header === undefined ? undefined : this.#options.decode(header);
-    if (caller !== undefined) {
-      const { entry, isNew } = this.#options.callers.opened(caller, remoteAddress);
+    if (caller !== undefined && this.#options.isSelf(caller)) {
+      connection.owner = 'self';
+    } else if (caller !== undefined) {
+      const { entry, isNew } = this.#options.callers.opened(caller, socket, connection);
       connection.owner = entry;
       if (isNew) this.#options.onNewCaller(entry);
     } else if (PROBES.some((agent) => headers['user-agent']?.startsWith(agent))) {
@@ -310,6 +331,6 @@ export class Traffic {
     const { owner } = connection;
     connection.owner = undefined;
     if (owner === 'unmanaged') this.#options.callers.unmanagedClosed();
-    else if (typeof owner === 'object') this.#options.callers.closed(owner);
+    else if (typeof owner === 'object') this.#options.callers.closed(owner, connection);
   }
 }

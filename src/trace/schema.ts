@@ -15,7 +15,16 @@ export interface AttributeSchema {
 }
 
 /** How an offline ended. */
-export const OFFLINE_RESULTS = ['success', 'incomplete', 'timeout', 'error', 'cancelled'] as const;
+export const OFFLINE_RESULTS = [
+  'success',
+  'incomplete',
+  'timeout',
+  'last_instance',
+  'error',
+  'killed',
+  'cancelled',
+  'never_ready',
+] as const;
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
 /** How one GoAway ended. */
@@ -68,6 +77,7 @@ export const HOLD_REASONS = [
   'unmanaged_caller',
   'deregister_unconfirmed',
   'callers_overflowed',
+  'last_instance',
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
@@ -82,6 +92,8 @@ export const ATTR = {
   fanoutAcked: 'lossless.fanout.acked',
   fanoutIdle: 'lossless.fanout.idle',
   fanoutFailed: 'lossless.fanout.failed',
+  fanoutGone: 'lossless.fanout.gone',
+  fanoutStranded: 'lossless.fanout.stranded',
   fanoutComplete: 'lossless.fanout.complete',
   served: 'lossless.requests.served',
   afterAck: 'lossless.requests.after_ack',
@@ -110,6 +122,7 @@ export const ATTR = {
   registryAddress: 'lossless.registry.address',
   deregisterResult: 'lossless.deregister.result',
   listedAfter: 'lossless.deregister.listed_after',
+  deregisterOthers: 'lossless.deregister.others',
   inflightStart: 'lossless.drain.inflight.start',
   inflightEnd: 'lossless.drain.inflight.end',
   consumersIdle: 'lossless.drain.consumers_idle',
@@ -159,13 +172,18 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.offline.trigger': { type: 'string', doc: 'What caused the offline.', values: OFFLINE_TRIGGERS },
   'lossless.offline.result': {
     type: 'string',
-    doc: 'success; incomplete: left safely, but somebody was not told or the registry did not confirm; timeout: the deadline came with work left; error: our own failure; cancelled: undone by an online.',
+    doc: 'success; incomplete: left safely, but somebody was not told or the registry did not confirm; timeout: the deadline came with work left; last_instance: the deadline came and consumers that still called had nobody else to call; error: our own failure; killed: the process ended before its shutdown did; cancelled: undone by an online; never_ready: it was never ready and served nobody, so there was nothing to lose.',
     values: OFFLINE_RESULTS,
   },
   'lossless.fanout.planned': { type: 'int', doc: 'Recent consumers to tell.' },
   'lossless.fanout.acked': { type: 'int', doc: 'Consumers that said they isolate this instance.' },
   'lossless.fanout.idle': { type: 'int', doc: 'Consumers that have nothing outstanding any more.' },
   'lossless.fanout.failed': { type: 'int', doc: 'Consumers that could not be told.' },
+  'lossless.fanout.gone': { type: 'int', doc: 'Callers that had ended, so nobody was there to tell; not planned.' },
+  'lossless.fanout.stranded': {
+    type: 'int',
+    doc: 'Consumers that still called and had no other instance to call when the drain ended.',
+  },
   'lossless.fanout.complete': { type: 'boolean', doc: 'Every planned GoAway was acked.' },
   'lossless.requests.served': { type: 'int', doc: 'Requests that started during the offline.' },
   'lossless.requests.after_ack': {
@@ -215,6 +233,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     values: DEREGISTER_RESULTS,
   },
   'lossless.deregister.listed_after': { type: 'int', doc: 'Instances of the service listed when read back.' },
+  'lossless.deregister.others': {
+    type: 'string[]',
+    doc: 'Ids of entries of others with the address of this instance, listed when read back; at most 100. They are not waited for. Consumers isolate the address; callers without the plugin still find it, and if there are any the result is incomplete. Absent without any.',
+  },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
   'lossless.drain.inflight.end': { type: 'int', doc: 'Requests in flight when the drain ended.' },
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
@@ -300,6 +322,8 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
       ATTR.fanoutAcked,
       ATTR.fanoutIdle,
       ATTR.fanoutFailed,
+      ATTR.fanoutGone,
+      ATTR.fanoutStranded,
       ATTR.fanoutComplete,
       ATTR.deregisterResult,
       ATTR.drainResult,
@@ -320,13 +344,13 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Telling every recent consumer.',
-    attributes: [ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.errorType],
+    attributes: [ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
   },
   'notify.service': {
     kind: 'INTERNAL',
     parent: 'notify',
     doc: 'Telling the instances of one consumer service.',
-    attributes: [ATTR.peerService, ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.errorType],
+    attributes: [ATTR.peerService, ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
   },
   goaway: {
     kind: 'CLIENT',
@@ -371,7 +395,14 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
     kind: 'CLIENT',
     parent: 'offline',
     doc: 'Leaving the registry and reading the list back.',
-    attributes: [ATTR.registryType, ATTR.registryAddress, ATTR.deregisterResult, ATTR.listedAfter, ATTR.errorType],
+    attributes: [
+      ATTR.registryType,
+      ATTR.registryAddress,
+      ATTR.deregisterResult,
+      ATTR.listedAfter,
+      ATTR.deregisterOthers,
+      ATTR.errorType,
+    ],
   },
   drain: {
     kind: 'INTERNAL',

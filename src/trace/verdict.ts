@@ -19,6 +19,8 @@ export interface Verdict {
   readonly refreshes: number;
   /** Requests of consumers that came after their ack. */
   readonly afterAck: number;
+  /** Consumers that still called and had no other instance of the service to call. */
+  readonly stranded: number;
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
@@ -75,6 +77,8 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
   const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? 0);
   const acked = Number(root?.tags[ATTR.fanoutAcked] ?? 0);
   const afterAck = Number(root?.tags[ATTR.afterAck] ?? 0);
+  // What an instance does not say, the lists of its consumers tell.
+  const stranded = Number(root?.tags[ATTR.fanoutStranded] ?? named('consumer.refresh').filter(isEmptied).length);
   const missing = [
     ...missingSpans(kind, result, named),
     ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
@@ -95,12 +99,19 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     orphans,
     refreshes: named('consumer.refresh').length,
     afterAck,
+    stranded,
     startedAt: told?.start ?? 0,
     durationMs: root?.durationMs ?? 0,
     gracePeriodMs: Number(told?.tags[ATTR.gracePeriod] ?? 0) * 1_000,
-    phases: Object.fromEntries(PHASES[kind].flatMap((phase) => named(phase).map((span) => [phase, span.durationMs]))),
+    phases: Object.fromEntries(
+      PHASES[kind].flatMap((phase) =>
+        named(phase)
+          .slice(0, 1)
+          .map((span) => [phase, span.durationMs]),
+      ),
+    ),
     whole: missing.length === 0,
-    problems: [...missing, ...wentWrong(kind, result, spans, afterAck)],
+    problems: [...missing, ...wentWrong(kind, result, spans, afterAck, stranded)],
   };
 }
 
@@ -109,8 +120,18 @@ function nameOf(value: unknown): string {
 }
 
 /** Whether all of it is there and says that nothing was lost. One that was undone stopped nothing. */
-export function isLossless({ afterAck, result, whole }: Verdict): boolean {
-  return whole && afterAck === 0 && (result === 'success' || result === 'cancelled');
+export function isLossless({ afterAck, result, stranded, whole }: Verdict): boolean {
+  return whole && afterAck === 0 && stranded === 0 && (result === 'success' || result === 'cancelled');
+}
+
+/** Whether it says anything about loss. An instance that was never ready had nothing to lose. */
+export function isCounted({ result }: Verdict): boolean {
+  return result !== 'never_ready';
+}
+
+/** The list of a consumer is empty, and it calls the service. */
+function isEmptied({ tags }: Span): boolean {
+  return tags[ATTR.addressCount] === 0 && tags[ATTR.refreshResult] !== 'unused';
 }
 
 function missingSpans(kind: TraceKind, result: string, named: Named): readonly string[] {
@@ -121,7 +142,10 @@ function missingSpans(kind: TraceKind, result: string, named: Named): readonly s
     ...(roots === 0 ? [`the root span never arrived: the process was killed, or ${lives}`] : []),
     ...(roots > 1 ? [`${roots} root spans`] : []),
     ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) =>
-      named(work).length === 1 ? [] : [`${named(work).length} spans ${spanName(work)}, expected 1`],
+      // Whoever appears late is told in a round of its own.
+      named(work).length === 1 || (work === 'notify' && named(work).length > 1)
+        ? []
+        : [`${named(work).length} spans ${spanName(work)}, expected 1`],
     ),
   ];
 }
@@ -150,7 +174,13 @@ function missingConsumers(
   ];
 }
 
-function wentWrong(kind: TraceKind, result: string, spans: readonly Span[], afterAck: number): readonly string[] {
+function wentWrong(
+  kind: TraceKind,
+  result: string,
+  spans: readonly Span[],
+  afterAck: number,
+  stranded: number,
+): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
   const works = PHASES[kind].filter((phase) => phase !== 'notify').map(spanName) as readonly string[];
   const others = spans.filter((span) => span.isError && works.includes(span.name));
@@ -160,7 +190,8 @@ function wentWrong(kind: TraceKind, result: string, spans: readonly Span[], afte
     ),
     ...others.map((span) => `${span.name}: ${span.message}`),
     ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
-    ...(['success', 'cancelled', 'missing'].includes(result)
+    ...(stranded === 0 ? [] : [`${stranded} consumers had no other instance of the service to call`]),
+    ...(['success', 'cancelled', 'missing', 'never_ready'].includes(result)
       ? []
       : [`the ${kind === 'offline' ? 'shutdown' : 'start'} ended with ${result}`]),
   ];

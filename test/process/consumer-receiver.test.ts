@@ -4,6 +4,7 @@ import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
 import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
+import { keysOf } from '../support/keys.ts';
 
 const URL_B = 'http://service-b/';
 const SECRET = 'a secret of the fleet';
@@ -62,7 +63,7 @@ describe('the span of a refresh', () => {
     await until(() => one.held === 1);
     app.list({ 'service-b': [one.instance, two.instance] });
     const answer = await post(app.port, bodyOf(one.instance));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+    expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
     await until(() => app.records.length === 2);
     expect(app.records[1]?.attributes).toMatchObject({
       'lossless.consumer.refresh.result': 'stale',
@@ -77,7 +78,7 @@ describe('the span of a refresh', () => {
     const { app, one } = await setUp();
     const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
     expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
-    expect(await answer.line()).toEqual({ idle: true, addresses: [] });
+    expect(await answer.line()).toEqual({ idle: true, addresses: [], unused: true });
     expect(app.records[1]?.attributes).toMatchObject({ 'lossless.consumer.refresh.result': 'unused' });
   });
 });
@@ -127,7 +128,7 @@ describe('who may send a GoAway', () => {
     const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
     const body = bodyOf(one.instance);
     const signature = (audience: string, secret = SECRET): Record<string, string> => ({
-      'lossless-signature': sign(secret, audience, body, Date.now()),
+      'lossless-signature': sign(keysOf(secret), 'goaway', audience, body, Date.now()),
     });
     for (const headers of [{}, signature('consumer-1', 'another'), signature('consumer-2')]) {
       const refused = await post(app.port, body, headers);
@@ -140,6 +141,18 @@ describe('who may send a GoAway', () => {
   });
 });
 
+test('the second line waits for somebody else to call', async () => {
+  const { app, one, two } = await setUp();
+  app.list({ 'service-b': [one.instance] });
+  const answer = await post(app.port, bodyOf(one.instance));
+  expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, others: 0 });
+  const second = answer.line();
+  expect(await app.run<{ instanceId: string }>('fetch', { url: URL_B })).toMatchObject({ instanceId: 'b1' });
+  expect(await Promise.race([second, 'nothing yet'])).toBe('nothing yet');
+  app.list({ 'service-b': [two.instance] });
+  expect(await second).toEqual({ idle: true, addresses: [`127.0.0.1:${two.instance.port}`] });
+});
+
 test('a GoAway that comes a hundred times is acked a hundred times', async () => {
   const { app, one } = await setUp();
   for (let n = 0; n < 100; n++)
@@ -150,11 +163,12 @@ describe('what cannot be moved', () => {
   test.each(['upgrade', 'undiciUpgrade'])(
     '%s: the connection holds the second line back until it closes',
     async (client) => {
-      const { app, one } = await setUp();
+      const { app, one, two } = await setUp();
       app.list({ 'service-b': [one.instance] });
       expect(await app.run(client, { url: URL_B })).toBe('upgraded');
+      app.list({ 'service-b': [one.instance, two.instance] });
       const answer = await post(app.port, bodyOf(one.instance));
-      expect(await answer.line()).toEqual({ isolated: true, outstanding: 1 });
+      expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
       const idle = answer.line();
       await app.run('hangUp');
       expect(await idle).toMatchObject({ idle: true });

@@ -345,7 +345,7 @@ describe('what is refused is answered', () => {
     await listens(child, 'app');
     says(child, 'offline');
     const [, answer] = await child.sees(/^offline (.*)$/m);
-    expect(JSON.parse(answer ?? '')).toMatchObject({ result: 'success', planned: 0 });
+    expect(JSON.parse(answer ?? '')).toMatchObject({ result: 'never_ready', planned: 0 });
     expect(registered()).toEqual([]);
     expect((await world().trace({ child, port: 0 })).verdict).toMatchObject({ result: 'success', whole: true });
   });

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
+import { keysOf } from '../support/keys.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -61,7 +62,8 @@ describe('R16: dead consumers', () => {
 
   test('one that has ended is gone, not failed: nobody was there to tell', async () => {
     const service = await world().service('provider');
-    fakes = await fakeConsumers(service.port, ['answers', 'refuses']);
+    fakes = await fakeConsumers(service.port, ['answers', 'ends']);
+    await fakes.call();
     fakes.disconnect();
     await world().leave(service);
     const trace = await world().jaeger.trace(world().traceId(service));
@@ -98,7 +100,7 @@ test('a GoAway goes to the host that a consumer advertises, also when a service 
   await fetch(`http://127.0.0.1:${service.port}/echo`, {
     method: 'POST',
     body: 'x',
-    headers: { [CONSUMER_HEADER]: encodeConsumer(caller, env.LOSSLESS_SECRET) },
+    headers: { [CONSUMER_HEADER]: encodeConsumer(caller, keysOf(env.LOSSLESS_SECRET), Date.now()) },
   });
   await world().leave(service);
   const [goaway] = spansOf(await world().jaeger.trace(world().traceId(service)), 'goaway');
@@ -113,7 +115,7 @@ test('R17: the process does not end before a slow consumer has answered', async 
     response.write('{"isolated":true,"outstanding":1}\n');
     setTimeout(() => {
       idle = true;
-      response.end('{"idle":true,"addresses":[]}\n');
+      response.end('{"idle":true,"addresses":["127.0.0.1:1"]}\n');
     }, 1_000);
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => control.once('listening', resolve));

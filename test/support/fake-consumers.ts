@@ -5,7 +5,7 @@ import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 
 /** How a consumer takes a GoAway. */
-export type Manner = 'answers' | 'refuses' | 'hangs';
+export type Manner = 'answers' | 'refuses' | 'hangs' | 'ends';
 
 /** A control server that is not a process of its own: many of them stand for many consumers. */
 export interface FakeConsumers {
@@ -14,7 +14,7 @@ export interface FakeConsumers {
   readonly markers: number;
   /** Each sends one more request. */
   call(): Promise<void>;
-  /** Closes the connections to the provider, as processes that end do. */
+  /** Closes the connections to the provider, and the control servers of those that end. */
   disconnect(): void;
   close(): void;
 }
@@ -23,6 +23,7 @@ export interface FakeConsumers {
 export async function fakeConsumers(port: number, manners: readonly Manner[]): Promise<FakeConsumers> {
   const servers: Server[] = [];
   const agents: Agent[] = [];
+  const ending: Server[] = [];
   const again: (() => Promise<boolean>)[] = [];
   let goAways = 0;
   let markers = 0;
@@ -30,7 +31,8 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     const agent = new Agent({ keepAlive: true });
     agents.push(agent);
     const answered = Promise.withResolvers<void>();
-    const server = createServer((_request, response) => {
+    const server = createServer((request, response) => {
+      if (request.method === 'GET') return void response.end('{}');
       goAways++;
       if (manner === 'hangs') return;
       response.write(encodeAck({ isolated: true, outstanding: 0 }));
@@ -43,6 +45,7 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     // A port that was free a moment ago may be the next one's; nobody listens on port 1.
     const control = manner === 'refuses' ? 1 : (server.address() as AddressInfo).port;
     servers.push(server);
+    if (manner === 'ends') ending.push(server);
     const header = encodeConsumer({ service: 'consumer', instanceId: randomUUID(), generation: 1, port: control });
     if (await call(port, agent, header)) markers++;
     answered.resolve();
@@ -60,6 +63,7 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
     },
     disconnect() {
       for (const agent of agents) agent.destroy();
+      for (const server of ending) server.close().closeAllConnections();
     },
     close() {
       for (const agent of agents) agent.destroy();

@@ -44,6 +44,8 @@ export interface Service {
 /** A caller process that sends. */
 export interface Caller {
   readonly child: Child;
+  /** Stops sending and lives on. */
+  pause(): Promise<void>;
   /** Stops sending, waits for the answers and tells what was counted. */
   stop(): Promise<Counted>;
 }
@@ -124,6 +126,10 @@ export class World {
     await child.sees(/answered/);
     return {
       child,
+      pause: async () => {
+        child.process.stdin?.write('pause\n');
+        await child.sees(/paused/);
+      },
       stop: async () => {
         child.process.stdin?.write('stop\n');
         const [, counted = ''] = await child.sees(/counted (.*)\n/);

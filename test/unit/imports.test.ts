@@ -20,7 +20,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
-  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running'],
+  trust: [...PURE, 'log'],
+  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running', 'trust'],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
   status: [...SHARED, 'consumer', 'provider'],
   running: ['plugin', 'trace'],
@@ -30,7 +31,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
   register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
-  cli: [...SHARED, 'status', 'collector'],
+  cli: [...SHARED, 'status', 'collector', 'trust'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
   dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts', 'metrics/table.ts'],
 };

@@ -3,12 +3,17 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
+import { systemClock } from '../../../src/lifecycle/clock.ts';
+import type { Keys } from '../../../src/protocol/keys.ts';
+import { CHALLENGE_PATH, Operators } from '../../../src/protocol/operator.ts';
+import { keysOf } from '../../support/keys.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
 const file = join(directory, 'secret');
-writeFileSync(file, 'hunter2\n');
+const SECRET = 'hunter2hunter2hunter2';
+writeFileSync(file, `${SECRET}\n`);
 const servers: Server[] = [];
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -24,18 +29,63 @@ async function serverOf(handle: RequestListener): Promise<string[]> {
   return ['--port', String((server.address() as AddressInfo).port)];
 }
 
-test.each([
-  ['none', {}],
-  ['Bearer hunter2', { LOSSLESS_SECRET: 'hunter2' }],
-  ['Bearer hunter2', { LOSSLESS_SECRET_FILE: file }],
-])('sends %s with %j', async (expected, env) => {
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  const args = await serverOf(({ headers }, response) =>
-    response.end(JSON.stringify({ state: 'serving', authorization: headers.authorization ?? 'none' })),
-  );
-  const answer = await callControl(controlArgs(args), 'GET', '/status');
-  expect(answer).toEqual({ status: 200, body: { state: 'serving', authorization: expected } });
+test('without a secret it shows nothing, and asks for no proof', async () => {
+  const seen: string[] = [];
+  const args = await serverOf(({ headers, url }, response) => {
+    seen.push(`${url} ${headers.authorization}`);
+    response.end('{"state":"serving"}');
+  });
+  expect(await callControl(controlArgs(args), 'GET', '/status')).toEqual({ status: 200, body: { state: 'serving' } });
+  expect(seen).toEqual(['/status undefined']);
 });
+
+describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('with %j', (env) => {
+  beforeEach(() => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  });
+
+  test('it shows an instance what is good for one request', async () => {
+    const operators = new Operators(keysOf(SECRET), systemClock);
+    const seen: (string | undefined)[] = [];
+    const args = await serverOf(({ headers: { authorization }, method = '', socket, url = '' }, response) => {
+      const port = socket.localPort ?? 0;
+      seen.push(authorization);
+      if (url.startsWith(CHALLENGE_PATH))
+        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', port) }));
+      const proved = operators.isProved(authorization, method, url, port);
+      return response.end(
+        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, port) }),
+      );
+    });
+    const { body } = await callControl(controlArgs(args), 'POST', '/offline?wait=true');
+    expect(body).toEqual({ state: 'serving', proved: true, again: false });
+    expect(seen[0]).toBeUndefined();
+    expect(seen[1]).toMatch(/^Lossless t=\d+;n=/);
+  });
+
+  test.each([
+    ['answers as an instance would', () => '{"state":"serving","result":"success"}'],
+    ['answers with what it was sent', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
+    ['has another secret', (url: string, port: number) => proofs(keysOf('another secret of others'), url, port)],
+    [
+      'passes the challenge on to an instance at another port',
+      (url: string, port: number) => proofs(keysOf(SECRET), url, port + 1),
+    ],
+    ['answers nothing', () => ''],
+  ])('whoever cannot prove it is shown nothing: one that %s', async (_, answer) => {
+    const seen: unknown[] = [];
+    const args = await serverOf(({ headers, method, url = '', socket }, response) => {
+      seen.push([method, url.split('?')[0], headers.authorization]);
+      response.end(answer(url, socket.localPort ?? 0));
+    });
+    await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow('cannot prove');
+    expect(seen).toEqual([['GET', CHALLENGE_PATH, undefined]]);
+  });
+});
+
+function proofs(keys: Keys, url: string, port: number): string {
+  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', port) });
+}
 
 describe('what is no answer of an instance is one clear message', () => {
   test.each([

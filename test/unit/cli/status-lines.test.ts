@@ -49,7 +49,16 @@ telemetry  6 spans sent, 0 spooled, 0 lost`);
 });
 
 test('one that leaves tells who was not told, and where its trace is', () => {
-  const offline = { traceId: 'bb', url: 'http://jaeger/trace/bb', planned: 3, acked: 2, idle: 1, failed: 1 };
+  const offline = {
+    traceId: 'bb',
+    url: 'http://jaeger/trace/bb',
+    planned: 3,
+    acked: 2,
+    idle: 1,
+    failed: 1,
+    gone: 0,
+    stranded: 0,
+  };
   expect(shown({ offline })).toContain(`
 offline    2 of 3 consumers acked, 1 idle, 1 failed
            http://jaeger/trace/bb

@@ -1,23 +1,27 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock as clock } from '../../../src/lifecycle/clock.ts';
+import { type Clock, sleep, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Deadline } from '../../../src/lifecycle/deadline.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
-import { Callers, type RecentCaller } from '../../../src/provider/callers.ts';
+import { Callers } from '../../../src/provider/callers.ts';
+import { Connection } from '../../../src/provider/connection.ts';
 import { Fanout } from '../../../src/provider/fanout.ts';
+import type { RecentCaller } from '../../../src/provider/recent-caller.ts';
 import { ATTR } from '../../../src/trace/schema.ts';
 import { until } from '../../support/child.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.close().closeAllConnections();
 });
 
-const callers = new Callers(clock);
+const callers = new Callers(systemClock);
 let known = 0;
 
 /** A recent caller whose control server is `take`. */
@@ -28,15 +32,20 @@ async function caller(take: RequestListener): Promise<RecentCaller> {
   return callerAt((server.address() as AddressInfo).port);
 }
 
+function opened(into: Callers, instanceId: string, port: number): RecentCaller {
+  const caller = { service: 'a', instanceId, generation: 1, port };
+  return into.opened(caller, { remoteAddress: '127.0.0.1' }, new Connection()).entry;
+}
+
 function callerAt(port: number): RecentCaller {
-  return callers.opened({ service: 'a', instanceId: `a-${++known}`, generation: 1, port }, '127.0.0.1').entry;
+  return opened(callers, `a-${++known}`, port);
 }
 
 const ends: RequestListener = (_, response) =>
-  response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] }));
+  response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['127.0.0.1:2'] }));
 
 /** A fan-out of its own offline, and the results of its GoAways. */
-function fanout(attempts = 3) {
+function fanout(attempts = 3, clock: Clock = systemClock) {
   let refused = 0;
   const records: LifecycleRecord[] = [];
   const journal = new Journal(clock);
@@ -44,13 +53,16 @@ function fanout(attempts = 3) {
   const subject = new Fanout({
     clock,
     journal,
-    deadline: new Deadline(clock, 20_000, 0),
+    deadline: new Deadline(clock, 120_000, 0),
     root: journal.start('offline').ids,
-    goAway: { provider: { service: 'p', instanceId: 'p-1', generation: 1, address: '' }, expiresInMs: 1_000 },
+    provider: { service: 'p', instanceId: 'p-1', generation: 1, address: '' },
+    isolationMs: () => 1_000,
+    holdMs: 1_000,
     timeoutMs: 5_000,
     attempts,
-    secret: undefined,
-    hasLeft: async () => false,
+    keys: undefined,
+    tls: undefined,
+    presenceOf: async () => 'listed',
     onOverflow: () => refused++,
   });
   return { subject, records, refused: () => refused };
@@ -60,14 +72,17 @@ test('whoever cannot be told keeps nobody waiting for an answer; whoever acked a
   const finished = Promise.withResolvers<void>();
   const busy = await caller((_, response) => {
     response.write(encodeAck({ isolated: true, outstanding: 1 }));
-    void finished.promise.then(() => response.end(encodeIdle({ idle: true, addresses: [] })));
+    void finished.promise.then(() => response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:2'] })));
   });
   const { subject } = fanout(1);
   subject.tell(busy);
   // Nobody listens on port 1.
   subject.tell(callerAt(1));
   await subject.settled();
-  expect([subject.coverage, subject.allIdle]).toEqual([{ planned: 2, acked: 1, idle: 0, failed: 1 }, false]);
+  expect([subject.coverage, subject.allIdle]).toEqual([
+    { planned: 2, acked: 1, idle: 0, failed: 1, gone: 0, stranded: 0 },
+    false,
+  ]);
   finished.resolve();
   await until(() => subject.allIdle);
 });
@@ -125,14 +140,90 @@ describe('an undone fan-out', () => {
 
 test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
   const { subject, records, refused } = fanout(0);
-  const own = new Callers(clock, 10);
+  const own = new Callers(systemClock, 10);
   for (let n = 0; n < 10_100; n++) {
-    const { entry } = own.opened({ service: 'a', instanceId: `many-${n}`, generation: 1, port: 1 }, '127.0.0.1');
-    subject.tell(entry);
+    subject.tell(opened(own, `many-${n}`, 1));
   }
   expect(refused()).toBe(100);
   expect(subject.coverage.planned).toBe(10_000);
   await subject.settled();
   expect(subject.coverage).toMatchObject({ planned: 10_000, acked: 0, failed: 10_000 });
   expect(records.filter(({ kind }) => kind === 'ended')).toHaveLength(10_002);
+});
+
+test('whoever appears after the others have answered is told in a round of its own, inside its parents', async () => {
+  const { subject, records } = fanout();
+  subject.tell(await caller(ends));
+  await subject.settled();
+  subject.tell(await caller(ends));
+  await subject.settled();
+  const at = (kind: 'started' | 'ended', work: string): readonly number[] =>
+    records.filter((record) => record.kind === kind && 'work' in record && record.work === work).map(({ at }) => at);
+  for (const work of ['notify.service', 'notify']) {
+    expect(at('started', work)).toHaveLength(2);
+    for (const n of [0, 1]) {
+      expect(at('started', work)[n]).toBeLessThanOrEqual(at('started', 'goaway')[n] as number);
+      expect(at('ended', work)[n]).toBeGreaterThanOrEqual(at('ended', 'goaway')[n] as number);
+    }
+  }
+  expect(subject.coverage).toMatchObject({ planned: 2, acked: 2, idle: 2 });
+});
+
+describe('a consumer without a connection that acks and never says that it is idle', () => {
+  test('is waited for no longer than the hold time', async () => {
+    const { subject } = fanout();
+    const entry = await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })));
+    for (const connection of entry.connections) callers.closed(entry, connection);
+    subject.tell(entry);
+    await subject.settled();
+    const acked = performance.now();
+    await until(() => subject.allIdle);
+    expect(performance.now() - acked).toBeGreaterThan(900);
+    expect(subject.coverage).toMatchObject({ acked: 1, idle: 0 });
+    subject.end('timeout');
+  });
+
+  test('keeps its provider when it holds one', async () => {
+    const { subject } = fanout();
+    subject.tell(await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 }))));
+    await subject.settled();
+    await sleep(systemClock, 1_200);
+    expect(subject.allIdle).toBe(false);
+    subject.end('timeout');
+  });
+});
+
+test('isolations are renewed, without a span, and say how long they must last', async () => {
+  const simulated = new SimulatedClock();
+  const asked: { readonly body: string; readonly traced: boolean }[] = [];
+  const entry = await caller((request, response) => {
+    void text(request).then((body) => {
+      asked.push({ body, traced: request.headers['traceparent'] !== undefined });
+      response.write(encodeAck({ isolated: true, outstanding: 1, others: 1 }));
+    });
+  });
+  const { subject, records } = fanout(3, simulated);
+  subject.tell(entry);
+  await until(() => subject.coverage.acked === 1);
+  const spans = records.length;
+  await simulated.advance(25_000);
+  await until(() => asked.length === 2);
+  await until(async () => {
+    await simulated.advance(5_000);
+    return asked.length === 3;
+  });
+  expect(asked.map(({ traced }) => traced)).toEqual([true, false, false]);
+  expect(asked.map(({ body }) => JSON.parse(body).expiresInMs)).toEqual([1_000, 1_000, 1_000]);
+  expect(records).toHaveLength(spans);
+  subject.end('timeout');
+});
+
+test('an answer without a line is none, at once', async () => {
+  const { subject, records } = fanout(1);
+  const begun = performance.now();
+  subject.tell(await caller((_, response) => response.writeHead(200).end()));
+  await subject.settled();
+  expect(performance.now() - begun).toBeLessThan(2_000);
+  const [ended] = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
+  expect(ended).toMatchObject({ attributes: { [ATTR.goawayResult]: 'rejected', [ATTR.errorType]: 'bad_answer' } });
 });

@@ -43,13 +43,24 @@ const SETTLE_MS = 250;
 const REGISTRIES = ['confirms', 'fails', 'hangs', 'still lists', 'cannot be read'] as const;
 
 /** How a consumer takes a GoAway. */
-const MANNERS = ['is idle', 'stays busy', 'hangs', 'answers nonsense', 'hangs up', 'refuses'] as const;
+const MANNERS = [
+  'is idle',
+  'has nobody else',
+  'stays busy',
+  'hangs',
+  'answers nonsense',
+  'hangs up',
+  'refuses',
+] as const;
 
 type Manner = (typeof MANNERS)[number];
 
 const ANSWERS: Record<Exclude<Manner, 'refuses'>, Parameters<typeof createServer>[1]> = {
   'is idle': (_, response) =>
-    response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] })),
+    response.end(
+      encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['192.0.2.1:1'] }),
+    ),
+  'has nobody else': (_, response) => response.write(encodeAck({ isolated: true, outstanding: 0, others: 0 })),
   'stays busy': (_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })),
   hangs: () => {},
   'answers nonsense': (_, response) => response.end('{"isolated":"perhaps"}\n'),
@@ -197,6 +208,7 @@ class Subject {
       clock,
       callers,
       decode: (header) => decodeConsumer(header, undefined),
+      isSelf: () => false,
       onListen: (server) => this.attendance.listening(server),
       onNewCaller: (caller) => this.attendance.newCaller(caller),
     });
@@ -223,13 +235,13 @@ class Subject {
         holdMs: 2_000,
         goawayTimeoutMs: 500,
         goawayAttempts: 3,
-        secret: undefined,
         registerDelayMs: 0,
         probe: undefined,
         warmupMs: WARMUP_MS,
         warmupCurve: 2,
         readiness: 'registered',
       },
+      trust: { keys: undefined, tls: undefined },
       causes: [],
       preconnect: () => undefined,
       onServing: () => {},
@@ -387,6 +399,13 @@ test('whatever happens in whatever state, each offline ends within its deadline,
         const ids = new Set(started.map((record) => record.ids.spanId));
         expect(started.filter((record) => record.parentSpanId && !ids.has(record.parentSpanId))).toEqual([]);
         expect(ended.map((record) => record.ids.spanId).toSorted()).toEqual([...ids].toSorted());
+        const spans = new Map(started.map((record) => [record.ids.spanId, { from: record.at, to: 0 }]));
+        for (const record of ended) Object.assign(spans.get(record.ids.spanId) ?? {}, { to: record.at });
+        for (const { ids: own, parentSpanId = own.spanId } of started) {
+          const [span, parent] = [spans.get(own.spanId), spans.get(parentSpanId)];
+          expect(span?.from).toBeGreaterThanOrEqual(parent?.from ?? 0);
+          expect(span?.to).toBeLessThanOrEqual(parent?.to ?? 0);
+        }
         expect(it.journal.open).toEqual([]);
         expect(it.clock.held).toBe(0);
 
@@ -415,6 +434,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
           expect(result === 'cancelled').toBe(asked.undone);
           if (asked.undone) expect(acked + failed).toBeLessThanOrEqual(planned);
           else expect(acked + failed).toBe(planned);
+          if (result === 'never_ready') expect(planned).toBe(0);
           if (result === 'success') expect([...it.entries.values(), failed]).toEqual([0]);
           if (asked.joined) continue;
           const took = (last?.at ?? 0) - (root?.at ?? 0);
@@ -425,6 +445,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
     { numRuns: 300 },
   );
   // Had one of them never come, nothing would be said about it.
-  expect([...results.keys()].toSorted()).toEqual(['cancelled', 'incomplete', 'refused', 'success', 'timeout']);
+  const expected = ['cancelled', 'incomplete', 'last_instance', 'never_ready', 'refused', 'success', 'timeout'];
+  expect([...results.keys()].toSorted()).toEqual(expected);
   expect([...begun.keys()].toSorted()).toEqual(Object.keys(STATES).toSorted());
 });

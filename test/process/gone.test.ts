@@ -1,0 +1,118 @@
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
+import { until } from '../support/child.ts';
+import { type Caller, type Service, spansOf, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+const ENV = { LOSSLESS_HOLD_MS: '500', LOSSLESS_GRACE_PERIOD_MS: '8000' };
+
+const servers: (Server | ReturnType<typeof createServer>)[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** Two instances, of which one leaves: its consumer has somebody else. */
+async function pair(): Promise<Service> {
+  const leaving = await world().service('shop', { env: ENV });
+  await world().service('shop', { env: ENV });
+  return leaving;
+}
+
+async function hasCalled(service: Service): Promise<void> {
+  await until(async () => (await world().served(service)) > 5);
+}
+
+async function goAwayOf(service: Service) {
+  await world().leave(service);
+  const trace = await world().trace(service);
+  const [span] = spansOf(trace, 'goaway');
+  return { trace, result: span?.tags['lossless.goaway.result'], message: span?.message ?? '' };
+}
+
+describe('a caller is gone only when that is proved', () => {
+  test.each([20, 1])('one whose control port cannot be reached, at %i requests a second, is not', async (rate) => {
+    const service = await pair();
+    const caller = await world().caller('http://shop/echo', rate, { env: { LOSSLESS_CONTROL_HOST: '127.0.0.2' } });
+    if (rate > 1) await hasCalled(service);
+    const { trace, result, message } = await goAwayOf(service);
+    expect(result).toBe('refused');
+    expect(message).toContain('LOSSLESS_CONTROL_HOST');
+    expect(trace.verdict).toMatchObject({ result: 'incomplete', planned: 1, acked: 0 });
+    expect(spansOf(trace, 'offline')[0]?.message).toContain('1 of 1 consumers were not told: 1 ECONNREFUSED');
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  });
+
+  test('one whose control port resets is not', async () => {
+    const service = await pair();
+    const resets = createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1');
+    servers.push(resets);
+    await until(() => resets.address() !== null);
+    await request(service, (resets.address() as AddressInfo).port);
+    const { trace, result } = await goAwayOf(service);
+    expect(result).toBe('unreachable');
+    expect(trace.verdict.result).toBe('incomplete');
+  });
+
+  test('one at whose address another process answers 410 is not', async () => {
+    const service = await pair();
+    const other = createHttpServer((_, response) => response.writeHead(410).end()).listen(0, '127.0.0.1');
+    servers.push(other);
+    await until(() => other.address() !== null);
+    await request(service, (other.address() as AddressInfo).port);
+    const { trace, result, message } = await goAwayOf(service);
+    expect(result).toBe('rejected');
+    expect(message).toContain('another process answers there');
+    expect(trace.verdict.result).toBe('incomplete');
+  });
+
+  test('one whose address leads back to this instance is not, and the cause is named', async () => {
+    const service = await pair();
+    // As behind a proxy that makes each caller one address, with the control port that all instances have.
+    await request(service, await world().controlPort(service));
+    const { trace, result } = await goAwayOf(service);
+    expect(result).toBe('rejected');
+    expect(trace.verdict.result).toBe('incomplete');
+  });
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'one that has ended by %s is: nobody was there to tell',
+    async (signal) => {
+      const service = await pair();
+      const caller: Caller = await world().caller('http://shop/echo', 40);
+      await hasCalled(service);
+      caller.child.signal(signal);
+      await caller.child.ends();
+      const { trace, result } = await goAwayOf(service);
+      expect(result).toBe('gone');
+      expect(trace.verdict).toMatchObject({ result: 'success', planned: 0 });
+      expect(spansOf(trace, 'offline')[0]?.tags['lossless.fanout.gone']).toBe(1);
+      expect(spansOf(trace, 'notify')[0]?.tags['lossless.fanout.gone']).toBe(1);
+    },
+  );
+});
+
+test('a service that calls itself has no consumer to wait for', async () => {
+  const file = new URL('../fixtures/apps/calls-itself.ts', import.meta.url);
+  const service = await world().service('shop', { env: ENV, file });
+  await hasCalled(service);
+  const begun = performance.now();
+  await world().leave(service);
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  const { verdict } = await world().trace(service);
+  expect(verdict).toMatchObject({ planned: 0, afterAck: 0, stranded: 0 });
+  expect(verdict.result).toMatch(/success|never_ready/);
+});
+
+/** One request of a caller whose control server is said to be at `port` of its address. */
+async function request(service: Service, port: number): Promise<void> {
+  const caller = { service: 'caller', instanceId: 'caller-1', generation: 1, port };
+  const response = await fetch(`http://127.0.0.1:${service.port}/echo`, {
+    method: 'POST',
+    body: 'x',
+    headers: { [CONSUMER_HEADER]: encodeConsumer(caller), connection: 'close' },
+  });
+  await response.text();
+}
