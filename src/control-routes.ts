@@ -87,13 +87,12 @@ async function answerOffline(
   response: ServerResponse,
   wait: boolean,
 ): Promise<void> {
-  if (plugin.state === 'created')
-    return answer(response, 409, { state: plugin.state, message: 'no HTTP server of the application listens' });
   const joined = plugin.isLeaving;
   const { traceId, url, done } = plugin.offline(
     'endpoint',
     causeOf(request.headers['traceparent'] as string | undefined),
   );
+  if (traceId === undefined) return answer(response, 409, await done);
   const closed = new Promise((resolve) => response.once('close', resolve));
   if (!wait) answer(response, 202, { state: plugin.state, traceId, url });
   const report = await done;
@@ -117,9 +116,7 @@ async function answerMetrics(
 }
 
 async function answerOnline(plugin: Plugin, response: ServerResponse): Promise<void> {
-  const undone = await plugin.online();
-  answer(response, undone ? 200 : 409, {
-    state: plugin.state,
-    message: undone ? 'the offline was undone' : 'an offline can be undone in notifying and draining only',
-  });
+  const refused = await plugin.online();
+  if (refused !== undefined) return answer(response, 409, refused);
+  answer(response, 200, { state: plugin.state, message: 'the offline was undone' });
 }

@@ -23,6 +23,10 @@ export const ERRORS = {
   LOSSLESS_OTHER_INSTANCE:
     'A call of the control port was meant for another service or instance than the one that listens there; 421. Check --service, --instance and --port.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
+  LOSSLESS_SERVER_AMBIGUOUS:
+    'Several HTTP servers listen and nothing says which one consumers call. Name its port by LOSSLESS_ADVERTISE or PORT, or set LOSSLESS_PROBE.',
+  LOSSLESS_ADDRESS_UNREACHABLE:
+    'The address to register takes no connection from this process. Check LOSSLESS_ADVERTISE and the address the server is bound to.',
   LOSSLESS_APP_TRACING:
     'Request traces were asked for and not started: the application has its own SDK, or packages are missing.',
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',

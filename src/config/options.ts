@@ -19,6 +19,8 @@ export interface Options {
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
+  /** The port that the platform has given the application: its variable PORT, when that is the number of one. */
+  readonly port: number | undefined;
   /** Labels of the registration, the zone among them. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
@@ -141,6 +143,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     serviceIsSet: set !== undefined,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
+    port: portOf(raw['PORT']),
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
@@ -189,6 +192,12 @@ function inCluster(url: URL, raw: RawEnvironment): URL {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = raw;
   if (url.protocol !== 'kubernetes:' || url.hostname !== '' || host === undefined) return url;
   return URL.parse(`kubernetes://${host.includes(':') ? `[${host}]` : host}:${port}/${url.search}`) ?? url;
+}
+
+/** A variable of others may hold anything (a pipe, a URL), and then names no port. */
+function portOf(text = ''): number | undefined {
+  const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
 /** By number: in a container a user often has no name, and asking for it throws. */

@@ -60,7 +60,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_ADVERTISE: optional(
     address,
-    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached.',
+    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached. When several HTTP servers listen, the one on its port is registered, else the one on the port that the variable PORT of the platform names.',
   ),
   LOSSLESS_ZONE: optional(
     line(128),

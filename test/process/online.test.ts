@@ -115,7 +115,7 @@ describe('registration', () => {
     const socket = join(world().directory, 'admin.sock');
     const service = await starting({}, 200, '127.0.0.1', socket);
     await service.child.sees(/registering -> warming/);
-    expect(service.child.stderr).toContain(`the server on ${socket} is not registered`);
+    expect(service.child.stderr).toContain(`because consumers need a port; not ${socket}`);
     expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.1:${service.port}` });
   });
 

@@ -5,7 +5,6 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import type { Span } from '../../src/trace/trace.ts';
 import { until } from '../support/child.ts';
 import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
@@ -84,21 +83,6 @@ test.each(['http', 'h2c'])('%s: an application that closes its server after us i
   const service = await world().service('provider', { file: CLOSING, kind });
   expect(await world().leave(service)).toEqual({ code: 0, signal: null });
   expect(service.child.lines.at(-1)).toBe('closed');
-});
-
-test('a server that is closed before it is registered: the start has failed, and says so', async () => {
-  // It waits a while for a server on that port.
-  const env = world().env('provider', { LOSSLESS_ADVERTISE: '127.0.0.1:9' });
-  const closes =
-    "require('node:http').createServer().listen(0, function () { this.close(); }); setInterval(() => {}, 1e3)";
-  world().children.run(process.execPath, ['-e', closes], { env });
-  let root: Span | undefined;
-  await until(async () => {
-    const traces = await world().jaeger.search({ service: 'provider', operation: 'lossless.online' });
-    root = traces.flatMap(({ spans }) => spans).find(({ name }) => name === 'lossless.online');
-    return root !== undefined;
-  });
-  expect(root).toMatchObject({ isError: true, tags: { 'lossless.online.result': 'error' } });
 });
 
 test('what is secret in the paths and addresses of the configuration is not printed', async () => {

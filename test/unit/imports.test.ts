@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   running: ['plugin', 'trace'],
   'app-tracing': ['config', 'log', 'running', 'trace'],
   start: ['errors', 'config', 'log', 'plugin', 'running'],
-  api: ['plugin', 'running', 'status'],
+  api: ['plugin', 'running', 'status', 'provider/attendance.ts'],
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
   register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
