@@ -20,9 +20,11 @@ import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Callers } from './provider/callers.ts';
+import { isWorker } from './provider/cluster.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
 import type { HttpServer } from './provider/http-server.ts';
+import { isShared } from './provider/kernel.ts';
 import { budgetOf, signalUnseen } from './provider/launcher.ts';
 import { type MainServer, mainServer } from './provider/main-server.ts';
 import { Offline, type OfflineReport } from './provider/offline.ts';
@@ -102,7 +104,11 @@ export class Plugin {
       },
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
-    this.#registration = new Registration(registry, clock);
+    this.#registration = new Registration(
+      registry,
+      clock,
+      async () => !isWorker() && !(await isShared(this.#traffic.ports)),
+    );
     this.#known = new KnownServices(options.spoolDir, options.service, log);
     this.#consumer = new Consumer({
       registry,
