@@ -199,7 +199,7 @@ export class Plugin {
       [...links, ...causeOf(this.#options.traceparent)],
     );
     const { traceId } = run.ids;
-    const url = withoutLogin(`${this.#options.jaegerUrl}/trace/${traceId}`);
+    const url = linkTo(this.#options.jaegerUrl, traceId);
     this.#log('info', `offline begun: ${url}`, { ids: run.ids, url });
     const handle: OfflineHandle = { traceId, url, done: this.#finish(run) };
     this.#offline = { run, handle };
@@ -437,7 +437,8 @@ export class Plugin {
   }
 }
 
-/** What is printed holds no password. */
-function withoutLogin(url: string): string {
-  return Object.assign(new URL(url), { username: '', password: '' }).href;
+/** Where a trace can be looked at. What is printed holds no password, and no query, which may be a token. */
+function linkTo(jaegerUrl: string, traceId: string): string {
+  const { origin, pathname } = new URL(jaegerUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}/trace/${traceId}`;
 }
