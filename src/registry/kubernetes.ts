@@ -49,6 +49,7 @@ class KubernetesRegistry implements Registry {
   readonly #port: string | undefined;
   readonly #told: TellOnce;
   readonly #watches = new Set<Following>();
+  #isClosed = false;
   /** When each instance was first listed, by service, for those that are watched: what the warm-up is measured from. */
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
 
@@ -115,7 +116,9 @@ class KubernetesRegistry implements Registry {
         round: this.#rounds(service),
       }),
     );
-    this.#watches.add(following);
+    // It was closed while the first list was on its way.
+    if (this.#isClosed) following.stop();
+    else this.#watches.add(following);
     return () => {
       following.stop();
       this.#watches.delete(following);
@@ -124,6 +127,7 @@ class KubernetesRegistry implements Registry {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const following of this.#watches) following.stop();
     this.#watches.clear();
     this.#seen.clear();
