@@ -53,7 +53,7 @@ export function addressKey({ host, port }: { readonly host: string; readonly por
 
 /** Reads `host:port` as it crosses the wire; undefined when it is none. */
 export function hostPortOf(address: string): { readonly host: string; readonly port: number } | undefined {
-  const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address) ?? [];
+  const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address.trim()) ?? [];
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) };
 }
 
