@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LosslessError } from '../errors.ts';
+import { addressKey } from './address.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
 import { NacosApi } from './nacos-api.ts';
@@ -103,6 +104,7 @@ class Nacos implements Backend {
 
   async remove(instance: Instance): Promise<void> {
     const { service, instanceId } = instance;
+    if (await this.#isTaken(instance)) return;
     await this.#nacos.remove(service, this.#entryOf(instance));
     await this.#shows(service, (list) => !list.some((listed) => listed.instanceId === instanceId));
   }
@@ -121,6 +123,16 @@ class Nacos implements Backend {
 
   async close(): Promise<void> {
     this.#push?.close();
+  }
+
+  /** An address has one entry here: of a newer process that has the same one, it stays. */
+  async #isTaken({ service, instanceId, generation, ...address }: Instance): Promise<boolean> {
+    if (this.failure !== undefined) return false;
+    const listed = await this.list(service).catch(() => []);
+    return listed.some(
+      (entry) =>
+        addressKey(entry) === addressKey(address) && entry.generation > generation && entry.instanceId !== instanceId,
+    );
   }
 
   /** Waits until the list shows what was written: it answers a little later than the call. */
