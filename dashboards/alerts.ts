@@ -48,6 +48,16 @@ export const ALERTS: readonly Alert[] = [
     panel: 'Still open',
   },
   {
+    name: 'LosslessLastInstance',
+    severity: 'critical',
+    expr: some([SERVICE], lastInstance()),
+    spans: (service) => lastInstance([SERVICE, '=', service]),
+    summary: '{service_name} left {count} times as the last instance of a service that was still called',
+    description:
+      'Consumers of {service_name} still called when its last instance had to leave, and had no other instance to call: {count} in the last 15 minutes. Their requests fail until a new instance is registered.',
+    panel: 'Shutdowns by result',
+  },
+  {
     name: 'LosslessDrainTimedOut',
     severity: 'warning',
     expr: some([SERVICE], drainTimedOut()),
@@ -90,7 +100,11 @@ export const ALERTS: readonly Alert[] = [
 ];
 
 function drainTimedOut(...matches: readonly Match[]): string {
-  return calls('drain', [ATTR.drainResult, '=', 'timeout'], ...matches);
+  return calls('drain', [ATTR.drainResult, '=', 'timeout'], [ATTR.holdReason, '!=', 'last_instance'], ...matches);
+}
+
+function lastInstance(...matches: readonly Match[]): string {
+  return calls('offline', [ATTR.offlineResult, '=', 'last_instance'], ...matches);
 }
 
 function notConfirmed(...matches: readonly Match[]): string {

@@ -33,7 +33,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Shutdowns by result',
           description:
-            'Shutdowns that ended. Anything but success and cancelled is worth a look at its trace: incomplete left safely but told somebody in vain.',
+            'Shutdowns that ended. Anything but success, cancelled and never_ready is worth a look at its trace: incomplete left safely but told somebody in vain.',
           width: 10,
           height: 5,
         },
@@ -179,12 +179,14 @@ export function shutdowns(): Dashboard {
       traces(
         {
           title: 'Last shutdowns of $service that did not end well',
-          description: `The traces whose ${ATTR.offlineResult} is incomplete, timeout or error; a click on an id shows that shutdown. A shutdown without ${spanName('offline')} is not here but in Still open.`,
+          description: `The traces whose ${ATTR.offlineResult} is incomplete, timeout, last_instance, error or killed; a click on an id shows that shutdown. A shutdown without ${spanName('offline')} is not here but in Still open.`,
           width: 12,
           height: 9,
         },
         'lossless-shutdown',
-        (['incomplete', 'timeout', 'error'] as const).map((result) => lastWith('offline', ATTR.offlineResult, result)),
+        (['incomplete', 'timeout', 'last_instance', 'error', 'killed'] as const).map((result) =>
+          lastWith('offline', ATTR.offlineResult, result),
+        ),
       ),
     )
     .build();

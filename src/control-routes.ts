@@ -3,21 +3,34 @@ import type { Receiver } from './consumer/receiver.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { Plugin } from './plugin.ts';
 import { AUDIENCE_HEADER, GOAWAY_PATH } from './protocol/goaway.ts';
+import { CHALLENGE_PATH, type Operators } from './protocol/operator.ts';
 import { decodeTraceparent } from './protocol/traceparent.ts';
 import { answer, type Route } from './provider/control.ts';
 
 /** What the control server answers. */
-export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Record<string, Route>> {
+export function controlRoutes(
+  plugin: Plugin,
+  receive: Receiver,
+  operators: Operators | undefined,
+): Readonly<Record<string, Route>> {
   return {
-    [GOAWAY_PATH]: { methods: ['POST'], access: 'open', handle: receive },
+    [GOAWAY_PATH]: { methods: ['POST'], access: 'instance', handle: receive },
+    [CHALLENGE_PATH]: {
+      methods: ['GET'],
+      access: 'open',
+      handle: (request, response, { query }) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
+    },
     '/offline': {
       methods: ['GET', 'POST'],
       access: 'operator',
-      handle: (request, response, query) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
+      changes: true,
+      parameters: ['wait'],
+      handle: (request, response, { query }) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
     },
     '/online': {
       methods: ['GET', 'POST'],
       access: 'operator',
+      changes: true,
       handle: (_, response) => answerOnline(plugin, response),
     },
     '/status': {
@@ -28,7 +41,7 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
     '/metrics': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (request, response) => answerMetrics(plugin, request, response),
+      handle: (request, response, { isOperator }) => answerMetrics(plugin, request, response, isOperator),
     },
     '/readiness': {
       methods: ['GET', 'HEAD'],
@@ -52,6 +65,19 @@ export function controlRoutes(plugin: Plugin, receive: Receiver): Readonly<Recor
 export function causeOf(traceparent: string | undefined): readonly SpanIds[] {
   const ids = decodeTraceparent(traceparent);
   return ids === undefined ? [] : [ids];
+}
+
+/** Proves to an operator, who has shown nothing yet, that this instance has the secret. */
+function answerChallenge(
+  operators: Operators | undefined,
+  { socket }: IncomingMessage,
+  response: ServerResponse,
+  nonce: string,
+): void {
+  const proofs = operators?.answer(nonce, socket.localPort ?? 0);
+  if (proofs !== undefined) answer(response, 200, { proofs });
+  else if (operators === undefined) answer(response, 404, { message: 'no secret is set here' });
+  else answer(response, 400, { message: 'expected `nonce`: 22 characters of base64url' });
 }
 
 /** Begins or joins the offline; who began it here has the process end after it. */
@@ -79,8 +105,13 @@ async function answerOffline(
   if (!joined && report.result !== 'cancelled') plugin.exit();
 }
 
-async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { body, contentType } = await plugin.metrics(String(request.headers.accept));
+async function answerMetrics(
+  plugin: Plugin,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isOperator: boolean,
+): Promise<void> {
+  const { body, contentType } = await plugin.metrics(String(request.headers.accept), isOperator);
   response.writeHead(200, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

@@ -1,3 +1,4 @@
+import type { Clock } from './lifecycle/clock.ts';
 import type { Sink } from './lifecycle/journal.ts';
 import type { LifecycleRecord, SpanIds } from './lifecycle/records.ts';
 
@@ -48,6 +49,32 @@ export function createLog(level: Level | 'silent', service: string): Log {
       // A closed standard error must not end the service.
     }
   };
+}
+
+/** Most causes that are told apart by `Seldom`. */
+const MOST_CAUSES = 100;
+
+/** How long a cause is not repeated, in milliseconds. */
+const SELDOM_MS = 60_000;
+
+/** A log for what strangers can cause as often as they like: one line a minute for each cause. */
+export class Seldom {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #saidAt = new Map<string, number>();
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  say(cause: string, ...line: Parameters<Log>): void {
+    const now = this.#clock.now();
+    const saidAt = this.#saidAt.get(cause);
+    if (saidAt === undefined ? this.#saidAt.size >= MOST_CAUSES : now - saidAt < SELDOM_MS) return;
+    this.#saidAt.set(cause, now);
+    this.#log(...line);
+  }
 }
 
 /** Ids as log processors and trace views expect them (OpenTelemetry, Trace Context in non-OTLP Log Formats). */

@@ -16,8 +16,10 @@ import { warmupShare } from './lifecycle/warmup.ts';
 import { type Log, logRecords } from './log.ts';
 import { Counts } from './metrics/counts.ts';
 import type { Exposition } from './metrics/prometheus.ts';
-import { decodeConsumer, encodeConsumer } from './protocol/header.ts';
+import { SIGNED_MS } from './protocol/consumer-reader.ts';
+import { encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
+import { Operators } from './protocol/operator.ts';
 import { Verifier } from './protocol/signature.ts';
 import { Callers } from './provider/callers.ts';
 import { isWorker } from './provider/cluster.ts';
@@ -41,6 +43,7 @@ import { type Status, statusOf } from './status.ts';
 import { createTracing } from './trace/provider.ts';
 import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
+import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 
 /** What an offline answers while it runs. */
 export interface OfflineHandle {
@@ -56,6 +59,7 @@ export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock = systemClock;
   readonly #log: Log;
+  readonly #trust: Trust;
   readonly #journal: Journal;
   readonly #machine: Machine;
   readonly #opening: Promise<Registry>;
@@ -81,6 +85,7 @@ export class Plugin {
 
   constructor(options: Options, log: Log) {
     const clock = this.#clock;
+    this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
@@ -91,11 +96,11 @@ export class Plugin {
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);
-    const reach = new Reach(clock);
+    const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
       callers: this.#callers,
-      decode: (header) => decodeConsumer(header, options.secret),
+      decode: consumerReader(this.#trust, clock, log),
       onListen: (server) => this.#listening(server),
       isSelf: ({ instanceId }) => instanceId === this.#instanceId,
       onNewCaller: (entry) => {
@@ -115,6 +120,7 @@ export class Plugin {
       clock,
       log,
       header: () => this.#consumerHeader(),
+      headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
@@ -194,6 +200,7 @@ export class Plugin {
         registration: this.#registration,
         identity: () => this.identity,
         settings: { ...this.#options, gracePeriodMs: this.#gracePeriodMs },
+        trust: this.#trust,
       },
       trigger,
       [...links, ...causeOf(this.#options.traceparent)],
@@ -245,13 +252,16 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
-  async metrics(accept: string): Promise<Exposition> {
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('./metrics/prometheus.ts'),
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
-    return expose({ status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool }, accept);
+    return expose(
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      accept,
+    );
   }
 
   /** Of a registration that is not confirmed: nothing. */
@@ -390,20 +400,34 @@ export class Plugin {
   async #consumerHeader(): Promise<string | undefined> {
     const control = await this.#controlServer();
     const host = this.#options.advertise?.host;
+    const { keys, tls } = this.#trust;
     return (
       control &&
       encodeConsumer(
-        { ...this.identity, port: control.port, ...(host !== undefined && { host }) },
-        this.#options.secret,
+        { ...this.identity, port: control.port, ...(host !== undefined && { host }), ...(tls && { tls: true }) },
+        keys,
+        this.#clock.wall(),
       )
     );
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port, secret } = this.#options;
-    this.#control ??= listen({ host, port, secret, routes: controlRoutes(this, this.#receiver()) }).then(
+    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
+    const { keys, tls } = this.#trust;
+    const operators = keys && new Operators(keys, this.#clock);
+    this.#control ??= listen({
+      host,
+      port,
+      operators,
+      tls,
+      onTlsError: tlsErrors(this.#clock, this.#log),
+      identity: () => this.identity,
+      changesByGet,
+      routes: controlRoutes(this, this.#receiver(), operators),
+    }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
+        void this.#tellPort(control.port);
         return control;
       },
       (thrown) => {
@@ -414,8 +438,29 @@ export class Plugin {
     return this.#control;
   }
 
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tellPort(port: number): Promise<void> {
+    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
+    try {
+      const { controlHolders, writeControlFile } = await import('./control-file.ts');
+      if (wanted !== 0 && port !== wanted) {
+        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
+        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
+        // Workers of a cluster have the same environment, so all but one of them come here.
+        this.#log(
+          controlPortIsSet && !isWorker() ? 'warn' : 'info',
+          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      }
+      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
+  }
+
   #receiver(): Receiver {
-    const { secret } = this.#options;
+    const { keys } = this.#trust;
     return createReceiver({
       consumer: this.#consumer,
       registry: this.#registry,
@@ -423,8 +468,9 @@ export class Plugin {
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      host: this.#options.advertise?.host,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
-      verifier: secret === undefined ? undefined : new Verifier(secret, this.#clock),
+      verifier: keys && new Verifier(keys, 'goaway', this.#clock),
     });
   }
 

@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   offline: () => import('./offline.ts'),
   online: () => import('./online.ts'),
   status: () => import('./status.ts'),
+  token: () => import('./token.ts'),
   replay: () => import('./replay.ts'),
 };
 

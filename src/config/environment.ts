@@ -22,7 +22,7 @@ export function readEnvironment(raw: RawEnvironment): { environment: Environment
   const environment: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries(VARIABLES) as [VariableName, Variable<unknown>][]) {
     const text = raw[name];
-    const given = text !== undefined && text.trim() !== '';
+    const given = text !== undefined && (variable.neverEmpty === true || text.trim() !== '');
     try {
       environment[name] = given ? variable.parse(text) : fallback(variable);
     } catch (thrown) {

@@ -14,6 +14,8 @@ export const UNNAMED = 'unknown_service';
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
+  /** Whether the environment names it, not a package.json. */
+  readonly serviceIsSet: boolean;
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
@@ -21,8 +23,16 @@ export interface Options {
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
+  readonly controlPortIsSet: boolean;
+  /** GET changes state as POST does. */
+  readonly controlGet: boolean;
   readonly controlHost: string;
-  readonly secret: string | undefined;
+  /** One or two; undefined: nothing is signed. */
+  readonly secrets: readonly string[] | undefined;
+  /** Where they were read, and are to be read again. */
+  readonly secretFile: string | undefined;
+  /** Undefined: the control port speaks plain HTTP. */
+  readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
   readonly quietMs: number;
   readonly holdMs: number;
@@ -58,6 +68,19 @@ export interface Options {
   readonly processManager: ProcessManager;
 }
 
+/** How control ports speak TLS. */
+export interface TlsOptions {
+  /** Holds the files of `TLS_FILES`. */
+  readonly directory: string;
+  /** What every certificate must name; undefined: the address that is called. */
+  readonly name: string | undefined;
+  /** Whoever sends GoAways or operates shows a certificate too. */
+  readonly clientAuth: boolean;
+}
+
+/** Files of a TLS directory: certificate, its key, and the authorities to trust. */
+export const TLS_FILES = ['tls.crt', 'tls.key', 'ca.crt'] as const;
+
 /** Variables of PM2, as it sets them in every process it starts. */
 export interface ProcessManager {
   readonly pm_id: string | undefined;
@@ -88,7 +111,8 @@ function preconnected(names: readonly string[]): readonly string[] | undefined {
 export function loadOptions(raw: RawEnvironment): Loaded {
   const { environment, problems: found } = readEnvironment(raw);
   const problems = [...found];
-  const secret = readSecret(environment, problems);
+  const secrets = readSecrets(environment, problems);
+  const tls = readTls(environment, problems);
   const pairs = (name: PairsName, rule: Rule) => {
     const { values, bad } = readPairs(environment[name] ?? '', rule);
     if (bad > 0)
@@ -100,12 +124,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   };
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
   const zone = environment.LOSSLESS_ZONE;
-  const service =
-    environment.LOSSLESS_SERVICE ??
-    environment.OTEL_SERVICE_NAME ??
-    named(resource['service.name']) ??
-    packageName() ??
-    UNNAMED;
+  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']);
+  const service = set ?? packageName() ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
@@ -118,13 +138,18 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
+    serviceIsSet: set !== undefined,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
+    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
-    secret,
+    secrets,
+    secretFile: environment.LOSSLESS_SECRET_FILE,
+    tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
@@ -173,7 +198,7 @@ function defaultSpool(): string {
 }
 
 /** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */
-function readSecret(environment: Environment, problems: Problem[]): string | undefined {
+function readSecrets(environment: Environment, problems: Problem[]): readonly string[] | undefined {
   const path = environment.LOSSLESS_SECRET_FILE;
   if (path === undefined) return environment.LOSSLESS_SECRET;
   if (environment.LOSSLESS_SECRET !== undefined) {
@@ -184,14 +209,42 @@ function readSecret(environment: Environment, problems: Problem[]): string | und
     return undefined;
   }
   try {
-    return VARIABLES.LOSSLESS_SECRET.parse(readSmallFile(path));
+    return parseSecrets(readSmallFile(path));
   } catch (thrown) {
     problems.push({
-      message: `LOSSLESS_SECRET_FILE must be a plain file with the secret (${asError(thrown).message})`,
+      message: `LOSSLESS_SECRET_FILE must be a plain file with the secret: ${asError(thrown).message}`,
       fatal: true,
     });
     return undefined;
   }
+}
+
+/**
+ * The secrets in the text of a file.
+ *
+ * @throws Error when it does not hold one or two
+ */
+export function parseSecrets(text: string): readonly string[] {
+  return VARIABLES.LOSSLESS_SECRET.parse(text);
+}
+
+/** Whether key and certificate fit is known when they are used. */
+function readTls(environment: Environment, problems: Problem[]): TlsOptions | undefined {
+  const { LOSSLESS_TLS_DIR: directory, LOSSLESS_TLS_NAME: name, LOSSLESS_TLS_CLIENT_AUTH: clientAuth } = environment;
+  if (directory === undefined) {
+    if (clientAuth)
+      problems.push({ message: 'LOSSLESS_TLS_CLIENT_AUTH is true, but LOSSLESS_TLS_DIR is not set', fatal: true });
+    return undefined;
+  }
+  try {
+    for (const file of TLS_FILES) readSmallFile(join(directory, file));
+  } catch (thrown) {
+    problems.push({
+      message: `LOSSLESS_TLS_DIR must be a directory with ${TLS_FILES.join(', ')}: ${asError(thrown).message}`,
+      fatal: true,
+    });
+  }
+  return { directory, name, clientAuth };
 }
 
 /** The signal's path is appended to the common endpoint (OTLP specification, exporter configuration). */

@@ -50,6 +50,20 @@ export function line(most: number): Parser<string> {
   );
 }
 
+/** One or two secrets, each on a line of its own. Guessing one must take longer than anybody has. */
+export const secrets: Parser<readonly string[]> = parser(
+  'one or two lines, each of 16 to 1024 characters without control characters',
+  (text) => {
+    const lines = text
+      .split('\n')
+      .map((each) => each.trim())
+      .filter((each) => each !== '');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    const isGood = lines.every((each) => /^[^\u0000-\u001f\u007f]{16,1024}$/.test(each));
+    return isGood && (lines.length === 1 || lines.length === 2) ? lines : undefined;
+  },
+);
+
 /** The path of a URL with its query, as it stands in the first line of a request. */
 export function path(most: number): Parser<string> {
   return parser(`a path that begins with a slash, of at most ${most} visible ASCII characters`, (value) =>

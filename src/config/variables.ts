@@ -1,4 +1,17 @@
-import { address, choice, decimal, flag, integer, line, list, type Parser, path, serviceName, url } from './parsers.ts';
+import {
+  address,
+  choice,
+  decimal,
+  flag,
+  integer,
+  line,
+  list,
+  type Parser,
+  path,
+  secrets,
+  serviceName,
+  url,
+} from './parsers.ts';
 import { registryUrls } from './registries.ts';
 
 /** One variable of the environment. */
@@ -9,6 +22,8 @@ export interface Variable<T> {
   readonly doc: string;
   /** Its value is never logged or printed. */
   readonly secret?: boolean;
+  /** Set and empty is a mistake, and not the same as absent: it would switch protection off without a word. */
+  readonly neverEmpty?: boolean;
 }
 
 const HOUR = 3_600_000;
@@ -21,6 +36,11 @@ function having<T>(parse: Parser<T>, fallback: string, doc: string): Variable<T>
 /** A variable that may be absent. */
 function optional<T>(parse: Parser<T>, doc: string, secret = false): Variable<T> {
   return { parse, doc, secret };
+}
+
+/** A variable that may be absent, but not empty. */
+function protecting<T>(parse: Parser<T>, doc: string, secret = false): Variable<T> {
+  return { parse, doc, secret, neverEmpty: true };
 }
 
 /**
@@ -53,17 +73,35 @@ export const VARIABLES = {
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',
-    'Port of the control server; the next free one is used if it is taken. 0: any.',
+    'Port of the control server; the next free one is used if it is taken, which is warned about when this is set. 0: any.',
+  ),
+  LOSSLESS_CONTROL_GET: having(
+    flag,
+    'false',
+    'Lets GET of /offline and /online change state without the secret as bearer token too, for a hook that can do nothing else. Whatever in this process fetches a URL of somebody else could then end it.',
   ),
   LOSSLESS_CONTROL_HOST: having(line(253), '::', 'Address the control server listens on; `::` is all of them.'),
-  LOSSLESS_SECRET: optional(
-    line(1_024),
-    'Shared secret of the fleet. With it GoAways are signed (HMAC-SHA256) and unsigned ones refused; it is also the bearer token of the control port.',
+  LOSSLESS_SECRET: protecting(
+    secrets,
+    'Shared secret of the fleet. With it GoAways and consumer headers are signed (HMAC-SHA256), and unsigned ones are not believed; operators prove that they have it, on this machine as well. While it is replaced: two lines, the one that goes and the one that comes; both are accepted.',
     true,
   ),
-  LOSSLESS_SECRET_FILE: optional(
+  LOSSLESS_SECRET_FILE: protecting(
     line(4_096),
-    'A plain file that holds the secret; blanks and line ends around it are dropped.',
+    'A plain file that holds the secret, as LOSSLESS_SECRET would; blanks and line ends around it are dropped. It is read again when it changes.',
+  ),
+  LOSSLESS_TLS_DIR: protecting(
+    line(4_096),
+    'A directory with `tls.crt`, `tls.key` and `ca.crt` (PEM), as cert-manager and Kubernetes mount them. With it the control port speaks TLS, and nothing else; a GoAway to a control port that speaks TLS is sent only when its certificate is signed by `ca.crt`. Renewed files are taken without a restart.',
+  ),
+  LOSSLESS_TLS_NAME: optional(
+    serviceName,
+    'Name that the certificate of every control port of the fleet must have. Default: each must have the address at which it is called.',
+  ),
+  LOSSLESS_TLS_CLIENT_AUTH: having(
+    flag,
+    'false',
+    'With LOSSLESS_TLS_DIR: GoAways and operators must show a certificate signed by `ca.crt` (mutual TLS). Probes and `/metrics` need none.',
   ),
   LOSSLESS_GRACE_PERIOD_MS: having(
     integer(1_000, 24 * HOUR),

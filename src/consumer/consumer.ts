@@ -1,5 +1,5 @@
 import { asError } from '../errors.ts';
-import type { Clock } from '../lifecycle/clock.ts';
+import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
@@ -28,6 +28,8 @@ export interface ConsumerOptions {
   readonly log: Log;
   /** Value of the consumer header of this process. Asked for with the first request to a service; undefined: none is sent. */
   readonly header: () => Promise<string | undefined>;
+  /** How long such a value is used before the next one is asked for, in milliseconds; undefined: for ever. */
+  readonly headerMs?: number | undefined;
   /** Host names, beside single-label ones, that are services. */
   readonly services: readonly string[];
   /** Called with the name of a service when its first request is about to be sent. It must not throw. */
@@ -73,7 +75,7 @@ interface Leaving {
 }
 
 /** How a GoAway was taken. */
-export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
@@ -99,7 +101,16 @@ export class Consumer implements CallContext {
   readonly #directory: Directory;
   readonly #hooks: readonly { install(): void; uninstall(): void }[];
   #header: Promise<void> | undefined;
-  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
+  #renewal: Timer | undefined;
+  #uninstalled = false;
+  readonly #goAways: Record<GoAwayOutcome, number> = {
+    isolated: 0,
+    unused: 0,
+    invalid: 0,
+    forbidden: 0,
+    gone: 0,
+    self: 0,
+  };
   #markers = 0;
   header: string | undefined;
 
@@ -132,6 +143,8 @@ export class Consumer implements CallContext {
   /** Takes the hooks back and ends all watches. Requests in progress end normally. */
   async uninstall(): Promise<void> {
     for (const hook of this.#hooks) hook.uninstall();
+    this.#uninstalled = true;
+    this.#renewal?.cancel();
     this.#directory.close();
     this.#quarantine.clear();
   }
@@ -255,13 +268,20 @@ export class Consumer implements CallContext {
   }
 
   #prepare(): Promise<void> {
-    this.#header ??= this.#options.header().then(
-      (header) => {
-        this.header = header;
-      },
-      (thrown) => this.#options.log('warn', `requests carry no consumer header: ${asError(thrown).message}`),
-    );
+    this.#header ??= this.#renewHeader();
     return this.#header;
+  }
+
+  /** By a timer, so that no request looks at a clock. */
+  async #renewHeader(): Promise<void> {
+    const { clock, header, headerMs, log } = this.#options;
+    try {
+      this.header = await header();
+    } catch (thrown) {
+      log('warn', `requests carry no consumer header: ${asError(thrown).message}`);
+    }
+    if (headerMs !== undefined && !this.#uninstalled)
+      this.#renewal = clock.after(headerMs, () => void this.#renewHeader());
   }
 
   #rebuild(): void {

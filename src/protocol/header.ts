@@ -1,6 +1,5 @@
-import { createHmac } from 'node:crypto';
 import type { Caller, Identity } from './identity.ts';
-import { sameText } from './same-text.ts';
+import { type Keys, MOST_SECRETS, PROOF_LENGTH } from './keys.ts';
 
 /** Request header, consumer to provider. */
 export const CONSUMER_HEADER = 'lossless-consumer';
@@ -20,37 +19,64 @@ interface Item {
   readonly parameters: ReadonlyMap<string, string | number>;
 }
 
-/**
- * The `lossless-consumer` header. With a secret the address is signed, so that a provider behind address translation can
- * believe a `host`. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`:
- * a caller that is known by its socket's address is better than one that is not known.
- */
-export function encodeConsumer(caller: Caller, secret?: string): string {
-  const { service, instanceId, generation, port, host } = caller;
-  const plain = `${text(service)};id=${text(instanceId)};gen=${generation};port=${port}`;
-  if (host === undefined || secret === undefined) return plain;
-  const signed = `${plain};host=${text(host)};sig=${text(signature(caller, secret))}`;
-  return signed.length <= HEADER_LIMIT ? signed : plain;
+/** A signed header: what is claimed, when in seconds since the Unix epoch, and a proof for each secret. */
+const SIGNED = new RegExp(
+  `^(?<claim>.*;t=(?<time>\\d{1,12}));sig="(?<proofs>[A-Za-z0-9_-]{${PROOF_LENGTH}}(?: [A-Za-z0-9_-]{${PROOF_LENGTH}}){0,${MOST_SECRETS - 1}})"$`,
+);
+
+/** The proof of a `lossless-consumer` header. */
+export interface ConsumerProof {
+  /** All of the header that stands before the proofs. */
+  readonly claim: string;
+  /** When it was signed, in milliseconds since the Unix epoch. */
+  readonly signedAt: number;
+  readonly proofs: readonly string[];
 }
 
 /**
- * Reads a `lossless-consumer` header. A `host` is dropped unless its signature is valid: the provider must not be made to
- * call third parties.
+ * The `lossless-consumer` header. With keys all of it is signed: service, id, generation, port, whether that speaks TLS, host
+ * and time. The time is that at which the minute began, so that the value seldom changes. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`: a caller
+ * that is known by its socket's address is better than one that is not known. Without a host it always fits.
  *
+ * @param wallMs when it is signed, in milliseconds since the Unix epoch
+ */
+export function encodeConsumer(caller: Caller, keys?: Keys, wallMs = 0): string {
+  const { service, instanceId, generation, port, host, tls } = caller;
+  const plain = `${text(service)};id=${text(instanceId)};gen=${generation};port=${port}${tls === true ? ';tls=1' : ''}`;
+  if (keys === undefined) return plain;
+  const signed = (claim: string): string => `${claim};sig="${keys.prove('consumer', [claim]).join(' ')}"`;
+  const time = `;t=${Math.floor(wallMs / 60_000) * 60}`;
+  const full = signed(`${plain}${host === undefined ? '' : `;host=${text(host)}`}${time}`);
+  return full.length <= HEADER_LIMIT ? full : signed(plain + time);
+}
+
+/**
+ * Reads a `lossless-consumer` header.
+ *
+ * @param isProved its proof was found good. Only then a `host` is taken: the provider must not be made to call third parties
  * @returns undefined when the value is malformed, oversized or out of range
  */
-export function decodeConsumer(value: string, secret?: string): Caller | undefined {
+export function decodeConsumer(value: string, isProved = false): Caller | undefined {
   const item = parseItem(value);
   const identity = identityOf(item);
   const port = item?.parameters.get('port');
   if (identity === undefined || typeof port !== 'number' || port < 1 || port > 65_535) return undefined;
   const host = item?.parameters.get('host');
-  const sig = item?.parameters.get('sig');
-  const caller: Caller = { ...identity, port };
-  if (typeof host !== 'string' || typeof sig !== 'string' || secret === undefined) return caller;
-  if (!/^[A-Za-z0-9._:-]{1,253}$/.test(host)) return caller;
-  const claimed: Caller = { ...caller, host };
-  return sameText(sig, signature(claimed, secret)) ? claimed : caller;
+  const isHost = isProved && typeof host === 'string' && /^[A-Za-z0-9._:-]{1,253}$/.test(host);
+  return {
+    ...identity,
+    port,
+    ...(isHost && { host }),
+    ...(item?.parameters.get('tls') === 1 && { tls: true }),
+  };
+}
+
+/** The proof of a `lossless-consumer` header, which is not checked here; undefined when it has none. */
+export function consumerProof(value: string): ConsumerProof | undefined {
+  if (value.length > HEADER_LIMIT) return undefined;
+  const { claim, time, proofs } = SIGNED.exec(value)?.groups ?? {};
+  if (claim === undefined || proofs === undefined) return undefined;
+  return { claim, signedAt: Number(time) * 1_000, proofs: proofs.split(' ') };
 }
 
 /**
@@ -85,12 +111,6 @@ function identityOf(item: Item | undefined): Identity | undefined {
 
 function isName(name: string): boolean {
   return name.length > 0 && name.length <= NAME_LIMIT;
-}
-
-function signature({ service, instanceId, generation, port, host }: Caller, secret: string): string {
-  return createHmac('sha256', secret)
-    .update(JSON.stringify(['consumer', service, instanceId, generation, port, host]))
-    .digest('base64url');
 }
 
 /** A string of RFC 9651, section 4.1.6; characters it cannot hold become a question mark. */

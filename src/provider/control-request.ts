@@ -1,5 +1,6 @@
 import type { ClientRequest, RequestOptions } from 'node:http';
-import type { NetConnectOpts } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
+import type { ControlTls } from '../protocol/tls.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 
 /** Where a control server is, and what it is asked. */
@@ -8,6 +9,8 @@ export interface ControlRequest {
   readonly port: number;
   /** The address of ours to call from; undefined: any. */
   readonly localAddress: string | undefined;
+  /** The control server speaks TLS: how this process does; undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string | number>>;
@@ -18,13 +21,18 @@ export interface ControlRequest {
  * an application's instrumentation would otherwise add a second `traceparent`, and two are rejected by every parser. It has no
  * agent, whose hook would take a consumer's host for a service of that name, and its address for one to pick.
  */
-export function controlRequest({ address, port, localAddress, ...rest }: ControlRequest): ClientRequest {
+export function controlRequest({ address, port, localAddress, tls, ...rest }: ControlRequest): ClientRequest {
   const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
     ClientRequest: new (options: RequestOptions) => ClientRequest;
   };
-  const { connect } = process.getBuiltinModule('node:net');
-  const to: NetConnectOpts = { host: address, port, noDelay: true, ...(localAddress && { localAddress }) };
+  const to = { host: address, port, noDelay: true, ...(localAddress && { localAddress }) };
   return suppressTracing(
-    () => new ClientRequest({ ...rest, host: address, port, createConnection: () => connect(to) }),
+    () => new ClientRequest({ ...rest, host: address, port, createConnection: () => connect(to, tls) }),
   );
+}
+
+function connect(to: NetConnectOpts & { readonly host: string }, tls: ControlTls | undefined): Socket {
+  return tls === undefined
+    ? process.getBuiltinModule('node:net').connect(to)
+    : process.getBuiltinModule('node:tls').connect({ ...to, ...tls.connection(to.host) });
 }

@@ -5,7 +5,9 @@ import type { Journal, Work } from '../lifecycle/journal.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { AUDIENCE_HEADER, encodeGoAway } from '../protocol/goaway.ts';
 import type { GoAway } from '../protocol/identity.ts';
+import type { Keys } from '../protocol/keys.ts';
 import { SIGNATURE_HEADER, sign } from '../protocol/signature.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { encodeTraceparent } from '../protocol/traceparent.ts';
 import { ATTR, type GoAwayResult } from '../trace/schema.ts';
 import { MOST_CALLERS } from './callers.ts';
@@ -43,7 +45,10 @@ export interface FanoutOptions {
   readonly holdMs: number;
   readonly timeoutMs: number;
   readonly attempts: number;
-  readonly secret: string | undefined;
+  /** Undefined: GoAways are not signed. */
+  readonly keys: Keys | undefined;
+  /** How this process speaks TLS; undefined: it cannot. */
+  readonly tls: ControlTls | undefined;
   /** What the registry says of a caller. */
   readonly presenceOf: (entry: RecentCaller) => Promise<Presence>;
   /** A caller is not told: names come from outside, and each costs spans and calls. */
@@ -194,7 +199,7 @@ export class Fanout {
       },
     });
     const outcome = await this.#attempts(entry, telling, work);
-    const { result, attempts, status, errorType = result } = outcome;
+    const { ack, result, attempts, status, errorType = result } = outcome;
     if (telling.told === 'telling') telling.told = toldBy(result);
     for (const tally of tallies) tally.end(result, errorType);
     const failed = telling.told === 'failed';
@@ -203,6 +208,7 @@ export class Fanout {
         [ATTR.goawayResult]: result,
         [ATTR.attemptCount]: attempts,
         ...(status && { [ATTR.statusCode]: status }),
+        ...(ack?.unused && { [ATTR.goawayUnused]: true }),
         ...(failed && { [ATTR.errorType]: errorType }),
       },
       failed
@@ -282,7 +288,8 @@ export class Fanout {
     ids: SpanIds,
     isFirst: boolean,
   ): Promise<Omit<Outcome, 'attempts'>> {
-    const { clock } = this.#options;
+    const { clock, tls } = this.#options;
+    if (entry.caller.tls === true && tls === undefined) return { result: 'skipped', errorType: 'tls_not_configured' };
     await this.#slot();
     if (this.#ended !== undefined) {
       this.#release();
@@ -301,7 +308,7 @@ export class Fanout {
 
   /** @param bound calls from the address under which the consumer knows this instance, by which it may tell who calls */
   #call(entry: RecentCaller, headers: Readonly<Record<string, string>>, bound: boolean): Call {
-    const { clock, deadline, isolationMs, provider, secret, timeoutMs } = this.#options;
+    const { clock, deadline, isolationMs, keys, provider, timeoutMs, tls } = this.#options;
     const { caller, address } = entry;
     const body = encodeGoAway({ provider, expiresInMs: isolationMs() });
     const call = callGoAway({
@@ -311,10 +318,13 @@ export class Fanout {
       localAddress: bound ? entry.localAddress : undefined,
       body,
       timeoutMs: Math.min(timeoutMs, deadline.left),
+      tls: caller.tls === true ? tls : undefined,
       headers: {
         ...headers,
         [AUDIENCE_HEADER]: caller.instanceId,
-        ...(secret !== undefined && { [SIGNATURE_HEADER]: sign(secret, caller.instanceId, body, clock.wall()) }),
+        ...(keys !== undefined && {
+          [SIGNATURE_HEADER]: sign(keys, 'goaway', caller.instanceId, body, clock.wall()),
+        }),
       },
     });
     this.#calls.add(call);
@@ -386,7 +396,7 @@ export class Fanout {
   }
 }
 
-interface Outcome extends Omit<First, 'ack' | 'result'> {
+interface Outcome extends Omit<First, 'result'> {
   readonly result: GoAwayResult;
   readonly attempts: number;
 }
@@ -398,7 +408,11 @@ const WORDS: Readonly<Record<string, string>> = {
     'another process answers there, and nothing proves that the consumer has ended; behind address translation set LOSSLESS_SECRET and LOSSLESS_ADVERTISE on the consumers',
   ECONNREFUSED:
     'its control port refuses, and nothing proves that it has ended; check LOSSLESS_CONTROL_HOST and network policies',
-  ECONNRESET: 'its control port resets connections; check network policies',
+  ECONNRESET:
+    'its control port resets connections; check network policies, and whether a sidecar takes only its own TLS there',
+  tls_not_configured: 'its control port speaks TLS, and this instance cannot; set LOSSLESS_TLS_DIR here too',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate names neither its address nor LOSSLESS_TLS_NAME; renew it, or set that variable',
 };
 
 function toldBy(result: GoAwayResult): Telling['told'] {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../protocol/goaway.ts';
 import type { Ack, Idle } from '../protocol/identity.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { controlRequest } from './control-request.ts';
 
 /** How one call ended. */
@@ -20,6 +21,8 @@ export interface CallOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Time until the first line, in milliseconds. */
   readonly timeoutMs: number;
+  /** The consumer's port speaks TLS: how this process does; undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
 }
 
 /** What is known when the first line is there, or can come no more. */
@@ -59,11 +62,12 @@ const RESULTS: Readonly<Record<number, First>> = {
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
-  const { address, port, localAddress, body } = options;
+  const { address, port, localAddress, tls, body } = options;
   const request = controlRequest({
     address,
     port,
     localAddress,
+    tls,
     method: 'POST',
     path: GOAWAY_PATH,
     headers: { ...options.headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },

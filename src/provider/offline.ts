@@ -13,7 +13,7 @@ import type { Callers } from './callers.ts';
 import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
-import { Fanout } from './fanout.ts';
+import { Fanout, type FanoutOptions } from './fanout.ts';
 import { isShared, unreadInKernel } from './kernel.ts';
 import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
@@ -49,6 +49,7 @@ export interface OfflineContext {
   readonly registration: Registration;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;
+  readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
 }
 
 export interface OfflineSettings {
@@ -57,7 +58,6 @@ export interface OfflineSettings {
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly secret: string | undefined;
 }
 
 /** What became of an offline. */
@@ -78,8 +78,8 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
-  /** Consumers that still called and had nobody else when the drain ended. */
-  #stranded = 0;
+  /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
+  #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   #isPortShared = false;
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
@@ -116,7 +116,7 @@ export class Offline {
       holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
       attempts: settings.goawayAttempts,
-      secret: settings.secret,
+      ...context.trust,
       presenceOf: (entry) => presences.of(entry),
       onOverflow: () => callers.overflow(),
     });
@@ -251,14 +251,14 @@ export class Offline {
       },
     });
     const drained = await this.#drain.run();
-    this.#stranded = this.coverage.stranded;
+    this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
         ? {
             type: 'drain_timeout',
             message:
-              this.#stranded > 0
+              this.coverage.stranded > 0
                 ? describe('last_instance', this.coverage, '')
                 : 'the deadline came before traffic was over',
           }
@@ -328,9 +328,10 @@ export class Offline {
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
+    const { idle, stranded } = this.#drained ?? this.coverage;
     this.#fanout.end('timeout');
     await this.#fanout.settled();
-    const coverage = { ...this.#fanout.coverage, stranded: this.#stranded };
+    const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);
     const causes = this.#fanout.causes;
     const failure =

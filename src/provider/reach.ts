@@ -1,5 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts';
 import { AUDIENCE_HEADER } from '../protocol/goaway.ts';
+import type { ControlTls } from '../protocol/tls.ts';
 import { controlRequest } from './control-request.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
@@ -19,11 +20,14 @@ const PATH = '/liveness';
  */
 export class Reach {
   readonly #clock: Clock;
+  readonly #tls: ControlTls | undefined;
   readonly #waiting: RecentCaller[] = [];
   #active = 0;
 
-  constructor(clock: Clock) {
+  /** @param tls how this process speaks TLS; undefined: it cannot, so it reaches nobody who does */
+  constructor(clock: Clock, tls: ControlTls | undefined) {
     this.#clock = clock;
+    this.#tls = tls;
   }
 
   /** Asks as soon as there is room. Never throws. */
@@ -39,7 +43,7 @@ export class Reach {
       if (entry === undefined) return;
       this.#active++;
       const { caller } = entry;
-      void isThere(this.#clock, entry).then((reached) => {
+      void isThere(this.#clock, entry, this.#tls).then((reached) => {
         if (entry.caller === caller) entry.reached = reached;
         this.#active--;
         this.#next();
@@ -49,12 +53,18 @@ export class Reach {
 }
 
 /** Whether the process that answers there is the one that called. Never rejects. */
-function isThere(clock: Clock, { address, caller, localAddress }: RecentCaller): Promise<boolean> {
+function isThere(
+  clock: Clock,
+  { address, caller, localAddress }: RecentCaller,
+  tls: ControlTls | undefined,
+): Promise<boolean> {
+  if (caller.tls === true && tls === undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
     const request = controlRequest({
       address,
       port: caller.port,
       localAddress,
+      tls: caller.tls === true ? tls : undefined,
       method: 'GET',
       path: PATH,
       headers: { [AUDIENCE_HEADER]: caller.instanceId },

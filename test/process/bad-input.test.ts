@@ -9,7 +9,12 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
 import { until } from '../support/child.ts';
+import { keysOf } from '../support/keys.ts';
+import { type Asking, operator } from '../support/operator.ts';
 import { type Service, useWorld } from '../support/world.ts';
+
+const FLEET = 'a secret of the fleet';
+const OTHER = 'a secret of others';
 
 const world = useWorld();
 
@@ -23,9 +28,8 @@ const foreign = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-async function control(service: Service, path: string, init?: RequestInit) {
-  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+async function control(service: Service, path: string, asking?: Asking) {
+  return operator(await world().controlPort(service), path, asking);
 }
 
 async function consumersOf(service: Service): Promise<number> {
@@ -51,12 +55,12 @@ describe('a consumer header', () => {
   });
 
   test.each([
-    ['no secret', undefined, 'theirs', '127.0.0.1'],
-    ['another secret', 'ours', 'theirs', '127.0.0.1'],
-    ['no signature', 'ours', undefined, '127.0.0.1'],
-    ['the secret of the fleet', 'ours', 'ours', '127.0.0.9'],
+    ['no secret', undefined, OTHER, ['127.0.0.1']],
+    ['another secret', FLEET, OTHER, []],
+    ['no signature', FLEET, undefined, []],
+    ['the secret of the fleet', FLEET, FLEET, ['127.0.0.9']],
   ])(
-    'that names another host, with %s: only the fleet is believed, else the caller is called',
+    'that names another host, with %s: only the fleet is believed, else the caller is called, or nobody when there is a secret',
     async (_, ours, theirs, expected) => {
       const called = new Set<string>();
       const server = createServer((incoming, response) => {
@@ -67,14 +71,18 @@ describe('a consumer header', () => {
       await once(server, 'listening');
       const { port } = server.address() as { port: number };
       const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
-      const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' }, theirs);
+      const header = encodeConsumer(
+        { service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' },
+        theirs === undefined ? undefined : keysOf(theirs),
+        Date.now(),
+      );
       await fetch(`http://127.0.0.1:${service.port}/echo`, {
         method: 'POST',
         body: 'x',
         headers: { [CONSUMER_HEADER]: header },
       });
       await world().leave(service);
-      expect([...called]).toEqual([expected]);
+      expect([...called]).toEqual(expected);
     },
   );
 });
@@ -86,8 +94,9 @@ describe('a GoAway', () => {
       expiresInMs: 30_000,
     });
 
-  async function send(consumer: Service, body: string, headers: Record<string, string> = {}, localAddress?: string) {
+  async function send(consumer: Service, body: string, more: Record<string, string> = {}, localAddress?: string) {
     const port = await world().controlPort(consumer);
+    const headers = { 'content-type': 'application/json', ...more };
     return new Promise<{ status: number; text: string }>((resolve, reject) => {
       const call = request(
         { port, host: '127.0.0.1', method: 'POST', path: GOAWAY_PATH, headers, ...(localAddress && { localAddress }) },
@@ -159,18 +168,25 @@ describe('a GoAway', () => {
   });
 
   describe('with a secret', () => {
-    const env = { LOSSLESS_SECRET: 'the fleet' };
+    const env = { LOSSLESS_SECRET: FLEET };
+    const token = { headers: { authorization: `Bearer ${keysOf(FLEET).token}` } };
 
     test.each([
       ['unsigned', () => undefined],
-      ['signed with another secret', (id: string, body: string) => sign('other', id, body, Date.now())],
-      ['five minutes old', (id: string, body: string) => sign('the fleet', id, body, Date.now() - 300_000)],
-      ['five minutes ahead', (id: string, body: string) => sign('the fleet', id, body, Date.now() + 300_000)],
-      ['signed for another consumer', (_: string, body: string) => sign('the fleet', 'another', body, Date.now())],
+      ['signed with another secret', (id: string, body: string) => sign(keysOf(OTHER), 'goaway', id, body, Date.now())],
+      ['five minutes old', (id: string, body: string) => sign(keysOf(FLEET), 'goaway', id, body, Date.now() - 300_000)],
+      [
+        'five minutes ahead',
+        (id: string, body: string) => sign(keysOf(FLEET), 'goaway', id, body, Date.now() + 300_000),
+      ],
+      [
+        'signed for another consumer',
+        (_: string, body: string) => sign(keysOf(FLEET), 'goaway', 'another', body, Date.now()),
+      ],
       ['with a garbled signature', () => 't=1;n=2;s=3'],
     ])('%s is 403', async (_, signature) => {
       const consumer = await world().service('consumer', { env });
-      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
+      const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
       const header = signature(instanceId, goAway());
       const answer = await send(consumer, goAway(), header === undefined ? {} : { [SIGNATURE_HEADER]: header });
       expect(answer.status).toBe(403);
@@ -179,8 +195,8 @@ describe('a GoAway', () => {
 
     test('signed is accepted once, and not a second time', async () => {
       const consumer = await world().service('consumer', { env });
-      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
-      const headers = { [SIGNATURE_HEADER]: sign('the fleet', instanceId, goAway(), Date.now()) };
+      const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
+      const headers = { [SIGNATURE_HEADER]: sign(keysOf(FLEET), 'goaway', instanceId, goAway(), Date.now()) };
       expect((await send(consumer, goAway(), headers)).status).toBe(200);
       expect((await send(consumer, goAway(), headers)).status).toBe(403);
     });
@@ -220,14 +236,14 @@ describe('the control port', () => {
     expect((await control(service, '/status')).body['state']).toBe('warming');
   });
 
-  test('the secret as bearer token opens it, another one does not', async () => {
-    const service = await world().service('provider', { env: { LOSSLESS_SECRET: 'the fleet' } });
+  test('the token of the secret opens it; another one, and the secret itself, do not', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_SECRET: FLEET } });
     const call = (token: string) =>
       control(service, '/status', {
         headers: { host: 'elsewhere', origin: 'https://x', authorization: `Bearer ${token}` },
       });
-    expect((await call('the fleet')).status).toBe(200);
-    expect((await call('the fleeT')).status).toBe(403);
+    expect((await call(keysOf(FLEET).token)).status).toBe(200);
+    for (const token of [FLEET, keysOf(OTHER).token, '']) expect((await call(token)).status).toBe(403);
   });
 
   test('unknown paths, methods and garbage are answered, half-open connections are closed, and it goes on', async () => {

@@ -36,7 +36,11 @@ describe('clocks five minutes apart', () => {
 
   test('with a secret, GoAways of such a provider are refused by rule, which the trace says; nothing fails', async () => {
     const { NODE_OPTIONS } = world().env('provider');
-    const secret = { LOSSLESS_SECRET: 'one for all', LOSSLESS_HOLD_MS: '300', LOSSLESS_GRACE_PERIOD_MS: '8000' };
+    const secret = {
+      LOSSLESS_SECRET: 'one secret for all of them',
+      LOSSLESS_HOLD_MS: '300',
+      LOSSLESS_GRACE_PERIOD_MS: '8000',
+    };
     const leaving = await world().service('provider', {
       env: { ...secret, NODE_OPTIONS: `${ahead(MINUTES_5)} ${NODE_OPTIONS}` },
     });

@@ -4,6 +4,7 @@ import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
 import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
+import { keysOf } from '../support/keys.ts';
 
 const URL_B = 'http://service-b/';
 const SECRET = 'a secret of the fleet';
@@ -73,12 +74,13 @@ describe('the span of a refresh', () => {
     expect(await answer.line()).toMatchObject({ idle: true });
   });
 
-  test('a service this process never called is unused', async () => {
+  test('there is none of a service this process never called, and the answer says so', async () => {
     const { app, one } = await setUp();
     const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, unused: true });
     expect(await answer.line()).toEqual({ idle: true, addresses: [], unused: true });
-    expect(app.records[1]?.attributes).toMatchObject({ 'lossless.consumer.refresh.result': 'unused' });
+    expect(app.records).toEqual([]);
+    expect(await app.run('status')).toMatchObject({ isolated: 0, goAways: { unused: 1, isolated: 0 } });
   });
 });
 
@@ -127,7 +129,7 @@ describe('who may send a GoAway', () => {
     const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
     const body = bodyOf(one.instance);
     const signature = (audience: string, secret = SECRET): Record<string, string> => ({
-      'lossless-signature': sign(secret, audience, body, Date.now()),
+      'lossless-signature': sign(keysOf(secret), 'goaway', audience, body, Date.now()),
     });
     for (const headers of [{}, signature('consumer-1', 'another'), signature('consumer-2')]) {
       const refused = await post(app.port, body, headers);

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
 import type { Span } from '../../src/trace/trace.ts';
 import { until } from '../support/child.ts';
+import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
@@ -118,8 +119,8 @@ test('what is secret in the paths and addresses of the configuration is not prin
 test('a server that listens several times has each WebSocket counted once, and none when it takes no upgrades', async () => {
   const service = await world().service('provider', { file: UPGRADES });
   const inflight = async () => {
-    const status = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/status`);
-    return ((await status.json()) as Status).requests.inflight;
+    const { body } = await operator(await world().controlPort(service), '/status');
+    return (body as unknown as Status).requests.inflight;
   };
   const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
   await once(socket, 'open');

@@ -9,6 +9,7 @@ import type { Status } from '../../src/status.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { type Child, type Children, type NodeLine, until, useChildren } from './child.ts';
+import { operator } from './operator.ts';
 
 /** The plugin as it is published. */
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
@@ -168,8 +169,8 @@ export class World {
 
   /** How many requests a service has begun to serve. */
   async served(service: Service): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${await this.controlPort(service)}/status`);
-    return ((await answer.json()) as Status).requests.started;
+    const { body } = await operator(await this.controlPort(service), '/status');
+    return (body as unknown as Status).requests.started;
   }
 
   /** The control port of a process. */

@@ -71,6 +71,14 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: { 11: [], 16: [], 20: [], 25: [] },
   },
+  'the last instance of a service that is still called, and no drain that cut anything': {
+    series: {
+      [ended('shop', 'last_instance')]: '_x40 0 1x80',
+      [calls('drain', 'shop', { lossless_drain_result: 'timeout', lossless_drain_hold_reason: 'last_instance' })]:
+        '_x40 0 1x80',
+    },
+    firing: { 12: [{ ...warning('LosslessLastInstance', 'shop'), severity: 'critical' }], 27: [] },
+  },
   'two services at once': {
     series: {
       [goaway('shop', 'till', 'timeout')]: '_x40 0 1x80',

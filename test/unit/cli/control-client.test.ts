@@ -3,13 +3,28 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
+import { command as offline } from '../../../src/cli/offline.ts';
+import { command as online } from '../../../src/cli/online.ts';
+import { command as status } from '../../../src/cli/status.ts';
+import { systemClock } from '../../../src/lifecycle/clock.ts';
+import type { Keys } from '../../../src/protocol/keys.ts';
+import { CHALLENGE_PATH, Operators } from '../../../src/protocol/operator.ts';
+import { keysOf } from '../../support/keys.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
 const file = join(directory, 'secret');
-writeFileSync(file, 'hunter2\n');
+const SECRET = 'hunter2hunter2hunter2';
+writeFileSync(file, `${SECRET}\n`);
 const servers: Server[] = [];
+const printed: string[] = [];
+const IO = {
+  out: (text: string) => printed.push(text),
+  err: (text: string) => printed.push(text),
+  color: false,
+  width: 80,
+};
 afterEach(() => {
   vi.unstubAllEnvs();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
@@ -24,18 +39,63 @@ async function serverOf(handle: RequestListener): Promise<string[]> {
   return ['--port', String((server.address() as AddressInfo).port)];
 }
 
-test.each([
-  ['none', {}],
-  ['Bearer hunter2', { LOSSLESS_SECRET: 'hunter2' }],
-  ['Bearer hunter2', { LOSSLESS_SECRET_FILE: file }],
-])('sends %s with %j', async (expected, env) => {
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  const args = await serverOf(({ headers }, response) =>
-    response.end(JSON.stringify({ state: 'serving', authorization: headers.authorization ?? 'none' })),
-  );
-  const answer = await callControl(controlArgs(args), 'GET', '/status');
-  expect(answer).toEqual({ status: 200, body: { state: 'serving', authorization: expected } });
+test('without a secret it shows nothing, and asks for no proof', async () => {
+  const seen: string[] = [];
+  const args = await serverOf(({ headers, url }, response) => {
+    seen.push(`${url} ${headers.authorization}`);
+    response.end('{"state":"serving"}');
+  });
+  expect(await callControl(controlArgs(args), 'GET', '/status')).toEqual({ status: 200, body: { state: 'serving' } });
+  expect(seen).toEqual(['/status undefined']);
 });
+
+describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('with %j', (env) => {
+  beforeEach(() => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  });
+
+  test('it shows an instance what is good for one request', async () => {
+    const operators = new Operators(keysOf(SECRET), systemClock);
+    const seen: (string | undefined)[] = [];
+    const args = await serverOf(({ headers: { authorization }, method = '', socket, url = '' }, response) => {
+      const port = socket.localPort ?? 0;
+      seen.push(authorization);
+      if (url.startsWith(CHALLENGE_PATH))
+        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', port) }));
+      const proved = operators.isProved(authorization, method, url, port);
+      return response.end(
+        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, port) }),
+      );
+    });
+    const { body } = await callControl(controlArgs(args), 'POST', '/offline?wait=true');
+    expect(body).toEqual({ state: 'serving', proved: true, again: false });
+    expect(seen[0]).toBeUndefined();
+    expect(seen[1]).toMatch(/^Lossless t=\d+;n=/);
+  });
+
+  test.each([
+    ['answers as an instance would', () => '{"state":"serving","result":"success"}'],
+    ['answers with what it was sent', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
+    ['has another secret', (url: string, port: number) => proofs(keysOf('another secret of others'), url, port)],
+    [
+      'passes the challenge on to an instance at another port',
+      (url: string, port: number) => proofs(keysOf(SECRET), url, port + 1),
+    ],
+    ['answers nothing', () => ''],
+  ])('whoever cannot prove it is shown nothing: one that %s', async (_, answer) => {
+    const seen: unknown[] = [];
+    const args = await serverOf(({ headers, method, url = '', socket }, response) => {
+      seen.push([method, url.split('?')[0], headers.authorization]);
+      response.end(answer(url, socket.localPort ?? 0));
+    });
+    await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow('cannot prove');
+    expect(seen).toEqual([['GET', CHALLENGE_PATH, undefined]]);
+  });
+});
+
+function proofs(keys: Keys, url: string, port: number): string {
+  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', port) });
+}
 
 describe('what is no answer of an instance is one clear message', () => {
   test.each([
@@ -67,6 +127,78 @@ describe('what is no answer of an instance is one clear message', () => {
   });
 });
 
+describe('somebody who answers as an instance does and is none', () => {
+  test.each([
+    {},
+    { registry: null, requests: {}, consumers: {}, calls: {} },
+    { registry: {}, requests: {}, consumers: { services: 7 }, calls: { services: 'x', goAways: {} } },
+    {
+      registry: {},
+      requests: {},
+      consumers: { services: {} },
+      calls: { services: { a: { instances: 7 } }, goAways: {} },
+    },
+  ])('a status that lacks parts is one clear message: %j', async (parts) => {
+    const args = await serverOf((_, response) => response.end(JSON.stringify({ state: 'serving', ...parts })));
+    await expect(status.run(args, IO)).rejects.toThrow(
+      /^LOSSLESS_CONTROL_PORT: no instance answers at .*: expected its status, received JSON that lacks parts of it/,
+    );
+  });
+
+  test.each([
+    ['offline', offline],
+    ['online', online],
+    ['status', status],
+  ])('%s prints no control characters of it', async (_, command) => {
+    const evil = '\u001b[2J\u009b31m';
+    const args = await serverOf((_request, response) =>
+      response.end(JSON.stringify({ state: 'serving', message: evil, url: evil, traceId: evil, result: evil })),
+    );
+    printed.length = 0;
+    await command.run([...args, ...(command === status ? ['--json'] : [])], IO);
+    await command.run([...args, '--json'], IO);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(printed.join('')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    expect(printed.length).toBeGreaterThan(1);
+  });
+
+  test('an answer without end is left', async () => {
+    const args = await serverOf((_request, response) => {
+      const timer = setInterval(() => response.write('x'.repeat(65_536)), 0);
+      response.on('close', () => clearInterval(timer));
+    });
+    await expect(callControl(controlArgs(args), 'GET', '/status')).rejects.toThrow(
+      /its answer has more than 4194304 bytes/,
+    );
+  });
+});
+
+describe('who is meant', () => {
+  test.each([
+    [{}, [], '/status'],
+    [{ LOSSLESS_SERVICE: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_SERVICE_NAME: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=shop' }, [], '/status?service=shop'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--service', 'cart'], '/status?service=cart'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--instance', 'a:1&x'], '/status?service=shop&instance=a%3A1%26x'],
+  ])('%j and %j ask for %s', async (env, more, path) => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, String(value));
+    const args = await serverOf(({ url }, response) => response.end(JSON.stringify({ state: 'serving', url })));
+    expect((await callControl(controlArgs([...args, ...more]), 'GET', '/status')).body).toMatchObject({ url: path });
+  });
+
+  test('another one that answers is one clear message', async () => {
+    const args = await serverOf((_request, response) =>
+      response
+        .writeHead(421)
+        .end('{"code":"LOSSLESS_OTHER_INSTANCE","message":"another instance is meant: here is shop 1"}'),
+    );
+    await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow(
+      /^LOSSLESS_OTHER_INSTANCE: 127\.0\.0\.1 port \d+: another instance is meant: here is shop 1; name its port with --port$/,
+    );
+  });
+});
+
 test('an offline is waited for as long as it takes', () => {
   expect(controlArgs(['--wait']).patienceMs).toBeUndefined();
 });
@@ -76,5 +208,6 @@ test.each([
   ['0', 'LOSSLESS_USAGE: LOSSLESS_CONTROL_PORT is 0'],
 ])('LOSSLESS_CONTROL_PORT=%s is not 54199', (port, message) => {
   vi.stubEnv('LOSSLESS_CONTROL_PORT', port);
+  vi.stubEnv('LOSSLESS_SPOOL_DIR', directory);
   expect(() => controlArgs([])).toThrow(message);
 });

@@ -36,6 +36,8 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   TRACEPARENT: 'x'.repeat(257),
 };
 
+const SECRET = 'a secret of the fleet';
+
 describe('the environment', () => {
   test('nothing set: everything has its default', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a' });
@@ -136,16 +138,59 @@ describe('the environment', () => {
 
   test('the secret can be in a file', () => {
     const path = join(directory, 'secret');
-    writeFileSync(path, 'hunter2\n');
-    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: path }).options?.secret).toBe('hunter2');
-    expect(
-      loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: path, LOSSLESS_SECRET: 'x' }).options,
-    ).toBeUndefined();
+    const raw = { LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: path };
+    writeFileSync(path, `${SECRET}\n`);
+    expect(loadOptions(raw).options).toMatchObject({ secrets: [SECRET], secretFile: path });
+    writeFileSync(path, `${SECRET}\r\n\n another ${SECRET} \r\n`);
+    expect(loadOptions(raw).options).toMatchObject({ secrets: [SECRET, `another ${SECRET}`] });
+    expect(loadOptions({ ...raw, LOSSLESS_SECRET: SECRET }).options).toBeUndefined();
+  });
+
+  test.each([
+    [SECRET, [SECRET]],
+    [`${SECRET}\nanother ${SECRET}`, [SECRET, `another ${SECRET}`]],
+    ['0123456789abcdef', ['0123456789abcdef']],
+  ])('LOSSLESS_SECRET=%j', (text, expected) => {
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET: text }).options?.secrets).toEqual(expected);
+  });
+
+  test.each([
+    ['LOSSLESS_SECRET', ''],
+    ['LOSSLESS_SECRET', ' \n'],
+    ['LOSSLESS_SECRET', '0123456789abcde'],
+    ['LOSSLESS_SECRET', `${SECRET}\nshort`],
+    ['LOSSLESS_SECRET', `${SECRET}\n${SECRET}\n${SECRET}`],
+    ['LOSSLESS_SECRET', `${SECRET}\u0000`],
+    ['LOSSLESS_SECRET_FILE', ''],
+    ['LOSSLESS_TLS_DIR', ''],
+  ])('no protection by mistake is none: %s=%j', (name, value) => {
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
+    expect(options).toBeUndefined();
+    expect(problems.filter(({ fatal }) => fatal).map(({ message }) => message)).toEqual([
+      expect.stringMatching(`^${name} must be`),
+    ]);
+  });
+
+  test('a TLS directory has its three files', () => {
+    const tls = join(directory, 'tls');
+    mkdirSync(tls, { recursive: true });
+    const raw = { LOSSLESS_SERVICE: 'a', LOSSLESS_TLS_DIR: tls, LOSSLESS_TLS_NAME: 'control.fleet' };
+    for (const file of ['tls.crt', 'tls.key', 'ca.crt']) {
+      expect(loadOptions(raw).problems.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/^LOSSLESS_TLS_DIR must be a directory with tls.crt, tls.key, ca.crt: ENOENT/),
+      ]);
+      writeFileSync(join(tls, file), '');
+    }
+    expect(loadOptions(raw).options?.tls).toEqual({ directory: tls, name: 'control.fleet', clientAuth: false });
+    const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_TLS_CLIENT_AUTH: 'true' });
+    expect(options).toBeUndefined();
+    expect(problems[0]?.message).toContain('LOSSLESS_TLS_DIR is not set');
   });
 
   test.each([
     ['empty', () => writeFileSync(hostile, '\n')],
-    ['of more than one line', () => writeFileSync(hostile, 'hunter2\nhunter2\n')],
+    ['too short', () => writeFileSync(hostile, 'hunter2\n')],
+    ['of more than two lines', () => writeFileSync(hostile, `${'hunter2hunter2hunter2\n'.repeat(3)}`)],
     ['too long', () => writeFileSync(hostile, 'hunter2'.repeat(10_000))],
     ['a device', () => symlinkSync('/dev/zero', hostile)],
     ['a pipe that nobody writes', () => execFileSync('mkfifo', [hostile])],

@@ -60,7 +60,8 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
     holdMs: 1_000,
     timeoutMs: 5_000,
     attempts,
-    secret: undefined,
+    keys: undefined,
+    tls: undefined,
     presenceOf: async () => 'listed',
     onOverflow: () => refused++,
   });

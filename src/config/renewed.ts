@@ -1,0 +1,65 @@
+import { asError } from '../errors.ts';
+import { readSmallFile } from './environment.ts';
+
+/** How long what was read is used before the files are looked at again, in milliseconds. */
+const FRESH_MS = 1_000;
+
+export interface RenewedOptions<T> {
+  readonly files: readonly string[];
+  /** Makes the value of the texts of the files, in their order; throws when they are no good. */
+  readonly make: (texts: readonly string[]) => T;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Another content was taken. */
+  readonly onTaken: (value: T) => void;
+  /** Another content, or none, is there and cannot be taken: the last good value stays. Called once for each cause. */
+  readonly onRefused: (cause: Error) => void;
+}
+
+/**
+ * What is made of files, and made again when their content has changed. They are read when the value is asked for, at most
+ * once a second: no watch is needed, and it does not matter how a file is replaced (written, renamed, or by a link that is
+ * changed, as Kubernetes does).
+ */
+export class Renewed<T> {
+  readonly #options: RenewedOptions<T>;
+  #texts: readonly string[];
+  #value: T;
+  #readAt: number;
+  #refused = '';
+
+  /** @throws Error when the files cannot be read, or `make` refuses them */
+  constructor(options: RenewedOptions<T>) {
+    this.#options = options;
+    this.#texts = options.files.map(readSmallFile);
+    this.#value = options.make(this.#texts);
+    this.#readAt = options.now();
+  }
+
+  /** The last good value. */
+  get value(): T {
+    const now = this.#options.now();
+    if (now - this.#readAt >= FRESH_MS) {
+      this.#readAt = now;
+      this.#read();
+    }
+    return this.#value;
+  }
+
+  #read(): void {
+    const { files, make, onRefused, onTaken } = this.#options;
+    try {
+      const texts = files.map(readSmallFile);
+      if (texts.some((text, n) => text !== this.#texts[n])) {
+        this.#value = make(texts);
+        this.#texts = texts;
+        onTaken(this.#value);
+      }
+      this.#refused = '';
+    } catch (thrown) {
+      const cause = asError(thrown);
+      if (cause.message !== this.#refused) onRefused(cause);
+      this.#refused = cause.message;
+    }
+  }
+}

@@ -1,0 +1,255 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
+import { until } from '../support/child.ts';
+import { CLI } from '../support/cli.ts';
+import { keysOf } from '../support/keys.ts';
+import { type Service, spansOf, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+const OLD = 'the secret that goes';
+const NEW = 'the secret that comes';
+const FLEETS = { old: OLD, both: `${OLD}\n${NEW}`, turned: `${NEW}\n${OLD}`, new: NEW } as const;
+type Fleet = keyof typeof FLEETS;
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** A mounted secret, as Kubernetes mounts and changes it: by the link of a link. */
+class Mounted {
+  readonly #directory: string;
+  #version = 0;
+
+  constructor(name: string, fleet: Fleet) {
+    this.#directory = join(world().directory, `secret-${name}`);
+    mkdirSync(this.#directory);
+    this.change(FLEETS[fleet]);
+    symlinkSync('..data/secret', this.path);
+  }
+
+  get path(): string {
+    return join(this.#directory, 'secret');
+  }
+
+  get env() {
+    return { LOSSLESS_SECRET_FILE: this.path, LOSSLESS_HOLD_MS: '3000' };
+  }
+
+  change(text: string): void {
+    const version = `v${++this.#version}`;
+    mkdirSync(join(this.#directory, version));
+    writeFileSync(join(this.#directory, version, 'secret'), `${text}\n`);
+    symlinkSync(version, join(this.#directory, '..next'));
+    renameSync(join(this.#directory, '..next'), join(this.#directory, '..data'));
+  }
+}
+
+/** What became of a shutdown. */
+async function leaves(service: Service) {
+  await world().leave(service);
+  const { verdict } = await world().trace(service);
+  const { result, planned, acked } = verdict;
+  return { result, planned, acked };
+}
+
+const TOLD = { result: 'success', planned: 1, acked: 1 };
+
+describe('a secret is replaced', () => {
+  test.each([
+    ['old', 'both'],
+    ['both', 'old'],
+    ['both', 'turned'],
+    ['turned', 'both'],
+    ['both', 'new'],
+    ['new', 'both'],
+    ['turned', 'old'],
+    ['new', 'turned'],
+  ] satisfies [Fleet, Fleet][])(
+    'a provider with %s and a consumer with %s understand each other',
+    async (one, other) => {
+      const [provider, consumer] = [new Mounted('provider', one), new Mounted('consumer', other)];
+      const leaving = await world().service('provider', { env: provider.env });
+      await world().service('provider', { env: provider.env });
+      const caller = await world().caller('http://provider/echo', 50, { env: consumer.env });
+      expect(await leaves(leaving)).toEqual(TOLD);
+      expect(await caller.stop()).toMatchObject({ failed: 0 });
+    },
+  );
+
+  test('in files of processes that run, step by step: every shutdown is told', async () => {
+    const mounted = new Mounted('caller', 'old');
+    const files = Array.from({ length: 5 }, (_, n) => new Mounted(`provider-${n}`, 'old'));
+    const providers: Service[] = [];
+    for (const { env } of files) providers.push(await world().service('provider', { env }));
+    const caller = await world().caller('http://provider/echo', 100, { env: mounted.env });
+    let changes = 0;
+    const callerHas = async (fleet: Fleet) => {
+      mounted.change(FLEETS[fleet]);
+      changes++;
+      await until(() => (caller.child.stderr.match(/LOSSLESS_SECRET_FILE has changed: /g) ?? []).length === changes);
+    };
+    const providersHave = (fleet: Fleet) => {
+      for (const file of files) file.change(FLEETS[fleet]);
+    };
+    const next = () => leaves(providers.shift() as Service);
+
+    await callerHas('both');
+    expect(await next()).toEqual(TOLD); // has the old one
+    providersHave('both');
+    expect(await next()).toEqual(TOLD);
+    await callerHas('new');
+    expect(await next()).toEqual(TOLD); // has both
+    providersHave('new');
+    expect(await next()).toEqual(TOLD);
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  });
+
+  test('a file that holds no secret any more changes nothing, and is said once', async () => {
+    const mounted = new Mounted('provider', 'old');
+    const leaving = await world().service('provider', { env: mounted.env });
+    await world().service('provider', { env: mounted.env });
+    const caller = await world().caller('http://provider/echo', 50, { env: { LOSSLESS_SECRET: OLD } });
+    for (const text of ['', 'short']) {
+      mounted.change(text);
+      const token = keysOf(OLD).token;
+      const begun = performance.now();
+      await until(async () => {
+        const port = await world().controlPort(leaving);
+        const headers = { authorization: `Bearer ${token}`, host: 'elsewhere' };
+        expect(await statusOf(port, '/status', headers)).toBe(200);
+        return performance.now() - begun > 2_200;
+      });
+    }
+    expect(await leaves(leaving)).toEqual(TOLD);
+    expect(leaving.child.stderr.match(/LOSSLESS_SECRET_FILE has changed and cannot be used/g)).toHaveLength(1);
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  });
+});
+
+describe('no secret by mistake', () => {
+  const file = () => join(world().directory, 'empty');
+  test.each([
+    ['LOSSLESS_SECRET', () => ''],
+    ['LOSSLESS_SECRET', () => 'short'],
+    [
+      'LOSSLESS_SECRET_FILE',
+      () => {
+        writeFileSync(file(), '\n');
+        return file();
+      },
+    ],
+  ])('%s: the plugin does not start, and says why; the application runs', async (name, value) => {
+    const env = world().env('provider', { LOSSLESS_STRICT: 'false', [name]: value() });
+    const app = world().children.node(new URL('../fixtures/apps/app.ts', import.meta.url), {
+      env,
+      args: ['http', '5', '0', '127.0.0.1'],
+    });
+    const [, port] = await app.sees(/listening (\d+)/);
+    await app.sees(new RegExp(`"code":"LOSSLESS_CONFIG_INVALID".*${name} must be`));
+    const answer = await fetch(`http://127.0.0.1:${port}/echo`, { method: 'POST', body: 'x' });
+    expect(await answer.text()).toBe('x');
+    expect(app.stderr).not.toContain('control server');
+  });
+});
+
+describe('the command', () => {
+  const env = () => world().env('any', { LOSSLESS_SECRET: OLD, NODE_OPTIONS: '' });
+  const lossless = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env() } });
+
+  /** Somebody else at a control port, who keeps all bytes it is sent. */
+  async function squatter(answer: (bytes: string) => string) {
+    let bytes = '';
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', (chunk) => {
+        bytes += chunk;
+        const body = answer(bytes);
+        socket.end(
+          `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        );
+      });
+    }).listen(0, '127.0.0.1');
+    servers.push(server);
+    await once(server, 'listening');
+    return { port: String((server.address() as { port: number }).port), bytes: () => bytes };
+  }
+
+  test.each(['status', 'offline', 'online'])('%s shows whoever sits at the port nothing', async (name) => {
+    const { bytes, port } = await squatter(() => '{"state":"serving"}');
+    await expect(lossless(name, '--port', port)).rejects.toThrow('cannot prove that it has this LOSSLESS_SECRET');
+    expect(bytes()).toMatch(new RegExp(`^GET ${CHALLENGE_PATH}\\?nonce=[\\w-]{22} HTTP/1.1\r\n`));
+    for (const word of [OLD, keysOf(OLD).token, 'authorization', 'Authorization', '/offline', '/status'])
+      expect(bytes()).not.toContain(word);
+  });
+
+  test('one that passes the bytes on to an instance at another port gets nowhere', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_SECRET: OLD } });
+    const real = await world().controlPort(service);
+    const seen: string[] = [];
+    const between = createServer((socket) => {
+      const onward = connect(real, '127.0.0.1');
+      socket.on('data', (chunk) => seen.push(String(chunk)));
+      socket.pipe(onward).pipe(socket);
+      for (const each of [socket, onward]) each.on('error', () => {});
+    }).listen(0, '127.0.0.1');
+    servers.push(between);
+    await once(between, 'listening');
+    const { port } = between.address() as { port: number };
+    await expect(lossless('offline', '--port', String(port))).rejects.toThrow('cannot prove');
+    expect(seen.join('')).not.toMatch(/authorization/i);
+    expect((await lossless('status', '--port', String(real))).stdout).toMatch(/warming|serving/);
+  });
+
+  test('works with either secret while one is replaced, and token prints what opens the port', async () => {
+    const mounted = new Mounted('provider', 'turned');
+    const service = await world().service('provider', { env: mounted.env });
+    const port = await world().controlPort(service);
+    expect((await lossless('status', '--port', String(port), '--json')).stdout).toContain('"service":"provider"');
+    const token = (await lossless('token')).stdout.trim();
+    expect(token).toBe(keysOf(OLD).token);
+    const headers = (shown: string) => ({ authorization: `Bearer ${shown}`, host: 'elsewhere' });
+    expect(await statusOf(port, '/status', headers(token))).toBe(200);
+    expect(await statusOf(port, '/status', headers(OLD))).toBe(403);
+    expect((await lossless('offline', '--port', String(port), '--wait')).stdout).toMatch(/^success\n/);
+    await service.child.ends();
+  });
+
+  test('says that an instance has another secret, or none', async () => {
+    const service = await world().service('provider');
+    const port = String(await world().controlPort(service));
+    await expect(lossless('offline', '--port', port)).rejects.toThrow(/cannot prove .* answers 404/);
+  });
+});
+
+describe('a consumer header', () => {
+  test('that is not signed is one of a caller without the plugin, and that is said', async () => {
+    const env = { LOSSLESS_SECRET: OLD, LOSSLESS_HOLD_MS: '300' };
+    const leaving = await world().service('provider', { env });
+    await world().service('provider', { env });
+    const caller = await world().caller('http://provider/echo', 50);
+    await leaving.child.sees(/a consumer header of caller is not believed: it is not signed/);
+    await world().leave(leaving);
+    const trace = await world().trace(leaving);
+    expect(spansOf(trace, 'goaway')).toEqual([]);
+    expect(spansOf(trace, 'drain')[0]?.tags).toMatchObject({ 'lossless.drain.hold.reason': 'unmanaged_caller' });
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  });
+});
+
+function statusOf(port: number, path: string, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request({ port, host: '127.0.0.1', path, headers }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end();
+  });
+}
