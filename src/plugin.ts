@@ -121,7 +121,7 @@ export class Plugin {
       preconnect: () => this.#preconnect(),
       onServing: () => this.#serving(),
       beforeOnline: () => this.#controlServer(),
-      urlOf: (traceId) => withoutLogin(`${options.jaegerUrl}/trace/${traceId}`),
+      urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
       afterOffline: (run) => this.#deliver(run),
     });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
@@ -363,7 +363,8 @@ export class Plugin {
   }
 }
 
-/** What is printed holds no password. */
-function withoutLogin(url: string): string {
-  return Object.assign(new URL(url), { username: '', password: '' }).href;
+/** Where a trace can be looked at. What is printed holds no password, and no query, which may be a token. */
+function linkTo(jaegerUrl: string, traceId: string): string {
+  const { origin, pathname } = new URL(jaegerUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}/trace/${traceId}`;
 }

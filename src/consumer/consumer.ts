@@ -164,7 +164,7 @@ export class Consumer implements CallContext {
 
   marked(service: Service, endpoint: Endpoint, marker: string): void {
     const isSeen = endpoint.marker === marker;
-    if (isSeen && this.#quarantine.has(endpoint.instance)) return;
+    if (isSeen && this.#quarantine.has(endpoint.instance, endpoint.key)) return;
     endpoint.marker = marker;
     const named = decodeDraining(marker);
     // A service may hand on the response of another instance of its own, with its marker.

@@ -12,8 +12,10 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Instance, Registry } from '../registry/registry.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../trace/schema.ts';
 import type { Callers } from './callers.ts';
+import { isWorker } from './cluster.ts';
 import type { Curve } from './curve.ts';
 import type { HttpServer } from './http-server.ts';
+import { isShared } from './kernel.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
 import { Offline, type OfflineContext, type OfflineReport } from './offline.ts';
 import { Online, type OnlineContext } from './online.ts';
@@ -107,7 +109,11 @@ export class Attendance {
   constructor(context: AttendanceContext) {
     const { clock, log, tryConnection, registry, settings } = context;
     this.#context = context;
-    this.#registration = new Registration(registry, clock);
+    this.#registration = new Registration(
+      registry,
+      clock,
+      async () => !isWorker() && !(await isShared(context.traffic.ports)),
+    );
     this.#servers = new Servers({
       clock,
       log,

@@ -310,12 +310,12 @@ export class Offline {
 
   /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
   get #exposed(): string | undefined {
-    const { callers, traffic } = this.#context;
+    const { callers } = this.#context;
     const { others = [] } = this.#deregistered;
     if (others.length > 0 && callers.unmanagedSeen)
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
-    if (this.#isPortShared && (callers.unmanagedSeen || traffic.afterAck > this.#afterAckBefore))
-      return 'another process listens on the same port, and the kernel gave connections to this one until it closed';
+    if (this.#isPortShared && (callers.unmanagedSeen || this.coverage.planned > 0))
+      return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
     return undefined;
   }
 
