@@ -22,6 +22,8 @@ export const ERRORS = {
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
   LOSSLESS_REGISTRY_UNAVAILABLE: 'The registry could not be reached or refused the call. Check its address and rights.',
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
+  LOSSLESS_REGISTRY_PORT:
+    'A Kubernetes Service has several ports that HTTP calls could go to, or none. Name one with `port=` in the URL.',
   LOSSLESS_SPOOL_CORRUPT:
     'A spooled telemetry file cannot be read, or the collector refuses it; it was set aside with the suffix .corrupt.',
   LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',

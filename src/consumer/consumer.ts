@@ -2,7 +2,8 @@ import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
-import type { GoAway, Identity } from '../protocol/identity.ts';
+import type { GoAway } from '../protocol/identity.ts';
+import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RefreshResult } from '../trace/schema.ts';
 import type { CallContext } from './call-context.ts';
@@ -11,6 +12,7 @@ import type { Endpoint } from './endpoint.ts';
 import { HttpHook } from './http-hook.ts';
 import { type Preconnected, preconnect } from './preconnect.ts';
 import { Quarantine } from './quarantine.ts';
+import type { Address } from './roster.ts';
 import type { Service, ServiceStatus } from './service.ts';
 import { UndiciHook } from './undici-hook.ts';
 
@@ -66,6 +68,12 @@ export interface Isolation {
   readonly refreshed: Promise<Refresh>;
 }
 
+/** What leaves: all that is listed at these addresses up to this generation. */
+interface Leaving {
+  readonly addresses: readonly Address[];
+  readonly generation: number;
+}
+
 /** How a GoAway was taken. */
 export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
@@ -73,7 +81,7 @@ export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 /** How the consumer half stands, for people. */
 export interface ConsumerStatus {
   readonly services: Readonly<Record<string, ServiceStatus>>;
-  /** Instances isolated now. */
+  /** Addresses isolated now. */
   readonly isolated: number;
   /** GoAways received, by how they were taken. */
   readonly goAways: Readonly<Record<GoAwayOutcome, number>>;
@@ -148,25 +156,30 @@ export class Consumer implements CallContext {
   }
 
   marked(service: Service, endpoint: Endpoint, marker: string): void {
-    if (endpoint.marker === marker && this.#quarantine.has(endpoint.instance)) return;
+    const isSeen = endpoint.marker === marker;
+    if (isSeen && this.#quarantine.has(endpoint.instance)) return;
     endpoint.marker = marker;
-    const { instanceId, generation } = endpoint.instance;
     const named = decodeDraining(marker);
-    // What something else has listed is known by its address, and that is where this response came from.
-    const isNamed =
-      generation === 0
-        ? named?.service.toLowerCase() === service.name.toLowerCase()
-        : named?.instanceId === instanceId && named.generation === generation;
-    if (!isNamed) return;
+    // A service may hand on the response of another instance of its own, with its marker.
+    if (named === undefined || named.service.toLowerCase() !== service.name.toLowerCase()) return;
+    if (service.hasElsewhere(named.instanceId, endpoint)) return;
+    const { generation } = named;
+    const isFollowed = endpoint.instance.generation > generation;
+    if (isSeen && isFollowed) return;
     this.#markers++;
-    this.#options.log('info', `${instanceId} of ${service.name} marked a response: it is isolated`);
-    void this.#isolate(endpoint.instance, service, named?.isolationMs ?? MARKED_MS).refreshed;
+    const done = isFollowed
+      ? `connections to ${endpoint.address}, where a newer one is, are renewed`
+      : 'it is isolated';
+    this.#options.log('info', `${named.instanceId} of ${service.name} marked a response: ${done}`);
+    void this.#isolate({ addresses: [endpoint.instance], generation }, service, named.isolationMs ?? MARKED_MS)
+      .refreshed;
   }
 
   /** Isolates synchronously, then reads the list again. Idempotent; a repetition renews the isolation. */
   goAway({ provider, expiresInMs }: GoAway): Isolation {
     const service = this.#directory.named(provider.service);
-    return this.#isolate(service?.listedAs(provider) ?? provider, service, expiresInMs);
+    const { generation } = provider;
+    return this.#isolate({ addresses: this.addressesOf(provider), generation }, service, expiresInMs);
   }
 
   /** Counts a GoAway. */
@@ -174,11 +187,22 @@ export class Consumer implements CallContext {
     this.#goAways[outcome]++;
   }
 
-  /** Hosts at which an instance is or was listed here; undefined when this process has no list of the service. */
+  /** What a GoAway would isolate. */
+  addressesOf(provider: GoAway['provider']): readonly Address[] {
+    const named = hostPortOf(provider.address);
+    return this.#directory.named(provider.service)?.addressesOf(provider) ?? (named === undefined ? [] : [named]);
+  }
+
+  /**
+   * Hosts of that, as they are or were listed here under the id of the instance, or by something else than the plugin, whose
+   * ids say nothing. Undefined when this process has no list of the service.
+   */
   hostsOf(provider: GoAway['provider']): readonly string[] | undefined {
     const service = this.#directory.named(provider.service);
     return service
-      ?.find(service.listedAs(provider).instanceId, Number.POSITIVE_INFINITY)
+      ?.addressesOf(provider)
+      .flatMap((address) => service.at(address))
+      .filter((endpoint) => endpoint.instance.generation === 0 || endpoint.isKnownAs(provider.instanceId))
       .map(({ instance }) => instance.host);
   }
 
@@ -191,31 +215,42 @@ export class Consumer implements CallContext {
     };
   }
 
-  #isolate(identity: Identity, service: Service | undefined, expiresInMs: number): Isolation {
+  /**
+   * Isolates all that is listed at the addresses up to the generation, under whatever ids. Where a newer one is listed, that one
+   * is used on; but connections made before may lead to either, so they are closed too.
+   */
+  #isolate(leaving: Leaving, service: Service | undefined, expiresInMs: number): Isolation {
     const before = service?.addresses ?? [];
-    this.#quarantine.add(identity, expiresInMs);
-    const endpoints = service?.find(identity.instanceId, identity.generation) ?? [];
+    const { addresses, generation } = leaving;
+    const endpoints = addresses.flatMap((address) => service?.at(address) ?? []);
+    for (const { host, port } of addresses) {
+      const uid = service?.at({ host, port })[0]?.instance.uid;
+      this.#quarantine.add({ host, port, generation, ...(uid !== undefined && { uid }) }, expiresInMs);
+    }
     service?.rebuild();
     for (const endpoint of endpoints) endpoint.close();
     return {
       outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
       others: service?.others,
       before,
-      idle: untilLeft(service, endpoints),
+      idle: untilLeft(service, () =>
+        endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
+      ),
       refreshed:
-        service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(identity, service),
+        service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(leaving, service),
     };
   }
 
-  async #refresh({ instanceId, generation }: Identity, service: Service): Promise<Refresh> {
+  async #refresh({ addresses }: Leaving, service: Service): Promise<Refresh> {
     const late = Promise.withResolvers<never>();
     const timer = this.#options.clock.after(REFRESH_MS, () =>
       late.reject(new Error(`the registry did not answer within ${REFRESH_MS} ms`)),
     );
+    const left = new Set(addresses.map(addressKey));
     try {
       const listed = await Promise.race([this.#directory.refresh(service), late.promise]);
-      const isStale = listed.some(
-        (instance) => instance.instanceId === instanceId && instance.generation <= generation,
+      const isStale = [...newestByAddress(listed)].some(
+        ([address, instance]) => left.has(address) && this.#quarantine.has(instance),
       );
       return { result: isStale ? 'stale' : 'refreshed', addresses: service.addresses };
     } catch (thrown) {
@@ -247,10 +282,13 @@ export class Consumer implements CallContext {
   }
 }
 
-/** Resolves when `service` has others to pick, or is not called any more, and nothing goes to `endpoints`. */
-async function untilLeft(service: Service | undefined, endpoints: readonly Endpoint[]): Promise<readonly string[]> {
+/** Resolves when `service` has others to pick, or is not called any more, and nothing goes to the instance, as `quiet` tells. */
+async function untilLeft(
+  service: Service | undefined,
+  quiet: () => readonly Promise<void>[],
+): Promise<readonly string[]> {
   for (;;) {
-    await Promise.all(endpoints.map((endpoint) => endpoint.idle()));
+    await Promise.all(quiet());
     if (service === undefined || service.closed || service.others > 0) return service?.addresses ?? [];
     await service.changed();
   }

@@ -1,9 +1,13 @@
 import type { Clock } from '../lifecycle/clock.ts';
 import { hostPort } from '../protocol/host-port.ts';
+import { addressKey } from '../registry/address.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
 import type { Turn } from './rotation.ts';
+
+/** Most ids of one address that are remembered. */
+const MOST_IDS = 16;
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
 export class Endpoint implements Turn {
@@ -20,6 +24,10 @@ export class Endpoint implements Turn {
   readonly target: { readonly host: string; readonly port: number };
   /** `host:port`, IPv6 in brackets. */
   readonly address: string;
+  /** The same in one spelling. */
+  readonly key: string;
+  /** Ids under which the plugin has listed this address. */
+  readonly #ids = new Set<string>();
   /** `address` as origins. */
   readonly origins: { readonly http: string; readonly https: string };
   readonly #open = new Set<Connections>();
@@ -33,8 +41,21 @@ export class Endpoint implements Turn {
     this.credit = Math.random() * weight;
     this.target = { host, port };
     this.address = hostPort(instance);
+    this.key = addressKey(instance);
     this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };
     this.warmingSince = warmingSince;
+  }
+
+  /** Whether the plugin has listed this address under that id: only who registered there is likely to know it. */
+  isKnownAs(instanceId: string): boolean {
+    return this.#ids.has(instanceId);
+  }
+
+  /** This address is listed so too. */
+  knowAs({ instanceId, generation }: Instance): void {
+    if (generation === 0) return;
+    if (this.#ids.size >= MOST_IDS) this.#ids.clear();
+    this.#ids.add(instanceId);
   }
 
   /** Requests to it that are not finished. */
@@ -80,6 +101,11 @@ export class Endpoint implements Turn {
     const current = this.#current;
     this.#current = undefined;
     current?.close();
+  }
+
+  /** Resolves when no connection that was closed until now is left; there may be new ones. */
+  async closed(): Promise<void> {
+    await Promise.all([...this.#open].map((connections) => connections.closed && connections.idle));
   }
 
   /** Resolves when no connection to it is left. */

@@ -110,8 +110,11 @@ export class HttpCall implements OpenCall {
       else
         withPrebuilt(this.#agent, endpoint.prebuilt, () => this.#addRequest.call(this.#agent, this.#request, options));
     } catch (thrown) {
-      this.#end();
-      throw thrown;
+      if (!isUnsent(thrown) || endpoint === undefined) {
+        this.#end();
+        throw thrown;
+      }
+      this.#failed(undefined, thrown as Error);
     } finally {
       options.host = host;
       options.port = port;

@@ -1,5 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts';
-import type { GoAway, Identity } from '../protocol/identity.ts';
+import type { GoAway } from '../protocol/identity.ts';
+import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 
@@ -12,7 +13,13 @@ const REGISTRY_LAG_MS = 60_000;
 /** Most instances of one service that are used. */
 const MOST_INSTANCES = 5_000;
 
-/** Who the instances of one service are, list after list. */
+/** Where calls go: what a message about an instance is about, whatever ids lists have for it. */
+export type Address = Pick<Instance, 'host' | 'port'>;
+
+/**
+ * Who the instances of one service are, list after list. Calls go to addresses: of the entries with one address the newest
+ * generation stands for all, as the others are of the same process or of one that has ended.
+ */
 export class Roster {
   readonly #clock: Clock;
   readonly #warmupMs: number;
@@ -63,33 +70,30 @@ export class Roster {
     this.#listedAt = this.#clock.now();
     this.#times++;
     const next = new Map<string, Endpoint>();
-    for (const instance of instances.slice(0, MOST_INSTANCES)) {
-      const known =
-        next.get(instance.instanceId) ?? this.#listed.get(instance.instanceId) ?? this.#departed.get(keyOf(instance));
-      next.set(instance.instanceId, continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance)));
+    const listed = instances.slice(0, MOST_INSTANCES);
+    for (const [address, instance] of newestByAddress(listed)) {
+      const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
+      next.set(address, continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance)));
     }
-    for (const endpoint of this.#listed.values())
-      if (next.get(endpoint.instance.instanceId) !== endpoint) this.#depart(endpoint);
+    for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
+    for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
     for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
     this.#listed = next;
     if (next.size > 0) this.#last = [...next.values()];
   }
 
-  /** The endpoints that a message about an instance and its older generations is about. */
-  find(instanceId: string, generation: number): readonly Endpoint[] {
-    return this.all.filter(({ instance }) => instance.instanceId === instanceId && instance.generation <= generation);
+  /** The endpoints at an address, of all generations. */
+  at(address: Address): readonly Endpoint[] {
+    const key = addressKey(address);
+    return this.all.filter((endpoint) => endpoint.key === key);
   }
 
-  /**
-   * Who an instance is in this list: itself, or the entry at its address when something else has listed it (generation 0),
-   * whose id says nothing.
-   */
-  listedAs(provider: GoAway['provider']): Identity {
-    const { instanceId, address } = provider;
-    const { all } = this;
-    if (all.some(({ instance }) => instance.instanceId === instanceId)) return provider;
-    const anonymous = all.find((endpoint) => endpoint.instance.generation === 0 && endpoint.address === address);
-    return anonymous?.instance ?? provider;
+  /** Where an instance is: where this list has its id, else at the address it names, where it may have another id here. */
+  addressesOf({ instanceId, address }: GoAway['provider']): readonly Address[] {
+    const known = this.all.filter((endpoint) => endpoint.isKnownAs(instanceId));
+    if (known.length > 0) return known.map(({ instance }) => instance);
+    const named = hostPortOf(address);
+    return named === undefined ? [] : [named];
   }
 
   /**
@@ -111,16 +115,19 @@ export class Roster {
   }
 }
 
-/** The endpoint that goes on with `instance`, unless it is another generation or elsewhere. An older entry never replaces a newer one. */
+/**
+ * The endpoint that goes on with `instance`, unless it is another generation or another life. An older entry never replaces a
+ * newer one; one without a generation that outlives it is the same process, and says what there is to say of it.
+ */
 function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {
   if (known === undefined) return undefined;
-  const { generation, host, port } = known.instance;
-  if (instance.generation < generation) return known;
-  if (instance.generation > generation || instance.host !== host || instance.port !== port) return undefined;
-  known.instance = instance;
+  const { instanceId, generation, uid } = known.instance;
+  if (instance.generation > generation || (uid ?? instance.uid) !== (instance.uid ?? uid)) return undefined;
+  if (instance.generation === generation) known.instance = instance;
+  else if (instance.generation === 0) known.instance = { ...instance, instanceId, generation };
   return known;
 }
 
-function keyOf({ instanceId, generation }: Instance): string {
-  return `${generation} ${instanceId}`;
+function keyOf(instance: Instance): string {
+  return JSON.stringify([addressKey(instance), instance.generation, instance.uid]);
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts';
-import { hostPort } from '../protocol/host-port.ts';
 import type { GoAway } from '../protocol/identity.ts';
+import { addressKey } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Consumer } from './consumer.ts';
 
@@ -52,10 +52,13 @@ export class SenderCheck {
     }
   }
 
-  async #registered({ service, instanceId, address }: GoAway['provider']): Promise<readonly string[]> {
-    const listed = await within(this.#clock, this.#registry.instances(service), []);
+  /** The same of what is registered at the addresses that would be isolated. */
+  async #registered(provider: GoAway['provider']): Promise<readonly string[]> {
+    const addresses = new Set(this.#consumer.addressesOf(provider).map(addressKey));
+    const listed = await within(this.#clock, this.#registry.instances(provider.service), []);
     return listed
-      .filter((entry) => (entry.generation === 0 ? address === hostPort(entry) : entry.instanceId === instanceId))
+      .filter((entry) => addresses.has(addressKey(entry)))
+      .filter(({ generation, instanceId }) => generation === 0 || instanceId === provider.instanceId)
       .map(({ host }) => host);
   }
 }

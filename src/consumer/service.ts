@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../lifecycle/warmup.ts';
-import type { GoAway, Identity } from '../protocol/identity.ts';
+import type { GoAway } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
-import { Roster } from './roster.ts';
+import { type Address, Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
 
 /** How long an instance that refused a connection is passed over, in milliseconds. */
@@ -139,14 +139,19 @@ export class Service {
     this.rebuild();
   }
 
-  /** The endpoints that a message about an instance and its older generations is about. */
-  find(instanceId: string, generation: number): readonly Endpoint[] {
-    return this.#roster.find(instanceId, generation);
+  /** The endpoints at an address, of all generations. */
+  at(address: Address): readonly Endpoint[] {
+    return this.#roster.at(address);
   }
 
-  /** Who an instance is in this list: itself, or the entry at its address when something else has listed it. */
-  listedAs(provider: GoAway['provider']): Identity {
-    return this.#roster.listedAs(provider);
+  /** Where an instance is: where this list has its id, else at the address it names. */
+  addressesOf(provider: GoAway['provider']): readonly Address[] {
+    return this.#roster.addressesOf(provider);
+  }
+
+  /** Whether the list has an instance of that id elsewhere than at `endpoint`. */
+  hasElsewhere(instanceId: string, endpoint: Endpoint): boolean {
+    return this.#roster.all.some((other) => other.isKnownAs(instanceId) && other.key !== endpoint.key);
   }
 
   /** The instance refused a connection: for a moment it is used only if there is no other. */

@@ -1,5 +1,5 @@
 /**
- * Codes of failures that happen before a connection is there. Where nothing was written yet they prove that the peer never
+ * Codes of failures that happen before a connection is there, the last ones of addresses that none can be made to. Where nothing was written yet they prove that the peer never
  * saw the request, so any method may go to another instance. A failed certificate is not among them: it is the same at
  * every instance and must be seen.
  */
@@ -18,6 +18,13 @@ const BEFORE_CONNECTED: ReadonlySet<unknown> = new Set([
   'UND_ERR_SOCKET',
   'UND_ERR_CLOSED',
   'UND_ERR_DESTROYED',
+  'EINVAL',
+  'EACCES',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+  'ERR_INVALID_URL',
+  'ERR_INVALID_IP_ADDRESS',
+  'ERR_SOCKET_BAD_PORT',
 ]);
 
 /** Most instances one request is given to, moves and refusals together. */

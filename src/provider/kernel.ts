@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /** Socket states of `/proc/net/tcp` (Linux, include/net/tcp_states.h). */
 const ESTABLISHED = 0x01;
@@ -13,18 +13,55 @@ const LISTEN = 0x0a;
  * One read costs 10 ms of CPU on a thread of the pool, so ask once or twice at the end of a drain, not per tick.
  */
 export async function unreadInKernel(ports: ReadonlySet<number>): Promise<number> {
-  const tables = await Promise.all(
-    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => '')),
-  );
   let unread = 0;
-  for (const table of tables) for (const row of table.split('\n').slice(1)) unread += unreadOf(row, ports);
+  for (const row of await rowsOf(ports))
+    if ([ESTABLISHED, CLOSE_WAIT, LISTEN].includes(row.state)) unread += row.unread;
   return unread;
 }
 
-function unreadOf(row: string, ports: ReadonlySet<number>): number {
-  const [, local, , state, queues] = row.trim().split(/\s+/);
-  if (local === undefined || state === undefined || queues === undefined) return 0;
-  if (!ports.has(Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16))) return 0;
-  if (![ESTABLISHED, CLOSE_WAIT, LISTEN].includes(Number.parseInt(state, 16))) return 0;
-  return Number.parseInt(queues.slice(queues.indexOf(':') + 1), 16) || 0;
+/**
+ * Whether another process listens on one of `ports` at the same address (`SO_REUSEPORT`): the kernel gives connections to either.
+ * False where `/proc` does not exist.
+ */
+export async function isShared(ports: ReadonlySet<number>): Promise<boolean> {
+  const listening = (await rowsOf(ports)).filter(({ state }) => state === LISTEN);
+  if (new Set(listening.map(({ local }) => local)).size === listening.length) return false;
+  const sockets = await ownSockets();
+  const own = new Set(listening.filter(({ inode }) => sockets.has(inode)).map(({ local }) => local));
+  return listening.some(({ local, inode }) => own.has(local) && !sockets.has(inode));
+}
+
+interface Row {
+  /** Address and port, as the kernel writes them. */
+  readonly local: string;
+  readonly state: number;
+  readonly unread: number;
+  readonly inode: string;
+}
+
+async function rowsOf(ports: ReadonlySet<number>): Promise<readonly Row[]> {
+  const tables = await Promise.all(
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'latin1').catch(() => '')),
+  );
+  return tables.flatMap((table) =>
+    table
+      .split('\n')
+      .slice(1)
+      .flatMap((row) => rowOf(row, ports)),
+  );
+}
+
+function rowOf(row: string, ports: ReadonlySet<number>): readonly Row[] {
+  const [, local, , state, queues, , , , , inode = ''] = row.trim().split(/\s+/);
+  if (local === undefined || state === undefined || queues === undefined) return [];
+  if (!ports.has(Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16))) return [];
+  const unread = Number.parseInt(queues.slice(queues.indexOf(':') + 1), 16) || 0;
+  return [{ local, state: Number.parseInt(state, 16), unread, inode }];
+}
+
+/** Numbers of the sockets that this process holds. */
+async function ownSockets(): Promise<ReadonlySet<string>> {
+  const files = await readdir('/proc/self/fd').catch(() => []);
+  const links = await Promise.all(files.map((file) => readlink(`/proc/self/fd/${file}`).catch(() => '')));
+  return new Set(links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []));
 }

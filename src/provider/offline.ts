@@ -14,7 +14,7 @@ import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
-import { unreadInKernel } from './kernel.ts';
+import { isShared, unreadInKernel } from './kernel.ts';
 import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
@@ -33,6 +33,9 @@ const LONGEST_ISOLATION_MS = 600_000;
 
 /** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
 const REGISTRY_MS = 10_000;
+
+/** Most ids of other entries on a span. */
+const MOST_OTHERS = 100;
 
 /** What an offline works with. */
 export interface OfflineContext {
@@ -75,8 +78,9 @@ export class Offline {
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
   #drain: Drain | undefined;
-  /** Consumers that still called and had nobody else when the drain ended. */
-  #stranded = 0;
+  /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
+  #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
+  #isPortShared = false;
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
@@ -203,11 +207,12 @@ export class Offline {
       attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
-    const { result, listedAfter, error } = await Promise.race([
+    const deregistered = await Promise.race([
       this.#deadline.within(registration.deregister(), late, REGISTRY_MS),
       this.#undone.promise.then((): Deregistered => ({ result: 'cancelled' })),
     ]);
-    this.#deregistered = { result };
+    const { result, listedAfter, others, error } = deregistered;
+    this.#deregistered = deregistered;
     const failed = result === 'failed' || result === 'unconfirmed';
     const failure = failed
       ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
@@ -216,6 +221,7 @@ export class Offline {
       {
         [ATTR.deregisterResult]: result,
         ...(listedAfter !== undefined && { [ATTR.listedAfter]: listedAfter }),
+        ...(others && { [ATTR.deregisterOthers]: others.slice(0, MOST_OTHERS) }),
         ...(failure && { [ATTR.errorType]: failure.type }),
       },
       failure,
@@ -224,6 +230,10 @@ export class Offline {
 
   async #drainTraffic(): Promise<Drained> {
     const { clock, curve, journal, settings, traffic } = this.#context;
+    // Who it is asked of leaves later than this.
+    void isShared(traffic.ports).then((isPortShared) => {
+      this.#isPortShared = isPortShared;
+    });
     const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
     this.#drain = new Drain({
       clock,
@@ -241,14 +251,14 @@ export class Offline {
       },
     });
     const drained = await this.#drain.run();
-    this.#stranded = this.coverage.stranded;
+    this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
         ? {
             type: 'drain_timeout',
             message:
-              this.#stranded > 0
+              this.coverage.stranded > 0
                 ? describe('last_instance', this.coverage, '')
                 : 'the deadline came before traffic was over',
           }
@@ -284,6 +294,17 @@ export class Offline {
     return this.#deregistered.result === 'failed' || this.#deregistered.result === 'unconfirmed';
   }
 
+  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
+  get #exposed(): string | undefined {
+    const { callers, traffic } = this.#context;
+    const { others = [] } = this.#deregistered;
+    if (others.length > 0 && callers.unmanagedSeen)
+      return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
+    if (this.#isPortShared && (callers.unmanagedSeen || traffic.afterAck > this.#afterAckBefore))
+      return 'another process listens on the same port, and the kernel gave connections to this one until it closed';
+    return undefined;
+  }
+
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
@@ -307,13 +328,15 @@ export class Offline {
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
+    const { idle, stranded } = this.#drained ?? this.coverage;
     this.#fanout.end('timeout');
     await this.#fanout.settled();
-    const coverage = { ...this.#fanout.coverage, stranded: this.#stranded };
+    const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);
+    const causes = this.#fanout.causes;
     const failure =
       broken ??
-      (FAILED.has(result) ? { type: result, message: describe(result, coverage, this.#fanout.causes) } : undefined);
+      (FAILED.has(result) ? { type: result, message: describe(result, coverage, causes, this.#exposed) } : undefined);
     this.#root.end(
       {
         [ATTR.offlineResult]: result,
@@ -345,18 +368,23 @@ export class Offline {
     if (drained?.result === 'timeout') return 'timeout';
     const { acked, idle, planned } = coverage;
     const isTold = acked === planned && idle === acked && callers.overflowed === 0;
-    return isTold && !this.#unconfirmed ? 'success' : 'incomplete';
+    return isTold && !this.#unconfirmed && this.#exposed === undefined ? 'success' : 'incomplete';
   }
 }
 
 /** Results that mark the root as failed. */
 const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
 
-function describe(result: OfflineResult, { planned, acked, idle, stranded }: Coverage, causes: string): string {
+function describe(
+  result: OfflineResult,
+  { planned, acked, idle, stranded }: Coverage,
+  causes: string,
+  exposed?: string,
+): string {
   if (result === 'last_instance')
     return `${stranded} consumers still called and had no other instance of the service to call`;
   if (result === 'timeout') return 'the grace period ended with work left';
   if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
-  return 'not everybody could be told, or the registry did not confirm';
+  return exposed ?? 'not everybody could be told, or the registry did not confirm';
 }

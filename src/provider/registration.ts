@@ -1,5 +1,6 @@
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleep } from '../lifecycle/clock.ts';
+import { addressKey, hostOf } from '../registry/address.ts';
 import type { Instance, Registry } from '../registry/registry.ts';
 import type { DeregisterResult } from '../trace/schema.ts';
 
@@ -11,6 +12,8 @@ export interface Deregistered {
   readonly result: DeregisterResult;
   /** Instances of the service listed afterwards; absent when they could not be read. */
   readonly listedAfter?: number;
+  /** Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. */
+  readonly others?: readonly string[];
   readonly error?: Error;
 }
 
@@ -46,32 +49,37 @@ export class Registration {
   /**
    * Writes the entry.
    *
-   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE, Error when its host is none at which others can reach it
    */
   async write(instance: Instance): Promise<void> {
-    this.#instance = instance;
+    const own = { ...instance, host: hostOf(instance.host) };
+    this.#instance = own;
     this.#leaving = false;
-    await this.#registry.register(instance);
+    await this.#registry.register(own);
   }
 
   /**
    * Reads the list back, for a while; of several registries each list. Where something else lists the instance, because it is
-   * ready, nothing is read back.
+   * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended.
    *
    * @returns whether it holds the entry, and how many instances it holds
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
   async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
-    const { reached, count } = await this.#readBack(
+    const { reached, count, lists } = await this.#readBack(
       this.#members.filter(({ capabilities }) => capabilities.registers !== false),
-      (listed) => listed.some((entry) => this.#isThis(entry) && this.#isCurrent(entry)),
+      (member, listed) => listed.some((entry) => this.#isThis(member, entry) && this.#isCurrent(entry)),
     );
     this.#listed = reached && !this.#leaving;
     this.#wasListed ||= this.#listed;
+    if (this.#listed) void this.#removeOlder(lists);
     return { listed: this.#listed, count };
   }
 
-  /** Removes the entry, after a registration in flight, and reads the list back. Never rejects. */
+  /**
+   * Removes the entry, after a registration in flight, and reads the list back. Entries of others with the same address are
+   * not waited for: who wrote them removes them. Never rejects.
+   */
   async deregister(): Promise<Deregistered> {
     const instance = this.#instance;
     if (instance === undefined) return { result: 'none' };
@@ -83,14 +91,26 @@ export class Registration {
       return { result: 'failed', error: thrown as Error };
     }
     try {
-      const { reached, count } = await this.#readBack(
+      const { reached, count, lists } = await this.#readBack(
         this.#members,
-        (listed) => !listed.some((entry) => this.#isThis(entry)),
+        (member, listed) => !listed.some((entry) => this.#isThis(member, entry)),
       );
-      return { result: reached ? 'confirmed' : 'unconfirmed', listedAfter: count };
+      const others = lists.flatMap(({ member, listed }) => this.#othersIn(member, listed));
+      return {
+        result: reached ? 'confirmed' : 'unconfirmed',
+        listedAfter: count,
+        ...(others.length > 0 && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
+      };
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };
     }
+  }
+
+  /** A living process that shares the port puts its own back: which of the two is listed makes no difference to any caller. */
+  async #removeOlder(lists: readonly List[]): Promise<void> {
+    for (const { member, listed } of lists)
+      for (const entry of this.#othersIn(member, listed))
+        if (entry.generation > 0) await member.deregister(entry).catch(() => {});
   }
 
   /** Each has a list of its own, which some consumers see and others do not. */
@@ -98,27 +118,50 @@ export class Registration {
     return this.#registry.members ?? [this.#registry];
   }
 
-  /** @returns whether every list has reached that, and how many instances the longest holds */
+  /** @returns whether every list has reached that, how many instances the longest holds, and the lists */
   async #readBack(
     members: readonly Registry[],
-    reached: (listed: readonly Instance[]) => boolean,
-  ): Promise<{ readonly reached: boolean; readonly count: number }> {
+    reached: (member: Registry, listed: readonly Instance[]) => boolean,
+  ): Promise<{ readonly reached: boolean; readonly count: number; readonly lists: readonly List[] }> {
     let count = 0;
+    let lists: readonly List[] = [];
     for (const ms of READ_BACK_MS) {
       if (ms > 0) await sleep(this.#clock, ms);
-      const lists = await Promise.all(members.map((member) => member.instances(this.#instance?.service ?? '')));
-      count = Math.max(0, ...lists.map((listed) => listed.length));
-      if (lists.every(reached)) return { reached: true, count };
+      lists = await Promise.all(
+        members.map(async (member) => ({ member, listed: await member.instances(this.#instance?.service ?? '') })),
+      );
+      count = Math.max(0, ...lists.map(({ listed }) => listed.length));
+      if (lists.every(({ member, listed }) => reached(member, listed))) return { reached: true, count, lists };
     }
-    return { reached: false, count };
+    return { reached: false, count, lists };
   }
 
-  #isThis({ instanceId, generation, host, port }: Instance): boolean {
+  /** Where nothing is registered by this package, an entry is this instance's when its address is. */
+  #isThis(member: Registry, entry: Instance): boolean {
     const own = this.#instance;
-    return generation === 0 ? host === own?.host && port === own.port : instanceId === own?.instanceId;
+    if (own === undefined) return false;
+    if (entry.generation > 0) return entry.instanceId === own.instanceId;
+    return member.capabilities.registers === false && addressKey(entry) === addressKey(own);
   }
+
+  /** Older entries at this address, which others have written; a newer one is of a process that is there now. */
+  #othersIn(member: Registry, listed: readonly Instance[]): readonly Instance[] {
+    const own = this.#instance;
+    if (own === undefined) return [];
+    return listed.filter(
+      (entry) =>
+        !this.#isThis(member, entry) && entry.generation < own.generation && addressKey(entry) === addressKey(own),
+    );
+  }
+
   /** A list that lags may show the generation before an undone offline, which consumers have isolated. */
   #isCurrent({ generation }: Instance): boolean {
     return generation === 0 || generation === this.#instance?.generation;
   }
+}
+
+/** What one registry lists. */
+interface List {
+  readonly member: Registry;
+  readonly listed: readonly Instance[];
 }

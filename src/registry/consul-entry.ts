@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { decodeInstance } from './entry.ts';
+import { protocolInLabels } from './app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
+import type { Decoded } from './entry-reader.ts';
 import { parseJson } from './json.ts';
 import { decodeFields, originOf } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
@@ -66,41 +68,44 @@ export function serviceIdOf({ service, instanceId }: Instance): string {
  * Reads one entry of `/v1/health/service/<name>`. Those that others have registered (Spring Cloud, go-micro, kratos, a
  * configuration file) have no generation: a GoAway is matched by their address.
  *
- * @returns undefined when it is of another service, has no port, or is of kratos and has no endpoint that is HTTP
+ * @returns undefined when it is of another service, has no port, or none that speaks HTTP
  * @throws Error naming what is wrong with it
  */
-export function decodeService(entry: unknown, service: string): Instance | undefined {
-  const { Node, Service } = entry as {
-    Node?: Partial<ConsulNode>;
-    Service?: Partial<ConsulService> & { Service?: string; Tags?: unknown };
+export function decodeService(entry: unknown, service: string): Decoded | readonly Decoded[] {
+  const { Node, Service } = (entry ?? {}) as {
+    Node?: Partial<ConsulNode> | null;
+    Service?: (Partial<ConsulService> & { Service?: string; Tags?: unknown }) | null;
   };
   if (typeof Service !== 'object' || Service === null) throw new Error('`Service` is not an object');
   if (Service.Service !== service) return undefined;
-  const meta = Service.Meta ?? {};
-  if (meta['lossless-0'] !== undefined) {
-    const instance = decodeInstance(parseJson(joined(meta), 'what `lossless-0` and those after it hold'));
+  const labels = labelsOf(Service.Meta);
+  if (labels['lossless-0'] !== undefined) {
+    const instance = decodeInstance(parseJson(joined(labels), 'what `lossless-0` and those after it hold'));
     return instance.service === service ? instance : undefined;
   }
-  const instanceId = `${Node?.Node ?? ''}/${Service.ID ?? ''}`;
+  const id = `${Node?.Node ?? ''}/${Service.ID ?? ''}`;
   const endpoints = Object.values(Service.TaggedAddresses ?? {})
     .map((address) => String(address?.Address))
     .filter((address) => address.includes('://'));
-  if (endpoints.length > 0)
-    return decodeFields({ id: instanceId, name: service, metadata: meta, endpoints }, service)[0];
+  if (endpoints.length > 0) return decodeFields({ id, name: service, metadata: labels, endpoints }, service);
   if (!Service.Port) return undefined;
-  const tags = Array.isArray(Service.Tags) ? Service.Tags : [];
-  const isSecure = meta['secure'] === 'true' || meta['scheme'] === 'https' || tags.includes('secure=true');
-  return decodeInstance({
+  const protocol = protocolInLabels({ ...labelsIn(Service.Tags), ...labels }, Service.Port);
+  if (protocol === 'other') return undefined;
+  return foreignInstance({
     service,
-    instanceId,
-    generation: 0,
+    id,
     host: Service.Address || Node?.Address,
     port: Service.Port,
-    scheme: isSecure ? 'https' : 'http',
+    isSecure: protocol === 'https',
     weight: (Service.Weights?.Passing ?? 1) * WEIGHT,
-    registeredAt: 0,
-    metadata: meta,
+    labels,
   });
+}
+
+/** The labels that Spring Cloud and its like write as tags: `secure=true`. */
+function labelsIn(tags: unknown): Readonly<Record<string, string>> {
+  const pairs = (Array.isArray(tags) ? tags : []).map((tag) => /^([^=]+)=(.*)$/s.exec(String(tag)));
+  return Object.fromEntries(pairs.flatMap((pair) => (pair === null ? [] : [[pair[1] ?? '', pair[2] ?? '']])));
 }
 
 interface ConsulNode {

@@ -1,4 +1,6 @@
-import { decodeInstance } from './entry.ts';
+import { isIPv6 } from 'node:net';
+import { type AppProtocol, appProtocolOf, protocolInName } from './app-protocol.ts';
+import { foreignInstance } from './entry.ts';
 import type { Instance } from './registry.ts';
 
 /** The part of an EndpointSlice (discovery.k8s.io/v1) that is read. */
@@ -11,19 +13,44 @@ export interface Slice {
 interface SlicePort {
   readonly name?: string | null;
   readonly port?: number | null;
+  /** Absent: TCP. */
+  readonly protocol?: string | null;
   readonly appProtocol?: string | null;
 }
 
 interface SliceEndpoint {
-  readonly addresses?: readonly string[];
-  readonly conditions?: { readonly ready?: boolean | null; readonly terminating?: boolean | null };
-  readonly targetRef?: { readonly name?: string };
-  readonly nodeName?: string;
-  readonly zone?: string;
+  readonly addresses?: readonly string[] | null;
+  readonly conditions?: { readonly ready?: boolean | null; readonly terminating?: boolean | null } | null;
+  readonly targetRef?: { readonly name?: string; readonly uid?: string } | null;
+  readonly nodeName?: string | null;
+  readonly zone?: string | null;
 }
 
-/** Names of ports that speak HTTP, the likeliest first. */
-const HTTP_PORTS = ['http', 'https', 'web', 'h2c'];
+/** A port that can be called, and what it speaks as far as that is known. */
+interface HttpPort {
+  readonly name: string;
+  readonly port: number;
+  readonly speaks: AppProtocol | undefined;
+}
+
+/** Ports that HTTP calls may go to, the likeliest first. */
+const LIKELY: readonly ((port: HttpPort) => boolean)[] = [
+  ({ name, speaks }) => speaks === 'http' && name === 'http',
+  ({ speaks }) => speaks === 'http',
+  ({ name, speaks }) => speaks === 'https' && name === 'https',
+  ({ speaks }) => speaks === 'https',
+  ({ name, speaks }) => speaks === undefined && name === 'web',
+  ({ speaks }) => speaks === undefined,
+  ({ speaks }) => speaks === 'opaque',
+];
+
+/** What is told of a Service, once. */
+export interface SliceTold {
+  /** Of several ports any could be meant. */
+  readonly onChoice: (message: string) => void;
+  /** An endpoint is passed over. */
+  readonly onCorrupt: (endpoint: string, message: string) => void;
+}
 
 /** @throws Error when it is not a slice */
 export function sliceOf(value: unknown): Slice {
@@ -40,44 +67,86 @@ export function sliceOf(value: unknown): Slice {
  * The instances that take new requests: ready, and not terminating (a Service with `publishNotReadyAddresses` lists both).
  * Each address counts once, in whichever slices it is; a pod with an IPv4 and an IPv6 address is one instance.
  *
- * @param portName name or number of the port; undefined: the only one, else the one that is named like HTTP, else the first
- * @throws Error naming what is wrong with an endpoint
+ * @param wanted name or number of the port; undefined: the only one that HTTP calls can go to, else the likeliest
  */
 export function instancesOf(
   slices: Iterable<Slice>,
   service: string,
-  portName: string | undefined,
+  wanted: string | undefined,
+  told: SliceTold,
 ): readonly Instance[] {
   const found = new Map<string, Instance>();
   for (const { ports, endpoints } of slices) {
-    const port = portOf(ports, portName);
-    if (port?.port == null) continue;
-    const scheme = [port.name, port.appProtocol].includes('https') ? 'https' : 'http';
-    for (const { addresses, conditions, targetRef, nodeName, zone } of endpoints) {
-      const [host] = addresses ?? [];
-      if (host === undefined || conditions?.ready === false || conditions?.terminating === true) continue;
-      const instance = decodeInstance({
-        service,
-        instanceId: `${targetRef?.name ?? host}:${port.port}`,
-        generation: 0,
-        host,
-        port: port.port,
-        scheme,
-        weight: 100,
-        registeredAt: 0,
-        metadata: { ...(zone && { zone }), ...(nodeName && { node: nodeName }) },
-      });
-      const known = found.get(instance.instanceId);
-      if (known === undefined || known.host.includes(':')) found.set(instance.instanceId, instance);
+    const port = portOf(ports, service, wanted, told);
+    if (port === undefined) continue;
+    for (const endpoint of endpoints) {
+      const instance = instanceOf(endpoint ?? {}, service, port, told);
+      if (instance === undefined) continue;
+      const key = instance.uid ?? instance.instanceId;
+      const known = found.get(key);
+      if (known === undefined || isIPv6(known.host)) found.set(key, instance);
     }
   }
   return [...found.values()].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
 }
 
-function portOf(ports: readonly SlicePort[], wanted: string | undefined): SlicePort | undefined {
-  if (wanted !== undefined) return ports.find(({ name, port }) => name === wanted || String(port) === wanted);
-  const likely = HTTP_PORTS.map((name) => ports.find((port) => port.name === name || port.appProtocol === name));
-  return likely.find((port) => port !== undefined) ?? ports[0];
+function instanceOf(
+  { addresses, conditions, targetRef, nodeName, zone }: SliceEndpoint,
+  service: string,
+  { port, speaks }: HttpPort,
+  { onCorrupt }: SliceTold,
+): Instance | undefined {
+  const [host] = addresses ?? [];
+  if (host === undefined || conditions?.ready === false || conditions?.terminating === true) return undefined;
+  const name = targetRef?.name || String(host);
+  try {
+    return foreignInstance({
+      service,
+      id: `${name}:${port}`,
+      host,
+      port,
+      isSecure: speaks === 'https',
+      labels: { ...(zone && { zone }), ...(nodeName && { node: nodeName }) },
+      uid: targetRef?.uid || undefined,
+    });
+  } catch (thrown) {
+    onCorrupt(`${name} of ${service}`, (thrown as Error).message);
+    return undefined;
+  }
+}
+
+/** Only TCP: HTTP/3 is not spoken here. */
+function portOf(
+  ports: readonly SlicePort[],
+  service: string,
+  wanted: string | undefined,
+  { onChoice }: SliceTold,
+): HttpPort | undefined {
+  const all = ports.flatMap((given): readonly HttpPort[] => {
+    const { port, protocol, appProtocol } = given ?? {};
+    const name = given?.name ?? '';
+    if (port == null || (protocol ?? 'TCP') !== 'TCP') return [];
+    return [{ name, port, speaks: appProtocol ? speaksOf(appProtocol) : protocolInName(name) }];
+  });
+  if (wanted !== undefined) return all.find(({ name, port }) => name === wanted || String(port) === wanted);
+  const candidates = LIKELY.map((isOne) => all.filter(isOne)).find((some) => some.length > 0) ?? [];
+  const [chosen] = candidates;
+  const list = (some: readonly HttpPort[]): string =>
+    some.map(({ name, port }) => `${name || 'no name'} ${port}`).join(', ');
+  if (chosen === undefined && all.length > 0)
+    onChoice(
+      `the Service ${service} has no port that speaks HTTP (${list(all)}), and is not called: name one with port= in the URL of the registry`,
+    );
+  if (candidates.length > 1)
+    onChoice(
+      `the Service ${service} has several ports for HTTP (${list(candidates)}): ${chosen?.port} is called; name another one with port= in the URL of the registry`,
+    );
+  return chosen;
+}
+
+/** An `appProtocol` that nobody here knows is a protocol all the same, and not HTTP. */
+function speaksOf(appProtocol: string): AppProtocol {
+  return appProtocolOf(appProtocol.replace(/^kubernetes\.io\//, '')) ?? 'other';
 }
 
 function listOf<T>(value: unknown): readonly T[] {

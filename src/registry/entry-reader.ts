@@ -3,6 +3,9 @@ import type { RegistryContext } from './open.ts';
 import type { Instance } from './registry.ts';
 import { TellOnce } from './tell-once.ts';
 
+/** An instance, nothing that takes calls, or why an instance is passed over. */
+export type Decoded = Instance | Error | undefined;
+
 /** Reads the entries of lists. One that cannot be read is passed over, which is told once. */
 export class EntryReader {
   readonly #kind: string;
@@ -15,26 +18,36 @@ export class EntryReader {
   }
 
   /**
-   * @param decode the instances of an entry, none or more; throws when it cannot be read
+   * @param decode the instances of an entry, none or more, and what is wrong with the others; throws when it cannot be read
    * @param nameOf what an entry is called for people
    * @returns in the order of their ids
    */
   read<Entry>(
     entries: readonly Entry[],
-    decode: (entry: Entry) => Instance | readonly Instance[] | undefined,
+    decode: (entry: Entry) => Decoded | readonly Decoded[],
     nameOf: (entry: Entry) => string,
   ): readonly Instance[] {
     return entries
       .flatMap((entry) => {
-        try {
-          return decode(entry) ?? [];
-        } catch (thrown) {
-          const name = nameOf(entry).slice(0, 200);
-          const message = `the ${this.#kind} ${name} is passed over: ${asError(thrown).message}`;
-          this.#corrupt.warn(name, 'LOSSLESS_REGISTRY_CORRUPT', message);
-          return [];
-        }
+        const found = [attempt(() => decode(entry))].flat();
+        return found.flatMap((each) => {
+          if (each instanceof Error) this.#tell(nameOf(entry), each);
+          return each === undefined || each instanceof Error ? [] : [each];
+        });
       })
       .sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+  }
+
+  #tell(entry: string, { message }: Error): void {
+    const name = entry.slice(0, 200);
+    this.#corrupt.warn(name, 'LOSSLESS_REGISTRY_CORRUPT', `the ${this.#kind} ${name} is passed over: ${message}`);
+  }
+}
+
+function attempt<T>(decode: () => T): T | Error {
+  try {
+    return decode();
+  } catch (thrown) {
+    return asError(thrown);
   }
 }

@@ -1,3 +1,5 @@
+import { hostPort } from '../protocol/host-port.ts';
+import { hostOf } from './address.ts';
 import { parseJson } from './json.ts';
 import { startedAt } from './process.ts';
 import type { Instance } from './registry.ts';
@@ -12,6 +14,12 @@ export interface Entry {
 
 /** Longest entry that is read or written, in bytes. */
 export const ENTRY_LIMIT = 16_384;
+
+/** Largest weight; a larger one counts as this. Sums of any list of them are still exact. */
+const MOST_WEIGHT = 1e9;
+
+/** Weight of an instance that names none. */
+const WEIGHT = 100;
 
 /** Process ids are 32-bit integers. */
 const LARGEST_PID = 2 ** 31 - 1;
@@ -53,18 +61,67 @@ export function decodeInstance(value: unknown): Instance {
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
   if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
     throw new Error('`weight` is not a number from 0');
-  const labels = Object.entries(record(metadata, 'metadata'));
   return {
     service: text(service, 'service'),
     instanceId: text(instanceId, 'instanceId'),
     generation: whole(generation, 'generation', 0),
-    host: text(host, 'host'),
-    port: whole(port, 'port', 1, 65_535),
+    host: hostOf(host),
+    port: portOf(port),
     scheme,
-    weight,
+    weight: Math.min(weight, MOST_WEIGHT),
     registeredAt: whole(registeredAt, 'registeredAt', 0),
-    metadata: Object.fromEntries(labels.map(([name, label]) => [name, text(label, 'metadata', 0)])),
+    metadata: labelsOf(metadata),
   };
+}
+
+/** What something else than this package says of an instance; each field as it came. */
+export interface Foreign {
+  readonly service: string;
+  /** Absent, empty or no text: its address stands for it. */
+  readonly id?: unknown;
+  readonly host: unknown;
+  readonly port: unknown;
+  readonly isSecure: boolean;
+  /** In our unit. What is not a number from 0 counts as the default. */
+  readonly weight?: unknown;
+  readonly labels: unknown;
+  readonly uid?: string | undefined;
+}
+
+/**
+ * An instance that something else has listed. It has no generation: it is known by its address.
+ *
+ * @throws Error naming what is wrong with its address; nothing else is a reason to do without it
+ */
+export function foreignInstance({ service, id, host, port, isSecure, weight, labels, uid }: Foreign): Instance {
+  const address = { host: hostOf(host), port: portOf(port) };
+  const share = weight === null || weight === '' ? Number.NaN : Number(weight ?? Number.NaN);
+  return {
+    service,
+    instanceId: (typeof id === 'string' || typeof id === 'number' ? String(id) : '') || hostPort(address),
+    generation: 0,
+    ...address,
+    scheme: isSecure ? 'https' : 'http',
+    weight: share >= 0 ? Math.min(share, MOST_WEIGHT) : WEIGHT,
+    registeredAt: 0,
+    metadata: labelsOf(labels),
+    ...(uid !== undefined && { uid }),
+  };
+}
+
+/** Labels are text: what can be is made text, the rest is left out. */
+export function labelsOf(value: unknown): Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, label]) => ['string', 'number', 'boolean'].includes(typeof label))
+      .map(([name, label]) => [name, String(label)]),
+  );
+}
+
+/** Some write numbers as text. */
+function portOf(value: unknown): number {
+  return whole(typeof value === 'string' && /^\s*\d{1,5}\s*$/.test(value) ? Number(value) : value, 'port', 1, 65_535);
 }
 
 function record(value: unknown, field: string): Readonly<Record<string, unknown>> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { decodeInstance } from './entry.ts';
+import { protocolInLabels } from './app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
 import { parseJson } from './json.ts';
 import type { Instance } from './registry.ts';
 
@@ -85,31 +86,30 @@ export function infoIdOf({ service, instanceId }: Instance): string {
  * Reads an entry. One that others have registered (Spring Cloud) has no generation: a GoAway is matched by its address. That
  * is its `hostName`, which is what Spring Cloud calls; under `prefer-ip-address` it is the IP address.
  *
- * @returns undefined when it is not in service, has no port, or is of a service that differs in case only
+ * @returns undefined when it is not in service, has no port, none that speaks HTTP, or is of a service that differs in case only
  * @throws Error naming what is wrong with it
  */
 export function decodeInfo(entry: unknown, service: string): Instance | undefined {
   if (typeof entry !== 'object' || entry === null) throw new Error('it is not an object');
   const info = entry as Readonly<Record<string, unknown>>;
   if (info['status'] !== 'UP') return undefined;
-  const metadata = labelsOf(info['metadata']);
+  const metadata = labelsIn(info['metadata']);
   if (metadata['lossless'] !== undefined) {
     const instance = decodeInstance(parseJson(metadata['lossless'], '`lossless` in its metadata'));
     return instance.service === service ? instance : undefined;
   }
   const securePort = portOf(info['securePort']);
   const port = securePort ?? portOf(info['port']);
-  if (port === undefined) return undefined;
-  return decodeInstance({
+  const protocol = protocolInLabels(metadata, port);
+  if (port === undefined || protocol === 'other') return undefined;
+  return foreignInstance({
     service,
-    instanceId: info['instanceId'] ?? info['hostName'],
-    generation: 0,
+    id: info['instanceId'] ?? info['hostName'],
     host: info['hostName'] || info['ipAddr'],
     port,
-    scheme: securePort === undefined ? 'http' : 'https',
+    isSecure: securePort !== undefined || protocol === 'https',
     weight: (Number(metadata['weight']) || 1) * WEIGHT,
-    registeredAt: 0,
-    metadata,
+    labels: metadata,
   });
 }
 
@@ -126,11 +126,8 @@ function ascii(text: string): string {
 }
 
 /** An empty one may hold the name of a Java class. */
-function labelsOf(metadata: unknown): Readonly<Record<string, string>> {
-  if (typeof metadata !== 'object' || metadata === null) return {};
-  return Object.fromEntries(
-    Object.entries(metadata).filter(([name, label]) => typeof label === 'string' && !name.startsWith('@')),
-  );
+function labelsIn(metadata: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labelsOf(metadata)).filter(([name]) => !name.startsWith('@')));
 }
 
 /** Undefined when it is switched off. */

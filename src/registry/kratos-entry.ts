@@ -1,5 +1,8 @@
+import { asError } from '../errors.ts';
 import { hostPort } from '../protocol/host-port.ts';
-import { decodeInstance } from './entry.ts';
+import { protocolInLabels } from './app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
+import type { Decoded } from './entry-reader.ts';
 import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
 
@@ -36,40 +39,51 @@ export function originOf(instance: Instance): string {
  * Reads an entry: ours, that of kratos, or that of go-micro (`registry.Service` with nodes). Those of others have no
  * generation: a GoAway is matched by their address. Endpoints that are not HTTP are passed over.
  *
+ * @returns of nodes that cannot be read what is wrong with them
  * @throws Error naming what is wrong with it
  */
-export function decodeEntry(text: string, service: string): readonly Instance[] {
+export function decodeEntry(text: string, service: string): readonly Decoded[] {
   return decodeFields(parseObject(text, 'it'), service);
 }
 
 /** Reads the fields of an entry, as `decodeEntry` does. */
-export function decodeFields(entry: Readonly<Record<string, unknown>>, service: string): readonly Instance[] {
+export function decodeFields(entry: Fields, service: string): readonly Decoded[] {
   if (entry['lossless'] !== undefined)
     return [decodeInstance(entry['lossless'])].filter((found) => found.service === service);
   if (entry['name'] !== service) return [];
-  const nodes = Array.isArray(entry['nodes']) ? entry['nodes'] : [entry];
-  return nodes.flatMap((node) => foreign(node as Readonly<Record<string, unknown>>, service) ?? []);
+  const nodes: readonly unknown[] = Array.isArray(entry['nodes']) ? entry['nodes'] : [entry];
+  return nodes.map((node) => {
+    try {
+      return foreign((node ?? {}) as Fields, service);
+    } catch (thrown) {
+      return asError(thrown);
+    }
+  });
 }
 
-function foreign(node: Readonly<Record<string, unknown>>, service: string): Instance | undefined {
-  const { id, metadata, address, endpoints } = node;
-  const urls = address === undefined ? endpoints : [`http://${String(address)}`];
+type Fields = Readonly<Record<string, unknown>>;
+
+function foreign({ id, metadata, address, endpoints }: Fields, service: string): Instance | undefined {
+  const labels = labelsOf(metadata);
+  const urls = address === undefined ? endpoints : [`http://${String(address).trim()}`];
   const url = (Array.isArray(urls) ? urls : [])
     .map((endpoint) => URL.parse(String(endpoint)))
     .find((found) => found?.protocol === 'http:' || found?.protocol === 'https:');
-  if (url === undefined || url === null) return undefined;
-  const labels = (metadata ?? {}) as Readonly<Record<string, unknown>>;
-  const isSecure = url.protocol === 'https:' || url.searchParams.get('isSecure') === 'true';
-  const weight = Number(labels['weight'] ?? WEIGHT);
-  return decodeInstance({
+  if (url === undefined || url === null) {
+    if (address === undefined) return undefined;
+    throw new Error(`expected \`address\` to be host:port, received ${JSON.stringify(String(address).slice(0, 80))}`);
+  }
+  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
+  // kratos names the protocol in the URL, go-micro in the labels of a node.
+  const protocol = address === undefined ? undefined : protocolInLabels(labels, port);
+  if (protocol === 'other') return undefined;
+  return foreignInstance({
     service,
-    instanceId: id,
-    generation: 0,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80),
-    scheme: isSecure ? 'https' : 'http',
-    weight: weight >= 0 ? weight : WEIGHT,
-    registeredAt: 0,
-    metadata: labels,
+    id,
+    host: url.hostname,
+    port,
+    isSecure: url.protocol === 'https:' || url.searchParams.get('isSecure') === 'true' || protocol === 'https',
+    weight: labels['weight'],
+    labels,
   });
 }

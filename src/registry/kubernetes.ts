@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { LosslessError } from '../errors.ts';
 import { sleep } from '../lifecycle/clock.ts';
-import { instancesOf, type Slice, sliceOf } from './endpoint-slice.ts';
+import { instancesOf, type Slice, type SliceTold, sliceOf } from './endpoint-slice.ts';
 import { type Following, follow, jitter, type Round } from './follow.ts';
 import { HttpClient, type HttpError } from './http.ts';
 import type { RegistryContext } from './open.ts';
 import type { Failure, Instance, Listener, Registry } from './registry.ts';
+import { TellOnce } from './tell-once.ts';
 import { attempt } from './unavailable.ts';
 import { addressOf, readCredential, UrlOptions } from './url-options.ts';
 
@@ -46,6 +47,7 @@ class KubernetesRegistry implements Registry {
   readonly #http: HttpClient;
   readonly #namespace: () => string;
   readonly #port: string | undefined;
+  readonly #told: TellOnce;
   readonly #watches = new Set<Following>();
   /** When each instance was first listed, by service, for those that are watched: what the warm-up is measured from. */
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
@@ -59,6 +61,7 @@ class KubernetesRegistry implements Registry {
     const tls = options.tls(true);
     const ca = existsSync(`${ACCOUNT}/ca.crt`) ? { ca: `${ACCOUNT}/ca.crt` } : {};
     this.#context = context;
+    this.#told = new TellOnce(context.log);
     this.address = addressOf(servers);
     this.#namespace = () => namespace ?? readCredential(`${ACCOUNT}/namespace`).trim();
     this.#port = options.text('port');
@@ -187,14 +190,19 @@ class KubernetesRegistry implements Registry {
   #read(slices: ReadonlyMap<string, Slice>, service: string): readonly Instance[] {
     const seen = this.#seen.get(service);
     const now = this.#context.clock.wall();
-    return instancesOf(slices.values(), service, this.#port).map((instance) => ({
+    const told: SliceTold = {
+      onChoice: (message) => this.#told.warn(`port of ${service}`, 'LOSSLESS_REGISTRY_PORT', message),
+      onCorrupt: (endpoint, message) =>
+        this.#told.warn(endpoint, 'LOSSLESS_REGISTRY_CORRUPT', `the endpoint ${endpoint} is passed over: ${message}`),
+    };
+    return instancesOf(slices.values(), service, this.#port, told).map((instance) => ({
       ...instance,
-      registeredAt: seen === undefined ? 0 : (seen.get(instance.instanceId) ?? now),
+      registeredAt: seen === undefined ? 0 : (seen.get(lifeOf(instance)) ?? now),
     }));
   }
 
   #see(service: string, listed: readonly Instance[]): void {
-    this.#seen.set(service, new Map(listed.map(({ instanceId, registeredAt }) => [instanceId, registeredAt])));
+    this.#seen.set(service, new Map(listed.map((instance) => [lifeOf(instance), instance.registeredAt])));
   }
 
   /** `shop` is a Service of the own namespace, `shop.other` one of another; anything else cannot be one. */
@@ -207,6 +215,11 @@ class KubernetesRegistry implements Registry {
   #attempt<T>(work: () => Promise<T>): Promise<T> {
     return attempt(`the Kubernetes API at ${this.address}`, work);
   }
+}
+
+/** A pod that comes back under its name is another one. */
+function lifeOf({ instanceId, uid }: Instance): string {
+  return uid ?? instanceId;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { decodeInstance } from './entry.ts';
+import { protocolInLabels } from './app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
 import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
 
@@ -54,7 +55,7 @@ export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
 /**
  * Reads one instance of a list. Those that others have registered have no generation: a GoAway is matched by their address.
  *
- * @returns undefined when it takes no traffic: unhealthy, or disabled
+ * @returns undefined when it takes no traffic: unhealthy, disabled, or with a port that does not speak HTTP
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(value: unknown, service: string): Instance | undefined {
@@ -62,31 +63,26 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
     Record<string, unknown>
   >;
   if (healthy === false || enabled === false) return undefined;
-  const labels = Object.entries(metadata ?? {});
-  const known = Object.fromEntries(labels);
-  const address = {
+  const labels = labelsOf(metadata);
+  // A quotient of two numbers, back in the unit it came from.
+  const share = typeof weight === 'number' ? Math.round(weight * WEIGHT * 1e6) / 1e6 : WEIGHT;
+  if (labels['lossless'] === undefined) {
+    const protocol = protocolInLabels(labels, port);
+    if (protocol === 'other') return undefined;
+    const isSecure = protocol === 'https';
+    return foreignInstance({ service, id: instanceId, host: ip, port, isSecure, weight: share, labels });
+  }
+  const own = parseObject(labels['lossless'], '`lossless` in its metadata');
+  const free = Object.entries(labels).filter(([name]) => !RESERVED.test(name));
+  return decodeInstance({
     service,
     host: ip,
     port,
-    scheme: known['secure'] === 'true' ? 'https' : 'http',
-    // A quotient of two numbers, back in the unit it came from.
-    weight: typeof weight === 'number' ? Math.round(weight * WEIGHT * 1e6) / 1e6 : WEIGHT,
-  };
-  if (known['lossless'] === undefined)
-    return decodeInstance({
-      ...address,
-      instanceId: instanceId ?? `${String(ip)}:${String(port)}`,
-      generation: 0,
-      registeredAt: 0,
-      metadata: known,
-    });
-  const own = parseObject(String(known['lossless']), '`lossless` in its metadata');
-  const free = labels.filter(([name]) => !RESERVED.test(name));
-  return decodeInstance({
-    ...address,
+    scheme: labels['secure'] === 'true' ? 'https' : 'http',
+    weight: share,
     instanceId: own['instanceId'],
     generation: own['generation'],
     registeredAt: own['registeredAt'],
-    metadata: { ...Object.fromEntries(free), ...(own['labels'] as object | undefined) },
+    metadata: { ...Object.fromEntries(free), ...labelsOf(own['labels']) },
   });
 }

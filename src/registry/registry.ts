@@ -19,6 +19,11 @@ export interface Instance {
   readonly registeredAt: number;
   /** Free labels (zone, version). */
   readonly metadata: Readonly<Record<string, string>>;
+  /**
+   * What names one life of the process, where something else lists it and says so (the uid of a pod): another one at the same
+   * address is another process. Absent: not known.
+   */
+  readonly uid?: string;
 }
 
 /** Receives the full list of a service, on every change. It must not throw. */

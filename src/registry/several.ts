@@ -1,5 +1,6 @@
 import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
+import { newestByAddress } from './address.ts';
 import { jitter } from './follow.ts';
 import type { RegistryContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
@@ -162,13 +163,7 @@ class MergedWatch {
 
 /** One entry for each address: that of the newest generation, and of the registry that is named first. */
 function merge(lists: readonly (readonly Instance[])[]): readonly Instance[] {
-  const found = new Map<string, Instance>();
-  for (const instance of lists.flat()) {
-    const address = JSON.stringify([instance.host, instance.port]);
-    const known = found.get(address);
-    if (known === undefined || known.generation < instance.generation) found.set(address, instance);
-  }
-  return [...found.values()].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
+  return [...newestByAddress(lists.flat()).values()].sort((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
 }
 
 /** Waits for all, then fails with the first failure. */

@@ -1,10 +1,9 @@
-import { decodeInstance } from './entry.ts';
+import { protocolInLabels } from './app-protocol.ts';
+import { foreignInstance, labelsOf } from './entry.ts';
+import type { Decoded } from './entry-reader.ts';
 import { parseObject } from './json.ts';
 import { decodeFields, kratosFields, originOf } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
-
-/** Weight of an instance that names none. */
-const WEIGHT = 100;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -33,36 +32,34 @@ export function encodeEntry(instance: Instance): string {
  *
  * @throws Error naming what is wrong with it
  */
-export function decodeEntry(text: string, service: string): readonly Instance[] {
+export function decodeEntry(text: string, service: string): readonly Decoded[] {
   const entry = parseObject(text, 'it');
   if (entry['lossless'] !== undefined || entry['serviceType'] === undefined) return decodeFields(entry, service);
   return entry['name'] === service && isServing(entry) ? [curatorInstance(entry, service)] : [];
 }
 
-function curatorInstance(entry: Fields, service: string): Instance {
+function curatorInstance(entry: Fields, service: string): Instance | undefined {
   const { id, address, port, sslPort } = entry;
-  const labels = labelsOf(entry);
-  const weight = Number(labels['weight'] ?? WEIGHT);
-  return decodeInstance({
+  const labels = labelsIn(entry);
+  const protocol = protocolInLabels(labels, sslPort ?? port);
+  if (protocol === 'other') return undefined;
+  return foreignInstance({
     service,
-    instanceId: id,
-    generation: 0,
+    id,
     host: address,
     port: sslPort ?? port,
-    scheme: typeof sslPort === 'number' ? 'https' : 'http',
-    weight: weight >= 0 ? weight : WEIGHT,
-    registeredAt: 0,
-    metadata: labels,
+    isSecure: (sslPort ?? undefined) !== undefined || protocol === 'https',
+    weight: labels['weight'],
+    labels,
   });
 }
 
 /** Spring Cloud takes an instance out by its label `instance_status`. */
 function isServing(entry: Fields): boolean {
-  return entry['enabled'] !== false && (labelsOf(entry)['instance_status'] ?? 'UP') === 'UP';
+  return entry['enabled'] !== false && (labelsIn(entry)['instance_status'] ?? 'UP') === 'UP';
 }
 
 /** What Spring Cloud has in the payload; the payload of others may be anything. */
-function labelsOf({ payload }: Fields): Fields {
-  const labels = (payload as { readonly metadata?: unknown } | null | undefined)?.metadata;
-  return typeof labels === 'object' && labels !== null ? (labels as Fields) : {};
+function labelsIn({ payload }: Fields): Readonly<Record<string, string>> {
+  return labelsOf((payload as { readonly metadata?: unknown } | null | undefined)?.metadata);
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Quarantine } from '../../../src/consumer/quarantine.ts';
 import { ManualClock } from '../../fixtures/consumer/clock.ts';
 
-const of = (instanceId: string, generation = 1) => ({ service: 's', instanceId, generation });
+const of = (host: string, generation = 1) => ({ host, port: 80, generation });
 
 function setUp(): { clock: ManualClock; quarantine: Quarantine; expired: () => number } {
   const clock = new ManualClock();
@@ -10,13 +10,31 @@ function setUp(): { clock: ManualClock; quarantine: Quarantine; expired: () => n
   return { clock, quarantine: new Quarantine(clock, () => expired++), expired: () => expired };
 }
 
-test('holds for its generation and older ones, not for newer ones or other instances', () => {
+test('holds for its generation and older ones, not for newer ones or other addresses', () => {
   const { quarantine } = setUp();
   quarantine.add(of('a', 5), 30_000);
   expect(quarantine.has(of('a', 5))).toBe(true);
   expect(quarantine.has(of('a', 4))).toBe(true);
   expect(quarantine.has(of('a', 6))).toBe(false);
   expect(quarantine.has(of('b', 5))).toBe(false);
+});
+
+test('what has no generation is isolated by its address, unless it is known to be another life of the process', () => {
+  const { quarantine } = setUp();
+  quarantine.add({ ...of('a', 5), uid: 'one' }, 30_000);
+  expect(quarantine.has(of('a', 0))).toBe(true);
+  expect(quarantine.has({ ...of('a', 0), uid: 'one' })).toBe(true);
+  expect(quarantine.has({ ...of('a', 0), uid: 'two' })).toBe(false);
+  expect(quarantine.has({ ...of('a', 0), port: 81 })).toBe(false);
+});
+
+test.each([
+  ['A.Example', 'a.example'],
+  ['0:0:0:0:0:0:0:1', '::1'],
+])('%s and %s are one address', (one, other) => {
+  const { quarantine } = setUp();
+  quarantine.add(of(one), 30_000);
+  expect(quarantine.has(of(other))).toBe(true);
 });
 
 test('ends by itself, tells so, and is renewed by repetition', () => {

@@ -200,7 +200,7 @@ describe('lists', () => {
     service.apply([of('b')]);
     expect(connections.closed).toBe(true);
     expect(a.outstanding).toBe(1);
-    expect(service.find('a', 1)).toEqual([a]);
+    expect(service.at(a.instance)).toEqual([a]);
     connections.end();
     await a.idle();
     expect(service.busy).toBe(false);

@@ -63,7 +63,7 @@ test('requests queued for an isolated instance go to another one, whatever their
   const answers = bodies.map(async (body) =>
     (await request('http://s/', { method: 'POST', body, dispatcher })).body.text(),
   );
-  const [endpoint] = service.find('a', 1);
+  const [endpoint] = service.at(a);
   await new Promise<void>((resolve) => servers[0]?.once('request', () => resolve()));
   service.apply([a, b]);
   quarantine.add(a, 30_000);

@@ -119,3 +119,66 @@ test('a list that still shows the generation before an undone offline does not c
   await clock.advance(10_000);
   expect(await left).toMatchObject({ result: 'unconfirmed' });
 });
+
+test('entries of others with this address are told of and not waited for', async () => {
+  const own = anInstance({ generation: 5 });
+  const foreign = { ...own, instanceId: 'shop-1', generation: 0 };
+  const elsewhere = { ...foreign, instanceId: 'shop-2', port: own.port + 1 };
+  const follower = { ...own, instanceId: 'next', generation: 6 };
+  const registry = aRegistry({ instances: async () => [foreign, elsewhere, follower] });
+  const registration = new Registration(registry, new SimulatedClock());
+  await registration.write(own);
+  expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 3, others: ['shop-1'] });
+});
+
+test('an entry of somebody else with this address confirms nothing', async () => {
+  const own = anInstance();
+  const clock = new SimulatedClock();
+  const registry = aRegistry({ instances: async () => [{ ...own, instanceId: 'shop-1', generation: 0 }] });
+  const registration = new Registration(registry, clock);
+  await registration.write(own);
+  const confirmed = registration.confirm();
+  await clock.advance(10_000);
+  expect(await confirmed).toMatchObject({ listed: false });
+});
+
+test('older entries of the plugin at this address are removed once this one is listed; those of others are left', async () => {
+  const own = anInstance({ generation: 5 });
+  const dead = { ...own, instanceId: 'dead', generation: 4 };
+  const others = [
+    { ...own, instanceId: 'shop-1', generation: 0 },
+    { ...dead, instanceId: 'elsewhere', host: '192.0.2.9' },
+    { ...own, instanceId: 'next', generation: 6 },
+  ];
+  const removed: string[] = [];
+  const registry = aRegistry({
+    instances: async () => [dead, own, ...others],
+    deregister: async ({ instanceId }) => void removed.push(instanceId),
+  });
+  const registration = new Registration(registry, new SimulatedClock());
+  await registration.write(own);
+  expect(await registration.confirm()).toMatchObject({ listed: true });
+  await Promise.resolve();
+  expect(removed).toEqual(['dead']);
+});
+
+test.each(['0.0.0.0', '169.254.1.1', 'a b'])(
+  'an instance that nobody could call is not registered: %s',
+  async (host) => {
+    const registration = new Registration(aRegistry({}), new SimulatedClock());
+    await expect(registration.write(anInstance({ host }))).rejects.toThrow('expected `host`');
+    expect(registration.instance).toBeUndefined();
+  },
+);
+
+test('an address is registered in the form in which it is read back', async () => {
+  const own = anInstance({ host: '2001:DB8:0::1' });
+  const written: Instance[] = [];
+  const registration = new Registration(
+    aRegistry({ register: async (entry) => void written.push(entry), instances: async () => written }),
+    new SimulatedClock(),
+  );
+  await registration.write(own);
+  expect(await registration.confirm()).toMatchObject({ listed: true });
+  expect(registration.instance?.host).toBe('2001:db8::1');
+});

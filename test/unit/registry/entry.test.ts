@@ -10,7 +10,7 @@ const anyInstance: fc.Arbitrary<Instance> = fc.record({
   service: text(1),
   instanceId: text(1),
   generation: whole(0),
-  host: text(1),
+  host: fc.oneof(fc.domain(), fc.constantFrom('192.0.2.1', '2001:db8::1')),
   port: whole(1, 65_535),
   scheme: fc.constantFrom('http', 'https'),
   weight: fc.double({ min: 0, max: 1e9, noNaN: true }).map((weight) => weight + 0),
@@ -87,11 +87,23 @@ test.each([
   ['weight', -1],
   ['weight', null],
   ['registeredAt', 2 ** 60],
-  ['metadata', []],
-  ['metadata', { zone: 1 }],
 ])('the field instance.%s = %j is refused', (field, value) => {
   const { instance } = good;
   expect(() => decodeEntry(JSON.stringify({ ...good, instance: { ...instance, [field]: value } }))).toThrow(field);
+});
+
+test.each([
+  [
+    { zone: 1, spot: true, none: null, list: [1], plain: 'x' },
+    { zone: '1', spot: 'true', plain: 'x' },
+  ],
+  [[], {}],
+  [null, {}],
+  ['text', {}],
+])('labels %j are read as %j', (metadata, labels) => {
+  const { instance } = good;
+  const entry = decodeEntry(JSON.stringify({ ...good, instance: { ...instance, metadata } }));
+  expect(entry.instance.metadata).toEqual(labels);
 });
 
 test('an entry of a process that has ended, or of an earlier one of its id, is dead', () => {

@@ -10,7 +10,7 @@ const instances: fc.Arbitrary<Instance> = fc.record({
   service: text(1),
   instanceId: text(1),
   generation: whole(),
-  host: text(1),
+  host: fc.domain(),
   port: whole(65_534).map((port) => port + 1),
   scheme: fc.constantFrom('http', 'https'),
   weight: fc.double({ min: 0, max: 1e9, noNaN: true }).map((weight) => weight + 0),

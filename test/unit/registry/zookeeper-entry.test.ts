@@ -71,15 +71,15 @@ test.each([
   expect(decode({ ...spring, ...fields })).toEqual([]);
 });
 
-test.each([{ address: null }, { port: null }, { id: 7 }, { payload: { metadata: { zone: 1 } } }])(
-  'a broken instance of Curator is an error: %j',
+test.each([{ address: null }, { port: null }])(
+  'an instance of Curator without an address is an error: %j',
   (fields) => {
     expect(() => decode({ ...spring, ...fields })).toThrow(/is not/);
   },
 );
 
-test('what kratos has written is read', () => {
-  expect(decode({ id: 'k-1', name: 'shop', endpoints: ['http://192.0.2.8:8000'] })).toMatchObject([
-    { instanceId: 'k-1', port: 8_000 },
+test('odd labels and ids are no reason to do without an instance of Curator', () => {
+  expect(decode({ ...spring, id: 7, payload: { metadata: { zone: 1, odd: null } } })).toMatchObject([
+    { instanceId: '7', metadata: { zone: '1' } },
   ]);
 });

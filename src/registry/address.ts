@@ -1,0 +1,82 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { hostPort } from '../protocol/host-port.ts';
+import type { Instance } from './registry.ts';
+
+/** A name of a host (RFC 1123), also with underscores, which Docker gives. */
+const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+
+/** What a URL takes for the last part of an IPv4 address, in whichever of its notations, and no name ends with. */
+const NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
+
+/** Longest part of a host that a message repeats, in characters. */
+const SHOWN = 80;
+
+/**
+ * Addresses at which no other process can be reached, or not without the name of an interface; Kubernetes admits none of them
+ * in its endpoints either. The metadata of a cloud machine are at a link-local address, at Amazon also at one that is not.
+ */
+const UNUSABLE: readonly { readonly form: RegExp; readonly what: string }[] = [
+  { form: /^0\./, what: 'no address of a host' },
+  { form: /^169\.254\./, what: 'a link-local address' },
+  { form: /^(22[4-9]|23\d)\./, what: 'a multicast address' },
+  { form: /^(24\d|25[0-5])\./, what: 'a reserved address' },
+  { form: /^::$/, what: 'no address of a host' },
+  { form: /^fe[89ab][0-9a-f]:/, what: 'a link-local address' },
+  { form: /^ff[0-9a-f]{2}:/, what: 'a multicast address' },
+  { form: /^fd00:ec2::254$/, what: 'that of the metadata of a cloud machine' },
+];
+
+/**
+ * The host of an instance, as whoever listed it has written it: without blanks around it, brackets and the zone of an IPv6
+ * address. An IPv6 address comes in its one short form, one that stands for an IPv4 address as that.
+ *
+ * @throws Error when it is neither an IP address at which others can be reached nor the name of a host
+ */
+export function hostOf(value: unknown): string {
+  if (typeof value !== 'string') throw new Error('`host` is not text');
+  const text = value.trim();
+  const plain = (/^\[(.*)\]$/s.exec(text)?.[1] ?? text).replace(/(?<=:.*)%[^/\s]*$/s, '');
+  const host = isIPv6(plain) ? shortest(plain) : plain;
+  const unusable = isIP(host) === 0 ? undefined : UNUSABLE.find(({ form }) => form.test(host));
+  const isName = NAME.test(host) && !NUMBER.test(host);
+  if (unusable === undefined && (isName || isIP(host) > 0)) return host;
+  const what = unusable === undefined ? '' : `, which is ${unusable.what}`;
+  throw new Error(
+    `expected \`host\` to be an IP address or the name of a host, received ${JSON.stringify(text.slice(0, SHOWN))}${what}`,
+  );
+}
+
+/** `host:port` in one spelling: two instances with the same are reached by the same connections. */
+export function addressKey({ host, port }: { readonly host: string; readonly port: number }): string {
+  return hostPort({ host: isIPv6(host) ? shortest(host) : host.toLowerCase(), port });
+}
+
+/** Reads `host:port` as it crosses the wire; undefined when it is none. */
+export function hostPortOf(address: string): { readonly host: string; readonly port: number } | undefined {
+  const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address) ?? [];
+  return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) };
+}
+
+/**
+ * Of the entries with one address the newest generation, which stands for all: the others are of the same process, or of one
+ * that has ended.
+ */
+export function newestByAddress(instances: readonly Instance[]): ReadonlyMap<string, Instance> {
+  const newest = new Map<string, Instance>();
+  for (const instance of instances) {
+    const address = addressKey(instance);
+    const known = newest.get(address);
+    if (known === undefined || known.generation < instance.generation) newest.set(address, instance);
+  }
+  return newest;
+}
+
+/** The short form of an IPv6 address (RFC 5952). */
+function shortest(address: string): string {
+  const text = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) ?? address;
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text);
+  if (mapped === null) return text;
+  const [high = 0, low = 0] = mapped.slice(1).map((part) => Number.parseInt(part, 16));
+  const v4 = [high >> 8, high & 255, low >> 8, low & 255].join('.');
+  return isIPv4(v4) ? v4 : text;
+}
