@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asError, LosslessError } from '../errors.ts';
-import type { Operators } from '../protocol/operator.ts';
+import { type Operators, placeOf } from '../protocol/operator.ts';
 import type { ControlTls } from '../protocol/tls.ts';
 import { Traffic } from './traffic.ts';
 
@@ -176,7 +176,7 @@ function isOperator(request: IncomingMessage, operators: Operators | undefined):
     socket,
     url = '',
   } = request;
-  if (operators?.isProved(authorization, method, url, socket.localPort ?? 0)) return true;
+  if (operators?.isProved(authorization, method, url, placeOf(socket.localAddress, socket.localPort))) return true;
   const host = (request.headers.host ?? '').replace(/:\d+$/, '');
   const local = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/i.test(host);
   const page = request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none';
