@@ -3,7 +3,7 @@ import type { Receiver } from './consumer/receiver.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { Plugin } from './plugin.ts';
 import { AUDIENCE_HEADER, GOAWAY_PATH } from './protocol/goaway.ts';
-import { CHALLENGE_PATH, type Operators } from './protocol/operator.ts';
+import { CHALLENGE_PATH, type Operators, placeOf } from './protocol/operator.ts';
 import { decodeTraceparent } from './protocol/traceparent.ts';
 import { answer, type Route } from './provider/control.ts';
 
@@ -74,7 +74,7 @@ function answerChallenge(
   response: ServerResponse,
   nonce: string,
 ): void {
-  const proofs = operators?.answer(nonce, socket.localPort ?? 0);
+  const proofs = operators?.answer(nonce, placeOf(socket.localAddress, socket.localPort));
   if (proofs !== undefined) answer(response, 200, { proofs });
   else if (operators === undefined) answer(response, 404, { message: 'no secret is set here' });
   else answer(response, 400, { message: 'expected `nonce`: 22 characters of base64url' });

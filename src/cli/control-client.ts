@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { asError, LosslessError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import { STATES } from '../lifecycle/transitions.ts';
-import { authorize, CHALLENGE_PATH, isAnswer, newChallenge } from '../protocol/operator.ts';
+import { authorize, CHALLENGE_PATH, isAnswer, newChallenge, placeOf } from '../protocol/operator.ts';
 import { printable } from '../trace/trace.ts';
 import { type Trust, trustOf } from '../trust.ts';
 import { configured } from './configured.ts';
@@ -121,7 +121,7 @@ async function authorizedExchange(options: ControlArgs, method: string, path: st
 }
 
 /**
- * Nothing is shown to whoever listens there before that one has proved, for this port, that it has the secret; and then only
+ * Nothing is shown to whoever listens there before that one has proved, for this place, that it has the secret; and then only
  * what is good for this one request.
  *
  * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot
@@ -134,15 +134,15 @@ async function authorization(options: ControlArgs, method: string, path: string)
   } = options;
   if (keys === undefined) return undefined;
   const challenge = newChallenge();
-  const { status, answer } = await exchange(
+  const { status, answer, place } = await exchange(
     options,
     'GET',
     `${CHALLENGE_PATH}?nonce=${challenge}`,
     options.patienceMs ?? PATIENCE_MS,
   );
   const proofs = parse(answer)?.['proofs'];
-  if (Array.isArray(proofs) && isAnswer(keys, challenge, port, proofs.map(String)))
-    return authorize(keys, method, path, port, systemClock.wall());
+  if (Array.isArray(proofs) && isAnswer(keys, challenge, place, proofs.map(String)))
+    return authorize(keys, method, path, place, systemClock.wall());
   throw new LosslessError(
     'LOSSLESS_CONTROL_PORT',
     `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so it is shown nothing: it is something else, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
@@ -155,7 +155,7 @@ async function exchange(
   path: string,
   patienceMs: number | undefined,
   authorization?: string,
-): Promise<{ readonly status: number; readonly answer: string }> {
+): Promise<{ readonly status: number; readonly answer: string; readonly place: string }> {
   const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
   const headers = authorization === undefined ? {} : { authorization };
   const options = { host, port, method, path, agent: false, headers, ...(signal && { signal }) };
@@ -165,7 +165,8 @@ async function exchange(
         tls === undefined ? request(options, resolve) : secureRequest({ ...options, ...tls.connection(host) }, resolve);
       call.on('error', reject).end();
     });
-    return { status: response.statusCode ?? 0, answer: await textOf(response) };
+    const place = placeOf(response.socket.remoteAddress, port);
+    return { status: response.statusCode ?? 0, answer: await textOf(response), place };
   } catch (thrown) {
     throw signal?.aborted ? new Error(`nothing within ${Number(patienceMs) / 1_000} s`) : thrown;
   }

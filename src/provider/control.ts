@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asError, type ErrorCode, LosslessError } from '../errors.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Operators } from '../protocol/operator.ts';
+import { type Operators, placeOf } from '../protocol/operator.ts';
 import type { ControlTls } from '../protocol/tls.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { whyNotHere } from './operator.ts';
@@ -244,5 +244,6 @@ function refusalOf(
 function proofOf(request: IncomingMessage, operators: Operators | undefined): Proof | undefined {
   if (operators === undefined) return whyNotHere(request) === undefined ? 'place' : undefined;
   const { headers, method = '', socket, url = '' } = request;
-  return operators.isProved(headers.authorization, method, url, socket.localPort ?? 0) ? 'token' : undefined;
+  const place = placeOf(socket.localAddress, socket.localPort);
+  return operators.isProved(headers.authorization, method, url, place) ? 'token' : undefined;
 }

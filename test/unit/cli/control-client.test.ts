@@ -10,7 +10,7 @@ import { command as online } from '../../../src/cli/online.ts';
 import { command as status } from '../../../src/cli/status.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Keys } from '../../../src/protocol/keys.ts';
-import { CHALLENGE_PATH, Operators } from '../../../src/protocol/operator.ts';
+import { CHALLENGE_PATH, Operators, placeOf } from '../../../src/protocol/operator.ts';
 import { keysOf } from '../../support/keys.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
@@ -58,13 +58,13 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
     const operators = new Operators(keysOf(SECRET), systemClock);
     const seen: (string | undefined)[] = [];
     const args = await serverOf(({ headers: { authorization }, method = '', socket, url = '' }, response) => {
-      const port = socket.localPort ?? 0;
+      const place = placeOf(socket.localAddress, socket.localPort);
       seen.push(authorization);
       if (url.startsWith(CHALLENGE_PATH))
-        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', port) }));
-      const proved = operators.isProved(authorization, method, url, port);
+        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', place) }));
+      const proved = operators.isProved(authorization, method, url, place);
       return response.end(
-        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, port) }),
+        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, place) }),
       );
     });
     const { body } = await callControl(controlArgs(args), 'POST', '/offline?wait=true');
@@ -76,10 +76,17 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
   test.each([
     ['answers as an instance would', () => '{"state":"serving","result":"success"}'],
     ['answers with what it was sent', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
-    ['has another secret', (url: string, port: number) => proofs(keysOf('another secret of others'), url, port)],
+    [
+      'has another secret',
+      (url: string, port: number) => proofs(keysOf('another secret of others'), url, placeOf('127.0.0.1', port)),
+    ],
     [
       'passes the challenge on to an instance at another port',
-      (url: string, port: number) => proofs(keysOf(SECRET), url, port + 1),
+      (url: string, port: number) => proofs(keysOf(SECRET), url, placeOf('127.0.0.1', port + 1)),
+    ],
+    [
+      'passes the challenge on to an instance on another machine',
+      (url: string, port: number) => proofs(keysOf(SECRET), url, placeOf('10.0.0.7', port)),
     ],
     ['answers nothing', () => ''],
   ])('whoever cannot prove it is shown nothing: one that %s', async (_, answer) => {
@@ -93,8 +100,8 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
   });
 });
 
-function proofs(keys: Keys, url: string, port: number): string {
-  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', port) });
+function proofs(keys: Keys, url: string, place: string): string {
+  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', place) });
 }
 
 describe('what is no answer of an instance is one clear message', () => {
