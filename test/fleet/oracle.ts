@@ -22,14 +22,15 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
  * - a failure before any shutdown, or beyond the reach of all: these are counted as unexplained;
  * - a failure that a SIGKILL may have caused, which has the same reach as a shutdown, unless the process had begun one: that
  *   has a trace without an end, which is not called lossless;
- * - what a client without the plugin loses once the hold time has passed: it cannot be told, and the hold time is what an
- *   operator gives it. These are counted as untold, and how many of them no trace says anything of;
+ * - what a client without the plugin loses once the hold time has passed, or because its balancer knows nobody, so that no
+ *   instance was asked: it cannot be told, and the hold time is what an operator gives it. These are counted as untold, and
+ *   how many of them no trace says anything of;
  * - what a fake client loses after it has acked: it said that it isolates the instance, and no provider can know better. In
  *   exchange, when a request that it began after its ack, beyond those that it said were outstanding, was answered by that
  *   provider, the provider has seen the lie, and its shutdown must not be called lossless.
  *
- * Besides: an instance that never got ready has no lossless shutdown, and one that was ready and ended without SIGKILL has a
- * trace for its shutdown.
+ * A shutdown that says that its instance never was ready says nothing about loss, and explains none. An instance that never
+ * got ready has no other, and one that was ready has no such; one that was ready and ended without SIGKILL has a trace.
  */
 export interface Judgement {
   readonly violations: readonly Violation[];
@@ -68,6 +69,7 @@ export function isCalledLossless(verdict: Verdict): boolean {
 /** Holds what clients saw against what the traces say. */
 export function judge(fleet: Fleet, observed: Observed): Judgement {
   const { outcomes, shutdowns, verify } = observed;
+  const counted = shutdowns.filter(({ verdict }) => isCounted(verdict));
   const reach = new Reach(fleet, outcomes);
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
   const failures: Failure[] = [];
@@ -75,7 +77,7 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   const unexplained: Outcome[] = [];
   for (const outcome of failed) {
     if (isOwnLie(fleet.clients[outcome.client], outcome) || isKill(observed, outcome, reach)) continue;
-    const causes = shutdowns.filter((shutdown) => mayCome(outcome, shutdown, reach));
+    const causes = counted.filter((shutdown) => mayCome(outcome, shutdown, reach));
     const failure = { outcome, shutdowns: causes };
     if (causes.length === 0) unexplained.push(outcome);
     else if (isUntold(fleet, failure)) untold.push(failure);
@@ -87,7 +89,14 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
     ...lies(fleet, outcomes, shutdowns),
     ...shutdowns
       .filter(({ life, verdict }) => life.readyAt === undefined && isCalledLossless(verdict))
-      .map(({ verdict }) => violation('never_ready', `an instance that never got ready left with ${verdict.result}`)),
+      .map(({ life, verdict }) =>
+        violation('never_ready', `${life.provider} never got ready and left with ${verdict.result}`),
+      ),
+    ...shutdowns
+      .filter(({ life, verdict }) => life.readyAt !== undefined && !isCounted(verdict))
+      .map(({ life, verdict }) =>
+        violation('never_ready', `${life.provider} was ready and left with ${verdict.result}`),
+      ),
     ...untraced(observed).map((life) => violation('no_trace', `${life.provider} left without a trace`)),
   ];
   if (verify.code === 0 && (failures.length > 0 || violations.length > 0))
@@ -96,12 +105,9 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   return {
     violations,
     failures,
-    falseAlarms: shutdowns.filter(
+    falseAlarms: counted.filter(
       (shutdown) =>
-        isCounted(shutdown.verdict) &&
-        shutdown.life.killedAt === undefined &&
-        !isCalledLossless(shutdown.verdict) &&
-        !blamed.has(shutdown),
+        shutdown.life.killedAt === undefined && !isCalledLossless(shutdown.verdict) && !blamed.has(shutdown),
     ),
     unexplained,
     untold,
@@ -116,9 +122,10 @@ export function isUnsaid({ shutdowns }: Failure): boolean {
 function isUntold({ clients, holdMs }: Fleet, { outcome, shutdowns }: Failure): boolean {
   return (
     clients[outcome.client]?.kind === 'unmanaged' &&
-    shutdowns.every(
-      ({ life, verdict }) => outcome.begun > Math.min(life.leftAt ?? verdict.startedAt, verdict.startedAt) + holdMs,
-    )
+    (outcome.life === undefined ||
+      shutdowns.every(
+        ({ life, verdict }) => outcome.begun > Math.min(life.leftAt ?? verdict.startedAt, verdict.startedAt) + holdMs,
+      ))
   );
 }
 

@@ -234,7 +234,10 @@ class Stage {
     child.process.stdin?.on('error', () => {});
     await child.sees(/^started$/m);
     if (!joins) child.process.stdin?.write('begin\n');
-    readOutcomes(child, (outcome) => this.#outcomes.push({ ...outcome, client: index }));
+    readOutcomes(child, ({ answeredBy, ...outcome }) => {
+      const life = this.#lives.find(({ name }) => name === answeredBy)?.index;
+      this.#outcomes.push({ ...outcome, client: index, ...(life !== undefined && { life }) });
+    });
   }
 
   #targetOf(provider: number): Target {
@@ -367,16 +370,21 @@ function lifeOf({ child, exitedAt, index, killedAt, leftAt, name, readyAt }: Liv
   return { index, provider: name, pid: child.pid, readyAt, leftAt, killedAt, exitedAt };
 }
 
+interface Printed extends Omit<Outcome, 'client' | 'life'> {
+  /** Name of the life that answered with another status than 200. */
+  readonly answeredBy: string | undefined;
+}
+
 /** Calls `each` for every line that a consumer prints of a request. */
-function readOutcomes(child: Child, each: (outcome: Omit<Outcome, 'client'>) => void): void {
+function readOutcomes(child: Child, each: (outcome: Printed) => void): void {
   let rest = '';
   child.process.stdout?.on('data', (text: string) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
-      const [, begun, ended, outcome = ''] = /^= (\S+) (\S+) (.*)$/.exec(line) ?? [];
+      const [, begun, ended, outcome = '', answeredBy] = /^= (\S+) (\S+) (status \d+|\S+) ?(.*)$/.exec(line) ?? [];
       if (begun === undefined) continue;
-      each({ begun: Number(begun), ended: Number(ended), ...(!outcome.startsWith('ok') && { failure: outcome }) });
+      each({ begun: Number(begun), ended: Number(ended), answeredBy, ...(outcome !== 'ok' && { failure: outcome }) });
     }
   });
 }

@@ -73,6 +73,12 @@ describe('a failure', () => {
     expect(judged([answered(3_000), failed(8_000)], [shutdown('success')])).toEqual({ ...clean, unexplained: 1 });
   });
 
+  test('is not explained by an instance that never was ready', () => {
+    const other = shutdown('never_ready', { index: 1, readyAt: undefined });
+    expect(judged([failed(1_500)], [shutdown('success'), other]).kinds).toEqual(['loss']);
+    expect(judged([failed(1_500)], [other])).toEqual({ ...clean, unexplained: 1 });
+  });
+
   test('is explained by one of two shutdowns that says so', () => {
     const other = shutdown('incomplete', { index: 1 });
     expect(judged([failed(1_500)], [shutdown('success'), other])).toEqual({ ...clean, failures: 1 });
@@ -123,13 +129,15 @@ describe('a client that has acked', () => {
 });
 
 test('a client without the plugin is owed the hold time, and no more', () => {
-  expect(judged([failed(1_200, { client: 2 })], [shutdown('success')]).kinds).toEqual(['loss']);
-  expect(judged([failed(1_400, { client: 2 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
+  expect(judged([failed(1_200, { client: 2, life: 0 })], [shutdown('success')]).kinds).toEqual(['loss']);
+  expect(judged([failed(1_400, { client: 2, life: 0 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
+  expect(judged([failed(1_200, { client: 2 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
 });
 
 test('an instance that never got ready has no lossless shutdown', () => {
   expect(judged([], [shutdown('success', { readyAt: undefined })]).kinds).toEqual(['never_ready']);
   expect(judged([], [shutdown('never_ready', { readyAt: undefined })])).toEqual(clean);
+  expect(judged([], [shutdown('never_ready')]).kinds).toEqual(['never_ready']);
 });
 
 test('one that was ready and left has a trace', () => {
