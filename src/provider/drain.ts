@@ -17,7 +17,9 @@ const KERNEL_MS = 500;
 /** What a drain looks at. */
 export interface Observed {
   readonly inflight: () => number;
-  /** Monotonic time at which a request last started or ended. */
+  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the reason. */
+  readonly arriving: () => number;
+  /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
   /** Every recent consumer that can answer is idle. */
   readonly allIdle: () => boolean;
@@ -49,8 +51,8 @@ export interface Drained {
 }
 
 /**
- * Waits until traffic is over: all consumers idle, nothing in flight, no request started or ended for the quiet window, the
- * hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * Waits until traffic is over: all consumers idle, nothing in flight or arriving, no request started or ended for the quiet
+ * window, the hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21). Ticks go on while the kernel is asked, so that a slow
@@ -114,7 +116,7 @@ export class Drain {
 
   #trafficOver(): boolean {
     const { clock, observed, holdMs, since } = this.#options;
-    if (observed.inflight() > 0 || !observed.allIdle()) return false;
+    if (observed.inflight() > 0 || !observed.allIdle() || observed.arriving() > 0) return false;
     const now = clock.now();
     if (observed.holdReason() !== 'none' && now - since < holdMs) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;

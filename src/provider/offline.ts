@@ -139,6 +139,7 @@ export class Offline {
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const reason = this.#holdReason();
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
@@ -219,6 +220,7 @@ export class Offline {
       since: this.#since,
       observed: {
         inflight: () => traffic.inflight,
+        arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
         allIdle: () => this.#fanout.allIdle,
         roundTripMs: () => this.#fanout.roundTripMs,
@@ -254,7 +256,8 @@ export class Offline {
     if (this.#fanout.coverage.failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
+    if (this.#context.callers.unmanagedSeen) return 'unmanaged_caller';
+    return this.#context.traffic.silent > 0 ? 'silent_connection' : 'none';
   }
 
   get #unconfirmed(): boolean {

@@ -66,6 +66,7 @@ export const HOLD_REASONS = [
   'none',
   'goaway_failed',
   'unmanaged_caller',
+  'silent_connection',
   'deregister_unconfirmed',
   'callers_overflowed',
 ] as const;
@@ -220,7 +221,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
   'lossless.drain.quiet': { type: 'double', doc: 'Quiet window that had to pass, in seconds.' },
   'lossless.drain.hold': { type: 'double', doc: 'Hold time that had to pass, in seconds; 0 when everybody was told.' },
-  'lossless.drain.hold.reason': { type: 'string', doc: 'Why the hold time had to pass.', values: HOLD_REASONS },
+  'lossless.drain.hold.reason': {
+    type: 'string',
+    doc: 'Why the hold time had to pass. silent_connection: somebody is connected who has never said anything.',
+    values: HOLD_REASONS,
+  },
   'lossless.drain.longest_stall': {
     type: 'double',
     doc: 'Longest event-loop stall seen during the drain, in seconds.',

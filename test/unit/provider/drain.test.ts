@@ -9,6 +9,7 @@ function drain(graceMs = 30_000) {
   const clock = new SimulatedClock();
   const around = {
     inflight: 0,
+    arriving: 0,
     lastActivity: 0,
     allIdle: true,
     roundTripMs: 10,
@@ -23,6 +24,7 @@ function drain(graceMs = 30_000) {
     since: clock.now(),
     observed: {
       inflight: () => around.inflight,
+      arriving: () => around.arriving,
       lastActivity: () => around.lastActivity,
       allIdle: () => around.allIdle,
       roundTripMs: () => around.roundTripMs,
@@ -59,6 +61,14 @@ describe('a drain', () => {
     expect(await endOf(it, 1_000)).toBe(10);
   });
 
+  test('waits for a request that has begun to arrive', async () => {
+    const it = drain();
+    it.around.arriving = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.arriving = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
   test('a request begins a new quiet window', async () => {
     const it = drain();
     await it.clock.advance(40);
@@ -72,17 +82,20 @@ describe('a drain', () => {
     expect(await endOf(it, 5_000)).toBeUndefined();
   });
 
-  test.each(['goaway_failed', 'unmanaged_caller', 'deregister_unconfirmed', 'callers_overflowed'] as const)(
-    '%s: the hold time passes, and the quiet window is the long one',
-    async (reason) => {
-      const it = drain();
-      it.around.holdReason = reason;
-      await it.clock.advance(9_900);
-      it.around.lastActivity = it.clock.now();
-      expect(await endOf(it, 1_000)).toBe(300);
-      expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
-    },
-  );
+  test.each([
+    'goaway_failed',
+    'unmanaged_caller',
+    'silent_connection',
+    'deregister_unconfirmed',
+    'callers_overflowed',
+  ] as const)('%s: the hold time passes, and the quiet window is the long one', async (reason) => {
+    const it = drain();
+    it.around.holdReason = reason;
+    await it.clock.advance(9_900);
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(300);
+    expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
+  });
 
   test('consumers that are not idle are waited for beyond the hold time', async () => {
     const it = drain();
