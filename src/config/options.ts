@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
+import type { EndSignal } from './end-signals.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
@@ -24,6 +25,7 @@ export interface Options {
   readonly controlHost: string;
   readonly secret: string | undefined;
   readonly gracePeriodMs: number;
+  readonly signals: readonly EndSignal[];
   readonly quietMs: number;
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
@@ -126,6 +128,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secret,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
+    signals: environment.LOSSLESS_SIGNALS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import { END_SIGNALS } from '../config/end-signals.ts';
 import type { WorkName } from '../lifecycle/records.ts';
 
 /** The instrumentation scope of every span of ours. */
@@ -44,7 +45,7 @@ export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as con
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** What caused an offline. */
-export const OFFLINE_TRIGGERS = ['SIGTERM', 'SIGINT', 'endpoint', 'api'] as const;
+export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
 export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
 
 /** How an online ended. */

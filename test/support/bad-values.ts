@@ -14,6 +14,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_SECRET: 'x'.repeat(1_025),
   LOSSLESS_SECRET_FILE: '/does/not/exist',
   LOSSLESS_GRACE_PERIOD_MS: '30s',
+  LOSSLESS_SIGNALS: 'SIGTERM,SIGKILL',
   LOSSLESS_QUIET_MS: '-1',
   LOSSLESS_HOLD_MS: '1e9',
   LOSSLESS_GOAWAY_TIMEOUT_MS: '0',
