@@ -17,6 +17,7 @@ import { hasLeft } from './has-left.ts';
 import { unreadInKernel } from './kernel.ts';
 import type { Deregistered, Registration } from './registration.ts';
 import { stop } from './stop.ts';
+import { listeningInThreads } from './threads.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
@@ -321,13 +322,14 @@ export class Offline {
     if (this.#cancelled) return 'cancelled';
     if (drained?.result === 'timeout') return 'timeout';
     const told = coverage.acked === coverage.planned && this.#context.callers.overflowed === 0;
-    return told && !this.#unconfirmed ? 'success' : 'incomplete';
+    return told && !this.#unconfirmed && listeningInThreads() === 0 ? 'success' : 'incomplete';
   }
 }
 
 function describe(result: OfflineResult, { planned, acked }: Coverage): string {
   if (result === 'timeout') return 'the grace period ended with work left';
-  return acked < planned
-    ? `${planned - acked} of ${planned} consumers were not told`
+  if (acked < planned) return `${planned - acked} of ${planned} consumers were not told`;
+  return listeningInThreads() > 0
+    ? 'a server listens in a worker thread, which the plugin does not reach'
     : 'not everybody could be told, or the registry did not confirm';
 }
