@@ -128,6 +128,7 @@ export class Plugin {
     this.#signals = createSignals({
       clock,
       log,
+      signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
       exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,

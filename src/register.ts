@@ -3,14 +3,15 @@
  *
  * It runs inside every Node.js program that sees the option, npm and older versions included, so it loads nothing unless it
  * is switched on, in the main thread, of a version that can run it, and then no more than tells when the program serves or
- * calls. Whatever fails here is one log line; the application starts all the same.
+ * calls. In a worker thread it only notices a server that listens there, and says so. Whatever fails here is one log line; the application starts all the same.
  */
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
-import { onFirstUse } from './first-use.ts';
+import { onFirstUse, onThreadListens } from './first-use.ts';
+import { shareThreads } from './provider/threads.ts';
 import { RUNNING } from './running.ts';
 
 const built = createRequire(import.meta.url);
@@ -37,7 +38,10 @@ async function start(): Promise<void> {
   }
 }
 
-if (isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand()) {
+if (!isMainThread && isEnabled()) {
+  onThreadListens(() => (built('./thread.js') as typeof import('./thread.ts')).tellOfThread());
+} else if (isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand()) {
+  shareThreads();
   if (isAppTracing()) (built('./app-tracing.js') as typeof import('./app-tracing.ts')).traceApplication();
   if (isStrict()) await start();
   else onFirstUse(RUNNING, () => void start());

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
+import type { EndSignal } from './end-signals.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
@@ -36,6 +37,7 @@ export interface Options {
   /** Undefined: the control port speaks plain HTTP. */
   readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
+  readonly signals: readonly EndSignal[];
   readonly quietMs: number;
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
@@ -154,6 +156,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     secretFile: environment.LOSSLESS_SECRET_FILE,
     tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
+    signals: environment.LOSSLESS_SIGNALS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import { endSignals } from './end-signals.ts';
 import {
   address,
   choice,
@@ -106,7 +107,12 @@ export const VARIABLES = {
   LOSSLESS_GRACE_PERIOD_MS: having(
     integer(1_000, 24 * HOUR),
     '30000',
-    'Total budget of an offline, in milliseconds. Keep it below the kill time-out of the platform.',
+    'Total budget of an offline, in milliseconds. Keep it two seconds below the kill time-out of the platform: when it is used up, the handlers of the application still get one.',
+  ),
+  LOSSLESS_SIGNALS: having(
+    endSignals,
+    'SIGTERM,SIGINT',
+    'Signals that begin an offline; comma-separated. Any other one ends the process as it does without the plugin.',
   ),
   LOSSLESS_QUIET_MS: having(
     integer(0, 60_000),
@@ -116,7 +122,7 @@ export const VARIABLES = {
   LOSSLESS_HOLD_MS: having(
     integer(0, HOUR),
     '10000',
-    'How long to keep serving, in milliseconds, when somebody could not be told.',
+    'How long to keep serving, in milliseconds, when somebody could not be told, or is connected and has never said anything.',
   ),
   LOSSLESS_GOAWAY_TIMEOUT_MS: having(
     integer(10, 60_000),

@@ -7,6 +7,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
 import { rawHeader } from '../protocol/raw-headers.ts';
+import { Arriving } from './arriving.ts';
 import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
@@ -57,6 +58,7 @@ export class Traffic {
   readonly #streams = new Map<ServerHttp2Stream, boolean>();
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
+  readonly #arriving: Arriving;
   #inflight = 0;
   #started = 0;
   #afterAck = 0;
@@ -68,6 +70,7 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options;
+    this.#arriving = new Arriving(options.clock, this.#servers);
     this.#channels = [
       ['tracing:net.server.listen:asyncEnd', ({ server }: { server: object }) => this.#listening(server)],
       ['http.server.request.start', (exchange: Exchange) => this.#requestStarted(exchange)],
@@ -103,6 +106,17 @@ export class Traffic {
     return this.#inflight + this.#uploads.size;
   }
 
+  /** Requests of HTTP/1.1 whose head has begun to arrive; a look at every connection. */
+  get arriving(): number {
+    this.#arriving.look();
+    return this.#arriving.begun.length;
+  }
+
+  /** Open connections that have never said anything, as of the last look. */
+  get silent(): number {
+    return this.#arriving.silentCount;
+  }
+
   /** Requests started since the process began. */
   get started(): number {
     return this.#started;
@@ -123,9 +137,9 @@ export class Traffic {
     return this.#unmanaged;
   }
 
-  /** Monotonic time at which a request last started or ended; kept only while marking. */
+  /** Monotonic time at which a request last started or ended, or a connection came; kept only while marking. */
   get lastActivity(): number {
-    return this.#lastActivity;
+    return Math.max(this.#lastActivity, this.#arriving.newestAt);
   }
 
   /** The application's HTTP servers that listen. */
@@ -141,13 +155,15 @@ export class Traffic {
     );
   }
 
-  /** HTTP/1.1 connections with and without a request in flight. */
+  /** HTTP/1.1 connections with a request in flight, or that has begun to arrive, and without. */
   get connections(): { readonly busy: readonly Socket[]; readonly idle: readonly Socket[] } {
-    const busy: Socket[] = [];
-    const idle: Socket[] = [];
+    this.#arriving.look();
+    const busy = [...this.#arriving.begun];
+    const idle = [...this.#arriving.silent];
+    const arriving = new Set(busy);
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
-      if (connection === undefined) continue;
+      if (connection === undefined || arriving.has(socket)) continue;
       const isUploading = this.#uploads.get(socket)?.complete === false;
       (connection.inflight === 0 && !isUploading ? idle : busy).push(socket);
     }
