@@ -328,7 +328,11 @@ export class Offline {
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
-    const stopped = await stop(traffic, clock);
+    const stopped = await stop(traffic, clock).catch((thrown) => {
+      const { name, message } = asError(thrown);
+      work.end({ [ATTR.errorType]: name }, { type: name, message });
+      throw thrown;
+    });
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }

@@ -54,8 +54,10 @@ interface Handle {
  * application closes it. That is then the first time, however it calls `close`, and no error.
  */
 function stopListening(server: Server): void {
-  const own = server as unknown as { _handle: Handle };
+  const own = server as unknown as { _handle?: Handle | null };
   const handle = own._handle;
+  // A server of another kind: what it offers is to be closed.
+  if (!handle) return void server.close();
   const address = server.address();
   own._handle = {
     close: () => {},

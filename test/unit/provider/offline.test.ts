@@ -346,6 +346,9 @@ class Subject {
   }
 }
 
+/** States that last: to stop without a session of HTTP/2 takes one turn of the event loop. */
+const LASTING = (Object.keys(STATES) as State[]).filter((state) => state !== 'stopping');
+
 const manner = fc.constantFrom(...MANNERS);
 const event = fc.oneof(
   fc.record({ what: fc.constant('request' as const), from: fc.oneof(manner, fc.constant('unmanaged' as const)) }),
@@ -378,7 +381,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
   const begun = new Map<State, number>();
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...(Object.keys(STATES) as State[])),
+      fc.constantFrom(...LASTING),
       fc.constantFrom(...REGISTRIES),
       fc.array(event, { maxLength: 10 }),
       async (state, how, events) => {
@@ -447,5 +450,5 @@ test('whatever happens in whatever state, each offline ends within its deadline,
   // Had one of them never come, nothing would be said about it.
   const expected = ['cancelled', 'incomplete', 'last_instance', 'never_ready', 'refused', 'success', 'timeout'];
   expect([...results.keys()].toSorted()).toEqual(expected);
-  expect([...begun.keys()].toSorted()).toEqual(Object.keys(STATES).toSorted());
+  expect([...begun.keys()].toSorted()).toEqual(LASTING.toSorted());
 });
