@@ -14,13 +14,20 @@ export const UNNAMED = 'unknown_service';
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
+  /** Whether the environment names it, not a package.json. */
+  readonly serviceIsSet: boolean;
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
+  /** The port that the platform has given the application: its variable PORT, when that is the number of one. */
+  readonly port: number | undefined;
   /** Labels of the registration, the zone among them. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
+  readonly controlPortIsSet: boolean;
+  /** GET changes state as POST does. */
+  readonly controlGet: boolean;
   readonly controlHost: string;
   /** One or two; undefined: nothing is signed. */
   readonly secrets: readonly string[] | undefined;
@@ -119,12 +126,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   };
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
   const zone = environment.LOSSLESS_ZONE;
-  const service =
-    environment.LOSSLESS_SERVICE ??
-    environment.OTEL_SERVICE_NAME ??
-    named(resource['service.name']) ??
-    packageName() ??
-    UNNAMED;
+  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']);
+  const service = set ?? packageName() ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
@@ -137,11 +140,15 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
+    serviceIsSet: set !== undefined,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
+    port: portOf(raw['PORT']),
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
+    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secrets,
     secretFile: environment.LOSSLESS_SECRET_FILE,
@@ -185,6 +192,12 @@ function inCluster(url: URL, raw: RawEnvironment): URL {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = raw;
   if (url.protocol !== 'kubernetes:' || url.hostname !== '' || host === undefined) return url;
   return URL.parse(`kubernetes://${host.includes(':') ? `[${host}]` : host}:${port}/${url.search}`) ?? url;
+}
+
+/** A variable of others may hold anything (a pipe, a URL), and then names no port. */
+function portOf(text = ''): number | undefined {
+  const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
 /** By number: in a container a user often has no name, and asking for it throws. */

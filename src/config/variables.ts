@@ -60,7 +60,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_ADVERTISE: optional(
     address,
-    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached.',
+    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached. When several HTTP servers listen, the one on its port is registered, else the one on the port that the variable PORT of the platform names.',
   ),
   LOSSLESS_ZONE: optional(
     line(128),
@@ -73,12 +73,17 @@ export const VARIABLES = {
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',
-    'Port of the control server; the next free one is used if it is taken. 0: any.',
+    'Port of the control server; the next free one is used if it is taken, which is warned about when this is set. 0: any.',
+  ),
+  LOSSLESS_CONTROL_GET: having(
+    flag,
+    'false',
+    'Lets GET of /offline and /online change state without the secret as bearer token too, for a hook that can do nothing else. Whatever in this process fetches a URL of somebody else could then end it.',
   ),
   LOSSLESS_CONTROL_HOST: having(line(253), '::', 'Address the control server listens on; `::` is all of them.'),
   LOSSLESS_SECRET: protecting(
     secrets,
-    'Shared secret of the fleet. With it GoAways and consumer headers are signed (HMAC-SHA256), and unsigned ones are not believed; operators prove that they have it. While it is replaced: two lines, the one that goes and the one that comes; both are accepted.',
+    'Shared secret of the fleet. With it GoAways and consumer headers are signed (HMAC-SHA256), and unsigned ones are not believed; operators prove that they have it, on this machine as well. While it is replaced: two lines, the one that goes and the one that comes; both are accepted.',
     true,
   ),
   LOSSLESS_SECRET_FILE: protecting(

@@ -75,7 +75,7 @@ interface Leaving {
 }
 
 /** How a GoAway was taken. */
-export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
@@ -103,7 +103,14 @@ export class Consumer implements CallContext {
   #header: Promise<void> | undefined;
   #renewal: Timer | undefined;
   #uninstalled = false;
-  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
+  readonly #goAways: Record<GoAwayOutcome, number> = {
+    isolated: 0,
+    unused: 0,
+    invalid: 0,
+    forbidden: 0,
+    gone: 0,
+    self: 0,
+  };
   #markers = 0;
   header: string | undefined;
 
@@ -157,7 +164,7 @@ export class Consumer implements CallContext {
 
   marked(service: Service, endpoint: Endpoint, marker: string): void {
     const isSeen = endpoint.marker === marker;
-    if (isSeen && this.#quarantine.has(endpoint.instance)) return;
+    if (isSeen && this.#quarantine.has(endpoint.instance, endpoint.key)) return;
     endpoint.marker = marker;
     const named = decodeDraining(marker);
     // A service may hand on the response of another instance of its own, with its marker.

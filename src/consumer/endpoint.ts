@@ -6,8 +6,8 @@ import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
 import type { Turn } from './rotation.ts';
 
-/** Most ids of one address that are remembered. */
-const MOST_IDS = 16;
+/** Most ids of one address that are remembered: the workers of a cluster share theirs. */
+const MOST_IDS = 256;
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
 export class Endpoint implements Turn {

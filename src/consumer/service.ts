@@ -177,7 +177,7 @@ export class Service {
     this.#tell();
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
-    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance)) endpoint.close();
+    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
     for (const endpoint of this.#roster.departed) endpoint.close();
   }
 
@@ -191,7 +191,7 @@ export class Service {
         address: endpoint.address,
         zone: endpoint.instance.metadata['zone'],
         share: this.#turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
-        isolated: quarantine.has(endpoint.instance),
+        isolated: quarantine.has(endpoint.instance, endpoint.key),
         outstanding: endpoint.outstanding,
       })),
       panicPicks: this.#panicPicks,
@@ -214,7 +214,7 @@ export class Service {
   /** Those of the last list that are not isolated. */
   get #free(): readonly Endpoint[] {
     const { quarantine } = this.#options;
-    return this.#roster.listed.filter(({ instance }) => !quarantine.has(instance));
+    return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
   }
 
   /** Who may be picked, best first: a tier is used only when those before it are empty. */

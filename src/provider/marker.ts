@@ -3,7 +3,8 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Connection } from './connection.ts';
 
 /**
- * Puts the draining marker on `response`, and `connection: close` when no other request is queued on its connection, the
+ * Puts the draining marker on `response` when a consumer asks (it tells who this instance is, which is nobody else's
+ * business), and `connection: close` when no other request is queued on its connection, the
  * client has never pipelined there (races R4), and no upload is running: Node.js destroys the connection after the answer,
  * and a client that is still writing would lose it.
  *
@@ -12,14 +13,17 @@ import type { Connection } from './connection.ts';
  */
 export function markResponse(response: ServerResponse, connection: Connection, name: string, value: string): void {
   if (response.headersSent) return;
+  const isToldWho = connection.header !== undefined;
   const original = response.writeHead;
   response.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
     this.writeHead = original;
-    const [, second, third] = args;
-    const at = typeof second === 'string' || (second == null && third !== undefined) ? 2 : 1;
-    const headers = args[at];
-    if (Array.isArray(headers)) args[at] = withMarker(headers, name, value);
-    else this.setHeader(name, value);
+    if (isToldWho) {
+      const [, second, third] = args;
+      const at = typeof second === 'string' || (second == null && third !== undefined) ? 2 : 1;
+      const headers = args[at];
+      if (Array.isArray(headers)) args[at] = withMarker(headers, name, value);
+      else this.setHeader(name, value);
+    }
     if (connection.inflight <= 1 && !connection.pipelined && isSent(this.req)) this.shouldKeepAlive = false;
     return Reflect.apply(original, this, args) as ServerResponse;
   } as ServerResponse['writeHead'];

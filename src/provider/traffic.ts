@@ -54,7 +54,7 @@ export class Traffic {
   readonly #watched = new WeakSet<HttpServer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #connections = new Set<Tracked<Socket>>();
-  readonly #streams = new Set<ServerHttp2Stream>();
+  readonly #streams = new Map<ServerHttp2Stream, boolean>();
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   #inflight = 0;
@@ -159,7 +159,7 @@ export class Traffic {
     return [...this.#sessions];
   }
 
-  /** From now on every response carries the draining marker, those in flight included. */
+  /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
     this.#active();
@@ -168,7 +168,7 @@ export class Traffic {
       for (const response of connection?.responses ?? [])
         markResponse(response, connection as Connection, DRAINING_HEADER, value);
     }
-    for (const stream of this.#streams) markStream(stream, DRAINING_HEADER, value);
+    for (const [stream, isConsumers] of this.#streams) if (isConsumers) markStream(stream, DRAINING_HEADER, value);
   }
 
   /** No marker any more: the offline was undone. */
@@ -252,16 +252,17 @@ export class Traffic {
     const connection = session[CONNECTION] ?? this.#trackSession(session);
     this.#inflight++;
     connection.inflight++;
-    this.#streams.add(stream);
+    const header = headers[CONSUMER_HEADER] as string | undefined;
+    this.#streams.set(stream, header !== undefined);
     stream.once('close', () => {
       this.#inflight--;
       connection.inflight--;
       this.#streams.delete(stream);
       this.#active(connection);
     });
-    this.#count(connection, headers[CONSUMER_HEADER] as string | undefined, { headers }, session.socket);
+    this.#count(connection, header, { headers }, session.socket);
     this.#active(connection);
-    if (this.#marker !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
+    if (this.#marker !== undefined && header !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
   }
 
   /**

@@ -3,14 +3,21 @@ import { LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import type { Registry } from './registry.ts';
+import { Secrets } from './secrets.ts';
 
-/** What every adapter is given. */
+/** What registries work with. */
 export interface RegistryContext {
   readonly clock: Clock;
   readonly log: Log;
 }
 
-type Adapter = (url: URL, context: RegistryContext) => Promise<Registry>;
+/** What every adapter is given. */
+export interface AdapterContext extends RegistryContext {
+  /** What must not be told of what its servers say. */
+  readonly secrets: Secrets;
+}
+
+type Adapter = (url: URL, context: AdapterContext) => Promise<Registry>;
 
 /** Adapters by the scheme of their URL; each is loaded only when it is named. */
 const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
@@ -38,7 +45,7 @@ export async function openRegistry(url: URL, context: RegistryContext): Promise<
       `expected a URL beginning with ${known}, received ${url.protocol}`,
     );
   }
-  return ADAPTERS[scheme](url, context);
+  return ADAPTERS[scheme](url, { ...context, secrets: new Secrets() });
 }
 
 /**

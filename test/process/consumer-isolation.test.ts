@@ -156,6 +156,30 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 });
 
 describe('requests that were never sent', () => {
+  test.each(['fetch', 'fetchStream', 'undici', 'http', 'httpAgent', 'axios', 'got'])(
+    '%s: an address that no connection can be made to is passed over, body whole',
+    async (client) => {
+      const good = await Provider.start('b1');
+      const app = await App.start({});
+      children.push(app, good);
+      const odd = ['[::1]', '[::1', 'a b', 'http://x', '10.0.0.1:80', 'fe80::1'].map((host) => ({
+        ...good.instance,
+        host,
+      }));
+      const list = [...odd, { ...good.instance, port: 70_000 }].map((instance, n) => ({
+        ...instance,
+        instanceId: `odd-${n}`,
+      }));
+      for (const each of list) {
+        app.list({ 'service-b': [each, good.instance] });
+        for (let n = 0; n < 3; n++) {
+          const { body } = await app.run<Echo>(client, { url: URL_B, method: 'POST', body: 'whole' });
+          expect(body).toBe('whole');
+        }
+      }
+    },
+  );
+
   test('http: those queued in an agent move to another instance with their bodies', async () => {
     const { app, providers } = await setUp(['b1']);
     const [leaving] = providers as [Provider];

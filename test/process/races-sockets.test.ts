@@ -3,8 +3,10 @@ import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { DelayProxy } from '../support/delay-proxy.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -28,10 +30,8 @@ const PROBE = { 'user-agent': 'kube-probe/test' };
 
 async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
   const control = await world().controlPort(service);
-  const status = (await (await fetch(`http://127.0.0.1:${control}/status`)).json()) as {
-    requests: { started: number; inflight: number };
-  };
-  return status.requests;
+  const { body } = await operator(control, '/status');
+  return body['requests'] as { started: number; inflight: number };
 }
 
 describe('R2: a request is on the wire when its connection would be closed', () => {
@@ -88,12 +88,13 @@ test('R3: a connection that is busy when the signal comes and idle later does no
 });
 
 test('R4: requests that were pipelined before the end are all answered, and the connection is not closed under them', async () => {
-  const service = await world().service('provider', { workMs: 100 });
+  const service = await world().service('provider', { workMs: 100, env: { LOSSLESS_HOLD_MS: '0' } });
   const { answer } = await draining(service, 1_500);
   const { started } = await requestsOf(service);
+  const header = `${CONSUMER_HEADER}: ${encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port: 1 })}`;
   const socket = await connected(service.port);
   const answers = collect(socket);
-  socket.write(post('first') + post('second') + post('third'));
+  socket.write(post('first', header) + post('second', header) + post('third', header));
   await until(() => ['first', 'second', 'third'].every((body) => answers().includes(body)));
   expect((await requestsOf(service)).started).toBe(started + 3);
   expect(answers().match(/lossless-draining/g)).toHaveLength(3);
@@ -319,8 +320,8 @@ async function draining(service: Service, ms: number): Promise<{ readonly answer
 }
 
 /** A POST as it is written to a connection. */
-function post(body: string): string {
-  return `POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+function post(body: string, header = 'user-agent: kube-probe/1'): string {
+  return `POST /echo HTTP/1.1\r\nhost: x\r\n${header}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 }
 
 /** Everything that `socket` receives. */

@@ -5,8 +5,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import type { Span } from '../../src/trace/trace.ts';
 import { until } from '../support/child.ts';
+import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
@@ -85,21 +85,6 @@ test.each(['http', 'h2c'])('%s: an application that closes its server after us i
   expect(service.child.lines.at(-1)).toBe('closed');
 });
 
-test('a server that is closed before it is registered: the start has failed, and says so', async () => {
-  // It waits a while for a server on that port.
-  const env = world().env('provider', { LOSSLESS_ADVERTISE: '127.0.0.1:9' });
-  const closes =
-    "require('node:http').createServer().listen(0, function () { this.close(); }); setInterval(() => {}, 1e3)";
-  world().children.run(process.execPath, ['-e', closes], { env });
-  let root: Span | undefined;
-  await until(async () => {
-    const traces = await world().jaeger.search({ service: 'provider', operation: 'lossless.online' });
-    root = traces.flatMap(({ spans }) => spans).find(({ name }) => name === 'lossless.online');
-    return root !== undefined;
-  });
-  expect(root).toMatchObject({ isError: true, tags: { 'lossless.online.result': 'error' } });
-});
-
 test('what is secret in the paths and addresses of the configuration is not printed', async () => {
   const [, jaeger = ''] = world().collector.queryUrl.split('//');
   const service = await world().service('provider', {
@@ -118,8 +103,8 @@ test('what is secret in the paths and addresses of the configuration is not prin
 test('a server that listens several times has each WebSocket counted once, and none when it takes no upgrades', async () => {
   const service = await world().service('provider', { file: UPGRADES });
   const inflight = async () => {
-    const status = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/status`);
-    return ((await status.json()) as Status).requests.inflight;
+    const { body } = await operator(await world().controlPort(service), '/status');
+    return (body as unknown as Status).requests.inflight;
   };
   const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
   await once(socket, 'open');

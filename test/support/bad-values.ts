@@ -10,6 +10,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_ZONE: 'a\tb',
   LOSSLESS_METADATA: 'x'.repeat(2_049),
   LOSSLESS_CONTROL_PORT: '65536',
+  LOSSLESS_CONTROL_GET: 'post',
   LOSSLESS_CONTROL_HOST: `a\u0007b`,
   LOSSLESS_SECRET: 'x'.repeat(1_025),
   LOSSLESS_SECRET_FILE: '/does/not/exist',
