@@ -24,8 +24,9 @@ export class Connections {
   readonly #sockets = new Set<Owned>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
-  #agent: Agent | undefined;
-  #agentOpen = false;
+  /** One for each copy of undici that requests are made with. */
+  readonly #agents = new Map<object, Agent>();
+  #openAgents = 0;
   #dispatched = 0;
   #closed = false;
 
@@ -44,13 +45,14 @@ export class Connections {
     return this.#dispatched + this.#calls.size + this.#upgraded.size;
   }
 
-  /** The undici connections; made with the first request. */
-  agent<Of>(create: (of: Of) => Agent, of: Of): Agent {
-    if (this.#agent === undefined) {
-      this.#agent = create(of);
-      this.#agentOpen = true;
-    }
-    return this.#agent;
+  /** The connections of one copy of undici; made with its first request. */
+  agent(copy: object, create: () => Agent): Agent {
+    const known = this.#agents.get(copy);
+    if (known !== undefined) return known;
+    const agent = create();
+    this.#agents.set(copy, agent);
+    this.#openAgents++;
+    return agent;
   }
 
   /** A request of undici begins. */
@@ -95,17 +97,18 @@ export class Connections {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#agent?.close().then(
-      () => this.#agentClosed(),
-      () => this.#agentClosed(),
-    );
+    for (const agent of this.#agents.values())
+      agent.close().then(
+        () => this.#agentClosed(),
+        () => this.#agentClosed(),
+      );
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
   }
 
   #agentClosed(): void {
-    this.#agentOpen = false;
+    this.#openAgents--;
     this.#settle();
   }
 
@@ -121,6 +124,7 @@ export class Connections {
   }
 
   #settle(): void {
-    if (this.#closed && !this.#agentOpen && this.outstanding === 0 && this.#sockets.size === 0) this.#resolveIdle();
+    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
+      this.#resolveIdle();
   }
 }

@@ -3,6 +3,7 @@ import { hostPort } from '../protocol/host-port.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
+import type { Rest } from './rest.ts';
 import type { Turn } from './rotation.ts';
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
@@ -12,8 +13,8 @@ export class Endpoint implements Turn {
   instance: Instance;
   share = 0;
   credit: number;
-  /** A connection was refused a moment ago. */
-  resting = false;
+  /** How it is spared since it could not be connected to; undefined: that never happened. */
+  rest: Rest | undefined;
   /** The draining marker last seen, as it came. */
   marker: string | undefined;
   /** Where to connect. */

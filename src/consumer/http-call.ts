@@ -2,6 +2,7 @@ import type { Agent, ClientRequest, RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { CONSUMER_HEADER } from '../protocol/header.ts';
 import type { CallContext } from './call-context.ts';
+import { CONNECT_MS } from './connect-time.ts';
 import type { Connections, OpenCall } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
 import { withPrebuilt } from './prebuilt-http.ts';
@@ -32,12 +33,6 @@ type Request = ClientRequest & {
   _headerSent: boolean;
   readonly outputData: { data: unknown }[];
 };
-
-/**
- * How long a connection is waited for, in milliseconds: longer than it takes when the network lost the first packet, which
- * Linux sends again after a second.
- */
-const CONNECT_MS = 1_200;
 
 /** Where the call of a request is kept. */
 const CALL = Symbol('lossless.call');
@@ -126,9 +121,11 @@ export class HttpCall implements OpenCall {
     } else if (this.#unqueue()) this.#move();
   }
 
-  /** A response carries a draining marker. */
-  marked(marker: string): void {
-    if (this.#endpoint !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
+  /** The head of a response has come. @param marker the draining marker it carries, if any */
+  answered(marker: string | undefined): void {
+    if (this.#endpoint === undefined) return;
+    this.#service.reached(this.#endpoint);
+    if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
   }
 
   /** The pool has a connection, perhaps one in the making. */
@@ -167,6 +164,7 @@ export class HttpCall implements OpenCall {
     };
     const onReady = (): void => {
       stop();
+      if (this.#endpoint !== undefined) this.#service.reached(this.#endpoint);
       this.#takeOrMove(socket);
     };
     const onError = (error: Error): void => {

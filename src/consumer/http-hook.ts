@@ -19,10 +19,7 @@ export class HttpHook {
   readonly #context: CallContext;
   readonly #onResponse = (message: unknown): void => {
     const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
-    const call = callOf(request);
-    if (call === undefined) return;
-    const marker = rawHeader(response.rawHeaders, DRAINING_HEADER);
-    if (marker !== undefined) call.marked(marker);
+    callOf(request)?.answered(rawHeader(response.rawHeaders, DRAINING_HEADER));
   };
   #restore: () => void = () => {};
 

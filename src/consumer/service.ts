@@ -4,11 +4,9 @@ import type { GoAway, Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
+import { Rest } from './rest.ts';
 import { Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
-
-/** How long an instance that refused a connection is passed over, in milliseconds. */
-const REST_MS = 1_000;
 
 /** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
 const STEPS = 200;
@@ -105,15 +103,13 @@ export class Service {
     this.used = true;
     if (!this.#called) this.#options.onCalled?.(this.name);
     this.#called = true;
-    if (tried === undefined) {
-      if (this.#panic) this.#panicPicks++;
-      return nextTurn(this.#turns);
+    if (tried === undefined && this.#panic) this.#panicPicks++;
+    const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
+    if (picked?.rest?.isDue) {
+      picked.rest.probe();
+      this.rebuild();
     }
-    return nextTurn(
-      this.#tiers()
-        .find((tier) => tier.some((endpoint) => !tried.has(endpoint)))
-        ?.filter((endpoint) => !tried.has(endpoint)) ?? [],
-    );
+    return picked;
   }
 
   /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
@@ -133,15 +129,20 @@ export class Service {
     return this.#roster.listedAs(provider);
   }
 
-  /** The instance refused a connection: for a moment it is used only if there is no other. */
+  /** The instance could not be connected to: it rests. */
   rest(endpoint: Endpoint): void {
-    if (endpoint.resting) return;
-    endpoint.resting = true;
-    this.rebuild();
-    this.#options.clock.after(REST_MS, () => {
-      endpoint.resting = false;
-      this.rebuild();
-    });
+    endpoint.rest ??= new Rest(this.#options.clock, () => this.rebuild());
+    if (endpoint.rest.failed()) this.rebuild();
+  }
+
+  /** The instance could be connected to, or has answered. */
+  reached(endpoint: Endpoint): void {
+    if (endpoint.rest?.succeeded()) this.rebuild();
+  }
+
+  /** Whether another instance can take a request that this one keeps waiting. */
+  hasOther(endpoint: Endpoint): boolean {
+    return this.#free.some((other) => other !== endpoint && !isResting(other));
   }
 
   /** Decides anew who is picked; to be called when an isolation begins or ends. */
@@ -189,17 +190,27 @@ export class Service {
     return this.#roster.listed.filter(({ instance }) => !quarantine.has(instance));
   }
 
+  /** The best of those that this request was not given to. */
+  #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
+    for (const tier of this.#tiers()) {
+      const left = tier.filter((endpoint) => !tried.has(endpoint));
+      if (left.length > 0) return left;
+    }
+    return [];
+  }
+
   /** Who may be picked, best first: a tier is used only when those before it are empty. */
   #tiers(): readonly (readonly Endpoint[])[] {
     const { last, listed } = this.#roster;
     const free = this.#free;
-    const usable = free.filter(({ resting, instance }) => !resting && instance.weight > 0);
+    const awake = free.filter((endpoint) => !isResting(endpoint));
+    const usable = awake.filter(({ instance }) => instance.weight > 0);
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
       usable,
-      free.filter(({ resting }) => !resting),
+      awake,
       free,
-      listed.filter(({ resting }) => !resting),
+      listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       last,
     ];
@@ -226,6 +237,10 @@ export class Service {
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.rebuild());
   }
+}
+
+function isResting({ rest }: Endpoint): boolean {
+  return rest?.isPassedOver === true;
 }
 
 /** From here on only isolated or no longer listed instances are left. */

@@ -33,7 +33,7 @@ describe('idle', () => {
   test('waits for the close of the agent and for what it has in progress', async () => {
     const connections = new Connections();
     const closed = Promise.withResolvers<void>();
-    connections.agent(() => ({ close: () => closed.promise }) as Agent, undefined);
+    connections.agent({}, () => ({ close: () => closed.promise }) as Agent);
     connections.begin();
     connections.close();
     closed.resolve();
@@ -42,7 +42,7 @@ describe('idle', () => {
     connections.end();
     expect(await isIdle(connections)).toBe(true);
     const other = new Connections();
-    other.agent(() => ({ close: () => new Promise<void>(() => {}) }) as Agent, undefined);
+    other.agent({}, () => ({ close: () => new Promise<void>(() => {}) }) as Agent);
     other.close();
     expect(await isIdle(other)).toBe(false);
   });
