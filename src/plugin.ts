@@ -7,7 +7,8 @@ import type { Preconnected } from './consumer/preconnect.ts';
 import { createReceiver, type Receiver } from './consumer/receiver.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { asError } from './errors.ts';
-import { type Clock, sleep, systemClock } from './lifecycle/clock.ts';
+import { Guard } from './guard.ts';
+import { type Clock, guardedClock, sleep, systemClock } from './lifecycle/clock.ts';
 import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
@@ -51,7 +52,7 @@ export interface OfflineHandle {
 /** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
 export class Plugin {
   readonly #options: Options;
-  readonly #clock: Clock = systemClock;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #journal: Journal;
   readonly #machine: Machine;
@@ -77,7 +78,9 @@ export class Plugin {
   #registeredAt = 0;
 
   constructor(options: Options, log: Log) {
-    const clock = this.#clock;
+    const guard = new Guard(log);
+    const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
+    this.#clock = clock;
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
@@ -90,6 +93,7 @@ export class Plugin {
     this.#callers = new Callers(clock);
     this.#traffic = new Traffic({
       clock,
+      guard,
       callers: this.#callers,
       decode: (header) => decodeConsumer(header, options.secret),
       onListen: (server) => this.#listening(server),
@@ -101,6 +105,7 @@ export class Plugin {
     this.#consumer = new Consumer({
       registry,
       clock,
+      guard,
       log,
       header: () => this.#consumerHeader(),
       services: options.services,

@@ -10,7 +10,7 @@ export interface OpenCall {
 /** Where the connections a socket belongs to are kept. */
 const OWNER = Symbol('lossless.connections');
 
-type Owned = Socket & { [OWNER]?: Connections; _httpMessage?: object | null; secureConnecting?: boolean };
+type Owned = Socket & { [OWNER]?: Connections; secureConnecting?: boolean };
 
 /**
  * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
@@ -22,6 +22,8 @@ export class Connections {
   readonly #resolveIdle: () => void;
   readonly #calls = new Set<OpenCall>();
   readonly #sockets = new Set<Owned>();
+  /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
+  readonly #lent = new Set<Owned>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
   /** One for each copy of undici that requests are made with. */
@@ -78,16 +80,20 @@ export class Connections {
     process.nextTick(() => this.#closeIdleSockets());
   }
 
-  /** A connection of node:http belongs here until it closes. */
+  /** A connection of node:http is given to a request; it belongs here until it closes. */
   own(socket: Owned): void {
+    (socket[OWNER] ?? this).#lent.add(socket);
     if (socket[OWNER] !== undefined) return;
     socket[OWNER] = this;
     this.#sockets.add(socket);
+    // Before its pool hears of it, which may give it to the next request at once.
+    socket.prependListener('free', () => this.#lent.delete(socket));
     socket.once('agentRemove', () => {
       if (!socket.destroyed) this.#upgraded.add(socket);
     });
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      this.#lent.delete(socket);
       this.#upgraded.delete(socket);
       this.#settle();
     });
@@ -116,7 +122,7 @@ export class Connections {
   #closeIdleSockets(): void {
     for (const socket of [...this.#sockets]) {
       const isInTheMaking = socket.connecting || socket.secureConnecting;
-      if (socket.destroyed || isInTheMaking || socket._httpMessage || this.#upgraded.has(socket)) continue;
+      if (socket.destroyed || isInTheMaking || this.#lent.has(socket) || this.#upgraded.has(socket)) continue;
       socket.destroy();
       socket.emit('agentRemove');
     }

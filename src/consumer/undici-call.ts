@@ -43,7 +43,7 @@ export class UndiciCall implements Progress {
         string
       >,
     };
-    this.#handler = listening(handler, this);
+    this.#handler = listening(handler, this, context.guard);
   }
 
   /** Sends it. Returns false when the caller should wait for `drain`, as undici does. */
@@ -69,9 +69,10 @@ export class UndiciCall implements Progress {
     this.#started = true;
   }
 
-  answered(marker: string | undefined): void {
+  answered(find: () => string | undefined): void {
     if (this.#endpoint === undefined) return;
     this.#service.reached(this.#endpoint);
+    const marker = find();
     if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
   }
 

@@ -1,13 +1,14 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import type { Guard } from '../guard.ts';
 import { DRAINING_HEADER } from '../protocol/header.ts';
 
 /** What a call learns of its request. */
 export interface Progress {
   /** It is about to be written. @throws to have it fail before that */
   starts(): void;
-  /** The head of a response has come. @param marker the draining marker it carries, if any */
-  answered(marker: string | undefined): void;
+  /** The head of a response has come. @param marker finds the draining marker that it carries */
+  answered(marker: () => string | undefined): void;
   upgraded(socket: Duplex): void;
   ended(): void;
   /** @returns whether it was given to another instance, so that nobody need hear of it */
@@ -31,11 +32,52 @@ interface Legacy {
 }
 
 /** What undici is given in the place of a handler: of the same kind, so that nothing is translated on the way. */
-export function listening(handler: Current, progress: Progress): Current {
+export function listening(handler: Current, progress: Progress, guard: Guard): Current {
+  const guarded = new GuardedProgress(progress, guard);
   return isCurrent(handler)
-    ? new CurrentListener(handler, progress)
-    : (new LegacyListener(handler as Legacy, progress) as Current);
+    ? new CurrentListener(handler, guarded)
+    : (new LegacyListener(handler as Legacy, guarded) as Current);
 }
+
+/** Fails as `starts` means to, and in no other way. */
+class GuardedProgress implements Progress {
+  readonly #progress: Progress;
+  readonly #guard: Guard;
+
+  constructor(progress: Progress, guard: Guard) {
+    this.#progress = progress;
+    this.#guard = guard;
+  }
+
+  starts(): void {
+    this.#progress.starts();
+  }
+
+  answered(marker: () => string | undefined): void {
+    this.#guard.attempt(HOOK, () => this.#progress.answered(marker), nothing);
+  }
+
+  upgraded(socket: Duplex): void {
+    this.#guard.attempt(HOOK, () => this.#progress.upgraded(socket), nothing);
+  }
+
+  ended(): void {
+    this.#guard.attempt(HOOK, () => this.#progress.ended(), nothing);
+  }
+
+  moves(error: Error): boolean {
+    return this.#guard.attempt(
+      HOOK,
+      () => this.#progress.moves(error),
+      () => false,
+    );
+  }
+}
+
+/** What the guard calls this. */
+const HOOK = 'a response of fetch or undici';
+
+function nothing(): void {}
 
 /** Tells a handler that its request failed before anything was sent. */
 export function fail(handler: Current, error: Error): void {
@@ -68,8 +110,10 @@ class CurrentListener implements Current {
   }
 
   onResponseStart(...call: Of<'onResponseStart'>): void {
-    const marker = call[2][DRAINING_HEADER];
-    this.#progress.answered(typeof marker === 'string' ? marker : undefined);
+    this.#progress.answered(() => {
+      const marker = call[2][DRAINING_HEADER];
+      return typeof marker === 'string' ? marker : undefined;
+    });
     this.#handler.onResponseStart?.(...call);
   }
 
@@ -123,7 +167,7 @@ class LegacyListener implements Legacy {
   }
 
   onHeaders(status: number, headers: unknown, ...more: unknown[]): unknown {
-    this.#progress.answered(rawMarker(headers));
+    this.#progress.answered(() => rawMarker(headers));
     return this.#handler.onHeaders?.(status, headers, ...more);
   }
 

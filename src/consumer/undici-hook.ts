@@ -25,6 +25,9 @@ const NOT_CHOSEN = ['Agent', 'EnvHttpProxyAgent', 'Dispatcher1Wrapper'];
 /** The wrapper that undici 8 sets under the legacy symbol, around what it sets under the current one. */
 const WRAPPER = 'Dispatcher1Wrapper';
 
+/** What the guard calls this. */
+const HOOK = 'a request of fetch or undici';
+
 type Place = (typeof DISPATCHERS)[number];
 type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
 
@@ -57,15 +60,19 @@ export class UndiciHook {
   readonly #standing = new WeakSet<Dispatcher>();
   /** Of every copy of undici whose `Agent` was seen. */
   readonly #agents = new Map<AgentClass, Agents>();
-  readonly #onCreate = (message: unknown): void =>
-    void this.#created((message as { request: { origin?: unknown } }).request.origin);
-  readonly #onListen = (): void => void this.#coverSet();
+  readonly #onCreate: (message: unknown) => void;
+  readonly #onListen: () => void;
   #looksSoon = false;
   /** Those that could not be covered as they should, each said once. */
   readonly #said = new Set<ErrorCode>();
 
   constructor(options: UndiciHookOptions) {
+    const { guard } = options.context;
     this.#options = options;
+    this.#onCreate = guard.listener(REQUEST_CREATE, (message) =>
+      this.#created((message as { request: { origin?: unknown } }).request.origin),
+    );
+    this.#onListen = guard.listener(LISTEN, () => this.#coverSet());
   }
 
   install(): void {
@@ -95,17 +102,17 @@ export class UndiciHook {
 
   /** Asked for by undici itself while it loads: it finds none and makes its own, which is stood before as it is made. */
   #coverLater(symbol: Place): void {
+    const { guard } = this.#options.context;
     Object.defineProperty(globalThis, symbol, {
       configurable: true,
       enumerable: false,
-      get: () => {
-        onBirth((dispatcher) => this.#cover(dispatcher, { isChosen: false, http2: symbol === CURRENT }));
+      get: guard.listener(HOOK, () => {
+        onBirth(guard.listener(HOOK, (made) => this.#cover(made, { isChosen: false, http2: symbol === CURRENT })));
         this.#lookSoon();
-        return undefined;
-      },
+      }),
       set: (value: Dispatcher) => {
         define(symbol, value);
-        this.#coverPresent(symbol, true);
+        guard.listener(HOOK, () => this.#coverPresent(symbol, true))();
       },
     });
   }
@@ -114,10 +121,12 @@ export class UndiciHook {
   #lookSoon(): void {
     if (this.#looksSoon) return;
     this.#looksSoon = true;
-    process.nextTick(() => {
-      if (this.#looksSoon) this.#coverSet();
+    const look = this.#options.context.guard.listener(HOOK, () => {
+      const looks = this.#looksSoon;
       this.#looksSoon = false;
+      if (looks) this.#coverSet();
     });
+    process.nextTick(look);
   }
 
   /** Covers dispatchers that the application has set since. Returns whether there was one. */
@@ -168,13 +177,25 @@ export class UndiciHook {
         );
       return this.#send(covered.dispatcher, http2, service, options, handler);
     };
-    const take = (next: Dispatch, options: Options, handler: Handler): boolean => {
+    const { guard } = context;
+    const route = (options: Options): ReturnType<CallContext['route']> => {
       const origin = originOf(options?.origin);
-      const service = origin === undefined ? undefined : context.route(origin);
+      return origin === undefined ? undefined : context.route(origin);
+    };
+    const take = (next: Dispatch, options: Options, handler: Handler): boolean => {
+      const service = guard.attempt(HOOK, () => route(options), nothing);
       if (service === undefined) return next(options, handler);
-      if (!(service instanceof Promise)) return send(service, options, handler);
+      const go = (found: Service | undefined): boolean =>
+        found === undefined
+          ? next(options, handler)
+          : guard.attempt(
+              HOOK,
+              () => send(found, options, handler),
+              () => next(options, handler),
+            );
+      if (!(service instanceof Promise)) return go(service);
       service
-        .then((found) => (found === undefined ? next(options, handler) : send(found, options, handler)))
+        .then(go)
         // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
         .catch((thrown) => fail(handler, asError(thrown)));
       return true;
@@ -183,7 +204,7 @@ export class UndiciHook {
       target,
       ...cover(target, {
         take,
-        isService: (origin) => context.route(origin) !== undefined,
+        isService: (origin) => guard.attempt(HOOK, () => context.route(origin), nothing) !== undefined,
         onComposed: (composed) => this.#standing.add(composed),
       }),
     };
@@ -241,6 +262,8 @@ export class UndiciHook {
     this.#said.add(code);
   }
 }
+
+function nothing(): undefined {}
 
 function isAgent(dispatcher: Dispatcher): boolean {
   return dispatcher.constructor.name === 'Agent' && !process.getBuiltinModule('node:util').types.isProxy(dispatcher);

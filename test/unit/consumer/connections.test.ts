@@ -7,7 +7,6 @@ import { Connections } from '../../../src/consumer/connections.ts';
 class FakeSocket extends EventEmitter {
   destroyed = false;
   connecting = false;
-  _httpMessage: object | null = null;
 
   destroy(): void {
     this.destroyed = true;
@@ -56,7 +55,7 @@ describe('idle', () => {
       FakeSocket,
     ];
     for (const socket of [idle, busy, upgraded, connecting]) own(connections, socket);
-    busy._httpMessage = {};
+    for (const socket of [idle, upgraded, connecting]) socket.emit('free');
     upgraded.emit('agentRemove');
     connecting.connecting = true;
     connections.close();

@@ -9,6 +9,7 @@ import { Service } from '../../../src/consumer/service.ts';
 import { Agents } from '../../../src/consumer/undici-agents.ts';
 import { UndiciCall } from '../../../src/consumer/undici-call.ts';
 import type { BuildConnector } from '../../../src/consumer/undici-connect.ts';
+import { Guard } from '../../../src/guard.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 
@@ -46,7 +47,13 @@ test('requests queued for an isolated instance go to another one, whatever their
   const quarantine = new Quarantine(systemClock, () => {});
   const service = new Service('s', { clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
   service.apply([a]);
-  const context = { clock: systemClock, header: undefined, route: () => service, marked: () => {} };
+  const context = {
+    clock: systemClock,
+    guard: new Guard(() => {}),
+    header: undefined,
+    route: () => service,
+    marked: () => {},
+  };
   const Single = class extends Agent {
     constructor(given?: object) {
       super({ ...given, connections: 1 });

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
@@ -127,6 +128,7 @@ class Subject {
     this.#registration = new Registration(this.#registry, this.clock);
     this.traffic = new Traffic({
       clock: this.clock,
+      guard: new Guard(() => {}),
       callers: this.#callers,
       decode: (header) => decodeConsumer(header, undefined),
       onListen: () => {},
