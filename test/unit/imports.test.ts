@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'guard', 'private-directory', 'registry', 'trace'];
 
 /** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -16,6 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   config: ['errors'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
+  guard: ['errors', 'log'],
   registry: [...PURE, 'log', 'trace/suppress.ts'],
   trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/small-file.ts'],
   provider: SHARED,
