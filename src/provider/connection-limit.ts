@@ -31,6 +31,8 @@ export class ConnectionLimit {
   readonly #mostEach: number;
   readonly #groups = new Map<string, Group>();
   readonly #groupOf = new Map<Socket, Group>();
+  /** Connections by their two ends: a request that came by TLS has another socket than the one that was admitted. */
+  readonly #byEnds = new Map<string, Socket>();
 
   /** @param most connections at a time; by default a quarter of the descriptors of this process, 16 to 4,096 */
   constructor(most: number = Math.min(Math.max(Math.floor(descriptors() * SHARE), FEWEST), MOST)) {
@@ -53,26 +55,35 @@ export class ConnectionLimit {
     this.#groups.set(address, group);
     this.#groupOf.set(socket, group);
     group.idle.add(socket);
+    const ends = endsOf(socket);
+    this.#byEnds.set(ends, socket);
     socket.once('close', () => {
       this.#drop(socket);
+      if (this.#byEnds.get(ends) === socket) this.#byEnds.delete(ends);
       if (sizeOf(group) === 0 && this.#groups.get(address) === group) this.#groups.delete(address);
     });
   }
 
   /** A request has come on it: it is the last to go. */
-  touch(socket: Socket): void {
+  touch(of: Socket): void {
+    const socket = this.#admitted(of);
     const group = this.#groupOf.get(socket);
     if (group?.idle.delete(socket)) group.idle.add(socket);
   }
 
   /** Who calls has proved himself: it stays until `response` is over. */
-  keep(socket: Socket, response: ServerResponse): void {
+  keep(of: Socket, response: ServerResponse): void {
+    const socket = this.#admitted(of);
     const group = this.#groupOf.get(socket);
     if (!group?.idle.delete(socket)) return;
     group.kept.add(socket);
     response.once('close', () => {
       if (group.kept.delete(socket)) group.idle.add(socket);
     });
+  }
+
+  #admitted(socket: Socket): Socket {
+    return this.#byEnds.get(endsOf(socket)) ?? socket;
   }
 
   /** The address with most connections, of those that have one that may be cut off. */
@@ -89,6 +100,10 @@ export class ConnectionLimit {
     group?.idle.delete(socket);
     group?.kept.delete(socket);
   }
+}
+
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
 
 function sizeOf({ idle, kept }: Group): number {
