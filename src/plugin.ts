@@ -130,6 +130,8 @@ export class Plugin {
       afterOffline: (run) => this.#deliver(run),
     });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
+    if (options.telemetryDisabled)
+      log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
       log,
