@@ -167,7 +167,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_SPOOL_DIR: optional(
     line(4_096),
-    'Where spans wait that could not be sent. Default: a directory of this user under the temporary directory.',
+    'Where spans wait that could not be sent, for the collector that they are meant for. Where others may write too, a directory of this user inside it is used. Default: a directory of this user under the temporary directory.',
   ),
   LOSSLESS_LOG_LEVEL: having(
     choice('debug', 'info', 'warn', 'error', 'silent'),
