@@ -88,11 +88,13 @@ export class HttpCall implements OpenCall {
    * Gives the request to the pool of the real address. The pool copies the options at once, so they are lent the address for
    * that moment: a copy of our own would cost more than all the rest.
    */
-  send(endpoint: Endpoint | undefined = this.#service.pick()): void {
-    this.#attempts++;
-    this.#endpoint = endpoint;
-    this.#connections = endpoint?.connections;
-    this.#connections?.add(this);
+  send(next?: Endpoint): void {
+    // What fails of this is ours: the request goes where the application sent it.
+    const endpoint = this.#context.guard.attempt(
+      HOOK,
+      () => this.#begin(next ?? this.#service.pick()),
+      () => void this.#end(),
+    );
     const options = this.#options;
     const { host, port } = options;
     if (endpoint !== undefined) {
@@ -113,6 +115,14 @@ export class HttpCall implements OpenCall {
       options.host = host;
       options.port = port;
     }
+  }
+
+  #begin(endpoint: Endpoint | undefined): Endpoint | undefined {
+    this.#attempts++;
+    this.#endpoint = endpoint;
+    this.#connections = endpoint?.connections;
+    this.#connections?.add(this);
+    return endpoint;
   }
 
   leave(): void {

@@ -216,6 +216,10 @@ export class Traffic {
   }
 
   #watchSessions(server: Http2Server): void {
+    const raw = (_stream: unknown, _headers: unknown, _flags: unknown, rawHeaders: unknown): void => {
+      if (Array.isArray(rawHeaders)) takeHeader(rawHeaders, CONSUMER_HEADER);
+    };
+    server.prependListener('stream', this.#guarded('stream', raw));
     server.on(
       'session',
       this.#guarded('session', (session: ServerHttp2Session) => {

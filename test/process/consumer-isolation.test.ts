@@ -257,6 +257,18 @@ describe('requests that were never sent', () => {
   );
 });
 
+test.each([
+  ['this Node.js', process.execPath],
+  ['Node.js 22.19', NODE_22],
+])('a kept connection that is given out in the turn of the isolation is not closed, on %s', async (_, execPath) => {
+  const provider = await Provider.start('b1');
+  const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
+  children.push(app, provider);
+  const { instance } = provider;
+  const body = JSON.stringify({ ...instance, address: `${instance.host}:${instance.port}` });
+  expect(await app.run('isolatedInTurn', { url: URL_B, body })).toEqual(Array(10).fill('answered'));
+});
+
 describe.each([
   ['this Node.js', process.execPath],
   ['Node.js 22.19', NODE_22],
