@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, isRunning, NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { type Child, isRunning, LINES, NODES, useChildren } from '../support/child.ts';
 
 const SERVICE = fileURLToPath(new URL('../fixtures/signals/launched.ts', import.meta.url));
 const DASH = '/bin/dash';
 if (!existsSync(DASH)) console.warn(`SKIPPED: npm through a shell that stays. These tests need ${DASH}.`);
 
-describe.each(Object.keys(NODES) as NodeLine[])('started by a launcher, on Node.js %s', (line) => {
+describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
   const children = useChildren();
   let project: string;
   beforeEach(() => {
