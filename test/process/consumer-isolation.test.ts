@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../src/consumer/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
-import { App, Hole, NODE_22, Provider, until } from '../fixtures/consumer/driver.ts';
+import { App, Hole, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
+import { NODES } from '../support/child.ts';
 
 const URL_B = 'http://service-b/';
 const children: { stop(): Promise<void> }[] = [];
@@ -271,7 +272,7 @@ test.each([
 
 describe.each([
   ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODE_22],
+  ['Node.js 22.19', NODES['22.19']],
 ])('an instance whose host drops what is sent to it, on %s', (_, execPath) => {
   const withHole = async (ids: readonly string[]): Promise<App> => {
     const providers = await Promise.all(['b1', ...ids].map((id) => Provider.start(id)));
