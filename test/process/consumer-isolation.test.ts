@@ -260,7 +260,7 @@ describe('requests that were never sent', () => {
 
 test.each([
   ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODE_22],
+  ['Node.js 22.19', NODES['22.19']],
 ])('a kept connection that is given out in the turn of the isolation is not closed, on %s', async (_, execPath) => {
   const provider = await Provider.start('b1');
   const app = await App.start({ 'service-b': [provider.instance] }, { execPath });

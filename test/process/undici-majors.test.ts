@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RELIED_ON } from '../../src/consumer/undici-parts.ts';
 import { type NodeLine, useChildren } from '../support/child.ts';
 import { installed, MAJORS, type Major } from '../support/majors.ts';
 
@@ -122,4 +123,10 @@ test('which majors are not installed is said', () => {
   const missing = (Object.keys(MAJORS).map(Number) as Major[]).filter((major) => installed(major) === undefined);
   if (missing.length > 0)
     process.stderr.write(`skipped: ${missing.length} of 4 majors of undici are not installed: ${missing.join(', ')}\n`);
+});
+
+test('each major in which something is relied on is tried', () => {
+  expect([...new Set(RELIED_ON.flatMap(({ majors }) => [...majors]))].toSorted()).toEqual(
+    MAJORS.map(Number).toSorted(),
+  );
 });
