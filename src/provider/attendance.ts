@@ -118,6 +118,7 @@ export class Attendance {
       clock,
       log,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
+      isConsumers: (socket) => context.traffic.isConsumers(socket),
       onChange: () => {
         this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));
       },

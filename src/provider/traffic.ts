@@ -7,12 +7,13 @@ import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
-import { takeHeader } from '../protocol/raw-headers.ts';
+import { dropHeader } from '../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
 import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 import { Marker } from './marker.ts';
+import { ReceivedHeader } from './received-header.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
 /** Health checks of platforms: not callers, and nobody to wait for. */
@@ -62,6 +63,7 @@ export class Traffic {
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   readonly #arriving: Arriving;
+  readonly #consumer = new ReceivedHeader(CONSUMER_HEADER);
   #inflight = 0;
   #started = 0;
   #afterAck = 0;
@@ -180,6 +182,11 @@ export class Traffic {
     return [...this.#sessions];
   }
 
+  /** Whether the last request on a connection was a consumer's. */
+  isConsumers(socket: Tracked<Socket>): boolean {
+    return socket[CONNECTION]?.header !== undefined;
+  }
+
   /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
@@ -217,7 +224,7 @@ export class Traffic {
 
   #watchSessions(server: Http2Server): void {
     const raw = (_stream: unknown, _headers: unknown, _flags: unknown, rawHeaders: unknown): void => {
-      if (Array.isArray(rawHeaders)) takeHeader(rawHeaders, CONSUMER_HEADER);
+      if (Array.isArray(rawHeaders)) dropHeader(rawHeaders, CONSUMER_HEADER);
     };
     server.prependListener('stream', this.#guarded('stream', raw));
     server.on(
@@ -256,7 +263,7 @@ export class Traffic {
     const connection = socket[CONNECTION] ?? this.#track(socket);
     this.#inflight++;
     connection.inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, this.#consumer.take(request), request, socket);
     this.#active();
   }
 
@@ -265,7 +272,7 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, this.#consumer.take(request), request, socket);
     this.#active(connection);
     if (this.#marker !== undefined) this.#marking.response(response, connection, this.#marker);
   }

@@ -127,6 +127,6 @@ test('which majors are not installed is said', () => {
 
 test('each major in which something is relied on is tried', () => {
   expect([...new Set(RELIED_ON.flatMap(({ majors }) => [...majors]))].toSorted()).toEqual(
-    MAJORS.map(Number).toSorted(),
+    Object.keys(MAJORS).map(Number).toSorted(),
   );
 });
