@@ -7,7 +7,7 @@ import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
-import { takeHeader } from '../protocol/raw-headers.ts';
+import { takeFrom, takeHeader } from '../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
 import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
@@ -256,7 +256,7 @@ export class Traffic {
     const connection = socket[CONNECTION] ?? this.#track(socket);
     this.#inflight++;
     connection.inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, takeFrom(request, CONSUMER_HEADER), request, socket);
     this.#active();
   }
 
@@ -265,7 +265,7 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, takeFrom(request, CONSUMER_HEADER), request, socket);
     this.#active(connection);
     if (this.#marker !== undefined) this.#marking.response(response, connection, this.#marker);
   }
