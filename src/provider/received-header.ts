@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { indexOfHeader } from '../protocol/raw-headers.ts';
 
-/** Parts of a request that Node.js keeps under symbols without a name of their own (lib/_http_incoming.js, Node.js 22 to 26). */
-const PARTS = ['kHeadersCount', 'kHeaders', 'kHeadersDistinct'] as const;
+/** How many of its `rawHeaders` a request builds its headers from (lib/_http_incoming.js, Node.js 22 to 26). */
+const COUNT = 'kHeadersCount';
+
+/** The headers that it has built already, if it has. */
+const BUILT = ['kHeaders', 'kHeadersDistinct'];
 
 type Parts = Record<string | symbol, unknown>;
 
@@ -13,8 +16,6 @@ type Parts = Record<string | symbol, unknown>;
  */
 export class ReceivedHeader {
   readonly #name: string;
-  #count: symbol | undefined;
-  #built: readonly symbol[] = [];
 
   /** @param name in lower case */
   constructor(name: string) {
@@ -28,24 +29,15 @@ export class ReceivedHeader {
     if (first < 0) return undefined;
     const value = rawHeaders[first + 1];
     const parts = request as unknown as Parts;
-    const count = this.#find(request);
+    const symbols = Object.getOwnPropertySymbols(request);
+    const count = symbols.find(({ description }) => description === COUNT);
     if (count === undefined || parts[count] !== rawHeaders.length) return value;
     for (let at = first; at >= 0; at = indexOfHeader(rawHeaders, this.#name)) rawHeaders.splice(at, 2);
     parts[count] = rawHeaders.length;
-    for (const symbol of this.#built) {
-      const built = parts[symbol] as Parts | null | undefined;
+    for (const symbol of symbols) {
+      const built = BUILT.includes(symbol.description ?? '') ? (parts[symbol] as Parts | null) : undefined;
       if (built) delete built[this.#name];
     }
     return value;
-  }
-
-  #find(request: IncomingMessage): symbol | undefined {
-    if (this.#count !== undefined && this.#count in request) return this.#count;
-    const symbols = Object.getOwnPropertySymbols(request);
-    const of = (part: string): symbol | undefined => symbols.find(({ description }) => description === part);
-    const [count, ...built] = PARTS.map(of);
-    this.#count = count;
-    this.#built = built.filter((symbol) => symbol !== undefined);
-    return count;
   }
 }
