@@ -167,7 +167,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_SPOOL_DIR: optional(
     line(4_096),
-    'Where spans wait that could not be sent. Default: a directory of this user under the temporary directory.',
+    'Where spans wait that could not be sent, for the collector that they are meant for. Where others may write too, a directory of this user inside it is used. Default: a directory of this user under the temporary directory.',
   ),
   LOSSLESS_LOG_LEVEL: having(
     choice('debug', 'info', 'warn', 'error', 'silent'),
@@ -235,6 +235,11 @@ export const VARIABLES = {
     'Goes before OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: optional(line(4_096), 'Goes before OTEL_EXPORTER_OTLP_CLIENT_KEY.'),
+  OTEL_TRACES_EXPORTER: having(
+    list(line(256), 16),
+    'otlp',
+    'none: no spans are sent. Any other exporter than otlp concerns the application alone: shutdown traces go by OTLP.',
+  ),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

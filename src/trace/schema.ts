@@ -28,6 +28,9 @@ export const OFFLINE_RESULTS = [
 ] as const;
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
+/** The result that others give to a shutdown whose process did not live to end it. */
+export const KILLED = 'killed' satisfies OfflineResult;
+
 /** How one GoAway ended. */
 export const GOAWAY_RESULTS = [
   'acked',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { LINE, LINES, NODES, useChildren } from '../support/child.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = useChildren();
@@ -50,8 +50,7 @@ describe('the packed package in an empty project', () => {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
   });
 
-  const lines = Object.keys(NODES) as NodeLine[];
-  test.each(lines.flatMap((line) => ['app.mjs', 'app.cjs'].map((app) => ({ line, app }))))(
+  test.each(LINES.flatMap((line) => ['app.mjs', 'app.cjs'].map((app) => ({ line, app }))))(
     '$app on Node $line: registered, called, and it leaves',
     async ({ line, app }) => {
       const provider = children.run(NODES[line], [app], { cwd: project, env: env() });
@@ -69,7 +68,7 @@ describe('the packed package in an empty project', () => {
     },
   );
 
-  test.each(lines)('the command runs on Node %s', async (line) => {
+  test.each(LINES)('the command runs on Node %s', async (line) => {
     const help = children.run(NODES[line], ['node_modules/.bin/lossless', '--help'], { cwd: project });
     await help.ends();
     expect(help.stdout).toContain('usage: lossless <command>');
@@ -99,7 +98,7 @@ describe('the packed package in an empty project', () => {
        console.log(JSON.stringify({ channel: channel('http.server.request.start').hasSubscribers, patched: http.Agent.prototype.addRequest.name, handles: process.getActiveResourcesInfo(), signals: process.listenerCount('SIGTERM'), dispatcher: Object.getOwnPropertySymbols(globalThis).map(String).filter((name) => /undici|lossless/.test(name)) }));`,
     );
     const run = async (options: Record<string, string>) => {
-      const child = children.run(NODES['24'], ['idle.mjs'], { cwd: project, env: options });
+      const child = children.run(NODES[LINE], ['idle.mjs'], { cwd: project, env: options });
       await child.ends();
       return { ...(JSON.parse(child.stdout) as object), stderr: child.stderr };
     };

@@ -6,7 +6,7 @@ import { connect as connectSecure } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
+import { LINES, until } from '../support/child.ts';
 import { DelayProxy } from '../support/delay-proxy.ts';
 import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
@@ -205,7 +205,7 @@ describe('what counts as in flight', () => {
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
 
-  test.each(['24', '22.19'] as const)(
+  test.each(LINES)(
     'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
     async (line) => {
       const service = await world().service('provider', { line });
@@ -279,7 +279,7 @@ describe('what counts as in flight', () => {
     expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
   });
 
-  test.each(['24', '22.19'] as const)(
+  test.each(LINES)(
     'aborted, half-sent, early answered and pipelined requests leave nothing behind on Node %s',
     async (line) => {
       const service = await world().service('provider', { line, workMs: 50 });

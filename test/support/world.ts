@@ -7,7 +7,7 @@ import { type Collector, startCollector } from '../../collector/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
-import { type Child, type Children, type NodeLine, until, useChildren } from './child.ts';
+import { type Child, type Children, LINE, type NodeLine, until, useChildren } from './child.ts';
 import { ask } from './operator.ts';
 
 /** The plugin as it is published. */
@@ -96,7 +96,7 @@ export class World {
       port = 0,
       host = '127.0.0.1',
       env = {},
-      line = '24',
+      line = LINE,
       args = [],
       file = APP,
     } = options;
@@ -121,7 +121,7 @@ export class World {
       readonly line?: NodeLine;
     } = {},
   ): Promise<Caller> {
-    const { name = 'caller', client = 'fetch', env = {}, line = '24' } = options;
+    const { name = 'caller', client = 'fetch', env = {}, line = LINE } = options;
     const child = this.children.node(CALLER, { line, env: this.env(name, env), args: [url, String(rate), client] });
     await child.sees(/answered/);
     return {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'guard', 'private-directory', 'registry', 'trace'];
 
 /** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -13,11 +13,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'private-directory': [],
   'control-file': ['private-directory', 'registry/process.ts', 'registry/small-file.ts'],
   lifecycle: ['errors'],
-  config: ['errors'],
+  config: ['errors', 'private-directory'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
-  registry: [...PURE, 'log', 'trace/suppress.ts'],
-  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/small-file.ts'],
+  guard: ['errors', 'log'],
+  registry: [...PURE, 'log', 'private-directory', 'trace/suppress.ts'],
+  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/process.ts', 'registry/small-file.ts'],
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
 import { sleep } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
@@ -206,6 +207,7 @@ class Subject {
     const callers = new Callers(clock);
     this.traffic = new Traffic({
       clock,
+      guard: new Guard(() => {}),
       callers,
       decode: (header) => decodeConsumer(header, undefined),
       isSelf: () => false,
