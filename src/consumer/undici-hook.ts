@@ -237,7 +237,7 @@ export class UndiciHook {
 
   #load(): Undici {
     if (this.#undici === undefined) {
-      const require = createRequire(import.meta.url);
+      const require = createRequire(import.meta.filename);
       this.#undici = {
         Agent: require('undici/lib/dispatcher/agent.js'),
         buildConnector: require('undici/lib/core/connect.js'),
