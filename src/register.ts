@@ -37,11 +37,13 @@ async function start(): Promise<void> {
   }
 }
 
-/** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
-export let started: Promise<void> | undefined;
-
-if (isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand()) {
+function begin(): Promise<void> | undefined {
   if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
-  if (isStrict()) started = start();
-  else onFirstUse(RUNNING, () => void start());
+  if (isStrict()) return start();
+  onFirstUse(RUNNING, () => void start());
+  return undefined;
 }
+
+/** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
+export const started: Promise<void> | undefined =
+  isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;

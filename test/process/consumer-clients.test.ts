@@ -185,7 +185,7 @@ describe.each([
     // They are not counted as if they went on.
     await app.run('fetch', { url: 'http://service-b/' });
     const answer = await post(app.port, bodyOf(provider.instance));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, others: 0 });
   });
 });
 
