@@ -90,6 +90,7 @@ await build({
   outfile: join(src, 'register.js'),
 });
 writeFileSync(join(src, 'index.js'), `export * from './index.cjs';\n`);
+for (const name of ['index', 'register']) writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
 
 // The page of the collector: its script with preact, for browsers, beside what it is made from.
 const page = join(root, 'collector/page');
