@@ -13,7 +13,7 @@ import { type Outcome, onlyWith, outcomeOf } from './tap.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NODE_TEST = ['node', '--test', '--test-reporter=tap'];
 
-/** How each runs its own suite, with results as TAP: a command of its `node_modules/.bin`, or `node`. */
+/** How each runs its own suite, with results as TAP: a command of its `node_modules/.bin`, or `node`. Its tests may leave servers open. */
 const SUITES: Readonly<Record<string, readonly string[]>> = {
   express: [
     'mocha',
@@ -22,10 +22,11 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
     '--reporter',
     'tap',
     '--check-leaks',
+    '--exit',
     'test/',
     'test/acceptance/',
   ],
-  ws: ['mocha', '--throw-deprecation', '--reporter', 'tap', 'test/*.test.js'],
+  ws: ['mocha', '--throw-deprecation', '--exit', '--reporter', 'tap', 'test/*.test.js'],
   fastify: [...NODE_TEST, 'test/**/*.test.js', 'test/**/*.test.mjs'],
   undici: [...NODE_TEST, '--test-force-exit', 'test/*.js', 'test/{cache,cookie,fetch,interceptors,websocket}/*.js'],
   got: ['ava', '--tap'],
@@ -45,8 +46,11 @@ const scratch = mkdtempSync(join(tmpdir(), 'lossless-peers-'));
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
 const directory = path === undefined ? await installed(peer) : resolve(path);
 
+/** What a suite needs beside its command. */
+const NODE_OPTIONS = peer === 'got' ? '--import=tsx/esm' : '';
+
 const preloaded = {
-  NODE_OPTIONS: `--import=${new URL('../../dist/src/register.js', import.meta.url)}`,
+  NODE_OPTIONS: `${NODE_OPTIONS} --import=${new URL('../../dist/src/register.js', import.meta.url)}`,
   LOSSLESS_ENABLED: 'true',
   // A suite that ran without the plugin would prove nothing.
   LOSSLESS_STRICT: 'true',
@@ -57,7 +61,7 @@ const preloaded = {
   LOSSLESS_SPOOL_DIR: join(scratch, 'spool'),
   OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
 };
-const without = await run(suite, {});
+const without = await run(suite, { NODE_OPTIONS });
 console.log(`${peer} without the plugin: ${without.passed} passed, ${without.failed.length} failed`);
 const withPlugin = await run(suite, preloaded);
 console.log(`${peer} with the plugin:    ${withPlugin.passed} passed, ${withPlugin.failed.length} failed`);
