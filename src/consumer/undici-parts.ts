@@ -39,7 +39,7 @@ export const RELIED_ON = [
 
 /** Our own copy, loaded with the first request to a service. */
 export class UndiciParts {
-  readonly #require = createRequire(import.meta.url);
+  readonly #require = createRequire(import.meta.filename);
 
   get Agent(): Parts['Agent'] {
     return this.#require(PRIVATE_FILES.Agent);

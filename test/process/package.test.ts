@@ -50,10 +50,21 @@ describe('the packed package in an empty project', () => {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
   });
 
-  test.each(LINES.flatMap((line) => ['app.mjs', 'app.cjs'].map((app) => ({ line, app }))))(
-    '$app on Node $line: registered, called, and it leaves',
-    async ({ line, app }) => {
-      const provider = children.run(NODES[line], [app], { cwd: project, env: env() });
+  const PRELOADS = [
+    '--import=lossless-lifecycle/register',
+    '--require=lossless-lifecycle/register',
+    '--no-experimental-require-module --import=lossless-lifecycle/register',
+    '--no-experimental-require-module --require=lossless-lifecycle/register',
+  ];
+  const [imported = '', ...others] = PRELOADS;
+  const ways = [
+    ...['app.mjs', 'app.cjs'].map((app) => ({ options: imported, app })),
+    ...others.map((options, n) => ({ options, app: n === 1 ? 'app.mjs' : 'app.cjs' })),
+  ];
+  test.each(LINES.flatMap((line) => ways.map((way) => ({ line, ...way }))))(
+    '$app on Node $line with $options: registered, called, and it leaves',
+    async ({ line, options, app }) => {
+      const provider = children.run(NODES[line], [app], { cwd: project, env: { ...env(), NODE_OPTIONS: options } });
       await provider.sees(/listening \d+ function/);
       await provider.sees(/registering -> warming/);
       const client = children.run(NODES[line], ['client.cjs'], {
@@ -67,6 +78,16 @@ describe('the packed package in an empty project', () => {
       expect(provider.stderr).toMatch(/"acked":1/);
     },
   );
+
+  test.each(PRELOADS)('a start that is strict, with %s', async (options) => {
+    const strict = { ...env(), NODE_OPTIONS: options, LOSSLESS_STRICT: 'true' };
+    const wrong = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: { ...strict, LOSSLESS_HOLD_MS: 'x' } });
+    expect(await wrong.ends()).toEqual({ code: 78, signal: null });
+    expect(wrong.stderr).toMatch(/^LOSSLESS_CONFIG_INVALID: .*LOSSLESS_HOLD_MS/);
+    expect(wrong.stdout).toBe('');
+    const right = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: strict });
+    await right.sees(/registering -> warming/);
+  });
 
   test.each(LINES)('the command runs on Node %s', async (line) => {
     const help = children.run(NODES[line], ['node_modules/.bin/lossless', '--help'], { cwd: project });
