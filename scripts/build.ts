@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { lazyBuiltins } from './lazy-builtins.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -22,14 +22,16 @@ execFileSync(
   { stdio: 'inherit' },
 );
 
+const platform = 'node';
+const target = 'node22.19';
 const common = {
   allowOverwrite: true,
   bundle: true,
   minify: true,
   keepNames: true,
-  platform: 'node',
+  platform,
   format: 'esm',
-  target: 'node22.19',
+  target,
   logLevel: 'warning',
 } as const;
 
@@ -45,13 +47,22 @@ const { metafile } = await build({
   },
 });
 
-const preloaded = { ...common, outdir: src, plugins: [lazyBuiltins] };
-await build({ ...preloaded, entryPoints: [join(src, 'register.js')] });
-await build({
+// What is preloaded is loaded at once, also where Node.js may not `require` ESM, so it is CommonJS. Its files are known by name.
+const preloaded = {
+  ...common,
+  outdir: src,
+  outExtension: { '.js': '.cjs' },
+  plugins: [lazyBuiltins],
+  define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
+};
+await build({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
+const { metafile: startMetafile } = await build({
   ...preloaded,
-  entryPoints: [join(src, 'start.js'), join(src, 'index.js')],
+  metafile: true,
+  entryPoints: ['start.js', 'app-tracing.js', 'thread.js', 'index.js'].map((file) => join(src, file)),
   // Beside the entries: what a chunk imports lazily is the same path from each.
   chunkNames: '[name]-[hash]',
+  // esbuild splits ESM only; each file is made CommonJS after that.
   splitting: true,
   // Dependencies of the package itself, installed beside it.
   external: Object.keys(dependencies),
@@ -63,6 +74,23 @@ await build({
     },
   ],
 });
+for (const file of Object.keys(startMetafile.outputs)) {
+  const { code } = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
+  writeFileSync(file, code);
+}
+
+// The entries for `import`: one waits, one passes on.
+await build({
+  ...common,
+  plugins: [lazyBuiltins],
+  stdin: {
+    contents: `import { started } from './register.js'; if (started !== undefined) await started;`,
+    resolveDir: src,
+  },
+  outfile: join(src, 'register.js'),
+});
+writeFileSync(join(src, 'index.js'), `export * from './index.cjs';\n`);
+for (const name of ['index', 'register']) writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
 
 // The page of the collector: its script with preact, for browsers, beside what it is made from.
 const page = join(root, 'collector/page');

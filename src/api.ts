@@ -1,10 +1,11 @@
-import type { OfflineHandle } from './plugin.ts';
+import type { OfflineHandle } from './provider/attendance.ts';
 import { running } from './running.ts';
 import type { Status } from './status.ts';
 
 /**
  * Begins the offline of this process, or joins the running one. Its `done` resolves when the instance has left; ending the
- * process is then up to the caller.
+ * process is then up to the caller. Before an HTTP server listens there is nothing to leave: `done` then resolves at once
+ * with `result: 'refused'`, the state and what to do, and nothing is remembered of it.
  *
  * @returns undefined when the plugin does not run
  */
@@ -13,12 +14,13 @@ export function offline(): OfflineHandle | undefined {
 }
 
 /**
- * Undoes a running offline.
+ * Undoes a running offline, which is possible until its stop begins.
  *
- * @returns false when the plugin does not run, or when there is nothing that can be undone
+ * @returns false when the plugin does not run, or when there is nothing that can be undone; the log then names the state
  */
 export async function online(): Promise<boolean> {
-  return (await running()?.online()) ?? false;
+  const plugin = running();
+  return plugin !== undefined && (await plugin.online()) === undefined;
 }
 
 /** The instance as `/status` shows it; undefined when the plugin does not run. */

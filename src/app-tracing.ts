@@ -21,7 +21,7 @@ export function traceApplication(): void {
         'OTEL_EXPORTER_OTLP_PROTOCOL',
         'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
       ].some(set),
-      requires: [createRequire(join(process.cwd(), 'index.js')), createRequire(import.meta.url)],
+      requires: [createRequire(join(process.cwd(), 'index.js')), createRequire(import.meta.filename)],
       nodeArguments: `${process.execArgv.join(' ')} ${environment['NODE_OPTIONS'] ?? ''}`,
     });
     if ('reason' in started) log(started.level, started.reason, { code: 'LOSSLESS_APP_TRACING' });

@@ -3,7 +3,7 @@ import type { Receiver } from './consumer/receiver.ts';
 import type { SpanIds } from './lifecycle/records.ts';
 import type { Plugin } from './plugin.ts';
 import { AUDIENCE_HEADER, GOAWAY_PATH } from './protocol/goaway.ts';
-import { CHALLENGE_PATH, type Operators } from './protocol/operator.ts';
+import { CHALLENGE_PATH, type Operators, placeOf } from './protocol/operator.ts';
 import { decodeTraceparent } from './protocol/traceparent.ts';
 import { answer, type Route } from './provider/control.ts';
 
@@ -18,16 +18,19 @@ export function controlRoutes(
     [CHALLENGE_PATH]: {
       methods: ['GET'],
       access: 'open',
-      handle: (request, response, query) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
+      handle: (request, response, { query }) => answerChallenge(operators, request, response, query.get('nonce') ?? ''),
     },
     '/offline': {
       methods: ['GET', 'POST'],
       access: 'operator',
-      handle: (request, response, query) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
+      changes: true,
+      parameters: ['wait'],
+      handle: (request, response, { query }) => answerOffline(plugin, request, response, query.get('wait') === 'true'),
     },
     '/online': {
       methods: ['GET', 'POST'],
       access: 'operator',
+      changes: true,
       handle: (_, response) => answerOnline(plugin, response),
     },
     '/status': {
@@ -38,7 +41,7 @@ export function controlRoutes(
     '/metrics': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (request, response) => answerMetrics(plugin, request, response),
+      handle: (request, response, { isOperator }) => answerMetrics(plugin, request, response, isOperator),
     },
     '/readiness': {
       methods: ['GET', 'HEAD'],
@@ -71,7 +74,7 @@ function answerChallenge(
   response: ServerResponse,
   nonce: string,
 ): void {
-  const proofs = operators?.answer(nonce, socket.localPort ?? 0);
+  const proofs = operators?.answer(nonce, placeOf(socket.localAddress, socket.localPort));
   if (proofs !== undefined) answer(response, 200, { proofs });
   else if (operators === undefined) answer(response, 404, { message: 'no secret is set here' });
   else answer(response, 400, { message: 'expected `nonce`: 22 characters of base64url' });
@@ -84,13 +87,12 @@ async function answerOffline(
   response: ServerResponse,
   wait: boolean,
 ): Promise<void> {
-  if (plugin.state === 'created')
-    return answer(response, 409, { state: plugin.state, message: 'no HTTP server of the application listens' });
   const joined = plugin.isLeaving;
   const { traceId, url, done } = plugin.offline(
     'endpoint',
     causeOf(request.headers['traceparent'] as string | undefined),
   );
+  if (traceId === undefined) return answer(response, 409, await done);
   const closed = new Promise((resolve) => response.once('close', resolve));
   if (!wait) answer(response, 202, { state: plugin.state, traceId, url });
   const report = await done;
@@ -102,16 +104,19 @@ async function answerOffline(
   if (!joined && report.result !== 'cancelled') plugin.exit();
 }
 
-async function answerMetrics(plugin: Plugin, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { body, contentType } = await plugin.metrics(String(request.headers.accept));
+async function answerMetrics(
+  plugin: Plugin,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isOperator: boolean,
+): Promise<void> {
+  const { body, contentType } = await plugin.metrics(String(request.headers.accept), isOperator);
   response.writeHead(200, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
 
 async function answerOnline(plugin: Plugin, response: ServerResponse): Promise<void> {
-  const undone = await plugin.online();
-  answer(response, undone ? 200 : 409, {
-    state: plugin.state,
-    message: undone ? 'the offline was undone' : 'an offline can be undone in notifying and draining only',
-  });
+  const refused = await plugin.online();
+  if (refused !== undefined) return answer(response, 409, refused);
+  answer(response, 200, { state: plugin.state, message: 'the offline was undone' });
 }

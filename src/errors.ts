@@ -16,7 +16,17 @@ export const ERRORS = {
     'One side of a control connection speaks TLS and the other one does not, or does not trust it. Set LOSSLESS_TLS_DIR on both; probes need `scheme: HTTPS`.',
   LOSSLESS_SENDER_FORBIDDEN: 'A GoAway came from an address at which the named instance is not registered; 403.',
   LOSSLESS_AUDIENCE_GONE: 'A GoAway was meant for a process that has ended; another one listens there now; 410.',
+  LOSSLESS_GOAWAY_SELF:
+    'A GoAway came back to the instance that sent it: the address of its consumer leads here. Something stands in between; 421.',
+  LOSSLESS_OPERATOR_UNPROVED:
+    'A call of the control port needs an operator: the holder of LOSSLESS_SECRET, or, when there is none, a program on this machine; 403.',
+  LOSSLESS_OTHER_INSTANCE:
+    'A call of the control port was meant for another service or instance than the one that listens there; 421. Check --service, --instance and --port.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
+  LOSSLESS_SERVER_AMBIGUOUS:
+    'Several HTTP servers listen and nothing says which one consumers call. Name its port by LOSSLESS_ADVERTISE or PORT, or set LOSSLESS_PROBE.',
+  LOSSLESS_ADDRESS_UNREACHABLE:
+    'The address to register takes no connection from this process. Check LOSSLESS_ADVERTISE and the address the server is bound to.',
   LOSSLESS_APP_TRACING:
     'Request traces were asked for and not started: the application has its own SDK, or packages are missing.',
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
@@ -30,12 +40,16 @@ export const ERRORS = {
   LOSSLESS_SPOOL_UNWRITABLE: 'The spool directory cannot be written. Check LOSSLESS_SPOOL_DIR; spans are lost.',
   LOSSLESS_EXPORT_FAILED: 'Spans could not be delivered to the collector; they were spooled.',
   LOSSLESS_CONTROL_PORT:
-    'The control server could not listen, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
+    'The control server could not listen, listens on another port than was set, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
   LOSSLESS_DISPATCHER_UNCOVERED:
     'The application uses its own undici dispatcher; its calls to services are not covered.',
   LOSSLESS_DISPATCHER_BYPASSED:
     'The application has set a global undici dispatcher; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_HOOK_FAILED:
+    'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',
+  LOSSLESS_THREAD_LISTENS:
+    'An HTTP server listens in a worker thread, where it is not covered. Listen in the main thread, or use node:cluster.',
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',

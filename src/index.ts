@@ -6,7 +6,8 @@
 export { offline, online, status } from './api.ts';
 export { ERRORS, type ErrorCode, LosslessError } from './errors.ts';
 export type { LifecycleRecord } from './lifecycle/records.ts';
+export type { Refusal } from './lifecycle/refusal.ts';
 export type { State, Trigger } from './lifecycle/transitions.ts';
-export type { OfflineHandle } from './plugin.ts';
+export type { OfflineHandle } from './provider/attendance.ts';
 export type { OfflineReport } from './provider/offline.ts';
 export type { Status } from './status.ts';

@@ -1,6 +1,7 @@
 import type { Clock } from './lifecycle/clock.ts';
 import type { Sink } from './lifecycle/journal.ts';
 import type { LifecycleRecord, SpanIds } from './lifecycle/records.ts';
+import { refusal } from './lifecycle/refusal.ts';
 
 /** How severe a line is. */
 export type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -101,7 +102,7 @@ function lineOf(record: LifecycleRecord): { level: Level; message: string; field
     case 'refused':
       return {
         level: 'warn',
-        message: `${record.trigger} refused in state ${record.from}`,
+        message: refusal(record.trigger, record.from).message,
         fields: withIds(record.ids),
       };
     case 'started':

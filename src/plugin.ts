@@ -7,12 +7,13 @@ import type { Preconnected } from './consumer/preconnect.ts';
 import { createReceiver, type Receiver } from './consumer/receiver.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { asError } from './errors.ts';
-import { type Clock, sleep, systemClock } from './lifecycle/clock.ts';
+import { Guard } from './guard.ts';
+import { type Clock, guardedClock, sleep, systemClock } from './lifecycle/clock.ts';
 import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
+import type { Refusal } from './lifecycle/refusal.ts';
 import type { State } from './lifecycle/transitions.ts';
-import { warmupShare } from './lifecycle/warmup.ts';
 import { type Log, logRecords } from './log.ts';
 import { Counts } from './metrics/counts.ts';
 import type { Exposition } from './metrics/prometheus.ts';
@@ -21,41 +22,31 @@ import { encodeConsumer } from './protocol/header.ts';
 import type { Identity } from './protocol/identity.ts';
 import { Operators } from './protocol/operator.ts';
 import { Verifier } from './protocol/signature.ts';
+import { Attendance, type OfflineHandle } from './provider/attendance.ts';
 import { Callers } from './provider/callers.ts';
+import { isWorker } from './provider/cluster.ts';
 import { type Control, listen } from './provider/control.ts';
 import { Curve } from './provider/curve.ts';
-import type { HttpServer } from './provider/http-server.ts';
 import { budgetOf, signalUnseen } from './provider/launcher.ts';
-import { type MainServer, mainServer } from './provider/main-server.ts';
-import { Offline, type OfflineReport } from './provider/offline.ts';
-import { Online } from './provider/online.ts';
+import type { Offline } from './provider/offline.ts';
 import { Reach } from './provider/reach.ts';
-import { Registration } from './provider/registration.ts';
 import { createSignals, type Signals } from './provider/signals.ts';
 import { Traffic } from './provider/traffic.ts';
+import { tryConnection } from './provider/try-connection.ts';
 import { openRegistries } from './registry/open.ts';
 import { OpeningRegistry } from './registry/opening.ts';
-import type { Instance, Registry } from './registry/registry.ts';
+import type { Registry } from './registry/registry.ts';
 import { appTracing } from './running.ts';
 import { type Status, statusOf } from './status.ts';
 import { createTracing } from './trace/provider.ts';
-import type { OfflineTrigger, OnlineTrigger } from './trace/schema.ts';
+import type { OfflineTrigger } from './trace/schema.ts';
 import type { Tracing } from './trace/tracing.ts';
 import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
-
-/** What an offline answers while it runs. */
-export interface OfflineHandle {
-  readonly traceId: string;
-  /** Where the trace can be looked at. */
-  readonly url: string;
-  /** Resolves when the stop is done and the trace is sent or spooled. Never rejects. */
-  readonly done: Promise<OfflineReport>;
-}
 
 /** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
 export class Plugin {
   readonly #options: Options;
-  readonly #clock: Clock = systemClock;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #trust: Trust;
   readonly #journal: Journal;
@@ -65,7 +56,7 @@ export class Plugin {
   readonly #callers: Callers;
   readonly #traffic: Traffic;
   readonly #curve: Curve;
-  readonly #registration: Registration;
+  readonly #attendance: Attendance;
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
   readonly #tracing: Tracing | undefined;
@@ -73,16 +64,12 @@ export class Plugin {
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
-  #generation: number = Math.round(performance.timeOrigin);
   #control: Promise<Control | undefined> | undefined;
-  #online: Online | undefined;
-  #offline: { readonly run: Offline; readonly handle: OfflineHandle } | undefined;
-  #main: Promise<MainServer> | undefined;
-  #advertised: MainServer['advertised'] | undefined;
-  #registeredAt = 0;
 
   constructor(options: Options, log: Log) {
-    const clock = this.#clock;
+    const guard = new Guard(log);
+    const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
+    this.#clock = clock;
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -97,21 +84,22 @@ export class Plugin {
     const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
+      guard,
       callers: this.#callers,
       decode: consumerReader(this.#trust, clock, log),
-      onListen: (server) => this.#listening(server),
+      onListen: (server) => this.#attendance.listening(server),
       isSelf: ({ instanceId }) => instanceId === this.#instanceId,
       onNewCaller: (entry) => {
         reach.ask(entry);
-        this.#offline?.run.tell(entry);
+        this.#attendance.newCaller(entry);
       },
     });
     this.#curve = new Curve(clock, () => this.#traffic.started);
-    this.#registration = new Registration(registry, clock);
     this.#known = new KnownServices(options.spoolDir, options.service, log);
     this.#consumer = new Consumer({
       registry,
       clock,
+      guard,
       log,
       header: () => this.#consumerHeader(),
       headerMs: this.#trust.keys && SIGNED_MS,
@@ -121,20 +109,42 @@ export class Plugin {
       warmupCurve: options.warmupCurve,
       zone: options.zone,
     });
+    this.#attendance = new Attendance({
+      clock,
+      log,
+      journal: this.#journal,
+      machine: this.#machine,
+      traffic: this.#traffic,
+      callers: this.#callers,
+      curve: this.#curve,
+      registry,
+      tryConnection,
+      instanceId: this.#instanceId,
+      settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
+      trust: this.#trust,
+      causes: causeOf(options.traceparent),
+      preconnect: () => this.#preconnect(),
+      onServing: () => this.#serving(),
+      beforeOnline: () => this.#controlServer(),
+      urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
+      afterOffline: (run) => this.#deliver(run),
+    });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
     if (options.telemetryDisabled)
       log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
       log,
+      signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
-      exitAfter: () => this.#offline?.run.left ?? 0,
+      exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
-    this.#journal.subscribe((record) => records.publish(record));
+    // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
+    this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
     if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
   }
 
@@ -158,7 +168,7 @@ export class Plugin {
   }
 
   get identity(): Identity {
-    return { service: this.#options.service, instanceId: this.#instanceId, generation: this.#generation };
+    return this.#attendance.identity;
   }
 
   get state(): State {
@@ -167,12 +177,12 @@ export class Plugin {
 
   /** Whether the platform may send traffic. */
   get isReady(): boolean {
-    return this.#online?.isReady === true && this.#registration.listed;
+    return this.#attendance.isReady;
   }
 
   /** Whether an offline has begun that was not undone. */
   get isLeaving(): boolean {
-    return this.#offline !== undefined;
+    return this.#attendance.leaving !== undefined;
   }
 
   /** Ends the process after an offline that no signal began. */
@@ -180,67 +190,37 @@ export class Plugin {
     this.#signals.finish();
   }
 
-  /** Begins an offline, or joins the running one. */
+  /** Begins an offline, or joins the running one; refused when there is nothing to leave. */
   offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
-    if (this.#offline !== undefined) return this.#offline.handle;
-    this.#online?.cancel();
-    const run = new Offline(
-      {
-        clock: this.#clock,
-        journal: this.#journal,
-        machine: this.#machine,
-        traffic: this.#traffic,
-        callers: this.#callers,
-        curve: this.#curve,
-        registry: this.#registry,
-        registration: this.#registration,
-        identity: () => this.identity,
-        settings: { ...this.#options, gracePeriodMs: this.#gracePeriodMs },
-        trust: this.#trust,
-      },
-      trigger,
-      [...links, ...causeOf(this.#options.traceparent)],
-    );
-    const { traceId } = run.ids;
-    const url = withoutLogin(`${this.#options.jaegerUrl}/trace/${traceId}`);
-    this.#log('info', `offline begun: ${url}`, { ids: run.ids, url });
-    const handle: OfflineHandle = { traceId, url, done: this.#finish(run) };
-    this.#offline = { run, handle };
-    this.#writeTerminationLog(traceId, url);
+    const joined = this.isLeaving;
+    const handle = this.#attendance.leave(trigger, links);
+    if (!joined && handle.url !== undefined) this.#writeTerminationLog(handle.traceId, handle.url);
     return handle;
   }
 
   /**
-   * Undoes a running offline, as a new generation, so that consumers lift the isolation at once.
+   * Undoes a running offline.
    *
-   * @returns false when there is none, or when it can no longer be undone
+   * @returns why not, when there is none, or when it can no longer be undone
    */
-  async online(): Promise<boolean> {
-    const running = this.#offline;
-    if (!this.#machine.move('online', running?.run.ids) || running === undefined) return false;
-    running.run.cancel();
-    // A signal that comes while it ends must not join it: nothing would come of that signal.
-    this.#offline = undefined;
-    await running.handle.done;
-    if (this.#offline !== undefined) return true;
-    this.#generation = Math.max(this.#generation + 1, this.#clock.wall());
-    this.#comeOnline('undo', [running.run.ids]);
-    return true;
+  online(): Promise<Refusal | undefined> {
+    return this.#attendance.comeBack();
   }
 
   /** The instance as it is now. */
   status(): Status {
-    const { handle, run } = this.#offline ?? {};
+    const attendance = this.#attendance;
+    const { handle, run } = attendance.leaving ?? {};
     return statusOf({
       identity: this.identity,
       machine: this.#machine,
-      online: this.#online,
-      offline: handle && run && { traceId: handle.traceId, url: handle.url, run },
+      online: attendance.online,
+      offline: run && { traceId: run.ids.traceId, url: handle?.url ?? '', run },
       ready: this.isReady,
       registry: this.#registry,
-      listed: this.#registration.listed,
-      advertised: this.#advertised,
-      weight: this.#weight,
+      listed: attendance.listed,
+      advertised: attendance.advertised,
+      weight: attendance.weight,
       traffic: this.#traffic,
       callers: this.#callers,
       consumer: this.#consumer,
@@ -248,44 +228,20 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus. The library is loaded when it is first asked for. */
-  async metrics(accept: string): Promise<Exposition> {
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('./metrics/prometheus.ts'),
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
-    return expose({ status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool }, accept);
+    return expose(
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      accept,
+    );
   }
 
-  /** Of a registration that is not confirmed: nothing. */
-  get #weight(): number {
-    if (!this.#registration.listed) return 0;
-    const { warmupMs: ms, warmupCurve: curve } = this.#options;
-    return warmupShare(this.#clock.wall() - this.#registeredAt, { ms, curve });
-  }
-
-  /** The first that is on the network; its address decides which of our own consumers can reach. */
-  #mainRegistry(): URL {
-    const { registries } = this.#options;
-    return registries.find(({ hostname }) => hostname !== '') ?? (registries[0] as URL);
-  }
-
-  #listening(server: HttpServer): void {
-    if (this.#machine.state !== 'created') return;
-    const bound = server.address();
-    if (typeof bound === 'string') {
-      this.#log('info', `the server on ${bound} is not registered: consumers need a port`);
-      return;
-    }
-    this.#main = mainServer({
-      clock: this.#clock,
-      traffic: this.#traffic,
-      first: server,
-      configured: this.#options.advertise,
-      registry: this.#mainRegistry(),
-    });
-    const ids = this.#comeOnline('start', causeOf(this.#options.traceparent));
-    this.#machine.move('listening', ids);
+  /** The process is a service: from now on its signals are ours first. */
+  #serving(): void {
     this.#signals.arm();
     this.#curve.start();
     if (this.#options.service === UNNAMED)
@@ -296,77 +252,16 @@ export class Plugin {
     if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
   }
 
-  /** Begins to come online. @returns where its trace is */
-  #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): SpanIds {
-    const online = this.#newOnline(trigger, links);
-    this.#online = online;
-    this.#run(online).catch((thrown) => {
-      const error = asError(thrown);
-      this.#log('error', error.message, { code: 'LOSSLESS_START_FAILED' });
-      online.fail(error);
-    });
-    return online.ids;
-  }
-
-  async #run(online: Online): Promise<void> {
-    const main = await this.#main;
-    if (main === undefined) return;
-    this.#advertised = main.advertised;
-    await this.#controlServer();
-    await online.run(main.target, () => this.#entryOf(main));
-  }
-
-  /** The entry as it is written now: the warm-up begins with it. */
-  #entryOf({ advertised }: MainServer): Instance {
-    this.#registeredAt = this.#clock.wall();
-    return {
-      service: this.#options.service,
-      instanceId: this.#instanceId,
-      generation: this.#generation,
-      ...advertised,
-      weight: 100,
-      registeredAt: this.#registeredAt,
-      metadata: this.#options.metadata,
-    };
-  }
-
-  #newOnline(trigger: OnlineTrigger, links: readonly SpanIds[]): Online {
-    return new Online(
-      {
-        clock: this.#clock,
-        log: this.#log,
-        journal: this.#journal,
-        machine: this.#machine,
-        registry: this.#registry,
-        registration: this.#registration,
-        started: () => this.#traffic.started,
-        preconnect: () => this.#preconnect(),
-        settings: this.#options,
-      },
-      trigger,
-      links,
-    );
-  }
-
   /** Undefined when no services are known. */
   #preconnect(): Promise<Preconnected> | undefined {
     const services = this.#options.preconnect ?? this.#known.names;
     return services.length === 0 ? undefined : this.#consumer.preconnect(services);
   }
 
-  async #finish(run: Offline): Promise<OfflineReport> {
-    const alive = this.#clock.hold();
-    const report = await run.run();
-    if (report.result === 'cancelled') {
-      alive.cancel();
-      return report;
-    }
-    const withinMs = run.leftForTelemetry;
+  /** Sends what the offline has left to send, in the time that is kept for it. */
+  async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
     const [delivery] = await Promise.all([this.#tracing?.shutdown(withinMs), this.#endAppTracing(withinMs)]);
-    this.#machine.move('stopped', run.ids);
-    this.#log('info', `offline ended: ${report.result}`, { ids: run.ids, ...report, ...delivery });
-    alive.cancel();
-    return report;
+    return delivery;
   }
 
   /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
@@ -405,7 +300,7 @@ export class Plugin {
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlHost: host, controlPort: port } = this.#options;
+    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
     const { keys, tls } = this.#trust;
     const operators = keys && new Operators(keys, this.#clock);
     this.#control ??= listen({
@@ -414,10 +309,13 @@ export class Plugin {
       operators,
       tls,
       onTlsError: tlsErrors(this.#clock, this.#log),
+      identity: () => this.identity,
+      changesByGet,
       routes: controlRoutes(this, this.#receiver(), operators),
     }).then(
       (control) => {
         this.#log('info', `control server listens on port ${control.port}`);
+        void this.#tellPort(control.port);
         return control;
       },
       (thrown) => {
@@ -426,6 +324,27 @@ export class Plugin {
       },
     );
     return this.#control;
+  }
+
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tellPort(port: number): Promise<void> {
+    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
+    try {
+      const { controlHolders, writeControlFile } = await import('./control-file.ts');
+      if (wanted !== 0 && port !== wanted) {
+        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
+        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
+        // Workers of a cluster have the same environment, so all but one of them come here.
+        this.#log(
+          controlPortIsSet && !isWorker() ? 'warn' : 'info',
+          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      }
+      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
   }
 
   #receiver(): Receiver {
@@ -437,12 +356,13 @@ export class Plugin {
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      host: this.#options.advertise?.host,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
       verifier: keys && new Verifier(keys, 'goaway', this.#clock),
     });
   }
 
-  #writeTerminationLog(traceId: string, url: string): void {
+  #writeTerminationLog(traceId: string | undefined, url: string): void {
     const path = this.#options.terminationLog;
     if (path === undefined) return;
     import('node:fs/promises')
@@ -451,7 +371,8 @@ export class Plugin {
   }
 }
 
-/** What is printed holds no password. */
-function withoutLogin(url: string): string {
-  return Object.assign(new URL(url), { username: '', password: '' }).href;
+/** Where a trace can be looked at. What is printed holds no password, and no query, which may be a token. */
+function linkTo(jaegerUrl: string, traceId: string): string {
+  const { origin, pathname } = new URL(jaegerUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}/trace/${traceId}`;
 }

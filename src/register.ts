@@ -1,29 +1,30 @@
 /**
- * Entry for `NODE_OPTIONS=--import=lossless-lifecycle/register`.
+ * Entry for `NODE_OPTIONS=--import=lossless-lifecycle/register`, and as CommonJS for `--require=lossless-lifecycle/register`.
  *
  * It runs inside every Node.js program that sees the option, npm and older versions included, so it loads nothing unless it
  * is switched on, in the main thread, of a version that can run it, and then no more than tells when the program serves or
- * calls. Whatever fails here is one log line; the application starts all the same.
+ * calls. In a worker thread it only notices a server that listens there, and says so. Whatever fails here is one log line; the application starts all the same.
  */
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
-import { onFirstUse } from './first-use.ts';
+import { onFirstUse, onThreadListens } from './first-use.ts';
+import { shareThreads } from './provider/threads.ts';
 import { RUNNING } from './running.ts';
 
-const built = createRequire(import.meta.url);
+/** Loads what is built as CommonJS: at once, so that nothing of the application goes on meanwhile, and whether or not Node.js may `require` ESM. */
+const built = createRequire(import.meta.filename);
 
-/** At once, so that nothing of the application goes on meanwhile. */
 function load(): typeof import('./start.ts') {
-  return built('./start.js');
+  return built('./start.cjs');
 }
 
 /** Whether the program is `lossless`: in a shell with the variables of a service it must not come online as that. */
 function isCommand(): boolean {
   try {
-    return realpathSync(process.argv[1] ?? '') === fileURLToPath(new URL('cli/main.js', import.meta.url));
+    return realpathSync(process.argv[1] ?? '') === join(import.meta.dirname, 'cli/main.js');
   } catch {
     return false;
   }
@@ -37,8 +38,17 @@ async function start(): Promise<void> {
   }
 }
 
-if (isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand()) {
-  if (isAppTracing()) (built('./app-tracing.js') as typeof import('./app-tracing.ts')).traceApplication();
-  if (isStrict()) await start();
-  else onFirstUse(RUNNING, () => void start());
+if (!isMainThread && isEnabled())
+  onThreadListens(() => (built('./thread.cjs') as typeof import('./thread.ts')).tellOfThread());
+
+function begin(): Promise<void> | undefined {
+  shareThreads();
+  if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
+  if (isStrict()) return start();
+  onFirstUse(RUNNING, () => void start());
+  return undefined;
 }
+
+/** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
+export const started: Promise<void> | undefined =
+  isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;

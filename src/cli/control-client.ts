@@ -1,24 +1,30 @@
 import { type IncomingMessage, request } from 'node:http';
 import { request as secureRequest } from 'node:https';
-import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { asError, LosslessError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import { STATES } from '../lifecycle/transitions.ts';
-import { authorize, CHALLENGE_PATH, isAnswer, newChallenge } from '../protocol/operator.ts';
+import { authorize, CHALLENGE_PATH, isAnswer, newChallenge, placeOf } from '../protocol/operator.ts';
 import { printable } from '../trace/trace.ts';
 import { type Trust, trustOf } from '../trust.ts';
 import { configured } from './configured.ts';
+import { aimed, instanceMeant, type Meant } from './meant.ts';
 import { whole } from './whole.ts';
 
 /** Options that every command for a running instance has. */
-export const CONTROL_USAGE = '[--port 54199] [--host 127.0.0.1] [--json]';
+export const CONTROL_USAGE = '[--service S] [--instance I] [--port 54199] [--host 127.0.0.1] [--json]';
 
 /** Longest wait for an answer, in milliseconds, that does not wait for anything itself. */
 const PATIENCE_MS = 10_000;
 
+/** Longest answer that is read, in bytes. */
+const ANSWER_LIMIT = 4 * 2 ** 20;
+
 /** Most characters of a foreign answer that are repeated in a message. */
 const SHOWN = 80;
+
+/** Most characters of the refusal of an instance that are repeated: a sentence with an id. */
+const LONGEST_REFUSAL = 300;
 
 /** The answer of a control server. */
 export interface ControlAnswer {
@@ -30,6 +36,8 @@ export interface ControlAnswer {
 export interface ControlArgs {
   readonly host: string;
   readonly port: number;
+  /** Another instance than this one refuses. */
+  readonly meant: Meant;
   /** What the command proves itself with, and whom it believes. */
   readonly trust: Trust;
   readonly json: boolean;
@@ -39,7 +47,8 @@ export interface ControlArgs {
 }
 
 /**
- * Reads the options of a command; the port defaults to that of the environment, which also has secret and TLS.
+ * Reads the options of a command. Service, secret and TLS default to those of the environment, the port to that of the one
+ * instance of that service which says that it runs here, else to that of the environment.
  *
  * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID
  */
@@ -47,6 +56,8 @@ export function controlArgs(args: readonly string[]): ControlArgs {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      service: { type: 'string' },
+      instance: { type: 'string' },
       port: { type: 'string' },
       host: { type: 'string' },
       json: { type: 'boolean' },
@@ -54,16 +65,23 @@ export function controlArgs(args: readonly string[]): ControlArgs {
     },
   });
   const options = configured();
-  const { controlPort } = options;
-  if (values.port === undefined && controlPort === 0)
+  const { controlPort, service, serviceIsSet, spoolDir } = options;
+  const named: Meant = {
+    ...(serviceIsSet && { service }),
+    ...(values.service !== undefined && { service: values.service }),
+    ...(values.instance !== undefined && { instance: values.instance }),
+  };
+  const found = values.port === undefined && values.host === undefined ? instanceMeant(spoolDir, named) : undefined;
+  if (values.port === undefined && found === undefined && controlPort === 0)
     throw new LosslessError(
       'LOSSLESS_USAGE',
       'LOSSLESS_CONTROL_PORT is 0, which is any port; name with --port the one that the instance has logged',
     );
   const { host = '127.0.0.1', json = false, wait = false } = values;
-  const port = whole('--port', values.port ?? String(controlPort), 1, 65_535);
+  const port = whole('--port', values.port ?? String(found?.port ?? controlPort), 1, 65_535);
+  const meant = found === undefined ? named : { service: found.service, instance: found.instanceId };
   const trust = trustOf(options, systemClock, () => {});
-  return { host, port, trust, json, wait, patienceMs: wait ? undefined : PATIENCE_MS };
+  return { host, port, meant, trust, json, wait, patienceMs: wait ? undefined : PATIENCE_MS };
 }
 
 /**
@@ -73,7 +91,7 @@ export function controlArgs(args: readonly string[]): ControlArgs {
  */
 export async function callControl(options: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
   const where = `${options.host} port ${options.port}`;
-  const { status, answer } = await authorizedExchange(options, method, path).catch((thrown) => {
+  const { status, answer } = await authorizedExchange(options, method, aimed(path, options.meant)).catch((thrown) => {
     if (thrown instanceof LosslessError) throw thrown;
     throw new LosslessError(
       'LOSSLESS_CONTROL_PORT',
@@ -85,7 +103,12 @@ export async function callControl(options: ControlArgs, method: 'GET' | 'POST', 
   if (status === 403 && typeof body?.['message'] === 'string')
     throw new LosslessError(
       'LOSSLESS_CONTROL_PORT',
-      `${where} refuses: ${printable(body['message'])}; set LOSSLESS_SECRET or LOSSLESS_SECRET_FILE as the instance has it`,
+      `${where} refuses: ${printable(body['message'].slice(0, LONGEST_REFUSAL))}; set LOSSLESS_SECRET or LOSSLESS_SECRET_FILE as the instance has it`,
+    );
+  if (status === 421 && typeof body?.['message'] === 'string')
+    throw new LosslessError(
+      'LOSSLESS_OTHER_INSTANCE',
+      `${where}: ${printable(body['message'].slice(0, LONGEST_REFUSAL))}; name its port with --port`,
     );
   throw new LosslessError(
     'LOSSLESS_CONTROL_PORT',
@@ -98,7 +121,7 @@ async function authorizedExchange(options: ControlArgs, method: string, path: st
 }
 
 /**
- * Nothing is shown to whoever listens there before that one has proved, for this port, that it has the secret; and then only
+ * Nothing is shown to whoever listens there before that one has proved, for this place, that it has the secret; and then only
  * what is good for this one request.
  *
  * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot
@@ -111,15 +134,15 @@ async function authorization(options: ControlArgs, method: string, path: string)
   } = options;
   if (keys === undefined) return undefined;
   const challenge = newChallenge();
-  const { status, answer } = await exchange(
+  const { status, answer, place } = await exchange(
     options,
     'GET',
     `${CHALLENGE_PATH}?nonce=${challenge}`,
     options.patienceMs ?? PATIENCE_MS,
   );
   const proofs = parse(answer)?.['proofs'];
-  if (Array.isArray(proofs) && isAnswer(keys, challenge, port, proofs.map(String)))
-    return authorize(keys, method, path, port, systemClock.wall());
+  if (Array.isArray(proofs) && isAnswer(keys, challenge, place, proofs.map(String)))
+    return authorize(keys, method, path, place, systemClock.wall());
   throw new LosslessError(
     'LOSSLESS_CONTROL_PORT',
     `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so it is shown nothing: it is something else, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
@@ -132,7 +155,7 @@ async function exchange(
   path: string,
   patienceMs: number | undefined,
   authorization?: string,
-): Promise<{ readonly status: number; readonly answer: string }> {
+): Promise<{ readonly status: number; readonly answer: string; readonly place: string }> {
   const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
   const headers = authorization === undefined ? {} : { authorization };
   const options = { host, port, method, path, agent: false, headers, ...(signal && { signal }) };
@@ -142,10 +165,23 @@ async function exchange(
         tls === undefined ? request(options, resolve) : secureRequest({ ...options, ...tls.connection(host) }, resolve);
       call.on('error', reject).end();
     });
-    return { status: response.statusCode ?? 0, answer: await text(response) };
+    const place = placeOf(response.socket.remoteAddress, port);
+    return { status: response.statusCode ?? 0, answer: await textOf(response), place };
   } catch (thrown) {
     throw signal?.aborted ? new Error(`nothing within ${Number(patienceMs) / 1_000} s`) : thrown;
   }
+}
+
+/** @throws Error when it is longer than `ANSWER_LIMIT` */
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > ANSWER_LIMIT) throw new Error(`its answer has more than ${ANSWER_LIMIT} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parse(answer: string): ControlAnswer['body'] | undefined {

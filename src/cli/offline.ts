@@ -1,3 +1,4 @@
+import { printable } from '../trace/trace.ts';
 import type { Command } from './command.ts';
 import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
 
@@ -7,9 +8,11 @@ export const command: Command = {
   async run(args, io) {
     const options = controlArgs(args);
     const { status, body } = await callControl(options, 'POST', `/offline${options.wait ? '?wait=true' : ''}`);
-    if (options.json) io.out(JSON.stringify(body));
-    else if (status >= 400) io.err(String(body['message']));
-    else io.out(`${body['result'] ?? body['state']}\ntrace ${body['traceId']}\n${body['url']}`);
+    if (options.json) io.out(printable(JSON.stringify(body)));
+    else if (status >= 400) io.err(printable(String(body['message'])));
+    else
+      for (const line of [body['result'] ?? body['state'], `trace ${body['traceId']}`, body['url']])
+        io.out(printable(String(line)));
     if (status >= 400) return 1;
     return body['result'] === undefined || body['result'] === 'success' ? 0 : 1;
   },

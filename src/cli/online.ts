@@ -1,3 +1,4 @@
+import { printable } from '../trace/trace.ts';
 import type { Command } from './command.ts';
 import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
 
@@ -7,7 +8,7 @@ export const command: Command = {
   async run(args, io) {
     const options = controlArgs(args);
     const { status, body } = await callControl(options, 'POST', '/online');
-    io.out(options.json ? JSON.stringify(body) : `${body['state']}: ${body['message']}`);
+    io.out(printable(options.json ? JSON.stringify(body) : `${body['state']}: ${body['message']}`));
     return status < 400 ? 0 : 1;
   },
 };

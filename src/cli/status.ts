@@ -1,6 +1,8 @@
+import { LosslessError } from '../errors.ts';
 import type { Status } from '../status.ts';
+import { printable } from '../trace/trace.ts';
 import type { Command } from './command.ts';
-import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
+import { CONTROL_USAGE, type ControlArgs, callControl, controlArgs } from './control-client.ts';
 import { statusLines } from './status-lines.ts';
 
 export const command: Command = {
@@ -9,8 +11,21 @@ export const command: Command = {
   async run(args, io) {
     const options = controlArgs(args);
     const { body } = await callControl(options, 'GET', '/status');
-    if (options.json) io.out(JSON.stringify(body));
-    else for (const line of statusLines(body as unknown as Status, Date.now())) io.out(line);
+    if (options.json) io.out(printable(JSON.stringify(body)));
+    else for (const line of linesOf(options, body as unknown as Status)) io.out(line);
     return 0;
   },
 };
+
+/** Anybody may answer there: what lacks a part of a status shows when that part is read. */
+function linesOf({ host, port }: ControlArgs, status: Status): readonly string[] {
+  try {
+    return statusLines(status, Date.now());
+  } catch (cause) {
+    throw new LosslessError(
+      'LOSSLESS_CONTROL_PORT',
+      `no instance answers at ${host} port ${port}: expected its status, received JSON that lacks parts of it; name its port with --port`,
+      { cause },
+    );
+  }
+}

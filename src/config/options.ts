@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { defaultDirectory } from '../private-directory.ts';
+import type { EndSignal } from './end-signals.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
@@ -14,13 +15,20 @@ export const UNNAMED = 'unknown_service';
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
+  /** Whether the environment names it, not a package.json. */
+  readonly serviceIsSet: boolean;
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
+  /** The port that the platform has given the application: its variable PORT, when that is the number of one. */
+  readonly port: number | undefined;
   /** Labels of the registration, the zone among them. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
+  readonly controlPortIsSet: boolean;
+  /** GET changes state as POST does. */
+  readonly controlGet: boolean;
   readonly controlHost: string;
   /** One or two; undefined: nothing is signed. */
   readonly secrets: readonly string[] | undefined;
@@ -29,6 +37,7 @@ export interface Options {
   /** Undefined: the control port speaks plain HTTP. */
   readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
+  readonly signals: readonly EndSignal[];
   readonly quietMs: number;
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
@@ -119,12 +128,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   };
   const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
   const zone = environment.LOSSLESS_ZONE;
-  const service =
-    environment.LOSSLESS_SERVICE ??
-    environment.OTEL_SERVICE_NAME ??
-    named(resource['service.name']) ??
-    packageName() ??
-    UNNAMED;
+  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']);
+  const service = set ?? packageName() ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
@@ -147,16 +152,21 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
+    serviceIsSet: set !== undefined,
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
+    port: portOf(raw['PORT']),
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
+    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secrets,
     secretFile: environment.LOSSLESS_SECRET_FILE,
     tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
+    signals: environment.LOSSLESS_SIGNALS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
@@ -195,6 +205,12 @@ function inCluster(url: URL, raw: RawEnvironment): URL {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = raw;
   if (url.protocol !== 'kubernetes:' || url.hostname !== '' || host === undefined) return url;
   return URL.parse(`kubernetes://${host.includes(':') ? `[${host}]` : host}:${port}/${url.search}`) ?? url;
+}
+
+/** A variable of others may hold anything (a pipe, a URL), and then names no port. */
+function portOf(text = ''): number | undefined {
+  const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
 /** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */

@@ -1,3 +1,4 @@
+import { endSignals } from './end-signals.ts';
 import {
   address,
   choice,
@@ -60,7 +61,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_ADVERTISE: optional(
     address,
-    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached.',
+    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached. When several HTTP servers listen, the one on its port is registered, else the one on the port that the variable PORT of the platform names.',
   ),
   LOSSLESS_ZONE: optional(
     line(128),
@@ -73,12 +74,17 @@ export const VARIABLES = {
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',
-    'Port of the control server; the next free one is used if it is taken. 0: any.',
+    'Port of the control server; the next free one is used if it is taken, which is warned about when this is set. 0: any.',
+  ),
+  LOSSLESS_CONTROL_GET: having(
+    flag,
+    'false',
+    'Lets GET of /offline and /online change state without the secret as bearer token too, for a hook that can do nothing else. Whatever in this process fetches a URL of somebody else could then end it.',
   ),
   LOSSLESS_CONTROL_HOST: having(line(253), '::', 'Address the control server listens on; `::` is all of them.'),
   LOSSLESS_SECRET: protecting(
     secrets,
-    'Shared secret of the fleet. With it GoAways and consumer headers are signed (HMAC-SHA256), and unsigned ones are not believed; operators prove that they have it. While it is replaced: two lines, the one that goes and the one that comes; both are accepted.',
+    'Shared secret of the fleet. With it GoAways and consumer headers are signed (HMAC-SHA256), and unsigned ones are not believed; operators prove that they have it, on this machine as well. While it is replaced: two lines, the one that goes and the one that comes; both are accepted.',
     true,
   ),
   LOSSLESS_SECRET_FILE: protecting(
@@ -101,7 +107,12 @@ export const VARIABLES = {
   LOSSLESS_GRACE_PERIOD_MS: having(
     integer(1_000, 24 * HOUR),
     '30000',
-    'Total budget of an offline, in milliseconds. Keep it below the kill time-out of the platform.',
+    'Total budget of an offline, in milliseconds. Keep it two seconds below the kill time-out of the platform: when it is used up, the handlers of the application still get one.',
+  ),
+  LOSSLESS_SIGNALS: having(
+    endSignals,
+    'SIGTERM,SIGINT',
+    'Signals that begin an offline; comma-separated. Any other one ends the process as it does without the plugin.',
   ),
   LOSSLESS_QUIET_MS: having(
     integer(0, 60_000),
@@ -111,7 +122,7 @@ export const VARIABLES = {
   LOSSLESS_HOLD_MS: having(
     integer(0, HOUR),
     '10000',
-    'How long to keep serving, in milliseconds, when somebody could not be told.',
+    'How long to keep serving, in milliseconds, when somebody could not be told, or is connected and has never said anything.',
   ),
   LOSSLESS_GOAWAY_TIMEOUT_MS: having(
     integer(10, 60_000),

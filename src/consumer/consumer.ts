@@ -1,4 +1,5 @@
 import { asError } from '../errors.ts';
+import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
@@ -26,6 +27,8 @@ export interface ConsumerOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: one of its own. */
+  readonly guard?: Guard;
   /** Value of the consumer header of this process. Asked for with the first request to a service; undefined: none is sent. */
   readonly header: () => Promise<string | undefined>;
   /** How long such a value is used before the next one is asked for, in milliseconds; undefined: for ever. */
@@ -75,7 +78,7 @@ interface Leaving {
 }
 
 /** How a GoAway was taken. */
-export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone'] as const;
+export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
 /** How the consumer half stands, for people. */
@@ -103,13 +106,22 @@ export class Consumer implements CallContext {
   #header: Promise<void> | undefined;
   #renewal: Timer | undefined;
   #uninstalled = false;
-  readonly #goAways: Record<GoAwayOutcome, number> = { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 };
+  readonly #goAways: Record<GoAwayOutcome, number> = {
+    isolated: 0,
+    unused: 0,
+    invalid: 0,
+    forbidden: 0,
+    gone: 0,
+    self: 0,
+  };
   #markers = 0;
+  readonly guard: Guard;
   header: string | undefined;
 
   constructor(options: ConsumerOptions) {
     const { clock, log, registry, services, warmupMs, warmupCurve, zone } = options;
     this.#options = options;
+    this.guard = options.guard ?? new Guard(log);
     this.#quarantine = new Quarantine(clock, () => this.#rebuild());
     this.#directory = new Directory({
       registry,
@@ -157,7 +169,7 @@ export class Consumer implements CallContext {
 
   marked(service: Service, endpoint: Endpoint, marker: string): void {
     const isSeen = endpoint.marker === marker;
-    if (isSeen && this.#quarantine.has(endpoint.instance)) return;
+    if (isSeen && this.#quarantine.has(endpoint.instance, endpoint.key)) return;
     endpoint.marker = marker;
     const named = decodeDraining(marker);
     // A service may hand on the response of another instance of its own, with its marker.

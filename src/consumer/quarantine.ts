@@ -53,8 +53,10 @@ export class Quarantine {
     this.#entries.set(address, { generation, uid, expiry });
   }
 
-  has({ host, port, generation, uid }: Isolated): boolean {
-    const entry = this.#entries.get(addressKey({ host, port }));
+  /** @param address of it, in one spelling, where that is known already */
+  has(instance: Isolated, address: string = addressKey(instance)): boolean {
+    const { generation, uid } = instance;
+    const entry = this.#entries.get(address);
     if (entry === undefined || generation > entry.generation) return false;
     return uid === undefined || entry.uid === undefined || uid === entry.uid;
   }

@@ -21,9 +21,13 @@ export interface Clock {
 /** Longest time a Node.js timer can run, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+// Taken at once: tests of an application may put others in their place, whose time stands still.
+const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
+const now = performance.now.bind(performance);
+
 /** The real time. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now,
   wall: () => Date.now(),
   after: (ms, fire) => {
     const timer = setTimeout(fire, Math.max(ms, 0));
@@ -35,6 +39,11 @@ export const systemClock: Clock = {
     return { cancel: () => clearInterval(timer) };
   },
 };
+
+/** `clock`, with `guarded` around what its timers call. */
+export function guardedClock(clock: Clock, guarded: (fire: () => void) => () => void): Clock {
+  return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
+}
 
 /** Resolves after `ms` milliseconds. */
 export function sleep(clock: Clock, ms: number): Promise<void> {

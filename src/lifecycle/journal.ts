@@ -15,6 +15,8 @@ export interface WorkOptions {
   /** Causes in other traces. */
   readonly links?: readonly SpanIds[];
   readonly attributes?: Attributes;
+  /** Ids from `newRoot`, for work that is told of before it starts. Not together with a parent. */
+  readonly ids?: SpanIds;
 }
 
 /** A piece of work that has started. It is ended exactly once; a second `end` does nothing. */
@@ -64,10 +66,15 @@ export class Journal {
     this.#emit({ kind, at: this.#now(), from, trigger, to, ...(ids && { ids }) });
   }
 
+  /** Ids of a root that starts later: the move that lets it start can name it. */
+  newRoot(): SpanIds {
+    return { traceId: this.#hex(16), spanId: this.#hex(8) };
+  }
+
   /** Records the start of a piece of work. Without a parent it is the root of a new trace. */
   start(work: WorkName, options: WorkOptions = {}): Work {
     const parent = options.parent ?? options.remoteParent;
-    const ids: SpanIds = { traceId: parent?.traceId ?? this.#hex(16), spanId: this.#hex(8) };
+    const ids = options.ids ?? (parent ? { traceId: parent.traceId, spanId: this.#hex(8) } : this.newRoot());
     this.#emit({
       kind: 'started',
       at: this.#now(),

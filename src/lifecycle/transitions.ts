@@ -5,10 +5,11 @@
 export const STATES = {
   created: 'The plugin is loaded; the application does not listen yet. Ends when its first HTTP server listens.',
   starting:
-    'An HTTP server listens, or an offline was undone: start delay, probe and connections built ahead. Ends when the application answers its probe.',
+    'An HTTP server listens, an offline was undone, or another server is to be registered: start delay, choice of the server, probe and connections built ahead. Ends when a server is found that answers.',
   registering: 'The instance is being written to the registry. Ends when the registry lists it.',
   warming: 'The registry lists it; consumers send a growing share. Ends when the warm-up time is over.',
-  serving: 'Registered, ready, full share. Ends with an offline.',
+  serving:
+    'Registered, ready, full share; a server on a Unix socket alone is ready and not registered. Ends with an offline.',
   notifying: 'Offline has begun: consumers are told, the registry entry is removed, requests are served as before.',
   draining: 'Everybody who can be told was told; waits until traffic is over. Ends when quiet, or at the deadline.',
   stopping: 'Listeners and sockets are closed and the trace is sent. Nothing leads back from here.',
@@ -23,7 +24,9 @@ export const TRIGGERS = {
   listening: 'the first HTTP server of the application listens',
   probed: 'the application answered its probe, or none is configured',
   registered: 'the registry lists this instance',
+  portless: 'the application listens on a Unix socket alone, so there is nothing to register',
   warmed: 'the warm-up time is over',
+  moved: 'the application has closed the registered server, or another one is to be registered instead',
   offline: 'a signal, a call of /offline, the API or the command line',
   notified: 'every GoAway has its answer or its time-out, and the registry was asked',
   drained: 'all traffic is done and quiet, or the deadline is reached',
@@ -41,7 +44,7 @@ export interface Transition {
   readonly to: State;
 }
 
-/** The states from which an offline can begin. */
+/** The states from which an offline can begin, and in which a server is looked for again. */
 const RUNNING = ['starting', 'registering', 'warming', 'serving'] as const satisfies readonly State[];
 
 /** The states from which an offline can be undone. */
@@ -52,7 +55,9 @@ export const TRANSITIONS: readonly Transition[] = [
   { from: 'created', trigger: 'listening', to: 'starting' },
   { from: 'starting', trigger: 'probed', to: 'registering' },
   { from: 'registering', trigger: 'registered', to: 'warming' },
+  { from: 'registering', trigger: 'portless', to: 'serving' },
   { from: 'warming', trigger: 'warmed', to: 'serving' },
+  ...RUNNING.map((from) => ({ from, trigger: 'moved', to: 'starting' }) as const),
   ...RUNNING.map((from) => ({ from, trigger: 'offline', to: 'notifying' }) as const),
   { from: 'notifying', trigger: 'notified', to: 'draining' },
   { from: 'draining', trigger: 'drained', to: 'stopping' },
@@ -63,4 +68,9 @@ export const TRANSITIONS: readonly Transition[] = [
 /** Where `trigger` leads from `from`, or `undefined` when that move is not legal. */
 export function next(from: State, trigger: Trigger): State | undefined {
   return TRANSITIONS.find((move) => move.from === from && move.trigger === trigger)?.to;
+}
+
+/** Whether the instance comes online or is online: an offline can begin, and a server can be looked for again. */
+export function isRunning(state: State): boolean {
+  return (RUNNING as readonly State[]).includes(state);
 }

@@ -13,6 +13,8 @@ export interface Measured {
   readonly counts: Counts;
   readonly afterAck: number;
   readonly spool: SpoolUsage;
+  /** Whether an operator asks: nobody else is told ids and addresses. */
+  readonly isOperator: boolean;
 }
 
 /** A page of metrics. */
@@ -55,11 +57,11 @@ export async function expose(measured: Measured, accept: string): Promise<Exposi
 }
 
 /** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
-function seriesOf({ status, counts, afterAck, spool }: Measured): Record<MetricName, Series> {
+function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
   const { calls, consumers, registry, requests, telemetry } = status;
   const services = Object.entries(calls.services);
   return {
-    lossless_info: [[1, { instance_id: status.instanceId, generation: String(status.generation) }]],
+    lossless_info: [isOperator ? [1, { instance_id: status.instanceId, generation: String(status.generation) }] : [1]],
     lossless_state: Object.keys(STATES).map((state) => [Number(state === status.state), { state }]),
     lossless_ready: [[Number(status.ready)]],
     lossless_registry_listed: [[Number(registry.listed)]],
@@ -80,7 +82,7 @@ function seriesOf({ status, counts, afterAck, spool }: Measured): Record<MetricN
     lossless_onlines_total: byLabel('result', withZeros(ONLINE_RESULTS, counts.of('online'))),
     lossless_quarantined_instances: [[calls.isolated]],
     lossless_panic_picks_total: services.map(([service, { panicPicks }]) => [panicPicks, { service }]),
-    lossless_pick_share: services
+    lossless_pick_share: (isOperator ? services : [])
       .flatMap(([service, { instances }]) =>
         instances.map(({ address, share }) => [share, { service, address }] as const),
       )

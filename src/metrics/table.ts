@@ -15,7 +15,7 @@ export const MOST_INSTANCES = 100;
 export const METRICS = {
   lossless_info: {
     type: 'gauge',
-    help: 'Always 1; labels say which instance this is.',
+    help: 'Always 1; to an operator labels say which instance this is.',
     labels: ['instance_id', 'generation'],
   },
   lossless_state: {
@@ -65,7 +65,7 @@ export const METRICS = {
   },
   lossless_pick_share: {
     type: 'gauge',
-    help: `Part of the traffic to a service that an instance is given, 0 to 1; of ${MOST_INSTANCES} instances at most.`,
+    help: `Part of the traffic to a service that an instance is given, 0 to 1; of ${MOST_INSTANCES} instances at most. Told to an operator only.`,
     labels: ['service', 'address'],
   },
   lossless_pick_instances: { type: 'gauge', help: 'Instances of a service in the last list.', labels: ['service'] },

@@ -64,6 +64,7 @@ export function decodeAck(line: string): Ack | undefined {
     isolated: true,
     outstanding: outstanding as number,
     ...(Number.isSafeInteger(others) && (others as number) >= 0 && { others: others as number }),
+    ...(ack['unused'] === true && { unused: true }),
   };
 }
 

@@ -34,6 +34,8 @@ export interface Ack {
   readonly outstanding: number;
   /** Other instances of the service that it can call; absent when it does not call the service any more. */
   readonly others?: number;
+  /** It has no list of that service, so nothing is isolated and there is no span of it. */
+  readonly unused?: true;
 }
 
 /** Second line: nothing is outstanding any more, and the consumer has somebody else to call, or calls nobody. */

@@ -2,28 +2,45 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { asError, LosslessError } from '../errors.ts';
-import type { Operators } from '../protocol/operator.ts';
+import { asError, type ErrorCode, LosslessError } from '../errors.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { type Operators, placeOf } from '../protocol/operator.ts';
 import type { ControlTls } from '../protocol/tls.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import { whyNotHere } from './operator.ts';
 import { Traffic } from './traffic.ts';
 
 /** How many ports after the wanted one are tried before any free one is taken. */
 const NEXT_PORTS = 20;
 
-/** Most connections at a time: 2,000 providers may say GoAway at once. */
-const MOST_CONNECTIONS = 4_096;
-
 /**
- * Who may call a route: `open` anybody who reaches the port, `instance` the same (the route itself authenticates), `operator`
- * this machine or the holder of the secret. With mutual TLS the last two must show a certificate too.
+ * Who may call a route: `open` anybody who reaches the port, `instance` the same (the route itself authenticates), `operator` the
+ * holder of the secret, or, when there is none, a program on this machine. With mutual TLS the last two must show a certificate
+ * too.
  */
 export type Access = 'open' | 'instance' | 'operator';
+
+/** How an operator is proved: by the secret, or by being on this machine when there is none. */
+type Proof = 'token' | 'place';
+
+/** One request, as far as it has been looked at. */
+export interface Call {
+  readonly query: URLSearchParams;
+  /** Whether an operator makes it; always so where the access is `operator`. */
+  readonly isOperator: boolean;
+  /** Who makes it has proved himself: its connection is not cut off for another one before it is answered. */
+  keep(): void;
+}
 
 /** One path of the control server. */
 export interface Route {
   readonly methods: readonly string[];
   readonly access: Access;
-  readonly handle: (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void | Promise<void>;
+  /** It changes what the instance does, so GET needs the token or `ControlOptions.changesByGet`: a link is no will. */
+  readonly changes?: boolean;
+  /** Names in its query, beside `service` and `instance` of an operator's. */
+  readonly parameters?: readonly string[];
+  readonly handle: (request: IncomingMessage, response: ServerResponse, call: Call) => void | Promise<void>;
 }
 
 export interface ControlOptions {
@@ -36,6 +53,10 @@ export interface ControlOptions {
   readonly tls: ControlTls | undefined;
   /** Somebody could not be understood or was not believed by TLS. Strangers can make it be called. */
   readonly onTlsError?: (error: Error) => void;
+  /** Who an operator's `service` and `instance` are compared with. */
+  readonly identity: () => Identity;
+  /** Whether GET changes state as POST does. */
+  readonly changesByGet: boolean;
   readonly routes: Readonly<Record<string, Route>>;
 }
 
@@ -60,11 +81,14 @@ export function answer(response: ServerResponse, status: number, body: object): 
  */
 export async function listen(options: ControlOptions): Promise<Control> {
   const server = createServer(options);
-  server.maxConnections = MOST_CONNECTIONS;
   server.emit = EventEmitter.prototype.emit;
   Traffic.own(server);
-  server.on('connection', (socket) => socket.unref());
-  server.on('request', (request, response) => void dispatch(options, request, response));
+  const limit = new ConnectionLimit();
+  server.on('connection', (socket) => {
+    socket.unref();
+    limit.admit(socket);
+  });
+  server.on('request', (request, response) => void dispatch(options, limit, request, response));
   await bind(server, options);
   server.unref();
   return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
@@ -72,9 +96,9 @@ export async function listen(options: ControlOptions): Promise<Control> {
 
 const BOUNDS = {
   maxHeaderSize: 8_192,
-  headersTimeout: 5_000,
+  headersTimeout: 3_000,
   requestTimeout: 10_000,
-  connectionsCheckingInterval: 2_000,
+  connectionsCheckingInterval: 1_000,
 };
 
 function createServer({ onTlsError, tls }: ControlOptions): Server {
@@ -82,7 +106,7 @@ function createServer({ onTlsError, tls }: ControlOptions): Server {
   let shown = tls.material;
   const server = process.getBuiltinModule('node:https').createServer({
     ...BOUNDS,
-    handshakeTimeout: 5_000,
+    handshakeTimeout: 3_000,
     ...shown,
     requestCert: tls.clientAuth,
     // Probes have no certificate: the routes that need one ask for it.
@@ -134,13 +158,18 @@ function tryBind(server: Server, host: string, port: number): Promise<NodeJS.Err
 }
 
 async function dispatch(
-  { operators, routes, tls }: ControlOptions,
+  options: ControlOptions,
+  limit: ConnectionLimit,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const { socket } = request;
   request.on('error', () => {});
   response.on('error', () => {});
+  limit.touch(socket);
+  const proof = proofOf(request, options.operators);
   try {
+    const { routes } = options;
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route === undefined)
@@ -149,40 +178,72 @@ async function dispatch(
       response.setHeader('allow', route.methods.join(', '));
       return answer(response, 405, { message: `expected ${route.methods.join(' or ')}` });
     }
-    if (route.access !== 'open' && tls?.clientAuth === true && !(request.socket as TLSSocket).authorized)
+    if (route.access !== 'open' && options.tls?.clientAuth === true && !(socket as TLSSocket).authorized)
       return answer(response, 403, {
         message: 'allowed with a certificate that is signed by ca.crt of LOSSLESS_TLS_DIR',
       });
-    if (route.access === 'operator' && !isOperator(request, operators))
-      return answer(response, 403, {
-        message: 'allowed from this machine, or with what `lossless token` prints as bearer token',
-      });
-    await route.handle(request, response, new URLSearchParams(query));
+    const call: Call = {
+      query: new URLSearchParams(query),
+      isOperator: proof !== undefined,
+      keep: () => limit.keep(socket, response),
+    };
+    const refusal = route.access === 'operator' ? refusalOf(options, route, proof, request, call.query) : undefined;
+    if (refusal === undefined) {
+      if (route.access === 'operator') call.keep();
+      return await route.handle(request, response, call);
+    }
+    const { status, ...body } = refusal;
+    if (status === 405) response.setHeader('allow', 'POST');
+    answer(response, status, body);
   } catch (thrown) {
-    if (!response.headersSent) answer(response, 500, { message: asError(thrown).message });
-    else response.destroy();
+    if (response.headersSent) response.destroy();
+    else answer(response, 500, { message: proof === undefined ? 'it failed' : asError(thrown).message });
   }
 }
 
-/**
- * This machine, or the holder of the secret. A page in a browser on this machine is neither: it could call loopback in its
- * user's name (cross-site request, DNS rebinding), so a foreign `Host`, any `Origin` and any request that a page has made
- * are refused. Only a browser sends `Sec-Fetch-Site`; it says `none` for what its user typed (W3C Fetch Metadata).
- */
-function isOperator(request: IncomingMessage, operators: Operators | undefined): boolean {
-  const {
-    headers: { authorization },
-    method = '',
-    socket,
-    url = '',
-  } = request;
-  if (operators?.isProved(authorization, method, url, socket.localPort ?? 0)) return true;
-  const host = (request.headers.host ?? '').replace(/:\d+$/, '');
-  const local = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/i.test(host);
-  const page = request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none';
-  return local && !page && isLoopback(request.socket.remoteAddress);
+interface Refusal {
+  readonly status: number;
+  readonly code?: ErrorCode;
+  readonly message: string;
 }
 
-function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && (address === '::1' || /^(::ffff:)?127\./.test(address));
+/** Why an operator's route is not handled. */
+function refusalOf(
+  { changesByGet, identity, operators }: ControlOptions,
+  { changes, parameters = [] }: Route,
+  proof: Proof | undefined,
+  request: IncomingMessage,
+  query: URLSearchParams,
+): Refusal | undefined {
+  if (proof === undefined) {
+    const message =
+      operators === undefined
+        ? `expected a program on this machine, received ${whyNotHere(request)}; with LOSSLESS_SECRET its holder is an operator`
+        : 'expected what `lossless token` prints as bearer token, or the `lossless` command with LOSSLESS_SECRET';
+    return { status: 403, code: 'LOSSLESS_OPERATOR_UNPROVED', message };
+  }
+  if (changes && request.method !== 'POST' && proof !== 'token' && !changesByGet)
+    return {
+      status: 405,
+      message: 'expected POST: write `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
+    };
+  const known = ['service', 'instance', ...parameters];
+  if ([...query.keys()].some((name) => !known.includes(name)))
+    return { status: 400, message: `expected no other parameters than ${known.join(', ')}` };
+  const { service, instanceId } = identity();
+  const isMeant = (name: string, own: string): boolean => query.getAll(name).every((value) => value === own);
+  if (isMeant('service', service) && isMeant('instance', instanceId)) return undefined;
+  return {
+    status: 421,
+    code: 'LOSSLESS_OTHER_INSTANCE',
+    message: `another instance is meant: here is ${service} ${instanceId}`,
+  };
+}
+
+/** With a secret only its holder is an operator, wherever he is: what is near proves less than what is known. */
+function proofOf(request: IncomingMessage, operators: Operators | undefined): Proof | undefined {
+  if (operators === undefined) return whyNotHere(request) === undefined ? 'place' : undefined;
+  const { headers, method = '', socket, url = '' } = request;
+  const place = placeOf(socket.localAddress, socket.localPort);
+  return operators.isProved(headers.authorization, method, url, place) ? 'token' : undefined;
 }

@@ -199,7 +199,7 @@ export class Fanout {
       },
     });
     const outcome = await this.#attempts(entry, telling, work);
-    const { result, attempts, status, errorType = result } = outcome;
+    const { ack, result, attempts, status, errorType = result } = outcome;
     if (telling.told === 'telling') telling.told = toldBy(result);
     for (const tally of tallies) tally.end(result, errorType);
     const failed = telling.told === 'failed';
@@ -208,6 +208,7 @@ export class Fanout {
         [ATTR.goawayResult]: result,
         [ATTR.attemptCount]: attempts,
         ...(status && { [ATTR.statusCode]: status }),
+        ...(ack?.unused && { [ATTR.goawayUnused]: true }),
         ...(failed && { [ATTR.errorType]: errorType }),
       },
       failed
@@ -395,7 +396,7 @@ export class Fanout {
   }
 }
 
-interface Outcome extends Omit<First, 'ack' | 'result'> {
+interface Outcome extends Omit<First, 'result'> {
   readonly result: GoAwayResult;
   readonly attempts: number;
 }

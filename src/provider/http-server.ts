@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Http2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 
 /** A server that speaks HTTP. */
 export type HttpServer = (Server | Http2Server) & { readonly listening: boolean };
@@ -11,4 +12,9 @@ export function kindOf(server: object): 'http1' | 'http2' | 'other' {
   return typeof shape.headersTimeout === 'number' && typeof shape.closeIdleConnections === 'function'
     ? 'http1'
     : 'other';
+}
+
+/** Where a server listens now: an address with a port, or the path of a Unix socket; undefined when it does not. */
+export function boundTo(server: HttpServer): AddressInfo | string | undefined {
+  return server.listening ? (server.address() ?? undefined) : undefined;
 }

@@ -1,63 +1,90 @@
-import type { AddressInfo } from 'node:net';
 import type { Address } from '../config/parsers.ts';
-import { type Clock, sleep } from '../lifecycle/clock.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Log } from '../log.ts';
 import type { Instance } from '../registry/registry.ts';
-import { advertise, reachedHere } from './advertise.ts';
+import { advertisable, reachableHere } from './advertise.ts';
 import type { HttpServer } from './http-server.ts';
-import type { ProbeTarget } from './probe.ts';
-import type { Traffic } from './traffic.ts';
+import type { ProbeTarget, Scheme } from './probe.ts';
+import type { Candidate } from './servers.ts';
 
-/** How long a server on the configured port is waited for once another one listens, and how often it is looked for, in milliseconds. */
-const PATIENCE_MS = 500;
-const LOOK_EVERY_MS = 50;
-
-/** The server that is registered. */
+/** The server that consumers call. */
 export interface MainServer {
-  /** Where consumers reach it. */
-  readonly advertised: Pick<Instance, 'host' | 'port' | 'scheme'>;
-  /** Where this process reaches it. */
-  readonly target: ProbeTarget;
+  readonly candidate: Candidate;
+  /** Where consumers reach it; undefined when it listens on a Unix socket, where none of them can. */
+  readonly advertised: Pick<Instance, 'host' | 'port' | 'scheme'> | undefined;
 }
 
-export interface MainServerOptions {
+/** A server whose address takes no connections, with the reason. */
+export interface Unreachable {
+  readonly unreachable: string;
+}
+
+/** Tries one connection; undefined when it is taken, else why not. */
+export type TryConnection = (
+  to: { readonly host: string; readonly port: number; readonly scheme: Scheme },
+  clock: Clock,
+) => Promise<string | undefined>;
+
+export interface LocateOptions {
   readonly clock: Clock;
-  readonly traffic: Traffic;
-  /** The first that listens. */
-  readonly first: HttpServer;
+  readonly log: Log;
+  readonly tryConnection: TryConnection;
+  /** LOSSLESS_ADVERTISE. */
   readonly configured: Address | undefined;
   readonly registry: URL;
 }
 
-/**
- * Finds out which server is registered, and where it is.
- *
- * @throws Error when it was closed meanwhile
- */
-export async function mainServer({ configured, registry, ...rest }: MainServerOptions): Promise<MainServer> {
-  const server = await chosen({ ...rest, wanted: configured?.port });
-  const bound = server.address();
-  if (typeof bound !== 'object' || bound === null) throw new Error('the server was closed before it was registered');
-  const scheme = 'setSecureContext' in server ? 'https' : 'http';
-  return {
-    advertised: { ...(await advertise(bound, configured, registry)), scheme },
-    target: { host: reachedHere(bound), port: bound.port, scheme },
-  };
+/** Where this process reaches a server: the first address that takes a connection, else the likeliest. */
+export async function targetOf(
+  { server, bound }: Candidate,
+  { clock, tryConnection }: LocateOptions,
+): Promise<ProbeTarget> {
+  const scheme = schemeOf(server);
+  if (typeof bound === 'string') return { at: { socketPath: bound }, scheme };
+  const { port } = bound;
+  const hosts = reachableHere(bound).map((host) => ({ host, port, scheme }));
+  const { host } = (await firstReached(hosts, tryConnection, clock)) ?? (hosts[0] as { host: string });
+  return { at: { host, port }, scheme };
 }
 
-/** The one on the wanted port if it listens soon, else the first. */
-async function chosen({
-  clock,
-  traffic,
-  first,
-  wanted,
-}: Pick<MainServerOptions, 'clock' | 'traffic' | 'first'> & {
-  readonly wanted: number | undefined;
-}): Promise<HttpServer> {
-  const isWanted = (server: HttpServer): boolean => (server.address() as AddressInfo | null)?.port === wanted;
-  for (let waited = 0; wanted !== undefined && waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
-    const found = traffic.servers.find(isWanted);
-    if (found !== undefined) return found;
-    await sleep(clock, LOOK_EVERY_MS);
+/**
+ * Finds out under which address a server is registered. An address that was worked out here must take a connection before
+ * it is registered. One that is configured may be of the outside and not be reachable from here, so a failure is told only.
+ */
+export async function locate(candidate: Candidate, options: LocateOptions): Promise<MainServer | Unreachable> {
+  const { clock, configured, tryConnection, registry } = options;
+  const { bound } = candidate;
+  if (typeof bound === 'string') return { candidate, advertised: undefined };
+  const scheme = schemeOf(candidate.server);
+  const addresses = (await advertisable(bound, configured, registry)).map((address) => ({ ...address, scheme }));
+  const [likeliest] = addresses;
+  if (likeliest === undefined) return { unreachable: 'no address' };
+  if (configured !== undefined) {
+    void tryConnection(likeliest, clock).then((failure) => failure && warn(likeliest, failure, options));
+    return { candidate, advertised: likeliest };
   }
-  return first;
+  const advertised = await firstReached(addresses, tryConnection, clock);
+  if (advertised !== undefined) return { candidate, advertised };
+  return { unreachable: `${addresses.map(({ host }) => host).join(' and ')}, port ${likeliest.port}` };
+}
+
+function warn({ host, port }: { host: string; port: number }, failure: string, { log }: LocateOptions): void {
+  log(
+    'warn',
+    `this process cannot connect to ${host} port ${port}, which LOSSLESS_ADVERTISE names (${failure}); it is registered all the same, as it may be an address of the outside`,
+    { code: 'LOSSLESS_ADDRESS_UNREACHABLE' },
+  );
+}
+
+async function firstReached<A extends { readonly host: string; readonly port: number; readonly scheme: Scheme }>(
+  addresses: readonly A[],
+  tryConnection: TryConnection,
+  clock: Clock,
+): Promise<A | undefined> {
+  for (const address of addresses) if ((await tryConnection(address, clock)) === undefined) return address;
+  return undefined;
+}
+
+function schemeOf(server: HttpServer): Scheme {
+  return 'setSecureContext' in server ? 'https' : 'http';
 }

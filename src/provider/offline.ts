@@ -4,6 +4,8 @@ import { Deadline } from '../lifecycle/deadline.ts';
 import type { Journal, Work } from '../lifecycle/journal.ts';
 import type { Machine } from '../lifecycle/machine.ts';
 import type { Failure, SpanIds } from '../lifecycle/records.ts';
+import { refusal } from '../lifecycle/refusal.ts';
+import type { Trigger } from '../lifecycle/transitions.ts';
 import { encodeDraining } from '../protocol/header.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import type { Identity } from '../protocol/identity.ts';
@@ -14,11 +16,13 @@ import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
-import { isShared, unreadInKernel } from './kernel.ts';
+import { unreadInKernel } from './kernel.ts';
 import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
+import { isShared } from './shared-port.ts';
 import { stop } from './stop.ts';
+import { listeningInThreads } from './threads.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
@@ -47,6 +51,8 @@ export interface OfflineContext {
   readonly curve: Curve;
   readonly registry: Registry;
   readonly registration: Registration;
+  /** The instance has been ready at least once, registered or on a Unix socket alone. */
+  readonly wasReady: boolean;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;
   readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
@@ -84,9 +90,14 @@ export class Offline {
   readonly #undone = Promise.withResolvers<void>();
   #cancelled = false;
 
-  /** Begins at once: the marker is on and every recent consumer is being told when the constructor returns. */
-  constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[]) {
-    const { clock, journal, machine, traffic, callers, curve, settings } = context;
+  /**
+   * Begins at once: the marker is on and every recent consumer is being told when the constructor returns. The machine has
+   * taken the move already.
+   *
+   * @param ids where its trace will be, as the move has named it
+   */
+  constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[], ids: SpanIds) {
+    const { clock, journal, traffic, callers, curve, settings } = context;
     const identity = context.identity();
     this.#context = context;
     this.#since = clock.now();
@@ -99,9 +110,8 @@ export class Offline {
       Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4),
     );
     const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
-    this.#root = journal.start('offline', { links, attributes });
+    this.#root = journal.start('offline', { ids, links, attributes });
     journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
-    machine.move('offline', this.#root.ids);
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -156,6 +166,7 @@ export class Offline {
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const reason = this.#holdReason();
@@ -180,16 +191,16 @@ export class Offline {
 
   /** Runs to the end of the stop, or of the undo. Never rejects. */
   async run(): Promise<OfflineReport> {
-    const { clock, machine } = this.#context;
+    const { clock } = this.#context;
     const alive = clock.hold();
     let drained: Drained | undefined;
     try {
       await Promise.all([this.#deadline.within(this.#fanout.settled(), undefined), this.#deregister()]);
       if (this.#cancelled) return await this.#finish(drained);
-      machine.move('notified', this.ids);
+      this.#move('notified');
       drained = await this.#drainTraffic();
       if (this.#cancelled) return await this.#finish(drained);
-      machine.move('drained', this.ids);
+      this.#move('drained');
       await this.#stop(drained);
       return await this.#finish(drained);
     } catch (thrown) {
@@ -198,6 +209,12 @@ export class Offline {
     } finally {
       alive.cancel();
     }
+  }
+
+  /** @throws Error when the machine refuses: somebody else has moved it, and the trace says so */
+  #move(trigger: Trigger): void {
+    const { machine } = this.#context;
+    if (!machine.move(trigger, this.ids)) throw new Error(refusal(trigger, machine.state).message);
   }
 
   async #deregister(): Promise<void> {
@@ -243,6 +260,7 @@ export class Offline {
       since: this.#since,
       observed: {
         inflight: () => traffic.inflight,
+        arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
         allIdle: () => this.#fanout.allIdle,
         roundTripMs: () => this.#fanout.roundTripMs,
@@ -287,7 +305,8 @@ export class Offline {
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
+    if (this.#context.callers.unmanagedSeen) return 'unmanaged_caller';
+    return this.#context.traffic.silent > 0 ? 'silent_connection' : 'none';
   }
 
   get #unconfirmed(): boolean {
@@ -296,19 +315,24 @@ export class Offline {
 
   /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
   get #exposed(): string | undefined {
-    const { callers, traffic } = this.#context;
+    const { callers } = this.#context;
     const { others = [] } = this.#deregistered;
     if (others.length > 0 && callers.unmanagedSeen)
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
-    if (this.#isPortShared && (callers.unmanagedSeen || traffic.afterAck > this.#afterAckBefore))
-      return 'another process listens on the same port, and the kernel gave connections to this one until it closed';
+    if (this.#isPortShared && (callers.unmanagedSeen || this.coverage.planned > 0))
+      return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }
 
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
-    const stopped = await stop(traffic, clock);
+    const stopped = await stop(traffic, clock).catch((thrown) => {
+      const { name, message } = asError(thrown);
+      work.end({ [ATTR.errorType]: name }, { type: name, message });
+      throw thrown;
+    });
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }
@@ -360,10 +384,10 @@ export class Offline {
   }
 
   #result(drained: Drained | undefined, coverage: Coverage, broken: Failure | undefined): OfflineResult {
-    const { callers, registration, traffic } = this.#context;
+    const { callers, traffic, wasReady } = this.#context;
     if (broken !== undefined) return 'error';
     if (this.#cancelled) return 'cancelled';
-    if (!registration.wasListed && traffic.served === 0) return 'never_ready';
+    if (!wasReady && traffic.served === 0) return 'never_ready';
     if (coverage.stranded > 0) return 'last_instance';
     if (drained?.result === 'timeout') return 'timeout';
     const { acked, idle, planned } = coverage;

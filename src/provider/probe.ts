@@ -3,11 +3,13 @@ import type { Clock } from '../lifecycle/clock.ts';
 /** Longest answer time, in milliseconds. */
 const TIMEOUT_MS = 2_000;
 
-/** Where the application listens, as this process reaches it. */
+/** What a port speaks. */
+export type Scheme = 'http' | 'https';
+
+/** Where the application listens, as this process reaches it: a host and a port, or the path of a Unix socket. */
 export interface ProbeTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly scheme: 'http' | 'https';
+  readonly at: { readonly host: string; readonly port: number } | { readonly socketPath: string };
+  readonly scheme: Scheme;
 }
 
 /**
@@ -16,12 +18,11 @@ export interface ProbeTarget {
  *
  * @returns the status, or why there was none. Never rejects
  */
-export async function probe({ host, port, scheme }: ProbeTarget, path: string, clock: Clock): Promise<number | string> {
+export async function probe({ at, scheme }: ProbeTarget, path: string, clock: Clock): Promise<number | string> {
   const { request } = scheme === 'https' ? await import('node:https') : process.getBuiltinModule('node:http');
   return new Promise((resolve) => {
     const call = request({
-      host,
-      port,
+      ...at,
       path,
       agent: false,
       rejectUnauthorized: false,
@@ -36,4 +37,9 @@ export async function probe({ host, port, scheme }: ProbeTarget, path: string, c
     call.on('close', () => timer.cancel());
     call.end();
   });
+}
+
+/** Whether an answer to the probe is a good one. */
+export function isGood(answer: number | string): boolean {
+  return typeof answer === 'number' && answer >= 200 && answer < 300;
 }

@@ -12,7 +12,10 @@ export interface Deregistered {
   readonly result: DeregisterResult;
   /** Instances of the service listed afterwards; absent when they could not be read. */
   readonly listedAfter?: number;
-  /** Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. */
+  /**
+   * Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. Absent
+   * when living processes share the address: it goes on being right.
+   */
   readonly others?: readonly string[];
   readonly error?: Error;
 }
@@ -21,14 +24,17 @@ export interface Deregistered {
 export class Registration {
   readonly #registry: Registry;
   readonly #clock: Clock;
+  readonly #isAlone: () => Promise<boolean>;
   #instance: Instance | undefined;
   #listed = false;
   #wasListed = false;
   #leaving = false;
 
-  constructor(registry: Registry, clock: Clock) {
+  /** @param isAlone whether no other living process listens at this address */
+  constructor(registry: Registry, clock: Clock, isAlone: () => Promise<boolean> = async () => true) {
     this.#registry = registry;
     this.#clock = clock;
+    this.#isAlone = isAlone;
   }
 
   /** The entry as it was written last. */
@@ -60,7 +66,8 @@ export class Registration {
 
   /**
    * Reads the list back, for a while; of several registries each list. Where something else lists the instance, because it is
-   * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended.
+   * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended, unless
+   * this process is not alone there.
    *
    * @returns whether it holds the entry, and how many instances it holds
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
@@ -99,18 +106,18 @@ export class Registration {
       return {
         result: reached ? 'confirmed' : 'unconfirmed',
         listedAfter: count,
-        ...(others.length > 0 && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
+        ...(others.length > 0 &&
+          (await this.#isAlone()) && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
       };
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };
     }
   }
 
-  /** A living process that shares the port puts its own back: which of the two is listed makes no difference to any caller. */
   async #removeOlder(lists: readonly List[]): Promise<void> {
     for (const { member, listed } of lists)
       for (const entry of this.#othersIn(member, listed))
-        if (entry.generation > 0) await member.deregister(entry).catch(() => {});
+        if (entry.generation > 0 && (await this.#isAlone())) await member.deregister(entry).catch(() => {});
   }
 
   /** Each has a list of its own, which some consumers see and others do not. */

@@ -48,12 +48,12 @@ export function hostOf(value: unknown): string {
 
 /** `host:port` in one spelling: two instances with the same are reached by the same connections. */
 export function addressKey({ host, port }: { readonly host: string; readonly port: number }): string {
-  return hostPort({ host: isIPv6(host) ? shortest(host) : host.toLowerCase(), port });
+  return hostPort({ host: host.includes(':') && isIPv6(host) ? shortest(host) : host.toLowerCase(), port });
 }
 
 /** Reads `host:port` as it crosses the wire; undefined when it is none. */
 export function hostPortOf(address: string): { readonly host: string; readonly port: number } | undefined {
-  const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address) ?? [];
+  const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address.trim()) ?? [];
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) };
 }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { protocolInLabels } from './app-protocol.ts';
+import { type AppProtocol, protocolInLabels, protocolInName } from './app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
 import type { Decoded } from './entry-reader.ts';
+import { likeliest } from './http-port.ts';
 import { parseJson } from './json.ts';
 import { decodeFields, originOf } from './kratos-entry.ts';
 import type { Instance } from './registry.ts';
@@ -74,7 +75,7 @@ export function serviceIdOf({ service, instanceId }: Instance): string {
 export function decodeService(entry: unknown, service: string): Decoded | readonly Decoded[] {
   const { Node, Service } = (entry ?? {}) as {
     Node?: Partial<ConsulNode> | null;
-    Service?: (Partial<ConsulService> & { Service?: string; Tags?: unknown }) | null;
+    Service?: (Partial<ConsulService> & { Service?: string; Tags?: unknown; Ports?: unknown }) | null;
   };
   if (typeof Service !== 'object' || Service === null) throw new Error('`Service` is not an object');
   if (Service.Service !== service) return undefined;
@@ -88,18 +89,38 @@ export function decodeService(entry: unknown, service: string): Decoded | readon
     .map((address) => String(address?.Address))
     .filter((address) => address.includes('://'));
   if (endpoints.length > 0) return decodeFields({ id, name: service, metadata: labels, endpoints }, service);
-  if (!Service.Port) return undefined;
-  const protocol = protocolInLabels({ ...labelsIn(Service.Tags), ...labels }, Service.Port);
+  const { port, speaks } = portOf(Service);
+  if (!port) return undefined;
+  const protocol = speaks ?? protocolInLabels({ ...labelsIn(Service.Tags), ...labels }, port);
   if (protocol === 'other') return undefined;
   return foreignInstance({
     service,
     id,
     host: Service.Address || Node?.Address,
-    port: Service.Port,
+    port,
     isSecure: protocol === 'https',
     weight: (Service.Weights?.Passing ?? 1) * WEIGHT,
     labels,
   });
+}
+
+/** Of the named ports that Consul has from 1.22 on, as of those of Kubernetes; the default one goes before others alike. */
+function portOf({ Port: port, Ports }: { readonly Port?: unknown; readonly Ports?: unknown }): {
+  readonly port?: unknown;
+  readonly speaks?: AppProtocol | undefined;
+} {
+  const ports = (Array.isArray(Ports) ? Ports : []) as readonly (NamedPort | null)[];
+  if (ports.length === 0) return { port };
+  const named = [...ports]
+    .sort((a, b) => Number(b?.Default === true) - Number(a?.Default === true))
+    .map((each) => ({ name: String(each?.Name), port: Number(each?.Port), speaks: protocolInName(each?.Name) }));
+  return likeliest(named)[0] ?? {};
+}
+
+interface NamedPort {
+  readonly Name?: unknown;
+  readonly Port?: unknown;
+  readonly Default?: unknown;
 }
 
 /** The labels that Spring Cloud and its like write as tags: `secure=true`. */

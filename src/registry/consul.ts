@@ -3,7 +3,7 @@ import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
 import { HttpClient } from './http.ts';
 import { parseJson } from './json.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
@@ -38,7 +38,7 @@ class Consul implements Backend {
   /** Services of this process: they are listed in the data centre of the agent, whatever lists of others are read from. */
   readonly #own = new Set<string>();
 
-  constructor(options: UrlOptions, context: RegistryContext) {
+  constructor(options: UrlOptions, context: AdapterContext) {
     // An entry belongs to one agent: another one could not remove it.
     const servers = [options.server(PORT)];
     const token = options.secret('token');
@@ -51,6 +51,7 @@ class Consul implements Backend {
       clock: context.clock,
       servers,
       tls: options.tls(),
+      secrets: context.secrets,
       ...(token && { headers: () => ({ 'x-consul-token': token() }) }),
     });
     options.done();
@@ -136,6 +137,6 @@ class Consul implements Backend {
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function consulRegistry(url: URL, context: RegistryContext): Registry {
-  return new ServerRegistry(new Consul(new UrlOptions(url), context), context);
+export function consulRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new Consul(new UrlOptions(url, context.secrets), context), context);
 }

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type AppProtocol, appProtocolOf, protocolInName } from './app-protocol.ts';
 import { foreignInstance } from './entry.ts';
+import { type HttpPort, likeliest } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
 /** The part of an EndpointSlice (discovery.k8s.io/v1) that is read. */
@@ -25,24 +26,6 @@ interface SliceEndpoint {
   readonly nodeName?: string | null;
   readonly zone?: string | null;
 }
-
-/** A port that can be called, and what it speaks as far as that is known. */
-interface HttpPort {
-  readonly name: string;
-  readonly port: number;
-  readonly speaks: AppProtocol | undefined;
-}
-
-/** Ports that HTTP calls may go to, the likeliest first. */
-const LIKELY: readonly ((port: HttpPort) => boolean)[] = [
-  ({ name, speaks }) => speaks === 'http' && name === 'http',
-  ({ speaks }) => speaks === 'http',
-  ({ name, speaks }) => speaks === 'https' && name === 'https',
-  ({ speaks }) => speaks === 'https',
-  ({ name, speaks }) => speaks === undefined && name === 'web',
-  ({ speaks }) => speaks === undefined,
-  ({ speaks }) => speaks === 'opaque',
-];
 
 /** What is told of a Service, once. */
 export interface SliceTold {
@@ -129,7 +112,7 @@ function portOf(
     return [{ name, port, speaks: appProtocol ? speaksOf(appProtocol) : protocolInName(name) }];
   });
   if (wanted !== undefined) return all.find(({ name, port }) => name === wanted || String(port) === wanted);
-  const candidates = LIKELY.map((isOne) => all.filter(isOne)).find((some) => some.length > 0) ?? [];
+  const candidates = likeliest(all);
   const [chosen] = candidates;
   const list = (some: readonly HttpPort[]): string =>
     some.map(({ name, port }) => `${name || 'no name'} ${port}`).join(', ');

@@ -1,6 +1,7 @@
 import { asError } from '../errors.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Instance } from './registry.ts';
+import type { Secrets } from './secrets.ts';
 import { TellOnce } from './tell-once.ts';
 
 /** An instance, nothing that takes calls, or why an instance is passed over. */
@@ -9,11 +10,13 @@ export type Decoded = Instance | Error | undefined;
 /** Reads the entries of lists. One that cannot be read is passed over, which is told once. */
 export class EntryReader {
   readonly #kind: string;
+  readonly #secrets: Secrets;
   readonly #corrupt: TellOnce;
 
   /** @param kind of the entries for people, for example `Consul service` */
-  constructor(kind: string, { log }: RegistryContext) {
+  constructor(kind: string, { log, secrets }: AdapterContext) {
     this.#kind = kind;
+    this.#secrets = secrets;
     this.#corrupt = new TellOnce(log);
   }
 
@@ -39,8 +42,12 @@ export class EntryReader {
   }
 
   #tell(entry: string, { message }: Error): void {
-    const name = entry.slice(0, 200);
-    this.#corrupt.warn(name, 'LOSSLESS_REGISTRY_CORRUPT', `the ${this.#kind} ${name} is passed over: ${message}`);
+    const name = this.#secrets.excerpt(entry);
+    this.#corrupt.warn(
+      name,
+      'LOSSLESS_REGISTRY_CORRUPT',
+      `the ${this.#kind} ${name} is passed over: ${this.#secrets.excerpt(message)}`,
+    );
   }
 }
 

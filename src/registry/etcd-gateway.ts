@@ -120,7 +120,7 @@ export class EtcdGateway {
     await this.#authenticated(() =>
       this.#http.lines(
         { method: 'POST', path: '/v3/watch', headers, body: JSON.stringify({ create_request }), lastsMs, signal },
-        (line) => onMessage(watchMessageOf(recordOf(line))),
+        (line) => onMessage(watchMessageOf(recordOf(line), this.#http)),
       ),
     );
   }
@@ -199,15 +199,15 @@ function keyValueOf(value: unknown): KeyValue {
   return { key: decode(kv['key']), value: decode(kv['value']) };
 }
 
-function watchMessageOf(line: Json): WatchMessage {
+function watchMessageOf(line: Json, http: HttpClient): WatchMessage {
   const { message } = recordOf(line['error']);
-  if (message !== undefined) throw new Error(`the watch has ended: ${String(message).slice(0, 200)}`);
+  if (message !== undefined) throw new Error(`the watch has ended: ${http.excerpt(message)}`);
   const { header, created, canceled, cancel_reason, compact_revision, events } = recordOf(line['result']);
   return {
     revision: revisionOf(header),
     isCreated: created === true,
     isCompacted: compact_revision !== undefined,
-    canceled: canceled === true ? String(cancel_reason ?? 'no reason').slice(0, 200) : undefined,
+    canceled: canceled === true ? http.excerpt(cancel_reason ?? 'no reason') : undefined,
     changes: listOf(events).map((event) => {
       const { type, kv } = recordOf(event);
       const { key, value } = keyValueOf(kv);

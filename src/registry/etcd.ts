@@ -2,7 +2,7 @@ import { EntryReader } from './entry-reader.ts';
 import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './etcd-gateway.ts';
 import { jitter, type Round } from './follow.ts';
 import { decodeEntry, encodeEntry } from './kratos-entry.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
@@ -30,15 +30,15 @@ class Etcd implements Backend {
   readonly #leases = new Map<string, string>();
   readonly #reader: EntryReader;
 
-  constructor(options: UrlOptions, context: RegistryContext) {
-    const { clock } = context;
+  constructor(options: UrlOptions, context: AdapterContext) {
+    const { clock, secrets } = context;
     const servers = options.servers(PORT);
     this.address = addressOf(servers);
     this.#prefix = (options.text('prefix') ?? '/microservices').replace(/\/+$/, '');
     this.#ttlS = Math.ceil(options.integer('ttlMs', 15_000, 2_000, 3_600_000) / 1_000);
     this.beatMs = (this.#ttlS * 1_000) / 3;
     this.#reader = new EntryReader('etcd entry', context);
-    this.#etcd = new EtcdGateway({ clock, servers, tls: options.tls(), user: options.user() });
+    this.#etcd = new EtcdGateway({ clock, servers, tls: options.tls(), user: options.user(), secrets });
     options.done();
   }
 
@@ -136,6 +136,6 @@ function startOf({ revision, entries }: Range): { revision: bigint; readonly val
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function etcdRegistry(url: URL, context: RegistryContext): Registry {
-  return new ServerRegistry(new Etcd(new UrlOptions(url), context), context);
+export function etcdRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new Etcd(new UrlOptions(url, context.secrets), context), context);
 }

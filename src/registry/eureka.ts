@@ -4,7 +4,7 @@ import { appOf, decodeInfo, encodeInfo, infoIdOf } from './eureka-entry.ts';
 import type { Round } from './follow.ts';
 import { HttpClient } from './http.ts';
 import { parseJson } from './json.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
@@ -43,7 +43,7 @@ class Eureka implements Backend {
   readonly address: string;
   readonly capabilities: Capabilities;
   readonly beatMs: number;
-  readonly #context: RegistryContext;
+  readonly #context: AdapterContext;
   readonly #http: HttpClient;
   readonly #base: string;
   readonly #leaseS: number;
@@ -55,8 +55,8 @@ class Eureka implements Backend {
   readonly #touched = new Map<string, boolean>();
   #writtenAt = 0;
 
-  constructor(options: UrlOptions, context: RegistryContext) {
-    const { clock } = context;
+  constructor(options: UrlOptions, context: AdapterContext) {
+    const { clock, secrets } = context;
     const servers = options.servers(PORT);
     const user = options.user();
     const pollMs = options.integer('pollMs', POLL_MS, 100, 3_600_000);
@@ -67,7 +67,13 @@ class Eureka implements Backend {
     this.beatMs = (this.#leaseS * 1_000) / 3;
     this.#context = context;
     this.#reader = new EntryReader('Eureka instance', context);
-    this.#http = new HttpClient({ clock, servers, tls: options.tls(), ...(user && { headers: () => basic(user) }) });
+    this.#http = new HttpClient({
+      clock,
+      servers,
+      tls: options.tls(),
+      secrets,
+      ...(user && { headers: () => basic(user) }),
+    });
     this.#applications = new EurekaApplications({ clock, http: this.#http, base: this.#base, pollMs });
     options.done();
   }
@@ -179,6 +185,6 @@ function basic({ name, password }: { readonly name: string; readonly password: s
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function eurekaRegistry(url: URL, context: RegistryContext): Registry {
-  return new ServerRegistry(new Eureka(new UrlOptions(url), context), context);
+export function eurekaRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new Eureka(new UrlOptions(url, context.secrets), context), context);
 }

@@ -82,7 +82,8 @@ class FileRegistry implements Registry {
         }),
     });
     this.#attempt(() => watch.start());
-    this.#watches.add(watch);
+    if (this.#closed) watch.stop();
+    else this.#watches.add(watch);
     return () => {
       watch.stop();
       this.#watches.delete(watch);

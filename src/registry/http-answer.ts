@@ -3,9 +3,6 @@ import type { IncomingMessage } from 'node:http';
 /** Longest answer, or line of a stream, in characters: ten thousand instances of 3 kB. */
 const LONGEST = 32 * 1_024 * 1_024;
 
-/** Longest part of a refusal that is told, in characters. */
-const EXCERPT = 200;
-
 /** The whole answer. @throws Error when it is too long */
 export function readText(response: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -44,12 +41,6 @@ export function readLines(response: IncomingMessage, onLine: (line: string) => v
 /** A status in words. */
 export function refusal(status: number): string {
   return status === 401 || status === 403 ? `the registry refuses these credentials (${status})` : `status ${status}`;
-}
-
-/** The beginning of what was answered, on one line. */
-export function excerpt(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line === '' ? '' : `: ${line.length > EXCERPT ? `${line.slice(0, EXCERPT)}...` : line}`;
 }
 
 /** An error of the network in words: several addresses of a host fail with one error that has no message. */

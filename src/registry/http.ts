@@ -4,9 +4,10 @@ import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { suppressTracing } from '../trace/suppress.ts';
 import { connect } from './connect.ts';
-import { excerpt, readLines, readText, refusal, tell } from './http-answer.ts';
+import { readLines, readText, refusal, tell } from './http-answer.ts';
 import { parseJson } from './json.ts';
 import type { Failure } from './registry.ts';
+import { Secrets } from './secrets.ts';
 import type { Server, TlsFiles } from './url-options.ts';
 
 /** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
@@ -26,6 +27,8 @@ export interface HttpOptions {
   readonly tls?: TlsFiles | undefined;
   /** Sent with every call and asked for each time: tokens rotate. */
   readonly headers?: () => Readonly<Record<string, string>>;
+  /** What must not be told of what a server says, beside those headers. */
+  readonly secrets?: Secrets | undefined;
 }
 
 /** One call. It may be sent to more than one server, so it must be idempotent. */
@@ -51,7 +54,10 @@ export interface Answer {
   readonly text: string;
 }
 
-/** Why a call failed; `status` is absent when it was not answered. No message holds a query, a header or a body of ours. */
+/**
+ * Why a call failed; `status` is absent when it was not answered. No message holds a query, a header or a body of ours, nor what
+ * is secret of them when the server has repeated it.
+ */
 export class HttpError extends Error {
   readonly status: number | undefined;
 
@@ -69,6 +75,7 @@ export class HttpError extends Error {
  */
 export class HttpClient {
   readonly #options: HttpOptions;
+  readonly #secrets: Secrets;
   /** Index of the server that answered last. */
   #current = 0;
   #failure: Failure | undefined;
@@ -77,6 +84,12 @@ export class HttpClient {
 
   constructor(options: HttpOptions) {
     this.#options = options;
+    this.#secrets = options.secrets ?? new Secrets();
+  }
+
+  /** The beginning of what a server says, as it may be told. */
+  excerpt(text: unknown): string {
+    return this.#secrets.excerpt(text);
   }
 
   /** Since when and why the registry does not answer; undefined when the last call was answered. */
@@ -184,16 +197,19 @@ export class HttpClient {
       if (signal?.aborted === true) onAbort();
       request = suppressTracing(() => this.#open(server, call));
       const head = Promise.withResolvers<IncomingMessage>();
-      request.on('error', (error) => fail(tell(error)));
+      request.on('error', (error) => fail(this.excerpt(tell(error))));
       request.on('close', () => fail('the connection was closed before the answer was complete'));
       request.on('response', head.resolve);
       request.end(call.body);
       const response = await Promise.race([head.promise, failed.promise]);
-      response.on('error', (error) => fail(tell(error)));
+      response.on('error', (error) => fail(this.excerpt(tell(error))));
       const status = response.statusCode ?? 0;
       if (Math.floor(status / 100) !== 2 && !expected.includes(status)) {
         const said = await Promise.race([readText(response), failed.promise]).catch(() => '');
-        throw new HttpError(`${what}: ${refusal(status)}${excerpt(said)}`, status);
+        throw new HttpError(
+          [what, refusal(status), this.excerpt(said)].filter((part) => part !== '').join(': '),
+          status,
+        );
       }
       this.#failure = undefined;
       return await Promise.race([read(response, late), failed.promise]);
@@ -211,6 +227,8 @@ export class HttpClient {
       ClientRequest: new (options: RequestOptions) => ClientRequest;
     };
     const { host, port } = server;
+    const credentials = this.#options.headers?.() ?? {};
+    this.#secrets.addHeaders(credentials);
     return new ClientRequest({
       method,
       path,
@@ -221,7 +239,7 @@ export class HttpClient {
         host: hostPort(server),
         accept: 'application/json',
         ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
-        ...this.#options.headers?.(),
+        ...credentials,
         ...headers,
       },
     });

@@ -1,7 +1,8 @@
 import { asError } from '../errors.ts';
 import { hostPort } from '../protocol/host-port.ts';
+import { hostPortOf } from './address.ts';
 import { protocolInLabels } from './app-protocol.ts';
-import { decodeInstance, foreignInstance, labelsOf } from './entry.ts';
+import { decodeInstance, type Foreign, foreignInstance, labelsOf } from './entry.ts';
 import type { Decoded } from './entry-reader.ts';
 import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
@@ -63,27 +64,29 @@ export function decodeFields(entry: Fields, service: string): readonly Decoded[]
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function foreign({ id, metadata, address, endpoints }: Fields, service: string): Instance | undefined {
+/** kratos names protocols in the URLs of its endpoints, go-micro in the labels of a node. */
+function foreign(node: Fields, service: string): Instance | undefined {
+  const { id, metadata, address } = node;
   const labels = labelsOf(metadata);
-  const urls = address === undefined ? endpoints : [`http://${String(address).trim()}`];
-  const url = (Array.isArray(urls) ? urls : [])
+  const place = address === undefined ? endpointOf(node) : addressOf(node, labels);
+  if (place === undefined) return undefined;
+  return foreignInstance({ service, id, ...place, weight: labels['weight'], labels });
+}
+
+type Place = Pick<Foreign, 'host' | 'port' | 'isSecure'>;
+
+function endpointOf({ endpoints }: Fields): Place | undefined {
+  const url = (Array.isArray(endpoints) ? endpoints : [])
     .map((endpoint) => URL.parse(String(endpoint)))
     .find((found) => found?.protocol === 'http:' || found?.protocol === 'https:');
-  if (url === undefined || url === null) {
-    if (address === undefined) return undefined;
-    throw new Error(`expected \`address\` to be host:port, received ${JSON.stringify(String(address).slice(0, 80))}`);
-  }
-  const port = Number(url.port) || (url.protocol === 'https:' ? 443 : 80);
-  // kratos names the protocol in the URL, go-micro in the labels of a node.
-  const protocol = address === undefined ? undefined : protocolInLabels(labels, port);
-  if (protocol === 'other') return undefined;
-  return foreignInstance({
-    service,
-    id,
-    host: url.hostname,
-    port,
-    isSecure: url.protocol === 'https:' || url.searchParams.get('isSecure') === 'true' || protocol === 'https',
-    weight: labels['weight'],
-    labels,
-  });
+  if (url === undefined || url === null) return undefined;
+  const isSecure = url.protocol === 'https:' || url.searchParams.get('isSecure') === 'true';
+  return { host: url.hostname, port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80), isSecure };
+}
+
+/** Old versions of go-micro have the port apart. */
+function addressOf({ address, port }: Fields, labels: Readonly<Record<string, string>>): Place | undefined {
+  const place = hostPortOf(String(address)) ?? { host: address, port };
+  const protocol = protocolInLabels(labels, place.port);
+  return protocol === 'other' ? undefined : { ...place, isSecure: protocol === 'https' };
 }

@@ -4,7 +4,7 @@ import { sleep } from '../lifecycle/clock.ts';
 import { instancesOf, type Slice, type SliceTold, sliceOf } from './endpoint-slice.ts';
 import { type Following, follow, jitter, type Round } from './follow.ts';
 import { HttpClient, type HttpError } from './http.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Failure, Instance, Listener, Registry } from './registry.ts';
 import { TellOnce } from './tell-once.ts';
 import { attempt } from './unavailable.ts';
@@ -43,16 +43,17 @@ class KubernetesRegistry implements Registry {
   readonly type = 'kubernetes';
   readonly address: string;
   readonly capabilities = { push: true, lagMs: 250, expires: true, registers: false } as const;
-  readonly #context: RegistryContext;
+  readonly #context: AdapterContext;
   readonly #http: HttpClient;
   readonly #namespace: () => string;
   readonly #port: string | undefined;
   readonly #told: TellOnce;
   readonly #watches = new Set<Following>();
+  #isClosed = false;
   /** When each instance was first listed, by service, for those that are watched: what the warm-up is measured from. */
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
 
-  constructor(options: UrlOptions, context: RegistryContext) {
+  constructor(options: UrlOptions, context: AdapterContext) {
     const servers = options.servers(PORT);
     const token =
       options.secret('token') ??
@@ -69,6 +70,7 @@ class KubernetesRegistry implements Registry {
       clock: context.clock,
       servers,
       tls: tls && { ...ca, ...tls },
+      secrets: context.secrets,
       ...(token && { headers: () => ({ authorization: `Bearer ${token()}` }) }),
     });
     options.done();
@@ -114,7 +116,9 @@ class KubernetesRegistry implements Registry {
         round: this.#rounds(service),
       }),
     );
-    this.#watches.add(following);
+    // It was closed while the first list was on its way.
+    if (this.#isClosed) following.stop();
+    else this.#watches.add(following);
     return () => {
       following.stop();
       this.#watches.delete(following);
@@ -123,6 +127,7 @@ class KubernetesRegistry implements Registry {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const following of this.#watches) following.stop();
     this.#watches.clear();
     this.#seen.clear();
@@ -172,7 +177,7 @@ class KubernetesRegistry implements Registry {
           call,
           (line) => {
             known = undefined;
-            if (take(current, line)) show(current);
+            if (take(current, line, this.#http)) show(current);
             known = current;
             return true;
           },
@@ -193,7 +198,11 @@ class KubernetesRegistry implements Registry {
     const told: SliceTold = {
       onChoice: (message) => this.#told.warn(`port of ${service}`, 'LOSSLESS_REGISTRY_PORT', message),
       onCorrupt: (endpoint, message) =>
-        this.#told.warn(endpoint, 'LOSSLESS_REGISTRY_CORRUPT', `the endpoint ${endpoint} is passed over: ${message}`),
+        this.#told.warn(
+          endpoint,
+          'LOSSLESS_REGISTRY_CORRUPT',
+          `the endpoint ${this.#http.excerpt(endpoint)} is passed over: ${this.#http.excerpt(message)}`,
+        ),
     };
     return instancesOf(slices.values(), service, this.#port, told).map((instance) => ({
       ...instance,
@@ -228,10 +237,9 @@ function lifeOf({ instanceId, uid }: Instance): string {
  * @returns whether slices have changed
  * @throws Error on an ERROR event, for example 410: the resource version is too old
  */
-function take(known: Known, line: unknown): boolean {
+function take(known: Known, line: unknown, http: HttpClient): boolean {
   const { type, object } = (line ?? {}) as { readonly type?: string; readonly object?: WatchObject };
-  if (type === 'ERROR')
-    throw new Error(`the watch has ended: ${object?.code} ${String(object?.message).slice(0, 200)}`);
+  if (type === 'ERROR') throw new Error(`the watch has ended: ${http.excerpt(`${object?.code} ${object?.message}`)}`);
   known.resourceVersion = object?.metadata?.resourceVersion ?? known.resourceVersion;
   if (type === 'BOOKMARK') return false;
   const slice = sliceOf(object);
@@ -251,11 +259,11 @@ interface WatchObject {
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function kubernetesRegistry(url: URL, context: RegistryContext): Registry {
+export function kubernetesRegistry(url: URL, context: AdapterContext): Registry {
   if (url.hostname === '')
     throw new LosslessError(
       'LOSSLESS_REGISTRY_URL',
       'expected kubernetes://host:port outside a cluster: KUBERNETES_SERVICE_HOST is not set',
     );
-  return new KubernetesRegistry(new UrlOptions(url), context);
+  return new KubernetesRegistry(new UrlOptions(url, context.secrets), context);
 }

@@ -140,7 +140,7 @@ export class NacosApi {
     );
     const json = read(answer.text);
     if (!FINE.includes(json['code']) && !UNKNOWN.includes(json['code']))
-      throw new Error(`${name}: code ${String(json['code'])}, ${String(json['message']).slice(0, 200)}`);
+      throw new Error(`${name}: ${this.#http.excerpt(`code ${String(json['code'])}, ${String(json['message'])}`)}`);
     return json;
   }
 

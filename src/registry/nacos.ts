@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LosslessError } from '../errors.ts';
+import { addressKey } from './address.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
 import { NacosApi } from './nacos-api.ts';
 import { decodeEntry, encodeEntry, type NacosEntry } from './nacos-entry.ts';
 import { NacosPush } from './nacos-push.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { settle } from './settle.ts';
@@ -29,14 +30,14 @@ class Nacos implements Backend {
   readonly title = 'Nacos';
   readonly address: string;
   readonly beatMs: number;
-  readonly #context: RegistryContext;
+  readonly #context: AdapterContext;
   readonly #nacos: NacosApi;
   readonly #push: NacosPush | undefined;
   readonly #ttlMs: number;
   readonly #pollMs: number;
   readonly #reader: EntryReader;
 
-  constructor(options: UrlOptions, context: RegistryContext) {
+  constructor(options: UrlOptions, context: AdapterContext) {
     const { clock } = context;
     const servers = options.servers(PORT);
     const base = options.url.pathname.replace(/\/+$/, '') || '/nacos';
@@ -51,7 +52,18 @@ class Nacos implements Backend {
     this.beatMs = this.#ttlMs / 3;
     this.#pollMs = options.integer('pollMs', 2_000, 50, 60_000);
     this.#reader = new EntryReader('Nacos instance', context);
-    this.#nacos = new NacosApi({ clock, servers, tls, user: options.user(), base, namespace, group, clusters });
+    const { secrets } = context;
+    this.#nacos = new NacosApi({
+      clock,
+      servers,
+      tls,
+      user: options.user(),
+      secrets,
+      base,
+      namespace,
+      group,
+      clusters,
+    });
     // The gRPC port has TLS settings of its own, which nobody has told; and tokens are not sent in clear beside them.
     const push = options.flag('push', tls === undefined);
     if (push && tls !== undefined)
@@ -92,6 +104,7 @@ class Nacos implements Backend {
 
   async remove(instance: Instance): Promise<void> {
     const { service, instanceId } = instance;
+    if (await this.#isTaken(instance)) return;
     await this.#nacos.remove(service, this.#entryOf(instance));
     await this.#shows(service, (list) => !list.some((listed) => listed.instanceId === instanceId));
   }
@@ -110,6 +123,16 @@ class Nacos implements Backend {
 
   async close(): Promise<void> {
     this.#push?.close();
+  }
+
+  /** An address has one entry here: of a newer process that has the same one, it stays. */
+  async #isTaken({ service, instanceId, generation, ...address }: Instance): Promise<boolean> {
+    if (this.failure !== undefined) return false;
+    const listed = await this.list(service).catch(() => []);
+    return listed.some(
+      (entry) =>
+        addressKey(entry) === addressKey(address) && entry.generation > generation && entry.instanceId !== instanceId,
+    );
   }
 
   /** Waits until the list shows what was written: it answers a little later than the call. */
@@ -138,6 +161,6 @@ class Nacos implements Backend {
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function nacosRegistry(url: URL, context: RegistryContext): Registry {
-  return new ServerRegistry(new Nacos(new UrlOptions(url), context), context);
+export function nacosRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new Nacos(new UrlOptions(url, context.secrets), context), context);
 }

@@ -2,15 +2,23 @@ import { REGISTRY_SCHEMES } from '../config/registries.ts';
 import { LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
+import { LowerCaseToo } from './lower-case-too.ts';
 import type { Registry } from './registry.ts';
+import { Secrets } from './secrets.ts';
 
-/** What every adapter is given. */
+/** What registries work with. */
 export interface RegistryContext {
   readonly clock: Clock;
   readonly log: Log;
 }
 
-type Adapter = (url: URL, context: RegistryContext) => Promise<Registry>;
+/** What every adapter is given. */
+export interface AdapterContext extends RegistryContext {
+  /** What must not be told of what its servers say. */
+  readonly secrets: Secrets;
+}
+
+type Adapter = (url: URL, context: AdapterContext) => Promise<Registry>;
 
 /** Adapters by the scheme of their URL; each is loaded only when it is named. */
 const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
@@ -23,6 +31,9 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'eureka:': async (url, context) => (await import('./eureka.ts')).eurekaRegistry(url, context),
   'zookeeper:': async (url, context) => (await import('./zookeeper.ts')).zookeeperRegistry(url, context),
 };
+
+/** Those to which `OrderService` and `orderservice` are one, or whose names have no capitals. */
+const CASELESS: readonly string[] = ['consul:', 'eureka:', 'kubernetes:'];
 
 /**
  * Opens the registry that `url` names. Nothing is contacted before it is used.
@@ -38,7 +49,8 @@ export async function openRegistry(url: URL, context: RegistryContext): Promise<
       `expected a URL beginning with ${known}, received ${url.protocol}`,
     );
   }
-  return ADAPTERS[scheme](url, context);
+  const registry = await ADAPTERS[scheme](url, { ...context, secrets: new Secrets() });
+  return CASELESS.includes(scheme) ? registry : new LowerCaseToo(registry);
 }
 
 /**

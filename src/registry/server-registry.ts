@@ -31,6 +31,7 @@ export class ServerRegistry implements Registry {
   readonly #context: RegistryContext;
   readonly #upkeep: Upkeep;
   readonly #watches = new Set<Following>();
+  #isClosed = false;
 
   constructor(backend: Backend, context: RegistryContext) {
     this.#backend = backend;
@@ -70,7 +71,9 @@ export class ServerRegistry implements Registry {
     const what = `the list of ${service} in ${this.#backend.title}`;
     const round = this.#backend.rounds(service);
     const following = await this.#attempt(() => follow({ context: this.#context, listener, what, round }));
-    this.#watches.add(following);
+    // It was closed while the first list was on its way.
+    if (this.#isClosed) following.stop();
+    else this.#watches.add(following);
     return () => {
       following.stop();
       this.#watches.delete(following);
@@ -78,6 +81,7 @@ export class ServerRegistry implements Registry {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const following of this.#watches) following.stop();
     this.#watches.clear();
     await this.#upkeep.close();

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { LosslessError } from '../errors.ts';
 import { hostPort } from '../protocol/host-port.ts';
+import { Secrets } from './secrets.ts';
 
 /** One server of a registry. */
 export interface Server {
@@ -25,10 +26,13 @@ const LONGEST_FILE = 1_024 * 1_024;
  */
 export class UrlOptions {
   readonly url: URL;
+  readonly #secrets: Secrets;
   readonly #asked = new Set<string>();
 
-  constructor(url: URL) {
+  /** @param secrets those of the URL are added to it */
+  constructor(url: URL, secrets: Secrets = new Secrets()) {
     this.url = url;
+    this.#secrets = secrets;
   }
 
   /** The host of the URL, for a registry that has one server. */
@@ -69,7 +73,11 @@ export class UrlOptions {
   /** `user:password@` of the URL. */
   user(): { readonly name: string; readonly password: string } | undefined {
     const { username, password } = this.url;
-    return username === '' ? undefined : { name: this.#decode(username), password: this.#decode(password) };
+    if (username === '') return undefined;
+    const user = { name: this.#decode(username), password: this.#decode(password) };
+    this.#secrets.add(user.password);
+    this.#secrets.add(`${user.name}:${user.password}`);
+    return user;
   }
 
   /** A secret that is in the URL, or in the file that `<name>File` names; read anew for each call, as it may rotate. */
@@ -77,7 +85,9 @@ export class UrlOptions {
     const [text, path] = [this.text(name), this.text(`${name}File`)];
     if (text !== undefined && path !== undefined) throw this.#bad(`one of ${name} and ${name}File`);
     if (path !== undefined) return () => readCredential(path).trim();
-    return text === undefined ? undefined : () => text;
+    if (text === undefined) return undefined;
+    this.#secrets.add(text);
+    return () => text;
   }
 
   /** `tls=true`, and the files `ca`, `cert` and `key`, each of which means TLS too. */

@@ -1,7 +1,7 @@
 import { asError } from '../errors.ts';
 import { EntryReader } from './entry-reader.ts';
 import type { Round } from './follow.ts';
-import type { RegistryContext } from './open.ts';
+import type { AdapterContext } from './open.ts';
 import type { Failure, Instance, Registry } from './registry.ts';
 import { type Backend, ServerRegistry } from './server-registry.ts';
 import { addressOf, UrlOptions } from './url-options.ts';
@@ -45,7 +45,7 @@ class ZooKeeper implements Backend {
   /** How many follow a service, by the path of its node. */
   readonly #followed = new Map<string, number>();
 
-  constructor(options: UrlOptions, context: RegistryContext) {
+  constructor(options: UrlOptions, context: AdapterContext) {
     const { clock } = context;
     const servers = options.servers(PORT);
     const user = options.user();
@@ -235,6 +235,6 @@ function nodeName(text: string): string {
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL
  */
-export function zookeeperRegistry(url: URL, context: RegistryContext): Registry {
-  return new ServerRegistry(new ZooKeeper(new UrlOptions(url), context), context);
+export function zookeeperRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new ZooKeeper(new UrlOptions(url, context.secrets), context), context);
 }

@@ -1,3 +1,4 @@
+import { END_SIGNALS } from '../config/end-signals.ts';
 import type { WorkName } from '../lifecycle/records.ts';
 
 /** The instrumentation scope of every span of ours. */
@@ -56,18 +57,18 @@ export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as con
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** What caused an offline. */
-export const OFFLINE_TRIGGERS = ['SIGTERM', 'SIGINT', 'endpoint', 'api'] as const;
+export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
 export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
 
 /** How an online ended. */
 export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
 
 /** What caused an online. */
-export const ONLINE_TRIGGERS = ['start', 'undo'] as const;
+export const ONLINE_TRIGGERS = ['start', 'undo', 'server'] as const;
 export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
 
 /** What the registry said to a registration. */
-export const REGISTER_RESULTS = ['confirmed', 'cancelled'] as const;
+export const REGISTER_RESULTS = ['confirmed', 'none', 'cancelled'] as const;
 
 /** When an instance is ready. */
 export const READINESS = ['registered', 'warmed'] as const;
@@ -78,6 +79,7 @@ export const HOLD_REASONS = [
   'none',
   'goaway_failed',
   'unmanaged_caller',
+  'silent_connection',
   'deregister_unconfirmed',
   'callers_overflowed',
   'last_instance',
@@ -108,6 +110,7 @@ export const ATTR = {
   serverPort: 'server.port',
   goawayResult: 'lossless.goaway.result',
   attemptCount: 'lossless.goaway.attempt.count',
+  goawayUnused: 'lossless.goaway.unused',
   statusCode: 'http.response.status_code',
   resendCount: 'http.request.resend_count',
   errorType: 'error.type',
@@ -204,6 +207,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     doc: 'acked; gone: the consumer has ended, so there was nobody to tell (not counted as planned); refused: nobody listens, but it still holds a connection; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address; cancelled: the offline was undone before.',
     values: GOAWAY_RESULTS,
   },
+  'lossless.goaway.unused': {
+    type: 'boolean',
+    doc: 'The consumer acked that it has no list of this service: it makes no span. Absent otherwise.',
+  },
   'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },
   'http.response.status_code': { type: 'int', doc: 'Status of the last answer.' },
   'http.request.resend_count': { type: 'int', doc: 'Which retry this is, from 1.' },
@@ -245,7 +252,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
   'lossless.drain.quiet': { type: 'double', doc: 'Quiet window that had to pass, in seconds.' },
   'lossless.drain.hold': { type: 'double', doc: 'Hold time that had to pass, in seconds; 0 when everybody was told.' },
-  'lossless.drain.hold.reason': { type: 'string', doc: 'Why the hold time had to pass.', values: HOLD_REASONS },
+  'lossless.drain.hold.reason': {
+    type: 'string',
+    doc: 'Why the hold time had to pass. silent_connection: somebody is connected who has never said anything.',
+    values: HOLD_REASONS,
+  },
   'lossless.drain.longest_stall': {
     type: 'double',
     doc: 'Longest event-loop stall seen during the drain, in seconds.',
@@ -264,12 +275,12 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.stop.sockets.forced': { type: 'int', doc: 'Connections cut with a request in flight, at the deadline.' },
   'lossless.online.trigger': {
     type: 'string',
-    doc: 'start: the application listens; undo: an offline was undone.',
+    doc: 'start: the application listens; undo: an offline was undone; server: another server of the application is registered than before, because the former was closed or another one is preferred.',
     values: ONLINE_TRIGGERS,
   },
   'lossless.online.result': {
     type: 'string',
-    doc: 'success: it serves with its full share; cancelled: an offline began before; error: our own failure.',
+    doc: 'success: it serves with its full share; cancelled: an offline began before, or its server was closed; error: our own failure.',
     values: ONLINE_RESULTS,
   },
   'lossless.delay': { type: 'double', doc: 'Wait between listening and the probe, in seconds.' },
@@ -282,7 +293,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.register.attempts': { type: 'int', doc: 'Calls made until the registry took the entry, or confirmed it.' },
   'lossless.register.result': {
     type: 'string',
-    doc: 'confirmed: read back, listed; cancelled: an offline began before.',
+    doc: 'confirmed: read back, listed; none: the application listens on a Unix socket alone; cancelled: an offline began before, or its server was closed.',
     values: REGISTER_RESULTS,
   },
   'lossless.register.listed': { type: 'int', doc: 'Instances of the service listed when read back.' },
@@ -365,6 +376,7 @@ export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
       ATTR.peerService,
       ATTR.consumerInstanceId,
       ATTR.goawayResult,
+      ATTR.goawayUnused,
       ATTR.attemptCount,
       ATTR.statusCode,
       ATTR.errorType,

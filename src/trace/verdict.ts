@@ -192,7 +192,8 @@ function missingConsumers(
   const refreshed = new Set(
     named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId),
   );
-  const without = [...ackedIds].filter((id) => !refreshed.has(id)).length;
+  const spanless = new Set(goaways.filter((span) => span.tags[ATTR.goawayUnused] === true).map((span) => span.spanId));
+  const without = [...ackedIds].filter((id) => !refreshed.has(id) && !spanless.has(id)).length;
   const told = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
   return [
     ...(said !== undefined && told !== said.planned ? [`${told} GoAway spans for ${said.planned} planned`] : []),

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/trace.ts';
-import { NODES, type NodeLine, until } from '../support/child.ts';
+import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
 import { type Service, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -12,7 +12,7 @@ async function start(
   kind: 'mjs' | 'cjs',
   next: string,
   env: Record<string, string>,
-  line: NodeLine = '24',
+  line: NodeLine = LINE,
 ) {
   const file = new URL(`../fixtures/apps/chain.${kind}`, import.meta.url);
   const child = world().children.node(file, { line, env: world().env(name, env), args: [next] });
@@ -36,11 +36,7 @@ async function requests(service: string, count: number): Promise<readonly Trace[
 const TRACED = { LOSSLESS_APP_TRACING: 'true', LOSSLESS_HOLD_MS: '0' };
 
 describe('LOSSLESS_APP_TRACING', () => {
-  test.each(
-    (Object.keys(NODES) as NodeLine[]).flatMap((line) =>
-      (['mjs', 'cjs'] as const).map((kind) => [kind, line] as const),
-    ),
-  )(
+  test.each(LINES.flatMap((line) => (['mjs', 'cjs'] as const).map((kind) => [kind, line] as const)))(
     'traces the requests of a %s application on Node %s, joined across processes, by fetch and node:http',
     async (kind, line) => {
       const end = await start('end', kind, '', TRACED, line);

@@ -10,6 +10,7 @@ import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
 import { until } from '../support/child.ts';
 import { keysOf } from '../support/keys.ts';
+import { type Asking, operator } from '../support/operator.ts';
 import { type Service, useWorld } from '../support/world.ts';
 
 const FLEET = 'a secret of the fleet';
@@ -27,9 +28,8 @@ const foreign = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
 
-async function control(service: Service, path: string, init?: RequestInit) {
-  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+async function control(service: Service, path: string, asking?: Asking) {
+  return operator(await world().controlPort(service), path, asking);
 }
 
 async function consumersOf(service: Service): Promise<number> {
@@ -94,8 +94,9 @@ describe('a GoAway', () => {
       expiresInMs: 30_000,
     });
 
-  async function send(consumer: Service, body: string, headers: Record<string, string> = {}, localAddress?: string) {
+  async function send(consumer: Service, body: string, more: Record<string, string> = {}, localAddress?: string) {
     const port = await world().controlPort(consumer);
+    const headers = { 'content-type': 'application/json', ...more };
     return new Promise<{ status: number; text: string }>((resolve, reject) => {
       const call = request(
         { port, host: '127.0.0.1', method: 'POST', path: GOAWAY_PATH, headers, ...(localAddress && { localAddress }) },
@@ -168,6 +169,7 @@ describe('a GoAway', () => {
 
   describe('with a secret', () => {
     const env = { LOSSLESS_SECRET: FLEET };
+    const token = { headers: { authorization: `Bearer ${keysOf(FLEET).token}` } };
 
     test.each([
       ['unsigned', () => undefined],
@@ -184,7 +186,7 @@ describe('a GoAway', () => {
       ['with a garbled signature', () => 't=1;n=2;s=3'],
     ])('%s is 403', async (_, signature) => {
       const consumer = await world().service('consumer', { env });
-      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
+      const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
       const header = signature(instanceId, goAway());
       const answer = await send(consumer, goAway(), header === undefined ? {} : { [SIGNATURE_HEADER]: header });
       expect(answer.status).toBe(403);
@@ -193,7 +195,7 @@ describe('a GoAway', () => {
 
     test('signed is accepted once, and not a second time', async () => {
       const consumer = await world().service('consumer', { env });
-      const { instanceId } = (await control(consumer, '/status')).body as { instanceId: string };
+      const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
       const headers = { [SIGNATURE_HEADER]: sign(keysOf(FLEET), 'goaway', instanceId, goAway(), Date.now()) };
       expect((await send(consumer, goAway(), headers)).status).toBe(200);
       expect((await send(consumer, goAway(), headers)).status).toBe(403);

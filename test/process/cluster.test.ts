@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
+import { type Child, isRunning, LINES, until, useChildren } from '../support/child.ts';
 
 const CLUSTER = new URL('../fixtures/signals/cluster.ts', import.meta.url);
 
-describe.each(Object.keys(NODES) as NodeLine[])('a cluster of two workers, on Node.js %s', (line) => {
+describe.each(LINES)('a cluster of two workers, on Node.js %s', (line) => {
   const children = useChildren();
 
   const start = async (...args: string[]): Promise<{ primary: Child; workers: readonly number[] }> => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, NODES, useChildren } from '../support/child.ts';
+import { type Child, LINE, NODES, useChildren } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
 import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { attributes, foreignBody } from '../support/otlp-foreign.ts';
@@ -257,7 +257,7 @@ describe('lossless collector survives', () => {
       type: 'string',
       value: '<script>alert("x")</script> \u0000 \u001b[31m ü 😀',
     });
-    const { stdout } = await ended(children.run(NODES['24'], [CLI, 'inspect', traceId, '--url', url]));
+    const { stdout } = await ended(children.run(NODES[LINE], [CLI, 'inspect', traceId, '--url', url]));
     expect(stdout).not.toContain('\u001b');
   });
 
@@ -337,7 +337,7 @@ describe('lossless collector keeps', () => {
   test('250 consumers that send at the same time, each span once though all are sent twice', async () => {
     const { traceId, bodies } = shutdownBodies('twice', 250);
     await Promise.all([...bodies, ...bodies].map((body) => sendOtlp(url, [body])));
-    const { stdout } = await ended(children.run(NODES['24'], [CLI, 'inspect', traceId, '--url', url, '--json']));
+    const { stdout } = await ended(children.run(NODES[LINE], [CLI, 'inspect', traceId, '--url', url, '--json']));
     expect(JSON.parse(stdout)).toMatchObject({
       whole: true,
       spans: 507,
@@ -374,7 +374,7 @@ describe('lossless collector says', () => {
 
   test('that a port is taken, and what to do', async () => {
     const port = new URL(url).port;
-    const child = children.run(NODES['24'], [
+    const child = children.run(NODES[LINE], [
       CLI,
       'collector',
       '--port',
@@ -396,7 +396,7 @@ describe('lossless collector says', () => {
     [['--unknown'], /usage: lossless collector/],
     [['--db', '/dev/null/none/traces.sqlite'], /\/dev\/null/],
   ])('what is wrong with %j', async (args, words) => {
-    const child = children.run(NODES['24'], [CLI, 'collector', '--port', '0', '--query-port', '0', ...args]);
+    const child = children.run(NODES[LINE], [CLI, 'collector', '--port', '0', '--query-port', '0', ...args]);
     expect(await child.ends()).toEqual({ code: 2, signal: null });
     expect(child.stderr).toMatch(words);
     expect(child.stdout).toBe('');

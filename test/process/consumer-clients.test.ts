@@ -3,9 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { App, NODE_22, Provider } from '../fixtures/consumer/driver.ts';
+import { App, Provider } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
+import { NODES } from '../support/child.ts';
 
 const children: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -26,8 +27,9 @@ function certificate(folder: string): { key: string; cert: string; path: string 
 describe.each([
   ['this Node.js', process.execPath, {}],
   ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
-  ['Node.js 22.19', NODE_22, {}],
-])('calls to a service on %s', (_, execPath, env) => {
+  ['Node.js 22.19', NODES['22.19'], {}],
+  ['Node.js 26', NODES['26'], {}],
+])('calls to a service on %s', (name, execPath, env) => {
   const folder = mkdtempSync(join(tmpdir(), 'lossless-cert-'));
   let providers: Provider[] = [];
   let secure: Provider[] = [];
@@ -58,7 +60,8 @@ describe.each([
   };
 
   test('runs on the version it names', async () => {
-    expect(await app.run('version')).toMatch(execPath === NODE_22 ? /^22\.19\./ : /^\d+/);
+    const version = `Node.js ${await app.run('version')}`;
+    expect(name.startsWith('this') || version.startsWith(name), version).toBe(true);
   });
 
   test.each([
@@ -97,12 +100,16 @@ describe.each([
     expect(headers).toMatchObject({ [name]: 'yes', host: 'service-b', 'lossless-consumer': `${HEADER}${app.port}` });
   });
 
-  test.each(['fetch', 'http', 'undici'])('%s: headers the application sets itself stay', async (client) => {
-    const headers = { Host: 'other', 'Lossless-Consumer': 'mine' };
-    const answer = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: '', headers });
-    expect(answer.headers['lossless-consumer']).toBe('mine');
-    if (client !== 'fetch') expect(answer.headers['host']).toBe('other');
-  });
+  test.each(['fetch', 'http', 'undici', 'httpCopied', 'httpExpecting', 'undiciCopied'])(
+    '%s: the host that the application sets stays, and a consumer header that it copied is replaced by ours',
+    async (client) => {
+      const headers = { Host: 'other', 'Lossless-CONSUMER': 'copied', 'x-copied': 'yes' };
+      const answer = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: 'x', headers });
+      expect(answer.headers).toMatchObject({ 'lossless-consumer': `${HEADER}${app.port}`, 'x-copied': 'yes' });
+      expect(answer.body).toBe('x');
+      if (client !== 'fetch') expect(answer.headers['host']).toBe('other');
+    },
+  );
 
   test('fetch: a redirect stays logical', async () => {
     for (const answer of await four<Echo & { responseUrl: string }>('fetchRedirect', {
@@ -168,7 +175,7 @@ test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios',
 
 describe.each([
   ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODE_22],
+  ['Node.js 22.19', NODES['22.19']],
 ])('what is wrong with a request reaches the application that made it, on %s', (_, execPath) => {
   test.each([
     ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
@@ -182,15 +189,17 @@ describe.each([
     // They are not counted as if they went on.
     await app.run('fetch', { url: 'http://service-b/' });
     const answer = await post(app.port, bodyOf(provider.instance));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+    expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 0 });
   });
 });
 
 describe.each([
   ['this Node.js', process.execPath, {}],
   ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
-  ['Node.js 22.19', NODE_22, {}],
-  ['Node.js 22.19, undici loaded before the plugin', NODE_22, { FIXTURE_EAGER: 'true' }],
+  ['Node.js 22.19', NODES['22.19'], {}],
+  ['Node.js 26', NODES['26'], {}],
+  ['Node.js 22.19, undici loaded before the plugin', NODES['22.19'], { FIXTURE_EAGER: 'true' }],
+  ['Node.js 26', NODES['26'], {}],
 ])('dispatchers of the application on %s', (_, execPath, env) => {
   const setUp = async (more: NodeJS.ProcessEnv = {}): Promise<App> => {
     const provider = await Provider.start('b1');

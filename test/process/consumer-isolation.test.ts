@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../src/consumer/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
-import { App, Hole, NODE_22, Provider, until } from '../fixtures/consumer/driver.ts';
+import { App, Hole, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
+import { NODES } from '../support/child.ts';
 
 const URL_B = 'http://service-b/';
 const children: { stop(): Promise<void> }[] = [];
@@ -156,6 +157,30 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 });
 
 describe('requests that were never sent', () => {
+  test.each(['fetch', 'fetchStream', 'undici', 'http', 'httpAgent', 'axios', 'got'])(
+    '%s: an address that no connection can be made to is passed over, body whole',
+    async (client) => {
+      const good = await Provider.start('b1');
+      const app = await App.start({});
+      children.push(app, good);
+      const odd = ['[::1]', '[::1', 'a b', 'http://x', '10.0.0.1:80', 'fe80::1'].map((host) => ({
+        ...good.instance,
+        host,
+      }));
+      const list = [...odd, { ...good.instance, port: 70_000 }].map((instance, n) => ({
+        ...instance,
+        instanceId: `odd-${n}`,
+      }));
+      for (const each of list) {
+        app.list({ 'service-b': [each, good.instance] });
+        for (let n = 0; n < 3; n++) {
+          const { body } = await app.run<Echo>(client, { url: URL_B, method: 'POST', body: 'whole' });
+          expect(body).toBe('whole');
+        }
+      }
+    },
+  );
+
   test('http: those queued in an agent move to another instance with their bodies', async () => {
     const { app, providers } = await setUp(['b1']);
     const [leaving] = providers as [Provider];
@@ -233,9 +258,21 @@ describe('requests that were never sent', () => {
   );
 });
 
+test.each([
+  ['this Node.js', process.execPath],
+  ['Node.js 22.19', NODES['22.19']],
+])('a kept connection that is given out in the turn of the isolation is not closed, on %s', async (_, execPath) => {
+  const provider = await Provider.start('b1');
+  const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
+  children.push(app, provider);
+  const { instance } = provider;
+  const body = JSON.stringify({ ...instance, address: `${instance.host}:${instance.port}` });
+  expect(await app.run('isolatedInTurn', { url: URL_B, body })).toEqual(Array(10).fill('answered'));
+});
+
 describe.each([
   ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODE_22],
+  ['Node.js 22.19', NODES['22.19']],
 ])('an instance whose host drops what is sent to it, on %s', (_, execPath) => {
   const withHole = async (ids: readonly string[]): Promise<App> => {
     const providers = await Promise.all(['b1', ...ids].map((id) => Provider.start(id)));
@@ -247,7 +284,7 @@ describe.each([
     return app;
   };
 
-  test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent'])(
+  test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent', 'fetch', 'undici', 'fetchStream', 'got'])(
     '%s: the POST goes to another one, body whole',
     async (client) => {
       const app = await withHole(['b2']);
@@ -259,6 +296,25 @@ describe.each([
     },
     20_000,
   );
+
+  test('20 requests a second by each client: none fails, none waits longer than for one connection, and fewer and fewer try it', async () => {
+    const clients = ['fetch', 'http', 'keepAlive', 'axios'];
+    const apps = await Promise.all(clients.map(() => withHole(['b2'])));
+    const outcomes = await Promise.all(
+      clients.map((client, n) =>
+        (apps[n] as App).run<{ errors: string[]; slow: number; longest: number }>('paced', {
+          url: URL_B,
+          headers: { 'x-client': client },
+        }),
+      ),
+    );
+    for (const { errors, slow, longest } of outcomes) {
+      expect(errors).toEqual([]);
+      expect(longest).toBeLessThan(1_500);
+      // Those of the first 1.2 s, and then one each time it has rested.
+      expect(slow).toBeLessThan(24);
+    }
+  }, 60_000);
 
   test.each([
     ['axiosTimeout', 'ECONNABORTED'],

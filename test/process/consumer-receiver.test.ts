@@ -74,12 +74,13 @@ describe('the span of a refresh', () => {
     expect(await answer.line()).toMatchObject({ idle: true });
   });
 
-  test('a service this process never called is unused', async () => {
+  test('there is none of a service this process never called, and the answer says so', async () => {
     const { app, one } = await setUp();
     const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
-    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0 });
+    expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, unused: true });
     expect(await answer.line()).toEqual({ idle: true, addresses: [], unused: true });
-    expect(app.records[1]?.attributes).toMatchObject({ 'lossless.consumer.refresh.result': 'unused' });
+    expect(app.records).toEqual([]);
+    expect(await app.run('status')).toMatchObject({ isolated: 0, goAways: { unused: 1, isolated: 0 } });
   });
 });
 

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { until } from '../support/child.ts';
+import { ask, operator } from '../support/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/world.ts';
 
 const world = useWorld();
 
 async function scrape({ child }: Pick<Service, 'child'>, accept = 'text/plain') {
   const [, port] = await child.sees(/control server listens on port (\d+)/);
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept } });
-  const body = await response.text();
+  const { status, headers, text: body } = await ask(Number(port), '/metrics', { headers: { accept } });
   return {
-    status: response.status,
-    type: response.headers.get('content-type') ?? '',
+    status,
+    type: headers['content-type'] ?? '',
     body,
     /** The value of a series; labels are given as they are written. */
     value: (name: string, ...labels: readonly string[]): number => {
@@ -104,7 +104,7 @@ describe('the page', () => {
     const service = await world().service('provider');
     await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' });
     const [, port] = await service.child.sees(/control server listens on port (\d+)/);
-    const status = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as Status;
+    const status = (await operator(Number(port), '/status')).body as unknown as Status;
     const { value } = await scrape(service);
     expect(value('lossless_state', `state="${status.state}"`)).toBe(1);
     expect(value('lossless_requests_total', 'caller="unmanaged"')).toBe(status.requests.unmanaged);

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { NODES } from '../support/child.ts';
+import { LINE, NODES } from '../support/child.ts';
 import { useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -19,7 +19,7 @@ test.runIf(process.geteuid?.() === 0)('a user without a name: registered, offlin
   chmodSync(temporary, 0o1777);
   const child = world().children.run(
     'setpriv',
-    ['--reuid', ID, '--regid', ID, '--clear-groups', NODES['24'], APP, 'http', '5', '0', '127.0.0.1'],
+    ['--reuid', ID, '--regid', ID, '--clear-groups', NODES[LINE], APP, 'http', '5', '0', '127.0.0.1'],
     {
       env: world().env('nameless', {
         TMPDIR: temporary,

@@ -6,13 +6,15 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
 import { fakeConsumers } from '../support/fake-consumers.ts';
+import { type Asking, operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
 
-async function call(service: Service, path: string, init?: RequestInit) {
-  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`, init);
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+/** Asks as an operator: what changes state by POST. */
+async function call(service: Service, path: string, asking: Asking = {}) {
+  const method = /^\/o(ff|n)line/.test(path) ? 'POST' : 'GET';
+  return operator(await world().controlPort(service), path, { method, ...asking });
 }
 
 async function lossless(...args: string[]) {
@@ -31,16 +33,29 @@ function slow({ port }: Service, ms: number): Promise<number> {
 }
 
 describe('what begins an offline', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s: the process ends by that signal', async (signal) => {
-    const service = await world().service('provider');
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s: the process ends by it', async (signal) => {
+    const env = { LOSSLESS_SIGNALS: 'SIGTERM,SIGINT,SIGHUP,SIGQUIT' };
+    const service = await world().service('provider', { env });
     expect(await world().leave(service, signal)).toEqual({ code: null, signal });
     const trace = await world().trace(service);
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 0 });
     expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.trigger']).toBe(signal);
   });
 
-  test.each(['GET', 'POST'])('%s /offline answers the trace at once, and the process exits with 0', async (method) => {
-    const service = await world().service('provider');
+  test.each([
+    ['SIGHUP', {}],
+    ['SIGTERM', { LOSSLESS_SIGNALS: 'SIGINT' }],
+  ] as const)('not %s, when it is not among them', async (signal, env) => {
+    const service = await world().service('provider', { env });
+    expect(await world().leave(service, signal)).toEqual({ code: null, signal });
+    expect(service.child.stderr).not.toContain('offline begun');
+  });
+
+  test.each([
+    ['POST', {}],
+    ['GET', { LOSSLESS_CONTROL_GET: 'true' }],
+  ])('%s /offline answers the trace at once, and the process exits with 0', async (method, env) => {
+    const service = await world().service('provider', { env });
     const { status, body } = await call(service, '/offline', { method });
     expect(status).toBe(202);
     await service.child.sees(/offline begun/);
@@ -241,7 +256,7 @@ describe('undo', () => {
 });
 
 test('R22: liveness and requests stay good while readiness fails', async () => {
-  const service = await world().service('provider');
+  const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
   expect((await call(service, '/readiness')).status).toBe(200);
   const answer = slow(service, 800);
   await call(service, '/offline');
@@ -249,8 +264,13 @@ test('R22: liveness and requests stay good while readiness fails', async () => {
   expect((await call(service, '/liveness')).status).toBe(200);
   const late = await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'late' });
   expect(await late.text()).toBe('late');
-  expect(late.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
   expect(late.headers.get('connection')).toBe('close');
+  // Who leaves is the business of its consumers.
+  expect(late.headers.get('lossless-draining')).toBeNull();
+  const header = encodeConsumer({ service: 'a', instanceId: 'b', generation: 1, port: 1 });
+  const told = await fetch(`http://127.0.0.1:${service.port}/echo`, { headers: { [CONSUMER_HEADER]: header } });
+  expect(told.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
+  expect(told.headers.get('connection')).toBe('close');
   expect(await answer).toBe(200);
   await service.child.ends();
 });

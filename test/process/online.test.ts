@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/trace.ts';
 import { assess } from '../../src/trace/verdict.ts';
 import { until } from '../support/child.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
@@ -19,8 +20,8 @@ async function starting(env: Record<string, string> = {}, health = 200, ...more:
 }
 
 async function control(service: Service, path: string) {
-  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service)}${path}`);
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  const method = /^\/o(ff|n)line/.test(path) ? 'POST' : 'GET';
+  return operator(await world().controlPort(service), path, { method });
 }
 
 function registered(): readonly string[] {
@@ -114,7 +115,7 @@ describe('registration', () => {
     const socket = join(world().directory, 'admin.sock');
     const service = await starting({}, 200, '127.0.0.1', socket);
     await service.child.sees(/registering -> warming/);
-    expect(service.child.stderr).toContain(`the server on ${socket} is not registered`);
+    expect(service.child.stderr).toContain(`because consumers need a port; not ${socket}`);
     expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.1:${service.port}` });
   });
 
@@ -176,8 +177,8 @@ test('a process that opens no port is created, is never registered, and says wha
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 10);
   const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
-  const status = await fetch(`http://127.0.0.1:${port}/status`);
-  expect(await status.json()).toMatchObject({
+  const { body } = await operator(Number(port), '/status');
+  expect(body).toMatchObject({
     state: 'created',
     waitsFor: 'an HTTP server of the application',
     ready: false,

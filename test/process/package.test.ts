@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { LINE, LINES, NODES, useChildren } from '../support/child.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = useChildren();
@@ -50,11 +50,21 @@ describe('the packed package in an empty project', () => {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
   });
 
-  const lines = Object.keys(NODES) as NodeLine[];
-  test.each(lines.flatMap((line) => ['app.mjs', 'app.cjs'].map((app) => ({ line, app }))))(
-    '$app on Node $line: registered, called, and it leaves',
-    async ({ line, app }) => {
-      const provider = children.run(NODES[line], [app], { cwd: project, env: env() });
+  const PRELOADS = [
+    '--import=lossless-lifecycle/register',
+    '--require=lossless-lifecycle/register',
+    '--no-experimental-require-module --import=lossless-lifecycle/register',
+    '--no-experimental-require-module --require=lossless-lifecycle/register',
+  ];
+  const [imported = '', ...others] = PRELOADS;
+  const ways = [
+    ...['app.mjs', 'app.cjs'].map((app) => ({ options: imported, app })),
+    ...others.map((options, n) => ({ options, app: n === 1 ? 'app.mjs' : 'app.cjs' })),
+  ];
+  test.each(LINES.flatMap((line) => ways.map((way) => ({ line, ...way }))))(
+    '$app on Node $line with $options: registered, called, and it leaves',
+    async ({ line, options, app }) => {
+      const provider = children.run(NODES[line], [app], { cwd: project, env: { ...env(), NODE_OPTIONS: options } });
       await provider.sees(/listening \d+ function/);
       await provider.sees(/registering -> warming/);
       const client = children.run(NODES[line], ['client.cjs'], {
@@ -69,7 +79,17 @@ describe('the packed package in an empty project', () => {
     },
   );
 
-  test.each(lines)('the command runs on Node %s', async (line) => {
+  test.each(PRELOADS)('a start that is strict, with %s', async (options) => {
+    const strict = { ...env(), NODE_OPTIONS: options, LOSSLESS_STRICT: 'true' };
+    const wrong = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: { ...strict, LOSSLESS_HOLD_MS: 'x' } });
+    expect(await wrong.ends()).toEqual({ code: 78, signal: null });
+    expect(wrong.stderr).toMatch(/^LOSSLESS_CONFIG_INVALID: .*LOSSLESS_HOLD_MS/);
+    expect(wrong.stdout).toBe('');
+    const right = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: strict });
+    await right.sees(/registering -> warming/);
+  });
+
+  test.each(LINES)('the command runs on Node %s', async (line) => {
     const help = children.run(NODES[line], ['node_modules/.bin/lossless', '--help'], { cwd: project });
     await help.ends();
     expect(help.stdout).toContain('usage: lossless <command>');
@@ -99,7 +119,7 @@ describe('the packed package in an empty project', () => {
        console.log(JSON.stringify({ channel: channel('http.server.request.start').hasSubscribers, patched: http.Agent.prototype.addRequest.name, handles: process.getActiveResourcesInfo(), signals: process.listenerCount('SIGTERM'), dispatcher: Object.getOwnPropertySymbols(globalThis).map(String).filter((name) => /undici|lossless/.test(name)) }));`,
     );
     const run = async (options: Record<string, string>) => {
-      const child = children.run(NODES['24'], ['idle.mjs'], { cwd: project, env: options });
+      const child = children.run(NODES[LINE], ['idle.mjs'], { cwd: project, env: options });
       await child.ends();
       return { ...(JSON.parse(child.stdout) as object), stderr: child.stderr };
     };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { NODES, until } from '../support/child.ts';
+import { LINE, NODES, until } from '../support/child.ts';
 import { useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -46,7 +46,7 @@ test('PM2 stops a service without losing a request, within its own time-out', as
         '--name',
         'provider',
         '--interpreter',
-        NODES['24'],
+        NODES[LINE],
         '--node-args',
         NODE_OPTIONS,
         '--',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isRunning, NODES, until, useChildren } from '../support/child.ts';
+import { isRunning, LINE, NODES, until, useChildren } from '../support/child.ts';
 
 const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
 const WATCH = new URL('../fixtures/signals/watch.ts', import.meta.url).href;
@@ -33,7 +33,7 @@ describe('under PM2', () => {
   const daemon = (): number[] => (read('pm2.pid') === '' ? [] : [Number(read('pm2.pid'))]);
   const services = (): number[] => [...read('said.log').matchAll(/^ready (\d+)$/gm)].map(([, pid]) => Number(pid));
   const pm2 = async (args: string[], env = {}): Promise<void> => {
-    const child = children.run(NODES['24'], [PM2, ...args], {
+    const child = children.run(NODES[LINE], [PM2, ...args], {
       env: { PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: 'true', SAY_TO: join(home, 'said.log'), ...env },
     });
     const { code } = await child.ends(60_000);
@@ -43,7 +43,7 @@ describe('under PM2', () => {
     const app = {
       name: 'service',
       script: SERVICE,
-      interpreter: NODES['24'],
+      interpreter: NODES[LINE],
       ...settings,
     };
     writeFileSync(join(home, 'ecosystem.config.json'), JSON.stringify({ apps: [app] }));

@@ -13,12 +13,11 @@ import { assess } from '../../src/trace/verdict.ts';
 import { anInstance } from '../fixtures/registry/instance.ts';
 import { freePort } from '../support/built.ts';
 import { certificate } from '../support/certificate.ts';
-import { NODES, type NodeLine, until } from '../support/child.ts';
+import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const FRONT = new URL('../fixtures/apps/front.ts', import.meta.url);
 const PINNED = new URL('../fixtures/consumer/pinned.ts', import.meta.url);
-const LINES = Object.keys(NODES) as NodeLine[];
 
 const world = useWorld();
 let registry: Registry;
@@ -78,7 +77,7 @@ const anHttpProvider = (): Promise<Counting> =>
   Counting.start(createServer((_, response) => response.end('answered')) as Server);
 
 /** Starts the application; resolves when it is registered. */
-async function started(env: Record<string, string>, line: NodeLine = '24', file: URL = FRONT): Promise<Service> {
+async function started(env: Record<string, string>, line: NodeLine = LINE, file: URL = FRONT): Promise<Service> {
   const child = world().children.node(file, { line, env: world().env('front', env) });
   const [, port] = await child.sees(/listening (\d+)/);
   await child.sees(/-> serving/);
@@ -178,7 +177,11 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     expect(await call(service, '', 'https://provider/')).toMatch(/CERT|SIGNATURE/);
   });
 
-  test('who knows no HTTP/2 is not given it by the connections that follow', async () => {
+  test.each([
+    // The fetch of an older undici, whatever that of Node.js knows.
+    ['undici7-twice', '1.1,1.1'],
+    ['fetch-twice', line === '26' ? '1.1,2.0' : '1.1,1.1'],
+  ])('%s is given HTTP/2 by the connections that follow only if it knows it: %s', async (client, versions) => {
     const { key, cert } = await certificate();
     let waiting: (() => void)[] = [];
     // Answers when both are there, so that they need two connections.
@@ -192,7 +195,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     const authorities = join(world().directory, 'cert.pem');
     writeFileSync(authorities, cert);
     const service = await started({ ...NAMED, NODE_EXTRA_CA_CERTS: authorities }, line);
-    expect(await call(service, 'fetch-twice', 'https://provider/')).toBe('1.1,1.1');
+    expect(await call(service, client, 'https://provider/')).toBe(versions);
     expect(provider.connections).toBe(2);
   });
 

@@ -6,6 +6,7 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { until } from '../support/child.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
+import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -140,10 +141,8 @@ test('R11: a consumer whose first call comes during the drain gets the marker an
   });
   const control = await world().controlPort(service);
   await until(async () => {
-    const status = (await (await fetch(`http://127.0.0.1:${control}/status`)).json()) as {
-      requests: { inflight: number };
-    };
-    return status.requests.inflight === 1;
+    const { body } = await operator(control, '/status');
+    return (body['requests'] as { inflight: number }).inflight === 1;
   });
   service.child.signal('SIGTERM');
   await service.child.sees(/-> draining/);

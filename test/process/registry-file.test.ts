@@ -8,7 +8,7 @@ import { fileRegistry } from '../../src/registry/file.ts';
 import { isRunning } from '../../src/registry/process.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { anInstance } from '../fixtures/registry/instance.ts';
-import { type Child, NODES, until, useChildren } from '../support/child.ts';
+import { type Child, LINE, NODES, until, useChildren } from '../support/child.ts';
 
 /** Added to the 100 ms that are promised: the machine that runs the tests is busy. */
 const SLACK_MS = 1_000;
@@ -98,7 +98,7 @@ test.runIf(process.platform === 'linux')(
   'the entry of a killed process disappears though nobody reaps it',
   async () => {
     const args = [fileURLToPath(FIXTURE), pathToFileURL(directory).href, 'c'];
-    const parent = children.run('sh', ['-c', `exec 3<&0; "$0" "$@" <&3 & exec sleep 60`, NODES['24'], ...args]);
+    const parent = children.run('sh', ['-c', `exec 3<&0; "$0" "$@" <&3 & exec sleep 60`, NODES[LINE], ...args]);
     const pid = Number((await parent.sees(/"ready":(\d+)/))[1]);
     tell(parent, 'register 1');
     await parent.sees(/"registered"/);
@@ -142,7 +142,7 @@ test.runIf(process.geteuid?.() === 0)('a user without a name, as in many contain
   const id = '54321';
   const child = children.run(
     'setpriv',
-    ['--reuid', id, '--regid', id, '--clear-groups', NODES['24'], fileURLToPath(FIXTURE), 'file:', 'f'],
+    ['--reuid', id, '--regid', id, '--clear-groups', NODES[LINE], fileURLToPath(FIXTURE), 'file:', 'f'],
     { env: { TMPDIR: directory } },
   );
   await child.sees(/"ready"/);

@@ -5,8 +5,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import type { Span } from '../../src/trace/trace.ts';
-import { until } from '../support/child.ts';
+import { type Child, until } from '../support/child.ts';
+import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
 const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
@@ -79,26 +79,28 @@ describe('an application that does not know of the plugin leaves without losing 
   });
 });
 
-test.each(['http', 'h2c'])('%s: an application that closes its server after us is told of no error', async (kind) => {
-  const service = await world().service('provider', { file: CLOSING, kind });
-  expect(await world().leave(service)).toEqual({ code: 0, signal: null });
-  expect(service.child.lines.at(-1)).toBe('closed');
-});
-
-test('a server that is closed before it is registered: the start has failed, and says so', async () => {
-  // It waits a while for a server on that port.
-  const env = world().env('provider', { LOSSLESS_ADVERTISE: '127.0.0.1:9' });
-  const closes =
-    "require('node:http').createServer().listen(0, function () { this.close(); }); setInterval(() => {}, 1e3)";
-  world().children.run(process.execPath, ['-e', closes], { env });
-  let root: Span | undefined;
-  await until(async () => {
-    const traces = await world().jaeger.search({ service: 'provider', operation: 'lossless.online' });
-    root = traces.flatMap(({ spans }) => spans).find(({ name }) => name === 'lossless.online');
-    return root !== undefined;
-  });
-  expect(root).toMatchObject({ isError: true, tags: { 'lossless.online.result': 'error' } });
-});
+test.each([
+  ['http', '24'],
+  ['https', '24'],
+  ['h2c', '24'],
+  ['h2', '24'],
+  ['http', '22.19'],
+  ['h2', '22.19'],
+] as const)(
+  '%s: an application that closes its servers, however it does, sees what it sees without the plugin, on Node.js %s',
+  async (kind, line) => {
+    const said = ({ lines }: Child): readonly string[] => lines.filter((line) => !line.startsWith('listening'));
+    const alone = world().children.node(CLOSING, { line, args: [kind] });
+    await alone.sees(/ready/);
+    alone.signal('SIGTERM');
+    const ending = await alone.ends();
+    const { child } = await world().service('provider', { file: CLOSING, kind, line });
+    await child.sees(/ready/);
+    child.signal('SIGTERM');
+    expect({ ending: await child.ends(), said: said(child) }).toEqual({ ending, said: said(alone) });
+    expect(said(child)).toContain('bound: true true 0, closed, false null 1');
+  },
+);
 
 test('what is secret in the paths and addresses of the configuration is not printed', async () => {
   const [, jaeger = ''] = world().collector.queryUrl.split('//');
@@ -118,8 +120,8 @@ test('what is secret in the paths and addresses of the configuration is not prin
 test('a server that listens several times has each WebSocket counted once, and none when it takes no upgrades', async () => {
   const service = await world().service('provider', { file: UPGRADES });
   const inflight = async () => {
-    const status = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/status`);
-    return ((await status.json()) as Status).requests.inflight;
+    const { body } = await operator(await world().controlPort(service), '/status');
+    return (body as unknown as Status).requests.inflight;
   };
   const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
   await once(socket, 'open');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, type Ending, NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { type Child, type Ending, LINES, useChildren } from '../support/child.ts';
 
 const SERVICE = new URL('../fixtures/signals/service.ts', import.meta.url);
 
@@ -29,7 +29,7 @@ const CASES: readonly [application: string, says: readonly string[], ending: End
 
 const afterReady = (child: Child): readonly string[] => child.lines.slice(child.lines.indexOf('ready') + 1);
 
-describe.each(Object.keys(NODES) as NodeLine[])('on Node.js %s', (line) => {
+describe.each(LINES)('on Node.js %s', (line) => {
   const children = useChildren();
 
   const start = async (...args: string[]): Promise<Child> => {

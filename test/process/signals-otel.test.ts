@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { LINES, useChildren } from '../support/child.ts';
 
 const SERVICE = new URL('../fixtures/signals/traced.ts', import.meta.url);
 const REGISTER = createRequire(new URL('../support/otel/package.json', import.meta.url)).resolve(
   '@opentelemetry/auto-instrumentations-node/register',
 );
 
-describe.each(Object.keys(NODES) as NodeLine[])('R25: telemetry shut down at SIGTERM, on Node.js %s', (line) => {
+describe.each(LINES)('R25: telemetry shut down at SIGTERM, on Node.js %s', (line) => {
   const children = useChildren();
 
   test.each([

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type Child, NODES, type NodeLine, useChildren } from '../support/child.ts';
+import { type Child, LINES, NODES, useChildren } from '../support/child.ts';
 
 const SERVICE = fileURLToPath(new URL('../fixtures/signals/service.ts', import.meta.url));
 const UNSHARE = ['--pid', '--fork', '--mount-proc'];
@@ -17,7 +17,7 @@ const canUnshare = ((): boolean => {
 })();
 if (!canUnshare) console.warn('SKIPPED: PID 1. These tests need Linux and the right to make a pid namespace (root).');
 
-describe.skipIf(!canUnshare).each(Object.keys(NODES) as NodeLine[])('as PID 1 on Node.js %s', (line) => {
+describe.skipIf(!canUnshare).each(LINES)('as PID 1 on Node.js %s', (line) => {
   const children = useChildren();
 
   const start = async (application: string): Promise<{ unshare: Child; pid: number }> => {

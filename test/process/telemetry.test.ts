@@ -408,8 +408,9 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
         const service = await world().service('provider', { env: { ...own(options), OTEL_TRACES_SAMPLER: sampler } });
         const received: string[] = [];
         const control = createServer((call, response) => {
+          if (call.method === 'GET') return void response.end();
           received.push(...(call.headersDistinct['traceparent'] ?? ['none']));
-          response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] }));
+          response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['b:1'] }));
         }).listen(0, '127.0.0.1');
         servers.add(control);
         await once(control, 'listening');

@@ -78,6 +78,19 @@ describe('GoAways over TLS', () => {
     expect({ result, goaway, failed }).toEqual({ result: 'success', goaway: 'acked', failed: 0 });
   });
 
+  test('a certificate names the address, also where the provider sees it as IPv4 in IPv6', async () => {
+    const leaving = await world().service('provider', { env: tls(), host: '::' });
+    await world().service('provider', { env: tls() });
+    const caller = await world().caller('http://provider/echo', 50, { env: tls() });
+    await world().leave(leaving);
+    const trace = await world().trace(leaving);
+    expect(spansOf(trace, 'goaway')[0]?.tags).toMatchObject({
+      'server.address': '::ffff:127.0.0.1',
+      'lossless.goaway.result': 'acked',
+    });
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  });
+
   test('a certificate may have a name of the fleet instead of addresses', async () => {
     authority.issue(directory, 'DNS:control.fleet');
     const env = tls({ LOSSLESS_TLS_NAME: 'control.fleet' });

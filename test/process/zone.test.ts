@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { until } from '../support/child.ts';
+import { operator } from '../support/operator.ts';
 import { useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -29,9 +30,8 @@ test('calls stay in the zone while it can serve, leave it without loss, and come
   expect(await world().served(far)).toBe(then);
 
   const port = await world().controlPort({ ...caller, port: 0 });
-  const { calls } = (await (await fetch(`http://127.0.0.1:${port}/status`)).json()) as {
-    calls: { services: { provider: { instances: object[] } } };
-  };
+  const { body } = await operator(port, '/status');
+  const calls = body['calls'] as { services: { provider: { instances: object[] } } };
   expect(calls.services.provider.instances).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ address: `127.0.0.1:${next.port}`, zone: 'eu-1', share: 1 }),

@@ -3,14 +3,24 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
 
-/** Node.js lines the tests run on: the current one and the oldest supported one. */
+/** Node.js lines the tests run on: the long-term ones and the oldest supported one. */
 export const NODES = {
-  '24': process.execPath,
-  '22.19': fileURLToPath(new URL('node-22/node_modules/node/bin/node', import.meta.url)),
+  '26': nodeOf('node-26/'),
+  '24': nodeOf('../../'),
+  '22.19': nodeOf('node-22/'),
 } as const;
 
 /** A Node.js line. */
 export type NodeLine = keyof typeof NODES;
+
+export const LINES = Object.keys(NODES) as readonly NodeLine[];
+
+/** The line that runs the tests; children run on it unless a test says otherwise. */
+export const LINE: NodeLine = LINES.find((line) => process.versions.node.startsWith(`${line}.`)) ?? '24';
+
+function nodeOf(folder: string): string {
+  return fileURLToPath(new URL(`${folder}node_modules/node/bin/node`, import.meta.url));
+}
 
 /** How a child ended: one of the two is null, as the operating system reports it. */
 export interface Ending {
@@ -131,7 +141,12 @@ export interface Children {
   /** Runs a file of this repository (a URL, or a path) under Node.js; TypeScript runs as it is. */
   node(
     file: URL | string,
-    options?: ChildOptions & { readonly line?: NodeLine; readonly args?: readonly string[] },
+    options?: ChildOptions & {
+      readonly line?: NodeLine;
+      readonly args?: readonly string[];
+      /** Arguments of Node.js itself. */
+      readonly nodeArgs?: readonly string[];
+    },
   ): Child;
   /** Runs any command. */
   run(command: string, args: readonly string[], options?: ChildOptions): Child;
@@ -151,10 +166,15 @@ export function useChildren(): Children {
   });
   return {
     run,
-    node: (file, { line = '24', args = [], ...options } = {}) =>
+    node: (file, { line = LINE, args = [], nodeArgs = [], ...options } = {}) =>
       run(
         NODES[line],
-        ['--disable-warning=ExperimentalWarning', file instanceof URL ? fileURLToPath(file) : file, ...args],
+        [
+          '--disable-warning=ExperimentalWarning',
+          ...nodeArgs,
+          file instanceof URL ? fileURLToPath(file) : file,
+          ...args,
+        ],
         options,
       ),
   };

@@ -6,7 +6,7 @@ import { Fleet } from '../../src/cli/demo/fleet.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import type { Trace } from '../../src/trace/trace.ts';
 import { assess } from '../../src/trace/verdict.ts';
-import { Child, NODES, until } from './child.ts';
+import { Child, LINE, NODES, until } from './child.ts';
 import { fakeConsumers, type Manner } from './fake-consumers.ts';
 import type { Jaeger } from './jaeger.ts';
 
@@ -38,7 +38,7 @@ export class DemoRun {
 
   /** A service with some consumers; its shutdown is told to them. */
   async service(name: string, manners: readonly Manner[], env: Readonly<Record<string, string>> = {}): Promise<Leaver> {
-    const child = new Child(NODES['24'], ['--disable-warning=ExperimentalWarning', APP], {
+    const child = new Child(NODES[LINE], ['--disable-warning=ExperimentalWarning', APP], {
       env: { ...this.env(), OTEL_SERVICE_NAME: name, LOSSLESS_HOLD_MS: '300', ...env },
     });
     this.#children.push(child);

@@ -5,10 +5,10 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import type { Status } from '../../src/status.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
-import { type Child, type Children, type NodeLine, until, useChildren } from './child.ts';
+import { type Child, type Children, LINE, type NodeLine, until, useChildren } from './child.ts';
+import { ask } from './operator.ts';
 
 /** The plugin as it is published. */
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
@@ -96,7 +96,7 @@ export class World {
       port = 0,
       host = '127.0.0.1',
       env = {},
-      line = '24',
+      line = LINE,
       args = [],
       file = APP,
     } = options;
@@ -121,7 +121,7 @@ export class World {
       readonly line?: NodeLine;
     } = {},
   ): Promise<Caller> {
-    const { name = 'caller', client = 'fetch', env = {}, line = '24' } = options;
+    const { name = 'caller', client = 'fetch', env = {}, line = LINE } = options;
     const child = this.children.node(CALLER, { line, env: this.env(name, env), args: [url, String(rate), client] });
     await child.sees(/answered/);
     return {
@@ -166,10 +166,11 @@ export class World {
     return { ...trace, verdict: assess(trace) };
   }
 
-  /** How many requests a service has begun to serve. */
+  /** How many requests a service has begun to serve; `/metrics` tells it whoever asks. */
   async served(service: Service): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${await this.controlPort(service)}/status`);
-    return ((await answer.json()) as Status).requests.started;
+    const { text } = await ask(await this.controlPort(service), '/metrics');
+    const counts = [...text.matchAll(/^lossless_requests_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** The control port of a process. */

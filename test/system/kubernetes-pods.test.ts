@@ -4,6 +4,7 @@ import { serverMissing } from '../support/built.ts';
 import { until, useChildren } from '../support/child.ts';
 import { Kubernetes, NAMESPACE, TOKENS } from '../support/kubernetes.ts';
 import { inNamespace, namespaceMissing } from '../support/namespace.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 /** Set in the network namespace that this file makes for itself. */
@@ -95,8 +96,8 @@ describe.skipIf(missing || !process.env[INSIDE])('pods of a Service', () => {
   test('an offline of a pod that stays: its probe takes it off the list', async () => {
     const [leaving] = [await pod(PODS[0]), await pod(PODS[1])];
     const caller = await world().caller('http://shop/', 50, { env: env() });
-    const response = await fetch(`http://127.0.0.1:${await world().controlPort(leaving)}/offline`);
-    expect(response.status).toBe(202);
+    const { status } = await operator(await world().controlPort(leaving), '/offline', { method: 'POST' });
+    expect(status).toBe(202);
     await leaving.child.ends();
     const trace = await world().trace(leaving);
     expect(await caller.stop()).toMatchObject({ failed: 0 });

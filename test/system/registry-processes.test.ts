@@ -9,6 +9,7 @@ import { Consul } from '../support/consul.ts';
 import { Etcd } from '../support/etcd.ts';
 import { Eureka } from '../support/eureka.ts';
 import { Nacos } from '../support/nacos.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 import { ZooKeeperServer } from '../support/zookeeper.ts';
 
@@ -46,8 +47,8 @@ async function listed(url: string, service: string): Promise<readonly Instance[]
 }
 
 async function statusOf(service: Pick<Service, 'child'>): Promise<{ registry: Record<string, unknown> }> {
-  const response = await fetch(`http://127.0.0.1:${await world().controlPort(service as Service)}/status`);
-  return (await response.json()) as { registry: Record<string, unknown> };
+  const { body } = await operator(await world().controlPort(service as Service), '/status');
+  return body as { registry: Record<string, unknown> };
 }
 
 describe.skipIf(missing).each([

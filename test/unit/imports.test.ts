@@ -5,33 +5,46 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'guard', 'private-directory', 'registry', 'trace'];
 
 /** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   'private-directory': [],
+  'control-file': ['private-directory', 'registry/process.ts', 'registry/small-file.ts'],
   lifecycle: ['errors'],
   config: ['errors', 'private-directory'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
+  guard: ['errors', 'log'],
   registry: [...PURE, 'log', 'private-directory', 'trace/suppress.ts'],
   trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/process.ts', 'registry/small-file.ts'],
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
   trust: [...PURE, 'log'],
-  plugin: [...SHARED, 'provider', 'consumer', 'control-routes', 'status', 'metrics', 'running', 'trust'],
+  plugin: [
+    ...SHARED,
+    'provider',
+    'consumer',
+    'control-file',
+    'control-routes',
+    'status',
+    'metrics',
+    'running',
+    'trust',
+  ],
   'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
   status: [...SHARED, 'consumer', 'provider'],
   running: ['plugin', 'trace'],
   'app-tracing': ['config', 'log', 'running', 'trace'],
+  thread: ['config', 'log'],
   start: ['errors', 'config', 'log', 'plugin', 'running'],
-  api: ['plugin', 'running', 'status'],
+  api: ['plugin', 'running', 'status', 'provider/attendance.ts'],
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
-  register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
-  cli: [...SHARED, 'status', 'collector', 'trust'],
+  register: ['config', 'first-use', 'provider/threads.ts', 'running', 'start', 'app-tracing', 'thread'],
+  cli: [...SHARED, 'control-file', 'status', 'collector', 'trust'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
   dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts', 'metrics/table.ts'],
 };

@@ -6,6 +6,7 @@ import { useBrowser } from '../../support/browser.ts';
 import { until } from '../../support/child.ts';
 import { chromiumMissing } from '../../support/chromium.ts';
 import { fakeConsumers } from '../../support/fake-consumers.ts';
+import { operator } from '../../support/operator.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../../support/otlp.ts';
 import { foreignBody } from '../../support/otlp-foreign.ts';
 import { useWorld } from '../../support/world.ts';
@@ -45,8 +46,8 @@ describe.skipIf(missing)('the page of the collector', () => {
     const provider = await world().service('provider', { workMs: 1_500 });
     const other = await world().service('provider', { workMs: 5 });
     const caller = await world().caller('http://provider/', 20);
-    const status = `http://127.0.0.1:${await world().controlPort(other)}/status`;
-    await until(async () => ((await (await fetch(status)).json()) as Status).consumers.recent === 1);
+    const port = await world().controlPort(other);
+    await until(async () => ((await operator(port, '/status')).body as unknown as Status).consumers.recent === 1);
     provider.child.signal('SIGTERM');
     const [link] = await provider.child.sees(/http:\/\/127\.0\.0\.1:\d+\/trace\/[0-9a-f]{32}/);
     const { page, faults, hosts, shoot } = await browser.open(link);

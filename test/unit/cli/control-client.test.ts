@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
+import { command as offline } from '../../../src/cli/offline.ts';
+import { command as online } from '../../../src/cli/online.ts';
+import { command as status } from '../../../src/cli/status.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Keys } from '../../../src/protocol/keys.ts';
-import { CHALLENGE_PATH, Operators } from '../../../src/protocol/operator.ts';
+import { CHALLENGE_PATH, Operators, placeOf } from '../../../src/protocol/operator.ts';
 import { keysOf } from '../../support/keys.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
@@ -15,6 +18,13 @@ const file = join(directory, 'secret');
 const SECRET = 'hunter2hunter2hunter2';
 writeFileSync(file, `${SECRET}\n`);
 const servers: Server[] = [];
+const printed: string[] = [];
+const IO = {
+  out: (text: string) => printed.push(text),
+  err: (text: string) => printed.push(text),
+  color: false,
+  width: 80,
+};
 afterEach(() => {
   vi.unstubAllEnvs();
   for (const server of servers.splice(0)) server.close().closeAllConnections();
@@ -48,13 +58,13 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
     const operators = new Operators(keysOf(SECRET), systemClock);
     const seen: (string | undefined)[] = [];
     const args = await serverOf(({ headers: { authorization }, method = '', socket, url = '' }, response) => {
-      const port = socket.localPort ?? 0;
+      const place = placeOf(socket.localAddress, socket.localPort);
       seen.push(authorization);
       if (url.startsWith(CHALLENGE_PATH))
-        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', port) }));
-      const proved = operators.isProved(authorization, method, url, port);
+        return response.end(JSON.stringify({ proofs: operators.answer(url.split('nonce=')[1] ?? '', place) }));
+      const proved = operators.isProved(authorization, method, url, place);
       return response.end(
-        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, port) }),
+        JSON.stringify({ state: 'serving', proved, again: operators.isProved(authorization, method, url, place) }),
       );
     });
     const { body } = await callControl(controlArgs(args), 'POST', '/offline?wait=true');
@@ -66,10 +76,17 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
   test.each([
     ['answers as an instance would', () => '{"state":"serving","result":"success"}'],
     ['answers with what it was sent', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
-    ['has another secret', (url: string, port: number) => proofs(keysOf('another secret of others'), url, port)],
+    [
+      'has another secret',
+      (url: string, port: number) => proofs(keysOf('another secret of others'), url, placeOf('127.0.0.1', port)),
+    ],
     [
       'passes the challenge on to an instance at another port',
-      (url: string, port: number) => proofs(keysOf(SECRET), url, port + 1),
+      (url: string, port: number) => proofs(keysOf(SECRET), url, placeOf('127.0.0.1', port + 1)),
+    ],
+    [
+      'passes the challenge on to an instance on another machine',
+      (url: string, port: number) => proofs(keysOf(SECRET), url, placeOf('10.0.0.7', port)),
     ],
     ['answers nothing', () => ''],
   ])('whoever cannot prove it is shown nothing: one that %s', async (_, answer) => {
@@ -83,8 +100,8 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
   });
 });
 
-function proofs(keys: Keys, url: string, port: number): string {
-  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', port) });
+function proofs(keys: Keys, url: string, place: string): string {
+  return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', place) });
 }
 
 describe('what is no answer of an instance is one clear message', () => {
@@ -117,6 +134,78 @@ describe('what is no answer of an instance is one clear message', () => {
   });
 });
 
+describe('somebody who answers as an instance does and is none', () => {
+  test.each([
+    {},
+    { registry: null, requests: {}, consumers: {}, calls: {} },
+    { registry: {}, requests: {}, consumers: { services: 7 }, calls: { services: 'x', goAways: {} } },
+    {
+      registry: {},
+      requests: {},
+      consumers: { services: {} },
+      calls: { services: { a: { instances: 7 } }, goAways: {} },
+    },
+  ])('a status that lacks parts is one clear message: %j', async (parts) => {
+    const args = await serverOf((_, response) => response.end(JSON.stringify({ state: 'serving', ...parts })));
+    await expect(status.run(args, IO)).rejects.toThrow(
+      /^LOSSLESS_CONTROL_PORT: no instance answers at .*: expected its status, received JSON that lacks parts of it/,
+    );
+  });
+
+  test.each([
+    ['offline', offline],
+    ['online', online],
+    ['status', status],
+  ])('%s prints no control characters of it', async (_, command) => {
+    const evil = '\u001b[2J\u009b31m';
+    const args = await serverOf((_request, response) =>
+      response.end(JSON.stringify({ state: 'serving', message: evil, url: evil, traceId: evil, result: evil })),
+    );
+    printed.length = 0;
+    await command.run([...args, ...(command === status ? ['--json'] : [])], IO);
+    await command.run([...args, '--json'], IO);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(printed.join('')).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    expect(printed.length).toBeGreaterThan(1);
+  });
+
+  test('an answer without end is left', async () => {
+    const args = await serverOf((_request, response) => {
+      const timer = setInterval(() => response.write('x'.repeat(65_536)), 0);
+      response.on('close', () => clearInterval(timer));
+    });
+    await expect(callControl(controlArgs(args), 'GET', '/status')).rejects.toThrow(
+      /its answer has more than 4194304 bytes/,
+    );
+  });
+});
+
+describe('who is meant', () => {
+  test.each([
+    [{}, [], '/status'],
+    [{ LOSSLESS_SERVICE: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_SERVICE_NAME: 'shop' }, [], '/status?service=shop'],
+    [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=shop' }, [], '/status?service=shop'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--service', 'cart'], '/status?service=cart'],
+    [{ LOSSLESS_SERVICE: 'shop' }, ['--instance', 'a:1&x'], '/status?service=shop&instance=a%3A1%26x'],
+  ])('%j and %j ask for %s', async (env, more, path) => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, String(value));
+    const args = await serverOf(({ url }, response) => response.end(JSON.stringify({ state: 'serving', url })));
+    expect((await callControl(controlArgs([...args, ...more]), 'GET', '/status')).body).toMatchObject({ url: path });
+  });
+
+  test('another one that answers is one clear message', async () => {
+    const args = await serverOf((_request, response) =>
+      response
+        .writeHead(421)
+        .end('{"code":"LOSSLESS_OTHER_INSTANCE","message":"another instance is meant: here is shop 1"}'),
+    );
+    await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow(
+      /^LOSSLESS_OTHER_INSTANCE: 127\.0\.0\.1 port \d+: another instance is meant: here is shop 1; name its port with --port$/,
+    );
+  });
+});
+
 test('an offline is waited for as long as it takes', () => {
   expect(controlArgs(['--wait']).patienceMs).toBeUndefined();
 });
@@ -126,5 +215,6 @@ test.each([
   ['0', 'LOSSLESS_USAGE: LOSSLESS_CONTROL_PORT is 0'],
 ])('LOSSLESS_CONTROL_PORT=%s is not 54199', (port, message) => {
   vi.stubEnv('LOSSLESS_CONTROL_PORT', port);
+  vi.stubEnv('LOSSLESS_SPOOL_DIR', directory);
   expect(() => controlArgs([])).toThrow(message);
 });

@@ -22,7 +22,7 @@ const SERVING: Status = {
   calls: {
     services: {},
     isolated: 0,
-    goAways: { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0 },
+    goAways: { isolated: 0, unused: 0, invalid: 0, forbidden: 0, gone: 0, self: 0 },
     markers: 0,
   },
   telemetry: { exported: 6, spooled: 0, lost: 0 },
@@ -78,7 +78,7 @@ test('one that calls tells whom, how old the list is, and why some are not calle
       mail: { instances: [], panicPicks: 0, listAgeMs: undefined },
     },
     isolated: 1,
-    goAways: { isolated: 1, unused: 0, invalid: 0, forbidden: 2, gone: 0 },
+    goAways: { isolated: 1, unused: 0, invalid: 0, forbidden: 2, gone: 0, self: 0 },
     markers: 1,
   };
   expect(shown({ calls })).toContain(`

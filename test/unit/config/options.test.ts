@@ -55,6 +55,34 @@ describe('the environment', () => {
     expect(options?.traces.endpoint.href).toBe('http://127.0.0.1:4318/v1/traces');
   });
 
+  test.each([
+    [{}, false],
+    [{ LOSSLESS_SERVICE: 'a' }, true],
+    [{ OTEL_SERVICE_NAME: 'a' }, true],
+    [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=a' }, true],
+    [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=not a name' }, false],
+  ])('%j names the service: %s', (raw, isSet) => {
+    expect(loadOptions(raw).options).toMatchObject({ serviceIsSet: isSet, ...(isSet && { service: 'a' }) });
+  });
+
+  test('a port that is set is told from the default one', () => {
+    expect(loadOptions({ LOSSLESS_CONTROL_PORT: ' ' }).options).toMatchObject({ controlPortIsSet: false });
+    expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsSet: true });
+  });
+
+  test.each([
+    ['sigterm, SIGHUP,SIGTERM', ['SIGTERM', 'SIGHUP']],
+    ['SIGQUIT', ['SIGQUIT']],
+  ])('LOSSLESS_SIGNALS=%s', (LOSSLESS_SIGNALS, signals) => {
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SIGNALS }).options?.signals).toEqual(signals);
+  });
+
+  test.each([',', 'SIGKILL', 'TERM', 'SIGTERM SIGINT'])('LOSSLESS_SIGNALS=%s is refused', (LOSSLESS_SIGNALS) => {
+    const [problem] = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SIGNALS }).problems;
+    expect(problem).toMatchObject({ fatal: true });
+    expect(problem?.message).toContain('one of SIGTERM, SIGINT, SIGHUP, SIGQUIT');
+  });
+
   test('every variable has a bad value here', () => {
     expect(Object.keys({ ...BAD, ...BAD_STANDARD }).toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
   });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
+import { refusal } from '../../../src/lifecycle/refusal.ts';
 import { STATES, type State, TRANSITIONS, TRIGGERS, type Trigger } from '../../../src/lifecycle/transitions.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
@@ -52,6 +53,22 @@ describe('the machine', () => {
   test('one trigger leads to one state', () => {
     const keys = TRANSITIONS.map(({ from, trigger: cause }) => `${from} ${cause}`);
     expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  test('a refusal names the state, where the move is possible, and for what people ask for what to do', () => {
+    for (const each of Object.keys(TRIGGERS) as Trigger[])
+      for (const state of Object.keys(STATES) as State[]) {
+        const legal = TRANSITIONS.filter((move) => move.trigger === each).map((move) => move.from);
+        if (legal.includes(state)) continue;
+        const { message, ...rest } = refusal(each, state);
+        expect(rest).toEqual({ result: 'refused', trigger: each, state });
+        expect(message).toContain(`${each} is refused in state ${state}, it is possible in ${legal.join(', ')}`);
+      }
+    // An offline that runs or is over is joined, so this is the only state in which one is refused.
+    expect(refusal('offline', 'created').message).toMatch(/: no HTTP server .* nothing to leave/);
+    for (const state of Object.keys(STATES) as State[])
+      if (state !== 'notifying' && state !== 'draining')
+        expect(refusal('online', state).message).toMatch(/: .*instance/);
   });
 
   test('an offline can begin in every state between the first listen and another offline', () => {

@@ -1,8 +1,10 @@
 import { networkInterfaces } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { advertise } from '../../../src/provider/advertise.ts';
+import { advertisable } from '../../../src/provider/advertise.ts';
 
 const bound = (address: string) => ({ address, port: 8_080, family: 'IPv4' });
+/** The likeliest address. */
+const advertise = async (...parameters: Parameters<typeof advertisable>) => (await advertisable(...parameters))[0];
 const file = new URL('file:///tmp/registry');
 
 describe('the address that is registered', () => {

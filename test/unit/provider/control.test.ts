@@ -23,7 +23,16 @@ test('a dozen taken ports are passed over without a word of Node.js', async () =
   const warnings: Error[] = [];
   const warn = (warning: Error) => warnings.push(warning);
   process.on('warning', warn);
-  const control = await listen({ host, port, operators: undefined, tls: undefined, routes: {} });
+  const identity = () => ({ service: 'provider', instanceId: 'x', generation: 1 });
+  const control = await listen({
+    host,
+    port,
+    operators: undefined,
+    tls: undefined,
+    identity,
+    changesByGet: false,
+    routes: {},
+  });
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', warn);
   control.close();

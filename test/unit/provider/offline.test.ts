@@ -4,20 +4,41 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
+import { sleep } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
+import type { Refusal } from '../../../src/lifecycle/refusal.ts';
+import { isRunning, STATES, type State } from '../../../src/lifecycle/transitions.ts';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, decodeConsumer, encodeConsumer } from '../../../src/protocol/header.ts';
+import { Attendance } from '../../../src/provider/attendance.ts';
 import { Callers } from '../../../src/provider/callers.ts';
 import { Curve } from '../../../src/provider/curve.ts';
-import { Offline, type OfflineReport } from '../../../src/provider/offline.ts';
-import { Registration } from '../../../src/provider/registration.ts';
+import type { OfflineReport } from '../../../src/provider/offline.ts';
 import { Traffic } from '../../../src/provider/traffic.ts';
 import type { Instance, Registry } from '../../../src/registry/registry.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const GRACE_MS = 10_000;
+
+/** What is kept of it to send the trace. */
+const RESERVE_MS = 2_000;
+
+/** How much later a drain sees the deadline, and how long clients get to take leave after it. */
+const TICK_MS = 10;
+const GOODBYE_MS = 50;
+
+/** Longest time that an offline takes, whatever happens, when the event loop does not stand still. */
+const LONGEST_MS = GRACE_MS - RESERVE_MS + TICK_MS + GOODBYE_MS;
+
+/** How long a registry takes to write an entry, and a new instance to warm up. */
+const REGISTER_MS = 200;
+const WARMUP_MS = 1_000;
+
+/** How long servers are waited for until one of them is registered, and how often is looked whether it listens. */
+const SETTLE_MS = 250;
 
 /** How the registry takes a deregistration. */
 const REGISTRIES = ['confirms', 'fails', 'hangs', 'still lists', 'cannot be read'] as const;
@@ -63,15 +84,27 @@ afterAll(() => {
   for (const server of servers) server.close().closeAllConnections();
 });
 
-function registryThat(how: (typeof REGISTRIES)[number]): Registry {
-  const entries = new Map<string, Instance>();
+function registryThat(
+  how: (typeof REGISTRIES)[number],
+  entries: Map<string, Instance>,
+  clock: SimulatedClock,
+): Registry {
   let asked = false;
+  /** A removal awaits what is being written, as the contract says. */
+  let writing = Promise.resolve();
   return {
     type: 'memory',
     address: '',
     capabilities: { push: true, lagMs: 0, expires: false },
-    register: async (instance) => void entries.set(instance.instanceId, instance),
+    register: (instance) => {
+      writing = sleep(clock, REGISTER_MS).then(() => {
+        asked = false;
+        entries.set(instance.instanceId, instance);
+      });
+      return writing;
+    },
     deregister: async ({ instanceId }) => {
+      await writing;
       asked = true;
       if (how === 'fails') throw new Error('no');
       if (how === 'hangs') await new Promise(() => {});
@@ -115,87 +148,167 @@ class FakeSocket extends EventEmitter {
   }
 }
 
-/** One instance that is registered and warming, and what can happen to it. */
+/** A server of the application, as far as the plugin looks at it. */
+class FakeServer extends EventEmitter {
+  static #ports = 10_000;
+  readonly headersTimeout = 60_000;
+  readonly port = FakeServer.#ports++;
+  listening = false;
+
+  listen(): void {
+    this.listening = true;
+    channel('tracing:net.server.listen:asyncEnd').publish({ server: this });
+  }
+
+  address(): AddressInfo | null {
+    return this.listening ? { address: '127.0.0.1', family: 'IPv4', port: this.port } : null;
+  }
+
+  close(): void {
+    if (!this.listening) return;
+    this.listening = false;
+    this.emit('close');
+  }
+
+  closeIdleConnections(): void {}
+  closeAllConnections(): void {}
+}
+
+/** One offline that was asked for. */
+interface Asked {
+  readonly traceId: string | undefined;
+  readonly state: State;
+  readonly joined: boolean;
+  /** Time for which the event loop stood still before it. */
+  readonly stalled: number;
+  undone: boolean;
+  answer: OfflineReport | Refusal | undefined;
+  answeredStalled: number;
+}
+
+/** One instance, and what can happen to it. */
 class Subject {
   readonly clock = new SimulatedClock();
   readonly records: LifecycleRecord[] = [];
   readonly journal = new Journal(this.clock);
   readonly machine = new Machine(this.journal, this.clock);
   readonly traffic: Traffic;
-  readonly #callers = new Callers(this.clock);
-  readonly #registration: Registration;
-  readonly #registry: Registry;
+  readonly attendance: Attendance;
+  readonly entries = new Map<string, Instance>();
+  readonly servers: FakeServer[] = [];
+  readonly asked: Asked[] = [];
   readonly #busy: FakeSocket[] = [];
-  #offline: Offline | undefined;
   #number = 0;
-  stalled = 0;
-  undone = false;
-  report: OfflineReport | undefined;
+  #stalled = 0;
 
   constructor(how: (typeof REGISTRIES)[number]) {
-    this.journal.subscribe((record) => this.records.push(record));
-    this.#registry = registryThat(how);
-    this.#registration = new Registration(this.#registry, this.clock);
+    const { clock, journal, machine } = this;
+    journal.subscribe((record) => this.records.push(record));
+    const callers = new Callers(clock);
     this.traffic = new Traffic({
-      clock: this.clock,
-      callers: this.#callers,
+      clock,
+      guard: new Guard(() => {}),
+      callers,
       decode: (header) => decodeConsumer(header, undefined),
       isSelf: () => false,
-      onListen: () => {},
-      onNewCaller: (entry) => this.#offline?.tell(entry),
+      onListen: (server) => this.attendance.listening(server),
+      onNewCaller: (caller) => this.attendance.newCaller(caller),
+    });
+    const { traffic } = this;
+    this.attendance = new Attendance({
+      clock,
+      log: () => {},
+      journal,
+      machine,
+      traffic,
+      callers,
+      curve: new Curve(clock, () => traffic.started),
+      registry: registryThat(how, this.entries, clock),
+      tryConnection: async () => undefined,
+      instanceId: 'provider-1',
+      settings: {
+        service: 'provider',
+        registries: [new URL('memory:')],
+        advertise: undefined,
+        port: undefined,
+        metadata: {},
+        gracePeriodMs: GRACE_MS,
+        quietMs: 300,
+        holdMs: 2_000,
+        goawayTimeoutMs: 500,
+        goawayAttempts: 3,
+        registerDelayMs: 0,
+        probe: undefined,
+        warmupMs: WARMUP_MS,
+        warmupCurve: 2,
+        readiness: 'registered',
+      },
+      trust: { keys: undefined, tls: undefined },
+      causes: [],
+      preconnect: () => undefined,
+      onServing: () => {},
+      beforeOnline: async () => {},
+      urlOf: (traceId) => traceId,
+      afterOffline: async () => undefined,
     });
     this.traffic.start();
   }
 
-  async register(): Promise<void> {
-    const instance = { ...this.#identity, host: '127.0.0.1', port: 1, scheme: 'http', weight: 100 } as const;
-    await this.#registration.write({ ...instance, registeredAt: 0, metadata: {} });
-    await this.#registration.confirm();
-    for (const trigger of ['listening', 'probed', 'registered'] as const) this.machine.move(trigger);
+  get state(): State {
+    return this.machine.state;
   }
 
-  get #identity() {
-    return { service: 'provider', instanceId: 'provider-1', generation: 1 };
+  /** Lets happen what leads to `state`. */
+  async becomes(state: State): Promise<void> {
+    if (state === 'created') return;
+    this.listen();
+    const online = ['starting', 'registering', 'warming', 'serving'];
+    if (!online.includes(state)) {
+      await this.advance(SETTLE_MS + REGISTER_MS);
+      // With a connection that stands, so that it takes leave of somebody.
+      this.request('unmanaged');
+      this.respond();
+      this.offline();
+    }
+    for (let passed = 0; this.state !== state && passed < 5_000; passed += 10) await this.advance(10);
   }
 
-  /** As the plugin does it: one that runs is joined. */
   offline(): void {
-    if (this.#offline !== undefined) return;
-    const { clock, journal, machine, traffic } = this;
-    this.#offline = new Offline(
-      {
-        clock,
-        journal,
-        machine,
-        traffic,
-        callers: this.#callers,
-        curve: new Curve(clock, () => traffic.started),
-        registry: this.#registry,
-        registration: this.#registration,
-        identity: () => this.#identity,
-        settings: {
-          gracePeriodMs: GRACE_MS,
-          quietMs: 300,
-          holdMs: 2_000,
-          goawayTimeoutMs: 500,
-          goawayAttempts: 3,
-        },
-        trust: { keys: undefined, tls: undefined },
-      },
-      'SIGTERM',
-      [],
-    );
-    void this.#offline.run().then((report) => {
-      this.report = report;
-      if (report.result !== 'cancelled') machine.move('stopped', this.#offline?.ids);
+    const { state } = this;
+    const joined = this.attendance.leaving !== undefined;
+    const { traceId, done } = this.attendance.leave('SIGTERM');
+    const asked: Asked = {
+      traceId,
+      state,
+      joined,
+      stalled: this.#stalled,
+      undone: false,
+      answer: undefined,
+      answeredStalled: 0,
+    };
+    this.asked.push(asked);
+    void done.then((answer) => {
+      asked.answer = answer;
+      asked.answeredStalled = this.#stalled;
     });
   }
 
-  /** As the plugin does it. */
   online(): void {
-    if (!this.machine.move('online', this.#offline?.ids)) return;
-    this.undone = true;
-    this.#offline?.cancel();
+    const { state } = this;
+    const leaving = this.attendance.leaving?.handle.traceId;
+    if (state === 'notifying' || state === 'draining')
+      for (const asked of this.asked) if (asked.traceId === leaving) asked.undone = true;
+    void this.attendance.comeBack();
+  }
+
+  listen(): void {
+    const server = new FakeServer();
+    this.servers.push(server);
+    server.listen();
+  }
+
+  close(): void {
+    this.servers.find(({ listening }) => listening)?.close();
   }
 
   request(from: Manner | 'unmanaged'): void {
@@ -215,93 +328,129 @@ class Subject {
   }
 
   stall(ms: number): void {
-    this.stalled += ms;
+    this.#stalled += ms;
     this.clock.stall(ms);
   }
 
   /** Simulated time passes in small steps, with turns in which real sockets are read. */
   async advance(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 50) {
-      await this.clock.advance(50);
+    for (let left = ms; left > 0; left -= 50) {
+      await this.clock.advance(Math.min(left, 50));
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  /** Lets it run to its end, and tells whether it came to one. */
+  /** Lets what was begun run to its end, and tells whether it came to one. */
   async toItsEnd(): Promise<boolean> {
-    for (let passed = 0; this.report === undefined && passed < 2 * GRACE_MS; passed += 50) await this.advance(50);
-    return this.report !== undefined;
+    const isOpen = () => this.asked.some(({ answer }) => answer === undefined);
+    for (let passed = 0; isOpen() && passed < GRACE_MS; passed += 50) await this.advance(50);
+    return !isOpen();
   }
 }
+
+/** States that last: to stop without a session of HTTP/2 takes one turn of the event loop. */
+const LASTING = (Object.keys(STATES) as State[]).filter((state) => state !== 'stopping');
 
 const manner = fc.constantFrom(...MANNERS);
 const event = fc.oneof(
   fc.record({ what: fc.constant('request' as const), from: fc.oneof(manner, fc.constant('unmanaged' as const)) }),
-  fc.record({ what: fc.constantFrom('respond' as const, 'hangUp' as const, 'offline' as const, 'online' as const) }),
+  fc.record({
+    what: fc.constantFrom(...(['respond', 'hangUp', 'offline', 'online', 'listen', 'close'] as const)),
+  }),
   fc.record({ what: fc.constantFrom('advance' as const, 'stall' as const), ms: fc.integer({ min: 1, max: 2_500 }) }),
 );
 
-test('whatever happens, an offline ends within its deadline, in one whole trace and a state that is meant', async () => {
+async function happen(it: Subject, each: typeof event extends fc.Arbitrary<infer E> ? E : never): Promise<void> {
+  if (each.what === 'request') it.request(each.from);
+  else if (each.what === 'advance') await it.advance(each.ms);
+  else if (each.what === 'stall') it.stall(each.ms);
+  else it[each.what]();
+}
+
+/** Once nothing has happened for a while, what is registered and ready is where the application listens. */
+async function expectToBeWhereItListens(it: Subject, how: (typeof REGISTRIES)[number]): Promise<void> {
+  if (!isRunning(it.state)) return;
+  for (let passed = 0; passed < 4_000; passed += 50) await it.advance(50);
+  const listening = it.servers.filter((server) => server.listening).map(({ port }) => port);
+  const registered = [...it.entries.values()].map(({ port }) => port);
+  if (how !== 'hangs' || listening.length === 0) expect(it.attendance.isReady).toBe(listening.length > 0);
+  if (it.attendance.isReady) expect(listening).toContain(registered[0]);
+  if (how === 'confirms' && listening.length === 0) expect(registered).toEqual([]);
+}
+
+test('whatever happens in whatever state, each offline ends within its deadline, in one whole trace, and what is registered listens', async () => {
   const results = new Map<string, number>();
+  const begun = new Map<State, number>();
   await fc.assert(
     fc.asyncProperty(
+      fc.constantFrom(...LASTING),
       fc.constantFrom(...REGISTRIES),
-      fc.array(event, { maxLength: 6 }),
-      fc.array(event, { maxLength: 12 }),
-      async (how, before, during) => {
+      fc.array(event, { maxLength: 10 }),
+      async (state, how, events) => {
         const it = new Subject(how);
-        const happen = async (each: (typeof before)[number]) => {
-          if (each.what === 'request') it.request(each.from);
-          else if (each.what === 'advance') await it.advance(each.ms);
-          else if (each.what === 'stall') it.stall(each.ms);
-          else it[each.what]();
-        };
         try {
-          await it.register();
-          for (const each of before) if (each.what !== 'offline') await happen(each);
-          const begun = it.clock.now();
+          await it.becomes(state);
+          begun.set(it.state, (begun.get(it.state) ?? 0) + 1);
+          for (const each of events) await happen(it, each);
+          await expectToBeWhereItListens(it, how);
           it.offline();
-          it.stalled = 0;
-          for (const each of during) await happen(each);
           expect(await it.toItsEnd()).toBe(true);
-          expect(it.clock.now() - begun).toBeLessThanOrEqual(Math.max(GRACE_MS, 12 * 2_500) + it.stalled);
         } finally {
           it.traffic.stop();
         }
 
         const started = it.records.filter((record) => record.kind === 'started');
         const ended = it.records.filter((record) => record.kind === 'ended');
-        const roots = started.filter((record) => record.parentSpanId === undefined);
-        expect(roots.map((record) => record.work)).toEqual(['offline']);
-        const [root] = roots;
         const ids = new Set(started.map((record) => record.ids.spanId));
         expect(started.filter((record) => record.parentSpanId && !ids.has(record.parentSpanId))).toEqual([]);
-        expect(new Set(started.map((record) => record.ids.traceId))).toEqual(new Set([root?.ids.traceId]));
-        expect(ended.map((record) => record.ids.spanId).sort()).toEqual([...ids].sort());
+        expect(ended.map((record) => record.ids.spanId).toSorted()).toEqual([...ids].toSorted());
         const spans = new Map(started.map((record) => [record.ids.spanId, { from: record.at, to: 0 }]));
         for (const record of ended) Object.assign(spans.get(record.ids.spanId) ?? {}, { to: record.at });
-        for (const { ids, parentSpanId = ids.spanId } of started) {
-          const [span, parent] = [spans.get(ids.spanId), spans.get(parentSpanId)];
+        for (const { ids: own, parentSpanId = own.spanId } of started) {
+          const [span, parent] = [spans.get(own.spanId), spans.get(parentSpanId)];
           expect(span?.from).toBeGreaterThanOrEqual(parent?.from ?? 0);
           expect(span?.to).toBeLessThanOrEqual(parent?.to ?? 0);
         }
-        expect(ended.at(-1)?.work).toBe('offline');
         expect(it.journal.open).toEqual([]);
         expect(it.clock.held).toBe(0);
 
-        const took = (ended.at(-1)?.at ?? 0) - (root?.at ?? 0);
-        expect(took).toBeLessThanOrEqual(GRACE_MS + it.stalled);
-        const { result, planned, acked, failed } = it.report as OfflineReport;
-        expect(result === 'cancelled').toBe(it.undone);
-        expect(it.machine.state).toBe(it.undone ? 'starting' : 'stopped');
-        if (it.undone) expect(acked + failed).toBeLessThanOrEqual(planned);
-        else expect(acked + failed).toBe(planned);
-        if (result === 'success') expect([how, failed]).toEqual(['confirms', 0]);
-        results.set(result, (results.get(result) ?? 0) + 1);
+        // The end is the same however it began: all of it is left, or there was nothing to leave.
+        const served = it.servers.length > 0;
+        expect(it.state).toBe(served ? 'stopped' : 'created');
+        const late = it.records.filter((record) => record.kind === 'refused' && record.trigger === 'listening').length;
+        expect(it.servers.filter((server) => server.listening).length).toBeLessThanOrEqual(late);
+
+        const roots = started.filter((record) => record.work === 'offline').map((record) => record.ids.traceId);
+        expect(new Set(roots).size).toBe(roots.length);
+        expect(new Set(it.asked.flatMap(({ traceId }) => traceId ?? []))).toEqual(new Set(roots));
+        for (const asked of it.asked) {
+          const { answer, traceId } = asked;
+          results.set(String(answer?.result), (results.get(String(answer?.result)) ?? 0) + 1);
+          if (answer === undefined || answer.result === 'refused') {
+            expect([asked.state, traceId]).toEqual(['created', undefined]);
+            continue;
+          }
+          expect(isRunning(asked.state) || asked.joined).toBe(true);
+          const own = it.records.filter((record) => 'ids' in record && record.ids?.traceId === traceId);
+          const root = own.find((record) => record.kind === 'started');
+          const last = own.findLast((record) => record.kind === 'ended');
+          expect(last?.kind === 'ended' && last.work).toBe('offline');
+          const { planned, acked, failed, result } = answer;
+          expect(result === 'cancelled').toBe(asked.undone);
+          if (asked.undone) expect(acked + failed).toBeLessThanOrEqual(planned);
+          else expect(acked + failed).toBe(planned);
+          if (result === 'never_ready') expect(planned).toBe(0);
+          if (result === 'success') expect([...it.entries.values(), failed]).toEqual([0]);
+          if (asked.joined) continue;
+          const took = (last?.at ?? 0) - (root?.at ?? 0);
+          expect(took).toBeLessThanOrEqual(LONGEST_MS + asked.answeredStalled - asked.stalled);
+        }
       },
     ),
     { numRuns: 300 },
   );
   // Had one of them never come, nothing would be said about it.
-  expect([...results.keys()].sort()).toEqual(['cancelled', 'incomplete', 'last_instance', 'success', 'timeout']);
+  const expected = ['cancelled', 'incomplete', 'last_instance', 'never_ready', 'refused', 'success', 'timeout'];
+  expect([...results.keys()].toSorted()).toEqual(expected);
+  expect([...begun.keys()].toSorted()).toEqual(LASTING.toSorted());
 });

@@ -131,6 +131,14 @@ test('entries of others with this address are told of and not waited for', async
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 3, others: ['shop-1'] });
 });
 
+test('living processes that share the address are no others', async () => {
+  const own = anInstance({ generation: 5 });
+  const registry = aRegistry({ instances: async () => [{ ...own, instanceId: 'sibling', generation: 4 }] });
+  const registration = new Registration(registry, new SimulatedClock(), async () => false);
+  await registration.write(own);
+  expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
+});
+
 test('an entry of somebody else with this address confirms nothing', async () => {
   const own = anInstance();
   const clock = new SimulatedClock();
@@ -142,25 +150,31 @@ test('an entry of somebody else with this address confirms nothing', async () =>
   expect(await confirmed).toMatchObject({ listed: false });
 });
 
-test('older entries of the plugin at this address are removed once this one is listed; those of others are left', async () => {
-  const own = anInstance({ generation: 5 });
-  const dead = { ...own, instanceId: 'dead', generation: 4 };
-  const others = [
-    { ...own, instanceId: 'shop-1', generation: 0 },
-    { ...dead, instanceId: 'elsewhere', host: '192.0.2.9' },
-    { ...own, instanceId: 'next', generation: 6 },
-  ];
-  const removed: string[] = [];
-  const registry = aRegistry({
-    instances: async () => [dead, own, ...others],
-    deregister: async ({ instanceId }) => void removed.push(instanceId),
-  });
-  const registration = new Registration(registry, new SimulatedClock());
-  await registration.write(own);
-  expect(await registration.confirm()).toMatchObject({ listed: true });
-  await Promise.resolve();
-  expect(removed).toEqual(['dead']);
-});
+test.each([
+  [true, ['dead']],
+  [false, []],
+])(
+  'older entries of the plugin at this address are removed once this one is listed, when it is alone there (%s)',
+  async (isAlone, expected) => {
+    const own = anInstance({ generation: 5 });
+    const dead = { ...own, instanceId: 'dead', generation: 4 };
+    const others = [
+      { ...own, instanceId: 'shop-1', generation: 0 },
+      { ...dead, instanceId: 'elsewhere', host: '192.0.2.9' },
+      { ...own, instanceId: 'next', generation: 6 },
+    ];
+    const removed: string[] = [];
+    const registry = aRegistry({
+      instances: async () => [dead, own, ...others],
+      deregister: async ({ instanceId }) => void removed.push(instanceId),
+    });
+    const registration = new Registration(registry, new SimulatedClock(), async () => isAlone);
+    await registration.write(own);
+    expect(await registration.confirm()).toMatchObject({ listed: true });
+    await new Promise(setImmediate);
+    expect(removed).toEqual(expected);
+  },
+);
 
 test.each(['0.0.0.0', '169.254.1.1', 'a b'])(
   'an instance that nobody could call is not registered: %s',

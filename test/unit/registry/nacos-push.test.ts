@@ -4,7 +4,7 @@ import type { Clock } from '../../../src/lifecycle/clock.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
-import { NODES, type NodeLine, until, useChildren } from '../../support/child.ts';
+import { LINES, until, useChildren } from '../../support/child.ts';
 import { useClosing } from '../../support/closing.ts';
 import { FakeNacos } from '../../support/fake-nacos.ts';
 
@@ -24,7 +24,7 @@ const open = (nacos: FakeNacos, options = '', clock: Clock = systemClock): Promi
 
 const hostAt = (port: number): object => ({ ip: '192.0.2.1', port, healthy: true, enabled: true, weight: 1 });
 
-describe.each(Object.keys(NODES) as NodeLine[])('on Node %s', (line) => {
+describe.each(LINES)('on Node %s', (line) => {
   test.each(['drop', 'goAway'] as const)('a process outlives a connection that its Nacos ends: %s', async (end) => {
     const nacos = await closing(FakeNacos.start());
     const child = children.node(PROCESS, { line, args: [`nacos://127.0.0.1:${nacos.port}`, 'shop'] });

@@ -82,6 +82,14 @@ describe('the verdict on a shutdown', () => {
     expect(verdict.problems.join('\n')).toMatch(problem);
   });
 
+  test('a consumer that said that it has no list of the service makes no span', async () => {
+    const trace = dropFirst(await shutdown(3), isNamed('consumer.refresh'));
+    const spans = trace.spans.map((span) =>
+      isNamed('goaway')(span) ? { ...span, tags: { ...span.tags, 'lossless.goaway.unused': true } } : span,
+    );
+    expect(assess({ ...trace, spans })).toMatchObject({ whole: true, acked: 3, refreshes: 2 });
+  });
+
   test('one whose end never came was killed, once it should have come', async () => {
     const { spans, ...trace } = dropFirst(await shutdown(3, 1), isNamed('offline'));
     const graced = spans.map((span) =>

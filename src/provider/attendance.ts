@@ -1,0 +1,360 @@
+import type { Options } from '../config/options.ts';
+import { asError } from '../errors.ts';
+import { type Clock, sleep } from '../lifecycle/clock.ts';
+import type { Journal } from '../lifecycle/journal.ts';
+import type { Machine } from '../lifecycle/machine.ts';
+import type { SpanIds } from '../lifecycle/records.ts';
+import { type Refusal, refusal } from '../lifecycle/refusal.ts';
+import { isRunning } from '../lifecycle/transitions.ts';
+import { warmupShare } from '../lifecycle/warmup.ts';
+import type { Log } from '../log.ts';
+import type { Identity } from '../protocol/identity.ts';
+import type { Instance, Registry } from '../registry/registry.ts';
+import type { OfflineTrigger, OnlineTrigger } from '../trace/schema.ts';
+import type { Callers } from './callers.ts';
+import { isWorker } from './cluster.ts';
+import type { Curve } from './curve.ts';
+import type { HttpServer } from './http-server.ts';
+import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
+import { Offline, type OfflineContext, type OfflineReport } from './offline.ts';
+import { Online, type OnlineContext } from './online.ts';
+import { isGood, probe } from './probe.ts';
+import type { RecentCaller } from './recent-caller.ts';
+import { Registration } from './registration.ts';
+import { type Candidate, nameOf, Servers } from './servers.ts';
+import { isShared } from './shared-port.ts';
+import type { Traffic } from './traffic.ts';
+
+/** Longest wait for the removal of an entry before another one is written, in milliseconds. */
+const VACATE_MS = 10_000;
+
+/** What an offline answers while it runs. */
+export interface OfflineHandle {
+  /** Undefined when it was refused: there is no trace. */
+  readonly traceId: string | undefined;
+  /** Where the trace can be looked at. */
+  readonly url: string | undefined;
+  /**
+   * Resolves when the stop is done and the trace is sent or spooled; at once, with the state and what to do, when there was
+   * nothing to leave. Never rejects.
+   */
+  readonly done: Promise<OfflineReport | Refusal>;
+}
+
+/** What an instance is made of. */
+export interface AttendanceContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly machine: Machine;
+  readonly traffic: Traffic;
+  readonly callers: Callers;
+  readonly curve: Curve;
+  readonly registry: Registry;
+  readonly tryConnection: TryConnection;
+  readonly instanceId: string;
+  readonly settings: Pick<
+    Options,
+    | 'service'
+    | 'registries'
+    | 'advertise'
+    | 'port'
+    | 'metadata'
+    | 'gracePeriodMs'
+    | 'quietMs'
+    | 'holdMs'
+    | 'goawayTimeoutMs'
+    | 'goawayAttempts'
+    | 'registerDelayMs'
+    | 'probe'
+    | 'warmupMs'
+    | 'warmupCurve'
+    | 'readiness'
+  >;
+  readonly trust: OfflineContext['trust'];
+  /** What caused this process. */
+  readonly causes: readonly SpanIds[];
+  readonly preconnect: OnlineContext['preconnect'];
+  /** The first server listens: the process is a service from now on. */
+  readonly onServing: () => void;
+  /** What has to be there before the instance is registered. */
+  readonly beforeOnline: () => Promise<unknown>;
+  readonly urlOf: (traceId: string) => string;
+  /** Sends what the offline has left to send; resolves with what there is to tell of that. */
+  readonly afterOffline: (run: Offline) => Promise<object | undefined>;
+}
+
+interface Leaving {
+  readonly run: Offline;
+  readonly handle: OfflineHandle;
+}
+
+/**
+ * Whether this instance is there: it comes online when a server listens, moves when another server is the one that consumers
+ * call, leaves, and comes back. Every step asks the machine first, and what is refused is answered.
+ */
+export class Attendance {
+  readonly #context: AttendanceContext;
+  readonly #servers: Servers;
+  readonly #registration: Registration;
+  readonly #location: LocateOptions;
+  #generation: number = Math.round(performance.timeOrigin);
+  #online: Online | undefined;
+  #leaving: Leaving | undefined;
+  #main: MainServer | undefined;
+  #registeredAt = 0;
+  /** Resolves when nothing of before writes or removes the entry any more. */
+  #vacated: Promise<unknown> = Promise.resolve();
+
+  constructor(context: AttendanceContext) {
+    const { clock, log, tryConnection, registry, settings } = context;
+    this.#context = context;
+    this.#registration = new Registration(
+      registry,
+      clock,
+      async () => !isWorker() && !(await isShared(context.traffic.ports)),
+    );
+    this.#servers = new Servers({
+      clock,
+      log,
+      named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
+      isConsumers: (socket) => context.traffic.isConsumers(socket),
+      onChange: () => {
+        this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));
+      },
+    });
+    // The first registry that is on the network; its address decides which of our own consumers can reach.
+    const onNetwork = settings.registries.find(({ hostname }) => hostname !== '');
+    const [first] = settings.registries;
+    this.#location = {
+      clock,
+      log,
+      tryConnection,
+      configured: settings.advertise,
+      registry: onNetwork ?? (first as URL),
+    };
+  }
+
+  get identity(): Identity {
+    const { instanceId, settings } = this.#context;
+    return { service: settings.service, instanceId, generation: this.#generation };
+  }
+
+  /** Whether the platform may send traffic. */
+  get isReady(): boolean {
+    const isPortless = this.#main !== undefined && this.#main.advertised === undefined;
+    return this.#online?.isReady === true && (this.#registration.listed || isPortless);
+  }
+
+  /** The registry has confirmed this instance. */
+  get listed(): boolean {
+    return this.#registration.listed;
+  }
+
+  /** The start that runs or ran last; undefined while no server is there to be registered. */
+  get online(): Online | undefined {
+    return this.#online;
+  }
+
+  /** The offline that has begun and was not undone. */
+  get leaving(): Leaving | undefined {
+    return this.#leaving;
+  }
+
+  /** Where consumers reach it. */
+  get advertised(): MainServer['advertised'] {
+    return this.#main?.advertised;
+  }
+
+  /** Part of its full share; of a registration that is not confirmed nothing. */
+  get weight(): number {
+    if (!this.#registration.listed) return 0;
+    const { clock, settings } = this.#context;
+    return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: settings.warmupCurve });
+  }
+
+  /** A server of the application begins to listen. */
+  listening(server: HttpServer): void {
+    const { causes, journal, machine, onServing } = this.#context;
+    if (machine.state === 'created') {
+      const ids = journal.newRoot();
+      machine.move('listening', ids);
+      onServing();
+      this.#comeOnline('start', causes, ids);
+    } else if (machine.state === 'stopping' || machine.state === 'stopped') {
+      machine.move('listening');
+    }
+    this.#servers.add(server);
+  }
+
+  /** A caller is seen for the first time. */
+  newCaller(caller: RecentCaller): void {
+    this.#leaving?.run.tell(caller);
+  }
+
+  /** Begins an offline, or joins the running one. */
+  leave(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
+    if (this.#leaving !== undefined) return this.#leaving.handle;
+    const { causes, journal, log, machine, settings, urlOf } = this.#context;
+    const ids = journal.newRoot();
+    if (!machine.move('offline', ids)) {
+      const refused = refusal('offline', machine.state);
+      return { traceId: undefined, url: undefined, done: Promise.resolve(refused) };
+    }
+    const wasReady = this.#registration.wasListed || this.isReady;
+    this.#online?.cancel();
+    const run = new Offline(
+      { ...this.#context, registration: this.#registration, wasReady, identity: () => this.identity, settings },
+      trigger,
+      [...links, ...causes],
+      ids,
+    );
+    const url = urlOf(ids.traceId);
+    log('info', `offline begun: ${url}`, { ids, url });
+    const handle = { traceId: ids.traceId, url, done: this.#finish(run) };
+    this.#leaving = { run, handle };
+    return handle;
+  }
+
+  /**
+   * Undoes a running offline, as a new generation, so that consumers lift the isolation at once.
+   *
+   * @returns why not, when there is none, or when it can no longer be undone
+   */
+  async comeBack(): Promise<Refusal | undefined> {
+    const { machine } = this.#context;
+    const leaving = this.#leaving;
+    if (!machine.move('online', leaving?.run.ids) || leaving === undefined) return refusal('online', machine.state);
+    leaving.run.cancel();
+    // A signal that comes while it ends must not join it: nothing would come of that signal.
+    this.#leaving = undefined;
+    this.#main = undefined;
+    this.#vacated = leaving.handle.done;
+    this.#renew();
+    this.#comeOnline('undo', [leaving.run.ids]);
+    await leaving.handle.done;
+    return undefined;
+  }
+
+  /** Begins to come online. */
+  #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds): void {
+    const { beforeOnline, log, traffic, settings } = this.#context;
+    const online = new Online(
+      {
+        ...this.#context,
+        registration: this.#registration,
+        servers: this.#servers,
+        location: this.#location,
+        onChosen: (main) => {
+          this.#main = main;
+        },
+        entry: (advertised) => this.#entry(advertised),
+        started: () => traffic.started,
+        settings,
+      },
+      trigger,
+      links,
+      ids,
+    );
+    this.#online = online;
+    online.run(Promise.all([beforeOnline(), this.#vacated])).catch((thrown) => {
+      const error = asError(thrown);
+      log('error', error.message, { code: 'LOSSLESS_START_FAILED' });
+      online.fail(error);
+    });
+  }
+
+  /** The entry as it is written now: the warm-up begins with it. */
+  #entry(advertised: NonNullable<MainServer['advertised']>): Instance {
+    const { clock, settings } = this.#context;
+    this.#registeredAt = clock.wall();
+    return {
+      ...this.identity,
+      ...advertised,
+      weight: 100,
+      registeredAt: this.#registeredAt,
+      metadata: settings.metadata,
+    };
+  }
+
+  /** Servers have begun to listen or were closed: is the one that is registered still the right one? */
+  async #lookAgain(): Promise<void> {
+    const { machine } = this.#context;
+    const main = this.#main;
+    if (!isRunning(machine.state)) return;
+    if (main === undefined) {
+      // Where a start runs, it takes part in this; else this is the server that was waited for.
+      if (this.#online === undefined && this.#servers.candidates.length > 0) this.#comeOnline('server', []);
+      return;
+    }
+    if (!this.#servers.listens(main.candidate)) return this.#takeUpNext(main.candidate);
+    const { better, proof } = await this.#compare(main.candidate);
+    if (this.#main !== main || !isRunning(machine.state)) return;
+    if (better === undefined) this.#servers.say(main.candidate, proof);
+    else if (this.#vacate()) this.#comeOnline('server', []);
+  }
+
+  /** The application has closed the server that was registered. */
+  #takeUpNext(closed: Candidate): void {
+    if (!this.#vacate()) return;
+    const isNext = this.#servers.candidates.some((each) => this.#servers.mayFollow(each, closed));
+    this.#context.log(
+      'warn',
+      `the application has closed the server that was registered (${nameOf(closed)}): not ready and not registered until ${isNext ? 'another one is' : 'another one begins to listen'}`,
+    );
+    if (isNext) this.#comeOnline('server', []);
+  }
+
+  /** Whether another server is preferred to `current`. With a probe it has to answer that, as `current` has done. */
+  async #compare(current: Candidate): Promise<{ readonly better?: Candidate; readonly proof?: string }> {
+    const { clock, settings } = this.#context;
+    const { probe: path } = settings;
+    const others = this.#servers.candidates.filter((each) => each !== current);
+    const asked = others.map(async (each) =>
+      path === undefined ? 200 : probe(await targetOf(each, this.#location), path, clock),
+    );
+    const answers = await Promise.all(asked);
+    const good = others.filter((_, n) => isGood(answers[n] ?? 0));
+    const better = good.find((each) => this.#servers.prefers(each, current));
+    if (better !== undefined) return { better };
+    return path !== undefined && good.length === 0 ? { proof: 'it alone answers the probe with 2xx' } : {};
+  }
+
+  /** Gives up the place in the registry, as a step to another one. @returns false when it is refused */
+  #vacate(): boolean {
+    const { clock, log, machine } = this.#context;
+    if (!machine.move('moved', this.#online?.ids)) return false;
+    this.#online?.cancel();
+    this.#online = undefined;
+    this.#main = undefined;
+    const removed = this.#registration.deregister().then(({ result, error }) => {
+      if (result === 'failed' || result === 'unconfirmed')
+        log('warn', `the entry of the former server was not removed: ${error?.message ?? 'it is still listed'}`, {
+          code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+        });
+    });
+    this.#vacated = Promise.race([removed, sleep(clock, VACATE_MS)]);
+    this.#renew();
+    return true;
+  }
+
+  /** The next registration is one of a new generation: it replaces what consumers know. */
+  #renew(): void {
+    this.#generation = Math.max(this.#generation + 1, this.#context.clock.wall());
+  }
+
+  async #finish(run: Offline): Promise<OfflineReport> {
+    const { afterOffline, clock, log, machine } = this.#context;
+    const alive = clock.hold();
+    const report = await run.run();
+    if (report.result === 'cancelled') {
+      alive.cancel();
+      return report;
+    }
+    const delivery = await afterOffline(run);
+    machine.move('stopped', run.ids);
+    log('info', `offline ended: ${report.result}`, { ids: run.ids, ...report, ...delivery });
+    alive.cancel();
+    return report;
+  }
+}

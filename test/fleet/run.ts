@@ -1,0 +1,425 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { type Collector, startCollector } from '../../collector/server.ts';
+import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import { command as replay } from '../../src/cli/replay.ts';
+import { command as verify } from '../../src/cli/verify.ts';
+import { EntryFiles } from '../../src/registry/entry-files.ts';
+import type { Instance } from '../../src/registry/registry.ts';
+import { spanName } from '../../src/trace/schema.ts';
+import { assess } from '../../src/trace/verdict.ts';
+import { Child, until } from '../support/child.ts';
+import { DelayProxy } from '../support/delay-proxy.ts';
+import type { Client, Consumer, Event, Fleet, Provider } from './fleet.ts';
+import { type Load, startDecoy, startFake, startUnmanaged, type Target } from './foreign.ts';
+import { Mirror } from './mirror.ts';
+import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
+
+const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
+const PROVIDER = fileURLToPath(new URL('../fixtures/fleet/provider.ts', import.meta.url));
+const CONSUMER = fileURLToPath(new URL('../fixtures/fleet/consumer.ts', import.meta.url));
+
+/** The service that all providers are instances of. */
+const SERVICE = 'shop';
+
+/** Longest wait for everything that is to end, in milliseconds, beside the grace period. */
+const ENDING_MS = 6_000;
+
+/** How long clients go on after the last event, in milliseconds, beside the lag of lists and the time between two requests. */
+const TAIL_MS = 1_500;
+
+/** The lag of lists is waited for so long at most, in milliseconds: in one that lags longer nobody ever leaves. */
+const MOST_LAG_MS = 4_000;
+
+/** Longest wait until an instance is registered, in milliseconds. Some never are. */
+const READY_MS = 10_000;
+
+/** Longest wait for spans once nobody calls any more, in milliseconds. */
+const SPANS_MS = 1_500;
+
+/** Plays a fleet with real processes and tells what was seen. It leaves nothing behind. */
+export async function run(fleet: Fleet): Promise<Observed> {
+  const stage = await Stage.open(fleet);
+  try {
+    return await stage.play();
+  } finally {
+    await stage.close();
+  }
+}
+
+/** A life while it is lived. */
+interface Living {
+  readonly index: number;
+  readonly provider: number;
+  /** It is meant to get ready. */
+  readonly healthy: boolean;
+  readonly name: string;
+  readonly child: Child;
+  readonly proxy: DelayProxy | undefined;
+  port: number;
+  readyAt?: number;
+  leftAt?: number;
+  killedAt?: number;
+  exitedAt?: number;
+}
+
+class Stage {
+  readonly #fleet: Fleet;
+  readonly #collector: Collector;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-fleet-'));
+  readonly #mirror: Mirror | undefined;
+  readonly #children = new Set<Child>();
+  readonly #closers: (() => void)[] = [];
+  readonly #lives: Living[] = [];
+  readonly #outcomes: Outcome[] = [];
+  readonly #consumers = new Map<number, Child>();
+  readonly #loads: Load[] = [];
+
+  private constructor(fleet: Fleet, collector: Collector) {
+    this.#fleet = fleet;
+    this.#collector = collector;
+    if (fleet.lagMs > 0)
+      this.#mirror = new Mirror(this.#registryOf('provider'), this.#registryOf('consumer'), SERVICE, fleet.lagMs);
+  }
+
+  static async open(fleet: Fleet): Promise<Stage> {
+    const options = { host: '127.0.0.1', ports: [0], database: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 };
+    return new Stage(fleet, await startCollector(options));
+  }
+
+  async play(): Promise<Observed> {
+    const { clients, events, gracePeriodMs, lagMs, providers } = this.#fleet;
+    await Promise.all(providers.map((_, index) => this.#start(index)));
+    await this.#listed();
+    this.#mirror?.lag();
+    await Promise.all(clients.map((client, index) => this.#call(client, index)));
+    const beganAt = now();
+    await Promise.race([
+      Promise.all(events.map((event) => pause(event.at).then(() => this.#happen(event)))),
+      pause(Math.max(0, ...events.map(({ at }) => at)) + gracePeriodMs + ENDING_MS),
+    ]);
+    await pause(TAIL_MS + Math.min(lagMs, MOST_LAG_MS) + 1_000 / Math.min(...clients.map(({ rate }) => rate)));
+    await Promise.all([...this.#loads.map((load) => load.stop()), ...[...this.#consumers.values()].map(stopped)]);
+    const endedAt = now();
+    await this.#replay();
+    const shutdowns = await this.#shutdowns();
+    return {
+      outcomes: this.#outcomes,
+      lives: shutdowns.lives,
+      shutdowns: shutdowns.list,
+      verify: await this.#verify(beganAt),
+      refusedAt: this.#lives.flatMap(({ proxy }) => proxy?.refusedAt ?? []),
+      beganAt,
+      endedAt,
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#children].map((child) => child.destroy()));
+    this.#mirror?.close();
+    for (const close of this.#closers) close();
+    await this.#collector.close();
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  #registryOf(side: 'provider' | 'consumer'): string {
+    return join(this.#directory, side === 'provider' || this.#fleet.lagMs === 0 ? 'registry' : 'lagging');
+  }
+
+  #child(file: string, args: readonly (string | number | boolean)[], env: Readonly<Record<string, string>>): Child {
+    const child = new Child(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args.map(String)], {
+      env,
+    });
+    this.#children.add(child);
+    return child;
+  }
+
+  #env(service: string, side: 'provider' | 'consumer', more: Readonly<Record<string, string>>): Record<string, string> {
+    return {
+      NODE_OPTIONS: `--import=${REGISTER}`,
+      LOSSLESS_ENABLED: 'true',
+      LOSSLESS_STRICT: 'true',
+      LOSSLESS_SERVICE: service,
+      LOSSLESS_REGISTRY: pathToFileURL(this.#registryOf(side)).href,
+      LOSSLESS_CONTROL_HOST: '127.0.0.1',
+      LOSSLESS_CONTROL_PORT: '0',
+      LOSSLESS_SPOOL_DIR: join(this.#directory, 'spool'),
+      LOSSLESS_WARMUP_MS: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
+      ...more,
+    };
+  }
+
+  /** Starts a life of a provider and resolves when it is ready, or will not be. */
+  async #start(provider: number, { port = 0, healthy = true } = {}): Promise<Living> {
+    const { delayMs, gracePeriodMs, holdMs, providers } = this.#fleet;
+    const { keepAliveMs, listedTwice, servers, workMs } = providers[provider] as Provider;
+    const proxy = delayMs > 0 ? await DelayProxy.start(delayMs) : undefined;
+    if (proxy !== undefined) this.#closers.push(() => proxy.close());
+    const env = this.#env(SERVICE, 'provider', {
+      LOSSLESS_GRACE_PERIOD_MS: `${gracePeriodMs}`,
+      LOSSLESS_HOLD_MS: `${holdMs}`,
+      ...(healthy ? {} : { LOSSLESS_PROBE: '/health' }),
+      ...(proxy && { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}` }),
+    });
+    const index = this.#lives.length;
+    const name = `${SERVICE}${provider}.${index}`;
+    const args = [name, workMs, keepAliveMs, servers, proxy ? 0 : port, healthy ? 'healthy' : 'unhealthy'];
+    const living: Living = { index, provider, healthy, name, child: this.#child(PROVIDER, args, env), proxy, port };
+    this.#lives.push(living);
+    void living.child.ended
+      .catch(() => {})
+      .then(() => {
+        living.exitedAt = now();
+        // Nobody is there any more: a connection is refused, as it would be at the other end of a real way.
+        proxy?.close();
+      });
+    const [, listening] = await living.child.sees(/listening (\d+)/);
+    living.port = proxy?.port ?? Number(listening);
+    if (proxy !== undefined) proxy.target = Number(listening);
+    if (!healthy) return living;
+    const ready = await living.child.sees(/registering -> warming/, READY_MS).catch(() => undefined);
+    if (ready === undefined) return living;
+    living.readyAt = now();
+    if (listedTwice) this.#listAgain(living);
+    return living;
+  }
+
+  /** Lists a life under another id as well, as an application does that registers itself. */
+  #listAgain({ child, name, port, provider }: Living): void {
+    const files = new EntryFiles({ root: this.#registryOf('provider'), isPrivate: false, onCorrupt: () => {} });
+    const instance: Instance = {
+      service: SERVICE,
+      instanceId: `own-${name}`,
+      generation: 0,
+      host: '127.0.0.1',
+      port,
+      scheme: 'http',
+      weight: 100,
+      registeredAt: 0,
+      metadata: { provider: `${provider}` },
+    };
+    writeFileSync(files.pathOf(instance), JSON.stringify({ pid: child.pid, started: 0, instance }));
+  }
+
+  /** Consumers' lists name every provider that is ready. */
+  #listed(): Promise<void> {
+    const files = new EntryFiles({ root: this.#registryOf('consumer'), isPrivate: false, onCorrupt: () => {} });
+    const ready = this.#lives.filter(({ readyAt }) => readyAt !== undefined);
+    return until(() => files.read(SERVICE).length >= ready.length);
+  }
+
+  /** Starts a client and resolves when it has had its first outcome. */
+  async #call(client: Client, index: number): Promise<void> {
+    const before = this.#outcomes.length;
+    const record = (outcome: Omit<Outcome, 'client'>): void => void this.#outcomes.push({ ...outcome, client: index });
+    const joins = this.#fleet.events.some((event) => event.does === 'join' && event.client === index);
+    if (client.kind === 'consumer') await this.#consume(client, index, joins);
+    else if (client.kind === 'unmanaged')
+      this.#loads.push(startUnmanaged(client, this.#balancer(client.learnsAfterMs), record));
+    else this.#loads.push(await startFake(client, this.#targetOf(client.calls), record));
+    if (!joins) await until(() => this.#outcomes.slice(before).some((outcome) => outcome.client === index));
+  }
+
+  async #consume({ control, listed, rate, via }: Consumer, index: number, joins: boolean): Promise<void> {
+    const decoy = await startDecoy(control);
+    if (decoy !== undefined) this.#closers.push(decoy.close);
+    const own = control === 'self' ? this.#lives.find(({ readyAt }) => readyAt !== undefined) : undefined;
+    const port = own === undefined ? (decoy?.port ?? 0) : await this.#controlPort(own);
+    const env = this.#env(`front-${index}`, 'consumer', {
+      // The provider sees the consumer come from 127.0.0.1, and looks for its control port there.
+      ...(control !== 'open' && { LOSSLESS_CONTROL_HOST: '127.0.0.2', LOSSLESS_CONTROL_PORT: `${port}` }),
+    });
+    const child = this.#child(CONSUMER, [`http://${SERVICE}/work`, rate, via, listed], env);
+    this.#consumers.set(index, child);
+    child.process.stdin?.on('error', () => {});
+    await child.sees(/^started$/m);
+    if (!joins) child.process.stdin?.write('begin\n');
+    readOutcomes(child, ({ answeredBy, ...outcome }) => {
+      const life = this.#lives.find(({ name }) => name === answeredBy)?.index;
+      this.#outcomes.push({ ...outcome, client: index, ...(life !== undefined && { life }) });
+    });
+  }
+
+  #targetOf(provider: number): Target {
+    const living = this.#lives.find((each) => each.provider === provider) as Living;
+    return { life: living.index, port: living.port };
+  }
+
+  /** Gives one ready life after the other, those that left until the balancer learns of it. */
+  #balancer(learnsAfterMs: number): () => Target | undefined {
+    let turn = 0;
+    return () => {
+      const at = now();
+      const ready = this.#lives.filter(
+        ({ killedAt, leftAt, readyAt }) =>
+          readyAt !== undefined && at < Math.min(leftAt ?? at + 1e9, killedAt ?? at + 1e9) + learnsAfterMs,
+      );
+      const next = ready[turn++ % Math.max(1, ready.length)];
+      return next && { life: next.index, port: next.port };
+    };
+  }
+
+  #current(provider: number): Living {
+    return this.#lives.findLast((living) => living.provider === provider && living.healthy) as Living;
+  }
+
+  async #controlPort({ child }: Living): Promise<number> {
+    const [, port] = await child.sees(/control server listens on port (\d+)/);
+    return Number(port);
+  }
+
+  /** Resolves when what an event begins is over. */
+  async #happen(event: Event): Promise<void> {
+    if (event.does === 'crash_loop') return this.#crashLoop(event.times);
+    if (event.does === 'die') return void this.#consumers.get(event.client)?.process.kill('SIGKILL');
+    if (event.does === 'client_leaves') return void this.#consumers.get(event.client)?.process.kill('SIGTERM');
+    if (event.does === 'join') return void this.#consumers.get(event.client)?.process.stdin?.write('begin\n');
+    if (event.does === 'block' || event.does === 'long') {
+      this.#consumers.get(event.client)?.process.stdin?.write(`${event.does} ${event.ms}\n`);
+      return pause(event.ms);
+    }
+    const living = this.#current(event.provider);
+    if (event.does === 'stall') return void living.child.process.stdin?.write(`stall ${event.ms}\n`);
+    if (event.does === 'kill') return this.#kill(living);
+    if (event.does === 'undo') return this.#undo(living, event.afterMs);
+    if (event.does === 'leave_killed') {
+      this.#leave(living);
+      await pause(event.afterMs);
+      return this.#kill(living);
+    }
+    if (event.does === 'leave_twice' || event.does === 'leave_exits') {
+      this.#leave(living);
+      await pause(event.afterMs);
+      if (event.does === 'leave_exits') living.child.process.stdin?.write('exit\n');
+    }
+    if (event.does === 'replace') await this.#start(event.provider);
+    if (event.does === 'leave' && event.by === 'endpoint') await this.#offline(living, '/offline');
+    else this.#leave(living);
+    await living.child.ended;
+    if (event.does === 'restart') await this.#start(event.provider, { port: living.proxy ? 0 : living.port });
+  }
+
+  #leave(living: Living): void {
+    if (living.exitedAt !== undefined) return;
+    living.leftAt ??= now();
+    living.child.process.kill('SIGTERM');
+  }
+
+  async #kill(living: Living): Promise<void> {
+    if (living.exitedAt === undefined) living.killedAt ??= now();
+    living.child.process.kill('SIGKILL');
+    await living.child.ended;
+  }
+
+  async #offline(living: Living, path: string): Promise<void> {
+    if (living.exitedAt !== undefined) return;
+    if (path === '/offline') living.leftAt ??= now();
+    await post(await this.#controlPort(living), path);
+  }
+
+  /** A life that an undo has brought back has not left. */
+  async #undo(living: Living, afterMs: number): Promise<void> {
+    const { leftAt } = living;
+    await this.#offline(living, '/offline');
+    await pause(afterMs);
+    const undone = await post(await this.#controlPort(living), '/online').catch(() => 0);
+    if (undone !== 200) return void (await living.child.ended);
+    if (leftAt === undefined) delete living.leftAt;
+  }
+
+  async #crashLoop(times: number): Promise<void> {
+    for (let n = 0; n < times; n++) {
+      const living = await this.#start(0, { healthy: false });
+      await pause(200);
+      this.#leave(living);
+      await living.child.ended;
+    }
+  }
+
+  /** What the traces say, once all of their spans are there or will not come. */
+  async #shutdowns(): Promise<{ readonly lives: readonly Life[]; readonly list: readonly Shutdown[] }> {
+    const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
+    const lives = this.#lives.map(lifeOf);
+    const find = async (): Promise<Shutdown[]> => {
+      const traces = await jaeger.search({ service: SERVICE, operation: spanName('offline.started'), limit: 100 });
+      return traces.map(assess).flatMap((verdict) => {
+        const life = lives.find(({ pid }) => verdict.instanceId.split(':').includes(`${pid}`));
+        return life === undefined ? [] : [{ life, verdict }];
+      });
+    };
+    let list = await find();
+    const deadline = now() + SPANS_MS;
+    while (now() < deadline && !list.every(({ life, verdict }) => verdict.whole || life.killedAt !== undefined)) {
+      await pause(50);
+      list = await find();
+    }
+    return { lives, list: list.sort((one, other) => one.verdict.startedAt - other.verdict.startedAt) };
+  }
+
+  /** Sends what processes that ended in the middle have left behind. */
+  async #replay(): Promise<void> {
+    const silent = (): void => {};
+    const args = ['--dir', join(this.#directory, 'spool'), '--otlp', this.#collector.otlpUrl];
+    await replay.run(args, { out: silent, err: silent, color: false, width: 200 });
+  }
+
+  async #verify(since: number): Promise<{ readonly code: number; readonly text: string }> {
+    const lines: string[] = [];
+    const code = await verify.run(
+      ['--service', SERVICE, '--since', new Date(since).toISOString(), '--url', this.#collector.queryUrl],
+      { out: (line) => lines.push(line), err: (line) => lines.push(line), color: false, width: 200 },
+    );
+    return { code, text: lines.join('\n') };
+  }
+}
+
+function lifeOf({ child, exitedAt, index, killedAt, leftAt, name, readyAt }: Living): Life {
+  return { index, provider: name, pid: child.pid, readyAt, leftAt, killedAt, exitedAt };
+}
+
+interface Printed extends Omit<Outcome, 'client' | 'life'> {
+  /** Name of the life that answered with another status than 200. */
+  readonly answeredBy: string | undefined;
+}
+
+/** Calls `each` for every line that a consumer prints of a request. */
+function readOutcomes(child: Child, each: (outcome: Printed) => void): void {
+  let rest = '';
+  child.process.stdout?.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const [, begun, ended, outcome = '', answeredBy] = /^= (\S+) (\S+) (status \d+|\S+) ?(.*)$/.exec(line) ?? [];
+      if (begun === undefined) continue;
+      each({ begun: Number(begun), ended: Number(ended), answeredBy, ...(outcome !== 'ok' && { failure: outcome }) });
+    }
+  });
+}
+
+/** Resolves when a consumer has had all its answers, or has ended. It lives on, so that its spans are sent. */
+async function stopped(child: Child): Promise<void> {
+  child.process.stdin?.write('stop\n');
+  await child.sees(/^stopped$/m, 15_000).catch(() => {});
+}
+
+function post(port: number, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const made = request({ port, host: '127.0.0.1', method: 'POST', path, agent: false }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode ?? 0));
+    });
+    made.on('error', reject);
+    made.end();
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,177 @@
+import { networkInterfaces } from 'node:os';
+import { afterEach, describe, expect, test } from 'vitest';
+import { CLI } from '../support/cli.ts';
+import { type Forwarder, httpForwarder, tcpForwarder } from '../support/forwarders.ts';
+import { ask, operator } from '../support/operator.ts';
+import { type Service, useWorld } from '../support/world.ts';
+
+const world = useWorld();
+
+const SECRET = 'a secret of the fleet';
+
+/** An address of this machine that is not loopback. */
+const foreign = Object.values(networkInterfaces())
+  .flat()
+  .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
+
+const forwarders: Forwarder[] = [];
+afterEach(() => {
+  for (const forwarder of forwarders.splice(0)) forwarder.close();
+});
+
+function through<T extends Forwarder>(forwarder: T): number {
+  forwarders.push(forwarder);
+  return forwarder.port;
+}
+
+/** A command with the environment of a service. */
+async function lossless(env: Readonly<Record<string, string>>, ...args: string[]) {
+  const command = world().children.node(CLI, { env, args });
+  const { code } = await command.ends();
+  return { code, stdout: command.stdout, stderr: command.stderr };
+}
+
+async function stateOf(service: Service): Promise<unknown> {
+  return (await operator(await world().controlPort(service), '/liveness')).body['state'];
+}
+
+describe('whoever calls through something on this machine is no operator', () => {
+  test.skipIf(foreign === undefined)('a sidecar, whatever Host it is given', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_CONTROL_HOST: '::' } });
+    const port = await world().controlPort(service);
+    for (const from of ['127.0.0.6', undefined]) {
+      const sidecar = through(await tcpForwarder(String(foreign), port, from));
+      for (const path of ['/offline', '/online', '/status'])
+        for (const method of ['GET', 'POST'])
+          expect((await ask(sidecar, path, { method, headers: { host: 'localhost' } })).status).toBeGreaterThan(400);
+    }
+    expect(await stateOf(service)).toBe('warming');
+  });
+
+  test.each([
+    ['one that says for whom', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.1' }],
+    ['one that says that it is one', { via: '1.1 proxy' }],
+    ['a mesh', { 'x-request-id': '4f2f', 'x-envoy-expected-rq-timeout-ms': '15000' }],
+  ])('a reverse proxy: %s', async (_, headers) => {
+    const service = await world().service('provider');
+    const proxy = through(await httpForwarder(await world().controlPort(service), headers));
+    for (const path of ['/offline', '/status'])
+      expect((await ask(proxy, path, { method: 'POST' })).status).not.toBe(202);
+    expect((await ask(proxy, '/status')).status).toBe(403);
+    const metrics = await ask(proxy, '/metrics');
+    expect(metrics.status).toBe(200);
+    expect(metrics.text).toContain('lossless_info{service_name="provider"} 1');
+    expect(metrics.text).not.toContain('instance_id');
+    expect(await stateOf(service)).toBe('warming');
+  });
+
+  test('what the application fetches for somebody else', async () => {
+    const service = await world().service('provider');
+    const port = await world().controlPort(service);
+    for (const method of ['GET', 'POST'])
+      expect((await fetch(`http://127.0.0.1:${port}/offline`, { method })).status).toBe(403);
+    expect((await ask(port, '/offline')).status).toBe(405);
+    expect(await stateOf(service)).toBe('warming');
+  });
+});
+
+test('/metrics and /liveness tell no stranger an instance id or an address', async () => {
+  await world().service('provider');
+  const caller = await world().caller('http://provider/echo', 20);
+  const port = await world().controlPort({ ...caller, port: 0 });
+  const { instanceId } = (await operator(port, '/status')).body as { instanceId: string };
+  for (const path of ['/metrics', '/liveness', '/readiness', '/nothing', '/offline', '/lossless/goaway']) {
+    const text = await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+    expect(text).not.toContain(instanceId);
+    expect(text).not.toMatch(/address=|127\.0\.0\.1:/);
+  }
+  const own = await ask(port, '/metrics');
+  expect(own.text).toContain(`instance_id="${instanceId}"`);
+  expect(own.text).toMatch(/lossless_pick_share\{service="provider",address="127\.0\.0\.1:\d+"/);
+});
+
+test('with a secret this machine needs it too, and the command has it', async () => {
+  const env = { LOSSLESS_SECRET: SECRET };
+  const service = await world().service('provider', { env });
+  const port = await world().controlPort(service);
+  for (const path of ['/offline', '/status']) expect((await ask(port, path, { method: 'POST' })).status).not.toBe(202);
+  expect((await operator(port, '/status')).body).toMatchObject({ code: 'LOSSLESS_OPERATOR_UNPROVED' });
+  expect((await lossless(world().env('provider'), 'offline')).code).toBe(2);
+  expect(await stateOf(service)).toBe('warming');
+  expect(await lossless(world().env('provider', env), 'offline', '--wait')).toMatchObject({ code: 0 });
+  expect(await service.child.ends()).toEqual({ code: 0, signal: null });
+});
+
+describe('two instances on one machine', () => {
+  /** Of two services that want the same port. */
+  async function two() {
+    const shop = await world().service('shop', { env: { LOSSLESS_CONTROL_PORT: '0' } });
+    const env = { LOSSLESS_CONTROL_PORT: String(await world().controlPort(shop)) };
+    const cart = await world().service('cart', { env });
+    return { shop, cart, env };
+  }
+
+  test('the second warns who has its port', async () => {
+    const { shop, cart, env } = await two();
+    const [line] = await cart.child.sees(/.*control port \d+ is taken.*/);
+    expect(JSON.parse(line)).toMatchObject({
+      level: 40,
+      code: 'LOSSLESS_CONTROL_PORT',
+      msg: expect.stringMatching(
+        `control port ${env.LOSSLESS_CONTROL_PORT} is taken by shop \\(process ${shop.child.pid}\\)`,
+      ),
+    });
+    expect(shop.child.stderr).not.toContain('is taken');
+  });
+
+  test('a command in the environment of one ends that one', async () => {
+    const { shop, cart, env } = await two();
+    expect(await lossless(world().env('cart', env), 'offline', '--wait')).toMatchObject({ code: 0 });
+    expect(await cart.child.ends()).toEqual({ code: 0, signal: null });
+    expect(await stateOf(shop)).toBe('warming');
+    // Nobody of that name is left, so the port is asked, whose instance is another one.
+    const again = await lossless(world().env('cart', env), 'offline', '--wait');
+    expect(again).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^LOSSLESS_OTHER_INSTANCE: .* here is shop /),
+    });
+    expect(await stateOf(shop)).toBe('warming');
+  });
+
+  test('a command that names no one of them takes none, and says who there is', async () => {
+    const { shop, cart, env } = await two();
+    const { LOSSLESS_SERVICE: _, ...nobody } = world().env('', env);
+    const refused = await lossless(nobody, 'offline');
+    expect(refused.code).toBe(2);
+    for (const [name, service] of Object.entries({ shop, cart }))
+      expect(refused.stderr).toMatch(new RegExp(`\\n  ${name} .*, port ${await world().controlPort(service)}\\n`));
+    expect(await lossless(nobody, 'status', '--service', 'cart', '--json')).toMatchObject({ code: 0 });
+    expect([await stateOf(shop), await stateOf(cart)]).toEqual(['warming', 'warming']);
+  });
+
+  test('two of one service are told apart by their ids', async () => {
+    const shops = [await world().service('shop'), await world().service('shop')] as const;
+    const statuses = await Promise.all(
+      shops.map(async (shop) => (await operator(await world().controlPort(shop), '/status')).body),
+    );
+    const instance = String(statuses[1]?.['instanceId']);
+    expect((await lossless(world().env('shop'), 'offline')).code).toBe(2);
+    expect(await lossless(world().env('shop'), 'offline', '--wait', '--instance', instance)).toMatchObject({ code: 0 });
+    await shops[1].child.ends();
+    expect(await stateOf(shops[0])).toBe('warming');
+    // One that was killed is not there any more, though it could not say so.
+    const killed = await world().service('shop');
+    killed.child.signal('SIGKILL');
+    await killed.child.ends();
+    const left = JSON.parse((await lossless(world().env('shop'), 'status', '--json')).stdout) as { instanceId: string };
+    expect(left.instanceId).toBe(statuses[0]?.['instanceId']);
+  });
+
+  test('a hook of one at the port of the other changes nothing', async () => {
+    const { shop, env } = await two();
+    const port = Number(env.LOSSLESS_CONTROL_PORT);
+    expect(await operator(port, '/offline?service=cart', { method: 'POST' })).toMatchObject({ status: 421 });
+    expect(await operator(port, '/status?service=cart')).toMatchObject({ status: 421 });
+    expect(await stateOf(shop)).toBe('warming');
+  });
+});
