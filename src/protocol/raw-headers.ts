@@ -5,19 +5,12 @@
  * @param name in lower case
  */
 export function rawHeader(rawHeaders: readonly string[], name: string): string | undefined {
-  const at = indexOf(rawHeaders, name);
+  const at = indexOfHeader(rawHeaders, name);
   return at < 0 ? undefined : rawHeaders[at + 1];
 }
 
-/** The same, and nobody after us finds it there, however often it came: an application that copies headers does not pass it on. */
-export function takeHeader(rawHeaders: string[], name: string): string | undefined {
-  let value: string | undefined;
-  for (let at = indexOf(rawHeaders, name); at >= 0; at = indexOf(rawHeaders, name))
-    value ??= rawHeaders.splice(at, 2)[1];
-  return value;
-}
-
-function indexOf(rawHeaders: readonly string[], name: string): number {
+/** Where a header stands; -1: nowhere. */
+export function indexOfHeader(rawHeaders: readonly string[], name: string): number {
   for (let n = 0; n < rawHeaders.length; n += 2)
     if (rawHeaders[n]?.length === name.length && rawHeaders[n]?.toLowerCase() === name) return n;
   return -1;

@@ -7,11 +7,12 @@ import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
-import { takeHeader } from '../protocol/raw-headers.ts';
+import { indexOfHeader } from '../protocol/raw-headers.ts';
 import type { Callers, RecentCaller } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 import { Marker } from './marker.ts';
+import { ReceivedHeader } from './received-header.ts';
 
 /** Health checks of platforms: not callers, and nobody to wait for. */
 const PROBES = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC'];
@@ -49,6 +50,7 @@ export interface TrafficOptions {
 export class Traffic {
   readonly #options: TrafficOptions;
   readonly #channels: readonly (readonly [string, (message: never) => void])[];
+  readonly #header = new ReceivedHeader(CONSUMER_HEADER);
   readonly #marking: Marker;
   readonly #servers = new Set<HttpServer>();
   readonly #watched = new WeakSet<HttpServer>();
@@ -191,7 +193,9 @@ export class Traffic {
 
   #watchSessions(server: Http2Server): void {
     const raw = (_stream: unknown, _headers: unknown, _flags: unknown, rawHeaders: unknown): void => {
-      if (Array.isArray(rawHeaders)) takeHeader(rawHeaders, CONSUMER_HEADER);
+      if (!Array.isArray(rawHeaders)) return;
+      const at = indexOfHeader(rawHeaders, CONSUMER_HEADER);
+      if (at >= 0) rawHeaders.splice(at, 2);
     };
     server.prependListener('stream', this.#guarded('stream', raw));
     server.on(
@@ -230,7 +234,7 @@ export class Traffic {
     const connection = socket[CONNECTION] ?? this.#track(socket);
     this.#inflight++;
     connection.inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, this.#header.take(request), request, socket);
     this.#active();
   }
 
@@ -239,7 +243,7 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, takeHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, this.#header.take(request), request, socket);
     this.#active();
     if (this.#marker !== undefined) this.#marking.response(response, connection, this.#marker);
   }
@@ -311,7 +315,12 @@ export class Traffic {
   #count(connection: Connection, header: string | undefined, request: Head, socket: Socket): void {
     this.#started++;
     if (connection.owner === undefined || header !== connection.header)
-      this.#own(connection, header, request.headers, socket.remoteAddress);
+      this.#options.guard.attempt(
+        'who sends a request',
+        () => this.#own(connection, header, request.headers, socket.remoteAddress),
+        // Nobody else is told of whom we do not know.
+        () => this.#ownUnmanaged(connection),
+      );
     const { owner } = connection;
     if (owner === 'unmanaged') this.#unmanaged++;
     else if (typeof owner === 'object' && owner.telling?.told === 'acked' && owner.telling.outstanding-- <= 0)
@@ -329,9 +338,13 @@ export class Traffic {
     } else if (PROBES.some((agent) => headers['user-agent']?.startsWith(agent))) {
       connection.owner = 'probe';
     } else {
-      connection.owner = 'unmanaged';
-      this.#options.callers.unmanagedOpened();
+      this.#ownUnmanaged(connection);
     }
+  }
+
+  #ownUnmanaged(connection: Connection): void {
+    connection.owner = 'unmanaged';
+    this.#options.callers.unmanagedOpened();
   }
 
   #disown(connection: Connection): void {
