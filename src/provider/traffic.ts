@@ -350,7 +350,12 @@ export class Traffic {
   #count(connection: Connection, header: string | undefined, request: Head, socket: Socket): void {
     this.#started++;
     if (connection.owner === undefined || header !== connection.header)
-      this.#own(connection, header, request.headers, socket);
+      this.#options.guard.attempt(
+        'who sends a request',
+        () => this.#own(connection, header, request.headers, socket),
+        // Whoever cannot be known cannot be told.
+        () => this.#ownUnmanaged(connection),
+      );
     const { owner } = connection;
     if (typeof owner === 'object') {
       const now = this.#options.clock.now();
@@ -374,9 +379,13 @@ export class Traffic {
     } else if (PROBES.some((agent) => headers['user-agent']?.startsWith(agent))) {
       connection.owner = 'probe';
     } else {
-      connection.owner = 'unmanaged';
-      this.#options.callers.unmanagedOpened();
+      this.#ownUnmanaged(connection);
     }
+  }
+
+  #ownUnmanaged(connection: Connection): void {
+    connection.owner = 'unmanaged';
+    this.#options.callers.unmanagedOpened();
   }
 
   #disown(connection: Connection): void {
