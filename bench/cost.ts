@@ -1,6 +1,7 @@
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Consumer } from '../src/consumer/consumer.ts';
+import { Guard } from '../src/guard.ts';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { decodeConsumer, encodeConsumer } from '../src/protocol/header.ts';
 import { Callers } from '../src/provider/callers.ts';
@@ -86,6 +87,7 @@ async function provider(): Promise<Row> {
   const header = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
   const traffic = new Traffic({
     clock: systemClock,
+    guard: new Guard(() => {}),
     callers: new Callers(systemClock),
     decode: decodeConsumer,
     isSelf: () => false,

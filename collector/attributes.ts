@@ -1,5 +1,4 @@
-import { isJson, list, object, text } from './json.ts';
-import { Refused } from './refused.ts';
+import { isJson, list, object } from './json.ts';
 
 /** The value of an attribute, as OTLP/JSON writes it: whole numbers are text, so that none loses digits. */
 export type Value =
@@ -36,41 +35,49 @@ type Plain = string | number | boolean | null | readonly Plain[] | { readonly [k
 export function readAttributes(attributes: unknown, depth = 0): readonly Attribute[] {
   return list(attributes, 'attributes').map((attribute) => {
     const { key, value } = object(attribute, 'an attribute');
-    if (typeof key !== 'string') throw new Refused(400, 'an attribute has no key');
-    return { key, value: readValue(object(value, `the value of ${key}`), depth) };
+    return { key: plainText(key), value: readValue(object(value, `the value of ${plainText(key)}`), depth) };
   });
 }
 
+/** A value whose field is missing or null has none, as in ProtoJSON; one that its field cannot hold is kept as text. */
 function readValue(value: Readonly<Record<string, unknown>>, depth: number): Value {
-  if (value['stringValue'] !== undefined) return { stringValue: text(value['stringValue']) };
-  if (value['boolValue'] !== undefined) return { boolValue: value['boolValue'] === true };
-  if (value['intValue'] !== undefined) return { intValue: integer(value['intValue']) };
-  if (value['doubleValue'] !== undefined) return { doubleValue: double(value['doubleValue']) };
-  if (value['bytesValue'] !== undefined) return { bytesValue: text(value['bytesValue']) };
+  for (const [field, read] of Object.entries(SCALARS)) {
+    const given = value[field];
+    if (given != null) return read(given) ?? { stringValue: plainText(given) };
+  }
   if (depth >= DEEPEST) return {};
-  if (value['arrayValue'] !== undefined) {
+  if (value['arrayValue'] != null) {
     const values = list(object(value['arrayValue'], 'arrayValue')['values'], 'values');
     return { arrayValue: { values: values.map((each) => readValue(object(each, 'a value'), depth + 1)) } };
   }
-  if (value['kvlistValue'] !== undefined)
+  if (value['kvlistValue'] != null)
     return {
       kvlistValue: { values: readAttributes(object(value['kvlistValue'], 'kvlistValue')['values'], depth + 1) },
     };
   return {};
 }
 
-function integer(value: unknown): string {
-  if (!/^-?\d{1,19}$/.test(String(value))) throw new Refused(400, 'an intValue is not a whole number of 64 bits');
-  const number = BigInt(String(value));
-  if (BigInt.asIntN(64, number) !== number) throw new Refused(400, 'an intValue is not a whole number of 64 bits');
-  return String(number);
-}
+/** Values of one field; undefined for one that the field cannot hold. */
+const SCALARS: Readonly<Record<string, (value: unknown) => Value | undefined>> = {
+  stringValue: () => undefined,
+  boolValue: (value) => (typeof value === 'boolean' ? { boolValue: value } : undefined),
+  intValue: (value) => {
+    if (!/^-?\d{1,19}$/.test(String(value))) return undefined;
+    const number = BigInt(String(value));
+    return BigInt.asIntN(64, number) === number ? { intValue: String(number) } : undefined;
+  },
+  doubleValue: (value) => {
+    if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return { doubleValue: value };
+    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+    return typeof number === 'number' && Number.isFinite(number) ? { doubleValue: number } : undefined;
+  },
+  bytesValue: (value) => (typeof value === 'string' ? { bytesValue: value } : undefined),
+};
 
-function double(value: unknown): number | NotFinite {
-  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return value;
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isFinite(number)) throw new Refused(400, 'a doubleValue is not a number');
-  return number;
+/** Text as it is, and what else JSON holds as JSON. */
+function plainText(value: unknown): string {
+  if (value == null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 /** How Jaeger shows an attribute: lists and maps as JSON, whole numbers that a JavaScript number cannot hold as text. */

@@ -8,18 +8,21 @@ const LONGEST = 32 * 1_024 * 1_024;
 /** Most bytes of all bodies that are in memory at a time. */
 const MOST_HELD = 128 * 1_024 * 1_024;
 
+/** How a body may be packed, by the names of RFC 9110, section 8.4.1, which know no case. */
+const CODINGS = ['identity', 'gzip', 'x-gzip', 'deflate'];
+
 /** Reads the bodies of requests. All their forms are bounded while they are read, so that a small body cannot unpack to a huge one. */
 export class BodyReader {
   #held = 0;
 
   /**
-   * The text of a body, handed to `use`; it counts as held until that returns.
+   * The bytes of a body, handed to `use`; they count as held until that returns.
    *
    * @throws Refused 400, 413, 415 or 503
    */
-  async read(request: IncomingMessage, use: (text: string) => void): Promise<void> {
-    const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (!['identity', 'gzip', 'deflate'].includes(encoding))
+  async read(request: IncomingMessage, use: (bytes: Buffer) => void): Promise<void> {
+    const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
+    if (!CODINGS.includes(encoding))
       throw new Refused(415, `expected content-encoding gzip, deflate or none, received ${encoding.slice(0, 64)}`);
     const announced = Number(request.headers['content-length'] ?? 0);
     if (announced > LONGEST) throw new Refused(413, `expected at most ${LONGEST} bytes, received ${announced}`);
@@ -33,7 +36,7 @@ export class BodyReader {
         if (this.#held > MOST_HELD) throw new Refused(503, 'too much arrives at a time; send it again');
         chunks.push(chunk);
       }
-      use(Buffer.concat(chunks).toString('utf8'));
+      use(Buffer.concat(chunks));
     } catch (thrown) {
       throw thrown instanceof Refused
         ? thrown

@@ -1,3 +1,4 @@
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { ROOTS } from './roots.ts';
 
@@ -26,17 +27,83 @@ const TABLES = `
   CREATE INDEX span_by_origin ON span (origin);
 `;
 
+/** Results of SQLite for a file that is damaged, or no database at all (sqlite.org/rescode.html). */
+const DAMAGED = [11, 26];
+
+/** What a file of SQLite begins with, and where in it the application's mark is (sqlite.org/fileformat2.html). */
+const HEADER = 'SQLite format 3\0';
+const APPLICATION_AT = 68;
+
+export interface DatabaseOptions {
+  /** Whether the file is for nobody else, whatever it holds. Default: it begins like one of ours. */
+  readonly isOurs?: boolean;
+  /** Told in words when a damaged database was set aside. */
+  readonly onDamage?: (message: string) => void;
+}
+
 /**
- * Opens a database with the tables of spans, creating them if need be.
+ * Opens a database with the tables of spans, creating them if need be. One of ours that is damaged is set aside as
+ * `<path>.damaged`, and a new one is begun.
  *
  * @throws Error when the file holds something else
  */
-export function openDatabase(path: string): DatabaseSync {
-  const db = openSilently(path);
-  if (pragma(db, 'application_id') !== APPLICATION && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined) {
-    db.close();
-    throw new Error(`${path} is a database of something else; name a new file`);
+export function openDatabase(
+  path: string,
+  { isOurs = beginsAsOurs(path), onDamage }: DatabaseOptions = {},
+): DatabaseSync {
+  try {
+    return openTables(path);
+  } catch (thrown) {
+    if (!isDamage(thrown) || !isOurs) throw thrown;
+    onDamage?.(setAside(path, thrown as Error));
+    return openTables(path);
   }
+}
+
+/** Whether SQLite has found a database damaged. */
+export function isDamage(thrown: unknown): boolean {
+  // The code of the result is in the lowest byte.
+  return DAMAGED.includes(Number((thrown as { readonly errcode?: unknown } | null)?.errcode) & 0xff);
+}
+
+/** A file that begins like one of ours, as far as it goes. What somebody else has made is never touched. */
+function beginsAsOurs(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const bytes = Buffer.alloc(APPLICATION_AT + 4);
+  const file = openSync(path, 'r');
+  const length = readSync(file, bytes, 0, bytes.length, 0);
+  closeSync(file);
+  const begin = bytes.toString('latin1', 0, Math.min(length, HEADER.length));
+  return HEADER.startsWith(begin) && (length < bytes.length || bytes.readUInt32BE(APPLICATION_AT) === APPLICATION);
+}
+
+/**
+ * Renames a database, its journal too; one that was set aside before goes.
+ *
+ * @returns what was done, in words
+ */
+export function setAside(path: string, { message }: Error): string {
+  const aside = `${path}.damaged`;
+  for (const part of ['-wal', '-shm', '']) {
+    rmSync(`${aside}${part}`, { force: true });
+    if (existsSync(`${path}${part}`)) renameSync(`${path}${part}`, `${aside}${part}`);
+  }
+  return `the database ${path} is damaged (${message}); it was set aside as ${aside}, and a new one is begun`;
+}
+
+function openTables(path: string): DatabaseSync {
+  const db = openSilently(path);
+  try {
+    return withTables(db, path);
+  } catch (thrown) {
+    if (db.isOpen) db.close();
+    throw thrown;
+  }
+}
+
+function withTables(db: DatabaseSync, path: string): DatabaseSync {
+  if (pragma(db, 'application_id') !== APPLICATION && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined)
+    throw new Error(`${path} is a database of something else; name a new file`);
   // Space is given back only if that is said before anything is written.
   db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
   db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}`);
@@ -58,6 +125,8 @@ function openSilently(path: string): DatabaseSync {
   process.emitWarning = () => {};
   try {
     const sqlite = process.getBuiltinModule('node:sqlite');
+    // For this user alone, and so are the files that SQLite puts beside it.
+    if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
     return new sqlite.DatabaseSync(path, { timeout: 1_000 });
   } finally {
     process.emitWarning = emitWarning;

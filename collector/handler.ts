@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import { BodyReader } from './body.ts';
+import { Closing } from './closing.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
@@ -41,6 +42,7 @@ export class Handler {
   readonly #bodies = new BodyReader();
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
+  readonly #closing: Closing;
   readonly #isLocal: boolean;
   #unread = 0;
 
@@ -49,6 +51,13 @@ export class Handler {
     this.#store = store;
     this.#isLocal = isLocal;
     this.#page = new PageServer(store);
+    this.#closing = new Closing(store);
+  }
+
+  /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
+  close(): void {
+    const roots = this.#closing.roots();
+    if (roots.length > 0) this.#metrics.count(this.#store.add(roots));
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -91,7 +100,7 @@ export class Handler {
         throw new Refused(403, 'expected localhost or an address as host: name what may connect with --host');
       return await this.#answer(request, route);
     } catch (thrown) {
-      const refused = thrown instanceof Refused ? thrown : new Refused(500, (thrown as Error).message);
+      const refused = thrown instanceof Refused ? thrown : this.#refused(thrown);
       return json(failureOf(path, refused));
     }
   }
@@ -99,6 +108,7 @@ export class Handler {
   async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
     const [first, second, ...rest] = path;
     if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
+    if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
     if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
     const asset = this.#page.asset(path);
@@ -114,6 +124,14 @@ export class Handler {
           : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
     if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
     return json(answer);
+  }
+
+  /** What was damaged is there anew for the next request. */
+  #refused(thrown: unknown): Refused {
+    const { message } = thrown as Error;
+    return this.#store.recover(thrown)
+      ? new Refused(503, `the database was damaged and is begun anew (${message}); ask again`)
+      : new Refused(500, message);
   }
 
   #showMetrics(accept: string | undefined): Reply {
@@ -133,15 +151,23 @@ export class Handler {
         415,
         `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
       );
-    await this.#bodies.read(request, (text) => this.#add(decodeOtlp(text)));
-    return { status: 200, body: { partialSuccess: {} } };
+    let partialSuccess = {};
+    await this.#bodies.read(request, (bytes) => {
+      const { groups, rejected, reason } = decodeOtlp(bytes);
+      this.#add(groups);
+      if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
+    });
+    return { status: 200, body: { partialSuccess } };
   }
 
   /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
   #add(groups: readonly SpanGroup[]): void {
     try {
-      this.#metrics.count(this.#store.add(groups));
+      const added = this.#store.add(groups);
+      this.#metrics.count(added);
+      this.#closing.see(added);
     } catch (thrown) {
+      this.#store.recover(thrown);
       throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
     }
   }

@@ -18,11 +18,48 @@ export function object(value: unknown, what: string): Json {
   return value as Json;
 }
 
-/** A missing list is an empty one, as in protobuf. @throws Refused 400 */
+/** Longest list that is looked at. */
+const LONGEST_LIST = 100_000;
+
+/** A missing list is an empty one, as in protobuf. @throws Refused 400, 413 when it is too long */
 export function list(value: unknown, what: string): readonly unknown[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) throw new Refused(400, `${what} is not a list`);
+  if (value.length > LONGEST_LIST) throw new Refused(413, `${what} has more than ${LONGEST_LIST} entries`);
   return value;
+}
+
+const [OBJECT, LIST, COMMA, QUOTE, BACKSLASH] = [...'{[,"\\'].map((sign) => sign.charCodeAt(0));
+
+/** The mark that some write before text in UTF-8 (RFC 8259, section 8.1: it may be ignored). */
+const BYTE_ORDER_MARK = '\ufeff';
+
+/**
+ * Reads JSON of at most `most` values: small ones may take a hundred times the memory of their bytes, so they are counted before
+ * any is made.
+ *
+ * @throws Refused 400 when it is none, 413 when it holds more
+ */
+export function parseJson(bytes: Buffer, most: number): unknown {
+  if (valuesIn(bytes, most) > most) throw new Refused(413, `expected at most ${most} values in one request`);
+  const whole = bytes.toString('utf8');
+  try {
+    return JSON.parse(whole.startsWith(BYTE_ORDER_MARK) ? whole.slice(1) : whole);
+  } catch {
+    throw new Refused(400, 'the body is not JSON');
+  }
+}
+
+/** How many values there are at most: one more for each list, object and comma. Ends when there are more than `most`. */
+function valuesIn(bytes: Buffer, most: number): number {
+  let count = 1;
+  for (let at = 0; at < bytes.length && count <= most; at++) {
+    const byte = bytes[at];
+    if (byte === OBJECT || byte === LIST || byte === COMMA) count++;
+    else if (byte === QUOTE)
+      for (at++; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
+  }
+  return count;
 }
 
 /** Text, empty when there is none; cut after `longest` characters. */

@@ -1,5 +1,5 @@
 import { type Attribute, readAttributes } from './attributes.ts';
-import { type Json, list, object, text } from './json.ts';
+import { type Json, list, object, parseJson, text } from './json.ts';
 import { Refused } from './refused.ts';
 
 /** Where spans come from: a process (its resource) and the library in it (its scope). Many spans share one. */
@@ -44,14 +44,23 @@ export interface SpanGroup {
   readonly spans: readonly Span[];
 }
 
+/** What a request holds. */
+export interface Decoded {
+  readonly groups: readonly SpanGroup[];
+  /** Spans that cannot be kept, and what is wrong with the first. */
+  readonly rejected: number;
+  readonly reason: string;
+}
+
 /** Span kinds by their number in OTLP, in Jaeger's words. */
 export const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 
 /** Status codes by their number in OTLP, in Jaeger's words. */
 export const STATUS = ['', 'OK', 'ERROR'] as const;
 
-/** Most spans of one request. */
+/** Most spans of one request, and values of JSON: an attribute of a span is 4 of them. */
 const MOST_SPANS = 50_000;
+const MOST_VALUES = 3_000_000;
 
 /** Longest names of services and scopes that are kept, in characters: every span is shown with them. */
 const LONGEST_NAME = 255;
@@ -61,49 +70,71 @@ const LAST_TIME = 7_258_118_400_000_000_000n;
 
 /**
  * Reads the body of an OTLP/HTTP JSON request (OpenTelemetry protocol specification 1.9, JSON protobuf encoding). Fields
- * that are missing take their protobuf default.
+ * that are missing or null take their protobuf default. A span that cannot be read is left out, and the others are kept.
  *
- * @throws Refused 400 when the body is malformed; its message says where
+ * @throws Refused 400 when the body as a whole is malformed, 413 when it holds too much; its message says where
  */
-export function decodeOtlp(body: string): readonly SpanGroup[] {
-  const groups = list(object(parse(body), 'the body')['resourceSpans'], 'resourceSpans').flatMap(groupsOf);
-  const spans = groups.reduce((sum, group) => sum + group.spans.length, 0);
-  if (spans > MOST_SPANS) throw new Refused(400, `expected at most ${MOST_SPANS} spans in one request`);
-  return groups;
+export function decodeOtlp(body: Buffer | string): Decoded {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  const reader = new Reader();
+  const resourceSpans = list(object(parseJson(bytes, MOST_VALUES), 'the body')['resourceSpans'], 'resourceSpans');
+  const groups = resourceSpans.flatMap((each) => reader.resource(object(each, 'resourceSpans')));
+  return { groups, rejected: reader.rejected, reason: reader.reason };
 }
 
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    throw new Refused(400, 'the body is not JSON');
+/** Reads the spans of one request, and counts those that it cannot. */
+class Reader {
+  rejected = 0;
+  reason = '';
+  #spans = 0;
+
+  resource({ resource: source, scopeSpans }: Json): readonly SpanGroup[] {
+    const scopes = list(scopeSpans, 'scopeSpans').flatMap((each) => this.#scope(object(each, 'scopeSpans')));
+    // What no span comes from is not looked at: there may be very much of it.
+    if (scopes.length === 0) return [];
+    const sent = this.#orRejected(scopes, () => readAttributes(object(source, 'resource')['attributes']));
+    if (sent === undefined) return [];
+    const service = serviceOf(sent);
+    const resource = [
+      ...sent.filter((attribute) => attribute.key !== 'service.name'),
+      { key: 'service.name', value: { stringValue: service } },
+    ];
+    return scopes.map(({ scope, spans }) => ({ origin: { service, resource, scope }, spans }));
   }
-}
 
-function groupsOf(resourceSpans: unknown): readonly SpanGroup[] {
-  const { resource: source, scopeSpans } = object(resourceSpans, 'resourceSpans');
-  const sent = readAttributes(object(source, 'resource')['attributes']);
-  const service = serviceOf(sent);
-  const resource = [
-    ...sent.filter((attribute) => attribute.key !== 'service.name'),
-    { key: 'service.name', value: { stringValue: service } },
-  ];
-  return list(scopeSpans, 'scopeSpans').map((each) => {
-    const { scope, spans } = object(each, 'scopeSpans');
-    const { name, version, attributes } = object(scope, 'scope');
-    return {
-      origin: {
-        service,
-        resource,
-        scope: {
-          name: text(name, LONGEST_NAME),
-          version: text(version, LONGEST_NAME),
-          attributes: readAttributes(attributes),
-        },
-      },
-      spans: list(spans, 'spans').map((span) => spanOf(object(span, 'a span'))),
-    };
-  });
+  #scope({
+    scope: source,
+    spans: given,
+  }: Json): readonly { readonly scope: Origin['scope']; readonly spans: readonly Span[] }[] {
+    const sent = list(given, 'spans');
+    this.#spans += sent.length;
+    if (this.#spans > MOST_SPANS) throw new Refused(413, `expected at most ${MOST_SPANS} spans in one request`);
+    const spans = sent.flatMap(
+      (span) => this.#orRejected([{ spans: [span] }], () => spanOf(object(span, 'a span'))) ?? [],
+    );
+    if (spans.length === 0) return [];
+    const scope = this.#orRejected([{ spans }], () => {
+      const { name, version, attributes } = object(source, 'scope');
+      return {
+        name: text(name, LONGEST_NAME),
+        version: text(version, LONGEST_NAME),
+        attributes: readAttributes(attributes),
+      };
+    });
+    return scope === undefined ? [] : [{ scope, spans }];
+  }
+
+  /** What `read` reads, or undefined: then these spans are rejected. */
+  #orRejected<T>(groups: readonly { readonly spans: readonly unknown[] }[], read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (thrown) {
+      if (!(thrown instanceof Refused)) throw thrown;
+      this.reason ||= thrown.message;
+      this.rejected += groups.reduce((sum, { spans }) => sum + spans.length, 0);
+      return undefined;
+    }
+  }
 }
 
 /** Processes that do not say who they are get the names that Jaeger gives them. */

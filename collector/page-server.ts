@@ -100,7 +100,7 @@ export class PageServer {
 
   #trace(traceId: string): Tagged {
     return {
-      etag: `"${this.#store.size(traceId)}"`,
+      etag: `"${this.#store.version(traceId)}"`,
       answer: () => {
         const [spans] = this.#store.traces([traceId]);
         if (spans === undefined) throw new Refused(404, 'trace not found');

@@ -1,9 +1,10 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { DatabaseOptions } from './database.ts';
 import { Handler } from './handler.ts';
 import { Store } from './store.ts';
 
-export interface CollectorOptions {
+export interface CollectorOptions extends DatabaseOptions {
   readonly host: string;
   /** Ports; OTLP, queries, the page and metrics are answered on each. 0 takes a free one. */
   readonly ports: readonly number[];
@@ -28,15 +29,15 @@ export interface Collector {
 const SLOWEST = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
 const IDLE_MS = 60_000;
 
-/** Most connections at a time: one for each of many consumers that send. */
+/** Most connections of a port at a time: one for each of many consumers that send. */
 const MOST_CONNECTIONS = 4_096;
 
-/** Time between two looks at what the store holds, in milliseconds: traces get old though nothing arrives. */
-const BOUND_EVERY_MS = 1_000;
+/** Time between two looks at what the store holds, in milliseconds: traces get old, and shutdowns are over, though nothing arrives. */
+const TICK_MS = 1_000;
 
 /** Starts a collector for one machine: OTLP/HTTP JSON in; Jaeger's query API, a page and metrics out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
-  const store = new Store({ path: options.database, maxAgeMs: options.maxAgeMs, maxBytes: options.maxBytes });
+  const store = new Store({ ...options, path: options.database });
   const handler = new Handler(store, isLoopback(options.host));
   const servers: Server[] = [];
   try {
@@ -46,7 +47,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     store.close();
     throw thrown;
   }
-  const bounding = setInterval(() => bound(store), BOUND_EVERY_MS).unref();
+  const bounding = setInterval(() => tick(store, handler), TICK_MS).unref();
   const [otlpUrl = '', queryUrl = otlpUrl] = servers.map((server) => urlOf(server, options.host));
   return {
     otlpUrl,
@@ -59,26 +60,57 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   };
 }
 
-function bound(store: Store): void {
+function tick(store: Store, handler: Handler): void {
   try {
     store.bound();
+    handler.close();
+  } catch (thrown) {
+    // Unless it is damaged, the disk is full, or gone: whoever sends spans is told.
+    recover(store, thrown);
+  }
+}
+
+function recover(store: Store, thrown: unknown): void {
+  try {
+    store.recover(thrown);
   } catch {
-    // The disk is full, or gone: whoever sends spans is told.
+    // A new one cannot be begun: the next look tries again.
   }
 }
 
 function listen(handler: Handler, host: string, port: number): Promise<Server> {
   const server = createServer(SLOWEST, (request, response) => void handler.handle(request, response));
   server.setTimeout(IDLE_MS);
-  server.maxConnections = MOST_CONNECTIONS;
+  makeRoom(server);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve(server));
   });
 }
 
+/**
+ * Keeps the connections within their bound: a new one takes the place of that which has asked nothing for the longest time. Were
+ * new ones refused instead, whoever opens many and asks nothing would keep everybody else out.
+ */
+function makeRoom(server: Server): void {
+  /** The one that asked last comes last. */
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    if (open.size <= MOST_CONNECTIONS) return;
+    const [idle] = open;
+    if (idle === undefined) return;
+    open.delete(idle);
+    idle.destroy();
+  });
+  server.on('request', ({ socket }) => {
+    if (open.delete(socket)) open.add(socket);
+  });
+}
+
 /** Whether an address to listen on is reached from this machine alone. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host);
 }
 

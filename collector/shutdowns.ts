@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ATTR, spanName } from '../src/trace/schema.ts';
 import { traceOf } from '../src/trace/trace.ts';
-import { assess } from '../src/trace/verdict.ts';
+import { assess, LATE_MS } from '../src/trace/verdict.ts';
 import { textOf } from './attributes.ts';
 import { jaegerTrace } from './jaeger.ts';
 import type { Span } from './otlp.ts';
@@ -24,10 +24,10 @@ const LONGEST_PROBLEM = 200;
 /** Verdicts that are kept. */
 const MOST_KEPT = 1_000;
 
-/** Lists shutdowns with their verdicts. A verdict is made once for each number of spans that a trace has had. */
+/** Lists shutdowns with their verdicts. A verdict is made once for each change of a trace, and when it may have become another. */
 export class Shutdowns {
   readonly #store: Store;
-  readonly #kept = new Map<string, { readonly size: number; readonly shutdown: Shutdown }>();
+  readonly #kept = new Map<string, { readonly version: string; readonly until: number; readonly shutdown: Shutdown }>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -54,10 +54,13 @@ export class Shutdowns {
   }
 
   #assess({ traceId, root }: FoundRoot): Shutdown {
-    const size = this.#store.size(traceId);
+    const now = Date.now();
+    const version = this.#store.version(traceId);
     const kept = this.#kept.get(traceId);
-    if (kept?.size === size) return kept.shutdown;
-    const verdict = assess(traceOf(jaegerTrace(this.#store.traces([traceId])[0] ?? [])));
+    if (kept?.version === version && now < kept.until) return kept.shutdown;
+    const verdict = assess(traceOf(jaegerTrace(this.#store.traces([traceId])[0] ?? [])), now);
+    const isOpen = verdict.kind === 'offline' && verdict.result === 'missing' && verdict.startedAt > 0;
+    const until = isOpen ? verdict.startedAt + verdict.gracePeriodMs + LATE_MS : Number.POSITIVE_INFINITY;
     const shutdown = {
       ...verdict,
       traceId,
@@ -66,7 +69,7 @@ export class Shutdowns {
       moreProblems: Math.max(0, verdict.problems.length - TOLD),
     };
     this.#kept.delete(traceId);
-    this.#kept.set(traceId, { size, shutdown });
+    this.#kept.set(traceId, { version, until, shutdown });
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= MOST_KEPT) break;
       this.#kept.delete(oldest);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { ATTR, KILLED, spanName } from '../src/trace/schema.ts';
 import { type Attribute, textOf } from './attributes.ts';
-import { openDatabase, pragma, together } from './database.ts';
+import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
 import { ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
@@ -40,7 +41,7 @@ export interface FoundRoot {
   readonly root: Span | undefined;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends DatabaseOptions {
   /** File of the database, or `:memory:`. */
   readonly path: string;
   /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
@@ -52,6 +53,9 @@ export interface StoreOptions {
 export interface StoredSpan extends Span {
   readonly origin: Origin;
 }
+
+/** How the body of a root says so. */
+const SAID_KILLED = JSON.stringify({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
 
 /** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
 const SHARE_REMOVED = 0.1;
@@ -69,30 +73,64 @@ const MOST_ROOTS = 20_000;
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
+/** What is done for each span that arrives. */
+interface Statements {
+  readonly addOrigin: StatementSync;
+  readonly addTrace: StatementSync;
+  readonly addSpan: StatementSync;
+  readonly removeKilled: StatementSync;
+}
+
+function prepare(db: DatabaseSync): Statements {
+  return {
+    addOrigin: db.prepare(
+      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
+    ),
+    addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
+    addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    removeKilled: db.prepare('DELETE FROM span WHERE trace_id = ? AND span_id = ? AND name = ? AND instr(body, ?) > 0'),
+  };
+}
+
 /** Spans in SQLite, bounded by age and size. A span that arrives twice is kept once; one that comes late joins its trace. */
 export class Store {
   readonly #options: StoreOptions;
-  readonly #db: DatabaseSync;
-  readonly #addOrigin: StatementSync;
-  readonly #addTrace: StatementSync;
-  readonly #addSpan: StatementSync;
+  #db: DatabaseSync;
+  #statements: Statements;
   #agedAt = Number.NEGATIVE_INFINITY;
   #changes = 0;
 
   constructor(options: StoreOptions) {
     this.#options = options;
-    this.#db = openDatabase(options.path);
-    this.#addOrigin = this.#db.prepare(
-      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
-    );
-    this.#addTrace = this.#db.prepare(
-      'INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received',
-    );
-    this.#addSpan = this.#db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
-    this.bound();
+    this.#db = openDatabase(options.path, options);
+    this.#statements = prepare(this.#db);
+    try {
+      this.bound();
+    } catch (thrown) {
+      if (!this.recover(thrown)) throw thrown;
+    }
   }
 
-  /** Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. */
+  /**
+   * Begins a new database when one has turned out to be damaged.
+   *
+   * @returns whether it has: then what failed may be tried again
+   */
+  recover(thrown: unknown): boolean {
+    if (!isDamage(thrown)) return false;
+    const { onDamage, path } = this.#options;
+    if (this.#db.isOpen) this.#db.close();
+    onDamage?.(setAside(path, thrown as Error));
+    this.#db = openDatabase(path, this.#options);
+    this.#statements = prepare(this.#db);
+    this.#changes++;
+    return true;
+  }
+
+  /**
+   * Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. A root
+   * takes the place of one that others made for a process that they took for killed.
+   */
   add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
     // First, as that may fail: what has been added is not refused.
     this.bound(now);
@@ -100,7 +138,7 @@ export class Store {
     together(this.#db, () => {
       for (const { origin, spans } of groups) added.push({ origin, spans: this.#addGroup(origin, spans) });
       const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
-      for (const id of ids) this.#addTrace.run(id, now);
+      for (const id of ids) this.#statements.addTrace.run(id, now);
     });
     if (added.some(({ spans }) => spans.length > 0)) this.#changes++;
     return added;
@@ -111,9 +149,24 @@ export class Store {
     return this.#changes;
   }
 
-  /** How many spans of a trace there are: as spans never change, what is made from them holds until this does. */
-  size(traceId: string): number {
-    return Number(this.#db.prepare('SELECT COUNT(*) AS size FROM span WHERE trace_id = ?').get(traceId)?.['size']);
+  /** Changes with the spans of a trace: what is made from them holds until it does. */
+  version(traceId: string): string {
+    const found = this.#db
+      .prepare('SELECT COUNT(*) AS size, MAX(rowid) AS latest FROM span WHERE trace_id = ?')
+      .get(traceId);
+    return `${found?.['size']}-${found?.['latest'] ?? 0}`;
+  }
+
+  /** Beginnings of shutdowns that have no end, the latest first. */
+  openMarkers(most: number): readonly Span[] {
+    return this.#db
+      .prepare(
+        `SELECT body FROM span AS marker INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND name = ? AND NOT EXISTS (
+           SELECT 1 FROM span WHERE trace_id = marker.trace_id AND name = ?
+         ) ORDER BY start DESC LIMIT ?`,
+      )
+      .all(spanName('offline.started'), spanName('offline'), most)
+      .map(({ body }) => JSON.parse(String(body)) as Span);
   }
 
   /** Shutdowns and onlines, the one that began last first. */
@@ -254,13 +307,22 @@ export class Store {
   #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
     if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
-    const id = Number(this.#addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
+    const id = Number(this.#statements.addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
     return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
       const text = JSON.stringify(span);
-      return this.#addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, text).changes > 0;
+      const add = (): boolean =>
+        this.#statements.addSpan.run(traceId, spanId, id, origin.service, name, kind, start, duration, text).changes >
+        0;
+      return add() || (this.#isEnd(span, text) && add());
     });
+  }
+
+  /** Whether a span is the root that a process made itself; then one that others made for it is removed. */
+  #isEnd({ traceId, spanId, name }: Span, text: string): boolean {
+    if (name !== spanName('offline') || text.includes(SAID_KILLED)) return false;
+    return this.#statements.removeKilled.run(traceId, spanId, name, SAID_KILLED).changes > 0;
   }
 
   /** Removes the traces whose ids a query selects; returns how many. */

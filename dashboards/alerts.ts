@@ -1,4 +1,4 @@
-import { ATTR } from '../src/trace/schema.ts';
+import { ATTR, KILLED } from '../src/trace/schema.ts';
 import { calls, counted, label, type Match, past, SERVICE, untold } from './span-metrics.ts';
 
 export interface Alert {
@@ -44,7 +44,7 @@ export const ALERTS: readonly Alert[] = [
     spans: (service) => calls('offline.started', [SERVICE, '=', service]),
     summary: '{count} shutdowns of {service_name} began and never ended',
     description:
-      'Instances of {service_name} began to leave more than 5 minutes ago, within the last hour, and their traces have no root: {count}. They were killed before they were done, or their last spans are in a spool. There may be more: ends of shutdowns that began in the last 5 minutes are counted against them.',
+      'Instances of {service_name} began to leave within the last hour, and nothing came that they say of their end: {count}. They were killed before they were done, or their last spans are in a spool. There may be more: of those whose traces have no root at all, ends of shutdowns that began in the last 5 minutes are counted against them.',
     panel: 'Still open',
   },
   {
@@ -128,13 +128,20 @@ function some(by: readonly string[], counter: string): string {
   return `${counted(by, counter, WINDOW)} > 0`;
 }
 
-/**
- * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. A
- * collector that began again has lost beginnings and ends: where the beginnings are counted from 0, the ends are too.
- */
+/** Shutdowns without an end of their own: the more of what is missing, and of the roots that others made for the killed. */
 function truncated(): string {
+  const [missing, killed] = [endless(), counted([SERVICE], calls('offline', [ATTR.offlineResult, '=', KILLED]), ROLL)];
+  return ['(', `  ${missing} >= ${killed}`, `  or ${killed}`, `  or ${missing}`, ') > 0'].join('\n');
+}
+
+/**
+ * Shutdowns that began, less those that ended, within the hour; those that began in the last minutes may still run. The root of
+ * a killed one is not its end: should the real one come after all, it is counted then. A collector that began again has lost
+ * beginnings and ends: where the beginnings are counted from 0, the ends are too.
+ */
+function endless(): string {
   const sum = (series: string): string => `sum by (${SERVICE}) (${series})`;
-  const [began, ended] = [calls('offline.started'), calls('offline')];
+  const [began, ended] = [calls('offline.started'), calls('offline', [ATTR.offlineResult, '!=', KILLED])];
   const early = sum(past(began, TRUNCATED_AFTER));
   const newlyBegan = `${early} - ${sum(past(began, ROLL))} >= 0`;
   const newlyEnded = `${sum(ended)} - ${sum(past(ended, ROLL))} >= 0 and ${newlyBegan}`;
@@ -143,6 +150,6 @@ function truncated(): string {
     `  (${newlyBegan} or ${early})`,
     `  - (${newlyEnded} or ${sum(ended)} or 0 * ${early})`,
     `  and ${sum(began)} >= ${early}`,
-    ') > 0',
+    ')',
   ].join('\n');
 }

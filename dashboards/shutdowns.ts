@@ -58,7 +58,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Still open',
           description:
-            'Shutdowns that began and have not ended: they run, or the process was killed. More than the grace period old, they were killed.',
+            'Shutdowns that began and have not ended: they run, or the process was killed. More than the grace period old, they were killed; those of which that is known have the result killed and are not here.',
           width: 9,
           height: 5,
         },

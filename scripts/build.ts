@@ -59,7 +59,7 @@ await build({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js'
 const { metafile: startMetafile } = await build({
   ...preloaded,
   metafile: true,
-  entryPoints: ['start.js', 'app-tracing.js', 'index.js'].map((file) => join(src, file)),
+  entryPoints: ['start.js', 'thread.js', 'app-tracing.js', 'index.js'].map((file) => join(src, file)),
   // Beside the entries: what a chunk imports lazily is the same path from each.
   chunkNames: '[name]-[hash]',
   // esbuild splits ESM only; each file is made CommonJS after that.
@@ -75,8 +75,9 @@ const { metafile: startMetafile } = await build({
   ],
 });
 for (const file of Object.keys(startMetafile.outputs)) {
-  const { code } = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
-  writeFileSync(file, code);
+  const made = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
+  if (made.warnings.length > 0) throw new Error(`${file}: ${made.warnings.map(({ text }) => text).join('; ')}`);
+  writeFileSync(file, made.code);
 }
 
 // The entries for `import`: one waits, one passes on.

@@ -45,7 +45,11 @@ export const ERRORS = {
     'The application uses its own undici dispatcher; its calls to services are not covered.',
   LOSSLESS_DISPATCHER_BYPASSED:
     'The application has set a global undici dispatcher; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_HOOK_FAILED:
+    'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',
+  LOSSLESS_THREAD_LISTENS:
+    'An HTTP server listens in a worker thread, where it is not covered. Listen in the main thread, or use node:cluster.',
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',

@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { Agent } from 'node:http';
+import type { Agent, Server } from 'node:http';
 import { DISPATCHERS } from './consumer/dispatchers.ts';
 import { hasWorkers } from './provider/cluster.ts';
 import { kindOf } from './provider/http-server.ts';
+import { threadClosed, threadListens } from './provider/threads.ts';
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
 
@@ -48,6 +49,21 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   // Loaded before us, by another preload: no getter can tell of its first request.
   if (DISPATCHERS.some((key) => key in globalThis)) begin();
   else DISPATCHERS.forEach(getter);
+}
+
+/** In a worker thread: counts its HTTP servers that listen, and calls `first` for the first one of the process. */
+export function onThreadListens(first: () => void): void {
+  const counted = new WeakSet<object>();
+  subscribe('tracing:net.server.listen:asyncEnd', (message) => {
+    const { server } = message as { readonly server: Server };
+    if (kindOf(server) === 'other' || counted.has(server)) return;
+    counted.add(server);
+    server.once('close', () => {
+      counted.delete(server);
+      threadClosed();
+    });
+    if (threadListens()) first();
+  });
 }
 
 /** `node:http` tells of a request only when it is with its agent, so the one method in between is wrapped. */

@@ -7,7 +7,8 @@ import type { Preconnected } from './consumer/preconnect.ts';
 import { createReceiver, type Receiver } from './consumer/receiver.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { asError } from './errors.ts';
-import { type Clock, sleep, systemClock } from './lifecycle/clock.ts';
+import { Guard } from './guard.ts';
+import { type Clock, guardedClock, sleep, systemClock } from './lifecycle/clock.ts';
 import { Journal } from './lifecycle/journal.ts';
 import { Machine } from './lifecycle/machine.ts';
 import type { SpanIds } from './lifecycle/records.ts';
@@ -45,7 +46,7 @@ import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 /** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
 export class Plugin {
   readonly #options: Options;
-  readonly #clock: Clock = systemClock;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #trust: Trust;
   readonly #journal: Journal;
@@ -66,7 +67,9 @@ export class Plugin {
   #control: Promise<Control | undefined> | undefined;
 
   constructor(options: Options, log: Log) {
-    const clock = this.#clock;
+    const guard = new Guard(log);
+    const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
+    this.#clock = clock;
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -81,6 +84,7 @@ export class Plugin {
     const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
+      guard,
       callers: this.#callers,
       decode: consumerReader(this.#trust, clock, log),
       onListen: (server) => this.#attendance.listening(server),
@@ -95,6 +99,7 @@ export class Plugin {
     this.#consumer = new Consumer({
       registry,
       clock,
+      guard,
       log,
       header: () => this.#consumerHeader(),
       headerMs: this.#trust.keys && SIGNED_MS,
@@ -125,9 +130,12 @@ export class Plugin {
       afterOffline: (run) => this.#deliver(run),
     });
     this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
+    if (options.telemetryDisabled)
+      log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
       log,
+      signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
       exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,

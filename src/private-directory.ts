@@ -1,17 +1,96 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Others may write in a directory with one of these bits. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+const ROOT = 0;
 
 /**
- * Makes a directory that the processes of one user share, and nobody else reads.
+ * The directory for files that the processes of one user share, and that nobody else may put there: `path`, which is made
+ * when it is missing. Where others may write too, as in the mount point of a volume, it is one of this user inside it. What is
+ * there already keeps its mode.
  *
- * @throws Error when it cannot be made, or is not a directory of this user
+ * @throws Error when it cannot be made, or somebody else could exchange it
  */
-export function makePrivateDirectory(path: string): void {
+export function makePrivateDirectory(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  const found = lstatSync(path);
+  const directory = placeIn(path, lstatSync(path));
+  if (directory === path) return path;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  assertOwn(lstatSync(directory));
+  return directory;
+}
+
+/**
+ * The same directory when it is there; nothing is made.
+ *
+ * @throws Error when somebody else could have put there what it holds
+ */
+export function findPrivateDirectory(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  const directory = placeIn(path, found);
+  if (directory === path) return path;
+  const inside = lstatSync(directory, { throwIfNoEntry: false });
+  if (inside === undefined) return undefined;
+  assertOwn(inside);
+  return directory;
+}
+
+/** Where a directory of this user is kept unless one is named, and what is wrong with the usual place. */
+export interface DefaultDirectory {
+  readonly path: string;
+  /** The usual place, in the temporary directory, is somebody else's: in words. */
+  readonly problem?: string;
+}
+
+/**
+ * A directory that all processes of this user find without being told: in the temporary directory, or, when somebody has
+ * taken its name there, in the cache of the user's home.
+ */
+export function defaultDirectory(name: string): DefaultDirectory {
   const uid = process.geteuid?.();
+  const usual = join(tmpdir(), uid === undefined ? name : `${name}-${uid}`);
+  try {
+    const found = lstatSync(usual, { throwIfNoEntry: false });
+    if (found !== undefined) assertOwn(found);
+    return { path: usual };
+  } catch (thrown) {
+    return elsewhere(name, `${usual} cannot be used (${(thrown as Error).message})`) ?? { path: usual };
+  }
+}
+
+function elsewhere(name: string, why: string): DefaultDirectory | undefined {
+  try {
+    const path = join(homedir(), '.cache', 'lossless-lifecycle', name);
+    return { path, problem: `${why}; ${path} is used instead` };
+  } catch {
+    return undefined; // A user without a home.
+  }
+}
+
+/** @throws Error when neither `path` nor a directory inside it is safe from others */
+function placeIn(path: string, found: Stats): string {
+  const uid = process.geteuid?.();
+  assertDirectory(found);
+  if (uid === undefined) return path;
+  // Who owns a directory can exchange what is in it; root can anyway.
+  if (found.uid !== uid && found.uid !== ROOT)
+    throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
+  return found.uid === uid && (found.mode & WRITABLE_BY_OTHERS) === 0 ? path : join(path, `lossless-${uid}`);
+}
+
+function assertOwn(found: Stats): void {
+  assertDirectory(found);
+  const uid = process.geteuid?.();
+  if (uid === undefined) return;
+  if (found.uid !== uid) throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
+  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('others may write in it');
+}
+
+function assertDirectory(found: Stats): void {
   if (found.isSymbolicLink()) throw new Error('it is a link');
   if (!found.isDirectory()) throw new Error('it is no directory');
-  if (uid !== undefined && found.uid !== uid)
-    throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid}); a directory inside it would do`);
-  if ((found.mode & 0o077) !== 0) chmodSync(path, 0o700);
 }

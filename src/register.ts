@@ -3,14 +3,15 @@
  *
  * It runs inside every Node.js program that sees the option, npm and older versions included, so it loads nothing unless it
  * is switched on, in the main thread, of a version that can run it, and then no more than tells when the program serves or
- * calls. Whatever fails here is one log line; the application starts all the same.
+ * calls. In a worker thread it only notices a server that listens there, and says so. Whatever fails here is one log line; the application starts all the same.
  */
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
-import { onFirstUse } from './first-use.ts';
+import { onFirstUse, onThreadListens } from './first-use.ts';
+import { shareThreads } from './provider/threads.ts';
 import { RUNNING } from './running.ts';
 
 /** Loads what is built as CommonJS: at once, so that nothing of the application goes on meanwhile, and whether or not Node.js may `require` ESM. */
@@ -38,12 +39,16 @@ async function start(): Promise<void> {
 }
 
 function begin(): Promise<void> | undefined {
-  if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
-  if (isStrict()) return start();
-  onFirstUse(RUNNING, () => void start());
+  if (!isEnabled()) return undefined;
+  if (!isMainThread) onThreadListens(() => (built('./thread.cjs') as typeof import('./thread.ts')).tellOfThread());
+  else if (!(RUNNING in globalThis) && !isCommand()) {
+    shareThreads();
+    if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
+    if (isStrict()) return start();
+    onFirstUse(RUNNING, () => void start());
+  }
   return undefined;
 }
 
 /** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
-export const started: Promise<void> | undefined =
-  isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;
+export const started: Promise<void> | undefined = begin();

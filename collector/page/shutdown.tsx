@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ATTR, type SPANS, spanName } from '../../src/trace/schema.ts';
+import { ATTR, KILLED, type SPANS, spanName } from '../../src/trace/schema.ts';
 import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/trace.ts';
 import { assess, type Verdict } from '../../src/trace/verdict.ts';
 import { useLive } from './live.ts';
@@ -21,7 +21,8 @@ const TOLD = 4;
 export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element {
   const { data, problem, status } = useLive<JaegerTrace>(`/page/traces/${encodeURIComponent(traceId)}`, nextLook);
   const trace = useMemo(() => (data === undefined ? undefined : traceOf(data)), [data]);
-  const verdict = useMemo(() => (trace === undefined ? undefined : assess(trace)), [trace]);
+  const second = Math.floor(Date.now() / 1_000);
+  const verdict = useMemo(() => (trace === undefined ? undefined : assess(trace, second * 1_000)), [trace, second]);
   useEffect(() => {
     if (verdict !== undefined)
       document.title = `${verdict.service || 'trace'} ${verdict.kind} ${verdict.result} – lossless`;
@@ -62,7 +63,7 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
 
 function nextLook(data: JaegerTrace | undefined): number {
   if (data === undefined) return SOON_MS;
-  const verdict = assess(traceOf(data));
+  const verdict = assess(traceOf(data), Date.now());
   if (isRunning(verdict, Date.now())) return SOON_MS;
   return verdict.whole || Date.now() - verdict.startedAt > 600_000 ? SELDOM_MS : UNTIL_WHOLE_MS;
 }
@@ -126,7 +127,7 @@ function OfflineFacts({ verdict, spans }: SummaryProps): JSX.Element {
           {milliseconds(hold * 1_000)} <Value text={String(drain[ATTR.holdReason] ?? '')} />
         </Fact>
       )}
-      <Fact name="after ack">{result === 'missing' ? '–' : counted(afterAck, 'request')}</Fact>
+      <Fact name="after ack">{result === 'missing' || result === KILLED ? '–' : counted(afterAck, 'request')}</Fact>
       {served !== undefined && <Fact name="served while leaving">{counted(Number(served), 'request')}</Fact>}
       {Number(unmanaged ?? 0) > 0 && <Fact name="of unmanaged callers">{counted(Number(unmanaged), 'request')}</Fact>}
     </>
@@ -150,6 +151,7 @@ function startOf({ startedAt }: Verdict, spans: readonly Span[]): string {
 function sentenceOf({ planned, acked, result, durationMs }: Verdict, told: number): string {
   if (result === 'missing') return `${counted(told, 'consumer')} told so far`;
   const who = planned === 0 ? 'Nobody had to be told' : `${acked} of ${counted(planned, 'consumer')} acked`;
+  if (result === KILLED) return `${who}; last heard of ${milliseconds(durationMs)} after it began to leave`;
   return result === 'cancelled'
     ? `${who}; undone after ${milliseconds(durationMs)}`
     : `${who}; gone within ${milliseconds(durationMs)}`;

@@ -29,8 +29,7 @@ const TONES: Readonly<Record<string, Tone>> = {
   stale: 'warn',
 };
 
-/** Time after the deadline in which the last spans may still arrive, and longest time that a start is taken to run, in milliseconds. */
-const LATE_MS = 5_000;
+/** Longest time that a start is taken to run, in milliseconds. */
 const LONGEST_START_MS = 900_000;
 
 /** Longest result that is shown as a word, in characters: ours are short, but anybody may have sent it. */
@@ -42,9 +41,8 @@ export function wordOf(result: string): Word {
 }
 
 /** Whether a shutdown or a start whose root has not arrived may still be running. */
-export function isRunning({ kind, result, startedAt, gracePeriodMs }: Verdict, now: number): boolean {
-  const longest = kind === 'offline' ? gracePeriodMs + LATE_MS : LONGEST_START_MS;
-  return result === 'missing' && startedAt > 0 && now < startedAt + longest;
+export function isRunning({ kind, result, startedAt }: Verdict, now: number): boolean {
+  return result === 'missing' && startedAt > 0 && (kind === 'offline' || now < startedAt + LONGEST_START_MS);
 }
 
 /** How a shutdown or a start ended, or that it has not. */

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startCollector } from '../../collector/server.ts';
+import { isLoopback, startCollector } from '../../collector/server.ts';
 import { asError, LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { whole } from './whole.ts';
@@ -33,6 +33,8 @@ export const command: Command = {
       database,
       maxAgeMs: whole('--max-age', values['max-age'], 1, 24 * 365) * HOUR_MS,
       maxBytes: whole('--max-size', values['max-size'], 1, 1_048_576) * MIB,
+      ...(values.db === undefined && { isOurs: true }),
+      onDamage: (message) => io.err(message),
     }).catch((thrown) => {
       const reason = `the collector cannot start (${asError(thrown).message})`;
       throw new LosslessError('LOSSLESS_USAGE', `${reason}; choose another --port, --query-port, --host or --db`);
@@ -41,6 +43,10 @@ export const command: Command = {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
     });
     io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\npage and queries: ${collector.queryUrl}\ndatabase: ${database}`);
+    if (!isLoopback(values.host))
+      io.err(
+        `warning: whoever reaches ${values.host} can read all traces and send any, as there is no password; keep other machines away, or leave out --host`,
+      );
     await ended;
     await collector.close();
     return 0;

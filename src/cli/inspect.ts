@@ -22,7 +22,7 @@ export const command: Command = {
     if (traceId !== undefined && !/^[0-9a-f]{1,32}$/i.test(traceId))
       throw new LosslessError('LOSSLESS_USAGE', `a trace id is 1 to 32 hexadecimal digits, received ${traceId}`);
     const trace = await (traceId === undefined ? latest(client, values.service) : client.trace(traceId));
-    const verdict = assess(trace);
+    const verdict = assess(trace, Date.now());
     if (values.json) io.out(JSON.stringify(verdict));
     else for (const line of [...waterfall(trace, io), '', ...verdictLines(verdict)]) io.out(line);
     return isLossless(verdict) ? 0 : isCounted(verdict) ? 1 : 2;

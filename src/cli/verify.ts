@@ -18,9 +18,6 @@ const STEP_MS = 0.002;
 /** Most shutdowns that are looked at. */
 const MOST = 10_000;
 
-/** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
-const LATE_MS = 5_000;
-
 /** Spans may come for so long after the end, in milliseconds: those of consumers are sent by them, and tried again out of a spool after 30 s. */
 const SPANS_LATE_MS = 35_000;
 
@@ -62,7 +59,7 @@ export const command: Command = {
     const expected = expect === undefined ? 1 : whole('--expect', expect, 0, MOST);
     const url = jaegerUrl(values.url);
     const { traces, isComplete } = await shutdownsSince(new JaegerClient(url), service, begin);
-    const verdicts = traces.map(assess).sort((a, b) => a.startedAt - b.startedAt);
+    const verdicts = traces.map((trace) => assess(trace, now)).sort((a, b) => a.startedAt - b.startedAt);
     const report: VerifyReport = {
       service,
       since: new Date(begin).toISOString(),
@@ -151,8 +148,8 @@ function judge(
 
 /** Whether what is missing may be on its way: the end of a shutdown, or spans of one that says that nothing was lost. */
 function mayStillCome(verdict: Verdict, now: number): boolean {
-  const { durationMs, gracePeriodMs, result, startedAt, whole: isWhole } = verdict;
-  if (result === 'missing') return now < startedAt + gracePeriodMs + LATE_MS;
+  const { durationMs, result, startedAt, whole: isWhole } = verdict;
+  if (result === 'missing') return true;
   return !isWhole && isLossless({ ...verdict, whole: true }) && now < startedAt + durationMs + SPANS_LATE_MS;
 }
 

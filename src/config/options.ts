@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
+import { defaultDirectory } from '../private-directory.ts';
+import type { EndSignal } from './end-signals.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
@@ -36,6 +37,7 @@ export interface Options {
   /** Undefined: the control port speaks plain HTTP. */
   readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
+  readonly signals: readonly EndSignal[];
   readonly quietMs: number;
   readonly holdMs: number;
   readonly goawayTimeoutMs: number;
@@ -137,6 +139,16 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go as JSON over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
       fatal: false,
     });
+  const exporters = environment.OTEL_TRACES_EXPORTER.map((name) => name.toLowerCase());
+  const exportsNothing = exporters.length > 0 && exporters.every((name) => name === 'none');
+  if (!exportsNothing && !exporters.includes('otlp'))
+    problems.push({
+      message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; none sends none`,
+      fatal: false,
+    });
+  const spool = environment.LOSSLESS_SPOOL_DIR === undefined ? defaultDirectory('lossless-spool') : undefined;
+  if (spool?.problem !== undefined)
+    problems.push({ message: `LOSSLESS_SPOOL_DIR is not set, and ${spool.problem}`, fatal: false });
   const options: Options = {
     enabled: environment.LOSSLESS_ENABLED,
     service,
@@ -154,6 +166,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     secretFile: environment.LOSSLESS_SECRET_FILE,
     tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
+    signals: environment.LOSSLESS_SIGNALS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
@@ -165,7 +178,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     probe: environment.LOSSLESS_PROBE,
     preconnect: preconnected(environment.LOSSLESS_PRECONNECT),
     readiness: environment.LOSSLESS_READINESS,
-    spoolDir: environment.LOSSLESS_SPOOL_DIR ?? defaultSpool(),
+    spoolDir: environment.LOSSLESS_SPOOL_DIR ?? spool?.path ?? '',
     logLevel: environment.LOSSLESS_LOG_LEVEL,
     resource,
     traces: {
@@ -179,7 +192,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       tls: tlsFiles(environment),
     },
     jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${endpoint.hostname}:16686`).replace(/\/+$/, ''),
-    telemetryDisabled: environment.OTEL_SDK_DISABLED,
+    telemetryDisabled: environment.OTEL_SDK_DISABLED || exportsNothing,
     traceparent: environment.TRACEPARENT,
     terminationLog: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : '/dev/termination-log',
     processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
@@ -198,12 +211,6 @@ function inCluster(url: URL, raw: RawEnvironment): URL {
 function portOf(text = ''): number | undefined {
   const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
-}
-
-/** By number: in a container a user often has no name, and asking for it throws. */
-function defaultSpool(): string {
-  const uid = process.geteuid?.();
-  return join(tmpdir(), `lossless-spool${uid === undefined ? '' : `-${uid}`}`);
 }
 
 /** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */

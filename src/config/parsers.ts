@@ -39,7 +39,9 @@ export function decimal(least: number, most: number): Parser<number> {
 
 /** One of the given words, in any case. */
 export function choice<const W extends string>(...words: readonly W[]): Parser<W> {
-  return parser(`one of ${words.join(', ')}`, (value) => words.find((word) => word === value.toLowerCase()));
+  return parser(`one of ${words.join(', ')}`, (value) =>
+    words.find((word) => word.toLowerCase() === value.toLowerCase()),
+  );
 }
 
 /** Any text of at most `most` characters without control characters. */

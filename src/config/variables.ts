@@ -1,3 +1,4 @@
+import { endSignals } from './end-signals.ts';
 import {
   address,
   choice,
@@ -106,7 +107,12 @@ export const VARIABLES = {
   LOSSLESS_GRACE_PERIOD_MS: having(
     integer(1_000, 24 * HOUR),
     '30000',
-    'Total budget of an offline, in milliseconds. Keep it below the kill time-out of the platform.',
+    'Total budget of an offline, in milliseconds. Keep it two seconds below the kill time-out of the platform: when it is used up, the handlers of the application still get one.',
+  ),
+  LOSSLESS_SIGNALS: having(
+    endSignals,
+    'SIGTERM,SIGINT',
+    'Signals that begin an offline; comma-separated. Any other one ends the process as it does without the plugin.',
   ),
   LOSSLESS_QUIET_MS: having(
     integer(0, 60_000),
@@ -116,7 +122,7 @@ export const VARIABLES = {
   LOSSLESS_HOLD_MS: having(
     integer(0, HOUR),
     '10000',
-    'How long to keep serving, in milliseconds, when somebody could not be told.',
+    'How long to keep serving, in milliseconds, when somebody could not be told, or is connected and has never said anything.',
   ),
   LOSSLESS_GOAWAY_TIMEOUT_MS: having(
     integer(10, 60_000),
@@ -161,7 +167,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_SPOOL_DIR: optional(
     line(4_096),
-    'Where spans wait that could not be sent. Default: a directory of this user under the temporary directory.',
+    'Where spans wait that could not be sent, for the collector that they are meant for. Where others may write too, a directory of this user inside it is used. Default: a directory of this user under the temporary directory.',
   ),
   LOSSLESS_LOG_LEVEL: having(
     choice('debug', 'info', 'warn', 'error', 'silent'),
@@ -229,6 +235,11 @@ export const VARIABLES = {
     'Goes before OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: optional(line(4_096), 'Goes before OTEL_EXPORTER_OTLP_CLIENT_KEY.'),
+  OTEL_TRACES_EXPORTER: having(
+    list(line(256), 16),
+    'otlp',
+    'none: no spans are sent. Any other exporter than otlp concerns the application alone: shutdown traces go by OTLP.',
+  ),
   OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;

@@ -1,3 +1,4 @@
+import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Service } from './service.ts';
@@ -5,6 +6,7 @@ import type { Service } from './service.ts';
 /** What a request in progress needs from the consumer, whichever client it is made with. */
 export interface CallContext {
   readonly clock: Clock;
+  readonly guard: Guard;
   /** Value of the consumer header; undefined: none is sent. */
   readonly header: string | undefined;
   /** The service `origin` (or a host alone) is, or a promise of it while its first list is read. */

@@ -10,7 +10,7 @@ export interface OpenCall {
 /** Where the connections a socket belongs to are kept. */
 const OWNER = Symbol('lossless.connections');
 
-type Owned = Socket & { [OWNER]?: Connections; _httpMessage?: object | null; secureConnecting?: boolean };
+type Owned = Socket & { [OWNER]?: Connections; secureConnecting?: boolean };
 
 /**
  * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
@@ -22,10 +22,13 @@ export class Connections {
   readonly #resolveIdle: () => void;
   readonly #calls = new Set<OpenCall>();
   readonly #sockets = new Set<Owned>();
+  /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
+  readonly #lent = new Set<Owned>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
-  #agent: Agent | undefined;
-  #agentOpen = false;
+  /** One for each copy of undici that requests are made with. */
+  readonly #agents = new Map<object, Agent>();
+  #openAgents = 0;
   #dispatched = 0;
   #closed = false;
 
@@ -44,13 +47,14 @@ export class Connections {
     return this.#dispatched + this.#calls.size + this.#upgraded.size;
   }
 
-  /** The undici connections; made with the first request. */
-  agent<Of>(create: (of: Of) => Agent, of: Of): Agent {
-    if (this.#agent === undefined) {
-      this.#agent = create(of);
-      this.#agentOpen = true;
-    }
-    return this.#agent;
+  /** The connections of one copy of undici; made with its first request. */
+  agent(copy: object, create: () => Agent): Agent {
+    const known = this.#agents.get(copy);
+    if (known !== undefined) return known;
+    const agent = create();
+    this.#agents.set(copy, agent);
+    this.#openAgents++;
+    return agent;
   }
 
   /** A request of undici begins. */
@@ -76,16 +80,20 @@ export class Connections {
     process.nextTick(() => this.#closeIdleSockets());
   }
 
-  /** A connection of node:http belongs here until it closes. */
+  /** A connection of node:http is given to a request; it belongs here until it closes. */
   own(socket: Owned): void {
+    (socket[OWNER] ?? this).#lent.add(socket);
     if (socket[OWNER] !== undefined) return;
     socket[OWNER] = this;
     this.#sockets.add(socket);
+    // Before its pool hears of it, which may give it to the next request at once.
+    socket.prependListener('free', () => this.#lent.delete(socket));
     socket.once('agentRemove', () => {
       if (!socket.destroyed) this.#upgraded.add(socket);
     });
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      this.#lent.delete(socket);
       this.#upgraded.delete(socket);
       this.#settle();
     });
@@ -95,17 +103,18 @@ export class Connections {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#agent?.close().then(
-      () => this.#agentClosed(),
-      () => this.#agentClosed(),
-    );
+    for (const agent of this.#agents.values())
+      agent.close().then(
+        () => this.#agentClosed(),
+        () => this.#agentClosed(),
+      );
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
   }
 
   #agentClosed(): void {
-    this.#agentOpen = false;
+    this.#openAgents--;
     this.#settle();
   }
 
@@ -113,7 +122,7 @@ export class Connections {
   #closeIdleSockets(): void {
     for (const socket of [...this.#sockets]) {
       const isInTheMaking = socket.connecting || socket.secureConnecting;
-      if (socket.destroyed || isInTheMaking || socket._httpMessage || this.#upgraded.has(socket)) continue;
+      if (socket.destroyed || isInTheMaking || this.#lent.has(socket) || this.#upgraded.has(socket)) continue;
       socket.destroy();
       socket.emit('agentRemove');
     }
@@ -121,6 +130,7 @@ export class Connections {
   }
 
   #settle(): void {
-    if (this.#closed && !this.#agentOpen && this.outstanding === 0 && this.#sockets.size === 0) this.#resolveIdle();
+    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
+      this.#resolveIdle();
   }
 }

@@ -1,4 +1,5 @@
 import { asError } from '../errors.ts';
+import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
@@ -26,6 +27,8 @@ export interface ConsumerOptions {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: one of its own. */
+  readonly guard?: Guard;
   /** Value of the consumer header of this process. Asked for with the first request to a service; undefined: none is sent. */
   readonly header: () => Promise<string | undefined>;
   /** How long such a value is used before the next one is asked for, in milliseconds; undefined: for ever. */
@@ -112,11 +115,13 @@ export class Consumer implements CallContext {
     self: 0,
   };
   #markers = 0;
+  readonly guard: Guard;
   header: string | undefined;
 
   constructor(options: ConsumerOptions) {
     const { clock, log, registry, services, warmupMs, warmupCurve, zone } = options;
     this.#options = options;
+    this.guard = options.guard ?? new Guard(log);
     this.#quarantine = new Quarantine(clock, () => this.#rebuild());
     this.#directory = new Directory({
       registry,

@@ -15,6 +15,9 @@ const LAST_RETRY_MS = 30_000;
 /** Services watched at a time. */
 const MOST_SERVICES = 1_000;
 
+/** Names watched besides that never had an instance, the latest ones: users of an application may invent them. */
+const MOST_UNKNOWN = 100;
+
 /** Origins whose answer is remembered; all are forgotten when there are more. */
 const MOST_ORIGINS = 10_000;
 
@@ -35,6 +38,8 @@ export interface DirectoryOptions extends ServiceOptions {
 
 interface Entry {
   readonly service: Service;
+  /** Those that lead to it. */
+  readonly origins: string[];
   /** Pending until the first list is there, or will not come in time. */
   pending: Promise<void> | undefined;
   unwatch: () => void;
@@ -117,8 +122,9 @@ export class Directory {
   #learn(origin: string): Entry | null {
     const name = this.#closed ? undefined : this.#nameOf(hostOf(origin));
     const entry = name === undefined ? null : (this.#entries.get(name) ?? this.#watch(name));
-    if (this.#origins.size >= MOST_ORIGINS) this.#origins.clear();
+    if (this.#origins.size >= MOST_ORIGINS) this.#forgetOrigins();
     this.#origins.set(origin, entry);
+    entry?.origins.push(origin);
     return entry;
   }
 
@@ -128,7 +134,8 @@ export class Directory {
   }
 
   #watch(name: string): Entry | null {
-    if (this.#entries.size >= MOST_SERVICES) {
+    const known = [...this.#entries.values()].filter(({ service }) => service.known);
+    if (known.length >= MOST_SERVICES) {
       if (!this.#isFull)
         this.#options.log('warn', `more than ${MOST_SERVICES} services are called; further ones are not covered`);
       this.#isFull = true;
@@ -137,6 +144,7 @@ export class Directory {
     const { clock } = this.#options;
     const entry: Entry = {
       service: new Service(name, this.#options),
+      origins: [],
       pending: undefined,
       unwatch: () => {},
       retry: undefined,
@@ -148,6 +156,7 @@ export class Directory {
     entry.pending = first.promise.then(() => {
       late.cancel();
       entry.pending = undefined;
+      this.#dropUnknown();
     });
     this.#sweep ??= clock.after(SWEEP_MS, () => this.#dropUnused());
     return entry;
@@ -195,10 +204,21 @@ export class Directory {
     this.#sweep = this.#entries.size > 0 ? this.#options.clock.after(SWEEP_MS, () => this.#dropUnused()) : undefined;
   }
 
+  /** The latest stay: what was called before it was registered is found when it is. One whose first list is awaited is not judged yet. */
+  #dropUnknown(): void {
+    const unknown = [...this.#entries].filter(([, { service, pending }]) => !service.known && pending === undefined);
+    for (const [name] of unknown.slice(0, -MOST_UNKNOWN)) this.#drop(name);
+  }
+
+  #forgetOrigins(): void {
+    this.#origins.clear();
+    for (const entry of this.#entries.values()) entry.origins.length = 0;
+  }
+
   #drop(name: string): void {
     const entry = this.#entries.get(name);
     this.#entries.delete(name);
-    this.#origins.clear();
+    for (const origin of entry?.origins ?? []) this.#origins.delete(origin);
     this.#isFull = false;
     entry?.unwatch();
     entry?.retry?.cancel();

@@ -4,6 +4,7 @@ import { addressKey } from '../registry/address.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
+import type { Rest } from './rest.ts';
 import type { Turn } from './rotation.ts';
 
 /** Most ids of one address that are remembered: the workers of a cluster share theirs. */
@@ -16,8 +17,8 @@ export class Endpoint implements Turn {
   instance: Instance;
   share = 0;
   credit: number;
-  /** A connection was refused a moment ago. */
-  resting = false;
+  /** How it is spared since it could not be connected to; undefined: that never happened. */
+  rest: Rest | undefined;
   /** The draining marker last seen, as it came. */
   marker: string | undefined;
   /** Where to connect. */

@@ -2,9 +2,12 @@ import type { Agent, ClientRequest, RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { CONSUMER_HEADER } from '../protocol/header.ts';
 import type { CallContext } from './call-context.ts';
+import { CONNECT_MS } from './connect-time.ts';
 import type { Connections, OpenCall } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
 import { withPrebuilt } from './prebuilt-http.ts';
+import { forNoProxy, withoutProxy } from './proxied.ts';
+import { setRequestHeader } from './request-head.ts';
 import type { Service } from './service.ts';
 import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
 
@@ -26,18 +29,8 @@ export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
 /** `http.ClientRequest.prototype.onSocket`: gives a connection to a request, or says that there will be none. */
 export type OnSocket = (socket: Socket | null | undefined, error?: Error | null) => void;
 
-/** A request with the undocumented parts that are used: its way to get a connection, and its head once it is text. */
-type Request = ClientRequest & {
-  _header: string | null;
-  _headerSent: boolean;
-  readonly outputData: { data: unknown }[];
-};
-
-/**
- * How long a connection is waited for, in milliseconds: longer than it takes when the network lost the first packet, which
- * Linux sends again after a second.
- */
-const CONNECT_MS = 1_200;
+/** What the guard calls this. */
+const HOOK = 'a request of node:http';
 
 /** Where the call of a request is kept. */
 const CALL = Symbol('lossless.call');
@@ -57,7 +50,7 @@ export class HttpCall implements OpenCall {
   readonly #service: Service;
   readonly #agent: Agent;
   readonly #addRequest: AddRequest;
-  readonly #request: Request;
+  readonly #request: ClientRequest;
   readonly #options: AgentOptions;
   readonly #give: OnSocket;
   #endpoint: Endpoint | undefined;
@@ -78,27 +71,30 @@ export class HttpCall implements OpenCall {
   ) {
     this.#context = context;
     this.#service = service;
-    this.#agent = agent;
+    this.#agent = withoutProxy(agent);
     this.#addRequest = addRequest;
-    this.#request = request as Request;
+    this.#request = request;
     this.#options = options;
     this.#give = request.onSocket as OnSocket;
+    if (this.#agent !== agent) forNoProxy(request);
+    setRequestHeader(request, CONSUMER_HEADER, context.header);
+    request.on('close', () => this.#guarded(() => this.#end()));
     const mine = request as unknown as { onSocket: OnSocket; [CALL]?: HttpCall };
-    mine.onSocket = (socket, error) => this.#onSocket(socket, error);
+    mine.onSocket = (socket, error) => this.#guarded(() => this.#onSocket(socket, error), socket, error);
     mine[CALL] = this;
-    request.on('close', () => this.#end());
-    if (context.header !== undefined) addHeader(this.#request, CONSUMER_HEADER, context.header);
   }
 
   /**
    * Gives the request to the pool of the real address. The pool copies the options at once, so they are lent the address for
    * that moment: a copy of our own would cost more than all the rest.
    */
-  send(endpoint: Endpoint | undefined = this.#service.pick()): void {
-    this.#attempts++;
-    this.#endpoint = endpoint;
-    this.#connections = endpoint?.connections;
-    this.#connections?.add(this);
+  send(next?: Endpoint): void {
+    // What fails of this is ours: the request goes where the application sent it.
+    const endpoint = this.#context.guard.attempt(
+      HOOK,
+      () => this.#begin(next ?? this.#service.pick()),
+      () => void this.#end(),
+    );
     const options = this.#options;
     const { host, port } = options;
     if (endpoint !== undefined) {
@@ -121,6 +117,14 @@ export class HttpCall implements OpenCall {
     }
   }
 
+  #begin(endpoint: Endpoint | undefined): Endpoint | undefined {
+    this.#attempts++;
+    this.#endpoint = endpoint;
+    this.#connections = endpoint?.connections;
+    this.#connections?.add(this);
+    return endpoint;
+  }
+
   leave(): void {
     if (this.#given) this.#request.shouldKeepAlive = false;
     else if (this.#stopWaiting !== undefined) {
@@ -129,9 +133,20 @@ export class HttpCall implements OpenCall {
     } else if (this.#unqueue()) this.#move();
   }
 
-  /** A response carries a draining marker. */
-  marked(marker: string): void {
-    if (this.#endpoint !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
+  /** The head of a response has come. @param marker the draining marker it carries, if any */
+  answered(marker: string | undefined): void {
+    if (this.#endpoint === undefined) return;
+    this.#service.reached(this.#endpoint);
+    if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
+  }
+
+  /** What fails is ours: the application gets the connection that is there, as without this. */
+  #guarded(work: () => void, socket?: Socket | null, error?: Error | null): void {
+    this.#context.guard.attempt(HOOK, work, () => {
+      if (this.#given || (!socket && !error)) return;
+      this.#given = true;
+      this.#give.call(this.#request, socket, error);
+    });
   }
 
   /** The pool has a connection, perhaps one in the making. */
@@ -168,21 +183,23 @@ export class HttpCall implements OpenCall {
       socket.off(ready, onReady).off('timeout', onTimeout).off('error', onError).off('close', onClose);
       request.destroy = destroy;
     };
-    const onReady = (): void => {
+    const guarded = (work: (error: Error) => void) => (error: Error) => this.#guarded(() => work(error), socket);
+    const onReady = guarded((): void => {
       stop();
+      if (this.#endpoint !== undefined) this.#service.reached(this.#endpoint);
       this.#takeOrMove(socket);
-    };
-    const onError = (error: Error): void => {
+    });
+    const onError = guarded((error): void => {
       stop();
       this.#failed(socket, error);
-    };
+    });
     const onClose = (): void => onError(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
     // The time-out of the application runs from here too: it gets the connection as it is, and then the event.
-    const onTimeout = (): void => {
+    const onTimeout = guarded((): void => {
       stop();
       this.#take(socket);
       process.nextTick(() => socket.emit('timeout'));
-    };
+    });
     // Nobody answers: somebody else may. If not, the application decides how long it waits, and it begins with the connection.
     const slow = this.#context.clock.after(CONNECT_MS, () => {
       const next = socket.connecting ? this.#free() : undefined;
@@ -258,22 +275,4 @@ export class HttpCall implements OpenCall {
     this.#connections?.remove(this);
     this.#connections = undefined;
   }
-}
-
-/** Adds a header unless the application set it; also to a head that is text already (`headers` as a list, `Expect`, a late list). */
-function addHeader(request: Request, name: string, value: string): void {
-  if (request._header === null) {
-    if (!request.hasHeader(name)) request.setHeader(name, value);
-    return;
-  }
-  const first = request.outputData[0];
-  if (!request._headerSent) request._header = withLine(request._header, name, value);
-  else if (typeof first?.data === 'string') first.data = withLine(first.data, name, value);
-}
-
-function withLine(head: string, name: string, value: string): string {
-  const end = head.indexOf('\r\n\r\n');
-  const start = head.indexOf('\r\n');
-  if (start < 0 || end < 0 || head.slice(start, end).toLowerCase().includes(`\r\n${name}:`)) return head;
-  return `${head.slice(0, start)}\r\n${name}: ${value}${head.slice(start)}`;
 }

@@ -4,10 +4,14 @@ import { asError } from '../errors.ts';
 import { DRAINING_HEADER } from '../protocol/header.ts';
 import { rawHeader } from '../protocol/raw-headers.ts';
 import type { CallContext } from './call-context.ts';
-import { type AddRequest, callOf, HttpCall, type OnSocket } from './http-call.ts';
+import { type AddRequest, type AgentOptions, callOf, HttpCall, type OnSocket } from './http-call.ts';
+import type { Service } from './service.ts';
 
 /** Published when the head of a response has arrived. */
 const RESPONSE = 'http.client.response.finish';
+
+/** What the guard calls this. */
+const HOOK = 'a request of node:http';
 
 type Pool = Agent & { addRequest: AddRequest };
 
@@ -17,36 +21,42 @@ type Pool = Agent & { addRequest: AddRequest };
  */
 export class HttpHook {
   readonly #context: CallContext;
-  readonly #onResponse = (message: unknown): void => {
-    const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
-    const call = callOf(request);
-    if (call === undefined) return;
-    const marker = rawHeader(response.rawHeaders, DRAINING_HEADER);
-    if (marker !== undefined) call.marked(marker);
-  };
+  readonly #onResponse: (message: unknown) => void;
   #restore: () => void = () => {};
 
   constructor(context: CallContext) {
     this.#context = context;
+    this.#onResponse = context.guard.listener(RESPONSE, (message) => {
+      const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
+      callOf(request)?.answered(rawHeader(response.rawHeaders, DRAINING_HEADER));
+    });
   }
 
   install(): void {
     const context = this.#context;
+    const { guard } = context;
     const prototype = process.getBuiltinModule('node:http').Agent.prototype as Pool;
     const { addRequest } = prototype;
     const addRequestToService: AddRequest = function (this: Agent, request, options, port, localAddress) {
-      const host = typeof options === 'object' && !options.socketPath ? options.host : undefined;
-      const service = typeof host === 'string' ? context.route(host) : undefined;
-      if (service === undefined) addRequest.call(this, request, options, port, localAddress);
-      else if (service instanceof Promise)
-        service
-          .then((found) => {
-            if (found === undefined) addRequest.call(this, request, options, port, localAddress);
-            else new HttpCall(context, found, this, addRequest, request, options).send();
-          })
-          // The application is no longer there to catch it: it gets the event.
-          .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
-      else new HttpCall(context, service, this, addRequest, request, options).send();
+      const plain = (): void => addRequest.call(this, request, options, port, localAddress);
+      const service = guard.attempt(HOOK, () => route(context, options), nothing);
+      if (service === undefined) return plain();
+      const go = (found: Service | undefined): void => {
+        const call =
+          found &&
+          guard.attempt(
+            HOOK,
+            () => new HttpCall(context, found, this, addRequest, request, options as AgentOptions),
+            nothing,
+          );
+        if (call === undefined) plain();
+        else call.send();
+      };
+      if (!(service instanceof Promise)) return go(service);
+      service
+        .then(go)
+        // The application is no longer there to catch it: it gets the event.
+        .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
     };
     prototype.addRequest = addRequestToService;
     this.#restore = () => {
@@ -60,3 +70,11 @@ export class HttpHook {
     unsubscribe(RESPONSE, this.#onResponse);
   }
 }
+
+/** `options` is a host in calls of another time. */
+function route(context: CallContext, options: AgentOptions | string): ReturnType<CallContext['route']> {
+  const host = typeof options === 'object' && !options.socketPath ? options.host : undefined;
+  return typeof host === 'string' ? context.route(host) : undefined;
+}
+
+function nothing(): undefined {}

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { asError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { makePrivateDirectory } from '../private-directory.ts';
+import { findPrivateDirectory, makePrivateDirectory } from '../private-directory.ts';
 import { readSmall, writeSmall } from '../registry/small-file.ts';
 
 /** Most names, and longest file in bytes that is read. */
@@ -17,7 +17,7 @@ const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
  */
 export class KnownServices {
   readonly #directory: string;
-  readonly #path: string;
+  readonly #name: string;
   readonly #log: Log;
   /** Called since the start, as far as they are remembered. */
   readonly #called = new Set<string>();
@@ -26,7 +26,7 @@ export class KnownServices {
   /** @param directory as private as that of the spool; made when something is to be remembered */
   constructor(directory: string, service: string, log: Log) {
     this.#directory = directory;
-    this.#path = join(directory, `${encodeURIComponent(service)}.calls`);
+    this.#name = `${encodeURIComponent(service)}.calls`;
     this.#log = log;
   }
 
@@ -44,11 +44,13 @@ export class KnownServices {
 
   #read(): readonly string[] {
     try {
-      const names: unknown = JSON.parse(readSmall(this.#path, LIMIT) ?? '[]');
+      const directory = findPrivateDirectory(this.#directory);
+      if (directory === undefined) return [];
+      const names: unknown = JSON.parse(readSmall(join(directory, this.#name), LIMIT) ?? '[]');
       if (!Array.isArray(names)) return [];
       return names.filter((name) => typeof name === 'string' && NAME.test(name)).slice(0, MOST);
     } catch (thrown) {
-      this.#log('debug', `${this.#path} is passed over: ${asError(thrown).message}`);
+      this.#log('debug', `${this.#name} in ${this.#directory} is passed over: ${asError(thrown).message}`);
       return [];
     }
   }
@@ -61,8 +63,7 @@ export class KnownServices {
         // Where they are: what is no longer called goes to the end, and makes room.
         const kept = this.#read().slice(0, written);
         if ([...this.#called].every((name) => kept.includes(name))) continue;
-        makePrivateDirectory(this.#directory);
-        await writeSmall(this.#path, JSON.stringify(this.names));
+        await writeSmall(join(makePrivateDirectory(this.#directory), this.#name), JSON.stringify(this.names));
       }
     } catch (thrown) {
       this.#log('debug', `the services that are called cannot be remembered: ${asError(thrown).message}`);

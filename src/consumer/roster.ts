@@ -91,7 +91,7 @@ export class Roster {
   /** Where an instance is: where this list has its id, else at the address it names, where it may have another id here. */
   addressesOf({ instanceId, address }: GoAway['provider']): readonly Address[] {
     const known = this.all.filter((endpoint) => endpoint.isKnownAs(instanceId));
-    if (known.length > 0) return known.map(({ instance }) => instance);
+    if (known.length > 0) return [...new Map(known.map(({ key, instance }) => [key, instance])).values()];
     const named = hostPortOf(address);
     return named === undefined ? [] : [named];
   }

@@ -4,11 +4,9 @@ import type { GoAway } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
+import { Rest } from './rest.ts';
 import { type Address, Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
-
-/** How long an instance that refused a connection is passed over, in milliseconds. */
-const REST_MS = 1_000;
 
 /** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
 const STEPS = 200;
@@ -96,9 +94,9 @@ export class Service {
     return this.#free.map(({ address }) => address);
   }
 
-  /** Instances that can take a request now; one that refused a connection a moment ago may be dead. */
+  /** Instances that can take a request now; one that could not be connected to when it was last tried may be dead. */
   get others(): number {
-    return this.#free.filter(({ resting }) => !resting).length;
+    return this.#free.filter(({ rest }) => rest === undefined || rest.isOver).length;
   }
 
   /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
@@ -121,15 +119,13 @@ export class Service {
     this.used = true;
     if (!this.#called) this.#options.onCalled?.(this.name);
     this.#called = true;
-    if (tried === undefined) {
-      if (this.#panic) this.#panicPicks++;
-      return nextTurn(this.#turns);
+    if (tried === undefined && this.#panic) this.#panicPicks++;
+    const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
+    if (picked?.rest?.isDue) {
+      picked.rest.probe();
+      this.rebuild();
     }
-    return nextTurn(
-      this.#tiers()
-        .find((tier) => tier.some((endpoint) => !tried.has(endpoint)))
-        ?.filter((endpoint) => !tried.has(endpoint)) ?? [],
-    );
+    return picked;
   }
 
   /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
@@ -154,15 +150,20 @@ export class Service {
     return this.#roster.all.some((other) => other.isKnownAs(instanceId) && other.key !== endpoint.key);
   }
 
-  /** The instance refused a connection: for a moment it is used only if there is no other. */
+  /** The instance could not be connected to: it rests. */
   rest(endpoint: Endpoint): void {
-    if (endpoint.resting) return;
-    endpoint.resting = true;
-    this.rebuild();
-    this.#options.clock.after(REST_MS, () => {
-      endpoint.resting = false;
-      this.rebuild();
-    });
+    endpoint.rest ??= new Rest(this.#options.clock, () => this.rebuild());
+    if (endpoint.rest.failed()) this.rebuild();
+  }
+
+  /** The instance could be connected to, or has answered. */
+  reached(endpoint: Endpoint): void {
+    if (endpoint.rest?.succeeded()) this.rebuild();
+  }
+
+  /** Whether another instance can take a request that this one keeps waiting. */
+  hasOther(endpoint: Endpoint): boolean {
+    return this.#free.some((other) => other !== endpoint && !isResting(other));
   }
 
   /** Decides anew who is picked; to be called when an isolation begins or ends. */
@@ -217,17 +218,27 @@ export class Service {
     return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
   }
 
+  /** The best of those that this request was not given to. */
+  #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
+    for (const tier of this.#tiers()) {
+      const left = tier.filter((endpoint) => !tried.has(endpoint));
+      if (left.length > 0) return left;
+    }
+    return [];
+  }
+
   /** Who may be picked, best first: a tier is used only when those before it are empty. */
   #tiers(): readonly (readonly Endpoint[])[] {
     const { last, listed } = this.#roster;
     const free = this.#free;
-    const usable = free.filter(({ resting, instance }) => !resting && instance.weight > 0);
+    const awake = free.filter((endpoint) => !isResting(endpoint));
+    const usable = awake.filter(({ instance }) => instance.weight > 0);
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
       usable,
-      free.filter(({ resting }) => !resting),
+      awake,
       free,
-      listed.filter(({ resting }) => !resting),
+      listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       last,
     ];
@@ -254,6 +265,10 @@ export class Service {
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.rebuild());
   }
+}
+
+function isResting({ rest }: Endpoint): boolean {
+  return rest?.isPassedOver === true;
 }
 
 /** From here on only isolated or no longer listed instances are left. */

@@ -1,22 +1,14 @@
-import type { Agent, Dispatcher } from 'undici';
-import { DRAINING_HEADER } from '../protocol/header.ts';
+import type { Duplex } from 'node:stream';
 import type { CallContext } from './call-context.ts';
 import type { Connections } from './connections.ts';
 import type { Endpoint } from './endpoint.ts';
 import { authorityOf, originOf } from './origin.ts';
 import type { Service } from './service.ts';
+import type { Agents } from './undici-agents.ts';
+import type { Handler, Options } from './undici-cover.ts';
+import { listening, type Progress } from './undici-handlers.ts';
 import { type UndiciHeaders, withHeaders } from './undici-headers.ts';
 import { isUnsent, MOST_ATTEMPTS } from './unsent.ts';
-
-type Handler = Dispatcher.DispatchHandler;
-type Controller = Dispatcher.DispatchController;
-
-/** Handlers made for older versions have more methods; they are passed on. */
-type AnyHandler = Handler & {
-  onBodySent?(chunk: unknown): void;
-  onRequestSent?(): void;
-  onResponseStarted?(): void;
-};
 
 /** Thrown where undici is about to write: the instance was isolated while the request waited. */
 const ISOLATED = new Error('the instance was isolated before the request was written');
@@ -25,12 +17,12 @@ const ISOLATED = new Error('the instance was isolated before the request was wri
  * One request made with undici or fetch to a service: sends it to a picked instance, and as long as nothing was written to
  * another one when that is isolated or refuses the connection. The body is untouched until then, whatever its type.
  */
-export class UndiciCall implements Handler {
+export class UndiciCall implements Progress {
   readonly #context: CallContext;
-  readonly #createAgent: (endpoint: Endpoint) => Agent;
+  readonly #agents: Agents;
   readonly #service: Service;
-  readonly #options: Dispatcher.DispatchOptions;
-  readonly #handler: AnyHandler;
+  readonly #options: Options;
+  readonly #handler: Handler;
   readonly #isSecure: boolean;
   #endpoint: Endpoint | undefined;
   #connections: Connections | undefined;
@@ -38,15 +30,9 @@ export class UndiciCall implements Handler {
   #attempts = 0;
   #tried: Set<Endpoint> | undefined;
 
-  constructor(
-    context: CallContext,
-    createAgent: (endpoint: Endpoint) => Agent,
-    service: Service,
-    options: Dispatcher.DispatchOptions,
-    handler: Handler,
-  ) {
+  constructor(context: CallContext, agents: Agents, service: Service, options: Options, handler: Handler) {
     this.#context = context;
-    this.#createAgent = createAgent;
+    this.#agents = agents;
     this.#service = service;
     const origin = originOf(options.origin) ?? '';
     this.#isSecure = origin.startsWith('https:');
@@ -57,7 +43,7 @@ export class UndiciCall implements Handler {
         string
       >,
     };
-    this.#handler = handler;
+    this.#handler = listening(handler, this, context.guard);
   }
 
   /** Sends it. Returns false when the caller should wait for `drain`, as undici does. */
@@ -65,57 +51,53 @@ export class UndiciCall implements Handler {
     if (endpoint === undefined) throw ISOLATED;
     this.#attempts++;
     this.#endpoint = endpoint;
-    this.#connections = endpoint.connections;
-    this.#connections.begin();
+    const connections = endpoint.connections;
+    const agent = connections.agent(this.#agents, () => this.#agents.to(this.#service, endpoint));
     const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
-    return this.#connections.agent(this.#createAgent, endpoint).dispatch({ ...this.#options, origin }, this);
+    this.#connections = connections;
+    connections.begin();
+    try {
+      return agent.dispatch({ ...this.#options, origin }, this.#handler);
+    } catch (thrown) {
+      this.ended();
+      throw thrown;
+    }
   }
 
-  onRequestStart(controller: Controller, context: unknown): void {
+  starts(): void {
     if (this.#connections?.closed && this.#attempts < MOST_ATTEMPTS) throw ISOLATED;
     this.#started = true;
-    this.#handler.onRequestStart?.(controller, context);
   }
 
-  onRequestUpgrade(...call: Parameters<NonNullable<Handler['onRequestUpgrade']>>): void {
-    call[3].once('close', () => this.#end());
-    this.#handler.onRequestUpgrade?.(...call);
+  answered(find: () => string | undefined): void {
+    if (this.#endpoint === undefined) return;
+    this.#service.reached(this.#endpoint);
+    const marker = find();
+    if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
   }
 
-  onResponseStart(...call: Parameters<NonNullable<Handler['onResponseStart']>>): void {
-    const marker = call[2][DRAINING_HEADER];
-    if (typeof marker === 'string' && this.#endpoint !== undefined)
-      this.#context.marked(this.#service, this.#endpoint, marker);
-    this.#handler.onResponseStart?.(...call);
+  upgraded(socket: Duplex): void {
+    socket.once('close', () => this.ended());
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
-    this.#handler.onResponseData?.(controller, chunk);
+  ended(): void {
+    const connections = this.#connections;
+    this.#connections = undefined;
+    connections?.end();
   }
 
-  onResponseEnd(...call: Parameters<NonNullable<Handler['onResponseEnd']>>): void {
-    this.#end();
-    this.#handler.onResponseEnd?.(...call);
-  }
-
-  onResponseError(controller: Controller, error: Error): void {
+  moves(error: Error): boolean {
     const endpoint = this.#endpoint;
-    this.#end();
+    this.ended();
     const next = this.#started || endpoint === undefined ? undefined : this.#next(endpoint, error);
-    if (next === undefined) this.#handler.onResponseError?.(controller, error);
-    else this.send(next);
-  }
-
-  onBodySent(chunk: unknown): void {
-    this.#handler.onBodySent?.(chunk);
-  }
-
-  onRequestSent(): void {
-    this.#handler.onRequestSent?.();
-  }
-
-  onResponseStarted(): void {
-    this.#handler.onResponseStarted?.();
+    if (next === undefined) return false;
+    try {
+      this.send(next);
+      return true;
+    } catch {
+      // What it failed with before says more.
+      return false;
+    }
   }
 
   /** The instance that takes the request instead; undefined: the failure is final. */
@@ -126,11 +108,5 @@ export class UndiciCall implements Handler {
     this.#tried ??= new Set();
     this.#tried.add(endpoint);
     return this.#service.pick(this.#tried);
-  }
-
-  #end(): void {
-    const connections = this.#connections;
-    this.#connections = undefined;
-    connections?.end();
   }
 }

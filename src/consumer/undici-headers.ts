@@ -9,8 +9,8 @@ export type UndiciHeaders =
   | undefined;
 
 /**
- * The application's headers with the logical `host` and the consumer header, unless it set them itself. A copy: the
- * application may use its own again.
+ * The application's headers with the logical `host`, unless it set that itself, and the consumer header, which is always ours:
+ * one that it has copied from a request is another process's. A copy: the application may use its own again.
  */
 export function withHeaders(
   headers: UndiciHeaders,
@@ -19,28 +19,38 @@ export function withHeaders(
 ): string[] | Record<string, unknown> {
   if (headers === undefined || headers === null)
     return consumer === undefined ? { host } : { host, [CONSUMER_HEADER]: consumer };
-  if (Array.isArray(headers)) return flatWithHeaders([...(headers as readonly string[])], host, consumer);
+  if (Array.isArray(headers)) return flatWithHeaders(headers as readonly string[], host, consumer);
   if (isIterable(headers)) return flatWithHeaders([...headers].flat(1) as string[], host, consumer);
   const copy: Record<string, unknown> = { ...headers };
   let hasHost = false;
-  let hasConsumer = false;
   for (const name in copy) {
-    if (name.length === HOST.length && name.toLowerCase() === HOST) hasHost = true;
-    else if (name.length === CONSUMER_HEADER.length && name.toLowerCase() === CONSUMER_HEADER) hasConsumer = true;
+    if (is(name, HOST)) hasHost = true;
+    else if (is(name, CONSUMER_HEADER)) delete copy[name];
   }
   if (!hasHost) copy[HOST] = host;
-  if (!hasConsumer && consumer !== undefined) copy[CONSUMER_HEADER] = consumer;
+  if (consumer !== undefined) copy[CONSUMER_HEADER] = consumer;
   return copy;
 }
 
 const HOST = 'host';
 
-function flatWithHeaders(flat: string[], host: string, consumer: string | undefined): string[] {
-  const has = (name: string): boolean =>
-    flat.some((entry, index) => index % 2 === 0 && String(entry).toLowerCase() === name);
-  if (!has(HOST)) flat.push(HOST, host);
-  if (consumer !== undefined && !has(CONSUMER_HEADER)) flat.push(CONSUMER_HEADER, consumer);
+function flatWithHeaders(given: readonly string[], host: string, consumer: string | undefined): string[] {
+  const flat: string[] = [];
+  let hasHost = false;
+  for (let n = 0; n < given.length; n += 2) {
+    const name = String(given[n]);
+    if (is(name, HOST)) hasHost = true;
+    // What is no pair stays none: undici says so.
+    if (!is(name, CONSUMER_HEADER)) flat.push(...given.slice(n, n + 2));
+  }
+  if (!hasHost) flat.push(HOST, host);
+  if (consumer !== undefined) flat.push(CONSUMER_HEADER, consumer);
   return flat;
+}
+
+/** Names are compared by their length first: nearly all differ in it. */
+function is(name: string, lower: string): boolean {
+  return name.length === lower.length && name.toLowerCase() === lower;
 }
 
 function isIterable(headers: object): headers is Iterable<readonly [string, string | readonly string[] | undefined]> {

@@ -1,38 +1,44 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { createRequire } from 'node:module';
-import type { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { asError, type ErrorCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CallContext } from './call-context.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
-import type { Endpoint } from './endpoint.ts';
 import { originOf } from './origin.ts';
-import { type BuildConnector, type Connector, prebuiltFirst } from './prebuilt-undici.ts';
 import type { Service } from './service.ts';
+import { type AgentClass, Agents } from './undici-agents.ts';
+import { onBirth } from './undici-birth.ts';
 import { UndiciCall } from './undici-call.ts';
+import { cover, type Dispatch, type Handler, type Options } from './undici-cover.ts';
+import { fail } from './undici-handlers.ts';
+import { UndiciParts } from './undici-parts.ts';
 
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
 
-/** Marks what our dispatchers say of WebSockets: it is passed on by whatever the application has made of one, by `compose` or for others. */
-const COVERED = Symbol('lossless.covered');
-
 /** Published when a server begins to listen: an application has usually set up by then what it calls with. */
 const LISTEN = 'tracing:net.server.listen:asyncStart';
 
-/** The parts of undici that are used; the whole takes twice as long to load. */
-interface Undici {
-  readonly Agent: new (options?: { connect: Connector }) => Agent;
-  readonly buildConnector: BuildConnector;
-  readonly Dispatcher: new () => Dispatcher;
-  readonly Dispatcher1Wrapper: (new (
-    next: Dispatcher,
-  ) => Dispatcher) & { wrapHandler(handler: object): Dispatcher.DispatchHandler };
-}
+/** What undici and Node.js themselves set: for an environment proxy (NODE_USE_ENV_PROXY), for older copies, and else. */
+const NOT_CHOSEN = ['Agent', 'EnvHttpProxyAgent', 'Dispatcher1Wrapper'];
+
+/** The wrapper that undici 8 sets under the legacy symbol, around what it sets under the current one. */
+const WRAPPER = 'Dispatcher1Wrapper';
+
+/** What the guard calls this. */
+const HOOK = 'a request of fetch or undici';
 
 type Place = (typeof DISPATCHERS)[number];
-
 type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
+
+/** A dispatcher that is stood before. */
+interface Covered {
+  /** As it was found. */
+  readonly target: Dispatcher;
+  /** What is used in its place, in general itself. */
+  readonly dispatcher: Dispatcher;
+  undo(): void;
+}
 
 export interface UndiciHookOptions {
   readonly context: CallContext;
@@ -42,34 +48,39 @@ export interface UndiciHookOptions {
 }
 
 /**
- * Takes the place of the global dispatcher of undici, which also carries the built-in fetch. undici is loaded when somebody
- * first asks for that dispatcher, never at start. Requests to anything but services go to the dispatcher that was there.
+ * Stands before the global dispatcher of undici, which also carries the built-in fetch: requests to services are taken, all
+ * others do not notice. The dispatcher is the one that the first copy of undici makes for itself, or that the application sets.
  */
 export class UndiciHook {
   readonly #options: UndiciHookOptions;
-  /** Dispatchers of ours, and the one each stands before. */
-  readonly #covers = new WeakMap<Dispatcher, Dispatcher>();
-  readonly #onCreate = (message: unknown): void =>
-    void this.#created((message as { request: { origin?: unknown } }).request.origin);
-  readonly #onListen = (): void => void this.#coverSet();
-  #undici: Undici | undefined;
-  /** Dispatchers of ours that are there since undici was first asked for, until the application sets another one. */
-  readonly #placed = new Map<Place, Dispatcher>();
+  readonly #parts = new UndiciParts();
+  /** By what was found and by what is used in its place. */
+  readonly #covered = new WeakMap<Dispatcher, Covered>();
+  /** Dispatchers through which requests to services come here. */
+  readonly #standing = new WeakSet<Dispatcher>();
+  /** Of every copy of undici whose `Agent` was seen. */
+  readonly #agents = new Map<AgentClass, Agents>();
+  readonly #onCreate: (message: unknown) => void;
+  readonly #onListen: () => void;
   #looksSoon = false;
   /** Those that could not be covered as they should, each said once. */
   readonly #said = new Set<ErrorCode>();
 
   constructor(options: UndiciHookOptions) {
+    const { guard } = options.context;
     this.#options = options;
+    this.#onCreate = guard.listener(REQUEST_CREATE, (message) =>
+      this.#created((message as { request: { origin?: unknown } }).request.origin),
+    );
+    this.#onListen = guard.listener(LISTEN, () => this.#coverSet());
   }
 
   install(): void {
     const globals = globalThis as Globals;
-    // Of one that was there before nobody can tell who set it; what undici itself makes is an agent.
-    const isSet = (globals[CURRENT] ?? globals[LEGACY])?.constructor.name !== 'Agent';
     for (const symbol of DISPATCHERS) {
-      if (symbol in globals) this.#coverPresent(symbol, isSet);
-      else this.#coverLater(symbol);
+      if (!(symbol in globals)) this.#coverLater(symbol);
+      // Of one that was there before nobody can tell who set it, unless its kind does.
+      else this.#coverPresent(symbol, !NOT_CHOSEN.includes(globals[symbol]?.constructor.name ?? ''));
     }
     subscribe(REQUEST_CREATE, this.#onCreate);
     subscribe(LISTEN, this.#onListen);
@@ -82,71 +93,45 @@ export class UndiciHook {
     const globals = globalThis as Globals;
     for (const symbol of DISPATCHERS) {
       const { value, get } = Object.getOwnPropertyDescriptor(globals, symbol) ?? {};
-      const before = this.#covers.get(value ?? this.#placed.get(symbol));
       if (get !== undefined) delete globals[symbol];
-      if (before !== undefined && get !== undefined) define(symbol, before);
-      else if (before !== undefined) globals[symbol] = before;
+      const covered = value === undefined ? undefined : this.#covered.get(value);
+      covered?.undo();
+      if (covered !== undefined && covered.dispatcher !== covered.target) globals[symbol] = covered.target;
     }
   }
 
-  /** Asked for by undici itself while it loads, so nothing of undici has been loaded before. */
+  /** Asked for by undici itself while it loads: it finds none and makes its own, which is stood before as it is made. */
   #coverLater(symbol: Place): void {
+    const { guard } = this.#options.context;
     Object.defineProperty(globalThis, symbol, {
       configurable: true,
       enumerable: false,
-      get: () => {
-        this.#coverNew();
-        return (globalThis as Globals)[symbol];
-      },
-      set: (value: Dispatcher) => define(symbol, value),
-    });
-  }
-
-  #coverNew(): void {
-    for (const symbol of DISPATCHERS) {
-      if (Object.getOwnPropertyDescriptor(globalThis, symbol)?.get !== undefined)
-        delete (globalThis as Globals)[symbol];
-    }
-    try {
-      const undici = this.#load();
-      const agent = new undici.Agent();
-      if (!(CURRENT in globalThis)) this.#place(CURRENT, this.#cover(agent, CURRENT, false));
-      if (!(LEGACY in globalThis))
-        this.#place(LEGACY, this.#cover(new undici.Dispatcher1Wrapper(agent), LEGACY, false));
-    } catch (thrown) {
-      this.#options.log('error', `calls of fetch and undici are not covered: ${asError(thrown).message}`, {
-        code: 'LOSSLESS_DISPATCHER_UNCOVERED',
-      });
-    }
-  }
-
-  /** Every copy of undici asks for it while it loads. Who loads one often sets a dispatcher right after, and undici tells nobody. */
-  #place(symbol: Place, dispatcher: Dispatcher): void {
-    this.#placed.set(symbol, dispatcher);
-    Object.defineProperty(globalThis, symbol, {
-      configurable: true,
-      enumerable: false,
-      get: () => {
+      get: guard.listener(HOOK, () => {
+        onBirth(guard.listener(HOOK, (made) => this.#cover(made, { isChosen: false, http2: symbol === CURRENT })));
         this.#lookSoon();
-        return dispatcher;
+      }),
+      set: (value: Dispatcher) => {
+        define(symbol, value);
+        guard.listener(HOOK, () => this.#coverPresent(symbol, true))();
       },
-      set: (value: Dispatcher) => define(symbol, value),
     });
   }
 
-  /** When what runs now is done, and before anything that waits for the network. */
+  /** When what runs now is done, and before anything that waits for the network: who loads undici often sets a dispatcher right after. */
   #lookSoon(): void {
     if (this.#looksSoon) return;
     this.#looksSoon = true;
-    process.nextTick(() => {
-      if (this.#looksSoon) this.#coverSet();
+    const look = this.#options.context.guard.listener(HOOK, () => {
+      const looks = this.#looksSoon;
       this.#looksSoon = false;
+      if (looks) this.#coverSet();
     });
+    process.nextTick(look);
   }
 
   /** Covers dispatchers that the application has set since. Returns whether there was one. */
   #coverSet(): boolean {
-    // Not by a read: that would load undici.
+    // Not by a read: that is what undici asks while it loads.
     const isSet = DISPATCHERS.map((symbol) => {
       const { value } = Object.getOwnPropertyDescriptor(globalThis, symbol) ?? {};
       return value !== undefined && this.#coverPresent(symbol, true);
@@ -154,68 +139,110 @@ export class UndiciHook {
     return isSet.includes(true);
   }
 
-  #coverPresent(symbol: Place, isSet: boolean): boolean {
+  /** @param isChosen whether the application chose it */
+  #coverPresent(symbol: Place, isChosen: boolean): boolean {
     const globals = globalThis as Globals;
-    const present = globals[symbol] as Global | undefined;
-    if (present === undefined || this.#covers.has(present) || present.webSocketOptions?.[COVERED] === true)
+    const present = globals[symbol];
+    if (present === undefined || this.#standing.has(present)) return false;
+    if (symbol === LEGACY && present.constructor.name === WRAPPER) {
+      this.#wrapAgain(present);
       return false;
-    globals[symbol] = this.#cover(present, symbol, isSet);
+    }
+    // Those who ask for a legacy one know no HTTP/2.
+    const http2 = symbol === CURRENT && globals[LEGACY] !== present;
+    globals[symbol] = this.#cover(present, { isChosen, http2 });
     return true;
   }
 
-  /**
-   * A dispatcher that takes requests to services and gives all others to `next`, as they came. Those who ask for a legacy
-   * one know no HTTP/2.
-   *
-   * @param isSet whether the application chose `next`
-   */
-  #cover(next: Global, symbol: Place, isSet: boolean): Dispatcher {
-    const undici = this.#load();
+  /** The wrapper is around what undici 8 has set with it. That is covered by now; if another object stands there, so it must be here. */
+  #wrapAgain(wrapper: Dispatcher): void {
+    const globals = globalThis as Globals;
+    const current = Object.getOwnPropertyDescriptor(globals, CURRENT)?.value as Dispatcher | undefined;
+    const covered = current === undefined ? undefined : this.#covered.get(current);
+    const isOther = covered !== undefined && covered.dispatcher !== covered.target;
+    const Wrapper = wrapper.constructor as new (of: Dispatcher) => Dispatcher;
+    if (isOther) globals[LEGACY] = new Wrapper(covered.dispatcher);
+    this.#standing.add(globals[LEGACY] as Dispatcher);
+  }
+
+  #cover(target: Dispatcher, { isChosen, http2 }: { isChosen: boolean; http2: boolean }): Dispatcher {
+    const known = this.#covered.get(target);
+    if (known !== undefined) return known.dispatcher;
     const { context } = this.#options;
-    const createAgent = ({ prebuilt }: Endpoint): Agent =>
-      new undici.Agent(prebuilt && { connect: prebuiltFirst(prebuilt, undici.buildConnector) });
-    const protocol = symbol === LEGACY ? { allowH2: false } : {};
     const send = (service: Service, options: Options, handler: Handler): boolean => {
-      if (isSet)
+      if (isChosen)
         this.#sayOnce(
           'LOSSLESS_DISPATCHER_BYPASSED',
           `requests to services, as to ${service.name}, do not go through the global dispatcher that the application has set: its settings and interceptors do not hold for them`,
         );
-      return new UndiciCall(context, createAgent, service, { ...options, ...protocol }, handler).send();
+      return this.#send(covered.dispatcher, http2, service, options, handler);
     };
-    const dispatcher = new (class LosslessDispatcher extends undici.Dispatcher {
-      override dispatch(options: Options, handler: Handler): boolean {
-        const origin = originOf(options.origin);
-        const service = origin === undefined ? undefined : context.route(origin);
-        if (service === undefined) return next.dispatch(options, handler);
-        const current = undici.Dispatcher1Wrapper.wrapHandler(handler);
-        if (!(service instanceof Promise)) return send(service, options, current);
-        service
-          .then((found) => (found === undefined ? next.dispatch(options, handler) : send(found, options, current)))
-          // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
-          .catch((thrown) => current.onResponseError?.(null as never, asError(thrown)));
-        return true;
-      }
-
-      override close(...call: []): Promise<void> {
-        return next.close(...call);
-      }
-
-      override destroy(...call: []): Promise<void> {
-        return next.destroy(...call);
-      }
-
-      /** Limits that undici's WebSocket and EventSource read from the global dispatcher. */
-      get webSocketOptions(): object {
-        return { ...next.webSocketOptions, [COVERED]: true };
-      }
-
-      get eventSourceOptions(): unknown {
-        return next.eventSourceOptions;
-      }
-    })();
-    this.#covers.set(dispatcher, next);
+    const { guard } = context;
+    const route = (options: Options): ReturnType<CallContext['route']> => {
+      const origin = originOf(options?.origin);
+      return origin === undefined ? undefined : context.route(origin);
+    };
+    const take = (next: Dispatch, options: Options, handler: Handler): boolean => {
+      const service = guard.attempt(HOOK, () => route(options), nothing);
+      if (service === undefined) return next(options, handler);
+      const go = (found: Service | undefined): boolean =>
+        found === undefined
+          ? next(options, handler)
+          : guard.attempt(
+              HOOK,
+              () => send(found, options, handler),
+              () => next(options, handler),
+            );
+      if (!(service instanceof Promise)) return go(service);
+      service
+        .then(go)
+        // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
+        .catch((thrown) => fail(handler, asError(thrown)));
+      return true;
+    };
+    const covered: Covered = {
+      target,
+      ...cover(target, {
+        take,
+        isService: (origin) => guard.attempt(HOOK, () => context.route(origin), nothing) !== undefined,
+        onComposed: (composed) => this.#standing.add(composed),
+      }),
+    };
+    const { dispatcher } = covered;
+    this.#covered.set(target, covered).set(dispatcher, covered);
+    this.#standing.add(dispatcher);
+    if (isAgent(target)) this.#agentsFor(target.constructor as AgentClass, http2);
     return dispatcher;
+  }
+
+  #send(dispatcher: Dispatcher, http2: boolean, service: Service, options: Options, handler: Handler): boolean {
+    const { context } = this.#options;
+    const agents = this.#agentsOf(dispatcher, http2);
+    if (agents === undefined) {
+      const own = this.#agentsFor(this.#parts.Agent, true);
+      const plain = { ...options, ...(!http2 && { allowH2: false }) };
+      return new UndiciCall(context, own, service, plain, this.#parts.wrap(handler)).send();
+    }
+    const call: Dispatch = (step, each) => new UndiciCall(context, agents, service, step, each).send();
+    if (!followsRedirects(options)) return call(options, handler);
+    // Those who do not know that option say so.
+    const step: Dispatch = (one, each) => (followsRedirects(one) ? call(one, each) : dispatcher.dispatch(one, each));
+    return agents.following(step).dispatch(options, handler);
+  }
+
+  /** Those of the copy of undici that `dispatcher` is of; undefined when its `Agent` was never seen. */
+  #agentsOf(dispatcher: Dispatcher, http2: boolean): Agents | undefined {
+    if (isAgent(dispatcher)) return this.#agentsFor(dispatcher.constructor as AgentClass, http2);
+    for (const [Agent, agents] of this.#agents) if (dispatcher instanceof baseOf(Agent)) return agents;
+    return undefined;
+  }
+
+  #agentsFor(Agent: AgentClass, http2: boolean): Agents {
+    const known = this.#agents.get(Agent);
+    if (known !== undefined) return known;
+    const agents = new Agents({ clock: this.#options.context.clock, Agent, parts: this.#parts, http2 });
+    this.#agents.set(Agent, agents);
+    return agents;
   }
 
   /** A request whose origin is still a service went past: by a dispatcher of the application. */
@@ -234,29 +261,23 @@ export class UndiciHook {
     if (!this.#said.has(code)) this.#options.log('warn', message, { code });
     this.#said.add(code);
   }
-
-  #load(): Undici {
-    if (this.#undici === undefined) {
-      const require = createRequire(import.meta.filename);
-      this.#undici = {
-        Agent: require('undici/lib/dispatcher/agent.js'),
-        buildConnector: require('undici/lib/core/connect.js'),
-        Dispatcher: require('undici/lib/dispatcher/dispatcher.js'),
-        Dispatcher1Wrapper: require('undici/lib/dispatcher/dispatcher1-wrapper.js'),
-      };
-    }
-    return this.#undici;
-  }
 }
 
-/** A global dispatcher, with the limits that undici's WebSocket and EventSource read from it. */
-type Global = Dispatcher & {
-  readonly webSocketOptions?: { readonly [COVERED]?: true };
-  readonly eventSourceOptions?: unknown;
-};
+function nothing(): undefined {}
 
-type Options = Dispatcher.DispatchOptions;
-type Handler = Dispatcher.DispatchHandler;
+function isAgent(dispatcher: Dispatcher): boolean {
+  return dispatcher.constructor.name === 'Agent' && !process.getBuiltinModule('node:util').types.isProxy(dispatcher);
+}
+
+/** Whether undici 5 and 6 shall follow redirects, which is done above the agents of instances: each may lead elsewhere. */
+function followsRedirects(options: Options): boolean {
+  return Number((options as { maxRedirections?: number }).maxRedirections ?? 0) > 0;
+}
+
+/** `Dispatcher` of the copy of undici that has this `Agent`. */
+function baseOf(Agent: AgentClass): new () => Dispatcher {
+  return Object.getPrototypeOf(Object.getPrototypeOf(Agent));
+}
 
 /** As undici defines it, but configurable, so that it can be taken back. */
 function define(symbol: symbol, value: Dispatcher): void {

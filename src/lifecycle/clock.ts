@@ -40,6 +40,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** `clock`, with `guarded` around what its timers call. */
+export function guardedClock(clock: Clock, guarded: (fire: () => void) => () => void): Clock {
+  return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
+}
+
 /** Resolves after `ms` milliseconds. */
 export function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => {

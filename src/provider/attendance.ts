@@ -15,7 +15,6 @@ import type { Callers } from './callers.ts';
 import { isWorker } from './cluster.ts';
 import type { Curve } from './curve.ts';
 import type { HttpServer } from './http-server.ts';
-import { isShared } from './kernel.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
 import { Offline, type OfflineContext, type OfflineReport } from './offline.ts';
 import { Online, type OnlineContext } from './online.ts';
@@ -23,6 +22,7 @@ import { isGood, probe } from './probe.ts';
 import type { RecentCaller } from './recent-caller.ts';
 import { Registration } from './registration.ts';
 import { type Candidate, nameOf, Servers } from './servers.ts';
+import { isShared } from './shared-port.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
@@ -118,6 +118,7 @@ export class Attendance {
       clock,
       log,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
+      isConsumers: (socket) => context.traffic.isConsumers(socket),
       onChange: () => {
         this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));
       },

@@ -15,10 +15,10 @@ const USUAL_DESCRIPTORS = 1_024;
 const SHARE = 1 / 4;
 const SHARE_OF_ADDRESS = 1 / 2;
 
-/** The connections of one address: those that may be cut off, the longest idle first, and those that are kept. */
+/** The connections of one address by their key: those that may be cut off, the longest idle first, and those that are kept. */
 interface Group {
-  readonly idle: Set<Socket>;
-  readonly kept: Set<Socket>;
+  readonly idle: Map<string, Socket>;
+  readonly kept: Map<string, Socket>;
 }
 
 /**
@@ -30,7 +30,7 @@ export class ConnectionLimit {
   readonly #most: number;
   readonly #mostEach: number;
   readonly #groups = new Map<string, Group>();
-  readonly #groupOf = new Map<Socket, Group>();
+  readonly #groupOf = new Map<string, Group>();
 
   /** @param most connections at a time; by default a quarter of the descriptors of this process, 16 to 4,096 */
   constructor(most: number = Math.min(Math.max(Math.floor(descriptors() * SHARE), FEWEST), MOST)) {
@@ -41,37 +41,47 @@ export class ConnectionLimit {
   /** A connection has come: another one goes for it if need be, or it does itself when all are kept. */
   admit(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
+    const key = keyOf(socket);
     const own = this.#groups.get(address);
     const isGreedy = own !== undefined && sizeOf(own) >= this.#mostEach;
     if (isGreedy || this.#groupOf.size >= this.#most) {
       const [leaver] = (isGreedy ? own : this.#greediest())?.idle ?? [];
       if (leaver === undefined) return void socket.destroy();
-      this.#drop(leaver);
-      leaver.destroy();
+      this.#drop(...leaver);
+      leaver[1].destroy();
     }
-    const group = this.#groups.get(address) ?? { idle: new Set(), kept: new Set() };
+    const group = this.#groups.get(address) ?? { idle: new Map(), kept: new Map() };
     this.#groups.set(address, group);
-    this.#groupOf.set(socket, group);
-    group.idle.add(socket);
+    this.#groupOf.set(key, group);
+    group.idle.set(key, socket);
     socket.once('close', () => {
-      this.#drop(socket);
+      this.#drop(key, socket);
       if (sizeOf(group) === 0 && this.#groups.get(address) === group) this.#groups.delete(address);
     });
   }
 
   /** A request has come on it: it is the last to go. */
   touch(socket: Socket): void {
-    const group = this.#groupOf.get(socket);
-    if (group?.idle.delete(socket)) group.idle.add(socket);
+    const key = keyOf(socket);
+    const idle = this.#groupOf.get(key)?.idle;
+    const known = idle?.get(key);
+    if (known === undefined) return;
+    idle?.delete(key);
+    idle?.set(key, known);
   }
 
   /** Who calls has proved himself: it stays until `response` is over. */
   keep(socket: Socket, response: ServerResponse): void {
-    const group = this.#groupOf.get(socket);
-    if (!group?.idle.delete(socket)) return;
-    group.kept.add(socket);
+    const key = keyOf(socket);
+    const group = this.#groupOf.get(key);
+    const known = group?.idle.get(key);
+    if (group === undefined || known === undefined) return;
+    group.idle.delete(key);
+    group.kept.set(key, known);
     response.once('close', () => {
-      if (group.kept.delete(socket)) group.idle.add(socket);
+      if (group.kept.get(key) !== known) return;
+      group.kept.delete(key);
+      group.idle.set(key, known);
     });
   }
 
@@ -83,12 +93,18 @@ export class ConnectionLimit {
     return greediest;
   }
 
-  #drop(socket: Socket): void {
-    const group = this.#groupOf.get(socket);
-    this.#groupOf.delete(socket);
-    group?.idle.delete(socket);
-    group?.kept.delete(socket);
+  #drop(key: string, socket: Socket): void {
+    const group = this.#groupOf.get(key);
+    if (group?.idle.get(key) !== socket && group?.kept.get(key) !== socket) return;
+    this.#groupOf.delete(key);
+    group.idle.delete(key);
+    group.kept.delete(key);
   }
+}
+
+/** Its far end: the same for a connection and for the TLS that runs over it, which are two sockets. */
+function keyOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function sizeOf({ idle, kept }: Group): number {

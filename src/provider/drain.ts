@@ -5,7 +5,7 @@ import type { DrainResult, HoldReason } from '../trace/schema.ts';
 /** How often the conditions are looked at, in milliseconds. */
 const TICK_MS = 10;
 
-/** A tick this much later than planned, in milliseconds, means that the event loop stood still and requests may be waiting unread. */
+/** What is this much later than planned, in milliseconds, means that the event loop stood still and requests may be waiting unread. */
 const STALL_MS = 30;
 
 /** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
@@ -17,7 +17,9 @@ const KERNEL_MS = 500;
 /** What a drain looks at. */
 export interface Observed {
   readonly inflight: () => number;
-  /** Monotonic time at which a request last started or ended. */
+  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the reason. */
+  readonly arriving: () => number;
+  /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
   /** Every recent consumer that can answer is idle. */
   readonly allIdle: () => boolean;
@@ -49,11 +51,12 @@ export interface Drained {
 }
 
 /**
- * Waits until traffic is over: all consumers idle, nothing in flight, no request started or ended for the quiet window, the
- * hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * Waits until traffic is over: all consumers idle, nothing in flight or arriving, no request started or ended for the quiet
+ * window, the hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
- * a new quiet window instead of ending the old one (races R20, R21).
+ * a new quiet window instead of ending the old one (races R20, R21). Ticks go on while the kernel is asked, so that a slow
+ * answer is none, and a stall before its use is seen.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -63,6 +66,7 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
+  #asking = false;
   #over = false;
 
   constructor(options: DrainOptions) {
@@ -94,21 +98,25 @@ export class Drain {
   }
 
   async #tick(): Promise<void> {
-    const { clock, deadline } = this.#options;
-    const lateMs = clock.now() - this.#tickAt;
-    if (lateMs > STALL_MS) {
-      this.#stalledAt = clock.now();
-      this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
-    }
-    if (deadline.left === 0) return this.#end('timeout');
+    this.#noticeStall();
+    if (this.#options.deadline.left === 0) return this.#end('timeout');
+    this.#schedule();
     if (!this.#trafficOver()) this.#kernelUntil = undefined;
-    else if ((await this.#kernelEmpty()) && this.#trafficOver()) return this.#end('drained');
-    if (!this.#over) this.#schedule();
+    else if ((await this.#kernelEmpty()) && this.#trafficOver()) this.#end('drained');
+  }
+
+  /** What was planned for now or earlier has not come. */
+  #noticeStall(): void {
+    const now = this.#options.clock.now();
+    const lateMs = now - this.#tickAt;
+    if (lateMs <= STALL_MS) return;
+    this.#stalledAt = now;
+    this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
   }
 
   #trafficOver(): boolean {
     const { clock, observed, holdMs, since } = this.#options;
-    if (observed.inflight() > 0 || !observed.allIdle()) return false;
+    if (observed.inflight() > 0 || !observed.allIdle() || observed.arriving() > 0) return false;
     const now = clock.now();
     if (observed.holdReason() !== 'none' && now - since < holdMs) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
@@ -116,10 +124,15 @@ export class Drain {
 
   /** Reading takes a thread of the pool, which the application may have filled: that must not hold the drain either. */
   async #kernelEmpty(): Promise<boolean> {
+    if (this.#asking) return false;
+    this.#asking = true;
     const { clock, deadline, observed } = this.#options;
     this.#kernelUntil ??= clock.now() + KERNEL_MS;
-    const unread = await deadline.within(observed.unread(), 1, this.#kernelUntil - clock.now());
-    return unread === 0 || clock.now() >= this.#kernelUntil;
+    const until = this.#kernelUntil;
+    const unread = await deadline.within(observed.unread(), 1, until - clock.now());
+    this.#asking = false;
+    this.#noticeStall();
+    return unread === 0 || clock.now() >= until;
   }
 
   #end(result: DrainResult): void {

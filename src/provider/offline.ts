@@ -16,11 +16,13 @@ import type { Coverage } from './coverage.ts';
 import type { Curve } from './curve.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
-import { isShared, unreadInKernel } from './kernel.ts';
+import { unreadInKernel } from './kernel.ts';
 import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
+import { isShared } from './shared-port.ts';
 import { stop } from './stop.ts';
+import { listeningInThreads } from './threads.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
@@ -164,6 +166,7 @@ export class Offline {
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
+    if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const reason = this.#holdReason();
@@ -257,6 +260,7 @@ export class Offline {
       since: this.#since,
       observed: {
         inflight: () => traffic.inflight,
+        arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
         allIdle: () => this.#fanout.allIdle,
         roundTripMs: () => this.#fanout.roundTripMs,
@@ -301,7 +305,8 @@ export class Offline {
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    return this.#context.callers.unmanagedSeen ? 'unmanaged_caller' : 'none';
+    if (this.#context.callers.unmanagedSeen) return 'unmanaged_caller';
+    return this.#context.traffic.silent > 0 ? 'silent_connection' : 'none';
   }
 
   get #unconfirmed(): boolean {
@@ -316,13 +321,18 @@ export class Offline {
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
     if (this.#isPortShared && (callers.unmanagedSeen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }
 
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
-    const stopped = await stop(traffic, clock);
+    const stopped = await stop(traffic, clock).catch((thrown) => {
+      const { name, message } = asError(thrown);
+      work.end({ [ATTR.errorType]: name }, { type: name, message });
+      throw thrown;
+    });
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }

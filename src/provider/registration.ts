@@ -12,7 +12,10 @@ export interface Deregistered {
   readonly result: DeregisterResult;
   /** Instances of the service listed afterwards; absent when they could not be read. */
   readonly listedAfter?: number;
-  /** Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. */
+  /**
+   * Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. Absent
+   * when living processes share the address: it goes on being right.
+   */
   readonly others?: readonly string[];
   readonly error?: Error;
 }
@@ -103,7 +106,8 @@ export class Registration {
       return {
         result: reached ? 'confirmed' : 'unconfirmed',
         listedAfter: count,
-        ...(others.length > 0 && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
+        ...(others.length > 0 &&
+          (await this.#isAlone()) && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
       };
     } catch (thrown) {
       return { result: 'unconfirmed', error: thrown as Error };

@@ -1,10 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
-import { CONSUMER_HEADER } from '../protocol/header.ts';
-import { rawHeader } from '../protocol/raw-headers.ts';
 import { isLocal } from './advertise.ts';
 import { boundTo, type HttpServer, kindOf } from './http-server.ts';
 
@@ -51,6 +49,8 @@ export interface ServersOptions {
   readonly named: readonly number[];
   /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
   readonly onChange: () => void;
+  /** Whether the last request on a connection was a consumer's. */
+  readonly isConsumers: (socket: Socket) => boolean;
 }
 
 /**
@@ -219,8 +219,8 @@ export class Servers {
     if (this.#isWatching) return;
     this.#isWatching = true;
     const answered = (message: unknown): void => {
-      const { request, response, server } = message as Answer;
-      if (response.statusCode >= 400 || rawHeader(request.rawHeaders, CONSUMER_HEADER) === undefined) return;
+      const { response, server, socket } = message as Answer;
+      if (response.statusCode >= 400 || !this.#options.isConsumers(socket)) return;
       this.#answered.add(server);
       unsubscribe(ANSWERS, answered);
       this.#isWatching = false;
@@ -232,7 +232,7 @@ export class Servers {
 /** The channel that tells of each answer, and what it tells. */
 const ANSWERS = 'http.server.response.finish';
 interface Answer {
-  readonly request: IncomingMessage;
+  readonly socket: Socket;
   readonly response: ServerResponse;
   readonly server: HttpServer;
 }

@@ -1,14 +1,11 @@
-/** Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2. */
-const END_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-
-/** A signal that asks a process to end. */
-export type EndSignal = (typeof END_SIGNALS)[number];
+import { constants } from 'node:os';
+import type { EndSignal } from '../config/end-signals.ts';
 
 /** What a process does with a signal. */
 export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown;
 
 /**
- * Sees SIGTERM and SIGINT before any listener of the application, whenever that was added and however: before or after us,
+ * Sees signals before any listener of the application, whenever that was added and however: before or after us,
  * prepended, once, or after `removeAllListeners`.
  *
  * Node.js binds `process.emit` to the signal when its first listener is added (lib/internal/process/signal.js). So `emit` is
@@ -16,17 +13,19 @@ export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown
  * back in their order. `process.listenerCount` is one higher while the signals are taken.
  */
 export class SignalHook {
+  readonly #signals: readonly EndSignal[];
   readonly #see: (signal: EndSignal) => boolean;
   /** Keeps Node.js listening to the signal when the application has no listener. */
   readonly #keep: SignalListener = () => {};
 
-  /** @param see called with each signal; false lets it go on to the listeners as if there were no hook */
-  constructor(see: (signal: EndSignal) => boolean) {
+  /** @param see called with each of these signals; false lets it go on to the listeners as if there were no hook */
+  constructor(signals: readonly EndSignal[], see: (signal: EndSignal) => boolean) {
+    this.#signals = signals;
     this.#see = see;
   }
 
   take(): void {
-    for (const signal of END_SIGNALS) {
+    for (const signal of this.#signals) {
       const listeners = process.rawListeners(signal) as SignalListener[];
       for (const listener of listeners) process.removeListener(signal, listener);
       this.#bind(signal);
@@ -37,7 +36,7 @@ export class SignalHook {
 
   release(): void {
     process.removeListener('removeListener', this.#onRemoved);
-    for (const signal of END_SIGNALS) process.removeListener(signal, this.#keep);
+    for (const signal of this.#signals) process.removeListener(signal, this.#keep);
   }
 
   /** The application's listeners of `signal`. */
@@ -45,9 +44,25 @@ export class SignalHook {
     return (process.listeners(signal) as SignalListener[]).filter((listener) => listener !== this.#keep);
   }
 
+  /**
+   * Listeners that do not show in `process.listeners`. A launcher has put them there and waits for what they report: tsx (its
+   * preflight.cjs) kills when 30 ms bring nothing. What hides does not decide about the process as long as somebody else
+   * listens.
+   */
+  relays(signal: EndSignal): readonly SignalListener[] {
+    const shown = new Set<unknown>(process.listeners(signal));
+    const raw = process.rawListeners(signal) as (SignalListener & { readonly listener?: unknown })[];
+    return raw.filter((each) => !shown.has(each.listener ?? each));
+  }
+
+  /** Lets its relays hear `signal`. */
+  tellRelays(signal: EndSignal): void {
+    for (const relay of this.relays(signal)) tell(relay, signal);
+  }
+
   /** The application removed all listeners of a signal, and this hook with them. */
   readonly #onRemoved = (event: string | symbol, listener: unknown): void => {
-    const signal = END_SIGNALS.find((name) => name === event);
+    const signal = this.#signals.find((name) => name === event);
     if (signal !== undefined && listener === this.#keep) this.#bind(signal);
   };
 
@@ -69,5 +84,16 @@ export class SignalHook {
       if (own === undefined) Reflect.deleteProperty(process, 'emit');
       else Object.defineProperty(process, 'emit', own);
     }
+  }
+}
+
+/** What it throws is an uncaught exception, as it is without us. */
+function tell(listener: SignalListener, signal: EndSignal): void {
+  try {
+    listener.call(process, signal, constants.signals[signal]);
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
   }
 }

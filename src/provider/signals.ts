@@ -1,15 +1,16 @@
 import { constants } from 'node:os';
+import type { EndSignal } from '../config/end-signals.ts';
 import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { forwardToWorkers, isWorker, onFirstFork, onPrimaryLost } from './cluster.ts';
-import { type EndSignal, SignalHook, type SignalListener } from './signal-hook.ts';
+import { SignalHook, type SignalListener } from './signal-hook.ts';
 
 /** The same signal again within this time, in milliseconds, is an echo: a terminal signals npm and us, and npm passes it on. */
 const ECHO_MS = 50;
 
-/** The same in a cluster worker: systemd or a terminal signals it, and so does its primary, however busy that is. */
-const WORKER_ECHO_MS = 1_000;
+/** The same where systemd or a terminal signals it, and so does its cluster primary or its launcher, however busy that is. */
+const PASSED_ON_ECHO_MS = 1_000;
 
 /** The application's own listeners get at least this long, in milliseconds, even when the deadline has passed. */
 const LEAST_EXIT_MS = 1_000;
@@ -20,6 +21,8 @@ const DEFAULT_ACTION_MS = 100;
 export interface SignalsOptions {
   readonly clock: Clock;
   readonly log: Log;
+  /** What begins an offline. */
+  readonly signals: readonly EndSignal[];
   /**
    * Runs the offline, or joins it. Resolves with true when the process may end (the trace is sent or spooled), with false
    * when the offline was undone.
@@ -44,9 +47,9 @@ const EXIT: Ending = { code: 0, end: () => process.exit() };
 /**
  * Decides how the process ends; nothing else does.
  *
- * 1. The first SIGTERM or SIGINT runs the offline, or joins one that runs (R23: preStop and SIGTERM both trigger). The
+ * 1. The first of `signals` runs the offline, or joins one that runs (R23: preStop and SIGTERM both trigger). The
  *    application's listeners wait, so its telemetry and its connections live until the last request is answered (R25:
- *    telemetry shut down at SIGTERM).
+ *    telemetry shut down at SIGTERM). Those of a launcher hear it at once, see `SignalHook.tellRelays`.
  * 2. Then the signal is handed over:
  *    - to the application's own listeners, when it has any. The process ends as they decide. One they leave running ends by
  *      itself when nothing is left open, or after `exitAfter`, at least 1 s, with `process.exitCode`, else with 128 + n;
@@ -55,7 +58,7 @@ const EXIT: Ending = { code: 0, end: () => process.exit() };
  *    - to the default action otherwise: killed by the signal, so that the parent sees the true status. Where that has no
  *      effect (PID 1) the process exits with 128 + n.
  * 3. A second signal while the offline runs is handed over at once, the same or the other one. The same one within 50 ms,
- *    in a cluster worker within 1 s, is an echo of the first.
+ *    in a cluster worker or under a launcher with a relay within 1 s, is an echo of the first.
  *
  * A cluster primary without own listeners passes the signal on and ends after its workers, see `forwardToWorkers`. One with
  * own listeners is left alone, unless it serves HTTP itself. A worker that loses its primary goes offline and exits with 0.
@@ -64,7 +67,7 @@ const EXIT: Ending = { code: 0, end: () => process.exit() };
  */
 export class Signals {
   readonly #options: SignalsOptions;
-  readonly #hook: SignalHook = new SignalHook((signal) => this.#see(signal));
+  readonly #hook: SignalHook;
   #phase: 'idle' | 'armed' | 'offline' | 'done' = 'idle';
   #serves = false;
   #forks = false;
@@ -75,6 +78,7 @@ export class Signals {
 
   constructor(options: SignalsOptions) {
     this.#options = options;
+    this.#hook = new SignalHook(options.signals, (signal) => this.#see(signal));
   }
 
   /** Call at the start: a cluster primary serves nothing itself, so it is armed with its first fork. */
@@ -126,11 +130,15 @@ export class Signals {
     if (this.#phase === 'armed') {
       if (!this.#serves && this.#hook.listeners(signal).some(decides)) return false;
       this.#first = { signal, at: clock.now() };
+      this.#hook.tellRelays(signal);
       void this.#leave(signal, this.#ending(signal));
       return true;
     }
     if (this.#phase !== 'offline') return false;
-    if (this.#isEcho(signal)) return true;
+    if (this.#isEcho(signal)) {
+      this.#hook.tellRelays(signal);
+      return true;
+    }
     log('warn', `${signal} while the offline runs: handed over at once`);
     if (this.#forks) void this.#endWorkers(signal);
     this.#handOver(signal, this.#ending(signal));
@@ -139,7 +147,8 @@ export class Signals {
 
   #isEcho(signal: EndSignal): boolean {
     const first = this.#first;
-    const echoMs = isWorker() ? WORKER_ECHO_MS : ECHO_MS;
+    const isPassedOn = isWorker() || this.#hook.relays(signal).length > 0;
+    const echoMs = isPassedOn ? PASSED_ON_ECHO_MS : ECHO_MS;
     return first !== undefined && first.signal === signal && this.#options.clock.now() - first.at < echoMs;
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import { sleep } from '../lifecycle/clock.ts';
 import type { Traffic } from './traffic.ts';
 
-/** How long clients get to answer the end of an HTTP/2 session or an idle connection before it is cut, in milliseconds. */
+/** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
 const GOODBYE_MS = 50;
 
 /** What a stop has closed. */
@@ -21,15 +21,12 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
   const servers = traffic.servers;
   const { busy, idle } = traffic.connections;
   const sessions = traffic.sessions;
-  for (const server of servers) close(server);
-  for (const session of sessions) session.close();
-  for (const socket of idle) socket.end();
-  for (const socket of busy) socket.destroy();
-  if (idle.length + sessions.length > 0) await sleep(clock, GOODBYE_MS);
-  const unfinished = traffic.sessions.filter((session) => !session.destroyed);
+  for (const server of servers) stopListening(server);
+  for (const socket of [...idle, ...busy]) socket.destroy();
+  await end(sessions, clock);
+  const unfinished = sessions.filter((session) => !session.destroyed);
   const forcedSessions = traffic.inflight > 0 ? unfinished.length : 0;
   for (const session of unfinished) session.destroy();
-  for (const socket of idle) socket.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   return {
     listeners: servers.length,
@@ -38,9 +35,36 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
   };
 }
 
-/** Closes `server`; the application then closes it as well, and for it that is the first time and no error. */
-function close(server: Server): void {
-  const original = server.close;
-  original.call(server);
-  server.close = (done) => original.call(server, done && (() => done()));
+/** Resolves when every session has ended, and soon. */
+async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
+  if (sessions.length === 0) return;
+  const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
+  for (const session of sessions) session.close();
+  await Promise.race([Promise.all(ended), sleep(clock, GOODBYE_MS)]);
+}
+
+/** What a server listens by (lib/net.js). */
+interface Handle {
+  readonly close: () => void;
+  readonly [name: string]: unknown;
+}
+
+/**
+ * Takes no connection any more and leaves the server as it is for the application: it listens, at its address, until the
+ * application closes it. That is then the first time, however it calls `close`, and no error.
+ */
+function stopListening(server: Server): void {
+  const own = server as unknown as { _handle?: Handle | null };
+  const handle = own._handle;
+  // A server of another kind: what it offers is to be closed.
+  if (!handle) return void server.close();
+  const address = server.address();
+  own._handle = {
+    close: () => {},
+    ref: () => {},
+    unref: () => {},
+    hasRef: () => false,
+    getsockname: (out: object) => void Object.assign(out, address),
+  };
+  handle.close();
 }

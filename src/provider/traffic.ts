@@ -3,14 +3,17 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../protocol/header.ts';
 import type { Caller } from '../protocol/identity.ts';
-import { rawHeader } from '../protocol/raw-headers.ts';
+import { dropHeader } from '../protocol/raw-headers.ts';
+import { Arriving } from './arriving.ts';
 import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
-import { markResponse, markStream } from './marker.ts';
+import { Marker } from './marker.ts';
+import { ReceivedHeader } from './received-header.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
 /** Health checks of platforms: not callers, and nobody to wait for. */
@@ -29,6 +32,7 @@ type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tr
 
 export interface TrafficOptions {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly callers: Callers;
   /** Reads a consumer header; `undefined` when it is malformed. */
   readonly decode: (header: string) => Caller | undefined;
@@ -50,6 +54,7 @@ export interface TrafficOptions {
 export class Traffic {
   readonly #options: TrafficOptions;
   readonly #channels: readonly (readonly [string, (message: never) => void])[];
+  readonly #marking: Marker;
   readonly #servers = new Set<HttpServer>();
   readonly #watched = new WeakSet<HttpServer>();
   readonly #sessions = new Set<ServerHttp2Session>();
@@ -57,6 +62,8 @@ export class Traffic {
   readonly #streams = new Map<ServerHttp2Stream, boolean>();
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
+  readonly #arriving: Arriving;
+  readonly #consumer = new ReceivedHeader(CONSUMER_HEADER);
   #inflight = 0;
   #started = 0;
   #afterAck = 0;
@@ -68,7 +75,9 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options;
-    this.#channels = [
+    this.#arriving = new Arriving(options.clock, this.#servers);
+    this.#marking = new Marker(DRAINING_HEADER, options.guard);
+    const channels: readonly (readonly [string, (message: never) => void])[] = [
       ['tracing:net.server.listen:asyncEnd', ({ server }: { server: object }) => this.#listening(server)],
       ['http.server.request.start', (exchange: Exchange) => this.#requestStarted(exchange)],
       ['http.server.response.finish', (exchange: Exchange) => this.#responseFinished(exchange)],
@@ -78,6 +87,7 @@ export class Traffic {
           this.#streamCreated(stream, headers),
       ],
     ];
+    this.#channels = channels.map(([name, listener]) => [name, options.guard.listener(name, listener)]);
   }
 
   /** Takes `server` for one of ours: it is neither found nor counted. */
@@ -103,6 +113,17 @@ export class Traffic {
     return this.#inflight + this.#uploads.size;
   }
 
+  /** Requests of HTTP/1.1 whose head has begun to arrive; a look at every connection. */
+  get arriving(): number {
+    this.#arriving.look();
+    return this.#arriving.begun.length;
+  }
+
+  /** Open connections that have never said anything, as of the last look. */
+  get silent(): number {
+    return this.#arriving.silentCount;
+  }
+
   /** Requests started since the process began. */
   get started(): number {
     return this.#started;
@@ -123,9 +144,9 @@ export class Traffic {
     return this.#unmanaged;
   }
 
-  /** Monotonic time at which a request last started or ended; kept only while marking. */
+  /** Monotonic time at which a request last started or ended, or a connection came; kept only while marking. */
   get lastActivity(): number {
-    return this.#lastActivity;
+    return Math.max(this.#lastActivity, this.#arriving.newestAt);
   }
 
   /** The application's HTTP servers that listen. */
@@ -141,13 +162,15 @@ export class Traffic {
     );
   }
 
-  /** HTTP/1.1 connections with and without a request in flight. */
+  /** HTTP/1.1 connections with a request in flight, or that has begun to arrive, and without. */
   get connections(): { readonly busy: readonly Socket[]; readonly idle: readonly Socket[] } {
-    const busy: Socket[] = [];
-    const idle: Socket[] = [];
+    this.#arriving.look();
+    const busy = [...this.#arriving.begun];
+    const idle = [...this.#arriving.silent];
+    const arriving = new Set(busy);
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
-      if (connection === undefined) continue;
+      if (connection === undefined || arriving.has(socket)) continue;
       const isUploading = this.#uploads.get(socket)?.complete === false;
       (connection.inflight === 0 && !isUploading ? idle : busy).push(socket);
     }
@@ -159,6 +182,11 @@ export class Traffic {
     return [...this.#sessions];
   }
 
+  /** Whether the last request on a connection was a consumer's. */
+  isConsumers(socket: Tracked<Socket>): boolean {
+    return socket[CONNECTION]?.header !== undefined;
+  }
+
   /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
@@ -166,9 +194,9 @@ export class Traffic {
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
       for (const response of connection?.responses ?? [])
-        markResponse(response, connection as Connection, DRAINING_HEADER, value);
+        this.#marking.response(response, connection as Connection, value);
     }
-    for (const [stream, isConsumers] of this.#streams) if (isConsumers) markStream(stream, DRAINING_HEADER, value);
+    for (const [stream, isConsumers] of this.#streams) if (isConsumers) this.#marking.stream(stream, value);
   }
 
   /** No marker any more: the offline was undone. */
@@ -195,10 +223,17 @@ export class Traffic {
   }
 
   #watchSessions(server: Http2Server): void {
-    server.on('session', (session: ServerHttp2Session) => {
-      this.#sessions.add(session);
-      session.once('close', () => this.#sessions.delete(session));
-    });
+    const raw = (_stream: unknown, _headers: unknown, _flags: unknown, rawHeaders: unknown): void => {
+      if (Array.isArray(rawHeaders)) dropHeader(rawHeaders, CONSUMER_HEADER);
+    };
+    server.prependListener('stream', this.#guarded('stream', raw));
+    server.on(
+      'session',
+      this.#guarded('session', (session: ServerHttp2Session) => {
+        this.#sessions.add(session);
+        session.once('close', () => this.#sessions.delete(session));
+      }),
+    );
   }
 
   /**
@@ -206,25 +241,29 @@ export class Traffic {
    * beside one of the application's.
    */
   #watchUpgrades(server: Server): void {
-    const upgraded = (request: IncomingMessage, socket: Tracked<Socket>): void => this.#upgraded(request, socket);
+    const upgraded = this.#guarded('upgrade', (request: IncomingMessage, socket: Tracked<Socket>) =>
+      this.#upgraded(request, socket),
+    );
     const isOurs = (listener: unknown): boolean => listener === upgraded;
     for (const event of ['upgrade', 'connect'] as const) {
       const join = (): void => void server.prependListener(event, upgraded as never);
       if (server.listenerCount(event) > 0) join();
-      server.on('newListener', (name, listener) => {
+      const added = (name: string | symbol, listener: unknown): void => {
         if (name === event && !isOurs(listener) && !server.listeners(event).some(isOurs)) join();
-      });
-      server.on('removeListener', (name) => {
+      };
+      const removed = (name: string | symbol): void => {
         if (name === event && server.listeners(event).every(isOurs)) server.off(event, upgraded as never);
-      });
+      };
+      server.on('newListener', this.#guarded('newListener', added));
+      server.on('removeListener', this.#guarded('removeListener', removed));
     }
   }
 
   #upgraded(request: IncomingMessage, socket: Tracked<Socket>): void {
     const connection = socket[CONNECTION] ?? this.#track(socket);
-    this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
     this.#inflight++;
     connection.inflight++;
+    this.#count(connection, this.#consumer.take(request), request, socket);
     this.#active();
   }
 
@@ -233,9 +272,9 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, rawHeader(request.rawHeaders, CONSUMER_HEADER), request, socket);
+    this.#count(connection, this.#consumer.take(request), request, socket);
     this.#active(connection);
-    if (this.#marker !== undefined) markResponse(response, connection, DRAINING_HEADER, this.#marker);
+    if (this.#marker !== undefined) this.#marking.response(response, connection, this.#marker);
   }
 
   #responseFinished({ request, socket }: Exchange): void {
@@ -260,9 +299,15 @@ export class Traffic {
       this.#streams.delete(stream);
       this.#active(connection);
     });
+    if (header !== undefined) delete headers[CONSUMER_HEADER];
     this.#count(connection, header, { headers }, session.socket);
     this.#active(connection);
-    if (this.#marker !== undefined && header !== undefined) markStream(stream, DRAINING_HEADER, this.#marker);
+    if (this.#marker !== undefined && header !== undefined) this.#marking.stream(stream, this.#marker);
+  }
+
+  /** A listener of ours among those of the application. */
+  #guarded<Call extends unknown[]>(event: string, listener: (...call: Call) => void): (...call: Call) => void {
+    return this.#options.guard.listener(`the event ${event} of a server`, listener);
   }
 
   /**
@@ -276,7 +321,10 @@ export class Traffic {
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {
     const connection = new Connection();
     session[CONNECTION] = connection;
-    session.once('close', () => this.#disown(connection));
+    session.once(
+      'close',
+      this.#guarded('close', () => this.#disown(connection)),
+    );
     return connection;
   }
 
@@ -284,14 +332,16 @@ export class Traffic {
     const connection = new Connection();
     socket[CONNECTION] = connection;
     this.#connections.add(socket);
-    socket.once('close', () => {
+    const closed = (): void => {
       this.#connections.delete(socket);
       this.#uploads.delete(socket);
-      if (connection.inflight > 0) this.#active();
-      this.#inflight -= connection.inflight;
+      const { inflight } = connection;
+      this.#inflight -= inflight;
       connection.inflight = Number.NEGATIVE_INFINITY;
+      if (inflight > 0) this.#active();
       this.#disown(connection);
-    });
+    };
+    socket.once('close', this.#guarded('close', closed));
     return connection;
   }
 

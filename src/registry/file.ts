@@ -1,8 +1,7 @@
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asError, LosslessError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
+import { defaultDirectory } from '../private-directory.ts';
 import { EntryFiles } from './entry-files.ts';
 import { FileWatch } from './file-watch.ts';
 import type { RegistryContext } from './open.ts';
@@ -37,7 +36,10 @@ class FileRegistry implements Registry {
   constructor(path: string | undefined, context: RegistryContext) {
     this.#context = context;
     this.#told = new TellOnce(context.log);
-    this.address = path ?? defaultPath();
+    const usual = path === undefined ? defaultDirectory('lossless-registry') : undefined;
+    if (usual?.problem !== undefined)
+      context.log('warn', `the registry of this user: ${usual.problem}`, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+    this.address = path ?? usual?.path ?? '';
     this.#files = new EntryFiles({
       root: this.address,
       isPrivate: path === undefined,
@@ -158,9 +160,4 @@ function pathOf(url: URL): string | undefined {
     const message = `expected file: or file:///path, received ${url.protocol}//${url.host}: ${asError(thrown).message}`;
     throw new LosslessError('LOSSLESS_REGISTRY_URL', message);
   }
-}
-
-function defaultPath(): string {
-  const uid = process.geteuid?.();
-  return join(tmpdir(), `lossless-registry${uid === undefined ? '' : `-${uid}`}`);
 }

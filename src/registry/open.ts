@@ -2,6 +2,7 @@ import { REGISTRY_SCHEMES } from '../config/registries.ts';
 import { LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
+import { LowerCaseToo } from './lower-case-too.ts';
 import type { Registry } from './registry.ts';
 import { Secrets } from './secrets.ts';
 
@@ -31,6 +32,9 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'zookeeper:': async (url, context) => (await import('./zookeeper.ts')).zookeeperRegistry(url, context),
 };
 
+/** Those to which `OrderService` and `orderservice` are one, or whose names have no capitals. */
+const CASELESS: readonly string[] = ['consul:', 'eureka:', 'kubernetes:'];
+
 /**
  * Opens the registry that `url` names. Nothing is contacted before it is used.
  *
@@ -45,7 +49,8 @@ export async function openRegistry(url: URL, context: RegistryContext): Promise<
       `expected a URL beginning with ${known}, received ${url.protocol}`,
     );
   }
-  return ADAPTERS[scheme](url, { ...context, secrets: new Secrets() });
+  const registry = await ADAPTERS[scheme](url, { ...context, secrets: new Secrets() });
+  return CASELESS.includes(scheme) ? registry : new LowerCaseToo(registry);
 }
 
 /**

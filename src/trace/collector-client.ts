@@ -15,6 +15,13 @@ const RETRYABLE = [429, 502, 503, 504];
 /** Answers that are about who asks and where, not about what the request holds. */
 const ABOUT_THE_CALL = [401, 403, 404];
 
+/** Nobody listens, or there is no such machine: to try again within the next second is of little use. */
+const NOBODY_THERE = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'];
+
+/** The port that takes OTLP by gRPC, and what a server of HTTP/2 says first: the type of the frame SETTINGS, on stream 0. */
+const GRPC_PORT = '4317';
+const SETTINGS = 4;
+
 /** First wait before a repetition, and the longest, in milliseconds: a shutdown has little time. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1_000;
@@ -28,6 +35,8 @@ export interface Refusal {
   readonly reason: string;
   /** It may take the same request later. */
   readonly retryable: boolean;
+  /** No collector is there. */
+  readonly isAbsent?: boolean;
   /** Which requests it refuses now: every one, this one for what it holds, or nobody knows. */
   readonly refuses: 'every' | 'this' | 'unknown';
   /** When it asked to be called again, in milliseconds. */
@@ -64,17 +73,36 @@ export class CollectorClient {
     return this.#failure;
   }
 
-  /** Sends `body` again and again while that may help, within the target's time-out; `signal` ends it. Never rejects. */
-  async send(body: string, signal?: AbortSignal): Promise<Answer> {
+  /**
+   * Sends `body` again and again while that may help, within the target's time-out. Never rejects.
+   *
+   * @param hurry when it is aborted, a collector that is not there is asked once more, at once, and no more
+   * @param signal ends it
+   */
+  async send(body: string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+      const isLast = hurry?.aborted === true;
       const answer = await this.post(body, end - this.#clock.now(), signal);
       if (answer === undefined || 'rejected' in answer) return answer;
       const pauseMs = answer.afterMs ?? waitMs;
-      if (!answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
-      await sleep(this.#clock, pauseMs);
+      const isInVain = isLast && answer.isAbsent === true;
+      if (isInVain || !answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
+      await (answer.isAbsent ? this.#pause(pauseMs, hurry) : sleep(this.#clock, pauseMs));
       if (signal?.aborted) return answer;
     }
+  }
+
+  /** Waits, but no longer once there is hurry. */
+  async #pause(ms: number, hurry: AbortSignal | undefined): Promise<void> {
+    if (hurry?.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => resolve();
+    const timer = this.#clock.after(ms, wake);
+    hurry?.addEventListener('abort', wake);
+    await promise;
+    hurry?.removeEventListener('abort', wake);
+    timer.cancel();
   }
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */
@@ -121,12 +149,25 @@ export class CollectorClient {
       const [response] = (await once(call, 'response')) as [IncomingMessage];
       return await answerOf(response);
     } catch (thrown) {
-      return { reason: asError(thrown).message, retryable: true, refuses: 'every' };
+      return failureOf(asError(thrown), endpoint);
     } finally {
       late.cancel();
       call.destroy();
     }
   }
+}
+
+function failureOf(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Array }, { port }: URL): Refusal {
+  const { code = '', message, rawPacket } = error;
+  const isHttp2 = rawPacket?.[3] === SETTINGS && rawPacket.subarray(5, 9).every((byte) => byte === 0);
+  const isGrpc = isHttp2 || (port === GRPC_PORT && !NOBODY_THERE.includes(code));
+  const hint = isGrpc ? '; this looks like OTLP/gRPC: name the port that takes OTLP over HTTP, 4318 by default' : '';
+  return {
+    reason: `${message}${hint}`,
+    retryable: true,
+    refuses: 'every',
+    ...(NOBODY_THERE.includes(code) && { isAbsent: true }),
+  };
 }
 
 async function answerOf(response: IncomingMessage): Promise<Answer> {

@@ -17,8 +17,8 @@ const MOST = 20_000;
 
 export interface OutboxOptions {
   readonly clock: Clock;
-  /** Resolves with what the collector said at last, retries included; `signal` ends them. Never rejects. */
-  readonly send: (body: string, signal: AbortSignal) => Promise<Answer>;
+  /** Resolves with what the collector said at last, retries included; `hurry` shortens them and `signal` ends them. Never rejects. */
+  readonly send: (body: string, hurry: AbortSignal, signal: AbortSignal) => Promise<Answer>;
   /** Why the last attempt to send failed; undefined when it did not. */
   readonly failure: () => string | undefined;
   readonly spool: Spool;
@@ -45,6 +45,8 @@ export class Outbox {
   readonly #keeping = new Map<Batch, Promise<void>>();
   #waiting: FinishedSpan[] = [];
   #timer: Timer | undefined;
+  /** Aborted when the close begins: the process waits for what is being sent. */
+  readonly #hurry = new AbortController();
   /** Aborted by the close: what is spooled then is not sent too. */
   readonly #close = new AbortController();
   #exported = 0;
@@ -82,13 +84,19 @@ export class Outbox {
     }
   }
 
-  /** Resolves when every span is acknowledged, or after `withinMs` milliseconds spooled. */
+  /** Resolves when every span that was put is acknowledged, spooled or lost. */
+  async settled(): Promise<void> {
+    while (this.#sending.size > 0) await Promise.all(this.#sending.values());
+  }
+
+  /** Resolves when every span is acknowledged, or spooled: after `withinMs` milliseconds, or at once if no collector is there. */
   async close(withinMs: number): Promise<void> {
+    this.#hurry.abort();
     this.flush();
     const { clock } = this.#options;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = clock.after(withinMs, resolve);
-    await Promise.race([promise, this.#settled()]);
+    await Promise.race([promise, this.settled()]);
     timer.cancel();
     this.#close.abort();
     this.flush();
@@ -125,10 +133,6 @@ export class Outbox {
     }
   }
 
-  async #settled(): Promise<void> {
-    while (this.#sending.size > 0) await Promise.all(this.#sending.values());
-  }
-
   async #deliver(batch: Batch): Promise<void> {
     if (this.#closed) await this.#keep(batch, 'the process ends');
     else if (this.#sending.size * BATCH > MOST) await this.#keep(batch, 'too many wait');
@@ -137,7 +141,7 @@ export class Outbox {
   }
 
   async #send(batch: Batch): Promise<void> {
-    const answer = await this.#options.send(batch.body, this.#close.signal);
+    const answer = await this.#options.send(batch.body, this.#hurry.signal, this.#close.signal);
     if (this.#closed) return;
     if (answer === undefined) this.#sent(batch);
     else if ('rejected' in answer) this.#split(batch, answer);

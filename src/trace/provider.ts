@@ -2,11 +2,14 @@ import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
 import { CollectorClient } from './collector-client.ts';
+import { otlpBody, resourceOf, spansOf } from './otlp-body.ts';
 import type { Outbox } from './outbox.ts';
 import { replaySpool } from './replay.ts';
 import type { Recorder } from './sdk.ts';
 import { Spool } from './spool.ts';
+import { targetLabel } from './target-label.ts';
 import type { Delivery, Tracing, TracingOptions } from './tracing.ts';
+import { WillKeeper } from './will-keeper.ts';
 
 /** Most records kept while the SDK loads. */
 const MOST_WAITING = 50_000;
@@ -23,8 +26,10 @@ interface Loaded {
 
 /** Makes the spans of this process. Nothing is loaded before the first piece of work is recorded. */
 export function createTracing(options: TracingOptions): Tracing {
-  const spool = new Spool(options.spoolDir, options.clock, options.log);
-  const collector = new CollectorClient(options.target, options.clock);
+  const { clock, identity, log, resource } = options;
+  const spool = new Spool({ directory: options.spoolDir, target: targetLabel(options.target), clock, log });
+  const will = new WillKeeper({ spool, clock, identity, resource });
+  const collector = new CollectorClient(options.target, clock);
   let loading: Promise<Loaded | undefined> | undefined;
   let loaded: Loaded | undefined;
   /** Undefined once the SDK is loaded, or cannot be. */
@@ -36,27 +41,34 @@ export function createTracing(options: TracingOptions): Tracing {
 
   /** The process ends by `process.exit` or an error. */
   const exiting = (): void => {
-    try {
-      loaded?.outbox.closeNow();
-    } catch {
-      // Nobody is left to tell.
-    }
+    for (const close of [closeNow, () => will.closeNow()])
+      try {
+        close();
+      } catch {
+        // Nobody is left to tell.
+      }
+  };
+
+  /** What the SDK is not there for yet is written without it. */
+  const closeNow = (): void => {
+    loaded?.outbox.closeNow();
+    const spans = loaded === undefined ? spansOf(waiting ?? [], identity()) : [];
+    if (spans.length > 0) spool.putNow(otlpBody(resourceOf(identity(), resource), spans));
   };
 
   const start = (sdk: typeof import('./sdk.ts'), { Outbox: Box }: typeof import('./outbox.ts')): void => {
-    if (loaded !== undefined) return;
     const outbox = new Box({
-      clock: options.clock,
-      send: (body, signal) => collector.send(body, signal),
+      clock,
+      send: (body, hurry, signal) => collector.send(body, hurry, signal),
       failure: () => collector.failure,
       spool,
       serialize: sdk.serialize,
       kept: replayLater,
-      log: options.log,
+      log,
     });
     const recorder = new sdk.Recorder({
-      identity: options.identity,
-      resource: options.resource,
+      identity,
+      resource,
       finished: (span) => outbox.put(span),
     });
     loaded = { recorder, outbox };
@@ -72,7 +84,7 @@ export function createTracing(options: TracingOptions): Tracing {
       start(sdk, outbox);
     } catch (thrown) {
       waiting = undefined;
-      options.log('error', `spans cannot be made: ${asError(thrown).message}`, { code: 'LOSSLESS_EXPORT_FAILED' });
+      log('error', `spans cannot be made: ${asError(thrown).message}`, { code: 'LOSSLESS_EXPORT_FAILED' });
     }
     return loaded;
   };
@@ -87,27 +99,44 @@ export function createTracing(options: TracingOptions): Tracing {
   };
 
   const replayLater = (): void => {
-    if (!ending.signal.aborted) again ??= options.clock.after(REPLAY_EVERY_MS, replay);
+    if (!ending.signal.aborted) again ??= clock.after(REPLAY_EVERY_MS, replay);
+  };
+
+  /** A shutdown that was undone needs no last will once its root is where the others are; one that was not is closed soon. */
+  const handOver = async (): Promise<void> => {
+    await (await loading)?.outbox.settled();
+    if (!ending.signal.aborted) await will.drop();
   };
 
   const replayOnce = async (): Promise<void> => {
     try {
-      const { log } = options;
-      const { sent, waiting: left, reason } = await replaySpool({ spool, collector, log, signal: ending.signal });
+      const {
+        sent,
+        waiting: left,
+        reason,
+      } = await replaySpool({
+        spool,
+        collector,
+        clock,
+        log,
+        signal: ending.signal,
+      });
       if (sent > 0) log('info', `${sent} spooled files were sent${reason ? `; ${left} wait: ${reason}` : ''}`);
       if (left > 0) replayLater();
     } catch (thrown) {
       // Nobody waits for this, and what is wrong with the spool is no end of the service.
-      options.log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' });
+      log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' });
     }
   };
 
   return {
     sink: (record) => {
       if (record.kind !== 'started' && record.kind !== 'ended') return;
-      if (loaded !== undefined) return take(loaded, record);
-      if (waiting !== undefined && waiting.length < MOST_WAITING) waiting.push(record);
+      will.take(record);
+      if (loaded !== undefined) take(loaded, record);
+      else if (waiting !== undefined && waiting.length < MOST_WAITING) waiting.push(record);
       loading ??= load();
+      if (record.kind === 'ended' && record.work === 'offline') void handOver();
     },
     get delivery() {
       return loaded?.outbox.delivery ?? NOTHING;
@@ -118,6 +147,7 @@ export function createTracing(options: TracingOptions): Tracing {
       again?.cancel();
       const { outbox } = (await loading) ?? {};
       await Promise.all([outbox?.close(withinMs), replaying]);
+      await will.drop();
       return outbox?.delivery ?? NOTHING;
     },
   };

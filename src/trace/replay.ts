@@ -1,3 +1,4 @@
+import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import type { CollectorClient, Refusal } from './collector-client.ts';
 import { type Claim, LONGEST_CLAIM_MS, type Spool } from './spool.ts';
@@ -10,6 +11,8 @@ export interface Replayed {
   readonly sent: number;
   /** Files that still wait. */
   readonly waiting: number;
+  /** Shutdowns among them of processes that may still live: nobody can tell yet. */
+  readonly unsure: number;
   /** Why the collector did not take the last one that it refused. */
   readonly reason?: string;
 }
@@ -17,7 +20,10 @@ export interface Replayed {
 export interface ReplayOptions {
   readonly spool: Spool;
   readonly collector: CollectorClient;
+  readonly clock: Clock;
   readonly log: Log;
+  /** Sends also what waits for other collectors. */
+  readonly everyTarget?: boolean;
   /** Ends it: what is being sent then waits again. */
   readonly signal?: AbortSignal;
 }
@@ -28,11 +34,15 @@ export interface ReplayOptions {
  *
  * @throws LosslessError LOSSLESS_EXPORT_FAILED when the spool is not one of this user
  */
-export async function replaySpool({ spool, collector, log, signal }: ReplayOptions): Promise<Replayed> {
+export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
+  const { spool, collector, clock, log, everyTarget, signal } = options;
   const refused: { readonly claim: Claim; readonly refusal: Refusal }[] = [];
   let sent = 0;
-  for await (const claim of spool.claims()) {
-    const answer = await collector.post(claim.body, LONGEST_CLAIM_MS, signal);
+  /** Until when the claims that were refused are held. */
+  let until = Number.POSITIVE_INFINITY;
+  for await (const claim of spool.claims(everyTarget)) {
+    const now = clock.now();
+    const answer = await collector.post(claim.body, Math.min(LONGEST_CLAIM_MS, until - now), signal);
     if (answer === undefined || 'rejected' in answer) {
       await claim.done();
       sent++;
@@ -43,10 +53,12 @@ export async function replaySpool({ spool, collector, log, signal }: ReplayOptio
       continue;
     }
     refused.push({ claim, refusal: answer });
-    if (answer.refuses === 'every' || refused.length === MOST_REFUSED) break;
+    until = Math.min(until, now + LONGEST_CLAIM_MS);
+    if (answer.refuses === 'every' || refused.length === MOST_REFUSED || clock.now() >= until) break;
   }
   for (const { claim, refusal } of refused)
     await (sent > 0 && refusal.refuses === 'this' ? claim.setAside(refusal.reason) : claim.release());
   const reason = refused.at(-1)?.refusal.reason;
-  return { sent, waiting: await spool.size(), ...(reason !== undefined && { reason }) };
+  const waiting = await spool.size(everyTarget);
+  return { sent, waiting, unsure: spool.unsure, ...(reason !== undefined && { reason }) };
 }

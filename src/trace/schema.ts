@@ -1,3 +1,4 @@
+import { END_SIGNALS } from '../config/end-signals.ts';
 import type { WorkName } from '../lifecycle/records.ts';
 
 /** The instrumentation scope of every span of ours. */
@@ -27,6 +28,9 @@ export const OFFLINE_RESULTS = [
 ] as const;
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
+/** The result that others give to a shutdown whose process did not live to end it. */
+export const KILLED = 'killed' satisfies OfflineResult;
+
 /** How one GoAway ended. */
 export const GOAWAY_RESULTS = [
   'acked',
@@ -53,7 +57,7 @@ export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as con
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
 /** What caused an offline. */
-export const OFFLINE_TRIGGERS = ['SIGTERM', 'SIGINT', 'endpoint', 'api'] as const;
+export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
 export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
 
 /** How an online ended. */
@@ -75,6 +79,7 @@ export const HOLD_REASONS = [
   'none',
   'goaway_failed',
   'unmanaged_caller',
+  'silent_connection',
   'deregister_unconfirmed',
   'callers_overflowed',
   'last_instance',
@@ -247,7 +252,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
   'lossless.drain.quiet': { type: 'double', doc: 'Quiet window that had to pass, in seconds.' },
   'lossless.drain.hold': { type: 'double', doc: 'Hold time that had to pass, in seconds; 0 when everybody was told.' },
-  'lossless.drain.hold.reason': { type: 'string', doc: 'Why the hold time had to pass.', values: HOLD_REASONS },
+  'lossless.drain.hold.reason': {
+    type: 'string',
+    doc: 'Why the hold time had to pass. silent_connection: somebody is connected who has never said anything.',
+    values: HOLD_REASONS,
+  },
   'lossless.drain.longest_stall': {
     type: 'double',
     doc: 'Longest event-loop stall seen during the drain, in seconds.',

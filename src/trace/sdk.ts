@@ -14,6 +14,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { identityOf, resourceOf } from './otlp-body.ts';
 import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
 
 /** The words of the schema, and the numbers of the SDK for them. */
@@ -48,7 +49,6 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    const { service, instanceId } = options.identity();
     const processor: SpanProcessor = {
       onStart: () => {},
       onEnd: (span) => options.finished(span),
@@ -58,11 +58,7 @@ export class Recorder {
     this.#provider = new TracerProvider({
       sampler: new AlwaysOnSampler(),
       idGenerator: this.#ids,
-      resource: resourceFromAttributes({
-        ...options.resource,
-        'service.name': service,
-        'service.instance.id': instanceId,
-      }),
+      resource: resourceFromAttributes(resourceOf(options.identity(), options.resource) as Record<string, string>),
       spanProcessors: [processor],
     });
   }
@@ -81,7 +77,6 @@ export class Recorder {
     links,
     attributes,
   }: LifecycleRecord & { kind: 'started' }): void {
-    const { service, instanceId, generation } = this.#options.identity();
     const context =
       parentSpanId === undefined
         ? ROOT_CONTEXT
@@ -93,12 +88,7 @@ export class Recorder {
         kind: KINDS[SPANS[work].kind],
         startTime: hrTime(at),
         links: (links ?? []).map((link) => ({ context: contextOf(link, true) })),
-        attributes: {
-          [ATTR.service]: service,
-          [ATTR.instanceId]: instanceId,
-          [ATTR.generation]: generation,
-          ...(attributes as Record<string, string>),
-        },
+        attributes: { ...identityOf(this.#options.identity()), ...attributes } as Record<string, string>,
       },
       context,
     );

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
-import { makePrivateDirectory } from '../private-directory.ts';
+import { findPrivateDirectory, makePrivateDirectory } from '../private-directory.ts';
 import { readSmall } from '../registry/small-file.ts';
+import { Deaths } from './deaths.ts';
+import { closingBody, readLastWill } from './last-will.ts';
 import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */
@@ -26,14 +28,29 @@ export const LONGEST_CLAIM_MS = STALE_MS / 2;
 const USAGE_MS = 1_000;
 
 const WAITING = '.json';
+const WILL = '.leaving';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
 
 /** A file that waits, whether or not somebody sends it now. */
 const HELD = /\.json(\.sending)?$/;
 
+/** The last will of a process, which waits for its death. */
+const WILLS = /\.leaving(\.sending)?$/;
+
+/** The label of its target in the name of a file; those that were put there by hand have none. */
+const LABEL = /^\d+-\d+-[0-9a-f]{8}\.([A-Za-z0-9._-]+)\.(json|leaving)(\.sending)?$/;
+
 /** A file that is being written. */
 const ASIDE = /^\.\d+-\d+-[0-9a-f]{8}$/;
+
+/** Where a file is written first, and what it is renamed to. */
+export interface NewFile {
+  readonly aside: string;
+  readonly path: string;
+}
+
+const NOTHING = { directory: '', names: [] } as const;
 
 /** A file that is ours to send. None of these rejects: the file then stays as it is, until it is stale. */
 export interface Claim {
@@ -46,17 +63,27 @@ export interface Claim {
   setAside(why: string): Promise<void>;
 }
 
-/** A bounded directory of request bodies that could not be sent. Files are written aside, synced and renamed. */
+export interface SpoolOptions {
+  /** Where the files are, or a directory of this user inside it when others may write there. */
+  readonly directory: string;
+  /** Names the collector that the files are meant for (`targetLabel`); those for another one are left to it. */
+  readonly target: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * A bounded directory of request bodies that could not be sent, and of last wills, each for the collector that its name says.
+ * Files are written aside, synced where the file system can, and renamed.
+ */
 export class Spool {
-  readonly #directory: string;
-  readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #options: SpoolOptions;
+  readonly #deaths: Deaths;
   #used: { readonly at: number; readonly usage: Promise<SpoolUsage> } | undefined;
 
-  constructor(directory: string, clock: Clock, log: Log) {
-    this.#directory = directory;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: SpoolOptions) {
+    this.#options = options;
+    this.#deaths = new Deaths(options.clock);
   }
 
   /**
@@ -66,18 +93,17 @@ export class Spool {
    */
   async put(body: string): Promise<void> {
     try {
-      makePrivateDirectory(this.#directory);
-      const name = this.#newName();
-      const aside = join(this.#directory, `.${name}`);
+      const { aside, path } = this.#newFile(WAITING);
       try {
         const file = await open(aside, 'wx', 0o600);
         try {
           await file.writeFile(body);
-          await file.sync();
+          // Not every file system can, and what is written is written.
+          await file.sync().catch(() => {});
         } finally {
           await file.close();
         }
-        await rename(aside, join(this.#directory, `${name}${WAITING}`));
+        await rename(aside, path);
       } catch (thrown) {
         await rm(aside, { force: true });
         throw thrown;
@@ -85,7 +111,7 @@ export class Spool {
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_SPOOL_UNWRITABLE',
-        `spans cannot be kept in ${this.#directory}: ${asError(thrown).message}`,
+        `spans cannot be kept in ${this.#options.directory}: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }
@@ -98,56 +124,85 @@ export class Spool {
    * @throws Error when it cannot be written
    */
   putNow(body: string): void {
-    makePrivateDirectory(this.#directory);
-    const name = this.#newName();
-    const aside = join(this.#directory, `.${name}`);
+    const { aside, path } = this.#newFile(WAITING);
     try {
       writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
-      renameSync(aside, join(this.#directory, `${name}${WAITING}`));
+      renameSync(aside, path);
     } catch (thrown) {
       rmSync(aside, { force: true });
       throw thrown;
     }
   }
 
-  /** How many files wait. */
-  async size(): Promise<number> {
-    return (await this.#held()).length;
+  /**
+   * Where a new last will is written, and where before it is renamed.
+   *
+   * @throws Error when the directory cannot be used
+   */
+  newWill(): NewFile {
+    return this.#newFile(WILL);
+  }
+
+  /** How many files wait for this target, and last wills of whom nobody knows yet whether they live. */
+  async size(everyTarget = false): Promise<number> {
+    const names = await this.#names();
+    return names.filter((name) => HELD.test(name) && (everyTarget || this.#isOurs(name))).length + this.#deaths.unsure;
+  }
+
+  /** How many files wait for other targets, by the labels of those. */
+  async others(): Promise<Readonly<Record<string, number>>> {
+    const labels = (await this.#names()).filter((name) => HELD.test(name) && !this.#isOurs(name)).map(labelOf);
+    return Object.fromEntries(
+      [...Map.groupBy(labels, (label) => label ?? '')].map(([label, all]) => [label, all.length]),
+    );
+  }
+
+  /** Last wills of processes that may live: they were last seen to stand still. */
+  get unsure(): number {
+    return this.#deaths.unsure;
   }
 
   /** What waits, as it was at most a second ago. */
   usage(): Promise<SpoolUsage> {
-    const now = this.#clock.now();
+    const now = this.#options.clock.now();
     if (this.#used === undefined || now - this.#used.at >= USAGE_MS) this.#used = { at: now, usage: this.#measure() };
     return this.#used.usage;
   }
 
   async #measure(): Promise<SpoolUsage> {
-    const files = await this.#waiting();
+    const files = await this.#files(HELD);
     return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0) };
   }
 
   /**
-   * The files that wait now, oldest first, each taken so that no other process takes it too.
+   * The files that wait now, oldest first, each taken so that no other process takes it too: request bodies, and the closing
+   * roots of those that died while they left.
    *
+   * @param everyTarget also those that wait for other collectors
    * @throws LosslessError LOSSLESS_EXPORT_FAILED when somebody else could have put them there
    */
-  async *claims(): AsyncGenerator<Claim, void, undefined> {
-    this.#assertOwn();
-    await this.#tidy();
+  async *claims(everyTarget = false): AsyncGenerator<Claim, void, undefined> {
+    const directory = this.#found();
+    if (directory === undefined) return;
+    await this.#tidy(directory);
+    this.#deaths.lookAgain();
     const unread: string[] = [];
-    for (const name of (await this.#held()).filter((each) => each.endsWith(WAITING))) {
-      const path = join(this.#directory, name);
+    for (const name of await this.#names()) {
+      if (!everyTarget && !this.#isOurs(name)) continue;
+      const isWill = name.endsWith(WILL);
+      if (!isWill && !name.endsWith(WAITING)) continue;
+      const path = join(directory, name);
       const claimed = `${path}${CLAIMED}`;
       const release = (): Promise<void> => rename(claimed, path).catch(() => {});
       let body: string;
       try {
+        if (isWill && !this.#deaths.isProved(path)) continue;
         await rename(path, claimed);
       } catch {
-        continue; // Somebody else was first.
+        continue; // Somebody else was first, or nobody can tell.
       }
       try {
-        body = readBody(claimed);
+        body = isWill ? readClosing(claimed) : readBody(claimed);
       } catch (thrown) {
         if (thrown instanceof Corrupt) await this.#setAside(path, thrown.message);
         else {
@@ -163,71 +218,93 @@ export class Spool {
         setAside: (why) => this.#setAside(path, why),
       };
     }
-    if (unread.length > 0) this.#log('warn', `${unread.length} spooled files cannot be read: ${unread[0]}`);
+    if (unread.length > 0) this.#options.log('warn', `${unread.length} spooled files cannot be read: ${unread[0]}`);
   }
 
   /** Names sort by age. */
-  #newName(): string {
-    return `${this.#clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  #newFile(suffix: string): NewFile {
+    const { clock, directory, target } = this.#options;
+    const own = makePrivateDirectory(directory);
+    const name = `${clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+    return { aside: join(own, `.${name}`), path: join(own, `${name}.${target}${suffix}`) };
   }
 
-  #assertOwn(): void {
+  /** Whether this process may send a file. */
+  #isOurs(name: string): boolean {
+    return [undefined, this.#options.target].includes(labelOf(name));
+  }
+
+  /** @throws LosslessError LOSSLESS_EXPORT_FAILED */
+  #found(): string | undefined {
+    const { directory } = this.#options;
     try {
-      if (lstatSync(this.#directory, { throwIfNoEntry: false }) !== undefined) makePrivateDirectory(this.#directory);
+      return findPrivateDirectory(directory);
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_EXPORT_FAILED',
-        `what is spooled in ${this.#directory} is not sent: ${asError(thrown).message}`,
+        `what is spooled in ${directory} is not sent: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }
   }
 
+  /** Of the files that are not being written; none of a directory that cannot be used. */
   async #names(): Promise<readonly string[]> {
-    return (await readdir(this.#directory).catch(() => [])).sort();
+    return (await this.#listing()).names.filter((name) => !name.startsWith('.'));
   }
 
-  async #held(): Promise<readonly string[]> {
-    return (await this.#names()).filter((name) => HELD.test(name) && !name.startsWith('.'));
+  async #listing(): Promise<{ readonly directory: string; readonly names: readonly string[] }> {
+    try {
+      const directory = findPrivateDirectory(this.#options.directory);
+      return directory === undefined ? NOTHING : { directory, names: (await readdir(directory)).sort() };
+    } catch {
+      return NOTHING;
+    }
   }
 
   async #setAside(path: string, why: string): Promise<void> {
-    await rename(`${path}${CLAIMED}`, `${path}${CORRUPT}`).catch(() => {});
-    this.#log('warn', `the spooled file ${path} was set aside as ${path}${CORRUPT}: ${why}`, {
-      code: 'LOSSLESS_SPOOL_CORRUPT',
-    });
+    const failed = await rename(`${path}${CLAIMED}`, `${path}${CORRUPT}`).then(() => undefined, asError);
+    const became =
+      failed === undefined ? `was set aside as ${path}${CORRUPT}` : `cannot be set aside (${failed.message})`;
+    this.#options.log('warn', `the spooled file ${path} ${became}: ${why}`, { code: 'LOSSLESS_SPOOL_CORRUPT' });
     const corrupt = (await this.#names()).filter((name) => name.endsWith(CORRUPT));
     for (const name of corrupt.slice(0, -MOST_CORRUPT))
-      await rm(join(this.#directory, name), { force: true }).catch(() => {});
+      await rm(join(dirname(path), name), { force: true }).catch(() => {});
   }
 
   /**
    * Gives back what dead processes had claimed, removes what they had begun, and keeps the bound, which those do not that
    * spool at their exit. A rename sets the change time, which tells when a file was claimed.
    */
-  async #tidy(): Promise<void> {
-    for (const name of (await this.#names()).filter((each) => each.endsWith(CLAIMED) || ASIDE.test(each))) {
-      const path = join(this.#directory, name);
+  async #tidy(directory: string): Promise<void> {
+    for (const name of (await this.#listing()).names.filter((each) => each.endsWith(CLAIMED) || ASIDE.test(each))) {
+      const path = join(directory, name);
       const found = await lstat(path).catch(() => undefined);
-      if (found === undefined || this.#clock.wall() - found.ctimeMs <= STALE_MS) continue;
+      if (found === undefined || this.#options.clock.wall() - found.ctimeMs <= STALE_MS) continue;
       if (name.endsWith(CLAIMED)) await rename(path, path.slice(0, -CLAIMED.length)).catch(() => {});
       else await rm(path, { force: true }).catch(() => {});
     }
     await this.#bound();
   }
 
-  /** Files that wait, oldest first. */
-  async #waiting(): Promise<{ readonly path: string; readonly size: number }[]> {
-    const files = (await this.#held()).map(async (name) => {
-      const path = join(this.#directory, name);
-      const found = await lstat(path).catch(() => undefined);
-      return found === undefined ? [] : [{ path, size: found.size }];
-    });
+  /** Files of one kind, oldest first. */
+  async #files(kind: RegExp): Promise<{ readonly path: string; readonly size: number }[]> {
+    const { directory, names } = await this.#listing();
+    const files = names
+      .filter((name) => kind.test(name) && !name.startsWith('.'))
+      .map(async (name) => {
+        const path = join(directory, name);
+        const found = await lstat(path).catch(() => undefined);
+        return found === undefined ? [] : [{ path, size: found.size }];
+      });
     return (await Promise.all(files)).flat();
   }
 
   async #bound(): Promise<void> {
-    const files = await this.#waiting();
+    for (const kind of [HELD, WILLS]) await this.#boundOf(await this.#files(kind));
+  }
+
+  async #boundOf(files: { readonly path: string; readonly size: number }[]): Promise<void> {
     let bytes = files.reduce((sum, file) => sum + file.size, 0);
     let removed = 0;
     while (files.length > MOST_FILES || bytes > MOST_BYTES) {
@@ -240,10 +317,16 @@ export class Spool {
       );
     }
     if (removed > 0)
-      this.#log('warn', `the spool ${this.#directory} is full; ${removed} of its oldest files were removed`, {
-        code: 'LOSSLESS_SPOOL_FULL',
-      });
+      this.#options.log(
+        'warn',
+        `the spool ${this.#options.directory} is full; ${removed} of its oldest files were removed`,
+        { code: 'LOSSLESS_SPOOL_FULL' },
+      );
   }
+}
+
+function labelOf(name: string): string | undefined {
+  return LABEL.exec(name)?.[1];
 }
 
 /** What a file holds is no request body, and never will be. */
@@ -263,6 +346,21 @@ function readBody(path: string): string {
   }
   if (!Array.isArray(parsed?.resourceSpans)) throw new Corrupt('it is not OTLP JSON');
   return body;
+}
+
+/**
+ * The request body with the closing root of a process that died while it left.
+ *
+ * @throws Corrupt
+ * @throws Error when it cannot be read now
+ */
+function readClosing(path: string): string {
+  const text = readPlain(path);
+  try {
+    return closingBody(readLastWill(text), lstatSync(path).mtimeMs);
+  } catch (thrown) {
+    throw new Corrupt(asError(thrown).message);
+  }
 }
 
 function readPlain(path: string): string {

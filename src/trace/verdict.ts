@@ -1,5 +1,5 @@
 import type { WorkName } from '../lifecycle/records.ts';
-import { ATTR, SPANS, spanName } from './schema.ts';
+import { ATTR, KILLED, SPANS, spanName } from './schema.ts';
 import type { Span, Trace } from './trace.ts';
 
 /** What the trace of a shutdown or of a start says, and whether all of it is there. */
@@ -8,7 +8,7 @@ export interface Verdict {
   readonly kind: TraceKind;
   readonly service: string;
   readonly instanceId: string;
-  /** `missing` when the root never arrived. */
+  /** `missing` when the root has not arrived; `killed` also when it never will. */
   readonly result: string;
   readonly planned: number;
   readonly acked: number;
@@ -61,11 +61,22 @@ const COMPLETED: Readonly<Record<TraceKind, readonly WorkName[]>> = {
 /** Longest name and result that are told, in characters: a sender may have written anything. */
 const LONGEST_NAME = 200;
 
+/** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
+export const LATE_MS = 5_000;
+
+/** What is said of a shutdown of which no end came. */
+const NO_END = 'no end came: the process was killed, or its last spans wait in a spool';
+
 /** The spans of ours in a trace, by their work. */
 type Named = (work: WorkName) => readonly Span[];
 
-/** Reads the trace of a shutdown or of a start. */
-export function assess({ traceId, spans: all }: Trace): Verdict {
+/**
+ * Reads the trace of a shutdown or of a start.
+ *
+ * @param now milliseconds since the Unix epoch; a shutdown without its end that should have ended by then was killed. Left out:
+ * it may still run.
+ */
+export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INFINITY): Verdict {
   const spans = all.filter((span) => span.name.startsWith('lossless.'));
   const named: Named = (work) => spans.filter((span) => span.name === spanName(work));
   const kind = named('online').length + named('online.started').length > 0 ? 'online' : 'offline';
@@ -73,20 +84,27 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
   const told = root ?? named(`${kind}.started`)[0];
   const ids = new Set(all.map((span) => span.spanId));
   const orphans = spans.filter((span) => span.parentSpanId !== '' && !ids.has(span.parentSpanId)).length;
-  const result = nameOf(root?.tags[RESULT[kind]] ?? 'missing');
-  const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? 0);
-  const acked = Number(root?.tags[ATTR.fanoutAcked] ?? 0);
+  const gracePeriodMs = Number(told?.tags[ATTR.gracePeriod] ?? 0) * 1_000;
+  const isOver = kind === 'offline' && told !== undefined && now >= told.start + gracePeriodMs + LATE_MS;
+  const result = nameOf(root?.tags[RESULT[kind]] ?? (isOver ? KILLED : 'missing'));
+  const goaways = named('goaway').map(({ tags }) => tags[ATTR.goawayResult]);
+  const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? goaways.filter((each) => each !== 'gone').length);
+  const acked = Number(root?.tags[ATTR.fanoutAcked] ?? goaways.filter((each) => each === 'acked').length);
   const afterAck = Number(root?.tags[ATTR.afterAck] ?? 0);
   // What an instance does not say, the lists of its consumers tell.
   const stranded = Number(root?.tags[ATTR.fanoutStranded] ?? named('consumer.refresh').filter(isEmptied).length);
-  const missing = [
-    ...missingSpans(kind, result, named),
-    ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
-    ...missingConsumers(named, root === undefined ? undefined : { planned, acked }),
-    ...spans
-      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
-      .map((span) => `unknown span ${span.name}`),
-  ];
+  // Of one that was killed most may be missing, and nobody can say what.
+  const missing =
+    result === KILLED
+      ? []
+      : [
+          ...missingSpans(kind, result, named),
+          ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
+          ...missingConsumers(named, root === undefined ? undefined : { planned, acked }),
+          ...spans
+            .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
+            .map((span) => `unknown span ${span.name}`),
+        ];
   return {
     traceId,
     kind,
@@ -101,8 +119,8 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
     afterAck,
     stranded,
     startedAt: told?.start ?? 0,
-    durationMs: root?.durationMs ?? 0,
-    gracePeriodMs: Number(told?.tags[ATTR.gracePeriod] ?? 0) * 1_000,
+    durationMs: root?.durationMs ?? Math.min(livedMs(spans, told), gracePeriodMs),
+    gracePeriodMs,
     phases: Object.fromEntries(
       PHASES[kind].flatMap((phase) =>
         named(phase)
@@ -110,9 +128,20 @@ export function assess({ traceId, spans: all }: Trace): Verdict {
           .map((span) => [phase, span.durationMs]),
       ),
     ),
-    whole: missing.length === 0,
-    problems: [...missing, ...wentWrong(kind, result, spans, afterAck, stranded)],
+    whole: missing.length === 0 && result !== KILLED,
+    problems: [
+      ...missing,
+      ...(result === KILLED ? [root?.message || NO_END] : []),
+      ...wentWrong(kind, result, spans, afterAck, stranded),
+    ],
   };
+}
+
+/** How long an instance gave signs of life after it began to leave, by the spans that it sent, in milliseconds. */
+function livedMs(spans: readonly Span[], told: Span | undefined): number {
+  if (told === undefined) return 0;
+  const own = spans.filter(({ tags }) => tags[ATTR.instanceId] === told.tags[ATTR.instanceId]);
+  return Math.max(0, ...own.map(({ start, durationMs }) => start + durationMs - told.start));
 }
 
 function nameOf(value: unknown): string {
@@ -192,7 +221,7 @@ function wentWrong(
     ...others.map((span) => `${span.name}: ${span.message}`),
     ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
     ...(stranded === 0 ? [] : [`${stranded} consumers had no other instance of the service to call`]),
-    ...(['success', 'cancelled', 'missing', 'never_ready'].includes(result)
+    ...(['success', 'cancelled', 'missing', 'never_ready', KILLED].includes(result)
       ? []
       : [`the ${kind === 'offline' ? 'shutdown' : 'start'} ended with ${result}`]),
   ];

@@ -27,7 +27,7 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
  *   how many of them no trace says anything of;
  * - what a fake client loses after it has acked: it said that it isolates the instance, and no provider can know better. In
  *   exchange, when a request that it began after its ack, beyond those that it said were outstanding, was answered by that
- *   provider, the provider has seen the lie, and its shutdown must not be called lossless.
+ *   provider, the provider has seen the lie, and its shutdown must not be called lossless, unless it was undone.
  *
  * A shutdown that says that its instance never was ready says nothing about loss, and explains none. An instance that never
  * got ready has no other, and one that was ready has no such; one that was ready and ended without SIGKILL has a trace.
@@ -186,10 +186,8 @@ function lies(
   const surelyMs = ACK_MS + 2 * delayMs + stallMs;
   const seen = outcomes.filter(({ failure, sinceAckMs = 0 }) => sinceAckMs >= surelyMs && failure === undefined);
   return shutdowns.flatMap(({ life, verdict }) => {
-    const over = verdict.result === 'cancelled' ? verdict.startedAt + verdict.durationMs : Number.POSITIVE_INFINITY;
-    const own = seen.filter(
-      ({ begun, life: index }) => index === life.index && begun >= verdict.startedAt && begun < over,
-    );
+    const own = seen.filter(({ begun, life: index }) => index === life.index && begun >= verdict.startedAt);
+    if (verdict.result === 'cancelled') return [];
     if (own.length === 0 || !isCalledLossless(verdict)) return [];
     return [
       violation(

@@ -224,7 +224,8 @@ class Stage {
   async #consume({ control, listed, rate, via }: Consumer, index: number, joins: boolean): Promise<void> {
     const decoy = await startDecoy(control);
     if (decoy !== undefined) this.#closers.push(decoy.close);
-    const port = control === 'self' ? await this.#controlPort(this.#lives[0] as Living) : (decoy?.port ?? 0);
+    const own = control === 'self' ? this.#lives.find(({ readyAt }) => readyAt !== undefined) : undefined;
+    const port = own === undefined ? (decoy?.port ?? 0) : await this.#controlPort(own);
     const env = this.#env(`front-${index}`, 'consumer', {
       // The provider sees the consumer come from 127.0.0.1, and looks for its control port there.
       ...(control !== 'open' && { LOSSLESS_CONTROL_HOST: '127.0.0.2', LOSSLESS_CONTROL_PORT: `${port}` }),

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +23,12 @@ const directory = mkdtempSync(join(tmpdir(), 'collector-heavy-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const children = useChildren();
+
+/** Overwrites everything of a file from there on. */
+function spoil(path: string, from: number): void {
+  const bytes = readFileSync(path);
+  writeFileSync(path, bytes.fill(0xa5, from));
+}
 
 interface Running {
   readonly child: Child;
@@ -87,6 +102,15 @@ describe('slow clients of lossless collector', () => {
     for (const socket of bodies) socket.destroy();
   }, 90_000);
 
+  test('4,300 that never end their headers keep nobody out', async () => {
+    const collector = await start();
+    const half = 'POST /v1/traces HTTP/1.1\r\nhost: 127.0.0.1\r\n';
+    const opened: Socket[] = [];
+    for (let n = 0; n < 43; n++) opened.push(...(await sockets(collector.url, 100, half)));
+    expect(await isWell(collector)).toBeLessThan(5_000);
+    for (const socket of opened) socket.destroy();
+  }, 90_000);
+
   test('readers that never read: what waits for them is bounded, and others are answered', async () => {
     const collector = await start();
     const { traceId, bodies } = shutdownBodies('large', 5_000);
@@ -156,6 +180,72 @@ describe('lossless collector on a disk that is full', () => {
       execFileSync('umount', ['-l', disk]);
     }
   });
+});
+
+describe('the database of lossless collector', () => {
+  const kept = (path: string): readonly string[] => readdirSync(path).sort();
+
+  /** A database with a shutdown, of a collector that has ended. */
+  async function written(): Promise<{ readonly folder: string; readonly database: string }> {
+    const folder = mkdtempSync(join(directory, 'database-'));
+    const database = join(folder, 'traces.sqlite');
+    const collector = await start(database);
+    for (let n = 0; n < 20; n++) await sendOtlp(collector.url, shutdownBodies('shop', 5).bodies);
+    collector.child.signal('SIGTERM');
+    await collector.child.ends();
+    return { folder, database };
+  }
+
+  test('is for its user alone, and so are the files beside it', async () => {
+    const database = join(mkdtempSync(join(directory, 'modes-')), 'traces.sqlite');
+    const collector = await start(database);
+    await isWell(collector);
+    for (const part of ['', '-wal', '-shm']) expect(statSync(`${database}${part}`).mode & 0o777, part).toBe(0o600);
+  });
+
+  test.each([
+    ['cut', (path: string) => truncateSync(path, 10_000)],
+    ['cut within its head', (path: string) => truncateSync(path, 40)],
+    ['spoiled', (path: string) => spoil(path, 4_096)],
+  ])('that was %s is set aside, said once, and a new one is begun', async (_, damage) => {
+    const { folder, database } = await written();
+    damage(database);
+    const collector = await start(database);
+    for (let n = 0; n < 10; n++) await fetch(`${collector.url}/page/shutdowns`);
+    await until(async () => (await post(collector.url, shutdownBodies('well', 1).bodies[0] ?? '')).status === 200);
+    await isWell(collector);
+    expect(collector.child.stderr.match(/set aside as .*traces\.sqlite\.damaged/g)).toHaveLength(1);
+    expect(kept(folder)).toContain('traces.sqlite.damaged');
+  });
+
+  test('that is damaged while it is used is set aside too', async () => {
+    const { database } = await written();
+    const collector = await start(database);
+    spoil(database, 4_096);
+    await until(async () => {
+      await fetch(`${collector.url}/page/shutdowns`);
+      await post(collector.url, shutdownBodies('well', 1).bodies[0] ?? '');
+      return collector.child.stderr.includes('.damaged');
+    });
+    await isWell(collector);
+  });
+
+  test('of something else is never touched', async () => {
+    const folder = mkdtempSync(join(directory, 'other-'));
+    const file = join(folder, 'notes.txt');
+    writeFileSync(file, 'x'.repeat(10_000));
+    const child = children.run(process.execPath, [CLI, 'collector', '--port', '0', '--query-port', '0', '--db', file]);
+    expect(await child.ends()).toEqual({ code: 2, signal: null });
+    expect(readFileSync(file, 'utf8')).toBe('x'.repeat(10_000));
+    expect(kept(folder)).toEqual(['notes.txt']);
+  });
+});
+
+test('lossless collector warns when other machines can reach it', async () => {
+  const local = await start();
+  const open = await start(undefined, '--host', '0.0.0.0');
+  await open.child.sees(/there is no password/);
+  expect(local.child.stderr).toBe('');
 });
 
 describe('lossless collector and very many spans', () => {

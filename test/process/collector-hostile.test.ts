@@ -173,27 +173,59 @@ describe('lossless collector survives', () => {
   });
 
   test.each([
-    ['a whole number beyond 64 bits', { attributes: attributes({ n: { intValue: '9223372036854775808' } }) }, 400],
-    ['a number that is infinite', { attributes: attributes({ n: { doubleValue: '1e999' } }) }, 400],
-    ['NaN', { attributes: attributes({ n: { doubleValue: 'NaN' } }) }, 200],
-    ['a time beyond 64 bits', { startTimeUnixNano: '9'.repeat(21) }, 400],
-    ['the last time of 64 bits', { startTimeUnixNano: '18446744073709551615', endTimeUnixNano: '0' }, 200],
-    ['a negative time', { startTimeUnixNano: '-1' }, 400],
-    ['a kind that is none', { kind: 1e300 }, 200],
-    ['a status that is text', { status: 'bad' }, 400],
-    ['an id of zeros', { spanId: '0'.repeat(16) }, 400],
-    ['links and events by the thousand', { links: Array(9_999).fill({}), events: Array(9_999).fill({}) }, 200],
+    ['a whole number beyond 64 bits', { attributes: attributes({ n: { intValue: '9223372036854775808' } }) }, 'kept'],
+    ['a number that is infinite', { attributes: attributes({ n: { doubleValue: '1e999' } }) }, 'kept'],
+    ['NaN', { attributes: attributes({ n: { doubleValue: 'NaN' } }) }, 'kept'],
+    ['a time beyond 64 bits', { startTimeUnixNano: '9'.repeat(21) }, 'rejected'],
+    ['the last time of 64 bits', { startTimeUnixNano: '18446744073709551615', endTimeUnixNano: '0' }, 'kept'],
+    ['a negative time', { startTimeUnixNano: '-1' }, 'rejected'],
+    ['a kind that is none', { kind: 1e300 }, 'kept'],
+    ['a status that is text', { status: 'bad' }, 'rejected'],
+    ['an id of zeros', { spanId: '0'.repeat(16) }, 'rejected'],
+    ['links and events by the thousand', { links: Array(9_999).fill({}), events: Array(9_999).fill({}) }, 'kept'],
   ])('%s', async (_, more, expected) => {
     const traceId = hex(16);
     const span = { traceId, spanId: hex(8), name: 'odd', ...more };
     const { status, body } = await call({
       body: [JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] })],
     });
-    expect(status, body).toBe(expected);
+    expect(status, body).toBe(200);
+    expect(Number(JSON.parse(body).partialSuccess.rejectedSpans ?? 0)).toBe(expected === 'kept' ? 0 : 1);
     const search = '/api/traces?service=missing-service-name&start=0&end=9000000000000000';
     for (const path of [`/api/traces/${traceId}`, `/api/v3/traces/${traceId}`, search])
-      expect((await call({ method: 'GET', path })).status).toBe(expected === 200 || path === search ? 200 : 404);
+      expect((await call({ method: 'GET', path })).status).toBe(expected === 'kept' || path === search ? 200 : 404);
     await isWell();
+  });
+
+  test.each([
+    ['empty resources', 'resourceSpans'],
+    ['empty scopes', 'scopeSpans'],
+  ])('32 MiB of %s, packed small: refused before they are made', async (_, list) => {
+    const many = `"${list}":[${'{},'.repeat(11_000_000)}{}]`;
+    const body = list === 'resourceSpans' ? `{${many}}` : `{"resourceSpans":[{${many}}]}`;
+    const answer = await call({ headers: { 'content-encoding': 'gzip' }, body: [gzipSync(body)] });
+    expect(answer).toMatchObject({ status: 413, body: expect.stringContaining('values in one request') });
+    expect(residentMib()).toBeLessThan(400);
+    await isWell();
+  });
+
+  test.each(['GZIP', 'X-Gzip', ' gzip '])('content-encoding %s is gzip', async (encoding) => {
+    const { traceId, bodies } = shutdownBodies('packed', 1);
+    const { status } = await call({ headers: { 'content-encoding': encoding }, body: [gzipSync(bodies[0] ?? '')] });
+    expect(status).toBe(200);
+    expect((await call({ method: 'GET', path: `/api/traces/${traceId}` })).status).toBe(200);
+  });
+
+  test('a bad span among good ones: it is rejected alone, and it is said why', async () => {
+    const traceId = hex(16);
+    const spans = [{ spanId: hex(8) }, { spanId: 'bad' }, { spanId: hex(8) }].map((span) => ({ traceId, ...span }));
+    const { status, body } = await call({ body: [JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] })] });
+    expect({ status, ...JSON.parse(body) }).toEqual({
+      status: 200,
+      partialSuccess: { rejectedSpans: '1', errorMessage: 'spanId is not 16 hexadecimal digits' },
+    });
+    const answer = await call({ method: 'GET', path: `/api/traces/${traceId}` });
+    expect(JSON.parse(answer.body).data[0].spans).toHaveLength(2);
   });
 
   test('one large resource of many spans: it is stored once', async () => {
@@ -247,6 +279,8 @@ describe('lossless collector survives', () => {
     ],
     ['GET for spans', { method: 'GET' }, 405, /POST/],
     ['POST for traces', { path: '/api/traces' }, 405, /GET/],
+    ['metrics', { path: '/v1/metrics' }, 404, /keeps traces only/],
+    ['logs', { path: '/v1/logs' }, 404, /keeps traces only/],
     ['an unknown path', { method: 'GET', path: '/nothing' }, 404, /\/nothing/],
     ['a path that is no text', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
     ['a path that is no path', { method: 'GET', path: '//' }, 400, /malformed/],

@@ -258,6 +258,18 @@ describe('requests that were never sent', () => {
   );
 });
 
+test.each([
+  ['this Node.js', process.execPath],
+  ['Node.js 22.19', NODES['22.19']],
+])('a kept connection that is given out in the turn of the isolation is not closed, on %s', async (_, execPath) => {
+  const provider = await Provider.start('b1');
+  const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
+  children.push(app, provider);
+  const { instance } = provider;
+  const body = JSON.stringify({ ...instance, address: `${instance.host}:${instance.port}` });
+  expect(await app.run('isolatedInTurn', { url: URL_B, body })).toEqual(Array(10).fill('answered'));
+});
+
 describe.each([
   ['this Node.js', process.execPath],
   ['Node.js 22.19', NODES['22.19']],
@@ -272,7 +284,7 @@ describe.each([
     return app;
   };
 
-  test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent'])(
+  test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent', 'fetch', 'undici', 'fetchStream', 'got'])(
     '%s: the POST goes to another one, body whole',
     async (client) => {
       const app = await withHole(['b2']);
@@ -284,6 +296,25 @@ describe.each([
     },
     20_000,
   );
+
+  test('20 requests a second by each client: none fails, none waits longer than for one connection, and fewer and fewer try it', async () => {
+    const clients = ['fetch', 'http', 'keepAlive', 'axios'];
+    const apps = await Promise.all(clients.map(() => withHole(['b2'])));
+    const outcomes = await Promise.all(
+      clients.map((client, n) =>
+        (apps[n] as App).run<{ errors: string[]; slow: number; longest: number }>('paced', {
+          url: URL_B,
+          headers: { 'x-client': client },
+        }),
+      ),
+    );
+    for (const { errors, slow, longest } of outcomes) {
+      expect(errors).toEqual([]);
+      expect(longest).toBeLessThan(1_500);
+      // Those of the first 1.2 s, and then one each time it has rested.
+      expect(slow).toBeLessThan(24);
+    }
+  }, 60_000);
 
   test.each([
     ['axiosTimeout', 'ECONNABORTED'],

@@ -1,13 +1,28 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createRequire } from 'node:module';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Child, isRunning, LINES, NODES, useChildren } from '../support/child.ts';
 
+const APPLICATION = fileURLToPath(new URL('../fixtures/signals/service.ts', import.meta.url));
+const LAUNCHER = fileURLToPath(new URL('../fixtures/signals/launcher.ts', import.meta.url));
 const SERVICE = fileURLToPath(new URL('../fixtures/signals/launched.ts', import.meta.url));
 const DASH = '/bin/dash';
 if (!existsSync(DASH)) console.warn(`SKIPPED: npm through a shell that stays. These tests need ${DASH}.`);
+
+/** Undefined when tsx is not installed. */
+function tsx(): string | undefined {
+  try {
+    return createRequire(import.meta.url).resolve('tsx/cli');
+  } catch {
+    console.warn('SKIPPED: started by tsx. These tests need tsx among the packages that are installed.');
+    return undefined;
+  }
+}
+
+const TSX = tsx();
 
 describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
   const children = useChildren();
@@ -65,6 +80,43 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
     const started = await start(NODES[line], '--run', 'start');
     expect(started.launcher.stdout).toMatch(/^unseen started by node --run/m);
     await orphans(started);
+  });
+
+  describe.each([
+    ['a launcher that kills what does not report', LAUNCHER],
+    ['tsx', TSX],
+  ])('%s', (_, launcher) => {
+    // tsx gives its child 30 ms to report, which a busy machine does not always.
+    const options = { skip: launcher === undefined, retry: 3 };
+    const launch = async (...args: string[]): Promise<Child> => {
+      const child = children.run(NODES[line], ['--disable-warning=ExperimentalWarning', launcher ?? '', ...args]);
+      await child.sees(/^ready/m);
+      return child;
+    };
+    const offlines = (child: Child): number => child.stdout.match(/offline begun/g)?.length ?? 0;
+
+    test.each(['SIGTERM', 'SIGINT'] as const)('%s to it alone: the offline to its end', options, async (signal) => {
+      const child = await launch(SERVICE);
+      child.signal(signal);
+      expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
+      expect(child.stdout).toContain('offline ended true');
+      expect(offlines(child)).toBe(1);
+    });
+
+    test.each(['SIGTERM', 'SIGINT'] as const)('%s to the group: one offline, to its end', options, async (signal) => {
+      const child = await launch(SERVICE);
+      process.kill(-child.pid, signal);
+      expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
+      expect(child.stdout).toContain('offline ended true');
+      expect(offlines(child)).toBe(1);
+    });
+
+    test('an application with handlers: they hear it after the offline', options, async () => {
+      const child = await launch(APPLICATION, 'exits-7', '0', '300');
+      child.signal('SIGTERM');
+      expect(await child.ends()).toEqual({ code: 7, signal: null });
+      expect(child.lines.slice(-3)).toEqual(['offline begun SIGTERM', 'offline ended true', 'heard SIGTERM 15']);
+    });
   });
 
   test('node itself: silent', async () => {

@@ -33,12 +33,22 @@ function slow({ port }: Service, ms: number): Promise<number> {
 }
 
 describe('what begins an offline', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s: the process ends by that signal', async (signal) => {
-    const service = await world().service('provider');
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s: the process ends by it', async (signal) => {
+    const env = { LOSSLESS_SIGNALS: 'SIGTERM,SIGINT,SIGHUP,SIGQUIT' };
+    const service = await world().service('provider', { env });
     expect(await world().leave(service, signal)).toEqual({ code: null, signal });
     const trace = await world().trace(service);
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 0 });
     expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.trigger']).toBe(signal);
+  });
+
+  test.each([
+    ['SIGHUP', {}],
+    ['SIGTERM', { LOSSLESS_SIGNALS: 'SIGINT' }],
+  ] as const)('not %s, when it is not among them', async (signal, env) => {
+    const service = await world().service('provider', { env });
+    expect(await world().leave(service, signal)).toEqual({ code: null, signal });
+    expect(service.child.stderr).not.toContain('offline begun');
   });
 
   test.each([

@@ -53,7 +53,7 @@ test('the one that takes over the address of one that was isolated is called at 
 });
 
 test.skipIf(process.platform !== 'linux').each(['fetch', 'close'])(
-  'of two that share a port the older one leaves: what its callers cannot be kept from is no success, what was kept alive is answered (%s)',
+  'of two that share a port the older one leaves: as its callers cannot be kept from it, that is no success (%s)',
   async (client) => {
     const start = (port: number) =>
       world().service('provider', {
@@ -70,8 +70,8 @@ test.skipIf(process.platform !== 'linux').each(['fetch', 'close'])(
     await until(async () => (await world().served(staying)) > more);
     const { failed } = await caller.stop();
     const { verdict } = await world().trace(leaving);
-    if (client === 'fetch') expect(failed).toBe(0);
-    if (verdict.planned > 0) expect(verdict.result).toBe('incomplete');
+    // A connection that the kernel has given to a listener is lost when that closes: whose shutdown it was says so.
+    if (verdict.planned > 0) expect(['incomplete', 'timeout']).toContain(verdict.result);
     else expect(failed).toBe(0);
   },
 );

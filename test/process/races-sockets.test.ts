@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
+import { request as requestSecure } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
@@ -302,6 +304,142 @@ describe('what counts as in flight', () => {
   );
 });
 
+describe('a request that has begun to arrive is a request', () => {
+  const HEAD = 'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: 1\r\n\r\nx';
+  const half = HEAD.length / 2;
+  const over = (kind: string, port: number): Promise<Socket> => (kind === 'https' ? secured(port) : connected(port));
+
+  describe.each([
+    ['http', '24'],
+    ['https', '24'],
+    ['http', '22.19'],
+    ['https', '22.19'],
+  ] as const)('%s on Node %s', (kind, line) => {
+    test('a part of the head is there when the signal comes, the rest is half a second later: answered', async () => {
+      const service = await world().service('provider', { kind, line });
+      const socket = await over(kind, service.port);
+      const answers = collect(socket);
+      socket.write(HEAD.slice(0, 9));
+      service.child.signal('SIGTERM');
+      await service.child.sees(/-> draining/);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(service.child.stderr).not.toContain('draining -> stopping');
+      socket.write(HEAD.slice(9));
+      await until(() => answers().endsWith('x'));
+      expect(answers()).toContain('200 OK');
+      await service.child.ends();
+      const trace = await world().trace(service);
+      expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
+      expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
+    });
+
+    test('the second request of a connection has begun: answered', async () => {
+      const service = await world().service('provider', { kind, line });
+      const socket = await over(kind, service.port);
+      const answers = collect(socket);
+      socket.write(HEAD);
+      await until(() => answers().endsWith('x'));
+      socket.write(HEAD.slice(0, half));
+      service.child.signal('SIGTERM');
+      await service.child.sees(/-> draining/);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      socket.write(HEAD.slice(half));
+      await until(() => answers().match(/200 OK/g)?.length === 2);
+      await service.child.ends();
+      expect((await world().trace(service)).verdict.result).toBe('success');
+    });
+
+    test('a connection that comes after the signal, and whose request comes in two parts: answered', async () => {
+      const service = await world().service('provider', { kind, line });
+      const { answer } = await draining(service, 700, kind);
+      const socket = await over(kind, service.port);
+      const answers = collect(socket);
+      socket.write(HEAD.slice(0, half));
+      expect(await answer).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      socket.write(HEAD.slice(half));
+      await until(() => answers().endsWith('x'));
+      await service.child.ends();
+      expect((await world().trace(service)).verdict.result).toBe('success');
+    });
+  });
+
+  test('one that never gets whole is waited for until the deadline, then cut and counted', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
+    const socket = await connected(service.port);
+    socket.write('POST / HT');
+    await world().leave(service);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('timeout');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
+  });
+
+  test('it is waited for no longer than its server waits', async () => {
+    const preload = `data:text/javascript,${encodeURIComponent(`
+      import { subscribe } from 'node:diagnostics_channel';
+      subscribe('tracing:net.server.listen:asyncEnd', ({ server }) => { server.headersTimeout = 500; });`)}`;
+    const service = await world().service('provider', {
+      env: { NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${preload}` },
+    });
+    const socket = await connected(service.port);
+    socket.write('POST / HT');
+    const since = performance.now();
+    await world().leave(service);
+    expect(performance.now() - since).toBeGreaterThan(500);
+    expect(performance.now() - since).toBeLessThan(5_000);
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+});
+
+describe('a connection that has said nothing', () => {
+  test.each(['http', 'https'])('%s: its first request within the hold time is answered', async (kind) => {
+    const service = await world().service('provider', { kind });
+    const socket = kind === 'https' ? await secured(service.port) : await connected(service.port);
+    const answers = collect(socket);
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    socket.write(post('late'));
+    await until(() => answers().endsWith('late'));
+    await service.child.ends();
+    const { verdict } = await world().trace(service);
+    expect(verdict.result).toBe('success');
+  });
+
+  test('one whose TLS handshake is not done counts as well', async () => {
+    const service = await world().service('provider', { kind: 'https', env: { LOSSLESS_HOLD_MS: '1000' } });
+    await connected(service.port);
+    await world().leave(service);
+    const drain = spansOf(await world().trace(service), 'drain')[0];
+    expect(drain?.tags).toMatchObject({ 'lossless.drain.hold.reason': 'silent_connection', 'lossless.drain.hold': 1 });
+  });
+
+  test('it holds the drain for the hold time and no longer', async () => {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '1000' } });
+    const socket = await connected(service.port);
+    const since = performance.now();
+    await world().leave(service);
+    expect(performance.now() - since).toBeGreaterThan(1_000);
+    expect(performance.now() - since).toBeLessThan(5_000);
+    await until(() => socket.closed);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('success');
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.hold.reason']).toBe('silent_connection');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.idle']).toBe(1);
+  });
+
+  test('it holds nothing once it is closed', async () => {
+    const service = await world().service('provider');
+    const socket = await connected(service.port);
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    socket.destroy();
+    const since = performance.now();
+    await service.child.ends();
+    expect(performance.now() - since).toBeLessThan(5_000);
+  });
+});
+
 async function connected(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   closers.push(() => socket.destroy());
@@ -310,13 +448,27 @@ async function connected(port: number): Promise<Socket> {
   return socket;
 }
 
+async function secured(port: number): Promise<Socket> {
+  const socket = connectSecure({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  closers.push(() => socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
 /** Sends SIGTERM while a request is handled that takes `ms`, and waits for `draining`. */
-async function draining(service: Service, ms: number): Promise<{ readonly answer: Promise<number> }> {
-  const answer = fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x', headers: PROBE });
+async function draining(service: Service, ms: number, kind = 'http'): Promise<{ readonly answer: Promise<number> }> {
+  const send = kind === 'https' ? requestSecure : request;
+  const answer = new Promise<number>((resolve, reject) => {
+    send({ port: service.port, path: `/slow?ms=${ms}`, method: 'POST', headers: PROBE, rejectUnauthorized: false })
+      .on('response', (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0)))
+      .on('error', reject)
+      .end('x');
+  });
   await until(async () => (await requestsOf(service)).inflight === 1);
   service.child.signal('SIGTERM');
   await service.child.sees(/-> draining/);
-  return { answer: answer.then((response) => response.status) };
+  return { answer };
 }
 
 /** A POST as it is written to a connection. */

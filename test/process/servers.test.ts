@@ -5,7 +5,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import { until } from '../support/child.ts';
+import { type Child, until } from '../support/child.ts';
 import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 
@@ -79,11 +79,28 @@ describe('an application that does not know of the plugin leaves without losing 
   });
 });
 
-test.each(['http', 'h2c'])('%s: an application that closes its server after us is told of no error', async (kind) => {
-  const service = await world().service('provider', { file: CLOSING, kind });
-  expect(await world().leave(service)).toEqual({ code: 0, signal: null });
-  expect(service.child.lines.at(-1)).toBe('closed');
-});
+test.each([
+  ['http', '24'],
+  ['https', '24'],
+  ['h2c', '24'],
+  ['h2', '24'],
+  ['http', '22.19'],
+  ['h2', '22.19'],
+] as const)(
+  '%s: an application that closes its servers, however it does, sees what it sees without the plugin, on Node.js %s',
+  async (kind, line) => {
+    const said = ({ lines }: Child): readonly string[] => lines.filter((line) => !line.startsWith('listening'));
+    const alone = world().children.node(CLOSING, { line, args: [kind] });
+    await alone.sees(/ready/);
+    alone.signal('SIGTERM');
+    const ending = await alone.ends();
+    const { child } = await world().service('provider', { file: CLOSING, kind, line });
+    await child.sees(/ready/);
+    child.signal('SIGTERM');
+    expect({ ending: await child.ends(), said: said(child) }).toEqual({ ending, said: said(alone) });
+    expect(said(child)).toContain('bound: true true 0, closed, false null 1');
+  },
+);
 
 test('what is secret in the paths and addresses of the configuration is not printed', async () => {
   const [, jaeger = ''] = world().collector.queryUrl.split('//');

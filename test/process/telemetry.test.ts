@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -9,6 +9,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { startCollector } from '../../collector/server.ts';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
+import { assess } from '../../src/trace/verdict.ts';
+import { freePort } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
@@ -76,31 +78,56 @@ describe('a collector that is down for the whole shutdown', () => {
     ['refuses', async () => 'http://127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
     ['never answers', () => badCollector(), 'no answer in time'],
     ['answers 503', () => badCollector(503), 'the collector answered 503'],
-  ])('%s: the exit is at most 2 s later, it is said once, and nothing is lost', async (_, start, why) => {
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: await start() };
-    const service = await world().service('provider', { env });
-    await world().leave(service);
-    expect(timeOf(service, 'offline ended: success') - timeOf(service, 'draining -> stopping (drained)')).toBeLessThan(
-      2_000 + 750,
-    ); // 750 ms for a busy machine
-    expect(linesOf(service).filter(({ code }) => code === 'LOSSLESS_EXPORT_FAILED')).toEqual([
-      expect.objectContaining({ msg: `spans could not be sent and are spooled: ${why}` }),
-    ]);
-    expect(spooled().length).toBeGreaterThan(0);
-    expect(await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl)).toMatchObject({
-      code: 0,
-    });
-    expect((await world().trace(service)).verdict).toMatchObject({ whole: true, result: 'success' });
-    expect(spooled()).toEqual([]);
-  });
+  ])(
+    '%s: the exit is at most 2 s later, and none when nobody is there; it is said once, and nothing is lost',
+    async (_, start, why) => {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: await start() };
+      const service = await world().service('provider', { env });
+      await world().leave(service);
+      const tookMs = timeOf(service, 'offline ended: success') - timeOf(service, 'draining -> stopping (drained)');
+      expect(tookMs).toBeLessThan((why.includes('ECONNREFUSED') ? 0 : 2_000) + 750); // 750 ms for a busy machine
+      expect(linesOf(service).filter(({ code }) => code === 'LOSSLESS_EXPORT_FAILED')).toEqual([
+        expect.objectContaining({ msg: `spans could not be sent and are spooled: ${why}` }),
+      ]);
+      expect(spooled().length).toBeGreaterThan(0);
+      expect(
+        await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl),
+      ).toMatchObject({
+        code: 0,
+      });
+      expect((await world().trace(service)).verdict).toMatchObject({ whole: true, result: 'success' });
+      expect(spooled()).toEqual([]);
+    },
+  );
 
-  test('the next start sends what the last one left', async () => {
-    const down = await world().service('provider', { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' } });
+  test('the next start sends what the last one left, to the collector that it is for and to no other', async () => {
+    const port = await freePort();
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+    const down = await world().service('provider', { env });
     await world().leave(down);
-    expect(spooled().length).toBeGreaterThan(0);
-    await world().service('provider');
-    expect((await world().trace(down)).verdict).toMatchObject({ whole: true });
+    const left = spooled();
+    expect(left.length).toBeGreaterThan(0);
+    const other = await world().service('provider');
+    expect(await world().leave(other)).toMatchObject({ signal: 'SIGTERM' });
+    expect((await world().trace(other)).verdict).toMatchObject({ whole: true });
+    expect(spooled()).toEqual(left);
+    const said = await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    expect(said).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(`${left.length} waiting for another collector .127.0.0.1_${port}-`),
+    });
+    const collector = await startCollector({
+      host: '127.0.0.1',
+      ports: [port],
+      database: ':memory:',
+      maxAgeMs: 3_600_000,
+      maxBytes: 2 ** 26,
+    });
+    await world().service('provider', { env });
     await until(() => spooled().length === 0);
+    const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(down)}`);
+    await collector.close();
+    expect(answer.status).toBe(200);
   });
 });
 
@@ -115,10 +142,7 @@ test('a collector that has the name of a service is not called as one', async ()
 });
 
 test('a collector that comes back during the shutdown gets the whole trace', async () => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
+  const port = await freePort();
   const service = await world().service('provider', {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, LOSSLESS_HOLD_MS: '3000' },
   });
@@ -150,6 +174,7 @@ describe('the spool', () => {
     const { stderr } = await promisify(execFile)(process.execPath, [
       CLI,
       'replay',
+      '--all',
       '--dir',
       world().spoolDir,
       '--otlp',
@@ -191,7 +216,7 @@ describe('the spool', () => {
     await new Promise((resolve) => setTimeout(resolve, 200)); // its SDK is loaded by now
     await caller.stop();
     await caller.child.ends();
-    await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
     expect((await world().trace(leaving)).verdict).toMatchObject({ whole: true, refreshes: 1 });
   });
 });
@@ -215,6 +240,124 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   expect(stdout).toContain('the root span never arrived');
   expect(stdout).toContain('offline.started');
 });
+
+describe('a process that is killed while it leaves', () => {
+  /** It holds, as there is a caller without the plugin, and is killed. */
+  async function killed(env: Readonly<Record<string, string>> = {}): Promise<Service> {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '20000', ...env } });
+    await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
+    service.child.signal('SIGTERM');
+    await service.child.sees(/-> draining/);
+    await until(async () => (await verdict(service)) !== undefined);
+    await until(() => spooled().some((name) => name.endsWith('.leaving')));
+    service.child.signal('SIGKILL');
+    await service.child.ends();
+    return service;
+  }
+
+  const verdict = async (service: Service) => {
+    const trace = await world()
+      .jaeger.trace(world().traceId(service))
+      .catch(() => undefined);
+    return trace === undefined ? undefined : { ...assess(trace), root: spansOf(trace, 'offline') };
+  };
+
+  const isClosed = async (service: Service): Promise<void> => {
+    await until(async () => (await verdict(service))?.result === 'killed');
+    const { root, problems } = (await verdict(service)) ?? {};
+    expect(root).toEqual([
+      expect.objectContaining({
+        isError: true,
+        tags: expect.objectContaining({
+          'lossless.offline.result': 'killed',
+          'lossless.offline.trigger': 'SIGTERM',
+          'error.type': 'killed',
+          'lossless.service': 'provider',
+        }),
+      }),
+    ]);
+    expect(problems?.[0]).toMatch(/the process was killed/);
+    expect(spooled()).toEqual([]);
+  };
+
+  test('the next start says so, once, and inspect and verify do', async () => {
+    const service = await killed();
+    const others = await Promise.all([world().service('provider'), world().service('other')]);
+    await isClosed(service);
+    expect((await verdict(service))?.problems[0]).toMatch(/while it drained; its last sign of life came/);
+    const url = world().collector.queryUrl;
+    expect(await lossless('inspect', world().traceId(service), '--url', url)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/: killed, .*\n.*\n- the process was killed while it drained/),
+    });
+    expect(await lossless('verify', '--service', 'provider', '--since', '10m', '--url', url)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/killed[\s\S]*the process was killed while it drained[\s\S]*lossy/),
+    });
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/duration_milliseconds_count\{[^}]*lossless_offline_result="killed"[^}]*\} 1\n/);
+    for (const other of others) await world().leave(other);
+  });
+
+  test('lossless replay says so, and of a living one nothing', async () => {
+    const service = await killed();
+    const living = await world().service('other', { env: { OTEL_SDK_DISABLED: 'true' } });
+    const leaving = await world().service('third', { env: { LOSSLESS_HOLD_MS: '20000' } });
+    await fetch(`http://127.0.0.1:${leaving.port}/echo`, { method: 'POST', body: 'without the plugin' });
+    leaving.child.signal('SIGTERM');
+    await leaving.child.sees(/-> draining/);
+    await until(() => spooled().length > 0);
+    await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await until(async () => (await verdict(service))?.result === 'killed');
+    expect(await verdict(leaving)).toMatchObject({ result: 'missing' });
+    expect(living.child.stderr).toContain('no shutdown traces are made');
+    leaving.child.signal('SIGTERM');
+  });
+
+  test('the embedded collector says so when nobody else does, once the grace period is over', async () => {
+    const service = await killed({ LOSSLESS_GRACE_PERIOD_MS: '2000' });
+    rmSync(world().spoolDir, { recursive: true });
+    mkdirSync(world().spoolDir, { mode: 0o700 });
+    expect((await verdict(service))?.result).toBe('missing');
+    await isClosed(service);
+    expect((await verdict(service))?.durationMs).toBeLessThanOrEqual(2_000);
+  }, 30_000);
+});
+
+test('OTEL_TRACES_EXPORTER=none: no spans, said once, everything else as usual', async () => {
+  const service = await world().service('provider', { env: { OTEL_TRACES_EXPORTER: 'none' } });
+  expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
+  expect(linesOf(service).filter(({ msg }) => msg.startsWith('no shutdown traces are made'))).toHaveLength(1);
+  await expect(world().jaeger.trace(world().traceId(service))).rejects.toThrow('LOSSLESS_TRACE_NOT_FOUND');
+});
+
+test.runIf(process.geteuid?.() === 0)(
+  'default directories that somebody else has taken: others are used, and the service gets ready',
+  async () => {
+    const [temporary, home] = ['tmp', 'home'].map((name) => join(world().directory, name)) as [string, string];
+    for (const directory of [temporary, home]) mkdirSync(directory);
+    for (const name of ['spool', 'registry']) {
+      const taken = join(temporary, `lossless-${name}-0`);
+      mkdirSync(taken);
+      chownSync(taken, 54_321, 54_321);
+    }
+    const service = await world().service('provider', {
+      env: {
+        TMPDIR: temporary,
+        HOME: home,
+        LOSSLESS_REGISTRY: 'file:',
+        LOSSLESS_SPOOL_DIR: '',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      },
+    });
+    expect(service.child.stderr).toMatch(/lossless-registry-0 cannot be used \(it belongs to somebody else/);
+    expect(service.child.stderr).toMatch(/lossless-spool-0 cannot be used \(it belongs to somebody else/);
+    const ready = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/readiness`);
+    expect(ready.status).toBe(200);
+    await world().leave(service);
+    expect(readdirSync(join(home, '.cache/lossless-lifecycle/lossless-spool')).length).toBeGreaterThan(0);
+  },
+);
 
 test('OTEL_SDK_DISABLED: no spans, everything else as usual', async () => {
   const service = await world().service('provider', { env: { OTEL_SDK_DISABLED: 'true' } });
@@ -265,8 +408,9 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
         const service = await world().service('provider', { env: { ...own(options), OTEL_TRACES_SAMPLER: sampler } });
         const received: string[] = [];
         const control = createServer((call, response) => {
+          if (call.method === 'GET') return void response.end();
           received.push(...(call.headersDistinct['traceparent'] ?? ['none']));
-          response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: [] }));
+          response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['b:1'] }));
         }).listen(0, '127.0.0.1');
         servers.add(control);
         await once(control, 'listening');

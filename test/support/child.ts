@@ -141,7 +141,12 @@ export interface Children {
   /** Runs a file of this repository (a URL, or a path) under Node.js; TypeScript runs as it is. */
   node(
     file: URL | string,
-    options?: ChildOptions & { readonly line?: NodeLine; readonly args?: readonly string[] },
+    options?: ChildOptions & {
+      readonly line?: NodeLine;
+      readonly args?: readonly string[];
+      /** Arguments of Node.js itself. */
+      readonly nodeArgs?: readonly string[];
+    },
   ): Child;
   /** Runs any command. */
   run(command: string, args: readonly string[], options?: ChildOptions): Child;
@@ -161,10 +166,15 @@ export function useChildren(): Children {
   });
   return {
     run,
-    node: (file, { line = LINE, args = [], ...options } = {}) =>
+    node: (file, { line = LINE, args = [], nodeArgs = [], ...options } = {}) =>
       run(
         NODES[line],
-        ['--disable-warning=ExperimentalWarning', file instanceof URL ? fileURLToPath(file) : file, ...args],
+        [
+          '--disable-warning=ExperimentalWarning',
+          ...nodeArgs,
+          file instanceof URL ? fileURLToPath(file) : file,
+          ...args,
+        ],
         options,
       ),
   };

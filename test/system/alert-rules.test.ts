@@ -142,6 +142,26 @@ const cases: Readonly<Record<string, RuleCase>> = {
     series: { [calls('offline.started', 'shop')]: '_x40 0 1 3x200', [ended('shop', 'success')]: '_x42 1 2x200' },
     firing: { 12: [], 17: [truncated('shop')] },
   },
+  'a killed one whose root others made: told at once, and once': {
+    series: { [calls('offline.started', 'shop')]: '_x38 1x300', [ended('shop', 'killed')]: '_x40 1x300' },
+    firing: { 9: [], 11: [truncated('shop')], 16: [truncated('shop')], 59: [truncated('shop')], 82: [] },
+  },
+  'the real end of one that was taken for killed': {
+    series: {
+      [calls('offline.started', 'shop')]: '_x38 1x400',
+      [ended('shop', 'killed')]: '_x40 1x400',
+      [ended('shop', 'success')]: '_x42 1x400',
+    },
+    firing: { 11: [truncated('shop')], 82: [] },
+  },
+  'one killed among many that leave all the time': {
+    series: {
+      [calls('offline.started', 'shop')]: '0+1x300',
+      [ended('shop', 'success')]: '0x1 0+1x100 100+1x200',
+      [ended('shop', 'killed')]: '_x100 0 1x200',
+    },
+    firing: { 20: [], 27: [truncated('shop')] },
+  },
   'a shutdown of four minutes': {
     series: { [calls('offline.started', 'shop')]: '_x40 1x200', [ended('shop', 'success')]: '_x56 1x200' },
     firing: { 12: [], 16: [], 20: [], 26: [], 34: [] },

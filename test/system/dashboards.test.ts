@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ALERTS } from '../../dashboards/alerts.ts';
 import type { Span, Trace } from '../../src/trace/trace.ts';
@@ -33,7 +34,10 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     run = new DemoRun(jaeger);
     const shop = await run.service('shop', ['answers', 'answers', 'refuses']);
     const slow = await run.service('slow', ['answers'], { LOSSLESS_GRACE_PERIOD_MS: '3000' });
-    const killed = await run.service('killed', ['answers']);
+    // Nobody who starts meanwhile finds what it left to say.
+    const killed = await run.service('killed', ['answers'], {
+      LOSSLESS_SPOOL_DIR: join(run.directory, 'spool-of-killed'),
+    });
     slow.hang();
     killed.hang();
     await Promise.all([

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'private-directory', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'guard', 'private-directory', 'registry', 'trace'];
 
 /** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -13,11 +13,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'private-directory': [],
   'control-file': ['private-directory', 'registry/process.ts', 'registry/small-file.ts'],
   lifecycle: ['errors'],
-  config: ['errors'],
+  config: ['errors', 'private-directory'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
-  registry: [...PURE, 'log', 'trace/suppress.ts'],
-  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/small-file.ts'],
+  guard: ['errors', 'log'],
+  registry: [...PURE, 'log', 'private-directory', 'trace/suppress.ts'],
+  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/process.ts', 'registry/small-file.ts'],
   provider: SHARED,
   consumer: SHARED,
   metrics: ['lifecycle', 'trace', 'consumer', 'status'],
@@ -37,11 +38,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   status: [...SHARED, 'consumer', 'provider'],
   running: ['plugin', 'trace'],
   'app-tracing': ['config', 'log', 'running', 'trace'],
+  thread: ['config', 'log'],
   start: ['errors', 'config', 'log', 'plugin', 'running'],
   api: ['plugin', 'running', 'status', 'provider/attendance.ts'],
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
   'first-use': ['consumer', 'provider'],
-  register: ['config', 'first-use', 'running', 'start', 'app-tracing'],
+  register: ['config', 'first-use', 'provider/threads.ts', 'running', 'start', 'app-tracing', 'thread'],
   cli: [...SHARED, 'control-file', 'status', 'collector', 'trust'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
   dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts', 'metrics/table.ts'],

@@ -53,7 +53,7 @@ export function report(base: Fleet, gray: Fleet, traces: FleetTraces, json: bool
             '',
             ...waterfall(shown, io),
             '',
-            ...verdictLines(assess(shown)),
+            ...verdictLines(assess(shown, Date.now())),
           ]),
       '',
       `${verdicts.filter(({ whole }) => whole).length} of ${gray.shutdowns.length} shutdown traces and ${traces.starts.filter(({ whole }) => whole).length} of ${gray.starts} traces of starts are whole`,

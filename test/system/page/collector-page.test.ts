@@ -250,7 +250,7 @@ describe.skipIf(missing)('the page of the collector', () => {
       one.page.locator('.verdict'),
     ];
     for (const badge of badges) await badge.filter({ hasText: /leaving|starting/ }).waitFor();
-    for (const badge of badges) await badge.filter({ hasText: 'no end' }).waitFor();
+    for (const [n, badge] of badges.entries()) await badge.filter({ hasText: n === 1 ? 'no end' : 'killed' }).waitFor();
   });
 
   test('more shutdowns than one page holds', async () => {
@@ -363,7 +363,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     const [scope] = killed.resourceSpans[0].scopeSpans;
     scope.spans = scope.spans.filter((span: { name: string }) => !/offline$|stop|drain/.test(span.name));
     await sendOtlp(otlpUrl, [JSON.stringify(killed)]);
-    await page.locator('.verdict', { hasText: 'no end' }).waitFor();
+    await page.locator('.verdict', { hasText: 'killed' }).waitFor();
     expect(await page.locator('.problems-told').innerText()).toContain('the process was killed');
     const foreign = foreignBody(Date.now());
     await sendOtlp(otlpUrl, [foreign.body]);

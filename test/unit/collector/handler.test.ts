@@ -12,7 +12,7 @@ test('answers to those who have gone before they were made wait for nobody', asy
   const traceId = hex(16);
   const attributes = { text: 'x'.repeat(20 * 2 ** 20) };
   const large = { traceId, spanId: hex(8), work: 'offline', start: Date.now(), durationMs: 1, attributes } as const;
-  store.add(decodeOtlp(otlpBody('shop', 'shop-1', [large])));
+  store.add(decodeOtlp(otlpBody('shop', 'shop-1', [large])).groups);
   const handler = new Handler(store, true);
   let given = 0;
   const server = createServer(async (request, response) => {

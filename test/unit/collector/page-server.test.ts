@@ -12,7 +12,7 @@ afterEach(() => {
 test('a list of what ended in the last minutes has another tag later, though nothing has arrived', async () => {
   vi.useFakeTimers({ now: 1_790_000_000_000, toFake: ['Date'] });
   const store = new Store({ path: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });
-  for (const body of shutdownBodies('shop', 1).bodies) store.add(decodeOtlp(body));
+  for (const body of shutdownBodies('shop', 1).bodies) store.add(decodeOtlp(body).groups);
   const page = new PageServer(store);
   const ask = async (query: string) => {
     const data = page.data(['page', 'shutdowns'], new URLSearchParams(query));

@@ -15,7 +15,7 @@ function setUp() {
   const store = new Store({ path: ':memory:', maxAgeMs: 1e15, maxBytes: 2 ** 28 });
   const add = (...args: Parameters<typeof shutdownBodies>) => {
     const { traceId, bodies } = shutdownBodies(...args);
-    for (const body of bodies) store.add(decodeOtlp(body));
+    for (const body of bodies) store.add(decodeOtlp(body).groups);
     return { traceId, bodies };
   };
   const list = new Shutdowns(store);
@@ -50,7 +50,7 @@ describe('the list of shutdowns', () => {
       .replaceAll('"shop-1"', `"${long}"`)
       .replace('"success"', `"${long}"`)
       .replace('lossless.drain"', `lossless.${long}"`);
-    store.add(decodeOtlp(spoiled));
+    store.add(decodeOtlp(spoiled).groups);
     const found = await list.list(ALL);
     expect(found.shutdowns).toHaveLength(1);
     expect(JSON.stringify(found).length).toBeLessThan(3_000);
@@ -73,14 +73,14 @@ describe('the list of shutdowns', () => {
     const { store, list } = setUp();
     const { bodies } = shutdownBodies('late', 3, 0, NOW);
     const [own = '', ...refreshes] = bodies;
-    store.add(decodeOtlp(own));
+    store.add(decodeOtlp(own).groups);
     const first = (await list.list(ALL)).shutdowns[0];
     expect(first).toMatchObject({ whole: false, refreshes: 0 });
     expect((await list.list(ALL)).shutdowns[0]).toBe(first);
     const revision = store.revision;
-    store.add(decodeOtlp(own));
+    store.add(decodeOtlp(own).groups);
     expect(store.revision).toBe(revision);
-    for (const body of refreshes) store.add(decodeOtlp(body));
+    for (const body of refreshes) store.add(decodeOtlp(body).groups);
     expect(store.revision).toBe(revision + 3);
     expect((await list.list(ALL)).shutdowns[0]).toMatchObject({ whole: true, refreshes: 3, problems: [] });
   });
@@ -88,7 +88,7 @@ describe('the list of shutdowns', () => {
   test('problems are bounded, however many and long', async () => {
     const { store, list } = setUp();
     const { bodies } = shutdownBodies('poor', 500, 400, NOW);
-    for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))));
+    for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))).groups);
     const [shutdown] = (await list.list(ALL)).shutdowns;
     expect(shutdown?.problems.map(({ length }) => length)).toEqual([200, 200, 200]);
     expect(shutdown?.moreProblems).toBe(398);
@@ -100,7 +100,7 @@ test('a database of a version that knew other roots: its index is made anew, its
   const path = join(directory, 'traces.sqlite');
   const options = { path, maxAgeMs: 1e15, maxBytes: 2 ** 28 };
   const before = new Store(options);
-  for (const body of shutdownBodies('kept', 2, 0, NOW).bodies) before.add(decodeOtlp(body));
+  for (const body of shutdownBodies('kept', 2, 0, NOW).bodies) before.add(decodeOtlp(body).groups);
   before.close();
   const old = openDatabase(path);
   old.exec("DROP INDEX span_by_root; CREATE INDEX span_by_root ON span (start) WHERE name IN ('lossless.offline')");

@@ -14,7 +14,7 @@ const spec = (more: Partial<SpanSpec> = {}): SpanSpec => ({
   ...more,
 });
 const count = (metrics: SpanMetrics, service: string, specs: readonly SpanSpec[], now: number): void =>
-  metrics.count(decodeOtlp(otlpBody(service, `${service}-1`, specs)), now);
+  metrics.count(decodeOtlp(otlpBody(service, `${service}-1`, specs)).groups, now);
 const lines = (text: string, start: string): readonly string[] =>
   text.split('\n').filter((line) => line.startsWith(start));
 
@@ -54,7 +54,7 @@ describe('span metrics', () => {
   test('values of labels are cut and escaped; spans of others are not counted', () => {
     const metrics = new SpanMetrics();
     count(metrics, `q"\\\n${'x'.repeat(300)}`, [spec()], 0);
-    const groups = decodeOtlp(otlpBody('b', 'b-1', [spec()]).replaceAll('lossless.stop', 'GET /lossless.stop'));
+    const groups = decodeOtlp(otlpBody('b', 'b-1', [spec()]).replaceAll('lossless.stop', 'GET /lossless.stop')).groups;
     metrics.count(groups, 0);
     const text = metrics.text('prometheus', 60_000);
     expect(lines(text, 'traces_span_metrics_calls_total{')).toHaveLength(1);
@@ -78,7 +78,7 @@ describe('span metrics', () => {
     expect(METRIC_DIMENSIONS.every((name) => name in ATTRIBUTES)).toBe(true);
     expect(new Set(METRIC_DIMENSIONS.map(labelOf)).size).toBe(METRIC_DIMENSIONS.length);
     const metrics = new SpanMetrics();
-    for (const body of shutdownBodies('a', 3, 1).bodies) metrics.count(decodeOtlp(body), 0);
+    for (const body of shutdownBodies('a', 3, 1).bodies) metrics.count(decodeOtlp(body).groups, 0);
     const text = metrics.text('prometheus', 60_000);
     expect(text).toMatch(/calls_total\{[^}]*lossless_goaway_result="timeout",service_peer_name="caller"\} 1\n/);
     expect(text).toMatch(/lossless_offline_result="incomplete",lossless_fanout_complete="false"\} 1\n/);

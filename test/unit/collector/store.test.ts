@@ -24,7 +24,7 @@ function span(more: Partial<SpanSpec> = {}): SpanSpec {
   return { traceId: hex(16), spanId: hex(8), work: 'offline', start: START, durationMs: 10, ...more };
 }
 
-const groups = (service: string, ...spans: SpanSpec[]) => decodeOtlp(otlpBody(service, `${service}-1`, spans));
+const groups = (service: string, ...spans: SpanSpec[]) => decodeOtlp(otlpBody(service, `${service}-1`, spans)).groups;
 
 const everything: TraceQuery = { tags: {}, startMin: 0, startMax: Number.MAX_SAFE_INTEGER, limit: 100 };
 
@@ -116,10 +116,10 @@ describe('a store', () => {
     const now = Date.now();
     const traces = Array.from({ length: 60 }, () => {
       const { traceId, bodies } = shutdownBodies('large', 250);
-      for (const body of bodies) store.add(decodeOtlp(body), now);
+      for (const body of bodies) store.add(decodeOtlp(body).groups, now);
       return traceId;
     });
-    const left = (): number => traces.filter((id) => store.size(id) > 0).length;
+    const left = (): number => traces.filter((id) => store.traces([id]).length > 0).length;
     const counts: number[] = [];
     for (let look = 0; left() > 0; look++) {
       store.bound(now + 3_600_001 + look * 1_000);

@@ -70,6 +70,19 @@ describe('the environment', () => {
     expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsSet: true });
   });
 
+  test.each([
+    ['sigterm, SIGHUP,SIGTERM', ['SIGTERM', 'SIGHUP']],
+    ['SIGQUIT', ['SIGQUIT']],
+  ])('LOSSLESS_SIGNALS=%s', (LOSSLESS_SIGNALS, signals) => {
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SIGNALS }).options?.signals).toEqual(signals);
+  });
+
+  test.each([',', 'SIGKILL', 'TERM', 'SIGTERM SIGINT'])('LOSSLESS_SIGNALS=%s is refused', (LOSSLESS_SIGNALS) => {
+    const [problem] = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SIGNALS }).problems;
+    expect(problem).toMatchObject({ fatal: true });
+    expect(problem?.message).toContain('one of SIGTERM, SIGINT, SIGHUP, SIGQUIT');
+  });
+
   test('every variable has a bad value here', () => {
     expect(Object.keys({ ...BAD, ...BAD_STANDARD }).toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
   });

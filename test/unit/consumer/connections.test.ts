@@ -7,7 +7,6 @@ import { Connections } from '../../../src/consumer/connections.ts';
 class FakeSocket extends EventEmitter {
   destroyed = false;
   connecting = false;
-  _httpMessage: object | null = null;
 
   destroy(): void {
     this.destroyed = true;
@@ -33,7 +32,7 @@ describe('idle', () => {
   test('waits for the close of the agent and for what it has in progress', async () => {
     const connections = new Connections();
     const closed = Promise.withResolvers<void>();
-    connections.agent(() => ({ close: () => closed.promise }) as Agent, undefined);
+    connections.agent({}, () => ({ close: () => closed.promise }) as Agent);
     connections.begin();
     connections.close();
     closed.resolve();
@@ -42,7 +41,7 @@ describe('idle', () => {
     connections.end();
     expect(await isIdle(connections)).toBe(true);
     const other = new Connections();
-    other.agent(() => ({ close: () => new Promise<void>(() => {}) }) as Agent, undefined);
+    other.agent({}, () => ({ close: () => new Promise<void>(() => {}) }) as Agent);
     other.close();
     expect(await isIdle(other)).toBe(false);
   });
@@ -56,7 +55,7 @@ describe('idle', () => {
       FakeSocket,
     ];
     for (const socket of [idle, busy, upgraded, connecting]) own(connections, socket);
-    busy._httpMessage = {};
+    for (const socket of [idle, upgraded, connecting]) socket.emit('free');
     upgraded.emit('agentRemove');
     connecting.connecting = true;
     connections.close();

@@ -154,9 +154,27 @@ test('a service is watched while a request to it is not finished, and no longer'
   expect(listeners.size).toBe(0);
 });
 
-test('at most 1,000 services are watched', () => {
-  const { directory, watched, warnings } = setUp();
-  for (let n = 0; n < 1_010; n++) directory.route(`service-${n}`);
+test('names that never had an instance take no place: the latest 100 are watched, and a service is found after thousands', async () => {
+  const { directory, listeners, warnings } = setUp();
+  for (let n = 0; n < 1_050; n++) await directory.route(`invented-${n}`);
+  await Promise.all(Array.from({ length: 1_050 }, (_, n) => directory.route(`at-once-${n}`)));
+  expect(((await directory.route('service-b')) as Service).name).toBe('service-b');
+  for (let n = 0; n < 200; n++) await directory.route(`later-${n}`);
+  expect(((await directory.route('service-b')) as Service).name).toBe('service-b');
+  expect(listeners.size).toBe(101);
+  expect(warnings).toEqual([]);
+});
+
+test('at most 1,000 services are watched', async () => {
+  const watched: string[] = [];
+  const { directory, warnings } = setUp({
+    watch: async (service, listener) => {
+      watched.push(service);
+      listener([{ ...INSTANCE, service }]);
+      return () => {};
+    },
+  });
+  for (let n = 0; n < 1_010; n++) await directory.route(`service-${n}`);
   expect(watched).toHaveLength(1_000);
   expect(warnings).toHaveLength(1);
 });

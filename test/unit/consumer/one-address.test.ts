@@ -83,6 +83,15 @@ test('one from an older process than is listed keeps nobody away, and closes wha
   expect(await isolation.idle).toHaveLength(2);
 });
 
+test('what is outstanding is counted once, in whichever generations an instance is known', async () => {
+  const before = ours('own', 5);
+  const { service, show, leave } = await subject([before, other]);
+  const [endpoint] = service.at(before) as [Endpoint];
+  endpoint.connections.begin();
+  show([ours('own', 6), other]);
+  expect(leave(ours('own', 6)).outstanding).toBe(1);
+});
+
 test('a pod that comes back under its name is called at once, at another address and at the same', async () => {
   const pod = (host: string, uid: string) => ours('web-0:80', 0, { host, uid });
   const { service, show, leave } = await subject([pod('192.0.2.1', 'one'), other]);

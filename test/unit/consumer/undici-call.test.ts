@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { Agent, Dispatcher, request } from 'undici';
+import { Agent, buildConnector, Dispatcher, request } from 'undici';
 import { afterEach, expect, test } from 'vitest';
 import { Quarantine } from '../../../src/consumer/quarantine.ts';
 import { Service } from '../../../src/consumer/service.ts';
+import { Agents } from '../../../src/consumer/undici-agents.ts';
 import { UndiciCall } from '../../../src/consumer/undici-call.ts';
+import type { BuildConnector } from '../../../src/consumer/undici-connect.ts';
+import { Guard } from '../../../src/guard.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 
@@ -44,10 +47,27 @@ test('requests queued for an isolated instance go to another one, whatever their
   const quarantine = new Quarantine(systemClock, () => {});
   const service = new Service('s', { clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
   service.apply([a]);
-  const context = { clock: systemClock, header: undefined, route: () => service, marked: () => {} };
+  const context = {
+    clock: systemClock,
+    guard: new Guard(() => {}),
+    header: undefined,
+    route: () => service,
+    marked: () => {},
+  };
+  const Single = class extends Agent {
+    constructor(given?: object) {
+      super({ ...given, connections: 1 });
+    }
+  };
+  const agents = new Agents({
+    clock: systemClock,
+    Agent: Single,
+    parts: { buildConnector: buildConnector as BuildConnector },
+    http2: true,
+  });
   const dispatcher = new (class extends Dispatcher {
     override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-      return new UndiciCall(context, () => new Agent({ connections: 1 }), service, options, handler).send();
+      return new UndiciCall(context, agents, service, options, handler).send();
     }
   })();
   const asyncBody = async function* () {

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
 import { sleep } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
@@ -206,6 +207,7 @@ class Subject {
     const callers = new Callers(clock);
     this.traffic = new Traffic({
       clock,
+      guard: new Guard(() => {}),
       callers,
       decode: (header) => decodeConsumer(header, undefined),
       isSelf: () => false,
@@ -346,6 +348,9 @@ class Subject {
   }
 }
 
+/** States that last: to stop without a session of HTTP/2 takes one turn of the event loop. */
+const LASTING = (Object.keys(STATES) as State[]).filter((state) => state !== 'stopping');
+
 const manner = fc.constantFrom(...MANNERS);
 const event = fc.oneof(
   fc.record({ what: fc.constant('request' as const), from: fc.oneof(manner, fc.constant('unmanaged' as const)) }),
@@ -378,7 +383,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
   const begun = new Map<State, number>();
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...(Object.keys(STATES) as State[])),
+      fc.constantFrom(...LASTING),
       fc.constantFrom(...REGISTRIES),
       fc.array(event, { maxLength: 10 }),
       async (state, how, events) => {
@@ -447,5 +452,5 @@ test('whatever happens in whatever state, each offline ends within its deadline,
   // Had one of them never come, nothing would be said about it.
   const expected = ['cancelled', 'incomplete', 'last_instance', 'never_ready', 'refused', 'success', 'timeout'];
   expect([...results.keys()].toSorted()).toEqual(expected);
-  expect([...begun.keys()].toSorted()).toEqual(Object.keys(STATES).toSorted());
+  expect([...begun.keys()].toSorted()).toEqual(LASTING.toSorted());
 });

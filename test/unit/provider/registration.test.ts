@@ -131,6 +131,14 @@ test('entries of others with this address are told of and not waited for', async
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 3, others: ['shop-1'] });
 });
 
+test('living processes that share the address are no others', async () => {
+  const own = anInstance({ generation: 5 });
+  const registry = aRegistry({ instances: async () => [{ ...own, instanceId: 'sibling', generation: 4 }] });
+  const registration = new Registration(registry, new SimulatedClock(), async () => false);
+  await registration.write(own);
+  expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
+});
+
 test('an entry of somebody else with this address confirms nothing', async () => {
   const own = anInstance();
   const clock = new SimulatedClock();

@@ -1,10 +1,12 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
-import { CONSUMER_HEADER } from '../../../src/protocol/header.ts';
 import type { HttpServer } from '../../../src/provider/http-server.ts';
 import { Servers } from '../../../src/provider/servers.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+/** The connection of a consumer. */
+const CONSUMER = {};
 
 /** A server that listens, as far as it is looked at. */
 class FakeServer extends EventEmitter {
@@ -40,6 +42,7 @@ function setUp(...named: readonly number[]) {
   const servers = new Servers({
     clock,
     log: (level, message) => lines.push(`${level} ${message}`),
+    isConsumers: (socket) => (socket as unknown) === CONSUMER,
     named,
     onChange: () => changes.push(clock.now()),
   });
@@ -135,18 +138,18 @@ test.each([
 test('what has answered a consumer is kept; an error, and an answer to somebody else, prove nothing', async () => {
   const { add, clock, order } = setUp();
   const [helper, app] = [add(new FakeServer(1)), new FakeServer(2)];
-  const answers = (server: FakeServer, statusCode: number, header: string) =>
+  const answers = (server: FakeServer, statusCode: number, socket: object) =>
     channel('http.server.response.finish').publish({
-      request: { rawHeaders: [header, 'x'] },
+      socket,
       response: { statusCode },
       server,
     });
-  answers(helper, 404, CONSUMER_HEADER);
-  answers(helper, 200, 'accept');
+  answers(helper, 404, CONSUMER);
+  answers(helper, 200, {});
   await clock.advance(1_000);
   add(app);
   expect(order()).toEqual([2, 1]);
-  answers(app, 200, CONSUMER_HEADER);
+  answers(app, 200, CONSUMER);
   await clock.advance(1_000);
   add(new FakeServer(3));
   expect(order()).toEqual([2, 3, 1]);

@@ -13,7 +13,7 @@ describe('SignalHook', () => {
   beforeEach(() => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.removeAllListeners(signal);
     see.mockReset().mockReturnValue(true);
-    hook = new SignalHook(see);
+    hook = new SignalHook(['SIGTERM', 'SIGINT'], see);
   });
   afterEach(() => {
     hook.release();
@@ -49,6 +49,26 @@ describe('SignalHook', () => {
     interrupt();
     await until(() => heard.length === 5);
     expect(heard).toEqual(['first', 'once', 'last', 'first', 'last']);
+  });
+
+  test('a relay is a listener that does not show, and hears a signal when it is told', () => {
+    const { listeners } = process;
+    const relay = vi.fn();
+    const shown = vi.fn();
+    process.once('SIGTERM', relay);
+    process.once('SIGTERM', shown);
+    process.listeners = ((name: 'worker') => listeners.call(process, name).filter((each) => each !== relay)) as never;
+    try {
+      hook.take();
+      hook.tellRelays('SIGTERM');
+      hook.tellRelays('SIGINT');
+      expect(relay.mock.calls).toEqual([['SIGTERM', 15]]);
+      expect(shown).not.toHaveBeenCalled();
+      expect(hook.listeners('SIGTERM')).toEqual([shown]);
+      expect(hook.relays('SIGTERM')).toEqual([]);
+    } finally {
+      process.listeners = listeners;
+    }
   });
 
   test('release gives the signal back to the listeners there are, and leaves none of ours', async () => {

@@ -25,11 +25,14 @@ async function subject() {
     (...given: A): Promise<R> =>
       state.broken ? Promise.reject(new Error('the old one is down')) : call(...given);
   const fragile: Registry = {
-    ...old,
-    register: guard(old.register),
-    deregister: guard(old.deregister),
-    instances: guard(old.instances),
-    watch: guard(old.watch),
+    type: old.type,
+    address: old.address,
+    capabilities: old.capabilities,
+    register: guard((instance) => old.register(instance)),
+    deregister: guard((instance) => old.deregister(instance)),
+    instances: guard((service) => old.instances(service)),
+    watch: guard((service, listener) => old.watch(service, listener)),
+    close: () => old.close(),
   };
   const both = severalRegistries([fragile, next], context);
   opened.push(old, next, both);

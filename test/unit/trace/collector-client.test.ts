@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer as createHttp, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttp2 } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createNet } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -193,4 +194,55 @@ describe('https:', () => {
     const refusal = await new CollectorClient(target(url, { tls: tls(ca) }), systemClock).post('{}');
     expect(refusal?.reason).toMatch(reason);
   });
+});
+
+describe('a collector that is not there', () => {
+  const absent = { isAbsent: true, reason: expect.stringContaining('ECONNREFUSED') };
+
+  test('is asked once more when there is hurry, and then no more', async () => {
+    const client = new CollectorClient(target('http://127.0.0.1:1'), systemClock);
+    const hurry = new AbortController();
+    const begun = performance.now();
+    setTimeout(() => hurry.abort(), 500);
+    expect(await client.send('{}', hurry.signal)).toMatchObject(absent);
+    expect(performance.now() - begun).toBeLessThan(1_500);
+    const again = performance.now();
+    expect(await client.send('{}', hurry.signal)).toMatchObject(absent);
+    expect(performance.now() - again).toBeLessThan(400);
+  });
+
+  test('one that is there gets its time', async () => {
+    const { seen, url } = await answering([503, 503, 200]);
+    expect(await new CollectorClient(target(url), systemClock).send('{}', AbortSignal.abort())).toBeUndefined();
+    expect(seen.count).toBe(3);
+  });
+});
+
+describe('a port of OTLP/gRPC', () => {
+  const hint = expect.stringMatching(/this looks like OTLP\/gRPC.*4318/);
+
+  test('is known by what a server of HTTP/2 says first', async () => {
+    const server = createHttp2();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const answer = await new CollectorClient(target(`http://127.0.0.1:${port}`), systemClock).post('{}');
+    server.close();
+    expect(answer).toMatchObject({ reason: hint });
+  });
+
+  test('is known by its number when it hangs up', async () => {
+    const server = createNet((socket) => socket.on('data', () => socket.destroy()));
+    await new Promise<void>((resolve) => server.listen(4317, '127.0.0.9', resolve));
+    const answer = await new CollectorClient(target('http://127.0.0.9:4317/v1/traces'), systemClock).post('{}');
+    server.close();
+    expect(answer).toMatchObject({ reason: hint });
+  });
+
+  test.each(['http://127.0.0.1:1', 'http://127.0.0.10:4317'])(
+    '%s, where nobody listens, is not taken for one',
+    async (url) => {
+      const answer = await new CollectorClient(target(url), systemClock).post('{}');
+      expect(answer).toMatchObject({ reason: expect.not.stringContaining('gRPC') });
+    },
+  );
 });

@@ -21,7 +21,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 function outbox(send: OutboxOptions['send'], failure: OutboxOptions['failure'] = () => undefined) {
   const said: string[] = [];
   const log: OutboxOptions['log'] = (_, message) => said.push(message);
-  const spool = new Spool(directory, systemClock, log);
+  const spool = new Spool({ directory, target: 'a', clock: systemClock, log });
   const box = new Outbox({
     clock: systemClock,
     log,
@@ -140,8 +140,8 @@ test('nothing is sent any more once it is spooled', async () => {
     systemClock,
   );
   const sent = Promise.withResolvers<void>();
-  const { box, put } = outbox(async (body, signal) => {
-    const answer = await client.send(body, signal);
+  const { box, put } = outbox(async (...call) => {
+    const answer = await client.send(...call);
     sent.resolve();
     return answer;
   });

@@ -1,9 +1,11 @@
-import { mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { decodeOtlp } from '../../../collector/otlp.ts';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { createTracing } from '../../../src/trace/provider.ts';
@@ -133,4 +135,31 @@ describe('the spool', () => {
     expect(files()).toHaveLength(2);
     expect(files()).toContain('1-a.json');
   });
+});
+
+test('a process that ends while the SDK loads leaves its spans in the spool, as the SDK would have made them', () => {
+  const source = (name: string) => JSON.stringify(new URL(`../../../src/${name}`, import.meta.url).href);
+  const program = `
+    import { systemClock } from ${source('lifecycle/clock.ts')};
+    import { Journal } from ${source('lifecycle/journal.ts')};
+    import { createTracing } from ${source('trace/provider.ts')};
+    const tracing = createTracing({
+      clock: systemClock,
+      identity: () => ({ service: 'a', instanceId: 'a-1', generation: 1 }),
+      target: { endpoint: new URL('http://127.0.0.1:1'), headers: {}, compression: 'none', timeoutMs: 5_000, tls: {} },
+      resource: {},
+      spoolDir: ${JSON.stringify(directory)},
+      log: () => {},
+    });
+    const journal = new Journal(systemClock);
+    journal.subscribe(tracing.sink);
+    journal.start('consumer.refresh').end();
+    journal.start('drain');
+    process.exit(3);`;
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '-e', program]);
+  expect(status).toBe(3);
+  const [name = ''] = files();
+  const [group] = decodeOtlp(readFileSync(join(directory, name), 'utf8')).groups;
+  expect(group?.origin.service).toBe('a');
+  expect(group?.spans.map((span) => span.name)).toEqual(['lossless.consumer.refresh']);
 });

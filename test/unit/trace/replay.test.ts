@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
-import { CollectorClient } from '../../../src/trace/collector-client.ts';
+import { CollectorClient, type Refusal } from '../../../src/trace/collector-client.ts';
 import { replaySpool } from '../../../src/trace/replay.ts';
 import { Spool } from '../../../src/trace/spool.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+const TARGET = 'a';
 
 let directory: string;
 let server: Server | undefined;
@@ -43,7 +46,12 @@ async function replay(answer?: { readonly status: number; readonly body?: string
   );
   const said: string[] = [];
   const log = (_: unknown, message: string) => said.push(message);
-  const replayed = await replaySpool({ spool: new Spool(directory, clock, log), collector, log });
+  const replayed = await replaySpool({
+    spool: new Spool({ directory, target: TARGET, clock, log }),
+    collector,
+    clock,
+    log,
+  });
   return { ...replayed, said, left: readdirSync(directory).sort() };
 }
 
@@ -82,6 +90,21 @@ test.each([401, 403, 404, 429, 503])('%i: no other file would fare better, so al
     reason: `the collector answered ${status}`,
     left: [`1-${status}.json`, '2-200.json'],
   });
+});
+
+test('what is refused is not held until others take it for that of a dead process', async () => {
+  spooled(...Array.from({ length: 10 }, () => 500));
+  const clock = new SimulatedClock();
+  const begun = clock.now();
+  // Each answer comes at the end of the time that it is given, at 20 s at the latest.
+  const post = async (_: string, withinMs = 0): Promise<Refusal> => {
+    clock.stall(Math.min(withinMs, 20_000));
+    return { reason: 'the collector answered 500', retryable: false, refuses: 'unknown' };
+  };
+  const collector = { post } as unknown as CollectorClient;
+  const spool = new Spool({ directory, target: TARGET, clock, log: () => {} });
+  expect(await replaySpool({ spool, collector, clock, log: () => {} })).toMatchObject({ sent: 0, waiting: 10 });
+  expect(clock.now() - begun).toBeLessThanOrEqual(30_000);
 });
 
 test('spans that the collector rejects for ever are told', async () => {

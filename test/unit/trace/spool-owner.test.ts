@@ -15,6 +15,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { Spool } from '../../../src/trace/spool.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
+const TARGET = 'a';
+
 const root = mkdtempSync(join(tmpdir(), 'lossless-spool-owner-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -25,16 +27,52 @@ const PUT: Readonly<Record<string, (spool: Spool) => Promise<void>>> = {
 };
 
 describe.each(Object.entries(PUT))('%s', (way, put) => {
-  const spoolAt = (directory: string) => new Spool(directory, new SimulatedClock(), () => {});
+  const spoolAt = (directory: string) =>
+    new Spool({ directory, target: TARGET, clock: new SimulatedClock(), log: () => {} });
 
-  test('makes a directory of this user alone, and closes an open one', async () => {
+  test('makes a directory of this user alone', async () => {
     const directory = join(root, `${way}-own`);
     await put(spoolAt(directory));
-    expect(lstatSync(directory).mode & 0o777).toBe(0o700);
-    chmodSync(directory, 0o777);
     await put(spoolAt(directory));
     expect(lstatSync(directory).mode & 0o777).toBe(0o700);
     expect(readdirSync(directory)).toHaveLength(2);
+  });
+
+  test.each([0o777, 0o1777, 0o775, 0o2770])(
+    'keeps in one of its own what others may write in, and leaves the mode %o',
+    async (mode) => {
+      const directory = join(root, `${way}-shared-${mode}`);
+      mkdirSync(directory);
+      chmodSync(directory, mode);
+      await put(spoolAt(directory));
+      expect(lstatSync(directory).mode & 0o7777).toBe(mode);
+      const [own = ''] = readdirSync(directory);
+      expect(own).toBe(`lossless-${process.geteuid?.()}`);
+      expect(lstatSync(join(directory, own)).mode & 0o777).toBe(0o700);
+      expect(await spoolAt(directory).size()).toBe(1);
+    },
+  );
+
+  test('keeps nothing in one of its own that is a link, or open to others', async () => {
+    const directory = join(root, `${way}-forged`);
+    const own = join(directory, `lossless-${process.geteuid?.()}`);
+    mkdirSync(directory);
+    chmodSync(directory, 0o1777);
+    symlinkSync(root, own);
+    await expect(put(spoolAt(directory))).rejects.toThrow('it is a link');
+    rmSync(own);
+    mkdirSync(own);
+    chmodSync(own, 0o777);
+    await expect(put(spoolAt(directory))).rejects.toThrow('others may write in it');
+  });
+
+  test('keeps in the mode that it has what others may only read', async () => {
+    const directory = join(root, `${way}-read`);
+    mkdirSync(directory, { mode: 0o755 });
+    await put(spoolAt(directory));
+    expect(lstatSync(directory).mode & 0o777).toBe(0o755);
+    const [name = ''] = readdirSync(directory);
+    expect(lstatSync(join(directory, name)).mode & 0o777).toBe(0o600);
   });
 
   test('keeps nothing where a link leads', async () => {
@@ -55,7 +93,8 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
 });
 
 describe('sending', () => {
-  const send = (directory: string) => new Spool(directory, new SimulatedClock(), () => {}).claims().next();
+  const send = (directory: string) =>
+    new Spool({ directory, target: TARGET, clock: new SimulatedClock(), log: () => {} }).claims().next();
 
   test('makes no directory', async () => {
     expect(await send(join(root, 'none'))).toEqual({ done: true, value: undefined });

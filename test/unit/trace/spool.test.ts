@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Spool } from '../../../src/trace/spool.ts';
+import { targetLabel } from '../../../src/trace/target-label.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+const TARGET = 'a';
 
 const BODY = '{"resourceSpans":[]}';
 
@@ -24,7 +28,7 @@ const at = (name: string): string => join(directory, name);
 async function takeAll(clock: Clock = systemClock) {
   const said: string[] = [];
   const bodies: string[] = [];
-  const spool = new Spool(directory, clock, (_, message) => said.push(message));
+  const spool = new Spool({ directory, target: TARGET, clock, log: (_, message) => said.push(message) });
   for await (const claim of spool.claims()) {
     bodies.push(claim.body);
     await claim.done();
@@ -38,7 +42,7 @@ test('a disk that is full leaves no part of a file', () => {
     import { systemClock } from ${source('lifecycle/clock.ts')};
     import { Spool } from ${source('trace/spool.ts')};
     try {
-      new Spool(${JSON.stringify(directory)}, systemClock, () => {}).putNow('x'.repeat(50_000));
+      new Spool({ directory: ${JSON.stringify(directory)}, target: 'a', clock: systemClock, log: () => {} }).putNow('x'.repeat(50_000));
     } catch ({ code }) {
       console.log(code);
     }`;
@@ -50,13 +54,61 @@ test('a disk that is full leaves no part of a file', () => {
 
 test('how much waits is looked at once a second at most', async () => {
   const clock = new SimulatedClock();
-  const spool = new Spool(directory, clock, () => {});
+  const spool = new Spool({ directory, target: TARGET, clock, log: () => {} });
   spool.putNow(BODY);
   expect(await spool.usage()).toEqual({ files: 1, bytes: BODY.length });
   spool.putNow(BODY);
   expect(await spool.usage()).toMatchObject({ files: 1 });
   clock.stall(1_000);
   expect(await spool.usage()).toMatchObject({ files: 2 });
+});
+
+test('a file system that cannot sync is no reason to lose spans', async () => {
+  const file = await open(at('probe'), 'w');
+  const prototype = Object.getPrototypeOf(file) as typeof file;
+  await file.close();
+  rmSync(at('probe'));
+  const sync = vi.spyOn(prototype, 'sync').mockRejectedValue(new Error('Method not implemented.'));
+  try {
+    await new Spool({ directory, target: TARGET, clock: systemClock, log: () => {} }).put(BODY);
+    expect(sync).toHaveBeenCalledOnce();
+  } finally {
+    sync.mockRestore();
+  }
+  expect((await takeAll()).bodies).toEqual([BODY]);
+});
+
+test('what waits for another collector is left to it, and told of', async () => {
+  const of = (target: string) => new Spool({ directory, target, clock: systemClock, log: () => {} });
+  of('tenant-b').putNow(BODY);
+  await of('tenant-b').put(BODY);
+  const ours = of(TARGET);
+  expect(await ours.claims().next()).toEqual({ done: true, value: undefined });
+  expect(await ours.size()).toBe(0);
+  expect(await ours.others()).toEqual({ 'tenant-b': 2 });
+  expect(await ours.usage()).toMatchObject({ files: 2 });
+  expect((await ours.claims(true).next()).value).toMatchObject({ body: BODY });
+});
+
+test('a label tells targets apart and holds no credential', () => {
+  const endpoint = new URL('http://user:hunter2@otel:4318/v1/traces');
+  const headers = { authorization: 'Bearer sesame' };
+  const label = targetLabel({ endpoint, headers });
+  expect(label).toMatch(/^otel_4318-[0-9a-f]{12}$/);
+  expect(targetLabel({ endpoint, headers: { Authorization: 'Bearer sesame' } })).toBe(label);
+  expect(targetLabel({ endpoint, headers: { authorization: 'Bearer other' } })).not.toBe(label);
+  expect(targetLabel({ endpoint: new URL('http://otel:4318/b/v1/traces'), headers })).not.toBe(label);
+});
+
+test('a file that cannot be set aside is not said to be', async () => {
+  writeFileSync(at('1-a.json'), BODY);
+  const said: string[] = [];
+  const spool = new Spool({ directory, target: TARGET, clock: systemClock, log: (_, message) => said.push(message) });
+  for await (const claim of spool.claims()) {
+    rmSync(at('1-a.json.sending'));
+    await claim.setAside('nobody wants it');
+  }
+  expect(said).toEqual([expect.stringMatching(/cannot be set aside \(ENOENT.*: nobody wants it/)]);
 });
 
 describe('what processes that died have left', () => {
@@ -73,7 +125,7 @@ describe('what processes that died have left', () => {
   });
 
   test('who sends keeps the bound, which those do not that spool at their exit', async () => {
-    const spool = new Spool(directory, systemClock, () => {});
+    const spool = new Spool({ directory, target: TARGET, clock: systemClock, log: () => {} });
     for (let exits = 0; exits < 1_100; exits++) spool.putNow(BODY);
     const { bodies, said } = await takeAll();
     expect(bodies).toHaveLength(1_000);

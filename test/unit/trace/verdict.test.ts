@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../../collector/server.ts';
 import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
 import { waterfall } from '../../../src/cli/waterfall.ts';
+import { ATTR } from '../../../src/trace/schema.ts';
 import { milliseconds, type Span, type Trace } from '../../../src/trace/trace.ts';
-import { assess } from '../../../src/trace/verdict.ts';
+import { assess, isLossless } from '../../../src/trace/verdict.ts';
 import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
 
 let collector: Collector;
@@ -87,6 +88,27 @@ describe('the verdict on a shutdown', () => {
       isNamed('goaway')(span) ? { ...span, tags: { ...span.tags, 'lossless.goaway.unused': true } } : span,
     );
     expect(assess({ ...trace, spans })).toMatchObject({ whole: true, acked: 3, refreshes: 2 });
+  });
+
+  test('one whose end never came was killed, once it should have come', async () => {
+    const { spans, ...trace } = dropFirst(await shutdown(3, 1), isNamed('offline'));
+    const graced = spans.map((span) =>
+      span.name === 'lossless.offline.started' ? { ...span, tags: { ...span.tags, [ATTR.gracePeriod]: 30 } } : span,
+    );
+    const { startedAt, ...missing } = assess({ ...trace, spans: graced });
+    expect(missing).toMatchObject({ result: 'missing', whole: false, planned: 3, acked: 2 });
+    expect(assess({ ...trace, spans: graced }, startedAt + 34_999).result).toBe('missing');
+    const killed = assess({ ...trace, spans: graced }, startedAt + 35_000);
+    expect(killed).toMatchObject({ result: 'killed', whole: false, planned: 3, acked: 2 });
+    expect(killed.problems[0]).toMatch(/no end came: the process was killed/);
+    expect(killed.problems.join()).not.toMatch(/expected 1|still leaving|without their parent/);
+    expect(isLossless(killed)).toBe(false);
+  });
+
+  test('what no instance of ours began was not killed', async () => {
+    const { traceId, spans } = await shutdown(1);
+    const refreshes = spans.filter(isNamed('consumer.refresh'));
+    expect(assess({ traceId, spans: refreshes }, Date.now() + 86_400_000).result).toBe('missing');
   });
 
   test('two roots are not one shutdown', async () => {

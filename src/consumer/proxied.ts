@@ -1,0 +1,36 @@
+import type { Agent, AgentOptions, ClientRequest } from 'node:http';
+import { rewriteHead } from './request-head.ts';
+
+/** An agent with the options that it was made with; those of an environment proxy (NODE_USE_ENV_PROXY, `proxyEnv`) are there since Node.js 24.5. */
+type Proxied = Agent & { readonly options: AgentOptions & { readonly proxyEnv?: object }; readonly protocol: string };
+
+/** What Node.js adds for a proxy before it asks the agent. */
+const HEADERS = ['proxy-connection', 'proxy-authorization'];
+
+const ABSOLUTE = /^http:\/\/[^/?#]+/i;
+
+/** Agents without a proxy, by the agent of the application in whose place they are used. */
+const direct = new WeakMap<Agent, Agent>();
+
+/** An agent that is like this one but goes past its proxy; in general itself. */
+export function withoutProxy(agent: Agent): Agent {
+  const { options, protocol } = agent as Proxied;
+  if (options?.proxyEnv === undefined) return agent;
+  const known = direct.get(agent);
+  if (known !== undefined) return known;
+  const { proxyEnv: _, ...rest } = options;
+  const { Agent } = process.getBuiltinModule(protocol === 'https:' ? 'node:https' : 'node:http');
+  const made = new Agent(rest);
+  direct.set(agent, made);
+  return made;
+}
+
+/** Takes back what Node.js wrote into a request for a proxy: the whole URL as its path, and two headers. */
+export function forNoProxy(request: ClientRequest): void {
+  if (!ABSOLUTE.test(request.path)) return;
+  const path = request.path.replace(ABSOLUTE, '');
+  const hasHead = (request as { _header?: unknown })._header !== null;
+  request.path = path;
+  if (hasHead) rewriteHead(request, (head) => head.replace(/^(\S+) \S+/, (_, method) => `${method} ${path}`), HEADERS);
+  else for (const name of HEADERS) request.removeHeader(name);
+}

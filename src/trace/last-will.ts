@@ -1,0 +1,91 @@
+import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
+import { otlpBody } from './otlp-body.ts';
+import { ATTR, KILLED } from './schema.ts';
+import { milliseconds } from './trace.ts';
+
+/** A process that cannot be taken for a later one with its id. */
+export interface Owner {
+  readonly pid: number;
+  /** When it started, in clock ticks since boot (`/proc/<pid>/stat`, field 22); 0 where that is not known. */
+  readonly started: number;
+  /** Where its id means it: a machine since its start and, on Linux, one space of process ids. */
+  readonly space: string;
+}
+
+/**
+ * What is to be said of a shutdown if the process does not live to say it: the root of its trace as far as it is known. Kept in
+ * the spool from the trigger until the real root is handed over; the time of its file is the last sign of life.
+ */
+export interface LastWill {
+  readonly owner: Owner;
+  readonly resource: Attributes;
+  readonly ids: SpanIds;
+  readonly links: readonly SpanIds[];
+  /** Milliseconds since the Unix epoch. */
+  readonly start: number;
+  readonly gracePeriodMs: number;
+  /** What it did last. */
+  readonly during: WorkName;
+  readonly attributes: Attributes;
+}
+
+/** Longest last will that is read, in bytes. */
+export const LONGEST_WILL = 256 * 1_024;
+
+/** What a process did, in words. */
+const DOING: Partial<Record<WorkName, string>> = {
+  notify: 'while consumers and the registry were told',
+  deregister: 'while consumers and the registry were told',
+  drain: 'while it drained',
+  stop: 'while it stopped',
+  offline: 'before its trace was sent',
+};
+
+/**
+ * @throws Error when it is none
+ */
+export function readLastWill(text: string): LastWill {
+  let will: Partial<LastWill> | null;
+  try {
+    will = JSON.parse(text) as Partial<LastWill> | null;
+  } catch {
+    will = null;
+  }
+  const { owner, ids, start, gracePeriodMs, links } = will ?? {};
+  const isWhole =
+    isRecord(owner) &&
+    Number.isSafeInteger(owner.pid) &&
+    Number.isSafeInteger(owner.started) &&
+    typeof owner.space === 'string' &&
+    isRecord(ids) &&
+    /^[0-9a-f]{32}$/.test(ids.traceId) &&
+    /^[0-9a-f]{16}$/.test(ids.spanId) &&
+    Number.isFinite(start) &&
+    Number.isFinite(gracePeriodMs) &&
+    Array.isArray(links) &&
+    isRecord(will?.resource) &&
+    isRecord(will?.attributes);
+  if (!isWhole) throw new Error('it is no last will');
+  return will as LastWill;
+}
+
+function isRecord<T>(value: T | undefined): value is T & object {
+  return typeof value === 'object' && value !== null;
+}
+
+/**
+ * The request body with the root of a shutdown whose process is dead. It ends at the last sign of life, and never after the grace
+ * period.
+ *
+ * @param lastSign milliseconds since the Unix epoch
+ */
+export function closingBody(will: LastWill, lastSign: number): string {
+  const { attributes, during, gracePeriodMs, ids, links, resource, start } = will;
+  const lived = Math.min(Math.max(lastSign - start, 0), gracePeriodMs);
+  const failure = {
+    type: KILLED,
+    message: `the process was killed ${DOING[during] ?? 'while it left'}; its last sign of life came ${milliseconds(lived)} after it began to leave`,
+  };
+  const said = { ...attributes, [ATTR.offlineResult]: KILLED, [ATTR.errorType]: failure.type };
+  return otlpBody(resource, [{ work: 'offline', ids, links, start, end: start + lived, attributes: said, failure }]);
+}

@@ -1,0 +1,157 @@
+import { rmSync, utimesSync } from 'node:fs';
+import { rename, rm, utimes, writeFile } from 'node:fs/promises';
+import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { Attributes, LifecycleRecord, WorkName } from '../lifecycle/records.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { thisProcess } from './deaths.ts';
+import type { LastWill } from './last-will.ts';
+import { identityOf, resourceOf } from './otlp-body.ts';
+import { ATTR, SPANS } from './schema.ts';
+import type { NewFile, Spool } from './spool.ts';
+
+/** Time between two signs of life while the process leaves, in milliseconds. */
+const SIGN_EVERY_MS = 1_000;
+
+/** Work whose beginning and end are signs of life, and whose attributes the root repeats. */
+const PHASES: ReadonlySet<WorkName> = new Set(['notify', 'deregister', 'drain', 'stop']);
+
+/** Counts of late rounds are added to those of the first. */
+const COUNTS: ReadonlySet<string> = new Set([ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone]);
+
+export interface WillKeeperOptions {
+  readonly spool: Spool;
+  readonly clock: Clock;
+  readonly identity: () => Identity;
+  readonly resource: Attributes;
+}
+
+/** The will of the shutdown that runs. */
+interface Kept {
+  will: LastWill;
+  readonly file: NewFile;
+  /** The journal's time and the clock's, at the trigger: what the last sign of life is reckoned from. */
+  readonly from: { readonly at: number; readonly now: number };
+  isEnded: boolean;
+}
+
+/**
+ * Keeps the last will of a process from the trigger of its shutdown until the root of that trace is handed over. It costs a small
+ * file and, while the process leaves, a touch a second. A spool that cannot be used is no harm: then there is no will.
+ */
+export class WillKeeper {
+  readonly #options: WillKeeperOptions;
+  #kept: Kept | undefined;
+  #signs: Timer | undefined;
+  /** Settles when the last write has ended. Never rejects. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: WillKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a record of the journal. */
+  take(record: LifecycleRecord): void {
+    if (record.kind === 'started' && record.work === 'offline') this.#begin(record);
+    if (record.kind !== 'started' && record.kind !== 'ended') return;
+    const kept = this.#kept;
+    if (kept === undefined || record.ids.traceId !== kept.will.ids.traceId) return;
+    if (record.kind === 'ended' && record.work === 'offline') this.#end(kept);
+    else if (PHASES.has(record.work)) this.#note(kept, record);
+  }
+
+  /** The root was handed over, or never can be: removes the will of a shutdown that ended. Never rejects. */
+  async drop(): Promise<void> {
+    const kept = this.#kept;
+    if (kept?.isEnded !== true) return;
+    this.#kept = undefined;
+    await this.#inTurn(() => rm(kept.file.path, { force: true }));
+  }
+
+  /** The process ends now: what has ended needs no will, and what has not lived until now. */
+  closeNow(): void {
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    if (kept.isEnded) rmSync(kept.file.path, { force: true });
+    else utimesSync(kept.file.path, this.#seconds(kept), this.#seconds(kept));
+  }
+
+  #begin({ at, ids, links = [], attributes }: LifecycleRecord & { readonly kind: 'started' }): void {
+    const { clock, identity, resource, spool } = this.#options;
+    let file: NewFile;
+    try {
+      file = spool.newWill();
+    } catch {
+      return; // Whoever spools spans says why.
+    }
+    const will: LastWill = {
+      owner: thisProcess(),
+      resource: resourceOf(identity(), resource),
+      ids,
+      links,
+      start: at,
+      gracePeriodMs: Number(attributes[ATTR.gracePeriod] ?? 0) * 1_000,
+      during: 'notify',
+      attributes: { ...identityOf(identity()), ...attributes },
+    };
+    this.#kept = { will, file, from: { at, now: clock.now() }, isEnded: false };
+    this.#write(this.#kept);
+    this.#signs?.cancel();
+    this.#signLater(this.#kept);
+  }
+
+  #note(kept: Kept, record: LifecycleRecord & { readonly kind: 'started' | 'ended' }): void {
+    const { will } = kept;
+    kept.will =
+      record.kind === 'started'
+        ? { ...will, during: record.work }
+        : { ...will, attributes: { ...will.attributes, ...repeated(will.attributes, record.attributes) } };
+    this.#write(kept);
+  }
+
+  #end(kept: Kept): void {
+    kept.isEnded = true;
+    kept.will = { ...kept.will, during: 'offline' };
+    this.#signs?.cancel();
+    this.#write(kept);
+  }
+
+  #signLater(kept: Kept): void {
+    this.#signs = this.#options.clock.after(SIGN_EVERY_MS, () => {
+      if (this.#kept !== kept) return;
+      void this.#inTurn(() => utimes(kept.file.path, this.#seconds(kept), this.#seconds(kept)));
+      this.#signLater(kept);
+    });
+  }
+
+  #write(kept: Kept): void {
+    const text = JSON.stringify(kept.will);
+    const seconds = this.#seconds(kept);
+    void this.#inTurn(async () => {
+      if (this.#kept !== kept) return;
+      const { aside, path } = kept.file;
+      await writeFile(aside, text, { mode: 0o600 });
+      await utimes(aside, seconds, seconds);
+      await rename(aside, path);
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    this.#turn = this.#turn.then(work).catch(() => {});
+    return this.#turn;
+  }
+
+  /** The time of the journal, which runs evenly when the wall clock is set. */
+  #seconds({ from }: Kept): number {
+    return (from.at + this.#options.clock.now() - from.now) / 1_000;
+  }
+}
+
+/** What the root says too. */
+function repeated(before: Attributes, attributes: Attributes): Attributes {
+  const known: readonly string[] = SPANS.offline.attributes;
+  return Object.fromEntries(
+    Object.entries(attributes)
+      .filter(([name]) => known.includes(name) && name !== ATTR.errorType)
+      .map(([name, value]) => [name, COUNTS.has(name) ? Number(before[name] ?? 0) + Number(value) : value]),
+  );
+}

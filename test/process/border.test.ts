@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
+import { connect } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, expect, test } from 'vitest';
+import { LINES } from '../support/child.ts';
+import { useWorld } from '../support/world.ts';
+
+const world = useWorld();
+const BORDER = new URL('../fixtures/apps/border.ts', import.meta.url);
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+});
+
+async function start(server: Server): Promise<number> {
+  servers.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+type Results = Record<string, Record<string, unknown[]>>;
+
+test.each(LINES)(
+  'with an environment proxy, services are called directly by every client, and others as without the plugin, on Node.js %s',
+  async (line) => {
+    const [asked, elsewhere] = [[] as string[], 'http://elsewhere.example/path?q=1'];
+    const proxy = createServer((received, response) => {
+      asked.push(`${received.method} ${received.url}`);
+      response.writeHead(502).end();
+    }).on('connect', (received, socket) => {
+      asked.push(`CONNECT ${received.url}`);
+      socket.end('HTTP/1.1 502 no\r\n\r\n');
+    });
+    const url = `http://user:word@127.0.0.1:${await start(proxy)}`;
+    const env = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: url, NO_PROXY: '127.0.0.1' };
+    await Promise.all([world().service('OrderService'), world().service('OrderService')]);
+    const plugged = world().children.node(BORDER, {
+      line,
+      env: world().env('caller', env),
+      args: ['calls', 'http://OrderService/', elsewhere],
+    });
+    const [, result = ''] = await plugged.sees(/^result (.*)$/m);
+    const results = JSON.parse(result) as Results;
+    const seen = asked.splice(0);
+    const plain = world().children.node(BORDER, { line, env, args: ['calls', elsewhere] });
+    const [, other = ''] = await plain.sees(/^result (.*)$/m);
+    expect(new Set(Object.values(results['http://OrderService/'] ?? {}).flat())).toEqual(new Set([200]));
+    expect(results[elsewhere]).toEqual((JSON.parse(other) as Results)[elsewhere]);
+    expect(seen).toEqual(asked);
+    expect(plugged.stderr).not.toMatch(/LOSSLESS_DISPATCHER|LOSSLESS_HOOK_FAILED/);
+  },
+);
+
+test('a service whose name has capitals is found, and leaves without loss', async () => {
+  const services = await Promise.all([world().service('OrderService'), world().service('OrderService')]);
+  const callers = await Promise.all(
+    ['fetch', 'http'].map((client) => world().caller('http://OrderService/echo', 50, { client })),
+  );
+  const [leaving] = services;
+  if (leaving === undefined) throw new Error('no service');
+  await world().leave(leaving);
+  for (const caller of callers) expect(await caller.stop()).toMatchObject({ failed: 0 });
+  const { verdict } = await world().trace(leaving);
+  expect(verdict).toMatchObject({ whole: true, result: 'success', planned: 2, acked: 2, afterAck: 0 });
+});
+
+test('a consumer header that was received never leaves for somebody else, however it is copied', async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const third = await start(
+    createServer((received, response) => {
+      seen.push(received.headers);
+      response.end();
+    }),
+  );
+  const gateway = world().children.node(BORDER, {
+    env: world().env('gate'),
+    args: ['gateway', `http://localhost:${third}/`],
+  });
+  const [, one, two] = await gateway.sees(/^gateway (\d+) (\d+)$/m);
+  const evil = '"evil";id="evil-1";gen=1;port=1';
+  for (const path of ['/fetch', '/raw', '/http']) {
+    const asked = request({ port: Number(one), path, headers: { 'Lossless-Consumer': evil, 'x-other': 'kept' } }).end();
+    const [response] = await once(asked, 'response');
+    expect(await text(response)).toBe('200');
+    const session = connect(`http://127.0.0.1:${two}`);
+    const stream = session.request({ ':path': path, 'lossless-consumer': evil, 'x-other': 'kept' });
+    expect(await text(stream)).toBe('200');
+    session.close();
+  }
+  expect(seen.map(({ 'x-other': other }) => other)).toEqual(Array(6).fill('kept'));
+  expect(seen.filter((headers) => 'lossless-consumer' in headers)).toEqual([]);
+});
+
+test.each(LINES)(
+  'whatever fails inside a hook is one line for each, and requests are served and sent, on Node.js %s',
+  async (line) => {
+    const other = await start(createServer((_received, response) => response.end('other')));
+    await Promise.all([world().service('shop'), world().service('shop')]);
+    const app = world().children.node(BORDER, {
+      line,
+      env: world().env('app', { LOSSLESS_SPOOL_DIR: `${world().spoolDir}-app` }),
+      args: ['spoiled', 'http://shop/', `http://localhost:${other}/`],
+    });
+    const [, result = ''] = await app.sees(/^result (.*)$/m);
+    const unknown = expect.stringMatching(/ENOTFOUND|EAI_AGAIN/);
+    expect(JSON.parse(result)).toEqual({
+      before: 200,
+      'odd messages': [200, 200, 200, 200],
+      'spoiled fetch': [unknown, 200, 200],
+      'spoiled http': unknown,
+      after: [200, 200, 200, 200],
+    });
+    const lines = app.stderr.split('\n').filter((text) => text.includes('LOSSLESS_HOOK_FAILED'));
+    const hooks = lines.map((text) => (JSON.parse(text) as { msg: string }).msg.replace(/: the application .*/, ''));
+    expect(hooks).toEqual([...new Set(hooks)]);
+    expect(hooks).toEqual(
+      expect.arrayContaining([
+        'http.client.response.finish',
+        'http.server.request.start',
+        'http.server.response.finish',
+        'http2.server.stream.created',
+        'tracing:net.server.listen:asyncEnd',
+        'undici:request:create',
+        'a request of fetch or undici',
+        'a request of node:http',
+      ]),
+    );
+  },
+);

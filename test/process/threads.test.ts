@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { NODES, type NodeLine } from '../support/child.ts';
+import { spansOf, useWorld } from '../support/world.ts';
+
+const THREADS = new URL('../fixtures/apps/threads.ts', import.meta.url);
+
+const world = useWorld();
+
+describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, on Node.js %s', (line) => {
+  const told = (stderr: string): number => stderr.match(/LOSSLESS_THREAD_LISTENS/g)?.length ?? 0;
+
+  test('are told of once, and what follows from it', async () => {
+    const child = world().children.node(THREADS, { line, args: ['threads'], env: world().env('provider') });
+    await child.sees(/threads listen/);
+    await child.sees(/LOSSLESS_THREAD_LISTENS/);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(told(child.stderr)).toBe(1);
+    expect(child.stderr).toMatch(/a signal ends its requests/);
+  });
+
+  test('beside one in the main thread: its shutdown is no success', async () => {
+    const service = await world().service('provider', { line, file: THREADS });
+    await service.child.sees(/threads listen/);
+    await world().leave(service);
+    expect(told(service.child.stderr)).toBe(1);
+    const trace = await world().trace(service);
+    expect(trace.verdict).toMatchObject({ result: 'incomplete', whole: true });
+    expect(spansOf(trace, 'offline')[0]?.isError).toBe(true);
+  });
+
+  test('that have closed are forgotten', async () => {
+    const service = await world().service('provider', { line, file: THREADS });
+    await service.child.sees(/threads listen/);
+    service.child.process.stdin?.write('close\n');
+    await service.child.sees(/threads closed/);
+    await world().leave(service);
+    expect((await world().trace(service)).verdict.result).toBe('success');
+  });
+});

@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RELIED_ON } from '../../src/consumer/undici-parts.ts';
+import { LINES, type NodeLine, useChildren } from '../support/child.ts';
+import { installed, MAJORS, type Major } from '../support/majors.ts';
+
+const children = useChildren();
+const FIXTURE = new URL('../fixtures/consumer/majors.ts', import.meta.url);
+const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.meta.url));
+
+let served = 0;
+const flaky = new Set<string>();
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, search } = new URL(request.url ?? '/', 'http://any');
+  const head = { 'x-answer': 'yes', 'set-cookie': ['a=1', 'b=2'] };
+  switch (pathname) {
+    case '/ok': {
+      const body = await text(request);
+      const boundary = /boundary=(.+)/.exec(request.headers['content-type'] ?? '')?.[1];
+      response.writeHead(200, { ...head, trailer: 'x-trailer' });
+      response.addTrailers({ 'x-trailer': 'last' });
+      response.write(`${request.method} ${search} ${request.headers['x-sent']} `);
+      response.end(boundary === undefined ? body : body.replaceAll(boundary, 'boundary'));
+      return;
+    }
+    case '/404':
+      response.writeHead(404, { 'content-type': 'application/json' }).end('{"missing":true}');
+      return;
+    case '/500':
+      response.writeHead(500, { 'content-type': 'text/plain' }).end('broken');
+      return;
+    case '/redirect':
+      response.writeHead(302, { location: '/ok?redirected' }).end('elsewhere');
+      return;
+    case '/absolute':
+      response.writeHead(307, { location: `http://${request.headers.host}/ok?absolute` }).end();
+      return;
+    case '/gzip':
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('unpacked'));
+      return;
+    case '/flaky':
+      if (flaky.has(search)) response.end('at last');
+      else response.writeHead(503).end('not yet');
+      flaky.add(search);
+      return;
+    case '/cached':
+      response.writeHead(200, { 'cache-control': 'public, max-age=60' }).end(String(served++));
+      return;
+    case '/early':
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+      response.end('late');
+      return;
+    case '/reset':
+      request.socket.resetAndDestroy();
+      return;
+  }
+}
+
+const switched = (head: string) => (_request: IncomingMessage, socket: Duplex) => {
+  socket.on('error', () => {});
+  socket.write(`${head}\r\n\r\n`);
+  setImmediate(() => socket.write('switched'));
+};
+
+async function start(): Promise<Server> {
+  const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
+  server.on('upgrade', switched('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: test'));
+  server.on('connect', switched('HTTP/1.1 200 Connected'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return server;
+}
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+let servers: readonly Server[] = [];
+beforeAll(async () => {
+  servers = await Promise.all([start(), start()]);
+});
+afterAll(() => {
+  for (const server of servers) server.close().closeAllConnections();
+});
+
+/** What came of all calls of one copy of undici. */
+async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promise<Readonly<Record<string, unknown>>> {
+  const [service, other] = servers.map(portOf) as [number, number];
+  const instance = { service: 'shop', instanceId: 'b', generation: 1, host: '127.0.0.1', port: service };
+  const child = children.node(FIXTURE, {
+    line,
+    nodeArgs: isPlugged ? ['--import', PRELOAD] : [],
+    args: [path, isPlugged ? 'http://shop' : `http://127.0.0.1:${service}`, `http://localhost:${other}`],
+    env: {
+      FIXTURE_LISTS: JSON.stringify({
+        shop: [{ ...instance, scheme: 'http', weight: 100, registeredAt: 0, metadata: {} }],
+      }),
+    },
+  });
+  await child.ends(100_000);
+  return JSON.parse(child.stdout) as Record<string, unknown>;
+}
+
+describe.each(Object.keys(MAJORS).map(Number) as Major[])('undici %d in the application', (major) => {
+  const path = installed(major);
+  test.skipIf(path === undefined).each(LINES)(
+    'on Node.js %s each call answers as without the plugin, with each interceptor, to services and to others',
+    { timeout: 200_000 },
+    async (line) => {
+      const [plugged, plain] = await Promise.all(
+        [true, false].map((isPlugged) => outcomes(path as string, line, isPlugged)),
+      );
+      expect(plugged).toEqual(plain);
+      expect(Object.keys(plain ?? {}).length).toBeGreaterThan(major === 5 ? 100 : 500);
+    },
+  );
+});
+
+test('which majors are not installed is said', () => {
+  const missing = (Object.keys(MAJORS).map(Number) as Major[]).filter((major) => installed(major) === undefined);
+  if (missing.length > 0)
+    process.stderr.write(`skipped: ${missing.length} of 4 majors of undici are not installed: ${missing.join(', ')}\n`);
+});
+
+test('each major in which something is relied on is tried', () => {
+  expect([...new Set(RELIED_ON.flatMap(({ majors }) => [...majors]))].toSorted()).toEqual(
+    Object.keys(MAJORS).map(Number).toSorted(),
+  );
+});

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { decodeOtlp } from '../../../collector/otlp.ts';
+import { Journal } from '../../../src/lifecycle/journal.ts';
+import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
+import { otlpBody, resourceOf, spansOf } from '../../../src/trace/otlp-body.ts';
+import { ATTR } from '../../../src/trace/schema.ts';
+import { type FinishedSpan, Recorder, serialize } from '../../../src/trace/sdk.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
+
+const IDENTITY = { service: 'orders', instanceId: 'orders-1', generation: 7 };
+const RESOURCE = { 'deployment.environment.name': 'test' };
+
+test('records become the same spans with the SDK and without', () => {
+  const clock = new SimulatedClock();
+  const journal = new Journal(clock);
+  const records: LifecycleRecord[] = [];
+  journal.subscribe((record) => records.push(record));
+  const links = [{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }];
+  const root = journal.start('offline', { links, attributes: { [ATTR.trigger]: 'SIGTERM', [ATTR.gracePeriod]: 30.5 } });
+  clock.stall(1.25);
+  const work = journal.start('deregister', { parent: root.ids });
+  journal.start('drain', { parent: root.ids }); // It never ends.
+  clock.stall(3_000.875);
+  work.end({ [ATTR.requestsPerSecond]: [1, 2], [ATTR.fanoutComplete]: true, [ATTR.hold]: 3 });
+  root.end({ [ATTR.warmupWeights]: [0.25, 1] }, { type: 'timeout', message: 'too late' });
+
+  const finished: FinishedSpan[] = [];
+  const recorder = new Recorder({
+    identity: () => IDENTITY,
+    resource: RESOURCE,
+    finished: (span) => finished.push(span),
+  });
+  for (const record of records) recorder.record(record);
+  const plain = decodeOtlp(otlpBody(resourceOf(IDENTITY, RESOURCE), spansOf(records, IDENTITY))).groups;
+  const bySdk = decodeOtlp(serialize(finished)).groups;
+  const sorted = (groups: typeof plain) =>
+    groups.map(({ origin, spans }) => ({
+      origin,
+      spans: spans
+        .map((span) => ({ ...span, attributes: [...span.attributes].sort((a, b) => (a.key < b.key ? -1 : 1)) }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    }));
+  expect(plain[0]?.spans).toHaveLength(2);
+  expect(sorted(plain)).toEqual(sorted(bySdk));
+});
