@@ -59,7 +59,7 @@ await build({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js'
 const { metafile: startMetafile } = await build({
   ...preloaded,
   metafile: true,
-  entryPoints: ['start.js', 'thread.js', 'app-tracing.js', 'index.js'].map((file) => join(src, file)),
+  entryPoints: ['start.js', 'app-tracing.js', 'thread.js', 'index.js'].map((file) => join(src, file)),
   // Beside the entries: what a chunk imports lazily is the same path from each.
   chunkNames: '[name]-[hash]',
   // esbuild splits ESM only; each file is made CommonJS after that.

@@ -38,17 +38,17 @@ async function start(): Promise<void> {
   }
 }
 
+if (!isMainThread && isEnabled())
+  onThreadListens(() => (built('./thread.cjs') as typeof import('./thread.ts')).tellOfThread());
+
 function begin(): Promise<void> | undefined {
-  if (!isEnabled()) return undefined;
-  if (!isMainThread) onThreadListens(() => (built('./thread.cjs') as typeof import('./thread.ts')).tellOfThread());
-  else if (!(RUNNING in globalThis) && !isCommand()) {
-    shareThreads();
-    if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
-    if (isStrict()) return start();
-    onFirstUse(RUNNING, () => void start());
-  }
+  shareThreads();
+  if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
+  if (isStrict()) return start();
+  onFirstUse(RUNNING, () => void start());
   return undefined;
 }
 
 /** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
-export const started: Promise<void> | undefined = begin();
+export const started: Promise<void> | undefined =
+  isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;

@@ -13,7 +13,7 @@ const TICK_MS = 25;
  * Servers that begin to listen with fewer ticks between them belong to one start. Ticks, not milliseconds: a process that
  * stands still (no CPU left) sees one tick only.
  */
-const TOGETHER_TICKS = 3;
+const TOGETHER_TICKS = 2;
 
 /** Ticks without another server that begins to listen until one is chosen; more while nobody listens on a port that is named. */
 const SETTLED_TICKS = 10;

@@ -206,10 +206,11 @@ export class Traffic {
 
   #listening(server: object): void {
     const kind = kindOf(server);
-    if (kind === 'other' || OWN in server || this.#servers.has(server as HttpServer)) return;
+    if (kind === 'other' || OWN in server) return;
     const http = server as HttpServer;
+    // One that listens again while connections of before stand has not told that it was closed.
+    if (!this.#servers.has(http)) http.once('close', () => this.#servers.delete(http));
     this.#servers.add(http);
-    http.once('close', () => this.#servers.delete(http));
     this.#watch(http, kind);
     this.#options.onListen(http);
   }

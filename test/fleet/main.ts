@@ -17,13 +17,13 @@ const SHRINK_MS = 300_000;
 
 const { values } = parseArgs({
   options: {
-    /** How many seeds. */
+    /** How many. */
     runs: { type: 'string', default: '20' },
     /** The first seed; by default one of its own for each day. */
     seed: { type: 'string', default: String(Math.floor(Date.now() / 86_400_000) * 1_000) },
     /** Most runs that are spent on making a fleet smaller; 0: it is printed as it is. */
     shrink: { type: 'string', default: '30' },
-    /** One fleet as JSON, instead of seeds. */
+    /** One fleet as JSON, again and again, instead of seeds. */
     fleet: { type: 'string' },
     /** The committed cases, instead of seeds. */
     cases: { type: 'boolean', default: false },
@@ -36,7 +36,8 @@ async function play(fleet: Fleet): Promise<Ran> {
 }
 
 function chosen(): readonly Fleet[] {
-  if (values.fleet !== undefined) return [JSON.parse(values.fleet) as Fleet];
+  const { fleet } = values;
+  if (fleet !== undefined) return Array.from({ length: Number(values.runs) }, () => JSON.parse(fleet) as Fleet);
   if (values.cases) return cases as readonly Fleet[];
   return Array.from({ length: Number(values.runs) }, (_, n) => generate(Number(values.seed) + n));
 }

@@ -41,6 +41,8 @@ export interface Observed {
   readonly shutdowns: readonly Shutdown[];
   /** Exit code of `lossless verify` for the service, and what it printed. */
   readonly verify: { readonly code: number; readonly text: string };
+  /** When the way between refused a connection that stood already on the client's side. */
+  readonly refusedAt: readonly number[];
   readonly beganAt: number;
   readonly endedAt: number;
 }

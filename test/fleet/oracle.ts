@@ -22,6 +22,8 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
  * - a failure before any shutdown, or beyond the reach of all: these are counted as unexplained;
  * - a failure that a SIGKILL may have caused, which has the same reach as a shutdown, unless the process had begun one: that
  *   has a trace without an end, which is not called lossless;
+ * - a connection of a consumer that the way between has reset for a refusal: at a real distance it would have been refused,
+ *   and the request sent to another instance;
  * - what a client without the plugin loses once the hold time has passed, or because its balancer knows nobody, so that no
  *   instance was asked: it cannot be told, and the hold time is what an operator gives it. These are counted as untold, and
  *   how many of them no trace says anything of;
@@ -58,6 +60,9 @@ export interface Failure {
 /** How much longer than the lag of lists clients that were not told may call one that has gone, in milliseconds. */
 const MARGIN_MS = 2_000;
 
+/** How late a client may see what happened on the way between, beside the delay, in milliseconds. */
+const LATE_MS = 100;
+
 /** Longest way of an ack to the provider on a busy machine, in milliseconds. */
 const ACK_MS = 300;
 
@@ -77,6 +82,7 @@ export function judge(fleet: Fleet, observed: Observed): Judgement {
   const unexplained: Outcome[] = [];
   for (const outcome of failed) {
     if (isOwnLie(fleet.clients[outcome.client], outcome) || isKill(observed, outcome, reach)) continue;
+    if (isLateRefusal(fleet, observed, outcome)) continue;
     const causes = counted.filter((shutdown) => mayCome(outcome, shutdown, reach));
     const failure = { outcome, shutdowns: causes };
     if (causes.length === 0) unexplained.push(outcome);
@@ -170,6 +176,15 @@ function isKill({ lives, shutdowns }: Observed, { begun, client, ended, life }: 
       begun <= reach.until(client, each.killedAt) &&
       !shutdowns.some((shutdown) => shutdown.life === each),
   );
+}
+
+function isLateRefusal(
+  { clients, delayMs }: Fleet,
+  { refusedAt }: Observed,
+  { begun, client, ended }: Outcome,
+): boolean {
+  const isIt = (at: number): boolean => begun <= at && ended >= at && ended - at < delayMs + LATE_MS;
+  return clients[client]?.kind === 'consumer' && refusedAt.some(isIt);
 }
 
 function isOwnLie(client: Client | undefined, { sinceAckMs }: Outcome): boolean {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Collector, startCollector } from '../../collector/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import { command as replay } from '../../src/cli/replay.ts';
 import { command as verify } from '../../src/cli/verify.ts';
 import { EntryFiles } from '../../src/registry/entry-files.ts';
 import type { Instance } from '../../src/registry/registry.ts';
@@ -103,12 +104,14 @@ class Stage {
     await pause(TAIL_MS + Math.min(lagMs, MOST_LAG_MS) + 1_000 / Math.min(...clients.map(({ rate }) => rate)));
     await Promise.all([...this.#loads.map((load) => load.stop()), ...[...this.#consumers.values()].map(stopped)]);
     const endedAt = now();
+    await this.#replay();
     const shutdowns = await this.#shutdowns();
     return {
       outcomes: this.#outcomes,
       lives: shutdowns.lives,
       shutdowns: shutdowns.list,
       verify: await this.#verify(beganAt),
+      refusedAt: this.#lives.flatMap(({ proxy }) => proxy?.refusedAt ?? []),
       beganAt,
       endedAt,
     };
@@ -355,6 +358,13 @@ class Stage {
       list = await find();
     }
     return { lives, list: list.sort((one, other) => one.verdict.startedAt - other.verdict.startedAt) };
+  }
+
+  /** Sends what processes that ended in the middle have left behind. */
+  async #replay(): Promise<void> {
+    const silent = (): void => {};
+    const args = ['--dir', join(this.#directory, 'spool'), '--otlp', this.#collector.otlpUrl];
+    await replay.run(args, { out: silent, err: silent, color: false, width: 200 });
   }
 
   async #verify(since: number): Promise<{ readonly code: number; readonly text: string }> {

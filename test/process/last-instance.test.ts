@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { until } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
+import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -18,8 +19,8 @@ async function verify(service: string): Promise<number> {
 }
 
 async function consumersOf(service: Service): Promise<number> {
-  const answer = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/status`);
-  return ((await answer.json()) as { consumers: { recent: number } }).consumers.recent;
+  const { body } = await operator(await world().controlPort(service), '/status');
+  return (body as { consumers: { recent: number } }).consumers.recent;
 }
 
 describe('the last instance of a service', () => {

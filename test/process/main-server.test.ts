@@ -96,9 +96,9 @@ function freePort(): Promise<number> {
 
 describe('a helper that listens before the application', () => {
   test.each([
-    ['a metrics server', 'metrics', 100],
+    ['a metrics server', 'metrics', 200],
     ['a metrics server', 'metrics', 1_000],
-    ['a health server, as lightship has it', 'health', 100],
+    ['a health server, as lightship has it', 'health', 200],
     ['a health server, as lightship has it', 'health', 1_000],
   ])('%s (%s), %i ms before: the application is registered, and it is said', async (_, helper, ms) => {
     const child = await starts();
@@ -212,6 +212,20 @@ describe('a registered server that the application closes', () => {
     });
     expect(await onlines(child)).toEqual(['start success', 'server success']);
     await world().leave(other);
+  });
+
+  test('while it still answers over connections that stand: the same server on a new port is registered', async () => {
+    const child = await starts();
+    const before = await listens(child, 'app');
+    await isAt(child, before);
+    const slow = fetch(`http://127.0.0.1:${before}/?ms=3000`, { method: 'POST', body: 'slow' });
+    await until(async () => (await status(child)).requests.inflight === 1);
+    says(child, 'close app');
+    const port = await listens(child, 'app');
+    await isAt(child, port);
+    expect(registered()).toEqual([`127.0.0.1:${port}`]);
+    expect(child.stdout).not.toContain('app closed');
+    expect(await (await slow).text()).toBe('slow');
   });
 
   test('when another one listens already, that is registered', async () => {

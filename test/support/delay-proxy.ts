@@ -7,6 +7,11 @@ export class DelayProxy {
   readonly #delayMs: number;
   /** Port it passes on to. */
   target = 0;
+  /**
+   * When nobody listened at the other end, in milliseconds since the Unix epoch. The connection on this side stood already, so
+   * that a client sees a reset where at a real distance it would have been refused.
+   */
+  readonly refusedAt: number[] = [];
 
   private constructor(delayMs: number) {
     this.#delayMs = delayMs;
@@ -31,6 +36,9 @@ export class DelayProxy {
     // A handshake is a round trip.
     setTimeout(() => {
       const far = createConnection({ port: this.target, host: '127.0.0.1', allowHalfOpen: true });
+      far.once('error', ({ code }: NodeJS.ErrnoException) => {
+        if (code === 'ECONNREFUSED') this.refusedAt.push(performance.timeOrigin + performance.now());
+      });
       this.#pass(near, far);
       this.#pass(far, near);
       near.resume();

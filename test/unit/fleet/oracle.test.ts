@@ -44,7 +44,7 @@ const answered = (begun: number, more: Partial<Outcome> = {}): Outcome => ({
 function judged(outcomes: readonly Outcome[], shutdowns: readonly Shutdown[], more: Partial<Observed> = {}) {
   const verify = { code: 1, text: '' };
   const lives = shutdowns.map((each) => each.life);
-  const observed: Observed = { outcomes, lives, shutdowns, verify, beganAt: 0, endedAt: 9_000, ...more };
+  const observed: Observed = { outcomes, lives, shutdowns, verify, refusedAt: [], beganAt: 0, endedAt: 9_000, ...more };
   const { violations, failures, unexplained, untold, falseAlarms } = judge(fleet, observed);
   return {
     kinds: violations.map(({ kind }) => kind),
@@ -77,6 +77,12 @@ describe('a failure', () => {
     const other = shutdown('never_ready', { index: 1, readyAt: undefined });
     expect(judged([failed(1_500)], [shutdown('success'), other]).kinds).toEqual(['loss']);
     expect(judged([failed(1_500)], [other])).toEqual({ ...clean, unexplained: 1 });
+  });
+
+  test('that the way between has made of a refusal is none', () => {
+    const reset = failed(1_500, { failure: 'ECONNRESET', ended: 1_600 });
+    expect(judged([reset], [shutdown('success')], { refusedAt: [1_560] })).toEqual(clean);
+    expect(judged([reset], [shutdown('success')], { refusedAt: [1_460, 1_650] }).kinds).toEqual(['loss']);
   });
 
   test('is explained by one of two shutdowns that says so', () => {
