@@ -75,8 +75,9 @@ const { metafile: startMetafile } = await build({
   ],
 });
 for (const file of Object.keys(startMetafile.outputs)) {
-  const { code } = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
-  writeFileSync(file, code);
+  const made = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
+  if (made.warnings.length > 0) throw new Error(`${file}: ${made.warnings.map(({ text }) => text).join('; ')}`);
+  writeFileSync(file, made.code);
 }
 
 // The entries for `import`: one waits, one passes on.

@@ -4,6 +4,7 @@ import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
+import { LINES } from '../support/child.ts';
 import { useWorld } from '../support/world.ts';
 
 const world = useWorld();
@@ -21,7 +22,6 @@ async function start(server: Server): Promise<number> {
 }
 
 type Results = Record<string, Record<string, unknown[]>>;
-const LINES = ['24', '22.19'] as const;
 
 test.each(LINES)(
   'with an environment proxy, services are called directly by every client, and others as without the plugin, on Node.js %s',

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici-parts.ts';
-import { type NodeLine, useChildren } from '../support/child.ts';
+import { LINES, type NodeLine, useChildren } from '../support/child.ts';
 import { installed, MAJORS, type Major } from '../support/majors.ts';
 
 const children = useChildren();
@@ -106,7 +106,7 @@ async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promi
 
 describe.each(Object.keys(MAJORS).map(Number) as Major[])('undici %d in the application', (major) => {
   const path = installed(major);
-  test.skipIf(path === undefined).each(['24', '22.19'] as const)(
+  test.skipIf(path === undefined).each(LINES)(
     'on Node.js %s each call answers as without the plugin, with each interceptor, to services and to others',
     { timeout: 200_000 },
     async (line) => {
