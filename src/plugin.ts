@@ -112,6 +112,7 @@ export class Plugin {
     this.#attendance = new Attendance({
       clock,
       log,
+      guard,
       journal: this.#journal,
       machine: this.#machine,
       traffic: this.#traffic,

@@ -1,5 +1,6 @@
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import type { Journal } from '../lifecycle/journal.ts';
 import type { Machine } from '../lifecycle/machine.ts';
@@ -45,6 +46,7 @@ export interface OfflineHandle {
 export interface AttendanceContext {
   readonly clock: Clock;
   readonly log: Log;
+  readonly guard: Guard;
   readonly journal: Journal;
   readonly machine: Machine;
   readonly traffic: Traffic;
@@ -117,6 +119,7 @@ export class Attendance {
     this.#servers = new Servers({
       clock,
       log,
+      guard: context.guard,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
       isConsumers: (socket) => context.traffic.isConsumers(socket),
       onChange: () => {

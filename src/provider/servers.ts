@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { isLocal } from './advertise.ts';
@@ -45,6 +46,7 @@ interface Preference {
 export interface ServersOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly guard: Guard;
   /** Ports that are named: that of LOSSLESS_ADVERTISE, PORT. */
   readonly named: readonly number[];
   /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
@@ -102,7 +104,8 @@ export class Servers {
       { server, bound, start: this.#start },
     ];
     this.#quiet = 0;
-    server.once('close', () => this.#look());
+    const closed = this.#options.guard.listener('the event close of a server', () => this.#look());
+    server.once('close', closed);
     this.#watchAnswers();
     this.#again();
     if (this.#isNamed) this.#settle();
@@ -218,13 +221,13 @@ export class Servers {
   #watchAnswers(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    const answered = (message: unknown): void => {
+    const answered = this.#options.guard.listener('the first good answer', (message: unknown): void => {
       const { response, server, socket } = message as Answer;
       if (response.statusCode >= 400 || !this.#options.isConsumers(socket)) return;
       this.#answered.add(server);
       unsubscribe(ANSWERS, answered);
       this.#isWatching = false;
-    };
+    });
     subscribe(ANSWERS, answered);
   }
 }

@@ -216,6 +216,7 @@ class Subject {
     });
     const { traffic } = this;
     this.attendance = new Attendance({
+      guard: new Guard(() => {}),
       clock,
       log: () => {},
       journal,

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
 import type { HttpServer } from '../../../src/provider/http-server.ts';
 import { Servers } from '../../../src/provider/servers.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
@@ -40,6 +41,7 @@ function setUp(...named: readonly number[]) {
   const lines: string[] = [];
   const changes: number[] = [];
   const servers = new Servers({
+    guard: new Guard(() => {}),
     clock,
     log: (level, message) => lines.push(`${level} ${message}`),
     isConsumers: (socket) => (socket as unknown) === CONSUMER,
