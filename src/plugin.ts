@@ -111,6 +111,7 @@ export class Plugin {
     });
     this.#attendance = new Attendance({
       clock,
+      guard,
       log,
       journal: this.#journal,
       machine: this.#machine,

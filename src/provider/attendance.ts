@@ -1,5 +1,6 @@
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import type { Journal } from '../lifecycle/journal.ts';
 import type { Machine } from '../lifecycle/machine.ts';
@@ -44,6 +45,7 @@ export interface OfflineHandle {
 /** What an instance is made of. */
 export interface AttendanceContext {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly log: Log;
   readonly journal: Journal;
   readonly machine: Machine;
@@ -118,6 +120,7 @@ export class Attendance {
       clock,
       log,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
+      guard: context.guard,
       isConsumers: (socket) => context.traffic.isConsumers(socket),
       onChange: () => {
         this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { isLocal } from './advertise.ts';
@@ -49,6 +50,7 @@ export interface ServersOptions {
   readonly named: readonly number[];
   /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
   readonly onChange: () => void;
+  readonly guard: Guard;
   /** Whether the last request on a connection was a consumer's. */
   readonly isConsumers: (socket: Socket) => boolean;
 }
@@ -218,13 +220,13 @@ export class Servers {
   #watchAnswers(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    const answered = (message: unknown): void => {
+    const answered = this.#options.guard.listener(ANSWERS, (message: unknown): void => {
       const { response, server, socket } = message as Answer;
       if (response.statusCode >= 400 || !this.#options.isConsumers(socket)) return;
       this.#answered.add(server);
       unsubscribe(ANSWERS, answered);
       this.#isWatching = false;
-    };
+    });
     subscribe(ANSWERS, answered);
   }
 }

@@ -217,6 +217,7 @@ class Subject {
     const { traffic } = this;
     this.attendance = new Attendance({
       clock,
+      guard: new Guard(() => {}),
       log: () => {},
       journal,
       machine,

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
+import { Guard } from '../../../src/guard.ts';
 import type { HttpServer } from '../../../src/provider/http-server.ts';
 import { Servers } from '../../../src/provider/servers.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
@@ -42,6 +43,7 @@ function setUp(...named: readonly number[]) {
   const servers = new Servers({
     clock,
     log: (level, message) => lines.push(`${level} ${message}`),
+    guard: new Guard(() => {}),
     isConsumers: (socket) => (socket as unknown) === CONSUMER,
     named,
     onChange: () => changes.push(clock.now()),
