@@ -18,10 +18,9 @@ interface Bundled extends Package {
 
 export function packageIn(directory: string): Package {
   const manifest = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as Package;
-  if (!/^[\w.+-]+$/.test(manifest.license))
-    throw new Error(
-      `${directory}: expected one license of SPDX, received ${manifest.license}; look at it, and say it here`,
-    );
+  const license: unknown = manifest.license;
+  if (typeof license !== 'string' || !/^[\w.+-]+$/.test(license))
+    throw new Error(`${directory}: expected one license by its name in SPDX, received ${JSON.stringify(license)}`);
   return manifest;
 }
 
