@@ -2,13 +2,14 @@
  * Builds `dist/`: TypeScript to JavaScript and declarations, then what is preloaded into a service into few files, because
  * each file of an import graph costs a start half a millisecond, and the OpenTelemetry packages, loaded one by one, would
  * stall its event loop for 150 ms. What is imported lazily stays a file of its own. The notices of what is bundled are
- * written beside it.
+ * written beside it, and the SBOM of the package.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, transform } from 'esbuild';
+import { type BuildOptions, build, type Metafile, transform } from 'esbuild';
 import { lazyBuiltins } from './lazy-builtins.ts';
+import { bundledPackages, notice, packageIn, sbom } from './sbom.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -35,12 +36,19 @@ const common = {
   logLevel: 'warning',
 } as const;
 
+/** Every file that esbuild has made. */
+const outputs: Metafile['outputs'] = {};
+async function bundle(options: BuildOptions): Promise<Metafile['outputs']> {
+  const { metafile } = await build({ ...options, metafile: true });
+  Object.assign(outputs, metafile.outputs);
+  return metafile.outputs;
+}
+
 const sdk = join(src, 'trace/sdk.js');
-const { metafile } = await build({
+await bundle({
   ...common,
   entryPoints: [sdk],
   outfile: sdk,
-  metafile: true,
   // Its CommonJS parts ask for built-in modules by `require`.
   banner: {
     js: "import{createRequire as lossless_require}from'node:module';const require=lossless_require(import.meta.url);",
@@ -55,10 +63,9 @@ const preloaded = {
   plugins: [lazyBuiltins],
   define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
 };
-await build({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
-const { metafile: startMetafile } = await build({
+await bundle({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
+const startFiles = await bundle({
   ...preloaded,
-  metafile: true,
   entryPoints: ['start.js', 'app-tracing.js', 'thread.js', 'index.js'].map((file) => join(src, file)),
   // Beside the entries: what a chunk imports lazily is the same path from each.
   chunkNames: '[name]-[hash]',
@@ -74,14 +81,14 @@ const { metafile: startMetafile } = await build({
     },
   ],
 });
-for (const file of Object.keys(startMetafile.outputs)) {
+for (const file of Object.keys(startFiles)) {
   const made = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
   if (made.warnings.length > 0) throw new Error(`${file}: ${made.warnings.map(({ text }) => text).join('; ')}`);
   writeFileSync(file, made.code);
 }
 
 // The entries for `import`: one waits, one passes on.
-await build({
+await bundle({
   ...common,
   plugins: [lazyBuiltins],
   stdin: {
@@ -95,8 +102,7 @@ for (const name of ['index', 'register']) writeFileSync(join(src, `${name}.d.cts
 
 // The page of the collector: its script with preact, for browsers, beside what it is made from.
 const page = join(root, 'collector/page');
-const { metafile: pageMetafile } = await build({
-  metafile: true,
+await bundle({
   bundle: true,
   minify: true,
   format: 'esm',
@@ -109,26 +115,10 @@ const { metafile: pageMetafile } = await build({
   tsconfig: join(page, 'tsconfig.json'),
 });
 
-/** The licenses of the packages in a bundle, written beside it. */
-function writeNotice(file: string, inputs: object): void {
-  // The innermost `node_modules` of a path is that of its package: a package may have another version of its own.
-  const directories = new Set(
-    Object.keys(inputs).flatMap((path) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
-  );
-  const notices = [...directories].map((directory) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
-      name: string;
-      version: string;
-      license: string;
-    };
-    const text = readdirSync(directory).find((entry) => /^licen[sc]e/i.test(entry));
-    return `${name} ${version} (${license})\n\n${text === undefined ? '' : readFileSync(join(directory, text), 'utf8')}`;
-  });
-  writeFileSync(file, [...new Set(notices)].sort().join(`\n${'-'.repeat(80)}\n\n`));
-}
-
-writeNotice(join(src, 'trace/sdk.NOTICE'), metafile.inputs);
-writeNotice(join(dist, 'collector/page/main.NOTICE'), pageMetafile.inputs);
+const bundled = bundledPackages(outputs);
+for (const [file, packages] of bundled) writeFileSync(file.replace(/\.\w+$/, '.NOTICE'), notice(packages));
+const installed = Object.keys(dependencies).map((name) => packageIn(join(root, 'node_modules', name)));
+writeFileSync(join(dist, 'sbom.cdx.json'), `${JSON.stringify(sbom(packageIn(root), installed, bundled), null, 2)}\n`);
 
 const cli = join(src, 'cli/main.js');
 if (existsSync(cli)) chmodSync(cli, 0o755);

@@ -111,8 +111,8 @@ export class Plugin {
     });
     this.#attendance = new Attendance({
       clock,
-      log,
       guard,
+      log,
       journal: this.#journal,
       machine: this.#machine,
       traffic: this.#traffic,

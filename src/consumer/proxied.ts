@@ -12,10 +12,13 @@ const ABSOLUTE = /^http:\/\/[^/?#]+/i;
 /** Agents without a proxy, by the agent of the application in whose place they are used. */
 const direct = new WeakMap<Agent, Agent>();
 
-/** An agent that is like this one but goes past its proxy; in general itself. */
+/**
+ * An agent that is like this one but goes past the proxy of the environment; in general itself. Node.js gives that proxy to its
+ * global agents. An agent of the application has the one that the application has chosen for it.
+ */
 export function withoutProxy(agent: Agent): Agent {
   const { options, protocol } = agent as Proxied;
-  if (options?.proxyEnv === undefined) return agent;
+  if (options?.proxyEnv === undefined || !isGlobal(agent)) return agent;
   const known = direct.get(agent);
   if (known !== undefined) return known;
   const { proxyEnv: _, ...rest } = options;
@@ -23,6 +26,11 @@ export function withoutProxy(agent: Agent): Agent {
   const made = new Agent(rest);
   direct.set(agent, made);
   return made;
+}
+
+function isGlobal(agent: Agent): boolean {
+  const [http, https] = [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')];
+  return agent === http.globalAgent || agent === https.globalAgent;
 }
 
 /** Takes back what Node.js wrote into a request for a proxy: the whole URL as its path, and two headers. */

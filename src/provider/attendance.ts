@@ -45,8 +45,8 @@ export interface OfflineHandle {
 /** What an instance is made of. */
 export interface AttendanceContext {
   readonly clock: Clock;
-  readonly log: Log;
   readonly guard: Guard;
+  readonly log: Log;
   readonly journal: Journal;
   readonly machine: Machine;
   readonly traffic: Traffic;
@@ -119,8 +119,8 @@ export class Attendance {
     this.#servers = new Servers({
       clock,
       log,
-      guard: context.guard,
       named: [settings.advertise?.port, settings.port].filter((port) => port !== undefined),
+      guard: context.guard,
       isConsumers: (socket) => context.traffic.isConsumers(socket),
       onChange: () => {
         this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));

@@ -46,11 +46,11 @@ interface Preference {
 export interface ServersOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly guard: Guard;
   /** Ports that are named: that of LOSSLESS_ADVERTISE, PORT. */
   readonly named: readonly number[];
   /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
   readonly onChange: () => void;
+  readonly guard: Guard;
   /** Whether the last request on a connection was a consumer's. */
   readonly isConsumers: (socket: Socket) => boolean;
 }
@@ -221,7 +221,7 @@ export class Servers {
   #watchAnswers(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    const answered = this.#options.guard.listener('the first good answer', (message: unknown): void => {
+    const answered = this.#options.guard.listener(ANSWERS, (message: unknown): void => {
       const { response, server, socket } = message as Answer;
       if (response.statusCode >= 400 || !this.#options.isConsumers(socket)) return;
       this.#answered.add(server);

@@ -107,12 +107,26 @@ test('a service that calls itself has no consumer to wait for', async () => {
 });
 
 /** One request of a caller whose control server is said to be at `port` of its address. */
-async function request(service: Service, port: number): Promise<void> {
+async function request(service: Service & { readonly host?: string }, port: number): Promise<void> {
   const caller = { service: 'caller', instanceId: 'caller-1', generation: 1, port };
-  const response = await fetch(`http://127.0.0.1:${service.port}/echo`, {
+  const response = await fetch(`http://${service.host ?? '127.0.0.1'}:${service.port}/echo`, {
     method: 'POST',
     body: 'x',
     headers: { [CONSUMER_HEADER]: encodeConsumer(caller), connection: 'close' },
   });
   await response.text();
 }
+
+test('a GoAway comes from the address under which the consumer knows the instance', async () => {
+  const service = await world().service('shop', { env: ENV, host: '0.0.0.0' });
+  const from: (string | undefined)[] = [];
+  const control = createHttpServer((goAway, response) => {
+    if (goAway.method === 'POST') from.push(goAway.socket.remoteAddress);
+    response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":["192.0.2.1:1"]}\n');
+  }).listen(0, '127.0.0.1');
+  servers.push(control);
+  await until(() => control.address() !== null);
+  await request({ ...service, host: '127.0.0.9' }, (control.address() as AddressInfo).port);
+  await world().leave(service);
+  expect(from).toEqual(['127.0.0.9']);
+});

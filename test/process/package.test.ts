@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LINE, LINES, NODES, useChildren } from '../support/child.ts';
@@ -102,6 +102,103 @@ describe('the packed package in an empty project', () => {
     const [, url = ''] = await collector.sees(/queries: (\S+)/);
     for (const path of ['/', '/page/main.js', '/page/style.css', '/page/icon.svg'])
       expect((await fetch(`${url}${path}`)).status, path).toBe(200);
+  });
+
+  /** A file of the installed package, or of one beside it. */
+  const read = (path: string, name = 'lossless-lifecycle') =>
+    readFileSync(join(project, 'node_modules', name, path), 'utf8');
+  const packed = () => {
+    const entries = { recursive: true, encoding: 'utf8', withFileTypes: true } as const;
+    const directory = join(project, 'node_modules/lossless-lifecycle');
+    return readdirSync(directory, entries)
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
+  };
+
+  test('its pages come with it, and what they and the alerts lead to', () => {
+    const pages = packed().filter((file) => file.endsWith('.md'));
+    expect(pages).toContain('SECURITY.md');
+    const links = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link = '']) => join(dirname(page), link)),
+    );
+    const runbooks = [...read('dashboards/generated/alerts.yaml').matchAll(/runbook_url: "(.+)"/g)];
+    expect(runbooks).not.toEqual([]);
+    const wanted = [...links, ...runbooks.map(([, page = '']) => page)];
+    const directory = join(project, 'node_modules/lossless-lifecycle');
+    expect(wanted.filter((path) => !existsSync(resolve(directory, path)))).toEqual([]);
+  });
+
+  test('no source map, whose sources are not there, and no word of one', () => {
+    expect(packed().filter((file) => file.endsWith('.map'))).toEqual([]);
+    const scripts = packed().filter((file) => /\.c?js$/.test(file));
+    expect(scripts.filter((file) => read(file).includes('sourceMappingURL='))).toEqual([]);
+  });
+
+  test('names an author, and no address that it does not have', () => {
+    const manifest = JSON.parse(read('package.json')) as Record<string, unknown>;
+    expect(manifest['author']).toBe('The lossless-lifecycle authors');
+    for (const field of ['repository', 'bugs', 'homepage'])
+      expect(JSON.stringify(manifest[field] ?? ''), field).not.toMatch(/example|localhost|noreply/);
+  });
+
+  describe('its SBOM', () => {
+    type Component = Record<'type' | 'bom-ref' | 'group' | 'name' | 'version' | 'purl', string> & {
+      licenses: { license: { id: string } }[];
+      evidence?: { occurrences: { location: string }[] };
+    };
+    const sbom = () =>
+      JSON.parse(read('dist/sbom.cdx.json')) as {
+        metadata: { component: Component };
+        components: Component[];
+        dependencies: { ref: string; dependsOn: string[] }[];
+      };
+    const fullName = ({ group, name }: Component) => (group === undefined ? name : `${group}/${name}`);
+    const line = (one: Component) => `${fullName(one)} ${one.version} (${one.licenses[0]?.license.id})`;
+
+    test('is CycloneDX 1.6, each package with version, license and purl, and once', () => {
+      const { metadata, components, dependencies } = sbom();
+      expect(sbom()).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6', version: 1 });
+      const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string };
+      expect(metadata.component).toMatchObject({ name, version, purl: `pkg:npm/${name}@${version}` });
+      for (const one of [metadata.component, ...components]) {
+        expect(one).toMatchObject({ type: 'library', licenses: [{ license: { id: expect.stringMatching(/^\S+$/) } }] });
+        expect(one.purl).toBe(`pkg:npm/${fullName(one).replace('@', '%40')}@${one.version}`);
+        expect(one['bom-ref']).toBe(one.purl);
+      }
+      const purls = components.map(({ purl }) => purl);
+      expect(purls).toEqual([...new Set(purls)].sort());
+      expect(dependencies).toEqual([{ ref: metadata.component.purl, dependsOn: purls }]);
+    });
+
+    test('says of each bundle what its notice says', () => {
+      const notices = packed().filter((file) => file.endsWith('.NOTICE'));
+      const inNotices = notices.flatMap((file) =>
+        [...read(file).matchAll(/^\S+ \d\S* \(\S+\)$/gm)].map(([package_]) => `${file}: ${package_}`),
+      );
+      const inSbom = sbom().components.flatMap((one) =>
+        (one.evidence?.occurrences ?? []).map(({ location }) => {
+          expect(packed()).toContain(location);
+          return `${location.replace(/\.js$/, '.NOTICE')}: ${line(one)}`;
+        }),
+      );
+      expect(inSbom.sort()).toEqual(inNotices.sort());
+      for (const name of ['@opentelemetry/sdk-trace', '@opentelemetry/api', 'preact'])
+        expect(
+          inSbom.some((one) => one.includes(`: ${name} `)),
+          name,
+        ).toBe(true);
+    });
+
+    test('has the dependencies that are installed beside the package, in that version', () => {
+      const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+      const beside = sbom().components.filter(({ evidence }) => evidence === undefined);
+      expect(Object.fromEntries(beside.map((one) => [fullName(one), one.version]))).toEqual(dependencies);
+      for (const one of beside)
+        expect(JSON.parse(read('package.json', fullName(one)))).toMatchObject({
+          version: one.version,
+          license: one.licenses[0]?.license.id,
+        });
+    });
   });
 
   test('npm works under the same NODE_OPTIONS and leaves nothing behind', async () => {

@@ -162,7 +162,7 @@ describe('no secret by mistake', () => {
 });
 
 describe('the command', () => {
-  const env = () => world().env('any', { LOSSLESS_SECRET: OLD, NODE_OPTIONS: '' });
+  const env = () => world().env('provider', { LOSSLESS_SECRET: OLD, NODE_OPTIONS: '' });
   const lossless = (...args: string[]) =>
     promisify(execFile)(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env() } });
 

@@ -284,7 +284,9 @@ describe('a process that is killed while it leaves', () => {
     const service = await killed();
     const others = await Promise.all([world().service('provider'), world().service('other')]);
     await isClosed(service);
-    expect((await verdict(service))?.problems[0]).toMatch(/while it drained; its last sign of life came/);
+    expect((await verdict(service))?.problems[0]).toMatch(
+      /while (it drained|consumers and the registry were told); its last sign of life came/,
+    );
     const url = world().collector.queryUrl;
     expect(await lossless('inspect', world().traceId(service), '--url', url)).toMatchObject({
       code: 1,

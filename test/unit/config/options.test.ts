@@ -33,6 +33,7 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: 'a\nb',
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: 'a\nb',
   OTEL_SDK_DISABLED: 'maybe',
+  OTEL_TRACES_EXPORTER: 'x'.repeat(257),
   TRACEPARENT: 'x'.repeat(257),
 };
 

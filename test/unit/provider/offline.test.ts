@@ -216,8 +216,8 @@ class Subject {
     });
     const { traffic } = this;
     this.attendance = new Attendance({
-      guard: new Guard(() => {}),
       clock,
+      guard: new Guard(() => {}),
       log: () => {},
       journal,
       machine,

@@ -41,9 +41,9 @@ function setUp(...named: readonly number[]) {
   const lines: string[] = [];
   const changes: number[] = [];
   const servers = new Servers({
-    guard: new Guard(() => {}),
     clock,
     log: (level, message) => lines.push(`${level} ${message}`),
+    guard: new Guard(() => {}),
     isConsumers: (socket) => (socket as unknown) === CONSUMER,
     named,
     onChange: () => changes.push(clock.now()),
