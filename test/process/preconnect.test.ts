@@ -217,13 +217,13 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
   });
 });
 
-test('an agent with a proxy calls services past it, over the connection that was built ahead', async () => {
+test('an agent with a proxy uses the proxy for its first request too', async () => {
   const provider = await anHttpProvider();
   const proxy = createServer((_, response) => response.end('by proxy'));
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   const { port } = proxy.address() as AddressInfo;
   const service = await started({ ...NAMED, FRONT_PROXY: `http://127.0.0.1:${port}` });
-  for (let n = 0; n < 2; n++) expect(await call(service, 'http-proxied', 'http://provider/')).toBe('answered');
+  for (let n = 0; n < 2; n++) expect(await call(service, 'http-proxied', 'http://provider/')).toBe('by proxy');
   expect(provider.connections).toBe(1);
   proxy.close();
   proxy.closeAllConnections();
