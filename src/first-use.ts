@@ -1,9 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Agent, Server } from 'node:http';
 import { DISPATCHERS } from './consumer/dispatchers.ts';
+import { Guard } from './guard.ts';
 import { hasWorkers } from './provider/cluster.ts';
 import { kindOf } from './provider/http-server.ts';
 import { threadClosed, threadListens } from './provider/threads.ts';
+
+/** Nothing is loaded yet that could write a log. */
+const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
 
@@ -36,8 +40,9 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
     });
   };
   const listen = (name: string, listener: (message: never) => void): void => {
-    subscribe(name, listener as (message: unknown) => void);
-    undo.push(() => void unsubscribe(name, listener as (message: unknown) => void));
+    const guarded = GUARD.listener(name, listener) as (message: unknown) => void;
+    subscribe(name, guarded);
+    undo.push(() => void unsubscribe(name, guarded));
   };
 
   getter(symbol);
@@ -54,7 +59,7 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
 /** In a worker thread: counts its HTTP servers that listen, and calls `first` for the first one of the process. */
 export function onThreadListens(first: () => void): void {
   const counted = new WeakSet<object>();
-  subscribe('tracing:net.server.listen:asyncEnd', (message) => {
+  const listens = (message: unknown): void => {
     const { server } = message as { readonly server: Server };
     if (kindOf(server) === 'other' || counted.has(server)) return;
     counted.add(server);
@@ -63,7 +68,9 @@ export function onThreadListens(first: () => void): void {
       threadClosed();
     });
     if (threadListens()) first();
-  });
+  };
+  const channel = 'tracing:net.server.listen:asyncEnd';
+  subscribe(channel, GUARD.listener(channel, listens));
 }
 
 /** `node:http` tells of a request only when it is with its agent, so the one method in between is wrapped. */

@@ -42,7 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   start: ['errors', 'config', 'log', 'plugin', 'running'],
   api: ['plugin', 'running', 'status', 'provider/attendance.ts'],
   index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
-  'first-use': ['consumer', 'provider'],
+  'first-use': ['consumer', 'provider', 'guard'],
   register: ['config', 'first-use', 'provider/threads.ts', 'running', 'start', 'app-tracing', 'thread'],
   cli: [...SHARED, 'control-file', 'status', 'collector', 'trust'],
   collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
