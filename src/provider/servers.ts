@@ -104,8 +104,7 @@ export class Servers {
       { server, bound, start: this.#start },
     ];
     this.#quiet = 0;
-    const closed = this.#options.guard.listener('the event close of a server', () => this.#look());
-    server.once('close', closed);
+    server.once('close', () => this.#look());
     this.#watchAnswers();
     this.#again();
     if (this.#isNamed) this.#settle();

@@ -62,15 +62,19 @@ export class WillKeeper {
   /** The root was handed over, or never can be: removes the will of a shutdown that ended. Never rejects. */
   async drop(): Promise<void> {
     const kept = this.#kept;
-    if (kept?.isEnded !== true) return;
-    this.#kept = undefined;
-    await this.#inTurn(() => rm(kept.file.path, { force: true }));
+    if (kept?.isEnded !== true) return this.#turn;
+    // It is kept until it is removed: the process may end before.
+    await this.#inTurn(async () => {
+      await rm(kept.file.path, { force: true });
+      if (this.#kept === kept) this.#kept = undefined;
+    });
   }
 
   /** The process ends now: what has ended needs no will, and what has not lived until now. */
   closeNow(): void {
     const kept = this.#kept;
     if (kept === undefined) return;
+    rmSync(kept.file.aside, { force: true });
     if (kept.isEnded) rmSync(kept.file.path, { force: true });
     else utimesSync(kept.file.path, this.#seconds(kept), this.#seconds(kept));
   }

@@ -280,6 +280,15 @@ describe('a process that is killed while it leaves', () => {
     expect(spooled()).toEqual([]);
   };
 
+  test('one that ended leaves no last will, though the next process looks for one at once', async () => {
+    for (let n = 0; n < 6; n++) {
+      const [leaving] = await Promise.all([world().service('provider'), world().service('other')]);
+      await world().leave(leaving);
+      expect(spooled().filter((name) => name.endsWith('.leaving'))).toEqual([]);
+      expect(spansOf(await world().trace(leaving), 'offline')).toHaveLength(1);
+    }
+  });
+
   test('the next start says so, once, and inspect and verify do', async () => {
     const service = await killed();
     const others = await Promise.all([world().service('provider'), world().service('other')]);
