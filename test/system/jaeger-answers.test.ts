@@ -165,11 +165,6 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
     ['a list', '[]'],
     ['nothing', '{}'],
     ['a span list that is text', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
-    ['a short id', '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}'],
-    [
-      'a number that is none',
-      '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"intValue":"abc"}}]},"scopeSpans":[]}]}',
-    ],
   ])('OTLP that is %s', async (_, body) => {
     const [real, ours] = await Promise.all(
       [jaeger, embedded].map(async ({ otlpUrl }) => {
@@ -180,6 +175,24 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
       }),
     );
     expect(ours).toEqual(real);
+  });
+
+  test.each([
+    ['a short id', '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', '1'],
+    [
+      'a number that is none',
+      '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"intValue":"abc"}}]},"scopeSpans":[]}]}',
+      undefined,
+    ],
+  ])('Jaeger refuses a whole batch for %s; here the rest of it is kept', async (_, body, rejectedSpans) => {
+    const [real, ours] = await Promise.all(
+      [jaeger, embedded].map(({ otlpUrl }) =>
+        fetch(`${otlpUrl}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
+      ),
+    );
+    expect([real?.status, ours?.status]).toEqual([400, 200]);
+    const answer = (await (ours as Response).json()) as { partialSuccess?: { rejectedSpans?: unknown } };
+    expect(answer.partialSuccess?.rejectedSpans?.toString()).toBe(rejectedSpans);
   });
 });
 
