@@ -1,4 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
+import { plainAddress } from '../protocol/host-port.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import { addressKey } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -82,10 +83,7 @@ async function areNamesOf(clock: Clock, hosts: readonly string[], remoteAddress:
 
 /** One spelling for an address: IPv4 in IPv6 is IPv4, and all names of this machine are one. */
 export function normalise(host: string): string {
-  const plain = host
-    .toLowerCase()
-    .replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, '')
-    .replace(/%.*$/, '');
+  const plain = plainAddress(host.toLowerCase());
   return plain === 'localhost' || plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain) ? 'loopback' : plain;
 }
 

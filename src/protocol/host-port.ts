@@ -2,3 +2,8 @@
 export function hostPort({ host, port }: { readonly host: string; readonly port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** One spelling of an address: IPv4 in IPv6 is IPv4 (RFC 4291, 2.5.5.2), and the zone, which means something here only, is left out. */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '');
+}

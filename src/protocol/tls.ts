@@ -1,4 +1,5 @@
 import type { PeerCertificate, SecureContext } from 'node:tls';
+import { plainAddress } from './host-port.ts';
 
 /** What a control port shows and whom it trusts, as text (PEM). */
 export interface Material {
@@ -61,11 +62,6 @@ export class ControlTls {
       checkServerIdentity: (_: string, shown: PeerCertificate) => tls().checkServerIdentity(name, shown),
     };
   }
-}
-
-/** As a certificate names it: IPv4 in IPv6 is IPv4, and a zone of this machine is not part of an address. */
-function plainAddress(host: string): string {
-  return host.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '');
 }
 
 /** Loaded when it is used: most processes speak no TLS here. */

@@ -1,20 +1,16 @@
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
 import type { Guard } from '../guard.ts';
-import { type Clock, sleep } from '../lifecycle/clock.ts';
-import type { Journal } from '../lifecycle/journal.ts';
-import type { Machine } from '../lifecycle/machine.ts';
+import { sleep } from '../lifecycle/clock.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
 import { isRunning } from '../lifecycle/transitions.ts';
 import { warmupShare } from '../lifecycle/warmup.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Instance, Registry } from '../registry/registry.ts';
+import type { Instance } from '../registry/registry.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../trace/schema.ts';
-import type { Callers } from './callers.ts';
 import { isWorker } from './cluster.ts';
-import type { Curve } from './curve.ts';
 import type { HttpServer } from './http-server.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './main-server.ts';
 import { Offline, type OfflineContext, type OfflineReport } from './offline.ts';
@@ -24,7 +20,6 @@ import type { RecentCaller } from './recent-caller.ts';
 import { Registration } from './registration.ts';
 import { type Candidate, nameOf, Servers } from './servers.ts';
 import { isShared } from './shared-port.ts';
-import type { Traffic } from './traffic.ts';
 
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
 const VACATE_MS = 10_000;
@@ -43,16 +38,9 @@ export interface OfflineHandle {
 }
 
 /** What an instance is made of. */
-export interface AttendanceContext {
-  readonly clock: Clock;
+export interface AttendanceContext extends Omit<OfflineContext, 'registration' | 'wasReady' | 'identity' | 'settings'> {
   readonly guard: Guard;
   readonly log: Log;
-  readonly journal: Journal;
-  readonly machine: Machine;
-  readonly traffic: Traffic;
-  readonly callers: Callers;
-  readonly curve: Curve;
-  readonly registry: Registry;
   readonly tryConnection: TryConnection;
   readonly instanceId: string;
   readonly settings: Pick<
@@ -73,7 +61,6 @@ export interface AttendanceContext {
     | 'warmupCurve'
     | 'readiness'
   >;
-  readonly trust: OfflineContext['trust'];
   /** What caused this process. */
   readonly causes: readonly SpanIds[];
   readonly preconnect: OnlineContext['preconnect'];

@@ -1,4 +1,5 @@
 import type { Clock } from '../lifecycle/clock.ts';
+import { plainAddress } from '../protocol/host-port.ts';
 import type { Instance, Registry } from '../registry/registry.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
@@ -25,7 +26,7 @@ export class Presences {
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
   async of({ caller, address }: Pick<RecentCaller, 'caller' | 'address'>): Promise<Presence> {
-    const host = address.replace(/^::ffff:/, '');
+    const host = plainAddress(address);
     const isThis = (instance: Instance): boolean =>
       instance.generation === 0 ? instance.host === host : instance.instanceId === caller.instanceId;
     const listed = await this.#listOf(caller.service);
