@@ -27,8 +27,8 @@ export interface Observed {
   readonly roundTripMs: () => number;
   /** Why the hold time has to pass. */
   readonly holdReason: () => HoldReason;
-  /** What the kernel holds for our ports and the application has not read. */
-  readonly unread: () => Promise<number>;
+  /** What the kernel holds for our ports and the application has not read, as of this very moment. */
+  readonly unread: () => number;
 }
 
 export interface DrainOptions {
@@ -55,29 +55,29 @@ export interface Drained {
  * window, the hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
- * a new quiet window instead of ending the old one (races R20, R21). Ticks go on while the kernel is asked, so that a slow
- * answer is none, and a stall before its use is seen.
+ * a new quiet window instead of ending the old one (races R20, R21).
+ *
+ * It runs twice: until the listeners can be closed, and after that for what was accepted until then. The last look at the kernel is
+ * in the turn in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
  */
 export class Drain {
   readonly #options: DrainOptions;
-  readonly #done = Promise.withResolvers<Drained>();
+  #done = Promise.withResolvers<Drained>();
   #timer: Timer | undefined;
-  #tickAt: number;
+  #tickAt = 0;
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
-  #asking = false;
-  #over = false;
 
   constructor(options: DrainOptions) {
     this.#options = options;
-    this.#tickAt = options.clock.now();
     this.#stalledAt = options.since;
   }
 
-  /** Resolves when it is over. Never rejects. */
+  /** Resolves when it is over. Never rejects. To be called again once the listeners are closed. */
   run(): Promise<Drained> {
-    this.#schedule();
+    this.#done = Promise.withResolvers();
+    this.#schedule(0);
     return this.#done.promise;
   }
 
@@ -92,17 +92,18 @@ export class Drain {
     return allTold ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
   }
 
-  #schedule(): void {
-    this.#tickAt = this.#options.clock.now() + TICK_MS;
-    this.#timer = this.#options.clock.after(TICK_MS, () => void this.#tick());
+  #schedule(ms: number): void {
+    this.#tickAt = this.#options.clock.now() + ms;
+    this.#timer = this.#options.clock.after(ms, () => this.#tick());
   }
 
-  async #tick(): Promise<void> {
+  #tick(): void {
     this.#noticeStall();
-    if (this.#options.deadline.left === 0) return this.#end('timeout');
-    this.#schedule();
-    if (!this.#trafficOver()) this.#kernelUntil = undefined;
-    else if ((await this.#kernelEmpty()) && this.#trafficOver()) this.#end('drained');
+    const isOver = this.#trafficOver();
+    if (!isOver) this.#kernelUntil = undefined;
+    if (this.#options.deadline.left === 0) this.#end('timeout');
+    else if (isOver && this.#kernelEmpty()) this.#end('drained');
+    else this.#schedule(TICK_MS);
   }
 
   /** What was planned for now or earlier has not come. */
@@ -122,22 +123,17 @@ export class Drain {
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
   }
 
-  /** Reading takes a thread of the pool, which the application may have filled: that must not hold the drain either. */
-  async #kernelEmpty(): Promise<boolean> {
-    if (this.#asking) return false;
-    this.#asking = true;
-    const { clock, deadline, observed } = this.#options;
-    this.#kernelUntil ??= clock.now() + KERNEL_MS;
-    const until = this.#kernelUntil;
-    const unread = await deadline.within(observed.unread(), 1, until - clock.now());
-    this.#asking = false;
-    this.#noticeStall();
-    return unread === 0 || clock.now() >= until;
+  /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
+  #kernelEmpty(): boolean {
+    const { clock, observed } = this.#options;
+    const before = clock.now();
+    this.#kernelUntil ??= before + KERNEL_MS;
+    const isEmpty = observed.unread() === 0;
+    const now = clock.now();
+    return (isEmpty && now - before <= STALL_MS) || now >= this.#kernelUntil;
   }
 
   #end(result: DrainResult): void {
-    if (this.#over) return;
-    this.#over = true;
     this.#timer?.cancel();
     const holdReason = this.#options.observed.holdReason();
     this.#done.resolve({

@@ -21,7 +21,7 @@ import { Presences } from './presence.ts';
 import type { RecentCaller } from './recent-caller.ts';
 import type { Deregistered, Registration } from './registration.ts';
 import { isShared } from './shared-port.ts';
-import { stop } from './stop.ts';
+import { stop, stopListening } from './stop.ts';
 import { listeningInThreads } from './threads.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -200,7 +200,6 @@ export class Offline {
       this.#move('notified');
       drained = await this.#drainTraffic();
       if (this.#cancelled) return await this.#finish(drained);
-      this.#move('drained');
       await this.#stop(drained);
       return await this.#finish(drained);
     } catch (thrown) {
@@ -268,7 +267,13 @@ export class Offline {
         unread: () => unreadInKernel(traffic.ports),
       },
     });
-    const drained = await this.#drain.run();
+    let drained = await this.#drain.run();
+    if (drained.result !== 'cancelled') {
+      // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
+      stopListening(traffic);
+      this.#move('drained');
+      if (drained.result === 'drained') drained = await this.#drain.run();
+    }
     this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =

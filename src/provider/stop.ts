@@ -13,15 +13,19 @@ export interface Stopped {
   readonly forced: number;
 }
 
+/** Takes no connection any more, at once. Who has closed a listener cannot come back. */
+export function stopListening(traffic: Traffic): void {
+  for (const server of traffic.servers) closeListener(server);
+}
+
 /**
- * Closes the listeners, then the idle connections, then what is left. After a drain that ended quiet nothing is in flight
+ * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
  * and no request is lost by it; after a time-out the rest is cut and counted as forced.
  */
 export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
   const servers = traffic.servers;
   const { busy, idle } = traffic.connections;
   const sessions = traffic.sessions;
-  for (const server of servers) stopListening(server);
   for (const socket of [...idle, ...busy]) socket.destroy();
   await end(sessions, clock);
   const unfinished = sessions.filter((session) => !session.destroyed);
@@ -53,7 +57,7 @@ interface Handle {
  * Takes no connection any more and leaves the server as it is for the application: it listens, at its address, until the
  * application closes it. That is then the first time, however it calls `close`, and no error.
  */
-function stopListening(server: Server): void {
+function closeListener(server: Server): void {
   const own = server as unknown as { _handle?: Handle | null };
   const handle = own._handle;
   // A server of another kind: what it offers is to be closed.
