@@ -1,0 +1,70 @@
+import type { Agent, RequestOptions } from 'node:http';
+import type { Prebuilt } from '../directory/prebuilt.ts';
+
+/** The undocumented parts of an agent that are used: all but the newer `proxyEnv` have been there since Node.js 0.12. */
+interface Pool {
+  readonly options: { readonly proxyEnv?: object };
+  readonly protocol: string;
+  createConnection(options: RequestOptions, done: unknown): unknown;
+  getName(options: object): string;
+}
+
+/**
+ * Lets an agent take a connection that stands ready, if it makes one while `addRequest` runs. An agent that connects in a way
+ * of its own or knows a proxy, and a request with TLS settings of its own, make their own connection.
+ */
+export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, addRequest: () => void): void {
+  const pool = agent as unknown as Pool;
+  const { createConnection, options } = pool;
+  if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection') || !isNative(createConnection)) {
+    addRequest();
+    return;
+  }
+  pool.createConnection = (asked, done) => {
+    const socket = isPlain(pool, asked, prebuilt) ? prebuilt.take() : undefined;
+    // The agent leaves its time-out to whoever connects.
+    return socket?.setTimeout(asked.timeout ?? 0) ?? createConnection.call(pool, asked, done);
+  };
+  try {
+    addRequest();
+  } finally {
+    Reflect.deleteProperty(pool, 'createConnection');
+  }
+}
+
+function isNative(createConnection: unknown): boolean {
+  return [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')].some(
+    ({ Agent }) => (Agent.prototype as unknown as Pool).createConnection === createConnection,
+  );
+}
+
+/** What `net.connect` and `tls.connect` take that makes connections differ, and is not in the name of their pool. */
+const UNNAMED = [
+  'allowHalfOpen',
+  'ALPNProtocols',
+  'blockList',
+  'checkServerIdentity',
+  'handle',
+  'hints',
+  'localPort',
+  'lookup',
+  'minDHSize',
+  'onread',
+  'pskCallback',
+  'requestOCSP',
+  'secureContext',
+  'session',
+  'socket',
+  'typeOfService',
+];
+
+/** Pools are named after nearly everything that makes connections differ. */
+function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {
+  const asked = options as Readonly<Record<string, unknown>>;
+  return (
+    UNNAMED.every((option) => asked[option] === undefined) &&
+    // The name of a pool of HTTP says nothing of TLS.
+    (pool.protocol === 'https:') === (destination.servername !== undefined) &&
+    pool.getName(options) === pool.getName(destination)
+  );
+}

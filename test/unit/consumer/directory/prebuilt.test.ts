@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
+import { until } from '../../../support/child.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+let server: Server;
+let sockets: Socket[] = [];
+beforeEach(async () => {
+  sockets = [];
+  server = createServer((socket) => sockets.push(socket.on('error', () => {}).resume()));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+/** The first to arrive, once the server has seen it. */
+async function arrived(count: number): Promise<Socket> {
+  await until(() => sockets.length === count);
+  return sockets[count - 1] as Socket;
+}
+
+async function prebuilt() {
+  const clock = new SimulatedClock();
+  const connection = new Prebuilt({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, clock);
+  await connection.open(1_000);
+  await arrived(1);
+  return { clock, connection };
+}
+
+test('is taken once, and is then an ordinary connection', async () => {
+  const { clock, connection } = await prebuilt();
+  const socket = connection.take() as Socket;
+  expect(connection.take()).toBeUndefined();
+  expect(connection.stands).toBe(false);
+  expect(['data', 'close', 'error'].map((event) => socket.listenerCount(event))).toEqual([0, 0, 0]);
+  expect(clock.pending).toBe(0);
+  connection.close();
+  expect(socket.destroyed).toBe(false);
+  socket.destroy();
+});
+
+test('is replaced before a server loses patience, three times', async () => {
+  const { clock, connection } = await prebuilt();
+  for (const count of [2, 3, 4]) {
+    const before = sockets[count - 2] as Socket;
+    await clock.advance(15_000);
+    await arrived(count);
+    await until(() => before.destroyed && connection.stands);
+  }
+  await clock.advance(15_000);
+  await until(() => sockets.every(({ destroyed }) => destroyed));
+  await clock.advance(60_000);
+  expect(connection.take()).toBeUndefined();
+  expect(sockets).toHaveLength(4);
+});
+
+test.each([
+  ['says something', (socket: Socket) => void socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n')],
+  ['closes it', (socket: Socket) => void socket.end()],
+  ['cuts it', (socket: Socket) => void socket.resetAndDestroy()],
+])('is useless when the server %s', async (_, act) => {
+  const { connection } = await prebuilt();
+  act(await arrived(1));
+  await until(() => !connection.stands);
+  expect(connection.take()).toBeUndefined();
+});
+
+test('closed while it is made, it is not kept', async () => {
+  const clock = new SimulatedClock();
+  const connection = new Prebuilt({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, clock);
+  const opening = connection.open(1_000);
+  connection.close();
+  await opening;
+  expect(connection.stands).toBe(false);
+  const socket = await arrived(1);
+  await until(() => socket.destroyed);
+  expect(clock.pending).toBe(0);
+});
+
+test('not there in time is a failure', async () => {
+  const clock = new SimulatedClock();
+  const { port } = server.address() as AddressInfo;
+  const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock);
+  const opening = connection.open(1_000);
+  const failed = expect(opening).rejects.toThrow('aborted');
+  const socket = await arrived(1);
+  await clock.advance(1_000);
+  await failed;
+  await until(() => socket.destroyed);
+});
