@@ -1,3 +1,4 @@
+import { READINESS } from '../lifecycle/outcomes.ts';
 import { endSignals } from './end-signals.ts';
 import {
   address,
@@ -159,7 +160,7 @@ export const VARIABLES = {
     'learned',
     'Services to which connections are built before this instance is registered, one to each of their instances; comma-separated. `learned`: those that this service called last time; `none`: none.',
   ),
-  LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),
+  LOSSLESS_READINESS: having(choice(...READINESS), 'registered', 'When /readiness answers 200.'),
   LOSSLESS_APP_TRACING: having(
     flag,
     'false',

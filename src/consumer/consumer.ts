@@ -1,12 +1,12 @@
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { RefreshResult } from '../lifecycle/outcomes.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RefreshResult } from '../trace/model/schema.ts';
 import type { CallContext } from './call/call-context.ts';
 import { Directory } from './directory/directory.ts';
 import type { Endpoint } from './directory/endpoint.ts';

@@ -1,7 +1,7 @@
 import type { Cluster, Worker } from 'node:cluster';
-import type { EndSignal } from '../config/end-signals.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { sleep } from '../lifecycle/clock.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 

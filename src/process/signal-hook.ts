@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { EndSignal } from '../config/end-signals.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
 
 /** What a process does with a signal. */
 export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown;

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
-import type { EndSignal } from '../config/end-signals.ts';
 import { asError } from '../errors.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
 import type { Log } from '../log.ts';
 import { forwardToWorkers, isWorker, onFirstFork, onPrimaryLost } from './cluster.ts';
 import { SignalHook, type SignalListener } from './signal-hook.ts';

@@ -1,5 +1,6 @@
+import { KILLED } from '../lifecycle/outcomes.ts';
 import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
-import { ATTR, KILLED } from './model/schema.ts';
+import { ATTR } from './model/schema.ts';
 import { milliseconds } from './model/trace.ts';
 import { otlpBody } from './otlp-body.ts';
 

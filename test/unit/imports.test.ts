@@ -19,9 +19,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   log: ['lifecycle'],
   guard: ['errors', 'log'],
   io: ['errors', 'lifecycle', 'protocol'],
-  config: ['errors', 'io'],
+  config: ['errors', 'lifecycle', 'io'],
   process: ['errors', 'lifecycle', 'config', 'log'],
-  'trace/model': ['lifecycle', 'config'],
+  'trace/model': ['lifecycle'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
   'registry/*': [...PURE, 'io', 'process', 'registry'],
@@ -45,8 +45,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'status'],
   cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace'],
   'cli/demo': [...SHARED, 'cli'],
-  'collector/server': ['trace/model'],
-  'collector/page': ['collector/server', 'trace/model'],
+  'collector/server': ['lifecycle', 'trace/model'],
+  'collector/page': ['lifecycle', 'collector/server', 'trace/model'],
   dashboards: ['lifecycle', 'trace/model', 'collector/server', 'metrics'],
 };
 

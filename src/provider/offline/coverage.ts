@@ -1,4 +1,4 @@
-import type { GoAwayResult } from '../../trace/model/schema.ts';
+import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 
 /** What a fan-out has reached. */
 export interface Coverage {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
-import type { DrainResult, HoldReason } from '../../trace/model/schema.ts';
+import type { DrainResult, HoldReason } from '../../lifecycle/outcomes.ts';
 
 /** How often the conditions are looked at, in milliseconds. */
 const TICK_MS = 10;

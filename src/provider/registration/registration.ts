@@ -1,8 +1,8 @@
 import type { Clock } from '../../lifecycle/clock.ts';
 import { sleep } from '../../lifecycle/clock.ts';
+import type { DeregisterResult } from '../../lifecycle/outcomes.ts';
 import { addressKey, hostOf } from '../../registry/address.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
-import type { DeregisterResult } from '../../trace/model/schema.ts';
 
 /** Waits between read-backs, in milliseconds: registries answer for the list a little later than for the call. */
 const READ_BACK_MS = [0, 20, 50, 100, 200, 400, 800];

@@ -1,4 +1,16 @@
-import { END_SIGNALS } from '../../config/end-signals.ts';
+import {
+  DEREGISTER_RESULTS,
+  DRAIN_RESULTS,
+  GOAWAY_RESULTS,
+  HOLD_REASONS,
+  OFFLINE_RESULTS,
+  OFFLINE_TRIGGERS,
+  ONLINE_RESULTS,
+  ONLINE_TRIGGERS,
+  READINESS,
+  REFRESH_RESULTS,
+  REGISTER_RESULTS,
+} from '../../lifecycle/outcomes.ts';
 import type { WorkName } from '../../lifecycle/records.ts';
 
 /** The instrumentation scope of every span of ours. */
@@ -14,77 +26,6 @@ export interface AttributeSchema {
   /** The only values it takes. */
   readonly values?: readonly string[];
 }
-
-/** How an offline ended. */
-export const OFFLINE_RESULTS = [
-  'success',
-  'incomplete',
-  'timeout',
-  'last_instance',
-  'error',
-  'killed',
-  'cancelled',
-  'never_ready',
-] as const;
-export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
-
-/** The result that others give to a shutdown whose process did not live to end it. */
-export const KILLED = 'killed' satisfies OfflineResult;
-
-/** How one GoAway ended. */
-export const GOAWAY_RESULTS = [
-  'acked',
-  'gone',
-  'refused',
-  'rejected',
-  'timeout',
-  'unreachable',
-  'skipped',
-  'cancelled',
-] as const;
-export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
-
-/** What the registry said. */
-export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none', 'cancelled'] as const;
-export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
-
-/** How the drain ended. */
-export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
-export type DrainResult = (typeof DRAIN_RESULTS)[number];
-
-/** How a consumer's refresh ended. */
-export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
-export type RefreshResult = (typeof REFRESH_RESULTS)[number];
-
-/** What caused an offline. */
-export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
-export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
-
-/** How an online ended. */
-export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
-
-/** What caused an online. */
-export const ONLINE_TRIGGERS = ['start', 'undo', 'server'] as const;
-export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
-
-/** What the registry said to a registration. */
-export const REGISTER_RESULTS = ['confirmed', 'none', 'cancelled'] as const;
-
-/** When an instance is ready. */
-export const READINESS = ['registered', 'warmed'] as const;
-export type Readiness = (typeof READINESS)[number];
-
-/** Why the hold time had to pass. */
-export const HOLD_REASONS = [
-  'none',
-  'goaway_failed',
-  'unmanaged_caller',
-  'silent_connection',
-  'deregister_unconfirmed',
-  'callers_overflowed',
-  'last_instance',
-] as const;
-export type HoldReason = (typeof HOLD_REASONS)[number];
 
 /** The names of our attributes. Names of the OpenTelemetry semantic conventions (1.45.0) are used where they fit. */
 export const ATTR = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../../src/lifecycle/deadline.ts';
+import type { HoldReason } from '../../../../src/lifecycle/outcomes.ts';
 import { Drain, type Drained } from '../../../../src/provider/offline/drain.ts';
-import type { HoldReason } from '../../../../src/trace/model/schema.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 /** A drain whose surroundings can be changed while it runs. */
