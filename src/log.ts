@@ -106,11 +106,21 @@ function lineOf(record: LifecycleRecord): { level: Level; message: string; field
         fields: withIds(record.ids),
       };
     case 'started':
-      return { level: 'debug', message: `${record.work} started`, fields: { ids: record.ids, ...record.attributes } };
+      return {
+        level: 'debug',
+        message: `${record.work} started`,
+        fields: { ids: record.ids, work: record.work, ...record.facts },
+      };
     case 'ended': {
-      const fields = { ids: record.ids, ...record.attributes };
-      if (record.failure) return { level: 'warn', message: `${record.work} failed: ${record.failure.message}`, fields };
-      return { level: record.work === 'goaway' ? 'debug' : 'info', message: `${record.work} ended`, fields };
+      const { failure, ids, work } = record;
+      const fields = { ids, work, ...record.facts };
+      if (failure)
+        return {
+          level: 'warn',
+          message: `${work} failed: ${failure.message}`,
+          fields: { ...fields, errorType: failure.type },
+        };
+      return { level: work === 'goaway' ? 'debug' : 'info', message: `${work} ended`, fields };
     }
   }
 }

@@ -1,6 +1,7 @@
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { Facts } from '../lifecycle/facts.ts';
 import type { RefreshResult } from '../lifecycle/outcomes.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
@@ -10,7 +11,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { CallContext } from './call/call-context.ts';
 import { Directory } from './directory/directory.ts';
 import type { Endpoint } from './directory/endpoint.ts';
-import { type Preconnected, preconnect } from './directory/preconnect.ts';
+import { preconnect } from './directory/preconnect.ts';
 import { Quarantine } from './directory/quarantine.ts';
 import type { Address } from './directory/roster.ts';
 import type { Service, ServiceStatus } from './directory/service.ts';
@@ -155,7 +156,7 @@ export class Consumer implements CallContext {
   }
 
   /** Builds connections to services before the first request. Never rejects. */
-  preconnect(services: readonly string[]): Promise<Preconnected> {
+  preconnect(services: readonly string[]): Promise<Facts['preconnect']> {
     return preconnect(services, this.#directory, this.#options.clock);
   }
 

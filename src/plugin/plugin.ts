@@ -3,12 +3,12 @@ import { hostname } from 'node:os';
 import { type Options, UNNAMED } from '../config/options.ts';
 import { Consumer } from '../consumer/consumer.ts';
 import { KnownServices } from '../consumer/directory/known-services.ts';
-import type { Preconnected } from '../consumer/directory/preconnect.ts';
 import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
 import { type Control, listen } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
 import { type Clock, guardedClock, sleep, systemClock } from '../lifecycle/clock.ts';
+import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
 import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
@@ -254,7 +254,7 @@ export class Plugin {
   }
 
   /** Undefined when no services are known. */
-  #preconnect(): Promise<Preconnected> | undefined {
+  #preconnect(): Promise<Facts['preconnect']> | undefined {
     const services = this.#options.preconnect ?? this.#known.names;
     return services.length === 0 ? undefined : this.#consumer.preconnect(services);
   }

@@ -1,6 +1,7 @@
+import type { WorkName } from '../lifecycle/facts.ts';
 import { KILLED } from '../lifecycle/outcomes.ts';
-import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
-import { ATTR } from './model/schema.ts';
+import type { SpanIds } from '../lifecycle/records.ts';
+import { ATTR, type Attributes } from './model/schema.ts';
 import { milliseconds } from './model/trace.ts';
 import { otlpBody } from './otlp-body.ts';
 

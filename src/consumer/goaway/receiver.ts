@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, LosslessError } from '../../errors.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
+import type { Known } from '../../lifecycle/facts.ts';
 import type { Journal } from '../../lifecycle/journal.ts';
 import type { Log } from '../../log.ts';
 import { AUDIENCE_HEADER, decodeGoAway, encodeAck, encodeIdle, GOAWAY_LIMIT } from '../../protocol/goaway.ts';
@@ -9,7 +10,6 @@ import { hostOf } from '../../protocol/request-headers.ts';
 import { SIGNATURE_HEADER, type Verifier } from '../../protocol/signature.ts';
 import { decodeTraceparent } from '../../protocol/traceparent.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
 import type { Consumer, GoAwayOutcome, Isolation } from '../consumer.ts';
 import { Refusals } from './refusals.ts';
 import { SenderCheck } from './sender.ts';
@@ -131,16 +131,12 @@ async function refresh(
   traceparent: string | undefined,
 ): Promise<readonly string[]> {
   const remoteParent = decodeTraceparent(traceparent);
-  const work =
-    remoteParent && journal.start('consumer.refresh', { remoteParent, attributes: attributesOf(goAway, isolation) });
+  const work = remoteParent && journal.start('consumer.refresh', { remoteParent, facts: factsOf(goAway, isolation) });
   const { result, addresses, error } = await isolation.refreshed;
-  const known: SpanAttributes = {
-    [ATTR.refreshResult]: result,
-    [ATTR.addresses]: addresses.slice(0, MOST_ADDRESSES),
-    [ATTR.addressCount]: addresses.length,
-  };
-  if (error === undefined) work?.end(known);
-  else work?.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
+  work?.end(
+    { result, addresses: addresses.slice(0, MOST_ADDRESSES), addressCount: addresses.length },
+    error && { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message },
+  );
   return addresses;
 }
 
@@ -187,18 +183,15 @@ async function isFromNamed(senders: SenderCheck, { provider }: GoAway, remoteAdd
   return sender === 'named';
 }
 
-function attributesOf(
-  { provider }: GoAway,
-  { before }: Isolation,
-): Readonly<Record<string, string | number | boolean | readonly string[]>> {
+function factsOf({ provider }: GoAway, { before }: Isolation): Known<'consumer.refresh'> {
   return {
-    [ATTR.providerService]: provider.service,
-    [ATTR.providerInstanceId]: provider.instanceId,
-    [ATTR.providerGeneration]: provider.generation,
-    [ATTR.providerAddress]: provider.address,
-    [ATTR.addressesBefore]: before.slice(0, MOST_ADDRESSES),
-    [ATTR.addressCountBefore]: before.length,
-    [ATTR.isolated]: true,
+    providerService: provider.service,
+    providerInstanceId: provider.instanceId,
+    providerGeneration: provider.generation,
+    providerAddress: provider.address,
+    addressesBefore: before.slice(0, MOST_ADDRESSES),
+    addressCountBefore: before.length,
+    isolated: true,
   };
 }
 

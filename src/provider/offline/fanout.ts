@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { sleep } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
+import type { Coverage } from '../../lifecycle/facts.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
@@ -10,12 +11,11 @@ import type { Keys } from '../../protocol/keys.ts';
 import { SIGNATURE_HEADER, sign } from '../../protocol/signature.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 import { encodeTraceparent } from '../../protocol/traceparent.ts';
-import { ATTR } from '../../trace/model/schema.ts';
 import { MOST_CALLERS } from '../traffic/callers.ts';
 import { type RecentCaller, Telling } from '../traffic/recent-caller.ts';
-import { type Coverage, Tally } from './coverage.ts';
 import { type Call, type CallEnd, callGoAway, type First } from './goaway.ts';
 import type { Presence } from './presence.ts';
+import { Tally } from './tally.ts';
 
 /** Milliseconds between attempts, before jitter: tighter than dubbo-go's 0.5, 1 and 2 s. */
 const BACKOFF_MS = [100, 300, 900];
@@ -58,9 +58,9 @@ export interface FanoutOptions {
 
 /** Callers that are told at the same time, and the spans of it. Whoever appears after they have answered is a round of its own. */
 interface Round {
-  readonly notify: Work;
+  readonly notify: Work<'notify'>;
   readonly told: Tally;
-  readonly groups: Map<string, { readonly work: Work; readonly told: Tally }>;
+  readonly groups: Map<string, { readonly work: Work<'notify.service'>; readonly told: Tally }>;
 }
 
 /** A consumer that has acked and is not idle. */
@@ -192,11 +192,11 @@ export class Fanout {
     for (const tally of tallies) tally.begin();
     const work = this.#options.journal.start('goaway', {
       parent: group.work.ids,
-      attributes: {
-        [ATTR.serverAddress]: address,
-        [ATTR.serverPort]: caller.port,
-        [ATTR.peerService]: caller.service,
-        [ATTR.consumerInstanceId]: caller.instanceId,
+      facts: {
+        address,
+        port: caller.port,
+        consumerService: caller.service,
+        consumerInstanceId: caller.instanceId,
       },
     });
     const outcome = await this.#attempts(entry, telling, work);
@@ -205,13 +205,7 @@ export class Fanout {
     for (const tally of tallies) tally.end(result, errorType);
     const failed = telling.told === 'failed';
     work.end(
-      {
-        [ATTR.goawayResult]: result,
-        [ATTR.attemptCount]: attempts,
-        ...(status && { [ATTR.statusCode]: status }),
-        ...(ack?.unused && { [ATTR.goawayUnused]: true }),
-        ...(failed && { [ATTR.errorType]: errorType }),
-      },
+      { result, attempts, statusCode: status, unused: ack?.unused },
       failed
         ? {
             type: errorType,
@@ -222,12 +216,15 @@ export class Fanout {
   }
 
   /** The group of the consumer's service: a few rows to fold in a trace view instead of hundreds. */
-  #group({ caller: { service } }: RecentCaller, { groups, notify }: Round): { work: Work; told: Tally } {
+  #group(
+    { caller: { service } }: RecentCaller,
+    { groups, notify }: Round,
+  ): { work: Work<'notify.service'>; told: Tally } {
     let group = groups.get(service);
     if (group === undefined) {
-      const attributes = { [ATTR.peerService]: service };
+      const facts = { consumerService: service };
       group = {
-        work: this.#options.journal.start('notify.service', { parent: notify.ids, attributes }),
+        work: this.#options.journal.start('notify.service', { parent: notify.ids, facts }),
         told: new Tally(),
       };
       groups.set(service, group);
@@ -235,7 +232,7 @@ export class Fanout {
     return group;
   }
 
-  async #attempts(entry: RecentCaller, telling: Telling, goaway: Work): Promise<Outcome> {
+  async #attempts(entry: RecentCaller, telling: Telling, goaway: Work<'goaway'>): Promise<Outcome> {
     const { clock, deadline, journal } = this.#options;
     // Strangers can make up callers that never answer: a crowd of those is asked once.
     const isDoubtful = entry.reached === false && entry.open === 0 && this.#told.known > MOST_AT_ONCE;
@@ -244,14 +241,12 @@ export class Fanout {
     for (let resend = 0; resend < attempts; resend++) {
       if (this.#ended !== undefined || deadline.left === 0) break;
       const attempt =
-        resend === 0
-          ? undefined
-          : journal.start('goaway.attempt', { parent: goaway.ids, attributes: { [ATTR.resendCount]: resend } });
+        resend === 0 ? undefined : journal.start('goaway.attempt', { parent: goaway.ids, facts: { resend } });
       outcome = {
         ...(await this.#once(entry, telling, attempt?.ids ?? goaway.ids, resend === 0)),
         attempts: resend + 1,
       };
-      attempt?.end(outcome.status ? { [ATTR.statusCode]: outcome.status } : {}, failureOf(outcome));
+      attempt?.end({ statusCode: outcome.status }, failureOf(outcome));
       if (await this.#hasEnded(entry, outcome.result)) return { ...outcome, result: 'gone' };
       if (!RETRYABLE.has(outcome.result)) return outcome;
       if (resend + 1 < attempts) {
@@ -426,18 +421,10 @@ function failureOf({ result, errorType }: Outcome): { type: string; message: str
     : { type: errorType ?? result, message: `no ack: ${result}` };
 }
 
-function endGroup(work: Work, { planned, acked, failed, gone, causes }: Tally): void {
+function endGroup(work: Work<'notify' | 'notify.service'>, { planned, acked, failed, gone, causes }: Tally): void {
   const failure =
     failed > 0
       ? { type: 'fanout_incomplete', message: `${failed} of ${planned} consumers were not told: ${causes}` }
       : undefined;
-  work.end(
-    {
-      [ATTR.fanoutPlanned]: planned,
-      [ATTR.fanoutAcked]: acked,
-      [ATTR.fanoutGone]: gone,
-      ...(failure && { [ATTR.errorType]: failure.type }),
-    },
-    failure,
-  );
+  work.end({ planned, acked, gone }, failure);
 }

@@ -1,6 +1,7 @@
 import { asError } from '../../errors.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { Deadline } from '../../lifecycle/deadline.ts';
+import type { Coverage } from '../../lifecycle/facts.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
 import type { HoldReason, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
@@ -12,7 +13,6 @@ import { encodeDraining } from '../../protocol/header.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { ATTR } from '../../trace/model/schema.ts';
 import type { Deregistered, Registration } from '../registration/registration.ts';
 import type { Callers } from '../traffic/callers.ts';
 import type { Curve } from '../traffic/curve.ts';
@@ -20,7 +20,6 @@ import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import type { Coverage } from './coverage.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
 import { Presences } from './presence.ts';
@@ -76,7 +75,7 @@ export interface OfflineReport extends Coverage {
 /** One offline of this instance: it happens once, or is undone. */
 export class Offline {
   readonly #context: OfflineContext;
-  readonly #root: Work;
+  readonly #root: Work<'offline'>;
   readonly #deadline: Deadline;
   readonly #fanout: Fanout;
   readonly #since: number;
@@ -110,9 +109,9 @@ export class Offline {
       settings.gracePeriodMs,
       Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4),
     );
-    const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
-    this.#root = journal.start('offline', { ids, links, attributes });
-    journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
+    const facts = { trigger, gracePeriodMs: settings.gracePeriodMs };
+    this.#root = journal.start('offline', { ids, links, facts });
+    journal.start('offline.started', { parent: this.#root.ids, facts }).end();
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -221,7 +220,7 @@ export class Offline {
     const { journal, registration, registry } = this.#context;
     const work = journal.start('deregister', {
       parent: this.ids,
-      attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
+      facts: { registryType: registry.type, registryAddress: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
     const deregistered = await Promise.race([
@@ -234,15 +233,7 @@ export class Offline {
     const failure = failed
       ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
       : undefined;
-    work.end(
-      {
-        [ATTR.deregisterResult]: result,
-        ...(listedAfter !== undefined && { [ATTR.listedAfter]: listedAfter }),
-        ...(others && { [ATTR.deregisterOthers]: others.slice(0, MOST_OTHERS) }),
-        ...(failure && { [ATTR.errorType]: failure.type }),
-      },
-      failure,
-    );
+    work.end({ result, listedAfter, others: others?.slice(0, MOST_OTHERS) }, failure);
   }
 
   async #drainTraffic(): Promise<Drained> {
@@ -251,7 +242,7 @@ export class Offline {
     void isShared(traffic.ports).then((isPortShared) => {
       this.#isPortShared = isPortShared;
     });
-    const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
+    const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight } });
     this.#drain = new Drain({
       clock,
       deadline: this.#deadline,
@@ -289,16 +280,15 @@ export class Offline {
         : undefined;
     work.end(
       {
-        [ATTR.inflightEnd]: traffic.inflight,
-        [ATTR.consumersIdle]: this.#fanout.coverage.idle,
-        [ATTR.quiet]: drained.quietMs / 1_000,
-        [ATTR.hold]: drained.holdMs / 1_000,
-        [ATTR.holdReason]: drained.holdReason,
-        [ATTR.longestStall]: drained.longestStallMs / 1_000,
-        [ATTR.drainResult]: drained.result,
-        [ATTR.requestsPerSecond]: perSecond,
-        [ATTR.requestsSince]: since,
-        ...(failure && { [ATTR.errorType]: failure.type }),
+        inflightEnd: traffic.inflight,
+        consumersIdle: this.#fanout.coverage.idle,
+        quietMs: drained.quietMs,
+        holdMs: drained.holdMs,
+        holdReason: drained.holdReason,
+        longestStallMs: drained.longestStallMs,
+        result: drained.result,
+        requestsPerSecond: perSecond,
+        requestsSince: since,
       },
       failure,
     );
@@ -336,22 +326,14 @@ export class Offline {
     const work = journal.start('stop', { parent: this.ids });
     const stopped = await stop(traffic, clock).catch((thrown) => {
       const { name, message } = asError(thrown);
-      work.end({ [ATTR.errorType]: name }, { type: name, message });
+      work.end({}, { type: name, message });
       throw thrown;
     });
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }
         : undefined;
-    work.end(
-      {
-        [ATTR.listeners]: stopped.listeners,
-        [ATTR.socketsIdle]: stopped.idle,
-        [ATTR.socketsForced]: stopped.forced,
-        ...(failure && { [ATTR.errorType]: failure.type }),
-      },
-      failure,
-    );
+    work.end(stopped, failure);
   }
 
   /** Ends the root, after everything under it. */
@@ -369,20 +351,14 @@ export class Offline {
       (FAILED.has(result) ? { type: result, message: describe(result, coverage, causes, this.#exposed) } : undefined);
     this.#root.end(
       {
-        [ATTR.offlineResult]: result,
-        [ATTR.fanoutPlanned]: coverage.planned,
-        [ATTR.fanoutAcked]: coverage.acked,
-        [ATTR.fanoutIdle]: coverage.idle,
-        [ATTR.fanoutFailed]: coverage.failed,
-        [ATTR.fanoutGone]: coverage.gone,
-        [ATTR.fanoutStranded]: coverage.stranded,
-        [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
-        [ATTR.deregisterResult]: this.#deregistered.result,
-        ...(drainResult && { [ATTR.drainResult]: drainResult }),
-        [ATTR.served]: traffic.started - this.#servedBefore,
-        [ATTR.afterAck]: traffic.afterAck - this.#afterAckBefore,
-        [ATTR.unmanaged]: traffic.unmanaged - this.#unmanagedBefore,
-        ...(failure && { [ATTR.errorType]: failure.type }),
+        result,
+        ...coverage,
+        complete: coverage.acked === coverage.planned,
+        deregisterResult: this.#deregistered.result,
+        drainResult,
+        served: traffic.started - this.#servedBefore,
+        afterAck: traffic.afterAck - this.#afterAckBefore,
+        unmanaged: traffic.unmanaged - this.#unmanagedBefore,
       },
       failure,
     );

@@ -1,17 +1,11 @@
 import type { Server } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { sleep } from '../../lifecycle/clock.ts';
+import type { Facts } from '../../lifecycle/facts.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 
 /** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
 const GOODBYE_MS = 50;
-
-/** What a stop has closed. */
-export interface Stopped {
-  readonly listeners: number;
-  readonly idle: number;
-  readonly forced: number;
-}
 
 /** Takes no connection any more, at once. Who has closed a listener cannot come back. */
 export function stopListening(traffic: Traffic): void {
@@ -22,7 +16,7 @@ export function stopListening(traffic: Traffic): void {
  * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
  * and no request is lost by it; after a time-out the rest is cut and counted as forced.
  */
-export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
+export async function stop(traffic: Traffic, clock: Clock): Promise<Facts['stop']> {
   const servers = traffic.servers;
   const { busy, idle } = traffic.connections;
   const sessions = traffic.sessions;

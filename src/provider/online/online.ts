@@ -1,12 +1,12 @@
 import { asError } from '../../errors.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
-import type { Journal, Work, WorkOptions } from '../../lifecycle/journal.ts';
+import type { Facts, Known, WorkName } from '../../lifecycle/facts.ts';
+import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
 import type { OnlineTrigger, Readiness } from '../../lifecycle/outcomes.ts';
-import type { SpanIds, WorkName } from '../../lifecycle/records.ts';
+import type { SpanIds } from '../../lifecycle/records.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
-import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
 import { type LocateOptions, locate, type MainServer, targetOf } from '../registration/main-server.ts';
 import { isGood, probe } from '../registration/probe.ts';
 import type { Registration } from '../registration/registration.ts';
@@ -41,9 +41,7 @@ export interface OnlineContext {
   /** Requests started since the process began. */
   readonly started: () => number;
   /** Builds connections to the services that this process calls; undefined when none are known. Never rejects. */
-  readonly preconnect: () =>
-    | Promise<Readonly<Record<'services' | 'planned' | 'connected' | 'failed', number>>>
-    | undefined;
+  readonly preconnect: () => Promise<Facts['preconnect']> | undefined;
   readonly settings: OnlineSettings;
 }
 
@@ -64,7 +62,7 @@ export interface OnlineSettings {
 export class Online {
   readonly #context: OnlineContext;
   readonly #trigger: OnlineTrigger;
-  readonly #root: Work;
+  readonly #root: Work<'online'>;
   readonly #cancelled = Promise.withResolvers<void>();
   #isCancelled = false;
   #phase: Work | undefined;
@@ -79,11 +77,10 @@ export class Online {
    * @param ids where its trace will be, when a move has named it
    */
   constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds) {
-    const attributes = { [ATTR.onlineTrigger]: trigger };
     this.#context = context;
     this.#trigger = trigger;
-    this.#root = context.journal.start('online', { links, attributes, ...(ids && { ids }) });
-    context.journal.start('online.started', { parent: this.#root.ids, attributes }).end();
+    this.#root = context.journal.start('online', { links, facts: { trigger }, ...(ids && { ids }) });
+    context.journal.start('online.started', { parent: this.#root.ids, facts: { trigger } }).end();
   }
 
   /** Where its trace is. */
@@ -103,14 +100,14 @@ export class Online {
 
   /** Goes no further: an offline has begun. Its spans end at once. */
   cancel(): void {
-    if (this.#stop()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+    if (this.#stop()) this.#root.end({ result: 'cancelled' });
   }
 
   /** Goes no further: what failed is nothing that another try could change. */
   fail({ name, message }: Error): void {
     if (!this.#stop()) return;
     this.#waitsFor = `nothing, as it has failed: ${message}`;
-    this.#root.end({ [ATTR.onlineResult]: 'error', [ATTR.errorType]: name }, { type: name, message });
+    this.#root.end({ result: 'error' }, { type: name, message });
   }
 
   /**
@@ -136,7 +133,7 @@ export class Online {
     const { clock, settings } = this.#context;
     const { registerDelayMs } = settings;
     if (this.#isCancelled || registerDelayMs === 0 || this.#trigger !== 'start') return;
-    const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
+    const work = this.#begin('delay', 'the start delay', { delayMs: registerDelayMs });
     await sleep(clock, registerDelayMs);
     work.end();
   }
@@ -173,25 +170,18 @@ export class Online {
     const connecting = this.#isCancelled ? undefined : preconnect();
     if (connecting === undefined) return;
     const work = this.#begin('preconnect', 'connections to the services it calls');
-    const { services, planned, connected, failed } = await connecting;
-    work.end({
-      [ATTR.preconnectServices]: services,
-      [ATTR.preconnectPlanned]: planned,
-      [ATTR.preconnectConnected]: connected,
-      [ATTR.preconnectFailed]: failed,
-    });
+    work.end(await connecting);
   }
 
   /** Nothing is written and nothing is read back. */
   #serveUnregistered({ candidate }: MainServer): void {
     const { log, machine, settings } = this.#context;
     log('info', `the server on ${nameOf(candidate)} is not registered: consumers need a port`);
-    this.#begin('register', 'nothing').end({ [ATTR.registerAttempts]: 0 });
-    const nothing = { [ATTR.registerAttempts]: 0, [ATTR.registerResult]: 'none', [ATTR.listed]: 0 };
-    this.#begin('register.read_back', 'nothing').end(nothing);
+    this.#begin('register', 'nothing').end({ attempts: 0 });
+    this.#begin('register.read_back', 'nothing').end({ attempts: 0, result: 'none', listed: 0 });
     if (!machine.move('portless', this.ids)) return;
     this.#becomeReady();
-    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+    this.#root.end({ result: 'success', readiness: settings.readiness });
   }
 
   async #register(entry: () => Instance): Promise<void> {
@@ -204,7 +194,7 @@ export class Online {
     if (this.#isCancelled || !machine.move('warmed', this.ids)) return;
     this.#waitsFor = 'nothing';
     if (settings.readiness === 'warmed') this.#becomeReady();
-    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+    this.#root.end({ result: 'success', readiness: settings.readiness });
   }
 
   /** @returns false when it was stopped before */
@@ -214,15 +204,15 @@ export class Online {
     this.#cancelled.resolve();
     this.#ready = false;
     this.#warming?.cancel();
-    this.#phase?.end(this.#warming?.attributes);
+    this.#phase?.end(this.#warming?.facts);
     return true;
   }
 
-  #begin(work: WorkName, waitsFor: string, attributes: SpanAttributes = {}): Work {
+  #begin<W extends WorkName>(name: W, waitsFor: string, facts: Known<W> = {}): Work<W> {
     this.#waitsFor = waitsFor;
-    const options: WorkOptions = { parent: this.ids, attributes: attributes as Record<string, string> };
-    this.#phase = this.#context.journal.start(work, options);
-    return this.#phase;
+    const work = this.#context.journal.start(name, { parent: this.ids, facts });
+    this.#phase = work;
+    return work;
   }
 
   /**
@@ -234,13 +224,13 @@ export class Online {
     const { clock, log, servers } = this.#context;
     // Its query may hold a token.
     const shown = path.replace(/\?.*/s, '');
-    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { [ATTR.probePath]: shown });
+    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { path: shown });
     for (let attempts = 1; !this.#isCancelled; attempts++) {
       const answers = await Promise.all(servers.candidates.map((candidate) => this.#ask(candidate, path)));
       const good = answers.filter(({ answer }) => isGood(answer));
       const [found] = good;
       if (found !== undefined) {
-        work.end({ [ATTR.probeAttempts]: attempts, [ATTR.statusCode]: Number(found.answer) });
+        work.end({ attempts, statusCode: Number(found.answer) });
         servers.say(found.candidate, good.length === 1 ? `it alone answers ${shown} with 2xx` : undefined);
         return found.candidate;
       }
@@ -266,11 +256,11 @@ export class Online {
   async #write(entry: () => Instance): Promise<void> {
     const { registry } = this.#context;
     const work = this.#begin('register', 'the registry to take the entry', {
-      [ATTR.registryType]: registry.type,
-      [ATTR.registryAddress]: registry.address,
+      registryType: registry.type,
+      registryAddress: registry.address,
     });
     const attempts = await this.#until(() => this.#tryWrite(entry));
-    work.end({ [ATTR.registerAttempts]: attempts });
+    work.end({ attempts });
   }
 
   /** A list that does not show the entry may lag, or may have lost it: it is written again before each further look. */
@@ -284,7 +274,7 @@ export class Online {
       listed = confirmed?.count ?? listed;
       return confirmed?.listed === true;
     });
-    work.end({ [ATTR.registerAttempts]: attempts, [ATTR.registerResult]: 'confirmed', [ATTR.listed]: listed });
+    work.end({ attempts, result: 'confirmed', listed });
   }
 
   async #tryWrite(entry: () => Instance): Promise<boolean> {
@@ -327,7 +317,7 @@ export class Online {
   #becomeReady(): void {
     const { journal, settings } = this.#context;
     this.#ready = true;
-    journal.start('ready', { parent: this.ids, attributes: { [ATTR.readiness]: settings.readiness } }).end();
+    journal.start('ready', { parent: this.ids, facts: { readiness: settings.readiness } }).end();
   }
 
   async #warmUp(): Promise<void> {
@@ -335,6 +325,6 @@ export class Online {
     const work = this.#begin('warmup', 'the end of the warm-up');
     this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
     await this.#warming.over;
-    work.end(this.#warming.attributes);
+    work.end(this.#warming.facts);
   }
 }

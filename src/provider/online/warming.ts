@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import type { Facts } from '../../lifecycle/facts.ts';
 import { type Warmup, warmupShare } from '../../lifecycle/warmup.ts';
-import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
 
 /** Parts that the course of a warm-up is told in. */
 const STEPS = 20;
@@ -36,15 +36,15 @@ export class Warming {
   }
 
   /** The steps so far. */
-  get attributes(): SpanAttributes {
+  get facts(): Facts['warmup'] {
     const { ms, curve } = this.#warmup;
     const middles = this.#requests.map((_, step) => ((step + 0.5) * ms) / STEPS);
     return {
-      [ATTR.warmupDuration]: ms / 1_000,
-      [ATTR.warmupCurve]: curve,
-      [ATTR.warmupStep]: ms / STEPS / 1_000,
-      [ATTR.warmupWeights]: middles.map((uptime) => Number(warmupShare(uptime, this.#warmup).toFixed(3))),
-      [ATTR.warmupRequests]: [...this.#requests],
+      durationMs: ms,
+      curve,
+      stepMs: ms / STEPS,
+      weights: middles.map((uptime) => Number(warmupShare(uptime, this.#warmup).toFixed(3))),
+      requests: [...this.#requests],
     };
   }
 

@@ -1,3 +1,4 @@
+import type { Facts, WorkName } from '../../lifecycle/facts.ts';
 import {
   DEREGISTER_RESULTS,
   DRAIN_RESULTS,
@@ -11,10 +12,15 @@ import {
   REFRESH_RESULTS,
   REGISTER_RESULTS,
 } from '../../lifecycle/outcomes.ts';
-import type { WorkName } from '../../lifecycle/records.ts';
 
 /** The instrumentation scope of every span of ours. */
 export const SCOPE = 'lossless-lifecycle';
+
+/** A value of an attribute. */
+export type AttributeValue = string | number | boolean | readonly string[] | readonly number[];
+
+/** Attributes by name. */
+export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** What an attribute holds. */
 export type AttributeType = 'string' | 'int' | 'double' | 'boolean' | 'string[]' | 'int[]' | 'double[]';
@@ -105,11 +111,6 @@ export const ATTR = {
 
 /** The name of an attribute of ours. */
 export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
-
-/** Attributes as our code sets them: any other name does not compile. */
-export type SpanAttributes = {
-  readonly [N in AttributeName]?: string | number | boolean | readonly string[] | readonly number[];
-};
 
 /** Every attribute: its type, meaning and unit. */
 export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
@@ -252,193 +253,233 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
 /** The kind of a span, as OpenTelemetry names it. */
 export type Kind = 'INTERNAL' | 'CLIENT' | 'SERVER';
 
-/** One span. Identity attributes are on every span and not repeated here. */
-export interface SpanSchema {
+/** On every span, at its creation. */
+export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
+
+/** One span. */
+export interface SpanSchema<W extends WorkName = WorkName> {
   readonly kind: Kind;
   /** The span it hangs under; `null` for the root. */
   readonly parent: WorkName | null;
   readonly doc: string;
-  readonly attributes: readonly AttributeName[];
+  /** What each fact of the work becomes. A fact in milliseconds becomes an attribute in seconds. */
+  readonly attributes: Readonly<Record<keyof Facts[W], AttributeName>>;
+  /** The work can fail; its span then has `error.type`. */
+  readonly canFail: boolean;
 }
 
-/** On every span, at its creation. */
-export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
+const FANOUT = { planned: ATTR.fanoutPlanned, acked: ATTR.fanoutAcked, gone: ATTR.fanoutGone } as const;
 
 /** Every span of a shutdown and of a start. `docs/reference/spans.md` is generated from this table and each exported span is tested against it. */
-export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
+export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   offline: {
     kind: 'INTERNAL',
     parent: null,
     doc: 'One shutdown of one instance, from the trigger to the end of the stop. Links to the caller of /offline and to TRACEPARENT.',
-    attributes: [
-      ATTR.trigger,
-      ATTR.offlineResult,
-      ATTR.fanoutPlanned,
-      ATTR.fanoutAcked,
-      ATTR.fanoutIdle,
-      ATTR.fanoutFailed,
-      ATTR.fanoutGone,
-      ATTR.fanoutStranded,
-      ATTR.fanoutComplete,
-      ATTR.deregisterResult,
-      ATTR.drainResult,
-      ATTR.served,
-      ATTR.afterAck,
-      ATTR.unmanaged,
-      ATTR.gracePeriod,
-      ATTR.errorType,
-    ],
+    attributes: {
+      trigger: ATTR.trigger,
+      result: ATTR.offlineResult,
+      planned: ATTR.fanoutPlanned,
+      acked: ATTR.fanoutAcked,
+      idle: ATTR.fanoutIdle,
+      failed: ATTR.fanoutFailed,
+      gone: ATTR.fanoutGone,
+      stranded: ATTR.fanoutStranded,
+      complete: ATTR.fanoutComplete,
+      deregisterResult: ATTR.deregisterResult,
+      drainResult: ATTR.drainResult,
+      served: ATTR.served,
+      afterAck: ATTR.afterAck,
+      unmanaged: ATTR.unmanaged,
+      gracePeriodMs: ATTR.gracePeriod,
+    },
+    canFail: true,
   },
   'offline.started': {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
-    attributes: [ATTR.trigger, ATTR.gracePeriod],
+    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod },
+    canFail: false,
   },
   notify: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Telling every recent consumer.',
-    attributes: [ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
+    attributes: FANOUT,
+    canFail: true,
   },
   'notify.service': {
     kind: 'INTERNAL',
     parent: 'notify',
     doc: 'Telling the instances of one consumer service.',
-    attributes: [ATTR.peerService, ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
+    attributes: { consumerService: ATTR.peerService, ...FANOUT },
+    canFail: true,
   },
   goaway: {
     kind: 'CLIENT',
     parent: 'notify.service',
     doc: 'Telling one consumer, until its first line.',
-    attributes: [
-      ATTR.serverAddress,
-      ATTR.serverPort,
-      ATTR.peerService,
-      ATTR.consumerInstanceId,
-      ATTR.goawayResult,
-      ATTR.goawayUnused,
-      ATTR.attemptCount,
-      ATTR.statusCode,
-      ATTR.errorType,
-    ],
+    attributes: {
+      address: ATTR.serverAddress,
+      port: ATTR.serverPort,
+      consumerService: ATTR.peerService,
+      consumerInstanceId: ATTR.consumerInstanceId,
+      result: ATTR.goawayResult,
+      unused: ATTR.goawayUnused,
+      attempts: ATTR.attemptCount,
+      statusCode: ATTR.statusCode,
+    },
+    canFail: true,
   },
   'goaway.attempt': {
     kind: 'CLIENT',
     parent: 'goaway',
     doc: 'One call, when more than one was needed.',
-    attributes: [ATTR.resendCount, ATTR.statusCode, ATTR.errorType],
+    attributes: { resend: ATTR.resendCount, statusCode: ATTR.statusCode },
+    canFail: true,
   },
   'consumer.refresh': {
     kind: 'SERVER',
     parent: 'goaway',
     doc: 'In the consumer: isolating the instance and reading the address list again.',
-    attributes: [
-      ATTR.providerService,
-      ATTR.providerInstanceId,
-      ATTR.providerGeneration,
-      ATTR.providerAddress,
-      ATTR.addresses,
-      ATTR.addressesBefore,
-      ATTR.addressCount,
-      ATTR.addressCountBefore,
-      ATTR.isolated,
-      ATTR.refreshResult,
-      ATTR.errorType,
-    ],
+    attributes: {
+      providerService: ATTR.providerService,
+      providerInstanceId: ATTR.providerInstanceId,
+      providerGeneration: ATTR.providerGeneration,
+      providerAddress: ATTR.providerAddress,
+      addresses: ATTR.addresses,
+      addressesBefore: ATTR.addressesBefore,
+      addressCount: ATTR.addressCount,
+      addressCountBefore: ATTR.addressCountBefore,
+      isolated: ATTR.isolated,
+      result: ATTR.refreshResult,
+    },
+    canFail: true,
   },
   deregister: {
     kind: 'CLIENT',
     parent: 'offline',
     doc: 'Leaving the registry and reading the list back.',
-    attributes: [
-      ATTR.registryType,
-      ATTR.registryAddress,
-      ATTR.deregisterResult,
-      ATTR.listedAfter,
-      ATTR.deregisterOthers,
-      ATTR.errorType,
-    ],
+    attributes: {
+      registryType: ATTR.registryType,
+      registryAddress: ATTR.registryAddress,
+      result: ATTR.deregisterResult,
+      listedAfter: ATTR.listedAfter,
+      others: ATTR.deregisterOthers,
+    },
+    canFail: true,
   },
   drain: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Waiting until all traffic to this instance is done.',
-    attributes: [
-      ATTR.inflightStart,
-      ATTR.inflightEnd,
-      ATTR.consumersIdle,
-      ATTR.quiet,
-      ATTR.hold,
-      ATTR.holdReason,
-      ATTR.longestStall,
-      ATTR.drainResult,
-      ATTR.requestsPerSecond,
-      ATTR.requestsSince,
-      ATTR.errorType,
-    ],
+    attributes: {
+      inflightStart: ATTR.inflightStart,
+      inflightEnd: ATTR.inflightEnd,
+      consumersIdle: ATTR.consumersIdle,
+      quietMs: ATTR.quiet,
+      holdMs: ATTR.hold,
+      holdReason: ATTR.holdReason,
+      longestStallMs: ATTR.longestStall,
+      result: ATTR.drainResult,
+      requestsPerSecond: ATTR.requestsPerSecond,
+      requestsSince: ATTR.requestsSince,
+    },
+    canFail: true,
   },
   stop: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Closing listeners and connections.',
-    attributes: [ATTR.listeners, ATTR.socketsIdle, ATTR.socketsForced, ATTR.errorType],
+    attributes: { listeners: ATTR.listeners, idle: ATTR.socketsIdle, forced: ATTR.socketsForced },
+    canFail: true,
   },
   online: {
     kind: 'INTERNAL',
     parent: null,
     doc: 'One instance coming online, from listening to its full share. Links to the offline that was undone and to TRACEPARENT.',
-    attributes: [ATTR.onlineTrigger, ATTR.onlineResult, ATTR.readiness, ATTR.errorType],
+    attributes: { trigger: ATTR.onlineTrigger, result: ATTR.onlineResult, readiness: ATTR.readiness },
+    canFail: true,
   },
   'online.started': {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Exported at once: proof that a start began even if the process does not live to its end.',
-    attributes: [ATTR.onlineTrigger],
+    attributes: { trigger: ATTR.onlineTrigger },
+    canFail: false,
   },
   delay: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'The start delay. Absent without one.',
-    attributes: [ATTR.delay],
+    attributes: { delayMs: ATTR.delay },
+    canFail: false,
   },
   probe: {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Asking the application until it answers 2xx. Absent without a probe.',
-    attributes: [ATTR.probePath, ATTR.probeAttempts, ATTR.statusCode],
+    attributes: { path: ATTR.probePath, attempts: ATTR.probeAttempts, statusCode: ATTR.statusCode },
+    canFail: false,
   },
   preconnect: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Building connections to the services that this one calls. Absent when none are known.',
-    attributes: [ATTR.preconnectServices, ATTR.preconnectPlanned, ATTR.preconnectConnected, ATTR.preconnectFailed],
+    attributes: {
+      services: ATTR.preconnectServices,
+      planned: ATTR.preconnectPlanned,
+      connected: ATTR.preconnectConnected,
+      failed: ATTR.preconnectFailed,
+    },
+    canFail: false,
   },
   register: {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Writing the entry, until the registry takes it.',
-    attributes: [ATTR.registryType, ATTR.registryAddress, ATTR.registerAttempts],
+    attributes: {
+      registryType: ATTR.registryType,
+      registryAddress: ATTR.registryAddress,
+      attempts: ATTR.registerAttempts,
+    },
+    canFail: false,
   },
   'register.read_back': {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Reading the list until it holds this instance.',
-    attributes: [ATTR.registerAttempts, ATTR.registerResult, ATTR.listed],
+    attributes: { attempts: ATTR.registerAttempts, result: ATTR.registerResult, listed: ATTR.listed },
+    canFail: false,
   },
   ready: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'The moment from which /readiness answers 200.',
-    attributes: [ATTR.readiness],
+    attributes: { readiness: ATTR.readiness },
+    canFail: false,
   },
   warmup: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Consumers send a growing share. Absent without a warm-up.',
-    attributes: [ATTR.warmupDuration, ATTR.warmupCurve, ATTR.warmupStep, ATTR.warmupWeights, ATTR.warmupRequests],
+    attributes: {
+      durationMs: ATTR.warmupDuration,
+      curve: ATTR.warmupCurve,
+      stepMs: ATTR.warmupStep,
+      weights: ATTR.warmupWeights,
+      requests: ATTR.warmupRequests,
+    },
+    canFail: false,
   },
 };
+
+/** What a span of `work` can say beside its identity. */
+export function attributesOfSpan(work: WorkName): readonly AttributeName[] {
+  const { attributes, canFail } = SPANS[work];
+  return [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+}
 
 /** The name of a span. */
 export type SpanName = `lossless.${WorkName}`;

@@ -1,5 +1,5 @@
+import type { WorkName } from '../../lifecycle/facts.ts';
 import { KILLED } from '../../lifecycle/outcomes.ts';
-import type { WorkName } from '../../lifecycle/records.ts';
 import { ATTR, SPANS, spanName } from './schema.ts';
 import type { Span, Trace } from './trace.ts';
 

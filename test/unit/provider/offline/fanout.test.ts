@@ -12,7 +12,6 @@ import { Fanout } from '../../../../src/provider/offline/fanout.ts';
 import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
 import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
-import { ATTR } from '../../../../src/trace/model/schema.ts';
 import { until } from '../../../support/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
@@ -117,9 +116,10 @@ describe('an undone fan-out', () => {
     subject.end('cancelled');
     await subject.settled();
     const ended = records.filter((record) => record.kind === 'ended');
-    expect(ended.filter(({ work }) => work === 'goaway').map((record) => record.attributes[ATTR.goawayResult])).toEqual(
-      ['cancelled', 'cancelled'],
-    );
+    expect(ended.flatMap((record) => (record.work === 'goaway' ? [record.facts.result] : []))).toEqual([
+      'cancelled',
+      'cancelled',
+    ]);
     expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
   });
 
@@ -225,5 +225,5 @@ test('an answer without a line is none, at once', async () => {
   await subject.settled();
   expect(performance.now() - begun).toBeLessThan(2_000);
   const [ended] = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
-  expect(ended).toMatchObject({ attributes: { [ATTR.goawayResult]: 'rejected', [ATTR.errorType]: 'bad_answer' } });
+  expect(ended).toMatchObject({ facts: { result: 'rejected' }, failure: { type: 'bad_answer' } });
 });

@@ -1,18 +1,5 @@
 import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 
-/** What a fan-out has reached. */
-export interface Coverage {
-  /** Consumers to tell; those that had ended are not counted. */
-  readonly planned: number;
-  readonly acked: number;
-  readonly idle: number;
-  readonly failed: number;
-  /** Callers that had ended: nobody was there to tell. */
-  readonly gone: number;
-  /** Consumers that still call and have nobody else to call. */
-  readonly stranded: number;
-}
-
 /** What has become of some consumers. It is asked for all the time, so it is counted and not looked up. */
 export class Tally {
   /** Those that have ended included. */
