@@ -6,7 +6,7 @@ const root = resolve(import.meta.dirname, '../..');
 
 /** What every room may import: words, times and what crosses the wire. */
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'guard', 'io', 'process', 'registry', 'trace/model'];
+const SHARED = [...PURE, 'log', 'guard', 'io', 'registry'];
 
 /**
  * What a room may import beside itself. A room is a folder; a file directly in `src` is a room of its own. One that is not here
@@ -28,8 +28,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'provider/traffic': SHARED,
   'provider/registration': [...SHARED, 'provider/traffic'],
   'provider/online': [...SHARED, 'provider/registration'],
-  'provider/offline': [...SHARED, 'provider/registration', 'provider/traffic'],
-  provider: [...SHARED, 'provider/*'],
+  'provider/offline': [...SHARED, 'process', 'provider/registration', 'provider/traffic'],
+  provider: [...SHARED, 'process', 'provider/*'],
   'consumer/directory': SHARED,
   'consumer/call': [...SHARED, 'consumer/directory'],
   'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
@@ -38,13 +38,24 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'consumer/goaway': [...SHARED, 'consumer'],
   control: [...PURE, 'io', 'process'],
   status: [...SHARED, 'consumer', 'provider/*', 'trace'],
-  metrics: ['lifecycle', 'consumer', 'status', 'trace', 'trace/model'],
-  plugin: [...SHARED, 'provider', 'provider/*', 'consumer', 'consumer/*', 'control', 'metrics', 'status', 'trace'],
+  metrics: ['lifecycle', 'consumer', 'status', 'trace'],
+  plugin: [
+    ...SHARED,
+    'provider',
+    'provider/*',
+    'consumer',
+    'consumer/*',
+    'control',
+    'metrics',
+    'process',
+    'status',
+    'trace',
+  ],
   register: ['config', 'plugin', 'process'],
   api: ['plugin', 'provider', 'status'],
   index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'status'],
-  cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace'],
-  'cli/demo': [...SHARED, 'cli'],
+  cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace', 'trace/model'],
+  'cli/demo': [...SHARED, 'cli', 'trace/model'],
   'collector/server': ['lifecycle', 'trace/model'],
   'collector/page': ['lifecycle', 'collector/server', 'trace/model'],
   dashboards: ['lifecycle', 'trace/model', 'collector/server', 'metrics'],
