@@ -15,11 +15,12 @@ export function identityOf({ service, instanceId, generation }: Identity): Attri
 /** What a record says on the span of its work: the one place where milliseconds become seconds and a failure an attribute. */
 export function attributesOf(record: WorkRecord): Attributes {
   const names: Readonly<Record<string, AttributeName>> = SPANS[record.work].attributes;
-  const attributes = Object.entries<AttributeValue | undefined>(record.facts).flatMap(([fact, value]) => {
+  const attributes: Record<string, AttributeValue> = {};
+  for (const [fact, value] of Object.entries<AttributeValue | undefined>(record.facts)) {
     const name = names[fact];
-    if (name === undefined || value === undefined) return [];
-    return [[name, typeof value === 'number' && fact.endsWith('Ms') ? value / 1_000 : value]];
-  });
-  const failure = record.kind === 'ended' ? record.failure : undefined;
-  return { ...Object.fromEntries(attributes), ...(failure && { [ATTR.errorType]: failure.type }) };
+    if (name === undefined || value === undefined) continue;
+    attributes[name] = typeof value === 'number' && fact.endsWith('Ms') ? value / 1_000 : value;
+  }
+  if (record.kind === 'ended' && record.failure !== undefined) attributes[ATTR.errorType] = record.failure.type;
+  return attributes;
 }
