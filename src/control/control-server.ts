@@ -45,8 +45,10 @@ export interface Route {
 
 export interface ControlOptions {
   readonly host: string;
-  /** Wanted port; the next free one is used when it is taken. */
+  /** Wanted port. */
   readonly port: number;
+  /** Somebody relies on that very port; else the next free one is used when it is taken. */
+  readonly isFixed: boolean;
   /** Tells who has the secret; undefined: there is none. */
   readonly operators: Operators | undefined;
   /** Undefined: plain HTTP. */
@@ -122,9 +124,9 @@ function createServer({ onTlsError, tls }: ControlOptions): Server {
   return server;
 }
 
-async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
-  const wanted =
-    port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
+async function bind(server: Server, { host, isFixed, port }: ControlOptions): Promise<void> {
+  const others = isFixed ? [] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n + 1), 0];
+  const wanted = port === 0 ? [0] : [port, ...others.filter((n) => n < 65_536)];
   // A machine without IPv6 has no `::`.
   const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
   let last: NodeJS.ErrnoException | undefined;

@@ -30,6 +30,7 @@ test('a dozen taken ports are passed over without a word of Node.js', async () =
     operators: undefined,
     tls: undefined,
     identity,
+    isFixed: false,
     changesByGet: false,
     routes: {},
   });

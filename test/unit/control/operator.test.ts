@@ -22,6 +22,7 @@ async function start(more: Partial<ControlOptions> = {}) {
     operators: undefined,
     tls: undefined,
     identity: () => ({ service: 'shop', instanceId: 'shop-1', generation: 1 }),
+    isFixed: false,
     changesByGet: false,
     routes: {
       '/change': {
