@@ -13,10 +13,15 @@ export class Guard {
     this.#log = log;
   }
 
-  /** What `work` returns, or `aside` when it throws. */
+  /** What `work` returns, or `aside` when it throws; of a promise what it resolves with, or `aside` when it rejects. */
   attempt<R>(hook: string, work: () => R, aside: () => R): R {
     try {
-      return work();
+      const result = work();
+      if (!(result instanceof Promise)) return result;
+      return result.catch((thrown) => {
+        this.#failed(hook, thrown);
+        return aside();
+      }) as R;
     } catch (thrown) {
       this.#failed(hook, thrown);
     }

@@ -3,12 +3,16 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asError, type ErrorCode, LosslessError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Operators, placeOf } from '../protocol/operator.ts';
 import type { ControlTls } from '../protocol/tls.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { whyNotHere } from './operator.ts';
 import { Traffic } from './traffic.ts';
+
+/** What the guard calls this. */
+const HOOK = 'the control server';
 
 /** How many ports after the wanted one are tried before any free one is taken. */
 const NEXT_PORTS = 20;
@@ -44,6 +48,7 @@ export interface Route {
 }
 
 export interface ControlOptions {
+  readonly guard: Guard;
   readonly host: string;
   /** Wanted port; the next free one is used when it is taken. */
   readonly port: number;
@@ -81,14 +86,23 @@ export function answer(response: ServerResponse, status: number, body: object): 
  */
 export async function listen(options: ControlOptions): Promise<Control> {
   const server = createServer(options);
-  server.emit = EventEmitter.prototype.emit;
+  const { guard } = options;
+  const emit = EventEmitter.prototype.emit.bind(server);
+  server.emit = (...event: Parameters<typeof emit>) =>
+    guard.attempt(
+      HOOK,
+      () => emit(...event),
+      () => true,
+    );
   Traffic.own(server);
   const limit = new ConnectionLimit();
   server.on('connection', (socket) => {
     socket.unref();
     limit.admit(socket);
   });
-  server.on('request', (request, response) => void dispatch(options, limit, request, response));
+  const requested = (request: IncomingMessage, response: ServerResponse): Promise<void> =>
+    dispatch(options, limit, request, response);
+  server.on('request', guard.listener(HOOK, requested));
   await bind(server, options);
   server.unref();
   return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
