@@ -94,7 +94,7 @@ export class Drain {
 
   #schedule(): void {
     this.#tickAt = this.#options.clock.now() + TICK_MS;
-    this.#timer = this.#options.clock.after(TICK_MS, () => void this.#tick());
+    this.#timer = this.#options.clock.after(TICK_MS, () => this.#tick());
   }
 
   async #tick(): Promise<void> {
@@ -129,8 +129,9 @@ export class Drain {
     const { clock, deadline, observed } = this.#options;
     this.#kernelUntil ??= clock.now() + KERNEL_MS;
     const until = this.#kernelUntil;
-    const unread = await deadline.within(observed.unread(), 1, until - clock.now());
-    this.#asking = false;
+    const unread = await deadline.within(observed.unread(), 1, until - clock.now()).finally(() => {
+      this.#asking = false;
+    });
     this.#noticeStall();
     return unread === 0 || clock.now() >= until;
   }
