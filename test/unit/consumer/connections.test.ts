@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Agent } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { Connections } from '../../../src/consumer/connections.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 
 class FakeSocket extends EventEmitter {
   destroyed = false;
@@ -23,14 +24,14 @@ async function isIdle({ idle }: Connections): Promise<boolean> {
 
 describe('idle', () => {
   test('at once when nothing was ever sent, and only after closing', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     expect(await isIdle(connections)).toBe(false);
     connections.close();
     expect(await isIdle(connections)).toBe(true);
   });
 
   test('waits for the close of the agent and for what it has in progress', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     const closed = Promise.withResolvers<void>();
     connections.agent({}, () => ({ close: () => closed.promise }) as Agent);
     connections.begin();
@@ -40,14 +41,14 @@ describe('idle', () => {
     expect(connections.outstanding).toBe(1);
     connections.end();
     expect(await isIdle(connections)).toBe(true);
-    const other = new Connections();
+    const other = new Connections(watchedGuard().guard);
     other.agent({}, () => ({ close: () => new Promise<void>(() => {}) }) as Agent);
     other.close();
     expect(await isIdle(other)).toBe(false);
   });
 
   test('closes idle sockets, not busy ones, not upgraded ones, not those in the making', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     const [idle, busy, upgraded, connecting] = Array.from({ length: 4 }, () => new FakeSocket()) as [
       FakeSocket,
       FakeSocket,

@@ -5,6 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../src/consumer/prebuilt.ts';
 import { withPrebuilt } from '../../../src/consumer/prebuilt-http.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 let server: Server;
@@ -14,7 +15,7 @@ beforeEach(async () => {
   server = createServer((socket) => sockets.add(socket.on('error', () => {}).resume()));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
-  prebuilt = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock());
+  prebuilt = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), watchedGuard().guard);
   await prebuilt.open(1_000);
 });
 afterEach(async () => {
@@ -28,7 +29,7 @@ function takes(settings: object): boolean {
   const { host, port } = prebuilt.destination;
   const agent = new Agent({ keepAlive: true });
   const options = { host, port, agent, ...settings } as RequestOptions;
-  withPrebuilt(agent, prebuilt, () =>
+  withPrebuilt(agent, prebuilt, watchedGuard().guard, () =>
     get(options)
       .on('error', () => {})
       .destroy(),
