@@ -40,11 +40,16 @@ export class Guard {
     };
   }
 
+  /** Never throws, whatever the log does. */
   #failed(hook: string, thrown: unknown): void {
-    if (this.#said.has(hook)) return;
-    this.#said.add(hook);
-    const { message, stack } = asError(thrown);
-    const code = 'LOSSLESS_HOOK_FAILED';
-    this.#log('error', `${hook}: the application goes on without the plugin here: ${message}`, { code, stack });
+    try {
+      if (this.#said.has(hook)) return;
+      this.#said.add(hook);
+      const { message, stack } = asError(thrown);
+      const code = 'LOSSLESS_HOOK_FAILED';
+      this.#log('error', `${hook}: the application goes on without the plugin here: ${message}`, { code, stack });
+    } catch {
+      // Nobody is left to tell.
+    }
   }
 }
