@@ -180,9 +180,10 @@ async function dispatch(
   const { socket } = request;
   request.on('error', () => {});
   response.on('error', () => {});
-  limit.touch(socket);
-  const proof = proofOf(request, options.operators);
+  let proof: Proof | undefined;
   try {
+    limit.touch(socket);
+    proof = proofOf(request, options.operators);
     const { routes } = options;
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;

@@ -59,3 +59,22 @@ test.each([
 ])('a request with its own %s does not take it', (setting, value) => {
   expect(takes({ [setting]: value })).toBe(false);
 });
+
+test('when it cannot be told whether it fits, the agent makes its own, and that is said', async () => {
+  const { guard, failed } = watchedGuard();
+  const { host, port } = prebuilt.destination;
+  const agent = new Agent();
+  const { getName } = agent;
+  agent.getName = (options) => {
+    if (options === (prebuilt.destination as object)) throw new Error('spoiled');
+    return getName.call(agent, options);
+  };
+  let request: ReturnType<typeof get> | undefined;
+  withPrebuilt(agent, prebuilt, guard, () => {
+    request = get({ host, port, agent }).on('error', () => {});
+  });
+  await once(request as NonNullable<typeof request>, 'socket');
+  request?.destroy();
+  expect(prebuilt.stands).toBe(true);
+  expect(failed).toEqual(['a connection that an agent makes']);
+});

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Prebuilt } from '../../../src/consumer/prebuilt.ts';
 import { until } from '../../support/child.ts';
 import { watchedGuard } from '../../support/failed-hooks.ts';
@@ -100,4 +100,26 @@ test('not there in time is a failure', async () => {
   await clock.advance(1_000);
   await failed;
   await until(() => socket.destroyed);
+});
+
+test.each([
+  ['data', (socket: Socket) => void socket.write('x')],
+  ['end', (socket: Socket) => void socket.end()],
+  ['close', (socket: Socket) => void socket.resetAndDestroy()],
+])('what fails of it at the event %s is said', async (_, act) => {
+  const { guard, failed } = watchedGuard();
+  const { port } = server.address() as AddressInfo;
+  const connection = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), guard);
+  await connection.open(1_000);
+  const off = vi.spyOn(Socket.prototype, 'off').mockImplementation(() => {
+    throw new Error('spoiled');
+  });
+  try {
+    act(await arrived(1));
+    await until(() => failed.length > 0);
+  } finally {
+    off.mockRestore();
+  }
+  expect(failed).toEqual(['a connection that stands ready']);
+  expect(connection.stands).toBe(false);
 });
