@@ -4,8 +4,8 @@ import { Consumer } from '../src/consumer/consumer.ts';
 import { Guard } from '../src/guard.ts';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { decodeConsumer, encodeConsumer } from '../src/protocol/header.ts';
-import { Callers } from '../src/provider/callers.ts';
-import { Traffic } from '../src/provider/traffic.ts';
+import { Callers } from '../src/provider/traffic/callers.ts';
+import { Traffic } from '../src/provider/traffic/traffic.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import { type Benchmark, quantile, type Row, reached } from './row.ts';
 

@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Collector, startCollector } from '../collector/server.ts';
+import { type Collector, startCollector } from '../collector/server/server.ts';
 import { JaegerClient } from '../src/cli/jaeger-client.ts';
-import type { Trace } from '../src/trace/trace.ts';
+import type { Trace } from '../src/trace/model/trace.ts';
 import { pause, pluginEnvironment } from './fleet.ts';
 
 /** One provider with the plugin, and a collector that takes its trace. */

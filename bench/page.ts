@@ -1,4 +1,4 @@
-import { startCollector } from '../collector/server.ts';
+import { startCollector } from '../collector/server/server.ts';
 import { chromiumMissing, launchChromium } from '../test/support/chromium.ts';
 import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';

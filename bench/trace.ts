@@ -1,4 +1,4 @@
-import { assess } from '../src/trace/verdict.ts';
+import { assess } from '../src/trace/model/verdict.ts';
 import { fakeConsumers } from '../test/support/fake-consumers.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, type Row, reached } from './row.ts';

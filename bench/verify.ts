@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { startCollector } from '../collector/server.ts';
+import { startCollector } from '../collector/server/server.ts';
 import { CLI } from '../test/support/cli.ts';
 import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';

@@ -1,4 +1,4 @@
-import { ATTR, KILLED } from '../src/trace/schema.ts';
+import { ATTR, KILLED } from '../src/trace/model/schema.ts';
 import { calls, counted, label, type Match, past, SERVICE, untold } from './span-metrics.ts';
 
 export interface Alert {

@@ -1,5 +1,5 @@
 import { type Dashboard, TextBoxVariableBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
-import { ATTR } from '../src/trace/schema.ts';
+import { ATTR } from '../src/trace/model/schema.ts';
 import { JAEGER, jaegerVariable } from './datasources.ts';
 import { page } from './page.ts';
 import { barsOfTable, rowsTable, waterfall } from './panels.ts';

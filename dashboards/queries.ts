@@ -1,7 +1,7 @@
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import type { WorkName } from '../src/lifecycle/records.ts';
-import { type AttributeName, spanName } from '../src/trace/schema.ts';
+import { type AttributeName, spanName } from '../src/trace/model/schema.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 
 /** A query of the Jaeger data source; the SDK has no builder of its own. No variable may stand in `tags`: Grafana breaks them. */

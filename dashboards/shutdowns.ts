@@ -1,6 +1,6 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/records.ts';
-import { ATTR, spanName } from '../src/trace/schema.ts';
+import { ATTR, spanName } from '../src/trace/model/schema.ts';
 import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { choiceOf, page } from './page.ts';
 import { gauges, numbers, rowsTable } from './panels.ts';

@@ -1,6 +1,6 @@
-import { labelOf, METRIC_DIMENSIONS } from '../collector/dimensions.ts';
+import { labelOf, METRIC_DIMENSIONS } from '../collector/server/dimensions.ts';
 import type { WorkName } from '../src/lifecycle/records.ts';
-import { ATTR, type AttributeName, GOAWAY_RESULTS, spanName } from '../src/trace/schema.ts';
+import { ATTR, type AttributeName, GOAWAY_RESULTS, spanName } from '../src/trace/model/schema.ts';
 
 /** Counter of spans, by spanmetrics of Jaeger, of an OpenTelemetry Collector, or of the embedded collector. */
 const CALLS = 'traces_span_metrics_calls_total';

@@ -1,7 +1,7 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/records.ts';
-import type { AttributeName } from '../src/trace/schema.ts';
+import type { AttributeName } from '../src/trace/model/schema.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 import { bars, gauges, numbers, type PanelText, rowsTable } from './panels.ts';
 import { curve, type JaegerQuery, jaegerQuery, value } from './queries.ts';

@@ -1,6 +1,6 @@
 import type { DataTransformerConfig } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/records.ts';
-import { ATTRIBUTES, type AttributeName, type AttributeType, spanName } from '../src/trace/schema.ts';
+import { ATTRIBUTES, type AttributeName, type AttributeType, spanName } from '../src/trace/model/schema.ts';
 
 /** Title of a column and the attribute it shows. */
 export type Columns = Readonly<Record<string, AttributeName>>;

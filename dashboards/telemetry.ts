@@ -1,5 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import { ATTR } from '../src/trace/schema.ts';
+import { ATTR } from '../src/trace/model/schema.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { happened } from './instance-metrics.ts';
 import { page } from './page.ts';

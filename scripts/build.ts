@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type BuildOptions, build, type Metafile, transform } from 'esbuild';
 import { lazyBuiltins } from './lazy-builtins.ts';
 import { bundledPackages, notice, packageIn, sbom } from './sbom.ts';
@@ -66,7 +66,10 @@ const preloaded = {
 await bundle({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
 const startFiles = await bundle({
   ...preloaded,
-  entryPoints: ['start.js', 'app-tracing.js', 'thread.js', 'index.js'].map((file) => join(src, file)),
+  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index'].map((entry) => ({
+    in: join(src, `${entry}.js`),
+    out: basename(entry),
+  })),
   // Beside the entries: what a chunk imports lazily is the same path from each.
   chunkNames: '[name]-[hash]',
   // esbuild splits ESM only; each file is made CommonJS after that.

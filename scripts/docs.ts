@@ -9,7 +9,7 @@ import { ERRORS } from '../src/errors.ts';
 import type { WorkName } from '../src/lifecycle/records.ts';
 import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
 import { METRICS, type MetricSchema } from '../src/metrics/table.ts';
-import { ATTRIBUTES, IDENTITY, SPANS, spanName } from '../src/trace/schema.ts';
+import { ATTRIBUTES, IDENTITY, SPANS, spanName } from '../src/trace/model/schema.ts';
 
 const root = join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');

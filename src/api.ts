@@ -1,5 +1,5 @@
+import { running } from './plugin/running.ts';
 import type { OfflineHandle } from './provider/attendance.ts';
-import { running } from './running.ts';
 import type { Status } from './status.ts';
 
 /**

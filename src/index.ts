@@ -9,5 +9,5 @@ export type { LifecycleRecord } from './lifecycle/records.ts';
 export type { Refusal } from './lifecycle/refusal.ts';
 export type { State, Trigger } from './lifecycle/transitions.ts';
 export type { OfflineHandle } from './provider/attendance.ts';
-export type { OfflineReport } from './provider/offline.ts';
+export type { OfflineReport } from './provider/offline/offline.ts';
 export type { Status } from './status.ts';

@@ -10,14 +10,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
-import { onFirstUse, onThreadListens } from './first-use.ts';
-import { shareThreads } from './provider/threads.ts';
-import { RUNNING } from './running.ts';
+import { onFirstUse, onThreadListens } from './plugin/first-use.ts';
+import { RUNNING } from './plugin/running.ts';
+import { shareThreads } from './process/threads.ts';
 
 /** Loads what is built as CommonJS: at once, so that nothing of the application goes on meanwhile, and whether or not Node.js may `require` ESM. */
 const built = createRequire(import.meta.filename);
 
-function load(): typeof import('./start.ts') {
+function load(): typeof import('./plugin/start.ts') {
   return built('./start.cjs');
 }
 
@@ -39,11 +39,11 @@ async function start(): Promise<void> {
 }
 
 if (!isMainThread && isEnabled())
-  onThreadListens(() => (built('./thread.cjs') as typeof import('./thread.ts')).tellOfThread());
+  onThreadListens(() => (built('./thread.cjs') as typeof import('./plugin/thread.ts')).tellOfThread());
 
 function begin(): Promise<void> | undefined {
   shareThreads();
-  if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./app-tracing.ts')).traceApplication();
+  if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./plugin/app-tracing.ts')).traceApplication();
   if (isStrict()) return start();
   onFirstUse(RUNNING, () => void start());
   return undefined;

@@ -3,11 +3,11 @@ import type { Machine } from './lifecycle/machine.ts';
 import type { State } from './lifecycle/transitions.ts';
 import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
-import type { Callers } from './provider/callers.ts';
-import type { Coverage } from './provider/coverage.ts';
-import type { Offline } from './provider/offline.ts';
-import type { Online } from './provider/online.ts';
-import type { Traffic } from './provider/traffic.ts';
+import type { Coverage } from './provider/offline/coverage.ts';
+import type { Offline } from './provider/offline/offline.ts';
+import type { Online } from './provider/online/online.ts';
+import type { Callers } from './provider/traffic/callers.ts';
+import type { Traffic } from './provider/traffic/traffic.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import type { Delivery, Tracing } from './trace/tracing.ts';
 

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
-import { ATTR } from '../../src/trace/schema.ts';
-import type { Span } from '../../src/trace/trace.ts';
+import { ATTR } from '../../src/trace/model/schema.ts';
+import type { Span } from '../../src/trace/model/trace.ts';
 
 /** What a consumer could pick before and after its refresh. */
 export interface Addresses {

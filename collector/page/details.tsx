@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
-import { ATTR, ATTRIBUTES, IDENTITY } from '../../src/trace/schema.ts';
-import { milliseconds, type Span } from '../../src/trace/trace.ts';
+import { ATTR, ATTRIBUTES, IDENTITY } from '../../src/trace/model/schema.ts';
+import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { AddressLists } from './addresses.tsx';
 import { Value } from './parts.tsx';
 

@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { OFFLINE_RESULTS } from '../../src/trace/schema.ts';
-import { milliseconds } from '../../src/trace/trace.ts';
-import type { Shutdown, ShutdownList } from '../shutdown-list.ts';
+import { OFFLINE_RESULTS } from '../../src/trace/model/schema.ts';
+import { milliseconds } from '../../src/trace/model/trace.ts';
+import type { Shutdown, ShutdownList } from '../server/shutdown-list.ts';
 import { useLive } from './live.ts';
 import { Badge, Problem } from './parts.tsx';
 import { PhaseBar } from './phases.tsx';

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
-import { spanName } from '../../src/trace/schema.ts';
-import { milliseconds, type Span } from '../../src/trace/trace.ts';
-import { PHASES, type Phase, type Verdict } from '../../src/trace/verdict.ts';
+import { spanName } from '../../src/trace/model/schema.ts';
+import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
+import { PHASES, type Phase, type Verdict } from '../../src/trace/model/verdict.ts';
 
 /** A phase and when it was, in milliseconds since the Unix epoch. */
 export interface PhaseTime {

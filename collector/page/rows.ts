@@ -1,6 +1,6 @@
-import { ATTR, spanName } from '../../src/trace/schema.ts';
-import type { Span } from '../../src/trace/trace.ts';
-import { type Branch, treeOf } from '../../src/trace/tree.ts';
+import { ATTR, spanName } from '../../src/trace/model/schema.ts';
+import type { Span } from '../../src/trace/model/trace.ts';
+import { type Branch, treeOf } from '../../src/trace/model/tree.ts';
 
 /** One span, or how many are folded. `key` is unique in a trace and the same in the next answer. */
 export type Row =

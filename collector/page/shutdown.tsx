@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ATTR, KILLED, type SPANS, spanName } from '../../src/trace/schema.ts';
-import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/trace.ts';
-import { assess, type Verdict } from '../../src/trace/verdict.ts';
+import { ATTR, KILLED, type SPANS, spanName } from '../../src/trace/model/schema.ts';
+import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/model/trace.ts';
+import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
 import { useLive } from './live.ts';
 import { Badge, Fact, Problem, Value } from './parts.tsx';
 import { Traffic } from './traffic.tsx';

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
-import { ATTR, spanName } from '../../src/trace/schema.ts';
-import { milliseconds, type Span } from '../../src/trace/trace.ts';
+import { ATTR, spanName } from '../../src/trace/model/schema.ts';
+import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { colourOf, phaseTimes } from './phases.tsx';
 
 const SECOND = 1_000;

@@ -1,8 +1,8 @@
 import { Fragment, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { ATTR, type SPANS, spanName } from '../../src/trace/schema.ts';
-import { milliseconds, type Span } from '../../src/trace/trace.ts';
-import { PHASES } from '../../src/trace/verdict.ts';
+import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
+import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
+import { PHASES } from '../../src/trace/model/verdict.ts';
 import { addressesOf } from './addresses.tsx';
 import { Details } from './details.tsx';
 import { Badge } from './parts.tsx';

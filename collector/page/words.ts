@@ -1,4 +1,4 @@
-import type { Verdict } from '../../src/trace/verdict.ts';
+import type { Verdict } from '../../src/trace/model/verdict.ts';
 
 /** How a result is to be taken: good, not quite, bad, still to come, or neither. */
 export type Tone = 'ok' | 'warn' | 'bad' | 'live' | 'plain';

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isLoopback, startCollector } from '../../collector/server.ts';
+import { isLoopback, startCollector } from '../../collector/server/server.ts';
 import { asError, LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { whole } from './whole.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startCollector } from '../../collector/server.ts';
+import { startCollector } from '../../collector/server/server.ts';
 import { registryUrls } from '../config/registries.ts';
 import { asError, LosslessError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { LosslessError } from '../errors.ts';
-import { type JaegerTrace, printable, type Trace, traceOf } from '../trace/trace.ts';
+import { type JaegerTrace, printable, type Trace, traceOf } from '../trace/model/trace.ts';
 
 /** What is searched for; service, operation and tags must match on the same span. */
 export interface Search {

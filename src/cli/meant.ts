@@ -1,4 +1,4 @@
-import { type ControlHolder, controlHolders } from '../control-file.ts';
+import { type ControlHolder, controlHolders } from '../control/control-file.ts';
 import { LosslessError } from '../errors.ts';
 
 /** Which instance a command is meant for, as far as it is named. */

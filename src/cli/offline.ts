@@ -1,4 +1,4 @@
-import { printable } from '../trace/trace.ts';
+import { printable } from '../trace/model/trace.ts';
 import type { Command } from './command.ts';
 import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
 

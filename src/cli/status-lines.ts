@@ -1,5 +1,5 @@
 import type { Status } from '../status.ts';
-import { printable } from '../trace/trace.ts';
+import { printable } from '../trace/model/trace.ts';
 import { textTable } from './text-table.ts';
 
 /** What is told under one name, on as many lines as it takes. */

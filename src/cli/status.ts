@@ -1,6 +1,6 @@
 import { LosslessError } from '../errors.ts';
 import type { Status } from '../status.ts';
-import { printable } from '../trace/trace.ts';
+import { printable } from '../trace/model/trace.ts';
 import type { Command } from './command.ts';
 import { CONTROL_USAGE, type ControlArgs, callControl, controlArgs } from './control-client.ts';
 import { statusLines } from './status-lines.ts';

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
-import { trustOf } from '../trust.ts';
+import { trustOf } from '../plugin/trust.ts';
 import type { Command } from './command.ts';
 import { configured } from './configured.ts';
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
-import { spanName } from '../trace/schema.ts';
-import { milliseconds, type Trace } from '../trace/trace.ts';
-import { assess, isCounted, isLossless, type Verdict } from '../trace/verdict.ts';
+import { spanName } from '../trace/model/schema.ts';
+import { milliseconds, type Trace } from '../trace/model/trace.ts';
+import { assess, isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
 import type { Command, Io } from './command.ts';
 import { JaegerClient } from './jaeger-client.ts';
 import { jaegerUrl } from './jaeger-url.ts';

@@ -1,6 +1,6 @@
-import { ATTR, spanName } from '../trace/schema.ts';
-import { milliseconds, type Span, type Trace } from '../trace/trace.ts';
-import { type Branch, isFanout, treeOf } from '../trace/tree.ts';
+import { ATTR, spanName } from '../trace/model/schema.ts';
+import { milliseconds, type Span, type Trace } from '../trace/model/trace.ts';
+import { type Branch, isFanout, treeOf } from '../trace/model/tree.ts';
 
 /** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
 const SHOWN = 10;

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
-import { defaultDirectory } from '../private-directory.ts';
+import { defaultDirectory } from '../io/private-directory.ts';
 import type { EndSignal } from './end-signals.ts';
 import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';

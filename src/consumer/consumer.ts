@@ -6,16 +6,16 @@ import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RefreshResult } from '../trace/schema.ts';
-import type { CallContext } from './call-context.ts';
-import { Directory } from './directory.ts';
-import type { Endpoint } from './endpoint.ts';
-import { HttpHook } from './http-hook.ts';
-import { type Preconnected, preconnect } from './preconnect.ts';
-import { Quarantine } from './quarantine.ts';
-import type { Address } from './roster.ts';
-import type { Service, ServiceStatus } from './service.ts';
-import { UndiciHook } from './undici-hook.ts';
+import type { RefreshResult } from '../trace/model/schema.ts';
+import type { CallContext } from './call/call-context.ts';
+import { Directory } from './directory/directory.ts';
+import type { Endpoint } from './directory/endpoint.ts';
+import { type Preconnected, preconnect } from './directory/preconnect.ts';
+import { Quarantine } from './directory/quarantine.ts';
+import type { Address } from './directory/roster.ts';
+import type { Service, ServiceStatus } from './directory/service.ts';
+import { HttpHook } from './http/hook.ts';
+import { UndiciHook } from './undici/hook.ts';
 
 /** How long an instance stays isolated that marked its responses and does not say how long, in milliseconds. */
 const MARKED_MS = 30_000;

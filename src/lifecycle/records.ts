@@ -3,7 +3,7 @@ import type { State, Trigger } from './transitions.ts';
 /** What an attribute can hold. Times are numbers in the unit that the attribute's documentation names. */
 export type AttributeValue = string | number | boolean | readonly string[] | readonly number[];
 
-/** Attributes by name; names are those of `src/trace/schema.ts`. */
+/** Attributes by name; names are those of `src/trace/model/schema.ts`. */
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** The position of one piece of work in its trace, in the lower-case hexadecimal of W3C Trace Context. */

@@ -1,5 +1,5 @@
 import type { LifecycleRecord, WorkName } from '../lifecycle/records.ts';
-import { ATTR, type AttributeName } from '../trace/schema.ts';
+import { ATTR, type AttributeName } from '../trace/model/schema.ts';
 
 /** Work that is counted, by the attribute that says how it ended. */
 const COUNTED = {

@@ -2,7 +2,7 @@ import { Counter, Gauge, type OpenMetricsContentType, type PrometheusContentType
 import { GOAWAY_OUTCOMES } from '../consumer/consumer.ts';
 import { STATES } from '../lifecycle/transitions.ts';
 import type { Status } from '../status.ts';
-import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../trace/schema.ts';
+import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../trace/model/schema.ts';
 import type { Delivery, SpoolUsage } from '../trace/tracing.ts';
 import type { Counts } from './counts.ts';
 import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';

@@ -1,5 +1,5 @@
 import { asError } from '../errors.ts';
-import type { AdapterContext } from './open.ts';
+import type { AdapterContext } from './context.ts';
 import type { Instance } from './registry.ts';
 import type { Secrets } from './secrets.ts';
 import { TellOnce } from './tell-once.ts';

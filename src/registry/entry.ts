@@ -1,7 +1,7 @@
+import { parseJson } from '../io/json.ts';
+import { startedAt } from '../process/started-at.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostOf } from './address.ts';
-import { parseJson } from './json.ts';
-import { startedAt } from './process.ts';
 import type { Instance } from './registry.ts';
 
 /** One file of the `file:` registry: an instance and the process that vouches for it. */

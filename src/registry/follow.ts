@@ -1,6 +1,6 @@
 import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
-import type { RegistryContext } from './open.ts';
+import type { RegistryContext } from './context.ts';
 import type { Instance, Listener } from './registry.ts';
 
 /** First and longest wait after a round that failed, in milliseconds, before jitter. */

@@ -1,14 +1,14 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
 import { asError } from '../errors.ts';
+import type { Server, TlsFiles } from '../io/connect.ts';
+import { connect } from '../io/connect.ts';
+import { readLines, readText, refusal, tell } from '../io/http-answer.ts';
+import { parseJson } from '../io/json.ts';
+import { suppressTracing } from '../io/suppress.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { hostPort } from '../protocol/host-port.ts';
-import { suppressTracing } from '../trace/suppress.ts';
-import { connect } from './connect.ts';
-import { readLines, readText, refusal, tell } from './http-answer.ts';
-import { parseJson } from './json.ts';
 import type { Failure } from './registry.ts';
 import { Secrets } from './secrets.ts';
-import type { Server, TlsFiles } from './url-options.ts';
 
 /** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;

@@ -1,10 +1,10 @@
 import { asError } from '../errors.ts';
+import { parseObject } from '../io/json.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostPortOf } from './address.ts';
 import { protocolInLabels } from './app-protocol.ts';
 import { decodeInstance, type Foreign, foreignInstance, labelsOf } from './entry.ts';
 import type { Decoded } from './entry-reader.ts';
-import { parseObject } from './json.ts';
 import type { Instance } from './registry.ts';
 
 /** What kratos and this package take for the weight of an instance that names none. */

@@ -1,35 +1,22 @@
 import { REGISTRY_SCHEMES } from '../config/registries.ts';
 import { LosslessError } from '../errors.ts';
-import type { Clock } from '../lifecycle/clock.ts';
-import type { Log } from '../log.ts';
+import type { AdapterContext, RegistryContext } from './context.ts';
 import { LowerCaseToo } from './lower-case-too.ts';
 import type { Registry } from './registry.ts';
 import { Secrets } from './secrets.ts';
-
-/** What registries work with. */
-export interface RegistryContext {
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** What every adapter is given. */
-export interface AdapterContext extends RegistryContext {
-  /** What must not be told of what its servers say. */
-  readonly secrets: Secrets;
-}
 
 type Adapter = (url: URL, context: AdapterContext) => Promise<Registry>;
 
 /** Adapters by the scheme of their URL; each is loaded only when it is named. */
 const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
-  'file:': async (url, context) => (await import('./file.ts')).fileRegistry(url, context),
+  'file:': async (url, context) => (await import('./file/file.ts')).fileRegistry(url, context),
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
-  'consul:': async (url, context) => (await import('./consul.ts')).consulRegistry(url, context),
-  'etcd:': async (url, context) => (await import('./etcd.ts')).etcdRegistry(url, context),
-  'nacos:': async (url, context) => (await import('./nacos.ts')).nacosRegistry(url, context),
-  'kubernetes:': async (url, context) => (await import('./kubernetes.ts')).kubernetesRegistry(url, context),
-  'eureka:': async (url, context) => (await import('./eureka.ts')).eurekaRegistry(url, context),
-  'zookeeper:': async (url, context) => (await import('./zookeeper.ts')).zookeeperRegistry(url, context),
+  'consul:': async (url, context) => (await import('./consul/consul.ts')).consulRegistry(url, context),
+  'etcd:': async (url, context) => (await import('./etcd/etcd.ts')).etcdRegistry(url, context),
+  'nacos:': async (url, context) => (await import('./nacos/nacos.ts')).nacosRegistry(url, context),
+  'kubernetes:': async (url, context) => (await import('./kubernetes/kubernetes.ts')).kubernetesRegistry(url, context),
+  'eureka:': async (url, context) => (await import('./eureka/eureka.ts')).eurekaRegistry(url, context),
+  'zookeeper:': async (url, context) => (await import('./zookeeper/zookeeper.ts')).zookeeperRegistry(url, context),
 };
 
 /** Those to which `OrderService` and `orderservice` are one, or whose names have no capitals. */

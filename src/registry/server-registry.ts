@@ -1,5 +1,5 @@
+import type { RegistryContext } from './context.ts';
 import { type Following, follow, type Round } from './follow.ts';
-import type { RegistryContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 import { attempt } from './unavailable.ts';
 import { type EntryStore, Upkeep } from './upkeep.ts';

@@ -1,8 +1,8 @@
 import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
 import { newestByAddress } from './address.ts';
+import type { RegistryContext } from './context.ts';
 import { jitter } from './follow.ts';
-import type { RegistryContext } from './open.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 
 /** Wait before a watch that one registry refused is tried again, in milliseconds. */

@@ -1,7 +1,7 @@
 import { asError } from '../errors.ts';
 import { sleep, type Timer } from '../lifecycle/clock.ts';
+import type { RegistryContext } from './context.ts';
 import { jitter } from './follow.ts';
-import type { RegistryContext } from './open.ts';
 import type { Instance } from './registry.ts';
 
 /** Waits before a removal that failed is tried again, in milliseconds: a server that restarts is back by then. */

@@ -1,23 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
 import { LosslessError } from '../errors.ts';
+import type { Server, TlsFiles } from '../io/connect.ts';
+import { readCredential } from '../io/credential.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { Secrets } from './secrets.ts';
-
-/** One server of a registry. */
-export interface Server {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Paths of PEM files. They are read for each connection: certificates rotate. */
-export interface TlsFiles {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-/** Longest certificate, key or token file, in bytes. */
-const LONGEST_FILE = 1_024 * 1_024;
 
 /**
  * The options in the query of a registry's URL. Each is asked for once; what nobody asked for is a mistake.
@@ -130,14 +115,4 @@ export class UrlOptions {
 /** `host:port`, comma-separated: how a registry is named to people. */
 export function addressOf(servers: readonly Server[]): string {
   return servers.map(hostPort).join(',');
-}
-
-/**
- * The text of a token, certificate or key. Links are followed: that is how Kubernetes mounts them.
- *
- * @throws Error when it cannot be read or is too long
- */
-export function readCredential(path: string): string {
-  if (statSync(path).size > LONGEST_FILE) throw new Error(`${path} has more than ${LONGEST_FILE} bytes`);
-  return readFileSync(path, 'utf8');
 }

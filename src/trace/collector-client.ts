@@ -4,9 +4,9 @@ import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { asError } from '../errors.ts';
+import { connect } from '../io/connect.ts';
+import { suppressTracing } from '../io/suppress.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
-import { connect } from '../registry/connect.ts';
-import { suppressTracing } from './suppress.ts';
 import type { Target } from './tracing.ts';
 
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */

@@ -1,8 +1,8 @@
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { readSmall } from '../io/small-file.ts';
 import type { Clock } from '../lifecycle/clock.ts';
-import { startedAt } from '../registry/process.ts';
-import { readSmall } from '../registry/small-file.ts';
+import { startedAt } from '../process/started-at.ts';
 import { LONGEST_WILL, type Owner, readLastWill } from './last-will.ts';
 
 /**

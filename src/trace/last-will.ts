@@ -1,7 +1,7 @@
 import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
+import { ATTR, KILLED } from './model/schema.ts';
+import { milliseconds } from './model/trace.ts';
 import { otlpBody } from './otlp-body.ts';
-import { ATTR, KILLED } from './schema.ts';
-import { milliseconds } from './trace.ts';
 
 /** A process that cannot be taken for a later one with its id. */
 export interface Owner {

@@ -1,6 +1,6 @@
 import type { Attributes, AttributeValue, Failure, LifecycleRecord, SpanIds, WorkName } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
+import { ATTR, SCOPE, SPANS, spanName } from './model/schema.ts';
 
 /** A piece of work that has ended, with all that its span says. Times are milliseconds since the Unix epoch. */
 export interface PlainSpan {

@@ -14,8 +14,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { ATTR, SCOPE, SPANS, spanName } from './model/schema.ts';
 import { identityOf, resourceOf } from './otlp-body.ts';
-import { ATTR, SCOPE, SPANS, spanName } from './schema.ts';
 
 /** The words of the schema, and the numbers of the SDK for them. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;

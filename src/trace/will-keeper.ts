@@ -5,8 +5,8 @@ import type { Attributes, LifecycleRecord, WorkName } from '../lifecycle/records
 import type { Identity } from '../protocol/identity.ts';
 import { thisProcess } from './deaths.ts';
 import type { LastWill } from './last-will.ts';
+import { ATTR, SPANS } from './model/schema.ts';
 import { identityOf, resourceOf } from './otlp-body.ts';
-import { ATTR, SPANS } from './schema.ts';
 import type { NewFile, Spool } from './spool.ts';
 
 /** Time between two signs of life while the process leaves, in milliseconds. */

@@ -1,4 +1,4 @@
-import type { Verdict } from '../../src/trace/verdict.ts';
+import type { Verdict } from '../../src/trace/model/verdict.ts';
 
 /** One request as its client saw it. Times are milliseconds since the Unix epoch. */
 export interface Outcome {

@@ -1,4 +1,4 @@
-import { isCounted, isLossless, type Verdict } from '../../src/trace/verdict.ts';
+import { isCounted, isLossless, type Verdict } from '../../src/trace/model/verdict.ts';
 import type { Client, Fleet } from './fleet.ts';
 import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import type { Trace } from '../../src/trace/trace.ts';
+import type { Trace } from '../../src/trace/model/trace.ts';
 import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
 import { type Service, useWorld } from '../support/world.ts';
 

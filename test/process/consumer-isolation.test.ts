@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { ServiceStatus } from '../../src/consumer/service.ts';
+import type { ServiceStatus } from '../../src/consumer/directory/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
 import { App, Hole, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server.ts';
-import { ATTR } from '../../src/trace/schema.ts';
+import { type Collector, startCollector } from '../../collector/server/server.ts';
+import { ATTR } from '../../src/trace/model/schema.ts';
 import { type Child, NODES, useChildren } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';

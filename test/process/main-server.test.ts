@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
-import { assess } from '../../src/trace/verdict.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { type Child, until } from '../support/child.ts';
 import { operator } from '../support/operator.ts';
 import { spansOf, useWorld } from '../support/world.ts';

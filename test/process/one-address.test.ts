@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ATTR } from '../../src/trace/schema.ts';
+import { ATTR } from '../../src/trace/model/schema.ts';
 import { until } from '../support/child.ts';
 import { spansOf, useWorld } from '../support/world.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Trace } from '../../src/trace/trace.ts';
-import { assess } from '../../src/trace/verdict.ts';
+import type { Trace } from '../../src/trace/model/trace.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { until } from '../support/child.ts';
 import { operator } from '../support/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/world.ts';

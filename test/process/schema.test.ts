@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { WorkName } from '../../src/lifecycle/records.ts';
-import { ATTRIBUTES, type AttributeName, IDENTITY, SCOPE, SPANS, spanName } from '../../src/trace/schema.ts';
+import { ATTRIBUTES, type AttributeName, IDENTITY, SCOPE, SPANS, spanName } from '../../src/trace/model/schema.ts';
 import { useWorld } from '../support/world.ts';
 
 const world = useWorld();

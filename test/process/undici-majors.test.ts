@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RELIED_ON } from '../../src/consumer/undici-parts.ts';
+import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
 import { LINES, type NodeLine, useChildren } from '../support/child.ts';
 import { installed, MAJORS, type Major } from '../support/majors.ts';
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { ATTR } from '../../src/trace/schema.ts';
+import { ATTR } from '../../src/trace/model/schema.ts';
 import { until } from '../support/child.ts';
 import { CLI } from '../support/cli.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';

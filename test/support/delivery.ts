@@ -1,5 +1,5 @@
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { assess } from '../../src/trace/verdict.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { until } from './child.ts';
 import { hex, shutdownBodies } from './otlp.ts';
 

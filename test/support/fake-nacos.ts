@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { encodePayload, type Payload, PayloadReader } from '../../src/registry/nacos-payload.ts';
+import { encodePayload, type Payload, PayloadReader } from '../../src/registry/nacos/payload.ts';
 import { freePort } from './built.ts';
 
 /** What is answered to a request over gRPC. */

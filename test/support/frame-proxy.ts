@@ -1,6 +1,6 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Frames, JuteReader, JuteWriter } from '../../src/registry/jute.ts';
+import { Frames, JuteReader, JuteWriter } from '../../src/registry/zookeeper/jute.ts';
 import type { Fault, SeenCall } from './fault-proxy.ts';
 import { Gate } from './gate.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { WorkName } from '../../src/lifecycle/records.ts';
-import { ATTR, SCOPE, SPANS, spanName } from '../../src/trace/schema.ts';
+import { ATTR, SCOPE, SPANS, spanName } from '../../src/trace/model/schema.ts';
 
 type Value = string | number | boolean | readonly string[] | readonly number[];
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server.ts';
+import { type Collector, startCollector } from '../../collector/server/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import type { Span, Trace } from '../../src/trace/trace.ts';
-import { assess, type Verdict } from '../../src/trace/verdict.ts';
+import type { Span, Trace } from '../../src/trace/model/trace.ts';
+import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
 import { type Child, type Children, LINE, type NodeLine, until, useChildren } from './child.ts';
 import { ask } from './operator.ts';
 

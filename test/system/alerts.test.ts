@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { assess } from '../../src/trace/verdict.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { Alertmanager } from '../support/alertmanager.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
-import { type ConsulService, encodeService, serviceIdOf } from '../../src/registry/consul-entry.ts';
+import { type ConsulService, encodeService, serviceIdOf } from '../../src/registry/consul/entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ALERTS } from '../../dashboards/alerts.ts';
-import type { Span, Trace } from '../../src/trace/trace.ts';
-import { assess } from '../../src/trace/verdict.ts';
+import type { Span, Trace } from '../../src/trace/model/trace.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { DemoRun } from '../support/demo-run.ts';

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { startCollector } from '../../collector/server.ts';
+import { startCollector } from '../../collector/server/server.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
-import { Registration } from '../../src/provider/registration.ts';
-import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka-entry.ts';
+import { Registration } from '../../src/provider/registration/registration.ts';
+import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka/entry.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';

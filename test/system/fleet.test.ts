@@ -22,15 +22,9 @@ async function violationsOf(fleet: Fleet): Promise<readonly string[]> {
 /** A client that loses requests while the trace says `success`: see test/fleet/oracle.ts. */
 describe('no run in which a client failed is called lossless', () => {
   const seeds = Array.from({ length: 20 }, (_, n) => generate(SEED + n));
-  // Once more: a connection that arrives in the very turn in which the listener closes is reset by the kernel and seen by nobody.
-  const options = { retry: 1 };
-  test.each(seeds.map((fleet) => [`${fleet.name}: ${shapeOf(fleet)}`, fleet] as const))(
-    '%s',
-    options,
-    async (_, fleet) => {
-      expect(await violationsOf(fleet)).toEqual([]);
-    },
-  );
+  test.each(seeds.map((fleet) => [`${fleet.name}: ${shapeOf(fleet)}`, fleet] as const))('%s', async (_, fleet) => {
+    expect(await violationsOf(fleet)).toEqual([]);
+  });
 });
 
 describe('nor one that once was', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server.ts';
+import { type Collector, startCollector } from '../../collector/server/server.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
 import { foreignBody } from '../support/otlp-foreign.ts';

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { assess } from '../../src/trace/verdict.ts';
+import { assess } from '../../src/trace/model/verdict.ts';
 import { CLI } from '../support/cli.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
 import { sendOtlp, shutdownBodies } from '../support/otlp.ts';

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadOptions } from '../../src/config/options.ts';
 import { systemClock } from '../../src/lifecycle/clock.ts';
-import { Registration } from '../../src/provider/registration.ts';
+import { Registration } from '../../src/provider/registration/registration.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testRegistry } from '../contract/registry.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { assess, type Verdict } from '../../src/trace/verdict.ts';
+import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
 import { Alertmanager } from '../support/alertmanager.ts';
 import { serverMissing } from '../support/built.ts';
 import { until } from '../support/child.ts';

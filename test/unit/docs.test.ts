@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { ERRORS } from '../../src/errors.ts';
-import { ATTRIBUTES, SPANS, spanName } from '../../src/trace/schema.ts';
+import { ATTRIBUTES, SPANS, spanName } from '../../src/trace/model/schema.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');

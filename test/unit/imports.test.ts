@@ -1,52 +1,53 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
 
+/** What every room may import: words, times and what crosses the wire. */
 const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
-const SHARED = [...PURE, 'log', 'guard', 'private-directory', 'registry', 'trace'];
+const SHARED = [...PURE, 'log', 'guard', 'io', 'process', 'registry', 'trace/model'];
 
-/** What a room may import beside itself; a file directly in `src` is a room of its own. A room that is not here fails. */
+/**
+ * What a room may import beside itself. A room is a folder; a file directly in `src` is a room of its own. One that is not here
+ * fails, and none of them is a single file of another room.
+ */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
-  'private-directory': [],
-  'control-file': ['private-directory', 'registry/process.ts', 'registry/small-file.ts'],
   lifecycle: ['errors'],
-  config: ['errors', 'private-directory'],
   protocol: ['errors', 'lifecycle'],
   log: ['lifecycle'],
   guard: ['errors', 'log'],
-  registry: [...PURE, 'log', 'private-directory', 'trace/suppress.ts'],
-  trace: [...PURE, 'log', 'private-directory', 'registry/connect.ts', 'registry/process.ts', 'registry/small-file.ts'],
-  provider: SHARED,
-  consumer: SHARED,
-  metrics: ['lifecycle', 'trace', 'consumer', 'status'],
-  trust: [...PURE, 'log'],
-  plugin: [
-    ...SHARED,
-    'provider',
-    'consumer',
-    'control-file',
-    'control-routes',
-    'status',
-    'metrics',
-    'running',
-    'trust',
-  ],
-  'control-routes': [...SHARED, 'provider', 'consumer', 'plugin'],
-  status: [...SHARED, 'consumer', 'provider'],
-  running: ['plugin', 'trace'],
-  'app-tracing': ['config', 'log', 'running', 'trace'],
-  thread: ['config', 'log'],
-  start: ['errors', 'config', 'log', 'plugin', 'running'],
-  api: ['plugin', 'running', 'status', 'provider/attendance.ts'],
-  index: ['api', 'errors', 'lifecycle', 'plugin', 'provider', 'status'],
-  'first-use': ['consumer', 'provider', 'guard'],
-  register: ['config', 'first-use', 'provider/threads.ts', 'running', 'start', 'app-tracing', 'thread'],
-  cli: [...SHARED, 'control-file', 'status', 'collector', 'trust'],
-  collector: ['trace/schema.ts', 'trace/trace.ts', 'trace/tree.ts', 'trace/verdict.ts'],
-  dashboards: ['lifecycle/records.ts', 'trace/schema.ts', 'collector/dimensions.ts', 'metrics/table.ts'],
+  io: ['errors', 'lifecycle', 'protocol'],
+  config: ['errors', 'io'],
+  process: ['errors', 'lifecycle', 'config', 'log'],
+  'trace/model': ['lifecycle', 'config'],
+  trace: [...PURE, 'log', 'io', 'process', 'trace/model'],
+  registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
+  'registry/*': [...PURE, 'io', 'process', 'registry'],
+  'provider/traffic': SHARED,
+  'provider/registration': [...SHARED, 'provider/traffic'],
+  'provider/online': [...SHARED, 'provider/registration'],
+  'provider/offline': [...SHARED, 'provider/registration', 'provider/traffic'],
+  provider: [...SHARED, 'provider/*'],
+  'consumer/directory': SHARED,
+  'consumer/call': [...SHARED, 'consumer/directory'],
+  'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
+  'consumer/undici': [...SHARED, 'consumer/directory', 'consumer/call'],
+  consumer: [...SHARED, 'consumer/directory', 'consumer/call', 'consumer/http', 'consumer/undici'],
+  'consumer/goaway': [...SHARED, 'consumer'],
+  control: [...PURE, 'io', 'process'],
+  status: [...SHARED, 'consumer', 'provider/*', 'trace'],
+  metrics: ['lifecycle', 'consumer', 'status', 'trace', 'trace/model'],
+  plugin: [...SHARED, 'provider', 'provider/*', 'consumer', 'consumer/*', 'control', 'metrics', 'status', 'trace'],
+  register: ['config', 'plugin', 'process'],
+  api: ['plugin', 'provider', 'status'],
+  index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'status'],
+  cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace'],
+  'cli/demo': [...SHARED, 'cli'],
+  'collector/server': ['trace/model'],
+  'collector/page': ['collector/server', 'trace/model'],
+  dashboards: ['lifecycle', 'trace/model', 'collector/server', 'metrics'],
 };
 
 /** Hazards and the only files that may touch them. */
@@ -63,8 +64,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /^(export )?(let|var) /m, owner: /^$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
-    owner:
-      /^src\/(provider\/(signals|signal-hook|cluster)\.ts|start\.ts|trace\/provider\.ts|registry\/process\.ts|cli\/)/,
+    owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/tracer\.ts|cli\/)/,
   },
   // What is preloaded into a service must not cost its start; these are loaded when they are needed.
   {
@@ -80,9 +80,15 @@ const files = ['src', 'collector', 'dashboards'].flatMap((folder) =>
     .map((file) => ({ file: `${folder}/${file}`, text: readFileSync(join(root, folder, file), 'utf8') })),
 );
 
-/** `src/provider/drain.ts` is in `provider`, `src/log.ts` in `log`, `collector/store.ts` in `collector`. */
+/** `src/provider/offline/drain.ts` is in `provider/offline`, `src/log.ts` in `log`, `collector/server/store.ts` in `collector/server`. */
 function roomOf(path: string): string {
-  return path.replace(/^src\//, '').replace(/\/.*|\.ts$/, '');
+  const inside = path.replace(/^src\//, '');
+  return inside.includes('/') ? dirname(inside) : inside.replace(/\.ts$/, '');
+}
+
+/** The name of a room, and the one that stands for all the rooms in the same folder. */
+function namesOf(room: string): readonly string[] {
+  return room.includes('/') ? [room, `${dirname(room)}/*`] : [room];
 }
 
 /** Paths, from the root, of what a file imports from this repository, in whatever way. */
@@ -95,14 +101,28 @@ function importsOf(file: string, text: string): readonly string[] {
 describe('directions of import', () => {
   test.each(files)('$file', ({ file, text }) => {
     const room = roomOf(file);
-    const allowed = ALLOWED[room];
+    const allowed = namesOf(room)
+      .map((name) => ALLOWED[name])
+      .find((row) => row !== undefined);
     expect(allowed, `a row for ${room}`).toBeDefined();
     const foreign = importsOf(file, text).filter(
-      (path) =>
-        roomOf(path) !== room &&
-        !allowed?.some((other) => [roomOf(path), path, path.replace('src/', '')].includes(other)),
+      (path) => roomOf(path) !== room && !namesOf(roomOf(path)).some((name) => allowed?.includes(name)),
     );
     expect(foreign).toEqual([]);
+  });
+
+  test('no file leads back to itself', () => {
+    const graph = new Map(files.map(({ file, text }) => [file, importsOf(file, text)]));
+    const ended = new Set<string>();
+    const circles: string[] = [];
+    const visit = (file: string, way: readonly string[]): void => {
+      if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' -> '));
+      if (ended.has(file) || way.includes(file)) return;
+      for (const next of graph.get(file) ?? []) visit(next, [...way, file]);
+      ended.add(file);
+    };
+    for (const { file } of files) visit(file, []);
+    expect(circles).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import { assess, type Verdict } from '../../trace/verdict.ts';
+import { assess, type Verdict } from '../../trace/model/verdict.ts';
 import type { Io } from '../command.ts';
 import { verdictLines } from '../inspect.ts';
 import { waterfall } from '../waterfall.ts';

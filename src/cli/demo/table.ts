@@ -1,4 +1,4 @@
-import { milliseconds } from '../../trace/trace.ts';
+import { milliseconds } from '../../trace/model/trace.ts';
 import { textTable } from '../text-table.ts';
 import type { Fleet } from './fleet.ts';
 

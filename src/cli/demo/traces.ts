@@ -1,6 +1,6 @@
-import { spanName } from '../../trace/schema.ts';
-import type { Trace } from '../../trace/trace.ts';
-import { assess, type Verdict } from '../../trace/verdict.ts';
+import { spanName } from '../../trace/model/schema.ts';
+import type { Trace } from '../../trace/model/trace.ts';
+import { assess, type Verdict } from '../../trace/model/verdict.ts';
 import type { JaegerClient } from '../jaeger-client.ts';
 
 /** Longest wait for the last trace to be whole, in milliseconds: a start lasts until the registry lists the instance. */

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { startCollector } from '../../../collector/server.ts';
-import { ATTR, SPANS } from '../../../src/trace/schema.ts';
+import { startCollector } from '../../../collector/server/server.ts';
+import { ATTR, SPANS } from '../../../src/trace/model/schema.ts';
 import { useBrowser } from '../../support/browser.ts';
 import { until } from '../../support/child.ts';
 import { chromiumMissing } from '../../support/chromium.ts';

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { Handler } from '../../../collector/handler.ts';
-import { decodeOtlp } from '../../../collector/otlp.ts';
-import { Store } from '../../../collector/store.ts';
+import { Handler } from '../../../collector/server/handler.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
+import { Store } from '../../../collector/server/store.ts';
 import { hex, otlpBody } from '../../support/otlp.ts';
 
 test('answers to those who have gone before they were made wait for nobody', async () => {

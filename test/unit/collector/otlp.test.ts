@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { tagOf, textOf } from '../../../collector/attributes.ts';
-import { decodeOtlp, timesOf } from '../../../collector/otlp.ts';
-import { Refused } from '../../../collector/refused.ts';
+import { tagOf, textOf } from '../../../collector/server/attributes.ts';
+import { decodeOtlp, timesOf } from '../../../collector/server/otlp.ts';
+import { Refused } from '../../../collector/server/refused.ts';
 import { hex, shutdownBodies } from '../../support/otlp.ts';
 import { foreignBody } from '../../support/otlp-foreign.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { decodeOtlp } from '../../../collector/otlp.ts';
-import { PageServer } from '../../../collector/page-server.ts';
-import type { ShutdownList } from '../../../collector/shutdown-list.ts';
-import { Store } from '../../../collector/store.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
+import { PageServer } from '../../../collector/server/page-server.ts';
+import type { ShutdownList } from '../../../collector/server/shutdown-list.ts';
+import { Store } from '../../../collector/server/store.ts';
 import { shutdownBodies } from '../../support/otlp.ts';
 
 afterEach(() => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { duration, moment, tags, wholeNumber } from '../../../collector/query-parameters.ts';
-import { Refused } from '../../../collector/refused.ts';
+import { duration, moment, tags, wholeNumber } from '../../../collector/server/query-parameters.ts';
+import { Refused } from '../../../collector/server/refused.ts';
 
 const query = (value: string): URLSearchParams => new URLSearchParams({ p: value });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { startCollector } from '../../../collector/server.ts';
+import { startCollector } from '../../../collector/server/server.ts';
 import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
 
 test('a trace that is too old is gone, though nothing arrives after it', async () => {

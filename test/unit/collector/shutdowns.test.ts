@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openDatabase } from '../../../collector/database.ts';
-import { decodeOtlp } from '../../../collector/otlp.ts';
-import { Shutdowns } from '../../../collector/shutdowns.ts';
-import { Store } from '../../../collector/store.ts';
+import { openDatabase } from '../../../collector/server/database.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
+import { Shutdowns } from '../../../collector/server/shutdowns.ts';
+import { Store } from '../../../collector/server/store.ts';
 import { shutdownBodies } from '../../support/otlp.ts';
 
 const NOW = 1_790_000_000_000;

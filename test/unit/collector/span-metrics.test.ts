@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { labelOf, METRIC_DIMENSIONS } from '../../../collector/dimensions.ts';
-import { decodeOtlp } from '../../../collector/otlp.ts';
-import { SpanMetrics } from '../../../collector/span-metrics.ts';
-import { ATTRIBUTES } from '../../../src/trace/schema.ts';
+import { labelOf, METRIC_DIMENSIONS } from '../../../collector/server/dimensions.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
+import { SpanMetrics } from '../../../collector/server/span-metrics.ts';
+import { ATTRIBUTES } from '../../../src/trace/model/schema.ts';
 import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
 
 const spec = (more: Partial<SpanSpec> = {}): SpanSpec => ({

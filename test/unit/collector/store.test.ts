@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { decodeOtlp } from '../../../collector/otlp.ts';
-import { Store, type StoreOptions, type TraceQuery } from '../../../collector/store.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
+import { Store, type StoreOptions, type TraceQuery } from '../../../collector/server/store.ts';
 import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
 
 const opened: Store[] = [];

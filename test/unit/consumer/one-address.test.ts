@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { Consumer } from '../../../src/consumer/consumer.ts';
-import type { Endpoint } from '../../../src/consumer/endpoint.ts';
-import { SenderCheck } from '../../../src/consumer/sender.ts';
-import type { Service } from '../../../src/consumer/service.ts';
+import type { Endpoint } from '../../../src/consumer/directory/endpoint.ts';
+import type { Service } from '../../../src/consumer/directory/service.ts';
+import { SenderCheck } from '../../../src/consumer/goaway/sender.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { encodeDraining } from '../../../src/protocol/header.ts';
 import { hostPort } from '../../../src/protocol/host-port.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Quarantine } from '../../../src/consumer/quarantine.ts';
-import { Service } from '../../../src/consumer/service.ts';
+import { Quarantine } from '../../../src/consumer/directory/quarantine.ts';
+import { Service } from '../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { ManualClock } from '../../fixtures/consumer/clock.ts';

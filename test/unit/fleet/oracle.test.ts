@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Verdict } from '../../../src/trace/verdict.ts';
+import type { Verdict } from '../../../src/trace/model/verdict.ts';
 import type { Client, Fleet } from '../../fleet/fleet.ts';
 import { generate } from '../../fleet/generate.ts';
 import type { Life, Observed, Outcome, Shutdown } from '../../fleet/observed.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { startedAt } from '../../../src/process/started-at.ts';
 import { decodeEntry, encodeEntry, isAlive } from '../../../src/registry/entry.ts';
-import { startedAt } from '../../../src/registry/process.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER): fc.Arbitrary<number> => fc.integer({ min, max });

@@ -9,7 +9,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Decoded } from '../../../src/registry/entry-reader.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
-import { decodeEntry as decodeNode } from '../../../src/registry/zookeeper-entry.ts';
+import { decodeEntry as decodeNode } from '../../../src/registry/zookeeper/entry.ts';
 
 /** An instance as somebody else has listed it. */
 interface Odd {

@@ -13,13 +13,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { decodeOtlp } from '../../../collector/otlp.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { Journal, type Work } from '../../../src/lifecycle/journal.ts';
-import { startedAt } from '../../../src/registry/process.ts';
+import { startedAt } from '../../../src/process/started-at.ts';
 import { thisProcess } from '../../../src/trace/deaths.ts';
 import { type LastWill, readLastWill } from '../../../src/trace/last-will.ts';
-import { ATTR } from '../../../src/trace/schema.ts';
+import { ATTR } from '../../../src/trace/model/schema.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { WillKeeper } from '../../../src/trace/will-keeper.ts';
 import { until } from '../../support/child.ts';

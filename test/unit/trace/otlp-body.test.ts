@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { decodeOtlp } from '../../../collector/otlp.ts';
+import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
+import { ATTR } from '../../../src/trace/model/schema.ts';
 import { otlpBody, resourceOf, spansOf } from '../../../src/trace/otlp-body.ts';
-import { ATTR } from '../../../src/trace/schema.ts';
 import { type FinishedSpan, Recorder, serialize } from '../../../src/trace/sdk.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 

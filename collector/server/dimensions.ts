@@ -1,0 +1,29 @@
+import { ATTR, type AttributeName } from '../../src/trace/model/schema.ts';
+
+/**
+ * Attributes that become labels of the span metrics, beside service, span name, kind and status: `spanmetrics.dimensions` of
+ * a Jaeger or OpenTelemetry Collector and the embedded collector's own. A span that lacks one has a series without that
+ * label. All of them take few values, so that the series stay few: `lossless.requests.after_ack` is 0 unless something is
+ * wrong, and instances, addresses and trace ids are never labels.
+ */
+export const METRIC_DIMENSIONS: readonly AttributeName[] = [
+  ATTR.offlineResult,
+  ATTR.trigger,
+  ATTR.onlineResult,
+  ATTR.onlineTrigger,
+  ATTR.registerResult,
+  ATTR.fanoutComplete,
+  ATTR.afterAck,
+  ATTR.deregisterResult,
+  ATTR.drainResult,
+  ATTR.holdReason,
+  ATTR.goawayResult,
+  ATTR.peerService,
+  ATTR.refreshResult,
+  ATTR.errorType,
+];
+
+/** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */
+export function labelOf(attribute: AttributeName): string {
+  return attribute.replaceAll('.', '_');
+}

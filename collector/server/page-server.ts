@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { jaegerTrace } from './jaeger.ts';
+import { type Answer, traceIdOf } from './jaeger-answer.ts';
+import { wholeNumber } from './query-parameters.ts';
+import { Refused } from './refused.ts';
+import { type ShutdownQuery, Shutdowns } from './shutdowns.ts';
+import type { Store } from './store.ts';
+
+/** A file of the page. */
+export interface Asset {
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+/** What is answered as JSON, and the tag by which a browser asks whether it has changed. */
+export interface Tagged {
+  readonly etag: string;
+  answer(): Answer | Promise<Answer>;
+}
+
+/** Files of the page by the last part of their path. */
+const TYPES: Readonly<Record<string, string>> = {
+  'index.html': 'text/html; charset=utf-8',
+  'main.js': 'text/javascript; charset=utf-8',
+  'style.css': 'text/css; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+};
+
+/** Where the build puts them; from the sources, that of the last build. */
+const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../../dist/collector/page/' : '../page/', import.meta.url);
+
+/** On every file: the page runs its own script, talks to its own server and is shown in no frame. */
+export const PAGE_HEADERS = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join('; '),
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-cache',
+};
+
+const MICROSECONDS = 1_000_000;
+
+/** A list of what ended in the last minutes changes though nothing arrives; it is made anew so often, in milliseconds. */
+const WITHIN_EVERY_MS = 10_000;
+
+/** Serves the page, and what it shows. */
+export class PageServer {
+  readonly #store: Store;
+  readonly #shutdowns: Shutdowns;
+  readonly #assets = new Map<string, Asset>();
+  /** The store counts its changes from 0 in each process. */
+  readonly #run = Date.now().toString(36);
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#shutdowns = new Shutdowns(store);
+  }
+
+  /** `/`, `/trace/<id>` and the files that they need; undefined for any other path. @throws Refused 500 when it was not built */
+  asset([first = '', second, ...rest]: readonly string[]): Asset | undefined {
+    if (rest.length > 0) return undefined;
+    if (first === '' && second === undefined) return this.#read('index.html');
+    if (first === 'trace' && second) return this.#read('index.html');
+    return first === 'page' && second !== undefined && Object.hasOwn(TYPES, second) ? this.#read(second) : undefined;
+  }
+
+  /** `/page/shutdowns` and `/page/traces/<id>`; undefined for any other path. @throws Refused */
+  data([first, kind, id, ...rest]: readonly string[], query: URLSearchParams): Tagged | undefined {
+    if (first !== 'page' || rest.length > 0) return undefined;
+    if (kind === 'shutdowns' && id === undefined) return this.#list(query);
+    return kind === 'traces' && id !== undefined ? this.#trace(traceIdOf(id)) : undefined;
+  }
+
+  #list(query: URLSearchParams): Tagged {
+    const within = wholeNumber(query, 'within');
+    const tick = within === undefined ? '' : `-${Math.floor(Date.now() / WITHIN_EVERY_MS)}`;
+    const wanted: ShutdownQuery = {
+      kind: query.get('kind') ?? undefined,
+      service: query.get('service') || undefined,
+      result: query.get('result') || undefined,
+      before: wholeNumber(query, 'before') ?? Number.MAX_SAFE_INTEGER,
+      endedSince: within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
+    };
+    return {
+      etag: `"${this.#run}-${this.#store.revision}${tick}"`,
+      answer: async () => ({ status: 200, body: await this.#shutdowns.list(wanted) }),
+    };
+  }
+
+  #trace(traceId: string): Tagged {
+    return {
+      etag: `"${this.#store.version(traceId)}"`,
+      answer: () => {
+        const [spans] = this.#store.traces([traceId]);
+        if (spans === undefined) throw new Refused(404, 'trace not found');
+        return { status: 200, body: jaegerTrace(spans) };
+      },
+    };
+  }
+
+  #read(name: string): Asset {
+    const known = this.#assets.get(name);
+    if (known !== undefined) return known;
+    try {
+      const asset = { type: TYPES[name] ?? '', body: readFileSync(new URL(name, FOLDER)) };
+      this.#assets.set(name, asset);
+      return asset;
+    } catch {
+      throw new Refused(500, 'the page has not been built: npm run build');
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import type { Verdict } from '../../src/trace/model/verdict.ts';
+
+/** One row of the list. */
+export interface Shutdown extends Verdict {
+  /** Milliseconds since the Unix epoch; null while the root has not arrived. */
+  readonly endedAt: number | null;
+  /** Problems beyond those that are told. */
+  readonly moreProblems: number;
+}
+
+export interface ShutdownList {
+  /** Services to choose from. */
+  readonly services: readonly string[];
+  readonly shutdowns: readonly Shutdown[];
+  /** `before` of the page that follows; null on the last. */
+  readonly next: number | null;
+}

@@ -1,0 +1,364 @@
+import { createHash } from 'node:crypto';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { ATTR, KILLED, spanName } from '../../src/trace/model/schema.ts';
+import { type Attribute, textOf } from './attributes.ts';
+import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
+import { Origins } from './origins.ts';
+import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
+import { ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
+
+/** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
+export interface TraceQuery {
+  readonly service?: string | undefined;
+  readonly operation?: string | undefined;
+  /** Compared as text with attributes of the span, its events, its scope and its resource. `error` is the status: true for ERROR, false for OK. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** Microseconds since the Unix epoch. */
+  readonly startMin: number;
+  readonly startMax: number;
+  /** Microseconds. */
+  readonly durationMin?: number | undefined;
+  readonly durationMax?: number | undefined;
+  readonly limit: number;
+}
+
+/** Which shutdowns and onlines are listed. Times are microseconds since the Unix epoch. */
+export interface RootQuery {
+  /** `offline` or `online`; both when it is neither. */
+  readonly kind?: string | undefined;
+  readonly service?: string | undefined;
+  /** Those that began before. */
+  readonly before: number;
+  /** Those that ended since, or have not ended. */
+  readonly endedSince: number;
+}
+
+/** One trace that began with a span of `ROOT_NAMES`. Times are microseconds since the Unix epoch. */
+export interface FoundRoot {
+  readonly traceId: string;
+  readonly start: number;
+  /** The root; undefined while it has not arrived. */
+  readonly root: Span | undefined;
+}
+
+export interface StoreOptions extends DatabaseOptions {
+  /** File of the database, or `:memory:`. */
+  readonly path: string;
+  /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
+  readonly maxAgeMs: number;
+  /** When the database is larger, in bytes, the traces that arrived first are removed before the next is added. */
+  readonly maxBytes: number;
+}
+
+export interface StoredSpan extends Span {
+  readonly origin: Origin;
+}
+
+/** How the body of a root says so. */
+const SAID_KILLED = JSON.stringify({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
+
+/** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
+const SHARE_REMOVED = 0.1;
+
+/** Time between two looks at the age, in milliseconds. */
+const AGE_EVERY_MS = 1_000;
+
+/** Traces that are removed at once for their age, and how long that may go on at one look, in milliseconds: spans and readers wait meanwhile. */
+const TRACES_REMOVED = 10;
+const REMOVING_MS = 100;
+
+/** Most spans that are looked at for one list of shutdowns and onlines. */
+const MOST_ROOTS = 20_000;
+
+/** Most bytes of stored spans that one answer is made from. */
+const ANSWER_BYTES = 64 * 1_024 * 1_024;
+
+/** What is done for each span that arrives. */
+interface Statements {
+  readonly addOrigin: StatementSync;
+  readonly addTrace: StatementSync;
+  readonly addSpan: StatementSync;
+  readonly replaceKilled: StatementSync;
+}
+
+function prepare(db: DatabaseSync): Statements {
+  return {
+    addOrigin: db.prepare(
+      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
+    ),
+    addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
+    addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    // As the latest row, so that the version of its trace changes.
+    replaceKilled: db.prepare(
+      `UPDATE span SET rowid = (SELECT MAX(rowid) + 1 FROM span), origin = ?, service = ?, name = ?, kind = ?, start = ?,
+         duration = ?, body = ? WHERE trace_id = ? AND span_id = ? AND name = '${spanName('offline')}' AND instr(body, ?) > 0`,
+    ),
+  };
+}
+
+/** Spans in SQLite, bounded by age and size. A span that arrives twice is kept once; one that comes late joins its trace. */
+export class Store {
+  readonly #options: StoreOptions;
+  #db: DatabaseSync;
+  #statements: Statements;
+  #agedAt = Number.NEGATIVE_INFINITY;
+  #changes = 0;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#db = openDatabase(options.path, options);
+    this.#statements = prepare(this.#db);
+    try {
+      this.bound();
+    } catch (thrown) {
+      if (!this.recover(thrown)) throw thrown;
+    }
+  }
+
+  /**
+   * Begins a new database when one has turned out to be damaged.
+   *
+   * @returns whether it has: then what failed may be tried again
+   */
+  recover(thrown: unknown): boolean {
+    if (!isDamage(thrown)) return false;
+    const { onDamage, path } = this.#options;
+    if (this.#db.isOpen) this.#db.close();
+    onDamage?.(setAside(path, thrown as Error));
+    this.#db = openDatabase(path, this.#options);
+    this.#statements = prepare(this.#db);
+    this.#changes++;
+    return true;
+  }
+
+  /**
+   * Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. A root
+   * takes the place of one that others made for a process that they took for killed.
+   */
+  add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
+    // First, as that may fail: what has been added is not refused.
+    this.bound(now);
+    const added: SpanGroup[] = [];
+    together(this.#db, () => {
+      for (const { origin, spans } of groups) added.push({ origin, spans: this.#addGroup(origin, spans) });
+      const ids = new Set(groups.flatMap(({ spans }) => spans.map((span) => span.traceId)));
+      for (const id of ids) this.#statements.addTrace.run(id, now);
+    });
+    if (added.some(({ spans }) => spans.length > 0)) this.#changes++;
+    return added;
+  }
+
+  /** Changes whenever spans are added or removed. */
+  get revision(): number {
+    return this.#changes;
+  }
+
+  /** Changes with the spans of a trace: what is made from them holds until it does. */
+  version(traceId: string): string {
+    const found = this.#db
+      .prepare('SELECT COUNT(*) AS size, MAX(rowid) AS latest FROM span WHERE trace_id = ?')
+      .get(traceId);
+    return `${found?.['size']}-${found?.['latest'] ?? 0}`;
+  }
+
+  /** Beginnings of shutdowns that have no end, the latest first. */
+  openMarkers(most: number): readonly Span[] {
+    return this.#db
+      .prepare(
+        `SELECT body FROM span AS marker INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND name = ? AND NOT EXISTS (
+           SELECT 1 FROM span WHERE trace_id = marker.trace_id AND name = ?
+         ) ORDER BY start DESC LIMIT ?`,
+      )
+      .all(spanName('offline.started'), spanName('offline'), most)
+      .map(({ body }) => JSON.parse(String(body)) as Span);
+  }
+
+  /** Shutdowns and onlines, the one that began last first. */
+  *roots({ kind, service, before, endedSince }: RootQuery): Generator<FoundRoot> {
+    const rows = this.#db
+      .prepare(
+        `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
+           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
+         FROM (
+           SELECT trace_id, name, start, duration, body FROM span INDEXED BY span_by_root
+           WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
+           ORDER BY start DESC LIMIT ${MOST_ROOTS}
+         )
+         GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,
+      )
+      .iterate(before, ...(service === undefined ? [] : [service]), endedSince);
+    for (const { trace_id, start, root } of rows)
+      yield {
+        traceId: String(trace_id),
+        start: Number(start),
+        root: root === null ? undefined : (JSON.parse(String(root)) as Span),
+      };
+  }
+
+  /** Names of the services that shut down or came online, those that are too long for a choice left out. */
+  rootServices(): readonly string[] {
+    return this.#db
+      .prepare(
+        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND length(service) <= 200 ORDER BY service LIMIT 1000`,
+      )
+      .all()
+      .map((row) => String(row['service']));
+  }
+
+  services(): readonly string[] {
+    return this.#db
+      .prepare('SELECT DISTINCT service FROM span ORDER BY service')
+      .all()
+      .map((row) => String(row['service']));
+  }
+
+  operations(service: string): readonly { readonly name: string; readonly kind: string }[] {
+    return this.#db
+      .prepare('SELECT DISTINCT name, kind FROM span WHERE service = ? ORDER BY name, kind')
+      .all(service)
+      .map((row) => ({ name: String(row['name']), kind: KINDS[Number(row['kind'])] ?? '' }));
+  }
+
+  /**
+   * Traces with all their spans, each by its start; unknown ids are left out. Ends before the trace that would make the answer
+   * too large; only one that is too large by itself is cut.
+   */
+  traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
+    const select = this.#db.prepare('SELECT body, origin FROM span WHERE trace_id = ? ORDER BY start, span_id');
+    const origins = new Origins(this.#db, ANSWER_BYTES);
+    let bytes = 0;
+    const traces: StoredSpan[][] = [];
+    for (const id of ids) {
+      const spans: StoredSpan[] = [];
+      let isCut = false;
+      for (const row of select.iterate(id)) {
+        bytes += String(row['body']).length;
+        isCut = bytes + origins.bytes > ANSWER_BYTES;
+        if (isCut) break;
+        spans.push({
+          ...(JSON.parse(String(row['body'])) as Span),
+          origin: origins.get(Number(row['origin'])),
+        });
+      }
+      if (spans.length > 0 && !(isCut && traces.length > 0)) traces.push(spans);
+      if (isCut) break;
+    }
+    return traces;
+  }
+
+  /**
+   * Ids of the traces that match, the one with the latest matching span first. Tags are in no index: a search for some that
+   * few spans have reads every span of the other conditions, and all else waits (2 s for 450,000).
+   */
+  find({
+    service,
+    operation,
+    tags,
+    startMin,
+    startMax,
+    durationMin,
+    durationMax,
+    limit,
+  }: TraceQuery): readonly string[] {
+    const bounds: readonly (readonly [string, SQLInputValue | undefined])[] = [
+      ['service = ?', service],
+      ['name = ?', operation],
+      ['start >= ?', startMin],
+      ['start <= ?', startMax],
+      ['duration >= ?', durationMin],
+      ['duration <= ?', durationMax],
+    ];
+    const given = bounds.filter(([, value]) => value !== undefined);
+    const wanted = Object.entries(tags);
+    const rows = this.#db
+      .prepare(
+        `SELECT trace_id, body, origin FROM span WHERE ${given.map(([condition]) => condition).join(' AND ')} ORDER BY start DESC`,
+      )
+      .iterate(...given.map(([, value]) => value as SQLInputValue));
+    const origins = new Origins(this.#db, ANSWER_BYTES);
+    const found = new Set<string>();
+    for (const row of rows) {
+      if (found.size >= limit) break;
+      const id = String(row['trace_id']);
+      if (found.has(id)) continue;
+      if (wanted.length === 0 || hasTags(wanted, JSON.parse(String(row['body'])), origins.get(Number(row['origin']))))
+        found.add(id);
+    }
+    return [...found];
+  }
+
+  /** Removes what is too much, and what is too old: all of that in a while, when this is called again and again. */
+  bound(now: number = Date.now()): void {
+    if (now - this.#agedAt >= AGE_EVERY_MS) {
+      this.#agedAt = now;
+      const begun = performance.now();
+      const aged = `SELECT id FROM trace WHERE received < ? ORDER BY received LIMIT ${TRACES_REMOVED}`;
+      while (
+        this.#remove(aged, now - this.#options.maxAgeMs) === TRACES_REMOVED &&
+        performance.now() - begun < REMOVING_MS
+      );
+    }
+    while (this.#bytes() > this.#options.maxBytes) {
+      const share = 'SELECT max(1, CAST(COUNT(*) * ? AS INTEGER)) FROM trace';
+      if (this.#remove(`SELECT id FROM trace ORDER BY received LIMIT (${share})`, SHARE_REMOVED) === 0) break;
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
+    if (spans.length === 0) return [];
+    const body = JSON.stringify(origin);
+    const id = Number(this.#statements.addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
+    return spans.filter((span) => {
+      const { start, duration } = timesOf(span);
+      const { traceId, spanId, name, kind } = span;
+      const text = JSON.stringify(span);
+      const row = [id, origin.service, name, kind, start, duration, text];
+      if (this.#statements.addSpan.run(traceId, spanId, ...row).changes > 0) return true;
+      // The root that a process made itself takes the place of one that others made for it.
+      const isEnd = name === spanName('offline') && !text.includes(SAID_KILLED);
+      return isEnd && this.#statements.replaceKilled.run(...row, traceId, spanId, SAID_KILLED).changes > 0;
+    });
+  }
+
+  /** Removes the traces whose ids a query selects; returns how many. */
+  #remove(selection: string, parameter: number): number {
+    const ids = this.#db.prepare(selection).all(parameter);
+    if (ids.length === 0) return 0;
+    this.#changes++;
+    const [spans, trace] = ['DELETE FROM span WHERE trace_id = ?', 'DELETE FROM trace WHERE id = ?'].map((sql) =>
+      this.#db.prepare(sql),
+    );
+    together(this.#db, () => {
+      for (const { id } of ids) {
+        spans?.run(id as string);
+        trace?.run(id as string);
+      }
+      this.#db.exec('DELETE FROM origin WHERE NOT EXISTS (SELECT 1 FROM span WHERE span.origin = origin.id)');
+    });
+    this.#db.exec('PRAGMA incremental_vacuum');
+    return ids.length;
+  }
+
+  /** Pages in use; those that are free again do not count. */
+  #bytes(): number {
+    return (pragma(this.#db, 'page_count') - pragma(this.#db, 'freelist_count')) * pragma(this.#db, 'page_size');
+  }
+}
+
+function hasTags(wanted: readonly (readonly [string, string])[], span: Span, { resource, scope }: Origin): boolean {
+  const places = [span.attributes, scope.attributes, resource, ...span.events.map((event) => event.attributes)];
+  return wanted.every(([key, value]) =>
+    key === 'error'
+      ? STATUS[span.status.code] === (value === 'true' ? 'ERROR' : 'OK')
+      : places.some((attributes) => hasTag(attributes, key, value)),
+  );
+}
+
+function hasTag(attributes: readonly Attribute[], key: string, value: string): boolean {
+  const attribute = attributes.find((each) => each.key === key);
+  return attribute !== undefined && textOf(attribute.value) === value;
+}

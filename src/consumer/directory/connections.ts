@@ -1,0 +1,145 @@
+import type { Socket } from 'node:net';
+import type { Agent } from 'undici';
+import type { Guard } from '../../guard.ts';
+
+/** A request in progress over `node:http`. */
+export interface OpenCall {
+  /** Goes to another instance if nothing was written yet; otherwise asks for the connection to be closed after the response. */
+  leave(): void;
+}
+
+/** What the guard calls this. */
+const HOOK = 'a connection of node:http';
+
+/** Where the connections a socket belongs to are kept. */
+const OWNER = Symbol('lossless.connections');
+
+type Owned = Socket & { [OWNER]?: Connections; secureConnecting?: boolean };
+
+/**
+ * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
+ * Closing them is isolation: nothing queued is written any more, idle connections are closed from this side, and `idle`
+ * resolves when the last response was read. Upgraded connections (WebSocket) cannot be moved: they count until they close.
+ */
+export class Connections {
+  readonly idle: Promise<void>;
+  readonly #guard: Guard;
+  readonly #resolveIdle: () => void;
+  readonly #calls = new Set<OpenCall>();
+  readonly #sockets = new Set<Owned>();
+  /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
+  readonly #lent = new Set<Owned>();
+  /** Those that left their pool to speak another protocol. */
+  readonly #upgraded = new Set<Owned>();
+  /** One for each copy of undici that requests are made with. */
+  readonly #agents = new Map<object, Agent>();
+  #openAgents = 0;
+  #dispatched = 0;
+  #closed = false;
+
+  constructor(guard: Guard) {
+    this.#guard = guard;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.idle = promise;
+    this.#resolveIdle = resolve;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Requests not finished and upgraded connections not closed. */
+  get outstanding(): number {
+    return this.#dispatched + this.#calls.size + this.#upgraded.size;
+  }
+
+  /** The connections of one copy of undici; made with its first request. */
+  agent(copy: object, create: () => Agent): Agent {
+    const known = this.#agents.get(copy);
+    if (known !== undefined) return known;
+    const agent = create();
+    this.#agents.set(copy, agent);
+    this.#openAgents++;
+    return agent;
+  }
+
+  /** A request of undici begins. */
+  begin(): void {
+    this.#dispatched++;
+  }
+
+  /** A request of undici has ended here, or goes elsewhere. */
+  end(): void {
+    this.#dispatched--;
+    this.#settle();
+  }
+
+  /** A request of node:http begins. */
+  add(call: OpenCall): void {
+    this.#calls.add(call);
+  }
+
+  /** A request of node:http has ended here, or goes elsewhere. */
+  remove(call: OpenCall): void {
+    if (!this.#calls.delete(call) || !this.#closed) return;
+    // Its socket turns idle right after: look again then.
+    process.nextTick(this.#guard.listener(HOOK, () => this.#closeIdleSockets()));
+  }
+
+  /** A connection of node:http is given to a request; it belongs here until it closes. */
+  own(socket: Owned): void {
+    (socket[OWNER] ?? this).#lent.add(socket);
+    if (socket[OWNER] !== undefined) return;
+    socket[OWNER] = this;
+    this.#sockets.add(socket);
+    const free = (): void => void this.#lent.delete(socket);
+    const removed = (): void => {
+      if (!socket.destroyed) this.#upgraded.add(socket);
+    };
+    const closed = (): void => {
+      this.#sockets.delete(socket);
+      this.#lent.delete(socket);
+      this.#upgraded.delete(socket);
+      this.#settle();
+    };
+    const guard = this.#guard;
+    // Before its pool hears of it, which may give it to the next request at once.
+    socket.prependListener('free', guard.listener(HOOK, free));
+    socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
+  }
+
+  /** Isolation; synchronous, once. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const agent of this.#agents.values())
+      agent.close().then(
+        () => this.#agentClosed(),
+        () => this.#agentClosed(),
+      );
+    // Idle ones first: a request that moves must not find them in its pool.
+    this.#closeIdleSockets();
+    for (const call of [...this.#calls]) call.leave();
+  }
+
+  #agentClosed(): void {
+    this.#openAgents--;
+    this.#settle();
+  }
+
+  /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
+  #closeIdleSockets(): void {
+    for (const socket of [...this.#sockets]) {
+      const isInTheMaking = socket.connecting || socket.secureConnecting;
+      if (socket.destroyed || isInTheMaking || this.#lent.has(socket) || this.#upgraded.has(socket)) continue;
+      socket.destroy();
+      socket.emit('agentRemove');
+    }
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
+      this.#resolveIdle();
+  }
+}

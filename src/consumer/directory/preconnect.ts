@@ -1,0 +1,33 @@
+import type { Clock } from '../../lifecycle/clock.ts';
+import type { Directory } from './directory.ts';
+
+/** Longest time for the lists and the connections together, in milliseconds: so much later is the registration. */
+const WITHIN_MS = 3_000;
+
+/** Most connections: one for each instance, services in turn. */
+const MOST = 100;
+
+/** Connections that were built ahead. */
+export interface Preconnected {
+  /** Services that have instances. */
+  readonly services: number;
+  readonly planned: number;
+  readonly connected: number;
+  readonly failed: number;
+}
+
+/** Builds one connection to each instance of these services that requests go to. What fails is only counted. */
+export async function preconnect(names: readonly string[], directory: Directory, clock: Clock): Promise<Preconnected> {
+  const end = clock.now() + WITHIN_MS;
+  const routed = await Promise.all(names.map((name) => directory.route(name)));
+  const services = [...new Set(routed.filter((service) => service !== undefined))];
+  const targets = services
+    .flatMap(({ preferred, name }) => preferred.map((endpoint, turn) => ({ endpoint, name, turn })))
+    .sort((a, b) => a.turn - b.turn)
+    .slice(0, MOST);
+  const built = await Promise.allSettled(
+    targets.map(({ endpoint, name }) => endpoint.prebuild(name, clock, end - clock.now())),
+  );
+  const connected = built.filter(({ status }) => status === 'fulfilled').length;
+  return { services: services.length, planned: built.length, connected, failed: built.length - connected };
+}

@@ -1,0 +1,139 @@
+import type { Guard } from '../../guard.ts';
+import type { Clock } from '../../lifecycle/clock.ts';
+import type { GoAway } from '../../protocol/identity.ts';
+import { addressKey, hostPortOf, newestByAddress } from '../../registry/address.ts';
+import type { Instance } from '../../registry/registry.ts';
+import { Endpoint } from './endpoint.ts';
+
+/** Instances kept after they left the list: to know who sends a late GoAway, and to have somebody when the list is empty. */
+const MOST_DEPARTED = 200;
+
+/** Longest time in milliseconds between a registration and its first sight that is believed: the defaults of Eureka add up to it. */
+const REGISTRY_LAG_MS = 60_000;
+
+/** Most instances of one service that are used. */
+const MOST_INSTANCES = 5_000;
+
+/** Where calls go: what a message about an instance is about, whatever ids lists have for it. */
+export type Address = Pick<Instance, 'host' | 'port'>;
+
+/**
+ * Who the instances of one service are, list after list. Calls go to addresses: of the entries with one address the newest
+ * generation stands for all, as the others are of the same process or of one that has ended.
+ */
+export class Roster {
+  readonly #clock: Clock;
+  readonly #guard: Guard;
+  readonly #warmupMs: number;
+  readonly #departed = new Map<string, Endpoint>();
+  #listed = new Map<string, Endpoint>();
+  #last: readonly Endpoint[] = [];
+  #times = 0;
+  #listedAt: number | undefined;
+
+  /** @param warmupMs warm-up time; 0 switches it off */
+  constructor(clock: Clock, guard: Guard, warmupMs: number) {
+    this.#clock = clock;
+    this.#guard = guard;
+    this.#warmupMs = warmupMs;
+  }
+
+  /** The instances of the last list. */
+  get listed(): readonly Endpoint[] {
+    return [...this.#listed.values()];
+  }
+
+  /** The instances of the last list that was not empty. */
+  get last(): readonly Endpoint[] {
+    return this.#last;
+  }
+
+  /** Instances and generations that have left the list. */
+  get departed(): readonly Endpoint[] {
+    return [...this.#departed.values()];
+  }
+
+  /** Everybody who is known. */
+  get all(): readonly Endpoint[] {
+    return [...this.#listed.values(), ...this.#departed.values()];
+  }
+
+  /** How many lists were applied, empty ones included. */
+  get times(): number {
+    return this.#times;
+  }
+
+  /** Age of the list, in milliseconds. */
+  get ageMs(): number | undefined {
+    return this.#listedAt === undefined ? undefined : Math.round(this.#clock.now() - this.#listedAt);
+  }
+
+  /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
+  apply(instances: readonly Instance[]): void {
+    this.#listedAt = this.#clock.now();
+    this.#times++;
+    const next = new Map<string, Endpoint>();
+    const listed = instances.slice(0, MOST_INSTANCES);
+    for (const [address, instance] of newestByAddress(listed)) {
+      const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
+      next.set(
+        address,
+        continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard),
+      );
+    }
+    for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
+    for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
+    for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
+    this.#listed = next;
+    if (next.size > 0) this.#last = [...next.values()];
+  }
+
+  /** The endpoints at an address, of all generations. */
+  at(address: Address): readonly Endpoint[] {
+    const key = addressKey(address);
+    return this.all.filter((endpoint) => endpoint.key === key);
+  }
+
+  /** Where an instance is: where this list has its id, else at the address it names, where it may have another id here. */
+  addressesOf({ instanceId, address }: GoAway['provider']): readonly Address[] {
+    const known = this.all.filter((endpoint) => endpoint.isKnownAs(instanceId));
+    if (known.length > 0) return [...new Map(known.map(({ key, instance }) => [key, instance])).values()];
+    const named = hostPortOf(address);
+    return named === undefined ? [] : [named];
+  }
+
+  /**
+   * When an instance that was not known began to warm up. In the first list it may be of any age, and only its registration
+   * tells. One that appears later is new: its registration is believed as far as a registry may lag, because the clock it
+   * was taken from may be minutes off.
+   */
+  #warmingSince({ registeredAt }: Instance): number {
+    const age = this.#clock.wall() - registeredAt;
+    const most = this.#times === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
+    return this.#clock.now() - (age <= most ? Math.min(Math.max(age, 0), this.#warmupMs) : 0);
+  }
+
+  #depart(endpoint: Endpoint): void {
+    const oldest = this.#departed.size < MOST_DEPARTED ? undefined : this.#departed.keys().next().value;
+    if (oldest !== undefined) this.#departed.delete(oldest);
+    this.#departed.set(keyOf(endpoint.instance), endpoint);
+    endpoint.close();
+  }
+}
+
+/**
+ * The endpoint that goes on with `instance`, unless it is another generation or another life. An older entry never replaces a
+ * newer one; one without a generation that outlives it is the same process, and says what there is to say of it.
+ */
+function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {
+  if (known === undefined) return undefined;
+  const { instanceId, generation, uid } = known.instance;
+  if (instance.generation > generation || (uid ?? instance.uid) !== (instance.uid ?? uid)) return undefined;
+  if (instance.generation === generation) known.instance = instance;
+  else if (instance.generation === 0) known.instance = { ...instance, instanceId, generation };
+  return known;
+}
+
+function keyOf(instance: Instance): string {
+  return JSON.stringify([addressKey(instance), instance.generation, instance.uid]);
+}

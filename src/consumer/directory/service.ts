@@ -1,0 +1,277 @@
+import type { Guard } from '../../guard.ts';
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import { type Warmup, warmupShares } from '../../lifecycle/warmup.ts';
+import type { GoAway } from '../../protocol/identity.ts';
+import type { Instance } from '../../registry/registry.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { Quarantine } from './quarantine.ts';
+import { Rest } from './rest.ts';
+import { type Address, Roster } from './roster.ts';
+import { nextTurn } from './rotation.ts';
+
+/** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
+const STEPS = 200;
+const SHORTEST_STEP_MS = 20;
+const LONGEST_STEP_MS = 1_000;
+
+export interface ServiceOptions {
+  readonly clock: Clock;
+  readonly guard: Guard;
+  readonly quarantine: Quarantine;
+  readonly warmup: Warmup;
+  /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
+  readonly zone?: string | undefined;
+  /** Called with the name of a service when its first request is about to be sent. It must not throw. */
+  readonly onCalled?: ((service: string) => void) | undefined;
+}
+
+/** What is known about a service, for people. */
+export interface ServiceStatus {
+  /** The instances of the last list. */
+  readonly instances: readonly {
+    readonly instanceId: string;
+    readonly generation: number;
+    readonly address: string;
+    /** Its label `zone`. */
+    readonly zone: string | undefined;
+    /** Part of the traffic, 0 to 1. */
+    readonly share: number;
+    readonly isolated: boolean;
+    readonly outstanding: number;
+  }[];
+  /** Picks of an isolated or no longer listed instance because there was no other. */
+  readonly panicPicks: number;
+  /** Age of the list, in milliseconds. */
+  readonly listAgeMs: number | undefined;
+}
+
+/** The instances of one service, and which one takes the next request. */
+export class Service {
+  readonly name: string;
+  readonly #options: ServiceOptions;
+  readonly #roster: Roster;
+  #turns: readonly Endpoint[] = [];
+  #panic = false;
+  #panicPicks = 0;
+  #step: Timer | undefined;
+  #closed = false;
+  #called = false;
+  #changed = Promise.withResolvers<void>();
+  /** A request went to it since this was last reset. */
+  used = true;
+
+  constructor(name: string, options: ServiceOptions) {
+    this.name = name;
+    this.#options = options;
+    this.#roster = new Roster(options.clock, options.guard, options.warmup.ms);
+  }
+
+  /** It has or had instances; anything else is not a service. */
+  get known(): boolean {
+    return this.#roster.last.length > 0;
+  }
+
+  /** It is not followed any more: nobody has called it for a while. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Resolves when it is decided anew who is picked, or when it is closed. */
+  changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  /** How many lists were applied, empty ones included. */
+  get listedTimes(): number {
+    return this.#roster.times;
+  }
+
+  /** Requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
+  get busy(): boolean {
+    return this.#roster.all.some(({ outstanding }) => outstanding > 0);
+  }
+
+  /** `host:port` of the instances that can be picked now. */
+  get addresses(): readonly string[] {
+    return this.#free.map(({ address }) => address);
+  }
+
+  /** Instances that can take a request now; one that could not be connected to when it was last tried may be dead. */
+  get others(): number {
+    return this.#free.filter(({ rest }) => rest === undefined || rest.isOver).length;
+  }
+
+  /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
+  isAt(authority: string): boolean {
+    return this.#roster.all.some(({ address }) => address === authority);
+  }
+
+  /** The instances that requests go to. */
+  get preferred(): readonly Endpoint[] {
+    return this.#turns;
+  }
+
+  /**
+   * The instance that takes the next request.
+   *
+   * @param tried instances that refused this request
+   * @returns undefined when there is none left
+   */
+  pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
+    this.used = true;
+    if (!this.#called) this.#options.onCalled?.(this.name);
+    this.#called = true;
+    if (tried === undefined && this.#panic) this.#panicPicks++;
+    const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
+    if (picked?.rest?.isDue) {
+      picked.rest.probe();
+      this.rebuild();
+    }
+    return picked;
+  }
+
+  /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
+  apply(instances: readonly Instance[]): void {
+    if (this.#closed) return;
+    this.#roster.apply(instances);
+    this.rebuild();
+  }
+
+  /** The endpoints at an address, of all generations. */
+  at(address: Address): readonly Endpoint[] {
+    return this.#roster.at(address);
+  }
+
+  /** Where an instance is: where this list has its id, else at the address it names. */
+  addressesOf(provider: GoAway['provider']): readonly Address[] {
+    return this.#roster.addressesOf(provider);
+  }
+
+  /** Whether the list has an instance of that id elsewhere than at `endpoint`. */
+  hasElsewhere(instanceId: string, endpoint: Endpoint): boolean {
+    return this.#roster.all.some((other) => other.isKnownAs(instanceId) && other.key !== endpoint.key);
+  }
+
+  /** The instance could not be connected to: it rests. */
+  rest(endpoint: Endpoint): void {
+    endpoint.rest ??= new Rest(this.#options.clock, () => this.rebuild());
+    if (endpoint.rest.failed()) this.rebuild();
+  }
+
+  /** The instance could be connected to, or has answered. */
+  reached(endpoint: Endpoint): void {
+    if (endpoint.rest?.succeeded()) this.rebuild();
+  }
+
+  /** Whether another instance can take a request that this one keeps waiting. */
+  hasOther(endpoint: Endpoint): boolean {
+    return this.#free.some((other) => other !== endpoint && !isResting(other));
+  }
+
+  /** Decides anew who is picked; to be called when an isolation begins or ends. */
+  rebuild(): void {
+    if (this.#closed) return;
+    const { quarantine } = this.#options;
+    this.#warm();
+    const tiers = this.#tiers();
+    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
+    this.#turns = tiers[tier] ?? [];
+    this.#panic = tier >= PANIC_TIER;
+    this.#tell();
+    if (this.#panic) return;
+    // Somebody better is there again: what was used in need is left.
+    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
+    for (const endpoint of this.#roster.departed) endpoint.close();
+  }
+
+  status(): ServiceStatus {
+    const { quarantine } = this.#options;
+    const total = this.#turns.reduce((sum, { share }) => sum + share, 0);
+    return {
+      instances: this.#roster.listed.map((endpoint) => ({
+        instanceId: endpoint.instance.instanceId,
+        generation: endpoint.instance.generation,
+        address: endpoint.address,
+        zone: endpoint.instance.metadata['zone'],
+        share: this.#turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
+        isolated: quarantine.has(endpoint.instance, endpoint.key),
+        outstanding: endpoint.outstanding,
+      })),
+      panicPicks: this.#panicPicks,
+      listAgeMs: this.#roster.ageMs,
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#step?.cancel();
+    for (const endpoint of this.#roster.all) endpoint.close();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Those of the last list that are not isolated. */
+  get #free(): readonly Endpoint[] {
+    const { quarantine } = this.#options;
+    return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
+  }
+
+  /** The best of those that this request was not given to. */
+  #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
+    for (const tier of this.#tiers()) {
+      const left = tier.filter((endpoint) => !tried.has(endpoint));
+      if (left.length > 0) return left;
+    }
+    return [];
+  }
+
+  /** Who may be picked, best first: a tier is used only when those before it are empty. */
+  #tiers(): readonly (readonly Endpoint[])[] {
+    const { last, listed } = this.#roster;
+    const free = this.#free;
+    const awake = free.filter((endpoint) => !isResting(endpoint));
+    const usable = awake.filter(({ instance }) => instance.weight > 0);
+    return [
+      usable.filter((endpoint) => this.#isNear(endpoint)),
+      usable,
+      awake,
+      free,
+      listed.filter((endpoint) => !isResting(endpoint)),
+      listed,
+      last,
+    ];
+  }
+
+  #isNear({ instance }: Endpoint): boolean {
+    const { zone } = this.#options;
+    return zone === undefined || instance.metadata['zone'] === zone;
+  }
+
+  /** Shares of all, those near and those elsewhere apart, and again after a step while somebody is warming. */
+  #warm(): void {
+    const { clock, warmup } = this.#options;
+    const counted = this.#free;
+    const now = clock.now();
+    const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
+    for (const endpoint of this.#roster.last) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
+    for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
+      const shares = warmupShares(group.map(uptimeOf), warmup);
+      for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;
+    }
+    this.#step?.cancel();
+    if (!counted.some((endpoint) => uptimeOf(endpoint) < warmup.ms)) return;
+    const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
+    this.#step = clock.after(step, () => this.rebuild());
+  }
+}
+
+function isResting({ rest }: Endpoint): boolean {
+  return rest?.isPassedOver === true;
+}
+
+/** From here on only isolated or no longer listed instances are left. */
+const PANIC_TIER = 4;

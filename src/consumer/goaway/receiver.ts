@@ -1,0 +1,242 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { type ErrorCode, LosslessError } from '../../errors.ts';
+import type { Clock } from '../../lifecycle/clock.ts';
+import type { Journal } from '../../lifecycle/journal.ts';
+import type { Log } from '../../log.ts';
+import { AUDIENCE_HEADER, decodeGoAway, encodeAck, encodeIdle, GOAWAY_LIMIT } from '../../protocol/goaway.ts';
+import type { GoAway, Identity, Idle } from '../../protocol/identity.ts';
+import { hostOf } from '../../protocol/request-headers.ts';
+import { SIGNATURE_HEADER, type Verifier } from '../../protocol/signature.ts';
+import { decodeTraceparent } from '../../protocol/traceparent.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
+import type { Consumer, GoAwayOutcome, Isolation } from '../consumer.ts';
+import { Refusals } from './refusals.ts';
+import { SenderCheck } from './sender.ts';
+
+/** Longest time until the second line, in milliseconds: the longest isolation. */
+const IDLE_MS = 600_000;
+
+/** Most addresses on a span. */
+const MOST_ADDRESSES = 100;
+
+/** Longest isolation that nobody has signed for, in milliseconds; a provider renews it while it needs longer. */
+const UNSIGNED_MS = 60_000;
+
+/** Most characters of a sender's text in a message. */
+const SHOWN = 80;
+
+export interface ReceiverOptions {
+  readonly consumer: Consumer;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly log: Log;
+  readonly self: () => Identity;
+  /** The host this process advertises, by which providers may call it; undefined: by its addresses only. */
+  readonly host: string | undefined;
+  /** This process sends nothing more, and may not live long enough to tell its part: for a provider it has ended. */
+  readonly hasLeft: () => boolean;
+  /** Checks signatures; undefined: no secret is configured, and the source address decides. */
+  readonly verifier: Verifier | undefined;
+}
+
+/** Answers `POST /lossless/goaway`. `keep` is called for a sender that has proved itself. */
+export type Receiver = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  call: { readonly keep: () => void },
+) => Promise<void>;
+
+/**
+ * Takes GoAways: isolates, answers the first line, reads the list again, and answers the second line when nothing is
+ * outstanding any more. Malformed ones are answered with 400, those that are no JSON with 415, oversized with 413, those of a
+ * page or of somebody else with 403, those meant for another process with 410, this process's own with 421.
+ *
+ * One without `traceparent` renews an isolation, or comes from who makes no spans: it has no span here either. Neither has one
+ * that concerns nobody, because anybody can send that.
+ */
+export function createReceiver(options: ReceiverOptions): Receiver {
+  const { consumer, registry, clock, verifier } = options;
+  const senders = new SenderCheck(consumer, registry, clock);
+  const refusals = new Refusals(clock, options.log);
+  return async (request, response, { keep }) => {
+    const { headers, socket } = request;
+    try {
+      const body = await readBody(request);
+      checkHead(headers, options.host);
+      if (body === undefined) throw new Oversized();
+      const { instanceId } = options.self();
+      const audience = textOf(headers[AUDIENCE_HEADER]) ?? instanceId;
+      verifier?.verify(textOf(headers[SIGNATURE_HEADER]), audience, body);
+      const goAway = decodeGoAway(body);
+      // Before anything else that depends on who is meant: the sender must learn that this address is its own.
+      if (goAway.provider.instanceId === instanceId)
+        throw new LosslessError('LOSSLESS_GOAWAY_SELF', 'the address of a consumer leads back to this instance');
+      if (options.hasLeft()) throw new LosslessError('LOSSLESS_AUDIENCE_GONE', 'this process has left');
+      if (audience !== instanceId) throw new LosslessError('LOSSLESS_AUDIENCE_GONE', 'another process was meant');
+      const isOurs = verifier !== undefined || (await isFromNamed(senders, goAway, socket.remoteAddress ?? ''));
+      if (!isOurs) {
+        consumer.took('unused');
+        response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+        response.end(`${encodeAck({ isolated: true, outstanding: 0, unused: true })}${encodeIdle(NOBODY)}`);
+        return;
+      }
+      keep();
+      const expiresInMs = verifier === undefined ? Math.min(goAway.expiresInMs, UNSIGNED_MS) : goAway.expiresInMs;
+      consumer.took('isolated');
+      const isolation = consumer.goAway({ ...goAway, expiresInMs });
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      const { outstanding, others } = isolation;
+      response.write(encodeAck({ isolated: true, outstanding, ...(others !== undefined && { others }) }));
+      await refresh(options.journal, goAway, isolation, textOf(headers['traceparent']));
+      await sayIdle(clock, response, isolation);
+    } catch (thrown) {
+      if (!(thrown instanceof LosslessError)) throw thrown;
+      const { code, message } = thrown;
+      const { status, outcome } = REFUSALS[code] ?? FORBIDDEN;
+      consumer.took(outcome);
+      refusals.warn(code, `a GoAway was refused: ${message}`, { code });
+      refuse(response, thrown instanceof Refused ? thrown.status : status, code, message);
+    }
+  };
+}
+
+/** Whom an idle line names when nobody depends on the provider. */
+const NOBODY: Idle = { idle: true, addresses: [], unused: true };
+
+/**
+ * A page in a browser can post to this machine in its user's name: without a preflight it cannot say that it sends JSON, it
+ * says where it comes from, and under a name that was rebound to this address it names that one as host.
+ */
+function checkHead(headers: IncomingHttpHeaders, advertised: string | undefined): void {
+  const isPage = headers.origin !== undefined || (headers['sec-fetch-site'] ?? 'none') !== 'none';
+  if (isPage) throw new LosslessError('LOSSLESS_SENDER_FORBIDDEN', 'expected a provider, received a page in a browser');
+  const host = hostOf(headers);
+  const { isIP } = process.getBuiltinModule('node:net');
+  if (isIP(host) === 0 && host !== 'localhost' && host !== advertised?.toLowerCase())
+    throw new LosslessError(
+      'LOSSLESS_SENDER_FORBIDDEN',
+      'expected an address, localhost or the host of LOSSLESS_ADVERTISE as Host, received another name',
+    );
+  if (!/^application\/json *(;|$)/i.test(headers['content-type'] ?? ''))
+    throw new Refused(415, 'expected content-type application/json');
+}
+
+/** Reads the list again, under the span of the sender if it has one. @returns whom can be picked now */
+async function refresh(
+  journal: Journal,
+  goAway: GoAway,
+  isolation: Isolation,
+  traceparent: string | undefined,
+): Promise<readonly string[]> {
+  const remoteParent = decodeTraceparent(traceparent);
+  const work =
+    remoteParent && journal.start('consumer.refresh', { remoteParent, attributes: attributesOf(goAway, isolation) });
+  const { result, addresses, error } = await isolation.refreshed;
+  const known: SpanAttributes = {
+    [ATTR.refreshResult]: result,
+    [ATTR.addresses]: addresses.slice(0, MOST_ADDRESSES),
+    [ATTR.addressCount]: addresses.length,
+  };
+  if (error === undefined) work?.end(known);
+  else work?.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
+  return addresses;
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly outcome: GoAwayOutcome;
+}
+
+const FORBIDDEN: Refusal = { status: 403, outcome: 'forbidden' };
+
+const REFUSALS: Readonly<Partial<Record<ErrorCode, Refusal>>> = {
+  LOSSLESS_GOAWAY_INVALID: { status: 400, outcome: 'invalid' },
+  LOSSLESS_GOAWAY_SELF: { status: 421, outcome: 'self' },
+  LOSSLESS_AUDIENCE_GONE: { status: 410, outcome: 'gone' },
+  LOSSLESS_SIGNATURE_INVALID: FORBIDDEN,
+  LOSSLESS_SENDER_FORBIDDEN: FORBIDDEN,
+};
+
+/** What is not even read, with a status of its own. */
+class Refused extends LosslessError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super('LOSSLESS_GOAWAY_INVALID', message);
+    this.status = status;
+  }
+}
+
+/** A body that is too long. */
+class Oversized extends Refused {
+  constructor() {
+    super(413, `expected a body of at most ${GOAWAY_LIMIT} bytes`);
+  }
+}
+
+/** @throws LosslessError LOSSLESS_SENDER_FORBIDDEN */
+async function isFromNamed(senders: SenderCheck, { provider }: GoAway, remoteAddress: string): Promise<boolean> {
+  const sender = await senders.check(provider, remoteAddress);
+  if (sender === 'other')
+    throw new LosslessError(
+      'LOSSLESS_SENDER_FORBIDDEN',
+      `expected the address at which ${provider.instanceId.slice(0, SHOWN)} is registered, received ${remoteAddress}: set LOSSLESS_SECRET behind address translation`,
+    );
+  return sender === 'named';
+}
+
+function attributesOf(
+  { provider }: GoAway,
+  { before }: Isolation,
+): Readonly<Record<string, string | number | boolean | readonly string[]>> {
+  return {
+    [ATTR.providerService]: provider.service,
+    [ATTR.providerInstanceId]: provider.instanceId,
+    [ATTR.providerGeneration]: provider.generation,
+    [ATTR.providerAddress]: provider.address,
+    [ATTR.addressesBefore]: before.slice(0, MOST_ADDRESSES),
+    [ATTR.addressCountBefore]: before.length,
+    [ATTR.isolated]: true,
+  };
+}
+
+/** The second line, when idle; none when that takes too long or the provider has gone. */
+async function sayIdle(clock: Clock, response: ServerResponse, { idle }: Isolation): Promise<void> {
+  const gone = Promise.withResolvers<undefined>();
+  const timer = clock.after(IDLE_MS, () => gone.resolve(undefined));
+  response.once('close', () => gone.resolve(undefined));
+  const addresses = await Promise.race([idle, gone.promise]);
+  timer.cancel();
+  if (response.destroyed) return;
+  // Whoever still calls the service is idle only once there is somebody else to call.
+  response.end(addresses && encodeIdle({ idle: true, addresses, ...(addresses.length === 0 && { unused: true }) }));
+}
+
+/** The body; undefined when it is too long. The connection stays, so that the refusal can be written. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > GOAWAY_LIMIT) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function refuse(response: ServerResponse, status: number, code: string, message: string): void {
+  if (response.headersSent) return void response.destroy();
+  const body = `${JSON.stringify({ code, message })}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+function textOf(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined;
+}

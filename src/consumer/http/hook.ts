@@ -1,0 +1,80 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { asError } from '../../errors.ts';
+import { DRAINING_HEADER } from '../../protocol/header.ts';
+import { rawHeader } from '../../protocol/raw-headers.ts';
+import type { CallContext } from '../call/call-context.ts';
+import type { Service } from '../directory/service.ts';
+import { type AddRequest, type AgentOptions, callOf, HttpCall, type OnSocket } from './call.ts';
+
+/** Published when the head of a response has arrived. */
+const RESPONSE = 'http.client.response.finish';
+
+/** What the guard calls this. */
+const HOOK = 'a request of node:http';
+
+type Pool = Agent & { addRequest: AddRequest };
+
+/**
+ * Wraps the one method through which every request of every agent goes: `http.request`, `https.request`, own agents,
+ * `agent: false`, and the libraries built on them. Requests to anything but services are passed on as they came.
+ */
+export class HttpHook {
+  readonly #context: CallContext;
+  readonly #onResponse: (message: unknown) => void;
+  #restore: () => void = () => {};
+
+  constructor(context: CallContext) {
+    this.#context = context;
+    this.#onResponse = context.guard.listener(RESPONSE, (message) => {
+      const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
+      callOf(request)?.answered(rawHeader(response.rawHeaders, DRAINING_HEADER));
+    });
+  }
+
+  install(): void {
+    const context = this.#context;
+    const { guard } = context;
+    const prototype = process.getBuiltinModule('node:http').Agent.prototype as Pool;
+    const { addRequest } = prototype;
+    const addRequestToService: AddRequest = function (this: Agent, request, options, port, localAddress) {
+      const plain = (): void => addRequest.call(this, request, options, port, localAddress);
+      const service = guard.attempt(HOOK, () => route(context, options), nothing);
+      if (service === undefined) return plain();
+      const go = (found: Service | undefined): void => {
+        const call =
+          found &&
+          guard.attempt(
+            HOOK,
+            () => new HttpCall(context, found, this, addRequest, request, options as AgentOptions),
+            nothing,
+          );
+        if (call === undefined) plain();
+        else call.send();
+      };
+      if (!(service instanceof Promise)) return go(service);
+      service
+        .then(go)
+        // The application is no longer there to catch it: it gets the event.
+        .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
+    };
+    prototype.addRequest = addRequestToService;
+    this.#restore = () => {
+      if (prototype.addRequest === addRequestToService) prototype.addRequest = addRequest;
+    };
+    subscribe(RESPONSE, this.#onResponse);
+  }
+
+  uninstall(): void {
+    this.#restore();
+    unsubscribe(RESPONSE, this.#onResponse);
+  }
+}
+
+/** `options` is a host in calls of another time. */
+function route(context: CallContext, options: AgentOptions | string): ReturnType<CallContext['route']> {
+  const host = typeof options === 'object' && !options.socketPath ? options.host : undefined;
+  return typeof host === 'string' ? context.route(host) : undefined;
+}
+
+function nothing(): undefined {}

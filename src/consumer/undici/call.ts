@@ -1,0 +1,118 @@
+import type { Duplex } from 'node:stream';
+import type { CallContext } from '../call/call-context.ts';
+import { isUnsent, MOST_ATTEMPTS } from '../call/unsent.ts';
+import type { Connections } from '../directory/connections.ts';
+import type { Endpoint } from '../directory/endpoint.ts';
+import { authorityOf, originOf } from '../directory/origin.ts';
+import type { Service } from '../directory/service.ts';
+import type { Agents } from './agents.ts';
+import type { Handler, Options } from './cover.ts';
+import { listening, type Progress } from './handlers.ts';
+import { type UndiciHeaders, withHeaders } from './headers.ts';
+
+/** What the guard calls this. */
+const HOOK = 'an upgraded connection of undici';
+
+/** Thrown where undici is about to write: the instance was isolated while the request waited. */
+const ISOLATED = new Error('the instance was isolated before the request was written');
+
+/**
+ * One request made with undici or fetch to a service: sends it to a picked instance, and as long as nothing was written to
+ * another one when that is isolated or refuses the connection. The body is untouched until then, whatever its type.
+ */
+export class UndiciCall implements Progress {
+  readonly #context: CallContext;
+  readonly #agents: Agents;
+  readonly #service: Service;
+  readonly #options: Options;
+  readonly #handler: Handler;
+  readonly #isSecure: boolean;
+  #endpoint: Endpoint | undefined;
+  #connections: Connections | undefined;
+  #started = false;
+  #attempts = 0;
+  #tried: Set<Endpoint> | undefined;
+
+  constructor(context: CallContext, agents: Agents, service: Service, options: Options, handler: Handler) {
+    this.#context = context;
+    this.#agents = agents;
+    this.#service = service;
+    const origin = originOf(options.origin) ?? '';
+    this.#isSecure = origin.startsWith('https:');
+    this.#options = {
+      ...options,
+      headers: withHeaders(options.headers as UndiciHeaders, authorityOf(origin), context.header) as Record<
+        string,
+        string
+      >,
+    };
+    this.#handler = listening(handler, this, context.guard);
+  }
+
+  /** Sends it. Returns false when the caller should wait for `drain`, as undici does. */
+  send(endpoint: Endpoint | undefined = this.#service.pick()): boolean {
+    if (endpoint === undefined) throw ISOLATED;
+    this.#attempts++;
+    this.#endpoint = endpoint;
+    const connections = endpoint.connections;
+    const agent = connections.agent(this.#agents, () => this.#agents.to(this.#service, endpoint));
+    const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
+    this.#connections = connections;
+    connections.begin();
+    try {
+      return agent.dispatch({ ...this.#options, origin }, this.#handler);
+    } catch (thrown) {
+      this.ended();
+      throw thrown;
+    }
+  }
+
+  starts(): void {
+    if (this.#connections?.closed && this.#attempts < MOST_ATTEMPTS) throw ISOLATED;
+    this.#started = true;
+  }
+
+  answered(find: () => string | undefined): void {
+    if (this.#endpoint === undefined) return;
+    this.#service.reached(this.#endpoint);
+    const marker = find();
+    if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
+  }
+
+  upgraded(socket: Duplex): void {
+    socket.once(
+      'close',
+      this.#context.guard.listener(HOOK, () => this.ended()),
+    );
+  }
+
+  ended(): void {
+    const connections = this.#connections;
+    this.#connections = undefined;
+    connections?.end();
+  }
+
+  moves(error: Error): boolean {
+    const endpoint = this.#endpoint;
+    this.ended();
+    const next = this.#started || endpoint === undefined ? undefined : this.#next(endpoint, error);
+    if (next === undefined) return false;
+    try {
+      this.send(next);
+      return true;
+    } catch {
+      // What it failed with before says more.
+      return false;
+    }
+  }
+
+  /** The instance that takes the request instead; undefined: the failure is final. */
+  #next(endpoint: Endpoint, error: Error): Endpoint | undefined {
+    if (error === ISOLATED) return this.#service.pick();
+    if (!isUnsent(error) || this.#attempts >= MOST_ATTEMPTS) return undefined;
+    this.#service.rest(endpoint);
+    this.#tried ??= new Set();
+    this.#tried.add(endpoint);
+    return this.#service.pick(this.#tried);
+  }
+}

@@ -1,0 +1,78 @@
+import type { Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
+import type { Clock } from '../../lifecycle/clock.ts';
+import { CONNECT_MS } from '../call/connect-time.ts';
+import type { Endpoint } from '../directory/endpoint.ts';
+import type { Service } from '../directory/service.ts';
+
+/** What the guard calls this. */
+const HOOK = 'a connection that undici makes';
+
+/** How undici connects; all requests of one agent go to one instance. */
+export type Connector = (
+  options: Target,
+  done: (error: Error | null, socket: Socket | null) => void,
+) => Socket | undefined;
+
+export type BuildConnector = (options: { readonly allowH2?: boolean }) => Connector;
+
+interface Target {
+  readonly protocol: string;
+  readonly allowH2?: boolean;
+  readonly servername?: string | null;
+}
+
+export interface ConnectOptions {
+  readonly clock: Clock;
+  readonly guard: Guard;
+  readonly service: Service;
+  readonly endpoint: Endpoint;
+  readonly build: BuildConnector;
+  /** Whether the agent speaks HTTP/2 unless a request forbids it. */
+  readonly http2: boolean;
+}
+
+/**
+ * Connects to one instance as undici itself would, but takes the connection that stands ready, if it is what is asked for, and
+ * gives up after `CONNECT_MS` while another instance can take the request.
+ */
+export function connectTo({ clock, guard, service, endpoint, build, http2 }: ConnectOptions): Connector {
+  // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
+  const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
+  return (target, done) => {
+    const take = (): Socket | undefined => readyFor(target, endpoint);
+    const ready = guard.attempt(HOOK, take, () => undefined);
+    if (ready !== undefined) {
+      queueMicrotask(() => done(null, ready));
+      return ready;
+    }
+    const connector = http2 && target.allowH2 !== false ? connect : connectHttp1;
+    const connects = guard.listener(HOOK, (connected: Socket | null): void => {
+      slow.cancel();
+      if (connected !== null) service.reached(endpoint);
+    });
+    const socket = connector(target, (error, connected) => {
+      connects(connected);
+      done(error, connected);
+    });
+    const slow = clock.after(CONNECT_MS, () => {
+      if (socket?.connecting && service.hasOther(endpoint)) socket.destroy(new NotConnected(endpoint.address));
+    });
+    return socket;
+  };
+}
+
+function readyFor({ protocol, servername }: Target, { prebuilt }: Endpoint): Socket | undefined {
+  const name = protocol === 'https:' ? servername : undefined;
+  return name === prebuilt?.destination.servername ? prebuilt?.take() : undefined;
+}
+
+/** As undici's own, which differs from copy to copy and is matched by its code. */
+class NotConnected extends Error {
+  readonly code = 'UND_ERR_CONNECT_TIMEOUT';
+
+  constructor(address: string) {
+    super(`Connect Timeout Error (attempted address: ${address}, timeout: ${CONNECT_MS}ms)`);
+    this.name = 'ConnectTimeoutError';
+  }
+}

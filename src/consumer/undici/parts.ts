@@ -1,0 +1,57 @@
+import { createRequire } from 'node:module';
+import type { AgentClass } from './agents.ts';
+import type { BuildConnector } from './connect.ts';
+import type { Handler } from './cover.ts';
+
+/** Files of our own copy of undici that it does not export: the whole takes twice as long to load. */
+export const PRIVATE_FILES = {
+  Agent: 'undici/lib/dispatcher/agent.js',
+  buildConnector: 'undici/lib/core/connect.js',
+  Dispatcher1Wrapper: 'undici/lib/dispatcher/dispatcher1-wrapper.js',
+} as const;
+
+/** The parts of our own copy that are used. */
+interface Parts {
+  readonly Agent: AgentClass;
+  readonly buildConnector: BuildConnector;
+  readonly Dispatcher1Wrapper: { wrapHandler(handler: object): Handler };
+}
+
+/**
+ * What is relied on beside what undici documents, and the majors in which it was found. Each major is tried with each of its
+ * interceptors by `test/process/undici-majors.test.ts`; our own copy is pinned to one version.
+ */
+export const RELIED_ON = [
+  { majors: [5, 6, 7, 8], what: 'the symbols of the global dispatcher', where: 'lib/global.js' },
+  { majors: [5, 6, 7, 8], what: 'a copy that finds none makes its own at once', where: 'lib/global.js' },
+  { majors: [5, 6, 7, 8], what: 'an Agent is an EventEmitter, two classes below Dispatcher', where: 'lib/dispatcher/' },
+  { majors: [5, 6, 7, 8], what: '`connect` and `factory` of an Agent', where: 'lib/dispatcher/agent.js' },
+  { majors: [5, 6, 7], what: 'handlers with onConnect, onHeaders, onData, onComplete', where: 'lib/api/' },
+  { majors: [5, 6], what: '`maxRedirections` of a request', where: 'lib/interceptor/redirectInterceptor.js' },
+  { majors: [6, 7, 8], what: 'the name of the dispatch of interceptors.dns()', where: 'lib/interceptor/dns.js' },
+  {
+    majors: [8],
+    what: 'the wrapper of the legacy symbol, by its name',
+    where: 'lib/dispatcher/dispatcher1-wrapper.js',
+  },
+  { majors: [8], what: 'our own copy: files that it does not export', where: Object.values(PRIVATE_FILES).join(', ') },
+] as const;
+
+/** Our own copy, loaded with the first request to a service. */
+export class UndiciParts {
+  readonly #require = createRequire(import.meta.filename);
+
+  get Agent(): Parts['Agent'] {
+    return this.#require(PRIVATE_FILES.Agent);
+  }
+
+  get buildConnector(): Parts['buildConnector'] {
+    return this.#require(PRIVATE_FILES.buildConnector);
+  }
+
+  /** A handler as our own copy takes it. */
+  wrap(handler: Handler): Handler {
+    const { wrapHandler } = this.#require(PRIVATE_FILES.Dispatcher1Wrapper) as Parts['Dispatcher1Wrapper'];
+    return wrapHandler(handler);
+  }
+}

@@ -1,0 +1,264 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { asError, type ErrorCode, LosslessError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
+import { markOwn } from '../io/own-server.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { type Operators, placeOf } from '../protocol/operator.ts';
+import type { ControlTls } from '../protocol/tls.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import { whyNotHere } from './operator.ts';
+
+/** What the guard calls this. */
+const HOOK = 'the control server';
+
+/** How many ports after the wanted one are tried before any free one is taken. */
+const NEXT_PORTS = 20;
+
+/**
+ * Who may call a route: `open` anybody who reaches the port, `instance` the same (the route itself authenticates), `operator` the
+ * holder of the secret, or, when there is none, a program on this machine. With mutual TLS the last two must show a certificate
+ * too.
+ */
+export type Access = 'open' | 'instance' | 'operator';
+
+/** How an operator is proved: by the secret, or by being on this machine when there is none. */
+type Proof = 'token' | 'place';
+
+/** One request, as far as it has been looked at. */
+export interface Call {
+  readonly query: URLSearchParams;
+  /** Whether an operator makes it; always so where the access is `operator`. */
+  readonly isOperator: boolean;
+  /** Who makes it has proved himself: its connection is not cut off for another one before it is answered. */
+  keep(): void;
+}
+
+/** One path of the control server. */
+export interface Route {
+  readonly methods: readonly string[];
+  readonly access: Access;
+  /** It changes what the instance does, so GET needs the token or `ControlOptions.changesByGet`: a link is no will. */
+  readonly changes?: boolean;
+  /** Names in its query, beside `service` and `instance` of an operator's. */
+  readonly parameters?: readonly string[];
+  readonly handle: (request: IncomingMessage, response: ServerResponse, call: Call) => void | Promise<void>;
+}
+
+export interface ControlOptions {
+  readonly guard: Guard;
+  readonly host: string;
+  /** Wanted port; the next free one is used when it is taken. */
+  readonly port: number;
+  /** Tells who has the secret; undefined: there is none. */
+  readonly operators: Operators | undefined;
+  /** Undefined: plain HTTP. */
+  readonly tls: ControlTls | undefined;
+  /** Somebody could not be understood or was not believed by TLS. Strangers can make it be called. */
+  readonly onTlsError?: (error: Error) => void;
+  /** Who an operator's `service` and `instance` are compared with. */
+  readonly identity: () => Identity;
+  /** Whether GET changes state as POST does. */
+  readonly changesByGet: boolean;
+  readonly routes: Readonly<Record<string, Route>>;
+}
+
+/** A control server that listens. */
+export interface Control {
+  readonly port: number;
+  close(): void;
+}
+
+/** Answers with `body` as JSON. */
+export function answer(response: ServerResponse, status: number, body: object): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+/**
+ * Starts the control server. It never keeps the process alive, is not counted as traffic, and its requests bypass an
+ * application's instrumentation of `http.Server`.
+ *
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot listen
+ */
+export async function listen(options: ControlOptions): Promise<Control> {
+  const server = createServer(options);
+  const { guard } = options;
+  const emit = EventEmitter.prototype.emit.bind(server);
+  server.emit = (...event: Parameters<typeof emit>) =>
+    guard.attempt(
+      HOOK,
+      () => emit(...event),
+      () => true,
+    );
+  markOwn(server);
+  const limit = new ConnectionLimit();
+  server.on('connection', (socket) => {
+    socket.unref();
+    limit.admit(socket);
+  });
+  const requested = (request: IncomingMessage, response: ServerResponse): Promise<void> =>
+    dispatch(options, limit, request, response);
+  server.on('request', guard.listener(HOOK, requested));
+  await bind(server, options);
+  server.unref();
+  return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
+}
+
+const BOUNDS = {
+  maxHeaderSize: 8_192,
+  headersTimeout: 3_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+};
+
+function createServer({ onTlsError, tls }: ControlOptions): Server {
+  if (tls === undefined) return process.getBuiltinModule('node:http').createServer(BOUNDS);
+  let shown = tls.material;
+  const server = process.getBuiltinModule('node:https').createServer({
+    ...BOUNDS,
+    handshakeTimeout: 3_000,
+    ...shown,
+    requestCert: tls.clientAuth,
+    // Probes have no certificate: the routes that need one ask for it.
+    rejectUnauthorized: false,
+  });
+  // Before the handshake of the very connection that asks.
+  server.prependListener('connection', () => {
+    if (shown === tls.material) return;
+    shown = tls.material;
+    server.setSecureContext(shown);
+  });
+  server.on('tlsClientError', (error) => onTlsError?.(error));
+  return server;
+}
+
+async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
+  const wanted =
+    port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
+  // A machine without IPv6 has no `::`.
+  const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
+  let last: NodeJS.ErrnoException | undefined;
+  for (const candidate of hosts)
+    for (const next of wanted) {
+      last = await tryBind(server, candidate, next);
+      if (last === undefined) return;
+      if (last.code !== 'EADDRINUSE' && last.code !== 'EACCES') break;
+    }
+  throw new LosslessError(
+    'LOSSLESS_CONTROL_PORT',
+    `the control server cannot listen on ${host} port ${port}: ${last?.message}`,
+  );
+}
+
+function tryBind(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      server.off('listening', listening);
+      resolve(error);
+    };
+    const listening = (): void => {
+      server.off('error', failed);
+      server.on('error', () => {});
+      resolve(undefined);
+    };
+    server.once('error', failed).once('listening', listening);
+    // `exclusive`: in a cluster each worker has a control port of its own.
+    server.listen({ host, port, exclusive: true });
+  });
+}
+
+async function dispatch(
+  options: ControlOptions,
+  limit: ConnectionLimit,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { socket } = request;
+  request.on('error', () => {});
+  response.on('error', () => {});
+  let proof: Proof | undefined;
+  try {
+    limit.touch(socket);
+    proof = proofOf(request, options.operators);
+    const { routes } = options;
+    const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined)
+      return answer(response, 404, { message: `no such path; expected one of ${Object.keys(routes).join(', ')}` });
+    if (!route.methods.includes(request.method ?? '')) {
+      response.setHeader('allow', route.methods.join(', '));
+      return answer(response, 405, { message: `expected ${route.methods.join(' or ')}` });
+    }
+    if (route.access !== 'open' && options.tls?.clientAuth === true && !(socket as TLSSocket).authorized)
+      return answer(response, 403, {
+        message: 'allowed with a certificate that is signed by ca.crt of LOSSLESS_TLS_DIR',
+      });
+    const call: Call = {
+      query: new URLSearchParams(query),
+      isOperator: proof !== undefined,
+      keep: () => limit.keep(socket, response),
+    };
+    const refusal = route.access === 'operator' ? refusalOf(options, route, proof, request, call.query) : undefined;
+    if (refusal === undefined) {
+      if (route.access === 'operator') call.keep();
+      return await route.handle(request, response, call);
+    }
+    const { status, ...body } = refusal;
+    if (status === 405) response.setHeader('allow', 'POST');
+    answer(response, status, body);
+  } catch (thrown) {
+    if (response.headersSent) response.destroy();
+    else answer(response, 500, { message: proof === undefined ? 'it failed' : asError(thrown).message });
+  }
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly code?: ErrorCode;
+  readonly message: string;
+}
+
+/** Why an operator's route is not handled. */
+function refusalOf(
+  { changesByGet, identity, operators }: ControlOptions,
+  { changes, parameters = [] }: Route,
+  proof: Proof | undefined,
+  request: IncomingMessage,
+  query: URLSearchParams,
+): Refusal | undefined {
+  if (proof === undefined) {
+    const message =
+      operators === undefined
+        ? `expected a program on this machine, received ${whyNotHere(request)}; with LOSSLESS_SECRET its holder is an operator`
+        : 'expected what `lossless token` prints as bearer token, or the `lossless` command with LOSSLESS_SECRET';
+    return { status: 403, code: 'LOSSLESS_OPERATOR_UNPROVED', message };
+  }
+  if (changes && request.method !== 'POST' && proof !== 'token' && !changesByGet)
+    return {
+      status: 405,
+      message: 'expected POST: write `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
+    };
+  const known = ['service', 'instance', ...parameters];
+  if ([...query.keys()].some((name) => !known.includes(name)))
+    return { status: 400, message: `expected no other parameters than ${known.join(', ')}` };
+  const { service, instanceId } = identity();
+  const isMeant = (name: string, own: string): boolean => query.getAll(name).every((value) => value === own);
+  if (isMeant('service', service) && isMeant('instance', instanceId)) return undefined;
+  return {
+    status: 421,
+    code: 'LOSSLESS_OTHER_INSTANCE',
+    message: `another instance is meant: here is ${service} ${instanceId}`,
+  };
+}
+
+/** With a secret only its holder is an operator, wherever he is: what is near proves less than what is known. */
+function proofOf(request: IncomingMessage, operators: Operators | undefined): Proof | undefined {
+  if (operators === undefined) return whyNotHere(request) === undefined ? 'place' : undefined;
+  const { headers, method = '', socket, url = '' } = request;
+  const place = placeOf(socket.localAddress, socket.localPort);
+  return operators.isProved(headers.authorization, method, url, place) ? 'token' : undefined;
+}

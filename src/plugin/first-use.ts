@@ -1,0 +1,93 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Agent, Server } from 'node:http';
+import { DISPATCHERS } from '../consumer/undici/dispatchers.ts';
+import { Guard } from '../guard.ts';
+import { hasWorkers } from '../process/cluster.ts';
+import { threadClosed, threadListens } from '../process/threads.ts';
+import { kindOf } from '../provider/traffic/http-server.ts';
+
+/** Nothing is loaded yet that could write a log. */
+const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
+
+type AddRequest = (this: Agent, ...call: unknown[]) => void;
+
+/**
+ * Calls `use` once, at the first sign that this process is a service or calls one: an HTTP server begins to listen, a
+ * request is about to be sent, a cluster forks, or `symbol` of the global object is read. `use` runs before that goes on, and
+ * whatever was put in place here is gone by then.
+ */
+export function onFirstUse(symbol: symbol, use: () => void): void {
+  const undo: (() => void)[] = [];
+  /** @returns whether this was the first time */
+  const begin = (): boolean => {
+    const steps = undo.splice(0);
+    const first = (): boolean => {
+      for (const step of steps) step();
+      if (steps.length > 0) use();
+      return steps.length > 0;
+    };
+    return GUARD.attempt('the first use', first, () => false);
+  };
+  const getter = (key: symbol): void => {
+    const get = (): unknown => {
+      begin();
+      return (globalThis as Record<symbol, unknown>)[key];
+    };
+    const set = (value: unknown): void => {
+      Object.defineProperty(globalThis, key, { value, writable: true, configurable: true });
+      begin();
+    };
+    Object.defineProperty(globalThis, key, { get, set, configurable: true });
+    undo.push(() => {
+      if (Object.getOwnPropertyDescriptor(globalThis, key)?.get === get) Reflect.deleteProperty(globalThis, key);
+    });
+  };
+  const listen = (name: string, listener: (message: never) => void): void => {
+    const guarded = GUARD.listener(name, listener) as (message: unknown) => void;
+    subscribe(name, guarded);
+    undo.push(() => void unsubscribe(name, guarded));
+  };
+
+  getter(symbol);
+  listen('tracing:net.server.listen:asyncStart', ({ server }: { server: object }) => {
+    if (kindOf(server) !== 'other') begin();
+  });
+  listen('child_process', () => process.nextTick(GUARD.listener('child_process', () => hasWorkers() && begin())));
+  undo.push(beforeFirstRequest(begin));
+  // Loaded before us, by another preload: no getter can tell of its first request.
+  if (DISPATCHERS.some((key) => key in globalThis)) begin();
+  else DISPATCHERS.forEach(getter);
+}
+
+/** In a worker thread: counts its HTTP servers that listen, and calls `first` for the first one of the process. */
+export function onThreadListens(first: () => void): void {
+  const counted = new WeakSet<object>();
+  const listens = (message: unknown): void => {
+    const { server } = message as { readonly server: Server };
+    if (kindOf(server) === 'other' || counted.has(server)) return;
+    counted.add(server);
+    const closed = (): void => {
+      counted.delete(server);
+      threadClosed();
+    };
+    server.once('close', GUARD.listener('the event close of a server', closed));
+    if (threadListens()) first();
+  };
+  const channel = 'tracing:net.server.listen:asyncEnd';
+  subscribe(channel, GUARD.listener(channel, listens));
+}
+
+/** `node:http` tells of a request only when it is with its agent, so the one method in between is wrapped. */
+function beforeFirstRequest(begin: () => boolean): () => void {
+  const prototype = process.getBuiltinModule('node:http').Agent.prototype as Agent & { addRequest: AddRequest };
+  const { addRequest } = prototype;
+  const wrapped: AddRequest = function (...call) {
+    // The first one goes on by what stands there now; a later one comes from somebody who kept this method.
+    const next = begin() ? prototype.addRequest : addRequest;
+    next.apply(this, call);
+  };
+  prototype.addRequest = wrapped;
+  return () => {
+    if (prototype.addRequest === wrapped) prototype.addRequest = addRequest;
+  };
+}

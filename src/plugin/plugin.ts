@@ -1,0 +1,383 @@
+import { channel } from 'node:diagnostics_channel';
+import { hostname } from 'node:os';
+import { type Options, UNNAMED } from '../config/options.ts';
+import { Consumer } from '../consumer/consumer.ts';
+import { KnownServices } from '../consumer/directory/known-services.ts';
+import type { Preconnected } from '../consumer/directory/preconnect.ts';
+import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
+import { type Control, listen } from '../control/control-server.ts';
+import { asError } from '../errors.ts';
+import { Guard } from '../guard.ts';
+import { type Clock, guardedClock, sleep, systemClock } from '../lifecycle/clock.ts';
+import { Journal } from '../lifecycle/journal.ts';
+import { Machine } from '../lifecycle/machine.ts';
+import type { SpanIds } from '../lifecycle/records.ts';
+import type { Refusal } from '../lifecycle/refusal.ts';
+import type { State } from '../lifecycle/transitions.ts';
+import { type Log, logRecords } from '../log.ts';
+import { Counts } from '../metrics/counts.ts';
+import type { Exposition } from '../metrics/prometheus.ts';
+import { isWorker } from '../process/cluster.ts';
+import { budgetOf, signalUnseen } from '../process/launcher.ts';
+import { createSignals, type Signals } from '../process/signals.ts';
+import { SIGNED_MS } from '../protocol/consumer-reader.ts';
+import { encodeConsumer } from '../protocol/header.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { Operators } from '../protocol/operator.ts';
+import { Verifier } from '../protocol/signature.ts';
+import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
+import type { Offline } from '../provider/offline/offline.ts';
+import { Reach } from '../provider/offline/reach.ts';
+import { tryConnection } from '../provider/registration/try-connection.ts';
+import { Callers } from '../provider/traffic/callers.ts';
+import { Curve } from '../provider/traffic/curve.ts';
+import { Traffic } from '../provider/traffic/traffic.ts';
+import { openRegistries } from '../registry/open.ts';
+import { OpeningRegistry } from '../registry/opening.ts';
+import type { Registry } from '../registry/registry.ts';
+import { type Status, statusOf } from '../status.ts';
+import type { OfflineTrigger } from '../trace/model/schema.ts';
+import { createTracing } from '../trace/tracer.ts';
+import type { Tracing } from '../trace/tracing.ts';
+import { causeOf, controlRoutes } from './control-routes.ts';
+import { appTracing } from './running.ts';
+import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
+
+/** The running plugin of one process: puts the rooms together and holds no logic of theirs. */
+export class Plugin {
+  readonly #options: Options;
+  readonly #clock: Clock;
+  readonly #guard: Guard;
+  readonly #log: Log;
+  readonly #trust: Trust;
+  readonly #journal: Journal;
+  readonly #machine: Machine;
+  readonly #opening: Promise<Registry>;
+  readonly #registry: Registry;
+  readonly #callers: Callers;
+  readonly #traffic: Traffic;
+  readonly #curve: Curve;
+  readonly #attendance: Attendance;
+  readonly #known: KnownServices;
+  readonly #consumer: Consumer;
+  readonly #tracing: Tracing | undefined;
+  readonly #signals: Signals;
+  readonly #instanceId: string;
+  readonly #gracePeriodMs: number;
+  readonly #counts = new Counts();
+  #control: Promise<Control | undefined> | undefined;
+
+  constructor(options: Options, log: Log) {
+    const guard = new Guard(log);
+    const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
+    this.#clock = clock;
+    this.#guard = guard;
+    this.#trust = trustOf(options, clock, log);
+    this.#opening = openRegistries(options.registries, { clock, log });
+    const registry = new OpeningRegistry(options.registries, this.#opening);
+    this.#options = options;
+    this.#log = log;
+    this.#gracePeriodMs = budgetOf(options, log);
+    this.#registry = registry;
+    this.#instanceId = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
+    this.#journal = new Journal(clock);
+    this.#machine = new Machine(this.#journal, clock);
+    this.#callers = new Callers(clock);
+    const reach = new Reach(clock, this.#trust.tls);
+    this.#traffic = new Traffic({
+      clock,
+      guard,
+      callers: this.#callers,
+      decode: consumerReader(this.#trust, clock, log),
+      onListen: (server) => this.#attendance.listening(server),
+      isSelf: ({ instanceId }) => instanceId === this.#instanceId,
+      onNewCaller: (entry) => {
+        reach.ask(entry);
+        this.#attendance.newCaller(entry);
+      },
+    });
+    this.#curve = new Curve(clock, () => this.#traffic.started);
+    this.#known = new KnownServices(options.spoolDir, options.service, log);
+    this.#consumer = new Consumer({
+      registry,
+      clock,
+      guard,
+      log,
+      header: () => this.#consumerHeader(),
+      headerMs: this.#trust.keys && SIGNED_MS,
+      services: options.services,
+      onCalled: (service) => this.#known.add(service),
+      warmupMs: options.warmupMs,
+      warmupCurve: options.warmupCurve,
+      zone: options.zone,
+    });
+    this.#attendance = new Attendance({
+      clock,
+      guard,
+      log,
+      journal: this.#journal,
+      machine: this.#machine,
+      traffic: this.#traffic,
+      callers: this.#callers,
+      curve: this.#curve,
+      registry,
+      tryConnection,
+      instanceId: this.#instanceId,
+      settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
+      trust: this.#trust,
+      causes: causeOf(options.traceparent),
+      preconnect: () => this.#preconnect(),
+      onServing: () => this.#serving(),
+      beforeOnline: () => this.#controlServer(),
+      urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
+      afterOffline: (run) => this.#deliver(run),
+    });
+    this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
+    if (options.telemetryDisabled)
+      log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
+    this.#signals = createSignals({
+      clock,
+      guard,
+      log,
+      signals: options.signals,
+      offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
+      exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
+      gracePeriod: () => this.#gracePeriodMs,
+    });
+    this.#journal.subscribe(this.#counts.sink);
+    this.#journal.subscribe(logRecords(log));
+    const records = channel('lossless:record');
+    // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
+    this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
+    if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
+  }
+
+  /**
+   * Hooks into this process, at once. Resolves when the registry is opened; when it cannot be, everything is taken back.
+   *
+   * @throws LosslessError LOSSLESS_REGISTRY_URL
+   */
+  async start(): Promise<void> {
+    this.#traffic.start();
+    this.#consumer.install();
+    this.#signals.watch();
+    try {
+      await this.#opening;
+    } catch (thrown) {
+      this.#traffic.stop();
+      await this.#consumer.uninstall();
+      this.#signals.disarm();
+      throw thrown;
+    }
+  }
+
+  get identity(): Identity {
+    return this.#attendance.identity;
+  }
+
+  get state(): State {
+    return this.#machine.state;
+  }
+
+  /** Whether the platform may send traffic. */
+  get isReady(): boolean {
+    return this.#attendance.isReady;
+  }
+
+  /** Whether an offline has begun that was not undone. */
+  get isLeaving(): boolean {
+    return this.#attendance.leaving !== undefined;
+  }
+
+  /** Ends the process after an offline that no signal began. */
+  exit(): void {
+    this.#signals.finish();
+  }
+
+  /** Begins an offline, or joins the running one; refused when there is nothing to leave. */
+  offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
+    const joined = this.isLeaving;
+    const handle = this.#attendance.leave(trigger, links);
+    if (!joined && handle.url !== undefined) this.#writeTerminationLog(handle.traceId, handle.url);
+    return handle;
+  }
+
+  /**
+   * Undoes a running offline.
+   *
+   * @returns why not, when there is none, or when it can no longer be undone
+   */
+  online(): Promise<Refusal | undefined> {
+    return this.#attendance.comeBack();
+  }
+
+  /** The instance as it is now. */
+  status(): Status {
+    const attendance = this.#attendance;
+    const { handle, run } = attendance.leaving ?? {};
+    return statusOf({
+      identity: this.identity,
+      machine: this.#machine,
+      online: attendance.online,
+      offline: run && { traceId: run.ids.traceId, url: handle?.url ?? '', run },
+      ready: this.isReady,
+      registry: this.#registry,
+      listed: attendance.listed,
+      advertised: attendance.advertised,
+      weight: attendance.weight,
+      traffic: this.#traffic,
+      callers: this.#callers,
+      consumer: this.#consumer,
+      tracing: this.#tracing,
+    });
+  }
+
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
+    const [{ expose }, spool] = await Promise.all([
+      import('../metrics/prometheus.ts'),
+      this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
+    ]);
+    return expose(
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      accept,
+    );
+  }
+
+  /** The process is a service: from now on its signals are ours first. */
+  #serving(): void {
+    this.#signals.arm();
+    this.#curve.start();
+    if (this.#options.service === UNNAMED)
+      this.#log('warn', 'this service has no name: set LOSSLESS_SERVICE or OTEL_SERVICE_NAME', {
+        code: 'LOSSLESS_CONFIG_INVALID',
+      });
+    const unseen = signalUnseen();
+    if (unseen !== undefined) this.#log('warn', unseen, { code: 'LOSSLESS_SIGNAL_UNSEEN' });
+  }
+
+  /** Undefined when no services are known. */
+  #preconnect(): Promise<Preconnected> | undefined {
+    const services = this.#options.preconnect ?? this.#known.names;
+    return services.length === 0 ? undefined : this.#consumer.preconnect(services);
+  }
+
+  /** Sends what the offline has left to send, in the time that is kept for it. */
+  async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
+    const [delivery] = await Promise.all([this.#tracing?.shutdown(withinMs), this.#endAppTracing(withinMs)]);
+    return delivery;
+  }
+
+  /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
+  async #endAppTracing(withinMs: number): Promise<void> {
+    const ended = appTracing()
+      ?.shutdown()
+      .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
+    if (ended !== undefined) await Promise.race([ended, sleep(this.#clock, withinMs)]);
+  }
+
+  #createTracing(): Tracing {
+    const { traces, resource, spoolDir } = this.#options;
+    return createTracing({
+      clock: this.#clock,
+      identity: () => this.identity,
+      target: traces,
+      resource,
+      spoolDir,
+      log: this.#log,
+    });
+  }
+
+  /** Value of the request header of this process; it names the control port, so that is opened first. */
+  async #consumerHeader(): Promise<string | undefined> {
+    const control = await this.#controlServer();
+    const host = this.#options.advertise?.host;
+    const { keys, tls } = this.#trust;
+    return (
+      control &&
+      encodeConsumer(
+        { ...this.identity, port: control.port, ...(host !== undefined && { host }), ...(tls && { tls: true }) },
+        keys,
+        this.#clock.wall(),
+      )
+    );
+  }
+
+  #controlServer(): Promise<Control | undefined> {
+    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
+    const { keys, tls } = this.#trust;
+    const operators = keys && new Operators(keys, this.#clock);
+    this.#control ??= listen({
+      guard: this.#guard,
+      host,
+      port,
+      operators,
+      tls,
+      onTlsError: tlsErrors(this.#clock, this.#log),
+      identity: () => this.identity,
+      changesByGet,
+      routes: controlRoutes(this, this.#receiver(), operators),
+    }).then(
+      (control) => {
+        this.#log('info', `control server listens on port ${control.port}`);
+        void this.#tellPort(control.port);
+        return control;
+      },
+      (thrown) => {
+        this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
+        return undefined;
+      },
+    );
+    return this.#control;
+  }
+
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tellPort(port: number): Promise<void> {
+    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
+    try {
+      const { controlHolders, writeControlFile } = await import('../control/control-file.ts');
+      if (wanted !== 0 && port !== wanted) {
+        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
+        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
+        // Workers of a cluster have the same environment, so all but one of them come here.
+        this.#log(
+          controlPortIsSet && !isWorker() ? 'warn' : 'info',
+          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      }
+      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
+  }
+
+  #receiver(): Receiver {
+    const { keys } = this.#trust;
+    return createReceiver({
+      consumer: this.#consumer,
+      registry: this.#registry,
+      clock: this.#clock,
+      journal: this.#journal,
+      log: this.#log,
+      self: () => this.identity,
+      host: this.#options.advertise?.host,
+      hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
+      verifier: keys && new Verifier(keys, 'goaway', this.#clock),
+    });
+  }
+
+  #writeTerminationLog(traceId: string | undefined, url: string): void {
+    const path = this.#options.terminationLog;
+    if (path === undefined) return;
+    import('node:fs/promises')
+      .then(({ writeFile }) => writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }))
+      .catch((thrown) => this.#log('debug', asError(thrown).message));
+  }
+}
+
+/** Where a trace can be looked at. What is printed holds no password, and no query, which may be a token. */
+function linkTo(jaegerUrl: string, traceId: string): string {
+  const { origin, pathname } = new URL(jaegerUrl);
+  return `${origin}${pathname.replace(/\/+$/, '')}/trace/${traceId}`;
+}

@@ -1,0 +1,26 @@
+import type { OfflineHandle } from '../provider/attendance.ts';
+import type { Status } from '../status.ts';
+import type { AppTracing } from '../trace/app-tracing.ts';
+import type { Controlled } from './control-routes.ts';
+
+/** Where the plugin of this process is found, by every copy of this package. */
+export const RUNNING = Symbol.for('lossless-lifecycle.plugin');
+
+/** Where the request traces of this process are found, if they were started. */
+export const APP_TRACING = Symbol.for('lossless-lifecycle.app-tracing');
+
+/** The plugin, as other copies of this package may use it. */
+export interface Running extends Pick<Controlled, 'online'> {
+  offline(trigger: 'api'): OfflineHandle;
+  status(): Status;
+}
+
+/** The request traces that the plugin started for the application. */
+export function appTracing(): AppTracing | undefined {
+  return (globalThis as { [APP_TRACING]?: AppTracing })[APP_TRACING];
+}
+
+/** The plugin of this process, if it is switched on. Asking for it starts it. */
+export function running(): Running | undefined {
+  return (globalThis as { [RUNNING]?: Running })[RUNNING];
+}

@@ -1,0 +1,51 @@
+import type { GoAwayResult } from '../../trace/model/schema.ts';
+
+/** What a fan-out has reached. */
+export interface Coverage {
+  /** Consumers to tell; those that had ended are not counted. */
+  readonly planned: number;
+  readonly acked: number;
+  readonly idle: number;
+  readonly failed: number;
+  /** Callers that had ended: nobody was there to tell. */
+  readonly gone: number;
+  /** Consumers that still call and have nobody else to call. */
+  readonly stranded: number;
+}
+
+/** What has become of some consumers. It is asked for all the time, so it is counted and not looked up. */
+export class Tally {
+  /** Those that have ended included. */
+  known = 0;
+  acked = 0;
+  failed = 0;
+  gone = 0;
+  readonly #causes = new Map<string, number>();
+
+  /** Those to tell. */
+  get planned(): number {
+    return this.known - this.gone;
+  }
+
+  begin(): void {
+    this.known++;
+  }
+
+  /** @param cause why it was not told */
+  end(result: GoAwayResult, cause: string): void {
+    if (result === 'acked') this.acked++;
+    else if (result === 'gone') this.gone++;
+    else if (result !== 'cancelled') {
+      this.failed++;
+      this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);
+    }
+  }
+
+  /** Why some were not told, the most frequent cause first: `3 refused, 1 self`. */
+  get causes(): string {
+    return [...this.#causes]
+      .sort(([, one], [, other]) => other - one)
+      .map(([cause, count]) => `${count} ${cause}`)
+      .join(', ');
+  }
+}

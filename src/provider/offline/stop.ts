@@ -1,0 +1,74 @@
+import type { Server } from 'node:net';
+import type { Clock } from '../../lifecycle/clock.ts';
+import { sleep } from '../../lifecycle/clock.ts';
+import type { Traffic } from '../traffic/traffic.ts';
+
+/** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
+const GOODBYE_MS = 50;
+
+/** What a stop has closed. */
+export interface Stopped {
+  readonly listeners: number;
+  readonly idle: number;
+  readonly forced: number;
+}
+
+/** Takes no connection any more, at once. Who has closed a listener cannot come back. */
+export function stopListening(traffic: Traffic): void {
+  for (const server of traffic.servers) closeListener(server);
+}
+
+/**
+ * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
+ * and no request is lost by it; after a time-out the rest is cut and counted as forced.
+ */
+export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
+  const servers = traffic.servers;
+  const { busy, idle } = traffic.connections;
+  const sessions = traffic.sessions;
+  for (const socket of [...idle, ...busy]) socket.destroy();
+  await end(sessions, clock);
+  const unfinished = sessions.filter((session) => !session.destroyed);
+  const forcedSessions = traffic.inflight > 0 ? unfinished.length : 0;
+  for (const session of unfinished) session.destroy();
+  for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
+  return {
+    listeners: servers.length,
+    idle: idle.length + sessions.length - forcedSessions,
+    forced: busy.length + forcedSessions,
+  };
+}
+
+/** Resolves when every session has ended, and soon. */
+async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
+  if (sessions.length === 0) return;
+  const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
+  for (const session of sessions) session.close();
+  await Promise.race([Promise.all(ended), sleep(clock, GOODBYE_MS)]);
+}
+
+/** What a server listens by (lib/net.js). */
+interface Handle {
+  readonly close: () => void;
+  readonly [name: string]: unknown;
+}
+
+/**
+ * Takes no connection any more and leaves the server as it is for the application: it listens, at its address, until the
+ * application closes it. That is then the first time, however it calls `close`, and no error.
+ */
+function closeListener(server: Server): void {
+  const own = server as unknown as { _handle?: Handle | null };
+  const handle = own._handle;
+  // A server of another kind: what it offers is to be closed.
+  if (!handle) return void server.close();
+  const address = server.address();
+  own._handle = {
+    close: () => {},
+    ref: () => {},
+    unref: () => {},
+    hasRef: () => false,
+    getsockname: (out: object) => void Object.assign(out, address),
+  };
+  handle.close();
+}

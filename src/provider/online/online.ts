@@ -1,0 +1,339 @@
+import { asError } from '../../errors.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
+import type { Journal, Work, WorkOptions } from '../../lifecycle/journal.ts';
+import type { Machine } from '../../lifecycle/machine.ts';
+import type { SpanIds, WorkName } from '../../lifecycle/records.ts';
+import type { Log } from '../../log.ts';
+import type { Instance, Registry } from '../../registry/registry.ts';
+import { ATTR, type OnlineTrigger, type Readiness, type SpanAttributes } from '../../trace/model/schema.ts';
+import { type LocateOptions, locate, type MainServer, targetOf } from '../registration/main-server.ts';
+import { isGood, probe } from '../registration/probe.ts';
+import type { Registration } from '../registration/registration.ts';
+import { type Candidate, nameOf, type Servers } from '../registration/servers.ts';
+import { Warming } from './warming.ts';
+
+/** Time between two tries of the probe, in milliseconds. */
+const PROBE_EVERY_MS = 1_000;
+
+/** Time until a server is looked for again, in milliseconds, when none can be registered. */
+const FIND_EVERY_MS = 250;
+
+/** First and longest wait between two calls of the registry, in milliseconds. */
+const RETRY_MS = { first: 200, most: 10_000 };
+
+/** A registry that has not answered for so long, in milliseconds, is told of. */
+const REGISTRY_LATE_MS = 10_000;
+
+export interface OnlineContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly machine: Machine;
+  readonly registry: Registry;
+  readonly registration: Registration;
+  readonly servers: Servers;
+  readonly location: LocateOptions;
+  /** A server is chosen: it is what `entry` and everybody else has to speak of. */
+  readonly onChosen: (main: MainServer) => void;
+  /** What is written: asked for each time, because consumers measure the warm-up from its `registeredAt`. */
+  readonly entry: (advertised: NonNullable<MainServer['advertised']>) => Instance;
+  /** Requests started since the process began. */
+  readonly started: () => number;
+  /** Builds connections to the services that this process calls; undefined when none are known. Never rejects. */
+  readonly preconnect: () =>
+    | Promise<Readonly<Record<'services' | 'planned' | 'connected' | 'failed', number>>>
+    | undefined;
+  readonly settings: OnlineSettings;
+}
+
+export interface OnlineSettings {
+  readonly registerDelayMs: number;
+  readonly probe: string | undefined;
+  readonly warmupMs: number;
+  readonly warmupCurve: number;
+  readonly readiness: Readiness;
+}
+
+/**
+ * How one instance comes online, once: delay, choice of the server, probe, connections, registration read back, ready,
+ * warm-up. It never registers before the application answers its probe and is never ready before the registry lists it. A
+ * server on a Unix socket has no address to register and is ready without. What fails is tried again, at
+ * a bounded rate, for as long as the process lives: a platform that has lost patience restarts it.
+ */
+export class Online {
+  readonly #context: OnlineContext;
+  readonly #trigger: OnlineTrigger;
+  readonly #root: Work;
+  readonly #cancelled = Promise.withResolvers<void>();
+  #isCancelled = false;
+  #phase: Work | undefined;
+  #warming: Warming | undefined;
+  #waitsFor = 'nothing';
+  /** Why the registry does not take the entry or list it; undefined while it answers. */
+  #trouble: string | undefined;
+  #ready = false;
+
+  /**
+   * @param links the offline that is undone, and what caused this process
+   * @param ids where its trace will be, when a move has named it
+   */
+  constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds) {
+    const attributes = { [ATTR.onlineTrigger]: trigger };
+    this.#context = context;
+    this.#trigger = trigger;
+    this.#root = context.journal.start('online', { links, attributes, ...(ids && { ids }) });
+    context.journal.start('online.started', { parent: this.#root.ids, attributes }).end();
+  }
+
+  /** Where its trace is. */
+  get ids(): SpanIds {
+    return this.#root.ids;
+  }
+
+  /** What it waits for, for people. */
+  get waitsFor(): string {
+    return this.#trouble ?? this.#waitsFor;
+  }
+
+  /** Whether the platform may send traffic. */
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Goes no further: an offline has begun. Its spans end at once. */
+  cancel(): void {
+    if (this.#stop()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+  }
+
+  /** Goes no further: what failed is nothing that another try could change. */
+  fail({ name, message }: Error): void {
+    if (!this.#stop()) return;
+    this.#waitsFor = `nothing, as it has failed: ${message}`;
+    this.#root.end({ [ATTR.onlineResult]: 'error', [ATTR.errorType]: name }, { type: name, message });
+  }
+
+  /**
+   * From `starting` to `serving`.
+   *
+   * @param vacated resolves when nothing of before writes or removes the entry any more
+   */
+  async run(vacated: Promise<unknown>): Promise<void> {
+    const { machine } = this.#context;
+    await vacated;
+    await this.#delay();
+    const main = await this.#find();
+    if (main === undefined) return;
+    await this.#preconnect();
+    if (this.#isCancelled || !machine.move('probed', this.ids)) return;
+    const { advertised } = main;
+    if (advertised === undefined) return this.#serveUnregistered(main);
+    await this.#register(() => this.#context.entry(advertised));
+  }
+
+  /** Only a process that starts has one. */
+  async #delay(): Promise<void> {
+    const { clock, settings } = this.#context;
+    const { registerDelayMs } = settings;
+    if (this.#isCancelled || registerDelayMs === 0 || this.#trigger !== 'start') return;
+    const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
+    await sleep(clock, registerDelayMs);
+    work.end();
+  }
+
+  /** @returns undefined when it was cancelled before */
+  async #find(): Promise<MainServer | undefined> {
+    const { clock, location, log, onChosen, servers, settings } = this.#context;
+    for (let tries = 0; !this.#isCancelled; tries++) {
+      this.#waitsFor = 'an HTTP server of the application';
+      await Promise.race([servers.settled, this.#cancelled.promise]);
+      const candidate = settings.probe === undefined ? servers.candidates[0] : await this.#probe(settings.probe);
+      const main = candidate && (await locate(candidate, location));
+      if (this.#isCancelled) return undefined;
+      if (main !== undefined && 'candidate' in main && servers.listens(main.candidate)) {
+        if (settings.probe === undefined) servers.say(main.candidate);
+        onChosen(main);
+        return main;
+      }
+      if (main !== undefined && 'unreachable' in main) {
+        const { unreachable } = main;
+        this.#waitsFor = `a connection to its own address, which nobody takes: ${unreachable}`;
+        if (tries === 0)
+          log('warn', `not registered before its address takes a connection from this process: ${unreachable}`, {
+            code: 'LOSSLESS_ADDRESS_UNREACHABLE',
+          });
+      }
+      await sleep(clock, FIND_EVERY_MS);
+    }
+    return undefined;
+  }
+
+  async #preconnect(): Promise<void> {
+    const { preconnect } = this.#context;
+    const connecting = this.#isCancelled ? undefined : preconnect();
+    if (connecting === undefined) return;
+    const work = this.#begin('preconnect', 'connections to the services it calls');
+    const { services, planned, connected, failed } = await connecting;
+    work.end({
+      [ATTR.preconnectServices]: services,
+      [ATTR.preconnectPlanned]: planned,
+      [ATTR.preconnectConnected]: connected,
+      [ATTR.preconnectFailed]: failed,
+    });
+  }
+
+  /** Nothing is written and nothing is read back. */
+  #serveUnregistered({ candidate }: MainServer): void {
+    const { log, machine, settings } = this.#context;
+    log('info', `the server on ${nameOf(candidate)} is not registered: consumers need a port`);
+    this.#begin('register', 'nothing').end({ [ATTR.registerAttempts]: 0 });
+    const nothing = { [ATTR.registerAttempts]: 0, [ATTR.registerResult]: 'none', [ATTR.listed]: 0 };
+    this.#begin('register.read_back', 'nothing').end(nothing);
+    if (!machine.move('portless', this.ids)) return;
+    this.#becomeReady();
+    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+  }
+
+  async #register(entry: () => Instance): Promise<void> {
+    const { machine, settings } = this.#context;
+    await this.#write(entry);
+    if (!this.#isCancelled) await this.#readBack(entry);
+    if (this.#isCancelled || !machine.move('registered', this.ids)) return;
+    if (settings.readiness === 'registered') this.#becomeReady();
+    if (settings.warmupMs > 0) await this.#warmUp();
+    if (this.#isCancelled || !machine.move('warmed', this.ids)) return;
+    this.#waitsFor = 'nothing';
+    if (settings.readiness === 'warmed') this.#becomeReady();
+    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+  }
+
+  /** @returns false when it was stopped before */
+  #stop(): boolean {
+    if (this.#isCancelled) return false;
+    this.#isCancelled = true;
+    this.#cancelled.resolve();
+    this.#ready = false;
+    this.#warming?.cancel();
+    this.#phase?.end(this.#warming?.attributes);
+    return true;
+  }
+
+  #begin(work: WorkName, waitsFor: string, attributes: SpanAttributes = {}): Work {
+    this.#waitsFor = waitsFor;
+    const options: WorkOptions = { parent: this.ids, attributes: attributes as Record<string, string> };
+    this.#phase = this.#context.journal.start(work, options);
+    return this.#phase;
+  }
+
+  /**
+   * Asks every server that may be the one consumers call, until one answers well.
+   *
+   * @returns undefined when it was cancelled before
+   */
+  async #probe(path: string): Promise<Candidate | undefined> {
+    const { clock, log, servers } = this.#context;
+    // Its query may hold a token.
+    const shown = path.replace(/\?.*/s, '');
+    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { [ATTR.probePath]: shown });
+    for (let attempts = 1; !this.#isCancelled; attempts++) {
+      const answers = await Promise.all(servers.candidates.map((candidate) => this.#ask(candidate, path)));
+      const good = answers.filter(({ answer }) => isGood(answer));
+      const [found] = good;
+      if (found !== undefined) {
+        work.end({ [ATTR.probeAttempts]: attempts, [ATTR.statusCode]: Number(found.answer) });
+        servers.say(found.candidate, good.length === 1 ? `it alone answers ${shown} with 2xx` : undefined);
+        return found.candidate;
+      }
+      const said = answers.map(({ answer }) => answer).join(', ') || 'nothing';
+      this.#waitsFor = `a 2xx answer of ${shown}; the last one was ${said}`;
+      if (attempts === 1)
+        log('warn', `not registered before ${shown} answers 2xx; it answered ${said}`, {
+          code: 'LOSSLESS_PROBE_FAILED',
+        });
+      await sleep(clock, PROBE_EVERY_MS);
+    }
+    return undefined;
+  }
+
+  async #ask(
+    candidate: Candidate,
+    path: string,
+  ): Promise<{ readonly candidate: Candidate; readonly answer: number | string }> {
+    const { clock, location } = this.#context;
+    return { candidate, answer: await probe(await targetOf(candidate, location), path, clock) };
+  }
+
+  async #write(entry: () => Instance): Promise<void> {
+    const { registry } = this.#context;
+    const work = this.#begin('register', 'the registry to take the entry', {
+      [ATTR.registryType]: registry.type,
+      [ATTR.registryAddress]: registry.address,
+    });
+    const attempts = await this.#until(() => this.#tryWrite(entry));
+    work.end({ [ATTR.registerAttempts]: attempts });
+  }
+
+  /** A list that does not show the entry may lag, or may have lost it: it is written again before each further look. */
+  async #readBack(entry: () => Instance): Promise<void> {
+    const { registration } = this.#context;
+    const work = this.#begin('register.read_back', 'the registry to list this instance');
+    let listed = 0;
+    const attempts = await this.#until(async (attempt) => {
+      if (attempt > 1 && !(await this.#tryWrite(entry))) return false;
+      const confirmed = await this.#call(() => registration.confirm());
+      listed = confirmed?.count ?? listed;
+      return confirmed?.listed === true;
+    });
+    work.end({ [ATTR.registerAttempts]: attempts, [ATTR.registerResult]: 'confirmed', [ATTR.listed]: listed });
+  }
+
+  async #tryWrite(entry: () => Instance): Promise<boolean> {
+    return (await this.#call(() => this.#context.registration.write(entry()).then(() => true))) === true;
+  }
+
+  /** Tries until it succeeds, waiting longer each time. @returns how often it tried */
+  async #until(attempt: (n: number) => Promise<boolean>): Promise<number> {
+    let wait = RETRY_MS.first;
+    for (let n = 1; ; n++) {
+      if (this.#isCancelled || (await attempt(n))) return n;
+      await sleep(this.#context.clock, wait);
+      wait = Math.min(wait * 2, RETRY_MS.most);
+    }
+  }
+
+  /** Calls the registry. @returns undefined when it refused, which is told */
+  async #call<T>(call: () => Promise<T>): Promise<T | undefined> {
+    const { clock, log } = this.#context;
+    // A second call beside one that hangs would help nobody, so it is told of and waited for.
+    const late = clock.after(REGISTRY_LATE_MS, () => {
+      this.#trouble = 'the registry, which does not answer';
+      log('warn', `the registry has not answered for ${REGISTRY_LATE_MS} ms`, {
+        code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
+      });
+    });
+    try {
+      const answer = await call();
+      this.#trouble = undefined;
+      return answer;
+    } catch (thrown) {
+      this.#trouble = `the registry: ${asError(thrown).message}`;
+      log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
+      return undefined;
+    } finally {
+      late.cancel();
+    }
+  }
+
+  #becomeReady(): void {
+    const { journal, settings } = this.#context;
+    this.#ready = true;
+    journal.start('ready', { parent: this.ids, attributes: { [ATTR.readiness]: settings.readiness } }).end();
+  }
+
+  async #warmUp(): Promise<void> {
+    const { clock, settings, started } = this.#context;
+    const work = this.#begin('warmup', 'the end of the warm-up');
+    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
+    await this.#warming.over;
+    work.end(this.#warming.attributes);
+  }
+}

@@ -1,0 +1,174 @@
+import type { Clock } from '../../lifecycle/clock.ts';
+import { sleep } from '../../lifecycle/clock.ts';
+import { addressKey, hostOf } from '../../registry/address.ts';
+import type { Instance, Registry } from '../../registry/registry.ts';
+import type { DeregisterResult } from '../../trace/model/schema.ts';
+
+/** Waits between read-backs, in milliseconds: registries answer for the list a little later than for the call. */
+const READ_BACK_MS = [0, 20, 50, 100, 200, 400, 800];
+
+/** What the registry said to a deregistration. */
+export interface Deregistered {
+  readonly result: DeregisterResult;
+  /** Instances of the service listed afterwards; absent when they could not be read. */
+  readonly listedAfter?: number;
+  /**
+   * Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. Absent
+   * when living processes share the address: it goes on being right.
+   */
+  readonly others?: readonly string[];
+  readonly error?: Error;
+}
+
+/** This instance's entry in the registry. */
+export class Registration {
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  readonly #isAlone: () => Promise<boolean>;
+  #instance: Instance | undefined;
+  #listed = false;
+  #wasListed = false;
+  #leaving = false;
+
+  /** @param isAlone whether no other living process listens at this address */
+  constructor(registry: Registry, clock: Clock, isAlone: () => Promise<boolean> = async () => true) {
+    this.#registry = registry;
+    this.#clock = clock;
+    this.#isAlone = isAlone;
+  }
+
+  /** The entry as it was written last. */
+  get instance(): Instance | undefined {
+    return this.#instance;
+  }
+
+  /** The registry has confirmed the entry and it was not removed since. */
+  get listed(): boolean {
+    return this.#listed;
+  }
+
+  /** The registry has confirmed an entry of this process at least once. */
+  get wasListed(): boolean {
+    return this.#wasListed;
+  }
+
+  /**
+   * Writes the entry.
+   *
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE, Error when its host is none at which others can reach it
+   */
+  async write(instance: Instance): Promise<void> {
+    const own = { ...instance, host: hostOf(instance.host) };
+    this.#instance = own;
+    this.#leaving = false;
+    await this.#registry.register(own);
+  }
+
+  /**
+   * Reads the list back, for a while; of several registries each list. Where something else lists the instance, because it is
+   * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended, unless
+   * this process is not alone there.
+   *
+   * @returns whether it holds the entry, and how many instances it holds
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
+   */
+  async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
+    const { reached, count, lists } = await this.#readBack(
+      this.#members.filter(({ capabilities }) => capabilities.registers !== false),
+      (member, listed) => listed.some((entry) => this.#isThis(member, entry) && this.#isCurrent(entry)),
+    );
+    this.#listed = reached && !this.#leaving;
+    this.#wasListed ||= this.#listed;
+    if (this.#listed) void this.#removeOlder(lists);
+    return { listed: this.#listed, count };
+  }
+
+  /**
+   * Removes the entry, after a registration in flight, and reads the list back. Entries of others with the same address are
+   * not waited for: who wrote them removes them. Never rejects.
+   */
+  async deregister(): Promise<Deregistered> {
+    const instance = this.#instance;
+    if (instance === undefined) return { result: 'none' };
+    this.#leaving = true;
+    this.#listed = false;
+    try {
+      await this.#registry.deregister(instance);
+    } catch (thrown) {
+      return { result: 'failed', error: thrown as Error };
+    }
+    try {
+      const { reached, count, lists } = await this.#readBack(
+        this.#members,
+        (member, listed) => !listed.some((entry) => this.#isThis(member, entry)),
+      );
+      const others = lists.flatMap(({ member, listed }) => this.#othersIn(member, listed));
+      return {
+        result: reached ? 'confirmed' : 'unconfirmed',
+        listedAfter: count,
+        ...(others.length > 0 &&
+          (await this.#isAlone()) && { others: [...new Set(others.map(({ instanceId }) => instanceId))] }),
+      };
+    } catch (thrown) {
+      return { result: 'unconfirmed', error: thrown as Error };
+    }
+  }
+
+  async #removeOlder(lists: readonly List[]): Promise<void> {
+    for (const { member, listed } of lists)
+      for (const entry of this.#othersIn(member, listed))
+        if (entry.generation > 0 && (await this.#isAlone())) await member.deregister(entry).catch(() => {});
+  }
+
+  /** Each has a list of its own, which some consumers see and others do not. */
+  get #members(): readonly Registry[] {
+    return this.#registry.members ?? [this.#registry];
+  }
+
+  /** @returns whether every list has reached that, how many instances the longest holds, and the lists */
+  async #readBack(
+    members: readonly Registry[],
+    reached: (member: Registry, listed: readonly Instance[]) => boolean,
+  ): Promise<{ readonly reached: boolean; readonly count: number; readonly lists: readonly List[] }> {
+    let count = 0;
+    let lists: readonly List[] = [];
+    for (const ms of READ_BACK_MS) {
+      if (ms > 0) await sleep(this.#clock, ms);
+      lists = await Promise.all(
+        members.map(async (member) => ({ member, listed: await member.instances(this.#instance?.service ?? '') })),
+      );
+      count = Math.max(0, ...lists.map(({ listed }) => listed.length));
+      if (lists.every(({ member, listed }) => reached(member, listed))) return { reached: true, count, lists };
+    }
+    return { reached: false, count, lists };
+  }
+
+  /** Where nothing is registered by this package, an entry is this instance's when its address is. */
+  #isThis(member: Registry, entry: Instance): boolean {
+    const own = this.#instance;
+    if (own === undefined) return false;
+    if (entry.generation > 0) return entry.instanceId === own.instanceId;
+    return member.capabilities.registers === false && addressKey(entry) === addressKey(own);
+  }
+
+  /** Older entries at this address, which others have written; a newer one is of a process that is there now. */
+  #othersIn(member: Registry, listed: readonly Instance[]): readonly Instance[] {
+    const own = this.#instance;
+    if (own === undefined) return [];
+    return listed.filter(
+      (entry) =>
+        !this.#isThis(member, entry) && entry.generation < own.generation && addressKey(entry) === addressKey(own),
+    );
+  }
+
+  /** A list that lags may show the generation before an undone offline, which consumers have isolated. */
+  #isCurrent({ generation }: Instance): boolean {
+    return generation === 0 || generation === this.#instance?.generation;
+  }
+}
+
+/** What one registry lists. */
+interface List {
+  readonly member: Registry;
+  readonly listed: readonly Instance[];
+}

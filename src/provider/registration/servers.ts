@@ -1,0 +1,251 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import type { Log } from '../../log.ts';
+import { boundTo, type HttpServer, kindOf } from '../traffic/http-server.ts';
+import { isLocal } from './advertise.ts';
+
+/** How often is looked while servers begin to listen, in milliseconds. */
+const TICK_MS = 25;
+
+/**
+ * Servers that begin to listen with fewer ticks between them belong to one start. Ticks, not milliseconds: a process that
+ * stands still (no CPU left) sees one tick only.
+ */
+const TOGETHER_TICKS = 2;
+
+/** Ticks without another server that begins to listen until one is chosen; more while nobody listens on a port that is named. */
+const SETTLED_TICKS = 10;
+const NAMED_TICKS = 60;
+
+/** How often is looked whether they still listen, in milliseconds: nothing tells of a server that is closed. */
+const WATCH_MS = 250;
+
+const HOW_TO_CHOOSE =
+  'Name it by LOSSLESS_ADVERTISE=host:port or PORT=port, or set LOSSLESS_PROBE to a path that only it answers with 2xx';
+
+/** A server that listens, for as long as it listens there. */
+export interface Candidate {
+  readonly server: HttpServer;
+  /** The path of a Unix socket, when it is a string. */
+  readonly bound: AddressInfo | string;
+  /** Which start it belongs to: servers that began to listen together have the same number. */
+  readonly start: number;
+}
+
+/** What makes one server the likelier one to be called by consumers, the strongest first. */
+interface Preference {
+  readonly holds: (candidate: Candidate) => boolean;
+  readonly because: string;
+  /** It leaves no doubt. */
+  readonly isSure: boolean;
+}
+
+export interface ServersOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ports that are named: that of LOSSLESS_ADVERTISE, PORT. */
+  readonly named: readonly number[];
+  /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
+  readonly onChange: () => void;
+  readonly guard: Guard;
+  /** Whether the last request on a connection was a consumer's. */
+  readonly isConsumers: (socket: Socket) => boolean;
+}
+
+/**
+ * The HTTP servers of the application, and which of them consumers call. What is known decides: a port that is named, a port
+ * at all, the protocol that consumers speak, an address that others can reach, answers that consumers have had. Otherwise
+ * the last start does: helpers (metrics, health) listen before the application is ready; in one start the first server.
+ * That is a guess, and is told.
+ */
+export class Servers {
+  readonly #options: ServersOptions;
+  readonly #preferences: readonly Preference[];
+  readonly #answered = new WeakSet<HttpServer>();
+  #candidates: readonly Candidate[] = [];
+  #quiet = 0;
+  #start = 0;
+  #timer: Timer | undefined;
+  #settled = Promise.withResolvers<void>();
+  #said = '';
+  #isSettled = false;
+  #isWatching = false;
+
+  constructor(options: ServersOptions) {
+    const { named } = options;
+    this.#options = options;
+    this.#preferences = [
+      ...named.map((port) => ({
+        holds: ({ bound }: Candidate) => typeof bound !== 'string' && bound.port === port,
+        because: 'LOSSLESS_ADVERTISE or PORT names it',
+        isSure: true,
+      })),
+      { holds: ({ server }) => this.#answered.has(server), because: 'it has answered consumers', isSure: false },
+      { holds: ({ bound }) => typeof bound !== 'string', because: 'consumers need a port', isSure: true },
+      { holds: ({ server }) => kindOf(server) === 'http1', because: 'consumers speak HTTP/1.1', isSure: true },
+      {
+        holds: ({ bound }) => typeof bound !== 'string' && !isLocal(bound),
+        because: 'other machines can reach it',
+        isSure: true,
+      },
+    ];
+  }
+
+  /** Takes in a server that begins to listen. */
+  add(server: HttpServer): void {
+    const bound = boundTo(server);
+    if (bound === undefined) return;
+    if (this.#quiet >= TOGETHER_TICKS) this.#start++;
+    this.#candidates = [
+      ...this.#listening.filter((each) => each.server !== server),
+      { server, bound, start: this.#start },
+    ];
+    this.#quiet = 0;
+    server.once(
+      'close',
+      this.#options.guard.listener('the event close of a server', () => this.#look()),
+    );
+    this.#watchAnswers();
+    this.#again();
+    if (this.#isNamed) this.#settle();
+  }
+
+  /** Those that listen, the likeliest first; a named one alone. */
+  get candidates(): readonly Candidate[] {
+    const sorted = this.#listening.toSorted((a, b) => this.#compare(a, b));
+    const [first] = sorted;
+    return first !== undefined && this.#isNamedOne(first) ? [first] : sorted;
+  }
+
+  /** Whether `one` is likelier than `other` to be called by consumers, and not merely first in a list. */
+  prefers(one: Candidate, other: Candidate): boolean {
+    return this.#compare(one, other) < 0;
+  }
+
+  /**
+   * Whether `one` may take the place of `closed`. One that was there all along while consumers had their answers from the
+   * other is a helper.
+   */
+  mayFollow(one: Candidate, closed: Candidate): boolean {
+    return one.start > closed.start || !this.#answered.has(closed.server) || this.#isNamedOne(one);
+  }
+
+  /** Resolves when servers listen and, unless a named one does, no other began to for a moment. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  /** Whether it still listens where it did. */
+  listens({ server, bound }: Candidate): boolean {
+    const now = boundTo(server);
+    if (typeof bound === 'string' || typeof now === 'string') return now === bound;
+    return now?.port === bound.port;
+  }
+
+  /**
+   * Tells of a choice among several, once: as a warning when it was a guess.
+   *
+   * @param proof what has decided beside the preferences: an answer to the probe that the others did not give
+   */
+  say(chosen: Candidate, proof?: string): void {
+    const others = this.#listening.filter((each) => each !== chosen);
+    if (others.length === 0) return;
+    const decisive = others.map((other) => this.#preferences.find(({ holds }) => holds(chosen) && !holds(other)));
+    const because = [...new Set(decisive.map((preference) => preference?.because ?? 'of the order of listening'))];
+    const isSure = proof !== undefined || decisive.every((preference) => preference?.isSure === true);
+    const text = `several HTTP servers listen: ${nameOf(chosen)} is taken for the one that consumers call, because ${proof ?? because.join(', and because ')}; not ${others.map(nameOf).join(', ')}`;
+    if (text === this.#said) return;
+    this.#said = text;
+    const { log } = this.#options;
+    if (isSure) log('info', text);
+    else log('warn', `${text}. ${HOW_TO_CHOOSE}`, { code: 'LOSSLESS_SERVER_AMBIGUOUS' });
+  }
+
+  get #listening(): readonly Candidate[] {
+    return this.#candidates.filter((each) => this.listens(each));
+  }
+
+  get #isNamed(): boolean {
+    return this.#listening.some((each) => this.#isNamedOne(each));
+  }
+
+  get #patience(): number {
+    return this.#options.named.length > 0 && !this.#isNamed ? NAMED_TICKS : SETTLED_TICKS;
+  }
+
+  #isNamedOne(candidate: Candidate): boolean {
+    return this.#preferences.slice(0, this.#options.named.length).some(({ holds }) => holds(candidate));
+  }
+
+  #compare(a: Candidate, b: Candidate): number {
+    const decides = this.#preferences.find(({ holds }) => holds(a) !== holds(b));
+    if (decides !== undefined) return decides.holds(a) ? -1 : 1;
+    return b.start - a.start;
+  }
+
+  /** Looks at once, and then again and again for as long as any listens. */
+  #again(): void {
+    this.#timer?.cancel();
+    const ms = this.#quiet < this.#patience ? TICK_MS : WATCH_MS;
+    this.#timer = this.#options.clock.after(ms, () => {
+      try {
+        this.#quiet++;
+        if (this.#quiet === this.#patience) this.#settle();
+        this.#look();
+      } finally {
+        if (this.#candidates.length > 0) this.#again();
+        else this.#timer = undefined;
+      }
+    });
+  }
+
+  #settle(): void {
+    if (this.#listening.length === 0) return;
+    this.#quiet = Math.max(this.#quiet, this.#patience);
+    this.#isSettled = true;
+    this.#settled.resolve();
+    this.#options.onChange();
+  }
+
+  /** Forgets those that were closed. */
+  #look(): void {
+    const listening = this.#listening;
+    if (listening.length === this.#candidates.length) return;
+    this.#candidates = listening;
+    if (listening.length === 0 && this.#isSettled) {
+      this.#settled = Promise.withResolvers();
+      this.#isSettled = false;
+    }
+    this.#options.onChange();
+  }
+
+  /** Looks out for the first good answer to a consumer after a server has begun to listen. */
+  #watchAnswers(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const answered = this.#options.guard.listener(ANSWERS, (message: unknown): void => {
+      const { response, server, socket } = message as Answer;
+      if (response.statusCode >= 400 || !this.#options.isConsumers(socket)) return;
+      this.#answered.add(server);
+      unsubscribe(ANSWERS, answered);
+      this.#isWatching = false;
+    });
+    subscribe(ANSWERS, answered);
+  }
+}
+
+/** The channel that tells of each answer, and what it tells. */
+const ANSWERS = 'http.server.response.finish';
+interface Answer {
+  readonly socket: Socket;
+  readonly response: ServerResponse;
+  readonly server: HttpServer;
+}
+
+/** A server, for people. */
+export function nameOf({ bound }: Candidate): string {
+  return typeof bound === 'string' ? bound : `port ${bound.port}`;
+}

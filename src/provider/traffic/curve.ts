@@ -1,0 +1,74 @@
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
+
+/** How many seconds before an offline are kept. */
+const BEFORE_S = 30;
+
+/** Most seconds reported: half an hour of drain. Attributes should stay below 1,000 elements, so longer drains are cut at their start. */
+const MOST_S = 900;
+
+/**
+ * Requests started per second: what shows in a trace that traffic was over before the stop. Sampled once a second from a
+ * counter, so that a request costs nothing.
+ */
+export class Curve {
+  readonly #clock: Clock;
+  readonly #started: () => number;
+  #counts: number[] = [];
+  #last = 0;
+  #sampledAt = 0;
+  #keep = BEFORE_S;
+  #timer: Timer | undefined;
+
+  /** @param started requests started since the process began */
+  constructor(clock: Clock, started: () => number) {
+    this.#clock = clock;
+    this.#started = started;
+  }
+
+  start(): void {
+    this.#last = this.#started();
+    this.#sampledAt = this.#clock.now();
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  /** From now on nothing is dropped: an offline has begun. */
+  hold(): void {
+    this.#keep = MOST_S;
+  }
+
+  /** Back to the last 30 seconds: the offline was undone. */
+  release(): void {
+    this.#keep = BEFORE_S;
+  }
+
+  /** Counts, oldest second first, the running second last; and when the first one began, in ms since the epoch. */
+  read(): { readonly perSecond: readonly number[]; readonly since: number } {
+    const perSecond = [...this.#counts, this.#started() - this.#last];
+    const running = this.#clock.now() - this.#sampledAt;
+    return { perSecond, since: Math.round(this.#clock.wall() - running - this.#counts.length * 1_000) };
+  }
+
+  #schedule(): void {
+    const elapsed = this.#clock.now() - this.#sampledAt;
+    this.#timer = this.#clock.after(Math.max(0, 1_000 - elapsed), () => {
+      this.#sample();
+      this.#schedule();
+    });
+  }
+
+  /** One entry per second that has passed: after a stall, the requests that waited belong to its last second. */
+  #sample(): void {
+    const seconds = Math.floor((this.#clock.now() - this.#sampledAt) / 1_000);
+    if (seconds === 0) return;
+    const started = this.#started();
+    const missed = Math.min(seconds - 1, MOST_S);
+    this.#counts.push(...new Array<number>(missed).fill(0), started - this.#last);
+    this.#last = started;
+    this.#sampledAt += seconds * 1_000;
+    if (this.#counts.length > this.#keep) this.#counts.splice(0, this.#counts.length - this.#keep);
+  }
+}

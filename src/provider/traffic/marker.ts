@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Guard } from '../../guard.ts';
+import type { Connection } from './connection.ts';
+
+/** Puts the draining marker on responses. What fails of it leaves the response as the application made it. */
+export class Marker {
+  readonly #name: string;
+  readonly #guard: Guard;
+
+  constructor(name: string, guard: Guard) {
+    this.#name = name;
+    this.#guard = guard;
+  }
+
+  /**
+   * Puts the marker on `response` when a consumer asks (it tells who this instance is, which is nobody else's business), and
+   * `connection: close` when no other request is queued on its connection, the client has never pipelined there (races R4), and
+   * no upload is running: Node.js destroys the connection after the answer, and a client that is still writing would lose it.
+   *
+   * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
+   * `writeHead(status, array)` throw inside the application.
+   */
+  response(response: ServerResponse, connection: Connection, value: string): void {
+    if (response.headersSent) return;
+    const original = response.writeHead;
+    const mark = (args: unknown[]): unknown[] => this.#marked(response, connection, value, args);
+    const guard = this.#guard;
+    response.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
+      this.writeHead = original;
+      const marked = guard.attempt(
+        HOOK,
+        () => mark(args),
+        () => args,
+      );
+      return Reflect.apply(original, this, marked) as ServerResponse;
+    } as ServerResponse['writeHead'];
+  }
+
+  /** Puts the marker on the response of an HTTP/2 stream; its session is left open (races R5, R6). */
+  stream(stream: ServerHttp2Stream, value: string): void {
+    if (stream.headersSent) return;
+    const name = this.#name;
+    const guard = this.#guard;
+    for (const [method, at] of Object.entries(HEADS) as [keyof typeof HEADS, number][]) {
+      const original = stream[method] as (...args: unknown[]) => void;
+      stream[method] = function (this: ServerHttp2Stream, ...args: unknown[]): void {
+        stream[method] = original as never;
+        const marked = guard.attempt(
+          HOOK,
+          () => withStreamMarker(args, at, name, value),
+          () => args,
+        );
+        Reflect.apply(original, this, marked);
+      } as never;
+    }
+  }
+
+  #marked(response: ServerResponse, connection: Connection, value: string, args: readonly unknown[]): unknown[] {
+    const marked = [...args];
+    if (connection.header !== undefined) {
+      const [, second, third] = args;
+      const at = typeof second === 'string' || (second == null && third !== undefined) ? 2 : 1;
+      const headers = args[at];
+      if (Array.isArray(headers)) marked[at] = withMarker(headers, this.#name, value);
+      else response.setHeader(this.#name, value);
+    }
+    if (connection.inflight <= 1 && !connection.pipelined && isSent(response.req)) response.shouldKeepAlive = false;
+    return marked;
+  }
+}
+
+/** What the guard calls this. */
+const HOOK = 'the draining marker';
+
+/**
+ * Whether the client has sent all of `request`. A handler that answers at once is called before a body is parsed, however
+ * short it is, and a network may bring it later than the head: only one that is empty is known to be there.
+ */
+function isSent({ complete, headers }: IncomingMessage): boolean {
+  return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0);
+}
+
+/** `writeHead` takes pairs or a flat list. */
+function withMarker(headers: readonly unknown[], name: string, value: string): unknown[] {
+  return Array.isArray(headers[0]) ? [...headers, [name, value]] : [...headers, name, value];
+}
+
+/** The ways in which an HTTP/2 stream sends its head, and where its headers stand among the arguments. */
+const HEADS = { respond: 0, respondWithFD: 1, respondWithFile: 1 } as const;
+
+function withStreamMarker(args: readonly unknown[], at: number, name: string, value: string): unknown[] {
+  const marked = [...args];
+  const headers = args[at];
+  marked[at] = Array.isArray(headers) ? [...headers, name, value] : { ...(headers as object), [name]: value };
+  return marked;
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { parseJson } from '../../io/json.ts';
+import { type AppProtocol, protocolInLabels, protocolInName } from '../app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
+import type { Decoded } from '../entry-reader.ts';
+import { likeliest } from '../http-port.ts';
+import { decodeFields, originOf } from '../kratos-entry.ts';
+import type { Instance } from '../registry.ts';
+
+/** Limits of the metadata of a Consul service (`ValidateServiceMetadata`, Consul 1.22). */
+const MOST_PAIRS = 64;
+const LONGEST_VALUE = 512;
+const KEY = /^(?!consul-|lossless-)[A-Za-z0-9_-]{1,128}$/;
+
+/** Most pairs that hold an instance; the rest is for copies that others read. */
+const MOST_PARTS = 48;
+
+/** The part of our weights that is one of Consul's: both defaults are then alike. */
+const WEIGHT = 100;
+
+/** What `/v1/agent/service/register` takes. */
+export interface ConsulService {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Address: string;
+  readonly Port: number;
+  /** By scheme, the URL as kratos reads it. Consul itself uses those under other names only. */
+  readonly TaggedAddresses: Readonly<Record<string, { readonly Address: string; readonly Port: number }>>;
+  readonly Meta: Readonly<Record<string, string>>;
+  readonly Weights: { readonly Passing: number; readonly Warning: number };
+}
+
+/**
+ * An instance as a Consul service. The instance itself is JSON in `lossless-0`, `lossless-1` and so on; labels that Consul can
+ * hold are copied under their names, for consumers without the plugin.
+ *
+ * @throws Error when it is too long for the metadata of a service
+ */
+export function encodeService(instance: Instance): ConsulService {
+  const text = JSON.stringify(instance).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  const parts = text.match(new RegExp(`.{1,${LONGEST_VALUE}}`, 'g')) ?? [];
+  if (parts.length > MOST_PARTS)
+    throw new Error(`an instance may have ${MOST_PARTS * LONGEST_VALUE} characters, this one has ${text.length}`);
+  const labels = Object.entries({ ...instance.metadata, ...(instance.scheme === 'https' && { secure: 'true' }) })
+    .filter(([key, value]) => KEY.test(key) && Buffer.byteLength(value) <= LONGEST_VALUE)
+    .slice(0, MOST_PAIRS - parts.length);
+  return {
+    ID: serviceIdOf(instance),
+    Name: instance.service,
+    Address: instance.host,
+    Port: instance.port,
+    TaggedAddresses: { [instance.scheme]: { Address: originOf(instance), Port: instance.port } },
+    Meta: Object.fromEntries([...labels, ...parts.map((part, n) => [`lossless-${n}`, part])]),
+    Weights: { Passing: Math.min(Math.max(Math.round(instance.weight / WEIGHT), 1), 65_535), Warning: 1 },
+  };
+}
+
+/** Ids are unique within an agent and do not know case; plain ones are kept for people. */
+export function serviceIdOf({ service, instanceId }: Instance): string {
+  const id = `${service}:${instanceId}`;
+  if (/^[a-z0-9][a-z0-9:._-]{0,200}$/.test(id)) return id;
+  return `${service.toLowerCase()}:~${createHash('sha256').update(id).digest('hex').slice(0, 40)}`;
+}
+
+/**
+ * Reads one entry of `/v1/health/service/<name>`. Those that others have registered (Spring Cloud, go-micro, kratos, a
+ * configuration file) have no generation: a GoAway is matched by their address.
+ *
+ * @returns undefined when it is of another service, has no port, or none that speaks HTTP
+ * @throws Error naming what is wrong with it
+ */
+export function decodeService(entry: unknown, service: string): Decoded | readonly Decoded[] {
+  const { Node, Service } = (entry ?? {}) as {
+    Node?: Partial<ConsulNode> | null;
+    Service?: (Partial<ConsulService> & { Service?: string; Tags?: unknown; Ports?: unknown }) | null;
+  };
+  if (typeof Service !== 'object' || Service === null) throw new Error('`Service` is not an object');
+  if (Service.Service !== service) return undefined;
+  const labels = labelsOf(Service.Meta);
+  if (labels['lossless-0'] !== undefined) {
+    const instance = decodeInstance(parseJson(joined(labels), 'what `lossless-0` and those after it hold'));
+    return instance.service === service ? instance : undefined;
+  }
+  const id = `${Node?.Node ?? ''}/${Service.ID ?? ''}`;
+  const endpoints = Object.values(Service.TaggedAddresses ?? {})
+    .map((address) => String(address?.Address))
+    .filter((address) => address.includes('://'));
+  if (endpoints.length > 0) return decodeFields({ id, name: service, metadata: labels, endpoints }, service);
+  const { port, speaks } = portOf(Service);
+  if (!port) return undefined;
+  const protocol = speaks ?? protocolInLabels({ ...labelsIn(Service.Tags), ...labels }, port);
+  if (protocol === 'other') return undefined;
+  return foreignInstance({
+    service,
+    id,
+    host: Service.Address || Node?.Address,
+    port,
+    isSecure: protocol === 'https',
+    weight: (Service.Weights?.Passing ?? 1) * WEIGHT,
+    labels,
+  });
+}
+
+/** Of the named ports that Consul has from 1.22 on, as of those of Kubernetes; the default one goes before others alike. */
+function portOf({ Port: port, Ports }: { readonly Port?: unknown; readonly Ports?: unknown }): {
+  readonly port?: unknown;
+  readonly speaks?: AppProtocol | undefined;
+} {
+  const ports = (Array.isArray(Ports) ? Ports : []) as readonly (NamedPort | null)[];
+  if (ports.length === 0) return { port };
+  const named = [...ports]
+    .sort((a, b) => Number(b?.Default === true) - Number(a?.Default === true))
+    .map((each) => ({ name: String(each?.Name), port: Number(each?.Port), speaks: protocolInName(each?.Name) }));
+  return likeliest(named)[0] ?? {};
+}
+
+interface NamedPort {
+  readonly Name?: unknown;
+  readonly Port?: unknown;
+  readonly Default?: unknown;
+}
+
+/** The labels that Spring Cloud and its like write as tags: `secure=true`. */
+function labelsIn(tags: unknown): Readonly<Record<string, string>> {
+  const pairs = (Array.isArray(tags) ? tags : []).map((tag) => /^([^=]+)=(.*)$/s.exec(String(tag)));
+  return Object.fromEntries(pairs.flatMap((pair) => (pair === null ? [] : [[pair[1] ?? '', pair[2] ?? '']])));
+}
+
+interface ConsulNode {
+  readonly Node: string;
+  readonly Address: string;
+}
+
+function joined(meta: Readonly<Record<string, string>>): string {
+  let text = '';
+  for (let n = 0; n < MOST_PARTS && meta[`lossless-${n}`] !== undefined; n++) text += meta[`lossless-${n}`];
+  return text;
+}

@@ -1,0 +1,88 @@
+import { parseObject } from '../../io/json.ts';
+import { protocolInLabels } from '../app-protocol.ts';
+import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
+import type { Instance } from '../registry.ts';
+
+/** The part of our weights that is one of Nacos': both defaults are then alike. */
+const WEIGHT = 100;
+
+/** Largest weight of Nacos. */
+const MOST_WEIGHT = 10_000;
+
+/** Metadata that are not labels: ours, what Spring Cloud reads, and times that the server reads. */
+const RESERVED = /^(lossless|secure|preserved\..*)$/;
+
+/** What a registration says about an instance, beside its service. */
+export interface NacosEntry {
+  readonly ip: string;
+  readonly port: string;
+  readonly weight: string;
+  /** JSON. Nacos admits 1024 characters of names and values. */
+  readonly metadata: string;
+}
+
+/**
+ * An instance as a Nacos instance: labels are metadata, and what Nacos has no field for is JSON in the metadata `lossless`.
+ * `secure` is what Spring Cloud reads.
+ *
+ * @param ttlMs after so long without a heartbeat it is unhealthy, and removed after twice that
+ */
+export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
+  const { instanceId, generation, registeredAt, scheme, metadata } = instance;
+  const labels = Object.entries(metadata);
+  const reserved = labels.filter(([name]) => RESERVED.test(name));
+  const own = {
+    instanceId,
+    generation,
+    registeredAt,
+    ...(reserved.length > 0 && { labels: Object.fromEntries(reserved) }),
+  };
+  return {
+    ip: instance.host,
+    port: String(instance.port),
+    weight: String(Math.min(instance.weight / WEIGHT, MOST_WEIGHT)),
+    metadata: JSON.stringify({
+      ...Object.fromEntries(labels.filter(([name]) => !RESERVED.test(name))),
+      ...(scheme === 'https' && { secure: 'true' }),
+      'preserved.heart.beat.interval': String(Math.round(ttlMs / 3)),
+      'preserved.heart.beat.timeout': String(ttlMs),
+      'preserved.ip.delete.timeout': String(ttlMs * 2),
+      lossless: JSON.stringify(own),
+    }),
+  };
+}
+
+/**
+ * Reads one instance of a list. Those that others have registered have no generation: a GoAway is matched by their address.
+ *
+ * @returns undefined when it takes no traffic: unhealthy, disabled, or with a port that does not speak HTTP
+ * @throws Error naming what is wrong with it
+ */
+export function decodeEntry(value: unknown, service: string): Instance | undefined {
+  const { ip, port, weight, healthy, enabled, instanceId, metadata } = (value ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
+  if (healthy === false || enabled === false) return undefined;
+  const labels = labelsOf(metadata);
+  // A quotient of two numbers, back in the unit it came from.
+  const share = typeof weight === 'number' ? Math.round(weight * WEIGHT * 1e6) / 1e6 : WEIGHT;
+  if (labels['lossless'] === undefined) {
+    const protocol = protocolInLabels(labels, port);
+    if (protocol === 'other') return undefined;
+    const isSecure = protocol === 'https';
+    return foreignInstance({ service, id: instanceId, host: ip, port, isSecure, weight: share, labels });
+  }
+  const own = parseObject(labels['lossless'], '`lossless` in its metadata');
+  const free = Object.entries(labels).filter(([name]) => !RESERVED.test(name));
+  return decodeInstance({
+    service,
+    host: ip,
+    port,
+    scheme: labels['secure'] === 'true' ? 'https' : 'http',
+    weight: share,
+    instanceId: own['instanceId'],
+    generation: own['generation'],
+    registeredAt: own['registeredAt'],
+    metadata: { ...Object.fromEntries(free), ...labelsOf(own['labels']) },
+  });
+}

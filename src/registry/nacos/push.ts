@@ -1,0 +1,98 @@
+import type { Server } from '../../io/connect.ts';
+import { type ConnectionOptions, NacosConnection, type Subscriber } from './connection.ts';
+
+/**
+ * A server without a gRPC port (Nacos 1, a firewall), or one that has soon ended a connection, is asked again after so long,
+ * in milliseconds.
+ */
+const AGAIN_MS = 30_000;
+
+/** A subscription is made anew, and the list read, so often, in milliseconds. */
+const RENEW_MS = 60_000;
+
+export interface PushOptions extends Omit<ConnectionOptions, 'server'> {
+  /** Tried in turn, one each time. */
+  readonly servers: readonly Server[];
+}
+
+/** The lists that Nacos sends by itself: one connection for all services, opened when it is needed. */
+export class NacosPush {
+  readonly #options: PushOptions;
+  #connection: Promise<NacosConnection | undefined> | undefined;
+  #turn = 0;
+  #notBefore = 0;
+  #stands = false;
+
+  constructor(options: PushOptions) {
+    this.#options = options;
+  }
+
+  /** The server sends lists, as far as is known. */
+  get stands(): boolean {
+    return this.#stands;
+  }
+
+  /**
+   * Hands on the lists of a service until the connection ends, or for a while.
+   *
+   * @returns false, at once, when there is no such connection, or the server does not send that list
+   */
+  async follow(service: string, onHosts: Subscriber['onHosts'], signal: AbortSignal): Promise<boolean> {
+    const connection = await this.#open();
+    if (connection === undefined || signal.aborted) return false;
+    const over = Promise.withResolvers<void>();
+    const onEnd = (): void => over.resolve();
+    const timer = this.#options.clock.after(RENEW_MS, onEnd);
+    signal.addEventListener('abort', onEnd);
+    try {
+      const stop = await connection.subscribe(service, { onHosts, onEnd });
+      await over.promise;
+      stop();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      timer.cancel();
+      signal.removeEventListener('abort', onEnd);
+    }
+  }
+
+  close(): void {
+    this.#notBefore = Number.POSITIVE_INFINITY;
+    void this.#connection?.then((connection) => connection?.close());
+  }
+
+  #open(): Promise<NacosConnection | undefined> {
+    this.#connection ??= this.#connect().then((connection) => {
+      this.#stands = connection !== undefined;
+      if (connection === undefined) this.#connection = undefined;
+      const { clock } = this.#options;
+      const begun = clock.now();
+      void connection?.ended.then(() => {
+        this.#connection = undefined;
+        this.#stands = false;
+        if (clock.now() - begun < AGAIN_MS) this.#later();
+      });
+      return connection;
+    });
+    return this.#connection;
+  }
+
+  /** The next server, and not at once. */
+  #later(): void {
+    this.#turn++;
+    this.#notBefore = Math.max(this.#notBefore, this.#options.clock.now() + AGAIN_MS);
+  }
+
+  async #connect(): Promise<NacosConnection | undefined> {
+    const { clock, servers } = this.#options;
+    if (clock.now() < this.#notBefore) return undefined;
+    const server = servers[this.#turn % servers.length] as Server;
+    try {
+      return await NacosConnection.open({ ...this.#options, server });
+    } catch {
+      this.#later();
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { parseObject } from '../../io/json.ts';
+import { protocolInLabels } from '../app-protocol.ts';
+import { foreignInstance, labelsOf } from '../entry.ts';
+import type { Decoded } from '../entry-reader.ts';
+import { decodeFields, kratosFields, originOf } from '../kratos-entry.ts';
+import type { Instance } from '../registry.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * An instance as kratos writes it and as Curator does (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too):
+ * both pass over the fields of the other. There is no payload: Curator wants the name of a Java class in it.
+ */
+export function encodeEntry(instance: Instance): string {
+  const { host, port, scheme, registeredAt } = instance;
+  return JSON.stringify({
+    ...kratosFields(instance),
+    address: host,
+    port: scheme === 'http' ? port : null,
+    sslPort: scheme === 'https' ? port : null,
+    payload: null,
+    registrationTimeUTC: registeredAt,
+    serviceType: 'DYNAMIC',
+    // Spring Cloud builds its URL of it.
+    uriSpec: { parts: [{ value: originOf(instance), variable: false }] },
+    enabled: true,
+  });
+}
+
+/**
+ * Reads an entry: ours, that of kratos, or that of Curator.
+ *
+ * @throws Error naming what is wrong with it
+ */
+export function decodeEntry(text: string, service: string): readonly Decoded[] {
+  const entry = parseObject(text, 'it');
+  if (entry['lossless'] !== undefined || entry['serviceType'] === undefined) return decodeFields(entry, service);
+  return entry['name'] === service && isServing(entry) ? [curatorInstance(entry, service)] : [];
+}
+
+function curatorInstance(entry: Fields, service: string): Instance | undefined {
+  const { id, address, port, sslPort } = entry;
+  const labels = labelsIn(entry);
+  const protocol = protocolInLabels(labels, sslPort ?? port);
+  if (protocol === 'other') return undefined;
+  return foreignInstance({
+    service,
+    id,
+    host: address,
+    port: sslPort ?? port,
+    isSecure: (sslPort ?? undefined) !== undefined || protocol === 'https',
+    weight: labels['weight'],
+    labels,
+  });
+}
+
+/** Spring Cloud takes an instance out by its label `instance_status`. */
+function isServing(entry: Fields): boolean {
+  return entry['enabled'] !== false && (labelsIn(entry)['instance_status'] ?? 'UP') === 'UP';
+}
+
+/** What Spring Cloud has in the payload; the payload of others may be anything. */
+function labelsIn({ payload }: Fields): Readonly<Record<string, string>> {
+  return labelsOf((payload as { readonly metadata?: unknown } | null | undefined)?.metadata);
+}

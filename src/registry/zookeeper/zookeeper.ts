@@ -1,0 +1,240 @@
+import { asError } from '../../errors.ts';
+import type { AdapterContext } from '../context.ts';
+import { EntryReader } from '../entry-reader.ts';
+import type { Round } from '../follow.ts';
+import type { Failure, Instance, Registry } from '../registry.ts';
+import { type Backend, ServerRegistry } from '../server-registry.ts';
+import { addressOf, UrlOptions } from '../url-options.ts';
+import { decodeEntry, encodeEntry } from './entry.ts';
+import { ZooKeeperError } from './error.ts';
+import { ZooKeeperNodes } from './nodes.ts';
+import { ZooKeeperSession } from './session.ts';
+
+/** Default port of ZooKeeper's clients. */
+const PORT = 2_181;
+
+/** Nodes that are read at a time: many requests are on their way, and no answer waits long. */
+const READS_AT_A_TIME = 64;
+
+/** Most nodes of a service. */
+const MOST_NODES = 100_000;
+
+/** How often an entry is written that others remove and make again in between. */
+const MOST_WRITES = 3;
+
+/** The entries of a service by the names of their nodes: the text, or why it cannot be read. */
+type Entries = Map<string, string | Error>;
+
+/**
+ * ZooKeeper. An entry is an ephemeral node of the one session of this client. All that is asked in a session is done in its
+ * order, and a server does nothing any more for a connection that another one of the session has followed: a registration that
+ * arrives late is not carried out. A watch is recursive and stays; each node that it tells of is read.
+ */
+class ZooKeeper implements Backend {
+  readonly type = 'zookeeper';
+  readonly title = 'ZooKeeper';
+  readonly address: string;
+  readonly capabilities = { push: true, lagMs: 250, expires: true } as const;
+  readonly beatMs: number;
+  readonly #session: ZooKeeperSession;
+  readonly #hasUser: boolean;
+  readonly #prefix: string;
+  readonly #reader: EntryReader;
+  /** Nodes that may be there: they outlive this client. */
+  readonly #held = new Set<string>();
+  /** How many follow a service, by the path of its node. */
+  readonly #followed = new Map<string, number>();
+
+  constructor(options: UrlOptions, context: AdapterContext) {
+    const { clock } = context;
+    const servers = options.servers(PORT);
+    const user = options.user();
+    const sessionMs = options.integer('sessionMs', 15_000, 1_000, 3_600_000);
+    this.address = addressOf(servers);
+    this.#hasUser = user !== undefined;
+    this.#prefix = `/${options.text('prefix') ?? 'microservices'}`.replace(/\/+/g, '/').replace(/\/$/, '');
+    this.beatMs = Math.max(sessionMs / 3, 1_000);
+    this.#reader = new EntryReader('ZooKeeper node', context);
+    this.#session = new ZooKeeperSession({
+      clock,
+      servers,
+      tls: options.tls(),
+      sessionMs,
+      user: user && `${user.name}:${user.password}`,
+    });
+    options.done();
+  }
+
+  get failure(): Failure | undefined {
+    return this.#session.failure;
+  }
+
+  write(instance: Instance): Promise<void> {
+    const path = this.#pathOf(instance);
+    const text = encodeEntry(instance);
+    this.#held.add(path);
+    return this.#using(async (nodes) => {
+      for (let left = MOST_WRITES; left > 0; left--) {
+        if (await nodes.create(path, text)) return;
+        const owner = await nodes.ownerOf(path);
+        // It may be of a process before this one, and would end with that one's session.
+        if (owner !== nodes.link.session.id) await nodes.delete(path);
+        else if (await nodes.set(path, text)) return;
+      }
+      throw new Error(`${path} is written by somebody else again and again`);
+    });
+  }
+
+  /** The connection keeps the session; the entry is put back when the session was lost, or somebody has removed it. */
+  async beat(instance: Instance): Promise<void> {
+    const isThere = await this.#using(
+      async (nodes) => (await nodes.ownerOf(this.#pathOf(instance))) === nodes.link.session.id,
+    );
+    if (!isThere) await this.write(instance);
+  }
+
+  /** When that fails the session is given up: the entry ends with it. */
+  async remove(instance: Instance): Promise<void> {
+    const path = this.#pathOf(instance);
+    try {
+      await this.#using((nodes) => nodes.delete(path));
+      this.#held.delete(path);
+    } catch (thrown) {
+      this.#session.renew();
+      throw thrown;
+    }
+  }
+
+  list(service: string): Promise<readonly Instance[]> {
+    return this.#using(async (nodes) => {
+      const folder = this.#folderOf(service);
+      const entries: Entries = new Map();
+      await readInto(entries, nodes, folder, new Set(await nodes.children(folder)));
+      return this.#read(entries, service);
+    });
+  }
+
+  /** One round lasts as long as the connection. */
+  rounds(service: string): Round {
+    const folder = this.#folderOf(service);
+    return (deliver, signal) =>
+      this.#using(async (nodes) => {
+        const entries: Entries = new Map();
+        const changed = new Set<string>();
+        let wake = (): void => {};
+        const stop = nodes.link.listen((path) => {
+          if (path !== undefined) {
+            if (!isDirectlyBelow(folder, path)) return;
+            changed.add(path.slice(folder.length + 1));
+          }
+          wake();
+        });
+        const onAbort = (): void => wake();
+        signal.addEventListener('abort', onAbort, { once: true });
+        try {
+          this.#count(folder, 1);
+          await nodes.watch(folder);
+          for (const name of await nodes.children(folder)) changed.add(name);
+          while (!signal.aborted) {
+            const change = new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+            await readInto(entries, nodes, folder, changed);
+            this.#session.note();
+            deliver(() => this.#read(entries, service));
+            if (changed.size === 0 && nodes.link.isOpen && !signal.aborted) await change;
+            if (!nodes.link.isOpen) await nodes.link.lost;
+          }
+        } finally {
+          stop();
+          signal.removeEventListener('abort', onAbort);
+          if (this.#count(folder, -1) === 0) nodes.unwatch(folder).catch(() => {});
+        }
+        return 0;
+      });
+  }
+
+  close(): Promise<void> {
+    return this.#session.close(this.#held.size > 0);
+  }
+
+  /** Does `work` over the connection and notes how that has ended. */
+  async #using<T>(work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
+    try {
+      const done = await work(new ZooKeeperNodes(await this.#session.link(), this.#hasUser));
+      this.#session.note();
+      return done;
+    } catch (thrown) {
+      this.#session.note(thrown);
+      throw thrown;
+    }
+  }
+
+  #count(folder: string, more: number): number {
+    const count = (this.#followed.get(folder) ?? 0) + more;
+    if (count > 0) this.#followed.set(folder, count);
+    else this.#followed.delete(folder);
+    return count;
+  }
+
+  #read(entries: Entries, service: string): readonly Instance[] {
+    return this.#reader.read(
+      [...entries],
+      ([, found]) => {
+        if (typeof found !== 'string') throw found;
+        return decodeEntry(found, service);
+      },
+      ([name]) => `${this.#folderOf(service)}/${name}`,
+    );
+  }
+
+  #pathOf({ service, instanceId }: Instance): string {
+    return `${this.#folderOf(service)}/${nodeName(instanceId)}`;
+  }
+
+  #folderOf(service: string): string {
+    return `${this.#prefix}/${nodeName(service)}`;
+  }
+}
+
+/** Reads the nodes that have changed, which are taken out of `changed`; those that are gone vanish from `entries`. */
+async function readInto(entries: Entries, nodes: ZooKeeperNodes, folder: string, changed: Set<string>): Promise<void> {
+  while (changed.size > 0) {
+    if (entries.size + changed.size > MOST_NODES) throw new Error(`${folder} has more than ${MOST_NODES} nodes`);
+    const names = [...changed].slice(0, READS_AT_A_TIME);
+    for (const name of names) changed.delete(name);
+    const found = await Promise.all(names.map((name) => readNode(nodes, `${folder}/${name}`)));
+    for (const [n, name] of names.entries())
+      if (found[n] === undefined) entries.delete(name);
+      else entries.set(name, found[n]);
+  }
+}
+
+/** A node that this user may not read is passed over, like one with a text that nobody understands. */
+async function readNode(nodes: ZooKeeperNodes, path: string): Promise<string | Error | undefined> {
+  try {
+    return await nodes.read(path);
+  } catch (thrown) {
+    if (thrown instanceof ZooKeeperError) return asError(thrown);
+    throw thrown;
+  }
+}
+
+/** What lies deeper is no entry, though the watch tells of it. */
+function isDirectlyBelow(folder: string, path: string): boolean {
+  return path.startsWith(`${folder}/`) && !path.includes('/', folder.length + 1);
+}
+
+/** Any text as the name of a node: no slash, no control character, and neither `.` nor `..`. */
+function nodeName(text: string): string {
+  return /^\.\.?$/.test(text) ? text.replaceAll('.', '%2E') : encodeURIComponent(text).replaceAll('%3A', ':');
+}
+
+/**
+ * Opens the ZooKeeper ensemble that a `zookeeper://host:port,host:port` URL names.
+ *
+ * @throws LosslessError LOSSLESS_REGISTRY_URL
+ */
+export function zookeeperRegistry(url: URL, context: AdapterContext): Registry {
+  return new ServerRegistry(new ZooKeeper(new UrlOptions(url, context.secrets), context), context);
+}

@@ -1,0 +1,248 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
+import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
+import { Service } from '../../../../src/consumer/directory/service.ts';
+import { warmupShare } from '../../../../src/lifecycle/warmup.ts';
+import type { Instance } from '../../../../src/registry/registry.ts';
+import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
+
+function setUp(
+  warmupMs = 0,
+  zone?: string,
+): {
+  clock: ManualClock;
+  quarantine: Quarantine;
+  service: Service;
+  of: (id: string, some?: Partial<Instance>) => Instance;
+} {
+  const clock = new ManualClock();
+  const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
+  const service = new Service('service-b', {
+    clock,
+    guard: watchedGuard().guard,
+    quarantine,
+    warmup: { ms: warmupMs, curve: 2 },
+    zone,
+  });
+  const of = (instanceId: string, some: Partial<Instance> = {}): Instance => ({
+    service: 'service-b',
+    instanceId,
+    generation: 1,
+    host: '127.0.0.1',
+    port: 1_000 + instanceId.charCodeAt(0),
+    scheme: 'http',
+    weight: 100,
+    registeredAt: clock.wall() - 3_600_000,
+    metadata: {},
+    ...some,
+  });
+  return { clock, quarantine, service, of };
+}
+
+function count(service: Service, times: number): Record<string, number> {
+  const by: Record<string, number> = {};
+  for (let n = 0; n < times; n++) {
+    const { instanceId } = (service.pick() as Endpoint).instance;
+    by[instanceId] = (by[instanceId] ?? 0) + 1;
+  }
+  return by;
+}
+
+describe('pick', () => {
+  test('follows the weights exactly over a full round, and spreads them', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 10 }), (weights) => {
+        const { service, of } = setUp();
+        service.apply(weights.map((weight, n) => of(String.fromCharCode(97 + n), { weight })));
+        const round = weights.reduce((sum, weight) => sum + weight, 0);
+        const by = count(service, round * 20);
+        for (const [n, weight] of weights.entries())
+          expect(Math.abs((by[String.fromCharCode(97 + n)] ?? 0) - weight * 20)).toBeLessThanOrEqual(
+            100 / weight + weights.length,
+          );
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('equal weights take turns', () => {
+    const { service, of } = setUp();
+    service.apply([of('a'), of('b'), of('c')]);
+    const picks = Array.from({ length: 30 }, () => service.pick()?.instance.instanceId);
+    for (let n = 3; n < 30; n++) expect(new Set(picks.slice(n, n + 3)).size).toBe(Math.min(3, 30 - n));
+  });
+
+  test.each([1, 0.01, 100])('instances of weight %d take turns from the first request on', (weight) => {
+    for (let n = 0; n < 50; n++) {
+      const { service, of } = setUp();
+      service.apply([of('a', { weight }), of('b', { weight })]);
+      const picks = Array.from({ length: 30 }, () => service.pick()?.instance.instanceId).join('');
+      expect(picks).not.toMatch(/aaa|bbb/);
+    }
+  });
+
+  test('weight 0 takes nothing unless there is nobody else', () => {
+    const { service, quarantine, of } = setUp();
+    service.apply([of('a'), of('b', { weight: 0 })]);
+    expect(count(service, 20)).toEqual({ a: 20 });
+    quarantine.add(of('a'), 30_000);
+    service.rebuild();
+    expect(count(service, 20)).toEqual({ b: 20 });
+    expect(service.status().panicPicks).toBe(0);
+  });
+
+  test('an instance that refused rests for a second, and is used again', () => {
+    const { service, clock, of } = setUp();
+    service.apply([of('a'), of('b')]);
+    service.rest(service.pick() as Endpoint);
+    expect(Object.keys(count(service, 20))).toHaveLength(1);
+    clock.pass(1_000);
+    expect(Object.keys(count(service, 20))).toHaveLength(2);
+  });
+
+  test('those that refused this request are not tried again; the isolated come last', () => {
+    const { service, quarantine, of } = setUp();
+    service.apply([of('a'), of('b'), of('c')]);
+    quarantine.add(of('c'), 30_000);
+    service.rebuild();
+    const tried = new Set<Endpoint>();
+    const order: string[] = [];
+    for (let next = service.pick(tried); next !== undefined; next = service.pick(tried)) {
+      tried.add(next);
+      order.push(next.instance.instanceId);
+    }
+    expect(order.slice(0, 2).sort()).toEqual(['a', 'b']);
+    expect(order[2]).toBe('c');
+    expect(order).toHaveLength(3);
+  });
+});
+
+describe('zones', () => {
+  const near = { metadata: { zone: 'eu-1' } };
+  const far = { metadata: { zone: 'eu-2' } };
+
+  test('instances of the same zone go first; without one that can take requests, all others', () => {
+    const { service, quarantine, clock, of } = setUp(0, 'eu-1');
+    service.apply([of('a', near), of('b', near), of('c', far), of('d')]);
+    expect(count(service, 20)).toEqual({ a: 10, b: 10 });
+    expect(service.preferred.map(({ instance }) => instance.instanceId)).toEqual(['a', 'b']);
+    service.rest(service.pick() as Endpoint);
+    service.rest(service.pick() as Endpoint);
+    expect(count(service, 20)).toEqual({ c: 10, d: 10 });
+    clock.pass(1_000);
+    for (const id of ['a', 'b']) quarantine.add(of(id), 30_000);
+    service.rebuild();
+    expect(count(service, 20)).toEqual({ c: 10, d: 10 });
+    expect(service.status().panicPicks).toBe(0);
+    service.apply([of('c', far), of('e', near)]);
+    expect(count(service, 20)).toEqual({ e: 20 });
+  });
+
+  test('a request that they refused goes elsewhere', () => {
+    const { service, of } = setUp(0, 'eu-1');
+    service.apply([of('c', far), of('a', near)]);
+    const first = service.pick() as Endpoint;
+    expect(first.instance.instanceId).toBe('a');
+    expect(service.pick(new Set([first]))?.instance.instanceId).toBe('c');
+  });
+
+  test('a consumer without a zone takes all alike', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', near), of('b', far), of('c')]);
+    expect(count(service, 30)).toEqual({ a: 10, b: 10, c: 10 });
+  });
+
+  test.each([
+    [1, { a: 105, n: 105 }],
+    [2, { a: 100, b: 100, n: 10 }],
+  ])('the warm-up compares with those of the zone: %s warm', (warm, expected) => {
+    const { service, clock, of } = setUp(120_000, 'eu-1');
+    const others = [of('c', far), of('d', far), of('e', far)];
+    service.apply([
+      of('n', { ...near, registeredAt: clock.wall() }),
+      ...['a', 'b'].slice(0, warm).map((id) => of(id, near)),
+      ...others,
+    ]);
+    expect(count(service, 210)).toEqual(expected);
+  });
+});
+
+describe('lists', () => {
+  test('an unknown service is none; one whose list became empty keeps its last instances, counted', () => {
+    const { service, of } = setUp();
+    service.apply([]);
+    expect(service.known).toBe(false);
+    service.apply([of('a')]);
+    service.apply([]);
+    expect(service.known).toBe(true);
+    expect(count(service, 5)).toEqual({ a: 5 });
+    expect(service.status().panicPicks).toBe(5);
+  });
+
+  test('R12: an older generation in a stale list does not replace a newer one', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', { generation: 2 })]);
+    service.apply([of('a', { generation: 1 })]);
+    expect(service.pick()?.instance.generation).toBe(2);
+  });
+
+  test('R14: isolation ends with a newer generation', () => {
+    const { service, quarantine, of } = setUp();
+    service.apply([of('a'), of('b')]);
+    quarantine.add(of('a'), 30_000);
+    service.rebuild();
+    expect(count(service, 10)).toEqual({ b: 10 });
+    service.apply([of('a', { generation: 2 }), of('b')]);
+    expect(count(service, 10)).toEqual({ a: 5, b: 5 });
+  });
+
+  test('R18: an instance that left the list keeps its requests in progress', async () => {
+    const { service, of } = setUp();
+    service.apply([of('a'), of('b')]);
+    const a = [service.pick(), service.pick()].find((endpoint) => endpoint?.instance.instanceId === 'a') as Endpoint;
+    const { connections } = a;
+    connections.begin();
+    service.apply([of('b')]);
+    expect(connections.closed).toBe(true);
+    expect(a.outstanding).toBe(1);
+    expect(service.at(a.instance)).toEqual([a]);
+    connections.end();
+    await a.idle();
+    expect(service.busy).toBe(false);
+  });
+});
+
+describe('warm-up', () => {
+  test('the share follows the formula within 10 % in every step of the window', () => {
+    const { service, clock, of } = setUp(120_000);
+    service.apply([of('a'), of('b'), of('n', { registeredAt: clock.wall() })]);
+    for (let second = 0; second < 130; second += 10) {
+      const share = warmupShare(second * 1_000, { ms: 120_000, curve: 2 });
+      const expected = share / (2 + share);
+      expect((count(service, 5_000)['n'] ?? 0) / 5_000 / expected).toBeCloseTo(1, 0.9);
+      clock.pass(10_000);
+    }
+  });
+
+  test.each([
+    ['behind', -300_000],
+    ['ahead', 300_000],
+  ])('R30: a wall clock that is 5 min %s delays no instance beyond the window', (_, skew) => {
+    const { service, clock, of } = setUp(120_000);
+    clock.offset += skew;
+    const registeredAt = clock.wall() - skew;
+    service.apply([of('a'), of('b'), of('n', { registeredAt })]);
+    clock.pass(120_000);
+    expect(count(service, 300)).toEqual({ a: 100, b: 100, n: 100 });
+  });
+
+  test('asks for no more timers when nobody is warming', () => {
+    const { service, clock, of } = setUp(120_000);
+    service.apply([of('a'), of('b'), of('n', { registeredAt: clock.wall() })]);
+    expect(clock.pending).toBe(1);
+    clock.pass(121_000);
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { namesIn, readSmall, writerOf, writeSmall } from '../../../src/io/small-file.ts';
+
+let directory: string;
+const at = (name: string): string => join(directory, name);
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lossless-small-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+test('what was written is read, and replaced as a whole', async () => {
+  await writeSmall(at('a'), 'one');
+  await writeSmall(at('a'), 'zwei ☃');
+  expect(readSmall(at('a'), 100)).toBe('zwei ☃');
+  expect(readdirSync(directory)).toEqual(['a']);
+});
+
+test('a file may have the limit and no byte more', () => {
+  writeFileSync(at('a'), 'x'.repeat(100));
+  expect(readSmall(at('a'), 100)).toHaveLength(100);
+  expect(() => readSmall(at('a'), 99)).toThrow('more than 99 bytes');
+  expect(() => readSmall('/dev/zero', 99)).toThrow();
+});
+
+test('what is missing is undefined; a directory, a link and a pipe are refused at once', () => {
+  expect(readSmall(at('none'), 100)).toBeUndefined();
+  mkdirSync(at('directory'));
+  writeFileSync(at('target'), 'text');
+  symlinkSync(at('target'), at('link'));
+  execFileSync('mkfifo', [at('pipe')]);
+  for (const name of ['directory', 'link', 'pipe']) expect(() => readSmall(at(name), 100), name).toThrow();
+});
+
+test('a writing that fails leaves nothing behind and keeps what was there', async () => {
+  mkdirSync(at('occupied'));
+  writeFileSync(at('occupied/x'), '');
+  await expect(writeSmall(at('occupied'), 'text')).rejects.toThrow();
+  expect(readdirSync(directory)).toEqual(['occupied']);
+  await expect(writeSmall(at('none/file'), 'text')).rejects.toThrow('ENOENT');
+});
+
+test('the names of a directory, bounded; a file that is being written names its writer', () => {
+  for (let i = 0; i < 10; i++) writeFileSync(at(`${i}`), '');
+  expect([...namesIn(directory, 100)].sort()).toHaveLength(10);
+  expect(namesIn(directory, 4)).toHaveLength(4);
+  expect(namesIn(at('none'), 4)).toEqual([]);
+  expect(() => namesIn(at('1'), 4)).toThrow('ENOTDIR');
+  expect(writerOf('.123-0123456789ab')).toBe(123);
+  for (const name of ['123-0123456789ab', '.123-0123456789ag', '.-0123456789ab', 'x.json', '.json'])
+    expect(writerOf(name)).toBeUndefined();
+  expect(readFileSync(at('1'), 'utf8')).toBe('');
+});

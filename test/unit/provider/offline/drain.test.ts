@@ -1,0 +1,238 @@
+import { describe, expect, test } from 'vitest';
+import { Deadline } from '../../../../src/lifecycle/deadline.ts';
+import { Drain, type Drained } from '../../../../src/provider/offline/drain.ts';
+import type { HoldReason } from '../../../../src/trace/model/schema.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+/** A drain whose surroundings can be changed while it runs. */
+function drain(graceMs = 30_000) {
+  const clock = new SimulatedClock();
+  const around = {
+    inflight: 0,
+    arriving: 0,
+    lastActivity: 0,
+    allIdle: true,
+    roundTripMs: 10,
+    holdReason: 'none' as HoldReason,
+    unread: () => 0,
+  };
+  const subject = new Drain({
+    clock,
+    deadline: new Deadline(clock, graceMs, 0),
+    quietMs: 300,
+    holdMs: 10_000,
+    since: clock.now(),
+    observed: {
+      inflight: () => around.inflight,
+      arriving: () => around.arriving,
+      lastActivity: () => around.lastActivity,
+      allIdle: () => around.allIdle,
+      roundTripMs: () => around.roundTripMs,
+      holdReason: () => around.holdReason,
+      unread: () => around.unread(),
+    },
+  });
+  let ended: Drained | undefined;
+  const done = subject.run().then((result) => {
+    ended = result;
+  });
+  return { clock, around, subject, done, result: () => ended };
+}
+
+/** Advances in steps and returns when it ended, in milliseconds, at most `most`. */
+async function endOf({ clock, result }: ReturnType<typeof drain>, most: number): Promise<number | undefined> {
+  for (let passed = 10; passed <= most; passed += 10) {
+    await clock.advance(10);
+    if (result() !== undefined) return passed;
+  }
+  return undefined;
+}
+
+describe('a drain', () => {
+  test('ends 50 ms after the last request when every caller is idle', async () => {
+    expect(await endOf(drain(), 1_000)).toBe(50);
+  });
+
+  test('waits for what is in flight', async () => {
+    const it = drain();
+    it.around.inflight = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.inflight = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('waits for a request that has begun to arrive', async () => {
+    const it = drain();
+    it.around.arriving = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.arriving = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('a request begins a new quiet window', async () => {
+    const it = drain();
+    await it.clock.advance(40);
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(50);
+  });
+
+  test('waits for consumers that are not idle', async () => {
+    const it = drain();
+    it.around.allIdle = false;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+  });
+
+  test.each([
+    'goaway_failed',
+    'unmanaged_caller',
+    'silent_connection',
+    'deregister_unconfirmed',
+    'callers_overflowed',
+  ] as const)('%s: the hold time passes, and the quiet window is the long one', async (reason) => {
+    const it = drain();
+    it.around.holdReason = reason;
+    await it.clock.advance(9_900);
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(300);
+    expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
+  });
+
+  test('consumers that are not idle are waited for beyond the hold time', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.allIdle = false;
+    expect(await endOf(it, 15_000)).toBeUndefined();
+    it.around.allIdle = true;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('the quiet window is at least three round trips', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.roundTripMs = 400;
+    await it.clock.advance(9_990);
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 3_000)).toBe(1_200);
+  });
+
+  test('R20: a stall of the event loop begins a new quiet window', async () => {
+    const it = drain();
+    await it.clock.advance(30);
+    it.clock.stall(400);
+    await it.clock.advance(10);
+    expect(it.result()).toBeUndefined();
+    expect(await endOf(it, 1_000)).toBe(40); // 50 ms after the late tick
+    expect(it.result()?.longestStallMs).toBeGreaterThanOrEqual(390);
+  });
+
+  test('R20: a look at the kernel that takes long is followed by another one', async () => {
+    const it = drain();
+    let asked = 0;
+    it.around.unread = () => {
+      if (asked++ === 0) it.clock.stall(300);
+      return 0;
+    };
+    await it.clock.advance(50);
+    expect(asked).toBe(1);
+    expect(it.result()).toBeUndefined();
+    expect(await endOf(it, 1_000)).toBe(10);
+    expect(asked).toBe(2);
+  });
+
+  test('what the kernel holds is waited for, but not for ever', async () => {
+    const it = drain();
+    it.around.unread = () => 1;
+    await it.clock.advance(200);
+    expect(it.result()).toBeUndefined();
+    it.around.unread = () => 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+    const other = drain();
+    other.around.unread = () => 1;
+    expect(await endOf(other, 2_000)).toBe(550);
+  });
+
+  test('what the kernel holds is waited for again after more traffic', async () => {
+    const it = drain();
+    it.around.unread = () => 1;
+    await it.clock.advance(200);
+    it.around.inflight = 1;
+    await it.clock.advance(2_000);
+    it.around.inflight = 0;
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 400)).toBeUndefined();
+    it.around.unread = () => 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('a kernel that is slow to ask is asked again, for half a second', async () => {
+    const it = drain();
+    let asked = 0;
+    it.around.unread = () => {
+      asked++;
+      it.clock.stall(40);
+      return 0;
+    };
+    await it.clock.advance(1_000);
+    expect(it.result()?.result).toBe('drained');
+    expect(asked).toBeGreaterThan(3);
+  });
+
+  test('it is over in the turn of the last look', async () => {
+    const { clock, around, done } = drain();
+    const order: string[] = [];
+    around.unread = () => {
+      order.push('the last look');
+      setImmediate(() => order.push('the next turn'));
+      return 0;
+    };
+    void done.then(() => order.push('over'));
+    await clock.advance(60);
+    await done;
+    await new Promise(setImmediate);
+    expect(order).toEqual(['the last look', 'over', 'the next turn']);
+  });
+
+  test('what was accepted until the listeners were closed is waited for by a second run', async () => {
+    const { clock, around, subject, done } = drain();
+    await clock.advance(60);
+    await done;
+    around.inflight = 1;
+    let again: Drained | undefined;
+    void subject.run().then((result) => {
+      again = result;
+    });
+    await clock.advance(400);
+    expect(again).toBeUndefined();
+    around.inflight = 0;
+    around.lastActivity = clock.now();
+    await clock.advance(60);
+    expect(again?.result).toBe('drained');
+  });
+
+  test('a second run ends at once when nothing came', async () => {
+    const { clock, subject, done } = drain();
+    await clock.advance(60);
+    await done;
+    const before = clock.now();
+    const again = subject.run();
+    await clock.advance(0);
+    expect((await again).result).toBe('drained');
+    expect(clock.now()).toBe(before);
+  });
+
+  test('ends at the deadline at the latest', async () => {
+    const it = drain(2_000);
+    it.around.inflight = 1;
+    expect(await endOf(it, 5_000)).toBe(2_000);
+    expect(it.result()?.result).toBe('timeout');
+  });
+
+  test('can be cancelled', async () => {
+    const it = drain();
+    it.around.inflight = 1;
+    await it.clock.advance(20);
+    it.subject.cancel();
+    await it.clock.advance(0);
+    expect(it.result()?.result).toBe('cancelled');
+  });
+});

@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type Clock, sleep, systemClock } from '../../../../src/lifecycle/clock.ts';
+import { Deadline } from '../../../../src/lifecycle/deadline.ts';
+import { Journal } from '../../../../src/lifecycle/journal.ts';
+import type { LifecycleRecord } from '../../../../src/lifecycle/records.ts';
+import { encodeAck, encodeIdle } from '../../../../src/protocol/goaway.ts';
+import { Fanout } from '../../../../src/provider/offline/fanout.ts';
+import { Callers } from '../../../../src/provider/traffic/callers.ts';
+import { Connection } from '../../../../src/provider/traffic/connection.ts';
+import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
+import { ATTR } from '../../../../src/trace/model/schema.ts';
+import { until } from '../../../support/child.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+});
+
+const callers = new Callers(systemClock);
+let known = 0;
+
+/** A recent caller whose control server is `take`. */
+async function caller(take: RequestListener): Promise<RecentCaller> {
+  const server = createServer(take).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  return callerAt((server.address() as AddressInfo).port);
+}
+
+function opened(into: Callers, instanceId: string, port: number): RecentCaller {
+  const caller = { service: 'a', instanceId, generation: 1, port };
+  return into.opened(caller, { remoteAddress: '127.0.0.1' }, new Connection()).entry;
+}
+
+function callerAt(port: number): RecentCaller {
+  return opened(callers, `a-${++known}`, port);
+}
+
+const ends: RequestListener = (_, response) =>
+  response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['127.0.0.1:2'] }));
+
+/** A fan-out of its own offline, and the results of its GoAways. */
+function fanout(attempts = 3, clock: Clock = systemClock) {
+  let refused = 0;
+  const records: LifecycleRecord[] = [];
+  const journal = new Journal(clock);
+  journal.subscribe((record) => records.push(record));
+  const subject = new Fanout({
+    clock,
+    journal,
+    deadline: new Deadline(clock, 120_000, 0),
+    root: journal.start('offline').ids,
+    provider: { service: 'p', instanceId: 'p-1', generation: 1, address: '' },
+    isolationMs: () => 1_000,
+    holdMs: 1_000,
+    timeoutMs: 5_000,
+    attempts,
+    keys: undefined,
+    tls: undefined,
+    presenceOf: async () => 'listed',
+    onOverflow: () => refused++,
+  });
+  return { subject, records, refused: () => refused };
+}
+
+test('whoever cannot be told keeps nobody waiting for an answer; whoever acked and is not idle does', async () => {
+  const finished = Promise.withResolvers<void>();
+  const busy = await caller((_, response) => {
+    response.write(encodeAck({ isolated: true, outstanding: 1 }));
+    void finished.promise.then(() => response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:2'] })));
+  });
+  const { subject } = fanout(1);
+  subject.tell(busy);
+  // Nobody listens on port 1.
+  subject.tell(callerAt(1));
+  await subject.settled();
+  expect([subject.coverage, subject.allIdle]).toEqual([
+    { planned: 2, acked: 1, idle: 0, failed: 1, gone: 0, stranded: 0 },
+    false,
+  ]);
+  finished.resolve();
+  await until(() => subject.allIdle);
+});
+
+describe('an undone fan-out', () => {
+  test('writes nothing into the next one: whoever acked there stays told', async () => {
+    const asked = Promise.withResolvers<void>();
+    let hangs = true;
+    const entry = await caller((request, response) => {
+      if (!hangs) return void ends(request, response);
+      hangs = false;
+      asked.resolve();
+    });
+    const { subject: undone } = fanout();
+    undone.tell(entry);
+    await asked.promise;
+    undone.end('cancelled');
+    callers.reset();
+    const { subject: next } = fanout();
+    next.tell(entry);
+    await Promise.all([undone.settled(), next.settled()]);
+    expect(next.coverage).toMatchObject({ planned: 1, acked: 1, failed: 0 });
+    expect(undone.coverage).toMatchObject({ planned: 1, acked: 0 });
+  });
+
+  test('has cancelled its GoAways, those between two attempts too, and failed with none', async () => {
+    const asked = Promise.withResolvers<void>();
+    const { subject, records } = fanout();
+    subject.tell(await caller(() => asked.resolve()));
+    subject.tell(callerAt(1));
+    await asked.promise;
+    subject.end('cancelled');
+    await subject.settled();
+    const ended = records.filter((record) => record.kind === 'ended');
+    expect(ended.filter(({ work }) => work === 'goaway').map((record) => record.attributes[ATTR.goawayResult])).toEqual(
+      ['cancelled', 'cancelled'],
+    );
+    expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
+  });
+
+  test('calls nobody who still waited for a place', async () => {
+    let calls = 0;
+    const full = Promise.withResolvers<void>();
+    const entry = await caller(() => {
+      if (++calls === 256) full.resolve();
+    });
+    const { subject } = fanout();
+    for (let n = 0; n < 300; n++) subject.tell(callerAt(entry.caller.port));
+    await full.promise;
+    subject.end('cancelled');
+    await subject.settled();
+    expect(calls).toBe(256);
+  });
+});
+
+test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
+  const { subject, records, refused } = fanout(0);
+  const own = new Callers(systemClock, 10);
+  for (let n = 0; n < 10_100; n++) {
+    subject.tell(opened(own, `many-${n}`, 1));
+  }
+  expect(refused()).toBe(100);
+  expect(subject.coverage.planned).toBe(10_000);
+  await subject.settled();
+  expect(subject.coverage).toMatchObject({ planned: 10_000, acked: 0, failed: 10_000 });
+  expect(records.filter(({ kind }) => kind === 'ended')).toHaveLength(10_002);
+});
+
+test('whoever appears after the others have answered is told in a round of its own, inside its parents', async () => {
+  const { subject, records } = fanout();
+  subject.tell(await caller(ends));
+  await subject.settled();
+  subject.tell(await caller(ends));
+  await subject.settled();
+  const at = (kind: 'started' | 'ended', work: string): readonly number[] =>
+    records.filter((record) => record.kind === kind && 'work' in record && record.work === work).map(({ at }) => at);
+  for (const work of ['notify.service', 'notify']) {
+    expect(at('started', work)).toHaveLength(2);
+    for (const n of [0, 1]) {
+      expect(at('started', work)[n]).toBeLessThanOrEqual(at('started', 'goaway')[n] as number);
+      expect(at('ended', work)[n]).toBeGreaterThanOrEqual(at('ended', 'goaway')[n] as number);
+    }
+  }
+  expect(subject.coverage).toMatchObject({ planned: 2, acked: 2, idle: 2 });
+});
+
+describe('a consumer without a connection that acks and never says that it is idle', () => {
+  test('is waited for no longer than the hold time', async () => {
+    const { subject } = fanout();
+    const entry = await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })));
+    for (const connection of entry.connections) callers.closed(entry, connection);
+    subject.tell(entry);
+    await subject.settled();
+    const acked = performance.now();
+    await until(() => subject.allIdle);
+    expect(performance.now() - acked).toBeGreaterThan(900);
+    expect(subject.coverage).toMatchObject({ acked: 1, idle: 0 });
+    subject.end('timeout');
+  });
+
+  test('keeps its provider when it holds one', async () => {
+    const { subject } = fanout();
+    subject.tell(await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 }))));
+    await subject.settled();
+    await sleep(systemClock, 1_200);
+    expect(subject.allIdle).toBe(false);
+    subject.end('timeout');
+  });
+});
+
+test('isolations are renewed, without a span, and say how long they must last', async () => {
+  const simulated = new SimulatedClock();
+  const asked: { readonly body: string; readonly traced: boolean }[] = [];
+  const entry = await caller((request, response) => {
+    void text(request).then((body) => {
+      asked.push({ body, traced: request.headers['traceparent'] !== undefined });
+      response.write(encodeAck({ isolated: true, outstanding: 1, others: 1 }));
+    });
+  });
+  const { subject, records } = fanout(3, simulated);
+  subject.tell(entry);
+  await until(() => subject.coverage.acked === 1);
+  const spans = records.length;
+  await simulated.advance(25_000);
+  await until(() => asked.length === 2);
+  await until(async () => {
+    await simulated.advance(5_000);
+    return asked.length === 3;
+  });
+  expect(asked.map(({ traced }) => traced)).toEqual([true, false, false]);
+  expect(asked.map(({ body }) => JSON.parse(body).expiresInMs)).toEqual([1_000, 1_000, 1_000]);
+  expect(records).toHaveLength(spans);
+  subject.end('timeout');
+});
+
+test('an answer without a line is none, at once', async () => {
+  const { subject, records } = fanout(1);
+  const begun = performance.now();
+  subject.tell(await caller((_, response) => response.writeHead(200).end()));
+  await subject.settled();
+  expect(performance.now() - begun).toBeLessThan(2_000);
+  const [ended] = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
+  expect(ended).toMatchObject({ attributes: { [ATTR.goawayResult]: 'rejected', [ATTR.errorType]: 'bad_answer' } });
+});

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../../../src/lifecycle/clock.ts';
+import { type Presence, Presences } from '../../../../src/provider/offline/presence.ts';
+import { openRegistry } from '../../../../src/registry/open.ts';
+import type { Instance } from '../../../../src/registry/registry.ts';
+import { anInstance, aServiceName } from '../../../fixtures/registry/instance.ts';
+
+const service = 'shop';
+const own = anInstance({ service, instanceId: 'own', host: '192.0.2.1' });
+const other = anInstance({ service, instanceId: 'other', host: '192.0.2.1' });
+const pod = (host: string): Instance => anInstance({ service, instanceId: `pod-${host}`, generation: 0, host });
+
+test.each<[string, readonly Instance[], Presence]>([
+  ['nobody of its service is listed', [], 'nobody'],
+  ['it is listed', [own, other], 'listed'],
+  ['others are listed', [other], 'others'],
+  ['something else has listed its host', [other, pod('192.0.2.1')], 'listed'],
+  ['something else has listed other hosts', [pod('192.0.2.2'), pod('192.0.2.3')], 'others'],
+])('%s', async (_, listed, expected) => {
+  const registry = await openRegistry(new URL(`memory:${aServiceName()}`), { clock: systemClock, log: () => {} });
+  for (const instance of listed) await registry.register(instance);
+  const caller = { service, instanceId: 'own', generation: 1, port: 54_199 };
+  const presences = new Presences(registry, systemClock);
+  expect(await presences.of({ caller, address: '192.0.2.1' })).toBe(expected);
+  expect(await presences.of({ caller, address: '::ffff:192.0.2.1' })).toBe(expected);
+  await registry.close();
+});

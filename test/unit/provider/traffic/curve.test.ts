@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { Curve } from '../../../../src/provider/traffic/curve.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+/** A curve of a counter that grows by `perSecond` in the middle of each second. */
+function curve() {
+  const clock = new SimulatedClock();
+  let started = 0;
+  const subject = new Curve(clock, () => started);
+  subject.start();
+  return {
+    clock,
+    subject,
+    add: (count: number) => {
+      started += count;
+    },
+    async seconds(count: number, perSecond: number) {
+      for (let second = 0; second < count; second++) {
+        await clock.advance(500);
+        started += perSecond;
+        await clock.advance(500);
+      }
+    },
+  };
+}
+
+describe('the curve of requests', () => {
+  test('has one number for each second, the running one last, and says when the first began', async () => {
+    const it = curve();
+    const begun = it.clock.wall();
+    await it.seconds(2, 5);
+    await it.seconds(1, 0);
+    it.add(3);
+    await it.clock.advance(250);
+    expect(it.subject.read()).toEqual({ perSecond: [5, 5, 0, 3], since: begun });
+  });
+
+  test('keeps the last 30 seconds, and from the start of an offline all of them', async () => {
+    const it = curve();
+    await it.seconds(100, 1);
+    expect(it.subject.read().perSecond).toEqual([...new Array(30).fill(1), 0]);
+    it.subject.hold();
+    await it.seconds(50, 2);
+    const { perSecond, since } = it.subject.read();
+    expect(perSecond).toEqual([...new Array(30).fill(1), ...new Array(50).fill(2), 0]);
+    expect(since).toBe(it.clock.wall() - 80_000);
+  });
+
+  test('an undo goes back to 30 seconds', async () => {
+    const it = curve();
+    it.subject.hold();
+    await it.seconds(60, 1);
+    it.subject.release();
+    await it.seconds(1, 2);
+    expect(it.subject.read().perSecond).toEqual([...new Array(29).fill(1), 2, 0]);
+  });
+
+  test('a drain of hours stays below a thousand numbers', async () => {
+    const it = curve();
+    it.subject.hold();
+    await it.seconds(2_000, 1);
+    expect(it.subject.read().perSecond).toHaveLength(901);
+  });
+
+  test('a stall leaves its seconds empty, and what waited belongs to the last of them', async () => {
+    const it = curve();
+    const begun = it.clock.wall();
+    await it.seconds(1, 5);
+    it.clock.stall(3_400);
+    it.add(7);
+    await it.clock.advance(0);
+    expect(it.subject.read()).toEqual({ perSecond: [5, 0, 0, 7, 0], since: begun });
+    await it.clock.advance(600);
+    expect(it.subject.read()).toEqual({ perSecond: [5, 0, 0, 7, 0, 0], since: begun });
+  });
+
+  test('a laptop that slept for a week costs no memory', async () => {
+    const it = curve();
+    it.subject.hold();
+    it.clock.stall(7 * 86_400_000);
+    await it.clock.advance(0);
+    const { perSecond, since } = it.subject.read();
+    expect(perSecond).toHaveLength(901);
+    expect(since).toBe(it.clock.wall() - 900_000);
+  });
+
+  test('nothing is sampled after its stop', async () => {
+    const it = curve();
+    it.subject.stop();
+    expect(it.clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,269 @@
+import { EventEmitter } from 'node:events';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Clock } from '../../../../src/lifecycle/clock.ts';
+import { decodeEntry, type Entry, encodeEntry } from '../../../../src/registry/entry.ts';
+import { FileWatch } from '../../../../src/registry/file/watch.ts';
+import type { Instance } from '../../../../src/registry/registry.ts';
+import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { useChildren } from '../../../support/child.ts';
+
+/** What the operating system says when a directory is to be watched. */
+type Watch = (path: string, options: object, onEvent: () => void) => unknown;
+const events = vi.hoisted(() => ({ watch: (() => undefined) as Watch }));
+vi.mock('node:fs', async (original) => ({
+  ...(await original<typeof import('node:fs')>()),
+  watch: (...args: Parameters<Watch>) => events.watch(...args),
+}));
+
+/** Events that never come. */
+const quiet = (): unknown => Object.assign(new EventEmitter(), { close: () => {} });
+
+const LOOK_MS = 80;
+
+/** Time that passes only here; the wall clock is the real one, as time stamps of files are. */
+class ManualClock implements Clock {
+  #now = 0;
+  readonly #timers = new Set<{ readonly at: number; readonly fire: () => void }>();
+
+  now = (): number => this.#now;
+  wall = (): number => Date.now();
+  hold = (): never => {
+    throw new Error('a watch must not keep the process alive');
+  };
+  after = (ms: number, fire: () => void): { cancel: () => void } => {
+    const timer = { at: this.#now + ms, fire };
+    this.#timers.add(timer);
+    return { cancel: () => void this.#timers.delete(timer) };
+  };
+
+  get waiting(): number {
+    return this.#timers.size;
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+    for (const timer of [...this.#timers]) if (timer.at <= this.#now && this.#timers.delete(timer)) timer.fire();
+  }
+}
+
+let directory: string;
+let clock: ManualClock;
+let entries: readonly Entry[];
+let readings: number;
+let failures: string[];
+let lists: (readonly Instance[])[];
+const children = useChildren();
+
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'lossless-watch-')), 'service');
+  clock = new ManualClock();
+  entries = [];
+  readings = 0;
+  failures = [];
+  lists = [];
+});
+afterEach(() => rmSync(join(directory, '..'), { recursive: true }));
+
+/** Starts a watch whose list is `entries`. */
+function begin(): FileWatch {
+  const watch = new FileWatch({
+    directory,
+    clock,
+    read: () => {
+      readings++;
+      return entries;
+    },
+    listener: (list) => void lists.push(list),
+    onFailure: ({ message }) => void failures.push(message),
+  });
+  watch.start();
+  return watch;
+}
+
+function entry(fields: Partial<Entry> = {}): Entry {
+  return { ...decodeEntry(encodeEntry(anInstance())), ...fields };
+}
+
+/** Something changes in the directory, after its last time stamp. */
+async function change(to: readonly Entry[]): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  entries = to;
+  writeFileSync(join(directory, `${Math.random()}`), '');
+}
+
+const listed = (...some: readonly Entry[]): readonly Instance[] => some.map(({ instance }) => instance);
+
+test.each([
+  [
+    'there are none to be had',
+    () => {
+      throw new Error('EMFILE');
+    },
+  ],
+  ['they are lost', quiet],
+])('without events, because %s, one look (80 ms) shows a change', async (_, watchEvents) => {
+  events.watch = watchEvents;
+  mkdirSync(directory);
+  const [one, two] = [entry(), entry()];
+  entries = [one];
+  const watch = begin();
+  await change([one, two]);
+  clock.advance(LOOK_MS);
+  expect(lists).toEqual([listed(one), listed(one, two)]);
+  watch.stop();
+});
+
+test('events that fail are no failure', () => {
+  const broken = Object.assign(new EventEmitter(), { close: () => {} });
+  events.watch = () => broken;
+  mkdirSync(directory);
+  const watch = begin();
+  expect(() => broken.emit('error', new Error('ENOSPC'))).not.toThrow();
+  watch.stop();
+});
+
+test('a directory that is made later is seen; one without change is not read again for a second', async () => {
+  events.watch = quiet;
+  const watch = begin();
+  expect(lists).toEqual([[]]);
+  const one = entry();
+  mkdirSync(directory);
+  await change([one]);
+  for (let i = 0; i < 3; i++) clock.advance(LOOK_MS);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  clock.advance(LOOK_MS);
+  expect(lists).toEqual([[], listed(one)]);
+  const before = readings;
+  for (let i = 0; i < 12; i++) clock.advance(LOOK_MS);
+  expect(readings).toBe(before);
+  clock.advance(LOOK_MS);
+  expect(readings).toBe(before + 1);
+  watch.stop();
+});
+
+// The time stamp is a real one, so a machine that stands still for 20 ms here gets another try.
+test('a change within the grain of a time stamp is seen 20 ms later', { retry: 3 }, () => {
+  entries = [];
+  lists.length = 0;
+  events.watch = quiet;
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory);
+  const one = entry();
+  const watch = begin();
+  entries = [one];
+  clock.advance(20);
+  expect(lists).toEqual([[], listed(one)]);
+  watch.stop();
+});
+
+test('an event is looked after within 10 ms, many events by one reading', async () => {
+  const told: (() => void)[] = [];
+  events.watch = (_, __, onEvent) => {
+    told.push(onEvent);
+    return quiet();
+  };
+  mkdirSync(directory);
+  const one = entry();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const watch = begin();
+  const before = readings;
+  await change([one]);
+  for (let i = 0; i < 50; i++) told[0]?.();
+  clock.advance(10);
+  expect(readings).toBe(before + 1);
+  expect(lists).toEqual([[], listed(one)]);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  clock.advance(20);
+  entries = [];
+  told[0]?.();
+  clock.advance(10);
+  expect(lists, 'a change inside a file, which leaves the directory as it is').toEqual([[], listed(one), []]);
+  watch.stop();
+});
+
+test('a removed directory is a failure: the last list stays, the dead leave it, one line tells', async () => {
+  events.watch = quiet;
+  mkdirSync(directory);
+  const child = children.run('sleep', ['60']);
+  const [here, there] = [entry(), entry({ pid: child.pid, started: 0 })];
+  entries = [here, there];
+  const watch = begin();
+  rmSync(directory, { recursive: true });
+  entries = [];
+  for (let i = 0; i < 30; i++) clock.advance(LOOK_MS);
+  expect(lists).toEqual([listed(here, there)]);
+  expect(failures).toEqual(['the directory was removed']);
+  child.signal('SIGKILL');
+  await child.ends();
+  clock.advance(LOOK_MS);
+  expect(lists.slice(1)).toEqual([listed(here)]);
+  mkdirSync(directory);
+  const again = entry();
+  entries = [again];
+  clock.advance(LOOK_MS);
+  expect(lists.slice(2)).toEqual([listed(again)]);
+  renameSync(directory, `${directory}-2`);
+  clock.advance(LOOK_MS);
+  expect(failures).toHaveLength(2);
+  watch.stop();
+});
+
+test('a directory that cannot be read at first is thrown, and nothing goes on', () => {
+  events.watch = quiet;
+  mkdirSync(directory);
+  const failing = new FileWatch({
+    directory,
+    clock,
+    read: () => {
+      throw new Error('EACCES');
+    },
+    listener: () => {},
+    onFailure: () => {},
+  });
+  expect(() => failing.start()).toThrow('EACCES');
+  expect(clock.waiting).toBe(0);
+});
+
+test('of many processes each dead one is seen: a killed one at once, a re-used id within as many looks as it takes', async () => {
+  events.watch = quiet;
+  mkdirSync(directory);
+  const child = children.run('sleep', ['60']);
+  const living = Array.from({ length: 60 }, () => entry());
+  const killed = entry({ pid: child.pid, started: 0 });
+  const all = [...living, killed];
+  entries = all;
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const watch = begin();
+  const before = readings;
+  child.signal('SIGKILL');
+  await child.ends();
+  clock.advance(LOOK_MS);
+  expect(readings).toBe(before + 1);
+  const reused = { ...(living[30] as Entry), started: 1 };
+  entries = living.map((some) => (some === living[30] ? reused : some));
+  clock.advance(1_000);
+  const known = readings;
+  let looks = 0;
+  while (readings === known && looks < 10) {
+    clock.advance(LOOK_MS);
+    looks++;
+  }
+  expect(looks).toBeLessThanOrEqual(Math.ceil(60 / 16));
+  watch.stop();
+});
+
+test('a stopped watch has no timer left and delivers nothing', async () => {
+  const close = vi.fn();
+  events.watch = () => Object.assign(new EventEmitter(), { close });
+  mkdirSync(directory);
+  const watch = begin();
+  watch.stop();
+  expect(clock.waiting).toBe(0);
+  expect(close).toHaveBeenCalledOnce();
+  await change([entry()]);
+  clock.advance(LOOK_MS);
+  expect(lists).toEqual([[]]);
+});

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { rowsOf } from '../../../../collector/page/rows.ts';
+import type { Span } from '../../../../src/trace/model/trace.ts';
+import { type Branch, treeOf } from '../../../../src/trace/model/tree.ts';
+
+const span = (spanId: string, parentSpanId: string, more: Partial<Span> = {}): Span => ({
+  spanId,
+  parentSpanId,
+  name: 'lossless.notify',
+  service: 'a',
+  start: 0,
+  durationMs: 1,
+  isError: false,
+  message: '',
+  tags: {},
+  ...more,
+});
+const names = (branches: readonly Branch[]): unknown =>
+  branches.map((branch) => [branch.span.spanId, names(branch.children)]);
+const NOTHING = { open: new Map(), more: new Map() };
+
+describe('spans as trees', () => {
+  test('a span whose parent is missing is a root', () => {
+    expect(names(treeOf([span('a', ''), span('b', 'a'), span('c', 'gone')]))).toEqual([
+      ['a', [['b', []]]],
+      ['c', []],
+    ]);
+  });
+
+  test('consumers that failed come first, and so do their services', () => {
+    const goaway = (id: string, isError: boolean) => span(id, 's', { name: 'lossless.goaway', isError });
+    const spans = [span('s', ''), goaway('a', false), goaway('b', true), goaway('c', false), goaway('d', true)];
+    expect(names(treeOf(spans))).toEqual([['s', ['b', 'd', 'a', 'c'].map((id) => [id, []])]]);
+    const service = (id: string, isError: boolean) => span(id, 's', { name: 'lossless.notify.service', isError });
+    expect(names(treeOf([span('s', ''), service('a', false), service('b', true)]))).toEqual([
+      ['s', ['b', 'a'].map((id) => [id, []])],
+    ]);
+  });
+
+  test.each([
+    ['100,000 spans, each below the one before', Array.from({ length: 100_000 }, (_, n) => span(`${n}`, `${n - 1}`))],
+    [
+      'one that is there 1,000 times, with children',
+      [...Array(1_000).fill(span('a', '')), ...Array(1_000).fill(span('b', 'a'))],
+    ],
+    [
+      '40 generations of twins',
+      Array.from({ length: 80 }, (_, n) => span(`${n >> 1}`, n < 2 ? '' : `${(n >> 1) - 1}`)),
+    ],
+    ['parents of each other', [span('a', 'b'), span('b', 'a')]],
+    ['its own parent', [span('a', 'a')]],
+  ])('%s: an end is found', (_, spans) => {
+    expect(rowsOf(spans, NOTHING).length).toBeLessThanOrEqual(spans.length);
+  });
+});
+
+describe('rows of the page', () => {
+  const fanout = (consumers: number, failed: number): readonly Span[] => [
+    span('s', '', { name: 'lossless.notify.service' }),
+    ...Array.from({ length: consumers }, (_, n) =>
+      span(`${n}`, 's', {
+        name: 'lossless.goaway',
+        isError: n < failed,
+        tags: { 'lossless.goaway.result': n < failed ? 'timeout' : 'acked' },
+      }),
+    ),
+  ];
+  const shown = (consumers: number, failed: number, folds = NOTHING) =>
+    rowsOf(fanout(consumers, failed), folds).map((row) => (row.kind === 'span' ? row.key : row.words));
+
+  test('few consumers are all shown; many that were told are one row; of many with failures the failures', () => {
+    expect(shown(10, 1)).toHaveLength(11);
+    expect(shown(250, 0)).toEqual(['s']);
+    expect(shown(250, 2)).toEqual(['s', '0', '1', '248 more acked']);
+  });
+
+  test('what a reader opens stays open, and more is shown at a time', () => {
+    expect(shown(250, 0, { open: new Map([['s', true]]), more: new Map() })).toHaveLength(12);
+    expect(shown(1_000, 2, { open: new Map(), more: new Map([['s', 250]]) }).at(-1)).toBe('748 more acked');
+    expect(shown(10, 1, { open: new Map([['s', false]]), more: new Map() })).toEqual(['s']);
+  });
+});
