@@ -51,6 +51,7 @@ import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock;
+  readonly #guard: Guard;
   readonly #log: Log;
   readonly #trust: Trust;
   readonly #journal: Journal;
@@ -76,6 +77,7 @@ export class Plugin {
     const guard = new Guard(log);
     const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
     this.#clock = clock;
+    this.#guard = guard;
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -159,6 +161,7 @@ export class Plugin {
       log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
+      guard,
       log,
       signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
@@ -355,6 +358,7 @@ export class Plugin {
     const { keys, tls } = this.#trust;
     const operators = keys && new Operators(keys, this.#clock);
     return listen({
+      guard: this.#guard,
       host,
       port,
       // Workers of a cluster have the same environment, and one port each.
