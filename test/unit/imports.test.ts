@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   guard: ['errors', 'log'],
   io: ['errors', 'lifecycle', 'protocol'],
   config: ['errors', 'lifecycle', 'io'],
-  process: ['errors', 'lifecycle', 'config', 'log'],
+  process: ['errors', 'lifecycle', 'config', 'log', 'guard'],
   'trace/model': ['lifecycle'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
@@ -37,7 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'consumer/undici': [...SHARED, 'consumer/directory', 'consumer/call'],
   consumer: [...SHARED, 'consumer/directory', 'consumer/call', 'consumer/http', 'consumer/undici'],
   'consumer/goaway': [...SHARED, 'consumer'],
-  control: [...PURE, 'io', 'process'],
+  control: [...PURE, 'guard', 'io', 'process'],
   status: [...SHARED, 'consumer', 'provider/*', 'trace'],
   metrics: ['lifecycle', 'consumer', 'status', 'trace'],
   plugin: [

@@ -176,7 +176,7 @@ export class Directory {
     } catch (thrown) {
       if (!isCurrent()) return;
       log('warn', `no list of ${service.name}: ${asError(thrown).message}`, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      entry.retry = clock.after(retryMs, () => void this.#begin(entry, Math.min(retryMs * 2, LAST_RETRY_MS)));
+      entry.retry = clock.after(retryMs, () => this.#begin(entry, Math.min(retryMs * 2, LAST_RETRY_MS)));
     }
   }
 

@@ -359,8 +359,9 @@ export class Fanout {
     this.#renewal?.cancel();
     if (this.#ended !== undefined) return;
     const isAnyStranded = [...this.#waiting.values()].some(({ telling }) => telling.stranded);
-    this.#renewal = this.#options.clock.after(isAnyStranded ? RENEW_STRANDED_MS : RENEW_MS, () => {
-      void Promise.all([...this.#acked].map((entry) => this.#renew(entry))).then(() => this.#renewLater());
+    this.#renewal = this.#options.clock.after(isAnyStranded ? RENEW_STRANDED_MS : RENEW_MS, async () => {
+      await Promise.all([...this.#acked].map((entry) => this.#renew(entry)));
+      this.#renewLater();
     });
   }
 
