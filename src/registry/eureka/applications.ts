@@ -1,6 +1,6 @@
 import { parseJson } from '../../io/json.ts';
+import { jitter } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
-import { jitter } from '../follow.ts';
 import type { Answer, Call, HttpClient } from '../http.ts';
 
 /** Longest time for a list of everything, in milliseconds. */

@@ -1,4 +1,5 @@
 import type { Server } from '../../io/connect.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import { type ConnectionOptions, NacosConnection, type Subscriber } from './connection.ts';
 
 /**
@@ -40,20 +41,19 @@ export class NacosPush {
   async follow(service: string, onHosts: Subscriber['onHosts'], signal: AbortSignal): Promise<boolean> {
     const connection = await this.#open();
     if (connection === undefined || signal.aborted) return false;
-    const over = Promise.withResolvers<void>();
-    const onEnd = (): void => over.resolve();
+    const { promise: over, resolve: onEnd } = Promise.withResolvers<void>();
     const timer = this.#options.clock.after(RENEW_MS, onEnd);
-    signal.addEventListener('abort', onEnd);
+    const forget = whenAborted(signal, onEnd);
     try {
       const stop = await connection.subscribe(service, { onHosts, onEnd });
-      await over.promise;
+      await over;
       stop();
       return true;
     } catch {
       return false;
     } finally {
       timer.cancel();
-      signal.removeEventListener('abort', onEnd);
+      forget();
     }
   }
 
