@@ -1,3 +1,4 @@
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
 import type { DrainResult, HoldReason } from '../../trace/model/schema.ts';
@@ -14,6 +15,16 @@ const IDLE_QUIET_MS = 50;
 /** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
 const KERNEL_MS = 500;
 
+/** How the consumers are. */
+export interface Consumers {
+  /** Every recent consumer that can answer is idle. */
+  readonly allIdle: boolean;
+  /** Slowest GoAway round trip, in milliseconds. */
+  readonly roundTripMs: number;
+  /** Why the hold time has to pass. */
+  readonly holdReason: HoldReason;
+}
+
 /** What a drain looks at. */
 export interface Observed {
   readonly inflight: () => number;
@@ -21,12 +32,8 @@ export interface Observed {
   readonly arriving: () => number;
   /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
-  /** Every recent consumer that can answer is idle. */
-  readonly allIdle: () => boolean;
-  /** Slowest GoAway round trip, in milliseconds. */
-  readonly roundTripMs: () => number;
-  /** Why the hold time has to pass. */
-  readonly holdReason: () => HoldReason;
+  /** Looks at every consumer: asked once a tick. */
+  readonly consumers: () => Consumers;
   /** What the kernel holds for our ports and the application has not read, as of this very moment. */
   readonly unread: () => number;
 }
@@ -74,22 +81,20 @@ export class Drain {
     this.#stalledAt = options.since;
   }
 
-  /** Resolves when it is over. Never rejects. To be called again once the listeners are closed. */
-  run(): Promise<Drained> {
+  /**
+   * Resolves when it is over. Never rejects. To be called again once the listeners are closed.
+   *
+   * @param signal aborted when the offline is undone
+   */
+  run(signal: AbortSignal): Promise<Drained> {
     this.#done = Promise.withResolvers();
     this.#schedule(0);
-    return this.#done.promise;
+    const forget = whenAborted(signal, () => this.#end('cancelled'));
+    return this.#done.promise.finally(forget);
   }
 
-  /** The offline was undone. */
-  cancel(): void {
-    this.#end('cancelled');
-  }
-
-  get #quietMs(): number {
-    const { observed, quietMs } = this.#options;
-    const allTold = observed.allIdle() && observed.holdReason() === 'none';
-    return allTold ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
+  #quietMs({ allIdle, holdReason, roundTripMs }: Consumers): number {
+    return allIdle && holdReason === 'none' ? IDLE_QUIET_MS : Math.max(this.#options.quietMs, 3 * roundTripMs);
   }
 
   #schedule(ms: number): void {
@@ -117,10 +122,11 @@ export class Drain {
 
   #trafficOver(): boolean {
     const { clock, observed, holdMs, since } = this.#options;
-    if (observed.inflight() > 0 || !observed.allIdle() || observed.arriving() > 0) return false;
+    if (observed.inflight() > 0 || observed.arriving() > 0) return false;
+    const consumers = observed.consumers();
     const now = clock.now();
-    if (observed.holdReason() !== 'none' && now - since < holdMs) return false;
-    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
+    if (!consumers.allIdle || (consumers.holdReason !== 'none' && now - since < holdMs)) return false;
+    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
   }
 
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
@@ -135,10 +141,11 @@ export class Drain {
 
   #end(result: DrainResult): void {
     this.#timer?.cancel();
-    const holdReason = this.#options.observed.holdReason();
+    const consumers = this.#options.observed.consumers();
+    const { holdReason } = consumers;
     this.#done.resolve({
       result,
-      quietMs: this.#quietMs,
+      quietMs: this.#quietMs(consumers),
       holdMs: holdReason === 'none' ? 0 : this.#options.holdMs,
       holdReason,
       longestStallMs: this.#longestStallMs,
