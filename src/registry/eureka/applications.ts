@@ -75,7 +75,7 @@ export class EurekaApplications {
 
   /** Resolves after the next poll, which all who wait share. @throws HttpError */
   async next(): Promise<void> {
-    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs))
+    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs), this.#ending.signal)
       .then(() => this.refresh())
       .finally(() => {
         this.#next = undefined;
@@ -83,7 +83,7 @@ export class EurekaApplications {
     await this.#next;
   }
 
-  /** Ends a read in flight; later ones fail. */
+  /** Ends a read in flight, and the wait for the next one; later ones fail. */
   close(): void {
     this.#ending.abort();
   }
