@@ -4,6 +4,7 @@ import { Consumer } from '../src/consumer/consumer.ts';
 import { Guard } from '../src/guard.ts';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { decodeConsumer, encodeConsumer } from '../src/protocol/header.ts';
+import { EntryWatch } from '../src/provider/entry/entry-watch.ts';
 import { Callers } from '../src/provider/traffic/callers.ts';
 import { Traffic } from '../src/provider/traffic/traffic.ts';
 import { openRegistry } from '../src/registry/open.ts';
@@ -85,7 +86,15 @@ async function provider(): Promise<Row> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const header = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
+  const entry = new EntryWatch({
+    clock: systemClock,
+    log: () => {},
+    healthPaths: ['/health'],
+    healthFailures: 3,
+    keepAliveMs: undefined,
+  });
   const traffic = new Traffic({
+    ...entry.hooks,
     clock: systemClock,
     guard: new Guard(() => {}),
     callers: new Callers(systemClock),

@@ -15,27 +15,36 @@ const IDLE_QUIET_MS = 50;
 /** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
 const KERNEL_MS = 500;
 
-/** How the consumers are. */
+/** What a drain looks at. */
+export interface Observed {
+  readonly inflight: () => number;
+  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the consumers. */
+  readonly arriving: () => number;
+  /** Monotonic time at which a request last started or ended, or a connection came. */
+  readonly lastActivity: () => number;
+  /** Looks at each consumer, so it is asked once a tick. */
+  readonly consumers: () => Consumers;
+  /** What the kernel holds for our ports and the application has not read, as of this very moment. */
+  readonly unread: () => number;
+}
+
+/** How those who call this instance are, at one moment. */
 export interface Consumers {
   /** Every recent consumer that can answer is idle. */
   readonly allIdle: boolean;
   /** Slowest GoAway round trip, in milliseconds. */
   readonly roundTripMs: number;
-  /** Why the hold time has to pass. */
-  readonly holdReason: HoldReason;
+  /** Who has to be waited for who cannot be told, and how long. */
+  readonly holding: Holding;
 }
 
-/** What a drain looks at. */
-export interface Observed {
-  readonly inflight: () => number;
-  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the reason. */
-  readonly arriving: () => number;
-  /** Monotonic time at which a request last started or ended, or a connection came. */
-  readonly lastActivity: () => number;
-  /** Looks at every consumer: asked once a tick. */
-  readonly consumers: () => Consumers;
-  /** What the kernel holds for our ports and the application has not read, as of this very moment. */
-  readonly unread: () => number;
+/** Why and until when an instance goes on serving for callers that could not be told. */
+export interface Holding {
+  readonly reason: HoldReason;
+  /** Monotonic time, as far as is known now. */
+  readonly until: number;
+  /** Monotonic time from which the listeners may be closed although callers keep coming. */
+  readonly bound: number;
 }
 
 export interface DrainOptions {
@@ -43,8 +52,9 @@ export interface DrainOptions {
   readonly deadline: Deadline;
   readonly observed: Observed;
   readonly quietMs: number;
-  readonly holdMs: number;
-  /** Monotonic time at which the offline began: what the hold time is measured from. */
+  /** Called with each look, before it. */
+  readonly onLook?: () => void;
+  /** Monotonic time at which the offline began. */
   readonly since: number;
 }
 
@@ -59,7 +69,10 @@ export interface Drained {
 
 /**
  * Waits until traffic is over: all consumers idle, nothing in flight or arriving, no request started or ended for the quiet
- * window, the hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * window, nobody to wait for who could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ *
+ * Callers that keep coming when the hold time is over end the first run too: no connection is taken any more then, and what is
+ * connected is served to its end.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
@@ -75,6 +88,7 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
+  #runs = 0;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -88,13 +102,15 @@ export class Drain {
    */
   run(signal: AbortSignal): Promise<Drained> {
     this.#done = Promise.withResolvers();
+    this.#runs++;
     this.#schedule(0);
     const forget = whenAborted(signal, () => this.#end('cancelled'));
     return this.#done.promise.finally(forget);
   }
 
-  #quietMs({ allIdle, holdReason, roundTripMs }: Consumers): number {
-    return allIdle && holdReason === 'none' ? IDLE_QUIET_MS : Math.max(this.#options.quietMs, 3 * roundTripMs);
+  #quietMs({ allIdle, holding, roundTripMs }: Consumers): number {
+    const allTold = allIdle && holding.reason === 'none';
+    return allTold ? IDLE_QUIET_MS : Math.max(this.#options.quietMs, 3 * roundTripMs);
   }
 
   #schedule(ms: number): void {
@@ -104,10 +120,14 @@ export class Drain {
 
   #tick(): void {
     this.#noticeStall();
-    const isOver = this.#trafficOver();
+    this.#options.onLook?.();
+    const { arriving, consumers: look } = this.#options.observed;
+    const isArriving = arriving() > 0;
+    const consumers = look();
+    const isOver = !isArriving && this.#trafficOver(consumers);
     if (!isOver) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if (isOver && this.#kernelEmpty()) this.#end('drained');
+    else if ((isOver && this.#kernelEmpty()) || this.#keepComing(consumers)) this.#end('drained');
     else this.#schedule(TICK_MS);
   }
 
@@ -120,13 +140,20 @@ export class Drain {
     this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
   }
 
-  #trafficOver(): boolean {
-    const { clock, observed, holdMs, since } = this.#options;
-    if (observed.inflight() > 0 || observed.arriving() > 0) return false;
-    const consumers = observed.consumers();
+  #trafficOver(consumers: Consumers): boolean {
+    const { clock, observed } = this.#options;
+    if (observed.inflight() > 0 || !consumers.allIdle) return false;
     const now = clock.now();
-    if (!consumers.allIdle || (consumers.holdReason !== 'none' && now - since < holdMs)) return false;
+    if (this.#runs === 1 && now < consumers.holding.until) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
+  }
+
+  /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */
+  #keepComing(consumers: Consumers): boolean {
+    const { clock, observed } = this.#options;
+    const quietSince = clock.now() - this.#quietMs(consumers);
+    if (this.#runs > 1 || quietSince < consumers.holding.bound || !consumers.allIdle) return false;
+    return observed.lastActivity() > quietSince;
   }
 
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
@@ -142,11 +169,11 @@ export class Drain {
   #end(result: DrainResult): void {
     this.#timer?.cancel();
     const consumers = this.#options.observed.consumers();
-    const { holdReason } = consumers;
+    const { reason: holdReason, until } = consumers.holding;
     this.#done.resolve({
       result,
       quietMs: this.#quietMs(consumers),
-      holdMs: holdReason === 'none' ? 0 : this.#options.holdMs,
+      holdMs: holdReason === 'none' ? 0 : Math.max(0, until - this.#options.since),
       holdReason,
       longestStallMs: this.#longestStallMs,
     });
