@@ -160,7 +160,7 @@ export class Offline {
       longestMs: Math.min(holdMs, gracePeriodMs / 2),
       quietMs,
       arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
-      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts),
+      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
       checkMs,
     });
   }
@@ -315,7 +315,6 @@ export class Offline {
       this.#move('drained');
       if (drained?.result !== 'timeout') drained = await drain.run(this.#ending.signal);
     }
-    this.#entry.end();
     this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =

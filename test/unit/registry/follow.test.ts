@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { follow, type Round } from '../../../src/registry/follow.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
@@ -59,6 +60,20 @@ test('keeps the last list while rounds fail, asks ever more rarely, and says bot
   await clock.advance(6_000);
   expect(lists).toHaveLength(1);
   expect(logged).toEqual(['the list cannot be read, the last list stays: down', 'the list can be read again']);
+});
+
+test('a thousand rounds, good or bad, leave one listener on the signal and one of the wait', async () => {
+  let rounds = 0;
+  const { clock, ending } = await following(async (deliver) => {
+    deliver([]);
+    if (++rounds % 3 === 0) throw new Error('down');
+  });
+  while (rounds < 1_000) await clock.advance(60_000);
+  expect(getEventListeners(ending.signal, 'abort')).toHaveLength(2);
+  ending.abort();
+  await clock.advance(0);
+  expect(getEventListeners(ending.signal, 'abort')).toHaveLength(0);
+  expect(clock.pending).toBe(0);
 });
 
 test('a round that ends at once is not repeated without a pause', async () => {

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -68,7 +68,8 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
     presenceOf: async () => 'listed',
     onOverflow: () => refused++,
   });
-  return { subject, records, refused: () => refused, end: (why: CallEnd) => ending.abort(why) };
+  const listeners = (): number => getEventListeners(ending.signal, 'abort').length;
+  return { subject, records, refused: () => refused, end: (why: CallEnd) => ending.abort(why), listeners };
 }
 
 test('whoever cannot be told keeps nobody waiting for an answer; whoever acked and is not idle does', async () => {
@@ -219,6 +220,25 @@ test('isolations are renewed, without a span, and say how long they must last', 
   expect(asked.map(({ body }) => JSON.parse(body).expiresInMs)).toEqual([1_000, 1_000, 1_000]);
   expect(records).toHaveLength(spans);
   end('timeout');
+});
+
+test('whoever was told leaves nothing on the signal: one listener is left, of the renewal', async () => {
+  const simulated = new SimulatedClock();
+  let asked = 0;
+  const entry = await caller((request, response) => {
+    asked++;
+    ends(request, response);
+  });
+  const { subject, end, listeners } = fanout(3, simulated);
+  for (let n = 0; n < 50; n++) subject.tell(callerAt(entry.caller.port));
+  await until(() => subject.coverage.idle === 50);
+  for (let renewals = 1; renewals <= 3; renewals++) {
+    await simulated.advance(25_000);
+    await until(() => asked === 50 * (renewals + 1));
+    await until(() => listeners() === 1);
+  }
+  end('timeout');
+  expect(listeners()).toBe(0);
 });
 
 test('an answer without a line is none, at once', async () => {
