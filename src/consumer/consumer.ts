@@ -126,6 +126,7 @@ export class Consumer implements CallContext {
     this.#directory = new Directory({
       registry,
       clock,
+      guard: this.guard,
       log,
       services,
       quarantine: this.#quarantine,
@@ -285,8 +286,7 @@ export class Consumer implements CallContext {
     } catch (thrown) {
       log('warn', `requests carry no consumer header: ${asError(thrown).message}`);
     }
-    if (headerMs !== undefined && !this.#uninstalled)
-      this.#renewal = clock.after(headerMs, () => void this.#renewHeader());
+    if (headerMs !== undefined && !this.#uninstalled) this.#renewal = clock.after(headerMs, () => this.#renewHeader());
   }
 
   #rebuild(): void {

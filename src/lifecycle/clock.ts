@@ -14,8 +14,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the Unix epoch, as the wall clock says now. */
   wall(): number;
-  /** Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. */
-  after(ms: number, fire: () => void): Timer;
+  /**
+   * Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. What `fire` throws, or rejects the
+   * promise it returns with, ends nothing but its own work where the clock is guarded.
+   */
+  after(ms: number, fire: () => unknown): Timer;
   /** Keeps the process alive until cancelled: for a sequence that must not be cut short by an empty event loop. */
   hold(): Timer;
 }
@@ -43,7 +46,7 @@ export const systemClock: Clock = {
 };
 
 /** `clock`, with `guarded` around what its timers call. */
-export function guardedClock(clock: Clock, guarded: (fire: () => void) => () => void): Clock {
+export function guardedClock(clock: Clock, guarded: (fire: () => unknown) => () => void): Clock {
   return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
 }
 

@@ -116,9 +116,7 @@ export class Upkeep {
     entry.beat?.cancel();
     if (this.#closing.signal.aborted || entry.wanted === undefined) return;
     const { wanted } = entry;
-    entry.beat = this.#options.context.clock.after(jitter(ms), () => {
-      void this.#inTurn(wanted, () => this.#beat(entry));
-    });
+    entry.beat = this.#options.context.clock.after(jitter(ms), () => this.#inTurn(wanted, () => this.#beat(entry)));
   }
 
   async #beat(entry: Entry): Promise<void> {

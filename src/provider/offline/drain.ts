@@ -173,7 +173,7 @@ export class Drain {
     this.#done.resolve({
       result,
       quietMs: this.#quietMs(consumers),
-      holdMs: holdReason === 'none' ? 0 : Math.max(0, until - this.#options.since),
+      holdMs: holdReason === 'none' ? 0 : Math.max(0, Math.round(until - this.#options.since)),
       holdReason,
       longestStallMs: this.#longestStallMs,
     });

@@ -31,8 +31,9 @@ export class Renewal {
     const { acked, clock, signal } = this.#options;
     this.#timer?.cancel();
     if (signal.aborted) return;
-    this.#timer = clock.after(acked.hasStranded ? RENEW_STRANDED_MS : RENEW_MS, () => {
-      void Promise.all(acked.all.map((entry) => this.#renew(entry))).then(() => this.schedule());
+    this.#timer = clock.after(acked.hasStranded ? RENEW_STRANDED_MS : RENEW_MS, async () => {
+      await Promise.all(acked.all.map((entry) => this.#renew(entry)));
+      this.schedule();
     });
   }
 

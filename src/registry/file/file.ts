@@ -96,13 +96,13 @@ class FileRegistry implements Registry {
   /** Puts own entries back, again and again. */
   #mendLater(): void {
     if (this.#closed) return;
-    this.#mending ??= this.#context.clock.after(MEND_MS, () => {
-      void this.#inTurn(async () => {
+    this.#mending ??= this.#context.clock.after(MEND_MS, () =>
+      this.#inTurn(async () => {
         for (const [path, instance] of this.#mine) await this.#mend(path, instance);
         this.#mending = undefined;
         this.#mendLater();
-      });
-    });
+      }),
+    );
   }
 
   async #mend(path: string, instance: Instance): Promise<void> {
