@@ -1,3 +1,5 @@
+import { whenAborted } from './abort.ts';
+
 /** A running timer. */
 export interface Timer {
   cancel(): void;
@@ -48,9 +50,18 @@ export function guardedClock(clock: Clock, guarded: (fire: () => unknown) => () 
   return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
 }
 
-/** Resolves after `ms` milliseconds. */
-export function sleep(clock: Clock, ms: number): Promise<void> {
+/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted: who waits asks the signal which it was. Never rejects. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    clock.after(ms, resolve);
+    const timer = clock.after(ms, () => {
+      forget?.();
+      resolve();
+    });
+    const forget =
+      signal &&
+      whenAborted(signal, () => {
+        timer.cancel();
+        resolve();
+      });
   });
 }

@@ -1,10 +1,11 @@
 import type { Control } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
+import { Backoff } from '../lifecycle/backoff.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 
-/** How often a port is tried again that somebody else has, in milliseconds. */
-const RETRY_MS = 5_000;
+/** Waits before a port is tried again that somebody else has: another process of a rolling update has it for seconds, a stranger for good. */
+const WAITS = { initialMs: 1_000, factor: 2, capMs: 5_000 };
 
 export interface ControlPortOptions {
   readonly clock: Clock;
@@ -21,6 +22,7 @@ export interface ControlPortOptions {
 export class ControlPort {
   readonly #options: ControlPortOptions;
   #server: Promise<Control | undefined> | undefined;
+  readonly #backoff = new Backoff(WAITS);
   #hasFailed = false;
 
   constructor(options: ControlPortOptions) {
@@ -47,7 +49,7 @@ export class ControlPort {
     const holder = await this.#holder().catch(() => '');
     log(this.#hasFailed ? 'debug' : 'error', `${message}${holder}`, { code: 'LOSSLESS_CONTROL_PORT' });
     this.#hasFailed = true;
-    clock.after(RETRY_MS, () => {
+    clock.after(this.#backoff.next(), () => {
       this.#server = undefined;
       void this.server;
     });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../../protocol/goaway.ts';
 import type { Ack, Idle } from '../../protocol/identity.ts';
@@ -6,13 +7,20 @@ import type { ControlTls } from '../../protocol/tls.ts';
 import { controlRequest } from './control-request.ts';
 
 /** How one call ended. */
-export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
+export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'skipped' | 'unreachable' | CallEnd;
 
-/** Why a call is ended: the offline was undone, or is over. */
+/** Why calls are ended, which their signal is aborted with: the offline was undone, or is over. */
 export type CallEnd = 'cancelled' | 'timeout';
+
+/** Why `signal` was aborted. */
+export function endOf({ reason }: AbortSignal): CallEnd {
+  return reason === 'cancelled' ? reason : 'timeout';
+}
 
 export interface CallOptions {
   readonly clock: Clock;
+  /** Ends the call, with a {@link CallEnd}. When its first line is not there, that is its result. */
+  readonly signal: AbortSignal;
   readonly address: string;
   readonly port: number;
   /** The address of ours to call from; undefined: any. */
@@ -39,8 +47,8 @@ export interface Call {
   readonly first: Promise<First>;
   /** Resolves with the second line, or with undefined when it can come no more. Never rejects. */
   readonly idle: Promise<Idle | undefined>;
-  /** Ends the call. When its first line is not there, `why` is its result. */
-  end(why: CallEnd): void;
+  /** Ends a call whose second line is not wanted. */
+  hangUp(): void;
 }
 
 /** Status by which another process, that listens there now, says that the consumer is not there. */
@@ -62,7 +70,7 @@ const RESULTS: Readonly<Record<number, First>> = {
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
-  const { address, port, localAddress, tls, body } = options;
+  const { address, port, localAddress, tls, body, signal } = options;
   const request = controlRequest({
     address,
     port,
@@ -76,26 +84,29 @@ export function callGoAway(options: CallOptions): Call {
     timer.cancel();
     first.resolve({ result, ...detail });
   };
-  const abort = (): void => {
+  const hangUp = (): void => {
     idle.resolve(undefined);
     request.destroy();
   };
   const timer = options.clock.after(options.timeoutMs, () => {
     finish('timeout', { errorType: 'timeout' });
-    abort();
+    hangUp();
   });
   request.on('error', (error: NodeJS.ErrnoException) => {
     const code = error.code ?? 'error';
     finish(REFUSED.has(code) ? 'refused' : 'unreachable', { errorType: code });
     idle.resolve(undefined);
   });
-  request.on('close', () => idle.resolve(undefined));
+  request.on('close', () => {
+    forget();
+    idle.resolve(undefined);
+  });
   request.on('response', (response: IncomingMessage) => {
     const status = response.statusCode ?? 0;
     if (status !== 200) {
       const { result, ...detail } = RESULTS[status] ?? { result: 'rejected', status, errorType: String(status) };
       finish(result, detail);
-      return abort();
+      return hangUp();
     }
     // An answer without a line is none: nobody is isolated by it.
     response.on('close', () => finish('rejected', { status, errorType: 'bad_answer' }));
@@ -104,15 +115,15 @@ export function callGoAway(options: CallOptions): Call {
       const ack = decodeAck(line);
       if (ack !== undefined) return finish('acked', { status, ack });
       finish('rejected', { status, errorType: 'bad_answer' });
-      abort();
+      hangUp();
     });
   });
   request.end(body);
-  const end = (why: CallEnd): void => {
-    finish(why);
-    abort();
-  };
-  return { first: first.promise, idle: idle.promise, end };
+  const forget = whenAborted(signal, () => {
+    finish(endOf(signal));
+    hangUp();
+  });
+  return { first: first.promise, idle: idle.promise, hangUp };
 }
 
 /** Calls `each` for the first two lines; an answer that is too long is cut off. */
