@@ -7,11 +7,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Collector, startCollector } from '../../collector/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { ATTR, spanName } from '../../src/trace/schema.ts';
+import { serverProgram } from '../support/built.ts';
 import { Child, until } from '../support/child.ts';
 import { startHttp1 } from '../support/entry/http1-load.ts';
 import { startHttp2 } from '../support/entry/http2-load.ts';
 import { type Failure, type Load, openLoop, sumOf } from '../support/entry/load.ts';
 import { startProxy, template } from '../support/entry/proxies.ts';
+import { routeService } from '../support/entry/service.ts';
 import { startWebSocket } from '../support/entry/websocket-load.ts';
 import { BALANCER, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
 
@@ -21,6 +23,9 @@ const SERVICE = 'orders';
 
 /** How long all goes on before the first shutdown and after each, in milliseconds: balancers see who is there, and clients spread. */
 const SETTLING_MS = 4_000;
+
+/** Longest wait for a shutdown, in milliseconds. */
+const LONGEST_MS = 120_000;
 
 /** What one shutdown was like. */
 export interface Shutdown {
@@ -76,18 +81,20 @@ class Stage {
     await Promise.all(HOSTS.map((_, host) => this.#start(host)));
     if (beside !== undefined) await Promise.all(HOSTS.map((address, host) => this.#place(beside, address, host)));
     if (front !== undefined) await this.#place(front, BALANCER);
+    this.#route(HOSTS);
     await sleep(SETTLING_MS / 2);
     const loads = calls.map((one) => this.#call(one));
     await sleep(SETTLING_MS);
     const leaving: { readonly pid: number; readonly at: number; readonly seconds: number }[] = [];
     for (let n = 0; n < shutdowns; n++) {
-      const host = n % HOSTS.length;
-      const child = this.#applications[host] as Child;
+      const host = this.#scenario.held ? 0 : n % HOSTS.length;
       const at = Date.now();
-      child.signal('SIGTERM');
-      await child.ends(120_000);
-      leaving.push({ pid: child.pid, at, seconds: (Date.now() - at) / 1_000 });
+      const left = this.#leave(host);
+      const routing = setTimeout(() => this.#route(HOSTS.toSpliced(host, 1)), this.#scenario.serviceLagMs ?? 0);
+      leaving.push({ pid: await left, at, seconds: (Date.now() - at) / 1_000 });
       await this.#start(host);
+      clearTimeout(routing);
+      this.#route(HOSTS);
       await sleep(SETTLING_MS);
     }
     const { failed, sent } = sumOf(await Promise.all(loads.map((load) => load.stop())));
@@ -121,8 +128,28 @@ class Stage {
     return this.#scenario.beside === undefined ? (HOSTS[host] as string) : `127.0.0.${host + 1}`;
   }
 
-  /** Starts the application of a host; resolves when it is ready. */
+  /** Sends a SIGTERM to the application of a host; resolves with its process id when it has ended. */
+  async #leave(host: number): Promise<number> {
+    const child = this.#applications[host] as Child;
+    const before = endedUnder(child).length;
+    child.signal('SIGTERM');
+    if (!this.#scenario.held) {
+      await child.ends(LONGEST_MS);
+      return child.pid;
+    }
+    await until(() => endedUnder(child).length > before, LONGEST_MS);
+    return endedUnder(child).at(-1) ?? 0;
+  }
+
+  /** Starts the application of a host, if its parent does not; resolves when it is ready. */
   async #start(host: number): Promise<void> {
+    const held = this.#scenario.held ? this.#applications[host] : undefined;
+    const child = held ?? this.#launch(host);
+    const lives = endedUnder(child).length + 1;
+    await until(() => (child.stdout + child.stderr).split('registering -> warming').length > lives);
+  }
+
+  #launch(host: number): Child {
     const address = this.#address(host);
     const more = Object.entries(this.#scenario.env ?? {}).map(
       ([name, value]) => [name, value.replaceAll('DIRECTORY', this.#folder(host))] as const,
@@ -139,11 +166,13 @@ class Stage {
       OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
       ...Object.fromEntries(more),
     };
-    const args = ['--disable-warning=ExperimentalWarning', APPLICATION, address, `${PORTS.application}`];
-    const child = new Child(process.execPath, args, { env });
+    const at = [address, `${PORTS.application}`];
+    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at];
+    const [program = '', ...args] = this.#scenario.held ? [serverProgram('hold'), ...at, ...command] : command;
+    const child = new Child(program, args, { env });
     this.#children.add(child);
     this.#applications[host] = child;
-    await child.sees(/registering -> warming/);
+    return child;
   }
 
   /** Starts the proxy of the balancer, or that of a host. */
@@ -158,11 +187,20 @@ class Stage {
     this.#children.add(await startProxy(proxy, placed, folder, { host: address, port: PORTS.entry }));
   }
 
+  #route(hosts: readonly string[]): void {
+    if (this.#scenario.serviceLagMs === undefined) return;
+    routeService(
+      { host: BALANCER, port: PORTS.entry },
+      hosts.map((host) => `${host}:${PORTS.application}`),
+    );
+  }
+
   #call(calls: Calls): Load {
     if (calls.by === 'scrape') return scrape(calls, HOSTS);
-    const { beside, front } = this.#scenario;
-    const host = front === undefined ? HOSTS[0] : BALANCER;
-    const port = front === undefined && beside === undefined ? PORTS.application : PORTS.entry;
+    const { beside, front, serviceLagMs } = this.#scenario;
+    const isDirect = front === undefined && serviceLagMs === undefined;
+    const host = isDirect ? HOSTS[0] : BALANCER;
+    const port = isDirect && beside === undefined ? PORTS.application : PORTS.entry;
     if (calls.by === 'http1') return startHttp1({ host, port, ...calls });
     return calls.by === 'http2' ? startHttp2({ host, port, ...calls }) : startWebSocket({ host, port, ...calls });
   }
@@ -184,6 +222,11 @@ class Stage {
     });
     return new Map(told);
   }
+}
+
+/** Process ids of the applications that have ended under a parent. */
+function endedUnder(parent: Child): readonly number[] {
+  return [...parent.stdout.matchAll(/^ended (\d+)$/gm)].map(([, pid]) => Number(pid));
 }
 
 /** A file of `deploy/` that listens at this address alone. */

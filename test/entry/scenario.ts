@@ -24,10 +24,14 @@ export type Calls =
   /** Asks the application of each host for `/health`, by this user agent. */
   | { readonly by: 'scrape'; readonly agent?: string; readonly perSecond: number };
 
-/** Two hosts with an application each, who is in front of them, who calls, and what a release must reach. */
+/** Two hosts with an application each, who stands in front of them, who calls, and what a release must reach. */
 export interface Scenario {
   readonly name: string;
   readonly front?: Placed;
+  /** Instead of a front: a service of Kubernetes, whose rules follow a SIGTERM so late, in milliseconds. */
+  readonly serviceLagMs?: number;
+  /** One host alone, whose listener belongs to a parent that restarts the application, as systemd does. */
+  readonly held?: true;
   /** On each host, between the front and the application. */
   readonly beside?: Placed;
   /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own. */
@@ -142,6 +146,27 @@ const SCRAPED: readonly Scenario[] = [undefined, 'Prometheus/2.53.0', 'ELB-Healt
   goal: { lost: 0, seconds: 0.5 },
 }));
 
+/** Keep-alive clients, and others whose every request is a new connection. */
+const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
+  [1, 20].map((connections) => ({
+    name: `kube-proxy, lag ${lag} s, ${connections} new connections/s`,
+    serviceLagMs: lag * 1_000,
+    calls: [
+      { by: 'http1', sends: 'post', clients: 12, perSecond: 10 },
+      { by: 'http1', sends: 'post', clients: connections, perSecond: 1, keepAlive: false },
+    ],
+    goal: { lost: 0, seconds: lag + 7 / connections + 0.5 },
+  })),
+);
+
+const SOCKET_ACTIVATION: Scenario = {
+  name: 'a listener held by a parent',
+  held: true,
+  env: { LOSSLESS_ENTRY: 'refuse' },
+  calls: [FAST],
+  goal: { lost: 0, seconds: 0.3 },
+};
+
 /** Everything that is to hold of callers without the plugin. */
 export const SCENARIOS: readonly Scenario[] = [
   ...APPLICATION_CHECKED,
@@ -149,5 +174,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...HAPROXY_RATES,
   ...STATIC_NGINX,
   ...BESIDE,
+  ...KUBE_PROXY,
+  SOCKET_ACTIVATION,
   ...SCRAPED,
 ];
