@@ -42,7 +42,8 @@ with_apt() {
 }
 
 with_pip() {
-  python3 -m pip install -q --no-deps --only-binary=:all: --require-hashes --target "$1" -r requirements.txt >&2 </dev/null
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+    --require-hashes --target "$1" -r requirements.txt >&2 </dev/null
 }
 
 with_cc() {
