@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { addHosts, inNetwork, networkMissing } from '../support/entry/network.ts';
 import { play } from './play.ts';
 import { isReached, lineOf, TITLE } from './report.ts';
-import { BALANCER, HOSTS, SCENARIOS } from './scenario.ts';
+import { NETWORK, SCENARIOS } from './scenario.ts';
 
 /** One way, in milliseconds. */
 const DELAY_MS = 5;
@@ -39,7 +39,7 @@ function outside(): number {
 }
 
 async function inside(): Promise<number> {
-  const delay = await addHosts([BALANCER, ...HOSTS], DELAY_MS);
+  const delay = await addHosts(NETWORK, DELAY_MS);
   let missed = 0;
   if (!values.json) console.log(TITLE);
   for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.only))) {

@@ -1,10 +1,18 @@
 import type { Sends } from '../support/entry/http1-load.ts';
 import type { Rate } from '../support/entry/load.ts';
+import type { Host } from '../support/entry/network.ts';
 import type { ProxyName } from '../support/entry/proxies.ts';
 
 /** The hosts and the balancer, as the files of `deploy/` name them; they are far from each other. */
 export const HOSTS = ['10.0.0.11', '10.0.0.12'] as const;
 export const BALANCER = '10.0.0.10';
+const CLIENTS = '10.0.0.1';
+
+/** Clients call the balancer, and the balancer calls the hosts. */
+export const NETWORK: readonly Host[] = [
+  { address: BALANCER, from: CLIENTS },
+  ...HOSTS.map((address) => ({ address, from: BALANCER })),
+];
 
 /** Ports of the files of `deploy/`. */
 export const PORTS = { application: 8_080, control: 54_199, entry: 80 } as const;

@@ -17,8 +17,11 @@ it.skipIf(missing)(
     const command = [process.execPath, '--disable-warning=ExperimentalWarning', MEASURE, `${DELAY_MS}`];
     const child = children.run('unshare', inNetwork(command));
     const [, line = ''] = await child.sees(/^measured (.*)$/m);
-    const { far, near } = JSON.parse(line) as Record<string, { refused: number; answered: number; code: string }>;
-    expect(far?.code).toBe('ECONNREFUSED');
+    const { far, near } = JSON.parse(line) as Record<
+      string,
+      { refused: number; answered: number; code: string; from: string }
+    >;
+    expect([far?.code, far?.from]).toEqual(['ECONNREFUSED', '10.0.0.10']);
     for (const took of [far?.refused, far?.answered]) {
       expect(took).toBeGreaterThanOrEqual(2 * DELAY_MS);
       expect(took).toBeLessThan(3 * DELAY_MS);

@@ -33,14 +33,24 @@ export function networkMissing(): string | false {
   }
 }
 
+/** A far address of this network, and the one that whoever connects to it comes from. */
+export interface Host {
+  /** Of 10.0.0.0/24. */
+  readonly address: string;
+  readonly from: string;
+}
+
 /**
- * Adds far addresses to the network this process is in, and holds each packet to one of them.
+ * Adds far hosts to the network this process is in, and holds each packet to one of them.
  *
- * @param hosts addresses of 10.0.0.0/24
  * @param delayMs one way, in milliseconds; a round trip takes twice as long, and so does a refusal
  */
-export async function addHosts(hosts: readonly string[], delayMs: number): Promise<Child> {
-  for (const host of hosts) execFileSync('ip', ['addr', 'add', `${host}/32`, 'dev', 'lo']);
+export async function addHosts(hosts: readonly Host[], delayMs: number): Promise<Child> {
+  const ip = (command: string): void => void execFileSync('ip', command.split(' '));
+  const addresses = new Set(hosts.flatMap(({ address, from }) => [address, from]));
+  for (const address of addresses) ip(`addr add ${address}/32 dev lo`);
+  for (const { address, from } of hosts)
+    ip(`route change table local local ${address} dev lo proto kernel scope host src ${from}`);
   const delay = new Child(serverProgram('delay'), ['0', `${Math.round(delayMs * 1_000)}`]);
   await delay.sees(/ready/);
   const { command, env } = iptables();
