@@ -110,6 +110,7 @@ it('a refused connection is told', async () => {
   const port = await listen(server);
   await new Promise((resolve) => server.close(resolve));
   const load = startHttp1({ host: '127.0.0.1', port, sends: 'get', clients: 2, perSecond: 50 });
+  await until(() => load.sent >= 3);
   const { failed, ok } = await load.stop();
   expect([ok, [...new Set(failed.map(({ reason }) => reason))]]).toEqual([0, ['ECONNREFUSED']]);
 });

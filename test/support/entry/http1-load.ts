@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
+import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
 
 /** What a client sends: the head of each request after its first line, and its body. */
 const REQUESTS = {
@@ -55,13 +55,9 @@ export function startHttp1(options: Http1Options): Load {
     if (connection.isOpen) mine.add(connection);
     return reason;
   });
-  return {
-    stop: async () => {
-      const counts = await load.stop();
-      for (const connection of idle.flatMap((each) => [...each])) connection.close();
-      return counts;
-    },
-  };
+  return closing(load, () => {
+    for (const connection of idle.flatMap((each) => [...each])) connection.close();
+  });
 }
 
 /** One connection, with at most one request at a time. */

@@ -1,5 +1,5 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
-import { type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
+import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
 
 export interface Http2Options extends Rate {
   readonly host: string;
@@ -21,13 +21,9 @@ export function startHttp2({ host, port, ...rate }: Http2Options): Load {
     return session;
   };
   const load = openLoop(rate, (client) => request(sessionOf(client)));
-  return {
-    stop: async () => {
-      const counts = await load.stop();
-      for (const session of sessions) session?.close();
-      return counts;
-    },
-  };
+  return closing(load, () => {
+    for (const session of sessions) session?.close();
+  });
 }
 
 function request(session: ClientHttp2Session): Promise<string | undefined> {

@@ -15,6 +15,8 @@ export interface Counts {
 
 /** A load that goes on until it is stopped. */
 export interface Load {
+  /** Requests until now. */
+  readonly sent: number;
   /** Sends nothing more; resolves with the counts when every answer is in. */
   stop(): Promise<Counts>;
 }
@@ -53,10 +55,27 @@ export function openLoop({ clients, perSecond }: Rate, send: (client: number) =>
     }
   }, 2);
   return {
+    get sent() {
+      return sent;
+    },
     stop: async () => {
       clearInterval(timer);
       await Promise.all(pending);
       return { sent, ok, failed };
+    },
+  };
+}
+
+/** The same load, with something to do when it has stopped. */
+export function closing(load: Load, close: () => void): Load {
+  return {
+    get sent() {
+      return load.sent;
+    },
+    stop: async () => {
+      const counts = await load.stop();
+      close();
+      return counts;
     },
   };
 }

@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws';
-import { type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
+import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
 
 export interface WebSocketOptions extends Rate {
   readonly host: string;
@@ -19,13 +19,9 @@ export function startWebSocket({ host, port, ...rate }: WebSocketOptions): Load 
     return socket;
   };
   const load = openLoop(rate, (client) => echo(socketOf(client), `${turn++}`));
-  return {
-    stop: async () => {
-      const counts = await load.stop();
-      for (const socket of sockets) socket?.terminate();
-      return counts;
-    },
-  };
+  return closing(load, () => {
+    for (const socket of sockets) socket?.terminate();
+  });
 }
 
 /** The code of a close before the echo is what went wrong: 1001 and 1012 are said, 1006 is not. */
