@@ -167,7 +167,8 @@ class Stage {
       ...Object.fromEntries(more),
     };
     const at = [address, `${PORTS.application}`];
-    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at];
+    const { protocol = 'http1' } = this.#scenario;
+    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at, protocol];
     const [program = '', ...args] = this.#scenario.held ? [serverProgram('hold'), ...at, ...command] : command;
     const child = new Child(program, args, { env });
     this.#children.add(child);

@@ -40,6 +40,8 @@ export interface Scenario {
   readonly serviceLagMs?: number;
   /** One host alone, whose listener belongs to a parent that restarts the application, as systemd does. */
   readonly held?: true;
+  /** What the applications speak. Default: `http1`. */
+  readonly protocol?: 'http2';
   /** On each host, between the front and the application. */
   readonly beside?: Placed;
   /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own. */
@@ -125,6 +127,7 @@ const ALL_KINDS: readonly Calls[] = [
   { by: 'http1', sends: 'post-200k', clients: 2, perSecond: 2 },
   { by: 'http1', sends: 'chunked', clients: 4, perSecond: 5 },
   { by: 'http1', sends: 'post', clients: 20, perSecond: 1 / 3 },
+  { by: 'websocket', clients: 4, perSecond: 1 / 5 },
 ];
 
 /** A balancer of connections, a proxy beside each application; the proxy outlives the application. */
@@ -167,6 +170,15 @@ const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
   })),
 );
 
+/** A stream that was on its way when its session closed is refused: a loss of one round trip. */
+const HTTP2: Scenario = {
+  name: 'HTTP/2 clients straight on the application, 320 requests/s',
+  protocol: 'http2',
+  serviceLagMs: 0,
+  calls: [{ by: 'http2', clients: 16, perSecond: 20 }],
+  goal: { lost: 3.2, seconds: 12 },
+};
+
 const SOCKET_ACTIVATION: Scenario = {
   name: 'a listener held by a parent',
   held: true,
@@ -183,6 +195,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...STATIC_NGINX,
   ...BESIDE,
   ...KUBE_PROXY,
+  HTTP2,
   SOCKET_ACTIVATION,
   ...SCRAPED,
 ];
