@@ -15,7 +15,7 @@ import { type Failure, type Load, openLoop, sumOf } from '../support/entry/load.
 import { startProxy, template } from '../support/entry/proxies.ts';
 import { routeService } from '../support/entry/service.ts';
 import { startWebSocket } from '../support/entry/websocket-load.ts';
-import { BALANCER, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
+import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
 
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
 const APPLICATION = fileURLToPath(new URL('../fixtures/entry/application.ts', import.meta.url));
@@ -152,7 +152,8 @@ class Stage {
   #launch(host: number): Child {
     const address = this.#address(host);
     const more = Object.entries(this.#scenario.env ?? {}).map(
-      ([name, value]) => [name, value.replaceAll('DIRECTORY', this.#folder(host))] as const,
+      ([name, value]) =>
+        [name, value.replaceAll('DIRECTORY', this.#folder(host)).replaceAll('ENTRY', `${BESIDE_PORTS[host]}`)] as const,
     );
     const env = {
       NODE_OPTIONS: `--import=${REGISTER}`,
@@ -184,8 +185,9 @@ class Stage {
       Object.entries(values).map(([example, value]) => [example, value.replaceAll('DIRECTORY', folder)]),
     );
     const text = template(file, here);
-    const placed = listening(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), address);
-    this.#children.add(await startProxy(proxy, placed, folder, { host: address, port: PORTS.entry }));
+    const at = { host: address, port: host === undefined ? PORTS.entry : (BESIDE_PORTS[host] ?? 0) };
+    const placed = listening(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), at);
+    this.#children.add(await startProxy(proxy, placed, folder, at));
   }
 
   #route(hosts: readonly string[]): void {
@@ -231,12 +233,12 @@ function endedUnder(parent: Child): readonly number[] {
 }
 
 /** A file of `deploy/` that listens at this address alone. */
-function listening(text: string, address: string): string {
+function listening(text: string, { host, port }: { readonly host: string; readonly port: number }): string {
   return text
-    .replace(/^( *listen) 80;/m, `$1 ${address}:80;`)
-    .replace(/^( *bind) :80$/m, `$1 ${address}:80`)
-    .replace(/^:80 \{$/m, `:80 {\n\tbind ${address}`)
-    .replace('address: 0.0.0.0, port_value: 80', `address: ${address}, port_value: 80`);
+    .replace(/^( *listen) 80;/m, `$1 ${host}:${port};`)
+    .replace(/^( *bind) :80$/m, `$1 ${host}:${port}`)
+    .replace(/^:80 \{$/m, `:${port} {\n\tbind ${host}`)
+    .replace('address: 0.0.0.0, port_value: 80 ', `address: ${host}, port_value: ${port} `);
 }
 
 /** Asks every host for its health, each time on a new connection. A host that is away is nobody's loss. */

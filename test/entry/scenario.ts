@@ -17,6 +17,12 @@ export const NETWORK: readonly Host[] = [
 /** Ports of the files of `deploy/`. */
 export const PORTS = { application: 8_080, control: 54_199, entry: 80 } as const;
 
+/**
+ * Ports of the proxies beside the applications: not all 80 as on hosts of their own, for here one would see the connections of the
+ * other and of the balancer.
+ */
+export const BESIDE_PORTS = [81, 82] as const;
+
 /** A proxy with a file of `deploy/`. */
 export interface Placed {
   readonly proxy: ProxyName;
@@ -44,7 +50,7 @@ export interface Scenario {
   readonly protocol?: 'http2';
   /** On each host, between the front and the application. */
   readonly beside?: Placed;
-  /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own. */
+  /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own, `ENTRY` for the port of the proxy beside it. */
   readonly env?: Readonly<Record<string, string>>;
   readonly calls: readonly Calls[];
   /** What a shutdown may lose and take. */
@@ -130,21 +136,27 @@ const ALL_KINDS: readonly Calls[] = [
   { by: 'websocket', clients: 4, perSecond: 1 / 5 },
 ];
 
+const TCP: Placed = {
+  proxy: 'haproxy',
+  file: 'haproxy-front-tcp.cfg',
+  values: Object.fromEntries(HOSTS.map((host, n) => [`${host}:80`, `${host}:${BESIDE_PORTS[n]}`])),
+};
+
 /** A balancer of connections, a proxy beside each application; the proxy outlives the application. */
 const BESIDE: readonly Scenario[] = [
   {
     name: 'tcp balancer, nginx beside',
-    front: { proxy: 'haproxy', file: 'haproxy-front-tcp.cfg' },
+    front: TCP,
     beside: { proxy: 'nginx', file: 'nginx-beside.conf', values: { '/run/orders': 'DIRECTORY' } },
-    env: { LOSSLESS_STATUS_FILE: 'DIRECTORY/ready', LOSSLESS_ENTRY_PORTS: '80' },
+    env: { LOSSLESS_STATUS_FILE: 'DIRECTORY/ready', LOSSLESS_ENTRY_PORTS: 'ENTRY' },
     calls: ALL_KINDS,
     goal: { lost: 0, seconds: 4 },
   },
   {
     name: 'tcp balancer, haproxy beside',
-    front: { proxy: 'haproxy', file: 'haproxy-front-tcp.cfg' },
+    front: TCP,
     beside: { proxy: 'haproxy', file: 'haproxy-beside.cfg' },
-    env: { LOSSLESS_ENTRY_PORTS: '80' },
+    env: { LOSSLESS_ENTRY_PORTS: 'ENTRY' },
     calls: ALL_KINDS,
     goal: { lost: 0, seconds: 4.5 },
   },
