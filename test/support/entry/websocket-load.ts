@@ -24,7 +24,10 @@ export function startWebSocket({ host, port, ...rate }: WebSocketOptions): Load 
   });
 }
 
-/** The code of a close before the echo is what went wrong: 1001 and 1012 are said, 1006 is not. */
+/** Codes with which a server says that it goes away: the client begins again elsewhere, and has lost nothing. */
+const TOLD: readonly number[] = [1_001, 1_012];
+
+/** The code of a close before the echo is what went wrong; 1006: the connection was cut. */
 function echo(socket: WebSocket, text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const send = () => socket.send(text);
@@ -34,7 +37,7 @@ function echo(socket: WebSocket, text: string): Promise<string | undefined> {
       resolve(reason);
     };
     const hears = (data: Buffer) => void (data.toString() === text && done());
-    const closed = (code: number) => done(`closed ${code}`);
+    const closed = (code: number) => done(TOLD.includes(code) ? undefined : `closed ${code}`);
     const timer = setTimeout(() => done('timeout'), PATIENCE_MS);
     socket.on('message', hears).on('close', closed);
     if (socket.readyState === WebSocket.OPEN) send();
