@@ -1,4 +1,4 @@
-import { READINESS } from '../lifecycle/outcomes.ts';
+import { ENTRY_MODES, READINESS } from '../lifecycle/outcomes.ts';
 import { endSignals } from './end-signals.ts';
 import {
   address,
@@ -140,7 +140,7 @@ export const VARIABLES = {
     'A file that is there while this instance is ready, for a proxy beside it. It is the first thing that goes when the instance leaves.',
   ),
   LOSSLESS_ENTRY: having(
-    choice('serve', 'refuse'),
+    choice(...ENTRY_MODES),
     'serve',
     'What callers without the plugin find while the instance leaves. `serve`: it takes connections until they stay away. `refuse`: it takes none from the beginning and serves those that stand; for proxies that pass a refused connection on to another instance, and for a socket that somebody else goes on holding (systemd).',
   ),
@@ -152,7 +152,7 @@ export const VARIABLES = {
   LOSSLESS_ENTRY_CHECK_MS: having(
     integer(0, HOUR),
     '10000',
-    'With LOSSLESS_ENTRY_PORTS, when the checks of the balancer cannot be seen here: its interval times its threshold, in milliseconds.',
+    'With LOSSLESS_ENTRY_PORTS: how long the balancer before that proxy takes to take an instance out, its interval times its threshold, in milliseconds. As long is waited at least, as new connections may come until then.',
   ),
   LOSSLESS_KEEP_ALIVE_MS: optional(
     integer(1_000, HOUR),

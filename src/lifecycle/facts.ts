@@ -1,6 +1,8 @@
 import type {
   DeregisterResult,
   DrainResult,
+  EntryEnd,
+  EntryMode,
   GoAwayResult,
   HoldReason,
   OfflineResult,
@@ -91,6 +93,26 @@ export interface Facts {
     readonly listedAfter: number;
     /** Ids of entries of others with the address of this instance. */
     readonly others: readonly string[];
+  };
+  readonly entry: {
+    readonly mode: EntryMode;
+    /** Balancers and proxies that check this instance. */
+    readonly probers: number;
+    /** Failing answers they got. */
+    readonly failedChecks: number;
+    readonly told: boolean;
+    /** From the trigger until the last of them knew. */
+    readonly toldAfterMs: number;
+    /** Open connections of callers without the plugin. */
+    readonly connectionsStart: number;
+    readonly connectionsEnd: number;
+    /** Connections a second in the minute before, of callers that no balancer sends. */
+    readonly arrivalsPerSecond: number;
+    /** From the trigger to the last request of theirs that began or ended. */
+    readonly lastRequestAfterMs: number;
+    /** Connections of the proxy beside the application, at the last look. */
+    readonly portConnections: number;
+    readonly endedBy: EntryEnd;
   };
   readonly drain: {
     readonly inflightStart: number;

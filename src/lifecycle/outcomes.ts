@@ -60,6 +60,29 @@ export const HOLD_REASONS = [
 ] as const;
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
+/**
+ * Why an instance waited no longer for callers without the plugin: nobody came; the balancers that check it knew; no connection came
+ * for as long as the pauses between them say; the proxy beside it had none left. Or it waited no longer although a balancer did not
+ * know, connections were open, or callers came all along; it took no connection from the beginning; the deadline came.
+ */
+export const ENTRY_ENDS = [
+  'nobody',
+  'told',
+  'quiet',
+  'ports_empty',
+  'not_told',
+  'connected',
+  'coming',
+  'refused',
+  'deadline',
+  'cancelled',
+] as const;
+export type EntryEnd = (typeof ENTRY_ENDS)[number];
+
+/** What callers without the plugin find while an instance leaves. */
+export const ENTRY_MODES = ['serve', 'refuse'] as const;
+export type EntryMode = (typeof ENTRY_MODES)[number];
+
 /** What caused an online: the application listens, an offline was undone, or another server is registered than before. */
 export const ONLINE_TRIGGERS = ['start', 'undo', 'server'] as const;
 export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];

@@ -65,6 +65,8 @@ export interface Drained {
   readonly holdMs: number;
   readonly holdReason: HoldReason;
   readonly longestStallMs: number;
+  /** Callers came until the hold time was over, and after it. */
+  readonly keptComing: boolean;
 }
 
 /**
@@ -77,8 +79,8 @@ export interface Drained {
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
  *
- * It runs twice: until the listeners can be closed, and after that for what was accepted until then. The last look at the kernel is
- * in the turn in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
+ * It runs twice: until the listeners can be closed, and after that for what is connected. The last look at the kernel is in the turn
+ * in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -88,7 +90,7 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
-  #runs = 0;
+  #isListening = true;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -96,13 +98,14 @@ export class Drain {
   }
 
   /**
-   * Resolves when it is over. Never rejects. To be called again once the listeners are closed.
+   * Resolves when it is over. Never rejects.
    *
+   * @param isListening whether connections are taken still: once they are not, nobody new has to be waited for
    * @param signal aborted when the offline is undone
    */
-  run(signal: AbortSignal): Promise<Drained> {
+  run(isListening: boolean, signal: AbortSignal): Promise<Drained> {
     this.#done = Promise.withResolvers();
-    this.#runs++;
+    this.#isListening = isListening;
     this.#schedule(0);
     const forget = whenAborted(signal, () => this.#end('cancelled'));
     return this.#done.promise.finally(forget);
@@ -127,7 +130,8 @@ export class Drain {
     const isOver = !isArriving && this.#trafficOver(consumers);
     if (!isOver) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if ((isOver && this.#kernelEmpty()) || this.#keepComing(consumers)) this.#end('drained');
+    else if (isOver && this.#kernelEmpty()) this.#end('drained');
+    else if (this.#keepComing(consumers)) this.#end('drained', true);
     else this.#schedule(TICK_MS);
   }
 
@@ -144,7 +148,7 @@ export class Drain {
     const { clock, observed } = this.#options;
     if (observed.inflight() > 0 || !consumers.allIdle) return false;
     const now = clock.now();
-    if (this.#runs === 1 && now < consumers.holding.until) return false;
+    if (this.#isListening && now < consumers.holding.until) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
   }
 
@@ -152,7 +156,7 @@ export class Drain {
   #keepComing(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
     const quietSince = clock.now() - this.#quietMs(consumers);
-    if (this.#runs > 1 || quietSince < consumers.holding.bound || !consumers.allIdle) return false;
+    if (!this.#isListening || quietSince < consumers.holding.bound || !consumers.allIdle) return false;
     return observed.lastActivity() > quietSince;
   }
 
@@ -166,7 +170,7 @@ export class Drain {
     return (isEmpty && now - before <= STALL_MS) || now >= this.#kernelUntil;
   }
 
-  #end(result: DrainResult): void {
+  #end(result: DrainResult, keptComing = false): void {
     this.#timer?.cancel();
     const consumers = this.#options.observed.consumers();
     const { reason: holdReason, until } = consumers.holding;
@@ -176,6 +180,7 @@ export class Drain {
       holdMs: holdReason === 'none' ? 0 : Math.max(0, Math.round(until - this.#options.since)),
       holdReason,
       longestStallMs: this.#longestStallMs,
+      keptComing,
     });
   }
 }

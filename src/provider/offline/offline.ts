@@ -5,7 +5,7 @@ import { Deadline } from '../../lifecycle/deadline.ts';
 import type { Coverage } from '../../lifecycle/facts.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
-import type { HoldReason, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
+import type { EntryEnd, EntryMode, HoldReason, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
 import type { Failure, SpanIds } from '../../lifecycle/records.ts';
 import { refusal } from '../../lifecycle/refusal.ts';
 import type { Trigger } from '../../lifecycle/transitions.ts';
@@ -72,7 +72,7 @@ export interface OfflineSettings {
   readonly gracePeriodMs: number;
   readonly quietMs: number;
   readonly holdMs: number;
-  readonly entry: 'serve' | 'refuse';
+  readonly entry: EntryMode;
   readonly entryPorts: readonly number[];
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
@@ -100,6 +100,8 @@ export class Offline {
   /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   #isPortShared = false;
+  /** Callers whom nobody could tell came until the listeners closed, or would have. */
+  #stillComing: string | undefined;
   /** Aborted when it waits for nobody any more: it was undone, or is over. */
   readonly #ending = new AbortController();
 
@@ -149,15 +151,19 @@ export class Offline {
   }
 
   #createEntry(): Entry {
-    const { arrivals, clock, probers, settings, unmanaged } = this.#context;
-    const { entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
+    const { arrivals, clock, journal, probers, settings, unmanaged } = this.#context;
+    const { entry: mode, entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
     probers.reset();
     return new Entry({
       clock,
+      journal,
+      root: this.ids,
+      mode,
       unmanaged,
       probers,
       since: this.#since,
-      longestMs: Math.min(holdMs, gracePeriodMs / 2),
+      holdMs: Math.min(holdMs, gracePeriodMs / 2),
+      longestMs: MOST_OF_GRACE * gracePeriodMs,
       quietMs,
       arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
       ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
@@ -288,7 +294,10 @@ export class Offline {
       since: this.#since,
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
       onLook: () =>
-        traffic.retireSessions(settings.quietMs, (from) => !probers.has(from) || probers.toldAt !== undefined),
+        traffic.retireSessions(
+          settings.quietMs,
+          (from) => !probers.has(from) || probers.about(() => true).toldAt !== undefined,
+        ),
       observed: {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
@@ -300,14 +309,17 @@ export class Offline {
         unread: () => unreadInKernel(traffic.ports),
       },
     });
-    let drained = settings.entry === 'refuse' ? undefined : await drain.run(this.#ending.signal);
+    let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
+    const entryEnd = entryEndOf(drained);
     if (drained?.result !== 'cancelled') {
+      this.#stillComing = this.#describeComing(drained);
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
-      if (drained?.result !== 'timeout') drained = await drain.run(this.#ending.signal);
+      if (drained?.result !== 'timeout') drained = await drain.run(false, this.#ending.signal);
     }
     this.#drained = this.coverage;
+    this.#entry.end(entryEnd);
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
@@ -334,6 +346,14 @@ export class Offline {
       failure,
     );
     return drained;
+  }
+
+  #describeComing(drained: Drained | undefined): string | undefined {
+    if (drained?.keptComing === true)
+      return 'callers without the plugin still came when the hold time was over, and found no listener';
+    return drained?.holdReason === 'entry_not_told'
+      ? 'a balancer that checks this instance had not got enough failing answers when the wait for it was over'
+      : undefined;
   }
 
   /** Who has to be waited for who could not be told. */
@@ -367,6 +387,7 @@ export class Offline {
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
     if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }
@@ -428,6 +449,14 @@ export class Offline {
   }
 }
 
+/** Why the wait for callers without the plugin ended; undefined: as is known of them. @param drained undefined: nobody was waited for */
+function entryEndOf(drained: Drained | undefined): EntryEnd | undefined {
+  if (drained === undefined) return 'refused';
+  if (drained.result === 'cancelled') return 'cancelled';
+  if (drained.result === 'timeout') return 'deadline';
+  return drained.keptComing ? 'coming' : undefined;
+}
+
 /** Results that mark the root as failed. */
 const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
 
@@ -445,11 +474,14 @@ function describe(
   return exposed ?? 'not everybody could be told, or the registry did not confirm';
 }
 
+/** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
+const MOST_OF_GRACE = 0.75;
+
 /** Fewer connections than this in the minute before tell nothing of when the next one comes. */
 const LEAST_ARRIVALS = 2;
 
-/** How many came a second; undefined: too few to know. */
+/** How many came a second, since the first of them; undefined: too few to know. */
 function perSecondOf(counts: readonly number[]): number | undefined {
   const sum = counts.reduce((total, count) => total + count, 0);
-  return sum < LEAST_ARRIVALS ? undefined : sum / counts.length;
+  return sum < LEAST_ARRIVALS ? undefined : sum / (counts.length - counts.findIndex((count) => count > 0));
 }

@@ -4,6 +4,9 @@ import type { Connection } from './connection.ts';
 /** How long a caller counts as recent after its last connection closed, in milliseconds: as long as one with the plugin. */
 const RECENT_MS = 10 * 60_000;
 
+/** Most addresses that are remembered to have sent something. */
+const MOST_ADDRESSES = 1_000;
+
 /** Callers without the plugin, which nobody can tell: balancers, proxies, browsers, services of other makes. */
 export class Unmanaged {
   readonly #clock: Clock;
@@ -11,6 +14,8 @@ export class Unmanaged {
   readonly #open = new Set<Connection>();
   #closedAt = Number.NEGATIVE_INFINITY;
   #arrivals = 0;
+  /** When each address last had a connection, the one that has been away longest first. */
+  readonly #senders = new Map<string | undefined, number>();
   #activeAt = Number.NEGATIVE_INFINITY;
   /** Their requests since the process began. */
   requests = 0;
@@ -43,7 +48,15 @@ export class Unmanaged {
     return this.#activeAt;
   }
 
+  /** Whether calls have come from there within the last ten minutes, or come still. */
+  hasSent(address: string): boolean {
+    const at = this.#senders.get(address);
+    if (at !== undefined && this.#clock.now() - at < RECENT_MS) return true;
+    return [...this.#open].some((connection) => connection.address === address);
+  }
+
   opened(connection: Connection): void {
+    this.#remember(connection);
     this.#open.add(connection);
     if (!this.#isBalancers(connection.address)) this.#arrivals++;
   }
@@ -55,6 +68,13 @@ export class Unmanaged {
 
   closed(connection: Connection): void {
     this.#open.delete(connection);
+    this.#remember(connection);
     this.#closedAt = this.#clock.now();
+  }
+
+  #remember({ address }: Connection): void {
+    this.#senders.delete(address);
+    this.#senders.set(address, this.#clock.now());
+    if (this.#senders.size > MOST_ADDRESSES) this.#senders.delete(this.#senders.keys().next().value);
   }
 }

@@ -41,7 +41,7 @@ function drain(graceMs = 30_000) {
   });
   const undo = new AbortController();
   let ended: Drained | undefined;
-  const done = subject.run(undo.signal).then((result) => {
+  const done = subject.run(true, undo.signal).then((result) => {
     ended = result;
   });
   return { clock, around, subject, undo, done, result: () => ended };
@@ -206,7 +206,7 @@ describe('a drain', () => {
     await done;
     around.inflight = 1;
     let again: Drained | undefined;
-    void subject.run(new AbortController().signal).then((result) => {
+    void subject.run(false, new AbortController().signal).then((result) => {
       again = result;
     });
     await clock.advance(400);
@@ -222,7 +222,7 @@ describe('a drain', () => {
     await clock.advance(60);
     await done;
     const before = clock.now();
-    const again = subject.run(new AbortController().signal);
+    const again = subject.run(false, new AbortController().signal);
     await clock.advance(0);
     expect((await again).result).toBe('drained');
     expect(clock.now()).toBe(before);
