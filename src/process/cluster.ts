@@ -1,7 +1,7 @@
 import type { Cluster, Worker } from 'node:cluster';
 import type { EndSignal } from '../config/end-signals.ts';
 import type { Clock } from '../lifecycle/clock.ts';
-import { sleep } from '../lifecycle/clock.ts';
+import { within } from '../lifecycle/within.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 
@@ -60,5 +60,5 @@ export async function forwardToWorkers(signal: EndSignal, clock: Clock, withinMs
     worker.exitedAfterDisconnect = true;
     worker.process.kill(signal);
   }
-  await Promise.race([Promise.all(gone), sleep(clock, withinMs)]);
+  await within(clock, withinMs, Promise.all(gone), () => {});
 }

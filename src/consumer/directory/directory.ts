@@ -1,5 +1,6 @@
 import { asError } from '../../errors.ts';
 import type { Timer } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import { authorityOf } from './origin.ts';
@@ -150,11 +151,8 @@ export class Directory {
       retry: undefined,
     };
     this.#entries.set(name, entry);
-    const first = Promise.withResolvers<void>();
-    const late = clock.after(FIRST_LIST_MS, () => first.resolve());
-    void Promise.all([this.#begin(entry, FIRST_RETRY_MS), this.#options.prepare()]).then(() => first.resolve());
-    entry.pending = first.promise.then(() => {
-      late.cancel();
+    const first = Promise.all([this.#begin(entry, FIRST_RETRY_MS), this.#options.prepare()]);
+    entry.pending = within(clock, FIRST_LIST_MS, first, () => {}).then(() => {
       entry.pending = undefined;
       this.#dropUnknown();
     });
