@@ -3,7 +3,7 @@ import { asError } from '../errors.ts';
 import type { Server, TlsFiles } from '../io/connect.ts';
 import { connect } from '../io/connect.ts';
 import { readLines, readText, refusal, tell } from '../io/http-answer.ts';
-import { parseJson } from '../io/json.ts';
+import { parseJson } from '../json.ts';
 import { suppressTracing } from '../io/suppress.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { hostPort } from '../protocol/host-port.ts';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '../..');
 
 /** What every room may import: words, times and what crosses the wire. */
-const PURE = ['errors', 'lifecycle', 'protocol', 'config'];
+const PURE = ['errors', 'json', 'lifecycle', 'protocol', 'config'];
 const SHARED = [...PURE, 'log', 'guard', 'io', 'process', 'registry', 'trace/model'];
 
 /**
@@ -14,13 +14,14 @@ const SHARED = [...PURE, 'log', 'guard', 'io', 'process', 'registry', 'trace/mod
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  json: [],
   lifecycle: ['errors'],
-  protocol: ['errors', 'lifecycle'],
+  protocol: ['errors', 'json', 'lifecycle'],
   log: ['lifecycle'],
   guard: ['errors', 'log'],
   io: ['errors', 'lifecycle', 'protocol'],
-  config: ['errors', 'io'],
-  process: ['errors', 'lifecycle', 'config', 'log'],
+  config: ['errors', 'json', 'io'],
+  process: ['errors', 'lifecycle', 'io', 'config', 'log'],
   'trace/model': ['lifecycle', 'config'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
@@ -46,8 +47,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'status'],
   cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace'],
   'cli/demo': [...SHARED, 'cli'],
-  'collector/server': ['trace/model'],
-  'collector/page': ['collector/server', 'trace/model'],
+  'collector/server': ['json', 'trace/model'],
+  'collector/page': ['collector/server', 'json', 'trace/model'],
   dashboards: ['lifecycle', 'trace/model', 'collector/server', 'metrics'],
 };
 
