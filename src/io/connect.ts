@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { readCredential } from './credential.ts';
+import { readLinked } from './small-file.ts';
 
 /** Where a server of others is: of a registry, or a collector. */
 export interface Server {
@@ -28,9 +28,9 @@ export function connect({ host, port }: Server, tls: TlsFiles | undefined): Sock
       host,
       port,
       ...(net.isIP(host) === 0 && { servername: host }),
-      ...(tls.ca !== undefined && { ca: readCredential(tls.ca) }),
-      ...(tls.cert !== undefined && { cert: readCredential(tls.cert) }),
-      ...(tls.key !== undefined && { key: readCredential(tls.key) }),
+      ...(tls.ca !== undefined && { ca: readLinked(tls.ca) }),
+      ...(tls.cert !== undefined && { cert: readLinked(tls.cert) }),
+      ...(tls.key !== undefined && { key: readLinked(tls.key) }),
     })
     .unref();
 }
