@@ -28,7 +28,8 @@ export interface Options {
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
-  readonly controlPortIsSet: boolean;
+  /** Somebody relies on that very port: it is set, or this is a pod, whose probes and hooks name it. */
+  readonly controlPortIsFixed: boolean;
   /** GET changes state as POST does. */
   readonly controlGet: boolean;
   readonly controlHost: string;
@@ -169,7 +170,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
-    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlPortIsFixed:
+      (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '' || raw['KUBERNETES_SERVICE_HOST'] !== undefined,
     controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secrets,

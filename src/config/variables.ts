@@ -75,7 +75,7 @@ export const VARIABLES = {
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',
-    'Port of the control server; the next free one is used if it is taken, which is warned about when this is set. 0: any.',
+    'Port of the control server. When it is taken, the next free one is used, but neither when this is set nor in a pod: probes and hooks name that very port, so an error says who has it, and it is tried again. 0: any.',
   ),
   LOSSLESS_CONTROL_GET: having(
     flag,

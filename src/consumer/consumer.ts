@@ -127,6 +127,7 @@ export class Consumer implements CallContext {
     this.#directory = new Directory({
       registry,
       clock,
+      guard: this.guard,
       log,
       services,
       quarantine: this.#quarantine,
@@ -282,8 +283,7 @@ export class Consumer implements CallContext {
     } catch (thrown) {
       log('warn', `requests carry no consumer header: ${asError(thrown).message}`);
     }
-    if (headerMs !== undefined && !this.#uninstalled)
-      this.#renewal = clock.after(headerMs, () => void this.#renewHeader());
+    if (headerMs !== undefined && !this.#uninstalled) this.#renewal = clock.after(headerMs, () => this.#renewHeader());
   }
 
   #rebuild(): void {

@@ -2,6 +2,7 @@ import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOption
 import type { ConnectionOptions } from 'node:tls';
 import { urlToHttpOptions } from 'node:url';
 import { asError } from '../errors.ts';
+import { whenAborted } from '../lifecycle/abort.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { boundedText } from './bounded-text.ts';
 import { connect, type Peer, tell } from './connect.ts';
@@ -100,10 +101,9 @@ export async function request<T>(asked: Request, read: (answer: Answer) => T | P
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {}); // Also one that comes when nobody waits any more.
   const onError = (error: Error): void => failed.reject(Object.assign(error, { message: tell(error) }));
-  const onAbort = (): void => failed.reject(asError(signal?.reason));
   const late =
     timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => failed.reject(new NoAnswer(timeoutMs)));
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const forget = signal && whenAborted(signal, () => failed.reject(asError(signal.reason)));
   let sent: ClientRequest | undefined;
   try {
     signal?.throwIfAborted();
@@ -121,7 +121,7 @@ export async function request<T>(asked: Request, read: (answer: Answer) => T | P
     return await read(new Answer(response, failed.promise, late));
   } finally {
     late?.cancel();
-    signal?.removeEventListener('abort', onAbort);
+    forget?.();
     sent?.destroy();
   }
 }

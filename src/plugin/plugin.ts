@@ -29,6 +29,7 @@ import { Verifier } from '../protocol/signature.ts';
 import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
 import { EntryWatch } from '../provider/entry/entry-watch.ts';
 import { StatusFile } from '../provider/entry/status-file.ts';
+import { Leaving } from '../provider/leaving.ts';
 import type { Offline } from '../provider/offline/offline.ts';
 import { Reach } from '../provider/offline/reach.ts';
 import { tryConnection } from '../provider/registration/try-connection.ts';
@@ -42,6 +43,7 @@ import { type Status, statusOf } from '../status.ts';
 import type { OfflineTrigger } from '../trace/model/schema.ts';
 import { createTracing } from '../trace/tracer.ts';
 import type { Tracing } from '../trace/tracing.ts';
+import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';
 import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
@@ -50,6 +52,7 @@ import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock;
+  readonly #guard: Guard;
   readonly #log: Log;
   readonly #trust: Trust;
   readonly #journal: Journal;
@@ -68,12 +71,14 @@ export class Plugin {
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
-  #control: Promise<Control | undefined> | undefined;
+  readonly #leaving = new Leaving();
+  readonly #control: ControlPort;
 
   constructor(options: Options, log: Log) {
     const guard = new Guard(log);
     const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
     this.#clock = clock;
+    this.#guard = guard;
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -87,6 +92,15 @@ export class Plugin {
     this.#callers = new Callers(clock);
     this.#entry = new EntryWatch({ ...options, clock, log });
     const { arrivals, probers, unmanaged } = this.#entry;
+    this.#control = new ControlPort({
+      clock,
+      log,
+      listen: () => this.#listen(),
+      wanted: options.controlPort,
+      spoolDir: options.spoolDir,
+      service: options.service,
+      instanceId: this.#instanceId,
+    });
     const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
@@ -148,6 +162,7 @@ export class Plugin {
       log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
+      guard,
       log,
       signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
@@ -218,7 +233,10 @@ export class Plugin {
   offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
     const joined = this.isLeaving;
     const handle = this.#attendance.leave(trigger, links);
-    if (!joined && handle.url !== undefined) this.#writeTerminationLog(handle.traceId, handle.url);
+    if (!joined && handle.traceId !== undefined) {
+      this.#leaving.begin({ traceId: handle.traceId, leftMs: this.#attendance.leaving?.run.left ?? 0 });
+      this.#writeTerminationLog(handle.traceId, handle.url ?? '');
+    }
     return handle;
   }
 
@@ -227,8 +245,15 @@ export class Plugin {
    *
    * @returns why not, when there is none, or when it can no longer be undone
    */
-  online(): Promise<Refusal | undefined> {
-    return this.#attendance.comeBack();
+  async online(): Promise<Refusal | undefined> {
+    const refused = await this.#attendance.comeBack();
+    if (refused === undefined) this.#leaving.undo();
+    return refused;
+  }
+
+  /** Aborted while this instance leaves. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
   }
 
   /** The instance as it is now. */
@@ -326,51 +351,26 @@ export class Plugin {
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
+    return this.#control.server;
+  }
+
+  #listen(): Promise<Control> {
+    const { controlGet: changesByGet, controlHost: host, controlPort: port, controlPortIsFixed } = this.#options;
     const { keys, tls } = this.#trust;
     const operators = keys && new Operators(keys, this.#clock);
-    this.#control ??= listen({
+    return listen({
+      guard: this.#guard,
       host,
       port,
+      // Workers of a cluster have the same environment, and one port each.
+      isFixed: controlPortIsFixed && !isWorker(),
       operators,
       tls,
       onTlsError: tlsErrors(this.#clock, this.#log),
       identity: () => this.identity,
       changesByGet,
       routes: controlRoutes(this, this.#receiver(), operators),
-    }).then(
-      (control) => {
-        this.#log('info', `control server listens on port ${control.port}`);
-        void this.#tellPort(control.port);
-        return control;
-      },
-      (thrown) => {
-        this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
-        return undefined;
-      },
-    );
-    return this.#control;
-  }
-
-  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
-  async #tellPort(port: number): Promise<void> {
-    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
-    try {
-      const { controlHolders, writeControlFile } = await import('../control/control-file.ts');
-      if (wanted !== 0 && port !== wanted) {
-        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
-        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
-        // Workers of a cluster have the same environment, so all but one of them come here.
-        this.#log(
-          controlPortIsSet && !isWorker() ? 'warn' : 'info',
-          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
-          { code: 'LOSSLESS_CONTROL_PORT' },
-        );
-      }
-      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
-    } catch (thrown) {
-      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
-    }
+    });
   }
 
   #receiver(): Receiver {

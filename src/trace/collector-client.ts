@@ -4,6 +4,7 @@ import { asError } from '../errors.ts';
 import { tlsOf } from '../io/connect.ts';
 import { partsOf, type Answer as Received, request } from '../io/request.ts';
 import { isObject, objectIn } from '../json.ts';
+import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import type { Target } from './tracing.ts';
 
@@ -20,9 +21,8 @@ const NOBODY_THERE = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'
 const GRPC_PORT = '4317';
 const SETTINGS = 4;
 
-/** First wait before a repetition, and the longest, in milliseconds: a shutdown has little time. */
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 1_000;
+/** Waits before a repetition, unless the collector names one: a shutdown has two seconds for all of them. */
+const WAITS = { initialMs: 100, factor: 2, capMs: 1_000 };
 
 /** Longest answer that is read, in bytes, and longest message of it that is passed on, in characters. */
 const LONGEST_ANSWER = 64 * 1_024;
@@ -75,28 +75,17 @@ export class CollectorClient {
    */
   async send(body: string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+    const backoff = new Backoff(WAITS);
+    for (;;) {
       const isLast = hurry?.aborted === true;
       const answer = await this.post(body, end - this.#clock.now(), signal);
       if (answer === undefined || 'rejected' in answer) return answer;
-      const pauseMs = answer.afterMs ?? waitMs;
+      const pauseMs = answer.afterMs ?? backoff.next();
       const isInVain = isLast && answer.isAbsent === true;
       if (isInVain || !answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
-      await (answer.isAbsent ? this.#pause(pauseMs, hurry) : sleep(this.#clock, pauseMs));
+      await sleep(this.#clock, pauseMs, answer.isAbsent ? hurry : signal);
       if (signal?.aborted) return answer;
     }
-  }
-
-  /** Waits, but no longer once there is hurry. */
-  async #pause(ms: number, hurry: AbortSignal | undefined): Promise<void> {
-    if (hurry?.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
-    const timer = this.#clock.after(ms, wake);
-    hurry?.addEventListener('abort', wake);
-    await promise;
-    hurry?.removeEventListener('abort', wake);
-    timer.cancel();
   }
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */

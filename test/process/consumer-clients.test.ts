@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { App, Provider } from '../fixtures/consumer/driver.ts';
+import { App, Hole, Provider } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
 import { NODES } from '../support/child.ts';
@@ -34,9 +34,11 @@ describe.each([
   let providers: Provider[] = [];
   let secure: Provider[] = [];
   let app: App;
+  let appOptions: { execPath: string; env: NodeJS.ProcessEnv };
 
   beforeAll(async () => {
     const { key, cert, path } = certificate(folder);
+    appOptions = { execPath, env: { ...env, NODE_EXTRA_CA_CERTS: path } };
     const tls = { FIXTURE_KEY: key, FIXTURE_CERT: cert };
     providers = await Promise.all([Provider.start('b1'), Provider.start('b2')]);
     secure = await Promise.all([
@@ -45,7 +47,7 @@ describe.each([
     ]);
     const list = providers.map(({ instance }) => instance);
     const lists = { 'service-b': list, 'orders.internal': list, secure: secure.map(({ instance }) => instance) };
-    app = await App.start(lists, { execPath, env: { ...env, NODE_EXTRA_CA_CERTS: path } });
+    app = await App.start(lists, appOptions);
   });
   afterAll(async () => {
     await Promise.all([...providers, ...secure, app].map((child) => child.stop()));
@@ -142,6 +144,23 @@ describe.each([
     });
     expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['s1', 's2']));
   });
+
+  test('TLS: a host that drops what is sent to it keeps no request waiting longer than for one connection', async () => {
+    const [{ instance }] = secure as [Provider];
+    const hole = await Hole.start(instance, 'hole');
+    children.push(hole);
+    const paced = async (client: string): Promise<{ errors: string[]; slow: number; longest: number }> => {
+      const caller = await App.start({ secure: [hole.instance, instance] }, appOptions);
+      children.push(caller);
+      return caller.run('paced', { url: 'https://secure/', count: 60, headers: { 'x-client': client } });
+    };
+    for (const { errors, slow, longest } of await Promise.all(['fetch', 'http', 'keepAlive'].map(paced))) {
+      expect(errors).toEqual([]);
+      // The first ones, which were given to it.
+      expect(slow).toBeGreaterThan(0);
+      expect(longest).toBeLessThan(1_500);
+    }
+  }, 60_000);
 
   test.each(['fetch', 'http', 'undici'])('%s: anything else passes untouched', async (client) => {
     const { port } = (providers[0] as Provider).instance;

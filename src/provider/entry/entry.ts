@@ -56,11 +56,6 @@ export class Entry {
     return this.#options.since + this.#options.longestMs;
   }
 
-  /** Watches no port any more. */
-  end(): void {
-    this.#options.ports?.stop();
-  }
-
   look(): Waiting {
     const waits = [this.#told(), this.#quiet(), this.#portsEmpty()].filter((wait) => wait !== undefined);
     const [longest = { until: Number.NEGATIVE_INFINITY, end: 'nobody' as const }] = waits.toSorted(

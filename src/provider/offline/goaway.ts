@@ -1,18 +1,26 @@
 import { asError } from '../../errors.ts';
 import { NoAnswer, request } from '../../io/request.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../../protocol/goaway.ts';
 import type { Ack, Idle } from '../../protocol/identity.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 
 /** How one call ended. */
-export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
+export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'skipped' | 'unreachable' | CallEnd;
 
-/** Why a call is ended: the offline was undone, or is over. */
+/** Why calls are ended, which their signal is aborted with: the offline was undone, or is over. */
 export type CallEnd = 'cancelled' | 'timeout';
+
+/** Why `signal` was aborted. */
+export function endOf({ reason }: AbortSignal): CallEnd {
+  return reason === 'cancelled' ? reason : 'timeout';
+}
 
 export interface CallOptions {
   readonly clock: Clock;
+  /** Ends the call, with a {@link CallEnd}. When its first line is not there, that is its result. */
+  readonly signal: AbortSignal;
   readonly address: string;
   readonly port: number;
   /** The address of ours to call from; undefined: any. */
@@ -39,8 +47,8 @@ export interface Call {
   readonly first: Promise<First>;
   /** Resolves with the second line, or with undefined when it can come no more. Never rejects. */
   readonly idle: Promise<Idle | undefined>;
-  /** Ends the call. When its first line is not there, `why` is its result. */
-  end(why: CallEnd): void;
+  /** Ends a call whose second line is not wanted. */
+  hangUp(): void;
 }
 
 /** Status by which another process, that listens there now, says that the consumer is not there. */
@@ -62,16 +70,22 @@ const RESULTS: Readonly<Record<number, First>> = {
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
-  const ending = new AbortController();
-  void listen(options, ending.signal, first.resolve, idle.resolve)
-    .catch((thrown) => first.resolve(failureOf(thrown)))
-    .finally(() => idle.resolve(undefined));
-  const end = (why: CallEnd): void => {
-    first.resolve({ result: why });
+  const hanging = new AbortController();
+  const hangUp = (): void => {
     idle.resolve(undefined);
-    ending.abort();
+    hanging.abort();
   };
-  return { first: first.promise, idle: idle.promise, end };
+  const forget = whenAborted(options.signal, () => {
+    first.resolve({ result: endOf(options.signal) });
+    hangUp();
+  });
+  void listen(options, hanging.signal, first.resolve, idle.resolve)
+    .catch((thrown) => first.resolve(failureOf(thrown)))
+    .finally(() => {
+      forget();
+      idle.resolve(undefined);
+    });
+  return { first: first.promise, idle: idle.promise, hangUp };
 }
 
 /** Tells what the answer says, line by line. @throws what the request fails with before its answer begins */

@@ -1,4 +1,5 @@
 import { asError } from '../../errors.ts';
+import { unlessAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { Deadline } from '../../lifecycle/deadline.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
@@ -26,6 +27,7 @@ import type { Unmanaged } from '../traffic/unmanaged.ts';
 import type { Coverage } from './coverage.ts';
 import { Drain, type Drained, type Holding } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
+import { type CallEnd, endOf } from './goaway.ts';
 import { Presences } from './presence.ts';
 import { stop, stopListening } from './stop.ts';
 
@@ -95,12 +97,11 @@ export class Offline {
   readonly #unmanagedBefore: number;
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
-  #drain: Drain | undefined;
   /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   #isPortShared = false;
-  readonly #undone = Promise.withResolvers<void>();
-  #cancelled = false;
+  /** Aborted when it waits for nobody any more: it was undone, or is over. */
+  readonly #ending = new AbortController();
 
   /**
    * Begins at once: the marker is on and every recent consumer is being told when the constructor returns. The machine has
@@ -132,6 +133,7 @@ export class Offline {
       clock,
       journal,
       deadline: this.#deadline,
+      signal: this.#ending.signal,
       root: this.#root.ids,
       provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
       isolationMs: () => this.#isolationMs,
@@ -158,7 +160,7 @@ export class Offline {
       longestMs: Math.min(holdMs, gracePeriodMs / 2),
       quietMs,
       arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
-      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts),
+      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
       checkMs,
     });
   }
@@ -191,7 +193,8 @@ export class Offline {
   /** What it waits for, for people. */
   get waitsFor(): string {
     const { machine, traffic } = this.#context;
-    const { planned, acked, idle, failed, stranded } = this.coverage;
+    const { coverage } = this;
+    const { planned, acked, idle, failed, stranded } = coverage;
     const open = planned - acked - failed;
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
@@ -199,7 +202,7 @@ export class Offline {
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
-    const { reason } = this.#holding();
+    const { reason } = this.#holding(coverage);
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
@@ -210,13 +213,19 @@ export class Offline {
 
   /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
   cancel(): void {
-    this.#cancelled = true;
-    this.#undone.resolve();
-    this.#fanout.end('cancelled');
-    this.#drain?.cancel();
+    this.#end('cancelled');
     this.#context.callers.reset();
     this.#context.traffic.unmark();
     this.#context.curve.release();
+  }
+
+  #end(why: CallEnd): void {
+    this.#ending.abort(why);
+  }
+
+  get #cancelled(): boolean {
+    const { signal } = this.#ending;
+    return signal.aborted && endOf(signal) === 'cancelled';
   }
 
   /** Runs to the end of the stop, or of the undo. Never rejects. */
@@ -253,10 +262,9 @@ export class Offline {
       attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
-    const deregistered = await Promise.race([
-      this.#deadline.within(registration.deregister(), late, REGISTRY_MS),
-      this.#undone.promise.then((): Deregistered => ({ result: 'cancelled' })),
-    ]);
+    const { signal } = this.#ending;
+    const answered = this.#deadline.within(registration.deregister(signal), late, REGISTRY_MS);
+    const deregistered = await unlessAborted<Deregistered, Deregistered>(signal, answered, { result: 'cancelled' });
     const { result, listedAfter, others, error } = deregistered;
     this.#deregistered = deregistered;
     const failed = result === 'failed' || result === 'unconfirmed';
@@ -281,7 +289,7 @@ export class Offline {
       this.#isPortShared = isPortShared;
     });
     const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
-    this.#drain = new Drain({
+    const drain = new Drain({
       clock,
       deadline: this.#deadline,
       quietMs: settings.quietMs,
@@ -293,20 +301,20 @@ export class Offline {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
-        allIdle: () => this.#fanout.allIdle,
-        roundTripMs: () => this.#fanout.roundTripMs,
-        holding: () => this.#holding(),
+        consumers: () => {
+          const { coverage, ...progress } = this.#fanout.progress;
+          return { ...progress, holding: this.#holding(coverage) };
+        },
         unread: () => unreadInKernel(traffic.ports),
       },
     });
-    let drained = settings.entry === 'refuse' ? undefined : await this.#drain.run();
+    let drained = settings.entry === 'refuse' ? undefined : await drain.run(this.#ending.signal);
     if (drained?.result !== 'cancelled') {
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
-      if (drained?.result !== 'timeout') drained = await this.#drain.run();
+      if (drained?.result !== 'timeout') drained = await drain.run(this.#ending.signal);
     }
-    this.#entry.end();
     this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
@@ -338,18 +346,17 @@ export class Offline {
   }
 
   /** Who has to be waited for who could not be told. */
-  #holding(): Holding {
+  #holding(coverage: Coverage): Holding {
     const bound = this.#entry.bound;
     const { until, end } = this.#entry.look();
-    const reason = this.#holdReason();
+    const reason = this.#holdReason(coverage);
     if (reason !== undefined) return { reason, until: bound, bound };
     if (end === 'nobody') return { reason: 'none', until, bound };
     return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
   }
 
   /** Why the whole hold time has to pass; undefined: nothing of this kind. */
-  #holdReason(): HoldReason | undefined {
-    const { failed, stranded } = this.#fanout.coverage;
+  #holdReason({ failed, stranded }: Coverage): HoldReason | undefined {
     if (stranded > 0) return 'last_instance';
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
@@ -401,7 +408,7 @@ export class Offline {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
     const { idle, stranded } = this.#drained ?? this.coverage;
-    this.#fanout.end('timeout');
+    this.#end('timeout');
     await this.#fanout.settled();
     const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);

@@ -1,4 +1,6 @@
 import { asError } from '../../errors.ts';
+import { unlessAborted } from '../../lifecycle/abort.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import type { Journal, Work, WorkOptions } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
@@ -18,8 +20,8 @@ const PROBE_EVERY_MS = 1_000;
 /** Time until a server is looked for again, in milliseconds, when none can be registered. */
 const FIND_EVERY_MS = 250;
 
-/** First and longest wait between two calls of the registry, in milliseconds. */
-const RETRY_MS = { first: 200, most: 10_000 };
+/** Waits between two calls of the registry: one that restarts takes the entry soon, one that is down for long is left in peace. */
+const WAITS = { initialMs: 200, factor: 2, capMs: 10_000 };
 
 /** A registry that has not answered for so long, in milliseconds, is told of. */
 const REGISTRY_LATE_MS = 10_000;
@@ -64,8 +66,7 @@ export class Online {
   readonly #context: OnlineContext;
   readonly #trigger: OnlineTrigger;
   readonly #root: Work;
-  readonly #cancelled = Promise.withResolvers<void>();
-  #isCancelled = false;
+  readonly #ending = new AbortController();
   #phase: Work | undefined;
   #warming: Warming | undefined;
   #waitsFor = 'nothing';
@@ -100,14 +101,18 @@ export class Online {
     return this.#ready;
   }
 
+  get #isEnded(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
   /** Goes no further: an offline has begun. Its spans end at once. */
   cancel(): void {
-    if (this.#stop()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+    if (this.#end()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
   }
 
   /** Goes no further: what failed is nothing that another try could change. */
   fail({ name, message }: Error): void {
-    if (!this.#stop()) return;
+    if (!this.#end()) return;
     this.#waitsFor = `nothing, as it has failed: ${message}`;
     this.#root.end({ [ATTR.onlineResult]: 'error', [ATTR.errorType]: name }, { type: name, message });
   }
@@ -124,7 +129,7 @@ export class Online {
     const main = await this.#find();
     if (main === undefined) return;
     await this.#preconnect();
-    if (this.#isCancelled || !machine.move('probed', this.ids)) return;
+    if (this.#isEnded || !machine.move('probed', this.ids)) return;
     const { advertised } = main;
     if (advertised === undefined) return this.#serveUnregistered(main);
     await this.#register(() => this.#context.entry(advertised));
@@ -134,21 +139,21 @@ export class Online {
   async #delay(): Promise<void> {
     const { clock, settings } = this.#context;
     const { registerDelayMs } = settings;
-    if (this.#isCancelled || registerDelayMs === 0 || this.#trigger !== 'start') return;
+    if (this.#isEnded || registerDelayMs === 0 || this.#trigger !== 'start') return;
     const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
-    await sleep(clock, registerDelayMs);
+    await sleep(clock, registerDelayMs, this.#ending.signal);
     work.end();
   }
 
   /** @returns undefined when it was cancelled before */
   async #find(): Promise<MainServer | undefined> {
     const { clock, location, log, onChosen, servers, settings } = this.#context;
-    for (let tries = 0; !this.#isCancelled; tries++) {
+    for (let tries = 0; !this.#isEnded; tries++) {
       this.#waitsFor = 'an HTTP server of the application';
-      await Promise.race([servers.settled, this.#cancelled.promise]);
+      await unlessAborted(this.#ending.signal, servers.settled, undefined);
       const candidate = settings.probe === undefined ? servers.candidates[0] : await this.#probe(settings.probe);
       const main = candidate && (await locate(candidate, location));
-      if (this.#isCancelled) return undefined;
+      if (this.#isEnded) return undefined;
       if (main !== undefined && 'candidate' in main && servers.listens(main.candidate)) {
         if (settings.probe === undefined) servers.say(main.candidate);
         onChosen(main);
@@ -162,17 +167,19 @@ export class Online {
             code: 'LOSSLESS_ADDRESS_UNREACHABLE',
           });
       }
-      await sleep(clock, FIND_EVERY_MS);
+      await sleep(clock, FIND_EVERY_MS, this.#ending.signal);
     }
     return undefined;
   }
 
   async #preconnect(): Promise<void> {
     const { preconnect } = this.#context;
-    const connecting = this.#isCancelled ? undefined : preconnect();
+    const connecting = this.#isEnded ? undefined : preconnect();
     if (connecting === undefined) return;
     const work = this.#begin('preconnect', 'connections to the services it calls');
-    const { services, planned, connected, failed } = await connecting;
+    const preconnected = await unlessAborted(this.#ending.signal, connecting, undefined);
+    if (preconnected === undefined) return;
+    const { services, planned, connected, failed } = preconnected;
     work.end({
       [ATTR.preconnectServices]: services,
       [ATTR.preconnectPlanned]: planned,
@@ -196,23 +203,21 @@ export class Online {
   async #register(entry: () => Instance): Promise<void> {
     const { machine, settings } = this.#context;
     await this.#write(entry);
-    if (!this.#isCancelled) await this.#readBack(entry);
-    if (this.#isCancelled || !machine.move('registered', this.ids)) return;
+    if (!this.#isEnded) await this.#readBack(entry);
+    if (this.#isEnded || !machine.move('registered', this.ids)) return;
     if (settings.readiness === 'registered') this.#becomeReady();
     if (settings.warmupMs > 0) await this.#warmUp();
-    if (this.#isCancelled || !machine.move('warmed', this.ids)) return;
+    if (this.#isEnded || !machine.move('warmed', this.ids)) return;
     this.#waitsFor = 'nothing';
     if (settings.readiness === 'warmed') this.#becomeReady();
     this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
   }
 
-  /** @returns false when it was stopped before */
-  #stop(): boolean {
-    if (this.#isCancelled) return false;
-    this.#isCancelled = true;
-    this.#cancelled.resolve();
+  /** @returns false when it was ended before */
+  #end(): boolean {
+    if (this.#isEnded) return false;
+    this.#ending.abort();
     this.#ready = false;
-    this.#warming?.cancel();
     this.#phase?.end(this.#warming?.attributes);
     return true;
   }
@@ -234,7 +239,7 @@ export class Online {
     // Its query may hold a token.
     const shown = path.replace(/\?.*/s, '');
     const work = this.#begin('probe', `a 2xx answer of ${shown}`, { [ATTR.probePath]: shown });
-    for (let attempts = 1; !this.#isCancelled; attempts++) {
+    for (let attempts = 1; !this.#isEnded; attempts++) {
       const answers = await Promise.all(servers.candidates.map((candidate) => this.#ask(candidate, path)));
       const good = answers.filter(({ answer }) => isGood(answer));
       const [found] = good;
@@ -249,7 +254,7 @@ export class Online {
         log('warn', `not registered before ${shown} answers 2xx; it answered ${said}`, {
           code: 'LOSSLESS_PROBE_FAILED',
         });
-      await sleep(clock, PROBE_EVERY_MS);
+      await sleep(clock, PROBE_EVERY_MS, this.#ending.signal);
     }
     return undefined;
   }
@@ -279,7 +284,7 @@ export class Online {
     let listed = 0;
     const attempts = await this.#until(async (attempt) => {
       if (attempt > 1 && !(await this.#tryWrite(entry))) return false;
-      const confirmed = await this.#call(() => registration.confirm());
+      const confirmed = await this.#call(() => registration.confirm(this.#ending.signal));
       listed = confirmed?.count ?? listed;
       return confirmed?.listed === true;
     });
@@ -292,11 +297,10 @@ export class Online {
 
   /** Tries until it succeeds, waiting longer each time. @returns how often it tried */
   async #until(attempt: (n: number) => Promise<boolean>): Promise<number> {
-    let wait = RETRY_MS.first;
+    const backoff = new Backoff(WAITS);
     for (let n = 1; ; n++) {
-      if (this.#isCancelled || (await attempt(n))) return n;
-      await sleep(this.#context.clock, wait);
-      wait = Math.min(wait * 2, RETRY_MS.most);
+      if (this.#isEnded || (await attempt(n))) return n;
+      await sleep(this.#context.clock, backoff.next(), this.#ending.signal);
     }
   }
 
@@ -333,7 +337,7 @@ export class Online {
     const { clock, settings, started } = this.#context;
     const work = this.#begin('warmup', 'the end of the warm-up');
     this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
-    await this.#warming.over;
+    await this.#warming.run(this.#ending.signal);
     work.end(this.#warming.attributes);
   }
 }

@@ -1,6 +1,6 @@
 import { type Json, objectOf, parseJson } from '../../json.ts';
+import { jitter } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
-import { jitter } from '../follow.ts';
 import type { Answer, Call, HttpClient } from '../http.ts';
 
 /** Longest time for a list of everything, in milliseconds. */
@@ -75,7 +75,7 @@ export class EurekaApplications {
 
   /** Resolves after the next poll, which all who wait share. @throws HttpError */
   async next(): Promise<void> {
-    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs))
+    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs), this.#ending.signal)
       .then(() => this.refresh())
       .finally(() => {
         this.#next = undefined;
@@ -83,7 +83,7 @@ export class EurekaApplications {
     await this.#next;
   }
 
-  /** Ends a read in flight; later ones fail. */
+  /** Ends a read in flight, and the wait for the next one; later ones fail. */
   close(): void {
     this.#ending.abort();
   }

@@ -5,6 +5,7 @@ import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
 import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 
 const INSTANCE: Instance = {
   service: 'service-b',
@@ -34,6 +35,7 @@ function setUp(some: Partial<Registry> = {}) {
   } as Registry;
   const warnings: string[] = [];
   const directory = new Directory({
+    guard: watchedGuard().guard,
     registry,
     clock,
     quarantine: new Quarantine(clock, () => {}),

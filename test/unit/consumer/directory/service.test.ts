@@ -6,6 +6,7 @@ import { Service } from '../../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
 import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 
 function setUp(
   warmupMs = 0,
@@ -18,7 +19,13 @@ function setUp(
 } {
   const clock = new ManualClock();
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
-  const service = new Service('service-b', { clock, quarantine, warmup: { ms: warmupMs, curve: 2 }, zone });
+  const service = new Service('service-b', {
+    clock,
+    guard: watchedGuard().guard,
+    quarantine,
+    warmup: { ms: warmupMs, curve: 2 },
+    zone,
+  });
   const of = (instanceId: string, some: Partial<Instance> = {}): Instance => ({
     service: 'service-b',
     instanceId,
