@@ -3,6 +3,7 @@ import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Facts } from '../lifecycle/facts.ts';
 import type { RefreshResult } from '../lifecycle/outcomes.ts';
+import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
@@ -256,21 +257,17 @@ export class Consumer implements CallContext {
   }
 
   async #refresh({ addresses }: Leaving, service: Service): Promise<Refresh> {
-    const late = Promise.withResolvers<never>();
-    const timer = this.#options.clock.after(REFRESH_MS, () =>
-      late.reject(new Error(`the registry did not answer within ${REFRESH_MS} ms`)),
-    );
     const left = new Set(addresses.map(addressKey));
     try {
-      const listed = await Promise.race([this.#directory.refresh(service), late.promise]);
+      const listed = await within(this.#options.clock, REFRESH_MS, this.#directory.refresh(service), () => {
+        throw new Error(`the registry did not answer within ${REFRESH_MS} ms`);
+      });
       const isStale = [...newestByAddress(listed)].some(
         ([address, instance]) => left.has(address) && this.#quarantine.has(instance),
       );
       return { result: isStale ? 'stale' : 'refreshed', addresses: service.addresses };
     } catch (thrown) {
       return { result: 'failed', addresses: service.addresses, error: asError(thrown) };
-    } finally {
-      timer.cancel();
     }
   }
 

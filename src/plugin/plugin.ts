@@ -7,7 +7,7 @@ import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
 import { type Control, listen } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
-import { type Clock, guardedClock, sleep, systemClock } from '../lifecycle/clock.ts';
+import { type Clock, guardedClock, systemClock } from '../lifecycle/clock.ts';
 import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
@@ -15,6 +15,7 @@ import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
+import { within } from '../lifecycle/within.ts';
 import { type Log, logRecords } from '../log.ts';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/prometheus.ts';
@@ -319,7 +320,7 @@ export class Plugin {
     const ended = appTracing()
       ?.shutdown()
       .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
-    if (ended !== undefined) await Promise.race([ended, sleep(this.#clock, withinMs)]);
+    if (ended !== undefined) await within(this.#clock, withinMs, ended, () => {});
   }
 
   #createTracing(): Tracing {

@@ -1,8 +1,8 @@
 import type { Cluster, Worker } from 'node:cluster';
 import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
-import { sleep } from '../lifecycle/clock.ts';
 import type { EndSignal } from '../lifecycle/outcomes.ts';
+import { within } from '../lifecycle/within.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 
@@ -69,5 +69,5 @@ export async function forwardToWorkers(signal: EndSignal, clock: Clock, withinMs
     worker.exitedAfterDisconnect = true;
     worker.process.kill(signal);
   }
-  await Promise.race([Promise.all(gone), sleep(clock, withinMs)]);
+  await within(clock, withinMs, Promise.all(gone), () => {});
 }

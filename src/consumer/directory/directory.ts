@@ -2,6 +2,7 @@ import { asError } from '../../errors.ts';
 import { whenAborted } from '../../lifecycle/abort.ts';
 import { Backoff } from '../../lifecycle/backoff.ts';
 import { sleep, type Timer } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import { authorityOf } from './origin.ts';
@@ -152,11 +153,8 @@ export class Directory {
       ending: new AbortController(),
     };
     this.#entries.set(name, entry);
-    const first = Promise.withResolvers<void>();
-    const late = clock.after(FIRST_LIST_MS, () => first.resolve());
-    void Promise.all([this.#begin(entry), this.#options.prepare()]).then(() => first.resolve());
-    entry.pending = first.promise.then(() => {
-      late.cancel();
+    const first = Promise.all([this.#begin(entry), this.#options.prepare()]);
+    entry.pending = within(clock, FIRST_LIST_MS, first, () => {}).then(() => {
       entry.pending = undefined;
       this.#dropUnknown();
     });

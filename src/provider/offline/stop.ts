@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
-import { sleep } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 
 /** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
@@ -41,7 +41,7 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Facts['stop'
 async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
   if (sessions.length === 0) return;
   const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
-  await Promise.race([Promise.all(ended), sleep(clock, GOODBYE_MS)]);
+  await within(clock, GOODBYE_MS, Promise.all(ended), () => {});
 }
 
 /** What a server listens by (lib/net.js). */

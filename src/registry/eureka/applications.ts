@@ -1,4 +1,4 @@
-import { parseJson } from '../../io/json.ts';
+import { type Json, objectOf, parseJson } from '../../json.ts';
 import { jitter } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import type { Answer, Call, HttpClient } from '../http.ts';
@@ -161,9 +161,8 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw new Error('the answer is not a list of applications');
-  return value as Record<string, unknown>;
+function record(value: unknown): Json {
+  return objectOf(value, 'the list of applications or a part of it');
 }
 
 function idOf({ instanceId, hostName }: Entry): string {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { LosslessError } from '../../errors.ts';
-import { readCredential } from '../../io/credential.ts';
+import { readLinked } from '../../io/small-file.ts';
 import { jitter } from '../../lifecycle/backoff.ts';
 import { sleep } from '../../lifecycle/clock.ts';
 import type { AdapterContext } from '../context.ts';
@@ -59,14 +59,14 @@ class KubernetesRegistry implements Registry {
     const servers = options.servers(PORT);
     const token =
       options.secret('token') ??
-      (existsSync(`${ACCOUNT}/token`) ? () => readCredential(`${ACCOUNT}/token`).trim() : undefined);
+      (existsSync(`${ACCOUNT}/token`) ? () => readLinked(`${ACCOUNT}/token`).trim() : undefined);
     const namespace = options.text('namespace');
     const tls = options.tls(true);
     const ca = existsSync(`${ACCOUNT}/ca.crt`) ? { ca: `${ACCOUNT}/ca.crt` } : {};
     this.#context = context;
     this.#told = new TellOnce(context.log);
     this.address = addressOf(servers);
-    this.#namespace = () => namespace ?? readCredential(`${ACCOUNT}/namespace`).trim();
+    this.#namespace = () => namespace ?? readLinked(`${ACCOUNT}/namespace`).trim();
     this.#port = options.text('port');
     this.#http = new HttpClient({
       clock: context.clock,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { namesIn, readSmall, writerOf, writeSmall } from '../../../src/io/small-file.ts';
+import { namesIn, readLinked, readSmall, readStart, writerOf, writeSmall } from '../../../src/io/small-file.ts';
 
 let directory: string;
 const at = (name: string): string => join(directory, name);
@@ -33,6 +33,23 @@ test('what is missing is undefined; a directory, a link and a pipe are refused a
   symlinkSync(at('target'), at('link'));
   execFileSync('mkfifo', [at('pipe')]);
   for (const name of ['directory', 'link', 'pipe']) expect(() => readSmall(at(name), 100), name).toThrow();
+});
+
+test('where links are followed, what they lead to must be a plain file of at most 1 MiB, and be there', () => {
+  mkdirSync(at('directory'));
+  writeFileSync(at('target'), 'text');
+  writeFileSync(at('long'), 'x'.repeat(1_024 * 1_024 + 1));
+  execFileSync('mkfifo', [at('pipe')]);
+  for (const name of ['directory', 'target', 'long', 'pipe', 'none']) symlinkSync(at(name), at(`${name}-link`));
+  expect(readLinked(at('target-link'))).toBe('text');
+  expect(() => readLinked(at('long-link'))).toThrow('more than 1048576 bytes');
+  for (const name of ['directory', 'pipe']) expect(() => readLinked(at(`${name}-link`))).toThrow('not a plain file');
+  expect(() => readLinked(at('none-link'))).toThrow('ENOENT');
+});
+
+test('the start of a file of the system, which tells no size', () => {
+  expect(readStart('/dev/zero', 4)).toBe('\0\0\0\0');
+  expect(() => readStart(at('none'), 4)).toThrow('ENOENT');
 });
 
 test('a writing that fails leaves nothing behind and keeps what was there', async () => {
