@@ -94,9 +94,9 @@ const SLOW_CHECK = 'inter 5s fall 3 rise 1';
 
 /** Few requests hide nothing by chance. */
 const HAPROXY_RATES: readonly Scenario[] = [
-  { check: 'inter 1s fall 2 rise 2', seconds: 2.5 },
-  { check: SLOW_CHECK, seconds: 17 },
-].flatMap(({ check, seconds }) =>
+  { check: 'inter 1s fall 2 rise 2', failures: '2', seconds: 2.5 },
+  { check: SLOW_CHECK, failures: '3', seconds: 17 },
+].flatMap(({ check, failures, seconds }) =>
   [160, 6, 1].map((perSecond) => ({
     name: `haproxy, retries 0, check ${check.slice(0, 15)}, ${perSecond} requests/s`,
     front: {
@@ -104,6 +104,7 @@ const HAPROXY_RATES: readonly Scenario[] = [
       file: FILES.haproxy,
       values: { ...NO_RETRIES, 'inter 1s fall 2 rise 2': check },
     } as const,
+    env: { LOSSLESS_HEALTH_FAILURES: failures },
     calls: [
       { by: 'http1', sends: 'post', clients: Math.min(16, perSecond), perSecond: perSecond / Math.min(16, perSecond) },
     ],
@@ -142,13 +143,16 @@ const TCP: Placed = {
   values: Object.fromEntries(HOSTS.map((host, n) => [`${host}:80`, `${host}:${BESIDE_PORTS[n]}`])),
 };
 
+/** The balancer takes a host out after two failures, a second apart. */
+const WATCHED = { LOSSLESS_ENTRY_PORTS: 'ENTRY', LOSSLESS_ENTRY_CHECK_MS: '2000' };
+
 /** A balancer of connections, a proxy beside each application; the proxy outlives the application. */
 const BESIDE: readonly Scenario[] = [
   {
     name: 'tcp balancer, nginx beside',
     front: TCP,
     beside: { proxy: 'nginx', file: 'nginx-beside.conf', values: { '/run/orders': 'DIRECTORY' } },
-    env: { LOSSLESS_STATUS_FILE: 'DIRECTORY/ready', LOSSLESS_ENTRY_PORTS: 'ENTRY' },
+    env: { LOSSLESS_STATUS_FILE: 'DIRECTORY/ready', ...WATCHED },
     calls: ALL_KINDS,
     goal: { lost: 0, seconds: 4 },
   },
@@ -156,7 +160,7 @@ const BESIDE: readonly Scenario[] = [
     name: 'tcp balancer, haproxy beside',
     front: TCP,
     beside: { proxy: 'haproxy', file: 'haproxy-beside.cfg' },
-    env: { LOSSLESS_ENTRY_PORTS: 'ENTRY' },
+    env: WATCHED,
     calls: ALL_KINDS,
     goal: { lost: 0, seconds: 4.5 },
   },

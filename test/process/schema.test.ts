@@ -57,6 +57,8 @@ test('every span that is exported is as the schema says: name, kind, parent, att
     body: 'x',
     headers: { 'lossless-consumer': '"dead";id="dead-1";gen=1;port=1', connection: 'keep-alive' },
   });
+  // A caller without the plugin, whose connection is open.
+  await fetch(`http://127.0.0.1:${leaving.port}/slow?ms=1`, { method: 'POST', body: 'x' });
   await world().leave(leaving);
   await world().trace(leaving);
   await caller.stop();

@@ -127,8 +127,9 @@ export class Entry {
     const { arrivalsPerSecond, holdMs, quietMs, since, unmanaged } = this.#options;
     const open = [...unmanaged.open].filter((connection) => !this.#isBalancers(connection.address));
     if (open.length > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
-    if (arrivalsPerSecond === undefined) return undefined;
-    const pauseMs = Math.min(Math.max((PAUSES * 1_000) / arrivalsPerSecond, quietMs), holdMs);
+    if (arrivalsPerSecond === undefined && unmanaged.activeAt < since) return undefined;
+    const pausesMs = arrivalsPerSecond === undefined ? 0 : (PAUSES * 1_000) / arrivalsPerSecond;
+    const pauseMs = Math.min(Math.max(pausesMs, quietMs), holdMs);
     return { until: Math.max(since, unmanaged.activeAt) + pauseMs, end: 'quiet' };
   }
 

@@ -155,8 +155,9 @@ export class Drain {
   /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */
   #keepComing(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
+    const { allIdle, holding } = consumers;
     const quietSince = clock.now() - this.#quietMs(consumers);
-    if (!this.#isListening || quietSince < consumers.holding.bound || !consumers.allIdle) return false;
+    if (!this.#isListening || !allIdle || holding.reason === 'none' || quietSince < holding.bound) return false;
     return observed.lastActivity() > quietSince;
   }
 

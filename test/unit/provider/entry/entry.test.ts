@@ -65,6 +65,16 @@ describe('the wait for callers that nobody can tell', () => {
     expect(offline()().end).toBe('nobody');
   });
 
+  test('whoever comes while the instance leaves is waited for, known before or not', async () => {
+    const { clock, connect, offline, unmanaged } = await world();
+    const look = offline();
+    await clock.advance(1_000);
+    const connection = connect(CLIENT);
+    unmanaged.active(connection, clock.now());
+    unmanaged.closed(connection);
+    expect(look()).toEqual({ end: 'quiet', leftMs: 300 });
+  });
+
   test('what a balancer sends ends when it is told, and the quiet window after that', async () => {
     const { clock, connect, offline, probers, unmanaged } = await world();
     probers.asked(BALANCER, '', false);

@@ -228,6 +228,43 @@ describe('a drain', () => {
     expect(clock.now()).toBe(before);
   });
 
+  test('callers that keep coming after the hold time end the first run, and what they had begun is waited for in the second', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.inflight = 1;
+    const coming = async (ms: number): Promise<void> => {
+      for (let passed = 0; passed < ms && it.result() === undefined; passed += 10) {
+        it.around.lastActivity = it.clock.now();
+        await it.clock.advance(10);
+      }
+    };
+    await coming(20_000);
+    expect(it.clock.now()).toBe(10_300);
+    expect(it.result()).toMatchObject({ result: 'drained', keptComing: true });
+    let again: Drained | undefined;
+    void it.subject.run(false, new AbortController().signal).then((result) => {
+      again = result;
+    });
+    await it.clock.advance(2_000);
+    expect(again).toBeUndefined();
+    it.around.inflight = 0;
+    it.around.lastActivity = it.clock.now();
+    await it.clock.advance(300);
+    expect(again).toMatchObject({ result: 'drained', keptComing: false });
+  });
+
+  test('consumers that find a successor late are no callers that keep coming', async () => {
+    const it = drain();
+    it.around.holdReason = 'last_instance';
+    it.around.allIdle = false;
+    await it.clock.advance(12_000);
+    it.around.holdReason = 'none';
+    it.around.allIdle = true;
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(50);
+    expect(it.result()).toMatchObject({ keptComing: false });
+  });
+
   test('ends at the deadline at the latest', async () => {
     const it = drain(2_000);
     it.around.inflight = 1;
