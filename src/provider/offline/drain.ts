@@ -53,7 +53,7 @@ export interface DrainOptions {
   readonly observed: Observed;
   readonly quietMs: number;
   /** Called with each look, before it. */
-  readonly onLook?: () => void;
+  readonly onLook?: (isListening: boolean) => void;
   /** Monotonic time at which the offline began. */
   readonly since: number;
 }
@@ -123,7 +123,7 @@ export class Drain {
 
   #tick(): void {
     this.#noticeStall();
-    this.#options.onLook?.();
+    this.#options.onLook?.(this.#isListening);
     const { arriving, consumers: look } = this.#options.observed;
     const isArriving = arriving() > 0;
     const consumers = look();

@@ -293,11 +293,13 @@ export class Offline {
       quietMs: settings.quietMs,
       since: this.#since,
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
-      onLook: () =>
+      onLook: (isListening) => {
+        traffic.endsConnections = !isListening || clock.now() < this.#entry.bound;
         traffic.retireSessions(
           settings.quietMs,
           (from) => !probers.has(from) || probers.about(() => true).toldAt !== undefined,
-        ),
+        );
+      },
       observed: {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
@@ -361,9 +363,10 @@ export class Offline {
     const bound = this.#entry.bound;
     const { until, end } = this.#entry.look();
     const reason = this.#holdReason(coverage);
-    if (reason !== undefined) return { reason, until: bound, bound };
-    if (end === 'nobody') return { reason: 'none', until, bound };
-    return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
+    const refusal = { bound: bound + SETTLE_MS };
+    if (reason !== undefined) return { ...refusal, reason, until: bound };
+    if (end === 'nobody') return { ...refusal, reason: 'none', until };
+    return { ...refusal, reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until };
   }
 
   /** Why the whole hold time has to pass; undefined: nothing of this kind. */
@@ -473,6 +476,12 @@ function describe(
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
   return exposed ?? 'not everybody could be told, or the registry did not confirm';
 }
+
+/**
+ * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds: a proxy then sends what
+ * it has by those it has, and no handshake is under way that the kernel would reset.
+ */
+const SETTLE_MS = 1_000;
 
 /** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
 const MOST_OF_GRACE = 0.75;

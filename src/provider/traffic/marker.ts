@@ -7,6 +7,8 @@ import type { Connection } from './connection.ts';
 export class Marker {
   readonly #name: string;
   readonly #guard: Guard;
+  /** Answers end their connections. */
+  ends = true;
 
   constructor(name: string, guard: Guard) {
     this.#name = name;
@@ -82,7 +84,8 @@ export class Marker {
       if (Array.isArray(headers)) marked[at] = withMarker(headers, this.#name, value);
       else response.setHeader(this.#name, value);
     }
-    if (connection.inflight <= 1 && !connection.pipelined && isSent(response.req)) response.shouldKeepAlive = false;
+    if (this.ends && connection.inflight <= 1 && !connection.pipelined && isSent(response.req))
+      response.shouldKeepAlive = false;
     return marked;
   }
 }

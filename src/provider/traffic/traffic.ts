@@ -174,9 +174,15 @@ export class Traffic {
     for (const [stream, isConsumers] of this.#streams) if (isConsumers) this.#marking.stream(stream, value);
   }
 
+  /** Whether answers end their connections while the instance leaves: their clients then connect again, here or elsewhere. */
+  set endsConnections(ends: boolean) {
+    this.#marking.ends = ends;
+  }
+
   /** No marker any more: the offline was undone. */
   unmark(): void {
     this.#marker = undefined;
+    this.#marking.ends = true;
   }
 
   #listening(server: object): void {
