@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from '../test/support/child.ts';
-import { CLI } from '../test/support/cli.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/jaeger.ts';
-import { shutdownBodies } from '../test/support/otlp.ts';
+import { shutdownBodies } from '../test/support/observe/otlp.ts';
+import { Child } from '../test/support/process/child.ts';
+import { CLI } from '../test/support/process/cli.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/servers/jaeger.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
 const SHUTDOWNS = 40;

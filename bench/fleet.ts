@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { DelayProxy } from '../test/support/delay-proxy.ts';
+import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
 
 const REGISTER = new URL('../dist/src/register.js', import.meta.url).href;
 

@@ -1,6 +1,6 @@
 import { startCollector } from '../collector/server/server.ts';
-import { chromiumMissing, launchChromium } from '../test/support/chromium.ts';
-import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
+import { chromiumMissing, launchChromium } from '../test/support/observe/chromium.ts';
+import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const RUNS = 7;

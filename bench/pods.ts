@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Platform } from '../src/cli/demo/fleet.ts';
-import { Kubernetes, NAMESPACE, TOKENS } from '../test/support/kubernetes.ts';
+import { Kubernetes, NAMESPACE, TOKENS } from '../test/support/servers/kubernetes.ts';
 
 /** Where all pods are, each at a port of its own: a documentation address, for a slice takes no loopback address. */
 export const POD_ADDRESS = '192.0.2.1';

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { anInstance } from '../test/fixtures/registry/instance.ts';
-import { certificate } from '../test/support/certificate.ts';
-import { DelayProxy } from '../test/support/delay-proxy.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
+import { certificate } from '../test/support/tls/certificate.ts';
 import { pause, pluginEnvironment } from './fleet.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 

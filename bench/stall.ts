@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { fakeConsumers } from '../test/support/fake-consumers.ts';
+import { fakeConsumers } from '../test/support/fakes/fake-consumers.ts';
 import { pause } from './fleet.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';

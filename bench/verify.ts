@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { startCollector } from '../collector/server/server.ts';
-import { CLI } from '../test/support/cli.ts';
-import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
+import { CLI } from '../test/support/process/cli.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';
 
 const SHUTDOWNS = 1_000;

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { until } from '../support/child.ts';
-import type { FaultProxy, SeenCall } from '../support/fault-proxy.ts';
+import { anInstance } from '../support/an-instance.ts';
+import type { FaultProxy, SeenCall } from '../support/fakes/fault-proxy.ts';
+import { until } from '../support/process/child.ts';
 
 /** What the suite needs of an adapter. */
 export interface FaultSubject {

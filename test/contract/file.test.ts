@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import { useChildren } from '../support/child.ts';
+import { useChildren } from '../support/process/child.ts';
 import { testRegistry } from './registry.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lossless-contract-'));

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { serverProgram } from '../support/built.ts';
-import { type Child, until, type useChildren } from '../support/child.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { type Child, until, type useChildren } from '../support/process/child.ts';
+import { serverProgram } from '../support/servers/built.ts';
 
 /** What its registries pass on. */
 interface KratosInstance {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { until } from '../support/child.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { until } from '../support/process/child.ts';
 
 /** A process of its own that has registered an instance. */
 export interface OtherProcess {

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
-import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { LINE, LINES, type NodeLine, until } from '../support/process/child.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

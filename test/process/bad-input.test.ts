@@ -8,10 +8,10 @@ import { AUDIENCE_HEADER, encodeGoAway, GOAWAY_PATH } from '../../src/protocol/g
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
-import { until } from '../support/child.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Asking, operator } from '../support/operator.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { type Asking, operator } from '../support/process/operator.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
 
 const FLEET = 'a secret of the fleet';
 const OTHER = 'a secret of others';

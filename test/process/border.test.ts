@@ -4,8 +4,8 @@ import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
-import { LINES } from '../support/child.ts';
-import { useWorld } from '../support/world.ts';
+import { LINES } from '../support/process/child.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 const BORDER = new URL('../fixtures/apps/border.ts', import.meta.url);

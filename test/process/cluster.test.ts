@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, isRunning, LINES, until, useChildren } from '../support/child.ts';
+import { type Child, isRunning, LINES, until, useChildren } from '../support/process/child.ts';
 
 const CLUSTER = new URL('../fixtures/signals/cluster.ts', import.meta.url);
 

@@ -13,9 +13,9 @@ import { connect, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Child, until, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { hex, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { type Child, until, useChildren } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
 
 const MIB = 1_048_576;
 

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, LINE, NODES, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { attributes, foreignBody } from '../support/otlp-foreign.ts';
+import { hex, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { attributes, foreignBody } from '../support/observe/otlp-foreign.ts';
+import { type Child, LINE, NODES, useChildren } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
 
 const MIB = 1_048_576;
 

@@ -3,10 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { App, Provider } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
-import { NODES } from '../support/child.ts';
+import { NODES } from '../support/process/child.ts';
+import { App, Provider } from '../support/process/driver.ts';
 
 const children: { stop(): Promise<void> }[] = [];
 afterEach(async () => {

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../src/consumer/directory/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
-import { App, Hole, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
-import { NODES } from '../support/child.ts';
+import { NODES } from '../support/process/child.ts';
+import { App, Hole, Provider, until } from '../support/process/driver.ts';
 
 const URL_B = 'http://service-b/';
 const children: { stop(): Promise<void> }[] = [];

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
-import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import { keysOf } from '../support/keys.ts';
+import { App, Provider, until } from '../support/process/driver.ts';
 
 const URL_B = 'http://service-b/';
 const SECRET = 'a secret of the fleet';

@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
-import { CLI } from '../support/cli.ts';
-import { type Forwarder, httpForwarder, tcpForwarder } from '../support/forwarders.ts';
-import { ask, operator } from '../support/operator.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { type Forwarder, httpForwarder, tcpForwarder } from '../support/fakes/forwarders.ts';
+import { CLI } from '../support/process/cli.ts';
+import { ask, operator } from '../support/process/operator.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

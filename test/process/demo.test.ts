@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Fleet } from '../../src/cli/demo/fleet.ts';
-import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
+import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
 
 const children = useChildren();
 

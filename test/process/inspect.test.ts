@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server/server.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
-import { type Child, NODES, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { type Child, NODES, useChildren } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
 
 const children = useChildren();
 let collector: Collector;

@@ -4,7 +4,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, isRunning, LINES, NODES, useChildren } from '../support/child.ts';
+import { type Child, isRunning, LINES, NODES, useChildren } from '../support/process/child.ts';
 
 const APPLICATION = fileURLToPath(new URL('../fixtures/signals/service.ts', import.meta.url));
 const LAUNCHER = fileURLToPath(new URL('../fixtures/signals/launcher.ts', import.meta.url));

@@ -6,9 +6,9 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { type Child, until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { type Child, until } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 
 const SEVERAL = new URL('../fixtures/apps/several.ts', import.meta.url);
 

@@ -4,8 +4,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Authority } from '../support/authority.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { Authority } from '../support/tls/authority.ts';
 
 /** Sidecars that look like those of a mesh from outside: forwarders of ours, because no mesh runs here. */
 const world = useWorld();

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { LINE, NODES } from '../support/child.ts';
-import { useWorld } from '../support/world.ts';
+import { LINE, NODES } from '../support/process/child.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

@@ -3,11 +3,11 @@ import { Agent, request } from 'node:http';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { fakeConsumers } from '../support/fake-consumers.ts';
-import { type Asking, operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
+import { until } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { type Asking, operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 
 const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LINE, LINES, NODES, useChildren } from '../support/child.ts';
+import { LINE, LINES, NODES, useChildren } from '../support/process/child.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = useChildren();

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { LINE, NODES, until } from '../support/child.ts';
-import { useWorld } from '../support/world.ts';
+import { LINE, NODES, until } from '../support/process/child.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

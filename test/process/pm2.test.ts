@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isRunning, LINE, NODES, until, useChildren } from '../support/child.ts';
+import { isRunning, LINE, NODES, until, useChildren } from '../support/process/child.ts';
 
 const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
 const WATCH = new URL('../fixtures/signals/watch.ts', import.meta.url).href;

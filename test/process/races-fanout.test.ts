@@ -3,11 +3,11 @@ import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
+import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
-import { operator } from '../support/operator.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

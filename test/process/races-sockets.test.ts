@@ -6,10 +6,10 @@ import { connect as connectSecure } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { LINES, until } from '../support/child.ts';
-import { DelayProxy } from '../support/delay-proxy.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { DelayProxy } from '../support/fakes/delay-proxy.ts';
+import { LINES, until } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

@@ -7,8 +7,8 @@ import { systemClock } from '../../src/lifecycle/clock.ts';
 import { isRunning } from '../../src/process/started-at.ts';
 import { fileRegistry } from '../../src/registry/file/file.ts';
 import type { Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { type Child, LINE, NODES, until, useChildren } from '../support/child.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { type Child, LINE, NODES, until, useChildren } from '../support/process/child.ts';
 
 /** Added to the 100 ms that are promised: the machine that runs the tests is busy. */
 const SLACK_MS = 1_000;

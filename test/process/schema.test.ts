@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { WorkName } from '../../src/lifecycle/records.ts';
 import { ATTRIBUTES, type AttributeName, IDENTITY, SCOPE, SPANS, spanName } from '../../src/trace/model/schema.ts';
-import { useWorld } from '../support/world.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

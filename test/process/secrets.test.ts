@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

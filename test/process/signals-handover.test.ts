@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, type Ending, LINES, useChildren } from '../support/child.ts';
+import { type Child, type Ending, LINES, useChildren } from '../support/process/child.ts';
 
 const SERVICE = new URL('../fixtures/signals/service.ts', import.meta.url);
 

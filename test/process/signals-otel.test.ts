@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { LINES, useChildren } from '../support/child.ts';
+import { LINES, useChildren } from '../support/process/child.ts';
 
 const SERVICE = new URL('../fixtures/signals/traced.ts', import.meta.url);
 const REGISTER = createRequire(new URL('../support/otel/package.json', import.meta.url)).resolve(

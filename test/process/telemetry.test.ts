@@ -10,10 +10,10 @@ import { startCollector } from '../../collector/server/server.ts';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { freePort } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { freePort } from '../support/servers/built.ts';
 
 const OTEL = new URL(
   '../support/otel/node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { NODES, type NodeLine } from '../support/child.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { NODES, type NodeLine } from '../support/process/child.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 
 const THREADS = new URL('../fixtures/apps/threads.ts', import.meta.url);
 

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Authority } from '../support/authority.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { until } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { Authority } from '../support/tls/authority.ts';
 
 const world = useWorld();
 const SECRET = 'a secret of the fleet';

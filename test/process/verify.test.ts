@@ -2,10 +2,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { useWorld } from '../support/world.ts';
+import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { until } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { startCollector } from '../../collector/server/server.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { Prometheus, prometheusProgram } from '../support/prometheus.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { until } from '../support/process/child.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Prometheus, prometheusProgram } from '../support/servers/prometheus.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -13,12 +13,12 @@ import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Etcd } from '../support/etcd.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { until, useChildren } from '../support/process/child.ts';
+import { registered } from '../support/process/registered.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Etcd } from '../support/servers/etcd.ts';
 
 const missing = serverMissing('etcd');
 if (missing) console.warn(`etcd tests are skipped: ${missing}`);

@@ -7,12 +7,12 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { freePort, serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Eureka } from '../support/eureka.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { until, useChildren } from '../support/process/child.ts';
+import { registered } from '../support/process/registered.ts';
+import { freePort, serverMissing } from '../support/servers/built.ts';
+import { Eureka } from '../support/servers/eureka.ts';
 
 const missing = serverMissing('eureka');
 if (missing) console.warn(`Eureka tests are skipped: ${missing}`);

@@ -3,9 +3,9 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { CLI } from '../support/cli.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { CLI } from '../support/process/cli.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);

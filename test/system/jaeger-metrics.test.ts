@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Collector, startCollector } from '../../collector/server/server.ts';
-import { until } from '../support/child.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { foreignBody } from '../support/otlp-foreign.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { foreignBody } from '../support/observe/otlp-foreign.ts';
+import { until } from '../support/process/child.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);

@@ -9,12 +9,12 @@ import { Registration } from '../../src/provider/registration/registration.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { Kubernetes, NAMESPACE, TOKENS } from '../support/kubernetes.ts';
-import { Pods } from '../support/pods.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { until } from '../support/process/child.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Kubernetes, NAMESPACE, TOKENS } from '../support/servers/kubernetes.ts';
+import { Pods } from '../support/servers/pods.ts';
 
 const missing = serverMissing('kube-apiserver', 'etcd');
 if (missing) console.warn(`Kubernetes tests are skipped: ${missing}`);

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { METRICS } from '../../src/metrics/table.ts';
-import { serverMissing } from '../support/built.ts';
-import { prometheusProgram } from '../support/prometheus.ts';
-import { useWorld } from '../support/world.ts';
+import { useWorld } from '../support/process/world.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { prometheusProgram } from '../support/servers/prometheus.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

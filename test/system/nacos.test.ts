@@ -5,12 +5,12 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { FaultProxy, type SeenCall } from '../support/fault-proxy.ts';
-import { Nacos, type NacosLine } from '../support/nacos.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy, type SeenCall } from '../support/fakes/fault-proxy.ts';
+import { until, useChildren } from '../support/process/child.ts';
+import { registered } from '../support/process/registered.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Nacos, type NacosLine } from '../support/servers/nacos.ts';
 
 const missing = serverMissing('nacos-2.5', 'nacos-3.1');
 if (missing) console.warn(`Nacos tests are skipped: ${missing}`);

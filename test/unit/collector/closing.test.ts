@@ -10,7 +10,7 @@ import { closingBody, type LastWill } from '../../../src/trace/last-will.ts';
 import { ATTR } from '../../../src/trace/model/schema.ts';
 import { traceOf } from '../../../src/trace/model/trace.ts';
 import { assess } from '../../../src/trace/model/verdict.ts';
-import { hex, otlpBody, type SpanSpec } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec } from '../../support/observe/otlp.ts';
 
 const START = 1_790_000_000_000;
 const GRACE_MS = 30_000;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Handler } from '../../../collector/server/handler.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Store } from '../../../collector/server/store.ts';
-import { hex, otlpBody } from '../../support/otlp.ts';
+import { hex, otlpBody } from '../../support/observe/otlp.ts';
 
 test('answers to those who have gone before they were made wait for nobody', async () => {
   const store = new Store({ path: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startCollector } from '../../../collector/server/server.ts';
-import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../../support/observe/otlp.ts';
 
 test('a trace that is too old is gone, though nothing arrives after it', async () => {
   const collector = await startCollector({

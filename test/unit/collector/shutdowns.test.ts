@@ -6,7 +6,7 @@ import { openDatabase } from '../../../collector/server/database.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Shutdowns } from '../../../collector/server/shutdowns.ts';
 import { Store } from '../../../collector/server/store.ts';
-import { shutdownBodies } from '../../support/otlp.ts';
+import { shutdownBodies } from '../../support/observe/otlp.ts';
 
 const NOW = 1_790_000_000_000;
 const ALL = { before: Number.MAX_SAFE_INTEGER, endedSince: 0 };

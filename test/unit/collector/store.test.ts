@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Store, type StoreOptions, type TraceQuery } from '../../../collector/server/store.ts';
-import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/observe/otlp.ts';
 
 const opened: Store[] = [];
 afterEach(() => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isRunning, startedAt } from '../../../src/process/started-at.ts';
-import { useChildren } from '../../support/child.ts';
+import { useChildren } from '../../support/process/child.ts';
 
 const children = useChildren();
 const onLinux = test.runIf(process.platform === 'linux');

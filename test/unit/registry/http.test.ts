@@ -9,7 +9,7 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { HttpClient } from '../../../src/registry/http.ts';
 import { attempt } from '../../../src/registry/unavailable.ts';
 import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
-import { certificate } from '../../support/certificate.ts';
+import { certificate } from '../../support/tls/certificate.ts';
 
 const servers: Server[] = [];
 afterEach(() => {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import { Secrets } from '../../../src/registry/secrets.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 
 const SECRET = 'kq7+marker/of a&secret<42>';
 

@@ -11,8 +11,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
-import { certificate } from '../../support/certificate.ts';
-import { until } from '../../support/child.ts';
+import { until } from '../../support/process/child.ts';
+import { certificate } from '../../support/tls/certificate.ts';
 
 const servers = new Set<Server>();
 let directory: string;

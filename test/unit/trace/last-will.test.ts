@@ -22,7 +22,7 @@ import { type LastWill, readLastWill } from '../../../src/trace/last-will.ts';
 import { ATTR } from '../../../src/trace/model/schema.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { WillKeeper } from '../../../src/trace/will-keeper.ts';
-import { until } from '../../support/child.ts';
+import { until } from '../../support/process/child.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const GRACE_MS = 30_000;

@@ -9,7 +9,7 @@ import { CollectorClient, type Refusal } from '../../../src/trace/collector-clie
 import { Outbox, type OutboxOptions } from '../../../src/trace/outbox.ts';
 import type { FinishedSpan } from '../../../src/trace/sdk.ts';
 import { Spool } from '../../../src/trace/spool.ts';
-import { until } from '../../support/child.ts';
+import { until } from '../../support/process/child.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { createTracing } from '../../../src/trace/tracer.ts';
 import type { Tracing } from '../../../src/trace/tracing.ts';
-import { until } from '../../support/child.ts';
+import { until } from '../../support/process/child.ts';
 
 const BODY = '{"resourceSpans":[]}';
 const REPLAY_EVERY_MS = 30_000;

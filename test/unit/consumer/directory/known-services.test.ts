@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { KnownServices } from '../../../../src/consumer/directory/known-services.ts';
-import { until } from '../../../support/child.ts';
+import { until } from '../../../support/process/child.ts';
 
 let directory: string;
 beforeEach(() => {

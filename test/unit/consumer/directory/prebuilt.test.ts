@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
-import { until } from '../../../support/child.ts';
+import { until } from '../../../support/process/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 let server: Server;

@@ -12,7 +12,7 @@ import type { GoAway } from '../../../../src/protocol/identity.ts';
 import { SIGNATURE_HEADER, sign, Verifier } from '../../../../src/protocol/signature.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { keysOf } from '../../../support/keys.ts';
-import { ask } from '../../../support/operator.ts';
+import { ask } from '../../../support/process/operator.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const KEYS = keysOf('a secret of the fleet');

@@ -13,7 +13,7 @@ import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
 import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
-import { until } from '../../../support/child.ts';
+import { until } from '../../../support/process/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const servers: Server[] = [];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
-import { until } from '../../../support/child.ts';
+import { until } from '../../../support/process/child.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 

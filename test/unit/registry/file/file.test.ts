@@ -21,8 +21,8 @@ import type { Fields } from '../../../../src/log.ts';
 import { encodeEntry } from '../../../../src/registry/entry.ts';
 import { fileRegistry } from '../../../../src/registry/file/file.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until, useChildren } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { until, useChildren } from '../../../support/process/child.ts';
 
 const UNAVAILABLE = { name: 'LosslessError', code: 'LOSSLESS_REGISTRY_UNAVAILABLE' };
 const children = useChildren();

@@ -7,8 +7,8 @@ import type { Clock } from '../../../../src/lifecycle/clock.ts';
 import { decodeEntry, type Entry, encodeEntry } from '../../../../src/registry/entry.ts';
 import { FileWatch } from '../../../../src/registry/file/watch.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { useChildren } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { useChildren } from '../../../support/process/child.ts';
 
 /** What the operating system says when a directory is to be watched. */
 type Watch = (path: string, options: object, onEvent: () => void) => unknown;

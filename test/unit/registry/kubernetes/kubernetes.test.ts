@@ -4,8 +4,8 @@ import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { until } from '../../../support/process/child.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

@@ -5,7 +5,7 @@ import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { encodeEntry } from '../../../../src/registry/nacos/entry.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 
 const listed = (instance: Instance): object => {
   const { ip, port, metadata } = encodeEntry(instance, 15_000);

@@ -4,9 +4,9 @@ import type { Clock } from '../../../../src/lifecycle/clock.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
-import { LINES, until, useChildren } from '../../../support/child.ts';
 import { useClosing } from '../../../support/closing.ts';
-import { FakeNacos } from '../../../support/fake-nacos.ts';
+import { FakeNacos } from '../../../support/fakes/fake-nacos.ts';
+import { LINES, until, useChildren } from '../../../support/process/child.ts';
 
 const PROCESS = new URL('../../../fixtures/registry/process.ts', import.meta.url);
 

@@ -6,9 +6,9 @@ import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { Frames, JuteReader, JuteWriter } from '../../../../src/registry/zookeeper/jute.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { useClosing } from '../../../support/closing.ts';
+import { until } from '../../../support/process/child.ts';
 
 const closing = useClosing();
 const servers: Server[] = [];

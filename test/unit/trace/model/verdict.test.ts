@@ -5,7 +5,7 @@ import { waterfall } from '../../../../src/cli/waterfall.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../../../../src/trace/model/trace.ts';
 import { assess, isLossless } from '../../../../src/trace/model/verdict.ts';
-import { sendOtlp, shutdownBodies } from '../../../support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../../../support/observe/otlp.ts';
 
 let collector: Collector;
 beforeAll(async () => {
