@@ -11,7 +11,7 @@ async function measure(
   try {
     const trace = await provider.leave();
     const [root] = trace.spans.filter((span) => span.name === 'lossless.offline');
-    const [, ended = ''] = /"time":(\d+)[^\n]*"msg":"offline ended/.exec(provider.log()) ?? [];
+    const [, ended = ''] = /"time":(\d+)[^\n]*"msg":"offline ended/.exec(provider.child.stderr) ?? [];
     // One span each for root, marker, notify, its one service, deregister, drain and stop.
     return {
       spans: assess(trace).spans,

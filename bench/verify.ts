@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { startCollector } from '../collector/server/server.ts';
+import { embeddedCollector } from '../test/support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
 import { CLI } from '../test/support/process/cli.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';
@@ -13,13 +13,7 @@ export const verify: Benchmark = {
   title: 'The release gate',
   how: `\`lossless verify\` as a process of its own over ${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers in the embedded collector; longest of ${RUNS}.`,
   async run() {
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 86_400_000,
-      maxBytes: 2 ** 30,
-    });
+    const collector = await embeddedCollector();
     try {
       const begin = Date.now() - 600_000;
       for (let n = 0; n < SHUTDOWNS; n++)

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { anInstance } from '../support/an-instance.ts';
 import type { FaultProxy, SeenCall } from '../support/fakes/fault-proxy.ts';
-import { until } from '../support/process/child.ts';
+import { until } from '../support/until.ts';
 
 /** What the suite needs of an adapter. */
 export interface FaultSubject {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
-import { until } from '../support/process/child.ts';
+import { until } from '../support/until.ts';
 
 /** A process of its own that has registered an instance. */
 export interface OtherProcess {

@@ -2,8 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
-import { LINE, LINES, type NodeLine, until } from '../support/process/child.ts';
+import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

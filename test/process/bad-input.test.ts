@@ -9,9 +9,9 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
 import { keysOf } from '../support/keys.ts';
-import { until } from '../support/process/child.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const FLEET = 'a secret of the fleet';
 const OTHER = 'a secret of others';

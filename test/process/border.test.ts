@@ -4,7 +4,7 @@ import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
-import { LINES } from '../support/process/child.ts';
+import { LINES } from '../support/process/node-lines.ts';
 import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();

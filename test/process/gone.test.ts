@@ -2,8 +2,8 @@ import { createServer as createHttpServer, type Server } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/process/child.ts';
 import { type Caller, type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
+import type { Collector } from '../../collector/server/server.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
-import { type Child, NODES, useChildren } from '../support/process/child.ts';
+import type { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
+import { NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const children = useChildren();
 let collector: Collector;
 
 beforeAll(async () => {
-  collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 28,
-  });
+  collector = await embeddedCollector();
 });
 afterAll(() => collector.close());
 

@@ -3,8 +3,8 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/process/child.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -6,9 +6,10 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { type Child, until } from '../support/process/child.ts';
+import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const SEVERAL = new URL('../fixtures/apps/several.ts', import.meta.url);
 
@@ -22,7 +23,7 @@ async function starts(env: Record<string, string> = {}): Promise<Child> {
 }
 
 function says(child: Child, line: string): void {
-  child.process.stdin?.write(`${line}\n`);
+  child.say(line);
 }
 
 /** Lets a server listen. @returns its port */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
-import { until } from '../support/process/child.ts';
 import { ask, operator } from '../support/process/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

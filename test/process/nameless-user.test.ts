@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { LINE, NODES } from '../support/process/child.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
 import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();

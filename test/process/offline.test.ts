@@ -4,10 +4,10 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
-import { until } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { until } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
 
@@ -99,7 +99,7 @@ describe('registration', () => {
     });
     expect((await control(service, '/readiness')).status).toBe(503);
     expect((await control(service, '/liveness')).status).toBe(200);
-    service.child.process.stdin?.write('204\n');
+    service.child.say('204');
     await service.child.sees(/registering -> warming/);
     expect(registered()).toHaveLength(1);
     expect((await control(service, '/readiness')).status).toBe(200);
@@ -135,7 +135,7 @@ describe('registration', () => {
     expect((await slow).status).toBe(200);
     expect((await control(service, '/readiness')).status).toBe(503);
     expect(registered()).toEqual([]);
-    service.child.process.stdin?.write('200\n');
+    service.child.say('200');
     await service.child.sees(/registering -> warming/);
     expect(registered()).toHaveLength(1);
     const trace = await online(service, 1);

@@ -11,10 +11,11 @@ import type { Registry } from '../../src/registry/registry.ts';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { anInstance } from '../support/an-instance.ts';
-import { LINE, LINES, type NodeLine, until } from '../support/process/child.ts';
+import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
 import { certificate } from '../support/tls/certificate.ts';
+import { until } from '../support/until.ts';
 
 const FRONT = new URL('../fixtures/apps/front.ts', import.meta.url);
 const PINNED = new URL('../fixtures/consumer/pinned.ts', import.meta.url);

@@ -5,9 +5,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
-import { until } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -7,9 +7,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
-import { LINES, until } from '../support/process/child.ts';
+import { LINES } from '../support/process/node-lines.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

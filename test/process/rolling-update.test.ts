@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import { until } from '../support/process/child.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const APP = new URL('../fixtures/apps/app.ts', import.meta.url);
 

@@ -8,9 +8,9 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
 import { keysOf } from '../support/keys.ts';
-import { until } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

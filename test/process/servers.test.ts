@@ -5,9 +5,10 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import { type Child, until } from '../support/process/child.ts';
+import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
 const CLOSING = new URL('../fixtures/apps/closing.ts', import.meta.url);

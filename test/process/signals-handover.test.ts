@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, type Ending, LINES, useChildren } from '../support/process/child.ts';
+import type { Child, Ending } from '../support/process/child.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const SERVICE = new URL('../fixtures/signals/service.ts', import.meta.url);
 

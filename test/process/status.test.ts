@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
-import { until } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -6,14 +6,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
-import { startCollector } from '../../collector/server/server.ts';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { until } from '../support/process/child.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
+import { until } from '../support/until.ts';
 
 const OTEL = new URL(
   '../support/otel/node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js',
@@ -116,13 +116,7 @@ describe('a collector that is down for the whole shutdown', () => {
       code: 0,
       stdout: expect.stringMatching(`${left.length} waiting for another collector .127.0.0.1_${port}-`),
     });
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [port],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 26,
-    });
+    const collector = await embeddedCollector({ ports: [port] });
     await world().service('provider', { env });
     await until(() => spooled().length === 0);
     const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(down)}`);
@@ -149,13 +143,7 @@ test('a collector that comes back during the shutdown gets the whole trace', asy
   await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
   service.child.signal('SIGTERM');
   await service.child.sees(/-> draining/);
-  const collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [port],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 26,
-  });
+  const collector = await embeddedCollector({ ports: [port] });
   await service.child.ends();
   const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(service)}`);
   const { data } = (await answer.json()) as { data: { spans: { operationName: string }[] }[] };

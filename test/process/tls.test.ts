@@ -8,10 +8,10 @@ import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { keysOf } from '../support/keys.ts';
-import { until } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { Authority } from '../support/tls/authority.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 const SECRET = 'a secret of the fleet';

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
-import { LINES, type NodeLine, useChildren } from '../support/process/child.ts';
 import { installed, MAJORS, type Major } from '../support/process/majors.ts';
+import { LINES, type NodeLine } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const children = useChildren();
 const FIXTURE = new URL('../fixtures/consumer/majors.ts', import.meta.url);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { until } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

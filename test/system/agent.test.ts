@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deliver, manyShutdowns, missingIn } from '../support/observe/delivery.ts';
-import { until } from '../support/process/child.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector');
 if (missing) console.warn(`skipped: ${missing}`);

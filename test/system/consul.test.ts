@@ -1,6 +1,5 @@
 import { Resolver } from 'node:dns/promises';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -12,10 +11,12 @@ import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
-import { until, useChildren } from '../support/process/child.ts';
 import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Consul } from '../support/servers/consul.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const missing = serverMissing('consul');
 if (missing) console.warn(`Consul tests are skipped: ${missing}`);
@@ -239,7 +240,7 @@ describe.skipIf(missing)('a Consul with access control', () => {
     const { SecretID } = (await consul.call('PUT', '/v1/acl/token', { Policies: [{ Name: 'shop' }] })) as {
       SecretID: string;
     };
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const directory = useScratchFolder();
     writeFileSync(join(directory, 'token'), `${SecretID}\n`);
     const registry = await openRegistry(
       new URL(`${consul.url}?tokenFile=${encodeURIComponent(join(directory, 'token'))}`),
@@ -252,7 +253,6 @@ describe.skipIf(missing)('a Consul with access control', () => {
     const foreign = anInstance({ service: 'another' });
     await expect(registry.register(foreign)).rejects.toThrow('refuses these credentials (403)');
     await registry.close();
-    rmSync(directory, { recursive: true });
   });
 
   test('a wrong token is a clear error without the token', async () => {

@@ -4,11 +4,11 @@ import { ALERTS } from '../../dashboards/alerts.ts';
 import type { Span, Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { type Numbers, OF_INSTANCES, PanelReader, type Row } from '../support/observe/panel-reader.ts';
-import { until } from '../support/process/child.ts';
 import { DemoRun } from '../support/process/demo-run.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,6 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -15,10 +14,12 @@ import { agreesWithKratos } from '../contract/kratos.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
-import { until, useChildren } from '../support/process/child.ts';
 import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Etcd } from '../support/servers/etcd.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const missing = serverMissing('etcd');
 if (missing) console.warn(`etcd tests are skipped: ${missing}`);
@@ -397,7 +398,7 @@ describe.skipIf(missing)('an etcd with users', () => {
 });
 
 describe.skipIf(missing)('an etcd whose tokens are JWT', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-jwt-'));
+  const directory = useScratchFolder();
   let etcd: Etcd;
   beforeAll(async () => {
     const [publicFile, privateFile] = [join(directory, 'public.pem'), join(directory, 'private.pem')];
@@ -415,7 +416,6 @@ describe.skipIf(missing)('an etcd whose tokens are JWT', () => {
   });
   afterAll(async () => {
     await etcd.close();
-    rmSync(directory, { recursive: true });
   });
 
   test('a token that is older than a change of users is replaced, once for all calls', async () => {

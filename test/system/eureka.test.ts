@@ -9,10 +9,11 @@ import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
-import { until, useChildren } from '../support/process/child.ts';
 import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
 import { freePort, serverMissing } from '../support/servers/built.ts';
 import { Eureka } from '../support/servers/eureka.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('eureka');
 if (missing) console.warn(`Eureka tests are skipped: ${missing}`);

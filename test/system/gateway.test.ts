@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { useClosing } from '../support/closing.ts';
 import { applicationBody, deliver, manyShutdowns, missingIn, post } from '../support/observe/delivery.ts';
 import { sendOtlp } from '../support/observe/otlp.ts';
-import { until } from '../support/process/child.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { type Numbers, OF_INSTANCES, PanelReader } from '../support/observe/panel-reader.ts';
-import { until } from '../support/process/child.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
+import type { Collector } from '../../collector/server/server.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
 import { foreignBody } from '../support/observe/otlp-foreign.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
@@ -138,13 +139,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
 
   beforeAll(async () => {
     jaeger = await startJaeger();
-    embedded = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 28,
-    });
+    embedded = await embeddedCollector();
     for (const { otlpUrl } of [jaeger, embedded])
       await sendOtlp(otlpUrl, [...[one, two, large, recent].flatMap(({ bodies }) => bodies), foreign.body]);
   });

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
+import type { Collector } from '../../collector/server/server.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
 import { foreignBody } from '../support/observe/otlp-foreign.ts';
-import { until } from '../support/process/child.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
+import { until } from '../support/until.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -38,13 +39,7 @@ describe.skipIf(missing)('the embedded collector counts as a real Jaeger with sp
 
   beforeAll(async () => {
     jaeger = await startJaeger();
-    embedded = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 28,
-    });
+    embedded = await embeddedCollector();
     const sent = [shutdownBodies('counted-"a"\\', 3, 1), shutdownBodies('counted-b', 250, 7)];
     for (const { otlpUrl } of [jaeger, embedded])
       await sendOtlp(otlpUrl, [...sent.flatMap(({ bodies }) => bodies), foreignBody(Date.now()).body]);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { useClosing } from '../support/closing.ts';
 import { deliver, manyShutdowns, missingIn, type Sent } from '../support/observe/delivery.ts';
-import { until } from '../support/process/child.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { Kafka } from '../support/servers/kafka.ts';
 import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector', 'kafka');
 if (missing) console.warn(`skipped: ${missing}`);

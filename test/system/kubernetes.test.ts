@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,10 +10,11 @@ import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
-import { until } from '../support/process/child.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Kubernetes, NAMESPACE, TOKENS } from '../support/servers/kubernetes.ts';
 import { Pods } from '../support/servers/pods.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const missing = serverMissing('kube-apiserver', 'etcd');
 if (missing) console.warn(`Kubernetes tests are skipped: ${missing}`);
@@ -170,7 +170,7 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
   });
 
   test('a token that rotates is read again', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const directory = useScratchFolder();
     const path = join(directory, 'token');
     writeFileSync(path, TOKENS.stranger);
     const registry = await open(urlOf(`&tokenFile=${encodeURIComponent(path)}`));
@@ -178,7 +178,6 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
     writeFileSync(path, `${TOKENS.reader}\n`);
     expect(await registry.instances('shop')).toEqual([]);
     await registry.close();
-    rmSync(directory, { recursive: true });
   });
 
   test('wrong credentials and a wrong authority are clear errors without the token', async () => {

@@ -7,10 +7,11 @@ import { testFaults } from '../contract/faults.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy, type SeenCall } from '../support/fakes/fault-proxy.ts';
-import { until, useChildren } from '../support/process/child.ts';
 import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Nacos, type NacosLine } from '../support/servers/nacos.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('nacos-2.5', 'nacos-3.1');
 if (missing) console.warn(`Nacos tests are skipped: ${missing}`);

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
-import { until } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
@@ -12,6 +11,7 @@ import { Etcd } from '../support/servers/etcd.ts';
 import { Eureka } from '../support/servers/eureka.ts';
 import { Nacos } from '../support/servers/nacos.ts';
 import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper', 'nacos-3.1');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);

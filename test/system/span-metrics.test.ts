@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { useClosing } from '../support/closing.ts';
 import { missingIn } from '../support/observe/delivery.ts';
 import { otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
-import { until } from '../support/process/child.ts';
 import { Alertmanager } from '../support/servers/alertmanager.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

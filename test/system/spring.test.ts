@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
-import { until } from '../support/process/child.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Eureka } from '../support/servers/eureka.ts';
 import { Nacos } from '../support/servers/nacos.ts';
 import { Spring, type SpringRegistry } from '../support/servers/spring.ts';
 import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('eureka', 'nacos-3.1', 'zookeeper', 'spring');
 if (missing) console.warn(`tests of Spring Cloud are skipped: ${missing}`);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -20,11 +19,13 @@ import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { useClosing } from '../support/closing.ts';
 import type { SeenCall } from '../support/fakes/fault-proxy.ts';
 import { FrameProxy } from '../support/fakes/frame-proxy.ts';
-import { until, useChildren } from '../support/process/child.ts';
 import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
 import { freePort, serverMissing, serverProgram } from '../support/servers/built.ts';
 import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
 import { certificate } from '../support/tls/certificate.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const missing = serverMissing('zookeeper');
 if (missing) console.warn(`ZooKeeper tests are skipped: ${missing}`);
@@ -417,13 +418,12 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
 
 describe.skipIf(missing)('a ZooKeeper with TLS', () => {
   const closing = useClosing();
-  let directory: string;
+  const directory = useScratchFolder();
   let ca: string;
   let key: string;
   let server: ZooKeeperServer;
   let port: number;
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'lossless-zookeeper-tls-'));
     [ca, key] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
     const own = await certificate();
     const store = join(directory, 'store.pem');
@@ -442,7 +442,6 @@ describe.skipIf(missing)('a ZooKeeper with TLS', () => {
     });
   }, 90_000);
   afterAll(async () => {
-    rmSync(directory, { recursive: true, force: true });
     await server.close();
   });
 

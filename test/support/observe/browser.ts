@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll } from 'vitest';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { launchChromium } from './chromium.ts';
 
 export interface ViewOptions {
@@ -27,7 +27,7 @@ export interface View {
 
 /** Call once at the top of a test file. */
 export function useBrowser(): Views {
-  const directory = process.env['LOSSLESS_TEST_SCREENSHOTS'] ?? mkdtempSync(join(tmpdir(), 'lossless-page-'));
+  const directory = process.env['LOSSLESS_TEST_SCREENSHOTS'] ?? new ScratchFolder().path;
   const pages = new Set<Page>();
   let browser: Browser;
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
 import { assess } from '../../../src/trace/model/verdict.ts';
-import { until } from '../process/child.ts';
+import { until } from '../until.ts';
 import { hex, shutdownBodies } from './otlp.ts';
 
 /** A trace that was sent: one body for each process. */

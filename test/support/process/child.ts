@@ -1,26 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, type Serializable, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterEach } from 'vitest';
-
-/** Node.js lines the tests run on: the long-term ones and the oldest supported one. */
-export const NODES = {
-  '26': nodeOf('../node-26/'),
-  '24': nodeOf('../../../'),
-  '22.19': nodeOf('../node-22/'),
-} as const;
-
-/** A Node.js line. */
-export type NodeLine = keyof typeof NODES;
-
-export const LINES = Object.keys(NODES) as readonly NodeLine[];
-
-/** The line that runs the tests; children run on it unless a test says otherwise. */
-export const LINE: NodeLine = LINES.find((line) => process.versions.node.startsWith(`${line}.`)) ?? '24';
-
-function nodeOf(folder: string): string {
-  return fileURLToPath(new URL(`${folder}node_modules/node/bin/node`, import.meta.url));
-}
+import { PATIENCE_MS, until } from '../until.ts';
+import { LINE, NODES, type NodeLine } from './node-lines.ts';
 
 /** How a child ended: one of the two is null, as the operating system reports it. */
 export interface Ending {
@@ -32,10 +13,16 @@ export interface ChildOptions {
   /** Added to an environment that holds only PATH and HOME, so that no setting of the test run leaks in. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Opens a channel for messages. Default: none. */
+  readonly ipc?: boolean;
 }
 
-/** Longest wait for a line or an exit, in milliseconds: generous, as machines that run tests are busy. */
-const PATIENCE_MS = 30_000;
+export interface NodeOptions extends ChildOptions {
+  readonly line?: NodeLine;
+  readonly args?: readonly (string | number | boolean)[];
+  /** Arguments of Node.js itself. */
+  readonly nodeArgs?: readonly string[];
+}
 
 /**
  * A child process with its output. It leads its own process group, so that whatever it starts is ended with it; only
@@ -49,9 +36,12 @@ export class Child {
   #stderr = '';
   #hasEnded = false;
 
-  constructor(command: string, args: readonly string[], { env = {}, cwd }: ChildOptions = {}) {
+  constructor(command: string, args: readonly string[], { env = {}, cwd, ipc = false }: ChildOptions = {}) {
     const { PATH = '', HOME = '' } = process.env;
-    this.process = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, detached: true, stdio: 'pipe' });
+    const stdio = ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])] as const;
+    this.process = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, detached: true, stdio: [...stdio] });
+    // One that has ended does not read.
+    this.process.stdin?.on('error', () => {});
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
     });
@@ -67,6 +57,13 @@ export class Child {
       .then(() => {
         this.#hasEnded = true;
       });
+  }
+
+  /** Runs a file of this repository (a URL, or a path) under Node.js; TypeScript runs as it is. */
+  static node(file: URL | string, { line = LINE, args = [], nodeArgs = [], ...options }: NodeOptions = {}): Child {
+    const path = file instanceof URL ? fileURLToPath(file) : file;
+    const flags = ['--disable-warning=ExperimentalWarning', ...nodeArgs];
+    return new Child(NODES[line], [...flags, path, ...args.map(String)], options);
   }
 
   get pid(): number {
@@ -91,6 +88,32 @@ export class Child {
   /** Sends a signal to this process only. */
   signal(signal: NodeJS.Signals): void {
     process.kill(this.pid, signal);
+  }
+
+  /** Writes a line to its standard input; one that has ended does not read it. */
+  say(line: string): void {
+    this.process.stdin?.write(`${line}\n`);
+  }
+
+  /** Sends a message, of which one that has ended does not hear. */
+  send(message: Serializable): void {
+    this.process.send?.(message, () => {});
+  }
+
+  /** Resolves with the next message for which `is` holds, by default any; rejects when the child ends without it. */
+  receives<T extends object>(is: (message: T) => boolean = () => true, withinMs: number = PATIENCE_MS): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const fail = (why: string): void => reject(new Error(`${why} without the message${this.#transcript()}`));
+    const take = (message: unknown): void => {
+      if (is(message as T)) resolve(message as T);
+    };
+    const end = (): void => fail('ended');
+    const timer = setTimeout(() => fail(`ran ${withinMs} ms`), withinMs);
+    this.process.on('message', take).once('close', end).once('error', end);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.process.off('message', take).off('close', end).off('error', end);
+    });
   }
 
   /** Resolves with the first match in either output, also one already written; rejects when the child ends without it. */
@@ -133,67 +156,5 @@ export class Child {
 
   #transcript(): string {
     return `\n--- stdout\n${this.#stdout}--- stderr\n${this.#stderr}`;
-  }
-}
-
-/** Starts children that are ended after each test. */
-export interface Children {
-  /** Runs a file of this repository (a URL, or a path) under Node.js; TypeScript runs as it is. */
-  node(
-    file: URL | string,
-    options?: ChildOptions & {
-      readonly line?: NodeLine;
-      readonly args?: readonly string[];
-      /** Arguments of Node.js itself. */
-      readonly nodeArgs?: readonly string[];
-    },
-  ): Child;
-  /** Runs any command. */
-  run(command: string, args: readonly string[], options?: ChildOptions): Child;
-}
-
-/** Call once at the top of a test file: the children it starts are ended after each test. */
-export function useChildren(): Children {
-  const children = new Set<Child>();
-  const run: Children['run'] = (command, args, options) => {
-    const child = new Child(command, args, options);
-    children.add(child);
-    return child;
-  };
-  afterEach(async () => {
-    await Promise.all([...children].map((child) => child.destroy()));
-    children.clear();
-  });
-  return {
-    run,
-    node: (file, { line = LINE, args = [], nodeArgs = [], ...options } = {}) =>
-      run(
-        NODES[line],
-        [
-          '--disable-warning=ExperimentalWarning',
-          ...nodeArgs,
-          file instanceof URL ? fileURLToPath(file) : file,
-          ...args,
-        ],
-        options,
-      ),
-  };
-}
-
-/** Resolves when `holds` does, asking every 10 ms; rejects after `withinMs`. For what no event tells. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs: number = PATIENCE_MS): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!(await holds())) {
-    if (Date.now() >= deadline) throw new Error(`${holds} did not hold within ${withinMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** Whether a process runs; one that has ended and waits to be reaped does not. */
-export function isRunning(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
   }
 }

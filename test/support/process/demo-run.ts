@@ -1,21 +1,20 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { Fleet } from '../../../src/cli/demo/fleet.ts';
 import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
 import type { Trace } from '../../../src/trace/model/trace.ts';
 import { assess } from '../../../src/trace/model/verdict.ts';
 import { fakeConsumers, type Manner } from '../fakes/fake-consumers.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import type { Jaeger } from '../servers/jaeger.ts';
-import { Child, LINE, NODES, until } from './child.ts';
+import { until } from '../until.ts';
+import { Child } from './child.ts';
+import { pluginEnv } from './plugin-env.ts';
 
-const REGISTER = new URL('../../../dist/src/register.js', import.meta.url).href;
-const APP = new URL('../../fixtures/apps/app.ts', import.meta.url).pathname;
+const APP = new URL('../../fixtures/apps/app.ts', import.meta.url);
 
 /** Real processes that export to a Jaeger: the fleet of the demo, and single services that leave badly. */
 export class DemoRun {
-  readonly directory = mkdtempSync(join(tmpdir(), 'lossless-demo-run-'));
+  readonly #folder = new ScratchFolder();
+  readonly directory = this.#folder.path;
   readonly jaeger: JaegerClient;
   readonly begun = Date.now();
   readonly #otlpUrl: string;
@@ -38,7 +37,7 @@ export class DemoRun {
 
   /** A service with some consumers; its shutdown is told to them. */
   async service(name: string, manners: readonly Manner[], env: Readonly<Record<string, string>> = {}): Promise<Leaver> {
-    const child = new Child(NODES[LINE], ['--disable-warning=ExperimentalWarning', APP], {
+    const child = Child.node(APP, {
       env: { ...this.env(), OTEL_SERVICE_NAME: name, LOSSLESS_HOLD_MS: '300', ...env },
     });
     this.#children.push(child);
@@ -48,18 +47,11 @@ export class DemoRun {
   }
 
   env(): Record<string, string> {
-    return {
-      NODE_OPTIONS: `--import=${REGISTER}`,
-      LOSSLESS_ENABLED: 'true',
-      LOSSLESS_STRICT: 'true',
-      LOSSLESS_REGISTRY: pathToFileURL(join(this.directory, 'registry')).href,
-      LOSSLESS_CONTROL_HOST: '127.0.0.1',
-      LOSSLESS_CONTROL_PORT: '0',
-      LOSSLESS_SPOOL_DIR: join(this.directory, 'spool'),
+    return pluginEnv(this.directory, {
       LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
       LOSSLESS_WARMUP_MS: '2000',
       OTEL_EXPORTER_OTLP_ENDPOINT: this.#otlpUrl,
-    };
+    });
   }
 
   /**
@@ -110,7 +102,7 @@ export class DemoRun {
   async close(): Promise<void> {
     await this.#fleet?.close();
     await Promise.all(this.#children.map((child) => child.destroy()));
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+    this.#folder.remove();
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Instance } from '../../../src/registry/registry.ts';
 import type { OtherProcess } from '../../contract/registry.ts';
-import type { Children } from './child.ts';
+import type { Children } from './use-children.ts';
 
 const REGISTERED = new URL('../../fixtures/registry/registered.ts', import.meta.url);
 

@@ -1,17 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
-import { type Collector, startCollector } from '../../../collector/server/server.ts';
+import type { Collector } from '../../../collector/server/server.ts';
 import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
 import type { Span, Trace } from '../../../src/trace/model/trace.ts';
 import { assess, type Verdict } from '../../../src/trace/model/verdict.ts';
-import { type Child, type Children, LINE, type NodeLine, until, useChildren } from './child.ts';
+import { embeddedCollector } from '../embedded-collector.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
+import type { Child } from './child.ts';
+import { LINE, type NodeLine } from './node-lines.ts';
 import { ask } from './operator.ts';
-
-/** The plugin as it is published. */
-const REGISTER = new URL('../../../dist/src/register.js', import.meta.url).href;
+import { pluginEnv, registryIn } from './plugin-env.ts';
+import { type Children, useChildren } from './use-children.ts';
 
 const APP = new URL('../../fixtures/apps/app.ts', import.meta.url);
 const CALLER = new URL('../../fixtures/apps/caller.ts', import.meta.url);
@@ -52,7 +52,8 @@ export interface Caller {
 
 /** A registry directory, a spool, a collector and processes with the plugin, for one test. */
 export class World {
-  readonly directory = mkdtempSync(join(tmpdir(), 'lossless-test-'));
+  readonly #folder = new ScratchFolder();
+  readonly directory = this.#folder.path;
   readonly children: Children;
   readonly collector: Collector;
   readonly jaeger: JaegerClient;
@@ -64,7 +65,7 @@ export class World {
   }
 
   get registryUrl(): string {
-    return pathToFileURL(join(this.directory, 'registry')).href;
+    return registryIn(this.directory);
   }
 
   get spoolDir(): string {
@@ -73,19 +74,12 @@ export class World {
 
   /** Environment that switches the plugin on. */
   env(name: string, more: Readonly<Record<string, string>> = {}): Record<string, string> {
-    return {
-      NODE_OPTIONS: `--import=${REGISTER}`,
-      LOSSLESS_ENABLED: 'true',
-      LOSSLESS_STRICT: 'true',
+    return pluginEnv(this.directory, {
       LOSSLESS_SERVICE: name,
-      LOSSLESS_REGISTRY: this.registryUrl,
-      LOSSLESS_CONTROL_HOST: '127.0.0.1',
-      LOSSLESS_CONTROL_PORT: '0',
-      LOSSLESS_SPOOL_DIR: this.spoolDir,
       LOSSLESS_JAEGER_URL: this.collector.queryUrl,
       OTEL_EXPORTER_OTLP_ENDPOINT: this.collector.otlpUrl,
       ...more,
-    };
+    });
   }
 
   /** Starts a service and waits until it is registered. */
@@ -103,7 +97,7 @@ export class World {
     const child = this.children.node(file, {
       line,
       env: this.env(name, env),
-      args: [kind, String(workMs), String(port), host, ...args],
+      args: [kind, workMs, port, host, ...args],
     });
     const [, listening] = await child.sees(/listening (\d+)/);
     await child.sees(/registering -> warming/);
@@ -122,16 +116,16 @@ export class World {
     } = {},
   ): Promise<Caller> {
     const { name = 'caller', client = 'fetch', env = {}, line = LINE } = options;
-    const child = this.children.node(CALLER, { line, env: this.env(name, env), args: [url, String(rate), client] });
+    const child = this.children.node(CALLER, { line, env: this.env(name, env), args: [url, rate, client] });
     await child.sees(/answered/);
     return {
       child,
       pause: async () => {
-        child.process.stdin?.write('pause\n');
+        child.say('pause');
         await child.sees(/paused/);
       },
       stop: async () => {
-        child.process.stdin?.write('stop\n');
+        child.say('stop');
         const [, counted = ''] = await child.sees(/counted (.*)\n/);
         return JSON.parse(counted) as Counted;
       },
@@ -181,8 +175,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.collector.close();
-    // A process that was killed may have begun a write.
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+    this.#folder.remove();
   }
 }
 
@@ -196,16 +189,7 @@ export function useWorld(): () => World {
   const children = useChildren();
   let world: World | undefined;
   beforeEach(async () => {
-    world = new World(
-      children,
-      await startCollector({
-        host: '127.0.0.1',
-        ports: [0],
-        database: ':memory:',
-        maxAgeMs: 3_600_000,
-        maxBytes: 2 ** 28,
-      }),
-    );
+    world = new World(children, await embeddedCollector());
   });
   afterEach(() => world?.close());
   return () => world as World;

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverProgram } from './built.ts';
 import { prometheusProgram } from './prometheus.ts';
 import { ready } from './ready.ts';
@@ -29,7 +29,7 @@ export class Alertmanager {
   readonly url: string;
   readonly #notified: Notified[] = [];
   readonly #receiver: Server;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-alertmanager-'));
+  readonly #directory = new ScratchFolder();
   #child: Child | undefined;
 
   private constructor(port: number) {
@@ -70,12 +70,12 @@ export class Alertmanager {
     const config = parse(readFileSync(CONFIG, 'utf8'));
     Object.assign(config.route, route);
     config.receivers[0].webhook_configs = [{ url: `http://127.0.0.1:${port}/` }];
-    const file = join(this.#directory, 'alertmanager.yml');
+    const file = join(this.#directory.path, 'alertmanager.yml');
     writeFileSync(file, stringify(config));
     const command = [
       prometheusProgram('prometheus-alertmanager'),
       `--config.file=${file}`,
-      `--storage.path=${join(this.#directory, 'data')}`,
+      `--storage.path=${join(this.#directory.path, 'data')}`,
       `--web.listen-address=${new URL(this.url).host}`,
       '--cluster.listen-address=',
     ];
@@ -87,7 +87,7 @@ export class Alertmanager {
   async close(): Promise<void> {
     await this.#child?.destroy();
     await new Promise((resolve) => this.#receiver.close(resolve).closeAllConnections());
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Child, until } from '../process/child.ts';
+import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 
 export interface ConsulOptions {
@@ -17,7 +18,7 @@ export class Consul {
   readonly dnsPort: number;
   readonly #serf: number;
   readonly #server: number;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-consul-'));
+  readonly #directory = new ScratchFolder();
   readonly #token: string | undefined;
   #child: Child | undefined;
 
@@ -28,7 +29,7 @@ export class Consul {
     this.#serf = serf;
     this.#server = server;
     this.#token = token;
-    writeFileSync(join(this.#directory, 'config.json'), JSON.stringify(config));
+    writeFileSync(join(this.#directory.path, 'config.json'), JSON.stringify(config));
   }
 
   static async start(options: ConsulOptions = {}): Promise<Consul> {
@@ -58,7 +59,7 @@ export class Consul {
       '-dev',
       '-bind=127.0.0.1',
       '-client=127.0.0.1',
-      `-config-file=${join(this.#directory, 'config.json')}`,
+      `-config-file=${join(this.#directory.path, 'config.json')}`,
       `-http-port=${this.port}`,
       '-grpc-port=-1',
       '-grpc-tls-port=-1',
@@ -94,6 +95,6 @@ export class Consul {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Child, until } from '../process/child.ts';
+import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 
 /** A member of an etcd cluster, mostly its only one, on free ports; it can be stopped and started again on the same ports with its data, or without. */
@@ -9,7 +10,7 @@ export class Etcd {
   readonly port: number;
   /** Ports towards other members; the first is its own. */
   readonly #peers: readonly number[];
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-etcd-'));
+  readonly #directory = new ScratchFolder();
   readonly #flags: readonly string[];
   #child: Child | undefined;
 
@@ -56,7 +57,7 @@ export class Etcd {
     const [peer = ''] = peers;
     this.#child = new Child(serverProgram('etcd'), [
       '--data-dir',
-      join(this.#directory, 'data'),
+      join(this.#directory.path, 'data'),
       '--listen-client-urls',
       client,
       '--advertise-client-urls',
@@ -89,7 +90,7 @@ export class Etcd {
 
   /** Forgets everything; to be called while it is stopped. */
   wipe(): void {
-    rmSync(join(this.#directory, 'data'), { recursive: true, force: true });
+    rmSync(join(this.#directory.path, 'data'), { recursive: true, force: true });
   }
 
   /** Calls the JSON gateway. */
@@ -117,7 +118,7 @@ export class Etcd {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }
 

@@ -1,4 +1,4 @@
-import { until } from '../process/child.ts';
+import { until } from '../until.ts';
 import { freePort } from './built.ts';
 import { JavaServer } from './java.ts';
 

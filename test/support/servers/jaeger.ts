@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverMissing, serverProgram } from './built.ts';
 import { ready } from './ready.ts';
 
@@ -49,7 +48,7 @@ export async function startJaeger(): Promise<Jaeger> {
 /** A Jaeger with the project's configuration on free ports; it can be stopped and started again on them, with its data when they are on disk. */
 export class OwnJaeger implements Jaeger {
   readonly #ports: readonly number[];
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-jaeger-'));
+  readonly #directory = new ScratchFolder();
   readonly #options: JaegerOptions;
   #child: Child | undefined;
 
@@ -102,7 +101,7 @@ export class OwnJaeger implements Jaeger {
           JAEGER_METRICS_PORT: `${metrics}`,
           JAEGER_HEALTH_PORT: `${health}`,
           JAEGER_SPANMETRICS_FLUSH: '1s',
-          JAEGER_DATA: this.#directory,
+          JAEGER_DATA: this.#directory.path,
           ...this.#options.env,
         },
       },
@@ -117,7 +116,7 @@ export class OwnJaeger implements Jaeger {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 
   #url(port: number): string {

@@ -1,20 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { serverProgram } from './built.ts';
 
 /** A server in Java with a directory of its own; it can be stopped and started again. */
 export class JavaServer {
-  /** Removed with the server. */
-  readonly directory: string;
+  readonly #folder = new ScratchFolder();
   readonly #name: string;
   #child: Child | undefined;
 
   /** @param name folder of test/servers */
   constructor(name: string) {
     this.#name = name;
-    this.directory = mkdtempSync(join(tmpdir(), `lossless-${name}-`));
+  }
+
+  /** Removed with the server. */
+  get directory(): string {
+    return this.#folder.path;
   }
 
   /**
@@ -36,6 +38,6 @@ export class JavaServer {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.directory, { recursive: true, force: true });
+    this.#folder.remove();
   }
 }

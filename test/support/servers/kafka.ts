@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverProgram } from './built.ts';
 
 const FLAGS = [
@@ -17,7 +17,7 @@ const FLAGS = [
 export class Kafka {
   /** Host and port. */
   readonly address: string;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-kafka-'));
+  readonly #directory = new ScratchFolder();
   #child: Child | undefined;
 
   private constructor(port: number, controllerPort: number) {
@@ -29,7 +29,7 @@ export class Kafka {
       listeners: `PLAINTEXT://${this.address},CONTROLLER://127.0.0.1:${controllerPort}`,
       'advertised.listeners': `PLAINTEXT://${this.address}`,
       'controller.listener.names': 'CONTROLLER',
-      'log.dirs': join(this.#directory, 'data'),
+      'log.dirs': join(this.#directory.path, 'data'),
       'num.partitions': 3,
       'offsets.topic.replication.factor': 1,
       'group.initial.rebalance.delay.ms': 0,
@@ -56,7 +56,7 @@ export class Kafka {
   }
 
   get #properties(): string {
-    return join(this.#directory, 'server.properties');
+    return join(this.#directory.path, 'server.properties');
   }
 
   async start(): Promise<void> {
@@ -71,7 +71,7 @@ export class Kafka {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }
 

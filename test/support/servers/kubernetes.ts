@@ -1,9 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child, until } from '../process/child.ts';
+import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 import { Etcd } from './etcd.ts';
 
@@ -18,23 +19,19 @@ export class Kubernetes {
   readonly port: number;
   /** Certificate that the server shows, and that its clients trust. */
   readonly ca: string;
-  readonly #directory: string;
+  readonly #directory: ScratchFolder;
   readonly #etcd: Etcd;
   #child: Child | undefined;
 
-  private constructor(port: number, etcd: Etcd, directory: string) {
+  private constructor(port: number, etcd: Etcd, directory: ScratchFolder) {
     this.port = port;
     this.#etcd = etcd;
     this.#directory = directory;
-    this.ca = join(directory, 'apiserver.crt');
+    this.ca = join(directory.path, 'apiserver.crt');
   }
 
   static async start(): Promise<Kubernetes> {
-    const kubernetes = new Kubernetes(
-      await freePort(),
-      await Etcd.start(),
-      mkdtempSync(join(tmpdir(), 'lossless-kubernetes-')),
-    );
+    const kubernetes = new Kubernetes(await freePort(), await Etcd.start(), new ScratchFolder());
     try {
       kubernetes.#prepare();
       await kubernetes.start();
@@ -47,10 +44,10 @@ export class Kubernetes {
   }
 
   async start(): Promise<void> {
-    const path = (name: string): string => join(this.#directory, name);
+    const path = (name: string): string => join(this.#directory.path, name);
     this.#child = new Child(serverProgram('kube-apiserver'), [
       `--etcd-servers=http://127.0.0.1:${this.#etcd.port}`,
-      `--cert-dir=${this.#directory}`,
+      `--cert-dir=${this.#directory.path}`,
       '--bind-address=127.0.0.1',
       // Without a default route it finds none; a documentation address, which nobody calls.
       '--advertise-address=192.0.2.254',
@@ -137,7 +134,7 @@ export class Kubernetes {
   async close(): Promise<void> {
     await this.stop();
     await this.#etcd.close();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 
   #prepare(): void {
@@ -146,14 +143,14 @@ export class Kubernetes {
       publicKeyEncoding: { type: 'spki', format: 'pem' },
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     });
-    writeFileSync(join(this.#directory, 'sa.pub'), publicKey);
-    writeFileSync(join(this.#directory, 'sa.key'), privateKey);
+    writeFileSync(join(this.#directory.path, 'sa.pub'), publicKey);
+    writeFileSync(join(this.#directory.path, 'sa.key'), privateKey);
     const rows = [
       `${TOKENS.admin},admin,1,system:masters`,
       `${TOKENS.reader},system:serviceaccount:${NAMESPACE}:reader,2,system:serviceaccounts`,
       `${TOKENS.stranger},system:serviceaccount:${NAMESPACE}:stranger,3,system:serviceaccounts`,
     ];
-    writeFileSync(join(this.#directory, 'tokens.csv'), `${rows.join('\n')}\n`);
+    writeFileSync(join(this.#directory.path, 'tokens.csv'), `${rows.join('\n')}\n`);
   }
 
   /** The namespace, and the Role of docs/registries/kubernetes.md with its binding. */

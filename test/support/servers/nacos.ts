@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { until } from '../process/child.ts';
+import { until } from '../until.ts';
 import { JavaServer } from './java.ts';
 import { ready } from './ready.ts';
 

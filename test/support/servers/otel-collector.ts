@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverProgram } from './built.ts';
 import { ready } from './ready.ts';
 
@@ -17,7 +16,7 @@ export interface OtelCollectorOptions {
 /** An OpenTelemetry Collector with one of the project's configurations on free ports; it can be stopped and started again on them with its queue. */
 export class OtelCollector {
   readonly #ports: readonly number[];
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-collector-'));
+  readonly #directory = new ScratchFolder();
   readonly #options: OtelCollectorOptions;
   #child: Child | undefined;
 
@@ -57,7 +56,7 @@ export class OtelCollector {
           COLLECTOR_OTLP_HTTP_PORT: `${http}`,
           COLLECTOR_OTLP_GRPC_PORT: `${grpc}`,
           COLLECTOR_HEALTH_PORT: `${health}`,
-          COLLECTOR_DATA: this.#directory,
+          COLLECTOR_DATA: this.#directory.path,
           ...this.#options.env,
         },
       },
@@ -72,6 +71,6 @@ export class OtelCollector {
 
   async close(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }

@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { Child, until } from '../process/child.ts';
+import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 import { ready } from './ready.ts';
 
@@ -42,20 +43,20 @@ export function prometheusProgram(name: string): string {
 export class Prometheus {
   readonly url: string;
   readonly #child: Child;
-  readonly #directory: string;
+  readonly #directory: ScratchFolder;
 
-  private constructor(url: string, child: Child, directory: string) {
+  private constructor(url: string, child: Child, directory: ScratchFolder) {
     this.url = url;
     this.#child = child;
     this.#directory = directory;
   }
 
   static async start(options: PrometheusOptions): Promise<Prometheus> {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-prometheus-'));
+    const directory = new ScratchFolder();
     const address = `127.0.0.1:${await freePort()}`;
     const child = new Child(prometheusProgram('prometheus'), [
-      `--config.file=${configure(directory, options)}`,
-      `--storage.tsdb.path=${join(directory, 'data')}`,
+      `--config.file=${configure(directory.path, options)}`,
+      `--storage.tsdb.path=${join(directory.path, 'data')}`,
       `--web.listen-address=${address}`,
       '--enable-feature=exemplar-storage',
     ]);
@@ -128,7 +129,7 @@ export class Prometheus {
 
   async close(): Promise<void> {
     await this.#child.destroy();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#directory.remove();
   }
 }
 

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { ScratchFolder } from '../scratch-folder.ts';
 import { prometheusProgram } from './prometheus.ts';
 
 /** The generated rules. */
@@ -19,8 +19,8 @@ export interface RuleCase {
 
 /** Runs one case on the generated rules; resolves with what promtool said against it, empty when all is as expected. */
 export async function ruleFaults({ series, firing }: RuleCase): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-rules-'));
-  const file = join(directory, 'test.yaml');
+  const folder = new ScratchFolder();
+  const file = join(folder.path, 'test.yaml');
   const expected = Object.entries(firing).map(([minute, alerts]) => ({
     expr: 'ALERTS{alertstate="firing"}',
     eval_time: `${minute}m`,
@@ -46,7 +46,7 @@ export async function ruleFaults({ series, firing }: RuleCase): Promise<string> 
       );
     });
   } finally {
-    rmSync(directory, { recursive: true });
+    folder.remove();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Child } from '../process/child.ts';
-import { until } from '../process/child.ts';
+import { until } from '../until.ts';
 
 /** Resolves when a server answers this URL with a 2xx; rejects when it ends before, with what it said. */
 export async function ready(server: Child, url: string): Promise<void> {

@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { ZooKeeperLink } from '../../../src/registry/zookeeper/link.ts';
 import { ZooKeeperNodes } from '../../../src/registry/zookeeper/nodes.ts';
-import { type Child, until } from '../process/child.ts';
+import type { Child } from '../process/child.ts';
+import { until } from '../until.ts';
 import { freePort } from './built.ts';
 import { JavaServer } from './java.ts';
 

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ScratchFolder } from '../scratch-folder.ts';
 
 /** A certificate of our own making for localhost, 127.0.0.1 and any service name. */
 export async function certificate(): Promise<{ readonly key: Buffer; readonly cert: Buffer }> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-certificate-'));
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+  const folder = new ScratchFolder();
+  const [key, cert] = [join(folder.path, 'key.pem'), join(folder.path, 'cert.pem')];
   try {
     const names = 'subjectAltName=DNS:localhost,DNS:provider,IP:127.0.0.1';
     const request = [
@@ -25,6 +25,6 @@ export async function certificate(): Promise<{ readonly key: Buffer; readonly ce
     });
     return { key: readFileSync(key), cert: readFileSync(cert) };
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    folder.remove();
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SignalHook } from '../../../src/process/signal-hook.ts';
-import { until } from '../../support/process/child.ts';
+import { until } from '../../support/until.ts';
 
 /** SIGINT of this process, as the operating system delivers it. */
 const interrupt = (): void => void process.kill(process.pid, 'SIGINT');

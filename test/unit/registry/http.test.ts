@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import http, { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
@@ -10,6 +9,7 @@ import { HttpClient } from '../../../src/registry/http.ts';
 import { attempt } from '../../../src/registry/unavailable.ts';
 import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
 import { certificate } from '../../support/tls/certificate.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -112,7 +112,7 @@ describe('HttpClient', () => {
   });
 
   test('speaks TLS with the files of the URL, which are read for each connection', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-tls-'));
+    const directory = useScratchFolder();
     const { key, cert } = await certificate();
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
     const server = createTlsServer(
@@ -134,7 +134,6 @@ describe('HttpClient', () => {
     await expect(anonymous.json({ method: 'GET', path: '/' })).rejects.toThrow();
     const untrusting = new HttpClient({ clock: systemClock, servers: all, tls: {} });
     await expect(untrusting.json({ method: 'GET', path: '/' })).rejects.toThrow('self-signed certificate');
-    rmSync(directory, { recursive: true });
   });
 
   test('has few calls open at a time, those that wait for a change apart', async () => {
@@ -250,14 +249,13 @@ describe('UrlOptions', () => {
   );
 
   test('reads a secret from its file each time', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const directory = useScratchFolder();
     const path = join(directory, 'token');
     writeFileSync(path, 'one\n');
     const token = of(`x://a?tokenFile=${encodeURIComponent(path)}`).secret('token');
     expect(token?.()).toBe('one');
     writeFileSync(path, 'two\n');
     expect(token?.()).toBe('two');
-    rmSync(directory, { recursive: true });
     expect(() => of('x://a?token=a&tokenFile=b').secret('token')).toThrow(expect.objectContaining(bad));
   });
 });

@@ -1,24 +1,24 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { Agent, createServer as createHttp, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createNet } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
-import { until } from '../../support/process/child.ts';
 import { certificate } from '../../support/tls/certificate.ts';
+import { until } from '../../support/until.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const servers = new Set<Server>();
 let directory: string;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-collector-'));
+  directory = useScratchFolder();
 });
 
 afterEach(() => {
@@ -27,7 +27,6 @@ afterEach(() => {
     server.closeAllConnections();
   }
   servers.clear();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 async function listen(server: Server): Promise<number> {

@@ -1,7 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
@@ -9,18 +8,18 @@ import { CollectorClient, type Refusal } from '../../../src/trace/collector-clie
 import { replaySpool } from '../../../src/trace/replay.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const TARGET = 'a';
 
 let directory: string;
 let server: Server | undefined;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-replay-'));
+  directory = useScratchFolder();
 });
 afterEach(() => {
   server?.close().closeAllConnections();
   server = undefined;
-  rmSync(directory, { recursive: true });
 });
 
 /** Files named for their age, whose body holds the status that the collector answers it with. */

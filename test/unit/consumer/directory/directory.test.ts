@@ -4,7 +4,7 @@ import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
-import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const INSTANCE: Instance = {
   service: 'service-b',
@@ -19,7 +19,7 @@ const INSTANCE: Instance = {
 };
 
 function setUp(some: Partial<Registry> = {}) {
-  const clock = new ManualClock();
+  const clock = new SimulatedClock();
   const watched: string[] = [];
   const listeners = new Map<string, Listener>();
   const registry = {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
-import { until } from '../../../support/process/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { until } from '../../../support/until.ts';
 
 let server: Server;
 let sockets: Socket[] = [];

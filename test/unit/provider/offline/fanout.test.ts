@@ -13,8 +13,8 @@ import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
 import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
-import { until } from '../../../support/process/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { until } from '../../../support/until.ts';
 
 const servers: Server[] = [];
 afterEach(() => {

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
-import { until } from '../../../support/process/child.ts';
+import { until } from '../../../support/until.ts';
+import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 
@@ -39,9 +39,8 @@ function table(digits: number, rows: readonly Row[]): string {
 describe('unreadInKernel', () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'lossless-proc-'));
+    folder = useScratchFolder();
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   const unread = (tcp: readonly Row[], tcp6: readonly Row[] = []): number => {
     writeFileSync(join(folder, 'tcp'), table(8, tcp));

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { isShared } from '../../../../src/provider/traffic/shared-port.ts';
-import { useChildren } from '../../../support/process/child.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
 
 const children = useChildren();
 

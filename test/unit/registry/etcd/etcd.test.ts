@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
-import { until } from '../../../support/process/child.ts';
+import { until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

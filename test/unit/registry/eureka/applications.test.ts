@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { EurekaApplications } from '../../../../src/registry/eureka/applications.ts';
 import { HttpClient } from '../../../../src/registry/http.ts';
-import { until } from '../../../support/process/child.ts';
+import { until } from '../../../support/until.ts';
 
 type Entry = Readonly<Record<string, string>>;
 

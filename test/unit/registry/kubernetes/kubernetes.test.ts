@@ -5,7 +5,7 @@ import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
-import { until } from '../../../support/process/child.ts';
+import { until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

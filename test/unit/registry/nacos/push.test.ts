@@ -6,7 +6,9 @@ import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { useClosing } from '../../../support/closing.ts';
 import { FakeNacos } from '../../../support/fakes/fake-nacos.ts';
-import { LINES, until, useChildren } from '../../../support/process/child.ts';
+import { LINES } from '../../../support/process/node-lines.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
+import { until } from '../../../support/until.ts';
 
 const PROCESS = new URL('../../../fixtures/registry/process.ts', import.meta.url);
 

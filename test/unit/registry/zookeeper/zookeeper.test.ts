@@ -8,7 +8,7 @@ import type { Registry } from '../../../../src/registry/registry.ts';
 import { Frames, JuteReader, JuteWriter } from '../../../../src/registry/zookeeper/jute.ts';
 import { anInstance } from '../../../support/an-instance.ts';
 import { useClosing } from '../../../support/closing.ts';
-import { until } from '../../../support/process/child.ts';
+import { until } from '../../../support/until.ts';
 
 const closing = useClosing();
 const servers: Server[] = [];

@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../../../collector/server/server.ts';
+import type { Collector } from '../../../../collector/server/server.ts';
 import { JaegerClient } from '../../../../src/cli/jaeger-client.ts';
 import { waterfall } from '../../../../src/cli/waterfall.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../../../../src/trace/model/trace.ts';
 import { assess, isLossless } from '../../../../src/trace/model/verdict.ts';
+import { embeddedCollector } from '../../../support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../../../support/observe/otlp.ts';
 
 let collector: Collector;
 beforeAll(async () => {
-  collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 28,
-  });
+  collector = await embeddedCollector();
 });
 afterAll(() => collector.close());
 
