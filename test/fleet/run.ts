@@ -6,9 +6,9 @@ import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { command as replay } from '../../src/cli/replay.ts';
 import { command as verify } from '../../src/cli/verify.ts';
 import { EntryFiles } from '../../src/registry/file/entry-files.ts';
-import type { Instance } from '../../src/registry/registry.ts';
 import { spanName } from '../../src/trace/model/schema.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
+import { anInstance } from '../support/an-instance.ts';
 import { embeddedCollector } from '../support/embedded-collector.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
 import { Child } from '../support/process/child.ts';
@@ -184,17 +184,9 @@ class Stage {
   /** Lists a life under another id as well, as an application does that registers itself. */
   #listAgain({ child, name, port, provider }: Living): void {
     const files = new EntryFiles({ root: this.#registryOf('provider'), isPrivate: false, onCorrupt: () => {} });
-    const instance: Instance = {
-      service: SERVICE,
-      instanceId: `own-${name}`,
-      generation: 0,
-      host: '127.0.0.1',
-      port,
-      scheme: 'http',
-      weight: 100,
-      registeredAt: 0,
-      metadata: { provider: `${provider}` },
-    };
+    const metadata = { provider: `${provider}` };
+    const own = { service: SERVICE, instanceId: `own-${name}`, generation: 0, port, registeredAt: 0, metadata };
+    const instance = anInstance(own);
     writeFileSync(files.pathOf(instance), JSON.stringify({ pid: child.pid, started: 0, instance }));
   }
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
+import { listening, portOf } from '../support/listening.ts';
 import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -68,10 +68,10 @@ describe('LOSSLESS_APP_TRACING', () => {
   });
 
   test('a collector that never answers delays the end by two seconds at most', async () => {
-    const silent = createServer(() => {}).listen(0, '127.0.0.1');
-    await new Promise((resolve) => silent.once('listening', resolve));
+    const silent = createServer(() => {});
+    await listening(silent);
     try {
-      const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const endpoint = `http://127.0.0.1:${portOf(silent)}`;
       const service = await start('end', 'mjs', '', { ...TRACED, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
       await (await fetch(`http://127.0.0.1:${service.port}/`)).text();
       await world().leave(service);

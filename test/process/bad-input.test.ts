@@ -12,6 +12,7 @@ import { keysOf } from '../support/keys.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const FLEET = 'a secret of the fleet';
 const OTHER = 'a secret of others';
@@ -66,10 +67,8 @@ describe('a consumer header', () => {
       const server = createServer((incoming, response) => {
         called.add(incoming.socket.localAddress ?? '');
         response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
-      }).listen(0, '0.0.0.0');
-      closers.push(() => server.close().closeAllConnections());
-      await once(server, 'listening');
-      const { port } = server.address() as { port: number };
+      });
+      const port = await useServer(server, '0.0.0.0');
       const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
       const header = encodeConsumer(
         { service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' },

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
+import { portOf } from '../support/listening.ts';
 import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
@@ -89,7 +90,7 @@ async function onlines(child: Child): Promise<readonly string[]> {
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
+      const port = portOf(server);
       server.close(() => resolve(port));
     });
   });

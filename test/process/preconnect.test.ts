@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
-import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
+import { createServer as createTcp, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -11,6 +11,7 @@ import type { Registry } from '../../src/registry/registry.ts';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { anInstance } from '../support/an-instance.ts';
+import { listening, portOf } from '../support/listening.ts';
 import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
@@ -40,7 +41,7 @@ class Counting {
 
   constructor(server: Server, scheme: 'http' | 'https') {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
+    const port = portOf(server);
     this.instance = anInstance({ service: 'provider', instanceId: `provider:${port}`, port, scheme });
     server.on('connection', (socket) => {
       this.connections++;
@@ -54,7 +55,7 @@ class Counting {
   }
 
   static async start(server: Server, scheme: 'http' | 'https' = 'http'): Promise<Counting> {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await listening(server);
     const provider = new Counting(server, scheme);
     providers.push(provider);
     await registry.register(provider.instance);
@@ -221,8 +222,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
 test('an agent with a proxy uses the proxy for its first request too', async () => {
   const provider = await anHttpProvider();
   const proxy = createServer((_, response) => response.end('by proxy'));
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const { port } = proxy.address() as AddressInfo;
+  const port = await listening(proxy);
   const service = await started({ ...NAMED, FRONT_PROXY: `http://127.0.0.1:${port}` });
   for (let n = 0; n < 2; n++) expect(await call(service, 'http-proxied', 'http://provider/')).toBe('by proxy');
   expect(provider.connections).toBe(1);

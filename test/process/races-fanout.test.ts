@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
+import { listening } from '../support/listening.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -118,9 +119,8 @@ test('R17: the process does not end before a slow consumer has answered', async 
       idle = true;
       response.end('{"idle":true,"addresses":["127.0.0.1:1"]}\n');
     }, 1_000);
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => control.once('listening', resolve));
-  const { port } = control.address() as { port: number };
+  });
+  const port = await listening(control);
   const header = encodeConsumer({ service: 'slow', instanceId: 'slow-1', generation: 1, port });
   await fetch(`http://127.0.0.1:${service.port}/echo`, {
     method: 'POST',

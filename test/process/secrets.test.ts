@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
 import { keysOf } from '../support/keys.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
@@ -18,11 +18,6 @@ const OLD = 'the secret that goes';
 const NEW = 'the secret that comes';
 const FLEETS = { old: OLD, both: `${OLD}\n${NEW}`, turned: `${NEW}\n${OLD}`, new: NEW } as const;
 type Fleet = keyof typeof FLEETS;
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
-});
 
 /** A mounted secret, as Kubernetes mounts and changes it: by the link of a link. */
 class Mounted {
@@ -178,10 +173,9 @@ describe('the command', () => {
           `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
         );
       });
-    }).listen(0, '127.0.0.1');
-    servers.push(server);
-    await once(server, 'listening');
-    return { port: String((server.address() as { port: number }).port), bytes: () => bytes };
+    });
+    const port = await useServer(server);
+    return { port: String(port), bytes: () => bytes };
   }
 
   test.each(['status', 'offline', 'online'])('%s shows whoever sits at the port nothing', async (name) => {
@@ -201,10 +195,8 @@ describe('the command', () => {
       socket.on('data', (chunk) => seen.push(String(chunk)));
       socket.pipe(onward).pipe(socket);
       for (const each of [socket, onward]) each.on('error', () => {});
-    }).listen(0, '127.0.0.1');
-    servers.push(between);
-    await once(between, 'listening');
-    const { port } = between.address() as { port: number };
+    });
+    const port = await useServer(between);
     await expect(lossless('offline', '--port', String(port))).rejects.toThrow('cannot prove');
     expect(seen.join('')).not.toMatch(/authorization/i);
     expect((await lossless('status', '--port', String(real))).stdout).toMatch(/warming|serving/);

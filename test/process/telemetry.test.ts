@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
@@ -14,6 +12,7 @@ import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const OTEL = new URL(
   '../support/otel/node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js',
@@ -22,21 +21,14 @@ const OTEL = new URL(
 
 const world = useWorld();
 
-const servers = new Set<Server>();
-afterEach(() => {
-  for (const server of servers) server.close().closeAllConnections();
-  servers.clear();
-});
-
 /** A collector that takes connections and answers with `status`, or never. */
 async function badCollector(status?: number): Promise<string> {
   const server = createServer((request, response) => {
     request.resume();
     if (status !== undefined) response.writeHead(status).end();
   });
-  servers.add(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await useServer(server);
+  return `http://127.0.0.1:${port}`;
 }
 
 function spooled(): readonly string[] {
@@ -413,10 +405,8 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
           if (call.method === 'GET') return void response.end();
           received.push(...(call.headersDistinct['traceparent'] ?? ['none']));
           response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['b:1'] }));
-        }).listen(0, '127.0.0.1');
-        servers.add(control);
-        await once(control, 'listening');
-        const { port } = control.address() as AddressInfo;
+        });
+        const port = await useServer(control);
         const header = encodeConsumer({ service: 'consumer', instanceId: 'one', generation: 1, port });
         const headers = { [CONSUMER_HEADER]: header };
         await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x', headers });

@@ -1,11 +1,11 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
 import { CLI } from '../support/process/cli.ts';
 import { useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
@@ -104,10 +104,7 @@ describe('what cannot be told is 2', () => {
     expect(await verify('untold', '--since', '1h')).toMatchObject({ code: 1 });
   });
 
-  const servers: { close(): void }[] = [];
-  afterEach(() => {
-    for (const server of servers.splice(0)) server.close();
-  });
+  afterEach(() => {});
 
   test.each([
     ['is not there', undefined],
@@ -118,9 +115,8 @@ describe('what cannot be told is 2', () => {
     let url = 'http://127.0.0.1:1';
     if (answer !== undefined) {
       const server = createServer((_request, response) => response.end(answer));
-      servers.push(server);
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const port = await useServer(server);
+      url = `http://127.0.0.1:${port}`;
     }
     const { code, stderr, stdout } = await verify('provider', '--since', '1h', '--url', url);
     expect(code).toBe(2);

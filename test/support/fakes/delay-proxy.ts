@@ -1,5 +1,5 @@
-import type { AddressInfo } from 'node:net';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { listening, portOf } from '../listening.ts';
 
 /** A TCP proxy that holds everything back for some milliseconds each way, ends and resets included, and so stands for distance. */
 export class DelayProxy {
@@ -20,12 +20,12 @@ export class DelayProxy {
 
   static async start(delayMs: number): Promise<DelayProxy> {
     const proxy = new DelayProxy(delayMs);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    await listening(proxy.#server);
     return proxy;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return portOf(this.#server);
   }
 
   close(): void {

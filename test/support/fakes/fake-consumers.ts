@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER, encodeConsumer } from '../../../src/protocol/header.ts';
+import { listening, portOf } from '../listening.ts';
 
 /** How a consumer takes a GoAway. */
 export type Manner = 'answers' | 'refuses' | 'hangs' | 'ends';
@@ -41,9 +41,9 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
         response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:1', '127.0.0.1:2'] }));
       });
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await listening(server);
     // A port that was free a moment ago may be the next one's; nobody listens on port 1.
-    const control = manner === 'refuses' ? 1 : (server.address() as AddressInfo).port;
+    const control = manner === 'refuses' ? 1 : portOf(server);
     servers.push(server);
     if (manner === 'ends') ending.push(server);
     const header = encodeConsumer({ service: 'consumer', instanceId: randomUUID(), generation: 1, port: control });

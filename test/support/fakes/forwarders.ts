@@ -1,5 +1,6 @@
 import { createServer as createHttpServer, request } from 'node:http';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
+import { listening } from '../listening.ts';
 
 /** Something in between: whoever calls it calls the target, as it seems from there. */
 export interface Forwarder {
@@ -9,7 +10,7 @@ export interface Forwarder {
 
 /** Passes bytes on, as a sidecar or a port forwarder does. @param from the local address it connects from */
 export function tcpForwarder(host: string, port: number, from?: string): Promise<Forwarder> {
-  return listening(
+  return forwarding(
     createServer((near) => {
       const far = connect({ host, port, ...(from !== undefined && { localAddress: from }) });
       for (const [one, other] of [
@@ -23,7 +24,7 @@ export function tcpForwarder(host: string, port: number, from?: string): Promise
 
 /** Passes requests on as a reverse proxy does that names the target as host, with headers of its own. */
 export function httpForwarder(port: number, own: Readonly<Record<string, string>>): Promise<Forwarder> {
-  return listening(
+  return forwarding(
     createHttpServer((incoming, outgoing) => {
       const { method = 'GET', url: path = '/' } = incoming;
       const headers = { ...incoming.headers, host: `127.0.0.1:${port}`, connection: 'close', ...own };
@@ -37,7 +38,6 @@ export function httpForwarder(port: number, own: Readonly<Record<string, string>
   );
 }
 
-async function listening(server: Server): Promise<Forwarder> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
+async function forwarding(server: Server): Promise<Forwarder> {
+  return { port: await listening(server), close: () => void server.close() };
 }

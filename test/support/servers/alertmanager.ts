@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { listening } from '../listening.ts';
 import { Child } from '../process/child.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverProgram } from './built.ts';
@@ -65,8 +64,7 @@ export class Alertmanager {
   }
 
   async #start(route: object): Promise<void> {
-    await once(this.#receiver.listen(0, '127.0.0.1'), 'listening');
-    const { port } = this.#receiver.address() as AddressInfo;
+    const port = await listening(this.#receiver);
     const config = parse(readFileSync(CONFIG, 'utf8'));
     Object.assign(config.route, route);
     config.receivers[0].webhook_configs = [{ url: `http://127.0.0.1:${port}/` }];

@@ -3,6 +3,7 @@ import { Quarantine } from '../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
+import { anInstance } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const WARMUP = { ms: 120_000, curve: 2 } as const;
@@ -18,17 +19,14 @@ function consumer(clock: SimulatedClock): Service {
 }
 
 function instances(clock: SimulatedClock, count: number, kind: 'warm' | 'new', skewMs = 0): readonly Instance[] {
-  return Array.from({ length: count }, (_, n) => ({
-    service: 'service-b',
-    instanceId: `${kind}-${n}`,
-    generation: 1,
-    host: '127.0.0.1',
-    port: (kind === 'warm' ? 1_000 : 2_000) + n,
-    scheme: 'http' as const,
-    weight: 100,
-    registeredAt: clock.wall() + skewMs - (kind === 'warm' ? 3_600_000 : 0),
-    metadata: {},
-  }));
+  return Array.from({ length: count }, (_, n) =>
+    anInstance({
+      service: 'service-b',
+      instanceId: `${kind}-${n}`,
+      port: (kind === 'warm' ? 1_000 : 2_000) + n,
+      registeredAt: clock.wall() + skewMs - (kind === 'warm' ? 3_600_000 : 0),
+    }),
+  );
 }
 
 /** Sends one bucket of requests. @returns the part that went to new instances, and what the formula says for that time */

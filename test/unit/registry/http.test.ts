@@ -1,26 +1,21 @@
 import { writeFileSync } from 'node:fs';
-import http, { createServer, type RequestListener, type Server } from 'node:http';
+import http, { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { HttpClient } from '../../../src/registry/http.ts';
 import { attempt } from '../../../src/registry/unavailable.ts';
 import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
+import { portOf } from '../../support/listening.ts';
 import { certificate } from '../../support/tls/certificate.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
+import { useServer } from '../../support/use-server.ts';
 
 async function serve(listener: RequestListener): Promise<{ host: string; port: number }> {
   const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  const port = await useServer(server);
+  return { host: '127.0.0.1', port: port };
 }
 
 const client = (...all: { host: string; port: number }[]) => new HttpClient({ clock: systemClock, servers: all });
@@ -119,10 +114,9 @@ describe('HttpClient', () => {
       { key, cert, ca: cert, requestCert: true },
       (_, response) => void response.end('{}'),
     );
-    servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await useServer(server);
     const query = new URLSearchParams({ ca: certFile, cert: certFile, key: keyFile });
-    const options = new UrlOptions(new URL(`x://localhost:${(server.address() as AddressInfo).port}?${query}`));
+    const options = new UrlOptions(new URL(`x://localhost:${portOf(server)}?${query}`));
     const secure = new HttpClient({ clock: systemClock, servers: [options.server(1)], tls: options.tls() });
     await expect(secure.json({ method: 'GET', path: '/' })).rejects.toThrow('ENOENT');
     writeFileSync(keyFile, key);

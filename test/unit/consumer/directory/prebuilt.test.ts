@@ -1,7 +1,7 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
+import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 import { until } from '../../../support/until.ts';
 
@@ -10,7 +10,7 @@ let sockets: Socket[] = [];
 beforeEach(async () => {
   sockets = [];
   server = createServer((socket) => sockets.push(socket.on('error', () => {}).resume()));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await listening(server);
 });
 afterEach(async () => {
   for (const socket of sockets) socket.destroy();
@@ -25,7 +25,7 @@ async function arrived(count: number): Promise<Socket> {
 
 async function prebuilt() {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, clock);
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock);
   await connection.open(1_000);
   await arrived(1);
   return { clock, connection };
@@ -71,7 +71,7 @@ test.each([
 
 test('closed while it is made, it is not kept', async () => {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt({ host: '127.0.0.1', port: (server.address() as AddressInfo).port }, clock);
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock);
   const opening = connection.open(1_000);
   connection.close();
   await opening;
@@ -83,7 +83,7 @@ test('closed while it is made, it is not kept', async () => {
 
 test('not there in time is a failure', async () => {
   const clock = new SimulatedClock();
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock);
   const opening = connection.open(1_000);
   const failed = expect(opening).rejects.toThrow('aborted');

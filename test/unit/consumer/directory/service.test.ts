@@ -5,6 +5,7 @@ import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 function setUp(
@@ -19,18 +20,15 @@ function setUp(
   const clock = new SimulatedClock();
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
   const service = new Service('service-b', { clock, quarantine, warmup: { ms: warmupMs, curve: 2 }, zone });
-  const of = (instanceId: string, some: Partial<Instance> = {}): Instance => ({
-    service: 'service-b',
-    instanceId,
-    generation: 1,
-    host: '127.0.0.1',
-    port: 1_000 + instanceId.charCodeAt(0),
-    scheme: 'http',
-    weight: 100,
-    registeredAt: clock.wall() - 3_600_000,
-    metadata: {},
-    ...some,
-  });
+  const of = (instanceId: string, some: Partial<Instance> = {}): Instance =>
+    anInstance({
+      service: 'service-b',
+      instanceId,
+      generation: 1,
+      port: 1_000 + instanceId.charCodeAt(0),
+      registeredAt: clock.wall() - 3_600_000,
+      ...some,
+    });
   return { clock, quarantine, service, of };
 }
 

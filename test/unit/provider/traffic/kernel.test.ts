@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
+import { listening } from '../../../support/listening.ts';
 import { until } from '../../../support/until.ts';
 import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
@@ -68,10 +69,9 @@ describe('unreadInKernel', () => {
 
   test('what the kernel of this machine says', async () => {
     // Nobody reads of it: what arrives waits in the kernel.
-    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    const server = createServer({ pauseOnConnect: true });
     const accepted = once(server, 'connection') as Promise<[Socket]>;
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(server);
     const client = connect(port, '127.0.0.1');
     const [socket] = await accepted;
     expect(unreadInKernel(new Set([port]))).toBe(0);

@@ -1,10 +1,10 @@
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
+import { listening } from '../../../support/listening.ts';
 import { until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
@@ -20,8 +20,7 @@ async function subject() {
     paths.push(request.url ?? '');
     open.push(response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const registry: Registry = await openRegistry(
     new URL(`kubernetes://127.0.0.1:${port}?tls=false&namespace=shop&token=t`),
     { clock: systemClock, log: () => {} },
