@@ -1,9 +1,9 @@
 import type { Server } from 'node:net';
 
-/** Lets a server listen on a free port of `host`, and resolves with that port. */
-export async function listening(server: Server, host = '127.0.0.1'): Promise<number> {
+/** Lets a server listen on a port of `host`, by default a free one, and resolves with that port. */
+export async function listening(server: Server, host = '127.0.0.1', port = 0): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, host, () => {
+    server.once('error', reject).listen(port, host, () => {
       server.off('error', reject);
       resolve();
     });

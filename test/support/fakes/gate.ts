@@ -1,4 +1,5 @@
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
+import { listening } from '../listening.ts';
 
 /** A server in front of another one, on a port of loopback that it keeps: shut and opened again it stands for one that fails. */
 export abstract class Gate {
@@ -11,8 +12,7 @@ export abstract class Gate {
 
   /** Listens, on the same port as before. */
   async up(): Promise<void> {
-    await new Promise<void>((resolve) => this.server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (this.server.address() as AddressInfo).port;
+    this.#port = await listening(this.server, '127.0.0.1', this.#port);
   }
 
   /** Cuts every connection and refuses new ones. */
@@ -20,6 +20,12 @@ export abstract class Gate {
     const closed = new Promise((resolve) => this.server.close(resolve));
     this.cut();
     await closed;
+  }
+
+  /** Goes down; what it resolves with goes up again. */
+  async outage(): Promise<() => Promise<void>> {
+    await this.down();
+    return () => this.up();
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Collector } from '../../../../collector/server/server.ts';
+import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../../../src/cli/jaeger-client.ts';
 import { waterfall } from '../../../../src/cli/waterfall.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
@@ -7,18 +6,15 @@ import { milliseconds, type Span, type Trace } from '../../../../src/trace/model
 import { assess, isLossless } from '../../../../src/trace/model/verdict.ts';
 import { embeddedCollector } from '../../../support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../../../support/observe/otlp.ts';
+import { useStarted } from '../../../support/use-started.ts';
 
-let collector: Collector;
-beforeAll(async () => {
-  collector = await embeddedCollector();
-});
-afterAll(() => collector.close());
+const collector = useStarted(() => embeddedCollector());
 
 /** A shutdown as it comes out of a trace store. */
 async function shutdown(consumers: number, failed = 0): Promise<Trace> {
   const { traceId, bodies } = shutdownBodies('leaver', consumers, failed);
-  await sendOtlp(collector.otlpUrl, bodies);
-  return new JaegerClient(new URL(collector.queryUrl)).trace(traceId);
+  await sendOtlp(collector().otlpUrl, bodies);
+  return new JaegerClient(new URL(collector().queryUrl)).trace(traceId);
 }
 
 const without = ({ traceId, spans }: Trace, drop: (span: Span, index: number) => boolean): Trace => ({
