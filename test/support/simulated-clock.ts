@@ -53,7 +53,7 @@ export class SimulatedClock implements Clock {
   pass(ms: number): void {
     const until = this.#now + ms;
     while (this.#fireNext(until));
-    this.stall(until - this.#now);
+    this.stall(Math.max(0, until - this.#now));
   }
 
   /** The same, but what a timer started settles before the next one fires. */
@@ -61,7 +61,7 @@ export class SimulatedClock implements Clock {
     const until = this.#now + ms;
     do await settle();
     while (this.#fireNext(until));
-    this.stall(until - this.#now);
+    this.stall(Math.max(0, until - this.#now));
     await settle();
   }
 

@@ -8,6 +8,7 @@ import type { Instance } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
 import { useChildren } from '../../../support/process/use-children.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { pause } from '../../../support/until.ts';
 import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 /** What the operating system says when a directory is to be watched. */
@@ -22,6 +23,9 @@ vi.mock('node:fs', async (original) => ({
 const quiet = (): unknown => Object.assign(new EventEmitter(), { close: () => {} });
 
 const LOOK_MS = 80;
+
+/** Longer than the grain of a time stamp: real time, as time stamps of files have it. In milliseconds. */
+const GRAIN_MS = 30;
 
 let directory: string;
 let clock: SimulatedClock;
@@ -65,7 +69,7 @@ function entry(fields: Partial<Entry> = {}): Entry {
 
 /** Something changes in the directory, after its last time stamp. */
 async function change(to: readonly Entry[]): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   entries = to;
   writeFileSync(join(directory, `${Math.random()}`), '');
 }
@@ -109,13 +113,14 @@ test('a directory that is made later is seen; one without change is not read aga
   mkdirSync(directory);
   await change([one]);
   for (let i = 0; i < 3; i++) clock.pass(LOOK_MS);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   clock.pass(LOOK_MS);
   expect(lists).toEqual([[], listed(one)]);
   const before = readings;
-  for (let i = 0; i < 12; i++) clock.pass(LOOK_MS);
+  // The last reading was within the last look.
+  clock.pass(1_000 - LOOK_MS);
   expect(readings).toBe(before);
-  clock.pass(LOOK_MS);
+  clock.pass(2 * LOOK_MS);
   expect(readings).toBe(before + 1);
   watch.stop();
 });
@@ -143,7 +148,7 @@ test('an event is looked after within 10 ms, many events by one reading', async 
   };
   mkdirSync(directory);
   const one = entry();
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   const watch = begin();
   const before = readings;
   await change([one]);
@@ -151,7 +156,7 @@ test('an event is looked after within 10 ms, many events by one reading', async 
   clock.pass(10);
   expect(readings).toBe(before + 1);
   expect(lists).toEqual([[], listed(one)]);
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   clock.pass(20);
   entries = [];
   told[0]?.();
@@ -211,7 +216,7 @@ test('of many processes each dead one is seen: a killed one at once, a re-used i
   const killed = entry({ pid: child.pid, started: 0 });
   const all = [...living, killed];
   entries = all;
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   const watch = begin();
   const before = readings;
   child.signal('SIGKILL');
