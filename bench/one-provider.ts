@@ -1,6 +1,7 @@
 import { JaegerClient } from '../src/cli/jaeger-client.ts';
 import type { Trace } from '../src/trace/model/trace.ts';
 import { embeddedCollector } from '../test/support/embedded-collector.ts';
+import { entered } from '../test/support/process/announced.ts';
 import { Child } from '../test/support/process/child.ts';
 import { registryIn } from '../test/support/process/plugin-env.ts';
 import { ScratchFolder } from '../test/support/scratch-folder.ts';
@@ -27,7 +28,7 @@ export async function startOneProvider(more: Readonly<Record<string, string>> = 
   });
   const child = Child.node(PROVIDER, { args: ['plugin', registryIn(folder.path)], env, ipc: true });
   const { port } = await child.receives<{ port: number }>();
-  await child.sees(/registering -> warming/);
+  await entered(child, 'warming');
   return {
     child,
     port,

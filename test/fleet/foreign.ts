@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, createServer, request, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { listening, portOf } from '../support/listening.ts';
+import { pause } from '../support/until.ts';
 import type { Control, Fake, Unmanaged } from './fleet.ts';
 import type { Outcome } from './observed.ts';
 
@@ -106,12 +106,12 @@ class Liar {
     this.#ackedAt ??= now();
     if (manner === 'never_idle') return;
     if (manner === 'leaks') {
-      await sleep(LATER_MS);
+      await pause(LATER_MS);
       void this.#send();
     }
     if (manner !== 'goes_on') await Promise.all(this.#pending);
     response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:1'] }));
-    if (manner === 'calls_again') await sleep(LATER_MS);
+    if (manner === 'calls_again') await pause(LATER_MS);
     if (manner === 'calls_again') this.#sends = true;
   }
 }

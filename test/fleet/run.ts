@@ -11,6 +11,7 @@ import { assess } from '../../src/trace/model/verdict.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { embeddedCollector } from '../support/embedded-collector.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
+import { appPortOf, controlPortOf } from '../support/process/announced.ts';
 import { Child } from '../support/process/child.ts';
 import { ask } from '../support/process/operator.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';
@@ -170,9 +171,9 @@ class Stage {
         // Nobody is there any more: a connection is refused, as it would be at the other end of a real way.
         proxy?.close();
       });
-    const [, listening] = await living.child.sees(/listening (\d+)/);
-    living.port = proxy?.port ?? Number(listening);
-    if (proxy !== undefined) proxy.target = Number(listening);
+    const listening = await appPortOf(living.child);
+    living.port = proxy?.port ?? listening;
+    if (proxy !== undefined) proxy.target = listening;
     if (!healthy) return living;
     const ready = await living.child.sees(/registering -> warming/, READY_MS).catch(() => undefined);
     if (ready === undefined) return living;
@@ -252,8 +253,8 @@ class Stage {
   }
 
   async #controlPort({ child }: Living): Promise<number> {
-    const [, port] = await child.sees(/control server listens on port (\d+)/);
-    return Number(port);
+    const port = await controlPortOf(child);
+    return port;
   }
 
   /** Resolves when what an event begins is over. */

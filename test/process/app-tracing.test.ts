@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { listening, portOf } from '../support/listening.ts';
+import { appPortOf, entered } from '../support/process/announced.ts';
 import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -17,9 +18,9 @@ async function start(
 ) {
   const file = new URL(`../fixtures/apps/chain.${kind}`, import.meta.url);
   const child = world().children.node(file, { line, env: world().env(name, env), args: [next] });
-  const [, port] = await child.sees(/listening (\d+)/);
-  await child.sees(/registering -> warming/);
-  return { child, port: Number(port) } satisfies Service;
+  const port = await appPortOf(child);
+  await entered(child, 'warming');
+  return { child, port } satisfies Service;
 }
 
 /** Traces of requests that `service` served, once there are `count`. */
@@ -105,7 +106,7 @@ describe('LOSSLESS_APP_TRACING', () => {
     const child = world().children.node(file, {
       env: { ...env, NODE_OPTIONS: `"${preloaded.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
     });
-    await child.sees(/registering -> warming/);
+    await entered(child, 'warming');
     expect(child.stderr.match(/has its own OpenTelemetry SDK/g)).toHaveLength(1);
   });
 });

@@ -9,6 +9,7 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
 import { keysOf } from '../support/keys.ts';
+import { appPortOf } from '../support/process/announced.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -285,7 +286,7 @@ describe('the environment', () => {
     const run = async ([name, value]: [string, string]) => {
       const env = { ...world().env('a'), LOSSLESS_STRICT: 'false', [name]: value };
       const child = world().children.node(app, { env });
-      const [, port] = await child.sees(/listening (\d+)/);
+      const port = await appPortOf(child);
       await child.sees(/LOSSLESS_CONFIG_INVALID/);
       expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
       expect(child.stderr.trim().split('\n')).toHaveLength(1);
@@ -306,7 +307,7 @@ describe('the environment', () => {
     const child = world().children.node(app, {
       env: { ...env, NODE_OPTIONS: `"--import=${broken.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
     });
-    const [, port] = await child.sees(/listening (\d+)/);
+    const port = await appPortOf(child);
     expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
     expect(child.stderr).toBe('LOSSLESS_START_FAILED: started without lossless-lifecycle: Error: broken\n');
   });
@@ -322,8 +323,8 @@ describe('the environment', () => {
     const child = world().children.node(app, {
       env: { ...world().env('a'), LOSSLESS_REGISTRY: 'file:///dev/null/registry' },
     });
-    const [, port] = await child.sees(/listening (\d+)/);
-    const service = { child, port: Number(port) };
+    const port = await appPortOf(child);
+    const service = { child, port };
     await child.sees(/LOSSLESS_REGISTRY_UNAVAILABLE/);
     expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
     await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('registry'));

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { entered } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -49,7 +50,7 @@ describe('the last instance of a service', () => {
     const caller = await world().caller('http://shop/echo', 20);
     await until(async () => (await consumersOf(service)) === 1);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     await world().service('shop', { env: GRACE });
     const registered = performance.now();
     await service.child.ends();
@@ -65,7 +66,7 @@ describe('the last instance of a service', () => {
     await until(async () => (await world().served(service)) > 20);
     await caller.pause();
     // The caller lives on and is silent for longer than it ever was.
-    await new Promise((resolve) => setTimeout(resolve, 3_200));
+    await pause(3_200);
     const begun = performance.now();
     await world().leave(service);
     expect(performance.now() - begun).toBeLessThan(1_500);

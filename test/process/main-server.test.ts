@@ -7,10 +7,11 @@ import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { portOf } from '../support/listening.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 const SEVERAL = new URL('../fixtures/apps/several.ts', import.meta.url);
 
@@ -36,11 +37,9 @@ async function listens(child: Child, name: string, ...where: readonly string[]):
   return Number(port);
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 async function control(child: Child, path: string, method = 'GET') {
-  const [, port] = await child.sees(/control server listens on port (\d+)/);
-  return operator(Number(port), path, { method });
+  const port = await controlPortOf(child);
+  return operator(port, path, { method });
 }
 
 async function status(child: Child): Promise<Status> {
@@ -249,7 +248,7 @@ describe('a registered server that the application closes', () => {
     await until(async () => (await status(child)).requests.inflight === 1);
     await control(child, '/offline', 'POST');
     says(child, 'close app');
-    await child.sees(/notifying -> draining/);
+    await entered(child, 'draining');
     expect((await control(child, '/online', 'POST')).status).toBe(200);
     expect((await slow).status).toBe(200);
     expect((await control(child, '/readiness')).status).toBe(503);

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { entered } from '../support/process/announced.ts';
 import { LINE, NODES } from '../support/process/node-lines.ts';
 import { useWorld } from '../support/process/world.ts';
 
@@ -29,7 +30,7 @@ test.runIf(process.geteuid?.() === 0)('a user without a name: registered, offlin
       }),
     },
   );
-  await child.sees(/registering -> warming/);
+  await entered(child, 'warming');
   child.signal('SIGTERM');
   expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
   const spool = join(temporary, `lossless-spool-${ID}`);

@@ -4,10 +4,11 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
+import { entered } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -94,7 +95,7 @@ describe('what begins an offline', () => {
     await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
     const hangUp = new AbortController();
     const called = call(service, '/offline?wait=true', { signal: hangUp.signal }).catch(() => 'hung up');
-    await service.child.sees(/-> notifying/);
+    await entered(service.child, 'notifying');
     hangUp.abort();
     expect(await called).toBe('hung up');
     expect(await answer).toBe(200);
@@ -143,8 +144,8 @@ describe('R23: several triggers are one run', () => {
     const answer = slow(service, 20_000).catch(() => 'cut');
     await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> notifying/);
-    await new Promise((resolve) => setTimeout(resolve, 100)); // an echo of the first one would be passed over
+    await entered(service.child, 'notifying');
+    await pause(100); // an echo of the first one would be passed over
     service.child.signal('SIGTERM');
     expect(await service.child.ends(5_000)).toEqual({ code: null, signal: 'SIGTERM' });
     expect(await answer).toBe('cut');
@@ -159,7 +160,7 @@ describe('undo', () => {
     const answer = slow(service, 1_500);
     const generation = (await call(service, '/status')).body['generation'] as number;
     await call(service, '/offline');
-    await service.child.sees(/notifying -> draining/);
+    await entered(service.child, 'draining');
     expect(await lossless('online', '--port', String(await world().controlPort(service)))).toMatchObject({ code: 0 });
     await until(async () => (await call(service, '/status')).body['state'] === 'warming');
     const status = (await call(service, '/status')).body;
@@ -220,9 +221,9 @@ describe('undo', () => {
       request({ port: service.port, agent, headers }, (response) => response.resume().on('end', resolve)).end(),
     );
     await call(service, '/offline');
-    await service.child.sees(/-> notifying/);
+    await entered(service.child, 'notifying');
     const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
-    await service.child.sees(/notifying -> starting/);
+    await entered(service.child, 'starting', 'notifying');
     service.child.signal('SIGTERM');
     expect(await service.child.ends(15_000)).toEqual({ code: null, signal: 'SIGTERM' });
     await undone;
@@ -240,7 +241,7 @@ describe('undo', () => {
     service.child.signal('SIGTERM');
     await until(() => fakes.goAways === 1);
     const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
-    await service.child.sees(/notifying -> starting/);
+    await entered(service.child, 'starting', 'notifying');
     service.child.signal('SIGTERM');
     expect(await answer).toBe(200);
     expect(await service.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });

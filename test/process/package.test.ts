@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { entered } from '../support/process/announced.ts';
 import { LINE, LINES, NODES } from '../support/process/node-lines.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
@@ -65,7 +66,7 @@ describe('the packed package in an empty project', () => {
     async ({ line, options, app }) => {
       const provider = children.run(NODES[line], [app], { cwd: project, env: { ...env(), NODE_OPTIONS: options } });
       await provider.sees(/listening \d+ function/);
-      await provider.sees(/registering -> warming/);
+      await entered(provider, 'warming');
       const client = children.run(NODES[line], ['client.cjs'], {
         cwd: project,
         env: { ...env(), LOSSLESS_SERVICE: 'client' },
@@ -85,7 +86,7 @@ describe('the packed package in an empty project', () => {
     expect(wrong.stderr).toMatch(/^LOSSLESS_CONFIG_INVALID: .*LOSSLESS_HOLD_MS/);
     expect(wrong.stdout).toBe('');
     const right = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: strict });
-    await right.sees(/registering -> warming/);
+    await entered(right, 'warming');
   });
 
   test.each(LINES)('the command runs on Node %s', async (line) => {

@@ -12,6 +12,7 @@ import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { listening, portOf } from '../support/listening.ts';
+import { appPortOf, entered } from '../support/process/announced.ts';
 import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
@@ -81,9 +82,9 @@ const anHttpProvider = (): Promise<Counting> =>
 /** Starts the application; resolves when it is registered. */
 async function started(env: Record<string, string>, line: NodeLine = LINE, file: URL = FRONT): Promise<Service> {
   const child = world().children.node(file, { line, env: world().env('front', env) });
-  const [, port] = await child.sees(/listening (\d+)/);
-  await child.sees(/-> serving/);
-  return { child, port: Number(port) };
+  const port = await appPortOf(child);
+  await entered(child, 'serving');
+  return { child, port };
 }
 
 const call = async ({ port }: Service, client: string, url: string, withinMs = 30_000): Promise<string> => {

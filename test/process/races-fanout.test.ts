@@ -6,9 +6,10 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
 import { listening } from '../support/listening.ts';
+import { entered } from '../support/process/announced.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -145,7 +146,7 @@ test('R11: a consumer whose first call comes during the drain gets the marker an
     return (body['requests'] as { inflight: number }).inflight === 1;
   });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   fakes = await fakeConsumers(service.port, ['answers']);
   expect(fakes.markers).toBe(1);
   await until(() => fakes?.goAways === 1);
@@ -171,10 +172,10 @@ test('R28: nothing writes the entry again once it is removed', async () => {
   }).on('error', () => {});
   held.end('x');
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   for (let look = 0; look < 20; look++) {
     expect(entries()).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   await service.child.ends();
 });

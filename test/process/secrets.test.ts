@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
 import { keysOf } from '../support/keys.ts';
+import { appPortOf } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -148,7 +149,7 @@ describe('no secret by mistake', () => {
       env,
       args: ['http', '5', '0', '127.0.0.1'],
     });
-    const [, port] = await app.sees(/listening (\d+)/);
+    const port = await appPortOf(app);
     await app.sees(new RegExp(`"code":"LOSSLESS_CONFIG_INVALID".*${name} must be`));
     const answer = await fetch(`http://127.0.0.1:${port}/echo`, { method: 'POST', body: 'x' });
     expect(await answer.text()).toBe('x');

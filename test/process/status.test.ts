@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -33,7 +34,7 @@ test('lossless status says who calls, who is called with what weight, and what i
   expect(text).toMatch(/^weight +10 %$/m);
   expect(text).toMatch(/^consumers +1 recent\n +caller +1$/m);
   expect(text).toContain(`online     trace ${told.online?.traceId}`);
-  const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
+  const port = await controlPortOf(caller.child);
   const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'status', '--port', String(port)]);
   expect(stdout).toMatch(/^ +provider, list from \d+ s ago\n +127\.0\.0\.1:\d+ +100 % +\d+ outstanding$/m);
   await caller.stop();
@@ -44,7 +45,7 @@ test('while it leaves it says what it still waits for', async () => {
   const slow = fetch(`http://127.0.0.1:${provider.port}/slow?ms=2000`, { method: 'POST', body: 'x' });
   await until(async () => /1 in flight/.test(await lossless(provider)));
   provider.child.signal('SIGTERM');
-  await provider.child.sees(/notifying -> draining/);
+  await entered(provider.child, 'draining');
   const text = await lossless(provider);
   expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
   expect(text).toMatch(/^waits for +requests in flight: 1$/m);

@@ -8,10 +8,11 @@ import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { embeddedCollector } from '../support/embedded-collector.ts';
+import { entered } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 import { useServer } from '../support/use-server.ts';
 
 const OTEL = new URL(
@@ -134,7 +135,7 @@ test('a collector that comes back during the shutdown gets the whole trace', asy
   });
   await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   const collector = await embeddedCollector({ ports: [port] });
   await service.child.ends();
   const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(service)}`);
@@ -193,7 +194,7 @@ describe('the spool', () => {
           .jaeger.trace(world().traceId(leaving))
           .catch(() => undefined)) !== undefined,
     );
-    await new Promise((resolve) => setTimeout(resolve, 200)); // its SDK is loaded by now
+    await pause(200); // its SDK is loaded by now
     await caller.stop();
     await caller.child.ends();
     await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
@@ -205,7 +206,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '20000' } });
   await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   const id = world().traceId(service);
   await until(
     async () =>
@@ -227,7 +228,7 @@ describe('a process that is killed while it leaves', () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '20000', ...env } });
     await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     await until(async () => (await verdict(service)) !== undefined);
     await until(() =>
       spooled().some(
@@ -299,7 +300,7 @@ describe('a process that is killed while it leaves', () => {
     const leaving = await world().service('third', { env: { LOSSLESS_HOLD_MS: '20000' } });
     await fetch(`http://127.0.0.1:${leaving.port}/echo`, { method: 'POST', body: 'without the plugin' });
     leaving.child.signal('SIGTERM');
-    await leaving.child.sees(/-> draining/);
+    await entered(leaving.child, 'draining');
     await until(() => spooled().length > 0);
     await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
     await until(async () => (await verdict(service))?.result === 'killed');

@@ -1,7 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registryUrls } from '../../src/config/registries.ts';
@@ -18,7 +17,7 @@ import { registered } from '../support/process/registered.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Etcd } from '../support/servers/etcd.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
 import { useStarted } from '../support/use-started.ts';
 
@@ -310,7 +309,7 @@ describe.skipIf(missing)('a cluster of three', () => {
     await members[1]?.stop();
     await until(() => registry.failure !== undefined);
     await expect(registry.instances(service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-    await sleep(3_000);
+    await pause(3_000);
     expect(lists.slice(seen)).toEqual([]);
     await Promise.all(members.slice(0, 2).map((member) => member.start()));
     await until(() =>
@@ -347,7 +346,7 @@ describe.skipIf(missing)('an etcd with users', () => {
     await registry.watch(instance.service, (list) => lists.push(list));
     await registry.register(instance);
     await until(() => lists.at(-1)?.length === 1);
-    await sleep(5_000);
+    await pause(5_000);
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
     await until(() => lists.at(-1)?.length === 0);

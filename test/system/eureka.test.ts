@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { Registration } from '../../src/provider/registration/registration.ts';
@@ -13,7 +12,7 @@ import { registered } from '../support/process/registered.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { freePort, serverMissing } from '../support/servers/built.ts';
 import { Eureka } from '../support/servers/eureka.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('eureka');
@@ -342,7 +341,7 @@ describe.skipIf(missing)('two servers of a Eureka', () => {
     await registry.register(replaced);
     await until(() => lists.at(-1)?.[0]?.weight === 7);
     await first.stop();
-    await sleep(4_000);
+    await pause(4_000);
     expect(lists).toEqual([[instance], [replaced]]);
     expect(await registry.instances(instance.service)).toEqual([replaced]);
     await registry.deregister(replaced);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
@@ -11,7 +10,7 @@ import { registered } from '../support/process/registered.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Nacos, type NacosLine } from '../support/servers/nacos.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('nacos-2.5', 'nacos-3.1');
@@ -71,7 +70,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     isRemoval: ({ method }) => method === 'DELETE',
     async lose({ service, host, port }) {
       await nacos().call('DELETE', nacos().instancePath, { serviceName: service, ip: host, port: String(port) });
-      await sleep(LAG_MS);
+      await pause(LAG_MS);
     },
     async kill() {
       await nacos().stop();

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
+import { appPortOf } from '../support/process/announced.ts';
 import { CLI } from '../support/process/cli.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
@@ -210,16 +211,16 @@ describe.skipIf(missing)('a wrong token', () => {
       args: ['http', '5', '0', '127.0.0.1'],
       env: world().env('denied', { LOSSLESS_REGISTRY: `${consul.url}?token=${token}`, LOSSLESS_HOLD_MS: '500' }),
     });
-    const [, port] = await child.sees(/listening (\d+)/);
+    const port = await appPortOf(child);
     await child.sees(/the registry refuses these credentials \(403\)/);
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
-    const control = await world().controlPort({ child, port: Number(port) });
+    const control = await world().controlPort({ child, port: port });
     expect((await fetch(`http://127.0.0.1:${control}/readiness`)).status).toBe(503);
     const status = JSON.stringify(await statusOf({ child }));
     expect(status).toContain('the registry refuses these credentials (403)');
     child.signal('SIGTERM');
     await child.ends();
-    const trace = await world().trace({ child, port: Number(port) });
+    const trace = await world().trace({ child, port: port });
     expect(trace.verdict.result).toBe('incomplete');
     expect(status + child.stdout + child.stderr + JSON.stringify(trace)).not.toContain('99999999');
     await consul.close();

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -24,7 +23,7 @@ import { useChildren } from '../support/process/use-children.ts';
 import { freePort, serverMissing, serverProgram } from '../support/servers/built.ts';
 import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
 import { certificate } from '../support/tls/certificate.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
 import { useStarted } from '../support/use-started.ts';
 
@@ -196,7 +195,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const newer = { ...instance, generation: instance.generation + 1 };
     await registry.register(newer);
     expect(await registry.instances(instance.service)).toEqual([newer]);
-    await sleep(2_500);
+    await pause(2_500);
     expect(await registry.instances(instance.service)).toEqual([newer]);
     await registry.deregister(newer);
   });
@@ -496,7 +495,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
     await registry.deregister(instance);
     expect(first.passed.filter(isWrite)).toEqual([]);
     await until(() => first.passed.some(isWrite));
-    await sleep(1_000);
+    await pause(1_000);
     expect(lists).toEqual([[]]);
     expect(await other.instances(instance.service)).toEqual([]);
   });
@@ -541,7 +540,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
       ),
     );
     expect(registry.failure).toBeDefined();
-    await sleep(3_000);
+    await pause(3_000);
     expect(lists.slice(seen)).toEqual([]);
     await Promise.all(members.slice(0, 2).map((member) => member.start()));
     await until(() =>

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../until.ts';
 import { Gate } from './gate.ts';
 
 /** What happens to one call. */
@@ -72,7 +72,7 @@ export class FaultProxy extends Gate {
     const fault = this.faults.find(({ when }) => when(call));
     if (fault?.drop) return;
     if (fault?.status !== undefined) return void response.writeHead(fault.status).end('a fault of the test');
-    if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+    if (fault?.delayMs !== undefined) await pause(fault.delayMs);
     const options: RequestOptions = { host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false };
     const onward = this.#secure ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
     onward.on('error', () => response.destroy());

@@ -1,6 +1,6 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Frames, JuteReader, JuteWriter } from '../../../src/registry/zookeeper/jute.ts';
+import { pause } from '../until.ts';
 import type { Fault, SeenCall } from './fault-proxy.ts';
 import { Gate } from './gate.ts';
 
@@ -109,7 +109,7 @@ export class FrameProxy extends Gate {
     if (fault?.status === 200) return void near.write(new JuteWriter().int(xid).int(7).frame());
     if (fault?.status !== undefined)
       return void near.write(new JuteWriter().int(xid).long(0n).int(SYSTEM_ERROR).frame());
-    if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+    if (fault?.delayMs !== undefined) await pause(fault.delayMs);
     asked.push(request);
     if (far.writable) await new Promise((resolve) => far.write(framed(record), resolve));
     this.passed.push(call);

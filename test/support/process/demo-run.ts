@@ -6,6 +6,7 @@ import { fakeConsumers, type Manner } from '../fakes/fake-consumers.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import type { Jaeger } from '../servers/jaeger.ts';
 import { until } from '../until.ts';
+import { appPortOf, entered } from './announced.ts';
 import { Child } from './child.ts';
 import { pluginEnv } from './plugin-env.ts';
 
@@ -41,9 +42,9 @@ export class DemoRun {
       env: { ...this.env(), OTEL_SERVICE_NAME: name, LOSSLESS_HOLD_MS: '300', ...env },
     });
     this.#children.push(child);
-    const [, port] = await child.sees(/listening (\d+)/);
-    await child.sees(/registering -> warming/);
-    return new Leaver(child, Number(port), await fakeConsumers(Number(port), manners));
+    const port = await appPortOf(child);
+    await entered(child, 'warming');
+    return new Leaver(child, port, await fakeConsumers(port, manners));
   }
 
   env(): Record<string, string> {

@@ -7,6 +7,7 @@ import { assess, type Verdict } from '../../../src/trace/model/verdict.ts';
 import { embeddedCollector } from '../embedded-collector.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { until } from '../until.ts';
+import { appPortOf, controlPortOf, entered } from './announced.ts';
 import type { Child } from './child.ts';
 import { LINE, type NodeLine } from './node-lines.ts';
 import { ask } from './operator.ts';
@@ -99,9 +100,9 @@ export class World {
       env: this.env(name, env),
       args: [kind, workMs, port, host, ...args],
     });
-    const [, listening] = await child.sees(/listening (\d+)/);
-    await child.sees(/registering -> warming/);
-    return { child, port: Number(listening) };
+    const listening = await appPortOf(child);
+    await entered(child, 'warming');
+    return { child, port: listening };
   }
 
   /** Starts a process that calls `url` `rate` times a second, and waits for its first answer. */
@@ -169,8 +170,8 @@ export class World {
 
   /** The control port of a process. */
   async controlPort(service: Service): Promise<number> {
-    const [, port] = await service.child.sees(/control server listens on port (\d+)/);
-    return Number(port);
+    const port = await controlPortOf(service.child);
+    return port;
   }
 
   async close(): Promise<void> {

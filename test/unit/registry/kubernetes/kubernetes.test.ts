@@ -5,7 +5,7 @@ import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
 import { listening } from '../../../support/listening.ts';
-import { until } from '../../../support/until.ts';
+import { pause, until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -104,6 +104,6 @@ test('a watch whose first list comes after the close asks nothing more', async (
   await registry.close();
   first.end(JSON.stringify({ metadata: { resourceVersion: '10' }, items: [slice('192.0.2.1', '9')] }));
   await watching;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   expect(paths.filter((path) => path.includes('watch='))).toHaveLength(0);
 });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../../../src/lifecycle/clock.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
@@ -8,7 +7,7 @@ import { useClosing } from '../../../support/closing.ts';
 import { FakeNacos } from '../../../support/fakes/fake-nacos.ts';
 import { LINES } from '../../../support/process/node-lines.ts';
 import { useChildren } from '../../../support/process/use-children.ts';
-import { until } from '../../../support/until.ts';
+import { pause, until } from '../../../support/until.ts';
 
 const PROCESS = new URL('../../../fixtures/registry/process.ts', import.meta.url);
 
@@ -34,7 +33,7 @@ describe.each(LINES)('on Node %s', (line) => {
     await child.sees(/"ids":\[\]/);
     await until(() => nacos.requests.includes('SubscribeServiceRequest'));
     nacos[end]();
-    await Promise.race([sleep(LATER_MS), child.ended]);
+    await Promise.race([pause(LATER_MS), child.ended]);
     nacos.hosts = [hostAt(1)];
     await child.sees(/"ids":\["/);
     expect(child.stderr).toBe('');
