@@ -3,6 +3,7 @@ import { Consumer } from '../src/consumer/consumer.ts';
 import { Guard } from '../src/guard.ts';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { decodeConsumer, encodeConsumer } from '../src/protocol/header.ts';
+import { EntryWatch } from '../src/provider/entry/entry-watch.ts';
 import { Callers } from '../src/provider/traffic/callers.ts';
 import { Traffic } from '../src/provider/traffic/traffic.ts';
 import { openRegistry } from '../src/registry/open.ts';
@@ -85,7 +86,15 @@ async function provider(): Promise<Row> {
   const server = createServer((_request, response) => response.end('ok'));
   const port = await listening(server);
   const header = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
+  const entry = new EntryWatch({
+    clock: systemClock,
+    log: () => {},
+    healthPaths: ['/health'],
+    healthFailures: 3,
+    keepAliveMs: undefined,
+  });
   const traffic = new Traffic({
+    ...entry.hooks,
     clock: systemClock,
     guard: new Guard(() => {}),
     callers: new Callers(systemClock),

@@ -23,6 +23,12 @@ export const ERRORS = {
   LOSSLESS_OTHER_INSTANCE:
     'A call of the control port was meant for another service or instance than the one that listens there; 421. Check --service, --instance and --port.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
+  LOSSLESS_HEALTH_PATH:
+    'The application answered a health check with 2xx while the instance leaves, so a balancer goes on sending. Name its path in LOSSLESS_HEALTH_PATHS.',
+  LOSSLESS_STATUS_FILE:
+    'LOSSLESS_STATUS_FILE could not be written or removed, so a proxy that looks at it is wrong. Name a plain file in a directory that the service may write to.',
+  LOSSLESS_KEEP_ALIVE:
+    'A server closes idle connections sooner than the proxy before it, which loses requests. Set LOSSLESS_KEEP_ALIVE_MS above the idle time-out of the proxy.',
   LOSSLESS_SERVER_AMBIGUOUS:
     'Several HTTP servers listen and nothing says which one consumers call. Name its port by LOSSLESS_ADVERTISE or PORT, or set LOSSLESS_PROBE.',
   LOSSLESS_ADDRESS_UNREACHABLE:

@@ -8,6 +8,7 @@ import type { Offline } from './provider/offline/offline.ts';
 import type { Online } from './provider/online/online.ts';
 import type { Callers } from './provider/traffic/callers.ts';
 import type { Traffic } from './provider/traffic/traffic.ts';
+import type { Unmanaged } from './provider/traffic/unmanaged.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import type { Delivery, Tracing } from './trace/tracing.ts';
 
@@ -68,6 +69,7 @@ export interface StatusParts {
   readonly weight: number;
   readonly traffic: Traffic;
   readonly callers: Callers;
+  readonly unmanaged: Unmanaged;
   readonly consumer: Consumer;
   readonly tracing: Tracing | undefined;
 }
@@ -89,7 +91,7 @@ export function statusOf(parts: StatusParts): Status {
     },
     address: advertised && hostPort(advertised),
     weight: parts.weight,
-    requests: { started: traffic.started, inflight: traffic.inflight, unmanaged: traffic.unmanaged },
+    requests: { started: traffic.counts.started, inflight: traffic.inflight, unmanaged: parts.unmanaged.requests },
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },
     online: online && { traceId: online.ids.traceId },
     offline: offline && { traceId: offline.traceId, url: offline.url, ...offline.run.coverage },

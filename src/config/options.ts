@@ -40,6 +40,14 @@ export interface Options {
   readonly signals: readonly EndSignal[];
   readonly quietMs: number;
   readonly holdMs: number;
+  readonly healthPaths: readonly string[];
+  readonly healthFailures: number;
+  readonly statusFile: string | undefined;
+  readonly entry: Environment['LOSSLESS_ENTRY'];
+  readonly entryPorts: readonly number[];
+  readonly entryCheckMs: number;
+  /** Undefined: what the application sets. */
+  readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
   readonly services: readonly string[];
@@ -169,6 +177,13 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     signals: environment.LOSSLESS_SIGNALS,
     quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
+    healthPaths: environment.LOSSLESS_HEALTH_PATHS ?? pathsOf(environment.LOSSLESS_PROBE),
+    healthFailures: environment.LOSSLESS_HEALTH_FAILURES,
+    statusFile: environment.LOSSLESS_STATUS_FILE,
+    entry: environment.LOSSLESS_ENTRY,
+    entryPorts: environment.LOSSLESS_ENTRY_PORTS,
+    entryCheckMs: environment.LOSSLESS_ENTRY_CHECK_MS,
+    keepAliveMs: environment.LOSSLESS_KEEP_ALIVE_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
     goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
     services: environment.LOSSLESS_SERVICES,
@@ -198,6 +213,11 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
   };
   return { options, problems, strict };
+}
+
+/** The probe is a health check, wherever else it comes from; its query is no part of the path. */
+function pathsOf(probe: string | undefined): readonly string[] {
+  return probe === undefined ? [] : [probe.replace(/\?.*/s, '')];
 }
 
 /** `kubernetes:` without a host is the API server of the cluster, as every pod is told. */

@@ -73,6 +73,12 @@ export function path(most: number): Parser<string> {
   );
 }
 
+/** A path without a query. */
+export const urlPath: Parser<string> = parser(
+  'a path that begins with a slash, of at most 256 visible ASCII characters without a query',
+  (value) => (/^\/[\x21-\x22\x24-\x3e\x40-\x7e]{0,255}$/.test(value) ? value : undefined),
+);
+
 /** A comma-separated list; blanks around entries and empty entries are dropped. */
 export function list<T>(entry: Parser<T>, most: number): Parser<readonly T[]> {
   return parser(`at most ${most} entries, separated by commas, each ${entry.rule}`, (text) => {

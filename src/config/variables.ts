@@ -12,6 +12,7 @@ import {
   secrets,
   serviceName,
   url,
+  urlPath,
 } from './parsers.ts';
 import { registryUrls } from './registries.ts';
 
@@ -122,7 +123,39 @@ export const VARIABLES = {
   LOSSLESS_HOLD_MS: having(
     integer(0, HOUR),
     '10000',
-    'How long to keep serving, in milliseconds, when somebody could not be told, or is connected and has never said anything.',
+    'Longest time to keep serving, in milliseconds, for callers that could not be told. What is known of them shortens it: failed health checks, the pauses between their connections.',
+  ),
+  LOSSLESS_HEALTH_PATHS: optional(
+    list(urlPath, 16),
+    "Paths of the application, without a query, at which balancers and proxies ask whether this instance can be used; comma-separated. They are nobody's calls, and are answered with 503 while the instance leaves, whatever the application says. A path at which a platform asks whether the process lives does not belong here. Default: LOSSLESS_PROBE.",
+  ),
+  LOSSLESS_HEALTH_FAILURES: having(
+    integer(1, 100),
+    '3',
+    'Failing answers after which a balancer takes an instance out (`fall` of HAProxy, `unhealthy threshold` elsewhere).',
+  ),
+  LOSSLESS_STATUS_FILE: optional(
+    line(4_096),
+    'A file that is there while this instance is ready, for a proxy beside it. It is the first thing that goes when the instance leaves.',
+  ),
+  LOSSLESS_ENTRY: having(
+    choice('serve', 'refuse'),
+    'serve',
+    'What callers without the plugin find while the instance leaves. `serve`: it takes connections until they stay away. `refuse`: it takes none from the beginning and serves those that stand; for proxies that pass a refused connection on to another instance, and for a socket that somebody else goes on holding (systemd).',
+  ),
+  LOSSLESS_ENTRY_PORTS: having(
+    list(integer(1, 65_535), 16),
+    '',
+    'Ports on which a proxy beside the application serves its clients; comma-separated. An offline waits until none of them has a connection left. Linux only.',
+  ),
+  LOSSLESS_ENTRY_CHECK_MS: having(
+    integer(0, HOUR),
+    '10000',
+    'With LOSSLESS_ENTRY_PORTS, when the checks of the balancer cannot be seen here: its interval times its threshold, in milliseconds.',
+  ),
+  LOSSLESS_KEEP_ALIVE_MS: optional(
+    integer(1_000, HOUR),
+    'How long the HTTP servers of the application keep an idle connection, in milliseconds: longer than the proxy or balancer before them does, for example 65000. Default: what the application sets, else the 5 s of Node.js.',
   ),
   LOSSLESS_GOAWAY_TIMEOUT_MS: having(
     integer(10, 60_000),

@@ -22,6 +22,8 @@ export interface Controlled {
   metrics(accept: string, isOperator: boolean): Promise<Exposition>;
   offline(trigger: OfflineTrigger, links: readonly SpanIds[]): OfflineHandle;
   online(): Promise<Refusal | undefined>;
+  /** A balancer has asked if it can be used. */
+  checked(address: string | undefined, agent: string | undefined): void;
   exit(): void;
 }
 
@@ -65,8 +67,10 @@ export function controlRoutes(
     '/readiness': {
       methods: ['GET', 'HEAD'],
       access: 'open',
-      handle: (_, response) =>
-        answer(response, instance.isReady ? 200 : 503, { state: instance.state, ready: instance.isReady }),
+      handle: ({ headers, socket }, response) => {
+        instance.checked(socket.remoteAddress, headers['user-agent']);
+        answer(response, instance.isReady ? 200 : 503, { state: instance.state, ready: instance.isReady });
+      },
     },
     '/liveness': {
       methods: ['GET', 'HEAD'],

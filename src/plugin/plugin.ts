@@ -26,6 +26,8 @@ import type { Identity } from '../protocol/identity.ts';
 import { Operators } from '../protocol/operator.ts';
 import { Verifier } from '../protocol/signature.ts';
 import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
+import { EntryWatch } from '../provider/entry/entry-watch.ts';
+import { StatusFile } from '../provider/entry/status-file.ts';
 import type { Offline } from '../provider/offline/offline.ts';
 import { Reach } from '../provider/offline/reach.ts';
 import { tryConnection } from '../provider/registration/try-connection.ts';
@@ -56,6 +58,7 @@ export class Plugin {
   readonly #callers: Callers;
   readonly #traffic: Traffic;
   readonly #curve: Curve;
+  readonly #entry: EntryWatch;
   readonly #attendance: Attendance;
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
@@ -81,20 +84,26 @@ export class Plugin {
     this.#journal = new Journal(clock);
     this.#machine = new Machine(this.#journal, clock);
     this.#callers = new Callers(clock);
+    this.#entry = new EntryWatch({ ...options, clock, log });
+    const { arrivals, probers, unmanaged } = this.#entry;
     const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
       guard,
       callers: this.#callers,
+      ...this.#entry.hooks,
       decode: consumerReader(this.#trust, clock, log),
-      onListen: (server) => this.#attendance.listening(server),
+      onListen: (server) => {
+        this.#entry.listening(server);
+        this.#attendance.listening(server);
+      },
       isSelf: ({ instanceId }) => instanceId === this.#instanceId,
       onNewCaller: (entry) => {
         reach.ask(entry);
         this.#attendance.newCaller(entry);
       },
     });
-    this.#curve = new Curve(clock, () => this.#traffic.started);
+    this.#curve = new Curve(clock, () => this.#traffic.counts.started);
     this.#known = new KnownServices(options.spoolDir, options.service, log);
     this.#consumer = new Consumer({
       registry,
@@ -117,6 +126,9 @@ export class Plugin {
       machine: this.#machine,
       traffic: this.#traffic,
       callers: this.#callers,
+      unmanaged,
+      probers,
+      arrivals,
       curve: this.#curve,
       registry,
       tryConnection,
@@ -141,6 +153,11 @@ export class Plugin {
       exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
+    if (options.statusFile !== undefined) {
+      const statusFile = new StatusFile(options.statusFile, log);
+      statusFile.clear();
+      this.#journal.subscribe(statusFile.sink);
+    }
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
@@ -179,6 +196,11 @@ export class Plugin {
   /** Whether the platform may send traffic. */
   get isReady(): boolean {
     return this.#attendance.isReady;
+  }
+
+  /** A balancer has asked the control server if this instance can be used. */
+  checked(address: string | undefined, agent: string | undefined): void {
+    this.#entry.checked(address, agent, !this.isReady);
   }
 
   /** Whether an offline has begun that was not undone. */
@@ -224,6 +246,7 @@ export class Plugin {
       weight: attendance.weight,
       traffic: this.#traffic,
       callers: this.#callers,
+      unmanaged: this.#entry.unmanaged,
       consumer: this.#consumer,
       tracing: this.#tracing,
     });
@@ -236,7 +259,7 @@ export class Plugin {
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
     return expose(
-      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.afterAck, spool, isOperator },
+      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.counts.afterAck, spool, isOperator },
       accept,
     );
   }
@@ -245,6 +268,7 @@ export class Plugin {
   #serving(): void {
     this.#signals.arm();
     this.#curve.start();
+    this.#entry.arrivals.start();
     if (this.#options.service === UNNAMED)
       this.#log('warn', 'this service has no name: set LOSSLESS_SERVICE or OTEL_SERVICE_NAME', {
         code: 'LOSSLESS_CONFIG_INVALID',

@@ -53,6 +53,9 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'gracePeriodMs'
     | 'quietMs'
     | 'holdMs'
+    | 'entry'
+    | 'entryPorts'
+    | 'entryCheckMs'
     | 'goawayTimeoutMs'
     | 'goawayAttempts'
     | 'registerDelayMs'
@@ -239,7 +242,7 @@ export class Attendance {
           this.#main = main;
         },
         entry: (advertised) => this.#entry(advertised),
-        started: () => traffic.started,
+        started: () => traffic.counts.started,
         settings,
       },
       trigger,

@@ -25,10 +25,19 @@ export interface Observed {
   readonly allIdle: () => boolean;
   /** Slowest GoAway round trip, in milliseconds. */
   readonly roundTripMs: () => number;
-  /** Why the hold time has to pass. */
-  readonly holdReason: () => HoldReason;
+  /** Who has to be waited for who cannot be told, and how long. */
+  readonly holding: () => Holding;
   /** What the kernel holds for our ports and the application has not read, as of this very moment. */
   readonly unread: () => number;
+}
+
+/** Why and until when an instance goes on serving for callers that could not be told. */
+export interface Holding {
+  readonly reason: HoldReason;
+  /** Monotonic time, as far as is known now. */
+  readonly until: number;
+  /** Monotonic time from which the listeners may be closed although callers keep coming. */
+  readonly bound: number;
 }
 
 export interface DrainOptions {
@@ -36,8 +45,9 @@ export interface DrainOptions {
   readonly deadline: Deadline;
   readonly observed: Observed;
   readonly quietMs: number;
-  readonly holdMs: number;
-  /** Monotonic time at which the offline began: what the hold time is measured from. */
+  /** Called with each look, before it. */
+  readonly onLook?: () => void;
+  /** Monotonic time at which the offline began. */
   readonly since: number;
 }
 
@@ -52,7 +62,10 @@ export interface Drained {
 
 /**
  * Waits until traffic is over: all consumers idle, nothing in flight or arriving, no request started or ended for the quiet
- * window, the hold time passed if somebody could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * window, nobody to wait for who could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ *
+ * Callers that keep coming when the hold time is over end the first run too: no connection is taken any more then, and what is
+ * connected is served to its end.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
@@ -68,6 +81,7 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
+  #runs = 0;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -77,6 +91,7 @@ export class Drain {
   /** Resolves when it is over. Never rejects. To be called again once the listeners are closed. */
   run(): Promise<Drained> {
     this.#done = Promise.withResolvers();
+    this.#runs++;
     this.#schedule(0);
     return this.#done.promise;
   }
@@ -88,7 +103,7 @@ export class Drain {
 
   get #quietMs(): number {
     const { observed, quietMs } = this.#options;
-    const allTold = observed.allIdle() && observed.holdReason() === 'none';
+    const allTold = observed.allIdle() && observed.holding().reason === 'none';
     return allTold ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
   }
 
@@ -99,10 +114,11 @@ export class Drain {
 
   #tick(): void {
     this.#noticeStall();
+    this.#options.onLook?.();
     const isOver = this.#trafficOver();
     if (!isOver) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if (isOver && this.#kernelEmpty()) this.#end('drained');
+    else if ((isOver && this.#kernelEmpty()) || this.#keepComing()) this.#end('drained');
     else this.#schedule(TICK_MS);
   }
 
@@ -116,11 +132,19 @@ export class Drain {
   }
 
   #trafficOver(): boolean {
-    const { clock, observed, holdMs, since } = this.#options;
+    const { clock, observed } = this.#options;
     if (observed.inflight() > 0 || !observed.allIdle() || observed.arriving() > 0) return false;
     const now = clock.now();
-    if (observed.holdReason() !== 'none' && now - since < holdMs) return false;
+    if (this.#runs === 1 && now < observed.holding().until) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
+  }
+
+  /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */
+  #keepComing(): boolean {
+    const { clock, observed } = this.#options;
+    const quietSince = clock.now() - this.#quietMs;
+    if (this.#runs > 1 || quietSince < observed.holding().bound || !observed.allIdle()) return false;
+    return observed.lastActivity() > quietSince;
   }
 
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
@@ -135,11 +159,11 @@ export class Drain {
 
   #end(result: DrainResult): void {
     this.#timer?.cancel();
-    const holdReason = this.#options.observed.holdReason();
+    const { reason: holdReason, until } = this.#options.observed.holding();
     this.#done.resolve({
       result,
       quietMs: this.#quietMs,
-      holdMs: holdReason === 'none' ? 0 : this.#options.holdMs,
+      holdMs: holdReason === 'none' ? 0 : Math.max(0, until - this.#options.since),
       holdReason,
       longestStallMs: this.#longestStallMs,
     });

@@ -12,6 +12,9 @@ import { hostPort } from '../../protocol/host-port.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../../trace/model/schema.ts';
+import { Entry } from '../entry/entry.ts';
+import { EntryPorts } from '../entry/entry-ports.ts';
+import type { Probers } from '../entry/probers.ts';
 import type { Deregistered, Registration } from '../registration/registration.ts';
 import type { Callers } from '../traffic/callers.ts';
 import type { Curve } from '../traffic/curve.ts';
@@ -19,8 +22,9 @@ import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import type { Unmanaged } from '../traffic/unmanaged.ts';
 import type { Coverage } from './coverage.ts';
-import { Drain, type Drained } from './drain.ts';
+import { Drain, type Drained, type Holding } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
 import { Presences } from './presence.ts';
 import { stop, stopListening } from './stop.ts';
@@ -48,6 +52,10 @@ export interface OfflineContext {
   readonly machine: Machine;
   readonly traffic: Traffic;
   readonly callers: Callers;
+  readonly unmanaged: Unmanaged;
+  readonly probers: Probers;
+  /** Connections of callers that no balancer sends, a second, of the last minute. */
+  readonly arrivals: Curve;
   readonly curve: Curve;
   readonly registry: Registry;
   readonly registration: Registration;
@@ -62,6 +70,9 @@ export interface OfflineSettings {
   readonly gracePeriodMs: number;
   readonly quietMs: number;
   readonly holdMs: number;
+  readonly entry: 'serve' | 'refuse';
+  readonly entryPorts: readonly number[];
+  readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
 }
@@ -78,6 +89,7 @@ export class Offline {
   readonly #root: Work;
   readonly #deadline: Deadline;
   readonly #fanout: Fanout;
+  readonly #entry: Entry;
   readonly #since: number;
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
@@ -97,13 +109,13 @@ export class Offline {
    * @param ids where its trace will be, as the move has named it
    */
   constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[], ids: SpanIds) {
-    const { clock, journal, traffic, callers, curve, settings } = context;
+    const { clock, journal, traffic, callers, curve, settings, unmanaged } = context;
     const identity = context.identity();
     this.#context = context;
     this.#since = clock.now();
-    this.#servedBefore = traffic.started;
-    this.#unmanagedBefore = traffic.unmanaged;
-    this.#afterAckBefore = traffic.afterAck;
+    this.#servedBefore = traffic.counts.started;
+    this.#unmanagedBefore = unmanaged.requests;
+    this.#afterAckBefore = traffic.counts.afterAck;
     this.#deadline = new Deadline(
       clock,
       settings.gracePeriodMs,
@@ -131,6 +143,24 @@ export class Offline {
       onOverflow: () => callers.overflow(),
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
+    this.#entry = this.#createEntry();
+  }
+
+  #createEntry(): Entry {
+    const { arrivals, clock, probers, settings, unmanaged } = this.#context;
+    const { entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
+    probers.reset();
+    return new Entry({
+      clock,
+      unmanaged,
+      probers,
+      since: this.#since,
+      longestMs: Math.min(holdMs, gracePeriodMs / 2),
+      quietMs,
+      arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
+      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts),
+      checkMs,
+    });
   }
 
   /** Where its trace is. */
@@ -169,7 +199,7 @@ export class Offline {
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
-    const reason = this.#holdReason();
+    const { reason } = this.#holding();
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
@@ -245,7 +275,7 @@ export class Offline {
   }
 
   async #drainTraffic(): Promise<Drained> {
-    const { clock, curve, journal, settings, traffic } = this.#context;
+    const { clock, curve, journal, probers, settings, traffic } = this.#context;
     // Who it is asked of leaves later than this.
     void isShared(traffic.ports).then((isPortShared) => {
       this.#isPortShared = isPortShared;
@@ -255,25 +285,28 @@ export class Offline {
       clock,
       deadline: this.#deadline,
       quietMs: settings.quietMs,
-      holdMs: settings.holdMs,
       since: this.#since,
+      // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
+      onLook: () =>
+        traffic.retireSessions(settings.quietMs, (from) => !probers.has(from) || probers.toldAt !== undefined),
       observed: {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
         allIdle: () => this.#fanout.allIdle,
         roundTripMs: () => this.#fanout.roundTripMs,
-        holdReason: () => this.#holdReason(),
+        holding: () => this.#holding(),
         unread: () => unreadInKernel(traffic.ports),
       },
     });
-    let drained = await this.#drain.run();
-    if (drained.result !== 'cancelled') {
+    let drained = settings.entry === 'refuse' ? undefined : await this.#drain.run();
+    if (drained?.result !== 'cancelled') {
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
-      if (drained.result === 'drained') drained = await this.#drain.run();
+      if (drained?.result !== 'timeout') drained = await this.#drain.run();
     }
+    this.#entry.end();
     this.#drained = this.coverage;
     const { perSecond, since } = curve.read();
     const failure =
@@ -304,14 +337,24 @@ export class Offline {
     return drained;
   }
 
-  #holdReason(): HoldReason {
+  /** Who has to be waited for who could not be told. */
+  #holding(): Holding {
+    const bound = this.#entry.bound;
+    const { until, end } = this.#entry.look();
+    const reason = this.#holdReason();
+    if (reason !== undefined) return { reason, until: bound, bound };
+    if (end === 'nobody') return { reason: 'none', until, bound };
+    return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
+  }
+
+  /** Why the whole hold time has to pass; undefined: nothing of this kind. */
+  #holdReason(): HoldReason | undefined {
     const { failed, stranded } = this.#fanout.coverage;
     if (stranded > 0) return 'last_instance';
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    if (this.#context.callers.unmanagedSeen) return 'unmanaged_caller';
-    return this.#context.traffic.silent > 0 ? 'silent_connection' : 'none';
+    return this.#context.traffic.silent > 0 ? 'silent_connection' : undefined;
   }
 
   get #unconfirmed(): boolean {
@@ -320,11 +363,11 @@ export class Offline {
 
   /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
   get #exposed(): string | undefined {
-    const { callers } = this.#context;
+    const { unmanaged } = this.#context;
     const { others = [] } = this.#deregistered;
-    if (others.length > 0 && callers.unmanagedSeen)
+    if (others.length > 0 && unmanaged.seen)
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
-    if (this.#isPortShared && (callers.unmanagedSeen || this.coverage.planned > 0))
+    if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
@@ -378,9 +421,9 @@ export class Offline {
         [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
         [ATTR.deregisterResult]: this.#deregistered.result,
         ...(drainResult && { [ATTR.drainResult]: drainResult }),
-        [ATTR.served]: traffic.started - this.#servedBefore,
-        [ATTR.afterAck]: traffic.afterAck - this.#afterAckBefore,
-        [ATTR.unmanaged]: traffic.unmanaged - this.#unmanagedBefore,
+        [ATTR.served]: traffic.counts.started - this.#servedBefore,
+        [ATTR.afterAck]: traffic.counts.afterAck - this.#afterAckBefore,
+        [ATTR.unmanaged]: this.#context.unmanaged.requests - this.#unmanagedBefore,
         ...(failure && { [ATTR.errorType]: failure.type }),
       },
       failure,
@@ -392,7 +435,7 @@ export class Offline {
     const { callers, traffic, wasReady } = this.#context;
     if (broken !== undefined) return 'error';
     if (this.#cancelled) return 'cancelled';
-    if (!wasReady && traffic.served === 0) return 'never_ready';
+    if (!wasReady && traffic.counts.served === 0) return 'never_ready';
     if (coverage.stranded > 0) return 'last_instance';
     if (drained?.result === 'timeout') return 'timeout';
     const { acked, idle, planned } = coverage;
@@ -416,4 +459,13 @@ function describe(
   if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
   return exposed ?? 'not everybody could be told, or the registry did not confirm';
+}
+
+/** Fewer connections than this in the minute before tell nothing of when the next one comes. */
+const LEAST_ARRIVALS = 2;
+
+/** How many came a second; undefined: too few to know. */
+function perSecondOf(counts: readonly number[]): number | undefined {
+  const sum = counts.reduce((total, count) => total + count, 0);
+  return sum < LEAST_ARRIVALS ? undefined : sum / counts.length;
 }

@@ -13,9 +13,13 @@ export interface Stopped {
   readonly forced: number;
 }
 
-/** Takes no connection any more, at once. Who has closed a listener cannot come back. */
+/**
+ * Takes no connection any more, at once, and asks HTTP/2 clients to end their sessions: streams that are open go on, and what such a
+ * client begins after that is refused in a way that it may repeat elsewhere. Who has closed a listener cannot come back.
+ */
 export function stopListening(traffic: Traffic): void {
   for (const server of traffic.servers) closeListener(server);
+  for (const session of traffic.sessions) session.close();
 }
 
 /**
@@ -43,7 +47,6 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
 async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
   if (sessions.length === 0) return;
   const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
-  for (const session of sessions) session.close();
   await Promise.race([Promise.all(ended), sleep(clock, GOODBYE_MS)]);
 }
 

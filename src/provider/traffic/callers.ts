@@ -30,8 +30,6 @@ export class Callers {
   readonly #unproved = new Map<string, Set<string>>();
   #overflowed = 0;
   #overflowedAt = Number.NEGATIVE_INFINITY;
-  #unmanagedOpen = 0;
-  #unmanagedAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, most: number = MOST_CALLERS) {
     this.#clock = clock;
@@ -73,22 +71,6 @@ export class Callers {
     entry.connections.delete(connection);
     entry.closedAt = this.#clock.now();
     if (entry.open === 0 && entry.reached !== true) this.#doubt(entry);
-  }
-
-  /** A connection carried a request without a consumer header. */
-  unmanagedOpened(): void {
-    this.#unmanagedOpen++;
-  }
-
-  /** Such a connection is closed. */
-  unmanagedClosed(): void {
-    this.#unmanagedOpen--;
-    this.#unmanagedAt = this.#clock.now();
-  }
-
-  /** A caller without the plugin was seen within the last ten minutes. */
-  get unmanagedSeen(): boolean {
-    return this.#unmanagedOpen > 0 || this.#clock.now() - this.#unmanagedAt < RECENT_MS;
   }
 
   /** Everybody to tell. Forgets those that are no longer recent. */

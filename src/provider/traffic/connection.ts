@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { RecentCaller } from './recent-caller.ts';
 
-/** Who uses a connection: unknown until its first request. `self` is this very process. */
+/** Who uses a connection: unknown until its first request. `self` is this very process, `probe` nothing but health checks. */
 type Owner = RecentCaller | 'unmanaged' | 'probe' | 'self' | undefined;
 
 /** What is known about one connection of a client. Of an HTTP/2 session: its owner and how many streams are open. */
@@ -17,6 +17,16 @@ export class Connection {
   /** The consumer header as it was last seen, to decode it only when it changes. */
   header: string | undefined;
   owner: Owner;
+  /** Where its client is. */
+  address: string | undefined;
+  /** Its client names itself as a health check or a scraper. */
+  isProber = false;
+  /** Its last request was a health check: nobody waits for what follows it. */
+  isProbe = false;
+  /** A proxy has passed its requests on, and said so. */
+  isProxied = false;
+  /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */
+  activeAt = 0;
 
   /** A request has begun. */
   begin(response: ServerResponse): void {

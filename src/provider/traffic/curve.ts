@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
-/** How many seconds before an offline are kept. */
+/** How many seconds before an offline are kept of requests. */
 const BEFORE_S = 30;
 
 /** Most seconds reported: half an hour of drain. Attributes should stay below 1,000 elements, so longer drains are cut at their start. */
@@ -16,12 +16,18 @@ export class Curve {
   #counts: number[] = [];
   #last = 0;
   #sampledAt = 0;
-  #keep = BEFORE_S;
+  readonly #before: number;
+  #keep: number;
   #timer: Timer | undefined;
 
-  /** @param started requests started since the process began */
-  constructor(clock: Clock, started: () => number) {
+  /**
+   * @param started what is counted, since the process began
+   * @param before seconds before an offline that are kept
+   */
+  constructor(clock: Clock, started: () => number, before: number = BEFORE_S) {
     this.#clock = clock;
+    this.#before = before;
+    this.#keep = before;
     this.#started = started;
   }
 
@@ -40,9 +46,9 @@ export class Curve {
     this.#keep = MOST_S;
   }
 
-  /** Back to the last 30 seconds: the offline was undone. */
+  /** Back to the last seconds: the offline was undone. */
   release(): void {
-    this.#keep = BEFORE_S;
+    this.#keep = this.#before;
   }
 
   /** Counts, oldest second first, the running second last; and when the first one began, in ms since the epoch. */

@@ -22,36 +22,53 @@ export class Marker {
    * `writeHead(status, array)` throw inside the application.
    */
   response(response: ServerResponse, connection: Connection, value: string): void {
+    this.#onHead(response, (args) => this.#marked(response, connection, value, args));
+  }
+
+  /** The answer to a health check is no, whatever the application says. */
+  fail(response: ServerResponse): void {
+    this.#onHead(response, ([, second, ...rest]) => [UNAVAILABLE, ...(typeof second === 'string' ? rest : [second])]);
+  }
+
+  /** What the application passes to `writeHead` of this one response goes through `change`. */
+  #onHead(response: ServerResponse, change: (args: unknown[]) => unknown[]): void {
     if (response.headersSent) return;
     const original = response.writeHead;
-    const mark = (args: unknown[]): unknown[] => this.#marked(response, connection, value, args);
     const guard = this.#guard;
     response.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
       this.writeHead = original;
-      const marked = guard.attempt(
+      const changed = guard.attempt(
         HOOK,
-        () => mark(args),
+        () => change(args),
         () => args,
       );
-      return Reflect.apply(original, this, marked) as ServerResponse;
+      return Reflect.apply(original, this, changed) as ServerResponse;
     } as ServerResponse['writeHead'];
   }
 
   /** Puts the marker on the response of an HTTP/2 stream; its session is left open (races R5, R6). */
   stream(stream: ServerHttp2Stream, value: string): void {
+    this.#onStreamHead(stream, this.#name, value);
+  }
+
+  /** The answer to a health check is no, whatever the application says. */
+  failStream(stream: ServerHttp2Stream): void {
+    this.#onStreamHead(stream, ':status', UNAVAILABLE);
+  }
+
+  #onStreamHead(stream: ServerHttp2Stream, name: string, value: string | number): void {
     if (stream.headersSent) return;
-    const name = this.#name;
     const guard = this.#guard;
     for (const [method, at] of Object.entries(HEADS) as [keyof typeof HEADS, number][]) {
       const original = stream[method] as (...args: unknown[]) => void;
       stream[method] = function (this: ServerHttp2Stream, ...args: unknown[]): void {
         stream[method] = original as never;
-        const marked = guard.attempt(
+        const changed = guard.attempt(
           HOOK,
-          () => withStreamMarker(args, at, name, value),
+          () => withStreamHeader(args, at, name, value),
           () => args,
         );
-        Reflect.apply(original, this, marked);
+        Reflect.apply(original, this, changed);
       } as never;
     }
   }
@@ -69,6 +86,9 @@ export class Marker {
     return marked;
   }
 }
+
+/** Status of a health check that fails. */
+const UNAVAILABLE = 503;
 
 /** What the guard calls this. */
 const HOOK = 'the draining marker';
@@ -89,9 +109,15 @@ function withMarker(headers: readonly unknown[], name: string, value: string): u
 /** The ways in which an HTTP/2 stream sends its head, and where its headers stand among the arguments. */
 const HEADS = { respond: 0, respondWithFD: 1, respondWithFile: 1 } as const;
 
-function withStreamMarker(args: readonly unknown[], at: number, name: string, value: string): unknown[] {
-  const marked = [...args];
+/** Headers are an object or a flat list; a name stands in a list once. */
+function withStreamHeader(args: readonly unknown[], at: number, name: string, value: string | number): unknown[] {
+  const changed = [...args];
   const headers = args[at];
-  marked[at] = Array.isArray(headers) ? [...headers, name, value] : { ...(headers as object), [name]: value };
-  return marked;
+  changed[at] = Array.isArray(headers) ? withHeader(headers, name, value) : { ...(headers as object), [name]: value };
+  return changed;
+}
+
+function withHeader(headers: readonly unknown[], name: string, value: string | number): unknown[] {
+  const at = headers.findIndex((each, index) => index % 2 === 0 && each === name);
+  return at < 0 ? [...headers, name, value] : headers.with(at + 1, value);
 }

@@ -49,6 +49,8 @@ export interface OpenConnection {
 export interface Ends {
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
+  /** The server that has accepted it, as Node.js puts it on the socket. */
+  readonly server?: { readonly keepAliveTimeout?: number } | undefined;
 }
 
 /** One process that called this instance, with an address to notify. */

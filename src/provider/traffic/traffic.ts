@@ -3,43 +3,30 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { Guard } from '../../guard.ts';
 import { isOwn } from '../../io/own-server.ts';
-import type { Clock } from '../../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
-import type { Caller } from '../../protocol/identity.ts';
 import { dropHeader } from '../../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
-import type { Callers } from './callers.ts';
 import { Connection } from './connection.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 import { Marker } from './marker.ts';
+import { Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
-import type { RecentCaller } from './recent-caller.ts';
-
-/** Health checks of platforms: not callers, and nobody to wait for. */
-const PROBES = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC'];
 
 /** Where the state of a connection is kept. */
 const CONNECTION = Symbol('lossless.connection');
 
 /** A connection of HTTP/1.1, or a session of HTTP/2: its socket throws whatever is read of it once the session has ended. */
 type Tracked<T extends EventEmitter> = T & { [CONNECTION]?: Connection };
-type Head = { readonly headers: IncomingHttpHeaders };
 type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked<Socket>; server: object };
 
-export interface TrafficOptions {
-  readonly clock: Clock;
-  readonly guard: Guard;
-  readonly callers: Callers;
-  /** Reads a consumer header; `undefined` when it is malformed. */
-  readonly decode: (header: string) => Caller | undefined;
-  /** A caller is this very process. */
-  readonly isSelf: (caller: Caller) => boolean;
+export interface TrafficOptions extends OwnersOptions {
   /** An HTTP server of the application listens. */
   readonly onListen: (server: HttpServer) => void;
-  /** A caller is seen for the first time. */
-  readonly onNewCaller: (caller: RecentCaller) => void;
+  /** Somebody asks at a path for health checks if the instance can be used. */
+  readonly onCheck: (socket: Socket, headers: IncomingHttpHeaders, isLeaving: boolean) => void;
+  /** The application said yes at a path that looks like one for health checks, while the instance leaves. */
+  readonly onUnknownCheck: (path: string) => void;
 }
 
 /**
@@ -62,12 +49,8 @@ export class Traffic {
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   readonly #arriving: Arriving;
   readonly #consumer = new ReceivedHeader(CONSUMER_HEADER);
+  readonly #owners: Owners;
   #inflight = 0;
-  #started = 0;
-  #afterAck = 0;
-  #unmanaged = 0;
-  #ofProbes = 0;
-  #ofSelf = 0;
   #lastActivity = 0;
   #marker: string | undefined;
 
@@ -75,6 +58,7 @@ export class Traffic {
     this.#options = options;
     this.#arriving = new Arriving(options.clock, this.#servers);
     this.#marking = new Marker(DRAINING_HEADER, options.guard);
+    this.#owners = new Owners(options);
     const channels: readonly (readonly [string, (message: never) => void])[] = [
       ['tracing:net.server.listen:asyncEnd', ({ server }: { server: object }) => this.#listening(server)],
       ['http.server.request.start', (exchange: Exchange) => this.#requestStarted(exchange)],
@@ -117,24 +101,9 @@ export class Traffic {
     return this.#arriving.silentCount;
   }
 
-  /** Requests started since the process began. */
-  get started(): number {
-    return this.#started;
-  }
-
-  /** Requests of callers started since the process began: neither health checks nor those of this process itself. */
-  get served(): number {
-    return this.#started - this.#ofProbes - this.#ofSelf;
-  }
-
-  /** Requests of consumers that started after their ack, beyond those that were on their way then. */
-  get afterAck(): number {
-    return this.#afterAck;
-  }
-
-  /** Requests of callers without the plugin since the process began, probes excepted. */
-  get unmanaged(): number {
-    return this.#unmanaged;
+  /** How many requests there were, and whose. */
+  get counts(): Pick<Owners, 'started' | 'served' | 'afterAck'> {
+    return this.#owners;
   }
 
   /** Monotonic time at which a request last started or ended, or a connection came; kept only while marking. */
@@ -173,6 +142,19 @@ export class Traffic {
   /** Open HTTP/2 sessions. */
   get sessions(): readonly ServerHttp2Session[] {
     return [...this.#sessions];
+  }
+
+  /**
+   * Ends sessions of callers without the plugin that have no stream and had none for `idleMs`: their clients come again, or go
+   * elsewhere.
+   */
+  retireSessions(idleMs: number, isToRetire: (address: string | undefined) => boolean): void {
+    const now = this.#options.clock.now();
+    for (const session of this.#sessions) {
+      const connection = (session as Tracked<ServerHttp2Session>)[CONNECTION];
+      if (connection?.owner !== 'unmanaged' || connection.inflight > 0 || session.closed) continue;
+      if (now - connection.activeAt >= idleMs && isToRetire(connection.address)) session.close();
+    }
   }
 
   /** Whether the last request on a connection was a consumer's. */
@@ -257,8 +239,8 @@ export class Traffic {
     const connection = socket[CONNECTION] ?? this.#track(socket);
     this.#inflight++;
     connection.inflight++;
-    this.#count(connection, this.#consumer.take(request), request, socket);
-    this.#active();
+    this.#owners.count(connection, this.#consumer.take(request), request, socket);
+    this.#active(connection);
   }
 
   #requestStarted({ request, response, socket, server }: Exchange): void {
@@ -266,18 +248,32 @@ export class Traffic {
     if (connection === undefined) return;
     connection.begin(response);
     this.#inflight++;
-    this.#count(connection, this.#consumer.take(request), request, socket);
+    this.#owners.count(connection, this.#consumer.take(request), request, socket);
     this.#active(connection);
-    if (this.#marker !== undefined) this.#marking.response(response, connection, this.#marker);
+    const isCheck = connection.isProbe && this.#isCheck(request.url, request.headers, socket);
+    if (this.#marker === undefined) return;
+    if (isCheck) this.#marking.fail(response);
+    else this.#marking.response(response, connection, this.#marker);
   }
 
-  #responseFinished({ request, socket }: Exchange): void {
+  /** Whether it is a health check that a balancer goes by; tells of it. */
+  #isCheck(url: string | undefined, headers: IncomingHttpHeaders, socket: Socket): boolean {
+    const { health, onCheck } = this.#options;
+    const isCheck = health.isCheck(url);
+    if (isCheck) onCheck(socket, headers, this.#marker !== undefined);
+    return isCheck;
+  }
+
+  #responseFinished({ request, response, socket }: Exchange): void {
     const connection = socket?.[CONNECTION];
     if (connection === undefined || connection.inflight <= 0) return;
     connection.finish();
     this.#inflight--;
     this.#active(connection);
     if (!request.complete) this.#uploads.set(socket, request);
+    if (this.#marker === undefined || response.statusCode >= 300 || typeof connection.owner === 'object') return;
+    const path = this.#options.health.unknownCheck(request.url);
+    if (path !== undefined) this.#options.onUnknownCheck(path);
   }
 
   #streamCreated(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -286,17 +282,22 @@ export class Traffic {
     this.#inflight++;
     connection.inflight++;
     const header = headers[CONSUMER_HEADER] as string | undefined;
+    if (header !== undefined) delete headers[CONSUMER_HEADER];
+    const url = headers[':path'] as string | undefined;
+    this.#owners.count(connection, header, { url, headers }, session.socket);
+    const { isProbe } = connection;
     this.#streams.set(stream, header !== undefined);
     stream.once('close', () => {
       this.#inflight--;
       connection.inflight--;
       this.#streams.delete(stream);
-      this.#active(connection);
+      if (!isProbe) this.#active(connection);
     });
-    if (header !== undefined) delete headers[CONSUMER_HEADER];
-    this.#count(connection, header, { headers }, session.socket);
     this.#active(connection);
-    if (this.#marker !== undefined && header !== undefined) this.#marking.stream(stream, this.#marker);
+    const isCheck = isProbe && this.#isCheck(url, headers, session.socket);
+    if (this.#marker === undefined) return;
+    if (isCheck) this.#marking.failStream(stream);
+    else if (header !== undefined) this.#marking.stream(stream, this.#marker);
   }
 
   /** A listener of ours among those of the application. */
@@ -306,10 +307,12 @@ export class Traffic {
 
   /**
    * A request has started or ended: who waited for an answer may send the next one now. A process that calls itself would never
-   * be quiet, and ends with its own calls.
+   * be quiet, and ends with its own calls; a health check is nobody who waits.
    */
   #active(of?: Connection): void {
-    if (this.#marker !== undefined && of?.owner !== 'self') this.#lastActivity = this.#options.clock.now();
+    if (this.#marker === undefined || of?.owner === 'self' || of?.isProbe) return;
+    this.#lastActivity = this.#options.clock.now();
+    if (of?.owner === 'unmanaged') this.#options.unmanaged.active(of, this.#lastActivity);
   }
 
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {
@@ -317,7 +320,7 @@ export class Traffic {
     session[CONNECTION] = connection;
     session.once(
       'close',
-      this.#guarded('close', () => this.#disown(connection)),
+      this.#guarded('close', () => this.#owners.disown(connection)),
     );
     return connection;
   }
@@ -329,62 +332,20 @@ export class Traffic {
     const closed = (): void => {
       this.#connections.delete(socket);
       this.#uploads.delete(socket);
-      const { inflight } = connection;
+      const { inflight, owner } = connection;
+      if (owner === 'unmanaged' && inflight === 0 && this.#marker === undefined && isOurs(socket))
+        this.#options.unmanaged.idleClosed++;
       this.#inflight -= inflight;
       connection.inflight = Number.NEGATIVE_INFINITY;
-      if (inflight > 0) this.#active();
-      this.#disown(connection);
+      if (inflight > 0) this.#active(connection);
+      this.#owners.disown(connection);
     };
     socket.once('close', this.#guarded('close', closed));
     return connection;
   }
+}
 
-  /** Counts a request and finds out whose it is; the table is touched only when the header changes. */
-  #count(connection: Connection, header: string | undefined, request: Head, socket: Socket): void {
-    this.#started++;
-    if (connection.owner === undefined || header !== connection.header)
-      this.#options.guard.attempt(
-        'who sends a request',
-        () => this.#own(connection, header, request.headers, socket),
-        // Whoever cannot be known cannot be told.
-        () => this.#ownUnmanaged(connection),
-      );
-    const { owner } = connection;
-    if (typeof owner === 'object') {
-      const now = this.#options.clock.now();
-      owner.rhythm.beat(now);
-      if (owner.telling?.isBrokenBy(now)) this.#afterAck++;
-    } else if (owner === 'unmanaged') this.#unmanaged++;
-    else if (owner === 'self') this.#ofSelf++;
-    else this.#ofProbes++;
-  }
-
-  #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, socket: Socket): void {
-    this.#disown(connection);
-    connection.header = header;
-    const caller = header === undefined ? undefined : this.#options.decode(header);
-    if (caller !== undefined && this.#options.isSelf(caller)) {
-      connection.owner = 'self';
-    } else if (caller !== undefined) {
-      const { entry, isNew } = this.#options.callers.opened(caller, socket, connection);
-      connection.owner = entry;
-      if (isNew) this.#options.onNewCaller(entry);
-    } else if (PROBES.some((agent) => headers['user-agent']?.startsWith(agent))) {
-      connection.owner = 'probe';
-    } else {
-      this.#ownUnmanaged(connection);
-    }
-  }
-
-  #ownUnmanaged(connection: Connection): void {
-    connection.owner = 'unmanaged';
-    this.#options.callers.unmanagedOpened();
-  }
-
-  #disown(connection: Connection): void {
-    const { owner } = connection;
-    connection.owner = undefined;
-    if (owner === 'unmanaged') this.#options.callers.unmanagedClosed();
-    else if (typeof owner === 'object') this.#options.callers.closed(owner, connection);
-  }
+/** Whether this side has closed a connection, and not its client or an error. */
+function isOurs(socket: Socket): boolean {
+  return !socket.readableEnded && socket.errored === null;
 }

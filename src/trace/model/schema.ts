@@ -79,6 +79,7 @@ export const HOLD_REASONS = [
   'none',
   'goaway_failed',
   'unmanaged_caller',
+  'entry_not_told',
   'silent_connection',
   'deregister_unconfirmed',
   'callers_overflowed',

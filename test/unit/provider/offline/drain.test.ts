@@ -14,13 +14,15 @@ function drain(graceMs = 30_000) {
     allIdle: true,
     roundTripMs: 10,
     holdReason: 'none' as HoldReason,
+    /** When the hold is over, and when listeners may close although callers come: as long as the hold time. */
+    until: 10_000,
+    bound: 10_000,
     unread: () => 0,
   };
   const subject = new Drain({
     clock,
     deadline: new Deadline(clock, graceMs, 0),
     quietMs: 300,
-    holdMs: 10_000,
     since: clock.now(),
     observed: {
       inflight: () => around.inflight,
@@ -28,7 +30,11 @@ function drain(graceMs = 30_000) {
       lastActivity: () => around.lastActivity,
       allIdle: () => around.allIdle,
       roundTripMs: () => around.roundTripMs,
-      holdReason: () => around.holdReason,
+      holding: () => ({
+        reason: around.holdReason,
+        until: around.holdReason === 'none' ? 0 : around.until,
+        bound: around.bound,
+      }),
       unread: () => around.unread(),
     },
   });

@@ -14,6 +14,7 @@ import { isRunning, STATES, type State } from '../../../../src/lifecycle/transit
 import { encodeAck, encodeIdle } from '../../../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, decodeConsumer, encodeConsumer } from '../../../../src/protocol/header.ts';
 import { Attendance } from '../../../../src/provider/attendance.ts';
+import { EntryWatch } from '../../../../src/provider/entry/entry-watch.ts';
 import type { OfflineReport } from '../../../../src/provider/offline/offline.ts';
 import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Curve } from '../../../../src/provider/traffic/curve.ts';
@@ -206,7 +207,15 @@ class Subject {
     const { clock, journal, machine } = this;
     journal.subscribe((record) => this.records.push(record));
     const callers = new Callers(clock);
+    const entry = new EntryWatch({
+      clock,
+      log: () => {},
+      healthPaths: [],
+      healthFailures: 3,
+      keepAliveMs: undefined,
+    });
     this.traffic = new Traffic({
+      ...entry.hooks,
       clock,
       guard: new Guard(() => {}),
       callers,
@@ -224,7 +233,10 @@ class Subject {
       machine,
       traffic,
       callers,
-      curve: new Curve(clock, () => traffic.started),
+      unmanaged: entry.unmanaged,
+      probers: entry.probers,
+      arrivals: entry.arrivals,
+      curve: new Curve(clock, () => traffic.counts.started),
       registry: registryThat(how, this.entries, clock),
       tryConnection: async () => undefined,
       instanceId: 'provider-1',
@@ -237,6 +249,9 @@ class Subject {
         gracePeriodMs: GRACE_MS,
         quietMs: 300,
         holdMs: 2_000,
+        entry: 'serve',
+        entryPorts: [],
+        entryCheckMs: 0,
         goawayTimeoutMs: 500,
         goawayAttempts: 3,
         registerDelayMs: 0,

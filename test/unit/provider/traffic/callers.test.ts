@@ -66,18 +66,6 @@ describe('R10: the table of recent callers', () => {
     expect(callers.recent().map((entry) => entry.address)).toEqual(['192.0.2.1', '192.0.2.2']);
   });
 
-  test('a caller without the plugin is remembered as long', async () => {
-    const clock = new SimulatedClock();
-    const callers = new Callers(clock);
-    expect(callers.unmanagedSeen).toBe(false);
-    callers.unmanagedOpened();
-    callers.unmanagedClosed();
-    await clock.advance(599_000);
-    expect(callers.unmanagedSeen).toBe(true);
-    await clock.advance(2_000);
-    expect(callers.unmanagedSeen).toBe(false);
-  });
-
   test('that one was forgotten matters for ten minutes', async () => {
     const clock = new SimulatedClock();
     const callers = new Callers(clock, 1);

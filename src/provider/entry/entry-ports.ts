@@ -1,0 +1,43 @@
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import { eachRow } from '../traffic/kernel.ts';
+
+/** How often is looked, in milliseconds. The kernel writes a table of every socket of the machine or pod for each look. */
+const EVERY_MS = 250;
+
+/** State of an established connection, as `/proc/net/tcp` writes it (Linux, include/net/tcp_states.h). */
+const ESTABLISHED = '01';
+
+/** The connections that a proxy beside the application has open towards its clients. Looked at only while an offline runs. */
+export class EntryPorts {
+  readonly #clock: Clock;
+  readonly #ports: ReadonlySet<number>;
+  #timer: Timer | undefined;
+  #isOver = false;
+  #connections: number | undefined;
+
+  constructor(clock: Clock, ports: readonly number[]) {
+    this.#clock = clock;
+    this.#ports = new Set(ports);
+    void this.#look();
+  }
+
+  /** How many there were at the last look; undefined before the first one. */
+  get connections(): number | undefined {
+    return this.#connections;
+  }
+
+  /** Looks no more. */
+  stop(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
+  }
+
+  async #look(): Promise<void> {
+    let established = 0;
+    await eachRow(this.#ports, '/proc/net', (rows, state) => {
+      if (rows.toString('latin1', state, state + 2) === ESTABLISHED) established++;
+    });
+    this.#connections = established;
+    if (!this.#isOver) this.#timer = this.#clock.after(EVERY_MS, () => void this.#look());
+  }
+}

@@ -1,0 +1,91 @@
+import type { Clock } from '../../lifecycle/clock.ts';
+
+/** Who has not asked for this long is no prober any more, in milliseconds. */
+const RECENT_MS = 10 * 60_000;
+
+/** Most probers that are remembered: a balancer has a few nodes, a stranger any number of names. */
+const MOST = 64;
+
+/** Who has been silent for this many of his intervals has stopped asking. */
+const SILENT_INTERVALS = 3;
+
+/** The probes of a kubelet decide about its pod; no balancer goes by them. */
+const KUBELET = 'kube-probe/';
+
+interface Prober {
+  readonly address: string;
+  lastAt: number;
+  /** Undefined until he has asked twice. */
+  intervalMs: number | undefined;
+  /** Failing answers he got since the instance leaves. */
+  failures: number;
+  toldAt: number | undefined;
+}
+
+/** Balancers and proxies that ask whether this instance can be used, and whether they know that it leaves. */
+export class Probers {
+  readonly #clock: Clock;
+  readonly #failuresNeeded: number;
+  readonly #probers = new Map<string, Prober>();
+
+  /** @param failuresNeeded how many failing answers make a balancer take an instance out */
+  constructor(clock: Clock, failuresNeeded: number) {
+    this.#clock = clock;
+    this.#failuresNeeded = failuresNeeded;
+  }
+
+  /** A health check has come. @param isFailing the answer is that the instance is not to be used */
+  asked(address: string, agent: string, isFailing: boolean): void {
+    if (agent.startsWith(KUBELET)) return;
+    const now = this.#clock.now();
+    const key = `${address} ${agent.slice(0, 80)}`;
+    const known = this.#probers.get(key);
+    const prober = known ?? { address, lastAt: now, intervalMs: undefined, failures: 0, toldAt: undefined };
+    if (known !== undefined) prober.intervalMs = intervalOf(now - prober.lastAt, prober.intervalMs);
+    prober.lastAt = now;
+    if (isFailing && ++prober.failures >= this.#failuresNeeded) prober.toldAt ??= now;
+    // The one that has been silent longest stands first.
+    this.#probers.delete(key);
+    this.#probers.set(key, prober);
+    if (this.#probers.size > MOST) this.#probers.delete(this.#probers.keys().next().value as string);
+  }
+
+  /** An offline begins: nobody knows yet. */
+  reset(): void {
+    const now = this.#clock.now();
+    for (const [key, prober] of this.#probers) {
+      if (now - prober.lastAt >= RECENT_MS) this.#probers.delete(key);
+      prober.failures = 0;
+      prober.toldAt = undefined;
+    }
+  }
+
+  get count(): number {
+    return this.#probers.size;
+  }
+
+  /** Failing answers given since the instance leaves. */
+  get failures(): number {
+    return [...this.#probers.values()].reduce((sum, { failures }) => sum + failures, 0);
+  }
+
+  /** Whether somebody who asks has this address: what comes from there comes by a balancer. */
+  has(address: string | undefined): boolean {
+    return [...this.#probers.values()].some((prober) => prober.address === address);
+  }
+
+  /** Monotonic time at which the last one knew; undefined while one does not, or when there are none. */
+  get toldAt(): number | undefined {
+    const now = this.#clock.now();
+    const told = [...this.#probers.values()].map(({ toldAt, lastAt, intervalMs }) => {
+      const silentAt = intervalMs === undefined ? Number.POSITIVE_INFINITY : lastAt + SILENT_INTERVALS * intervalMs;
+      return toldAt ?? (silentAt <= now ? silentAt : undefined);
+    });
+    return told.includes(undefined) || told.length === 0 ? undefined : Math.max(...(told as number[]));
+  }
+}
+
+/** Grows at once and shrinks slowly: several workers of one proxy may ask at the same time. */
+function intervalOf(pauseMs: number, before: number | undefined): number {
+  return before === undefined ? pauseMs : Math.max(pauseMs, 0.9 * before + 0.1 * pauseMs);
+}

@@ -1,0 +1,128 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Guard } from '../../guard.ts';
+import type { Clock } from '../../lifecycle/clock.ts';
+import { plainAddress } from '../../protocol/host-port.ts';
+import type { Caller } from '../../protocol/identity.ts';
+import type { Callers } from './callers.ts';
+import type { Connection } from './connection.ts';
+import type { Health } from './health.ts';
+import type { Ends, RecentCaller } from './recent-caller.ts';
+import type { Unmanaged } from './unmanaged.ts';
+
+/** What of a request tells who sends it. */
+export interface Head {
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export interface OwnersOptions {
+  readonly clock: Clock;
+  readonly guard: Guard;
+  readonly callers: Callers;
+  readonly unmanaged: Unmanaged;
+  readonly health: Health;
+  /** Reads a consumer header; `undefined` when it is malformed. */
+  readonly decode: (header: string) => Caller | undefined;
+  /** A caller is this very process. */
+  readonly isSelf: (caller: Caller) => boolean;
+  /** A caller is seen for the first time. */
+  readonly onNewCaller: (caller: RecentCaller) => void;
+  /** A proxy passes requests on, on a connection of which these are the ends. */
+  readonly onProxied: (ends: Ends) => void;
+}
+
+/** Whose each request is. A connection of a consumer is looked at when its header changes, one of anybody else with each request. */
+export class Owners {
+  readonly #options: OwnersOptions;
+  #started = 0;
+  #afterAck = 0;
+  #notServed = 0;
+
+  constructor(options: OwnersOptions) {
+    this.#options = options;
+  }
+
+  /** Requests started since the process began. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** Requests of callers started since the process began: neither health checks nor those of this process itself. */
+  get served(): number {
+    return this.#started - this.#notServed;
+  }
+
+  /** Requests of consumers that started after their ack, beyond those that were on their way then. */
+  get afterAck(): number {
+    return this.#afterAck;
+  }
+
+  /** Counts a request and finds out whose it is. */
+  count(connection: Connection, header: string | undefined, request: Head, ends: Ends): void {
+    this.#started++;
+    if (connection.owner === undefined || header !== connection.header)
+      this.#options.guard.attempt(
+        'who sends a request',
+        () => this.#own(connection, header, request.headers, ends),
+        // Whoever cannot be known cannot be told.
+        () => this.#ownUnmanaged(connection),
+      );
+    const { owner } = connection;
+    if (typeof owner === 'object') {
+      const now = this.#options.clock.now();
+      owner.rhythm.beat(now);
+      if (owner.telling?.isBrokenBy(now)) this.#afterAck++;
+    } else if (owner === 'self') this.#notServed++;
+    else this.#countStranger(connection, request);
+  }
+
+  /** The connection is closed, or another one speaks on it. */
+  disown(connection: Connection): void {
+    const { owner } = connection;
+    connection.owner = undefined;
+    if (owner === 'unmanaged') this.#options.unmanaged.closed(connection);
+    else if (typeof owner === 'object') this.#options.callers.closed(owner, connection);
+  }
+
+  #countStranger(connection: Connection, { url }: Head): void {
+    connection.isProbe = connection.isProber || this.#options.health.isCheck(url);
+    if (connection.isProbe) {
+      this.#notServed++;
+      return;
+    }
+    if (connection.owner === 'probe') this.#ownUnmanaged(connection);
+    this.#options.unmanaged.requests++;
+  }
+
+  #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, ends: Ends): void {
+    const { callers, decode, health, isSelf, onNewCaller } = this.#options;
+    this.disown(connection);
+    connection.header = header;
+    connection.address = plainAddress(ends.remoteAddress ?? '');
+    const caller = header === undefined ? undefined : decode(header);
+    connection.isProbe = false;
+    if (caller !== undefined && isSelf(caller)) {
+      connection.owner = 'self';
+    } else if (caller !== undefined) {
+      const { entry, isNew } = callers.opened(caller, ends, connection);
+      connection.owner = entry;
+      if (isNew) onNewCaller(entry);
+    } else {
+      // Until it carries a request that is no health check.
+      connection.owner = 'probe';
+      connection.isProber = health.isProber(headers);
+      connection.isProxied = isProxied(headers);
+      if (connection.isProxied) this.#options.onProxied(ends);
+    }
+  }
+
+  #ownUnmanaged(connection: Connection): void {
+    connection.owner = 'unmanaged';
+    this.#options.unmanaged.opened(connection);
+  }
+}
+
+/** Whether a proxy has passed a request on and says so (RFC 7239, RFC 9110 section 7.6.3). */
+function isProxied(headers: IncomingHttpHeaders): boolean {
+  return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined || headers.via !== undefined;
+}

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+import { Entry, type EntryOptions } from '../../../../src/provider/entry/entry.ts';
+import { Probers } from '../../../../src/provider/entry/probers.ts';
+import { Connection } from '../../../../src/provider/traffic/connection.ts';
+import { Unmanaged } from '../../../../src/provider/traffic/unmanaged.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+const BALANCER = '192.0.2.1';
+const CLIENT = '192.0.2.9';
+
+/** An entry ten seconds after the process began; what happens before `offline()` is of before the offline. */
+async function world() {
+  const clock = new SimulatedClock();
+  const probers = new Probers(clock, 2);
+  const unmanaged = new Unmanaged(clock, (address) => probers.has(address));
+  const connect = (address: string): Connection => {
+    const connection = Object.assign(new Connection(), { address });
+    unmanaged.opened(connection);
+    return connection;
+  };
+  await clock.advance(10_000);
+  const offline = (options: Partial<EntryOptions> = {}): (() => { end: string; leftMs: number }) => {
+    probers.reset();
+    const entry = new Entry({
+      clock,
+      probers,
+      unmanaged,
+      since: clock.now(),
+      longestMs: 10_000,
+      quietMs: 300,
+      arrivalsPerSecond: undefined,
+      ports: undefined,
+      checkMs: 0,
+      ...options,
+    });
+    return () => {
+      const { end, until } = entry.look();
+      return { end, leftMs: until - clock.now() };
+    };
+  };
+  return { clock, probers, unmanaged, connect, offline };
+}
+
+describe('the wait for callers that nobody can tell', () => {
+  test('nobody came: nobody is waited for', async () => {
+    const { offline } = await world();
+    expect(offline()()).toEqual({ end: 'nobody', leftMs: Number.NEGATIVE_INFINITY });
+  });
+
+  test('health checks alone are nobody', async () => {
+    const { offline, probers } = await world();
+    probers.asked(BALANCER, '', false);
+    expect(offline()().end).toBe('nobody');
+  });
+
+  test('a person who came once is not waited for', async () => {
+    const { connect, offline, unmanaged } = await world();
+    unmanaged.closed(connect(CLIENT));
+    expect(offline()().end).toBe('nobody');
+  });
+
+  test('what a balancer sends ends when it is told, and the quiet window after that', async () => {
+    const { clock, connect, offline, probers, unmanaged } = await world();
+    probers.asked(BALANCER, '', false);
+    const pooled = connect(BALANCER);
+    const look = offline();
+    expect(look()).toEqual({ end: 'not_told', leftMs: 10_000 });
+    for (let n = 0; n < 2; n++) probers.asked(BALANCER, '', true);
+    expect(look()).toEqual({ end: 'told', leftMs: 300 });
+    await clock.advance(200);
+    unmanaged.active(pooled, clock.now());
+    expect(look()).toEqual({ end: 'told', leftMs: 300 });
+  });
+
+  test('others are waited for as long as their connections came apart: one in a thousand comes later', async () => {
+    const { clock, offline, unmanaged, connect } = await world();
+    unmanaged.closed(connect(CLIENT));
+    const look = offline({ arrivalsPerSecond: 20 });
+    expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
+    await clock.advance(3_000);
+    unmanaged.active(connect(CLIENT), clock.now());
+    expect(look().end).toBe('connected');
+    for (const connection of unmanaged.open) unmanaged.closed(connection);
+    expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
+  });
+
+  test.each([
+    [1, 7_000],
+    [0.5, 10_000],
+    [1_000, 300],
+  ])(
+    'at %d connections a second for %d ms: never shorter than the quiet window or longer than the hold time',
+    async (arrivalsPerSecond, leftMs) => {
+      const { offline } = await world();
+      expect(offline({ arrivalsPerSecond })()).toEqual({ end: 'quiet', leftMs });
+    },
+  );
+
+  test('a connection of theirs that is open is waited for, told balancers or not', async () => {
+    const { connect, offline, probers, unmanaged } = await world();
+    probers.asked(BALANCER, '', false);
+    const browser = connect(CLIENT);
+    const look = offline();
+    for (let n = 0; n < 2; n++) probers.asked(BALANCER, '', true);
+    expect(look()).toEqual({ end: 'connected', leftMs: 10_000 });
+    unmanaged.closed(browser);
+    expect(look()).toEqual({ end: 'told', leftMs: 300 });
+  });
+
+  test('a proxy beside the application is waited for until it has no connection left, and the balancer knows', async () => {
+    const { clock, offline } = await world();
+    const ports = { connections: 3 as number | undefined };
+    const look = offline({ ports: ports as never, checkMs: 2_000 });
+    expect(look()).toEqual({ end: 'ports_empty', leftMs: 2_300 });
+    ports.connections = 0;
+    await clock.advance(1_500);
+    expect(look()).toEqual({ end: 'ports_empty', leftMs: 800 });
+    ports.connections = 1;
+    await clock.advance(2_000);
+    expect(look()).toEqual({ end: 'ports_empty', leftMs: 300 });
+  });
+
+  test('ports that were not looked at yet may have connections', async () => {
+    const { clock, offline } = await world();
+    const look = offline({ ports: { connections: undefined } as never });
+    await clock.advance(1_000);
+    expect(look()).toEqual({ end: 'ports_empty', leftMs: 300 });
+  });
+});

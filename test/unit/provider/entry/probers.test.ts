@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest';
+import { Probers } from '../../../../src/provider/entry/probers.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+/** Probers that have asked each second for ten seconds, before an offline begins. */
+async function probers(...addresses: readonly string[]) {
+  const clock = new SimulatedClock();
+  const subject = new Probers(clock, 3);
+  for (let second = 0; second < 10; second++) {
+    for (const address of addresses) subject.asked(address, '', false);
+    await clock.advance(1_000);
+  }
+  subject.reset();
+  return { clock, subject };
+}
+
+describe('probers', () => {
+  test('are told by as many failing answers as a balancer needs', async () => {
+    const { clock, subject } = await probers('192.0.2.1');
+    for (let n = 0; n < 3; n++) {
+      expect(subject.toldAt).toBeUndefined();
+      subject.asked('192.0.2.1', '', true);
+      if (n < 2) await clock.advance(1_000);
+    }
+    expect(subject.toldAt).toBe(clock.now());
+    expect(subject.failures).toBe(3);
+  });
+
+  test('are told when they have been silent for three of their intervals', async () => {
+    const { clock, subject } = await probers('192.0.2.1');
+    await clock.advance(1_990);
+    expect(subject.toldAt).toBeUndefined();
+    await clock.advance(20);
+    expect(subject.toldAt).toBe(clock.now() - 10);
+  });
+
+  test('are told when the last of them is', async () => {
+    const { clock, subject } = await probers('192.0.2.1', '192.0.2.2');
+    for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
+    expect(subject.toldAt).toBeUndefined();
+    await clock.advance(500);
+    for (let n = 0; n < 3; n++) subject.asked('192.0.2.2', '', true);
+    expect(subject.toldAt).toBe(clock.now());
+  });
+
+  test('one that has asked once has no interval: silence says nothing', async () => {
+    const clock = new SimulatedClock();
+    const subject = new Probers(clock, 3);
+    subject.asked('192.0.2.1', '', false);
+    subject.reset();
+    await clock.advance(60_000);
+    expect(subject.toldAt).toBeUndefined();
+  });
+
+  test('answers of an offline that was undone tell nobody of the next one', async () => {
+    const { subject } = await probers('192.0.2.1');
+    for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
+    subject.reset();
+    expect(subject.toldAt).toBeUndefined();
+    expect(subject.failures).toBe(0);
+  });
+
+  test('a kubelet is none, and one that has not asked for ten minutes is none any more', async () => {
+    const { clock, subject } = await probers('192.0.2.1');
+    subject.asked('192.0.2.9', 'kube-probe/1.32', false);
+    expect(subject.count).toBe(1);
+    await clock.advance(600_000);
+    subject.reset();
+    expect(subject.count).toBe(0);
+  });
+
+  test('a stranger with a new name for each check takes no more than 64 places, and not that of one who asks', async () => {
+    const { subject } = await probers('192.0.2.1');
+    for (let n = 0; n < 10_000; n++) {
+      subject.asked('203.0.113.1', `agent ${n}`, true);
+      if (n % 50 === 0) subject.asked('192.0.2.1', '', true);
+    }
+    expect(subject.count).toBe(64);
+    expect(subject.has('192.0.2.1')).toBe(true);
+  });
+});
