@@ -8,6 +8,8 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
@@ -193,15 +195,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
       });
       await consul().call('PUT', '/v1/txn', operations);
     }
-    const list = await registry.instances(service);
-    expect(list).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (listed) => lists.push(listed));
-    const one = anInstance({ service, port: 9_999 });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -248,19 +242,11 @@ describe.skipIf(missing)('a Consul with access control', () => {
       clock: systemClock,
       log: (_, message) => void logged.push(message),
     });
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toContain('the registry refuses these credentials (403)');
-      logged.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(logged.join()).not.toContain('99999999');
-    await registry.close();
+    await isRefused(registry, {
+      says: /the registry refuses these credentials \(403\)/,
+      secret: /99999999/,
+      logged,
+      reads: false,
+    });
   });
 });

@@ -10,6 +10,8 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
@@ -262,14 +264,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
       });
       await etcd().call('/v3/kv/txn', { success });
     }
-    expect(await registry.instances(service)).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (list) => lists.push(list));
-    const one = anInstance({ service });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -359,21 +354,7 @@ describe.skipIf(missing)('an etcd with users', () => {
   ])('%s%s is a clear error without the password', async (user, options, expected) => {
     const said: string[] = [];
     const registry = await open(user, options, (message) => said.push(message));
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.instances(instance.service),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toMatch(expected);
-      said.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(said.join()).not.toMatch(/wr0ng|s3cret/);
-    await registry.close();
+    await isRefused(registry, { says: expected, secret: /wr0ng|s3cret/, logged: said });
   });
 
   test('no user is a clear error', async () => {

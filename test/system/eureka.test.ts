@@ -5,6 +5,8 @@ import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka/entry.ts'
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
 import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { FaultProxy } from '../support/fakes/fault-proxy.ts';
@@ -305,15 +307,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
           return eureka().call('POST', `/apps/${app}`, { instance: info });
         }),
       );
-    expect(await registry.instances(service)).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (listed) => lists.push(listed));
-    expect(lists.at(-1)).toHaveLength(10_000);
-    const one = anInstance({ service, port: 9_999 });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -376,21 +370,11 @@ describe.skipIf(missing)('a Eureka with users', () => {
   test('a wrong password is a clear error without the password', async () => {
     const logged: string[] = [];
     const registry = await open('shop:wr0ng-secret', (message) => void logged.push(message));
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.instances(instance.service),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toContain('the registry refuses these credentials (401)');
-      logged.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(logged.join()).not.toMatch(/wr0ng|d3IwbmctC|Basic/);
-    await registry.close();
+    await isRefused(registry, {
+      says: /the registry refuses these credentials \(401\)/,
+      secret: /wr0ng|d3IwbmctC|Basic/,
+      logged,
+    });
   });
 });
 
