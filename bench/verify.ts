@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { embeddedCollector } from '../test/support/embedded-collector.ts';
 import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
-import { CLI } from '../test/support/process/cli.ts';
+import { lossless } from '../test/support/process/cli.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';
 
 const SHUTDOWNS = 1_000;
@@ -22,9 +20,8 @@ export const verify: Benchmark = {
       const took: number[] = [];
       for (let run = 0; run < RUNS; run++) {
         const begun = performance.now();
-        await promisify(execFile)(process.execPath, [CLI, ...args, '--url', collector.queryUrl], {
-          maxBuffer: 2 ** 24,
-        });
+        const { code, stderr } = await lossless([...args, '--url', collector.queryUrl]);
+        if (code !== 0) throw new Error(`verify ended with ${code}: ${stderr}`);
         took.push(performance.now() - begun);
       }
       const longest = quantile(took, 1);

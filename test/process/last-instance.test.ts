@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
-import { CLI } from '../support/process/cli.ts';
+import { lossless } from '../support/process/cli.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { pause, until } from '../support/until.ts';
@@ -11,12 +9,9 @@ const world = useWorld();
 
 const GRACE = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
-async function verify(service: string): Promise<number> {
+async function verify(service: string): Promise<number | null> {
   const args = ['verify', '--service', service, '--since', '1h', '--url', world().collector.queryUrl];
-  return promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    () => 0,
-    (error) => (error as { code: number }).code,
-  );
+  return (await lossless(args)).code;
 }
 
 async function consumersOf(service: Service): Promise<number> {

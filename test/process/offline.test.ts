@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { Agent, request } from 'node:http';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
 import { entered } from '../support/process/announced.ts';
-import { CLI } from '../support/process/cli.ts';
+import { lossless } from '../support/process/cli.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { pause, until } from '../support/until.ts';
@@ -16,14 +14,6 @@ const world = useWorld();
 async function call(service: Service, path: string, asking: Asking = {}) {
   const method = /^\/o(ff|n)line/.test(path) ? 'POST' : 'GET';
   return operator(await world().controlPort(service), path, { method, ...asking });
-}
-
-async function lossless(...args: string[]) {
-  const { stdout, stderr, code } = await promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    (output) => ({ ...output, code: 0 }),
-    (error) => error as { stdout: string; stderr: string; code: number },
-  );
-  return { stdout, stderr, code };
 }
 
 /** A request that takes `ms`: keeps an offline in `draining`. */
@@ -104,7 +94,7 @@ describe('what begins an offline', () => {
 
   test('lossless offline --wait', async () => {
     const service = await world().service('provider');
-    const { stdout, code } = await lossless('offline', '--wait', '--port', String(await world().controlPort(service)));
+    const { stdout, code } = await lossless(['offline', '--wait', '--port', `${await world().controlPort(service)}`]);
     expect(stdout).toMatch(/^success\ntrace [0-9a-f]{32}\nhttp/);
     expect(code).toBe(0);
     await service.child.ends();
@@ -161,7 +151,7 @@ describe('undo', () => {
     const generation = (await call(service, '/status')).body['generation'] as number;
     await call(service, '/offline');
     await entered(service.child, 'draining');
-    expect(await lossless('online', '--port', String(await world().controlPort(service)))).toMatchObject({ code: 0 });
+    expect(await lossless(['online', '--port', `${await world().controlPort(service)}`])).toMatchObject({ code: 0 });
     await until(async () => (await call(service, '/status')).body['state'] === 'warming');
     const status = (await call(service, '/status')).body;
     expect(status['generation']).toBeGreaterThan(generation);

@@ -1,15 +1,13 @@
-import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { embeddedCollector } from '../support/embedded-collector.ts';
 import { entered } from '../support/process/announced.ts';
-import { CLI } from '../support/process/cli.ts';
+import { lossless } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
 import { pause, until } from '../support/until.ts';
@@ -34,13 +32,6 @@ async function badCollector(status?: number): Promise<string> {
 
 function spooled(): readonly string[] {
   return readdirSync(world().spoolDir).filter((file) => !file.startsWith('.'));
-}
-
-async function lossless(...args: string[]) {
-  return promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
-  );
 }
 
 function linesOf({
@@ -84,7 +75,7 @@ describe('a collector that is down for the whole shutdown', () => {
       ]);
       expect(spooled().length).toBeGreaterThan(0);
       expect(
-        await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl),
+        await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]),
       ).toMatchObject({
         code: 0,
       });
@@ -104,7 +95,7 @@ describe('a collector that is down for the whole shutdown', () => {
     expect(await world().leave(other)).toMatchObject({ signal: 'SIGTERM' });
     expect((await world().trace(other)).verdict).toMatchObject({ whole: true });
     expect(spooled()).toEqual(left);
-    const said = await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    const said = await lossless(['replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     expect(said).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(`${left.length} waiting for another collector .127.0.0.1_${port}-`),
@@ -152,8 +143,7 @@ describe('the spool', () => {
     await world().leave(service);
     writeFileSync(join(world().spoolDir, '0-garbage.json'), '{"resourceSpans":');
     writeFileSync(join(world().spoolDir, '0-other.json'), '[]');
-    const { stderr } = await promisify(execFile)(process.execPath, [
-      CLI,
+    const { stderr } = await lossless([
       'replay',
       '--all',
       '--dir',
@@ -197,7 +187,7 @@ describe('the spool', () => {
     await pause(200); // its SDK is loaded by now
     await caller.stop();
     await caller.child.ends();
-    await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     expect((await world().trace(leaving)).verdict).toMatchObject({ whole: true, refreshes: 1 });
   });
 });
@@ -216,7 +206,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   );
   service.child.signal('SIGKILL');
   await service.child.ends();
-  const { code, stdout } = await lossless('inspect', id, '--url', world().collector.queryUrl);
+  const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
   expect(stdout).toContain('the root span never arrived');
   expect(stdout).toContain('offline.started');
@@ -281,11 +271,11 @@ describe('a process that is killed while it leaves', () => {
     await isClosed(service);
     expect((await verdict(service))?.problems[0]).toMatch(/while it drained; its last sign of life came/);
     const url = world().collector.queryUrl;
-    expect(await lossless('inspect', world().traceId(service), '--url', url)).toMatchObject({
+    expect(await lossless(['inspect', world().traceId(service), '--url', url])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/: killed, .*\n.*\n- the process was killed while it drained/),
     });
-    expect(await lossless('verify', '--service', 'provider', '--since', '10m', '--url', url)).toMatchObject({
+    expect(await lossless(['verify', '--service', 'provider', '--since', '10m', '--url', url])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/killed[\s\S]*the process was killed while it drained[\s\S]*lossy/),
     });
@@ -302,7 +292,7 @@ describe('a process that is killed while it leaves', () => {
     leaving.child.signal('SIGTERM');
     await entered(leaving.child, 'draining');
     await until(() => spooled().length > 0);
-    await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await lossless(['replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     await until(async () => (await verdict(service))?.result === 'killed');
     expect(await verdict(leaving)).toMatchObject({ result: 'missing' });
     expect(living.child.stderr).toContain('no shutdown traces are made');

@@ -2,18 +2,16 @@ import { createServer } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
-import { CLI } from '../support/process/cli.ts';
+import { lossless } from '../support/process/cli.ts';
 import { useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
-async function verify(service: string, ...args: string[]) {
+function verify(service: string, ...args: string[]) {
   const url = args.includes('--url') ? [] : ['--url', world().collector.queryUrl];
-  const child = world().children.node(CLI, { args: ['verify', '--service', service, ...args, ...url] });
-  const { code } = await child.ends();
-  return { code, stdout: child.stdout, stderr: child.stderr };
+  return lossless(['verify', '--service', service, ...args, ...url]);
 }
 
 /** A shutdown of which only the start marker arrived. */

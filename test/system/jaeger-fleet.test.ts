@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
-import { CLI } from '../support/process/cli.ts';
+import { lossless } from '../support/process/cli.ts';
 import { jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
 import { useStarted } from '../support/use-started.ts';
 
@@ -87,16 +85,3 @@ describe.skipIf(missing)('a real Jaeger', () => {
     }
   });
 });
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function lossless(args: readonly string[]): Promise<Outcome> {
-  return promisify(execFile)(process.execPath, [CLI, ...args], { timeout: 120_000 }).then(
-    (outcome) => ({ ...outcome, code: 0 }),
-    (failed: Outcome) => failed,
-  );
-}
