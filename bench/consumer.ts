@@ -3,6 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '../src/lifecycle/clock.ts';
+import type { LifecycleRecord } from '../src/lifecycle/records.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import type { Instance } from '../src/registry/registry.ts';
 import type { Stop } from './fleet.ts';
@@ -63,9 +64,9 @@ subscribe('http.server.request.start', (message) => {
   if (received.url === '/lossless/goaway') arrived = performance.now();
 });
 subscribe('lossless:record', (message) => {
-  const record = message as { kind: string; work?: string; attributes: Record<string, unknown> };
+  const record = message as LifecycleRecord;
   if (record.kind !== 'started' || record.work !== 'consumer.refresh') return;
-  const port = Number(String(record.attributes['lossless.provider.address']).split(':').at(-1));
+  const port = Number(record.facts.providerAddress?.split(':').at(-1));
   goaways.push({ port, at: arrived, ackMs: performance.now() - arrived });
 });
 subscribe('http.client.request.start', (message) => {

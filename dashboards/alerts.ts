@@ -1,4 +1,5 @@
-import { ATTR, KILLED } from '../src/trace/model/schema.ts';
+import { KILLED } from '../src/lifecycle/outcomes.ts';
+import { ATTR } from '../src/trace/model/schema.ts';
 import { calls, counted, label, type Match, past, SERVICE, untold } from './span-metrics.ts';
 
 export interface Alert {

@@ -1,6 +1,6 @@
 import { AnnotationQueryBuilder, type Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { chosen, happened, INSTANCE, requestRate } from './instance-metrics.ts';
 import { choiceOf, page } from './page.ts';

@@ -1,6 +1,6 @@
 import type { Builder, Dataquery } from '@grafana/grafana-foundation-sdk/cog';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { type AttributeName, spanName } from '../src/trace/model/schema.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 

@@ -1,5 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { ATTR, spanName } from '../src/trace/model/schema.ts';
 import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { choiceOf, page } from './page.ts';

@@ -1,6 +1,7 @@
 import { labelOf, METRIC_DIMENSIONS } from '../collector/server/dimensions.ts';
-import type { WorkName } from '../src/lifecycle/records.ts';
-import { ATTR, type AttributeName, GOAWAY_RESULTS, spanName } from '../src/trace/model/schema.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
+import { GOAWAY_RESULTS } from '../src/lifecycle/outcomes.ts';
+import { ATTR, type AttributeName, spanName } from '../src/trace/model/schema.ts';
 
 /** Counter of spans, by spanmetrics of Jaeger, of an OpenTelemetry Collector, or of the embedded collector. */
 const CALLS = 'traces_span_metrics_calls_total';

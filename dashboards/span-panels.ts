@@ -1,6 +1,6 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import type { AttributeName } from '../src/trace/model/schema.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 import { bars, gauges, numbers, type PanelText, rowsTable } from './panels.ts';

@@ -1,5 +1,5 @@
 import type { DataTransformerConfig } from '@grafana/grafana-foundation-sdk/dashboard';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { ATTRIBUTES, type AttributeName, type AttributeType, spanName } from '../src/trace/model/schema.ts';
 
 /** Title of a column and the attribute it shows. */

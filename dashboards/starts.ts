@@ -1,5 +1,5 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { ATTR } from '../src/trace/model/schema.ts';
 import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { INSTANCE, own, requestRate } from './instance-metrics.ts';

@@ -5,13 +5,15 @@
 #   go.mod    a Go program: the package that tools.go names, or the folder's own main package
 #   pom.xml   a Java program: a folder with its jars (of target and target/lib, which `mvn package` must fill)
 #   packages  Debian packages: a folder with their files; nothing is installed and no service starts
+#   requirements.txt  Python packages that carry a program: a folder with their files
+#   main.c    a C program that needs the kernel's headers alone
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${LOSSLESS_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lossless-lifecycle}
 
 # Names what would be built; test/support/servers/built.ts computes the same.
 key() {
-  (cd "$1" && { ls go.mod go.sum main.go pom.xml packages 2>/dev/null || true; { [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
+  (cd "$1" && { ls go.mod go.sum main.c main.go pom.xml packages requirements.txt 2>/dev/null || true; { [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
     xargs cat | sha256sum | cut -c1-16)
 }
 
@@ -39,11 +41,22 @@ with_apt() {
   rm "$1"/*.deb
 }
 
+with_pip() {
+  python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --only-binary=:all: \
+    --require-hashes --target "$1" -r requirements.txt >&2 </dev/null
+}
+
+with_cc() {
+  cc -O2 -Wall -Wextra -Werror -o "$1" main.c
+}
+
 build() { # name
   local name=$1 folder=$root/test/servers/$1 tool with target
   if [ -f "$folder/go.mod" ]; then tool=go with=with_go
   elif [ -f "$folder/pom.xml" ]; then tool=mvn with=with_maven
   elif [ -f "$folder/packages" ]; then tool=apt-get with=with_apt
+  elif [ -f "$folder/requirements.txt" ]; then tool=python3 with=with_pip
+  elif [ -f "$folder/main.c" ]; then tool=cc with=with_cc
   else echo "no server $name; expected one of:" $(ls "$root/test/servers") >&2; exit 2
   fi
   target=$cache/bin/$name-$(key "$folder")

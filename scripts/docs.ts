@@ -6,10 +6,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { VARIABLES, type Variable } from '../src/config/variables.ts';
 import { ERRORS } from '../src/errors.ts';
-import type { WorkName } from '../src/lifecycle/records.ts';
+import type { WorkName } from '../src/lifecycle/facts.ts';
 import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
 import { METRICS, type MetricSchema } from '../src/metrics/table.ts';
-import { ATTRIBUTES, IDENTITY, SPANS, spanName } from '../src/trace/model/schema.ts';
+import { ATTRIBUTES, attributesOfSpan, IDENTITY, SPANS, spanName } from '../src/trace/model/schema.ts';
 
 const root = join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
@@ -44,7 +44,10 @@ function spans(): string {
     ],
   );
   const details = (Object.entries(SPANS) as [WorkName, (typeof SPANS)[WorkName]][]).map(
-    ([work, { attributes }]) => `### \`${spanName(work)}\`\n\n${attributes.map((name) => `- \`${name}\``).join('\n')}`,
+    ([work]) =>
+      `### \`${spanName(work)}\`\n\n${attributesOfSpan(work)
+        .map((name) => `- \`${name}\``)
+        .join('\n')}`,
   );
   const attributes = Object.entries(ATTRIBUTES).map(([name, { type, doc, values }]) => [
     `\`${name}\``,

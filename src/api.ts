@@ -27,3 +27,17 @@ export async function online(): Promise<boolean> {
 export function status(): Status | undefined {
   return running()?.status();
 }
+
+/** Without the plugin nobody leaves. */
+const NEVER = new AbortController().signal;
+
+/**
+ * A signal that is aborted when this instance begins to leave, before anything is cut: end there what no other instance takes over,
+ * such as WebSockets (1001, 1012), event streams and the reading of a queue. After an undo the next call answers with another one. The
+ * diagnostics channel `lossless:draining` tells the same at the same time, for code that does not import this package.
+ *
+ * @returns never aborted when the plugin does not run
+ */
+export function leaving(): AbortSignal {
+  return running()?.leaving ?? NEVER;
+}

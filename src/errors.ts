@@ -46,7 +46,7 @@ export const ERRORS = {
   LOSSLESS_SPOOL_UNWRITABLE: 'The spool directory cannot be written. Check LOSSLESS_SPOOL_DIR; spans are lost.',
   LOSSLESS_EXPORT_FAILED: 'Spans could not be delivered to the collector; they were spooled.',
   LOSSLESS_CONTROL_PORT:
-    'The control server could not listen, listens on another port than was set, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
+    'The control server could not listen, listens on another port than the default one, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
   LOSSLESS_DISPATCHER_UNCOVERED:
     'The application uses its own undici dispatcher; its calls to services are not covered.',
   LOSSLESS_DISPATCHER_BYPASSED:

@@ -13,10 +13,15 @@ export class Guard {
     this.#log = log;
   }
 
-  /** What `work` returns, or `aside` when it throws. */
+  /** What `work` returns, or `aside` when it throws; of a promise what it resolves with, or `aside` when it rejects. */
   attempt<R>(hook: string, work: () => R, aside: () => R): R {
     try {
-      return work();
+      const result = work();
+      if (!(result instanceof Promise)) return result;
+      return result.catch((thrown) => {
+        this.#failed(hook, thrown);
+        return aside();
+      }) as R;
     } catch (thrown) {
       this.#failed(hook, thrown);
     }
@@ -35,11 +40,16 @@ export class Guard {
     };
   }
 
+  /** Never throws, whatever the log does. */
   #failed(hook: string, thrown: unknown): void {
-    if (this.#said.has(hook)) return;
-    this.#said.add(hook);
-    const { message, stack } = asError(thrown);
-    const code = 'LOSSLESS_HOOK_FAILED';
-    this.#log('error', `${hook}: the application goes on without the plugin here: ${message}`, { code, stack });
+    try {
+      if (this.#said.has(hook)) return;
+      this.#said.add(hook);
+      const { message, stack } = asError(thrown);
+      const code = 'LOSSLESS_HOOK_FAILED';
+      this.#log('error', `${hook}: the application goes on without the plugin here: ${message}`, { code, stack });
+    } catch {
+      // Nobody is left to tell.
+    }
   }
 }

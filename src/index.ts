@@ -3,11 +3,12 @@
  * `lossless-lifecycle/register` started in this process.
  */
 
-export { offline, online, status } from './api.ts';
+export { leaving, offline, online, status } from './api.ts';
 export { ERRORS, type ErrorCode, LosslessError } from './errors.ts';
 export type { LifecycleRecord } from './lifecycle/records.ts';
 export type { Refusal } from './lifecycle/refusal.ts';
 export type { State, Trigger } from './lifecycle/transitions.ts';
 export type { OfflineHandle } from './provider/attendance.ts';
+export type { Draining } from './provider/leaving.ts';
 export type { OfflineReport } from './provider/offline/offline.ts';
 export type { Status } from './status.ts';

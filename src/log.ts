@@ -1,6 +1,6 @@
 import type { Clock } from './lifecycle/clock.ts';
 import type { Sink } from './lifecycle/journal.ts';
-import type { LifecycleRecord, SpanIds } from './lifecycle/records.ts';
+import type { LifecycleRecord, SpanIds, WorkRecord } from './lifecycle/records.ts';
 import { refusal } from './lifecycle/refusal.ts';
 
 /** How severe a line is. */
@@ -106,13 +106,18 @@ function lineOf(record: LifecycleRecord): { level: Level; message: string; field
         fields: withIds(record.ids),
       };
     case 'started':
-      return { level: 'debug', message: `${record.work} started`, fields: { ids: record.ids, ...record.attributes } };
+      return { level: 'debug', message: `${record.work} started`, fields: fieldsOf(record) };
     case 'ended': {
-      const fields = { ids: record.ids, ...record.attributes };
-      if (record.failure) return { level: 'warn', message: `${record.work} failed: ${record.failure.message}`, fields };
-      return { level: record.work === 'goaway' ? 'debug' : 'info', message: `${record.work} ended`, fields };
+      const { failure, work } = record;
+      const fields = { ...fieldsOf(record), ...(failure && { errorType: failure.type }) };
+      if (failure) return { level: 'warn', message: `${work} failed: ${failure.message}`, fields };
+      return { level: work === 'goaway' ? 'debug' : 'info', message: `${work} ended`, fields };
     }
   }
+}
+
+function fieldsOf({ ids, work, facts }: WorkRecord): Fields {
+  return { ids, work, ...facts };
 }
 
 function withIds(ids: SpanIds | undefined): Fields {

@@ -1,9 +1,9 @@
 import type { Consumer, ConsumerStatus } from './consumer/consumer.ts';
+import type { Coverage } from './lifecycle/facts.ts';
 import type { Machine } from './lifecycle/machine.ts';
 import type { State } from './lifecycle/transitions.ts';
 import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
-import type { Coverage } from './provider/offline/coverage.ts';
 import type { Offline } from './provider/offline/offline.ts';
 import type { Online } from './provider/online/online.ts';
 import type { Callers } from './provider/traffic/callers.ts';

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { valueIn } from '../../src/json.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 
@@ -72,10 +73,6 @@ function List({ title, count, addresses, marked, mark }: ListProps): JSX.Element
 
 /** Jaeger shows a list as JSON. */
 function listOf(value: string | number | boolean | undefined): readonly string[] {
-  try {
-    const list: unknown = JSON.parse(String(value ?? '[]'));
-    return Array.isArray(list) ? list.map(String) : [];
-  } catch {
-    return [];
-  }
+  const list = valueIn(String(value));
+  return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : [];
 }

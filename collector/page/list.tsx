@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { OFFLINE_RESULTS } from '../../src/trace/model/schema.ts';
+import { OFFLINE_RESULTS } from '../../src/lifecycle/outcomes.ts';
 import { milliseconds } from '../../src/trace/model/trace.ts';
 import type { Shutdown, ShutdownList } from '../server/shutdown-list.ts';
 import { useLive } from './live.ts';

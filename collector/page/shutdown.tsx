@@ -1,6 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ATTR, KILLED, type SPANS, spanName } from '../../src/trace/model/schema.ts';
+import { KILLED } from '../../src/lifecycle/outcomes.ts';
+import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
 import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/model/trace.ts';
 import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
 import { useLive } from './live.ts';

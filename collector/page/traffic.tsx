@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { valueIn } from '../../src/json.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { colourOf, phaseTimes } from './phases.tsx';
@@ -22,13 +23,14 @@ export interface Curve {
 export function curveOf(spans: readonly Span[]): Curve | undefined {
   const tags = spans.find((span) => span.name === spanName('drain'))?.tags;
   const since = Number(tags?.[ATTR.requestsSince]);
-  try {
-    const perSecond: unknown = JSON.parse(String(tags?.[ATTR.requestsPerSecond]));
-    if (!Array.isArray(perSecond) || perSecond.length === 0 || !Number.isFinite(since)) return undefined;
-    return { since, perSecond: perSecond.slice(0, MOST_SECONDS).map((each) => Math.max(0, Number(each) || 0)) };
-  } catch {
-    return undefined;
-  }
+  const perSecond = valueIn(String(tags?.[ATTR.requestsPerSecond]));
+  if (!Array.isArray(perSecond) || perSecond.length === 0 || !Number.isFinite(since)) return undefined;
+  return {
+    since,
+    perSecond: perSecond
+      .slice(0, MOST_SECONDS)
+      .map((each) => Math.max(0, typeof each === 'object' ? 0 : Number(each) || 0)),
+  };
 }
 
 /** The traffic of the instance before and while it left, with the phases drawn on it. */

@@ -1,4 +1,5 @@
-import { ATTR, KILLED, spanName } from '../../src/trace/model/schema.ts';
+import { KILLED } from '../../src/lifecycle/outcomes.ts';
+import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { traceOf } from '../../src/trace/model/trace.ts';
 import { assess, LATE_MS } from '../../src/trace/model/verdict.ts';
 import { type Attribute, textOf } from './attributes.ts';

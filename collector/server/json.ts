@@ -1,7 +1,5 @@
+import { isObject, type Json, valueIn } from '../../src/json.ts';
 import { Refused } from './refused.ts';
-
-/** An object whose fields are not known yet. */
-export type Json = Readonly<Record<string, unknown>>;
 
 /** Whether an object of a union is the one with this field. */
 export function isJson<T extends object, K extends string>(
@@ -14,8 +12,8 @@ export function isJson<T extends object, K extends string>(
 /** A missing object is an empty one, as in protobuf. @throws Refused 400 */
 export function object(value: unknown, what: string): Json {
   if (value === undefined || value === null) return {};
-  if (typeof value !== 'object' || Array.isArray(value)) throw new Refused(400, `${what} is not an object`);
-  return value as Json;
+  if (!isObject(value)) throw new Refused(400, `${what} is not an object`);
+  return value;
 }
 
 /** Longest list that is looked at. */
@@ -43,11 +41,9 @@ const BYTE_ORDER_MARK = '\ufeff';
 export function parseJson(bytes: Buffer, most: number): unknown {
   if (valuesIn(bytes, most) > most) throw new Refused(413, `expected at most ${most} values in one request`);
   const whole = bytes.toString('utf8');
-  try {
-    return JSON.parse(whole.startsWith(BYTE_ORDER_MARK) ? whole.slice(1) : whole);
-  } catch {
-    throw new Refused(400, 'the body is not JSON');
-  }
+  const value = valueIn(whole.startsWith(BYTE_ORDER_MARK) ? whole.slice(1) : whole);
+  if (value === undefined) throw new Refused(400, 'the body is not JSON');
+  return value;
 }
 
 /** How many values there are at most: one more for each list, object and comma. Ends when there are more than `most`. */

@@ -1,5 +1,6 @@
+import type { Json } from '../../src/json.ts';
 import { type Attribute, readAttributes } from './attributes.ts';
-import { type Json, list, object, parseJson, text } from './json.ts';
+import { list, object, parseJson, text } from './json.ts';
 import { Refused } from './refused.ts';
 
 /** Where spans come from: a process (its resource) and the library in it (its scope). Many spans share one. */

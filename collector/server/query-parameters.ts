@@ -1,3 +1,4 @@
+import { objectIn } from '../../src/json.ts';
 import { Refused } from './refused.ts';
 
 /** Microseconds of the units of a duration, as Go writes them. */
@@ -54,13 +55,7 @@ export function tags(query: URLSearchParams): Readonly<Record<string, string>> {
 }
 
 function tagsOf(text: string): readonly (readonly [string, string])[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    // Said below.
-  }
-  const entries = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? Object.entries(parsed) : [];
+  const entries = Object.entries(objectIn(text) ?? {});
   if (entries.length === 0 && text.trim() !== '{}') throw malformed('tags', 'a JSON object', text);
   if (!entries.every((entry): entry is [string, string] => typeof entry[1] === 'string'))
     throw malformed('tags', 'a JSON object whose values are text', text);

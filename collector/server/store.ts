@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import { ATTR, KILLED, spanName } from '../../src/trace/model/schema.ts';
+import { KILLED } from '../../src/lifecycle/outcomes.ts';
+import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { type Attribute, textOf } from './attributes.ts';
 import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';

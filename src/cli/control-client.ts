@@ -1,7 +1,7 @@
-import { type IncomingMessage, request } from 'node:http';
-import { request as secureRequest } from 'node:https';
 import { parseArgs } from 'node:util';
 import { asError, LosslessError } from '../errors.ts';
+import { request } from '../io/request.ts';
+import { type Json, objectIn } from '../json.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import { STATES } from '../lifecycle/transitions.ts';
 import { type Trust, trustOf } from '../plugin/trust.ts';
@@ -29,7 +29,7 @@ const LONGEST_REFUSAL = 300;
 /** The answer of a control server. */
 export interface ControlAnswer {
   readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: Json;
 }
 
 /** Where the instance is, and what the command itself was given. */
@@ -98,7 +98,7 @@ export async function callControl(options: ControlArgs, method: 'GET' | 'POST', 
       `no instance answers at ${where} (${asError(thrown).message}); name its port with --port`,
     );
   });
-  const body = parse(answer);
+  const body = objectIn(answer);
   if (body !== undefined && Object.hasOwn(STATES, String(body['state']))) return { status, body };
   if (status === 403 && typeof body?.['message'] === 'string')
     throw new LosslessError(
@@ -140,7 +140,7 @@ async function authorization(options: ControlArgs, method: string, path: string)
     `${CHALLENGE_PATH}?nonce=${challenge}`,
     options.patienceMs ?? PATIENCE_MS,
   );
-  const proofs = parse(answer)?.['proofs'];
+  const proofs = objectIn(answer)?.['proofs'];
   if (Array.isArray(proofs) && isAnswer(keys, challenge, place, proofs.map(String)))
     return authorize(keys, method, path, place, systemClock.wall());
   throw new LosslessError(
@@ -149,46 +149,21 @@ async function authorization(options: ControlArgs, method: string, path: string)
   );
 }
 
-async function exchange(
+function exchange(
   { host, port, trust: { tls } }: ControlArgs,
   method: string,
   path: string,
-  patienceMs: number | undefined,
+  timeoutMs: number | undefined,
   authorization?: string,
 ): Promise<{ readonly status: number; readonly answer: string; readonly place: string }> {
-  const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
   const headers = authorization === undefined ? {} : { authorization };
-  const options = { host, port, method, path, agent: false, headers, ...(signal && { signal }) };
-  try {
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const call =
-        tls === undefined ? request(options, resolve) : secureRequest({ ...options, ...tls.connection(host) }, resolve);
-      call.on('error', reject).end();
-    });
-    const place = placeOf(response.socket.remoteAddress, port);
-    return { status: response.statusCode ?? 0, answer: await textOf(response), place };
-  } catch (thrown) {
-    throw signal?.aborted ? new Error(`nothing within ${Number(patienceMs) / 1_000} s`) : thrown;
-  }
-}
-
-/** @throws Error when it is longer than `ANSWER_LIMIT` */
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > ANSWER_LIMIT) throw new Error(`its answer has more than ${ANSWER_LIMIT} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parse(answer: string): ControlAnswer['body'] | undefined {
-  try {
-    const body: unknown = JSON.parse(answer);
-    return typeof body === 'object' && body !== null ? (body as ControlAnswer['body']) : undefined;
-  } catch {
-    return undefined;
-  }
+  const to = { host, port };
+  return request(
+    { clock: systemClock, to, tls: tls?.connection(host), method, path, headers, timeoutMs },
+    async (answer) => ({
+      status: answer.status,
+      place: placeOf(answer.remoteAddress, port),
+      answer: await answer.text(ANSWER_LIMIT),
+    }),
+  );
 }

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server/server.ts';
 import { registryUrls } from '../config/registries.ts';
 import { asError, LosslessError } from '../errors.ts';
-import { systemClock } from '../lifecycle/clock.ts';
+import { sleep, systemClock } from '../lifecycle/clock.ts';
 import { openRegistries } from '../registry/open.ts';
 import type { Command, Io } from './command.ts';
 import { Fleet, type Platform } from './demo/fleet.ts';
@@ -151,7 +151,7 @@ async function traceStore({ jaeger, otlp }: DemoOptions, directory: string): Pro
 async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, io: Io): Promise<void> {
   const begun = performance.now();
   for (let next = ROLL_EVERY_MS / 2; next < ms && !stop.aborted; next += ROLL_EVERY_MS) {
-    await pause(begun + next - performance.now(), stop);
+    await sleep(systemClock, begun + next - performance.now(), stop);
     if (stop.aborted) return;
     await Promise.all(fleets.map((fleet) => fleet.roll()));
     const [base, gray] = fleets.map((fleet) => fleet.counts);
@@ -160,18 +160,7 @@ async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, 
       `${seconds.padStart(4)} s  ${fleets[0]?.shutdowns.length} shutdowns each; failed requests: base ${base?.failed}, gray ${gray?.failed}`,
     );
   }
-  await pause(begun + ms - performance.now(), stop);
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, ms));
-    stop.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+  await sleep(systemClock, begun + ms - performance.now(), stop);
 }
 
 /** Each set has a directory of its own, or both the registry that is given. */

@@ -1,6 +1,7 @@
-import { type IncomingMessage, request } from 'node:http';
-import { request as requestTls } from 'node:https';
-import { LosslessError } from '../errors.ts';
+import { asError, LosslessError } from '../errors.ts';
+import { partsOf, request } from '../io/request.ts';
+import { objectIn } from '../json.ts';
+import { systemClock } from '../lifecycle/clock.ts';
 import { type JaegerTrace, printable, type Trace, traceOf } from '../trace/model/trace.ts';
 
 /** What is searched for; service, operation and tags must match on the same span. */
@@ -74,9 +75,10 @@ export class JaegerClient {
       this.#base,
     );
     const { status, body } = await fetchText(url);
-    const answer = parse<T>(body);
+    const answer = objectIn(body) as Answer<T> | undefined;
     // An unknown path is answered by Jaeger with 200 and its user interface, and what Jaeger refuses is JSON that is called text.
-    if (answer === undefined) throw this.#foreign(`JSON, received ${status} and ${body.slice(0, 40) || 'nothing'}`);
+    if (answer === undefined || !('data' in answer))
+      throw this.#foreign(`JSON, received ${status} and ${body.slice(0, 40) || 'nothing'}`);
     if (status === 404) return undefined;
     if (status >= 400)
       throw new LosslessError(
@@ -103,43 +105,17 @@ export class JaegerClient {
   }
 }
 
-function parse<T>(body: string): Answer<T> | undefined {
+async function fetchText(url: URL): Promise<{ readonly status: number; readonly body: string }> {
+  const tls = url.protocol === 'https:' ? {} : undefined;
   try {
-    const answer: unknown = JSON.parse(body);
-    return typeof answer === 'object' && answer !== null && 'data' in answer ? (answer as Answer<T>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function fetchText(url: URL): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void =>
-      reject(
-        new LosslessError(
-          'LOSSLESS_COLLECTOR_UNREACHABLE',
-          `no answer from ${url.origin} (${error.message}); start \`lossless collector\` or name a Jaeger with --url`,
-        ),
-      );
-    const call = (url.protocol === 'https:' ? requestTls : request)(
-      url,
-      { signal: AbortSignal.timeout(TIMEOUT_MS) },
-      (response) => {
-        readText(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), failed);
-      },
+    return await request({ ...partsOf(url), clock: systemClock, tls, timeoutMs: TIMEOUT_MS }, async (answer) => ({
+      status: answer.status,
+      body: await answer.text(LONGEST_ANSWER),
+    }));
+  } catch (thrown) {
+    throw new LosslessError(
+      'LOSSLESS_COLLECTOR_UNREACHABLE',
+      `no answer from ${url.origin} (${asError(thrown).message}); start \`lossless collector\` or name a Jaeger with --url`,
     );
-    call.on('error', failed);
-    call.end();
-  });
-}
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > LONGEST_ANSWER) throw new Error(`the answer is longer than ${LONGEST_ANSWER} bytes`);
-    chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }

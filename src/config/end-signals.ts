@@ -1,10 +1,5 @@
+import { END_SIGNALS, type EndSignal } from '../lifecycle/outcomes.ts';
 import { choice, list, type Parser } from './parsers.ts';
-
-/** Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2, the others where they are set. */
-export const END_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
-
-/** A signal that asks a process to end. */
-export type EndSignal = (typeof END_SIGNALS)[number];
 
 const names = list(choice(...END_SIGNALS), END_SIGNALS.length);
 

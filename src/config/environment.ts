@@ -1,4 +1,3 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { asError } from '../errors.ts';
 import { type Environment, VARIABLES, type Variable, type VariableName } from './variables.ts';
 
@@ -84,28 +83,4 @@ function nearest(text: string): string {
     return row.at(-1) ?? 0;
   };
   return Object.keys(VARIABLES).reduce((best, other) => (distance(other) < distance(best) ? other : best));
-}
-
-/** Longest secret file and package.json that are read, in bytes. */
-const FILE_LIMIT = 65_536;
-
-/** Does not wait for the writer of a pipe. Absent on Windows. */
-const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-
-/**
- * A plain file, or a link to one, as text.
- *
- * @throws Error when it cannot be read, is something else or is longer than 64 KiB
- */
-export function readSmallFile(path: string): string {
-  const file = openSync(path, READ_FLAGS);
-  try {
-    if (!fstatSync(file).isFile()) throw new Error(`${path} is not a plain file`);
-    const bytes = Buffer.allocUnsafe(FILE_LIMIT + 1);
-    const length = readSync(file, bytes, 0, FILE_LIMIT + 1, 0);
-    if (length > FILE_LIMIT) throw new Error(`${path} is longer than ${FILE_LIMIT} bytes`);
-    return bytes.toString('utf8', 0, length);
-  } finally {
-    closeSync(file);
-  }
 }

@@ -2,8 +2,10 @@ import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { asError } from '../errors.ts';
 import { defaultDirectory } from '../io/private-directory.ts';
-import type { EndSignal } from './end-signals.ts';
-import { type Problem, type RawEnvironment, readEnvironment, readSmallFile } from './environment.ts';
+import { readLinked } from '../io/small-file.ts';
+import { objectIn } from '../json.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
+import { type Problem, type RawEnvironment, readEnvironment } from './environment.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
 import { type Environment, VARIABLES } from './variables.ts';
@@ -26,7 +28,8 @@ export interface Options {
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
-  readonly controlPortIsSet: boolean;
+  /** Somebody relies on that very port: it is set, or this is a pod, whose probes and hooks name it. */
+  readonly controlPortIsFixed: boolean;
   /** GET changes state as POST does. */
   readonly controlGet: boolean;
   readonly controlHost: string;
@@ -167,7 +170,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
-    controlPortIsSet: (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '',
+    controlPortIsFixed:
+      (raw['LOSSLESS_CONTROL_PORT'] ?? '').trim() !== '' || raw['KUBERNETES_SERVICE_HOST'] !== undefined,
     controlGet: environment.LOSSLESS_CONTROL_GET,
     controlHost: environment.LOSSLESS_CONTROL_HOST,
     secrets,
@@ -245,7 +249,7 @@ function readSecrets(environment: Environment, problems: Problem[]): readonly st
     return undefined;
   }
   try {
-    return parseSecrets(readSmallFile(path));
+    return parseSecrets(readLinked(path));
   } catch (thrown) {
     problems.push({
       message: `LOSSLESS_SECRET_FILE must be a plain file with the secret: ${asError(thrown).message}`,
@@ -273,7 +277,7 @@ function readTls(environment: Environment, problems: Problem[]): TlsOptions | un
     return undefined;
   }
   try {
-    for (const file of TLS_FILES) readSmallFile(join(directory, file));
+    for (const file of TLS_FILES) readLinked(join(directory, file));
   } catch (thrown) {
     problems.push({
       message: `LOSSLESS_TLS_DIR must be a directory with ${TLS_FILES.join(', ')}: ${asError(thrown).message}`,
@@ -302,7 +306,7 @@ function tlsFiles(environment: Environment): Options['traces']['tls'] {
 function packageName(): string | undefined {
   for (let directory = programDirectory(); ; directory = dirname(directory)) {
     try {
-      const { name } = JSON.parse(readSmallFile(join(directory, 'package.json'))) as { name?: unknown };
+      const name = objectIn(readLinked(join(directory, 'package.json')))?.['name'];
       if (typeof name === 'string') return named(name.replace(/^@[^/]*\//, ''));
     } catch {
       // None here, or not readable: look further up.

@@ -1,5 +1,5 @@
 import { asError } from '../errors.ts';
-import { readSmallFile } from './environment.ts';
+import { readLinked } from '../io/small-file.ts';
 
 /** How long what was read is used before the files are looked at again, in milliseconds. */
 const FRESH_MS = 1_000;
@@ -31,7 +31,7 @@ export class Renewed<T> {
   /** @throws Error when the files cannot be read, or `make` refuses them */
   constructor(options: RenewedOptions<T>) {
     this.#options = options;
-    this.#texts = options.files.map(readSmallFile);
+    this.#texts = options.files.map(readLinked);
     this.#value = options.make(this.#texts);
     this.#readAt = options.now();
   }
@@ -49,7 +49,7 @@ export class Renewed<T> {
   #read(): void {
     const { files, make, onRefused, onTaken } = this.#options;
     try {
-      const texts = files.map(readSmallFile);
+      const texts = files.map(readLinked);
       if (texts.some((text, n) => text !== this.#texts[n])) {
         this.#value = make(texts);
         this.#texts = texts;

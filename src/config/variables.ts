@@ -1,3 +1,4 @@
+import { ENTRY_MODES, READINESS } from '../lifecycle/outcomes.ts';
 import { endSignals } from './end-signals.ts';
 import {
   address,
@@ -75,7 +76,7 @@ export const VARIABLES = {
   LOSSLESS_CONTROL_PORT: having(
     integer(0, 65_535),
     '54199',
-    'Port of the control server; the next free one is used if it is taken, which is warned about when this is set. 0: any.',
+    'Port of the control server. When it is taken, the next free one is used, but neither when this is set nor in a pod: probes and hooks name that very port, so an error says who has it, and it is tried again. 0: any.',
   ),
   LOSSLESS_CONTROL_GET: having(
     flag,
@@ -139,7 +140,7 @@ export const VARIABLES = {
     'A file that is there while this instance is ready, for a proxy beside it. It is the first thing that goes when the instance leaves.',
   ),
   LOSSLESS_ENTRY: having(
-    choice('serve', 'refuse'),
+    choice(...ENTRY_MODES),
     'serve',
     'What callers without the plugin find while the instance leaves. `serve`: it takes connections until they stay away. `refuse`: it takes none from the beginning and serves those that stand; for proxies that pass a refused connection on to another instance, and for a socket that somebody else goes on holding (systemd).',
   ),
@@ -151,7 +152,7 @@ export const VARIABLES = {
   LOSSLESS_ENTRY_CHECK_MS: having(
     integer(0, HOUR),
     '10000',
-    'With LOSSLESS_ENTRY_PORTS, when the checks of the balancer cannot be seen here: its interval times its threshold, in milliseconds.',
+    'With LOSSLESS_ENTRY_PORTS: how long the balancer before that proxy takes to take an instance out, its interval times its threshold, in milliseconds. As long is waited at least, as new connections may come until then.',
   ),
   LOSSLESS_KEEP_ALIVE_MS: optional(
     integer(1_000, HOUR),
@@ -192,7 +193,7 @@ export const VARIABLES = {
     'learned',
     'Services to which connections are built before this instance is registered, one to each of their instances; comma-separated. `learned`: those that this service called last time; `none`: none.',
   ),
-  LOSSLESS_READINESS: having(choice('registered', 'warmed'), 'registered', 'When /readiness answers 200.'),
+  LOSSLESS_READINESS: having(choice(...READINESS), 'registered', 'When /readiness answers 200.'),
   LOSSLESS_APP_TRACING: having(
     flag,
     'false',

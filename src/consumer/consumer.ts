@@ -1,16 +1,18 @@
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import type { Facts } from '../lifecycle/facts.ts';
+import type { RefreshResult } from '../lifecycle/outcomes.ts';
+import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
 import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RefreshResult } from '../trace/model/schema.ts';
 import type { CallContext } from './call/call-context.ts';
 import { Directory } from './directory/directory.ts';
 import type { Endpoint } from './directory/endpoint.ts';
-import { type Preconnected, preconnect } from './directory/preconnect.ts';
+import { preconnect } from './directory/preconnect.ts';
 import { Quarantine } from './directory/quarantine.ts';
 import type { Address } from './directory/roster.ts';
 import type { Service, ServiceStatus } from './directory/service.ts';
@@ -126,6 +128,7 @@ export class Consumer implements CallContext {
     this.#directory = new Directory({
       registry,
       clock,
+      guard: this.guard,
       log,
       services,
       quarantine: this.#quarantine,
@@ -155,7 +158,7 @@ export class Consumer implements CallContext {
   }
 
   /** Builds connections to services before the first request. Never rejects. */
-  preconnect(services: readonly string[]): Promise<Preconnected> {
+  preconnect(services: readonly string[]): Promise<Facts['preconnect']> {
     return preconnect(services, this.#directory, this.#options.clock);
   }
 
@@ -254,21 +257,17 @@ export class Consumer implements CallContext {
   }
 
   async #refresh({ addresses }: Leaving, service: Service): Promise<Refresh> {
-    const late = Promise.withResolvers<never>();
-    const timer = this.#options.clock.after(REFRESH_MS, () =>
-      late.reject(new Error(`the registry did not answer within ${REFRESH_MS} ms`)),
-    );
     const left = new Set(addresses.map(addressKey));
     try {
-      const listed = await Promise.race([this.#directory.refresh(service), late.promise]);
+      const listed = await within(this.#options.clock, REFRESH_MS, this.#directory.refresh(service), () => {
+        throw new Error(`the registry did not answer within ${REFRESH_MS} ms`);
+      });
       const isStale = [...newestByAddress(listed)].some(
         ([address, instance]) => left.has(address) && this.#quarantine.has(instance),
       );
       return { result: isStale ? 'stale' : 'refreshed', addresses: service.addresses };
     } catch (thrown) {
       return { result: 'failed', addresses: service.addresses, error: asError(thrown) };
-    } finally {
-      timer.cancel();
     }
   }
 
@@ -285,8 +284,7 @@ export class Consumer implements CallContext {
     } catch (thrown) {
       log('warn', `requests carry no consumer header: ${asError(thrown).message}`);
     }
-    if (headerMs !== undefined && !this.#uninstalled)
-      this.#renewal = clock.after(headerMs, () => void this.#renewHeader());
+    if (headerMs !== undefined && !this.#uninstalled) this.#renewal = clock.after(headerMs, () => this.#renewHeader());
   }
 
   #rebuild(): void {

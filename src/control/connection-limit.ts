@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { readStart } from '../io/small-file.ts';
 
 /** Most connections, whatever the process may open: 2,000 providers may say GoAway at once. */
 const MOST = 4_096;
@@ -10,6 +10,9 @@ const FEWEST = 16;
 
 /** Descriptors of a process where they cannot be read: the usual soft limit of a shell. */
 const USUAL_DESCRIPTORS = 1_024;
+
+/** More than `/proc/self/limits` has, in bytes. */
+const LONGEST_LIMITS = 8_192;
 
 /** Part of the process's descriptors that connections of the control server may take, and part of those that one address may. */
 const SHARE = 1 / 4;
@@ -114,7 +117,7 @@ function sizeOf({ idle, kept }: Group): number {
 /** How many descriptors this process may have open: the soft limit, where the system tells it (Linux, proc(5)). */
 function descriptors(): number {
   try {
-    const soft = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+    const soft = /^Max open files +(\d+)/m.exec(readStart('/proc/self/limits', LONGEST_LIMITS))?.[1];
     return soft === undefined ? USUAL_DESCRIPTORS : Number(soft);
   } catch {
     return USUAL_DESCRIPTORS;

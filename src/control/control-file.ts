@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { makePrivateDirectory } from '../io/private-directory.ts';
 import { namesIn, readSmall, removeFile, writeSmall } from '../io/small-file.ts';
+import { objectIn } from '../json.ts';
 import { startedAt } from '../process/started-at.ts';
 
 /** Most files that are looked at, and longest one in bytes. */
@@ -60,11 +61,11 @@ function isOwn(directory: string): boolean {
 
 function read(path: string): Held | undefined {
   try {
-    const held = JSON.parse(readSmall(path, LIMIT) ?? 'null') as Held | null;
+    const held = objectIn(readSmall(path, LIMIT) ?? '') as Held | undefined;
     const texts = [held?.service, held?.instanceId, held?.machine];
     const numbers = [held?.port, held?.pid, held?.startedAt];
     const isOne = texts.every((text) => typeof text === 'string') && numbers.every(Number.isSafeInteger);
-    return held !== null && isOne ? held : undefined;
+    return isOne ? held : undefined;
   } catch {
     return undefined;
   }

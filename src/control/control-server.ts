@@ -3,12 +3,16 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asError, type ErrorCode, LosslessError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import { markOwn } from '../io/own-server.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { type Operators, placeOf } from '../protocol/operator.ts';
 import type { ControlTls } from '../protocol/tls.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { whyNotHere } from './operator.ts';
+
+/** What the guard calls this. */
+const HOOK = 'the control server';
 
 /** How many ports after the wanted one are tried before any free one is taken. */
 const NEXT_PORTS = 20;
@@ -44,9 +48,12 @@ export interface Route {
 }
 
 export interface ControlOptions {
+  readonly guard: Guard;
   readonly host: string;
-  /** Wanted port; the next free one is used when it is taken. */
+  /** Wanted port. */
   readonly port: number;
+  /** Somebody relies on that very port; else the next free one is used when it is taken. */
+  readonly isFixed: boolean;
   /** Tells who has the secret; undefined: there is none. */
   readonly operators: Operators | undefined;
   /** Undefined: plain HTTP. */
@@ -81,14 +88,23 @@ export function answer(response: ServerResponse, status: number, body: object): 
  */
 export async function listen(options: ControlOptions): Promise<Control> {
   const server = createServer(options);
-  server.emit = EventEmitter.prototype.emit;
+  const { guard } = options;
+  const emit = EventEmitter.prototype.emit.bind(server);
+  server.emit = (...event: Parameters<typeof emit>) =>
+    guard.attempt(
+      HOOK,
+      () => emit(...event),
+      () => true,
+    );
   markOwn(server);
   const limit = new ConnectionLimit();
   server.on('connection', (socket) => {
     socket.unref();
     limit.admit(socket);
   });
-  server.on('request', (request, response) => void dispatch(options, limit, request, response));
+  const requested = (request: IncomingMessage, response: ServerResponse): Promise<void> =>
+    dispatch(options, limit, request, response);
+  server.on('request', guard.listener(HOOK, requested));
   await bind(server, options);
   server.unref();
   return { port: (server.address() as AddressInfo).port, close: () => server.close().closeAllConnections() };
@@ -122,9 +138,9 @@ function createServer({ onTlsError, tls }: ControlOptions): Server {
   return server;
 }
 
-async function bind(server: Server, { host, port }: ControlOptions): Promise<void> {
-  const wanted =
-    port === 0 ? [0] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n).filter((n) => n < 65_536), 0];
+async function bind(server: Server, { host, isFixed, port }: ControlOptions): Promise<void> {
+  const others = isFixed ? [] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n + 1), 0];
+  const wanted = port === 0 ? [0] : [port, ...others.filter((n) => n < 65_536)];
   // A machine without IPv6 has no `::`.
   const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
   let last: NodeJS.ErrnoException | undefined;
@@ -166,9 +182,10 @@ async function dispatch(
   const { socket } = request;
   request.on('error', () => {});
   response.on('error', () => {});
-  limit.touch(socket);
-  const proof = proofOf(request, options.operators);
+  let proof: Proof | undefined;
   try {
+    limit.touch(socket);
+    proof = proofOf(request, options.operators);
     const { routes } = options;
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;

@@ -1,13 +1,18 @@
 import type { Socket } from 'node:net';
-import { readCredential } from './credential.ts';
+import type { ConnectionOptions } from 'node:tls';
+import { readLinked } from './small-file.ts';
+import { suppressTracing } from './suppress.ts';
 
-/** Where a server of others is: of a registry, or a collector. */
+/** Where a server is. */
 export interface Server {
   readonly host: string;
   readonly port: number;
 }
 
-/** Paths of PEM files. They are read for each connection: certificates rotate. */
+/** What a connection goes to: a port, from one address of ours or from any, or a Unix socket. */
+export type Peer = (Server & { readonly localAddress?: string | undefined }) | { readonly socketPath: string };
+
+/** Paths of PEM files. */
 export interface TlsFiles {
   readonly ca?: string;
   readonly cert?: string;
@@ -15,22 +20,36 @@ export interface TlsFiles {
 }
 
 /**
- * A connection to a server of a registry or to a collector, which never keeps the process alive.
+ * How TLS is spoken with these files, read now: certificates rotate, so each connection asks anew.
+ *
+ * @throws Error when a file cannot be read or is none of its kind
+ */
+export function tlsOf({ ca, cert, key }: TlsFiles): ConnectionOptions {
+  const { createSecureContext } = process.getBuiltinModule('node:tls');
+  return {
+    secureContext: createSecureContext({
+      ...(ca !== undefined && { ca: readLinked(ca) }),
+      ...(cert !== undefined && { cert: readLinked(cert) }),
+      ...(key !== undefined && { key: readLinked(key) }),
+    }),
+  };
+}
+
+/**
+ * A connection of the plugin's own, which no instrumentation of the application sees and which never keeps the process alive.
  *
  * @param tls undefined: without TLS
  */
-export function connect({ host, port }: Server, tls: TlsFiles | undefined): Socket {
+export function connect(peer: Peer, tls: ConnectionOptions | undefined): Socket {
   const net = process.getBuiltinModule('node:net');
-  if (tls === undefined) return net.connect({ host, port, noDelay: true }).unref();
-  return process
-    .getBuiltinModule('node:tls')
-    .connect({
-      host,
-      port,
-      ...(net.isIP(host) === 0 && { servername: host }),
-      ...(tls.ca !== undefined && { ca: readCredential(tls.ca) }),
-      ...(tls.cert !== undefined && { cert: readCredential(tls.cert) }),
-      ...(tls.key !== undefined && { key: readCredential(tls.key) }),
-    })
-    .unref();
+  const to = 'socketPath' in peer ? { path: peer.socketPath } : { ...peer, noDelay: true };
+  const name = 'host' in peer && net.isIP(peer.host) === 0 ? { servername: peer.host } : {};
+  return suppressTracing(() =>
+    tls === undefined ? net.connect(to) : process.getBuiltinModule('node:tls').connect({ ...to, ...name, ...tls }),
+  ).unref();
+}
+
+/** An error of the network in words: several addresses of a host fail with one error that has no message. */
+export function tell(error: NodeJS.ErrnoException): string {
+  return error.message || error.code || error.name;
 }

@@ -11,7 +11,10 @@ export interface BackoffOptions {
   readonly random?: () => number;
 }
 
-/** Waits that grow with each failure in a row. Measures no time itself. */
+/**
+ * Waits that grow with each failure in a row: whatever of ours is tried again. Measures no time itself. What is looked at at a
+ * steady pace (heartbeats, polls, probes of the own process) has no failures to count, and is spread by {@link jitter}.
+ */
 export class Backoff {
   readonly #options: Required<BackoffOptions>;
   #nextMs: number;
@@ -33,4 +36,9 @@ export class Backoff {
   reset(): void {
     this.#nextMs = this.#options.initialMs;
   }
+}
+
+/** A tenth more or less, so that many processes do not ask in step. */
+export function jitter(ms: number): number {
+  return ms * (0.9 + Math.random() * 0.2);
 }

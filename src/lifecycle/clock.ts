@@ -1,3 +1,5 @@
+import { whenAborted } from './abort.ts';
+
 /** A running timer. */
 export interface Timer {
   cancel(): void;
@@ -12,8 +14,11 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the Unix epoch, as the wall clock says now. */
   wall(): number;
-  /** Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. */
-  after(ms: number, fire: () => void): Timer;
+  /**
+   * Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. What `fire` throws, or rejects the
+   * promise it returns with, ends nothing but its own work where the clock is guarded.
+   */
+  after(ms: number, fire: () => unknown): Timer;
   /** Keeps the process alive until cancelled: for a sequence that must not be cut short by an empty event loop. */
   hold(): Timer;
 }
@@ -41,13 +46,22 @@ export const systemClock: Clock = {
 };
 
 /** `clock`, with `guarded` around what its timers call. */
-export function guardedClock(clock: Clock, guarded: (fire: () => void) => () => void): Clock {
+export function guardedClock(clock: Clock, guarded: (fire: () => unknown) => () => void): Clock {
   return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
 }
 
-/** Resolves after `ms` milliseconds. */
-export function sleep(clock: Clock, ms: number): Promise<void> {
+/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted: who waits asks the signal which it was. Never rejects. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    clock.after(ms, resolve);
+    const timer = clock.after(ms, () => {
+      forget?.();
+      resolve();
+    });
+    const forget =
+      signal &&
+      whenAborted(signal, () => {
+        timer.cancel();
+        resolve();
+      });
   });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { within } from './within.ts';
 
 /**
  * One absolute point in time at which an offline must be over, set once when it starts. Steps share it: each asks what is
@@ -30,13 +31,7 @@ export class Deadline {
   }
 
   /** Settles like `work`, or resolves with `late` when the time left for work is over first. */
-  async within<T, L>(work: Promise<T>, late: L, mostMs: number = Number.POSITIVE_INFINITY): Promise<T | L> {
-    const { promise, resolve } = Promise.withResolvers<L>();
-    const timer = this.#clock.after(Math.min(this.left, mostMs), () => resolve(late));
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      timer.cancel();
-    }
+  within<T, L>(work: Promise<T>, late: L, mostMs: number = Number.POSITIVE_INFINITY): Promise<T | L> {
+    return within(this.#clock, Math.min(this.left, mostMs), work, () => late);
   }
 }

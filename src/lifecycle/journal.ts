@@ -1,29 +1,31 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from './clock.ts';
-import type { Attributes, Failure, LifecycleRecord, SpanIds, WorkName } from './records.ts';
+import type { Known, WorkName } from './facts.ts';
+import type { Ended, Failure, LifecycleRecord, Moved, SpanIds, Started } from './records.ts';
 import type { State, Trigger } from './transitions.ts';
 
 /** Receives every record, synchronously and in order. One that throws is dropped from that record, never from the run. */
 export type Sink = (record: LifecycleRecord) => void;
 
 /** How a piece of work stands in its trace. */
-export interface WorkOptions {
+export interface WorkOptions<W extends WorkName> {
   /** The work it is part of, in this process. */
   readonly parent?: SpanIds;
   /** The work it is part of, in another process (from a `traceparent`). */
   readonly remoteParent?: SpanIds;
   /** Causes in other traces. */
   readonly links?: readonly SpanIds[];
-  readonly attributes?: Attributes;
+  /** What is known of it already. */
+  readonly facts?: Known<W>;
   /** Ids from `newRoot`, for work that is told of before it starts. Not together with a parent. */
   readonly ids?: SpanIds;
 }
 
 /** A piece of work that has started. It is ended exactly once; a second `end` does nothing. */
-export interface Work {
+export interface Work<W extends WorkName = WorkName> {
   readonly ids: SpanIds;
   /** `failure` marks the span as failed. */
-  end(attributes?: Attributes, failure?: Failure): void;
+  end(facts?: Known<W>, failure?: Failure): void;
 }
 
 /** Ids for traces and spans: `bytes` random bytes in hexadecimal. */
@@ -72,10 +74,10 @@ export class Journal {
   }
 
   /** Records the start of a piece of work. Without a parent it is the root of a new trace. */
-  start(work: WorkName, options: WorkOptions = {}): Work {
+  start<W extends WorkName>(work: W, options: WorkOptions<W> = {}): Work<W> {
     const parent = options.parent ?? options.remoteParent;
     const ids = options.ids ?? (parent ? { traceId: parent.traceId, spanId: this.#hex(8) } : this.newRoot());
-    this.#emit({
+    this.#emit<W>({
       kind: 'started',
       at: this.#now(),
       work,
@@ -83,14 +85,14 @@ export class Journal {
       ...(parent && { parentSpanId: parent.spanId }),
       ...(options.remoteParent && !options.parent && { remoteParent: true }),
       ...(options.links?.length && { links: options.links }),
-      attributes: options.attributes ?? {},
+      facts: options.facts ?? {},
     });
-    const running: Work = {
+    const running: Work<W> = {
       ids,
-      end: (attributes = {}, failure) => {
+      end: (facts = {}, failure) => {
         const at = this.#now();
         if (!this.#open.delete(ids.spanId)) return;
-        this.#emit({ kind: 'ended', at, work, ids, attributes, ...(failure && { failure }) });
+        this.#emit<W>({ kind: 'ended', at, work, ids, facts, ...(failure && { failure }) });
       },
     };
     this.#open.set(ids.spanId, running);
@@ -110,10 +112,11 @@ export class Journal {
     return this.#wallAnchor + (monotonic - this.#monotonicAnchor);
   }
 
-  #emit(record: LifecycleRecord): void {
+  #emit<W extends WorkName>(record: Moved | Started<W> | Ended<W>): void {
     for (const sink of this.#sinks) {
       try {
-        sink(record);
+        // That each work's record is one of all of them is beyond the compiler.
+        sink(record as LifecycleRecord);
       } catch {
         // A sink reports its own failures; it must never stop an offline.
       }

@@ -1,10 +1,5 @@
+import type { Known, WorkName } from './facts.ts';
 import type { State, Trigger } from './transitions.ts';
-
-/** What an attribute can hold. Times are numbers in the unit that the attribute's documentation names. */
-export type AttributeValue = string | number | boolean | readonly string[] | readonly number[];
-
-/** Attributes by name; names are those of `src/trace/model/schema.ts`. */
-export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** The position of one piece of work in its trace, in the lower-case hexadecimal of W3C Trace Context. */
 export interface SpanIds {
@@ -13,28 +8,6 @@ export interface SpanIds {
   /** 16 hexadecimal digits. */
   readonly spanId: string;
 }
-
-/** A piece of work that is measured and traced; its span is called `lossless.` + this name. */
-export type WorkName =
-  | 'offline'
-  | 'offline.started'
-  | 'notify'
-  | 'notify.service'
-  | 'goaway'
-  | 'goaway.attempt'
-  | 'consumer.refresh'
-  | 'deregister'
-  | 'drain'
-  | 'stop'
-  | 'online'
-  | 'online.started'
-  | 'delay'
-  | 'probe'
-  | 'preconnect'
-  | 'register'
-  | 'register.read_back'
-  | 'ready'
-  | 'warmup';
 
 /** Why a piece of work failed: `type` has low cardinality, `message` is for people. */
 export interface Failure {
@@ -47,36 +20,45 @@ interface Stamped {
   readonly at: number;
 }
 
+/** The machine moved, or refused to. */
+export interface Moved extends Stamped {
+  readonly kind: 'transition' | 'refused';
+  readonly from: State;
+  readonly trigger: Trigger;
+  /** Where the machine went; for a refused trigger, where it stays. */
+  readonly to: State;
+  /** The offline or online that was running, if any. */
+  readonly ids?: SpanIds;
+}
+
+/** A piece of work began. */
+export interface Started<W extends WorkName> extends Stamped {
+  readonly kind: 'started';
+  readonly work: W;
+  readonly ids: SpanIds;
+  /** Absent for the root of a trace. */
+  readonly parentSpanId?: string;
+  /** The parent lives in another process. */
+  readonly remoteParent?: boolean;
+  /** Causes in other traces. */
+  readonly links?: readonly SpanIds[];
+  readonly facts: Known<W>;
+}
+
+/** A piece of work ended; `facts` are those that were not known when it began. */
+export interface Ended<W extends WorkName> extends Stamped {
+  readonly kind: 'ended';
+  readonly work: W;
+  readonly ids: SpanIds;
+  readonly facts: Known<W>;
+  readonly failure?: Failure;
+}
+
+/** What is recorded of a piece of work: `work` says which facts it has. */
+export type WorkRecord = { [W in WorkName]: Started<W> | Ended<W> }[WorkName];
+
 /**
  * Everything that happens, as flat objects. Trace, log lines, the diagnostics channel and metrics are derived from these
  * and from nothing else, so that they cannot disagree. POLICY: a new fact becomes a field, not a kind.
  */
-export type LifecycleRecord =
-  | (Stamped & {
-      readonly kind: 'transition' | 'refused';
-      readonly from: State;
-      readonly trigger: Trigger;
-      /** Where the machine went; for a refused trigger, where it stays. */
-      readonly to: State;
-      /** The offline or online that was running, if any. */
-      readonly ids?: SpanIds;
-    })
-  | (Stamped & {
-      readonly kind: 'started';
-      readonly work: WorkName;
-      readonly ids: SpanIds;
-      /** Absent for the root of a trace. */
-      readonly parentSpanId?: string;
-      /** The parent lives in another process. */
-      readonly remoteParent?: boolean;
-      /** Causes in other traces. */
-      readonly links?: readonly SpanIds[];
-      readonly attributes: Attributes;
-    })
-  | (Stamped & {
-      readonly kind: 'ended';
-      readonly work: WorkName;
-      readonly ids: SpanIds;
-      readonly attributes: Attributes;
-      readonly failure?: Failure;
-    });
+export type LifecycleRecord = Moved | WorkRecord;

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { GOAWAY_OUTCOMES } from '../consumer/consumer.ts';
+import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../lifecycle/outcomes.ts';
 import { STATES } from '../lifecycle/transitions.ts';
 import type { Status } from '../status.ts';
-import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../trace/model/schema.ts';
 import type { Delivery, SpoolUsage } from '../trace/tracing.ts';
 import type { Counts } from './counts.ts';
 import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Receiver } from '../consumer/goaway/receiver.ts';
 import { answer, type Route } from '../control/control-server.ts';
+import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
@@ -10,7 +11,6 @@ import type { Identity } from '../protocol/identity.ts';
 import { CHALLENGE_PATH, type Operators, placeOf } from '../protocol/operator.ts';
 import { decodeTraceparent } from '../protocol/traceparent.ts';
 import type { OfflineHandle } from '../provider/attendance.ts';
-import type { OfflineTrigger } from '../trace/model/schema.ts';
 
 /** What can be asked of an instance, and done to it, from outside. */
 export interface Controlled {

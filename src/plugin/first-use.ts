@@ -21,9 +21,12 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   /** @returns whether this was the first time */
   const begin = (): boolean => {
     const steps = undo.splice(0);
-    for (const step of steps) step();
-    if (steps.length > 0) use();
-    return steps.length > 0;
+    const first = (): boolean => {
+      for (const step of steps) step();
+      if (steps.length > 0) use();
+      return steps.length > 0;
+    };
+    return GUARD.attempt('the first use', first, () => false);
   };
   const getter = (key: symbol): void => {
     const get = (): unknown => {
@@ -49,7 +52,7 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   listen('tracing:net.server.listen:asyncStart', ({ server }: { server: object }) => {
     if (kindOf(server) !== 'other') begin();
   });
-  listen('child_process', () => process.nextTick(() => hasWorkers() && begin()));
+  listen('child_process', () => process.nextTick(GUARD.listener('child_process', () => hasWorkers() && begin())));
   undo.push(beforeFirstRequest(begin));
   // Loaded before us, by another preload: no getter can tell of its first request.
   if (DISPATCHERS.some((key) => key in globalThis)) begin();
@@ -63,10 +66,11 @@ export function onThreadListens(first: () => void): void {
     const { server } = message as { readonly server: Server };
     if (kindOf(server) === 'other' || counted.has(server)) return;
     counted.add(server);
-    server.once('close', () => {
+    const closed = (): void => {
       counted.delete(server);
       threadClosed();
-    });
+    };
+    server.once('close', GUARD.listener('the event close of a server', closed));
     if (threadListens()) first();
   };
   const channel = 'tracing:net.server.listen:asyncEnd';

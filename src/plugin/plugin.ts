@@ -3,17 +3,19 @@ import { hostname } from 'node:os';
 import { type Options, UNNAMED } from '../config/options.ts';
 import { Consumer } from '../consumer/consumer.ts';
 import { KnownServices } from '../consumer/directory/known-services.ts';
-import type { Preconnected } from '../consumer/directory/preconnect.ts';
 import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
 import { type Control, listen } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
-import { type Clock, guardedClock, sleep, systemClock } from '../lifecycle/clock.ts';
+import { type Clock, guardedClock, systemClock } from '../lifecycle/clock.ts';
+import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
+import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
+import { within } from '../lifecycle/within.ts';
 import { type Log, logRecords } from '../log.ts';
 import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/prometheus.ts';
@@ -28,6 +30,7 @@ import { Verifier } from '../protocol/signature.ts';
 import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
 import { EntryWatch } from '../provider/entry/entry-watch.ts';
 import { StatusFile } from '../provider/entry/status-file.ts';
+import { Leaving } from '../provider/leaving.ts';
 import type { Offline } from '../provider/offline/offline.ts';
 import { Reach } from '../provider/offline/reach.ts';
 import { tryConnection } from '../provider/registration/try-connection.ts';
@@ -38,9 +41,9 @@ import { openRegistries } from '../registry/open.ts';
 import { OpeningRegistry } from '../registry/opening.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Status, statusOf } from '../status.ts';
-import type { OfflineTrigger } from '../trace/model/schema.ts';
 import { createTracing } from '../trace/tracer.ts';
 import type { Tracing } from '../trace/tracing.ts';
+import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';
 import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
@@ -49,6 +52,7 @@ import { consumerReader, type Trust, tlsErrors, trustOf } from './trust.ts';
 export class Plugin {
   readonly #options: Options;
   readonly #clock: Clock;
+  readonly #guard: Guard;
   readonly #log: Log;
   readonly #trust: Trust;
   readonly #journal: Journal;
@@ -67,12 +71,14 @@ export class Plugin {
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
-  #control: Promise<Control | undefined> | undefined;
+  readonly #leaving = new Leaving();
+  readonly #control: ControlPort;
 
   constructor(options: Options, log: Log) {
     const guard = new Guard(log);
     const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
     this.#clock = clock;
+    this.#guard = guard;
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -86,6 +92,15 @@ export class Plugin {
     this.#callers = new Callers(clock);
     this.#entry = new EntryWatch({ ...options, clock, log });
     const { arrivals, probers, unmanaged } = this.#entry;
+    this.#control = new ControlPort({
+      clock,
+      log,
+      listen: () => this.#listen(),
+      wanted: options.controlPort,
+      spoolDir: options.spoolDir,
+      service: options.service,
+      instanceId: this.#instanceId,
+    });
     const reach = new Reach(clock, this.#trust.tls);
     this.#traffic = new Traffic({
       clock,
@@ -147,6 +162,7 @@ export class Plugin {
       log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
+      guard,
       log,
       signals: options.signals,
       offline: async (signal) => (await this.offline(signal).done).result !== 'cancelled',
@@ -217,7 +233,10 @@ export class Plugin {
   offline(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
     const joined = this.isLeaving;
     const handle = this.#attendance.leave(trigger, links);
-    if (!joined && handle.url !== undefined) this.#writeTerminationLog(handle.traceId, handle.url);
+    if (!joined && handle.traceId !== undefined) {
+      this.#leaving.begin({ traceId: handle.traceId, leftMs: this.#attendance.leaving?.run.left ?? 0 });
+      this.#writeTerminationLog(handle.traceId, handle.url ?? '');
+    }
     return handle;
   }
 
@@ -226,8 +245,15 @@ export class Plugin {
    *
    * @returns why not, when there is none, or when it can no longer be undone
    */
-  online(): Promise<Refusal | undefined> {
-    return this.#attendance.comeBack();
+  async online(): Promise<Refusal | undefined> {
+    const refused = await this.#attendance.comeBack();
+    if (refused === undefined) this.#leaving.undo();
+    return refused;
+  }
+
+  /** Aborted while this instance leaves. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
   }
 
   /** The instance as it is now. */
@@ -278,7 +304,7 @@ export class Plugin {
   }
 
   /** Undefined when no services are known. */
-  #preconnect(): Promise<Preconnected> | undefined {
+  #preconnect(): Promise<Facts['preconnect']> | undefined {
     const services = this.#options.preconnect ?? this.#known.names;
     return services.length === 0 ? undefined : this.#consumer.preconnect(services);
   }
@@ -294,7 +320,7 @@ export class Plugin {
     const ended = appTracing()
       ?.shutdown()
       .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
-    if (ended !== undefined) await Promise.race([ended, sleep(this.#clock, withinMs)]);
+    if (ended !== undefined) await within(this.#clock, withinMs, ended, () => {});
   }
 
   #createTracing(): Tracing {
@@ -325,51 +351,26 @@ export class Plugin {
   }
 
   #controlServer(): Promise<Control | undefined> {
-    const { controlGet: changesByGet, controlHost: host, controlPort: port } = this.#options;
+    return this.#control.server;
+  }
+
+  #listen(): Promise<Control> {
+    const { controlGet: changesByGet, controlHost: host, controlPort: port, controlPortIsFixed } = this.#options;
     const { keys, tls } = this.#trust;
     const operators = keys && new Operators(keys, this.#clock);
-    this.#control ??= listen({
+    return listen({
+      guard: this.#guard,
       host,
       port,
+      // Workers of a cluster have the same environment, and one port each.
+      isFixed: controlPortIsFixed && !isWorker(),
       operators,
       tls,
       onTlsError: tlsErrors(this.#clock, this.#log),
       identity: () => this.identity,
       changesByGet,
       routes: controlRoutes(this, this.#receiver(), operators),
-    }).then(
-      (control) => {
-        this.#log('info', `control server listens on port ${control.port}`);
-        void this.#tellPort(control.port);
-        return control;
-      },
-      (thrown) => {
-        this.#log('error', asError(thrown).message, { code: 'LOSSLESS_CONTROL_PORT' });
-        return undefined;
-      },
-    );
-    return this.#control;
-  }
-
-  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
-  async #tellPort(port: number): Promise<void> {
-    const { controlPort: wanted, controlPortIsSet, spoolDir, service } = this.#options;
-    try {
-      const { controlHolders, writeControlFile } = await import('../control/control-file.ts');
-      if (wanted !== 0 && port !== wanted) {
-        const holder = controlHolders(spoolDir).find((other) => other.port === wanted);
-        const who = holder ? `${holder.service} (process ${holder.pid})` : 'a process that is not known here';
-        // Workers of a cluster have the same environment, so all but one of them come here.
-        this.#log(
-          controlPortIsSet && !isWorker() ? 'warn' : 'info',
-          `control port ${wanted} is taken by ${who}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
-          { code: 'LOSSLESS_CONTROL_PORT' },
-        );
-      }
-      await writeControlFile(spoolDir, { service, instanceId: this.#instanceId, port, pid: process.pid });
-    } catch (thrown) {
-      this.#log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
-    }
+    });
   }
 
   #receiver(): Receiver {

@@ -13,6 +13,7 @@ export const APP_TRACING = Symbol.for('lossless-lifecycle.app-tracing');
 export interface Running extends Pick<Controlled, 'online'> {
   offline(trigger: 'api'): OfflineHandle;
   status(): Status;
+  readonly leaving: AbortSignal;
 }
 
 /** The request traces that the plugin started for the application. */

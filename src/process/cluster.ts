@@ -1,7 +1,8 @@
 import type { Cluster, Worker } from 'node:cluster';
-import type { EndSignal } from '../config/end-signals.ts';
+import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
-import { sleep } from '../lifecycle/clock.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
+import { within } from '../lifecycle/within.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 
@@ -20,11 +21,16 @@ export function hasWorkers(): boolean {
   return Object.keys(nodeCluster().workers ?? {}).length > 0;
 }
 
+/** What the guard calls these. */
+const FORK = 'the first fork of a cluster';
+const DISCONNECT = 'a primary that is lost';
+
 /** Calls `listener` with the first fork of a cluster primary. Returns how to unsubscribe. */
-export function onFirstFork(listener: () => void): () => void {
+export function onFirstFork(guard: Guard, listener: () => void): () => void {
   const cluster = nodeCluster();
-  cluster.once('fork', listener);
-  return () => void cluster.off('fork', listener);
+  const forked = guard.listener(FORK, listener);
+  cluster.once('fork', forked);
+  return () => void cluster.off('fork', forked);
 }
 
 /**
@@ -32,13 +38,16 @@ export function onFirstFork(listener: () => void): () => void {
  * 0 at that moment, whatever is in flight (lib/internal/cluster/child.js); as the channel is marked as left on purpose, it
  * does not, and ending the process is up to the listener. Does nothing in other processes. Returns how to unsubscribe.
  */
-export function onPrimaryLost(listener: () => void): () => void {
+export function onPrimaryLost(guard: Guard, listener: () => void): () => void {
   const worker = nodeCluster().worker as Told | undefined;
   if (worker == null) return () => {};
   const disconnected = (): void => {
     if (worker.exitedAfterDisconnect) return;
-    worker.exitedAfterDisconnect = true;
-    listener();
+    const taken = (): boolean => {
+      listener();
+      return true;
+    };
+    worker.exitedAfterDisconnect = guard.attempt(DISCONNECT, taken, () => false);
   };
   process.prependListener('disconnect', disconnected);
   return () => void process.off('disconnect', disconnected);
@@ -60,5 +69,5 @@ export async function forwardToWorkers(signal: EndSignal, clock: Clock, withinMs
     worker.exitedAfterDisconnect = true;
     worker.process.kill(signal);
   }
-  await Promise.race([Promise.all(gone), sleep(clock, withinMs)]);
+  await within(clock, withinMs, Promise.all(gone), () => {});
 }

@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Options, ProcessManager } from '../config/options.ts';
+import { readStart } from '../io/small-file.ts';
 import type { Log } from '../log.ts';
 
 /** Time in milliseconds after which PM2 kills when nothing is configured (pm2, constants.js, KILL_TIMEOUT). */
@@ -73,24 +73,14 @@ interface Ancestor {
 
 function readProcess(proc: string, pid: number): Ancestor | undefined {
   try {
-    const words = readStart(`${proc}/${pid}/cmdline`)
+    const words = readStart(`${proc}/${pid}/cmdline`, MOST_BYTES)
       .split(/[\0 ]+/)
       .map((word) => basename(word).replace(/\.[cm]?js$/, ''));
-    const stat = readStart(`${proc}/${pid}/stat`);
+    const stat = readStart(`${proc}/${pid}/stat`, MOST_BYTES);
     // "pid (name) state ppid ...", and the name may hold anything, parentheses too (proc_pid_stat(5)).
     const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
     return { name, words, ppid: Number(stat.slice(stat.lastIndexOf(')') + 1).split(' ')[2]) };
   } catch {
     return undefined;
-  }
-}
-
-function readStart(path: string): string {
-  const file = openSync(path, 'r');
-  try {
-    const bytes = Buffer.alloc(MOST_BYTES);
-    return bytes.toString('latin1', 0, readSync(file, bytes));
-  } finally {
-    closeSync(file);
   }
 }

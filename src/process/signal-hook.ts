@@ -1,5 +1,9 @@
 import { constants } from 'node:os';
-import type { EndSignal } from '../config/end-signals.ts';
+import type { Guard } from '../guard.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
+
+/** What the guard calls this. */
+const HOOK = 'a signal';
 
 /** What a process does with a signal. */
 export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown;
@@ -17,11 +21,21 @@ export class SignalHook {
   readonly #see: (signal: EndSignal) => boolean;
   /** Keeps Node.js listening to the signal when the application has no listener. */
   readonly #keep: SignalListener = () => {};
+  readonly #onRemoved: (event: string | symbol, listener: unknown) => void;
 
-  /** @param see called with each of these signals; false lets it go on to the listeners as if there were no hook */
-  constructor(signals: readonly EndSignal[], see: (signal: EndSignal) => boolean) {
+  /**
+   * @param see called with each of these signals; false lets it go on to the listeners as if there were no hook. When it throws,
+   * all signals are given back.
+   */
+  constructor(signals: readonly EndSignal[], guard: Guard, see: (signal: EndSignal) => boolean) {
     this.#signals = signals;
-    this.#see = see;
+    this.#see = (signal) =>
+      guard.attempt(
+        HOOK,
+        () => see(signal),
+        () => this.#giveBack(signal),
+      );
+    this.#onRemoved = guard.listener(HOOK, (event, listener) => this.#removed(event, listener));
   }
 
   take(): void {
@@ -61,10 +75,17 @@ export class SignalHook {
   }
 
   /** The application removed all listeners of a signal, and this hook with them. */
-  readonly #onRemoved = (event: string | symbol, listener: unknown): void => {
+  #removed(event: string | symbol, listener: unknown): void {
     const signal = this.#signals.find((name) => name === event);
     if (signal !== undefined && listener === this.#keep) this.#bind(signal);
-  };
+  }
+
+  /** Leaves `signal` to the application's listeners, and where there are none to the default action. */
+  #giveBack(signal: EndSignal): boolean {
+    this.release();
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    return false;
+  }
 
   #bind(signal: EndSignal): void {
     const see = this.#see;

@@ -1,7 +1,8 @@
 import { constants } from 'node:os';
-import type { EndSignal } from '../config/end-signals.ts';
 import { asError } from '../errors.ts';
+import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import type { EndSignal } from '../lifecycle/outcomes.ts';
 import type { Log } from '../log.ts';
 import { forwardToWorkers, isWorker, onFirstFork, onPrimaryLost } from './cluster.ts';
 import { SignalHook, type SignalListener } from './signal-hook.ts';
@@ -20,6 +21,7 @@ const DEFAULT_ACTION_MS = 100;
 
 export interface SignalsOptions {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly log: Log;
   /** What begins an offline. */
   readonly signals: readonly EndSignal[];
@@ -78,12 +80,12 @@ export class Signals {
 
   constructor(options: SignalsOptions) {
     this.#options = options;
-    this.#hook = new SignalHook(options.signals, (signal) => this.#see(signal));
+    this.#hook = new SignalHook(options.signals, options.guard, (signal) => this.#see(signal));
   }
 
   /** Call at the start: a cluster primary serves nothing itself, so it is armed with its first fork. */
   watch(): void {
-    const forked = onFirstFork(() => {
+    const forked = onFirstFork(this.#options.guard, () => {
       this.#forks = true;
       this.#arm();
     });
@@ -94,7 +96,8 @@ export class Signals {
   arm(): void {
     if (this.#serves) return;
     this.#serves = true;
-    this.#forget = [...this.#forget, onPrimaryLost(() => this.#primaryLost())];
+    const lost = onPrimaryLost(this.#options.guard, () => this.#primaryLost());
+    this.#forget = [...this.#forget, lost];
     this.#arm();
   }
 
@@ -178,15 +181,20 @@ export class Signals {
   }
 
   async #endWorkers(signal: EndSignal): Promise<void> {
-    const { clock, gracePeriod } = this.#options;
-    if (this.#forks) await forwardToWorkers(signal, clock, gracePeriod() + LEAST_EXIT_MS);
+    const { clock, gracePeriod, log } = this.#options;
+    if (!this.#forks) return;
+    try {
+      await forwardToWorkers(signal, clock, gracePeriod() + LEAST_EXIT_MS);
+    } catch (thrown) {
+      log('error', `the workers were not ended: ${asError(thrown).message}`);
+    }
   }
 
   #ending(signal: EndSignal): Ending {
     const code = 128 + constants.signals[signal];
     const end = (): void => {
       this.#options.clock.hold();
-      this.#options.clock.after(DEFAULT_ACTION_MS, () => process.exit(code));
+      this.#options.clock.after(DEFAULT_ACTION_MS, () => exit(code));
       process.kill(process.pid, signal);
     };
     return { code, end };
@@ -202,7 +210,7 @@ export class Signals {
       end();
       return;
     }
-    clock.after(Math.max(exitAfter(), LEAST_EXIT_MS), () => process.exit(process.exitCode ?? code));
+    clock.after(Math.max(exitAfter(), LEAST_EXIT_MS), () => exit(process.exitCode ?? code));
     if (listeners.some(decides)) emit(signal);
     else void this.#flush(signal, listeners).then(end);
   }
@@ -220,6 +228,11 @@ export class Signals {
 /** Calls the listeners with the arguments that Node.js gives them; its types leave out the number. */
 function emit(signal: EndSignal): void {
   Reflect.apply(process.emit, process, [signal, signal, constants.signals[signal]]);
+}
+
+/** By itself: what a listener of `exit` throws is an uncaught exception and ends the process, and the guard of a timer would catch it. */
+function exit(code: number | string): void {
+  queueMicrotask(() => process.exit(code));
 }
 
 /** Arms nothing yet: see `watch` and `arm`. */

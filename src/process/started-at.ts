@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { readStart } from '../io/small-file.ts';
 
 /** More than the first 22 fields of `/proc/<pid>/stat` can have, in bytes. */
 const STAT_LIMIT = 1_024;
@@ -12,7 +12,7 @@ const STAT_LIMIT = 1_024;
 export function startedAt(pid: number): number | undefined {
   let stat: string;
   try {
-    stat = readStat(pid);
+    stat = readStart(`/proc/${pid}/stat`, STAT_LIMIT);
   } catch {
     // Not Linux, or a /proc that hides the processes of other users (hidepid).
     return isRunning(pid) ? 0 : undefined;
@@ -29,16 +29,5 @@ export function isRunning(pid: number): boolean {
     return true;
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Half the cost of `readFileSync`, which matters because it is asked again and again. */
-function readStat(pid: number): string {
-  const file = openSync(`/proc/${pid}/stat`, 'r');
-  try {
-    const bytes = Buffer.allocUnsafe(STAT_LIMIT);
-    return bytes.toString('latin1', 0, readSync(file, bytes, 0, STAT_LIMIT, 0));
-  } finally {
-    closeSync(file);
   }
 }

@@ -1,4 +1,5 @@
 import { LosslessError } from '../errors.ts';
+import { isObject, type Json, objectIn } from '../json.ts';
 import type { Ack, GoAway, Idle } from './identity.ts';
 
 /** Where a control server takes a GoAway. */
@@ -31,8 +32,10 @@ export function encodeGoAway(goAway: GoAway): string {
  */
 export function decodeGoAway(body: string): GoAway {
   if (Buffer.byteLength(body) > GOAWAY_LIMIT) throw invalid(`a body of at most ${GOAWAY_LIMIT} bytes`);
-  const root = objectOf(parse(body), 'a JSON object');
-  const provider = objectOf(root['provider'], 'an object `provider`');
+  const root = objectIn(body);
+  if (root === undefined) throw invalid('a JSON object');
+  const provider = root['provider'];
+  if (!isObject(provider)) throw invalid('an object `provider`');
   return {
     provider: {
       service: textOf(provider, 'service', 128),
@@ -80,44 +83,18 @@ export function decodeIdle(line: string): Idle | undefined {
   };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+function lineOf(line: string): Json | undefined {
+  return line.length > LINE_LIMIT ? undefined : objectIn(line);
 }
 
-function recordOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
-}
-
-function lineOf(line: string): Readonly<Record<string, unknown>> | undefined {
-  return line.length > LINE_LIMIT ? undefined : recordOf(parse(line));
-}
-
-function objectOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  const found = recordOf(value);
-  if (found === undefined) throw invalid(what);
-  return found;
-}
-
-function textOf(from: Readonly<Record<string, unknown>>, field: string, most: number, least = 1): string {
+function textOf(from: Json, field: string, most: number, least = 1): string {
   const value = from[field];
   if (typeof value !== 'string' || value.length < least || value.length > most)
     throw invalid(`\`provider.${field}\` to be text of ${least} to ${most} characters`);
   return value;
 }
 
-function integerOf(
-  from: Readonly<Record<string, unknown>>,
-  field: string,
-  least: number,
-  most: number,
-  path = '',
-): number {
+function integerOf(from: Json, field: string, least: number, most: number, path = ''): number {
   const value = from[field];
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
     throw invalid(`\`${path}${field}\` to be a whole number from ${least} to ${most}`);

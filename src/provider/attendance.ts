@@ -1,16 +1,16 @@
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
 import type { Guard } from '../guard.ts';
-import { sleep } from '../lifecycle/clock.ts';
+import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
 import { isRunning } from '../lifecycle/transitions.ts';
 import { warmupShare } from '../lifecycle/warmup.ts';
+import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { isWorker } from '../process/cluster.ts';
 import type { Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
-import type { OfflineTrigger, OnlineTrigger } from '../trace/model/schema.ts';
 import { Offline, type OfflineContext, type OfflineReport } from './offline/offline.ts';
 import { Online, type OnlineContext } from './online/online.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './registration/main-server.ts';
@@ -326,7 +326,7 @@ export class Attendance {
           code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
         });
     });
-    this.#vacated = Promise.race([removed, sleep(clock, VACATE_MS)]);
+    this.#vacated = within(clock, VACATE_MS, removed, () => {});
     this.#renew();
     return true;
   }

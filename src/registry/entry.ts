@@ -1,4 +1,4 @@
-import { parseJson } from '../io/json.ts';
+import { isObject, objectOf, parseJson } from '../json.ts';
 import { startedAt } from '../process/started-at.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostOf } from './address.ts';
@@ -36,7 +36,7 @@ export function encodeEntry(instance: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string): Entry {
-  const { pid, started, instance } = record(parseJson(text, 'it'), 'the entry');
+  const { pid, started, instance } = objectOf(parseJson(text, 'it'), 'the entry');
   return {
     pid: whole(pid, 'pid', 1, LARGEST_PID),
     started: whole(started, 'started', 0),
@@ -56,7 +56,7 @@ export function isAlive({ pid, started }: Entry): boolean {
  * @throws Error naming what is wrong with it
  */
 export function decodeInstance(value: unknown): Instance {
-  const fields = record(value, 'instance');
+  const fields = objectOf(value, 'instance');
   const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
   if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
@@ -111,7 +111,7 @@ export function foreignInstance({ service, id, host, port, isSecure, weight, lab
 
 /** Labels are text: what can be is made text, the rest is left out. */
 export function labelsOf(value: unknown): Readonly<Record<string, string>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  if (!isObject(value)) return {};
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, label]) => ['string', 'number', 'boolean'].includes(typeof label))
@@ -122,11 +122,6 @@ export function labelsOf(value: unknown): Readonly<Record<string, string>> {
 /** Some write numbers as text. */
 function portOf(value: unknown): number {
   return whole(typeof value === 'string' && /^\s*\d{1,5}\s*$/.test(value) ? Number(value) : value, 'port', 1, 65_535);
-}
-
-function record(value: unknown, field: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${field} is not an object`);
-  return value as Record<string, unknown>;
 }
 
 function text(value: unknown, field: string, least = 1): string {

@@ -1,10 +1,12 @@
 import { asError } from '../errors.ts';
-import type { Timer } from '../lifecycle/clock.ts';
+import { whenAborted } from '../lifecycle/abort.ts';
+import { Backoff, jitter } from '../lifecycle/backoff.ts';
+import { sleep, type Timer } from '../lifecycle/clock.ts';
 import type { RegistryContext } from './context.ts';
 import type { Instance, Listener } from './registry.ts';
 
-/** First and longest wait after a round that failed, in milliseconds, before jitter. */
-const RETRY_MS = { first: 200, most: 5_000 };
+/** Waits after rounds that failed: a registry that restarts is back within seconds, and its list is then five seconds old at most. */
+const WAITS = { initialMs: 200, factor: 2, capMs: 5_000 };
 
 /** Rounds that end at once are at least so far apart, in milliseconds: a server that answers without waiting is not flooded. */
 const LEAST_ROUND_MS = 20;
@@ -34,31 +36,20 @@ export interface FollowOptions {
   readonly round: Round;
 }
 
-/** A watch that has delivered its first list. */
-export interface Following {
-  stop(): void;
-}
-
 /**
- * Follows the list of a service: the first one is delivered before it resolves, later ones when they differ. When the
- * registry fails the last list stays, and it is asked again.
+ * Follows the list of a service until `signal` is aborted: the first one is delivered before it resolves, later ones when they
+ * differ. When the registry fails the last list stays, and it is asked again.
  *
- * @throws whatever the first round fails with before it delivers
+ * @throws whatever the first round fails with before it delivers; Error when it was ended before
  */
-export async function follow(options: FollowOptions): Promise<Following> {
-  const follower = new Follower(options);
-  try {
-    await follower.start();
-  } catch (thrown) {
-    follower.stop();
-    throw thrown;
-  }
-  return follower;
+export function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
+  return new Follower(options, signal).start();
 }
 
-class Follower implements Following {
+class Follower {
   readonly #options: FollowOptions;
-  readonly #ending = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #backoff = new Backoff(WAITS);
   readonly #first = Promise.withResolvers<void>();
   #delivered: string | undefined;
   /** From when on the next list may be delivered, on the monotonic clock. */
@@ -66,66 +57,57 @@ class Follower implements Following {
   /** The list that waits until then. */
   #waiting: Listed | undefined;
   #due: Timer | undefined;
-  #pause: Timer | undefined;
-  #wake: () => void = () => {};
-  #failures = 0;
+  #isFailing = false;
 
-  constructor(options: FollowOptions) {
+  constructor(options: FollowOptions, signal: AbortSignal) {
     this.#options = options;
+    this.#signal = signal;
   }
 
   /** Resolves with the first list. */
   start(): Promise<void> {
     void this.#run();
+    whenAborted(this.#signal, () => {
+      this.#due?.cancel();
+      this.#first.reject(new Error('it was ended before its first list'));
+    });
     return this.#first.promise;
-  }
-
-  stop(): void {
-    this.#ending.abort();
-    this.#due?.cancel();
-    this.#pause?.cancel();
-    this.#wake();
   }
 
   async #run(): Promise<void> {
     const { context, round } = this.#options;
     const { clock } = context;
-    const { signal } = this.#ending;
-    while (!signal.aborted) {
+    while (!this.#signal.aborted) {
       const began = clock.now();
       try {
-        const pauseMs = await round((list) => this.#take(list), signal);
+        const pauseMs = await round((list) => this.#take(list), this.#signal);
         const now = clock.now();
-        await this.#wait(Math.max(jitter(pauseMs), LEAST_ROUND_MS - (now - began), this.#freeAt - now));
+        const waitMs = Math.max(jitter(pauseMs), LEAST_ROUND_MS - (now - began), this.#freeAt - now);
+        await sleep(clock, waitMs, this.#signal);
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (this.#signal.aborted) return;
         if (this.#delivered === undefined) return this.#first.reject(thrown);
         this.#failed(thrown);
-        await this.#wait(jitter(Math.min(RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10), RETRY_MS.most)));
+        await sleep(clock, this.#backoff.next(), this.#signal);
       }
     }
   }
 
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-      this.#pause = this.#options.context.clock.after(ms, resolve);
-    });
-  }
-
   #failed(thrown: unknown): void {
     const { context, what } = this.#options;
-    if (this.#failures++ === 0)
+    if (!this.#isFailing)
       context.log('warn', `${what} cannot be read, the last list stays: ${asError(thrown).message}`, {
         code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
       });
+    this.#isFailing = true;
   }
 
   #take(list: Listed): void {
     const { context, what } = this.#options;
-    if (this.#ending.signal.aborted) return;
-    if (this.#failures > 0) context.log('info', `${what} can be read again`);
-    this.#failures = 0;
+    if (this.#signal.aborted) return;
+    if (this.#isFailing) context.log('info', `${what} can be read again`);
+    this.#isFailing = false;
+    this.#backoff.reset();
     const early = this.#freeAt - context.clock.now();
     if (this.#delivered === undefined || early <= 0) {
       this.#deliver(list);
@@ -161,9 +143,4 @@ class Follower implements Following {
     }
     this.#first.resolve();
   }
-}
-
-/** A tenth more or less, so that many processes do not ask in step. */
-export function jitter(ms: number): number {
-  return ms * (0.9 + Math.random() * 0.2);
 }

@@ -1,11 +1,10 @@
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { asError } from '../errors.ts';
-import type { Server, TlsFiles } from '../io/connect.ts';
-import { connect } from '../io/connect.ts';
-import { readLines, readText, refusal, tell } from '../io/http-answer.ts';
-import { parseJson } from '../io/json.ts';
-import { suppressTracing } from '../io/suppress.ts';
-import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { type Server, type TlsFiles, tlsOf } from '../io/connect.ts';
+import { type Answer as Received, request } from '../io/request.ts';
+import { parseJson } from '../json.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import { within } from '../lifecycle/within.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import type { Failure } from './registry.ts';
 import { Secrets } from './secrets.ts';
@@ -15,6 +14,9 @@ const TIMEOUT_MS = 3_000;
 
 /** Most servers that one call tries. */
 const MOST_TRIES = 3;
+
+/** Longest answer in bytes, and longest line of an endless one in characters: ten thousand instances of 3 kB. */
+const LONGEST = 32 * 1_024 * 1_024;
 
 /** Calls at a time; further ones wait. An agent of Consul allows an address 200 connections. */
 const MOST_AT_A_TIME = 16;
@@ -68,11 +70,7 @@ export class HttpError extends Error {
   }
 }
 
-/**
- * HTTP towards a registry, out of sight of everything that watches the calls of the application: no agent, so neither our
- * hook nor another one; `ClientRequest` itself under suppressed tracing, so no span and no header of an instrumentation. Each
- * call has a connection of its own, which never keeps the process alive.
- */
+/** HTTP towards a registry: tries its servers in turn, few calls at a time, and tells no secret. */
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #secrets: Secrets;
@@ -101,10 +99,10 @@ export class HttpClient {
   async send(call: Call): Promise<Answer> {
     if (!call.waits) await this.#slot();
     try {
-      return await this.#inTurn(call, MOST_TRIES, async (response) => ({
-        status: response.statusCode ?? 0,
-        headers: response.headers,
-        text: await readText(response),
+      return await this.#inTurn(call, MOST_TRIES, async (answer) => ({
+        status: answer.status,
+        headers: answer.headers,
+        text: await answer.text(LONGEST),
       }));
     } finally {
       if (!call.waits) this.#release();
@@ -130,21 +128,11 @@ export class HttpClient {
     onLine: (value: unknown) => boolean,
     onOpen: () => void = () => {},
   ): Promise<void> {
-    return this.#inTurn(call, 1, async (response, late) => {
-      late.cancel();
+    return this.#inTurn(call, 1, (answer) => {
+      answer.late?.cancel();
       onOpen();
-      const end = Promise.withResolvers<void>();
-      const timer = this.#options.clock.after(call.lastsMs, end.resolve);
-      try {
-        await Promise.race([
-          readLines(response, (line) => {
-            if (!onLine(parseJson(line, 'a line of the answer'))) end.resolve();
-          }),
-          end.promise,
-        ]);
-      } finally {
-        timer.cancel();
-      }
+      const read = answer.lines(LONGEST, (line) => onLine(parseJson(line, 'a line of the answer')));
+      return within(this.#options.clock, call.lastsMs, read, () => {});
     });
   }
 
@@ -184,67 +172,45 @@ export class HttpClient {
   }
 
   async #exchange<T>(server: Server, call: Call, read: Read<T>): Promise<T> {
-    const what = `${call.method} ${call.path.replace(/\?.*/s, '')} at ${hostPort(server)}`;
-    const { timeoutMs = TIMEOUT_MS, expected = [], signal } = call;
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => {});
-    const fail = (why: string): void => failed.reject(new HttpError(`${what}: ${why}`));
-    const late = this.#options.clock.after(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
-    const onAbort = (): void => fail('ended by this process');
-    signal?.addEventListener('abort', onAbort, { once: true });
-    let request: ClientRequest | undefined;
+    const { clock, tls } = this.#options;
+    const { method, path, headers, body, expected = [], signal, timeoutMs = TIMEOUT_MS } = call;
+    const what = `${method} ${path.replace(/\?.*/s, '')} at ${hostPort(server)}`;
     try {
-      if (signal?.aborted === true) onAbort();
-      request = suppressTracing(() => this.#open(server, call));
-      const head = Promise.withResolvers<IncomingMessage>();
-      request.on('error', (error) => fail(this.excerpt(tell(error))));
-      request.on('close', () => fail('the connection was closed before the answer was complete'));
-      request.on('response', head.resolve);
-      request.end(call.body);
-      const response = await Promise.race([head.promise, failed.promise]);
-      response.on('error', (error) => fail(this.excerpt(tell(error))));
-      const status = response.statusCode ?? 0;
-      if (Math.floor(status / 100) !== 2 && !expected.includes(status)) {
-        const said = await Promise.race([readText(response), failed.promise]).catch(() => '');
-        throw new HttpError(
-          [what, refusal(status), this.excerpt(said)].filter((part) => part !== '').join(': '),
-          status,
-        );
-      }
-      this.#failure = undefined;
-      return await Promise.race([read(response, late), failed.promise]);
+      const credentials = this.#options.headers?.() ?? {};
+      this.#secrets.addHeaders(credentials);
+      return await request(
+        {
+          clock,
+          to: server,
+          tls: tls && tlsOf(tls),
+          method,
+          path,
+          headers: { accept: 'application/json', ...credentials, ...headers },
+          body,
+          timeoutMs,
+          signal,
+        },
+        async (answer) => {
+          const { status } = answer;
+          if (Math.floor(status / 100) !== 2 && !expected.includes(status)) {
+            const said = this.excerpt(await answer.text(LONGEST).catch(() => ''));
+            throw new HttpError([what, refusal(status), said].filter((part) => part !== '').join(': '), status);
+          }
+          this.#failure = undefined;
+          return read(answer);
+        },
+      );
     } catch (thrown) {
-      throw thrown instanceof HttpError ? thrown : new HttpError(`${what}: ${asError(thrown).message}`);
-    } finally {
-      late.cancel();
-      signal?.removeEventListener('abort', onAbort);
-      request?.destroy();
+      if (thrown instanceof HttpError) throw thrown;
+      const why = signal?.aborted ? 'ended by this process' : this.excerpt(asError(thrown).message);
+      throw new HttpError(`${what}: ${why}`);
     }
-  }
-
-  #open(server: Server, { method, path, headers = {}, body }: Call): ClientRequest {
-    const { ClientRequest } = process.getBuiltinModule('node:http') as unknown as {
-      ClientRequest: new (options: RequestOptions) => ClientRequest;
-    };
-    const { host, port } = server;
-    const credentials = this.#options.headers?.() ?? {};
-    this.#secrets.addHeaders(credentials);
-    return new ClientRequest({
-      method,
-      path,
-      host,
-      port,
-      createConnection: () => connect(server, this.#options.tls),
-      headers: {
-        host: hostPort(server),
-        accept: 'application/json',
-        ...(body !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
-        ...credentials,
-        ...headers,
-      },
-    });
   }
 }
 
-/** Reads an answer; `late` is the timer of the call. */
-type Read<T> = (response: IncomingMessage, late: Timer) => Promise<T>;
+type Read<T> = (answer: Received) => T | Promise<T>;
+
+/** A status in words. */
+function refusal(status: number): string {
+  return status === 401 || status === 403 ? `the registry refuses these credentials (${status})` : `status ${status}`;
+}

@@ -1,5 +1,5 @@
 import { asError } from '../errors.ts';
-import { parseObject } from '../io/json.ts';
+import { type Json, parseObject } from '../json.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostPortOf } from './address.ts';
 import { protocolInLabels } from './app-protocol.ts';
@@ -48,24 +48,22 @@ export function decodeEntry(text: string, service: string): readonly Decoded[] {
 }
 
 /** Reads the fields of an entry, as `decodeEntry` does. */
-export function decodeFields(entry: Fields, service: string): readonly Decoded[] {
+export function decodeFields(entry: Json, service: string): readonly Decoded[] {
   if (entry['lossless'] !== undefined)
     return [decodeInstance(entry['lossless'])].filter((found) => found.service === service);
   if (entry['name'] !== service) return [];
   const nodes: readonly unknown[] = Array.isArray(entry['nodes']) ? entry['nodes'] : [entry];
   return nodes.map((node) => {
     try {
-      return foreign((node ?? {}) as Fields, service);
+      return foreign((node ?? {}) as Json, service);
     } catch (thrown) {
       return asError(thrown);
     }
   });
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** kratos names protocols in the URLs of its endpoints, go-micro in the labels of a node. */
-function foreign(node: Fields, service: string): Instance | undefined {
+function foreign(node: Json, service: string): Instance | undefined {
   const { id, metadata, address } = node;
   const labels = labelsOf(metadata);
   const place = address === undefined ? endpointOf(node) : addressOf(node, labels);
@@ -75,7 +73,7 @@ function foreign(node: Fields, service: string): Instance | undefined {
 
 type Place = Pick<Foreign, 'host' | 'port' | 'isSecure'>;
 
-function endpointOf({ endpoints }: Fields): Place | undefined {
+function endpointOf({ endpoints }: Json): Place | undefined {
   const url = (Array.isArray(endpoints) ? endpoints : [])
     .map((endpoint) => URL.parse(String(endpoint)))
     .find((found) => found?.protocol === 'http:' || found?.protocol === 'https:');
@@ -85,7 +83,7 @@ function endpointOf({ endpoints }: Fields): Place | undefined {
 }
 
 /** Old versions of go-micro have the port apart. */
-function addressOf({ address, port }: Fields, labels: Readonly<Record<string, string>>): Place | undefined {
+function addressOf({ address, port }: Json, labels: Readonly<Record<string, string>>): Place | undefined {
   const place = hostPortOf(String(address)) ?? { host: address, port };
   const protocol = protocolInLabels(labels, place.port);
   return protocol === 'other' ? undefined : { ...place, isSecure: protocol === 'https' };

@@ -1,8 +1,9 @@
 import type { RegistryContext } from './context.ts';
-import { type Following, follow, type Round } from './follow.ts';
+import { follow, type Round } from './follow.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 import { attempt } from './unavailable.ts';
 import { type EntryStore, Upkeep } from './upkeep.ts';
+import { Watches } from './watches.ts';
 
 /** What one kind of server is asked and told, and how: all that an adapter has of its own. */
 export interface Backend extends EntryStore {
@@ -30,8 +31,7 @@ export class ServerRegistry implements Registry {
   readonly #backend: Backend;
   readonly #context: RegistryContext;
   readonly #upkeep: Upkeep;
-  readonly #watches = new Set<Following>();
-  #isClosed = false;
+  readonly #watches = new Watches();
 
   constructor(backend: Backend, context: RegistryContext) {
     this.#backend = backend;
@@ -67,23 +67,16 @@ export class ServerRegistry implements Registry {
     return this.#attempt(() => this.#backend.list(service));
   }
 
-  async watch(service: string, listener: Listener): Promise<() => void> {
+  watch(service: string, listener: Listener): Promise<() => void> {
     const what = `the list of ${service} in ${this.#backend.title}`;
     const round = this.#backend.rounds(service);
-    const following = await this.#attempt(() => follow({ context: this.#context, listener, what, round }));
-    // It was closed while the first list was on its way.
-    if (this.#isClosed) following.stop();
-    else this.#watches.add(following);
-    return () => {
-      following.stop();
-      this.#watches.delete(following);
-    };
+    return this.#watches.begin((signal) =>
+      this.#attempt(() => follow({ context: this.#context, listener, what, round }, signal)),
+    );
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    for (const following of this.#watches) following.stop();
-    this.#watches.clear();
+    this.#watches.close();
     await this.#upkeep.close();
     await this.#backend.close?.();
   }

@@ -1,7 +1,9 @@
+import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 
-/** Waits between two looks, in milliseconds; 1.5 s in all: Nacos answers for a list half a second after the call. */
-const LOOKS_MS = [10, 40, 100, 150, 200, 250, 350, 400];
+/** Waits after looks, 1.3 to 1.7 s in all: Nacos answers for a list half a second after the call. */
+const WAITS = { initialMs: 20, factor: 2, capMs: 350 };
+const MOST_LOOKS = 8;
 
 /**
  * Waits until a list shows what was written: some registries answer for their lists a little later than for the call. It gives
@@ -10,8 +12,9 @@ const LOOKS_MS = [10, 40, 100, 150, 200, 250, 350, 400];
  * @param isDone shown, or no longer of interest
  */
 export async function settle(clock: Clock, isDone: () => Promise<boolean>): Promise<void> {
-  for (const ms of LOOKS_MS) {
+  const backoff = new Backoff(WAITS);
+  for (let looks = 0; looks < MOST_LOOKS; looks++) {
     if (await isDone().catch(() => true)) return;
-    await sleep(clock, ms);
+    await sleep(clock, backoff.next());
   }
 }

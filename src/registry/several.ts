@@ -1,12 +1,14 @@
 import { asError } from '../errors.ts';
-import type { Timer } from '../lifecycle/clock.ts';
+import { whenAborted } from '../lifecycle/abort.ts';
+import { Backoff } from '../lifecycle/backoff.ts';
+import { sleep } from '../lifecycle/clock.ts';
 import { newestByAddress } from './address.ts';
 import type { RegistryContext } from './context.ts';
-import { jitter } from './follow.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
+import { Watches } from './watches.ts';
 
-/** Wait before a watch that one registry refused is tried again, in milliseconds. */
-const WATCH_AGAIN_MS = 2_000;
+/** Waits before a watch that one registry refused is tried again: the others are read meanwhile, so there is no hurry. */
+const WAITS = { initialMs: 2_000, factor: 1.6, capMs: 30_000 };
 
 /**
  * Several registries as one, for the time of a migration. An instance is registered in all of them and deregistered from all;
@@ -19,7 +21,8 @@ class SeveralRegistries implements Registry {
   readonly capabilities: Capabilities;
   readonly members: readonly Registry[];
   readonly #context: RegistryContext;
-  readonly #watches = new Set<MergedWatch>();
+  readonly #watches = new Watches();
+  readonly #merged = new Set<MergedWatch>();
 
   constructor(members: readonly Registry[], context: RegistryContext) {
     const all = members.map(({ capabilities }) => capabilities);
@@ -52,48 +55,49 @@ class SeveralRegistries implements Registry {
     const lists = await Promise.allSettled(this.members.map((member) => member.instances(service)));
     const failed = lists.find((list) => list.status === 'rejected');
     if (failed !== undefined && lists.every(({ status }) => status === 'rejected')) throw failed.reason;
-    const known = [...this.#watches].find((watch) => watch.service === service);
+    const known = [...this.#merged].find((watch) => watch.service === service);
     return merge(lists.map((list, n) => (list.status === 'fulfilled' ? list.value : (known?.listOf(n) ?? []))));
   }
 
-  async watch(service: string, listener: Listener): Promise<() => void> {
-    const watch = new MergedWatch(this.members, this.#context, service, listener);
-    this.#watches.add(watch);
-    const stop = (): void => {
-      watch.stop();
-      this.#watches.delete(watch);
-    };
-    try {
-      await watch.start();
-    } catch (thrown) {
-      stop();
-      throw thrown;
-    }
-    return stop;
+  watch(service: string, listener: Listener): Promise<() => void> {
+    return this.#watches.begin((signal) => {
+      const watch = new MergedWatch(this.members, this.#context, { service, listener, signal });
+      this.#merged.add(watch);
+      whenAborted(signal, () => this.#merged.delete(watch));
+      return watch.start();
+    });
   }
 
   async close(): Promise<void> {
-    for (const watch of this.#watches) watch.stop();
-    this.#watches.clear();
+    this.#watches.close();
     await Promise.all(this.members.map((member) => member.close()));
   }
 }
 
-/** One service in every registry. */
+interface MergedWatchOptions {
+  readonly service: string;
+  readonly listener: Listener;
+  readonly signal: AbortSignal;
+}
+
+/** One service in every registry, until it is aborted. */
 class MergedWatch {
   readonly service: string;
   readonly #members: readonly Registry[];
   readonly #context: RegistryContext;
   readonly #listener: Listener;
   readonly #lists: (readonly Instance[] | undefined)[];
-  readonly #stops: (() => void)[] = [];
-  readonly #timers = new Set<Timer>();
+  readonly #signal: AbortSignal;
   #delivered: string | undefined;
   #started = false;
-  #stopped = false;
 
-  constructor(members: readonly Registry[], context: RegistryContext, service: string, listener: Listener) {
+  constructor(
+    members: readonly Registry[],
+    context: RegistryContext,
+    { service, listener, signal }: MergedWatchOptions,
+  ) {
     this.service = service;
+    this.#signal = signal;
     this.#members = members;
     this.#context = context;
     this.#listener = listener;
@@ -110,15 +114,9 @@ class MergedWatch {
     const begun = await Promise.allSettled(this.#members.map((_, n) => this.#begin(n)));
     const failed = begun.flatMap((each, n) => (each.status === 'rejected' ? [{ n, error: asError(each.reason) }] : []));
     if (failed.length === this.#members.length) throw failed[0]?.error;
-    for (const { n, error } of failed) this.#again(n, error);
+    for (const { n, error } of failed) void this.#again(n, error);
     this.#started = true;
     this.#deliver();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    for (const stop of this.#stops) stop();
-    for (const timer of this.#timers) timer.cancel();
   }
 
   async #begin(n: number): Promise<void> {
@@ -126,29 +124,28 @@ class MergedWatch {
       this.#lists[n] = list;
       this.#deliver();
     });
-    if (stop === undefined) return;
-    if (this.#stopped) stop();
-    else this.#stops.push(stop);
+    if (stop !== undefined) whenAborted(this.#signal, stop);
   }
 
-  #again(n: number, { message }: Error): void {
+  async #again(n: number, { message }: Error): Promise<void> {
     const { clock, log } = this.#context;
     log('warn', `${this.service} is read from the other registries: ${message}`, {
       code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
     });
-    const tryLater = (): void => {
-      if (this.#stopped) return;
-      const timer = clock.after(jitter(WATCH_AGAIN_MS), () => {
-        this.#timers.delete(timer);
-        this.#begin(n).catch(tryLater);
-      });
-      this.#timers.add(timer);
-    };
-    tryLater();
+    const backoff = new Backoff(WAITS);
+    for (;;) {
+      await sleep(clock, backoff.next(), this.#signal);
+      if (this.#signal.aborted) return;
+      try {
+        return await this.#begin(n);
+      } catch {
+        // It was said once, and it is tried again.
+      }
+    }
   }
 
   #deliver(): void {
-    if (!this.#started || this.#stopped) return;
+    if (!this.#started || this.#signal.aborted) return;
     const merged = merge(this.#lists.map((list) => list ?? []));
     const text = JSON.stringify(merged);
     if (text === this.#delivered) return;

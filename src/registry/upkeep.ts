@@ -1,13 +1,17 @@
 import { asError } from '../errors.ts';
+import { Backoff, jitter } from '../lifecycle/backoff.ts';
 import { sleep, type Timer } from '../lifecycle/clock.ts';
 import type { RegistryContext } from './context.ts';
-import { jitter } from './follow.ts';
 import type { Instance } from './registry.ts';
 
-/** Waits before a removal that failed is tried again, in milliseconds: a server that restarts is back by then. */
-const REMOVE_AGAIN_MS = [300, 900];
+/** Waits before a removal that failed is tried again, and how often it is tried: a server that restarts is back by then. */
+const REMOVALS = { initialMs: 300, factor: 3, capMs: 900 };
+const MOST_REMOVALS = 3;
 
-/** Wait before a heartbeat that failed is tried again, in milliseconds, when the interval is not shorter. */
+/**
+ * Wait before a heartbeat that failed is tried again, in milliseconds, when the interval is not shorter. It does not grow: an
+ * entry expires within a few intervals, and one that the registry has lost is to be back a second after the registry.
+ */
 const BEAT_AGAIN_MS = 1_000;
 
 /** What an adapter does with one entry of this process. No two of these run at a time for the same instance. */
@@ -47,7 +51,7 @@ interface Entry {
 export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #entries = new Map<string, Entry>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -69,9 +73,9 @@ export class Upkeep {
     });
   }
 
-  /** Ends all heartbeats and awaits what is in flight. The entries stay. */
+  /** Ends all heartbeats and awaits what is in flight; a removal that has failed is then tried again at once. The entries stay. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     const entries = [...this.#entries.values()];
     for (const entry of entries) entry.beat?.cancel();
     await Promise.all(entries.map(({ turn }) => turn));
@@ -97,28 +101,28 @@ export class Upkeep {
   }
 
   async #remove(instance: Instance): Promise<void> {
-    for (const ms of REMOVE_AGAIN_MS)
+    const { context, store } = this.#options;
+    const backoff = new Backoff(REMOVALS);
+    for (let left = MOST_REMOVALS - 1; ; left--)
       try {
-        return await this.#options.store.remove(instance);
-      } catch {
-        await sleep(this.#options.context.clock, ms);
+        return await store.remove(instance);
+      } catch (thrown) {
+        if (left === 0) throw thrown;
+        await sleep(context.clock, backoff.next(), this.#closing.signal);
       }
-    await this.#options.store.remove(instance);
   }
 
   #beatLater(entry: Entry, ms: number): void {
     entry.beat?.cancel();
-    if (this.#closed || entry.wanted === undefined) return;
+    if (this.#closing.signal.aborted || entry.wanted === undefined) return;
     const { wanted } = entry;
-    entry.beat = this.#options.context.clock.after(jitter(ms), () => {
-      void this.#inTurn(wanted, () => this.#beat(entry));
-    });
+    entry.beat = this.#options.context.clock.after(jitter(ms), () => this.#inTurn(wanted, () => this.#beat(entry)));
   }
 
   async #beat(entry: Entry): Promise<void> {
     const { context, store, beatMs } = this.#options;
     const { wanted } = entry;
-    if (wanted === undefined || this.#closed) return;
+    if (wanted === undefined || this.#closing.signal.aborted) return;
     try {
       await store.beat(wanted);
       if (entry.failing) context.log('info', `the entry of ${wanted.instanceId} is kept alive again`);

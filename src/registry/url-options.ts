@@ -1,6 +1,6 @@
 import { LosslessError } from '../errors.ts';
 import type { Server, TlsFiles } from '../io/connect.ts';
-import { readCredential } from '../io/credential.ts';
+import { readLinked } from '../io/small-file.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { Secrets } from './secrets.ts';
 
@@ -69,7 +69,7 @@ export class UrlOptions {
   secret(name: string): (() => string) | undefined {
     const [text, path] = [this.text(name), this.text(`${name}File`)];
     if (text !== undefined && path !== undefined) throw this.#bad(`one of ${name} and ${name}File`);
-    if (path !== undefined) return () => readCredential(path).trim();
+    if (path !== undefined) return () => readLinked(path).trim();
     if (text === undefined) return undefined;
     this.#secrets.add(text);
     return () => text;

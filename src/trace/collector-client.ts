@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { asError } from '../errors.ts';
-import { connect } from '../io/connect.ts';
-import { suppressTracing } from '../io/suppress.ts';
+import { tlsOf } from '../io/connect.ts';
+import { partsOf, type Answer as Received, request } from '../io/request.ts';
+import { isObject, objectIn } from '../json.ts';
+import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import type { Target } from './tracing.ts';
 
@@ -22,11 +21,10 @@ const NOBODY_THERE = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'
 const GRPC_PORT = '4317';
 const SETTINGS = 4;
 
-/** First wait before a repetition, and the longest, in milliseconds: a shutdown has little time. */
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 1_000;
+/** Waits before a repetition, unless the collector names one: a shutdown has two seconds for all of them. */
+const WAITS = { initialMs: 100, factor: 2, capMs: 1_000 };
 
-/** Longest answer that is read, and longest message of it that is passed on, in characters. */
+/** Longest answer that is read, in bytes, and longest message of it that is passed on, in characters. */
 const LONGEST_ANSWER = 64 * 1_024;
 const LONGEST_MESSAGE = 200;
 
@@ -53,11 +51,7 @@ export interface Rejection {
 /** What became of a request; undefined when all of it was taken. */
 export type Answer = Refusal | Rejection | undefined;
 
-/**
- * Sends OTLP/HTTP requests with JSON bodies, as `HttpClient` calls a registry: no agent, so that a collector whose name is
- * that of a service too is not taken for one; `ClientRequest` itself under suppressed tracing; a connection for each request,
- * which reads certificates anew, as they rotate, and keeps no process alive.
- */
+/** Sends OTLP/HTTP requests with JSON bodies. */
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
@@ -81,28 +75,17 @@ export class CollectorClient {
    */
   async send(body: string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+    const backoff = new Backoff(WAITS);
+    for (;;) {
       const isLast = hurry?.aborted === true;
       const answer = await this.post(body, end - this.#clock.now(), signal);
       if (answer === undefined || 'rejected' in answer) return answer;
-      const pauseMs = answer.afterMs ?? waitMs;
+      const pauseMs = answer.afterMs ?? backoff.next();
       const isInVain = isLast && answer.isAbsent === true;
       if (isInVain || !answer.retryable || this.#clock.now() + pauseMs >= end) return answer;
-      await (answer.isAbsent ? this.#pause(pauseMs, hurry) : sleep(this.#clock, pauseMs));
+      await sleep(this.#clock, pauseMs, answer.isAbsent ? hurry : signal);
       if (signal?.aborted) return answer;
     }
-  }
-
-  /** Waits, but no longer once there is hurry. */
-  async #pause(ms: number, hurry: AbortSignal | undefined): Promise<void> {
-    if (hurry?.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
-    const timer = this.#clock.after(ms, wake);
-    hurry?.addEventListener('abort', wake);
-    await promise;
-    hurry?.removeEventListener('abort', wake);
-    timer.cancel();
   }
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */
@@ -117,42 +100,29 @@ export class CollectorClient {
   async #post(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
     const { endpoint, headers, compression, tls } = this.#target;
     const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
-    const { hostname, port, path, auth } = urlToHttpOptions(endpoint);
-    const isSecure = endpoint.protocol === 'https:';
-    const defaultPort = isSecure ? 443 : 80;
-    const server = { host: hostname ?? '', port: Number(port) || defaultPort };
-    const { ClientRequest } = process.getBuiltinModule('node:http');
-    const call = suppressTracing(
-      () =>
-        new ClientRequest({
-          ...server,
-          defaultPort,
-          path,
-          auth,
+    const secured = endpoint.protocol === 'https:' ? tlsOf(tls) : undefined;
+    try {
+      return await request(
+        {
+          ...partsOf(endpoint),
+          clock: this.#clock,
+          tls: secured,
           method: 'POST',
-          ...(signal && { signal }),
-          createConnection: () => connect(server, isSecure ? tls : undefined),
           headers: {
             ...headers,
             'content-type': 'application/json',
-            'content-length': content.length,
             ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
           },
-        }),
-    );
-    call.on('error', () => {}); // Also one that comes when nobody waits any more.
-    const late = this.#clock.after(withinMs, () =>
-      call.destroy(new Error(`no answer within ${Math.round(withinMs)} ms`)),
-    );
-    try {
-      call.end(content);
-      const [response] = (await once(call, 'response')) as [IncomingMessage];
-      return await answerOf(response);
+          body: content,
+          timeoutMs: withinMs,
+          signal,
+        },
+        answerOf,
+      );
     } catch (thrown) {
+      // What Node.js does not send at all: another try would change nothing.
+      if (thrown instanceof TypeError) throw thrown;
       return failureOf(asError(thrown), endpoint);
-    } finally {
-      late.cancel();
-      call.destroy();
     }
   }
 }
@@ -170,17 +140,19 @@ function failureOf(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Ar
   };
 }
 
-async function answerOf(response: IncomingMessage): Promise<Answer> {
-  const { statusCode = 0, headers } = response;
-  if (statusCode >= 200 && statusCode < 300) {
-    if (!headers['content-type']?.startsWith('text/html')) return rejectionOf(await textOf(response));
-    return { reason: `the collector answered ${statusCode} with a web page`, retryable: false, refuses: 'every' };
+async function answerOf(answer: Received): Promise<Answer> {
+  const { status, headers } = answer;
+  if (status >= 200 && status < 300) {
+    // That the request was taken the status has said, whatever becomes of the rest.
+    if (!headers['content-type']?.startsWith('text/html'))
+      return rejectionOf(await answer.text(LONGEST_ANSWER).catch(() => ''));
+    return { reason: `the collector answered ${status} with a web page`, retryable: false, refuses: 'every' };
   }
   const seconds = Number(headers['retry-after']);
   return {
-    reason: `the collector answered ${statusCode}`,
-    retryable: RETRYABLE.includes(statusCode),
-    refuses: refusedBy(statusCode),
+    reason: `the collector answered ${status}`,
+    retryable: RETRYABLE.includes(status),
+    refuses: refusedBy(status),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
   };
 }
@@ -190,30 +162,12 @@ function refusedBy(statusCode: number): Refusal['refuses'] {
   return statusCode >= 400 && statusCode < 500 ? 'this' : 'unknown';
 }
 
-/** The text of an answer, as far as it came: that the request was taken its status has said. */
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  try {
-    for await (const chunk of response.setEncoding('utf8')) {
-      text += chunk;
-      if (text.length > LONGEST_ANSWER) break;
-    }
-  } catch {
-    // It was cut off.
-  }
-  return text;
-}
-
 /** Undefined also for an answer that is no JSON: a collector may answer in Protobuf. */
 function rejectionOf(text: string): Rejection | undefined {
-  try {
-    const { partialSuccess } = JSON.parse(text) as {
-      partialSuccess?: { rejectedSpans?: unknown; errorMessage?: unknown };
-    };
-    const rejected = Number(partialSuccess?.rejectedSpans) || 0;
-    const reason = String(partialSuccess?.errorMessage ?? '').slice(0, LONGEST_MESSAGE);
-    return rejected > 0 || reason !== '' ? { rejected, reason } : undefined;
-  } catch {
-    return undefined;
-  }
+  const partial = objectIn(text)?.['partialSuccess'];
+  if (!isObject(partial)) return undefined;
+  const { rejectedSpans, errorMessage } = partial;
+  const rejected = ['string', 'number'].includes(typeof rejectedSpans) ? Number(rejectedSpans) || 0 : 0;
+  const reason = typeof errorMessage === 'string' ? errorMessage.slice(0, LONGEST_MESSAGE) : '';
+  return rejected > 0 || reason !== '' ? { rejected, reason } : undefined;
 }

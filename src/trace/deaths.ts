@@ -1,6 +1,6 @@
-import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { readSmall } from '../io/small-file.ts';
+import { readSmall, readStart } from '../io/small-file.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import { startedAt } from '../process/started-at.ts';
 import { LONGEST_WILL, type Owner, readLastWill } from './last-will.ts';
@@ -13,6 +13,9 @@ export const STILL_MS = 3_000;
 
 /** How long after its grace period such a file is old, in milliseconds. */
 const LATE_MS = 10_000;
+
+/** More than the id of a start of the machine has, in bytes. */
+const LONGEST_ID = 64;
 
 /** Most files that are watched. */
 const MOST_WATCHED = 1_000;
@@ -77,7 +80,7 @@ function isAlive({ pid, started, space }: Owner): boolean | undefined {
 /** What makes a process id mean one process. The number of a space may be used again, but not while one of its processes lives. */
 function spaceOfIds(): string {
   try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
+    return `${readStart('/proc/sys/kernel/random/boot_id', LONGEST_ID).trim()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
     return hostname();
   }

@@ -1,5 +1,8 @@
-import type { Attributes, SpanIds, WorkName } from '../lifecycle/records.ts';
-import { ATTR, KILLED } from './model/schema.ts';
+import { isObject, objectIn } from '../json.ts';
+import type { WorkName } from '../lifecycle/facts.ts';
+import { KILLED } from '../lifecycle/outcomes.ts';
+import type { SpanIds } from '../lifecycle/records.ts';
+import { ATTR, type Attributes } from './model/schema.ts';
 import { milliseconds } from './model/trace.ts';
 import { otlpBody } from './otlp-body.ts';
 
@@ -45,32 +48,23 @@ const DOING: Partial<Record<WorkName, string>> = {
  * @throws Error when it is none
  */
 export function readLastWill(text: string): LastWill {
-  let will: Partial<LastWill> | null;
-  try {
-    will = JSON.parse(text) as Partial<LastWill> | null;
-  } catch {
-    will = null;
-  }
+  const will: Partial<LastWill> | undefined = objectIn(text);
   const { owner, ids, start, gracePeriodMs, links } = will ?? {};
   const isWhole =
-    isRecord(owner) &&
+    isObject(owner) &&
     Number.isSafeInteger(owner.pid) &&
     Number.isSafeInteger(owner.started) &&
     typeof owner.space === 'string' &&
-    isRecord(ids) &&
+    isObject(ids) &&
     /^[0-9a-f]{32}$/.test(ids.traceId) &&
     /^[0-9a-f]{16}$/.test(ids.spanId) &&
     Number.isFinite(start) &&
     Number.isFinite(gracePeriodMs) &&
     Array.isArray(links) &&
-    isRecord(will?.resource) &&
-    isRecord(will?.attributes);
+    isObject(will?.resource) &&
+    isObject(will?.attributes);
   if (!isWhole) throw new Error('it is no last will');
   return will as LastWill;
-}
-
-function isRecord<T>(value: T | undefined): value is T & object {
-  return typeof value === 'object' && value !== null;
 }
 
 /**

@@ -1,6 +1,8 @@
-import type { Attributes, AttributeValue, Failure, LifecycleRecord, SpanIds, WorkName } from '../lifecycle/records.ts';
+import type { WorkName } from '../lifecycle/facts.ts';
+import type { Failure, LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { ATTR, SCOPE, SPANS, spanName } from './model/schema.ts';
+import { attributesOf, identityOf } from './attributes.ts';
+import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
 
 /** A piece of work that has ended, with all that its span says. Times are milliseconds since the Unix epoch. */
 export interface PlainSpan {
@@ -18,23 +20,13 @@ export interface PlainSpan {
 const KINDS = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
 const ERROR = 2;
 
-/** What is said of the process that makes the spans. */
-export function resourceOf({ service, instanceId }: Identity, more: Attributes): Attributes {
-  return { ...more, 'service.name': service, 'service.instance.id': instanceId };
-}
-
-/** On every span, at its creation. */
-export function identityOf({ service, instanceId, generation }: Identity): Attributes {
-  return { [ATTR.service]: service, [ATTR.instanceId]: instanceId, [ATTR.generation]: generation };
-}
-
 /**
  * The body of one OTLP/HTTP request, made without the SDK: for a process that ends before that is loaded, and for one that speaks
  * for another that is dead.
  */
 export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
   const scopeSpans = [{ scope: { name: SCOPE }, spans: spans.map(spanOf) }];
-  return JSON.stringify({ resourceSpans: [{ resource: { attributes: attributesOf(resource) }, scopeSpans }] });
+  return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
 }
 
 /** The spans of records; of work that has not ended none can be made. */
@@ -53,9 +45,8 @@ export function spansOf(records: readonly LifecycleRecord[], identity: Identity)
       end: end.at,
       attributes: {
         ...identityOf(identity),
-        ...record.attributes,
-        ...end.attributes,
-        ...(end.failure && { [ATTR.errorType]: end.failure.type }),
+        ...attributesOf(record),
+        ...attributesOf(end),
       },
       ...(end.failure && { failure: end.failure }),
     };
@@ -70,7 +61,7 @@ function spanOf({ work, ids, parentSpanId, links, start, end, attributes, failur
     kind: KINDS[SPANS[work].kind],
     startTimeUnixNano: nanoseconds(start),
     endTimeUnixNano: nanoseconds(end),
-    attributes: attributesOf(attributes),
+    attributes: keyValues(attributes),
     links,
     status: failure === undefined ? {} : { code: ERROR, message: failure.message },
   };
@@ -82,7 +73,7 @@ function nanoseconds(ms: number): string {
   return `${BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6))}`;
 }
 
-function attributesOf(attributes: Attributes): readonly object[] {
+function keyValues(attributes: Attributes): readonly object[] {
   return Object.entries(attributes).map(([key, value]) => ({ key, value: typedValue(value) }));
 }
 

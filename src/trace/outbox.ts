@@ -1,5 +1,6 @@
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
+import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import type { Answer, Rejection } from './collector-client.ts';
 import type { FinishedSpan } from './sdk.ts';
@@ -93,11 +94,7 @@ export class Outbox {
   async close(withinMs: number): Promise<void> {
     this.#hurry.abort();
     this.flush();
-    const { clock } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = clock.after(withinMs, resolve);
-    await Promise.race([promise, this.settled()]);
-    timer.cancel();
+    await within(this.#options.clock, withinMs, this.settled(), () => {});
     this.#close.abort();
     this.flush();
     const why = this.#options.failure() ?? 'no answer in time';

@@ -12,10 +12,10 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
+import type { LifecycleRecord, SpanIds, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { ATTR, SCOPE, SPANS, spanName } from './model/schema.ts';
-import { identityOf, resourceOf } from './otlp-body.ts';
+import { attributesOf, identityOf, resourceOf } from './attributes.ts';
+import { SCOPE, SPANS, spanName } from './model/schema.ts';
 
 /** The words of the schema, and the numbers of the SDK for them. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
@@ -68,15 +68,8 @@ export class Recorder {
     else if (record.kind === 'ended') this.#end(record);
   }
 
-  #start({
-    at,
-    work,
-    ids,
-    parentSpanId,
-    remoteParent,
-    links,
-    attributes,
-  }: LifecycleRecord & { kind: 'started' }): void {
+  #start(record: WorkRecord & { kind: 'started' }): void {
+    const { at, work, ids, parentSpanId, remoteParent, links } = record;
     const context =
       parentSpanId === undefined
         ? ROOT_CONTEXT
@@ -88,22 +81,20 @@ export class Recorder {
         kind: KINDS[SPANS[work].kind],
         startTime: hrTime(at),
         links: (links ?? []).map((link) => ({ context: contextOf(link, true) })),
-        attributes: { ...identityOf(this.#options.identity()), ...attributes } as Record<string, string>,
+        attributes: { ...identityOf(this.#options.identity()), ...attributesOf(record) } as Record<string, string>,
       },
       context,
     );
     this.#open.set(ids.spanId, span);
   }
 
-  #end({ at, ids, attributes, failure }: LifecycleRecord & { kind: 'ended' }): void {
+  #end(record: WorkRecord & { kind: 'ended' }): void {
+    const { at, ids, failure } = record;
     const span = this.#open.get(ids.spanId);
     if (span === undefined) return;
     this.#open.delete(ids.spanId);
-    span.setAttributes(attributes as Record<string, string>);
-    if (failure !== undefined) {
-      span.setAttribute(ATTR.errorType, failure.type);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message });
-    }
+    span.setAttributes(attributesOf(record) as Record<string, string>);
+    if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message });
     span.end(hrTime(at));
   }
 }

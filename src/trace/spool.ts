@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { asError, LosslessError } from '../errors.ts';
 import { findPrivateDirectory, makePrivateDirectory } from '../io/private-directory.ts';
 import { readSmall } from '../io/small-file.ts';
+import { objectIn } from '../json.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { Deaths } from './deaths.ts';
@@ -338,13 +339,7 @@ class Corrupt extends Error {}
  */
 function readBody(path: string): string {
   const body = readPlain(path);
-  let parsed: { resourceSpans?: unknown } | null;
-  try {
-    parsed = JSON.parse(body) as typeof parsed;
-  } catch {
-    parsed = null;
-  }
-  if (!Array.isArray(parsed?.resourceSpans)) throw new Corrupt('it is not OTLP JSON');
+  if (!Array.isArray(objectIn(body)?.['resourceSpans'])) throw new Corrupt('it is not OTLP JSON');
   return body;
 }
 

@@ -1,8 +1,9 @@
 import { asError } from '../errors.ts';
 import type { Timer } from '../lifecycle/clock.ts';
 import type { LifecycleRecord } from '../lifecycle/records.ts';
+import { resourceOf } from './attributes.ts';
 import { CollectorClient } from './collector-client.ts';
-import { otlpBody, resourceOf, spansOf } from './otlp-body.ts';
+import { otlpBody, spansOf } from './otlp-body.ts';
 import type { Outbox } from './outbox.ts';
 import { replaySpool } from './replay.ts';
 import type { Recorder } from './sdk.ts';

@@ -1,12 +1,13 @@
 import { rmSync, utimesSync } from 'node:fs';
 import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
-import type { Attributes, LifecycleRecord, WorkName } from '../lifecycle/records.ts';
+import type { WorkName } from '../lifecycle/facts.ts';
+import type { LifecycleRecord, Started, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { attributesOf, identityOf, resourceOf } from './attributes.ts';
 import { thisProcess } from './deaths.ts';
 import type { LastWill } from './last-will.ts';
-import { ATTR, SPANS } from './model/schema.ts';
-import { identityOf, resourceOf } from './otlp-body.ts';
+import { ATTR, type Attributes, SPANS } from './model/schema.ts';
 import type { NewFile, Spool } from './spool.ts';
 
 /** Time between two signs of life while the process leaves, in milliseconds. */
@@ -79,7 +80,8 @@ export class WillKeeper {
     else utimesSync(kept.file.path, this.#seconds(kept), this.#seconds(kept));
   }
 
-  #begin({ at, ids, links = [], attributes }: LifecycleRecord & { readonly kind: 'started' }): void {
+  #begin(record: Started<'offline'>): void {
+    const { at, ids, links = [], facts } = record;
     const { clock, identity, resource, spool } = this.#options;
     let file: NewFile;
     try {
@@ -93,9 +95,9 @@ export class WillKeeper {
       ids,
       links,
       start: at,
-      gracePeriodMs: Number(attributes[ATTR.gracePeriod] ?? 0) * 1_000,
+      gracePeriodMs: facts.gracePeriodMs ?? 0,
       during: 'notify',
-      attributes: { ...identityOf(identity()), ...attributes },
+      attributes: { ...identityOf(identity()), ...attributesOf(record) },
     };
     this.#kept = { will, file, from: { at, now: clock.now() }, isEnded: false };
     this.#write(this.#kept);
@@ -103,12 +105,12 @@ export class WillKeeper {
     this.#signLater(this.#kept);
   }
 
-  #note(kept: Kept, record: LifecycleRecord & { readonly kind: 'started' | 'ended' }): void {
+  #note(kept: Kept, record: WorkRecord): void {
     const { will } = kept;
     kept.will =
       record.kind === 'started'
         ? { ...will, during: record.work }
-        : { ...will, attributes: { ...will.attributes, ...repeated(will.attributes, record.attributes) } };
+        : { ...will, attributes: { ...will.attributes, ...repeated(will.attributes, attributesOf(record)) } };
     this.#write(kept);
   }
 
@@ -152,10 +154,10 @@ export class WillKeeper {
 
 /** What the root says too. */
 function repeated(before: Attributes, attributes: Attributes): Attributes {
-  const known: readonly string[] = SPANS.offline.attributes;
+  const known: readonly string[] = Object.values(SPANS.offline.attributes);
   return Object.fromEntries(
     Object.entries(attributes)
-      .filter(([name]) => known.includes(name) && name !== ATTR.errorType)
+      .filter(([name]) => known.includes(name))
       .map(([name, value]) => [name, COUNTS.has(name) ? Number(before[name] ?? 0) + Number(value) : value]),
   );
 }

@@ -13,38 +13,48 @@ import { type Outcome, onlyWith, outcomeOf } from './tap.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NODE_TEST = ['node', '--test', '--test-reporter=tap'];
 
-/** How each runs its own suite, with results as TAP: a command of its `node_modules/.bin`, or `node`. Its tests may leave servers open. */
-const SUITES: Readonly<Record<string, readonly string[]>> = {
+/**
+ * How each runs its own suite, with results as TAP: a command of its `node_modules/.bin`, or `node`. Its tests may leave servers open.
+ * Where a peer has changed its runner, the first one that is installed counts.
+ */
+const SUITES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   express: [
-    'mocha',
-    '--require',
-    'test/support/env',
-    '--reporter',
-    'tap',
-    '--check-leaks',
-    '--exit',
-    'test/',
-    'test/acceptance/',
+    [
+      'mocha',
+      '--require',
+      'test/support/env',
+      '--reporter',
+      'tap',
+      '--check-leaks',
+      '--exit',
+      'test/',
+      'test/acceptance/',
+    ],
   ],
-  ws: ['mocha', '--throw-deprecation', '--exit', '--reporter', 'tap', 'test/*.test.js'],
-  fastify: [...NODE_TEST, 'test/**/*.test.js', 'test/**/*.test.mjs'],
-  undici: [...NODE_TEST, '--test-force-exit', 'test/*.js', 'test/{cache,cookie,fetch,interceptors,websocket}/*.js'],
-  got: ['ava', '--tap'],
-  axios: ['vitest', 'run', '--project', 'unit', '--reporter=tap-flat'],
+  ws: [['mocha', '--throw-deprecation', '--exit', '--reporter', 'tap', 'test/*.test.js']],
+  fastify: [[...NODE_TEST, 'test/**/*.test.js', 'test/**/*.test.mjs']],
+  undici: [[...NODE_TEST, '--test-force-exit', 'test/*.js', 'test/{cache,cookie,fetch,interceptors,websocket}/*.js']],
+  got: [['ava', '--tap']],
+  axios: [
+    ['vitest', 'run', '--project', 'unit', '--reporter=tap-flat'],
+    ['mocha', 'test/unit/**/*.js', '--timeout', '30000', '--exit', '--reporter', 'tap'],
+  ],
 };
 
 /** Longest run of one suite, in milliseconds; what it has printed by then counts. */
 const LONGEST_MS = 20 * 60_000;
 
 const [peer = '', path] = process.argv.slice(2);
-const suite = SUITES[peer];
-if (suite === undefined) {
+const suites = SUITES[peer];
+if (suites === undefined) {
   console.error(`expected one of ${Object.keys(SUITES).join(', ')}, received "${peer}"`);
   process.exit(2);
 }
 const scratch = new ScratchFolder();
 process.once('exit', () => scratch.remove());
 const directory = path === undefined ? await installed(peer) : resolve(path);
+const bin = join(directory, 'node_modules/.bin');
+const suite = suites.find(([command = '']) => command === 'node' || existsSync(join(bin, command))) ?? [];
 
 /** What a suite needs beside its command. */
 const NODE_OPTIONS = peer === 'got' ? '--import=tsx/esm' : '';
@@ -89,7 +99,7 @@ async function installed(name: string): Promise<string> {
 async function run([command = '', ...args]: readonly string[], env: Record<string, string>): Promise<Outcome> {
   const { HOME = '', PATH = '' } = process.env;
   const search = [dirname(process.execPath), PATH].join(delimiter);
-  const file = command === 'node' ? process.execPath : join(directory, 'node_modules/.bin', command);
+  const file = command === 'node' ? process.execPath : join(bin, command);
   const child = spawn(file, args, {
     cwd: directory,
     env: { HOME, PATH: search, NODE_ENV: 'test', ...env },

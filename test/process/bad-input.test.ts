@@ -267,15 +267,20 @@ describe('the control port', () => {
     expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
-  test('two applications want one: the second takes the next free one', async () => {
-    const first = await world().service('provider', { env: { LOSSLESS_CONTROL_PORT: '0' } });
+  test('two applications are given the same: the second says who has it, serves, and takes it once it is free', async () => {
+    const first = await world().service('shop', { env: { LOSSLESS_CONTROL_PORT: '0' } });
     const port = await world().controlPort(first);
-    const second = await world().service('provider', { env: { LOSSLESS_CONTROL_PORT: String(port) } });
-    const other = await world().controlPort(second);
-    expect(other).not.toBe(port);
-    expect((await control(second, '/status')).body['instanceId']).not.toBe(
-      (await control(first, '/status')).body['instanceId'],
-    );
+    const second = await world().service('cart', { env: { LOSSLESS_CONTROL_PORT: String(port) } });
+    const [line] = await second.child.sees(/.*"LOSSLESS_CONTROL_PORT".*/);
+    expect(JSON.parse(line)).toMatchObject({
+      level: 50,
+      msg: expect.stringMatching(`; shop \\(process ${first.child.pid}\\) has port ${port}$`),
+    });
+    expect((await fetch(`http://127.0.0.1:${second.port}/echo`)).status).toBe(200);
+    expect((await control(first, '/status')).body['service']).toBe('shop');
+    await world().leave(first);
+    await second.child.sees(new RegExp(`control server listens on port ${port}"`));
+    expect((await control(second, '/status')).body['service']).toBe('cart');
   });
 });
 

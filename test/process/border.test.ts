@@ -3,12 +3,14 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from 'no
 import { connect } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
+import { failedHooks } from '../support/failed-hooks.ts';
 import { LINES } from '../support/process/node-lines.ts';
 import { useWorld } from '../support/process/world.ts';
 import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 const BORDER = new URL('../fixtures/apps/border.ts', import.meta.url);
+const FAULTS = new URL('../fixtures/apps/faults.ts', import.meta.url);
 
 async function start(server: Server): Promise<number> {
   return useServer(server);
@@ -107,8 +109,7 @@ test.each(LINES)(
       'spoiled http': unknown,
       after: [200, 200, 200, 200],
     });
-    const lines = app.stderr.split('\n').filter((text) => text.includes('LOSSLESS_HOOK_FAILED'));
-    const hooks = lines.map((text) => (JSON.parse(text) as { msg: string }).msg.replace(/: the application .*/, ''));
+    const hooks = failedHooks(app.stderr);
     expect(hooks).toEqual([...new Set(hooks)]);
     expect(hooks).toEqual(
       expect.arrayContaining([
@@ -120,6 +121,54 @@ test.each(LINES)(
         'undici:request:create',
         'a request of fetch or undici',
         'a request of node:http',
+      ]),
+    );
+  },
+);
+
+test.each(LINES)(
+  'whatever fails in a timer, in an event of a server or a connection, or of the marker is one line for each, on Node.js %s',
+  async (line) => {
+    await world().service('shop');
+    const app = world().children.node(FAULTS, {
+      line,
+      env: world().env('app', { LOSSLESS_SPOOL_DIR: `${world().spoolDir}-app` }),
+      args: ['http://shop/'],
+    });
+    const [, result = ''] = await app.sees(/^result (.*)$/m);
+    expect(JSON.parse(result)).toEqual({
+      timer: '200 served',
+      newListener: 'echoed',
+      removeListener: '200 served',
+      upgrade: 'echoed',
+      'close of a connection': '200 served',
+      session: '200 served',
+      stream: '200 served',
+      'close of a stream': '200 served',
+      'close of a session and a server': '200 served',
+      free: ['200 ok', '200 ok'],
+      agentRemove: true,
+      close: '200 ok',
+      marker: '200 served',
+      'marker of a stream': '200 served',
+      after: ['200 served', '200 served', '200 ok'],
+    });
+    const hooks = failedHooks(app.stderr);
+    expect(hooks).toEqual([...new Set(hooks)]);
+    expect(hooks).toEqual(
+      expect.arrayContaining([
+        'a timer',
+        'the event newListener of a server',
+        'the event removeListener of a server',
+        'the event upgrade of a server',
+        'the event close of a connection',
+        'the event session of a server',
+        'the event stream of a server',
+        'the event close of a stream',
+        'the event close of a session',
+        'the event close of a server',
+        'a connection of node:http',
+        'the draining marker',
       ]),
     );
   },

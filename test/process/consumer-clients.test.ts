@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
+import type { NodeOptions } from '../support/process/child.ts';
 import { ConsumerApp } from '../support/process/consumer-app.ts';
+import { DeafInstance } from '../support/process/deaf-instance.ts';
 import { LINE } from '../support/process/node-lines.ts';
 import { PlainProvider } from '../support/process/plain-provider.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
@@ -35,9 +37,11 @@ describe.each([
   let providers: PlainProvider[] = [];
   let secure: PlainProvider[] = [];
   let app: ConsumerApp;
+  let appOptions: Pick<NodeOptions, 'env' | 'line'>;
 
   beforeAll(async () => {
     const { key, cert, path } = certificate(folder);
+    appOptions = { line, env: { ...env, NODE_EXTRA_CA_CERTS: path } };
     const tls = { FIXTURE_KEY: key, FIXTURE_CERT: cert };
     providers = await Promise.all([PlainProvider.start('b1'), PlainProvider.start('b2')]);
     secure = await Promise.all([
@@ -46,7 +50,7 @@ describe.each([
     ]);
     const list = providers.map(({ instance }) => instance);
     const lists = { 'service-b': list, 'orders.internal': list, secure: secure.map(({ instance }) => instance) };
-    app = await ConsumerApp.start(lists, { line, env: { ...env, NODE_EXTRA_CA_CERTS: path } });
+    app = await ConsumerApp.start(lists, appOptions);
   });
   afterAll(async () => {
     await Promise.all([...providers, ...secure, app].map((child) => child.stop()));
@@ -142,6 +146,23 @@ describe.each([
     });
     expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['s1', 's2']));
   });
+
+  test('TLS: a host that drops what is sent to it keeps no request waiting longer than for one connection', async () => {
+    const [{ instance }] = secure as [PlainProvider];
+    const hole = await DeafInstance.start(instance, 'hole');
+    children.push(hole);
+    const paced = async (client: string): Promise<{ errors: string[]; slow: number; longest: number }> => {
+      const caller = await ConsumerApp.start({ secure: [hole.instance, instance] }, appOptions);
+      children.push(caller);
+      return caller.run('paced', { url: 'https://secure/', count: 60, headers: { 'x-client': client } });
+    };
+    for (const { errors, slow, longest } of await Promise.all(['fetch', 'http', 'keepAlive'].map(paced))) {
+      expect(errors).toEqual([]);
+      // The first ones, which were given to it.
+      expect(slow).toBeGreaterThan(0);
+      expect(longest).toBeLessThan(1_500);
+    }
+  }, 60_000);
 
   test.each(['fetch', 'http', 'undici'])('%s: anything else passes untouched', async (client) => {
     const { port } = (providers[0] as PlainProvider).instance;

@@ -42,19 +42,19 @@ describe('the span of a refresh', () => {
       remoteParent: true,
       ids: { traceId },
     });
-    expect(started?.attributes).toEqual({
-      'lossless.provider.service': 'service-b',
-      'lossless.provider.instance.id': 'b1',
-      'lossless.provider.generation': 1,
-      'lossless.provider.address': `127.0.0.1:${one.instance.port}`,
-      'lossless.consumer.addresses.before': [`127.0.0.1:${two.instance.port}`],
-      'lossless.consumer.address_count.before': 1,
-      'lossless.consumer.isolated': true,
+    expect(started?.facts).toEqual({
+      providerService: 'service-b',
+      providerInstanceId: 'b1',
+      providerGeneration: 1,
+      providerAddress: `127.0.0.1:${one.instance.port}`,
+      addressesBefore: [`127.0.0.1:${two.instance.port}`],
+      addressCountBefore: 1,
+      isolated: true,
     });
-    expect(ended?.attributes).toEqual({
-      'lossless.consumer.refresh.result': 'refreshed',
-      'lossless.consumer.addresses': [`127.0.0.1:${two.instance.port}`],
-      'lossless.consumer.address_count': 1,
+    expect(ended?.facts).toEqual({
+      result: 'refreshed',
+      addresses: [`127.0.0.1:${two.instance.port}`],
+      addressCount: 1,
     });
   });
 
@@ -67,9 +67,9 @@ describe('the span of a refresh', () => {
     const answer = await post(app.port, bodyOf(one.instance));
     expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
     await until(() => app.records.length === 2);
-    expect(app.records[1]?.attributes).toMatchObject({
-      'lossless.consumer.refresh.result': 'stale',
-      'lossless.consumer.address_count': 1,
+    expect(app.records[1]?.facts).toMatchObject({
+      result: 'stale',
+      addressCount: 1,
     });
     await one.tell('release');
     await held;

@@ -33,7 +33,7 @@ describe('a caller is gone only when that is proved', () => {
   test.each([20, 1])('one whose control port cannot be reached, at %i requests a second, is not', async (rate) => {
     const service = await pair();
     const caller = await world().caller('http://shop/echo', rate, { env: { LOSSLESS_CONTROL_HOST: '127.0.0.2' } });
-    // The first request may have gone to the other one.
+    // Its first call may have gone to the other instance.
     await hasCalled(service, rate > 1 ? 6 : 1);
     const { trace, result, message } = await goAwayOf(service);
     expect(result).toBe('refused');

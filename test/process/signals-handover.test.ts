@@ -70,6 +70,27 @@ describe.each(LINES)('on Node.js %s', (line) => {
     expect(performance.now() - since).toBeGreaterThan(1_400);
   });
 
+  test('what a listener of exit throws ends the process at the deadline too', async () => {
+    const child = await start('throws-at-exit', '0', '0');
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual(exited(143));
+    expect(child.stderr).toContain('from the end');
+  });
+
+  test.each([
+    ['spoiled', [], killed('SIGTERM')],
+    ['spoiled-with-handler', ['heard SIGTERM 15'], exited(0)],
+  ])(
+    'application %s: where the hook fails a signal does what it does without the plugin',
+    async (application, says, ending) => {
+      const child = await start(application);
+      child.signal('SIGTERM');
+      expect(await child.ends()).toEqual(ending);
+      expect(afterReady(child)).toEqual([expect.stringMatching(/^log error a signal: .* spoiled$/), ...says]);
+      expect(child.stderr).toBe('');
+    },
+  );
+
   describe('a second signal while the offline runs', () => {
     const offlineMs = '60000';
 

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { objectIn } from '../../json.ts';
+import { systemClock } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 
 /** Interval of readiness probes, in milliseconds. */
 const READY_EVERY_MS = 100;
@@ -91,18 +94,13 @@ export class Member {
 
 /** @throws Error that says what has not happened, when it takes too long */
 function inTime<T>(happened: Promise<T>, what: string): Promise<T> {
-  const late = setTimeout(PATIENCE_MS, undefined, { ref: false }).then(() => {
+  return within(systemClock, PATIENCE_MS, happened, () => {
     throw new Error(`${what} within ${PATIENCE_MS / 1_000} s`);
   });
-  return Promise.race([happened, late]);
 }
 
 /** The plugin's own lines below a warning are left out. */
 function isWorthShowing(line: string): boolean {
   if (!line.startsWith('{')) return line.trim() !== '';
-  try {
-    return (JSON.parse(line) as { level?: number }).level !== 30;
-  } catch {
-    return true;
-  }
+  return objectIn(line)?.['level'] !== 30;
 }

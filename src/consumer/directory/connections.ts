@@ -1,11 +1,15 @@
 import type { Socket } from 'node:net';
 import type { Agent } from 'undici';
+import type { Guard } from '../../guard.ts';
 
 /** A request in progress over `node:http`. */
 export interface OpenCall {
   /** Goes to another instance if nothing was written yet; otherwise asks for the connection to be closed after the response. */
   leave(): void;
 }
+
+/** What the guard calls this. */
+const HOOK = 'a connection of node:http';
 
 /** Where the connections a socket belongs to are kept. */
 const OWNER = Symbol('lossless.connections');
@@ -19,6 +23,7 @@ type Owned = Socket & { [OWNER]?: Connections; secureConnecting?: boolean };
  */
 export class Connections {
   readonly idle: Promise<void>;
+  readonly #guard: Guard;
   readonly #resolveIdle: () => void;
   readonly #calls = new Set<OpenCall>();
   readonly #sockets = new Set<Owned>();
@@ -32,7 +37,8 @@ export class Connections {
   #dispatched = 0;
   #closed = false;
 
-  constructor() {
+  constructor(guard: Guard) {
+    this.#guard = guard;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.idle = promise;
     this.#resolveIdle = resolve;
@@ -77,7 +83,7 @@ export class Connections {
   remove(call: OpenCall): void {
     if (!this.#calls.delete(call) || !this.#closed) return;
     // Its socket turns idle right after: look again then.
-    process.nextTick(() => this.#closeIdleSockets());
+    process.nextTick(this.#guard.listener(HOOK, () => this.#closeIdleSockets()));
   }
 
   /** A connection of node:http is given to a request; it belongs here until it closes. */
@@ -86,17 +92,20 @@ export class Connections {
     if (socket[OWNER] !== undefined) return;
     socket[OWNER] = this;
     this.#sockets.add(socket);
-    // Before its pool hears of it, which may give it to the next request at once.
-    socket.prependListener('free', () => this.#lent.delete(socket));
-    socket.once('agentRemove', () => {
+    const free = (): void => void this.#lent.delete(socket);
+    const removed = (): void => {
       if (!socket.destroyed) this.#upgraded.add(socket);
-    });
-    socket.once('close', () => {
+    };
+    const closed = (): void => {
       this.#sockets.delete(socket);
       this.#lent.delete(socket);
       this.#upgraded.delete(socket);
       this.#settle();
-    });
+    };
+    const guard = this.#guard;
+    // Before its pool hears of it, which may give it to the next request at once.
+    socket.prependListener('free', guard.listener(HOOK, free));
+    socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
   }
 
   /** Isolation; synchronous, once. */

@@ -1,5 +1,8 @@
 import { asError } from '../../errors.ts';
-import type { Timer } from '../../lifecycle/clock.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
+import { sleep, type Timer } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import { authorityOf } from './origin.ts';
@@ -8,9 +11,8 @@ import { Service, type ServiceOptions } from './service.ts';
 /** Longest time the first request to a host waits for the first list, in milliseconds; then it goes on unchanged. */
 const FIRST_LIST_MS = 2_000;
 
-/** Waits between attempts to read a first list, in milliseconds: doubled each time. */
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 30_000;
+/** Waits between attempts to read a first list: requests go on unchanged meanwhile, and up to a thousand services ask. */
+const WAITS = { initialMs: 500, factor: 2, capMs: 30_000 };
 
 /** Services watched at a time. */
 const MOST_SERVICES = 1_000;
@@ -42,8 +44,9 @@ interface Entry {
   readonly origins: string[];
   /** Pending until the first list is there, or will not come in time. */
   pending: Promise<void> | undefined;
-  unwatch: () => void;
-  retry: Timer | undefined;
+  readonly backoff: Backoff;
+  /** Aborted when it is watched no longer. */
+  readonly ending: AbortController;
 }
 
 /** Which hosts are services, and their lists. */
@@ -146,15 +149,12 @@ export class Directory {
       service: new Service(name, this.#options),
       origins: [],
       pending: undefined,
-      unwatch: () => {},
-      retry: undefined,
+      backoff: new Backoff(WAITS),
+      ending: new AbortController(),
     };
     this.#entries.set(name, entry);
-    const first = Promise.withResolvers<void>();
-    const late = clock.after(FIRST_LIST_MS, () => first.resolve());
-    void Promise.all([this.#begin(entry, FIRST_RETRY_MS), this.#options.prepare()]).then(() => first.resolve());
-    entry.pending = first.promise.then(() => {
-      late.cancel();
+    const first = Promise.all([this.#begin(entry), this.#options.prepare()]);
+    entry.pending = within(clock, FIRST_LIST_MS, first, () => {}).then(() => {
       entry.pending = undefined;
       this.#dropUnknown();
     });
@@ -163,20 +163,19 @@ export class Directory {
   }
 
   /** Starts the watch, and again later if that fails. Resolves after the first attempt. */
-  async #begin(entry: Entry, retryMs: number): Promise<void> {
+  async #begin(entry: Entry): Promise<void> {
     const { registry, log, clock } = this.#options;
-    const { service } = entry;
-    const isCurrent = (): boolean => this.#entries.get(service.name) === entry;
+    const { service, backoff } = entry;
+    const { signal } = entry.ending;
     try {
-      const unwatch = await registry.watch(service.name, (instances) => {
-        if (isCurrent()) service.apply(instances);
+      const end = await registry.watch(service.name, (instances) => {
+        if (!signal.aborted) service.apply(instances);
       });
-      if (isCurrent()) entry.unwatch = unwatch;
-      else unwatch();
+      whenAborted(signal, end);
     } catch (thrown) {
-      if (!isCurrent()) return;
+      if (signal.aborted) return;
       log('warn', `no list of ${service.name}: ${asError(thrown).message}`, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      entry.retry = clock.after(retryMs, () => void this.#begin(entry, Math.min(retryMs * 2, LAST_RETRY_MS)));
+      void sleep(clock, backoff.next(), signal).then(() => (signal.aborted ? undefined : this.#begin(entry)));
     }
   }
 
@@ -220,8 +219,7 @@ export class Directory {
     this.#entries.delete(name);
     for (const origin of entry?.origins ?? []) this.#origins.delete(origin);
     this.#isFull = false;
-    entry?.unwatch();
-    entry?.retry?.cancel();
+    entry?.ending.abort();
     entry?.service.close();
   }
 }

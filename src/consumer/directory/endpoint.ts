@@ -1,3 +1,4 @@
+import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import { addressKey } from '../../registry/address.ts';
@@ -31,11 +32,13 @@ export class Endpoint implements Turn {
   readonly #ids = new Set<string>();
   /** `address` as origins. */
   readonly origins: { readonly http: string; readonly https: string };
+  readonly #guard: Guard;
   readonly #open = new Set<Connections>();
   #current: Connections | undefined;
   #prebuilt: Prebuilt | undefined;
 
-  constructor(instance: Instance, warmingSince: number) {
+  constructor(instance: Instance, warmingSince: number, guard: Guard) {
+    this.#guard = guard;
     this.instance = instance;
     const { host, port, weight } = instance;
     // Less than one turn: with more it would take several before the others have theirs.
@@ -69,7 +72,7 @@ export class Endpoint implements Turn {
   /** The connections that new requests use; opened again when an isolated instance must be used after all. */
   get connections(): Connections {
     if (this.#current === undefined) {
-      const connections = new Connections();
+      const connections = new Connections(this.#guard);
       this.#current = connections;
       this.#open.add(connections);
       void connections.idle.then(() => this.#open.delete(connections));
@@ -92,7 +95,7 @@ export class Endpoint implements Turn {
     const { host, port } = this.target;
     const isSecure = this.instance.scheme === 'https';
     this.#prebuilt?.close();
-    this.#prebuilt = new Prebuilt({ host, port, ...(isSecure && { servername: service }) }, clock);
+    this.#prebuilt = new Prebuilt({ host, port, ...(isSecure && { servername: service }) }, clock, this.#guard);
     await this.#prebuilt.open(withinMs);
   }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { asError } from '../../errors.ts';
 import { findPrivateDirectory, makePrivateDirectory } from '../../io/private-directory.ts';
 import { readSmall, writeSmall } from '../../io/small-file.ts';
+import { parseJson } from '../../json.ts';
 import type { Log } from '../../log.ts';
 
 /** Most names, and longest file in bytes that is read. */
@@ -46,7 +47,7 @@ export class KnownServices {
     try {
       const directory = findPrivateDirectory(this.#directory);
       if (directory === undefined) return [];
-      const names: unknown = JSON.parse(readSmall(join(directory, this.#name), LIMIT) ?? '[]');
+      const names = parseJson(readSmall(join(directory, this.#name), LIMIT) ?? '[]', 'it');
       if (!Array.isArray(names)) return [];
       return names.filter((name) => typeof name === 'string' && NAME.test(name)).slice(0, MOST);
     } catch (thrown) {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
 import { suppressTracing } from '../../io/suppress.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
@@ -17,6 +18,9 @@ const KEEP_ALIVE_MS = 60_000;
 /** What makes a connection useless before it was used: also what a server says before it is asked. */
 const GONE = ['data', 'end', 'close'];
 
+/** What the guard calls this. */
+const HOOK = 'a connection that stands ready';
+
 /** Where a connection leads. */
 export interface Destination {
   readonly host: string;
@@ -32,14 +36,16 @@ export interface Destination {
 export class Prebuilt {
   readonly destination: Destination;
   readonly #clock: Clock;
+  readonly #onGone: () => void;
   #socket: Socket | undefined;
   #timer: Timer | undefined;
   #left = RENEWALS;
   #closed = false;
 
-  constructor(destination: Destination, clock: Clock) {
+  constructor(destination: Destination, clock: Clock, guard: Guard) {
     this.destination = destination;
     this.#clock = clock;
+    this.#onGone = guard.listener(HOOK, () => this.#drop());
   }
 
   /**
@@ -100,8 +106,6 @@ export class Prebuilt {
       if (this.#left-- > 0) this.open(LIFE_MS).catch(ignore);
     });
   }
-
-  readonly #onGone = (): void => this.#drop();
 
   #drop(): void {
     this.#release()?.destroy();

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lifecycle/clock.ts';
+import type { Facts } from '../../lifecycle/facts.ts';
 import type { Directory } from './directory.ts';
 
 /** Longest time for the lists and the connections together, in milliseconds: so much later is the registration. */
@@ -7,17 +8,12 @@ const WITHIN_MS = 3_000;
 /** Most connections: one for each instance, services in turn. */
 const MOST = 100;
 
-/** Connections that were built ahead. */
-export interface Preconnected {
-  /** Services that have instances. */
-  readonly services: number;
-  readonly planned: number;
-  readonly connected: number;
-  readonly failed: number;
-}
-
 /** Builds one connection to each instance of these services that requests go to. What fails is only counted. */
-export async function preconnect(names: readonly string[], directory: Directory, clock: Clock): Promise<Preconnected> {
+export async function preconnect(
+  names: readonly string[],
+  directory: Directory,
+  clock: Clock,
+): Promise<Facts['preconnect']> {
   const end = clock.now() + WITHIN_MS;
   const routed = await Promise.all(names.map((name) => directory.route(name)));
   const services = [...new Set(routed.filter((service) => service !== undefined))];

@@ -1,3 +1,4 @@
+import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { GoAway } from '../../protocol/identity.ts';
 import { addressKey, hostPortOf, newestByAddress } from '../../registry/address.ts';
@@ -22,6 +23,7 @@ export type Address = Pick<Instance, 'host' | 'port'>;
  */
 export class Roster {
   readonly #clock: Clock;
+  readonly #guard: Guard;
   readonly #warmupMs: number;
   readonly #departed = new Map<string, Endpoint>();
   #listed = new Map<string, Endpoint>();
@@ -30,8 +32,9 @@ export class Roster {
   #listedAt: number | undefined;
 
   /** @param warmupMs warm-up time; 0 switches it off */
-  constructor(clock: Clock, warmupMs: number) {
+  constructor(clock: Clock, guard: Guard, warmupMs: number) {
     this.#clock = clock;
+    this.#guard = guard;
     this.#warmupMs = warmupMs;
   }
 
@@ -73,7 +76,10 @@ export class Roster {
     const listed = instances.slice(0, MOST_INSTANCES);
     for (const [address, instance] of newestByAddress(listed)) {
       const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
-      next.set(address, continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance)));
+      next.set(
+        address,
+        continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard),
+      );
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
     for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);

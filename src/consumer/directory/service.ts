@@ -1,3 +1,4 @@
+import type { Guard } from '../../guard.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../../lifecycle/warmup.ts';
 import type { GoAway } from '../../protocol/identity.ts';
@@ -15,6 +16,7 @@ const LONGEST_STEP_MS = 1_000;
 
 export interface ServiceOptions {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly quarantine: Quarantine;
   readonly warmup: Warmup;
   /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
@@ -61,7 +63,7 @@ export class Service {
   constructor(name: string, options: ServiceOptions) {
     this.name = name;
     this.#options = options;
-    this.#roster = new Roster(options.clock, options.warmup.ms);
+    this.#roster = new Roster(options.clock, options.guard, options.warmup.ms);
   }
 
   /** It has or had instances; anything else is not a service. */

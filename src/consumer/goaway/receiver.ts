@@ -1,7 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, LosslessError } from '../../errors.ts';
+import { boundedText } from '../../io/bounded-text.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
+import type { Known } from '../../lifecycle/facts.ts';
 import type { Journal } from '../../lifecycle/journal.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import { AUDIENCE_HEADER, decodeGoAway, encodeAck, encodeIdle, GOAWAY_LIMIT } from '../../protocol/goaway.ts';
 import type { GoAway, Identity, Idle } from '../../protocol/identity.ts';
@@ -9,7 +12,6 @@ import { hostOf } from '../../protocol/request-headers.ts';
 import { SIGNATURE_HEADER, type Verifier } from '../../protocol/signature.ts';
 import { decodeTraceparent } from '../../protocol/traceparent.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
 import type { Consumer, GoAwayOutcome, Isolation } from '../consumer.ts';
 import { Refusals } from './refusals.ts';
 import { SenderCheck } from './sender.ts';
@@ -63,7 +65,8 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   return async (request, response, { keep }) => {
     const { headers, socket } = request;
     try {
-      const body = await readBody(request);
+      // A body that is too long leaves the connection, so that the refusal can be written.
+      const body = await boundedText(request.iterator({ destroyOnReturn: false }), GOAWAY_LIMIT);
       checkHead(headers, options.host);
       if (body === undefined) throw new Oversized();
       const { instanceId } = options.self();
@@ -131,16 +134,12 @@ async function refresh(
   traceparent: string | undefined,
 ): Promise<readonly string[]> {
   const remoteParent = decodeTraceparent(traceparent);
-  const work =
-    remoteParent && journal.start('consumer.refresh', { remoteParent, attributes: attributesOf(goAway, isolation) });
+  const work = remoteParent && journal.start('consumer.refresh', { remoteParent, facts: factsOf(goAway, isolation) });
   const { result, addresses, error } = await isolation.refreshed;
-  const known: SpanAttributes = {
-    [ATTR.refreshResult]: result,
-    [ATTR.addresses]: addresses.slice(0, MOST_ADDRESSES),
-    [ATTR.addressCount]: addresses.length,
-  };
-  if (error === undefined) work?.end(known);
-  else work?.end(known, { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message });
+  work?.end(
+    { result, addresses: addresses.slice(0, MOST_ADDRESSES), addressCount: addresses.length },
+    error && { type: error instanceof LosslessError ? error.code : 'timeout', message: error.message },
+  );
   return addresses;
 }
 
@@ -187,43 +186,25 @@ async function isFromNamed(senders: SenderCheck, { provider }: GoAway, remoteAdd
   return sender === 'named';
 }
 
-function attributesOf(
-  { provider }: GoAway,
-  { before }: Isolation,
-): Readonly<Record<string, string | number | boolean | readonly string[]>> {
+function factsOf({ provider }: GoAway, { before }: Isolation): Known<'consumer.refresh'> {
   return {
-    [ATTR.providerService]: provider.service,
-    [ATTR.providerInstanceId]: provider.instanceId,
-    [ATTR.providerGeneration]: provider.generation,
-    [ATTR.providerAddress]: provider.address,
-    [ATTR.addressesBefore]: before.slice(0, MOST_ADDRESSES),
-    [ATTR.addressCountBefore]: before.length,
-    [ATTR.isolated]: true,
+    providerService: provider.service,
+    providerInstanceId: provider.instanceId,
+    providerGeneration: provider.generation,
+    providerAddress: provider.address,
+    addressesBefore: before.slice(0, MOST_ADDRESSES),
+    addressCountBefore: before.length,
+    isolated: true,
   };
 }
 
 /** The second line, when idle; none when that takes too long or the provider has gone. */
 async function sayIdle(clock: Clock, response: ServerResponse, { idle }: Isolation): Promise<void> {
-  const gone = Promise.withResolvers<undefined>();
-  const timer = clock.after(IDLE_MS, () => gone.resolve(undefined));
-  response.once('close', () => gone.resolve(undefined));
-  const addresses = await Promise.race([idle, gone.promise]);
-  timer.cancel();
+  const gone = new Promise<void>((resolve) => response.once('close', resolve));
+  const addresses = await within(clock, IDLE_MS, Promise.race([idle, gone]), () => {});
   if (response.destroyed) return;
   // Whoever still calls the service is idle only once there is somebody else to call.
   response.end(addresses && encodeIdle({ idle: true, addresses, ...(addresses.length === 0 && { unused: true }) }));
-}
-
-/** The body; undefined when it is too long. The connection stays, so that the refusal can be written. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > GOAWAY_LIMIT) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 import { plainAddress } from '../../protocol/host-port.ts';
 import type { GoAway } from '../../protocol/identity.ts';
 import { addressKey } from '../../registry/address.ts';
@@ -56,7 +57,7 @@ export class SenderCheck {
   /** The same of what is registered at the addresses that would be isolated. */
   async #registered(provider: GoAway['provider']): Promise<readonly string[]> {
     const addresses = new Set(this.#consumer.addressesOf(provider).map(addressKey));
-    const listed = await within(this.#clock, this.#registry.instances(provider.service), []);
+    const listed = await orNone(this.#clock, this.#registry.instances(provider.service));
     return listed
       .filter((entry) => addresses.has(addressKey(entry)))
       .filter(({ generation, instanceId }) => generation === 0 || instanceId === provider.instanceId)
@@ -75,7 +76,7 @@ async function areNamesOf(clock: Clock, hosts: readonly string[], remoteAddress:
   const { lookup } = process.getBuiltinModule('node:dns/promises');
   const { isIP } = process.getBuiltinModule('node:net');
   const names = hosts.filter((host) => isIP(host) === 0);
-  const resolved = await Promise.all(names.map((name) => within(clock, lookup(name, { all: true }), [])));
+  const resolved = await Promise.all(names.map((name) => orNone(clock, lookup(name, { all: true }))));
   return resolved.some((addresses) =>
     addresses.slice(0, MOST_ADDRESSES).some(({ address }) => normalise(address) === remote),
   );
@@ -87,8 +88,8 @@ export function normalise(host: string): string {
   return plain === 'localhost' || plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain) ? 'loopback' : plain;
 }
 
-async function within<T>(clock: Clock, work: Promise<T>, fallback: T): Promise<T> {
-  const late = Promise.withResolvers<T>();
-  const timer = clock.after(CHECK_MS, () => late.resolve(fallback));
-  return Promise.race([work.catch(() => fallback), late.promise]).finally(() => timer.cancel());
+/** What is found in time; nothing when it fails. */
+function orNone<T>(clock: Clock, work: Promise<readonly T[]>): Promise<readonly T[]> {
+  const none = (): readonly T[] => [];
+  return within(clock, CHECK_MS, work.catch(none), none);
 }

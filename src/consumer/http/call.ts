@@ -1,5 +1,6 @@
 import type { Agent, ClientRequest, RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
+import { asError } from '../../errors.ts';
 import { CONSUMER_HEADER } from '../../protocol/header.ts';
 import type { CallContext } from '../call/call-context.ts';
 import { CONNECT_MS } from '../call/connect-time.ts';
@@ -34,6 +35,11 @@ const HOOK = 'a request of node:http';
 
 /** Where the call of a request is kept. */
 const CALL = Symbol('lossless.call');
+
+/** As Node.js says that a connection was closed before it stood. */
+function hungUp(): Error {
+  return Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+}
 
 /** The call a request belongs to, if it goes to a service. */
 export function callOf(request: ClientRequest): HttpCall | undefined {
@@ -104,7 +110,9 @@ export class HttpCall implements OpenCall {
     try {
       if (endpoint?.prebuilt === undefined) this.#addRequest.call(this.#agent, this.#request, options);
       else
-        withPrebuilt(this.#agent, endpoint.prebuilt, () => this.#addRequest.call(this.#agent, this.#request, options));
+        withPrebuilt(this.#agent, endpoint.prebuilt, this.#context.guard, () =>
+          this.#addRequest.call(this.#agent, this.#request, options),
+        );
     } catch (thrown) {
       if (!isUnsent(thrown) || endpoint === undefined) {
         this.#end();
@@ -129,8 +137,8 @@ export class HttpCall implements OpenCall {
     if (this.#given) this.#request.shouldKeepAlive = false;
     else if (this.#stopWaiting !== undefined) {
       this.#stopWaiting();
-      this.#move();
-    } else if (this.#unqueue()) this.#move();
+      this.#again();
+    } else if (this.#unqueue()) this.#again();
   }
 
   /** The head of a response has come. @param marker the draining marker it carries, if any */
@@ -144,8 +152,9 @@ export class HttpCall implements OpenCall {
   #guarded(work: () => void, socket?: Socket | null, error?: Error | null): void {
     this.#context.guard.attempt(HOOK, work, () => {
       if (this.#given || (!socket && !error)) return;
+      const isGone = !socket || socket.destroyed;
       this.#given = true;
-      this.#give.call(this.#request, socket, error);
+      this.#give.call(this.#request, isGone ? null : socket, error ?? (isGone ? hungUp() : undefined));
     });
   }
 
@@ -163,7 +172,7 @@ export class HttpCall implements OpenCall {
     if (!closed || this.#attempts >= MOST_ATTEMPTS || this.#request.destroyed) this.#take(socket);
     else {
       socket.destroy();
-      this.#move();
+      this.#again();
     }
   }
 
@@ -183,7 +192,7 @@ export class HttpCall implements OpenCall {
       socket.off(ready, onReady).off('timeout', onTimeout).off('error', onError).off('close', onClose);
       request.destroy = destroy;
     };
-    const guarded = (work: (error: Error) => void) => (error: Error) => this.#guarded(() => work(error), socket);
+    const guarded = (work: (error: Error) => void) => (error: Error) => this.#guarded(() => work(error), socket, error);
     const onReady = guarded((): void => {
       stop();
       if (this.#endpoint !== undefined) this.#service.reached(this.#endpoint);
@@ -193,7 +202,7 @@ export class HttpCall implements OpenCall {
       stop();
       this.#failed(socket, error);
     });
-    const onClose = (): void => onError(Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    const onClose = (): void => onError(hungUp());
     // The time-out of the application runs from here too: it gets the connection as it is, and then the event.
     const onTimeout = guarded((): void => {
       stop();
@@ -201,20 +210,20 @@ export class HttpCall implements OpenCall {
       process.nextTick(() => socket.emit('timeout'));
     });
     // Nobody answers: somebody else may. If not, the application decides how long it waits, and it begins with the connection.
-    const slow = this.#context.clock.after(CONNECT_MS, () => {
+    const onSlow = (): void => {
       const next = socket.connecting ? this.#free() : undefined;
       if (next === undefined) {
         stop();
         this.#take(socket);
       } else {
         this.#stopWaiting?.();
-        this.#end();
-        this.send(next);
+        this.#again(next);
       }
-    });
+    };
+    const slow = this.#context.clock.after(CONNECT_MS, () => this.#guarded(onSlow, socket));
     socket.on(ready, onReady).on('timeout', onTimeout).on('error', onError).on('close', onClose);
     request.destroy = (error) => {
-      stop();
+      this.#guarded(stop);
       destroy.call(request, error);
       this.#take(socket);
       return request;
@@ -230,10 +239,7 @@ export class HttpCall implements OpenCall {
   #failed(socket: Socket | null | undefined, error: Error | undefined): void {
     const next = isUnsent(error) && !this.#request.destroyed ? this.#other() : undefined;
     if (next === undefined) this.#take(socket?.destroyed ? null : socket, error);
-    else {
-      this.#end();
-      this.send(next);
-    }
+    else this.#again(next);
   }
 
   /** The instance that takes the request instead of one that refused it. */
@@ -252,9 +258,14 @@ export class HttpCall implements OpenCall {
     return other !== undefined && this.#service.addresses.includes(other.address) ? other : undefined;
   }
 
-  #move(): void {
+  /** The application is no longer there to catch what its agent throws: it gets the event. */
+  #again(next?: Endpoint): void {
     this.#end();
-    this.send();
+    try {
+      this.send(next);
+    } catch (thrown) {
+      this.#take(null, asError(thrown));
+    }
   }
 
   /** Takes the request out of the queue of its agent; false when it is not in it. */

@@ -1,4 +1,6 @@
 import type { Agent, RequestOptions } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
 import type { Prebuilt } from '../directory/prebuilt.ts';
 
 /** The undocumented parts of an agent that are used: all but the newer `proxyEnv` have been there since Node.js 0.12. */
@@ -9,21 +11,32 @@ interface Pool {
   getName(options: object): string;
 }
 
+/** What the guard calls this. */
+const HOOK = 'a connection that an agent makes';
+
 /**
  * Lets an agent take a connection that stands ready, if it makes one while `addRequest` runs. An agent that connects in a way
  * of its own or knows a proxy, and a request with TLS settings of its own, make their own connection.
  */
-export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, addRequest: () => void): void {
+export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, guard: Guard, addRequest: () => void): void {
   const pool = agent as unknown as Pool;
-  const { createConnection, options } = pool;
-  if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection') || !isNative(createConnection)) {
+  const { createConnection } = pool;
+  const mayTake = guard.attempt(
+    HOOK,
+    () => connectsAsNode(pool),
+    () => false,
+  );
+  if (!mayTake) {
     addRequest();
     return;
   }
   pool.createConnection = (asked, done) => {
-    const socket = isPlain(pool, asked, prebuilt) ? prebuilt.take() : undefined;
-    // The agent leaves its time-out to whoever connects.
-    return socket?.setTimeout(asked.timeout ?? 0) ?? createConnection.call(pool, asked, done);
+    const take = (): Socket | undefined => {
+      const socket = isPlain(pool, asked, prebuilt) ? prebuilt.take() : undefined;
+      // The agent leaves its time-out to whoever connects.
+      return socket?.setTimeout(asked.timeout ?? 0);
+    };
+    return guard.attempt(HOOK, take, () => undefined) ?? createConnection.call(pool, asked, done);
   };
   try {
     addRequest();
@@ -32,7 +45,9 @@ export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, addRequest: () =>
   }
 }
 
-function isNative(createConnection: unknown): boolean {
+function connectsAsNode(pool: Pool): boolean {
+  const { createConnection, options } = pool;
+  if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection')) return false;
   return [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')].some(
     ({ Agent }) => (Agent.prototype as unknown as Pool).createConnection === createConnection,
   );

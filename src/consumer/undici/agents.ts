@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
+import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
@@ -11,6 +12,7 @@ export type AgentClass = new (options?: object) => Agent;
 
 export interface AgentsOptions {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly Agent: AgentClass;
   /** Makes connections; loaded with the first one. */
   readonly parts: { readonly buildConnector: BuildConnector };
@@ -31,8 +33,8 @@ export class Agents {
 
   /** One whose connections all lead to `endpoint`. */
   to(service: Service, endpoint: Endpoint): Agent {
-    const { clock, Agent, parts, http2 } = this.#options;
-    return new Agent({ connect: connectTo({ clock, service, endpoint, build: parts.buildConnector, http2 }) });
+    const { clock, guard, Agent, parts, http2 } = this.#options;
+    return new Agent({ connect: connectTo({ clock, guard, service, endpoint, build: parts.buildConnector, http2 }) });
   }
 
   /** One that follows redirects as undici 5 and 6 do when a request asks for that; each step is a request of its own to `dispatch`. */

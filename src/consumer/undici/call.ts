@@ -10,6 +10,9 @@ import type { Handler, Options } from './cover.ts';
 import { listening, type Progress } from './handlers.ts';
 import { type UndiciHeaders, withHeaders } from './headers.ts';
 
+/** What the guard calls this. */
+const HOOK = 'an upgraded connection of undici';
+
 /** Thrown where undici is about to write: the instance was isolated while the request waited. */
 const ISOLATED = new Error('the instance was isolated before the request was written');
 
@@ -77,7 +80,10 @@ export class UndiciCall implements Progress {
   }
 
   upgraded(socket: Duplex): void {
-    socket.once('close', () => this.ended());
+    socket.once(
+      'close',
+      this.#context.guard.listener(HOOK, () => this.ended()),
+    );
   }
 
   ended(): void {

@@ -1,8 +1,12 @@
 import type { Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { CONNECT_MS } from '../call/connect-time.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
+
+/** What the guard calls this. */
+const HOOK = 'a connection that undici makes';
 
 /** How undici connects; all requests of one agent go to one instance. */
 export type Connector = (
@@ -20,6 +24,7 @@ interface Target {
 
 export interface ConnectOptions {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly service: Service;
   readonly endpoint: Endpoint;
   readonly build: BuildConnector;
@@ -31,19 +36,23 @@ export interface ConnectOptions {
  * Connects to one instance as undici itself would, but takes the connection that stands ready, if it is what is asked for, and
  * gives up after `CONNECT_MS` while another instance can take the request.
  */
-export function connectTo({ clock, service, endpoint, build, http2 }: ConnectOptions): Connector {
+export function connectTo({ clock, guard, service, endpoint, build, http2 }: ConnectOptions): Connector {
   // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
   const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
   return (target, done) => {
-    const ready = readyFor(target, endpoint);
+    const take = (): Socket | undefined => readyFor(target, endpoint);
+    const ready = guard.attempt(HOOK, take, () => undefined);
     if (ready !== undefined) {
       queueMicrotask(() => done(null, ready));
       return ready;
     }
     const connector = http2 && target.allowH2 !== false ? connect : connectHttp1;
-    const socket = connector(target, (error, connected) => {
+    const connects = guard.listener(HOOK, (connected: Socket | null): void => {
       slow.cancel();
       if (connected !== null) service.reached(endpoint);
+    });
+    const socket = connector(target, (error, connected) => {
+      connects(connected);
       done(error, connected);
     });
     const slow = clock.after(CONNECT_MS, () => {

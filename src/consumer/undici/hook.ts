@@ -240,7 +240,8 @@ export class UndiciHook {
   #agentsFor(Agent: AgentClass, http2: boolean): Agents {
     const known = this.#agents.get(Agent);
     if (known !== undefined) return known;
-    const agents = new Agents({ clock: this.#options.context.clock, Agent, parts: this.#parts, http2 });
+    const { clock, guard } = this.#options.context;
+    const agents = new Agents({ clock, guard, Agent, parts: this.#parts, http2 });
     this.#agents.set(Agent, agents);
     return agents;
   }

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import { eachRow } from '../traffic/kernel.ts';
 
 /** How often is looked, in milliseconds. The kernel writes a table of every socket of the machine or pod for each look. */
@@ -7,18 +7,16 @@ const EVERY_MS = 250;
 /** State of an established connection, as `/proc/net/tcp` writes it (Linux, include/net/tcp_states.h). */
 const ESTABLISHED = '01';
 
-/** The connections that a proxy beside the application has open towards its clients. Looked at only while an offline runs. */
+/** The connections that a proxy beside the application has open towards its clients. Looked at until it is aborted. */
 export class EntryPorts {
   readonly #clock: Clock;
   readonly #ports: ReadonlySet<number>;
-  #timer: Timer | undefined;
-  #isOver = false;
   #connections: number | undefined;
 
-  constructor(clock: Clock, ports: readonly number[]) {
+  constructor(clock: Clock, ports: readonly number[], signal: AbortSignal) {
     this.#clock = clock;
     this.#ports = new Set(ports);
-    void this.#look();
+    void this.#run(signal);
   }
 
   /** How many there were at the last look; undefined before the first one. */
@@ -26,10 +24,11 @@ export class EntryPorts {
     return this.#connections;
   }
 
-  /** Looks no more. */
-  stop(): void {
-    this.#isOver = true;
-    this.#timer?.cancel();
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#look();
+      await sleep(this.#clock, EVERY_MS, signal);
+    }
   }
 
   async #look(): Promise<void> {
@@ -38,6 +37,5 @@ export class EntryPorts {
       if (rows.toString('latin1', state, state + 2) === ESTABLISHED) established++;
     });
     this.#connections = established;
-    if (!this.#isOver) this.#timer = this.#clock.after(EVERY_MS, () => void this.#look());
   }
 }

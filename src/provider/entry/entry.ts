@@ -1,21 +1,28 @@
 import type { Clock } from '../../lifecycle/clock.ts';
+import type { Known } from '../../lifecycle/facts.ts';
+import type { Journal, Work } from '../../lifecycle/journal.ts';
+import type { EntryEnd, EntryMode } from '../../lifecycle/outcomes.ts';
+import type { SpanIds } from '../../lifecycle/records.ts';
 import type { Unmanaged } from '../traffic/unmanaged.ts';
 import type { EntryPorts } from './entry-ports.ts';
-import type { Probers } from './probers.ts';
+import type { Knowledge, Probers } from './probers.ts';
 
 /** One in a thousand drains ends too early when callers come at random and it waits for this many of their mean pauses (e^-7). */
 const PAUSES = 7;
 
-/** How the wait for callers that nobody can tell ended, or what it waits for. */
-export type EntryEnd = 'nobody' | 'told' | 'quiet' | 'ports_empty' | 'not_told' | 'coming' | 'connected';
-
 export interface EntryOptions {
   readonly clock: Clock;
+  readonly journal: Journal;
+  /** The root of the trace. */
+  readonly root: SpanIds;
+  readonly mode: EntryMode;
   readonly unmanaged: Unmanaged;
   readonly probers: Probers;
   /** Monotonic time at which the offline began. */
   readonly since: number;
-  /** Longest wait, in milliseconds. */
+  /** Longest wait for callers of whom nothing better is known, in milliseconds. */
+  readonly holdMs: number;
+  /** Longest wait for a balancer whose checks say how long it takes, in milliseconds. */
   readonly longestMs: number;
   readonly quietMs: number;
   /** New connections a second in the minute before, of callers that no prober speaks for; undefined: too few to know. */
@@ -45,23 +52,60 @@ export class Entry {
   readonly #options: EntryOptions;
   /** Monotonic time at which a watched port was last seen with a connection. */
   #connectedAt: number;
+  readonly #connectionsStart: number;
+  /** Begun when somebody has to be waited for. */
+  #work: Work<'entry'> | undefined;
 
   constructor(options: EntryOptions) {
     this.#options = options;
     this.#connectedAt = options.since;
+    this.#connectionsStart = options.unmanaged.open.size;
   }
 
   /** Monotonic time at which the longest wait is over. */
   get bound(): number {
-    return this.#options.since + this.#options.longestMs;
+    const { holdMs, longestMs, quietMs, since } = this.#options;
+    return since + Math.min(Math.max(holdMs, this.#knowledge.takesMs + quietMs), longestMs);
   }
 
-  /** Watches no port any more. */
-  end(): void {
-    this.#options.ports?.stop();
+  /** What balancers know that send something. Who only asks watches, and sends nothing after it is told either. */
+  get #knowledge(): Knowledge {
+    const { ports, probers, unmanaged } = this.#options;
+    return probers.about((address) => ports !== undefined || unmanaged.hasSent(address));
   }
 
   look(): Waiting {
+    const { journal, root } = this.#options;
+    const waiting = this.#waiting();
+    if (waiting.end !== 'nobody') this.#work ??= journal.start('entry', { parent: root });
+    return waiting;
+  }
+
+  /** It is over. @param by undefined: as the last look says */
+  end(by: EntryEnd | undefined): void {
+    this.#work?.end(this.#facts(by ?? this.#waiting().end));
+  }
+
+  #facts(endedBy: EntryEnd): Known<'entry'> {
+    const { arrivalsPerSecond, mode, ports, since, unmanaged } = this.#options;
+    const { count, failures, toldAt } = this.#knowledge;
+    const after = (at: number): number => Math.round(at - since);
+    return {
+      mode,
+      probers: count,
+      failedChecks: failures,
+      told: count > 0 && toldAt !== undefined,
+      toldAfterMs: toldAt && after(toldAt),
+      connectionsStart: this.#connectionsStart,
+      connectionsEnd: unmanaged.open.size,
+      arrivalsPerSecond,
+      lastRequestAfterMs: unmanaged.activeAt >= since ? after(unmanaged.activeAt) : undefined,
+      portConnections: ports?.connections,
+      endedBy,
+    };
+  }
+
+  #waiting(): Waiting {
     const waits = [this.#told(), this.#quiet(), this.#portsEmpty()].filter((wait) => wait !== undefined);
     const [longest = { until: Number.NEGATIVE_INFINITY, end: 'nobody' as const }] = waits.toSorted(
       (a, b) => b.until - a.until,
@@ -71,30 +115,29 @@ export class Entry {
 
   /** Those that a balancer sends. */
   #told(): Waiting | undefined {
-    const { ports, probers, quietMs, since, unmanaged } = this.#options;
-    if (probers.count === 0 || !(unmanaged.seen || ports)) return undefined;
-    const { toldAt } = probers;
+    const { quietMs, since, unmanaged } = this.#options;
+    const { count, toldAt } = this.#knowledge;
+    if (count === 0) return undefined;
     if (toldAt === undefined) return { until: Number.POSITIVE_INFINITY, end: 'not_told' };
     return { until: Math.max(since, toldAt, unmanaged.activeAt) + quietMs, end: 'told' };
   }
 
   /** Those that come by a list or a name. */
   #quiet(): Waiting | undefined {
-    const { arrivalsPerSecond, longestMs, quietMs, since, unmanaged } = this.#options;
+    const { arrivalsPerSecond, holdMs, quietMs, since, unmanaged } = this.#options;
     const open = [...unmanaged.open].filter((connection) => !this.#isBalancers(connection.address));
     if (open.length > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
     if (arrivalsPerSecond === undefined) return undefined;
-    const pauseMs = Math.min(Math.max((PAUSES * 1_000) / arrivalsPerSecond, quietMs), longestMs);
+    const pauseMs = Math.min(Math.max((PAUSES * 1_000) / arrivalsPerSecond, quietMs), holdMs);
     return { until: Math.max(since, unmanaged.activeAt) + pauseMs, end: 'quiet' };
   }
 
   /** Those that a proxy beside the application lets in. */
   #portsEmpty(): Waiting | undefined {
-    const { checkMs, clock, ports, probers, quietMs, since } = this.#options;
+    const { checkMs, clock, ports, quietMs, since } = this.#options;
     if (ports === undefined) return undefined;
     if (ports.connections !== 0) this.#connectedAt = clock.now();
-    const knownAt = probers.count === 0 ? since + checkMs : since;
-    return { until: Math.max(this.#connectedAt, knownAt) + quietMs, end: 'ports_empty' };
+    return { until: Math.max(this.#connectedAt, since + checkMs) + quietMs, end: 'ports_empty' };
   }
 
   #isBalancers(address: string | undefined): boolean {

@@ -22,6 +22,17 @@ interface Prober {
   toldAt: number | undefined;
 }
 
+/** What some probers know. */
+export interface Knowledge {
+  readonly count: number;
+  /** Failing answers they got since the instance leaves. */
+  readonly failures: number;
+  /** Monotonic time at which the last of them knew; undefined while one does not, or when there are none. */
+  readonly toldAt: number | undefined;
+  /** How long it takes at most to tell those whose interval is known, in milliseconds. */
+  readonly takesMs: number;
+}
+
 /** Balancers and proxies that ask whether this instance can be used, and whether they know that it leaves. */
 export class Probers {
   readonly #clock: Clock;
@@ -60,28 +71,25 @@ export class Probers {
     }
   }
 
-  get count(): number {
-    return this.#probers.size;
-  }
-
-  /** Failing answers given since the instance leaves. */
-  get failures(): number {
-    return [...this.#probers.values()].reduce((sum, { failures }) => sum + failures, 0);
-  }
-
   /** Whether somebody who asks has this address: what comes from there comes by a balancer. */
   has(address: string | undefined): boolean {
     return [...this.#probers.values()].some((prober) => prober.address === address);
   }
 
-  /** Monotonic time at which the last one knew; undefined while one does not, or when there are none. */
-  get toldAt(): number | undefined {
+  /** What those know at whose address `isMeant`. */
+  about(isMeant: (address: string) => boolean): Knowledge {
     const now = this.#clock.now();
-    const told = [...this.#probers.values()].map(({ toldAt, lastAt, intervalMs }) => {
-      const silentAt = intervalMs === undefined ? Number.POSITIVE_INFINITY : lastAt + SILENT_INTERVALS * intervalMs;
+    const meant = [...this.#probers.values()].filter(({ address }) => isMeant(address));
+    const told = meant.map(({ toldAt, lastAt, intervalMs = Number.POSITIVE_INFINITY }) => {
+      const silentAt = lastAt + SILENT_INTERVALS * intervalMs;
       return toldAt ?? (silentAt <= now ? silentAt : undefined);
     });
-    return told.includes(undefined) || told.length === 0 ? undefined : Math.max(...(told as number[]));
+    return {
+      count: meant.length,
+      failures: meant.reduce((sum, { failures }) => sum + failures, 0),
+      toldAt: told.includes(undefined) || told.length === 0 ? undefined : Math.max(...(told as number[])),
+      takesMs: Math.max(0, ...meant.map(({ intervalMs = 0 }) => (this.#failuresNeeded + 1) * intervalMs)),
+    };
   }
 }
 

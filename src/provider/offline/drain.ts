@@ -1,6 +1,7 @@
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
-import type { DrainResult, HoldReason } from '../../trace/model/schema.ts';
+import type { DrainResult, HoldReason } from '../../lifecycle/outcomes.ts';
 
 /** How often the conditions are looked at, in milliseconds. */
 const TICK_MS = 10;
@@ -17,18 +18,24 @@ const KERNEL_MS = 500;
 /** What a drain looks at. */
 export interface Observed {
   readonly inflight: () => number;
-  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the reason. */
+  /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the consumers. */
   readonly arriving: () => number;
   /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
-  /** Every recent consumer that can answer is idle. */
-  readonly allIdle: () => boolean;
-  /** Slowest GoAway round trip, in milliseconds. */
-  readonly roundTripMs: () => number;
-  /** Who has to be waited for who cannot be told, and how long. */
-  readonly holding: () => Holding;
+  /** Looks at each consumer, so it is asked once a tick. */
+  readonly consumers: () => Consumers;
   /** What the kernel holds for our ports and the application has not read, as of this very moment. */
   readonly unread: () => number;
+}
+
+/** How those who call this instance are, at one moment. */
+export interface Consumers {
+  /** Every recent consumer that can answer is idle. */
+  readonly allIdle: boolean;
+  /** Slowest GoAway round trip, in milliseconds. */
+  readonly roundTripMs: number;
+  /** Who has to be waited for who cannot be told, and how long. */
+  readonly holding: Holding;
 }
 
 /** Why and until when an instance goes on serving for callers that could not be told. */
@@ -58,6 +65,8 @@ export interface Drained {
   readonly holdMs: number;
   readonly holdReason: HoldReason;
   readonly longestStallMs: number;
+  /** Callers came until the hold time was over, and after it. */
+  readonly keptComing: boolean;
 }
 
 /**
@@ -70,8 +79,8 @@ export interface Drained {
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
  *
- * It runs twice: until the listeners can be closed, and after that for what was accepted until then. The last look at the kernel is
- * in the turn in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
+ * It runs twice: until the listeners can be closed, and after that for what is connected. The last look at the kernel is in the turn
+ * in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -81,30 +90,30 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
-  #runs = 0;
+  #isListening = true;
 
   constructor(options: DrainOptions) {
     this.#options = options;
     this.#stalledAt = options.since;
   }
 
-  /** Resolves when it is over. Never rejects. To be called again once the listeners are closed. */
-  run(): Promise<Drained> {
+  /**
+   * Resolves when it is over. Never rejects.
+   *
+   * @param isListening whether connections are taken still: once they are not, nobody new has to be waited for
+   * @param signal aborted when the offline is undone
+   */
+  run(isListening: boolean, signal: AbortSignal): Promise<Drained> {
     this.#done = Promise.withResolvers();
-    this.#runs++;
+    this.#isListening = isListening;
     this.#schedule(0);
-    return this.#done.promise;
+    const forget = whenAborted(signal, () => this.#end('cancelled'));
+    return this.#done.promise.finally(forget);
   }
 
-  /** The offline was undone. */
-  cancel(): void {
-    this.#end('cancelled');
-  }
-
-  get #quietMs(): number {
-    const { observed, quietMs } = this.#options;
-    const allTold = observed.allIdle() && observed.holding().reason === 'none';
-    return allTold ? IDLE_QUIET_MS : Math.max(quietMs, 3 * observed.roundTripMs());
+  #quietMs({ allIdle, holding, roundTripMs }: Consumers): number {
+    const allTold = allIdle && holding.reason === 'none';
+    return allTold ? IDLE_QUIET_MS : Math.max(this.#options.quietMs, 3 * roundTripMs);
   }
 
   #schedule(ms: number): void {
@@ -115,10 +124,14 @@ export class Drain {
   #tick(): void {
     this.#noticeStall();
     this.#options.onLook?.();
-    const isOver = this.#trafficOver();
+    const { arriving, consumers: look } = this.#options.observed;
+    const isArriving = arriving() > 0;
+    const consumers = look();
+    const isOver = !isArriving && this.#trafficOver(consumers);
     if (!isOver) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if ((isOver && this.#kernelEmpty()) || this.#keepComing()) this.#end('drained');
+    else if (isOver && this.#kernelEmpty()) this.#end('drained');
+    else if (this.#keepComing(consumers)) this.#end('drained', true);
     else this.#schedule(TICK_MS);
   }
 
@@ -131,19 +144,19 @@ export class Drain {
     this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
   }
 
-  #trafficOver(): boolean {
+  #trafficOver(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
-    if (observed.inflight() > 0 || !observed.allIdle() || observed.arriving() > 0) return false;
+    if (observed.inflight() > 0 || !consumers.allIdle) return false;
     const now = clock.now();
-    if (this.#runs === 1 && now < observed.holding().until) return false;
-    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs;
+    if (this.#isListening && now < consumers.holding.until) return false;
+    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
   }
 
   /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */
-  #keepComing(): boolean {
+  #keepComing(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
-    const quietSince = clock.now() - this.#quietMs;
-    if (this.#runs > 1 || quietSince < observed.holding().bound || !observed.allIdle()) return false;
+    const quietSince = clock.now() - this.#quietMs(consumers);
+    if (!this.#isListening || quietSince < consumers.holding.bound || !consumers.allIdle) return false;
     return observed.lastActivity() > quietSince;
   }
 
@@ -157,15 +170,17 @@ export class Drain {
     return (isEmpty && now - before <= STALL_MS) || now >= this.#kernelUntil;
   }
 
-  #end(result: DrainResult): void {
+  #end(result: DrainResult, keptComing = false): void {
     this.#timer?.cancel();
-    const { reason: holdReason, until } = this.#options.observed.holding();
+    const consumers = this.#options.observed.consumers();
+    const { reason: holdReason, until } = consumers.holding;
     this.#done.resolve({
       result,
-      quietMs: this.#quietMs,
-      holdMs: holdReason === 'none' ? 0 : Math.max(0, until - this.#options.since),
+      quietMs: this.#quietMs(consumers),
+      holdMs: holdReason === 'none' ? 0 : Math.max(0, Math.round(until - this.#options.since)),
       holdReason,
       longestStallMs: this.#longestStallMs,
+      keptComing,
     });
   }
 }

@@ -1,18 +1,26 @@
-import type { IncomingMessage } from 'node:http';
+import { asError } from '../../errors.ts';
+import { NoAnswer, request } from '../../io/request.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../../protocol/goaway.ts';
 import type { Ack, Idle } from '../../protocol/identity.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
-import { controlRequest } from './control-request.ts';
 
 /** How one call ended. */
-export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'timeout' | 'unreachable' | CallEnd;
+export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'skipped' | 'unreachable' | CallEnd;
 
-/** Why a call is ended: the offline was undone, or is over. */
+/** Why calls are ended, which their signal is aborted with: the offline was undone, or is over. */
 export type CallEnd = 'cancelled' | 'timeout';
+
+/** Why `signal` was aborted. */
+export function endOf({ reason }: AbortSignal): CallEnd {
+  return reason === 'cancelled' ? reason : 'timeout';
+}
 
 export interface CallOptions {
   readonly clock: Clock;
+  /** Ends the call, with a {@link CallEnd}. When its first line is not there, that is its result. */
+  readonly signal: AbortSignal;
   readonly address: string;
   readonly port: number;
   /** The address of ours to call from; undefined: any. */
@@ -39,8 +47,8 @@ export interface Call {
   readonly first: Promise<First>;
   /** Resolves with the second line, or with undefined when it can come no more. Never rejects. */
   readonly idle: Promise<Idle | undefined>;
-  /** Ends the call. When its first line is not there, `why` is its result. */
-  end(why: CallEnd): void;
+  /** Ends a call whose second line is not wanted. */
+  hangUp(): void;
 }
 
 /** Status by which another process, that listens there now, says that the consumer is not there. */
@@ -62,77 +70,56 @@ const RESULTS: Readonly<Record<number, First>> = {
 export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
-  const { address, port, localAddress, tls, body } = options;
-  const request = controlRequest({
-    address,
-    port,
-    localAddress,
-    tls,
-    method: 'POST',
-    path: GOAWAY_PATH,
-    headers: { ...options.headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-  });
-  const finish = (result: CallResult, detail: Omit<First, 'result'> = {}): void => {
-    timer.cancel();
-    first.resolve({ result, ...detail });
-  };
-  const abort = (): void => {
+  const hanging = new AbortController();
+  const hangUp = (): void => {
     idle.resolve(undefined);
-    request.destroy();
+    hanging.abort();
   };
-  const timer = options.clock.after(options.timeoutMs, () => {
-    finish('timeout', { errorType: 'timeout' });
-    abort();
+  const forget = whenAborted(options.signal, () => {
+    first.resolve({ result: endOf(options.signal) });
+    hangUp();
   });
-  request.on('error', (error: NodeJS.ErrnoException) => {
-    const code = error.code ?? 'error';
-    finish(REFUSED.has(code) ? 'refused' : 'unreachable', { errorType: code });
-    idle.resolve(undefined);
-  });
-  request.on('close', () => idle.resolve(undefined));
-  request.on('response', (response: IncomingMessage) => {
-    const status = response.statusCode ?? 0;
-    if (status !== 200) {
-      const { result, ...detail } = RESULTS[status] ?? { result: 'rejected', status, errorType: String(status) };
-      finish(result, detail);
-      return abort();
-    }
-    // An answer without a line is none: nobody is isolated by it.
-    response.on('close', () => finish('rejected', { status, errorType: 'bad_answer' }));
-    readLines(response, (line, index) => {
-      if (index > 0) return idle.resolve(decodeIdle(line));
-      const ack = decodeAck(line);
-      if (ack !== undefined) return finish('acked', { status, ack });
-      finish('rejected', { status, errorType: 'bad_answer' });
-      abort();
+  void listen(options, hanging.signal, first.resolve, idle.resolve)
+    .catch((thrown) => first.resolve(failureOf(thrown)))
+    .finally(() => {
+      forget();
+      idle.resolve(undefined);
     });
-  });
-  request.end(body);
-  const end = (why: CallEnd): void => {
-    finish(why);
-    abort();
-  };
-  return { first: first.promise, idle: idle.promise, end };
+  return { first: first.promise, idle: idle.promise, hangUp };
 }
 
-/** Calls `each` for the first two lines; an answer that is too long is cut off. */
-function readLines(response: IncomingMessage, each: (line: string, index: number) => void): void {
-  let buffered = '';
-  let read = 0;
-  let index = 0;
-  response.setEncoding('utf8');
-  response.on('error', () => {});
-  response.on('data', (chunk: string) => {
-    read += chunk.length;
-    if (read > 2 * LINE_LIMIT) {
-      response.destroy();
-      return;
+/** Tells what the answer says, line by line. @throws what the request fails with before its answer begins */
+function listen(
+  { address, port, localAddress, tls, ...options }: CallOptions,
+  signal: AbortSignal,
+  onFirst: (first: First) => void,
+  onIdle: (idle: Idle | undefined) => void,
+): Promise<void> {
+  const to = { host: address, port, localAddress };
+  const asked = { ...options, to, tls: tls?.connection(address), method: 'POST', path: GOAWAY_PATH, signal };
+  return request(asked, async (answer) => {
+    const { status } = answer;
+    if (status !== 200) return onFirst(RESULTS[status] ?? { result: 'rejected', status, errorType: String(status) });
+    let lines = 0;
+    try {
+      await answer.lines(LINE_LIMIT, (line) => {
+        const ack = lines++ === 0 ? decodeAck(line) : undefined;
+        if (lines > 1) onIdle(decodeIdle(line));
+        if (ack === undefined) return false;
+        answer.late?.cancel();
+        onFirst({ result: 'acked', status, ack });
+        return true;
+      });
+    } catch (thrown) {
+      if (thrown instanceof NoAnswer) throw thrown;
     }
-    buffered += chunk;
-    for (let end = buffered.indexOf('\n'); end >= 0 && index < 2; end = buffered.indexOf('\n')) {
-      const line = buffered.slice(0, end);
-      buffered = buffered.slice(end + 1);
-      each(line, index++);
-    }
+    // An answer without a line is none: nobody is isolated by it.
+    onFirst({ result: 'rejected', status, errorType: 'bad_answer' });
   });
+}
+
+function failureOf(thrown: unknown): First {
+  if (thrown instanceof NoAnswer) return { result: 'timeout', errorType: 'timeout' };
+  const { code = 'error' }: NodeJS.ErrnoException = asError(thrown);
+  return { result: REFUSED.has(code) ? 'refused' : 'unreachable', errorType: code };
 }

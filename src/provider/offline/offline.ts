@@ -1,8 +1,11 @@
 import { asError } from '../../errors.ts';
+import { unlessAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { Deadline } from '../../lifecycle/deadline.ts';
+import type { Coverage } from '../../lifecycle/facts.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
+import type { EntryEnd, EntryMode, HoldReason, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
 import type { Failure, SpanIds } from '../../lifecycle/records.ts';
 import { refusal } from '../../lifecycle/refusal.ts';
 import type { Trigger } from '../../lifecycle/transitions.ts';
@@ -11,7 +14,6 @@ import { encodeDraining } from '../../protocol/header.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import type { Identity } from '../../protocol/identity.ts';
 import type { Registry } from '../../registry/registry.ts';
-import { ATTR, type HoldReason, type OfflineResult, type OfflineTrigger } from '../../trace/model/schema.ts';
 import { Entry } from '../entry/entry.ts';
 import { EntryPorts } from '../entry/entry-ports.ts';
 import type { Probers } from '../entry/probers.ts';
@@ -23,9 +25,9 @@ import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { Unmanaged } from '../traffic/unmanaged.ts';
-import type { Coverage } from './coverage.ts';
 import { Drain, type Drained, type Holding } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
+import { type CallEnd, endOf } from './goaway.ts';
 import { Presences } from './presence.ts';
 import { stop, stopListening } from './stop.ts';
 
@@ -70,7 +72,7 @@ export interface OfflineSettings {
   readonly gracePeriodMs: number;
   readonly quietMs: number;
   readonly holdMs: number;
-  readonly entry: 'serve' | 'refuse';
+  readonly entry: EntryMode;
   readonly entryPorts: readonly number[];
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
@@ -86,7 +88,7 @@ export interface OfflineReport extends Coverage {
 /** One offline of this instance: it happens once, or is undone. */
 export class Offline {
   readonly #context: OfflineContext;
-  readonly #root: Work;
+  readonly #root: Work<'offline'>;
   readonly #deadline: Deadline;
   readonly #fanout: Fanout;
   readonly #entry: Entry;
@@ -95,12 +97,13 @@ export class Offline {
   readonly #unmanagedBefore: number;
   readonly #afterAckBefore: number;
   #deregistered: Deregistered = { result: 'none' };
-  #drain: Drain | undefined;
   /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   #isPortShared = false;
-  readonly #undone = Promise.withResolvers<void>();
-  #cancelled = false;
+  /** Callers whom nobody could tell came until the listeners closed, or would have. */
+  #stillComing: string | undefined;
+  /** Aborted when it waits for nobody any more: it was undone, or is over. */
+  readonly #ending = new AbortController();
 
   /**
    * Begins at once: the marker is on and every recent consumer is being told when the constructor returns. The machine has
@@ -121,9 +124,9 @@ export class Offline {
       settings.gracePeriodMs,
       Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4),
     );
-    const attributes = { [ATTR.trigger]: trigger, [ATTR.gracePeriod]: settings.gracePeriodMs / 1_000 };
-    this.#root = journal.start('offline', { ids, links, attributes });
-    journal.start('offline.started', { parent: this.#root.ids, attributes }).end();
+    const facts = { trigger, gracePeriodMs: settings.gracePeriodMs };
+    this.#root = journal.start('offline', { ids, links, facts });
+    journal.start('offline.started', { parent: this.#root.ids, facts }).end();
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -132,6 +135,7 @@ export class Offline {
       clock,
       journal,
       deadline: this.#deadline,
+      signal: this.#ending.signal,
       root: this.#root.ids,
       provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
       isolationMs: () => this.#isolationMs,
@@ -147,18 +151,22 @@ export class Offline {
   }
 
   #createEntry(): Entry {
-    const { arrivals, clock, probers, settings, unmanaged } = this.#context;
-    const { entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
+    const { arrivals, clock, journal, probers, settings, unmanaged } = this.#context;
+    const { entry: mode, entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
     probers.reset();
     return new Entry({
       clock,
+      journal,
+      root: this.ids,
+      mode,
       unmanaged,
       probers,
       since: this.#since,
-      longestMs: Math.min(holdMs, gracePeriodMs / 2),
+      holdMs: Math.min(holdMs, gracePeriodMs / 2),
+      longestMs: MOST_OF_GRACE * gracePeriodMs,
       quietMs,
       arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
-      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts),
+      ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
       checkMs,
     });
   }
@@ -191,7 +199,8 @@ export class Offline {
   /** What it waits for, for people. */
   get waitsFor(): string {
     const { machine, traffic } = this.#context;
-    const { planned, acked, idle, failed, stranded } = this.coverage;
+    const { coverage } = this;
+    const { planned, acked, idle, failed, stranded } = coverage;
     const open = planned - acked - failed;
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
     if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
@@ -199,7 +208,7 @@ export class Offline {
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
-    const { reason } = this.#holding();
+    const { reason } = this.#holding(coverage);
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
@@ -210,13 +219,19 @@ export class Offline {
 
   /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
   cancel(): void {
-    this.#cancelled = true;
-    this.#undone.resolve();
-    this.#fanout.end('cancelled');
-    this.#drain?.cancel();
+    this.#end('cancelled');
     this.#context.callers.reset();
     this.#context.traffic.unmark();
     this.#context.curve.release();
+  }
+
+  #end(why: CallEnd): void {
+    this.#ending.abort(why);
+  }
+
+  get #cancelled(): boolean {
+    const { signal } = this.#ending;
+    return signal.aborted && endOf(signal) === 'cancelled';
   }
 
   /** Runs to the end of the stop, or of the undo. Never rejects. */
@@ -250,28 +265,19 @@ export class Offline {
     const { journal, registration, registry } = this.#context;
     const work = journal.start('deregister', {
       parent: this.ids,
-      attributes: { [ATTR.registryType]: registry.type, [ATTR.registryAddress]: registry.address },
+      facts: { registryType: registry.type, registryAddress: registry.address },
     });
     const late: Deregistered = { result: 'failed', error: new Error('the registry did not answer in time') };
-    const deregistered = await Promise.race([
-      this.#deadline.within(registration.deregister(), late, REGISTRY_MS),
-      this.#undone.promise.then((): Deregistered => ({ result: 'cancelled' })),
-    ]);
+    const { signal } = this.#ending;
+    const answered = this.#deadline.within(registration.deregister(signal), late, REGISTRY_MS);
+    const deregistered = await unlessAborted<Deregistered, Deregistered>(signal, answered, { result: 'cancelled' });
     const { result, listedAfter, others, error } = deregistered;
     this.#deregistered = deregistered;
     const failed = result === 'failed' || result === 'unconfirmed';
     const failure = failed
       ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
       : undefined;
-    work.end(
-      {
-        [ATTR.deregisterResult]: result,
-        ...(listedAfter !== undefined && { [ATTR.listedAfter]: listedAfter }),
-        ...(others && { [ATTR.deregisterOthers]: others.slice(0, MOST_OTHERS) }),
-        ...(failure && { [ATTR.errorType]: failure.type }),
-      },
-      failure,
-    );
+    work.end({ result, listedAfter, others: others?.slice(0, MOST_OTHERS) }, failure);
   }
 
   async #drainTraffic(): Promise<Drained> {
@@ -280,34 +286,40 @@ export class Offline {
     void isShared(traffic.ports).then((isPortShared) => {
       this.#isPortShared = isPortShared;
     });
-    const work = journal.start('drain', { parent: this.ids, attributes: { [ATTR.inflightStart]: traffic.inflight } });
-    this.#drain = new Drain({
+    const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight } });
+    const drain = new Drain({
       clock,
       deadline: this.#deadline,
       quietMs: settings.quietMs,
       since: this.#since,
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
       onLook: () =>
-        traffic.retireSessions(settings.quietMs, (from) => !probers.has(from) || probers.toldAt !== undefined),
+        traffic.retireSessions(
+          settings.quietMs,
+          (from) => !probers.has(from) || probers.about(() => true).toldAt !== undefined,
+        ),
       observed: {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
-        allIdle: () => this.#fanout.allIdle,
-        roundTripMs: () => this.#fanout.roundTripMs,
-        holding: () => this.#holding(),
+        consumers: () => {
+          const { coverage, ...progress } = this.#fanout.progress;
+          return { ...progress, holding: this.#holding(coverage) };
+        },
         unread: () => unreadInKernel(traffic.ports),
       },
     });
-    let drained = settings.entry === 'refuse' ? undefined : await this.#drain.run();
+    let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
+    const entryEnd = entryEndOf(drained);
     if (drained?.result !== 'cancelled') {
+      this.#stillComing = this.#describeComing(drained);
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
-      if (drained?.result !== 'timeout') drained = await this.#drain.run();
+      if (drained?.result !== 'timeout') drained = await drain.run(false, this.#ending.signal);
     }
-    this.#entry.end();
     this.#drained = this.coverage;
+    this.#entry.end(entryEnd);
     const { perSecond, since } = curve.read();
     const failure =
       drained.result === 'timeout'
@@ -321,35 +333,41 @@ export class Offline {
         : undefined;
     work.end(
       {
-        [ATTR.inflightEnd]: traffic.inflight,
-        [ATTR.consumersIdle]: this.#fanout.coverage.idle,
-        [ATTR.quiet]: drained.quietMs / 1_000,
-        [ATTR.hold]: drained.holdMs / 1_000,
-        [ATTR.holdReason]: drained.holdReason,
-        [ATTR.longestStall]: drained.longestStallMs / 1_000,
-        [ATTR.drainResult]: drained.result,
-        [ATTR.requestsPerSecond]: perSecond,
-        [ATTR.requestsSince]: since,
-        ...(failure && { [ATTR.errorType]: failure.type }),
+        inflightEnd: traffic.inflight,
+        consumersIdle: this.#fanout.coverage.idle,
+        quietMs: drained.quietMs,
+        holdMs: drained.holdMs,
+        holdReason: drained.holdReason,
+        longestStallMs: drained.longestStallMs,
+        result: drained.result,
+        requestsPerSecond: perSecond,
+        requestsSince: since,
       },
       failure,
     );
     return drained;
   }
 
+  #describeComing(drained: Drained | undefined): string | undefined {
+    if (drained?.keptComing === true)
+      return 'callers without the plugin still came when the hold time was over, and found no listener';
+    return drained?.holdReason === 'entry_not_told'
+      ? 'a balancer that checks this instance had not got enough failing answers when the wait for it was over'
+      : undefined;
+  }
+
   /** Who has to be waited for who could not be told. */
-  #holding(): Holding {
+  #holding(coverage: Coverage): Holding {
     const bound = this.#entry.bound;
     const { until, end } = this.#entry.look();
-    const reason = this.#holdReason();
+    const reason = this.#holdReason(coverage);
     if (reason !== undefined) return { reason, until: bound, bound };
     if (end === 'nobody') return { reason: 'none', until, bound };
     return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
   }
 
   /** Why the whole hold time has to pass; undefined: nothing of this kind. */
-  #holdReason(): HoldReason | undefined {
-    const { failed, stranded } = this.#fanout.coverage;
+  #holdReason({ failed, stranded }: Coverage): HoldReason | undefined {
     if (stranded > 0) return 'last_instance';
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
@@ -369,6 +387,7 @@ export class Offline {
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
     if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }
@@ -378,22 +397,14 @@ export class Offline {
     const work = journal.start('stop', { parent: this.ids });
     const stopped = await stop(traffic, clock).catch((thrown) => {
       const { name, message } = asError(thrown);
-      work.end({ [ATTR.errorType]: name }, { type: name, message });
+      work.end({}, { type: name, message });
       throw thrown;
     });
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }
         : undefined;
-    work.end(
-      {
-        [ATTR.listeners]: stopped.listeners,
-        [ATTR.socketsIdle]: stopped.idle,
-        [ATTR.socketsForced]: stopped.forced,
-        ...(failure && { [ATTR.errorType]: failure.type }),
-      },
-      failure,
-    );
+    work.end(stopped, failure);
   }
 
   /** Ends the root, after everything under it. */
@@ -401,7 +412,7 @@ export class Offline {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
     const { idle, stranded } = this.#drained ?? this.coverage;
-    this.#fanout.end('timeout');
+    this.#end('timeout');
     await this.#fanout.settled();
     const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const result = this.#result(drained, coverage, broken);
@@ -411,20 +422,14 @@ export class Offline {
       (FAILED.has(result) ? { type: result, message: describe(result, coverage, causes, this.#exposed) } : undefined);
     this.#root.end(
       {
-        [ATTR.offlineResult]: result,
-        [ATTR.fanoutPlanned]: coverage.planned,
-        [ATTR.fanoutAcked]: coverage.acked,
-        [ATTR.fanoutIdle]: coverage.idle,
-        [ATTR.fanoutFailed]: coverage.failed,
-        [ATTR.fanoutGone]: coverage.gone,
-        [ATTR.fanoutStranded]: coverage.stranded,
-        [ATTR.fanoutComplete]: coverage.acked === coverage.planned,
-        [ATTR.deregisterResult]: this.#deregistered.result,
-        ...(drainResult && { [ATTR.drainResult]: drainResult }),
-        [ATTR.served]: traffic.counts.started - this.#servedBefore,
-        [ATTR.afterAck]: traffic.counts.afterAck - this.#afterAckBefore,
-        [ATTR.unmanaged]: this.#context.unmanaged.requests - this.#unmanagedBefore,
-        ...(failure && { [ATTR.errorType]: failure.type }),
+        result,
+        ...coverage,
+        complete: coverage.acked === coverage.planned,
+        deregisterResult: this.#deregistered.result,
+        drainResult,
+        served: traffic.counts.started - this.#servedBefore,
+        afterAck: traffic.counts.afterAck - this.#afterAckBefore,
+        unmanaged: this.#context.unmanaged.requests - this.#unmanagedBefore,
       },
       failure,
     );
@@ -444,6 +449,14 @@ export class Offline {
   }
 }
 
+/** Why the wait for callers without the plugin ended; undefined: as is known of them. @param drained undefined: nobody was waited for */
+function entryEndOf(drained: Drained | undefined): EntryEnd | undefined {
+  if (drained === undefined) return 'refused';
+  if (drained.result === 'cancelled') return 'cancelled';
+  if (drained.result === 'timeout') return 'deadline';
+  return drained.keptComing ? 'coming' : undefined;
+}
+
 /** Results that mark the root as failed. */
 const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
 
@@ -461,11 +474,14 @@ function describe(
   return exposed ?? 'not everybody could be told, or the registry did not confirm';
 }
 
+/** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
+const MOST_OF_GRACE = 0.75;
+
 /** Fewer connections than this in the minute before tell nothing of when the next one comes. */
 const LEAST_ARRIVALS = 2;
 
-/** How many came a second; undefined: too few to know. */
+/** How many came a second, since the first of them; undefined: too few to know. */
 function perSecondOf(counts: readonly number[]): number | undefined {
   const sum = counts.reduce((total, count) => total + count, 0);
-  return sum < LEAST_ARRIVALS ? undefined : sum / counts.length;
+  return sum < LEAST_ARRIVALS ? undefined : sum / (counts.length - counts.findIndex((count) => count > 0));
 }

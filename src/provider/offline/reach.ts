@@ -1,8 +1,8 @@
+import { request } from '../../io/request.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { AUDIENCE_HEADER } from '../../protocol/goaway.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
-import { controlRequest } from './control-request.ts';
 
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 2_000;
@@ -53,31 +53,25 @@ export class Reach {
 }
 
 /** Whether the process that answers there is the one that called. Never rejects. */
-function isThere(
+async function isThere(
   clock: Clock,
   { address, caller, localAddress }: RecentCaller,
   tls: ControlTls | undefined,
 ): Promise<boolean> {
-  if (caller.tls === true && tls === undefined) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const request = controlRequest({
-      address,
-      port: caller.port,
-      localAddress,
-      tls: caller.tls === true ? tls : undefined,
-      method: 'GET',
-      path: PATH,
-      headers: { [AUDIENCE_HEADER]: caller.instanceId },
-    });
-    const answered = (is: boolean): void => {
-      late.cancel();
-      resolve(is);
-      request.destroy();
-    };
-    const late = clock.after(ANSWER_MS, () => answered(false));
-    request.on('response', ({ statusCode }) => answered(statusCode === 200));
-    request.on('error', () => answered(false));
-    request.on('socket', (socket) => socket.unref());
-    request.end();
-  });
+  if (caller.tls === true && tls === undefined) return false;
+  try {
+    return await request(
+      {
+        clock,
+        to: { host: address, port: caller.port, localAddress },
+        tls: caller.tls === true ? tls?.connection(address) : undefined,
+        path: PATH,
+        headers: { [AUDIENCE_HEADER]: caller.instanceId },
+        timeoutMs: ANSWER_MS,
+      },
+      ({ status }) => status === 200,
+    );
+  } catch {
+    return false;
+  }
 }

@@ -1,17 +1,11 @@
 import type { Server } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
-import { sleep } from '../../lifecycle/clock.ts';
+import type { Facts } from '../../lifecycle/facts.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 
 /** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
 const GOODBYE_MS = 50;
-
-/** What a stop has closed. */
-export interface Stopped {
-  readonly listeners: number;
-  readonly idle: number;
-  readonly forced: number;
-}
 
 /**
  * Takes no connection any more, at once, and asks HTTP/2 clients to end their sessions: streams that are open go on, and what such a
@@ -26,7 +20,7 @@ export function stopListening(traffic: Traffic): void {
  * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
  * and no request is lost by it; after a time-out the rest is cut and counted as forced.
  */
-export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
+export async function stop(traffic: Traffic, clock: Clock): Promise<Facts['stop']> {
   const servers = traffic.servers;
   const { busy, idle } = traffic.connections;
   const sessions = traffic.sessions;
@@ -47,7 +41,7 @@ export async function stop(traffic: Traffic, clock: Clock): Promise<Stopped> {
 async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
   if (sessions.length === 0) return;
   const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
-  await Promise.race([Promise.all(ended), sleep(clock, GOODBYE_MS)]);
+  await within(clock, GOODBYE_MS, Promise.all(ended), () => {});
 }
 
 /** What a server listens by (lib/net.js). */

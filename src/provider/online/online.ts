@@ -1,11 +1,14 @@
 import { asError } from '../../errors.ts';
+import { unlessAborted } from '../../lifecycle/abort.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
-import type { Journal, Work, WorkOptions } from '../../lifecycle/journal.ts';
+import type { Facts, Known, WorkName } from '../../lifecycle/facts.ts';
+import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
-import type { SpanIds, WorkName } from '../../lifecycle/records.ts';
+import type { OnlineTrigger, Readiness } from '../../lifecycle/outcomes.ts';
+import type { SpanIds } from '../../lifecycle/records.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
-import { ATTR, type OnlineTrigger, type Readiness, type SpanAttributes } from '../../trace/model/schema.ts';
 import { type LocateOptions, locate, type MainServer, targetOf } from '../registration/main-server.ts';
 import { isGood, probe } from '../registration/probe.ts';
 import type { Registration } from '../registration/registration.ts';
@@ -18,8 +21,8 @@ const PROBE_EVERY_MS = 1_000;
 /** Time until a server is looked for again, in milliseconds, when none can be registered. */
 const FIND_EVERY_MS = 250;
 
-/** First and longest wait between two calls of the registry, in milliseconds. */
-const RETRY_MS = { first: 200, most: 10_000 };
+/** Waits between two calls of the registry: one that restarts takes the entry soon, one that is down for long is left in peace. */
+const WAITS = { initialMs: 200, factor: 2, capMs: 10_000 };
 
 /** A registry that has not answered for so long, in milliseconds, is told of. */
 const REGISTRY_LATE_MS = 10_000;
@@ -40,9 +43,7 @@ export interface OnlineContext {
   /** Requests started since the process began. */
   readonly started: () => number;
   /** Builds connections to the services that this process calls; undefined when none are known. Never rejects. */
-  readonly preconnect: () =>
-    | Promise<Readonly<Record<'services' | 'planned' | 'connected' | 'failed', number>>>
-    | undefined;
+  readonly preconnect: () => Promise<Facts['preconnect']> | undefined;
   readonly settings: OnlineSettings;
 }
 
@@ -63,9 +64,8 @@ export interface OnlineSettings {
 export class Online {
   readonly #context: OnlineContext;
   readonly #trigger: OnlineTrigger;
-  readonly #root: Work;
-  readonly #cancelled = Promise.withResolvers<void>();
-  #isCancelled = false;
+  readonly #root: Work<'online'>;
+  readonly #ending = new AbortController();
   #phase: Work | undefined;
   #warming: Warming | undefined;
   #waitsFor = 'nothing';
@@ -78,11 +78,10 @@ export class Online {
    * @param ids where its trace will be, when a move has named it
    */
   constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds) {
-    const attributes = { [ATTR.onlineTrigger]: trigger };
     this.#context = context;
     this.#trigger = trigger;
-    this.#root = context.journal.start('online', { links, attributes, ...(ids && { ids }) });
-    context.journal.start('online.started', { parent: this.#root.ids, attributes }).end();
+    this.#root = context.journal.start('online', { links, facts: { trigger }, ...(ids && { ids }) });
+    context.journal.start('online.started', { parent: this.#root.ids, facts: { trigger } }).end();
   }
 
   /** Where its trace is. */
@@ -100,16 +99,20 @@ export class Online {
     return this.#ready;
   }
 
+  get #isEnded(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
   /** Goes no further: an offline has begun. Its spans end at once. */
   cancel(): void {
-    if (this.#stop()) this.#root.end({ [ATTR.onlineResult]: 'cancelled' });
+    if (this.#end()) this.#root.end({ result: 'cancelled' });
   }
 
   /** Goes no further: what failed is nothing that another try could change. */
   fail({ name, message }: Error): void {
-    if (!this.#stop()) return;
+    if (!this.#end()) return;
     this.#waitsFor = `nothing, as it has failed: ${message}`;
-    this.#root.end({ [ATTR.onlineResult]: 'error', [ATTR.errorType]: name }, { type: name, message });
+    this.#root.end({ result: 'error' }, { type: name, message });
   }
 
   /**
@@ -124,7 +127,7 @@ export class Online {
     const main = await this.#find();
     if (main === undefined) return;
     await this.#preconnect();
-    if (this.#isCancelled || !machine.move('probed', this.ids)) return;
+    if (this.#isEnded || !machine.move('probed', this.ids)) return;
     const { advertised } = main;
     if (advertised === undefined) return this.#serveUnregistered(main);
     await this.#register(() => this.#context.entry(advertised));
@@ -134,21 +137,21 @@ export class Online {
   async #delay(): Promise<void> {
     const { clock, settings } = this.#context;
     const { registerDelayMs } = settings;
-    if (this.#isCancelled || registerDelayMs === 0 || this.#trigger !== 'start') return;
-    const work = this.#begin('delay', 'the start delay', { [ATTR.delay]: registerDelayMs / 1_000 });
-    await sleep(clock, registerDelayMs);
+    if (this.#isEnded || registerDelayMs === 0 || this.#trigger !== 'start') return;
+    const work = this.#begin('delay', 'the start delay', { delayMs: registerDelayMs });
+    await sleep(clock, registerDelayMs, this.#ending.signal);
     work.end();
   }
 
   /** @returns undefined when it was cancelled before */
   async #find(): Promise<MainServer | undefined> {
     const { clock, location, log, onChosen, servers, settings } = this.#context;
-    for (let tries = 0; !this.#isCancelled; tries++) {
+    for (let tries = 0; !this.#isEnded; tries++) {
       this.#waitsFor = 'an HTTP server of the application';
-      await Promise.race([servers.settled, this.#cancelled.promise]);
+      await unlessAborted(this.#ending.signal, servers.settled, undefined);
       const candidate = settings.probe === undefined ? servers.candidates[0] : await this.#probe(settings.probe);
       const main = candidate && (await locate(candidate, location));
-      if (this.#isCancelled) return undefined;
+      if (this.#isEnded) return undefined;
       if (main !== undefined && 'candidate' in main && servers.listens(main.candidate)) {
         if (settings.probe === undefined) servers.say(main.candidate);
         onChosen(main);
@@ -162,66 +165,59 @@ export class Online {
             code: 'LOSSLESS_ADDRESS_UNREACHABLE',
           });
       }
-      await sleep(clock, FIND_EVERY_MS);
+      await sleep(clock, FIND_EVERY_MS, this.#ending.signal);
     }
     return undefined;
   }
 
   async #preconnect(): Promise<void> {
     const { preconnect } = this.#context;
-    const connecting = this.#isCancelled ? undefined : preconnect();
+    const connecting = this.#isEnded ? undefined : preconnect();
     if (connecting === undefined) return;
     const work = this.#begin('preconnect', 'connections to the services it calls');
-    const { services, planned, connected, failed } = await connecting;
-    work.end({
-      [ATTR.preconnectServices]: services,
-      [ATTR.preconnectPlanned]: planned,
-      [ATTR.preconnectConnected]: connected,
-      [ATTR.preconnectFailed]: failed,
-    });
+    const preconnected = await unlessAborted(this.#ending.signal, connecting, undefined);
+    if (preconnected === undefined) return;
+    work.end(preconnected);
   }
 
   /** Nothing is written and nothing is read back. */
   #serveUnregistered({ candidate }: MainServer): void {
     const { log, machine, settings } = this.#context;
     log('info', `the server on ${nameOf(candidate)} is not registered: consumers need a port`);
-    this.#begin('register', 'nothing').end({ [ATTR.registerAttempts]: 0 });
-    const nothing = { [ATTR.registerAttempts]: 0, [ATTR.registerResult]: 'none', [ATTR.listed]: 0 };
-    this.#begin('register.read_back', 'nothing').end(nothing);
+    this.#begin('register', 'nothing').end({ attempts: 0 });
+    this.#begin('register.read_back', 'nothing').end({ attempts: 0, result: 'none', listed: 0 });
     if (!machine.move('portless', this.ids)) return;
     this.#becomeReady();
-    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+    this.#root.end({ result: 'success', readiness: settings.readiness });
   }
 
   async #register(entry: () => Instance): Promise<void> {
     const { machine, settings } = this.#context;
     await this.#write(entry);
-    if (!this.#isCancelled) await this.#readBack(entry);
-    if (this.#isCancelled || !machine.move('registered', this.ids)) return;
+    if (!this.#isEnded) await this.#readBack(entry);
+    if (this.#isEnded || !machine.move('registered', this.ids)) return;
     if (settings.readiness === 'registered') this.#becomeReady();
     if (settings.warmupMs > 0) await this.#warmUp();
-    if (this.#isCancelled || !machine.move('warmed', this.ids)) return;
+    if (this.#isEnded || !machine.move('warmed', this.ids)) return;
     this.#waitsFor = 'nothing';
     if (settings.readiness === 'warmed') this.#becomeReady();
-    this.#root.end({ [ATTR.onlineResult]: 'success', [ATTR.readiness]: settings.readiness });
+    this.#root.end({ result: 'success', readiness: settings.readiness });
   }
 
-  /** @returns false when it was stopped before */
-  #stop(): boolean {
-    if (this.#isCancelled) return false;
-    this.#isCancelled = true;
-    this.#cancelled.resolve();
+  /** @returns false when it was ended before */
+  #end(): boolean {
+    if (this.#isEnded) return false;
+    this.#ending.abort();
     this.#ready = false;
-    this.#warming?.cancel();
-    this.#phase?.end(this.#warming?.attributes);
+    this.#phase?.end(this.#warming?.facts);
     return true;
   }
 
-  #begin(work: WorkName, waitsFor: string, attributes: SpanAttributes = {}): Work {
+  #begin<W extends WorkName>(name: W, waitsFor: string, facts: Known<W> = {}): Work<W> {
     this.#waitsFor = waitsFor;
-    const options: WorkOptions = { parent: this.ids, attributes: attributes as Record<string, string> };
-    this.#phase = this.#context.journal.start(work, options);
-    return this.#phase;
+    const work = this.#context.journal.start(name, { parent: this.ids, facts });
+    this.#phase = work;
+    return work;
   }
 
   /**
@@ -233,13 +229,13 @@ export class Online {
     const { clock, log, servers } = this.#context;
     // Its query may hold a token.
     const shown = path.replace(/\?.*/s, '');
-    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { [ATTR.probePath]: shown });
-    for (let attempts = 1; !this.#isCancelled; attempts++) {
+    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { path: shown });
+    for (let attempts = 1; !this.#isEnded; attempts++) {
       const answers = await Promise.all(servers.candidates.map((candidate) => this.#ask(candidate, path)));
       const good = answers.filter(({ answer }) => isGood(answer));
       const [found] = good;
       if (found !== undefined) {
-        work.end({ [ATTR.probeAttempts]: attempts, [ATTR.statusCode]: Number(found.answer) });
+        work.end({ attempts, statusCode: Number(found.answer) });
         servers.say(found.candidate, good.length === 1 ? `it alone answers ${shown} with 2xx` : undefined);
         return found.candidate;
       }
@@ -249,7 +245,7 @@ export class Online {
         log('warn', `not registered before ${shown} answers 2xx; it answered ${said}`, {
           code: 'LOSSLESS_PROBE_FAILED',
         });
-      await sleep(clock, PROBE_EVERY_MS);
+      await sleep(clock, PROBE_EVERY_MS, this.#ending.signal);
     }
     return undefined;
   }
@@ -265,11 +261,11 @@ export class Online {
   async #write(entry: () => Instance): Promise<void> {
     const { registry } = this.#context;
     const work = this.#begin('register', 'the registry to take the entry', {
-      [ATTR.registryType]: registry.type,
-      [ATTR.registryAddress]: registry.address,
+      registryType: registry.type,
+      registryAddress: registry.address,
     });
     const attempts = await this.#until(() => this.#tryWrite(entry));
-    work.end({ [ATTR.registerAttempts]: attempts });
+    work.end({ attempts });
   }
 
   /** A list that does not show the entry may lag, or may have lost it: it is written again before each further look. */
@@ -279,11 +275,11 @@ export class Online {
     let listed = 0;
     const attempts = await this.#until(async (attempt) => {
       if (attempt > 1 && !(await this.#tryWrite(entry))) return false;
-      const confirmed = await this.#call(() => registration.confirm());
+      const confirmed = await this.#call(() => registration.confirm(this.#ending.signal));
       listed = confirmed?.count ?? listed;
       return confirmed?.listed === true;
     });
-    work.end({ [ATTR.registerAttempts]: attempts, [ATTR.registerResult]: 'confirmed', [ATTR.listed]: listed });
+    work.end({ attempts, result: 'confirmed', listed });
   }
 
   async #tryWrite(entry: () => Instance): Promise<boolean> {
@@ -292,11 +288,10 @@ export class Online {
 
   /** Tries until it succeeds, waiting longer each time. @returns how often it tried */
   async #until(attempt: (n: number) => Promise<boolean>): Promise<number> {
-    let wait = RETRY_MS.first;
+    const backoff = new Backoff(WAITS);
     for (let n = 1; ; n++) {
-      if (this.#isCancelled || (await attempt(n))) return n;
-      await sleep(this.#context.clock, wait);
-      wait = Math.min(wait * 2, RETRY_MS.most);
+      if (this.#isEnded || (await attempt(n))) return n;
+      await sleep(this.#context.clock, backoff.next(), this.#ending.signal);
     }
   }
 
@@ -326,14 +321,14 @@ export class Online {
   #becomeReady(): void {
     const { journal, settings } = this.#context;
     this.#ready = true;
-    journal.start('ready', { parent: this.ids, attributes: { [ATTR.readiness]: settings.readiness } }).end();
+    journal.start('ready', { parent: this.ids, facts: { readiness: settings.readiness } }).end();
   }
 
   async #warmUp(): Promise<void> {
     const { clock, settings, started } = this.#context;
     const work = this.#begin('warmup', 'the end of the warm-up');
     this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
-    await this.#warming.over;
-    work.end(this.#warming.attributes);
+    await this.#warming.run(this.#ending.signal);
+    work.end(this.#warming.facts);
   }
 }

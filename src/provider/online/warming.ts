@@ -1,6 +1,6 @@
-import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
+import type { Facts } from '../../lifecycle/facts.ts';
 import { type Warmup, warmupShare } from '../../lifecycle/warmup.ts';
-import { ATTR, type SpanAttributes } from '../../trace/model/schema.ts';
 
 /** Parts that the course of a warm-up is told in. */
 const STEPS = 20;
@@ -11,9 +11,7 @@ export class Warming {
   readonly #warmup: Warmup;
   readonly #started: () => number;
   readonly #requests: number[] = [];
-  readonly #over = Promise.withResolvers<void>();
   #last: number;
-  #timer: Timer | undefined;
 
   /** @param started requests started since the process began */
   constructor(clock: Clock, warmup: Warmup, started: () => number) {
@@ -21,44 +19,29 @@ export class Warming {
     this.#warmup = warmup;
     this.#started = started;
     this.#last = started();
-    this.#schedule();
   }
 
-  /** Resolves when the warm-up time is over or it was cancelled. */
-  get over(): Promise<void> {
-    return this.#over.promise;
+  /** Resolves when the warm-up time is over, or `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (this.#requests.length < STEPS && !signal.aborted) {
+      await sleep(this.#clock, this.#warmup.ms / STEPS, signal);
+      const started = this.#started();
+      this.#requests.push(started - this.#last);
+      this.#last = started;
+    }
   }
 
-  cancel(): void {
-    if (this.#requests.length < STEPS) this.#count();
-    this.#timer?.cancel();
-    this.#over.resolve();
-  }
-
-  /** The steps so far. */
-  get attributes(): SpanAttributes {
+  /** The steps so far, with the one that has begun. */
+  get facts(): Facts['warmup'] {
     const { ms, curve } = this.#warmup;
-    const middles = this.#requests.map((_, step) => ((step + 0.5) * ms) / STEPS);
+    const requests = [...this.#requests, this.#started() - this.#last].slice(0, STEPS);
+    const middles = requests.map((_, step) => ((step + 0.5) * ms) / STEPS);
     return {
-      [ATTR.warmupDuration]: ms / 1_000,
-      [ATTR.warmupCurve]: curve,
-      [ATTR.warmupStep]: ms / STEPS / 1_000,
-      [ATTR.warmupWeights]: middles.map((uptime) => Number(warmupShare(uptime, this.#warmup).toFixed(3))),
-      [ATTR.warmupRequests]: [...this.#requests],
+      durationMs: ms,
+      curve,
+      stepMs: ms / STEPS,
+      weights: middles.map((uptime) => Number(warmupShare(uptime, this.#warmup).toFixed(3))),
+      requests,
     };
-  }
-
-  #schedule(): void {
-    this.#timer = this.#clock.after(this.#warmup.ms / STEPS, () => {
-      this.#count();
-      if (this.#requests.length < STEPS) this.#schedule();
-      else this.#over.resolve();
-    });
-  }
-
-  #count(): void {
-    const started = this.#started();
-    this.#requests.push(started - this.#last);
-    this.#last = started;
   }
 }

@@ -1,3 +1,6 @@
+import { asError } from '../../errors.ts';
+import type { Peer } from '../../io/connect.ts';
+import { request } from '../../io/request.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 
 /** Longest answer time, in milliseconds. */
@@ -6,36 +9,37 @@ const TIMEOUT_MS = 2_000;
 /** What a port speaks. */
 export type Scheme = 'http' | 'https';
 
-/** Where the application listens, as this process reaches it: a host and a port, or the path of a Unix socket. */
+/** Where the application listens, as this process reaches it. */
 export interface ProbeTarget {
-  readonly at: { readonly host: string; readonly port: number } | { readonly socketPath: string };
+  readonly at: Peer;
   readonly scheme: Scheme;
 }
 
+/** Certificates are not checked: this process asks itself. */
+export const UNCHECKED = { rejectUnauthorized: false };
+
+/** Longest rest of an answer that is read, so that the application is not cut off, in bytes. */
+const LONGEST_ANSWER = 1_024 * 1_024;
+
 /**
- * Asks the application for `path` once, as a platform's health check does. Certificates are not checked: it asks this very
- * process.
+ * Asks the application for `path` once, as a platform's health check does.
  *
  * @returns the status, or why there was none. Never rejects
  */
-export async function probe({ at, scheme }: ProbeTarget, path: string, clock: Clock): Promise<number | string> {
-  const { request } = scheme === 'https' ? await import('node:https') : process.getBuiltinModule('node:http');
+export function probe({ at, scheme }: ProbeTarget, path: string, clock: Clock): Promise<number | string> {
+  const asked = {
+    clock,
+    to: at,
+    tls: scheme === 'https' ? UNCHECKED : undefined,
+    path,
+    headers: { 'user-agent': 'kube-probe/lossless' },
+    timeoutMs: TIMEOUT_MS,
+  };
   return new Promise((resolve) => {
-    const call = request({
-      ...at,
-      path,
-      agent: false,
-      rejectUnauthorized: false,
-      headers: { 'user-agent': 'kube-probe/lossless' },
-    });
-    const timer = clock.after(TIMEOUT_MS, () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-    call.on('response', (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    call.on('error', (error) => resolve(error.message));
-    call.on('close', () => timer.cancel());
-    call.end();
+    request(asked, (answer) => {
+      resolve(answer.status);
+      return answer.text(LONGEST_ANSWER);
+    }).catch((thrown) => resolve(asError(thrown).message));
   });
 }
 

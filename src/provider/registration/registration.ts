@@ -1,11 +1,12 @@
-import type { Clock } from '../../lifecycle/clock.ts';
-import { sleep } from '../../lifecycle/clock.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
+import type { DeregisterResult } from '../../lifecycle/outcomes.ts';
 import { addressKey, hostOf } from '../../registry/address.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
-import type { DeregisterResult } from '../../trace/model/schema.ts';
 
-/** Waits between read-backs, in milliseconds: registries answer for the list a little later than for the call. */
-const READ_BACK_MS = [0, 20, 50, 100, 200, 400, 800];
+/** Waits between read-backs, 1.2 to 1.5 s in all: registries answer for the list a little later than for the call. */
+const WAITS = { initialMs: 20, factor: 2.1, capMs: 800 };
+const MOST_READ_BACKS = 7;
 
 /** What the registry said to a deregistration. */
 export interface Deregistered {
@@ -69,13 +70,15 @@ export class Registration {
    * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended, unless
    * this process is not alone there.
    *
+   * @param signal ends the reading
    * @returns whether it holds the entry, and how many instances it holds
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
-  async confirm(): Promise<{ readonly listed: boolean; readonly count: number }> {
+  async confirm(signal?: AbortSignal): Promise<{ readonly listed: boolean; readonly count: number }> {
     const { reached, count, lists } = await this.#readBack(
       this.#members.filter(({ capabilities }) => capabilities.registers !== false),
       (member, listed) => listed.some((entry) => this.#isThis(member, entry) && this.#isCurrent(entry)),
+      signal,
     );
     this.#listed = reached && !this.#leaving;
     this.#wasListed ||= this.#listed;
@@ -86,8 +89,10 @@ export class Registration {
   /**
    * Removes the entry, after a registration in flight, and reads the list back. Entries of others with the same address are
    * not waited for: who wrote them removes them. Never rejects.
+   *
+   * @param signal ends the reading, not the removal
    */
-  async deregister(): Promise<Deregistered> {
+  async deregister(signal?: AbortSignal): Promise<Deregistered> {
     const instance = this.#instance;
     if (instance === undefined) return { result: 'none' };
     this.#leaving = true;
@@ -101,6 +106,7 @@ export class Registration {
       const { reached, count, lists } = await this.#readBack(
         this.#members,
         (member, listed) => !listed.some((entry) => this.#isThis(member, entry)),
+        signal,
       );
       const others = lists.flatMap(({ member, listed }) => this.#othersIn(member, listed));
       return {
@@ -129,18 +135,19 @@ export class Registration {
   async #readBack(
     members: readonly Registry[],
     reached: (member: Registry, listed: readonly Instance[]) => boolean,
+    signal: AbortSignal | undefined,
   ): Promise<{ readonly reached: boolean; readonly count: number; readonly lists: readonly List[] }> {
+    const backoff = new Backoff(WAITS);
     let count = 0;
-    let lists: readonly List[] = [];
-    for (const ms of READ_BACK_MS) {
-      if (ms > 0) await sleep(this.#clock, ms);
-      lists = await Promise.all(
+    for (let left = MOST_READ_BACKS; ; left--) {
+      const lists = await Promise.all(
         members.map(async (member) => ({ member, listed: await member.instances(this.#instance?.service ?? '') })),
       );
       count = Math.max(0, ...lists.map(({ listed }) => listed.length));
       if (lists.every(({ member, listed }) => reached(member, listed))) return { reached: true, count, lists };
+      if (left > 1) await sleep(this.#clock, backoff.next(), signal);
+      if (left <= 1 || signal?.aborted) return { reached: false, count, lists };
     }
-    return { reached: false, count, lists };
   }
 
   /** Where nothing is registered by this package, an entry is this instance's when its address is. */

@@ -104,7 +104,10 @@ export class Servers {
       { server, bound, start: this.#start },
     ];
     this.#quiet = 0;
-    server.once('close', () => this.#look());
+    server.once(
+      'close',
+      this.#options.guard.listener('the event close of a server', () => this.#look()),
+    );
     this.#watchAnswers();
     this.#again();
     if (this.#isNamed) this.#settle();
@@ -188,11 +191,14 @@ export class Servers {
     this.#timer?.cancel();
     const ms = this.#quiet < this.#patience ? TICK_MS : WATCH_MS;
     this.#timer = this.#options.clock.after(ms, () => {
-      this.#quiet++;
-      if (this.#quiet === this.#patience) this.#settle();
-      this.#look();
-      if (this.#candidates.length > 0) this.#again();
-      else this.#timer = undefined;
+      try {
+        this.#quiet++;
+        if (this.#quiet === this.#patience) this.#settle();
+        this.#look();
+      } finally {
+        if (this.#candidates.length > 0) this.#again();
+        else this.#timer = undefined;
+      }
     });
   }
 

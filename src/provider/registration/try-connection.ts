@@ -1,6 +1,7 @@
 import { asError } from '../../errors.ts';
+import { connect } from '../../io/connect.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
-import type { Scheme } from './probe.ts';
+import { type Scheme, UNCHECKED } from './probe.ts';
 
 /** Longest wait for a connection, in milliseconds. */
 const CONNECT_MS = 1_000;
@@ -15,15 +16,13 @@ export async function tryConnection(
   { host, port, scheme }: { readonly host: string; readonly port: number; readonly scheme: Scheme },
   clock: Clock,
 ): Promise<string | undefined> {
-  const net = process.getBuiltinModule('node:net');
-  const secure = scheme === 'https' ? process.getBuiltinModule('node:tls') : undefined;
-  const socket = secure?.connect({ host, port, rejectUnauthorized: false }) ?? net.connect({ host, port });
-  socket.unref();
+  const tls = scheme === 'https' ? UNCHECKED : undefined;
+  const socket = connect({ host, port }, tls);
   return new Promise((resolve) => {
     const timer = clock.after(CONNECT_MS, () => socket.destroy(new Error(`no connection within ${CONNECT_MS} ms`)));
     socket.once('connect', () => {
       resolve(undefined);
-      if (secure === undefined) socket.end();
+      if (tls === undefined) socket.end();
     });
     socket.once('secureConnect', () => socket.end());
     socket.once('error', (thrown: NodeJS.ErrnoException) => resolve(thrown.code ?? asError(thrown).message));

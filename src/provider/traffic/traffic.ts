@@ -184,7 +184,11 @@ export class Traffic {
     if (kind === 'other' || isOwn(server)) return;
     const http = server as HttpServer;
     // One that listens again while connections of before stand has not told that it was closed.
-    if (!this.#servers.has(http)) http.once('close', () => this.#servers.delete(http));
+    if (!this.#servers.has(http))
+      http.once(
+        'close',
+        this.#guarded('server', 'close', () => this.#servers.delete(http)),
+      );
     this.#servers.add(http);
     this.#watch(http, kind);
     this.#options.onListen(http);
@@ -202,14 +206,15 @@ export class Traffic {
     const raw = (_stream: unknown, _headers: unknown, _flags: unknown, rawHeaders: unknown): void => {
       if (Array.isArray(rawHeaders)) dropHeader(rawHeaders, CONSUMER_HEADER);
     };
-    server.prependListener('stream', this.#guarded('stream', raw));
-    server.on(
-      'session',
-      this.#guarded('session', (session: ServerHttp2Session) => {
-        this.#sessions.add(session);
-        session.once('close', () => this.#sessions.delete(session));
-      }),
-    );
+    server.prependListener('stream', this.#guarded('server', 'stream', raw));
+    const began = (session: ServerHttp2Session): void => {
+      this.#sessions.add(session);
+      session.once(
+        'close',
+        this.#guarded('session', 'close', () => this.#sessions.delete(session)),
+      );
+    };
+    server.on('session', this.#guarded('server', 'session', began));
   }
 
   /**
@@ -217,7 +222,7 @@ export class Traffic {
    * beside one of the application's.
    */
   #watchUpgrades(server: Server): void {
-    const upgraded = this.#guarded('upgrade', (request: IncomingMessage, socket: Tracked<Socket>) =>
+    const upgraded = this.#guarded('server', 'upgrade', (request: IncomingMessage, socket: Tracked<Socket>) =>
       this.#upgraded(request, socket),
     );
     const isOurs = (listener: unknown): boolean => listener === upgraded;
@@ -230,8 +235,8 @@ export class Traffic {
       const removed = (name: string | symbol): void => {
         if (name === event && server.listeners(event).every(isOurs)) server.off(event, upgraded as never);
       };
-      server.on('newListener', this.#guarded('newListener', added));
-      server.on('removeListener', this.#guarded('removeListener', removed));
+      server.on('newListener', this.#guarded('server', 'newListener', added));
+      server.on('removeListener', this.#guarded('server', 'removeListener', removed));
     }
   }
 
@@ -287,12 +292,13 @@ export class Traffic {
     this.#owners.count(connection, header, { url, headers }, session.socket);
     const { isProbe } = connection;
     this.#streams.set(stream, header !== undefined);
-    stream.once('close', () => {
+    const closed = (): void => {
       this.#inflight--;
       connection.inflight--;
       this.#streams.delete(stream);
       if (!isProbe) this.#active(connection);
-    });
+    };
+    stream.once('close', this.#guarded('stream', 'close', closed));
     this.#active(connection);
     const isCheck = isProbe && this.#isCheck(url, headers, session.socket);
     if (this.#marker === undefined) return;
@@ -301,8 +307,12 @@ export class Traffic {
   }
 
   /** A listener of ours among those of the application. */
-  #guarded<Call extends unknown[]>(event: string, listener: (...call: Call) => void): (...call: Call) => void {
-    return this.#options.guard.listener(`the event ${event} of a server`, listener);
+  #guarded<Call extends unknown[]>(
+    of: 'server' | 'session' | 'stream' | 'connection',
+    event: string,
+    listener: (...call: Call) => void,
+  ): (...call: Call) => void {
+    return this.#options.guard.listener(`the event ${event} of a ${of}`, listener);
   }
 
   /**
@@ -320,7 +330,7 @@ export class Traffic {
     session[CONNECTION] = connection;
     session.once(
       'close',
-      this.#guarded('close', () => this.#owners.disown(connection)),
+      this.#guarded('session', 'close', () => this.#owners.disown(connection)),
     );
     return connection;
   }
@@ -340,7 +350,7 @@ export class Traffic {
       if (inflight > 0) this.#active(connection);
       this.#owners.disown(connection);
     };
-    socket.once('close', this.#guarded('close', closed));
+    socket.once('close', this.#guarded('connection', 'close', closed));
     return connection;
   }
 }

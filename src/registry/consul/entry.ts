@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { parseJson } from '../../io/json.ts';
+import { parseJson } from '../../json.ts';
 import { type AppProtocol, protocolInLabels, protocolInName } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Decoded } from '../entry-reader.ts';

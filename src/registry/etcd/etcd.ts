@@ -1,6 +1,7 @@
+import { jitter } from '../../lifecycle/backoff.ts';
 import type { AdapterContext } from '../context.ts';
 import { EntryReader } from '../entry-reader.ts';
-import { jitter, type Round } from '../follow.ts';
+import type { Round } from '../follow.ts';
 import { decodeEntry, encodeEntry } from '../kratos-entry.ts';
 import type { Failure, Instance, Registry } from '../registry.ts';
 import { type Backend, ServerRegistry } from '../server-registry.ts';

@@ -1,3 +1,4 @@
+import { isObject, type Json } from '../../json.ts';
 import { HttpClient, HttpError, type HttpOptions } from '../http.ts';
 import type { Failure } from '../registry.ts';
 
@@ -44,8 +45,6 @@ const GONE = 404;
 
 /** With this etcd refuses, as a bad request, tokens (JWT) that are older than the last change of its users and roles. */
 const OLD_TOKEN = 'revision of auth store is old';
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * The JSON gateway of etcd v3 (3.4 and later, path `/v3`): keys and values are base64, 64-bit numbers are text, and fields
@@ -225,7 +224,7 @@ function numberOf(revision: unknown): bigint {
 }
 
 function recordOf(value: unknown): Json {
-  return typeof value === 'object' && value !== null ? (value as Json) : {};
+  return isObject(value) ? value : {};
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -1,6 +1,6 @@
-import { parseJson } from '../../io/json.ts';
+import { type Json, objectOf, parseJson } from '../../json.ts';
+import { jitter } from '../../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
-import { jitter } from '../follow.ts';
 import type { Answer, Call, HttpClient } from '../http.ts';
 
 /** Longest time for a list of everything, in milliseconds. */
@@ -75,7 +75,7 @@ export class EurekaApplications {
 
   /** Resolves after the next poll, which all who wait share. @throws HttpError */
   async next(): Promise<void> {
-    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs))
+    this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs), this.#ending.signal)
       .then(() => this.refresh())
       .finally(() => {
         this.#next = undefined;
@@ -83,7 +83,7 @@ export class EurekaApplications {
     await this.#next;
   }
 
-  /** Ends a read in flight; later ones fail. */
+  /** Ends a read in flight, and the wait for the next one; later ones fail. */
   close(): void {
     this.#ending.abort();
   }
@@ -161,9 +161,8 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
 }
 
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null) throw new Error('the answer is not a list of applications');
-  return value as Record<string, unknown>;
+function record(value: unknown): Json {
+  return objectOf(value, 'the list of applications or a part of it');
 }
 
 function idOf({ instanceId, hostName }: Entry): string {

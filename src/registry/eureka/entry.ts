@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { parseJson } from '../../io/json.ts';
+import { objectOf, parseJson } from '../../json.ts';
 import { protocolInLabels } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';
@@ -90,8 +90,7 @@ export function infoIdOf({ service, instanceId }: Instance): string {
  * @throws Error naming what is wrong with it
  */
 export function decodeInfo(entry: unknown, service: string): Instance | undefined {
-  if (typeof entry !== 'object' || entry === null) throw new Error('it is not an object');
-  const info = entry as Readonly<Record<string, unknown>>;
+  const info = objectOf(entry, 'it');
   if (info['status'] !== 'UP') return undefined;
   const metadata = labelsIn(info['metadata']);
   if (metadata['lossless'] !== undefined) {

@@ -1,4 +1,4 @@
-import { parseJson } from '../../io/json.ts';
+import { parseJson } from '../../json.ts';
 import type { AdapterContext } from '../context.ts';
 import { EntryReader } from '../entry-reader.ts';
 import type { Round } from '../follow.ts';

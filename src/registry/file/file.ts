@@ -6,6 +6,7 @@ import type { Timer } from '../../lifecycle/clock.ts';
 import type { RegistryContext } from '../context.ts';
 import type { Instance, Listener, Registry } from '../registry.ts';
 import { TellOnce } from '../tell-once.ts';
+import { Watches } from '../watches.ts';
 import { EntryFiles } from './entry-files.ts';
 import { FileWatch } from './watch.ts';
 
@@ -26,7 +27,7 @@ class FileRegistry implements Registry {
   readonly #context: RegistryContext;
   readonly #files: EntryFiles;
   readonly #mine = new Map<string, Instance>();
-  readonly #watches = new Set<FileWatch>();
+  readonly #watches = new Watches();
   readonly #told: TellOnce;
   /** Settles when the last write or removal has ended. Never rejects. */
   #lastTurn: Promise<unknown> = Promise.resolve();
@@ -69,7 +70,7 @@ class FileRegistry implements Registry {
     return this.#attempt(() => this.#files.read(service).map((entry) => entry.instance));
   }
 
-  async watch(service: string, listener: Listener): Promise<() => void> {
+  watch(service: string, listener: Listener): Promise<() => void> {
     const directory = this.#files.directoryOf(service);
     const watch = new FileWatch({
       directory,
@@ -81,20 +82,13 @@ class FileRegistry implements Registry {
           code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
         }),
     });
-    this.#attempt(() => watch.start());
-    if (this.#closed) watch.stop();
-    else this.#watches.add(watch);
-    return () => {
-      watch.stop();
-      this.#watches.delete(watch);
-    };
+    return this.#watches.begin((signal) => this.#attempt(() => watch.start(signal)));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#mending?.cancel();
-    for (const watch of this.#watches) watch.stop();
-    this.#watches.clear();
+    this.#watches.close();
     this.#mine.clear();
     await this.#lastTurn;
   }
@@ -102,13 +96,13 @@ class FileRegistry implements Registry {
   /** Puts own entries back, again and again. */
   #mendLater(): void {
     if (this.#closed) return;
-    this.#mending ??= this.#context.clock.after(MEND_MS, () => {
-      void this.#inTurn(async () => {
+    this.#mending ??= this.#context.clock.after(MEND_MS, () =>
+      this.#inTurn(async () => {
         for (const [path, instance] of this.#mine) await this.#mend(path, instance);
         this.#mending = undefined;
         this.#mendLater();
-      });
-    });
+      }),
+    );
   }
 
   async #mend(path: string, instance: Instance): Promise<void> {

@@ -1,5 +1,6 @@
 import { type FSWatcher, type Stats, statSync, watch } from 'node:fs';
 import { asError } from '../../errors.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { isRunning } from '../../process/started-at.ts';
 import { type Entry, isAlive } from '../entry.ts';
@@ -50,36 +51,32 @@ export class FileWatch {
   #eventsOf = '';
   #poll: Timer | undefined;
   #soon: Timer | undefined;
-  #stopped = false;
+  #ended = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
   }
 
   /**
-   * Delivers the first list and goes on watching.
+   * Delivers the first list and goes on watching until `signal` is aborted.
    *
    * @throws Error when the directory is there and cannot be read
    */
-  start(): void {
-    try {
-      this.#take(this.#stat());
-    } catch (thrown) {
-      this.stop();
-      throw thrown;
-    }
+  start(signal: AbortSignal): void {
+    whenAborted(signal, () => this.#end());
+    this.#take(this.#stat());
     this.#pollLater();
   }
 
-  stop(): void {
-    this.#stopped = true;
+  #end(): void {
+    this.#ended = true;
     this.#poll?.cancel();
     this.#soon?.cancel();
     this.#events?.close();
   }
 
   #pollLater(): void {
-    if (this.#stopped) return;
+    if (this.#ended) return;
     this.#poll = this.#options.clock.after(POLL_MS, () => {
       this.#look();
       this.#pollLater();
@@ -141,7 +138,7 @@ export class FileWatch {
     this.#entries = entries;
     const instances = entries.map((entry) => entry.instance);
     const text = JSON.stringify(instances);
-    if (this.#stopped || text === this.#delivered) return;
+    if (this.#ended || text === this.#delivered) return;
     this.#delivered = text;
     try {
       this.#options.listener(instances);
@@ -153,7 +150,7 @@ export class FileWatch {
   /** Where there are no events (no directory yet, no more of them to be had) the looks are enough. */
   #listenFor(stat: Stats | undefined): void {
     const identity = identityOf(stat);
-    if (identity === this.#eventsOf || this.#stopped) return;
+    if (identity === this.#eventsOf || this.#ended) return;
     this.#eventsOf = identity;
     this.#events?.close();
     this.#events = undefined;
@@ -172,7 +169,7 @@ export class FileWatch {
   /** Looks again when `ms` have passed since the last reading. */
   #lookSoon(ms: number): void {
     const { clock } = this.#options;
-    if (this.#stopped) return;
+    if (this.#ended) return;
     this.#soon ??= clock.after(Math.max(0, this.#readAt + ms - clock.now()), () => {
       this.#soon = undefined;
       this.#look();

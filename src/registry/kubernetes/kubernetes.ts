@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs';
 import { LosslessError } from '../../errors.ts';
-import { readCredential } from '../../io/credential.ts';
+import { readLinked } from '../../io/small-file.ts';
+import { jitter } from '../../lifecycle/backoff.ts';
 import { sleep } from '../../lifecycle/clock.ts';
 import type { AdapterContext } from '../context.ts';
-import { type Following, follow, jitter, type Round } from '../follow.ts';
+import { follow, type Round } from '../follow.ts';
 import { HttpClient, type HttpError } from '../http.ts';
 import type { Failure, Instance, Listener, Registry } from '../registry.ts';
 import { TellOnce } from '../tell-once.ts';
 import { attempt } from '../unavailable.ts';
 import { addressOf, UrlOptions } from '../url-options.ts';
+import { Watches } from '../watches.ts';
 import { instancesOf, type Slice, type SliceTold, sliceOf } from './endpoint-slice.ts';
 
 /** Default port of an API server. */
@@ -49,8 +51,7 @@ class KubernetesRegistry implements Registry {
   readonly #namespace: () => string;
   readonly #port: string | undefined;
   readonly #told: TellOnce;
-  readonly #watches = new Set<Following>();
-  #isClosed = false;
+  readonly #watches = new Watches();
   /** When each instance was first listed, by service, for those that are watched: what the warm-up is measured from. */
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
 
@@ -58,14 +59,14 @@ class KubernetesRegistry implements Registry {
     const servers = options.servers(PORT);
     const token =
       options.secret('token') ??
-      (existsSync(`${ACCOUNT}/token`) ? () => readCredential(`${ACCOUNT}/token`).trim() : undefined);
+      (existsSync(`${ACCOUNT}/token`) ? () => readLinked(`${ACCOUNT}/token`).trim() : undefined);
     const namespace = options.text('namespace');
     const tls = options.tls(true);
     const ca = existsSync(`${ACCOUNT}/ca.crt`) ? { ca: `${ACCOUNT}/ca.crt` } : {};
     this.#context = context;
     this.#told = new TellOnce(context.log);
     this.address = addressOf(servers);
-    this.#namespace = () => namespace ?? readCredential(`${ACCOUNT}/namespace`).trim();
+    this.#namespace = () => namespace ?? readLinked(`${ACCOUNT}/namespace`).trim();
     this.#port = options.text('port');
     this.#http = new HttpClient({
       clock: context.clock,
@@ -109,28 +110,19 @@ class KubernetesRegistry implements Registry {
   }
 
   async watch(service: string, listener: Listener): Promise<() => void> {
-    const following = await this.#attempt(() =>
-      follow({
-        context: this.#context,
-        listener,
-        what: `the list of ${service} in Kubernetes`,
-        round: this.#rounds(service),
-      }),
+    const what = `the list of ${service} in Kubernetes`;
+    const round = this.#rounds(service);
+    const end = await this.#watches.begin((signal) =>
+      this.#attempt(() => follow({ context: this.#context, listener, what, round }, signal)),
     );
-    // It was closed while the first list was on its way.
-    if (this.#isClosed) following.stop();
-    else this.#watches.add(following);
     return () => {
-      following.stop();
-      this.#watches.delete(following);
+      end();
       this.#seen.delete(service);
     };
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    for (const following of this.#watches) following.stop();
-    this.#watches.clear();
+    this.#watches.close();
     this.#seen.clear();
   }
 

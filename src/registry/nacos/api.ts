@@ -1,4 +1,4 @@
-import { parseObject } from '../../io/json.ts';
+import { type Json, parseObject } from '../../json.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { type Answer, HttpClient, HttpError, type HttpOptions } from '../http.ts';
 import type { Failure } from '../registry.ts';
@@ -60,8 +60,6 @@ const UNKNOWN: readonly unknown[] = [20_404, 21_003];
 /** A token is renewed after this part of its life, and when that fails again after so long, in milliseconds. */
 const RENEW_AFTER = 0.8;
 const RENEW_AGAIN_MS = 10_000;
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** The HTTP API of Nacos, of whichever generation the server speaks. */
 export class NacosApi {

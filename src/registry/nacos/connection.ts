@@ -1,7 +1,6 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { asError } from '../../errors.ts';
-import type { Server } from '../../io/connect.ts';
-import { tell } from '../../io/http-answer.ts';
+import { type Server, tell } from '../../io/connect.ts';
 import { suppressTracing } from '../../io/suppress.ts';
 import { type Clock, sleep, type Timer } from '../../lifecycle/clock.ts';
 import { hostPort } from '../../protocol/host-port.ts';

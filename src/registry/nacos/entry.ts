@@ -1,4 +1,4 @@
-import { parseObject } from '../../io/json.ts';
+import { parseObject } from '../../json.ts';
 import { protocolInLabels } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';

@@ -1,4 +1,4 @@
-import { parseJson } from '../../io/json.ts';
+import { isObject, type Json, parseJson } from '../../json.ts';
 
 /** Longest message, in bytes: ten thousand instances of 3 kB. */
 const LONGEST = 32 * 1_024 * 1_024;
@@ -9,7 +9,7 @@ const PREFIX = 5;
 /** A message of Nacos: the name of its Java class, and its fields. */
 export interface Payload {
   readonly type: string;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: Json;
 }
 
 /**
@@ -62,8 +62,8 @@ function decode(message: Buffer): Payload {
   const [metadata, any] = [bytesOf(message, 2), bytesOf(message, 3)];
   const type = bytesOf(metadata, 3).toString();
   const body = parseJson(bytesOf(any, 2).toString() || '{}', 'a message');
-  if (type === '' || typeof body !== 'object' || body === null) throw new Error('a message is not one of Nacos');
-  return { type, body: body as Payload['body'] };
+  if (type === '' || !isObject(body)) throw new Error('a message is not one of Nacos');
+  return { type, body };
 }
 
 /** A field that is text or a message (Protocol Buffers encoding, wire type 2). */

@@ -1,11 +1,16 @@
 import type { Server } from '../../io/connect.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
 import { type ConnectionOptions, NacosConnection, type Subscriber } from './connection.ts';
 
 /**
- * A server without a gRPC port (Nacos 1, a firewall), or one that has soon ended a connection, is asked again after so long,
- * in milliseconds.
+ * Waits before the next server is asked, after one without a gRPC port (Nacos 1, a firewall), or one that has soon ended a
+ * connection: lists are polled meanwhile, and servers are updated or moved within minutes, not seconds.
  */
-const AGAIN_MS = 30_000;
+const WAITS = { initialMs: 30_000, factor: 2, capMs: 300_000 };
+
+/** A connection that ends sooner than this, in milliseconds, was not wanted. */
+const SOON_MS = 30_000;
 
 /** A subscription is made anew, and the list read, so often, in milliseconds. */
 const RENEW_MS = 60_000;
@@ -19,6 +24,7 @@ export interface PushOptions extends Omit<ConnectionOptions, 'server'> {
 export class NacosPush {
   readonly #options: PushOptions;
   #connection: Promise<NacosConnection | undefined> | undefined;
+  readonly #backoff = new Backoff(WAITS);
   #turn = 0;
   #notBefore = 0;
   #stands = false;
@@ -40,20 +46,19 @@ export class NacosPush {
   async follow(service: string, onHosts: Subscriber['onHosts'], signal: AbortSignal): Promise<boolean> {
     const connection = await this.#open();
     if (connection === undefined || signal.aborted) return false;
-    const over = Promise.withResolvers<void>();
-    const onEnd = (): void => over.resolve();
+    const { promise: over, resolve: onEnd } = Promise.withResolvers<void>();
     const timer = this.#options.clock.after(RENEW_MS, onEnd);
-    signal.addEventListener('abort', onEnd);
+    const forget = whenAborted(signal, onEnd);
     try {
       const stop = await connection.subscribe(service, { onHosts, onEnd });
-      await over.promise;
+      await over;
       stop();
       return true;
     } catch {
       return false;
     } finally {
       timer.cancel();
-      signal.removeEventListener('abort', onEnd);
+      forget();
     }
   }
 
@@ -71,7 +76,8 @@ export class NacosPush {
       void connection?.ended.then(() => {
         this.#connection = undefined;
         this.#stands = false;
-        if (clock.now() - begun < AGAIN_MS) this.#later();
+        if (clock.now() - begun < SOON_MS) this.#later();
+        else this.#backoff.reset();
       });
       return connection;
     });
@@ -81,7 +87,7 @@ export class NacosPush {
   /** The next server, and not at once. */
   #later(): void {
     this.#turn++;
-    this.#notBefore = Math.max(this.#notBefore, this.#options.clock.now() + AGAIN_MS);
+    this.#notBefore = Math.max(this.#notBefore, this.#options.clock.now() + this.#backoff.next());
   }
 
   async #connect(): Promise<NacosConnection | undefined> {

@@ -1,11 +1,9 @@
-import { parseObject } from '../../io/json.ts';
+import { type Json, parseObject } from '../../json.ts';
 import { protocolInLabels } from '../app-protocol.ts';
 import { foreignInstance, labelsOf } from '../entry.ts';
 import type { Decoded } from '../entry-reader.ts';
 import { decodeFields, kratosFields, originOf } from '../kratos-entry.ts';
 import type { Instance } from '../registry.ts';
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * An instance as kratos writes it and as Curator does (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too):
@@ -38,7 +36,7 @@ export function decodeEntry(text: string, service: string): readonly Decoded[] {
   return entry['name'] === service && isServing(entry) ? [curatorInstance(entry, service)] : [];
 }
 
-function curatorInstance(entry: Fields, service: string): Instance | undefined {
+function curatorInstance(entry: Json, service: string): Instance | undefined {
   const { id, address, port, sslPort } = entry;
   const labels = labelsIn(entry);
   const protocol = protocolInLabels(labels, sslPort ?? port);
@@ -55,11 +53,11 @@ function curatorInstance(entry: Fields, service: string): Instance | undefined {
 }
 
 /** Spring Cloud takes an instance out by its label `instance_status`. */
-function isServing(entry: Fields): boolean {
+function isServing(entry: Json): boolean {
   return entry['enabled'] !== false && (labelsIn(entry)['instance_status'] ?? 'UP') === 'UP';
 }
 
 /** What Spring Cloud has in the payload; the payload of others may be anything. */
-function labelsIn({ payload }: Fields): Readonly<Record<string, string>> {
+function labelsIn({ payload }: Json): Readonly<Record<string, string>> {
   return labelsOf((payload as { readonly metadata?: unknown } | null | undefined)?.metadata);
 }

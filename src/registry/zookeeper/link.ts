@@ -1,10 +1,8 @@
 import type { Socket } from 'node:net';
 import { asError } from '../../errors.ts';
-import type { Server, TlsFiles } from '../../io/connect.ts';
-import { connect } from '../../io/connect.ts';
-import { tell } from '../../io/http-answer.ts';
-import { suppressTracing } from '../../io/suppress.ts';
+import { connect, type Server, type TlsFiles, tell, tlsOf } from '../../io/connect.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
+import { within } from '../../lifecycle/within.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import { SessionExpired, ZooKeeperError } from './error.ts';
 import { Frames, JuteReader, JuteWriter } from './jute.ts';
@@ -83,7 +81,7 @@ export class ZooKeeperLink {
   private constructor(options: LinkOptions) {
     this.#options = options;
     this.#lost.promise.catch(() => {});
-    this.#socket = suppressTracing(() => connect(options.server, options.tls));
+    this.#socket = connect(options.server, options.tls && tlsOf(options.tls));
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('error', (error) => this.#lose(tell(error)));
     this.#socket.on('close', () => this.#lose('the connection was closed'));
@@ -153,12 +151,14 @@ export class ZooKeeperLink {
 
   async #start(): Promise<void> {
     const { clock, session, sessionMs, user } = this.#options;
-    const late = clock.after(START_MS, () => this.#lose(`no answer within ${START_MS} ms`));
     const { id, password } = session ?? this.#session;
     // No last change seen: a server that begins anew with an empty store would refuse it, and lists are read after a sync.
     const hello = new JuteWriter().int(0).long(0n).int(sessionMs).long(id).bytes(password).bool(false);
     this.#socket.write(hello.frame());
-    const answer = await Promise.race([this.#started.promise, this.lost]).finally(() => late.cancel());
+    const answer = await within(clock, START_MS, Promise.race([this.#started.promise, this.lost]), () => {
+      this.#lose(`no answer within ${START_MS} ms`);
+      return this.lost;
+    });
     const timeoutMs = answer.skip(4).int();
     if (timeoutMs <= 0) throw new SessionExpired('the session has expired');
     this.#session = { id: answer.long(), password: Buffer.from(answer.bytes()) };

@@ -1,13 +1,16 @@
 import { asError } from '../../errors.ts';
 import type { Server, TlsFiles } from '../../io/connect.ts';
-import type { Clock } from '../../lifecycle/clock.ts';
-import { jitter } from '../follow.ts';
+import { Backoff } from '../../lifecycle/backoff.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import type { Failure } from '../registry.ts';
 import { SessionExpired } from './error.ts';
 import { type SessionKey, ZooKeeperLink } from './link.ts';
 
-/** Wait before a connection that was lost is opened again when no call does so, in milliseconds: shorter than any session. */
-const RECONNECT_MS = 500;
+/**
+ * Waits before a connection that was lost is opened again when no call does so: shorter than any session, and longer where one
+ * after the other is lost before a call was answered.
+ */
+const RECONNECTS = { initialMs: 500, factor: 2, capMs: 2_000 };
 
 /** How often one call tries to connect, to one server after the other. */
 const TRIES = { least: 2, most: 3 };
@@ -31,13 +34,14 @@ export interface SessionOptions {
  */
 export class ZooKeeperSession {
   readonly #options: SessionOptions;
+  readonly #closing = new AbortController();
+  readonly #reconnects = new Backoff(RECONNECTS);
   #key: SessionKey | undefined;
   #link: ZooKeeperLink | undefined;
   #opening: Promise<ZooKeeperLink> | undefined;
   /** Index of the server that answered last. */
   #current = 0;
   #isToEnd = false;
-  #isClosed = false;
   #failure: Failure | undefined;
 
   constructor(options: SessionOptions) {
@@ -60,8 +64,10 @@ export class ZooKeeperSession {
 
   /** Notes how a call has ended: undefined, it was answered. */
   note(thrown?: unknown): void {
-    if (thrown === undefined) this.#failure = undefined;
-    else
+    if (thrown === undefined) {
+      this.#failure = undefined;
+      this.#reconnects.reset();
+    } else
       this.#failure = { since: this.#failure?.since ?? this.#options.clock.wall(), message: asError(thrown).message };
   }
 
@@ -72,7 +78,7 @@ export class ZooKeeperSession {
 
   /** @param isKept the session lives on for its time, and so do its entries */
   async close(isKept: boolean): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     const link = this.#link;
     this.#link = undefined;
     if (!isKept || this.#isToEnd) await link?.end().catch(() => {});
@@ -94,7 +100,7 @@ export class ZooKeeperSession {
     const { servers } = this.#options;
     for (let left = Math.min(Math.max(servers.length, TRIES.least), TRIES.most); ; left--)
       try {
-        if (this.#isClosed) throw new Error('it is closed');
+        if (this.#closing.signal.aborted) throw new Error('it is closed');
         return this.#follow(await this.#attach(servers[this.#current] as Server));
       } catch (thrown) {
         this.note(thrown);
@@ -116,16 +122,18 @@ export class ZooKeeperSession {
   }
 
   #follow(link: ZooKeeperLink): ZooKeeperLink {
-    if (this.#isClosed) link.cut();
+    if (this.#closing.signal.aborted) link.cut();
     this.#key = link.session;
     this.#link = link;
-    link.lost.catch((why) => {
-      if (this.#link !== link) return;
-      this.note(why);
-      this.#options.clock.after(jitter(RECONNECT_MS), () => {
-        if (!this.#isClosed) this.link().catch(() => {});
-      });
-    });
+    link.lost.catch((why) => this.#reconnect(link, why));
     return link;
+  }
+
+  async #reconnect(lost: ZooKeeperLink, why: unknown): Promise<void> {
+    if (this.#link !== lost) return;
+    this.note(why);
+    const { signal } = this.#closing;
+    await sleep(this.#options.clock, this.#reconnects.next(), signal);
+    if (!signal.aborted) await this.link().catch(() => {});
   }
 }

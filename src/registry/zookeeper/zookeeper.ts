@@ -1,4 +1,5 @@
 import { asError } from '../../errors.ts';
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { AdapterContext } from '../context.ts';
 import { EntryReader } from '../entry-reader.ts';
 import type { Round } from '../follow.ts';
@@ -129,8 +130,7 @@ class ZooKeeper implements Backend {
           }
           wake();
         });
-        const onAbort = (): void => wake();
-        signal.addEventListener('abort', onAbort, { once: true });
+        const forget = whenAborted(signal, () => wake());
         try {
           this.#count(folder, 1);
           await nodes.watch(folder);
@@ -147,7 +147,7 @@ class ZooKeeper implements Backend {
           }
         } finally {
           stop();
-          signal.removeEventListener('abort', onAbort);
+          forget();
           if (this.#count(folder, -1) === 0) nodes.unwatch(folder).catch(() => {});
         }
         return 0;

@@ -1,8 +1,28 @@
-import { END_SIGNALS } from '../../config/end-signals.ts';
-import type { WorkName } from '../../lifecycle/records.ts';
+import type { Facts, WorkName } from '../../lifecycle/facts.ts';
+import {
+  DEREGISTER_RESULTS,
+  DRAIN_RESULTS,
+  ENTRY_ENDS,
+  ENTRY_MODES,
+  GOAWAY_RESULTS,
+  HOLD_REASONS,
+  OFFLINE_RESULTS,
+  OFFLINE_TRIGGERS,
+  ONLINE_RESULTS,
+  ONLINE_TRIGGERS,
+  READINESS,
+  REFRESH_RESULTS,
+  REGISTER_RESULTS,
+} from '../../lifecycle/outcomes.ts';
 
 /** The instrumentation scope of every span of ours. */
 export const SCOPE = 'lossless-lifecycle';
+
+/** A value of an attribute. */
+export type AttributeValue = string | number | boolean | readonly string[] | readonly number[];
+
+/** Attributes by name. */
+export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** What an attribute holds. */
 export type AttributeType = 'string' | 'int' | 'double' | 'boolean' | 'string[]' | 'int[]' | 'double[]';
@@ -14,78 +34,6 @@ export interface AttributeSchema {
   /** The only values it takes. */
   readonly values?: readonly string[];
 }
-
-/** How an offline ended. */
-export const OFFLINE_RESULTS = [
-  'success',
-  'incomplete',
-  'timeout',
-  'last_instance',
-  'error',
-  'killed',
-  'cancelled',
-  'never_ready',
-] as const;
-export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
-
-/** The result that others give to a shutdown whose process did not live to end it. */
-export const KILLED = 'killed' satisfies OfflineResult;
-
-/** How one GoAway ended. */
-export const GOAWAY_RESULTS = [
-  'acked',
-  'gone',
-  'refused',
-  'rejected',
-  'timeout',
-  'unreachable',
-  'skipped',
-  'cancelled',
-] as const;
-export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
-
-/** What the registry said. */
-export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none', 'cancelled'] as const;
-export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
-
-/** How the drain ended. */
-export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
-export type DrainResult = (typeof DRAIN_RESULTS)[number];
-
-/** How a consumer's refresh ended. */
-export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
-export type RefreshResult = (typeof REFRESH_RESULTS)[number];
-
-/** What caused an offline. */
-export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
-export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
-
-/** How an online ended. */
-export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
-
-/** What caused an online. */
-export const ONLINE_TRIGGERS = ['start', 'undo', 'server'] as const;
-export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
-
-/** What the registry said to a registration. */
-export const REGISTER_RESULTS = ['confirmed', 'none', 'cancelled'] as const;
-
-/** When an instance is ready. */
-export const READINESS = ['registered', 'warmed'] as const;
-export type Readiness = (typeof READINESS)[number];
-
-/** Why the hold time had to pass. */
-export const HOLD_REASONS = [
-  'none',
-  'goaway_failed',
-  'unmanaged_caller',
-  'entry_not_told',
-  'silent_connection',
-  'deregister_unconfirmed',
-  'callers_overflowed',
-  'last_instance',
-] as const;
-export type HoldReason = (typeof HOLD_REASONS)[number];
 
 /** The names of our attributes. Names of the OpenTelemetry semantic conventions (1.45.0) are used where they fit. */
 export const ATTR = {
@@ -130,6 +78,17 @@ export const ATTR = {
   deregisterResult: 'lossless.deregister.result',
   listedAfter: 'lossless.deregister.listed_after',
   deregisterOthers: 'lossless.deregister.others',
+  entryMode: 'lossless.entry.mode',
+  entryProbers: 'lossless.entry.probers',
+  entryFailedChecks: 'lossless.entry.checks.failed',
+  entryTold: 'lossless.entry.told',
+  entryToldAfter: 'lossless.entry.told_after',
+  entryConnectionsStart: 'lossless.entry.connections.start',
+  entryConnectionsEnd: 'lossless.entry.connections.end',
+  entryArrivals: 'lossless.entry.connections.per_second',
+  entryLastRequest: 'lossless.entry.last_request_after',
+  entryPortConnections: 'lossless.entry.ports.connections',
+  entryEndedBy: 'lossless.entry.ended_by',
   inflightStart: 'lossless.drain.inflight.start',
   inflightEnd: 'lossless.drain.inflight.end',
   consumersIdle: 'lossless.drain.consumers_idle',
@@ -165,11 +124,6 @@ export const ATTR = {
 
 /** The name of an attribute of ours. */
 export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
-
-/** Attributes as our code sets them: any other name does not compile. */
-export type SpanAttributes = {
-  readonly [N in AttributeName]?: string | number | boolean | readonly string[] | readonly number[];
-};
 
 /** Every attribute: its type, meaning and unit. */
 export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
@@ -248,6 +202,46 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'string[]',
     doc: 'Ids of entries of others with the address of this instance, listed when read back; at most 100. They are not waited for. Consumers isolate the address; callers without the plugin still find it, and if there are any the result is incomplete. Absent without any.',
   },
+  'lossless.entry.mode': {
+    type: 'string',
+    doc: 'serve: it took connections until callers stayed away; refuse: it took none from the beginning.',
+    values: ENTRY_MODES,
+  },
+  'lossless.entry.probers': {
+    type: 'int',
+    doc: 'Balancers and proxies that check this instance and have sent something within ten minutes.',
+  },
+  'lossless.entry.checks.failed': { type: 'int', doc: 'Failing answers that their checks got.' },
+  'lossless.entry.told': {
+    type: 'boolean',
+    doc: 'Each of them got as many failing answers as LOSSLESS_HEALTH_FAILURES says, or stopped asking.',
+  },
+  'lossless.entry.told_after': {
+    type: 'double',
+    doc: 'From the trigger until the last of them knew, in seconds. Absent when one never did.',
+  },
+  'lossless.entry.connections.start': {
+    type: 'int',
+    doc: 'Open connections of callers without the plugin when the offline began.',
+  },
+  'lossless.entry.connections.end': { type: 'int', doc: 'How many of them were open when the wait ended.' },
+  'lossless.entry.connections.per_second': {
+    type: 'double',
+    doc: 'New connections a second in the minute before, of callers that no balancer sends. Absent when fewer than two came.',
+  },
+  'lossless.entry.last_request_after': {
+    type: 'double',
+    doc: 'From the trigger to the last request of such a caller, in seconds. Absent without any.',
+  },
+  'lossless.entry.ports.connections': {
+    type: 'int',
+    doc: 'Connections of the ports of LOSSLESS_ENTRY_PORTS at the last look. Absent without such ports.',
+  },
+  'lossless.entry.ended_by': {
+    type: 'string',
+    doc: 'told: balancers knew; quiet: no connection came for seven of their mean pauses; ports_empty: the proxy beside it had no connection left; nobody: nobody came; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    values: ENTRY_ENDS,
+  },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
   'lossless.drain.inflight.end': { type: 'int', doc: 'Requests in flight when the drain ended.' },
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
@@ -312,193 +306,252 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
 /** The kind of a span, as OpenTelemetry names it. */
 export type Kind = 'INTERNAL' | 'CLIENT' | 'SERVER';
 
-/** One span. Identity attributes are on every span and not repeated here. */
-export interface SpanSchema {
+/** On every span, at its creation. */
+export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
+
+/** One span. */
+export interface SpanSchema<W extends WorkName = WorkName> {
   readonly kind: Kind;
   /** The span it hangs under; `null` for the root. */
   readonly parent: WorkName | null;
   readonly doc: string;
-  readonly attributes: readonly AttributeName[];
+  /** What each fact of the work becomes. A fact in milliseconds becomes an attribute in seconds. */
+  readonly attributes: Readonly<Record<keyof Facts[W], AttributeName>>;
+  /** The work can fail; its span then has `error.type`. */
+  readonly canFail: boolean;
 }
 
-/** On every span, at its creation. */
-export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId, ATTR.generation];
+const FANOUT = { planned: ATTR.fanoutPlanned, acked: ATTR.fanoutAcked, gone: ATTR.fanoutGone } as const;
 
 /** Every span of a shutdown and of a start. `docs/reference/spans.md` is generated from this table and each exported span is tested against it. */
-export const SPANS: Readonly<Record<WorkName, SpanSchema>> = {
+export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   offline: {
     kind: 'INTERNAL',
     parent: null,
     doc: 'One shutdown of one instance, from the trigger to the end of the stop. Links to the caller of /offline and to TRACEPARENT.',
-    attributes: [
-      ATTR.trigger,
-      ATTR.offlineResult,
-      ATTR.fanoutPlanned,
-      ATTR.fanoutAcked,
-      ATTR.fanoutIdle,
-      ATTR.fanoutFailed,
-      ATTR.fanoutGone,
-      ATTR.fanoutStranded,
-      ATTR.fanoutComplete,
-      ATTR.deregisterResult,
-      ATTR.drainResult,
-      ATTR.served,
-      ATTR.afterAck,
-      ATTR.unmanaged,
-      ATTR.gracePeriod,
-      ATTR.errorType,
-    ],
+    attributes: {
+      trigger: ATTR.trigger,
+      result: ATTR.offlineResult,
+      planned: ATTR.fanoutPlanned,
+      acked: ATTR.fanoutAcked,
+      idle: ATTR.fanoutIdle,
+      failed: ATTR.fanoutFailed,
+      gone: ATTR.fanoutGone,
+      stranded: ATTR.fanoutStranded,
+      complete: ATTR.fanoutComplete,
+      deregisterResult: ATTR.deregisterResult,
+      drainResult: ATTR.drainResult,
+      served: ATTR.served,
+      afterAck: ATTR.afterAck,
+      unmanaged: ATTR.unmanaged,
+      gracePeriodMs: ATTR.gracePeriod,
+    },
+    canFail: true,
   },
   'offline.started': {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
-    attributes: [ATTR.trigger, ATTR.gracePeriod],
+    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod },
+    canFail: false,
   },
   notify: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Telling every recent consumer.',
-    attributes: [ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
+    attributes: FANOUT,
+    canFail: true,
   },
   'notify.service': {
     kind: 'INTERNAL',
     parent: 'notify',
     doc: 'Telling the instances of one consumer service.',
-    attributes: [ATTR.peerService, ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone, ATTR.errorType],
+    attributes: { consumerService: ATTR.peerService, ...FANOUT },
+    canFail: true,
   },
   goaway: {
     kind: 'CLIENT',
     parent: 'notify.service',
     doc: 'Telling one consumer, until its first line.',
-    attributes: [
-      ATTR.serverAddress,
-      ATTR.serverPort,
-      ATTR.peerService,
-      ATTR.consumerInstanceId,
-      ATTR.goawayResult,
-      ATTR.goawayUnused,
-      ATTR.attemptCount,
-      ATTR.statusCode,
-      ATTR.errorType,
-    ],
+    attributes: {
+      address: ATTR.serverAddress,
+      port: ATTR.serverPort,
+      consumerService: ATTR.peerService,
+      consumerInstanceId: ATTR.consumerInstanceId,
+      result: ATTR.goawayResult,
+      unused: ATTR.goawayUnused,
+      attempts: ATTR.attemptCount,
+      statusCode: ATTR.statusCode,
+    },
+    canFail: true,
   },
   'goaway.attempt': {
     kind: 'CLIENT',
     parent: 'goaway',
     doc: 'One call, when more than one was needed.',
-    attributes: [ATTR.resendCount, ATTR.statusCode, ATTR.errorType],
+    attributes: { resend: ATTR.resendCount, statusCode: ATTR.statusCode },
+    canFail: true,
   },
   'consumer.refresh': {
     kind: 'SERVER',
     parent: 'goaway',
     doc: 'In the consumer: isolating the instance and reading the address list again.',
-    attributes: [
-      ATTR.providerService,
-      ATTR.providerInstanceId,
-      ATTR.providerGeneration,
-      ATTR.providerAddress,
-      ATTR.addresses,
-      ATTR.addressesBefore,
-      ATTR.addressCount,
-      ATTR.addressCountBefore,
-      ATTR.isolated,
-      ATTR.refreshResult,
-      ATTR.errorType,
-    ],
+    attributes: {
+      providerService: ATTR.providerService,
+      providerInstanceId: ATTR.providerInstanceId,
+      providerGeneration: ATTR.providerGeneration,
+      providerAddress: ATTR.providerAddress,
+      addresses: ATTR.addresses,
+      addressesBefore: ATTR.addressesBefore,
+      addressCount: ATTR.addressCount,
+      addressCountBefore: ATTR.addressCountBefore,
+      isolated: ATTR.isolated,
+      result: ATTR.refreshResult,
+    },
+    canFail: true,
   },
   deregister: {
     kind: 'CLIENT',
     parent: 'offline',
     doc: 'Leaving the registry and reading the list back.',
-    attributes: [
-      ATTR.registryType,
-      ATTR.registryAddress,
-      ATTR.deregisterResult,
-      ATTR.listedAfter,
-      ATTR.deregisterOthers,
-      ATTR.errorType,
-    ],
+    attributes: {
+      registryType: ATTR.registryType,
+      registryAddress: ATTR.registryAddress,
+      result: ATTR.deregisterResult,
+      listedAfter: ATTR.listedAfter,
+      others: ATTR.deregisterOthers,
+    },
+    canFail: true,
+  },
+  entry: {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'Waiting for callers without the plugin: who was told, and why the wait ended. Absent when there were none.',
+    attributes: {
+      mode: ATTR.entryMode,
+      probers: ATTR.entryProbers,
+      failedChecks: ATTR.entryFailedChecks,
+      told: ATTR.entryTold,
+      toldAfterMs: ATTR.entryToldAfter,
+      connectionsStart: ATTR.entryConnectionsStart,
+      connectionsEnd: ATTR.entryConnectionsEnd,
+      arrivalsPerSecond: ATTR.entryArrivals,
+      lastRequestAfterMs: ATTR.entryLastRequest,
+      portConnections: ATTR.entryPortConnections,
+      endedBy: ATTR.entryEndedBy,
+    },
+    canFail: false,
   },
   drain: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Waiting until all traffic to this instance is done.',
-    attributes: [
-      ATTR.inflightStart,
-      ATTR.inflightEnd,
-      ATTR.consumersIdle,
-      ATTR.quiet,
-      ATTR.hold,
-      ATTR.holdReason,
-      ATTR.longestStall,
-      ATTR.drainResult,
-      ATTR.requestsPerSecond,
-      ATTR.requestsSince,
-      ATTR.errorType,
-    ],
+    attributes: {
+      inflightStart: ATTR.inflightStart,
+      inflightEnd: ATTR.inflightEnd,
+      consumersIdle: ATTR.consumersIdle,
+      quietMs: ATTR.quiet,
+      holdMs: ATTR.hold,
+      holdReason: ATTR.holdReason,
+      longestStallMs: ATTR.longestStall,
+      result: ATTR.drainResult,
+      requestsPerSecond: ATTR.requestsPerSecond,
+      requestsSince: ATTR.requestsSince,
+    },
+    canFail: true,
   },
   stop: {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Closing listeners and connections.',
-    attributes: [ATTR.listeners, ATTR.socketsIdle, ATTR.socketsForced, ATTR.errorType],
+    attributes: { listeners: ATTR.listeners, idle: ATTR.socketsIdle, forced: ATTR.socketsForced },
+    canFail: true,
   },
   online: {
     kind: 'INTERNAL',
     parent: null,
     doc: 'One instance coming online, from listening to its full share. Links to the offline that was undone and to TRACEPARENT.',
-    attributes: [ATTR.onlineTrigger, ATTR.onlineResult, ATTR.readiness, ATTR.errorType],
+    attributes: { trigger: ATTR.onlineTrigger, result: ATTR.onlineResult, readiness: ATTR.readiness },
+    canFail: true,
   },
   'online.started': {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Exported at once: proof that a start began even if the process does not live to its end.',
-    attributes: [ATTR.onlineTrigger],
+    attributes: { trigger: ATTR.onlineTrigger },
+    canFail: false,
   },
   delay: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'The start delay. Absent without one.',
-    attributes: [ATTR.delay],
+    attributes: { delayMs: ATTR.delay },
+    canFail: false,
   },
   probe: {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Asking the application until it answers 2xx. Absent without a probe.',
-    attributes: [ATTR.probePath, ATTR.probeAttempts, ATTR.statusCode],
+    attributes: { path: ATTR.probePath, attempts: ATTR.probeAttempts, statusCode: ATTR.statusCode },
+    canFail: false,
   },
   preconnect: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Building connections to the services that this one calls. Absent when none are known.',
-    attributes: [ATTR.preconnectServices, ATTR.preconnectPlanned, ATTR.preconnectConnected, ATTR.preconnectFailed],
+    attributes: {
+      services: ATTR.preconnectServices,
+      planned: ATTR.preconnectPlanned,
+      connected: ATTR.preconnectConnected,
+      failed: ATTR.preconnectFailed,
+    },
+    canFail: false,
   },
   register: {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Writing the entry, until the registry takes it.',
-    attributes: [ATTR.registryType, ATTR.registryAddress, ATTR.registerAttempts],
+    attributes: {
+      registryType: ATTR.registryType,
+      registryAddress: ATTR.registryAddress,
+      attempts: ATTR.registerAttempts,
+    },
+    canFail: false,
   },
   'register.read_back': {
     kind: 'CLIENT',
     parent: 'online',
     doc: 'Reading the list until it holds this instance.',
-    attributes: [ATTR.registerAttempts, ATTR.registerResult, ATTR.listed],
+    attributes: { attempts: ATTR.registerAttempts, result: ATTR.registerResult, listed: ATTR.listed },
+    canFail: false,
   },
   ready: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'The moment from which /readiness answers 200.',
-    attributes: [ATTR.readiness],
+    attributes: { readiness: ATTR.readiness },
+    canFail: false,
   },
   warmup: {
     kind: 'INTERNAL',
     parent: 'online',
     doc: 'Consumers send a growing share. Absent without a warm-up.',
-    attributes: [ATTR.warmupDuration, ATTR.warmupCurve, ATTR.warmupStep, ATTR.warmupWeights, ATTR.warmupRequests],
+    attributes: {
+      durationMs: ATTR.warmupDuration,
+      curve: ATTR.warmupCurve,
+      stepMs: ATTR.warmupStep,
+      weights: ATTR.warmupWeights,
+      requests: ATTR.warmupRequests,
+    },
+    canFail: false,
   },
 };
+
+/** What a span of `work` can say beside its identity. */
+export function attributesOfSpan(work: WorkName): readonly AttributeName[] {
+  const { attributes, canFail } = SPANS[work];
+  return [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+}
 
 /** The name of a span. */
 export type SpanName = `lossless.${WorkName}`;

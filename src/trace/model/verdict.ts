@@ -1,5 +1,6 @@
-import type { WorkName } from '../../lifecycle/records.ts';
-import { ATTR, KILLED, SPANS, spanName } from './schema.ts';
+import type { WorkName } from '../../lifecycle/facts.ts';
+import { KILLED } from '../../lifecycle/outcomes.ts';
+import { ATTR, SPANS, spanName } from './schema.ts';
 import type { Span, Trace } from './trace.ts';
 
 /** What the trace of a shutdown or of a start says, and whether all of it is there. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { WorkName } from '../../../src/lifecycle/records.ts';
+import type { WorkName } from '../../../src/lifecycle/facts.ts';
 import { ATTR, SCOPE, SPANS, spanName } from '../../../src/trace/model/schema.ts';
 
 type Value = string | number | boolean | readonly string[] | readonly number[];

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { WorkRecord } from '../../../src/lifecycle/records.ts';
 import type { FromConsumer, Lists } from '../../fixtures/consumer/wire.ts';
 import { Child, type NodeOptions } from './child.ts';
 
@@ -12,7 +13,7 @@ const LONGEST_RUN_MS = 60_000;
 export class ConsumerApp {
   readonly #child: Child;
   readonly logs: { message: string; code?: string }[] = [];
-  readonly records: { kind: string; attributes?: Record<string, unknown>; [field: string]: unknown }[] = [];
+  readonly records: WorkRecord[] = [];
   port = 0;
   #id = 0;
 

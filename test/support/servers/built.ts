@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** What names a build, beside Java sources; as in scripts/build-servers.sh. */
-const SOURCES = ['go.mod', 'go.sum', 'main.go', 'packages', 'pom.xml'];
+const SOURCES = ['go.mod', 'go.sum', 'main.c', 'main.go', 'packages', 'pom.xml', 'requirements.txt'];
 
 /** Where `scripts/build-servers.sh NAME` puts a server of the tests; undefined when it has not been built. */
 function found(name: string): string | undefined {

@@ -65,9 +65,10 @@ describe('the environment', () => {
     expect(loadOptions(raw).options).toMatchObject({ serviceIsSet: isSet, ...(isSet && { service: 'a' }) });
   });
 
-  test('a port that is set is told from the default one', () => {
-    expect(loadOptions({ LOSSLESS_CONTROL_PORT: ' ' }).options).toMatchObject({ controlPortIsSet: false });
-    expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsSet: true });
+  test('a control port is fixed when it is set, and in a pod', () => {
+    expect(loadOptions({ LOSSLESS_CONTROL_PORT: ' ' }).options).toMatchObject({ controlPortIsFixed: false });
+    expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsFixed: true });
+    expect(loadOptions({ KUBERNETES_SERVICE_HOST: '192.0.2.1' }).options).toMatchObject({ controlPortIsFixed: true });
   });
 
   test.each([

@@ -4,6 +4,7 @@ import { Service } from '../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { anInstance } from '../../support/an-instance.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const WARMUP = { ms: 120_000, curve: 2 } as const;
@@ -14,7 +15,7 @@ const STEP_MS = 10;
 
 function consumer(clock: SimulatedClock): Service {
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
-  const service = new Service('service-b', { clock, quarantine, warmup: WARMUP });
+  const service = new Service('service-b', { clock, guard: watchedGuard().guard, quarantine, warmup: WARMUP });
   return service;
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { listen } from '../../../src/control/control-server.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 
 const host = '127.0.0.1';
 const taken: Server[] = [];
@@ -25,11 +26,13 @@ test('a dozen taken ports are passed over without a word of Node.js', async () =
   process.on('warning', warn);
   const identity = () => ({ service: 'provider', instanceId: 'x', generation: 1 });
   const control = await listen({
+    guard: watchedGuard().guard,
     host,
     port,
     operators: undefined,
     tls: undefined,
     identity,
+    isFixed: false,
     changesByGet: false,
     routes: {},
   });

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { answer, type Control, type ControlOptions, listen } from '../../../src/control/control-server.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { Operators } from '../../../src/protocol/operator.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 import { keysOf } from '../../support/keys.ts';
 import { type Asking, operator } from '../../support/process/operator.ts';
 
@@ -17,11 +18,13 @@ afterEach(() => {
 async function start(more: Partial<ControlOptions> = {}) {
   let times = 0;
   const control = await listen({
+    guard: watchedGuard().guard,
     host: '127.0.0.1',
     port: 0,
     operators: undefined,
     tls: undefined,
     identity: () => ({ service: 'shop', instanceId: 'shop-1', generation: 1 }),
+    isFixed: false,
     changesByGet: false,
     routes: {
       '/change': {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { namesIn, readSmall, writerOf, writeSmall } from '../../../src/io/small-file.ts';
+import { namesIn, readLinked, readSmall, readStart, writerOf, writeSmall } from '../../../src/io/small-file.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 let directory: string;
@@ -32,6 +32,23 @@ test('what is missing is undefined; a directory, a link and a pipe are refused a
   symlinkSync(at('target'), at('link'));
   execFileSync('mkfifo', [at('pipe')]);
   for (const name of ['directory', 'link', 'pipe']) expect(() => readSmall(at(name), 100), name).toThrow();
+});
+
+test('where links are followed, what they lead to must be a plain file of at most 1 MiB, and be there', () => {
+  mkdirSync(at('directory'));
+  writeFileSync(at('target'), 'text');
+  writeFileSync(at('long'), 'x'.repeat(1_024 * 1_024 + 1));
+  execFileSync('mkfifo', [at('pipe')]);
+  for (const name of ['directory', 'target', 'long', 'pipe', 'none']) symlinkSync(at(name), at(`${name}-link`));
+  expect(readLinked(at('target-link'))).toBe('text');
+  expect(() => readLinked(at('long-link'))).toThrow('more than 1048576 bytes');
+  for (const name of ['directory', 'pipe']) expect(() => readLinked(at(`${name}-link`))).toThrow('not a plain file');
+  expect(() => readLinked(at('none-link'))).toThrow('ENOENT');
+});
+
+test('the start of a file of the system, which tells no size', () => {
+  expect(readStart('/dev/zero', 4)).toBe('\0\0\0\0');
+  expect(() => readStart(at('none'), 4)).toThrow('ENOENT');
 });
 
 test('a writing that fails leaves nothing behind and keeps what was there', async () => {

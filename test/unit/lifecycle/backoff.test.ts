@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Backoff } from '../../../src/lifecycle/backoff.ts';
+import { Backoff, jitter } from '../../../src/lifecycle/backoff.ts';
 
 const waits = (backoff: Backoff, count: number): number[] => Array.from({ length: count }, () => backoff.next());
 
@@ -27,4 +27,11 @@ describe('waits', () => {
     const backoff = new Backoff({ initialMs: 1, factor: 10, capMs: 60_000, jitter: 0 });
     expect(waits(backoff, 1_000).at(-1)).toBe(60_000);
   });
+});
+
+test('jitter is a tenth more or less', () => {
+  const spread = Array.from({ length: 1_000 }, () => jitter(1_000));
+  expect(Math.min(...spread)).toBeGreaterThanOrEqual(900);
+  expect(Math.max(...spread)).toBeLessThanOrEqual(1_100);
+  expect(new Set(spread).size).toBeGreaterThan(900);
 });

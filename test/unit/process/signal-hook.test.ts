@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SignalHook } from '../../../src/process/signal-hook.ts';
+import { watchedGuard } from '../../support/failed-hooks.ts';
 import { until } from '../../support/until.ts';
 
 /** SIGINT of this process, as the operating system delivers it. */
@@ -8,12 +9,13 @@ const interrupt = (): void => void process.kill(process.pid, 'SIGINT');
 describe('SignalHook', () => {
   const foreign = { SIGTERM: process.rawListeners('SIGTERM'), SIGINT: process.rawListeners('SIGINT') };
   const see = vi.fn(() => true);
+  const { guard } = watchedGuard();
   let hook: SignalHook;
 
   beforeEach(() => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.removeAllListeners(signal);
     see.mockReset().mockReturnValue(true);
-    hook = new SignalHook(['SIGTERM', 'SIGINT'], see);
+    hook = new SignalHook(['SIGTERM', 'SIGINT'], guard, see);
   });
   afterEach(() => {
     hook.release();

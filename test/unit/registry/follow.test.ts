@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { follow, type Round } from '../../../src/registry/follow.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
@@ -15,21 +16,22 @@ async function following(once: (...of: Parameters<Round>) => Promise<void>, paus
     await once(...of);
     return pauseMs;
   };
-  const watch = await follow({ context: { clock, log }, listener, what: 'the list', round });
-  return { clock, lists, logged, watch };
+  const ending = new AbortController();
+  await follow({ context: { clock, log }, listener, what: 'the list', round }, ending.signal);
+  return { clock, lists, logged, ending };
 }
 
 test('delivers the first list before it resolves, then only what differs', async () => {
   const [one, other] = [anInstance(), anInstance()];
   let current = [one];
-  const { clock, lists, watch } = await following(async (deliver) => deliver(current));
+  const { clock, lists, ending } = await following(async (deliver) => deliver(current));
   expect(lists).toEqual([[one]]);
   await clock.advance(5_000);
   expect(lists).toHaveLength(1);
   current = [one, other];
   await clock.advance(1_100);
   expect(lists).toEqual([[one], [one, other]]);
-  watch.stop();
+  ending.abort();
   current = [];
   await clock.advance(5_000);
   expect(lists).toHaveLength(2);
@@ -60,6 +62,20 @@ test('keeps the last list while rounds fail, asks ever more rarely, and says bot
   expect(logged).toEqual(['the list cannot be read, the last list stays: down', 'the list can be read again']);
 });
 
+test('a thousand rounds, good or bad, leave one listener on the signal and one of the wait', async () => {
+  let rounds = 0;
+  const { clock, ending } = await following(async (deliver) => {
+    deliver([]);
+    if (++rounds % 3 === 0) throw new Error('down');
+  });
+  while (rounds < 1_000) await clock.advance(60_000);
+  expect(getEventListeners(ending.signal, 'abort')).toHaveLength(2);
+  ending.abort();
+  await clock.advance(0);
+  expect(getEventListeners(ending.signal, 'abort')).toHaveLength(0);
+  expect(clock.pending).toBe(0);
+});
+
 test('a round that ends at once is not repeated without a pause', async () => {
   let rounds = 0;
   const { clock } = await following(async (deliver) => {
@@ -74,7 +90,7 @@ test('long lists come less often, made when they are due, and the last one alway
   const instances = Array.from({ length: 5_000 }, () => anInstance({ service: 'a' }));
   let made = 0;
   let change: (count: number) => void = () => {};
-  const { clock, lists, watch } = await following((deliver) => {
+  const { clock, lists, ending } = await following((deliver) => {
     change = (count) =>
       deliver(() => {
         made++;
@@ -94,7 +110,7 @@ test('long lists come less often, made when they are due, and the last one alway
   expect(made).toBeLessThanOrEqual(4);
   change(4_899);
   change(1);
-  watch.stop();
+  ending.abort();
   await clock.advance(5_000);
   expect(lists.at(-1)).toHaveLength(4_899);
   expect(clock.pending).toBe(0);

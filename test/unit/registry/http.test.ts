@@ -71,7 +71,7 @@ describe('HttpClient', () => {
         void (response.destroyed || response.write('x'.repeat(1 << 20), () => setImmediate(more)));
       more();
     });
-    await expect(client(server).send({ method: 'GET', path: '/', timeoutMs: 30_000 })).rejects.toThrow('characters');
+    await expect(client(server).send({ method: 'GET', path: '/', timeoutMs: 30_000 })).rejects.toThrow('bytes');
   });
 
   test('asks the next server when one is down or fails, and stays with it', async () => {

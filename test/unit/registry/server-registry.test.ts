@@ -4,7 +4,7 @@ import { type Backend, ServerRegistry } from '../../../src/registry/server-regis
 import { anInstance } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
-test('a watch whose first list comes after the close asks nothing more', async () => {
+test('a watch whose first list comes after the close is refused and asks nothing more', async () => {
   const clock = new SimulatedClock();
   const first = Promise.withResolvers<readonly Instance[]>();
   let rounds = 0;
@@ -28,11 +28,11 @@ test('a watch whose first list comes after the close asks nothing more', async (
   const registry = new ServerRegistry(backend, { clock, log: () => {} });
   const lists: (readonly Instance[])[] = [];
   const watching = registry.watch('shop', (list) => lists.push(list));
+  const refused = expect(watching).rejects.toThrow('it was ended before its first list');
   await registry.close();
   first.resolve([anInstance()]);
-  const stop = await watching;
+  await refused;
   await clock.advance(10_000);
   expect(rounds).toBe(1);
   expect(clock.pending).toBe(0);
-  stop();
 });

@@ -148,6 +148,13 @@ describe('a request', () => {
   });
 });
 
+test('a header that cannot be sent is no reason to try again', async () => {
+  const { seen, url } = await answering([200]);
+  const client = new CollectorClient(target(url, { headers: { tenant: 'a\nb' } }), systemClock);
+  expect(await client.send('{}')).toMatchObject({ reason: expect.stringContaining('tenant'), retryable: false });
+  expect(seen.count).toBe(0);
+});
+
 describe('https:', () => {
   async function collector(): Promise<{ url: string; ca: string; key: string }> {
     const { key, cert } = await certificate();

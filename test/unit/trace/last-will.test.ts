@@ -40,9 +40,8 @@ function leaving(clock = new SimulatedClock()) {
   const journal = new Journal(clock);
   journal.subscribe((record) => keeper.take(record));
   const links = [{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }];
-  const attributes = { [ATTR.trigger]: 'SIGTERM', [ATTR.gracePeriod]: GRACE_MS / 1_000 };
-  const root = journal.start('offline', { links, attributes });
-  const phase = (work: 'notify' | 'drain'): Work => journal.start(work, { parent: root.ids });
+  const root = journal.start('offline', { links, facts: { trigger: 'SIGTERM', gracePeriodMs: GRACE_MS } });
+  const phase = <W extends 'notify' | 'drain'>(work: W): Work<W> => journal.start(work, { parent: root.ids });
   return { clock, journal, keeper, phase, root, start: clock.wall() };
 }
 
@@ -92,8 +91,8 @@ describe('while a process leaves', () => {
       owner: { pid: process.pid },
     });
     clock.stall(40);
-    phase('notify').end({ [ATTR.fanoutPlanned]: 3, [ATTR.fanoutAcked]: 2 });
-    phase('notify').end({ [ATTR.fanoutPlanned]: 1, [ATTR.fanoutAcked]: 1 });
+    phase('notify').end({ planned: 3, acked: 2 });
+    phase('notify').end({ planned: 1, acked: 1 });
     phase('drain');
     await until(() => read().during === 'drain');
     expect(read().attributes).toMatchObject({
@@ -161,7 +160,7 @@ describe('while a process leaves', () => {
 describe('when it is dead', () => {
   test('one root is sent that says so, by one of many who look', async () => {
     const { clock, phase, root, start } = leaving();
-    phase('notify').end({ [ATTR.fanoutPlanned]: 3, [ATTR.fanoutAcked]: 2 });
+    phase('notify').end({ planned: 3, acked: 2 });
     phase('drain');
     await clock.advance(2_000);
     await until(() => lastSign() === start + 2_000);

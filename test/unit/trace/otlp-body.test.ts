@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
-import { ATTR } from '../../../src/trace/model/schema.ts';
-import { otlpBody, resourceOf, spansOf } from '../../../src/trace/otlp-body.ts';
+import { resourceOf } from '../../../src/trace/attributes.ts';
+import { otlpBody, spansOf } from '../../../src/trace/otlp-body.ts';
 import { type FinishedSpan, Recorder, serialize } from '../../../src/trace/sdk.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
@@ -16,13 +16,13 @@ test('records become the same spans with the SDK and without', () => {
   const records: LifecycleRecord[] = [];
   journal.subscribe((record) => records.push(record));
   const links = [{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }];
-  const root = journal.start('offline', { links, attributes: { [ATTR.trigger]: 'SIGTERM', [ATTR.gracePeriod]: 30.5 } });
+  const root = journal.start('offline', { links, facts: { trigger: 'SIGTERM', gracePeriodMs: 30_500 } });
   clock.stall(1.25);
-  const work = journal.start('deregister', { parent: root.ids });
-  journal.start('drain', { parent: root.ids }); // It never ends.
+  const work = journal.start('drain', { parent: root.ids });
+  journal.start('stop', { parent: root.ids }); // It never ends.
   clock.stall(3_000.875);
-  work.end({ [ATTR.requestsPerSecond]: [1, 2], [ATTR.fanoutComplete]: true, [ATTR.hold]: 3 });
-  root.end({ [ATTR.warmupWeights]: [0.25, 1] }, { type: 'timeout', message: 'too late' });
+  work.end({ requestsPerSecond: [1, 2], holdMs: 3_000, quietMs: 50 });
+  root.end({ complete: true, drainResult: undefined }, { type: 'timeout', message: 'too late' });
 
   const finished: FinishedSpan[] = [];
   const recorder = new Recorder({

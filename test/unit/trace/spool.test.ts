@@ -134,7 +134,7 @@ describe('what processes that died have left', () => {
 
 describe('what is no file of a spool is set aside, never waited for nor followed', () => {
   test.each([
-    ['a pipe', () => execFileSync('mkfifo', [at('1-a.json')]), 'it is not a plain file'],
+    ['a pipe', () => execFileSync('mkfifo', [at('1-a.json')]), 'is not a plain file'],
     ['a link', () => symlinkSync('/etc/hostname', at('1-a.json')), 'ELOOP'],
     ['half of one', () => writeFileSync(at('1-a.json'), BODY.slice(0, -1)), 'it is not OTLP JSON'],
     ['something else', () => writeFileSync(at('1-a.json'), 'null'), 'it is not OTLP JSON'],

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Agent } from 'undici';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Connections } from '../../../../src/consumer/directory/connections.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 
 class FakeSocket extends EventEmitter {
   destroyed = false;
@@ -23,14 +24,14 @@ async function isIdle({ idle }: Connections): Promise<boolean> {
 
 describe('idle', () => {
   test('at once when nothing was ever sent, and only after closing', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     expect(await isIdle(connections)).toBe(false);
     connections.close();
     expect(await isIdle(connections)).toBe(true);
   });
 
   test('waits for the close of the agent and for what it has in progress', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     const closed = Promise.withResolvers<void>();
     connections.agent({}, () => ({ close: () => closed.promise }) as Agent);
     connections.begin();
@@ -40,14 +41,14 @@ describe('idle', () => {
     expect(connections.outstanding).toBe(1);
     connections.end();
     expect(await isIdle(connections)).toBe(true);
-    const other = new Connections();
+    const other = new Connections(watchedGuard().guard);
     other.agent({}, () => ({ close: () => new Promise<void>(() => {}) }) as Agent);
     other.close();
     expect(await isIdle(other)).toBe(false);
   });
 
   test('closes idle sockets, not busy ones, not upgraded ones, not those in the making', async () => {
-    const connections = new Connections();
+    const connections = new Connections(watchedGuard().guard);
     const [idle, busy, upgraded, connecting] = Array.from({ length: 4 }, () => new FakeSocket()) as [
       FakeSocket,
       FakeSocket,
@@ -65,5 +66,45 @@ describe('idle', () => {
     expect(await isIdle(connections)).toBe(false);
     connecting.emit('close');
     expect(await isIdle(connections)).toBe(true);
+  });
+});
+
+describe('whatever fails of it in an event of a socket is said, and nobody else who listens misses the event', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  test.each([
+    ['free', 'delete'],
+    ['agentRemove', 'add'],
+    ['close', 'delete'],
+  ] as const)('%s', (event, method) => {
+    const { guard, failed } = watchedGuard();
+    const socket = new FakeSocket();
+    own(new Connections(guard), socket);
+    const heard = vi.fn();
+    socket.on(event, heard);
+    const original = Set.prototype[method];
+    vi.spyOn(Set.prototype, method).mockImplementation(function (this: Set<unknown>, value) {
+      if (value === socket) throw new Error('spoiled');
+      return Reflect.apply(original, this, [value]) as never;
+    });
+    socket.emit(event);
+    expect(heard).toHaveBeenCalledOnce();
+    expect(failed).toEqual(['a connection of node:http']);
+  });
+
+  test('the turn after a request has ended', async () => {
+    const { guard, failed } = watchedGuard();
+    const connections = new Connections(guard);
+    const [socket, call] = [new FakeSocket(), { leave() {} }];
+    own(connections, socket);
+    connections.add(call);
+    connections.close();
+    socket.emit('free');
+    socket.destroy = () => {
+      throw new Error('spoiled');
+    };
+    connections.remove(call);
+    await new Promise(setImmediate);
+    expect(failed).toEqual(['a connection of node:http']);
   });
 });

@@ -5,6 +5,7 @@ import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const INSTANCE = anInstance({ service: 'service-b', instanceId: 'b1', generation: 1, port: 1, registeredAt: 0 });
@@ -25,6 +26,7 @@ function setUp(some: Partial<Registry> = {}) {
   } as Registry;
   const warnings: string[] = [];
   const directory = new Directory({
+    guard: watchedGuard().guard,
     registry,
     clock,
     quarantine: new Quarantine(clock, () => {}),

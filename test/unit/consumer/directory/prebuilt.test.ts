@@ -1,6 +1,7 @@
-import { createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createServer, type Server, Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 import { until } from '../../../support/until.ts';
@@ -25,7 +26,7 @@ async function arrived(count: number): Promise<Socket> {
 
 async function prebuilt() {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock);
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   await connection.open(1_000);
   await arrived(1);
   return { clock, connection };
@@ -71,7 +72,7 @@ test.each([
 
 test('closed while it is made, it is not kept', async () => {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock);
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
   connection.close();
   await opening;
@@ -84,11 +85,33 @@ test('closed while it is made, it is not kept', async () => {
 test('not there in time is a failure', async () => {
   const clock = new SimulatedClock();
   const port = portOf(server);
-  const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock);
+  const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
   const failed = expect(opening).rejects.toThrow('aborted');
   const socket = await arrived(1);
   await clock.advance(1_000);
   await failed;
   await until(() => socket.destroyed);
+});
+
+test.each([
+  ['data', (socket: Socket) => void socket.write('x')],
+  ['end', (socket: Socket) => void socket.end()],
+  ['close', (socket: Socket) => void socket.resetAndDestroy()],
+])('what fails of it at the event %s is said', async (_, act) => {
+  const { guard, failed } = watchedGuard();
+  const { port } = { port: portOf(server) };
+  const connection = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), guard);
+  await connection.open(1_000);
+  const off = vi.spyOn(Socket.prototype, 'off').mockImplementation(() => {
+    throw new Error('spoiled');
+  });
+  try {
+    act(await arrived(1));
+    await until(() => failed.length > 0);
+  } finally {
+    off.mockRestore();
+  }
+  expect(failed).toEqual(['a connection that stands ready']);
+  expect(connection.stands).toBe(false);
 });

@@ -3,6 +3,7 @@ import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const of = (instanceId: string): Instance =>
@@ -11,6 +12,7 @@ const of = (instanceId: string): Instance =>
 function setUp(ids: readonly string[]) {
   const clock = new SimulatedClock();
   const service = new Service('s', {
+    guard: watchedGuard().guard,
     clock,
     quarantine: new Quarantine(clock, () => {}),
     warmup: { ms: 0, curve: 2 },

@@ -6,6 +6,7 @@ import { Service } from '../../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 function setUp(
@@ -19,7 +20,13 @@ function setUp(
 } {
   const clock = new SimulatedClock();
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
-  const service = new Service('service-b', { clock, quarantine, warmup: { ms: warmupMs, curve: 2 }, zone });
+  const service = new Service('service-b', {
+    clock,
+    guard: watchedGuard().guard,
+    quarantine,
+    warmup: { ms: warmupMs, curve: 2 },
+    zone,
+  });
   const of = (instanceId: string, some: Partial<Instance> = {}): Instance =>
     anInstance({
       service: 'service-b',

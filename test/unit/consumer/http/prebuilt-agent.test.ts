@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { Agent, get, type RequestOptions } from 'node:http';
 import { BlockList, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
 import { withPrebuilt } from '../../../../src/consumer/http/prebuilt-agent.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { listening } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
@@ -13,7 +15,7 @@ const sockets = new Set<Socket>();
 beforeEach(async () => {
   server = createServer((socket) => sockets.add(socket.on('error', () => {}).resume()));
   const port = await listening(server);
-  prebuilt = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock());
+  prebuilt = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), watchedGuard().guard);
   await prebuilt.open(1_000);
 });
 afterEach(async () => {
@@ -27,7 +29,7 @@ function takes(settings: object): boolean {
   const { host, port } = prebuilt.destination;
   const agent = new Agent({ keepAlive: true });
   const options = { host, port, agent, ...settings } as RequestOptions;
-  withPrebuilt(agent, prebuilt, () =>
+  withPrebuilt(agent, prebuilt, watchedGuard().guard, () =>
     get(options)
       .on('error', () => {})
       .destroy(),
@@ -56,4 +58,23 @@ test.each([
   ['typeOfService', 8],
 ])('a request with its own %s does not take it', (setting, value) => {
   expect(takes({ [setting]: value })).toBe(false);
+});
+
+test('when it cannot be told whether it fits, the agent makes its own, and that is said', async () => {
+  const { guard, failed } = watchedGuard();
+  const { host, port } = prebuilt.destination;
+  const agent = new Agent();
+  const { getName } = agent;
+  agent.getName = (options) => {
+    if (options === (prebuilt.destination as object)) throw new Error('spoiled');
+    return getName.call(agent, options);
+  };
+  let request: ReturnType<typeof get> | undefined;
+  withPrebuilt(agent, prebuilt, guard, () => {
+    request = get({ host, port, agent }).on('error', () => {});
+  });
+  await once(request as NonNullable<typeof request>, 'socket');
+  request?.destroy();
+  expect(prebuilt.stands).toBe(true);
+  expect(failed).toEqual(['a connection that an agent makes']);
 });

@@ -7,10 +7,10 @@ import { Service } from '../../../../src/consumer/directory/service.ts';
 import { Agents } from '../../../../src/consumer/undici/agents.ts';
 import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
 import type { BuildConnector } from '../../../../src/consumer/undici/connect.ts';
-import { Guard } from '../../../../src/guard.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { useServer } from '../../../support/use-server.ts';
 
 async function start(instanceId: string, gate: Promise<void>): Promise<{ instance: Instance; server: Server }> {
@@ -31,11 +31,12 @@ test('requests queued for an isolated instance go to another one, whatever their
     await start('b', Promise.resolve()),
   ];
   const quarantine = new Quarantine(systemClock, () => {});
-  const service = new Service('s', { clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
+  const { guard } = watchedGuard();
+  const service = new Service('s', { guard, clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
   service.apply([a]);
   const context = {
     clock: systemClock,
-    guard: new Guard(() => {}),
+    guard,
     header: undefined,
     route: () => service,
     marked: () => {},
@@ -46,6 +47,7 @@ test('requests queued for an isolated instance go to another one, whatever their
     }
   };
   const agents = new Agents({
+    guard,
     clock: systemClock,
     Agent: Single,
     parts: { buildConnector: buildConnector as BuildConnector },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Journal } from '../../../../src/lifecycle/journal.ts';
 import { Entry, type EntryOptions } from '../../../../src/provider/entry/entry.ts';
 import { Probers } from '../../../../src/provider/entry/probers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
@@ -21,12 +22,17 @@ async function world() {
   await clock.advance(10_000);
   const offline = (options: Partial<EntryOptions> = {}): (() => { end: string; leftMs: number }) => {
     probers.reset();
+    const journal = new Journal(clock);
     const entry = new Entry({
       clock,
+      journal,
+      root: journal.newRoot(),
+      mode: 'serve',
       probers,
       unmanaged,
       since: clock.now(),
-      longestMs: 10_000,
+      holdMs: 10_000,
+      longestMs: 22_500,
       quietMs: 300,
       arrivalsPerSecond: undefined,
       ports: undefined,
@@ -96,9 +102,27 @@ describe('the wait for callers that nobody can tell', () => {
     },
   );
 
+  test('a balancer that asks seldom is waited for longer than the hold time, as its checks say, and no longer than the grace period allows', async () => {
+    const { clock, connect, offline, probers } = await world();
+    probers.asked(BALANCER, '', false);
+    await clock.advance(5_000);
+    probers.asked(BALANCER, '', false);
+    connect(BALANCER);
+    expect(offline()()).toEqual({ end: 'not_told', leftMs: 15_300 });
+    expect(offline({ longestMs: 12_000 })()).toEqual({ end: 'not_told', leftMs: 12_000 });
+  });
+
+  test('who asks and never sends anything watches: nobody waits until he knows', async () => {
+    const { connect, offline, probers, unmanaged } = await world();
+    probers.asked('192.0.2.77', 'monitor', false);
+    unmanaged.closed(connect(CLIENT));
+    expect(offline({ arrivalsPerSecond: 20 })().end).toBe('quiet');
+  });
+
   test('a connection of theirs that is open is waited for, told balancers or not', async () => {
     const { connect, offline, probers, unmanaged } = await world();
     probers.asked(BALANCER, '', false);
+    unmanaged.closed(connect(BALANCER));
     const browser = connect(CLIENT);
     const look = offline();
     for (let n = 0; n < 2; n++) probers.asked(BALANCER, '', true);

@@ -18,29 +18,29 @@ describe('probers', () => {
   test('are told by as many failing answers as a balancer needs', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     for (let n = 0; n < 3; n++) {
-      expect(subject.toldAt).toBeUndefined();
+      expect(subject.about(() => true).toldAt).toBeUndefined();
       subject.asked('192.0.2.1', '', true);
       if (n < 2) await clock.advance(1_000);
     }
-    expect(subject.toldAt).toBe(clock.now());
-    expect(subject.failures).toBe(3);
+    expect(subject.about(() => true).toldAt).toBe(clock.now());
+    expect(subject.about(() => true).failures).toBe(3);
   });
 
   test('are told when they have been silent for three of their intervals', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     await clock.advance(1_990);
-    expect(subject.toldAt).toBeUndefined();
+    expect(subject.about(() => true).toldAt).toBeUndefined();
     await clock.advance(20);
-    expect(subject.toldAt).toBe(clock.now() - 10);
+    expect(subject.about(() => true).toldAt).toBe(clock.now() - 10);
   });
 
   test('are told when the last of them is', async () => {
     const { clock, subject } = await probers('192.0.2.1', '192.0.2.2');
     for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
-    expect(subject.toldAt).toBeUndefined();
+    expect(subject.about(() => true).toldAt).toBeUndefined();
     await clock.advance(500);
     for (let n = 0; n < 3; n++) subject.asked('192.0.2.2', '', true);
-    expect(subject.toldAt).toBe(clock.now());
+    expect(subject.about(() => true).toldAt).toBe(clock.now());
   });
 
   test('one that has asked once has no interval: silence says nothing', async () => {
@@ -49,24 +49,24 @@ describe('probers', () => {
     subject.asked('192.0.2.1', '', false);
     subject.reset();
     await clock.advance(60_000);
-    expect(subject.toldAt).toBeUndefined();
+    expect(subject.about(() => true).toldAt).toBeUndefined();
   });
 
   test('answers of an offline that was undone tell nobody of the next one', async () => {
     const { subject } = await probers('192.0.2.1');
     for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
     subject.reset();
-    expect(subject.toldAt).toBeUndefined();
-    expect(subject.failures).toBe(0);
+    expect(subject.about(() => true).toldAt).toBeUndefined();
+    expect(subject.about(() => true).failures).toBe(0);
   });
 
   test('a kubelet is none, and one that has not asked for ten minutes is none any more', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     subject.asked('192.0.2.9', 'kube-probe/1.32', false);
-    expect(subject.count).toBe(1);
+    expect(subject.about(() => true).count).toBe(1);
     await clock.advance(600_000);
     subject.reset();
-    expect(subject.count).toBe(0);
+    expect(subject.about(() => true).count).toBe(0);
   });
 
   test('a stranger with a new name for each check takes no more than 64 places, and not that of one who asks', async () => {
@@ -75,7 +75,7 @@ describe('probers', () => {
       subject.asked('203.0.113.1', `agent ${n}`, true);
       if (n % 50 === 0) subject.asked('192.0.2.1', '', true);
     }
-    expect(subject.count).toBe(64);
+    expect(subject.about(() => true).count).toBe(64);
     expect(subject.has('192.0.2.1')).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../../src/lifecycle/deadline.ts';
+import type { HoldReason } from '../../../../src/lifecycle/outcomes.ts';
 import { Drain, type Drained } from '../../../../src/provider/offline/drain.ts';
-import type { HoldReason } from '../../../../src/trace/model/schema.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 /** A drain whose surroundings can be changed while it runs. */
@@ -28,21 +28,23 @@ function drain(graceMs = 30_000) {
       inflight: () => around.inflight,
       arriving: () => around.arriving,
       lastActivity: () => around.lastActivity,
-      allIdle: () => around.allIdle,
-      roundTripMs: () => around.roundTripMs,
-      holding: () => ({
-        reason: around.holdReason,
-        until: around.holdReason === 'none' ? 0 : around.until,
-        bound: around.bound,
+      consumers: () => ({
+        ...around,
+        holding: {
+          reason: around.holdReason,
+          until: around.holdReason === 'none' ? 0 : around.until,
+          bound: around.bound,
+        },
       }),
       unread: () => around.unread(),
     },
   });
+  const undo = new AbortController();
   let ended: Drained | undefined;
-  const done = subject.run().then((result) => {
+  const done = subject.run(true, undo.signal).then((result) => {
     ended = result;
   });
-  return { clock, around, subject, done, result: () => ended };
+  return { clock, around, subject, undo, done, result: () => ended };
 }
 
 /** Advances in steps and returns when it ended, in milliseconds, at most `most`. */
@@ -204,7 +206,7 @@ describe('a drain', () => {
     await done;
     around.inflight = 1;
     let again: Drained | undefined;
-    void subject.run().then((result) => {
+    void subject.run(false, new AbortController().signal).then((result) => {
       again = result;
     });
     await clock.advance(400);
@@ -220,7 +222,7 @@ describe('a drain', () => {
     await clock.advance(60);
     await done;
     const before = clock.now();
-    const again = subject.run();
+    const again = subject.run(false, new AbortController().signal);
     await clock.advance(0);
     expect((await again).result).toBe('drained');
     expect(clock.now()).toBe(before);
@@ -237,7 +239,7 @@ describe('a drain', () => {
     const it = drain();
     it.around.inflight = 1;
     await it.clock.advance(20);
-    it.subject.cancel();
+    it.undo.abort();
     await it.clock.advance(0);
     expect(it.result()?.result).toBe('cancelled');
   });

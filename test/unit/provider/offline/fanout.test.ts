@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
@@ -7,10 +8,10 @@ import { Journal } from '../../../../src/lifecycle/journal.ts';
 import type { LifecycleRecord } from '../../../../src/lifecycle/records.ts';
 import { encodeAck, encodeIdle } from '../../../../src/protocol/goaway.ts';
 import { Fanout } from '../../../../src/provider/offline/fanout.ts';
+import type { CallEnd } from '../../../../src/provider/offline/goaway.ts';
 import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
 import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
-import { ATTR } from '../../../../src/trace/model/schema.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 import { until } from '../../../support/until.ts';
 import { useServer } from '../../../support/use-server.ts';
@@ -43,8 +44,10 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
   const records: LifecycleRecord[] = [];
   const journal = new Journal(clock);
   journal.subscribe((record) => records.push(record));
+  const ending = new AbortController();
   const subject = new Fanout({
     clock,
+    signal: ending.signal,
     journal,
     deadline: new Deadline(clock, 120_000, 0),
     root: journal.start('offline').ids,
@@ -58,7 +61,8 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
     presenceOf: async () => 'listed',
     onOverflow: () => refused++,
   });
-  return { subject, records, refused: () => refused };
+  const listeners = (): number => getEventListeners(ending.signal, 'abort').length;
+  return { subject, records, refused: () => refused, end: (why: CallEnd) => ending.abort(why), listeners };
 }
 
 test('whoever cannot be told keeps nobody waiting for an answer; whoever acked and is not idle does', async () => {
@@ -72,12 +76,12 @@ test('whoever cannot be told keeps nobody waiting for an answer; whoever acked a
   // Nobody listens on port 1.
   subject.tell(callerAt(1));
   await subject.settled();
-  expect([subject.coverage, subject.allIdle]).toEqual([
+  expect([subject.coverage, subject.progress.allIdle]).toEqual([
     { planned: 2, acked: 1, idle: 0, failed: 1, gone: 0, stranded: 0 },
     false,
   ]);
   finished.resolve();
-  await until(() => subject.allIdle);
+  await until(() => subject.progress.allIdle);
 });
 
 describe('an undone fan-out', () => {
@@ -89,10 +93,10 @@ describe('an undone fan-out', () => {
       hangs = false;
       asked.resolve();
     });
-    const { subject: undone } = fanout();
+    const { subject: undone, end: undo } = fanout();
     undone.tell(entry);
     await asked.promise;
-    undone.end('cancelled');
+    undo('cancelled');
     callers.reset();
     const { subject: next } = fanout();
     next.tell(entry);
@@ -103,16 +107,17 @@ describe('an undone fan-out', () => {
 
   test('has cancelled its GoAways, those between two attempts too, and failed with none', async () => {
     const asked = Promise.withResolvers<void>();
-    const { subject, records } = fanout();
+    const { subject, records, end } = fanout();
     subject.tell(await caller(() => asked.resolve()));
     subject.tell(callerAt(1));
     await asked.promise;
-    subject.end('cancelled');
+    end('cancelled');
     await subject.settled();
     const ended = records.filter((record) => record.kind === 'ended');
-    expect(ended.filter(({ work }) => work === 'goaway').map((record) => record.attributes[ATTR.goawayResult])).toEqual(
-      ['cancelled', 'cancelled'],
-    );
+    expect(ended.flatMap((record) => (record.work === 'goaway' ? [record.facts.result] : []))).toEqual([
+      'cancelled',
+      'cancelled',
+    ]);
     expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
   });
 
@@ -122,10 +127,10 @@ describe('an undone fan-out', () => {
     const entry = await caller(() => {
       if (++calls === 256) full.resolve();
     });
-    const { subject } = fanout();
+    const { subject, end } = fanout();
     for (let n = 0; n < 300; n++) subject.tell(callerAt(entry.caller.port));
     await full.promise;
-    subject.end('cancelled');
+    end('cancelled');
     await subject.settled();
     expect(calls).toBe(256);
   });
@@ -164,25 +169,25 @@ test('whoever appears after the others have answered is told in a round of its o
 
 describe('a consumer without a connection that acks and never says that it is idle', () => {
   test('is waited for no longer than the hold time', async () => {
-    const { subject } = fanout();
+    const { subject, end } = fanout();
     const entry = await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })));
     for (const connection of entry.connections) callers.closed(entry, connection);
     subject.tell(entry);
     await subject.settled();
     const acked = performance.now();
-    await until(() => subject.allIdle);
+    await until(() => subject.progress.allIdle);
     expect(performance.now() - acked).toBeGreaterThan(900);
     expect(subject.coverage).toMatchObject({ acked: 1, idle: 0 });
-    subject.end('timeout');
+    end('timeout');
   });
 
   test('keeps its provider when it holds one', async () => {
-    const { subject } = fanout();
+    const { subject, end } = fanout();
     subject.tell(await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 }))));
     await subject.settled();
     await sleep(systemClock, 1_200);
-    expect(subject.allIdle).toBe(false);
-    subject.end('timeout');
+    expect(subject.progress.allIdle).toBe(false);
+    end('timeout');
   });
 });
 
@@ -195,7 +200,7 @@ test('isolations are renewed, without a span, and say how long they must last', 
       response.write(encodeAck({ isolated: true, outstanding: 1, others: 1 }));
     });
   });
-  const { subject, records } = fanout(3, simulated);
+  const { subject, records, end } = fanout(3, simulated);
   subject.tell(entry);
   await until(() => subject.coverage.acked === 1);
   const spans = records.length;
@@ -208,7 +213,26 @@ test('isolations are renewed, without a span, and say how long they must last', 
   expect(asked.map(({ traced }) => traced)).toEqual([true, false, false]);
   expect(asked.map(({ body }) => JSON.parse(body).expiresInMs)).toEqual([1_000, 1_000, 1_000]);
   expect(records).toHaveLength(spans);
-  subject.end('timeout');
+  end('timeout');
+});
+
+test('whoever was told leaves nothing on the signal: one listener is left, of the renewal', async () => {
+  const simulated = new SimulatedClock();
+  let asked = 0;
+  const entry = await caller((request, response) => {
+    asked++;
+    ends(request, response);
+  });
+  const { subject, end, listeners } = fanout(3, simulated);
+  for (let n = 0; n < 50; n++) subject.tell(callerAt(entry.caller.port));
+  await until(() => subject.coverage.idle === 50);
+  for (let renewals = 1; renewals <= 3; renewals++) {
+    await simulated.advance(25_000);
+    await until(() => asked === 50 * (renewals + 1));
+    await until(() => listeners() === 1);
+  }
+  end('timeout');
+  expect(listeners()).toBe(0);
 });
 
 test('an answer without a line is none, at once', async () => {
@@ -218,5 +242,5 @@ test('an answer without a line is none, at once', async () => {
   await subject.settled();
   expect(performance.now() - begun).toBeLessThan(2_000);
   const [ended] = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
-  expect(ended).toMatchObject({ attributes: { [ATTR.goawayResult]: 'rejected', [ATTR.errorType]: 'bad_answer' } });
+  expect(ended).toMatchObject({ facts: { result: 'rejected' }, failure: { type: 'bad_answer' } });
 });

@@ -48,7 +48,8 @@ beforeEach(() => {
 afterEach(() => expect(clock.held).toBe(0));
 
 /** Starts a watch whose list is `entries`. */
-function begin(): FileWatch {
+function begin(): AbortController {
+  const ending = new AbortController();
   const watch = new FileWatch({
     directory,
     clock,
@@ -59,8 +60,8 @@ function begin(): FileWatch {
     listener: (list) => void lists.push(list),
     onFailure: ({ message }) => void failures.push(message),
   });
-  watch.start();
-  return watch;
+  watch.start(ending.signal);
+  return ending;
 }
 
 function entry(fields: Partial<Entry> = {}): Entry {
@@ -93,7 +94,7 @@ test.each([
   await change([one, two]);
   clock.pass(LOOK_MS);
   expect(lists).toEqual([listed(one), listed(one, two)]);
-  watch.stop();
+  watch.abort();
 });
 
 test('events that fail are no failure', () => {
@@ -102,7 +103,7 @@ test('events that fail are no failure', () => {
   mkdirSync(directory);
   const watch = begin();
   expect(() => broken.emit('error', new Error('ENOSPC'))).not.toThrow();
-  watch.stop();
+  watch.abort();
 });
 
 test('a directory that is made later is seen; one without change is not read again for a second', async () => {
@@ -122,7 +123,7 @@ test('a directory that is made later is seen; one without change is not read aga
   expect(readings).toBe(before);
   clock.pass(2 * LOOK_MS);
   expect(readings).toBe(before + 1);
-  watch.stop();
+  watch.abort();
 });
 
 // The time stamp is a real one, so a machine that stands still for 20 ms here gets another try.
@@ -137,7 +138,7 @@ test('a change within the grain of a time stamp is seen 20 ms later', { retry: 3
   entries = [one];
   clock.pass(20);
   expect(lists).toEqual([[], listed(one)]);
-  watch.stop();
+  watch.abort();
 });
 
 test('an event is looked after within 10 ms, many events by one reading', async () => {
@@ -162,7 +163,7 @@ test('an event is looked after within 10 ms, many events by one reading', async 
   told[0]?.();
   clock.pass(10);
   expect(lists, 'a change inside a file, which leaves the directory as it is').toEqual([[], listed(one), []]);
-  watch.stop();
+  watch.abort();
 });
 
 test('a removed directory is a failure: the last list stays, the dead leave it, one line tells', async () => {
@@ -189,7 +190,7 @@ test('a removed directory is a failure: the last list stays, the dead leave it, 
   renameSync(directory, `${directory}-2`);
   clock.pass(LOOK_MS);
   expect(failures).toHaveLength(2);
-  watch.stop();
+  watch.abort();
 });
 
 test('a directory that cannot be read at first is thrown, and nothing goes on', () => {
@@ -204,7 +205,7 @@ test('a directory that cannot be read at first is thrown, and nothing goes on', 
     listener: () => {},
     onFailure: () => {},
   });
-  expect(() => failing.start()).toThrow('EACCES');
+  expect(() => failing.start(new AbortController().signal)).toThrow('EACCES');
   expect(clock.pending).toBe(0);
 });
 
@@ -234,7 +235,7 @@ test('of many processes each dead one is seen: a killed one at once, a re-used i
     looks++;
   }
   expect(looks).toBeLessThanOrEqual(Math.ceil(60 / 16));
-  watch.stop();
+  watch.abort();
 });
 
 test('a stopped watch has no timer left and delivers nothing', async () => {
@@ -242,7 +243,7 @@ test('a stopped watch has no timer left and delivers nothing', async () => {
   events.watch = () => Object.assign(new EventEmitter(), { close });
   mkdirSync(directory);
   const watch = begin();
-  watch.stop();
+  watch.abort();
   expect(clock.pending).toBe(0);
   expect(close).toHaveBeenCalledOnce();
   await change([entry()]);

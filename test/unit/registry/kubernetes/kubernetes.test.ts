@@ -97,13 +97,13 @@ test('a deregistration waits until the endpoint has left, also when a look fails
   expect(paths).toHaveLength(4);
 });
 
-test('a watch whose first list comes after the close asks nothing more', async () => {
+test('a watch whose first list comes after the close is refused and asks nothing more', async () => {
   const { registry, paths, next } = await subject();
-  const watching = registry.watch('shop', () => {});
+  const refused = expect(registry.watch('shop', () => {})).rejects.toThrow('it was ended before its first list');
   const first = await next();
   await registry.close();
   first.end(JSON.stringify({ metadata: { resourceVersion: '10' }, items: [slice('192.0.2.1', '9')] }));
-  await watching;
+  await refused;
   await pause(100);
   expect(paths.filter((path) => path.includes('watch='))).toHaveLength(0);
 });

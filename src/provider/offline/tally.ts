@@ -1,17 +1,4 @@
-import type { GoAwayResult } from '../../trace/model/schema.ts';
-
-/** What a fan-out has reached. */
-export interface Coverage {
-  /** Consumers to tell; those that had ended are not counted. */
-  readonly planned: number;
-  readonly acked: number;
-  readonly idle: number;
-  readonly failed: number;
-  /** Callers that had ended: nobody was there to tell. */
-  readonly gone: number;
-  /** Consumers that still call and have nobody else to call. */
-  readonly stranded: number;
-}
+import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 
 /** What has become of some consumers. It is asked for all the time, so it is counted and not looked up. */
 export class Tally {

@@ -1,0 +1,11 @@
+/** The text of a body; undefined when it has more than `most` bytes, and then the rest is not read. */
+export async function boundedText(body: AsyncIterable<Buffer>, most: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length > most) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,172 @@
+import type {
+  DeregisterResult,
+  DrainResult,
+  EntryEnd,
+  EntryMode,
+  GoAwayResult,
+  HoldReason,
+  OfflineResult,
+  OfflineTrigger,
+  OnlineResult,
+  OnlineTrigger,
+  Readiness,
+  RefreshResult,
+  RegisterResult,
+} from './outcomes.ts';
+
+/** What a fan-out has reached. */
+export interface Coverage {
+  /** Consumers to tell; those that had ended are not counted. */
+  readonly planned: number;
+  readonly acked: number;
+  readonly idle: number;
+  readonly failed: number;
+  /** Callers that had ended: nobody was there to tell. */
+  readonly gone: number;
+  /** Consumers that still call and have nobody else to call. */
+  readonly stranded: number;
+}
+
+/** What one round of a fan-out has reached. */
+type Told = Pick<Coverage, 'planned' | 'acked' | 'gone'>;
+
+/** Which registry was asked. */
+interface Asked {
+  readonly registryType: string;
+  /** Where it is, without credentials. */
+  readonly registryAddress: string;
+}
+
+/**
+ * What each piece of work records, in the words and units of the lifecycle: a duration is in milliseconds, and its name ends in
+ * `Ms`; a moment is in milliseconds since the Unix epoch. `SPANS` in `src/trace/model/schema.ts` says which attribute each fact
+ * becomes, and `docs/reference/spans.md` what it means.
+ *
+ * A fact is told once it is known: at the start of the work, or at its end.
+ */
+export interface Facts {
+  readonly offline: Coverage & {
+    readonly trigger: OfflineTrigger;
+    readonly gracePeriodMs: number;
+    readonly result: OfflineResult;
+    readonly complete: boolean;
+    readonly deregisterResult: DeregisterResult;
+    readonly drainResult: DrainResult;
+    readonly served: number;
+    readonly afterAck: number;
+    readonly unmanaged: number;
+  };
+  readonly 'offline.started': { readonly trigger: OfflineTrigger; readonly gracePeriodMs: number };
+  readonly notify: Told;
+  readonly 'notify.service': Told & { readonly consumerService: string };
+  readonly goaway: {
+    readonly address: string;
+    readonly port: number;
+    readonly consumerService: string;
+    readonly consumerInstanceId: string;
+    readonly result: GoAwayResult;
+    readonly attempts: number;
+    /** Of the last answer. */
+    readonly statusCode: number;
+    /** The consumer has no list of this service. */
+    readonly unused: true;
+  };
+  readonly 'goaway.attempt': {
+    /** Which retry this is, from 1. */
+    readonly resend: number;
+    readonly statusCode: number;
+  };
+  readonly 'consumer.refresh': {
+    readonly providerService: string;
+    readonly providerInstanceId: string;
+    readonly providerGeneration: number;
+    readonly providerAddress: string;
+    readonly addressesBefore: readonly string[];
+    readonly addressCountBefore: number;
+    readonly isolated: true;
+    readonly result: RefreshResult;
+    readonly addresses: readonly string[];
+    readonly addressCount: number;
+  };
+  readonly deregister: Asked & {
+    readonly result: DeregisterResult;
+    readonly listedAfter: number;
+    /** Ids of entries of others with the address of this instance. */
+    readonly others: readonly string[];
+  };
+  readonly entry: {
+    readonly mode: EntryMode;
+    /** Balancers and proxies that check this instance. */
+    readonly probers: number;
+    /** Failing answers they got. */
+    readonly failedChecks: number;
+    readonly told: boolean;
+    /** From the trigger until the last of them knew. */
+    readonly toldAfterMs: number;
+    /** Open connections of callers without the plugin. */
+    readonly connectionsStart: number;
+    readonly connectionsEnd: number;
+    /** Connections a second in the minute before, of callers that no balancer sends. */
+    readonly arrivalsPerSecond: number;
+    /** From the trigger to the last request of theirs that began or ended. */
+    readonly lastRequestAfterMs: number;
+    /** Connections of the proxy beside the application, at the last look. */
+    readonly portConnections: number;
+    readonly endedBy: EntryEnd;
+  };
+  readonly drain: {
+    readonly inflightStart: number;
+    readonly inflightEnd: number;
+    readonly consumersIdle: number;
+    readonly quietMs: number;
+    readonly holdMs: number;
+    readonly holdReason: HoldReason;
+    readonly longestStallMs: number;
+    readonly result: DrainResult;
+    readonly requestsPerSecond: readonly number[];
+    /** The moment at which the first of those seconds begins. */
+    readonly requestsSince: number;
+  };
+  readonly stop: {
+    readonly listeners: number;
+    /** Idle connections closed. */
+    readonly idle: number;
+    /** Connections cut with a request in flight. */
+    readonly forced: number;
+  };
+  readonly online: {
+    readonly trigger: OnlineTrigger;
+    readonly result: OnlineResult;
+    readonly readiness: Readiness;
+  };
+  readonly 'online.started': { readonly trigger: OnlineTrigger };
+  readonly delay: { readonly delayMs: number };
+  readonly probe: { readonly path: string; readonly attempts: number; readonly statusCode: number };
+  readonly preconnect: {
+    /** Services that have instances. */
+    readonly services: number;
+    readonly planned: number;
+    readonly connected: number;
+    readonly failed: number;
+  };
+  readonly register: Asked & { readonly attempts: number };
+  readonly 'register.read_back': {
+    readonly attempts: number;
+    readonly result: RegisterResult;
+    readonly listed: number;
+  };
+  readonly ready: { readonly readiness: Readiness };
+  readonly warmup: {
+    readonly durationMs: number;
+    readonly curve: number;
+    readonly stepMs: number;
+    readonly weights: readonly number[];
+    readonly requests: readonly number[];
+  };
+}
+
+/** A piece of work that is measured and traced; its span is called `lossless.` + this name. */
+export type WorkName = keyof Facts;
+
+/** What is known so far of a piece of work; a fact that is `undefined` is not known. */
+export type Known<W extends WorkName> = { readonly [F in keyof Facts[W]]?: Facts[W][F] | undefined };

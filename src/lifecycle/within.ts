@@ -1,0 +1,20 @@
+import type { Clock } from './clock.ts';
+
+/**
+ * Settles like `work`, or as `late` does when `ms` milliseconds have passed first. The timer ends with it; what `work` does later
+ * is of no consequence.
+ */
+export async function within<T, L>(
+  clock: Clock,
+  ms: number,
+  work: Promise<T>,
+  late: () => L | Promise<L>,
+): Promise<T | L> {
+  const over = Promise.withResolvers<void>();
+  const timer = clock.after(ms, over.resolve);
+  try {
+    return await Promise.race([work, over.promise.then(late)]);
+  } finally {
+    timer.cancel();
+  }
+}

@@ -1,0 +1,82 @@
+import type { Control } from '../control/control-server.ts';
+import { asError } from '../errors.ts';
+import { Backoff } from '../lifecycle/backoff.ts';
+import type { Clock } from '../lifecycle/clock.ts';
+import type { Log } from '../log.ts';
+
+/** Waits before a port is tried again that somebody else has: another process of a rolling update has it for seconds, a stranger for good. */
+const WAITS = { initialMs: 1_000, factor: 2, capMs: 5_000 };
+
+export interface ControlPortOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly listen: () => Promise<Control>;
+  readonly wanted: number;
+  /** Where instances say which port they have. */
+  readonly spoolDir: string;
+  readonly service: string;
+  readonly instanceId: string;
+}
+
+/** The control port of this process: opened when it is first needed, tried again while somebody else has it, and told to commands. */
+export class ControlPort {
+  readonly #options: ControlPortOptions;
+  #server: Promise<Control | undefined> | undefined;
+  readonly #backoff = new Backoff(WAITS);
+  #hasFailed = false;
+
+  constructor(options: ControlPortOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with undefined while it cannot listen. Never rejects. */
+  get server(): Promise<Control | undefined> {
+    this.#server ??= this.#options.listen().then(
+      (control) => this.#opened(control),
+      (thrown) => this.#failed(asError(thrown)),
+    );
+    return this.#server;
+  }
+
+  #opened(control: Control): Control {
+    this.#options.log('info', `control server listens on port ${control.port}`);
+    void this.#tell(control.port);
+    return control;
+  }
+
+  async #failed({ message }: Error): Promise<undefined> {
+    const { clock, log } = this.#options;
+    const holder = await this.#holder().catch(() => '');
+    log(this.#hasFailed ? 'debug' : 'error', `${message}${holder}`, { code: 'LOSSLESS_CONTROL_PORT' });
+    this.#hasFailed = true;
+    clock.after(this.#backoff.next(), () => {
+      this.#server = undefined;
+      void this.server;
+    });
+  }
+
+  /** Who has the wanted port, as far as can be known, for people. */
+  async #holder(): Promise<string> {
+    const { spoolDir, wanted } = this.#options;
+    const { controlHolders } = await import('../control/control-file.ts');
+    const holder = controlHolders(spoolDir).find(({ port }) => port === wanted);
+    return holder ? `; ${holder.service} (process ${holder.pid}) has port ${wanted}` : '';
+  }
+
+  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  async #tell(port: number): Promise<void> {
+    const { instanceId, log, service, spoolDir, wanted } = this.#options;
+    try {
+      const { writeControlFile } = await import('../control/control-file.ts');
+      if (wanted !== 0 && port !== wanted)
+        log(
+          'info',
+          `control port ${wanted} is taken${await this.#holder()}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          { code: 'LOSSLESS_CONTROL_PORT' },
+        );
+      await writeControlFile(spoolDir, { service, instanceId, port, pid: process.pid });
+    } catch (thrown) {
+      log('debug', `commands cannot find this instance by name: ${asError(thrown).message}`);
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { Backoff } from '../../lifecycle/backoff.ts';
+import { type Clock, sleep } from '../../lifecycle/clock.ts';
+import type { Journal, Work } from '../../lifecycle/journal.ts';
+import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
+import type { SpanIds } from '../../lifecycle/records.ts';
+import { encodeTraceparent } from '../../protocol/traceparent.ts';
+import type { RecentCaller } from '../traffic/recent-caller.ts';
+import { endOf, type First } from './goaway.ts';
+import type { GoAwayCalls, Sent } from './goaway-calls.ts';
+import { type HasEndedOptions, hasEnded } from './has-ended.ts';
+
+/** Waits between attempts: tighter than dubbo-go's 0.5, 1 and 2 s, since a grace period has room for few. */
+const WAITS = { initialMs: 100, factor: 3, capMs: 900 };
+
+/** Results that another attempt may change. */
+const RETRYABLE: ReadonlySet<GoAwayResult> = new Set(['refused', 'gone', 'timeout', 'unreachable']);
+
+export interface TellerOptions extends HasEndedOptions {
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly calls: GoAwayCalls;
+}
+
+/** What became of telling one consumer. */
+export interface Outcome extends Omit<First, 'result'> {
+  readonly result: GoAwayResult;
+  readonly attempts: number;
+}
+
+interface Told {
+  /** What the span of it lies under. */
+  readonly parent: SpanIds;
+  /** Most attempts. */
+  readonly attempts: number;
+  /** Called in the turn in which the consumer has acked. */
+  readonly onAck: (sent: Sent) => void;
+}
+
+/** Tells one consumer after the other that this instance leaves, each in a span of its own. */
+export class Teller {
+  readonly #options: TellerOptions;
+
+  constructor(options: TellerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the consumer has acked, or cannot be told. Never rejects. */
+  async tell(entry: RecentCaller, told: Told): Promise<Outcome> {
+    const { caller, address } = entry;
+    const work = this.#options.journal.start('goaway', {
+      parent: told.parent,
+      facts: {
+        address,
+        port: caller.port,
+        consumerService: caller.service,
+        consumerInstanceId: caller.instanceId,
+      },
+    });
+    const outcome = await this.#attempts(entry, told, work);
+    const { ack, result, attempts, status, errorType = result } = outcome;
+    const failed = isFailure(result);
+    work.end(
+      { result, attempts, statusCode: status, unused: ack?.unused },
+      failed
+        ? {
+            type: errorType,
+            message: `${caller.service} ${address}:${caller.port} was not told: ${WORDS[errorType] ?? result}`,
+          }
+        : undefined,
+    );
+    return outcome;
+  }
+
+  async #attempts(entry: RecentCaller, told: Told, goaway: Work<'goaway'>): Promise<Outcome> {
+    const { clock, deadline, signal } = this.#options;
+    const backoff = new Backoff(WAITS);
+    let outcome: Outcome = { result: 'skipped', attempts: 0 };
+    for (let resend = 0; resend < told.attempts; resend++) {
+      if (signal.aborted || deadline.left === 0) break;
+      outcome = { ...(await this.#attempt(entry, told, goaway, resend)), attempts: resend + 1 };
+      if (await hasEnded(entry, outcome.result, this.#options)) return { ...outcome, result: 'gone' };
+      if (!RETRYABLE.has(outcome.result)) return outcome;
+      if (resend + 1 < told.attempts) await sleep(clock, Math.min(deadline.left, backoff.next()), signal);
+    }
+    if (signal.aborted && endOf(signal) === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
+    // Nothing proves that it has ended.
+    return outcome.result === 'gone' ? { ...outcome, result: 'rejected' } : outcome;
+  }
+
+  /** One call, until its first line. */
+  async #attempt(entry: RecentCaller, { onAck }: Told, goaway: Work<'goaway'>, resend: number): Promise<First> {
+    const { calls, journal } = this.#options;
+    const work = resend === 0 ? undefined : journal.start('goaway.attempt', { parent: goaway.ids, facts: { resend } });
+    const sent = await calls.send(entry, encodeTraceparent((work ?? goaway).ids), resend === 0);
+    const { first } = sent;
+    if (first.result === 'acked') onAck(sent);
+    work?.end({ statusCode: first.status }, failureOf(first));
+    return first;
+  }
+}
+
+/** Causes that need more than a word. */
+const WORDS: Readonly<Record<string, string>> = {
+  self: 'its address leads back to this instance, because a proxy hides where callers are; set LOSSLESS_SECRET and LOSSLESS_ADVERTISE on the consumers',
+  another_process:
+    'another process answers there, and nothing proves that the consumer has ended; behind address translation set LOSSLESS_SECRET and LOSSLESS_ADVERTISE on the consumers',
+  ECONNREFUSED:
+    'its control port refuses, and nothing proves that it has ended; check LOSSLESS_CONTROL_HOST and network policies',
+  ECONNRESET:
+    'its control port resets connections; check network policies, and whether a sidecar takes only its own TLS there',
+  tls_not_configured: 'its control port speaks TLS, and this instance cannot; set LOSSLESS_TLS_DIR here too',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate names neither its address nor LOSSLESS_TLS_NAME; renew it, or set that variable',
+};
+
+/** Whether somebody is left who is to be told and was not. */
+export function isFailure(result: GoAwayResult): result is Exclude<GoAwayResult, 'acked' | 'gone' | 'cancelled'> {
+  return result !== 'acked' && result !== 'gone' && result !== 'cancelled';
+}
+
+function failureOf({ result, errorType }: First): { type: string; message: string } | undefined {
+  return result === 'acked' || result === 'cancelled'
+    ? undefined
+    : { type: errorType ?? result, message: `no ack: ${result}` };
+}

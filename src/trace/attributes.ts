@@ -1,0 +1,26 @@
+import type { WorkRecord } from '../lifecycle/records.ts';
+import type { Identity } from '../protocol/identity.ts';
+import { ATTR, type AttributeName, type Attributes, type AttributeValue, SPANS } from './model/schema.ts';
+
+/** What is said of the process that makes the spans. */
+export function resourceOf({ service, instanceId }: Identity, more: Attributes): Attributes {
+  return { ...more, 'service.name': service, 'service.instance.id': instanceId };
+}
+
+/** On every span, at its creation. */
+export function identityOf({ service, instanceId, generation }: Identity): Attributes {
+  return { [ATTR.service]: service, [ATTR.instanceId]: instanceId, [ATTR.generation]: generation };
+}
+
+/** What a record says on the span of its work: the one place where milliseconds become seconds and a failure an attribute. */
+export function attributesOf(record: WorkRecord): Attributes {
+  const names: Readonly<Record<string, AttributeName>> = SPANS[record.work].attributes;
+  const attributes: Record<string, AttributeValue> = {};
+  for (const [fact, value] of Object.entries<AttributeValue | undefined>(record.facts)) {
+    const name = names[fact];
+    if (name === undefined || value === undefined) continue;
+    attributes[name] = typeof value === 'number' && fact.endsWith('Ms') ? value / 1_000 : value;
+  }
+  if (record.kind === 'ended' && record.failure !== undefined) attributes[ATTR.errorType] = record.failure.type;
+  return attributes;
+}

@@ -1,0 +1,255 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { type Collector, startCollector } from '../../collector/server/server.ts';
+import { JaegerClient } from '../../src/cli/jaeger-client.ts';
+import { ATTR, spanName } from '../../src/trace/model/schema.ts';
+import { startHttp1 } from '../support/entry/http1-load.ts';
+import { startHttp2 } from '../support/entry/http2-load.ts';
+import { type Failure, type Load, openLoop, sumOf } from '../support/entry/load.ts';
+import { startProxy, template } from '../support/entry/proxies.ts';
+import { routeService } from '../support/entry/service.ts';
+import { startWebSocket } from '../support/entry/websocket-load.ts';
+import { Child } from '../support/process/child.ts';
+import { serverProgram } from '../support/servers/built.ts';
+import { until } from '../support/until.ts';
+import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
+
+const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
+const APPLICATION = fileURLToPath(new URL('../fixtures/entry/application.ts', import.meta.url));
+const SERVICE = 'orders';
+
+/** How long all goes on before the first shutdown and after each, in milliseconds: balancers see who is there, and clients spread. */
+const SETTLING_MS = 4_000;
+
+/** Longest wait for a shutdown, in milliseconds. */
+const LONGEST_MS = 120_000;
+
+/** What one shutdown was like. */
+export interface Shutdown {
+  /** Result of its trace; `missing` without one. */
+  readonly result: string;
+  /** Why the hold had to pass, as the trace says it. */
+  readonly held: string;
+  /** From the signal to the end of the process, in seconds. */
+  readonly seconds: number;
+  /** Requests that the trace says were served in that time. */
+  readonly served: number;
+  /** What clients lost from the signal on, until the next one. */
+  readonly lost: readonly Failure[];
+}
+
+/** What was seen of a scenario. */
+export interface Played {
+  readonly shutdowns: readonly Shutdown[];
+  readonly sent: number;
+  /** What clients lost before the first shutdown. */
+  readonly before: readonly Failure[];
+}
+
+/** Plays a scenario in the network this process is in: that of `addHosts`. It leaves nothing behind. */
+export async function play(scenario: Scenario, shutdowns: number): Promise<Played> {
+  const stage = await Stage.open(scenario);
+  try {
+    return await stage.play(shutdowns);
+  } finally {
+    await stage.close();
+  }
+}
+
+class Stage {
+  readonly #scenario: Scenario;
+  readonly #collector: Collector;
+  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-entry-'));
+  readonly #children = new Set<Child>();
+  readonly #applications: Child[] = [];
+
+  private constructor(scenario: Scenario, collector: Collector) {
+    this.#scenario = scenario;
+    this.#collector = collector;
+  }
+
+  static async open(scenario: Scenario): Promise<Stage> {
+    const options = { host: '127.0.0.1', ports: [0], database: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 };
+    return new Stage(scenario, await startCollector(options));
+  }
+
+  async play(shutdowns: number): Promise<Played> {
+    const { beside, calls, front } = this.#scenario;
+    await Promise.all(HOSTS.map((_, host) => this.#start(host)));
+    if (beside !== undefined) await Promise.all(HOSTS.map((address, host) => this.#place(beside, address, host)));
+    if (front !== undefined) await this.#place(front, BALANCER);
+    this.#route(HOSTS);
+    await sleep(SETTLING_MS / 2);
+    const loads = calls.map((one) => this.#call(one));
+    await sleep(SETTLING_MS);
+    const leaving: { readonly pid: number; readonly at: number; readonly seconds: number }[] = [];
+    for (let n = 0; n < shutdowns; n++) {
+      const host = this.#scenario.held ? 0 : n % HOSTS.length;
+      const at = Date.now();
+      const left = this.#leave(host);
+      const routing = setTimeout(() => this.#route(HOSTS.toSpliced(host, 1)), this.#scenario.serviceLagMs ?? 0);
+      leaving.push({ pid: await left, at, seconds: (Date.now() - at) / 1_000 });
+      await this.#start(host);
+      clearTimeout(routing);
+      this.#route(HOSTS);
+      await sleep(SETTLING_MS);
+    }
+    const { failed, sent } = sumOf(await Promise.all(loads.map((load) => load.stop())));
+    const told = await this.#traces(shutdowns);
+    return {
+      sent,
+      before: failed.filter(({ at }) => at < (leaving[0]?.at ?? Number.POSITIVE_INFINITY)),
+      shutdowns: leaving.map(({ at, pid, seconds }, n) => ({
+        ...(told.get(pid) ?? { result: 'missing', held: '', served: 0 }),
+        seconds,
+        lost: failed.filter((one) => one.at >= at && one.at < (leaving[n + 1]?.at ?? Number.POSITIVE_INFINITY)),
+      })),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#children].map((child) => child.destroy()));
+    await this.#collector.close();
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** The host's own folder. */
+  #folder(host: number): string {
+    const folder = join(this.#directory, `host-${host}`);
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+
+  /** Where the application and its control server listen: near, when a proxy stands beside it. */
+  #address(host: number): string {
+    return this.#scenario.beside === undefined ? (HOSTS[host] as string) : `127.0.0.${host + 1}`;
+  }
+
+  /** Sends a SIGTERM to the application of a host; resolves with its process id when it has ended. */
+  async #leave(host: number): Promise<number> {
+    const child = this.#applications[host] as Child;
+    const before = endedUnder(child).length;
+    child.signal('SIGTERM');
+    if (!this.#scenario.held) {
+      await child.ends(LONGEST_MS);
+      return child.pid;
+    }
+    await until(() => endedUnder(child).length > before, LONGEST_MS);
+    return endedUnder(child).at(-1) ?? 0;
+  }
+
+  /** Starts the application of a host, if its parent does not; resolves when it is ready. */
+  async #start(host: number): Promise<void> {
+    const held = this.#scenario.held ? this.#applications[host] : undefined;
+    const child = held ?? this.#launch(host);
+    const lives = endedUnder(child).length + 1;
+    await until(() => (child.stdout + child.stderr).split('registering -> warming').length > lives);
+  }
+
+  #launch(host: number): Child {
+    const address = this.#address(host);
+    const more = Object.entries(this.#scenario.env ?? {}).map(
+      ([name, value]) =>
+        [name, value.replaceAll('DIRECTORY', this.#folder(host)).replaceAll('ENTRY', `${BESIDE_PORTS[host]}`)] as const,
+    );
+    const env = {
+      NODE_OPTIONS: `--import=${REGISTER}`,
+      LOSSLESS_ENABLED: 'true',
+      LOSSLESS_SERVICE: SERVICE,
+      LOSSLESS_REGISTRY: pathToFileURL(join(this.#directory, 'registry')).href,
+      LOSSLESS_CONTROL_HOST: address,
+      LOSSLESS_CONTROL_PORT: `${PORTS.control}`,
+      LOSSLESS_SPOOL_DIR: join(this.#directory, 'spool'),
+      LOSSLESS_WARMUP_MS: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
+      ...Object.fromEntries(more),
+    };
+    const at = [address, `${PORTS.application}`];
+    const { protocol = 'http1' } = this.#scenario;
+    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at, protocol];
+    const [program = '', ...args] = this.#scenario.held ? [serverProgram('hold'), ...at, ...command] : command;
+    const child = new Child(program, args, { env });
+    this.#children.add(child);
+    this.#applications[host] = child;
+    return child;
+  }
+
+  /** Starts the proxy of the balancer, or that of a host. */
+  async #place({ proxy, file, values = {} }: Placed, address: string, host?: number): Promise<void> {
+    const folder = host === undefined ? join(this.#directory, 'balancer') : this.#folder(host);
+    mkdirSync(folder, { recursive: true });
+    const here = Object.fromEntries(
+      Object.entries(values).map(([example, value]) => [example, value.replaceAll('DIRECTORY', folder)]),
+    );
+    const text = template(file, here);
+    const at = { host: address, port: host === undefined ? PORTS.entry : (BESIDE_PORTS[host] ?? 0) };
+    const placed = listening(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), at);
+    this.#children.add(await startProxy(proxy, placed, folder, at));
+  }
+
+  #route(hosts: readonly string[]): void {
+    if (this.#scenario.serviceLagMs === undefined) return;
+    routeService(
+      { host: BALANCER, port: PORTS.entry },
+      hosts.map((host) => `${host}:${PORTS.application}`),
+    );
+  }
+
+  #call(calls: Calls): Load {
+    if (calls.by === 'scrape') return scrape(calls, HOSTS);
+    const { beside, front, serviceLagMs } = this.#scenario;
+    const isDirect = front === undefined && serviceLagMs === undefined;
+    const host = isDirect ? HOSTS[0] : BALANCER;
+    const port = isDirect && beside === undefined ? PORTS.application : PORTS.entry;
+    if (calls.by === 'http1') return startHttp1({ host, port, ...calls });
+    return calls.by === 'http2' ? startHttp2({ host, port, ...calls }) : startWebSocket({ host, port, ...calls });
+  }
+
+  /** What the traces say of each process that left, once all have come. */
+  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'seconds' | 'lost'>>> {
+    const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
+    const find = () => jaeger.search({ service: SERVICE, operation: spanName('offline'), limit: count + 1 });
+    await until(async () => (await find()).length >= count, 5_000).catch(() => {});
+    const told = (await find()).map(({ spans }) => {
+      const tag = (name: string) => spans.map(({ tags }) => tags[name]).find((value) => value !== undefined);
+      const [, pid = '0'] = String(tag(ATTR.instanceId)).split(':');
+      const shutdown = {
+        result: String(tag(ATTR.offlineResult)),
+        held: String(tag(ATTR.holdReason) ?? ''),
+        served: Number(tag(ATTR.served) ?? 0),
+      };
+      return [Number(pid), shutdown] as const;
+    });
+    return new Map(told);
+  }
+}
+
+/** Process ids of the applications that have ended under a parent. */
+function endedUnder(parent: Child): readonly number[] {
+  return [...parent.stdout.matchAll(/^ended (\d+)$/gm)].map(([, pid]) => Number(pid));
+}
+
+/** A file of `deploy/` that listens at this address alone. */
+function listening(text: string, { host, port }: { readonly host: string; readonly port: number }): string {
+  return text
+    .replace(/^( *listen) 80;/m, `$1 ${host}:${port};`)
+    .replace(/^( *bind) :80$/m, `$1 ${host}:${port}`)
+    .replace(/^:80 \{$/m, `:${port} {\n\tbind ${host}`)
+    .replace('address: 0.0.0.0, port_value: 80 ', `address: ${host}, port_value: ${port} `);
+}
+
+/** Asks every host for its health, each time on a new connection. A host that is away is nobody's loss. */
+function scrape({ agent, perSecond }: Calls & { readonly by: 'scrape' }, hosts: readonly string[]): Load {
+  const headers = agent === undefined ? {} : { 'user-agent': agent };
+  return openLoop({ clients: hosts.length, perSecond }, (client) => {
+    return new Promise((resolve) => {
+      const options = { host: hosts[client], port: PORTS.application, path: '/health', agent: false, headers };
+      const asked = request(options, (response) => response.resume().on('close', () => resolve(undefined)));
+      asked.on('error', () => resolve(undefined)).end();
+    });
+  });
+}

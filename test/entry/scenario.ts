@@ -1,0 +1,213 @@
+import type { Sends } from '../support/entry/http1-load.ts';
+import type { Rate } from '../support/entry/load.ts';
+import type { Host } from '../support/entry/network.ts';
+import type { ProxyName } from '../support/entry/proxies.ts';
+
+/** The hosts and the balancer, as the files of `deploy/` name them; they are far from each other. */
+export const HOSTS = ['10.0.0.11', '10.0.0.12'] as const;
+export const BALANCER = '10.0.0.10';
+const CLIENTS = '10.0.0.1';
+
+/** Clients call the balancer, and the balancer calls the hosts. */
+export const NETWORK: readonly Host[] = [
+  { address: BALANCER, from: CLIENTS },
+  ...HOSTS.map((address) => ({ address, from: BALANCER })),
+];
+
+/** Ports of the files of `deploy/`. */
+export const PORTS = { application: 8_080, control: 54_199, entry: 80 } as const;
+
+/**
+ * Ports of the proxies beside the applications: not all 80 as on hosts of their own, for here one would see the connections of the
+ * other and of the balancer.
+ */
+export const BESIDE_PORTS = [81, 82] as const;
+
+/** A proxy with a file of `deploy/`. */
+export interface Placed {
+  readonly proxy: ProxyName;
+  readonly file: string;
+  /** What stands instead of an example value of the file. */
+  readonly values?: Readonly<Record<string, string>>;
+}
+
+/** What clients do; they call the balancer, or the first host when there is none. */
+export type Calls =
+  | (Rate & { readonly by: 'http1'; readonly sends: Sends; readonly keepAlive?: boolean })
+  | (Rate & { readonly by: 'http2' | 'websocket' })
+  /** Asks the application of each host for `/health`, by this user agent. */
+  | { readonly by: 'scrape'; readonly agent?: string; readonly perSecond: number };
+
+/** Two hosts with an application each, who stands in front of them, who calls, and what a release must reach. */
+export interface Scenario {
+  readonly name: string;
+  readonly front?: Placed;
+  /** Instead of a front: a service of Kubernetes, whose rules follow a SIGTERM so late, in milliseconds. */
+  readonly serviceLagMs?: number;
+  /** One host alone, whose listener belongs to a parent that restarts the application, as systemd does. */
+  readonly held?: true;
+  /** What the applications speak. Default: `http1`. */
+  readonly protocol?: 'http2';
+  /** On each host, between the front and the application. */
+  readonly beside?: Placed;
+  /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own, `ENTRY` for the port of the proxy beside it. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly calls: readonly Calls[];
+  /** What a shutdown may lose and take. */
+  readonly goal: { readonly lost: number; readonly seconds: number };
+}
+
+const FAST: Calls = { by: 'http1', sends: 'post', clients: 16, perSecond: 10 };
+
+const HEALTH_OF_APPLICATION = { LOSSLESS_HEALTH_PATHS: '/health' };
+
+/** The file of a front that checks the application's port. */
+const ON_THE_APPLICATION = {
+  haproxy: { '/readiness': '/health', ' port 54199': '' },
+  caddy: { 'health_uri /readiness': 'health_uri /health', 'health_port 54199': 'health_port 8080' },
+  envoy: { 'path: /readiness': 'path: /health', 'port_value: 54199': 'port_value: 8080' },
+} as const;
+
+const FILES = { haproxy: 'haproxy-front.cfg', caddy: 'Caddyfile', envoy: 'envoy-front.yaml' } as const;
+
+const PROXIES = ['haproxy', 'caddy', 'envoy'] as const;
+
+/** Retries of HAProxy hide what was lost. */
+const NO_RETRIES = { 'timeout connect 2s': 'timeout connect 2s\n  retries 0' };
+
+const APPLICATION_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
+  name: `${proxy}, check of the application's port`,
+  front: { proxy, file: FILES[proxy], values: ON_THE_APPLICATION[proxy] },
+  env: HEALTH_OF_APPLICATION,
+  calls: [FAST],
+  goal: { lost: 0, seconds: 3.5 },
+}));
+
+const READINESS_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
+  name: `${proxy}, check of /readiness`,
+  front: { proxy, file: FILES[proxy] },
+  calls: [FAST],
+  goal: { lost: 0, seconds: 2.5 },
+}));
+
+const SLOW_CHECK = 'inter 5s fall 3 rise 1';
+
+/** Few requests hide nothing by chance. */
+const HAPROXY_RATES: readonly Scenario[] = [
+  { check: 'inter 1s fall 2 rise 2', seconds: 2.5 },
+  { check: SLOW_CHECK, seconds: 17 },
+].flatMap(({ check, seconds }) =>
+  [160, 6, 1].map((perSecond) => ({
+    name: `haproxy, retries 0, check ${check.slice(0, 15)}, ${perSecond} requests/s`,
+    front: {
+      proxy: 'haproxy',
+      file: FILES.haproxy,
+      values: { ...NO_RETRIES, 'inter 1s fall 2 rise 2': check },
+    } as const,
+    calls: [
+      { by: 'http1', sends: 'post', clients: Math.min(16, perSecond), perSecond: perSecond / Math.min(16, perSecond) },
+    ],
+    goal: { lost: 0, seconds },
+  })),
+);
+
+const STATIC_NGINX: readonly Scenario[] = (['nginx', 'nginx-mainline'] as const).flatMap((proxy) => [
+  {
+    name: `${proxy}, static upstream, upstream keep-alive`,
+    front: { proxy, file: 'nginx-front.conf' },
+    calls: [FAST],
+    goal: { lost: 0.1, seconds: 12 },
+  },
+  {
+    name: `${proxy}, static upstream, LOSSLESS_ENTRY=refuse`,
+    front: { proxy, file: 'nginx-front.conf' },
+    env: { LOSSLESS_ENTRY: 'refuse' },
+    calls: [FAST],
+    goal: { lost: 0, seconds: 1 },
+  },
+]);
+
+const ALL_KINDS: readonly Calls[] = [
+  { by: 'http1', sends: 'get', clients: 4, perSecond: 10 },
+  { by: 'http1', sends: 'post', clients: 4, perSecond: 10 },
+  { by: 'http1', sends: 'post-200k', clients: 2, perSecond: 2 },
+  { by: 'http1', sends: 'chunked', clients: 4, perSecond: 5 },
+  { by: 'http1', sends: 'post', clients: 20, perSecond: 1 / 3 },
+  { by: 'websocket', clients: 4, perSecond: 1 / 5 },
+];
+
+const TCP: Placed = {
+  proxy: 'haproxy',
+  file: 'haproxy-front-tcp.cfg',
+  values: Object.fromEntries(HOSTS.map((host, n) => [`${host}:80`, `${host}:${BESIDE_PORTS[n]}`])),
+};
+
+/** A balancer of connections, a proxy beside each application; the proxy outlives the application. */
+const BESIDE: readonly Scenario[] = [
+  {
+    name: 'tcp balancer, nginx beside',
+    front: TCP,
+    beside: { proxy: 'nginx', file: 'nginx-beside.conf', values: { '/run/orders': 'DIRECTORY' } },
+    env: { LOSSLESS_STATUS_FILE: 'DIRECTORY/ready', LOSSLESS_ENTRY_PORTS: 'ENTRY' },
+    calls: ALL_KINDS,
+    goal: { lost: 0, seconds: 4 },
+  },
+  {
+    name: 'tcp balancer, haproxy beside',
+    front: TCP,
+    beside: { proxy: 'haproxy', file: 'haproxy-beside.cfg' },
+    env: { LOSSLESS_ENTRY_PORTS: 'ENTRY' },
+    calls: ALL_KINDS,
+    goal: { lost: 0, seconds: 4.5 },
+  },
+];
+
+const SCRAPED: readonly Scenario[] = [undefined, 'Prometheus/2.53.0', 'ELB-HealthChecker/2.0'].map((agent) => ({
+  name: `a scrape each second by ${agent ?? 'nobody in particular'}`,
+  env: HEALTH_OF_APPLICATION,
+  calls: [{ by: 'scrape', perSecond: 1, ...(agent !== undefined && { agent }) }],
+  goal: { lost: 0, seconds: 0.5 },
+}));
+
+/** Keep-alive clients, and others whose every request is a new connection. */
+const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
+  [1, 20].map((connections) => ({
+    name: `kube-proxy, lag ${lag} s, ${connections} new connections/s`,
+    serviceLagMs: lag * 1_000,
+    calls: [
+      { by: 'http1', sends: 'post', clients: 12, perSecond: 10 },
+      { by: 'http1', sends: 'post', clients: connections, perSecond: 1, keepAlive: false },
+    ],
+    goal: { lost: 0, seconds: lag + 7 / connections + 0.5 },
+  })),
+);
+
+/** A stream that was on its way when its session closed is refused: a loss of one round trip. */
+const HTTP2: Scenario = {
+  name: 'HTTP/2 clients straight on the application, 320 requests/s',
+  protocol: 'http2',
+  serviceLagMs: 0,
+  calls: [{ by: 'http2', clients: 16, perSecond: 20 }],
+  goal: { lost: 3.2, seconds: 12 },
+};
+
+const SOCKET_ACTIVATION: Scenario = {
+  name: 'a listener held by a parent',
+  held: true,
+  env: { LOSSLESS_ENTRY: 'refuse' },
+  calls: [FAST],
+  goal: { lost: 0, seconds: 0.3 },
+};
+
+/** Everything that is to hold of callers without the plugin. */
+export const SCENARIOS: readonly Scenario[] = [
+  ...APPLICATION_CHECKED,
+  ...READINESS_CHECKED,
+  ...HAPROXY_RATES,
+  ...STATIC_NGINX,
+  ...BESIDE,
+  ...KUBE_PROXY,
+  HTTP2,
+  SOCKET_ACTIVATION,
+  ...SCRAPED,
+];

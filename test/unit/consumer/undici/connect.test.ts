@@ -1,0 +1,76 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { expect, test, vi } from 'vitest';
+import type { Connections } from '../../../../src/consumer/directory/connections.ts';
+import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
+import type { Service } from '../../../../src/consumer/directory/service.ts';
+import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
+import { connectTo } from '../../../../src/consumer/undici/connect.ts';
+import { watchedGuard } from '../../../support/failed-hooks.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+
+const spoiled = (): never => {
+  throw new Error('spoiled');
+};
+const TARGET = { protocol: 'http:', allowH2: false };
+
+test('a connection that stands ready and cannot be taken is passed over, and that is said', () => {
+  const { guard, failed } = watchedGuard();
+  const endpoint = { prebuilt: { destination: {}, take: spoiled } } as unknown as Endpoint;
+  const service = { reached: vi.fn() } as unknown as Service;
+  const made = new EventEmitter() as Socket;
+  const connect = connectTo({
+    clock: new SimulatedClock(),
+    guard,
+    service,
+    endpoint,
+    build: () => () => made,
+    http2: false,
+  });
+  expect(connect(TARGET, () => {})).toBe(made);
+  expect(failed).toEqual(['a connection that undici makes']);
+});
+
+test('undici gets its connection, whatever fails when it stands', () => {
+  const { guard, failed } = watchedGuard();
+  const service = { reached: spoiled } as unknown as Service;
+  const endpoint = {} as Endpoint;
+  const made = new EventEmitter() as Socket;
+  let stands = (): void => {};
+  const connect = connectTo({
+    clock: new SimulatedClock(),
+    guard,
+    service,
+    endpoint,
+    build: () => (_, done) => {
+      stands = () => done(null, made);
+      return made;
+    },
+    http2: false,
+  });
+  const done = vi.fn();
+  connect(TARGET, done);
+  stands();
+  expect(done).toHaveBeenCalledWith(null, made);
+  expect(failed).toEqual(['a connection that undici makes']);
+});
+
+test('what fails when an upgraded connection closes is said', () => {
+  const { guard, failed } = watchedGuard();
+  const connections = { agent: () => ({ dispatch: () => true }), begin() {}, end: spoiled } as unknown as Connections;
+  const endpoint = { connections, origins: { http: 'http://127.0.0.1:1' } } as Endpoint;
+  const service = { pick: () => endpoint } as unknown as Service;
+  const context = {
+    clock: new SimulatedClock(),
+    guard,
+    header: undefined,
+    route: () => service,
+    marked() {},
+  };
+  const call = new UndiciCall(context, {} as never, service, { origin: 'http://s', path: '/', method: 'GET' }, {});
+  call.send();
+  const socket = new EventEmitter();
+  call.upgraded(socket as never);
+  socket.emit('close');
+  expect(failed).toEqual(['an upgraded connection of undici']);
+});
