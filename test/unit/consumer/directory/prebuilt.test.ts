@@ -100,7 +100,7 @@ test.each([
   ['close', (socket: Socket) => void socket.resetAndDestroy()],
 ])('what fails of it at the event %s is said', async (_, act) => {
   const { guard, failed } = watchedGuard();
-  const { port } = { port: portOf(server) };
+  const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), guard);
   await connection.open(1_000);
   const off = vi.spyOn(Socket.prototype, 'off').mockImplementation(() => {
