@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from '../test/support/child.ts';
-import { CLI } from '../test/support/cli.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/jaeger.ts';
-import { shutdownBodies } from '../test/support/otlp.ts';
+import { shutdownBodies } from '../test/support/observe/otlp.ts';
+import { Child } from '../test/support/process/child.ts';
+import { CLI } from '../test/support/process/cli.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/servers/jaeger.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
 const SHUTDOWNS = 40;
@@ -67,13 +66,13 @@ export const collector: Benchmark = {
   title: 'The embedded collector beside Jaeger 2.13',
   how: `${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers, one request for each of ${SHUTDOWNS * (CONSUMERS + 1)} processes, ${SENDERS} at a time, to one and then to the other (each a process of its own, Jaeger in memory, the embedded collector in a file); then ${QUERIES} queries of each kind, the median, the answer read to its end.`,
   async run() {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-    const args = [CLI, 'collector', '--port', '0', '--query-port', '0', '--db', join(directory, 'traces.sqlite')];
+    const directory = new ScratchFolder();
+    const args = [CLI, 'collector', '--port', '0', '--query-port', '0', '--db', join(directory.path, 'traces.sqlite')];
     const child = new Child(process.execPath, args);
     const [, url = ''] = await child.sees(/queries: (\S+)/);
     const ours = await measure({ otlpUrl: url, queryUrl: url });
     await child.destroy();
-    rmSync(directory, { recursive: true });
+    directory.remove();
     const missing = jaegerMissing();
     if (missing) console.log(`  ${missing}`);
     const jaeger = missing ? undefined : await startJaeger();

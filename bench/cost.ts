@@ -1,5 +1,4 @@
 import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Consumer } from '../src/consumer/consumer.ts';
 import { Guard } from '../src/guard.ts';
 import { systemClock } from '../src/lifecycle/clock.ts';
@@ -8,6 +7,8 @@ import { EntryWatch } from '../src/provider/entry/entry-watch.ts';
 import { Callers } from '../src/provider/traffic/callers.ts';
 import { Traffic } from '../src/provider/traffic/traffic.ts';
 import { openRegistry } from '../src/registry/open.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { listening } from '../test/support/listening.ts';
 import { type Benchmark, quantile, type Row, reached } from './row.ts';
 
 /** Slices with and without the hook alternate, so that drift of the machine falls on both. */
@@ -83,8 +84,7 @@ function row(what: string, { added, base, low, high }: Cost, target: number): Ro
 
 async function provider(): Promise<Row> {
   const server = createServer((_request, response) => response.end('ok'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const header = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
   const entry = new EntryWatch({
     clock: systemClock,
@@ -122,20 +122,9 @@ async function provider(): Promise<Row> {
 
 async function consumer(): Promise<readonly Row[]> {
   const server = createServer((_request, response) => response.end('ok'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const registry = await openRegistry(new URL('memory:cost'), { clock: systemClock, log: () => {} });
-  await registry.register({
-    service: 'provider',
-    instanceId: 'provider-1',
-    generation: 1,
-    host: '127.0.0.1',
-    port,
-    scheme: 'http',
-    weight: 100,
-    registeredAt: 1,
-    metadata: {},
-  });
+  await registry.register(anInstance({ service: 'provider', port, registeredAt: 1 }));
   const header = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
   const half = new Consumer({
     registry,

@@ -1,5 +1,5 @@
 import { assess } from '../src/trace/model/verdict.ts';
-import { fakeConsumers, type Manner } from '../test/support/fake-consumers.ts';
+import { fakeConsumers, type Manner } from '../test/support/fakes/fake-consumers.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 

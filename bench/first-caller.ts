@@ -1,8 +1,7 @@
 /** A service that tells how long its first and its second request to `url` took: `first-caller.ts <url>`. */
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import { listening, portOf } from '../test/support/listening.ts';
 
 const [url = ''] = process.argv.slice(2);
 
@@ -12,10 +11,10 @@ async function timed(to: string): Promise<number> {
   return performance.now() - begun;
 }
 
-const server = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
-await once(server, 'listening');
+const server = createServer((_, response) => response.end('ok'));
+await listening(server);
 // What the client loads with its first request of all is no matter of connections.
-await timed(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+await timed(`http://127.0.0.1:${portOf(server)}/`);
 process.once('message', async () => {
   const first = await timed(url);
   // The client gives a connection back a moment after the answer.

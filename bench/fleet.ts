@@ -1,14 +1,16 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { DelayProxy } from '../test/support/delay-proxy.ts';
+import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
+import { Child } from '../test/support/process/child.ts';
+import { pluginEnv, registryIn } from '../test/support/process/plugin-env.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { pause, until } from '../test/support/until.ts';
 
-const REGISTER = new URL('../dist/src/register.js', import.meta.url).href;
+const PROVIDER = new URL('provider.ts', import.meta.url);
+const CONSUMER = new URL('consumer.ts', import.meta.url);
+
+/** No peer takes longer to leave, in milliseconds. */
+const LONGEST_OFFLINE_MS = 120_000;
 
 /** How many consumers and what they send. */
 export interface Traffic {
@@ -38,36 +40,33 @@ export interface Stop {
 }
 
 interface Provider {
-  readonly child: ChildProcess;
+  readonly child: Child;
   readonly proxy: DelayProxy;
-  readonly log: string[];
 }
 
 /** Providers that leave as `peer` does, one after the other, under the traffic of consumers; one more provider always stays. */
 export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: number): Promise<Counted> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-  const registryUrl = pathToFileURL(join(directory, 'registry')).href;
+  const folder = new ScratchFolder();
   const providers: Provider[] = [];
-  let consumers: ChildProcess[] = [];
+  let consumers: Child[] = [];
   try {
-    providers.push(await startProvider(peer, registryUrl, directory, traffic.delayMs));
-    providers.push(await startProvider(peer, registryUrl, directory, traffic.delayMs));
-    consumers = await startConsumers(peer, registryUrl, directory, traffic);
+    providers.push(await startProvider(peer, folder.path, traffic.delayMs));
+    providers.push(await startProvider(peer, folder.path, traffic.delayMs));
+    consumers = await startConsumers(peer, folder.path, traffic);
     await pause(2_000);
     const offlineMs: number[] = [];
     const logs: string[] = [];
     for (let n = 0; n < shutdowns; n++) {
       const leaving = providers.shift() as Provider;
       const begun = performance.now();
-      const exited = once(leaving.child, 'exit');
-      leaving.child.kill('SIGTERM');
-      await exited;
+      leaving.child.signal('SIGTERM');
+      await leaving.child.ends(LONGEST_OFFLINE_MS);
       offlineMs.push(performance.now() - begun);
-      logs.push(leaving.log.join(''));
+      logs.push(leaving.child.stderr);
       // By now every list has been read again.
       await pause(3_500);
       leaving.proxy.close();
-      if (n + 1 < shutdowns) providers.push(await startProvider(peer, registryUrl, directory, traffic.delayMs));
+      if (n + 1 < shutdowns) providers.push(await startProvider(peer, folder.path, traffic.delayMs));
       if (n + 1 < shutdowns) await pause(3_500);
     }
     const counts = await Promise.all(consumers.map((child) => ask(child)));
@@ -83,84 +82,58 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
       logs,
     };
   } finally {
-    for (const child of [...providers.map((provider) => provider.child), ...consumers]) child.kill('SIGKILL');
+    await Promise.all([...providers.map(({ child }) => child), ...consumers].map((child) => child.destroy()));
     for (const provider of providers) provider.proxy.close();
-    rmSync(directory, { recursive: true, force: true });
+    folder.remove();
   }
 }
 
 /** Environment of a process with the plugin; spans go nowhere, unless `more` says where. */
 export function pluginEnvironment(
   name: string,
-  registryUrl: string,
-  directory: string,
+  folder: string,
   more: Readonly<Record<string, string>> = {},
-): NodeJS.ProcessEnv {
-  return {
-    ...process.env,
-    NODE_OPTIONS: `--import=${REGISTER}`,
-    LOSSLESS_ENABLED: 'true',
-    LOSSLESS_SERVICE: name,
-    LOSSLESS_REGISTRY: registryUrl,
-    LOSSLESS_CONTROL_PORT: '0',
-    LOSSLESS_CONTROL_HOST: '127.0.0.1',
-    LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
-    OTEL_SDK_DISABLED: 'true',
-    ...more,
-  };
+): Record<string, string> {
+  return pluginEnv(folder, { LOSSLESS_SERVICE: name, OTEL_SDK_DISABLED: 'true', ...more });
 }
 
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-async function startProvider(peer: string, registryUrl: string, directory: string, delayMs: number): Promise<Provider> {
+async function startProvider(peer: string, folder: string, delayMs: number): Promise<Provider> {
   const proxy = await DelayProxy.start(delayMs);
   const env =
     peer === 'plugin'
-      ? pluginEnvironment('provider', registryUrl, directory, {
+      ? pluginEnvironment('provider', folder, {
           LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}`,
           LOSSLESS_LOG_LEVEL: 'debug',
         })
-      : process.env;
-  const child = fork(fileURLToPath(new URL('provider.ts', import.meta.url)), [peer, registryUrl], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  const log: string[] = [];
-  child.stderr?.on('data', (chunk: Buffer) => log.push(String(chunk)));
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+      : {};
+  const child = Child.node(PROVIDER, { args: [peer, registryIn(folder)], env, ipc: true });
+  const { port } = await child.receives<{ port: number }>();
   proxy.target = port;
+  const registered = child.receives();
   child.send(proxy.port);
-  await once(child, 'message');
-  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
-  while (!(await registry.instances('provider')).some((instance) => instance.port === proxy.port)) await pause(20);
-  return { child, proxy, log };
+  await registered;
+  const registry = await openRegistry(new URL(registryIn(folder)), { clock: systemClock, log: () => {} });
+  await until(async () => (await registry.instances('provider')).some((instance) => instance.port === proxy.port));
+  return { child, proxy };
 }
 
 /** With the plugin a process is one consumer; without it one process holds all of them, each with connections and a list of its own. */
-async function startConsumers(
-  peer: string,
-  registryUrl: string,
-  directory: string,
-  { consumers, rate }: Traffic,
-): Promise<ChildProcess[]> {
-  const file = fileURLToPath(new URL('consumer.ts', import.meta.url));
-  const start = async (args: readonly string[], env: NodeJS.ProcessEnv): Promise<ChildProcess> => {
-    const child = fork(file, [...args], { env, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-    await once(child, 'message');
+async function startConsumers(peer: string, folder: string, { consumers, rate }: Traffic): Promise<Child[]> {
+  const start = async (mode: string, count: number, env: Readonly<Record<string, string>>): Promise<Child> => {
+    const child = Child.node(CONSUMER, { args: [mode, registryIn(folder), count, rate], env, ipc: true });
+    await child.receives();
     return child;
   };
-  if (peer !== 'plugin') return [await start(['by-list', registryUrl, `${consumers}`, `${rate}`], process.env)];
-  const children: ChildProcess[] = [];
-  const env = pluginEnvironment('consumer', registryUrl, directory, { LOSSLESS_LOG_LEVEL: 'silent' });
-  for (let n = 0; n < consumers; n++) children.push(await start(['by-name', registryUrl, '1', `${rate}`], env));
+  if (peer !== 'plugin') return [await start('by-list', consumers, {})];
+  const children: Child[] = [];
+  const env = pluginEnvironment('consumer', folder, { LOSSLESS_LOG_LEVEL: 'silent' });
+  for (let n = 0; n < consumers; n++) children.push(await start('by-name', 1, env));
   return children;
 }
 
-async function ask(child: ChildProcess): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>> {
+function ask(child: Child): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>> {
+  const answer = child.receives<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>>();
   child.send('count');
-  const [answer] = await once(child, 'message');
   return answer;
 }
 

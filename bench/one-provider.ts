@@ -1,71 +1,47 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Collector, startCollector } from '../collector/server/server.ts';
 import { JaegerClient } from '../src/cli/jaeger-client.ts';
 import type { Trace } from '../src/trace/model/trace.ts';
-import { pause, pluginEnvironment } from './fleet.ts';
+import { embeddedCollector } from '../test/support/embedded-collector.ts';
+import { entered } from '../test/support/process/announced.ts';
+import { Child } from '../test/support/process/child.ts';
+import { registryIn } from '../test/support/process/plugin-env.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { pluginEnvironment } from './fleet.ts';
+
+const PROVIDER = new URL('provider.ts', import.meta.url);
 
 /** One provider with the plugin, and a collector that takes its trace. */
 export interface OneProvider {
-  readonly child: ChildProcess;
+  readonly child: Child;
   readonly port: number;
-  readonly registryUrl: string;
-  readonly directory: string;
-  readonly collector: Collector;
-  /** What it wrote to standard error. */
-  readonly log: () => string;
   /** Sends SIGTERM, waits for the end, and reads the trace. */
   leave(): Promise<Trace>;
   close(): Promise<void>;
 }
 
 export async function startOneProvider(more: Readonly<Record<string, string>> = {}): Promise<OneProvider> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-  const registryUrl = pathToFileURL(join(directory, 'registry')).href;
-  const collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 30,
-  });
-  const env = pluginEnvironment('provider', registryUrl, directory, {
+  const folder = new ScratchFolder();
+  const collector = await embeddedCollector();
+  const env = pluginEnvironment('provider', folder.path, {
     OTEL_SDK_DISABLED: 'false',
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.otlpUrl,
     ...more,
   });
-  const child = fork(fileURLToPath(new URL('provider.ts', import.meta.url)), ['plugin', registryUrl], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
-  let log = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    log += String(chunk);
-  });
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-  while (!log.includes('registering -> warming')) await pause(10);
+  const child = Child.node(PROVIDER, { args: ['plugin', registryIn(folder.path)], env, ipc: true });
+  const { port } = await child.receives<{ port: number }>();
+  await entered(child, 'warming');
   return {
     child,
     port,
-    registryUrl,
-    directory,
-    collector,
-    log: () => log,
     async leave() {
-      const exited = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exited;
-      const [, traceId = ''] = /\/trace\/([0-9a-f]{32})/.exec(log) ?? [];
+      child.signal('SIGTERM');
+      await child.ends();
+      const [, traceId = ''] = /\/trace\/([0-9a-f]{32})/.exec(child.stderr) ?? [];
       return new JaegerClient(new URL(collector.queryUrl)).trace(traceId);
     },
     async close() {
-      child.kill('SIGKILL');
+      await child.destroy();
       await collector.close();
-      rmSync(directory, { recursive: true, force: true });
+      folder.remove();
     },
   };
 }

@@ -1,6 +1,6 @@
-import { startCollector } from '../collector/server/server.ts';
-import { chromiumMissing, launchChromium } from '../test/support/chromium.ts';
-import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
+import { embeddedCollector } from '../test/support/embedded-collector.ts';
+import { chromiumMissing, launchChromium } from '../test/support/observe/chromium.ts';
+import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const RUNS = 7;
@@ -29,13 +29,7 @@ export const page: Benchmark = {
       console.log(`  ${missing}`);
       return [];
     }
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 29,
-    });
+    const collector = await embeddedCollector();
     const browser = await launchChromium();
     const rows: Row[] = [];
     for (const consumers of [250, 1_000, 2_000]) {

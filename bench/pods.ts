@@ -1,9 +1,7 @@
 /** The demo on Kubernetes: `pods.ts <seconds>`, in a network namespace that has `POD_ADDRESS`. Prints its report. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Platform } from '../src/cli/demo/fleet.ts';
-import { Kubernetes, NAMESPACE, TOKENS } from '../test/support/kubernetes.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { Kubernetes, NAMESPACE, TOKENS } from '../test/support/servers/kubernetes.ts';
 
 /** Where all pods are, each at a port of its own: a documentation address, for a slice takes no loopback address. */
 export const POD_ADDRESS = '192.0.2.1';
@@ -36,16 +34,16 @@ async function main(seconds: number): Promise<number> {
   const { runDemo } = (await import(
     new URL('../dist/src/cli/demo.js', import.meta.url).href
   )) as typeof import('../src/cli/demo.ts');
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
+  const directory = new ScratchFolder();
   const kubernetes = await Kubernetes.start();
   const registry = `kubernetes://127.0.0.1:${kubernetes.port}?namespace=${NAMESPACE}&token=${TOKENS.reader}&ca=${encodeURIComponent(kubernetes.ca)}`;
   try {
     const io = { out: console.log, err: console.error, color: false, width: 100 };
     const options = { seconds, rate: 100, registry, json: true, platform: platformOf(kubernetes) };
-    return await runDemo(options, directory, io);
+    return await runDemo(options, directory.path, io);
   } finally {
     await kubernetes.close();
-    rmSync(directory, { recursive: true, force: true });
+    directory.remove();
   }
 }
 

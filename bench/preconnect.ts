@@ -1,24 +1,24 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { anInstance } from '../test/fixtures/registry/instance.ts';
-import { certificate } from '../test/support/certificate.ts';
-import { DelayProxy } from '../test/support/delay-proxy.ts';
-import { pause, pluginEnvironment } from './fleet.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
+import { listening } from '../test/support/listening.ts';
+import { Child } from '../test/support/process/child.ts';
+import { registryIn } from '../test/support/process/plugin-env.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { certificate } from '../test/support/tls/certificate.ts';
+import { pause, until } from '../test/support/until.ts';
+import { pluginEnvironment } from './fleet.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
 const DELAY_MS = 10;
 const STARTS = 15;
 
-const CALLER = fileURLToPath(new URL('first-caller.ts', import.meta.url));
+const CALLER = new URL('first-caller.ts', import.meta.url);
 
 interface Taken {
   readonly first: number;
@@ -27,42 +27,39 @@ interface Taken {
 
 /** The first two requests of fresh processes to one provider that is `DELAY_MS` away. */
 async function firstRequests(scheme: 'http' | 'https', preconnect: string): Promise<readonly Taken[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-  const registryUrl = pathToFileURL(join(directory, 'registry')).href;
-  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
+  const folder = new ScratchFolder();
+  const registry = await openRegistry(new URL(registryIn(folder.path)), { clock: systemClock, log: () => {} });
   const { key, cert } = await certificate();
-  const authorities = join(directory, 'cert.pem');
+  const authorities = join(folder.path, 'cert.pem');
   writeFileSync(authorities, cert);
   const server =
     scheme === 'http'
       ? createHttp((_, response) => response.end('ok'))
       : createHttps({ key, cert }, (_, response) => response.end('ok'));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
   const proxy = await DelayProxy.start(DELAY_MS);
-  proxy.target = (server.address() as AddressInfo).port;
+  proxy.target = await listening(server);
   await registry.register(anInstance({ service: 'provider', port: proxy.port, scheme }));
   const taken: Taken[] = [];
   try {
     for (let n = 0; n < STARTS; n++) {
-      const env = pluginEnvironment('caller', registryUrl, directory, {
+      const env = pluginEnvironment('caller', folder.path, {
         LOSSLESS_LOG_LEVEL: 'silent',
         LOSSLESS_PRECONNECT: preconnect,
         NODE_EXTRA_CA_CERTS: authorities,
       });
-      const child = fork(CALLER, [`${scheme}://provider/`], { env });
-      const gone = once(child, 'exit');
-      while ((await registry.instances('caller')).length === 0) await pause(10);
+      const child = Child.node(CALLER, { args: [`${scheme}://provider/`], env, ipc: true });
+      await until(async () => (await registry.instances('caller')).length > 0);
       await pause(100);
+      const told = child.receives<Taken>();
       child.send('go');
-      taken.push(((await once(child, 'message')) as [Taken])[0]);
-      child.kill('SIGKILL');
-      await gone;
+      taken.push(await told);
+      await child.destroy();
     }
   } finally {
     proxy.close();
     server.close();
     await registry.close();
-    rmSync(directory, { recursive: true, force: true });
+    folder.remove();
   }
   return taken;
 }

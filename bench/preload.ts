@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { REGISTER } from '../test/support/process/plugin-env.ts';
 import { type Benchmark, quantile, type Row, reached } from './row.ts';
 
-const REGISTER = new URL('../dist/src/register.js', import.meta.url).href;
 const EMPTY = `data:text/javascript,`;
 const RUNS = 25;
 

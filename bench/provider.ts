@@ -1,6 +1,5 @@
 /** A provider that leaves as one of the peers does: `provider.ts <peer> <registry>`. */
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createTerminus } from '@godaddy/terminus';
 import closeWithGrace from 'close-with-grace';
@@ -9,7 +8,8 @@ import { createHttpTerminator } from 'http-terminator';
 import { createLightship } from 'lightship';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import type { Instance } from '../src/registry/registry.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { listening, portOf } from '../test/support/listening.ts';
 
 const [peer = '', registryUrl = ''] = process.argv.slice(2);
 
@@ -59,26 +59,16 @@ function deregisterFirst(deregister: () => Promise<void>): void {
 
 async function register(port: number): Promise<() => Promise<void>> {
   const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
-  const now = Date.now();
-  const instance: Instance = {
-    service: 'provider',
-    instanceId: `provider:${process.pid}`,
-    generation: now,
-    host: '127.0.0.1',
-    port,
-    scheme: 'http',
-    weight: 100,
-    registeredAt: now,
-    metadata: {},
-  };
+  const instance = anInstance({ service: 'provider', instanceId: `provider:${process.pid}`, port });
   await registry.register(instance);
   return () => registry.deregister(instance);
 }
 
-async function listening(): Promise<Server> {
+async function started(): Promise<Server> {
   if (peer !== 'fastify') {
     const server = createServer(handle);
-    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+    await listening(server);
+    return server;
   }
   const app = fastify();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
@@ -91,10 +81,10 @@ async function listening(): Promise<Server> {
   return app.server;
 }
 
-const server = await listening();
+const server = await started();
 // No connection expires during a run: that race, on a busy machine, is not the one that is measured.
 server.keepAliveTimeout = 72_000;
-const { port } = server.address() as AddressInfo;
+const port = portOf(server);
 process.on('disconnect', () => process.exit());
 process.once('message', async (proxied: number) => {
   await PEERS[peer]?.(server);

@@ -1,22 +1,19 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { anInstance } from '../test/fixtures/registry/instance.ts';
-import { CLI } from '../test/support/cli.ts';
-import { Consul } from '../test/support/consul.ts';
-import { Etcd } from '../test/support/etcd.ts';
-import { Eureka } from '../test/support/eureka.ts';
-import { Kubernetes, TOKENS } from '../test/support/kubernetes.ts';
-import { Nacos } from '../test/support/nacos.ts';
-import { inNamespace } from '../test/support/namespace.ts';
-import { ZooKeeperServer } from '../test/support/zookeeper.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { Child } from '../test/support/process/child.ts';
+import { CLI } from '../test/support/process/cli.ts';
+import { inNamespace } from '../test/support/process/namespace.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { Consul } from '../test/support/servers/consul.ts';
+import { Etcd } from '../test/support/servers/etcd.ts';
+import { Eureka } from '../test/support/servers/eureka.ts';
+import { Kubernetes, TOKENS } from '../test/support/servers/kubernetes.ts';
+import { Nacos } from '../test/support/servers/nacos.ts';
+import { ZooKeeperServer } from '../test/support/servers/zookeeper.ts';
+import { pause } from '../test/support/until.ts';
 import { measure } from './fanout.ts';
-import { pause } from './fleet.ts';
 import { POD_ADDRESS } from './pods.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
@@ -52,9 +49,9 @@ const SETTINGS: readonly Setting[] = [
 ];
 
 async function startFile(): Promise<Server> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-  const close = async (): Promise<void> => rmSync(directory, { recursive: true, force: true });
-  return { url: pathToFileURL(directory).href, close };
+  const directory = new ScratchFolder();
+  const close = async (): Promise<void> => directory.remove();
+  return { url: pathToFileURL(directory.path).href, close };
 }
 
 /** Milliseconds from a removal until the last of the consumers has a list without the instance. */
@@ -152,10 +149,10 @@ function demoOfPods(): Promise<Sets> {
 }
 
 async function reported(program: string, args: readonly string[]): Promise<Sets> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const [answer, told] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  if (answer === '') throw new Error(`no answer of ${args.join(' ')}: ${told}`);
-  return JSON.parse(answer);
+  const child = new Child(program, args);
+  await child.ended;
+  if (child.stdout === '') throw new Error(`no answer of ${args.join(' ')}: ${child.stderr}`);
+  return JSON.parse(child.stdout);
 }
 
 function perShutdown({ failed, requests, shutdowns }: Set): string {

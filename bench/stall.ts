@@ -1,6 +1,6 @@
 import { Agent, request } from 'node:http';
-import { fakeConsumers } from '../test/support/fake-consumers.ts';
-import { pause } from './fleet.ts';
+import { fakeConsumers } from '../test/support/fakes/fake-consumers.ts';
+import { REGISTER } from '../test/support/process/plugin-env.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
@@ -19,7 +19,7 @@ const RUNS = 5;
 async function measure(): Promise<{ readonly before: number; readonly offline: number }> {
   const provider = await startOneProvider({
     LOSSLESS_HOLD_MS: '0',
-    NODE_OPTIONS: `--import=${new URL('../dist/src/register.js', import.meta.url).href} --import=${WATCH}`,
+    NODE_OPTIONS: `--import=${REGISTER} --import=${WATCH}`,
   });
   const agent = new Agent({ keepAlive: true });
   const load = setInterval(() => {
@@ -32,11 +32,11 @@ async function measure(): Promise<{ readonly before: number; readonly offline: n
   }, 4);
   const consumers = await fakeConsumers(provider.port, new Array(20).fill('answers'));
   try {
-    while (!provider.log().includes('stall before')) await pause(20);
+    await provider.child.sees(/stall before/);
     setTimeout(() => clearInterval(load), 100);
     await provider.leave();
     const told = (name: string): number =>
-      Number(new RegExp(`stall ${name} ([\\d.]+)`).exec(provider.log())?.[1] ?? Number.NaN);
+      Number(new RegExp(`stall ${name} ([\\d.]+)`).exec(provider.child.stderr)?.[1] ?? Number.NaN);
     return { before: told('before'), offline: told('offline') };
   } finally {
     clearInterval(load);

@@ -1,5 +1,5 @@
 import { assess } from '../src/trace/model/verdict.ts';
-import { fakeConsumers } from '../test/support/fake-consumers.ts';
+import { fakeConsumers } from '../test/support/fakes/fake-consumers.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, type Row, reached } from './row.ts';
 
@@ -11,7 +11,7 @@ async function measure(
   try {
     const trace = await provider.leave();
     const [root] = trace.spans.filter((span) => span.name === 'lossless.offline');
-    const [, ended = ''] = /"time":(\d+)[^\n]*"msg":"offline ended/.exec(provider.log()) ?? [];
+    const [, ended = ''] = /"time":(\d+)[^\n]*"msg":"offline ended/.exec(provider.child.stderr) ?? [];
     // One span each for root, marker, notify, its one service, deregister, drain and stop.
     return {
       spans: assess(trace).spans,

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { startCollector } from '../collector/server/server.ts';
-import { CLI } from '../test/support/cli.ts';
-import { sendOtlp, shutdownBodies } from '../test/support/otlp.ts';
+import { embeddedCollector } from '../test/support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
+import { lossless } from '../test/support/process/cli.ts';
 import { type Benchmark, ms, quantile, reached } from './row.ts';
 
 const SHUTDOWNS = 1_000;
@@ -13,13 +11,7 @@ export const verify: Benchmark = {
   title: 'The release gate',
   how: `\`lossless verify\` as a process of its own over ${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers in the embedded collector; longest of ${RUNS}.`,
   async run() {
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 86_400_000,
-      maxBytes: 2 ** 30,
-    });
+    const collector = await embeddedCollector();
     try {
       const begin = Date.now() - 600_000;
       for (let n = 0; n < SHUTDOWNS; n++)
@@ -28,9 +20,8 @@ export const verify: Benchmark = {
       const took: number[] = [];
       for (let run = 0; run < RUNS; run++) {
         const begun = performance.now();
-        await promisify(execFile)(process.execPath, [CLI, ...args, '--url', collector.queryUrl], {
-          maxBuffer: 2 ** 24,
-        });
+        const { code, stderr } = await lossless([...args, '--url', collector.queryUrl]);
+        if (code !== 0) throw new Error(`verify ended with ${code}: ${stderr}`);
         took.push(performance.now() - begun);
       }
       const longest = quantile(took, 1);

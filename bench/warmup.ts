@@ -1,12 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
-import { pause, pluginEnvironment } from './fleet.ts';
+import { Child } from '../test/support/process/child.ts';
+import { registryIn } from '../test/support/process/plugin-env.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { pause, until } from '../test/support/until.ts';
+import { pluginEnvironment } from './fleet.ts';
 import { type Benchmark, ms, quantile } from './row.ts';
 
 const WARM = 3;
@@ -15,31 +13,30 @@ const COLD_MS = 100;
 const RATE = 100;
 const WARMUP_MS = 15_000;
 
-const PROVIDER = fileURLToPath(new URL('cold-provider.ts', import.meta.url));
-const CONSUMER = fileURLToPath(new URL('timed-consumer.ts', import.meta.url));
+const PROVIDER = new URL('cold-provider.ts', import.meta.url);
+const CONSUMER = new URL('timed-consumer.ts', import.meta.url);
 
 /** Latencies of the whole fleet while a cold instance warms up. */
 async function joinCold(warmupMs: number): Promise<readonly number[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-bench-'));
-  const registryUrl = pathToFileURL(join(directory, 'registry')).href;
-  const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
-  const children: ChildProcess[] = [];
-  const start = (name: string, file: string, args: readonly (string | number)[]): ChildProcess => {
-    const env = pluginEnvironment(name, registryUrl, directory, {
+  const folder = new ScratchFolder();
+  const registry = await openRegistry(new URL(registryIn(folder.path)), { clock: systemClock, log: () => {} });
+  const children: Child[] = [];
+  const start = (name: string, file: URL, args: readonly number[]): Child => {
+    const env = pluginEnvironment(name, folder.path, {
       LOSSLESS_LOG_LEVEL: 'silent',
       LOSSLESS_WARMUP_MS: `${warmupMs}`,
     });
-    const child = fork(file, args.map(String), { env });
+    const child = Child.node(file, { args, env, ipc: true });
     children.push(child);
     return child;
   };
   const registered = async (count: number): Promise<void> => {
-    while ((await registry.instances('provider')).length < count) await pause(20);
+    await until(async () => (await registry.instances('provider')).length >= count);
   };
-  const answer = async (child: ChildProcess): Promise<readonly number[]> => {
+  const answer = async (child: Child): Promise<readonly number[]> => {
+    const told = child.receives<{ taken: readonly number[] }>();
     child.send('count');
-    const [{ taken }] = (await once(child, 'message')) as [{ taken: readonly number[] }];
-    return taken;
+    return (await told).taken;
   };
   try {
     for (let n = 0; n < WARM; n++) start('provider', PROVIDER, [0, 0]);
@@ -54,9 +51,9 @@ async function joinCold(warmupMs: number): Promise<readonly number[]> {
     await pause(WARMUP_MS);
     return await answer(consumer);
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    await Promise.all(children.map((child) => child.destroy()));
     await registry.close();
-    rmSync(directory, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

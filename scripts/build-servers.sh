@@ -11,7 +11,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${LOSSLESS_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lossless-lifecycle}
 
-# Names what would be built; test/support/built.ts computes the same.
+# Names what would be built; test/support/servers/built.ts computes the same.
 key() {
   (cd "$1" && { ls go.mod go.sum main.c main.go pom.xml packages requirements.txt 2>/dev/null || true; { [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
     xargs cat | sha256sum | cut -c1-16)

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { until } from '../support/child.ts';
-import type { FaultProxy, SeenCall } from '../support/fault-proxy.ts';
+import { anInstance } from '../support/an-instance.ts';
+import type { FaultProxy, SeenCall } from '../support/fakes/fault-proxy.ts';
+import { pause, until } from '../support/until.ts';
 
 /** What the suite needs of an adapter. */
 export interface FaultSubject {
@@ -78,7 +77,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
       expect(performance.now() - began).toBeGreaterThan(500);
       expect(await other.instances(instance.service)).toEqual([]);
       const removedAt = lists.length;
-      await sleep(subject.heartbeatMs * 3);
+      await pause(subject.heartbeatMs * 3);
       expect(await other.instances(instance.service)).toEqual([]);
       expect(lists.slice(removedAt).flat()).toEqual([]);
       expect(
@@ -102,7 +101,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
           .passed.slice(before)
           .some((call) => subject.isWrite(call)),
       );
-      await sleep(500);
+      await pause(500);
       expect(await other.instances(instance.service)).toEqual([]);
       expect(lists.flat()).toEqual([]);
     });
@@ -114,7 +113,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
       subject.proxy().faults = [];
       await registry.deregister(instance);
       expect(await other.instances(instance.service)).toEqual([]);
-      await sleep(subject.heartbeatMs * 2);
+      await pause(subject.heartbeatMs * 2);
       expect(await other.instances(instance.service)).toEqual([]);
     });
 
@@ -191,7 +190,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
         since: expect.any(Number),
         message: expect.stringMatching(/ECONN|closed/),
       });
-      await sleep(2_000);
+      await pause(2_000);
       expect(lists.slice(seen)).toEqual([]);
       await expect(other.instances(instance.service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       await start();

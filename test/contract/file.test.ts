@@ -1,17 +1,16 @@
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import { useChildren } from '../support/child.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 import { testRegistry } from './registry.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'lossless-contract-'));
+const directory = useScratchFolder();
 const url = pathToFileURL(directory);
 const children = useChildren();
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 testRegistry('file', {
   open: () => openRegistry(url, { clock: systemClock, log: () => {} }),

@@ -1,8 +1,10 @@
 import { expect } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { serverProgram } from '../support/built.ts';
-import { type Child, until, type useChildren } from '../support/child.ts';
+import { anInstance } from '../support/an-instance.ts';
+import type { Child } from '../support/process/child.ts';
+import type { useChildren } from '../support/process/use-children.ts';
+import { serverProgram } from '../support/servers/built.ts';
+import { until } from '../support/until.ts';
 
 /** What its registries pass on. */
 interface KratosInstance {

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { until } from '../support/child.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { pause, until } from '../support/until.ts';
 
 /** A process of its own that has registered an instance. */
 export interface OtherProcess {
@@ -297,7 +296,7 @@ export function testRegistry(name: string, subject: Subject): void {
       await eventually(other, service, []);
       await seen.shows([], other.capabilities.lagMs + SLACK_MS);
       const heard = seen.lists.length;
-      await sleep(subject.heartbeatMs * 2);
+      await pause(subject.heartbeatMs * 2);
       expect(await other.instances(service)).toEqual([]);
       expect(seen.lists.slice(heard)).toEqual([]);
     });
@@ -329,7 +328,7 @@ export function testRegistry(name: string, subject: Subject): void {
       await expect(changing.register(second)).rejects.toMatchObject(unavailable);
       await expect(watching.instances(first.service)).rejects.toMatchObject(unavailable);
       await expect(watching.watch(first.service, () => {})).rejects.toMatchObject(unavailable);
-      await sleep(watching.capabilities.lagMs * 3);
+      await pause(watching.capabilities.lagMs * 3);
       expect(seen.lists).toEqual([[first]]);
       await mend?.();
       await until(async () =>

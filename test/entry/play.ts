@@ -7,14 +7,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Collector, startCollector } from '../../collector/server/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
-import { serverProgram } from '../support/built.ts';
-import { Child, until } from '../support/child.ts';
 import { startHttp1 } from '../support/entry/http1-load.ts';
 import { startHttp2 } from '../support/entry/http2-load.ts';
 import { type Failure, type Load, openLoop, sumOf } from '../support/entry/load.ts';
 import { startProxy, template } from '../support/entry/proxies.ts';
 import { routeService } from '../support/entry/service.ts';
 import { startWebSocket } from '../support/entry/websocket-load.ts';
+import { Child } from '../support/process/child.ts';
+import { serverProgram } from '../support/servers/built.ts';
+import { until } from '../support/until.ts';
 import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
 
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;

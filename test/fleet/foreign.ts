@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, createServer, request, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
+import { listening, portOf } from '../support/listening.ts';
+import { pause } from '../support/until.ts';
 import type { Control, Fake, Unmanaged } from './fleet.ts';
 import type { Outcome } from './observed.ts';
 
@@ -70,9 +71,9 @@ class Liar {
   }
 
   async listen(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    await listening(this.#server);
     // Nobody listens on port 1.
-    const port = this.#fake.manner === 'refused' ? 1 : (this.#server.address() as AddressInfo).port;
+    const port = this.#fake.manner === 'refused' ? 1 : portOf(this.#server);
     this.#header = encodeConsumer({ service: 'fake', instanceId: randomUUID(), generation: 1, port });
   }
 
@@ -105,12 +106,12 @@ class Liar {
     this.#ackedAt ??= now();
     if (manner === 'never_idle') return;
     if (manner === 'leaks') {
-      await sleep(LATER_MS);
+      await pause(LATER_MS);
       void this.#send();
     }
     if (manner !== 'goes_on') await Promise.all(this.#pending);
     response.end(encodeIdle({ idle: true, addresses: ['127.0.0.1:1'] }));
-    if (manner === 'calls_again') await sleep(LATER_MS);
+    if (manner === 'calls_again') await pause(LATER_MS);
     if (manner === 'calls_again') this.#sends = true;
   }
 }
@@ -176,6 +177,6 @@ const DECOYS: Readonly<Partial<Record<Control, () => Server | TcpServer>>> = {
 export async function startDecoy(control: Control): Promise<Decoy | undefined> {
   const server = DECOYS[control]?.();
   if (server === undefined) return undefined;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
+  await listening(server);
+  return { port: portOf(server), close: () => void server.close() };
 }

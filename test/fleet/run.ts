@@ -1,26 +1,29 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
+import { pathToFileURL } from 'node:url';
+import type { Collector } from '../../collector/server/server.ts';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { command as replay } from '../../src/cli/replay.ts';
 import { command as verify } from '../../src/cli/verify.ts';
 import { EntryFiles } from '../../src/registry/file/entry-files.ts';
-import type { Instance } from '../../src/registry/registry.ts';
 import { spanName } from '../../src/trace/model/schema.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { Child, until } from '../support/child.ts';
-import { DelayProxy } from '../support/delay-proxy.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { DelayProxy } from '../support/fakes/delay-proxy.ts';
+import { appPortOf, controlPortOf } from '../support/process/announced.ts';
+import { Child } from '../support/process/child.ts';
+import { ask } from '../support/process/operator.ts';
+import { pluginEnv } from '../support/process/plugin-env.ts';
+import { ScratchFolder } from '../support/scratch-folder.ts';
+import { pause, until } from '../support/until.ts';
 import type { Client, Consumer, Event, Fleet, Provider } from './fleet.ts';
 import { type Load, startDecoy, startFake, startUnmanaged, type Target } from './foreign.ts';
 import { Mirror } from './mirror.ts';
 import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 
-const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
-const PROVIDER = fileURLToPath(new URL('../fixtures/fleet/provider.ts', import.meta.url));
-const CONSUMER = fileURLToPath(new URL('../fixtures/fleet/consumer.ts', import.meta.url));
+const PROVIDER = new URL('../fixtures/fleet/provider.ts', import.meta.url);
+const CONSUMER = new URL('../fixtures/fleet/consumer.ts', import.meta.url);
 
 /** The service that all providers are instances of. */
 const SERVICE = 'shop';
@@ -69,7 +72,7 @@ interface Living {
 class Stage {
   readonly #fleet: Fleet;
   readonly #collector: Collector;
-  readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-fleet-'));
+  readonly #directory = new ScratchFolder();
   readonly #mirror: Mirror | undefined;
   readonly #children = new Set<Child>();
   readonly #closers: (() => void)[] = [];
@@ -86,8 +89,7 @@ class Stage {
   }
 
   static async open(fleet: Fleet): Promise<Stage> {
-    const options = { host: '127.0.0.1', ports: [0], database: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 };
-    return new Stage(fleet, await startCollector(options));
+    return new Stage(fleet, await embeddedCollector());
   }
 
   async play(): Promise<Observed> {
@@ -122,35 +124,27 @@ class Stage {
     this.#mirror?.close();
     for (const close of this.#closers) close();
     await this.#collector.close();
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 5 });
+    this.#directory.remove();
   }
 
   #registryOf(side: 'provider' | 'consumer'): string {
-    return join(this.#directory, side === 'provider' || this.#fleet.lagMs === 0 ? 'registry' : 'lagging');
+    return join(this.#directory.path, side === 'provider' || this.#fleet.lagMs === 0 ? 'registry' : 'lagging');
   }
 
-  #child(file: string, args: readonly (string | number | boolean)[], env: Readonly<Record<string, string>>): Child {
-    const child = new Child(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args.map(String)], {
-      env,
-    });
+  #child(file: URL, args: readonly (string | number | boolean)[], env: Readonly<Record<string, string>>): Child {
+    const child = Child.node(file, { args, env });
     this.#children.add(child);
     return child;
   }
 
   #env(service: string, side: 'provider' | 'consumer', more: Readonly<Record<string, string>>): Record<string, string> {
-    return {
-      NODE_OPTIONS: `--import=${REGISTER}`,
-      LOSSLESS_ENABLED: 'true',
-      LOSSLESS_STRICT: 'true',
+    return pluginEnv(this.#directory.path, {
       LOSSLESS_SERVICE: service,
       LOSSLESS_REGISTRY: pathToFileURL(this.#registryOf(side)).href,
-      LOSSLESS_CONTROL_HOST: '127.0.0.1',
-      LOSSLESS_CONTROL_PORT: '0',
-      LOSSLESS_SPOOL_DIR: join(this.#directory, 'spool'),
       LOSSLESS_WARMUP_MS: '0',
       OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
       ...more,
-    };
+    });
   }
 
   /** Starts a life of a provider and resolves when it is ready, or will not be. */
@@ -177,9 +171,9 @@ class Stage {
         // Nobody is there any more: a connection is refused, as it would be at the other end of a real way.
         proxy?.close();
       });
-    const [, listening] = await living.child.sees(/listening (\d+)/);
-    living.port = proxy?.port ?? Number(listening);
-    if (proxy !== undefined) proxy.target = Number(listening);
+    const listening = await appPortOf(living.child);
+    living.port = proxy?.port ?? listening;
+    if (proxy !== undefined) proxy.target = listening;
     if (!healthy) return living;
     const ready = await living.child.sees(/registering -> warming/, READY_MS).catch(() => undefined);
     if (ready === undefined) return living;
@@ -191,17 +185,9 @@ class Stage {
   /** Lists a life under another id as well, as an application does that registers itself. */
   #listAgain({ child, name, port, provider }: Living): void {
     const files = new EntryFiles({ root: this.#registryOf('provider'), isPrivate: false, onCorrupt: () => {} });
-    const instance: Instance = {
-      service: SERVICE,
-      instanceId: `own-${name}`,
-      generation: 0,
-      host: '127.0.0.1',
-      port,
-      scheme: 'http',
-      weight: 100,
-      registeredAt: 0,
-      metadata: { provider: `${provider}` },
-    };
+    const metadata = { provider: `${provider}` };
+    const own = { service: SERVICE, instanceId: `own-${name}`, generation: 0, port, registeredAt: 0, metadata };
+    const instance = anInstance(own);
     writeFileSync(files.pathOf(instance), JSON.stringify({ pid: child.pid, started: 0, instance }));
   }
 
@@ -235,9 +221,8 @@ class Stage {
     });
     const child = this.#child(CONSUMER, [`http://${SERVICE}/work`, rate, via, listed], env);
     this.#consumers.set(index, child);
-    child.process.stdin?.on('error', () => {});
     await child.sees(/^started$/m);
-    if (!joins) child.process.stdin?.write('begin\n');
+    if (!joins) child.say('begin');
     readOutcomes(child, ({ answeredBy, ...outcome }) => {
       const life = this.#lives.find(({ name }) => name === answeredBy)?.index;
       this.#outcomes.push({ ...outcome, client: index, ...(life !== undefined && { life }) });
@@ -268,8 +253,8 @@ class Stage {
   }
 
   async #controlPort({ child }: Living): Promise<number> {
-    const [, port] = await child.sees(/control server listens on port (\d+)/);
-    return Number(port);
+    const port = await controlPortOf(child);
+    return port;
   }
 
   /** Resolves when what an event begins is over. */
@@ -277,13 +262,13 @@ class Stage {
     if (event.does === 'crash_loop') return this.#crashLoop(event.times);
     if (event.does === 'die') return void this.#consumers.get(event.client)?.process.kill('SIGKILL');
     if (event.does === 'client_leaves') return void this.#consumers.get(event.client)?.process.kill('SIGTERM');
-    if (event.does === 'join') return void this.#consumers.get(event.client)?.process.stdin?.write('begin\n');
+    if (event.does === 'join') return void this.#consumers.get(event.client)?.say('begin');
     if (event.does === 'block' || event.does === 'long') {
-      this.#consumers.get(event.client)?.process.stdin?.write(`${event.does} ${event.ms}\n`);
+      this.#consumers.get(event.client)?.say(`${event.does} ${event.ms}`);
       return pause(event.ms);
     }
     const living = this.#current(event.provider);
-    if (event.does === 'stall') return void living.child.process.stdin?.write(`stall ${event.ms}\n`);
+    if (event.does === 'stall') return void living.child.say(`stall ${event.ms}`);
     if (event.does === 'kill') return this.#kill(living);
     if (event.does === 'undo') return this.#undo(living, event.afterMs);
     if (event.does === 'leave_killed') {
@@ -294,7 +279,7 @@ class Stage {
     if (event.does === 'leave_twice' || event.does === 'leave_exits') {
       this.#leave(living);
       await pause(event.afterMs);
-      if (event.does === 'leave_exits') living.child.process.stdin?.write('exit\n');
+      if (event.does === 'leave_exits') living.child.say('exit');
     }
     if (event.does === 'replace') await this.#start(event.provider);
     if (event.does === 'leave' && event.by === 'endpoint') await this.#offline(living, '/offline');
@@ -363,7 +348,7 @@ class Stage {
   /** Sends what processes that ended in the middle have left behind. */
   async #replay(): Promise<void> {
     const silent = (): void => {};
-    const args = ['--dir', join(this.#directory, 'spool'), '--otlp', this.#collector.otlpUrl];
+    const args = ['--dir', join(this.#directory.path, 'spool'), '--otlp', this.#collector.otlpUrl];
     await replay.run(args, { out: silent, err: silent, color: false, width: 200 });
   }
 
@@ -402,22 +387,12 @@ function readOutcomes(child: Child, each: (outcome: Printed) => void): void {
 
 /** Resolves when a consumer has had all its answers, or has ended. It lives on, so that its spans are sent. */
 async function stopped(child: Child): Promise<void> {
-  child.process.stdin?.write('stop\n');
+  child.say('stop');
   await child.sees(/^stopped$/m, 15_000).catch(() => {});
 }
 
-function post(port: number, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const made = request({ port, host: '127.0.0.1', method: 'POST', path, agent: false }, (response) => {
-      response.resume().on('end', () => resolve(response.statusCode ?? 0));
-    });
-    made.on('error', reject);
-    made.end();
-  });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+async function post(port: number, path: string): Promise<number> {
+  return (await ask(port, path, { method: 'POST' })).status;
 }
 
 function now(): number {

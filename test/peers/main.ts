@@ -4,10 +4,10 @@
  * is used, if it ships its tests. Exit code 1 when a test fails with the plugin only, or when nothing ran.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ScratchFolder } from '../support/scratch-folder.ts';
 import { type Outcome, onlyWith, outcomeOf } from './tap.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -50,8 +50,8 @@ if (suites === undefined) {
   console.error(`expected one of ${Object.keys(SUITES).join(', ')}, received "${peer}"`);
   process.exit(2);
 }
-const scratch = mkdtempSync(join(tmpdir(), 'lossless-peers-'));
-process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+const scratch = new ScratchFolder();
+process.once('exit', () => scratch.remove());
 const directory = path === undefined ? await installed(peer) : resolve(path);
 const bin = join(directory, 'node_modules/.bin');
 const suite = suites.find(([command = '']) => command === 'node' || existsSync(join(bin, command))) ?? [];
@@ -68,7 +68,7 @@ const preloaded = {
   LOSSLESS_REGISTRY: 'memory:',
   LOSSLESS_CONTROL_PORT: '0',
   LOSSLESS_LOG_LEVEL: 'error',
-  LOSSLESS_SPOOL_DIR: join(scratch, 'spool'),
+  LOSSLESS_SPOOL_DIR: join(scratch.path, 'spool'),
   OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9',
 };
 const without = await run(suite, { NODE_OPTIONS });
@@ -88,7 +88,7 @@ async function installed(name: string): Promise<string> {
     console.error(`expected the path of a checkout of ${name}: its package ships no tests`);
     process.exit(2);
   }
-  const copy = join(scratch, name);
+  const copy = join(scratch.path, name);
   cpSync(source, copy, { recursive: true });
   const npm = spawn('npm', ['install', '--no-fund', '--no-audit', '--ignore-scripts'], { cwd: copy, stdio: 'inherit' });
   await new Promise((done) => npm.once('close', done));

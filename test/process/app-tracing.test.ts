@@ -1,9 +1,11 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
-import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { listening, portOf } from '../support/listening.ts';
+import { appPortOf, entered } from '../support/process/announced.ts';
+import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -16,9 +18,9 @@ async function start(
 ) {
   const file = new URL(`../fixtures/apps/chain.${kind}`, import.meta.url);
   const child = world().children.node(file, { line, env: world().env(name, env), args: [next] });
-  const [, port] = await child.sees(/listening (\d+)/);
-  await child.sees(/registering -> warming/);
-  return { child, port: Number(port) } satisfies Service;
+  const port = await appPortOf(child);
+  await entered(child, 'warming');
+  return { child, port } satisfies Service;
 }
 
 /** Traces of requests that `service` served, once there are `count`. */
@@ -67,10 +69,10 @@ describe('LOSSLESS_APP_TRACING', () => {
   });
 
   test('a collector that never answers delays the end by two seconds at most', async () => {
-    const silent = createServer(() => {}).listen(0, '127.0.0.1');
-    await new Promise((resolve) => silent.once('listening', resolve));
+    const silent = createServer(() => {});
+    await listening(silent);
     try {
-      const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const endpoint = `http://127.0.0.1:${portOf(silent)}`;
       const service = await start('end', 'mjs', '', { ...TRACED, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
       await (await fetch(`http://127.0.0.1:${service.port}/`)).text();
       await world().leave(service);
@@ -104,7 +106,7 @@ describe('LOSSLESS_APP_TRACING', () => {
     const child = world().children.node(file, {
       env: { ...env, NODE_OPTIONS: `"${preloaded.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
     });
-    await child.sees(/registering -> warming/);
+    await entered(child, 'warming');
     expect(child.stderr.match(/has its own OpenTelemetry SDK/g)).toHaveLength(1);
   });
 });

@@ -8,10 +8,12 @@ import { AUDIENCE_HEADER, encodeGoAway, GOAWAY_PATH } from '../../src/protocol/g
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { SIGNATURE_HEADER, sign } from '../../src/protocol/signature.ts';
 import { BAD } from '../support/bad-values.ts';
-import { until } from '../support/child.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Asking, operator } from '../support/operator.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { appPortOf } from '../support/process/announced.ts';
+import { type Asking, operator } from '../support/process/operator.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const FLEET = 'a secret of the fleet';
 const OTHER = 'a secret of others';
@@ -66,10 +68,8 @@ describe('a consumer header', () => {
       const server = createServer((incoming, response) => {
         called.add(incoming.socket.localAddress ?? '');
         response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
-      }).listen(0, '0.0.0.0');
-      closers.push(() => server.close().closeAllConnections());
-      await once(server, 'listening');
-      const { port } = server.address() as { port: number };
+      });
+      const port = await useServer(server, '0.0.0.0');
       const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
       const header = encodeConsumer(
         { service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' },
@@ -291,7 +291,7 @@ describe('the environment', () => {
     const run = async ([name, value]: [string, string]) => {
       const env = { ...world().env('a'), LOSSLESS_STRICT: 'false', [name]: value };
       const child = world().children.node(app, { env });
-      const [, port] = await child.sees(/listening (\d+)/);
+      const port = await appPortOf(child);
       await child.sees(/LOSSLESS_CONFIG_INVALID/);
       expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
       expect(child.stderr.trim().split('\n')).toHaveLength(1);
@@ -312,7 +312,7 @@ describe('the environment', () => {
     const child = world().children.node(app, {
       env: { ...env, NODE_OPTIONS: `"--import=${broken.replaceAll('"', '\\"')}" ${env['NODE_OPTIONS']}` },
     });
-    const [, port] = await child.sees(/listening (\d+)/);
+    const port = await appPortOf(child);
     expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
     expect(child.stderr).toBe('LOSSLESS_START_FAILED: started without lossless-lifecycle: Error: broken\n');
   });
@@ -328,8 +328,8 @@ describe('the environment', () => {
     const child = world().children.node(app, {
       env: { ...world().env('a'), LOSSLESS_REGISTRY: 'file:///dev/null/registry' },
     });
-    const [, port] = await child.sees(/listening (\d+)/);
-    const service = { child, port: Number(port) };
+    const port = await appPortOf(child);
+    const service = { child, port };
     await child.sees(/LOSSLESS_REGISTRY_UNAVAILABLE/);
     expect((await fetch(`http://127.0.0.1:${port}/echo`)).status).toBe(200);
     await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('registry'));

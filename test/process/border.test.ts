@@ -1,26 +1,19 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
 import { connect } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, expect, test } from 'vitest';
-import { LINES } from '../support/child.ts';
+import { expect, test } from 'vitest';
 import { failedHooks } from '../support/failed-hooks.ts';
-import { useWorld } from '../support/world.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { useWorld } from '../support/process/world.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 const BORDER = new URL('../fixtures/apps/border.ts', import.meta.url);
 const FAULTS = new URL('../fixtures/apps/faults.ts', import.meta.url);
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
-
 async function start(server: Server): Promise<number> {
-  servers.push(server);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  return (server.address() as AddressInfo).port;
+  return useServer(server);
 }
 
 type Results = Record<string, Record<string, unknown[]>>;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { useWorld } from '../support/world.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, isRunning, LINES, until, useChildren } from '../support/child.ts';
+import type { Child } from '../support/process/child.ts';
+import { isRunning } from '../support/process/is-running.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
 
 const CLUSTER = new URL('../fixtures/signals/cluster.ts', import.meta.url);
 

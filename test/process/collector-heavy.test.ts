@@ -10,17 +10,19 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { type Child, until, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { describe, expect, test } from 'vitest';
+import { hex, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import type { Child } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const MIB = 1_048_576;
 
-const directory = mkdtempSync(join(tmpdir(), 'collector-heavy-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = useScratchFolder();
 
 const children = useChildren();
 

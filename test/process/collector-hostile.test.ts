@@ -1,19 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, LINE, NODES, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { attributes, foreignBody } from '../support/otlp-foreign.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { hex, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { attributes, foreignBody } from '../support/observe/otlp-foreign.ts';
+import type { Child } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const MIB = 1_048_576;
 
-const directory = mkdtempSync(join(tmpdir(), 'collector-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = useScratchFolder();
 
 const children = useChildren();
 let collector: Child;

@@ -1,12 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { App, Hole, Provider } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
-import { NODES } from '../support/child.ts';
+import type { NodeOptions } from '../support/process/child.ts';
+import { ConsumerApp } from '../support/process/consumer-app.ts';
+import { DeafInstance } from '../support/process/deaf-instance.ts';
+import { LINE } from '../support/process/node-lines.ts';
+import { PlainProvider } from '../support/process/plain-provider.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const children: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -25,33 +28,32 @@ function certificate(folder: string): { key: string; cert: string; path: string 
 }
 
 describe.each([
-  ['this Node.js', process.execPath, {}],
-  ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
-  ['Node.js 22.19', NODES['22.19'], {}],
-  ['Node.js 26', NODES['26'], {}],
-])('calls to a service on %s', (name, execPath, env) => {
-  const folder = mkdtempSync(join(tmpdir(), 'lossless-cert-'));
-  let providers: Provider[] = [];
-  let secure: Provider[] = [];
-  let app: App;
-  let appOptions: { execPath: string; env: NodeJS.ProcessEnv };
+  ['this Node.js', LINE, {}],
+  ['this Node.js, undici loaded before the plugin', LINE, { FIXTURE_EAGER: 'true' }],
+  ['Node.js 22.19', '22.19', {}],
+  ['Node.js 26', '26', {}],
+] as const)('calls to a service on %s', (name, line, env) => {
+  const folder = useScratchFolder();
+  let providers: PlainProvider[] = [];
+  let secure: PlainProvider[] = [];
+  let app: ConsumerApp;
+  let appOptions: Pick<NodeOptions, 'env' | 'line'>;
 
   beforeAll(async () => {
     const { key, cert, path } = certificate(folder);
-    appOptions = { execPath, env: { ...env, NODE_EXTRA_CA_CERTS: path } };
+    appOptions = { line, env: { ...env, NODE_EXTRA_CA_CERTS: path } };
     const tls = { FIXTURE_KEY: key, FIXTURE_CERT: cert };
-    providers = await Promise.all([Provider.start('b1'), Provider.start('b2')]);
+    providers = await Promise.all([PlainProvider.start('b1'), PlainProvider.start('b2')]);
     secure = await Promise.all([
-      Provider.start('s1', { scheme: 'https' }, tls),
-      Provider.start('s2', { scheme: 'https' }, tls),
+      PlainProvider.start('s1', { scheme: 'https' }, tls),
+      PlainProvider.start('s2', { scheme: 'https' }, tls),
     ]);
     const list = providers.map(({ instance }) => instance);
     const lists = { 'service-b': list, 'orders.internal': list, secure: secure.map(({ instance }) => instance) };
-    app = await App.start(lists, appOptions);
+    app = await ConsumerApp.start(lists, appOptions);
   });
   afterAll(async () => {
     await Promise.all([...providers, ...secure, app].map((child) => child.stop()));
-    rmSync(folder, { recursive: true });
   });
 
   const both = new Set(['b1', 'b2']);
@@ -146,11 +148,11 @@ describe.each([
   });
 
   test('TLS: a host that drops what is sent to it keeps no request waiting longer than for one connection', async () => {
-    const [{ instance }] = secure as [Provider];
-    const hole = await Hole.start(instance, 'hole');
+    const [{ instance }] = secure as [PlainProvider];
+    const hole = await DeafInstance.start(instance, 'hole');
     children.push(hole);
     const paced = async (client: string): Promise<{ errors: string[]; slow: number; longest: number }> => {
-      const caller = await App.start({ secure: [hole.instance, instance] }, appOptions);
+      const caller = await ConsumerApp.start({ secure: [hole.instance, instance] }, appOptions);
       children.push(caller);
       return caller.run('paced', { url: 'https://secure/', count: 60, headers: { 'x-client': client } });
     };
@@ -163,7 +165,7 @@ describe.each([
   }, 60_000);
 
   test.each(['fetch', 'http', 'undici'])('%s: anything else passes untouched', async (client) => {
-    const { port } = (providers[0] as Provider).instance;
+    const { port } = (providers[0] as PlainProvider).instance;
     for (const host of ['127.0.0.1', 'localhost']) {
       const { instanceId, headers } = await app.run<Echo>(client, {
         url: `http://${host}:${port}/`,
@@ -183,8 +185,8 @@ describe.each([
 test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios', 'got'])(
   '%s: the very first request waits for the list and carries the header',
   async (client) => {
-    const provider = await Provider.start('b1');
-    const app = await App.start({ 'service-b': [provider.instance] });
+    const provider = await PlainProvider.start('b1');
+    const app = await ConsumerApp.start({ 'service-b': [provider.instance] });
     const { headers, body } = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: 'first' });
     expect(headers['lossless-consumer']).toBe(`${HEADER}${app.port}`);
     if (client !== 'httpArrayHeaders') expect(body).toBe('first');
@@ -193,16 +195,16 @@ test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios',
 );
 
 describe.each([
-  ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODES['22.19']],
-])('what is wrong with a request reaches the application that made it, on %s', (_, execPath) => {
+  ['this Node.js', LINE],
+  ['Node.js 22.19', '22.19'],
+] as const)('what is wrong with a request reaches the application that made it, on %s', (_, line) => {
   test.each([
     ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
     ['httpBadAddress', 'http', 'nobody', 'ERR_INVALID_IP_ADDRESS'],
     ['httpsBadKey', 'https', 'service-b', 'ERR_OSSL_PEM_NO_START_LINE'],
   ])('%s: the very first request to %s://%s and those that follow', async (client, scheme, host, code) => {
-    const provider = await Provider.start('b1');
-    const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
+    const provider = await PlainProvider.start('b1');
+    const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line });
     children.push(provider, app);
     expect(await app.run(client, { url: `${scheme}://${host}/` })).toEqual([code, code]);
     // They are not counted as if they went on.
@@ -213,20 +215,20 @@ describe.each([
 });
 
 describe.each([
-  ['this Node.js', process.execPath, {}],
-  ['this Node.js, undici loaded before the plugin', process.execPath, { FIXTURE_EAGER: 'true' }],
-  ['Node.js 22.19', NODES['22.19'], {}],
-  ['Node.js 26', NODES['26'], {}],
-  ['Node.js 22.19, undici loaded before the plugin', NODES['22.19'], { FIXTURE_EAGER: 'true' }],
-  ['Node.js 26', NODES['26'], {}],
-])('dispatchers of the application on %s', (_, execPath, env) => {
-  const setUp = async (more: NodeJS.ProcessEnv = {}): Promise<App> => {
-    const provider = await Provider.start('b1');
-    const app = await App.start({ 'service-b': [provider.instance] }, { execPath, env: { ...env, ...more } });
+  ['this Node.js', LINE, {}],
+  ['this Node.js, undici loaded before the plugin', LINE, { FIXTURE_EAGER: 'true' }],
+  ['Node.js 22.19', '22.19', {}],
+  ['Node.js 26', '26', {}],
+  ['Node.js 22.19, undici loaded before the plugin', '22.19', { FIXTURE_EAGER: 'true' }],
+  ['Node.js 26', '26', {}],
+] as const)('dispatchers of the application on %s', (_, line, env) => {
+  const setUp = async (more: Readonly<Record<string, string>> = {}): Promise<ConsumerApp> => {
+    const provider = await PlainProvider.start('b1');
+    const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line, env: { ...env, ...more } });
     children.push(provider, app);
     return app;
   };
-  const codes = ({ logs }: App) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
+  const codes = ({ logs }: ConsumerApp) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
   const url = 'http://service-b/';
 
   test('an explicit one is said once, a replaced global one is covered again', async () => {

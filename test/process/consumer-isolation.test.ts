@@ -1,10 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServiceStatus } from '../../src/consumer/directory/service.ts';
 import { encodeDraining } from '../../src/protocol/header.ts';
-import { App, Hole, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
-import { NODES } from '../support/child.ts';
+import { ConsumerApp } from '../support/process/consumer-app.ts';
+import { DeafInstance } from '../support/process/deaf-instance.ts';
+import { LINE } from '../support/process/node-lines.ts';
+import { PlainProvider } from '../support/process/plain-provider.ts';
+import { until } from '../support/until.ts';
 
 const URL_B = 'http://service-b/';
 const children: { stop(): Promise<void> }[] = [];
@@ -15,18 +18,18 @@ afterEach(async () => {
 
 async function setUp(
   ids: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): Promise<{ app: App; providers: Provider[] }> {
-  const providers = await Promise.all(ids.map((id) => Provider.start(id)));
-  const app = await App.start({ 'service-b': providers.map(({ instance }) => instance) }, { env });
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ app: ConsumerApp; providers: PlainProvider[] }> {
+  const providers = await Promise.all(ids.map((id) => PlainProvider.start(id)));
+  const app = await ConsumerApp.start({ 'service-b': providers.map(({ instance }) => instance) }, { env });
   children.push(app, ...providers);
   return { app, providers };
 }
 
 type Many = { by: Record<string, number>; errors: string[] };
-const many = (app: App, client: string, count: number): Promise<Many> =>
+const many = (app: ConsumerApp, client: string, count: number): Promise<Many> =>
   app.run('many', { url: URL_B, count, headers: { 'x-client': client } });
-const statusOf = async (app: App): Promise<ServiceStatus & { markers: number }> => {
+const statusOf = async (app: ConsumerApp): Promise<ServiceStatus & { markers: number }> => {
   const { services, markers } = await app.run<{ services: Record<string, ServiceStatus>; markers: number }>('status');
   return { ...(services['service-b'] as ServiceStatus), markers };
 };
@@ -34,7 +37,7 @@ const statusOf = async (app: App): Promise<ServiceStatus & { markers: number }> 
 describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
   test('under load no request starts after the ack, none is lost, and the second line comes when all connections are closed', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
-    const [leaving] = providers as [Provider, Provider];
+    const [leaving] = providers as [PlainProvider, PlainProvider];
     await many(app, client, 50);
     const load = many(app, client, 3_000);
     await until(async () => (await leaving.tell('state')).served > 100);
@@ -56,10 +59,10 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
   test('outstanding requests end normally and hold the second line back', async () => {
     const { app, providers } = await setUp(['b1']);
-    const [leaving] = providers as [Provider];
+    const [leaving] = providers as [PlainProvider];
     const held = app.run<Echo>(client, { url: `${URL_B}slow`, method: 'POST', body: 'held' });
     await until(() => leaving.held === 1);
-    const other = await Provider.start('b2');
+    const other = await PlainProvider.start('b2');
     children.push(other);
     app.list({ 'service-b': [leaving.instance, other.instance] });
     const answer = await post(app.port, bodyOf(leaving.instance));
@@ -79,7 +82,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
   test('R9: low rate, the draining marker on one response isolates, a marker that names somebody else does not', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
-    const [leaving, staying] = providers as [Provider, Provider];
+    const [leaving, staying] = providers as [PlainProvider, PlainProvider];
     await staying.tell('mark', { marker: encodeDraining({ ...leaving.instance, generation: 99 }) });
     expect(Object.keys((await many(app, client, 40)).by)).toHaveLength(2);
     expect((await statusOf(app)).markers).toBe(0);
@@ -93,7 +96,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     const { app, providers } = await setUp(['b1', 'b2']);
     const list = { 'service-b': providers.map(({ instance }) => instance) };
     await many(app, client, 10);
-    await (await post(app.port, bodyOf((providers[0] as Provider).instance, 1_000))).line();
+    await (await post(app.port, bodyOf((providers[0] as PlainProvider).instance, 1_000))).line();
     app.list(list);
     expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
     await until(async () => (await statusOf(app)).instances.every(({ isolated }) => !isolated));
@@ -102,12 +105,12 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
   test('R14: a restart on the quarantined address, same or other instance id, is served at once', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
-    const [leaving, staying] = providers as [Provider, Provider];
+    const [leaving, staying] = providers as [PlainProvider, PlainProvider];
     await many(app, client, 10);
     await (await post(app.port, bodyOf(leaving.instance))).line();
     const env = { FIXTURE_PORT: String(leaving.instance.port) };
     await leaving.stop();
-    const again = await Provider.start('b1', { generation: 2 }, env);
+    const again = await PlainProvider.start('b1', { generation: 2 }, env);
     children.push(again);
     app.list({ 'service-b': [again.instance, staying.instance] });
     expect(Object.keys((await many(app, client, 50)).by)).toHaveLength(2);
@@ -118,7 +121,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
   test('R15: the last instance is used although it is isolated, until another one comes', async () => {
     const { app, providers } = await setUp(['b1']);
-    const [last] = providers as [Provider];
+    const [last] = providers as [PlainProvider];
     const load = many(app, client, 2_000);
     await until(async () => (await last.tell('state')).served > 100);
     const answer = await post(app.port, bodyOf(last.instance));
@@ -130,7 +133,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
     app.list({ 'service-b': [] });
     expect((await many(app, client, 50)).by).toEqual({ b1: 50 });
-    const other = await Provider.start('b2');
+    const other = await PlainProvider.start('b2');
     children.push(other);
     app.list({ 'service-b': [last.instance, other.instance] });
     expect((await many(app, client, 50)).by).toEqual({ b2: 50 });
@@ -141,7 +144,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
   test('R34: a repeated GoAway and a late one of an older generation change nothing', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
-    const [leaving, staying] = providers as [Provider, Provider];
+    const [leaving, staying] = providers as [PlainProvider, PlainProvider];
     await many(app, client, 10);
     for (let n = 0; n < 3; n++)
       expect(await (await post(app.port, bodyOf(leaving.instance))).line()).toMatchObject({ isolated: true });
@@ -160,8 +163,8 @@ describe('requests that were never sent', () => {
   test.each(['fetch', 'fetchStream', 'undici', 'http', 'httpAgent', 'axios', 'got'])(
     '%s: an address that no connection can be made to is passed over, body whole',
     async (client) => {
-      const good = await Provider.start('b1');
-      const app = await App.start({});
+      const good = await PlainProvider.start('b1');
+      const app = await ConsumerApp.start({});
       children.push(app, good);
       const odd = ['[::1]', '[::1', 'a b', 'http://x', '10.0.0.1:80', 'fe80::1'].map((host) => ({
         ...good.instance,
@@ -183,10 +186,10 @@ describe('requests that were never sent', () => {
 
   test('http: those queued in an agent move to another instance with their bodies', async () => {
     const { app, providers } = await setUp(['b1']);
-    const [leaving] = providers as [Provider];
+    const [leaving] = providers as [PlainProvider];
     const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 5, body: 'queued ' });
     await until(() => leaving.held === 1);
-    const other = await Provider.start('b2');
+    const other = await PlainProvider.start('b2');
     children.push(other);
     app.list({ 'service-b': [leaving.instance, other.instance] });
     const answer = await post(app.port, bodyOf(leaving.instance));
@@ -205,7 +208,7 @@ describe('requests that were never sent', () => {
 
   test('R15, http: with one instance those queued in an agent go over a new connection, so that the old one becomes idle', async () => {
     const { app, providers } = await setUp(['b1']);
-    const [last] = providers as [Provider];
+    const [last] = providers as [PlainProvider];
     const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 3, body: '' });
     await until(() => last.held === 1);
     const answer = await post(app.port, bodyOf(last.instance));
@@ -216,7 +219,7 @@ describe('requests that were never sent', () => {
       await last.tell('release');
     }
     expect((await answers).map(({ body }) => body)).toEqual(['0', '1', '2']);
-    const other = await Provider.start('b2');
+    const other = await PlainProvider.start('b2');
     children.push(other);
     app.list({ 'service-b': [other.instance] });
     expect(await answer.line()).toMatchObject({ idle: true });
@@ -235,7 +238,7 @@ describe('requests that were never sent', () => {
     'got',
   ])('%s: a refused connection sends the POST to another instance, body whole', async (client) => {
     const { app, providers } = await setUp(['b1', 'b2']);
-    const [gone] = providers as [Provider];
+    const [gone] = providers as [PlainProvider];
     await gone.stop();
     for (let n = 0; n < 6; n++) {
       const { instanceId, body } = await app.run<Echo>(client, {
@@ -259,27 +262,30 @@ describe('requests that were never sent', () => {
 });
 
 test.each([
-  ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODES['22.19']],
-])('a kept connection that is given out in the turn of the isolation is not closed, on %s', async (_, execPath) => {
-  const provider = await Provider.start('b1');
-  const app = await App.start({ 'service-b': [provider.instance] }, { execPath });
-  children.push(app, provider);
-  const { instance } = provider;
-  const body = JSON.stringify({ ...instance, address: `${instance.host}:${instance.port}` });
-  expect(await app.run('isolatedInTurn', { url: URL_B, body })).toEqual(Array(10).fill('answered'));
-});
+  ['this Node.js', LINE],
+  ['Node.js 22.19', '22.19'],
+] as const)(
+  'a kept connection that is given out in the turn of the isolation is not closed, on %s',
+  async (_, line) => {
+    const provider = await PlainProvider.start('b1');
+    const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line });
+    children.push(app, provider);
+    const { instance } = provider;
+    const body = JSON.stringify({ ...instance, address: `${instance.host}:${instance.port}` });
+    expect(await app.run('isolatedInTurn', { url: URL_B, body })).toEqual(Array(10).fill('answered'));
+  },
+);
 
 describe.each([
-  ['this Node.js', process.execPath],
-  ['Node.js 22.19', NODES['22.19']],
-])('an instance whose host drops what is sent to it, on %s', (_, execPath) => {
-  const withHole = async (ids: readonly string[]): Promise<App> => {
-    const providers = await Promise.all(['b1', ...ids].map((id) => Provider.start(id)));
-    const [{ instance }] = providers as [Provider];
-    const hole = await Hole.start(instance, 'hole');
+  ['this Node.js', LINE],
+  ['Node.js 22.19', '22.19'],
+] as const)('an instance whose host drops what is sent to it, on %s', (_, line) => {
+  const withHole = async (ids: readonly string[]): Promise<ConsumerApp> => {
+    const providers = await Promise.all(['b1', ...ids].map((id) => PlainProvider.start(id)));
+    const [{ instance }] = providers as [PlainProvider];
+    const hole = await DeafInstance.start(instance, 'hole');
     const listed = [hole, ...providers.slice(1)].map((child) => child.instance);
-    const app = await App.start({ 'service-b': listed }, { execPath });
+    const app = await ConsumerApp.start({ 'service-b': listed }, { line });
     children.push(app, hole, ...providers);
     return app;
   };
@@ -302,7 +308,7 @@ describe.each([
     const apps = await Promise.all(clients.map(() => withHole(['b2'])));
     const outcomes = await Promise.all(
       clients.map((client, n) =>
-        (apps[n] as App).run<{ errors: string[]; slow: number; longest: number }>('paced', {
+        (apps[n] as ConsumerApp).run<{ errors: string[]; slow: number; longest: number }>('paced', {
           url: URL_B,
           headers: { 'x-client': client },
         }),

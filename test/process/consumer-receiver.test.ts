@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AUDIENCE_HEADER } from '../../src/protocol/goaway.ts';
 import { sign } from '../../src/protocol/signature.ts';
-import { App, Provider, until } from '../fixtures/consumer/driver.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import { keysOf } from '../support/keys.ts';
+import { ConsumerApp } from '../support/process/consumer-app.ts';
+import { PlainProvider } from '../support/process/plain-provider.ts';
+import { until } from '../support/until.ts';
 
 const URL_B = 'http://service-b/';
 const SECRET = 'a secret of the fleet';
@@ -15,11 +17,11 @@ afterEach(async () => {
 });
 
 async function setUp(
-  env: NodeJS.ProcessEnv = {},
+  env: Readonly<Record<string, string>> = {},
   some: object = {},
-): Promise<{ app: App; one: Provider; two: Provider }> {
-  const [one, two] = [await Provider.start('b1', some), await Provider.start('b2', some)];
-  const app = await App.start({ 'service-b': [one.instance, two.instance] }, { env });
+): Promise<{ app: ConsumerApp; one: PlainProvider; two: PlainProvider }> {
+  const [one, two] = [await PlainProvider.start('b1', some), await PlainProvider.start('b2', some)];
+  const app = await ConsumerApp.start({ 'service-b': [one.instance, two.instance] }, { env });
   children.push(app, one, two);
   await app.run('fetch', { url: URL_B }).catch(() => {});
   return { app, one, two };
@@ -85,7 +87,7 @@ describe('the span of a refresh', () => {
 });
 
 describe('who may send a GoAway', () => {
-  const share = async (app: App): Promise<number> =>
+  const share = async (app: ConsumerApp): Promise<number> =>
     Object.keys((await app.run<{ by: object }>('many', { url: URL_B, count: 40 })).by).length;
 
   test('malformed 400, oversized 413, nothing is isolated', async () => {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { until } from '../support/child.ts';
-import { ask } from '../support/operator.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { appPortOf, entered } from '../support/process/announced.ts';
+import { ask } from '../support/process/operator.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -67,9 +68,9 @@ async function limited(descriptors: number): Promise<Service> {
   const child = world().children.run('sh', ['-c', `ulimit -n ${descriptors} && exec "$@"`, 'sh', ...node], {
     env: world().env('provider'),
   });
-  const [, port] = await child.sees(/listening (\d+)/);
-  await child.sees(/registering -> warming/);
-  return { child, port: Number(port) };
+  const port = await appPortOf(child);
+  await entered(child, 'warming');
+  return { child, port };
 }
 
 const APP = new URL('../fixtures/apps/app.ts', import.meta.url).pathname;

@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, test } from 'vitest';
-import { CLI } from '../support/cli.ts';
-import { type Forwarder, httpForwarder, tcpForwarder } from '../support/forwarders.ts';
-import { ask, operator } from '../support/operator.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { type Forwarder, httpForwarder, tcpForwarder } from '../support/fakes/forwarders.ts';
+import { lossless } from '../support/process/cli.ts';
+import { ask, operator } from '../support/process/operator.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 
@@ -22,13 +22,6 @@ afterEach(() => {
 function through<T extends Forwarder>(forwarder: T): number {
   forwarders.push(forwarder);
   return forwarder.port;
-}
-
-/** A command with the environment of a service. */
-async function lossless(env: Readonly<Record<string, string>>, ...args: string[]) {
-  const command = world().children.node(CLI, { env, args });
-  const { code } = await command.ends();
-  return { code, stdout: command.stdout, stderr: command.stderr };
 }
 
 async function stateOf(service: Service): Promise<unknown> {
@@ -96,9 +89,9 @@ test('with a secret this machine needs it too, and the command has it', async ()
   const port = await world().controlPort(service);
   for (const path of ['/offline', '/status']) expect((await ask(port, path, { method: 'POST' })).status).not.toBe(202);
   expect((await operator(port, '/status')).body).toMatchObject({ code: 'LOSSLESS_OPERATOR_UNPROVED' });
-  expect((await lossless(world().env('provider'), 'offline')).code).toBe(2);
+  expect((await lossless(['offline'], world().env('provider'))).code).toBe(2);
   expect(await stateOf(service)).toBe('warming');
-  expect(await lossless(world().env('provider', env), 'offline', '--wait')).toMatchObject({ code: 0 });
+  expect(await lossless(['offline', '--wait'], world().env('provider', env))).toMatchObject({ code: 0 });
   expect(await service.child.ends()).toEqual({ code: 0, signal: null });
 });
 
@@ -113,11 +106,11 @@ describe('two instances on one machine', () => {
 
   test('a command in the environment of one ends that one', async () => {
     const { shop, cart, env } = await two();
-    expect(await lossless(world().env('cart', env), 'offline', '--wait')).toMatchObject({ code: 0 });
+    expect(await lossless(['offline', '--wait'], world().env('cart', env))).toMatchObject({ code: 0 });
     expect(await cart.child.ends()).toEqual({ code: 0, signal: null });
     expect(await stateOf(shop)).toBe('warming');
     // Nobody of that name is left, so the port is asked, whose instance is another one.
-    const again = await lossless(world().env('cart', env), 'offline', '--wait');
+    const again = await lossless(['offline', '--wait'], world().env('cart', env));
     expect(again).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^LOSSLESS_OTHER_INSTANCE: .* here is shop /),
@@ -128,11 +121,11 @@ describe('two instances on one machine', () => {
   test('a command that names no one of them takes none, and says who there is', async () => {
     const { shop, cart, env } = await two();
     const { LOSSLESS_SERVICE: _, ...nobody } = world().env('', env);
-    const refused = await lossless(nobody, 'offline');
+    const refused = await lossless(['offline'], nobody);
     expect(refused.code).toBe(2);
     for (const [name, service] of Object.entries({ shop, cart }))
       expect(refused.stderr).toMatch(new RegExp(`\\n  ${name} .*, port ${await world().controlPort(service)}\\n`));
-    expect(await lossless(nobody, 'status', '--service', 'cart', '--json')).toMatchObject({ code: 0 });
+    expect(await lossless(['status', '--service', 'cart', '--json'], nobody)).toMatchObject({ code: 0 });
     expect([await stateOf(shop), await stateOf(cart)]).toEqual(['warming', 'warming']);
   });
 
@@ -142,15 +135,19 @@ describe('two instances on one machine', () => {
       shops.map(async (shop) => (await operator(await world().controlPort(shop), '/status')).body),
     );
     const instance = String(statuses[1]?.['instanceId']);
-    expect((await lossless(world().env('shop'), 'offline')).code).toBe(2);
-    expect(await lossless(world().env('shop'), 'offline', '--wait', '--instance', instance)).toMatchObject({ code: 0 });
+    expect((await lossless(['offline'], world().env('shop'))).code).toBe(2);
+    expect(await lossless(['offline', '--wait', '--instance', instance], world().env('shop'))).toMatchObject({
+      code: 0,
+    });
     await shops[1].child.ends();
     expect(await stateOf(shops[0])).toBe('warming');
     // One that was killed is not there any more, though it could not say so.
     const killed = await world().service('shop');
     killed.child.signal('SIGKILL');
     await killed.child.ends();
-    const left = JSON.parse((await lossless(world().env('shop'), 'status', '--json')).stdout) as { instanceId: string };
+    const left = JSON.parse((await lossless(['status', '--json'], world().env('shop'))).stdout) as {
+      instanceId: string;
+    };
     expect(left.instanceId).toBe(statuses[0]?.['instanceId']);
   });
 

@@ -1,10 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Fleet } from '../../src/cli/demo/fleet.ts';
-import { isRunning, NODES, type NodeLine, until, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
+import { CLI } from '../support/process/cli.ts';
+import { isRunning } from '../support/process/is-running.ts';
+import { NODES, type NodeLine } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const children = useChildren();
 
@@ -75,7 +77,7 @@ test('the processes of a demo are not configured by its shell', async () => {
 });
 
 test('a process that ends instead of being ready is told at once, and what was started beside it is ended', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-test-'));
+  const directory = useScratchFolder();
   // The first of the two ends; the other one never comes so far that it would notice the end of the demo.
   const preload = `try { process.getBuiltinModule('node:fs').mkdirSync('${directory}/first') } catch { await new Promise(() => setInterval(() => {}, 1_000)) } process.exit(3)`;
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` };
@@ -85,7 +87,6 @@ test('a process that ends instead of being ready is told at once, and what was s
   expect(family).toHaveLength(1);
   await fleet.close();
   expect(family.filter(isRunning)).toEqual([]);
-  rmSync(directory, { recursive: true });
 });
 
 test.each([

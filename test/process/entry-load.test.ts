@@ -2,9 +2,9 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2, type ServerHttp2Session } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server as TcpServer } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { until } from '../support/child.ts';
 import { type Sends, startHttp1 } from '../support/entry/http1-load.ts';
 import { startHttp2 } from '../support/entry/http2-load.ts';
+import { until } from '../support/until.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
-import { FakeNacos } from '../support/fake-nacos.ts';
-import { useWorld } from '../support/world.ts';
+import { FakeNacos } from '../support/fakes/fake-nacos.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 

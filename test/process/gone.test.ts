@@ -1,18 +1,14 @@
-import { createServer as createHttpServer, type Server } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer } from 'node:net';
+import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { type Caller, type Service, spansOf, useWorld } from '../support/world.ts';
+import { type Caller, type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
 const ENV = { LOSSLESS_HOLD_MS: '500', LOSSLESS_GRACE_PERIOD_MS: '8000' };
-
-const servers: (Server | ReturnType<typeof createServer>)[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
-});
 
 /** Two instances, of which one leaves: its consumer has somebody else. */
 async function pair(): Promise<Service> {
@@ -21,6 +17,7 @@ async function pair(): Promise<Service> {
   return leaving;
 }
 
+/** Resolves when a service has begun to serve so many requests. */
 async function hasCalled(service: Service, times = 6): Promise<void> {
   await until(async () => (await world().served(service)) >= times);
 }
@@ -48,10 +45,9 @@ describe('a caller is gone only when that is proved', () => {
 
   test('one whose control port resets is not', async () => {
     const service = await pair();
-    const resets = createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1');
-    servers.push(resets);
-    await until(() => resets.address() !== null);
-    await request(service, (resets.address() as AddressInfo).port);
+    const resets = createServer((socket) => socket.resetAndDestroy());
+    const port = await useServer(resets);
+    await request(service, port);
     const { trace, result } = await goAwayOf(service);
     expect(result).toBe('unreachable');
     expect(trace.verdict.result).toBe('incomplete');
@@ -59,10 +55,9 @@ describe('a caller is gone only when that is proved', () => {
 
   test('one at whose address another process answers 410 is not', async () => {
     const service = await pair();
-    const other = createHttpServer((_, response) => response.writeHead(410).end()).listen(0, '127.0.0.1');
-    servers.push(other);
-    await until(() => other.address() !== null);
-    await request(service, (other.address() as AddressInfo).port);
+    const other = createHttpServer((_, response) => response.writeHead(410).end());
+    const port = await useServer(other);
+    await request(service, port);
     const { trace, result, message } = await goAwayOf(service);
     expect(result).toBe('rejected');
     expect(message).toContain('another process answers there');
@@ -124,10 +119,9 @@ test('a GoAway comes from the address under which the consumer knows the instanc
   const control = createHttpServer((goAway, response) => {
     if (goAway.method === 'POST') from.push(goAway.socket.remoteAddress);
     response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":["192.0.2.1:1"]}\n');
-  }).listen(0, '127.0.0.1');
-  servers.push(control);
-  await until(() => control.address() !== null);
-  await request({ ...service, host: '127.0.0.9' }, (control.address() as AddressInfo).port);
+  });
+  const port = await useServer(control);
+  await request({ ...service, host: '127.0.0.9' }, port);
   await world().leave(service);
   expect(from).toEqual(['127.0.0.9']);
 });

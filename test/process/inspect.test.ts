@@ -1,23 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
+import { describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
-import { type Child, NODES, useChildren } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import type { Child } from '../support/process/child.ts';
+import { CLI } from '../support/process/cli.ts';
+import { NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const children = useChildren();
-let collector: Collector;
 
-beforeAll(async () => {
-  collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 28,
-  });
-});
-afterAll(() => collector.close());
+const collector = useStarted(() => embeddedCollector());
 
 async function inspect(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Child> {
   const child = children.run(NODES['22.19'], [CLI, 'inspect', ...args], { env });
@@ -37,30 +30,30 @@ describe('lossless inspect', () => {
       ['earlier', 20_000],
       ['latest', 10_000],
     ] as const)
-      await sendOtlp(collector.otlpUrl, shutdownBodies(service, 12, 0, now - ago).bodies);
-    const child = await inspect(['--url', collector.queryUrl]);
+      await sendOtlp(collector().otlpUrl, shutdownBodies(service, 12, 0, now - ago).bodies);
+    const child = await inspect(['--url', collector().queryUrl]);
     expect(child.stdout).toContain('latest latest-1 left at');
     expect(child.stdout).toContain('success, 12 of 12 consumers acked');
     expect(child.stdout).toContain('… 2 more acked');
     expect(child.stdout).not.toContain('\u001b');
     expect(child.stderr).toBe('');
     expect(await codeOf(child)).toBe(0);
-    const earlier = await inspect(['--service', 'earlier'], { LOSSLESS_JAEGER_URL: collector.queryUrl });
+    const earlier = await inspect(['--service', 'earlier'], { LOSSLESS_JAEGER_URL: collector().queryUrl });
     expect(earlier.stdout).toContain('earlier earlier-1 left at');
     expect(await codeOf(earlier)).toBe(0);
   });
 
   test('1: somebody was not told, or a part of the trace is missing', async () => {
     const told = shutdownBodies('untold', 30, 25);
-    await sendOtlp(collector.otlpUrl, told.bodies);
-    const untold = await inspect([told.traceId, '--url', collector.queryUrl]);
+    await sendOtlp(collector().otlpUrl, told.bodies);
+    const untold = await inspect([told.traceId, '--url', collector().queryUrl]);
     expect(untold.stdout).toMatch(/- caller-\d+ was not told/);
     expect(untold.stdout).toContain('- and 6 more');
     expect(await codeOf(untold)).toBe(1);
 
     const { traceId, bodies } = shutdownBodies('partly', 3);
-    await sendOtlp(collector.otlpUrl, bodies.slice(0, -1));
-    const partly = await inspect([traceId, '--url', collector.queryUrl, '--json']);
+    await sendOtlp(collector().otlpUrl, bodies.slice(0, -1));
+    const partly = await inspect([traceId, '--url', collector().queryUrl, '--json']);
     expect(JSON.parse(partly.stdout)).toMatchObject({ traceId, result: 'success', whole: false, refreshes: 2 });
     expect(await codeOf(partly)).toBe(1);
   });
@@ -68,12 +61,12 @@ describe('lossless inspect', () => {
   test('as verify: 0 when it was undone, 1 when requests came after an ack', async () => {
     const [undone, late] = [shutdownBodies('undone', 1), shutdownBodies('late', 1)];
     const after = `{"key":"${ATTR.afterAck}","value":{"intValue":"7"}}`;
-    await sendOtlp(collector.otlpUrl, [
+    await sendOtlp(collector().otlpUrl, [
       ...undone.bodies.map((body) => body.replace('"success"', '"cancelled"')),
       ...late.bodies.map((body) => body.replace(`{"key":"${ATTR.fanoutComplete}"`, (key) => `${after},${key}`)),
     ]);
-    expect(await codeOf(await inspect([undone.traceId, '--url', collector.queryUrl]))).toBe(0);
-    const child = await inspect([late.traceId, '--url', collector.queryUrl]);
+    expect(await codeOf(await inspect([undone.traceId, '--url', collector().queryUrl]))).toBe(0);
+    const child = await inspect([late.traceId, '--url', collector().queryUrl]);
     expect(child.stdout).toContain('- 7 requests came after the ack of their consumer');
     expect(await codeOf(child)).toBe(1);
   });
@@ -84,7 +77,7 @@ describe('lossless inspect', () => {
     [['not-an-id'], /^LOSSLESS_USAGE: /],
     [['--colour'], /^LOSSLESS_USAGE: /],
   ])('2: could not tell from %j', async (args, words) => {
-    const child = await inspect([...args, '--url', collector.queryUrl]);
+    const child = await inspect([...args, '--url', collector().queryUrl]);
     expect(child.stderr).toMatch(words);
     expect(child.stdout).toBe('');
     expect(await codeOf(child)).toBe(2);

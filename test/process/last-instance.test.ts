@@ -1,21 +1,17 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { entered } from '../support/process/announced.ts';
+import { lossless } from '../support/process/cli.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
 const GRACE = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
-async function verify(service: string): Promise<number> {
+async function verify(service: string): Promise<number | null> {
   const args = ['verify', '--service', service, '--since', '1h', '--url', world().collector.queryUrl];
-  return promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    () => 0,
-    (error) => (error as { code: number }).code,
-  );
+  return (await lossless(args)).code;
 }
 
 async function consumersOf(service: Service): Promise<number> {
@@ -49,7 +45,7 @@ describe('the last instance of a service', () => {
     const caller = await world().caller('http://shop/echo', 20);
     await until(async () => (await consumersOf(service)) === 1);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     await world().service('shop', { env: GRACE });
     const registered = performance.now();
     await service.child.ends();
@@ -65,7 +61,7 @@ describe('the last instance of a service', () => {
     await until(async () => (await world().served(service)) > 20);
     await caller.pause();
     // The caller lives on and is silent for longer than it ever was.
-    await new Promise((resolve) => setTimeout(resolve, 3_200));
+    await pause(3_200);
     const begun = performance.now();
     await world().leave(service);
     expect(performance.now() - begun).toBeLessThan(1_500);

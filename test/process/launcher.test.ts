@@ -1,10 +1,14 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants, tmpdir } from 'node:os';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Child, isRunning, LINES, NODES, useChildren } from '../support/child.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Child } from '../support/process/child.ts';
+import { isRunning } from '../support/process/is-running.ts';
+import { LINES, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const APPLICATION = fileURLToPath(new URL('../fixtures/signals/service.ts', import.meta.url));
 const LAUNCHER = fileURLToPath(new URL('../fixtures/signals/launcher.ts', import.meta.url));
@@ -28,11 +32,10 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
   const children = useChildren();
   let project: string;
   beforeEach(() => {
-    project = mkdtempSync(join(tmpdir(), 'lossless-project-'));
+    project = useScratchFolder();
     const run = `${NODES[line]} ${SERVICE}`;
     writeFileSync(join(project, 'package.json'), JSON.stringify({ scripts: { start: run, exec: `exec ${run}` } }));
   });
-  afterEach(() => rmSync(project, { recursive: true }));
 
   const start = async (command: string, ...args: string[]): Promise<{ launcher: Child; pid: number }> => {
     const env = { npm_config_script_shell: DASH, npm_config_update_notifier: 'false' };

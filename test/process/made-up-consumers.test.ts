@@ -1,18 +1,16 @@
-import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
-const servers: Server[] = [];
 const sockets = new Set<Socket>();
 afterEach(() => {
   for (const socket of sockets) socket.destroy();
-  for (const server of servers.splice(0)) server.close();
 });
 
 /** A port that takes connections and answers with what is given, or with nothing. */
@@ -20,10 +18,8 @@ async function port(answer?: string): Promise<number> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).once('data', () => answer && socket.write(answer));
-  }).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
+  });
+  return useServer(server);
 }
 
 /** Sends one request under each of so many made-up names, and leaves no connection behind. */

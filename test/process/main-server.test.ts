@@ -6,9 +6,12 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { type Child, until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { portOf } from '../support/listening.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
+import type { Child } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const SEVERAL = new URL('../fixtures/apps/several.ts', import.meta.url);
 
@@ -22,7 +25,7 @@ async function starts(env: Record<string, string> = {}): Promise<Child> {
 }
 
 function says(child: Child, line: string): void {
-  child.process.stdin?.write(`${line}\n`);
+  child.say(line);
 }
 
 /** Lets a server listen. @returns its port */
@@ -34,11 +37,9 @@ async function listens(child: Child, name: string, ...where: readonly string[]):
   return Number(port);
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 async function control(child: Child, path: string, method = 'GET') {
-  const [, port] = await child.sees(/control server listens on port (\d+)/);
-  return operator(Number(port), path, { method });
+  const port = await controlPortOf(child);
+  return operator(port, path, { method });
 }
 
 async function status(child: Child): Promise<Status> {
@@ -88,7 +89,7 @@ async function onlines(child: Child): Promise<readonly string[]> {
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
+      const port = portOf(server);
       server.close(() => resolve(port));
     });
   });
@@ -247,7 +248,7 @@ describe('a registered server that the application closes', () => {
     await until(async () => (await status(child)).requests.inflight === 1);
     await control(child, '/offline', 'POST');
     says(child, 'close app');
-    await child.sees(/notifying -> draining/);
+    await entered(child, 'draining');
     expect((await control(child, '/online', 'POST')).status).toBe(200);
     expect((await slow).status).toBe(200);
     expect((await control(child, '/readiness')).status).toBe(503);

@@ -4,8 +4,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Authority } from '../support/authority.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { controlPortOf } from '../support/process/announced.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { Authority } from '../support/tls/authority.ts';
 
 /** Sidecars that look like those of a mesh from outside: forwarders of ours, because no mesh runs here. */
 const world = useWorld();
@@ -102,9 +103,9 @@ describe('a sidecar that takes nothing but the TLS of its mesh at the control po
     const caller = await world().caller('http://provider/echo', 50, {
       env: { ...env, LOSSLESS_ADVERTISE: advertised },
     });
-    const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
-    await inbound(Number(port));
-    await outbound(Number(port));
+    const port = await controlPortOf(caller.child);
+    await inbound(port);
+    await outbound(port);
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     const tags = spansOf(trace, 'goaway')[0]?.tags ?? {};

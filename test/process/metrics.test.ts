@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
-import { until } from '../support/child.ts';
-import { ask, operator } from '../support/operator.ts';
-import { type Caller, type Service, useWorld } from '../support/world.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
+import { ask, operator } from '../support/process/operator.ts';
+import { type Caller, type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 
 async function scrape({ child }: Pick<Service, 'child'>, accept = 'text/plain') {
-  const [, port] = await child.sees(/control server listens on port (\d+)/);
-  const { status, headers, text: body } = await ask(Number(port), '/metrics', { headers: { accept } });
+  const port = await controlPortOf(child);
+  const { status, headers, text: body } = await ask(port, '/metrics', { headers: { accept } });
   return {
     status,
     type: headers['content-type'] ?? '',
@@ -43,7 +44,7 @@ test('count what really happened, on both sides, through a shutdown', async () =
   const slow = fetch(`http://127.0.0.1:${leaving.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
   await until(async () => (await scrape(leaving)).value('lossless_requests_in_flight') >= 1);
   leaving.child.signal('SIGTERM');
-  await leaving.child.sees(/notifying -> draining/);
+  await entered(leaving.child, 'draining');
   const during = await scrape(leaving);
   expect(during.value('lossless_state', 'state="draining"')).toBe(1);
   expect(during.value('lossless_ready')).toBe(0);
@@ -103,8 +104,8 @@ describe('the page', () => {
   test('agrees with the status', async () => {
     const service = await world().service('provider');
     await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' });
-    const [, port] = await service.child.sees(/control server listens on port (\d+)/);
-    const status = (await operator(Number(port), '/status')).body as unknown as Status;
+    const port = await controlPortOf(service.child);
+    const status = (await operator(port, '/status')).body as unknown as Status;
     const { value } = await scrape(service);
     expect(value('lossless_state', `state="${status.state}"`)).toBe(1);
     expect(value('lossless_requests_total', 'caller="unmanaged"')).toBe(status.requests.unmanaged);

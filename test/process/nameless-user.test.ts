@@ -2,8 +2,9 @@ import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { LINE, NODES } from '../support/child.ts';
-import { useWorld } from '../support/world.ts';
+import { entered } from '../support/process/announced.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 
@@ -29,7 +30,7 @@ test.runIf(process.geteuid?.() === 0)('a user without a name: registered, offlin
       }),
     },
   );
-  await child.sees(/registering -> warming/);
+  await entered(child, 'warming');
   child.signal('SIGTERM');
   expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
   const spool = join(temporary, `lossless-spool-${ID}`);

@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
 import { Agent, request } from 'node:http';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { fakeConsumers } from '../support/fake-consumers.ts';
-import { type Asking, operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
+import { entered } from '../support/process/announced.ts';
+import { lossless } from '../support/process/cli.ts';
+import { type Asking, operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -15,14 +14,6 @@ const world = useWorld();
 async function call(service: Service, path: string, asking: Asking = {}) {
   const method = /^\/o(ff|n)line/.test(path) ? 'POST' : 'GET';
   return operator(await world().controlPort(service), path, { method, ...asking });
-}
-
-async function lossless(...args: string[]) {
-  const { stdout, stderr, code } = await promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    (output) => ({ ...output, code: 0 }),
-    (error) => error as { stdout: string; stderr: string; code: number },
-  );
-  return { stdout, stderr, code };
 }
 
 /** A request that takes `ms`: keeps an offline in `draining`. */
@@ -94,7 +85,7 @@ describe('what begins an offline', () => {
     await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
     const hangUp = new AbortController();
     const called = call(service, '/offline?wait=true', { signal: hangUp.signal }).catch(() => 'hung up');
-    await service.child.sees(/-> notifying/);
+    await entered(service.child, 'notifying');
     hangUp.abort();
     expect(await called).toBe('hung up');
     expect(await answer).toBe(200);
@@ -103,7 +94,7 @@ describe('what begins an offline', () => {
 
   test('lossless offline --wait', async () => {
     const service = await world().service('provider');
-    const { stdout, code } = await lossless('offline', '--wait', '--port', String(await world().controlPort(service)));
+    const { stdout, code } = await lossless(['offline', '--wait', '--port', `${await world().controlPort(service)}`]);
     expect(stdout).toMatch(/^success\ntrace [0-9a-f]{32}\nhttp/);
     expect(code).toBe(0);
     await service.child.ends();
@@ -143,8 +134,8 @@ describe('R23: several triggers are one run', () => {
     const answer = slow(service, 20_000).catch(() => 'cut');
     await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> notifying/);
-    await new Promise((resolve) => setTimeout(resolve, 100)); // an echo of the first one would be passed over
+    await entered(service.child, 'notifying');
+    await pause(100); // an echo of the first one would be passed over
     service.child.signal('SIGTERM');
     expect(await service.child.ends(5_000)).toEqual({ code: null, signal: 'SIGTERM' });
     expect(await answer).toBe('cut');
@@ -159,8 +150,8 @@ describe('undo', () => {
     const answer = slow(service, 1_500);
     const generation = (await call(service, '/status')).body['generation'] as number;
     await call(service, '/offline');
-    await service.child.sees(/notifying -> draining/);
-    expect(await lossless('online', '--port', String(await world().controlPort(service)))).toMatchObject({ code: 0 });
+    await entered(service.child, 'draining');
+    expect(await lossless(['online', '--port', `${await world().controlPort(service)}`])).toMatchObject({ code: 0 });
     await until(async () => (await call(service, '/status')).body['state'] === 'warming');
     const status = (await call(service, '/status')).body;
     expect(status['generation']).toBeGreaterThan(generation);
@@ -220,9 +211,9 @@ describe('undo', () => {
       request({ port: service.port, agent, headers }, (response) => response.resume().on('end', resolve)).end(),
     );
     await call(service, '/offline');
-    await service.child.sees(/-> notifying/);
+    await entered(service.child, 'notifying');
     const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
-    await service.child.sees(/notifying -> starting/);
+    await entered(service.child, 'starting', 'notifying');
     service.child.signal('SIGTERM');
     expect(await service.child.ends(15_000)).toEqual({ code: null, signal: 'SIGTERM' });
     await undone;
@@ -240,7 +231,7 @@ describe('undo', () => {
     service.child.signal('SIGTERM');
     await until(() => fakes.goAways === 1);
     const undone = call(service, '/online', { method: 'POST' }).catch(() => undefined);
-    await service.child.sees(/notifying -> starting/);
+    await entered(service.child, 'starting', 'notifying');
     service.child.signal('SIGTERM');
     expect(await answer).toBe(200);
     expect(await service.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });

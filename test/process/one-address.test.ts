@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
-import { until } from '../support/child.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

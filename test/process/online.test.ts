@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { appPortOf, controlPortOf, entered } from '../support/process/announced.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const HEALTH = new URL('../fixtures/apps/health.ts', import.meta.url);
 
@@ -14,9 +15,9 @@ const world = useWorld();
 /** Starts a service and does not wait for anything but its port. */
 async function starting(env: Record<string, string> = {}, health = 200, ...more: readonly string[]): Promise<Service> {
   const child = world().children.node(HEALTH, { env: world().env('provider', env), args: [String(health), ...more] });
-  const [, port] = await child.sees(/listening (\d+)/);
+  const port = await appPortOf(child);
   await child.sees(/control server listens/);
-  return { child, port: Number(port) };
+  return { child, port };
 }
 
 async function control(service: Service, path: string) {
@@ -50,7 +51,7 @@ describe('the trace of a start', () => {
       LOSSLESS_WARMUP_MS: '400',
     };
     const service = await starting(env);
-    await service.child.sees(/warming -> serving/);
+    await entered(service.child, 'serving');
     const trace = await online(service);
     expect(assess(trace)).toMatchObject({ result: 'success', orphans: 0, whole: true });
     const names = trace.spans.map(({ name }) => name.slice('lossless.'.length));
@@ -99,22 +100,22 @@ describe('registration', () => {
     });
     expect((await control(service, '/readiness')).status).toBe(503);
     expect((await control(service, '/liveness')).status).toBe(200);
-    service.child.process.stdin?.write('204\n');
-    await service.child.sees(/registering -> warming/);
+    service.child.say('204');
+    await entered(service.child, 'warming');
     expect(registered()).toHaveLength(1);
     expect((await control(service, '/readiness')).status).toBe(200);
   });
 
   test('the probe asks where the application listens, if that is one address only', async () => {
     const service = await starting({ LOSSLESS_PROBE: '/health' }, 200, '127.0.0.2');
-    await service.child.sees(/registering -> warming/);
+    await entered(service.child, 'warming');
     expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.2:${service.port}` });
   });
 
   test('a server without a port is passed over for the next one', async () => {
     const socket = join(world().directory, 'admin.sock');
     const service = await starting({}, 200, '127.0.0.1', socket);
-    await service.child.sees(/registering -> warming/);
+    await entered(service.child, 'warming');
     expect(service.child.stderr).toContain(`because consumers need a port; not ${socket}`);
     expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.1:${service.port}` });
   });
@@ -129,14 +130,14 @@ describe('registration', () => {
       return (body['requests'] as { inflight: number }).inflight === 1;
     });
     await control(service, '/offline');
-    await service.child.sees(/notifying -> draining/);
+    await entered(service.child, 'draining');
     expect((await control(service, '/online')).status).toBe(200);
     await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('503'));
     expect((await slow).status).toBe(200);
     expect((await control(service, '/readiness')).status).toBe(503);
     expect(registered()).toEqual([]);
-    service.child.process.stdin?.write('200\n');
-    await service.child.sees(/registering -> warming/);
+    service.child.say('200');
+    await entered(service.child, 'warming');
     expect(registered()).toHaveLength(1);
     const trace = await online(service, 1);
     expect(trace.spans.map(({ name }) => name)).not.toContain('lossless.delay');
@@ -154,7 +155,7 @@ describe('registration', () => {
     });
     const backAt = Date.now();
     renameSync(directory, `${directory}.aside`);
-    await service.child.sees(/registering -> warming/);
+    await entered(service.child, 'warming');
     expect((await control(service, '/readiness')).status).toBe(200);
     const [name = ''] = registered();
     // The warm-up begins with the registration, not with the first try.
@@ -165,10 +166,10 @@ describe('registration', () => {
 
   test('LOSSLESS_READINESS=warmed is ready only when the warm-up is over', async () => {
     const service = await starting({ LOSSLESS_READINESS: 'warmed', LOSSLESS_WARMUP_MS: '1500' });
-    await service.child.sees(/registering -> warming/);
+    await entered(service.child, 'warming');
     const answer = await control(service, '/readiness');
     expect(answer).toMatchObject({ status: 503, body: { state: 'warming' } });
-    await service.child.sees(/warming -> serving/);
+    await entered(service.child, 'serving');
     expect((await control(service, '/readiness')).status).toBe(200);
   });
 });
@@ -176,8 +177,8 @@ describe('registration', () => {
 test('a process that opens no port is created, is never registered, and says what it waits for', async () => {
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 10);
-  const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
-  const { body } = await operator(Number(port), '/status');
+  const port = await controlPortOf(caller.child);
+  const { body } = await operator(port, '/status');
   expect(body).toMatchObject({
     state: 'created',
     waitsFor: 'an HTTP server of the application',
@@ -192,7 +193,7 @@ test('an undone offline is a start of its own, linked to it, and it can be undon
   const service = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '300' } });
   const busy = () => fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
   for (let times = 1; times <= 2; times++) {
-    await service.child.sees(/warming -> serving/);
+    await entered(service.child, 'serving');
     const running = busy();
     await until(async () => {
       const { body } = await control(service, '/status');
@@ -214,12 +215,12 @@ test('a crash loop writes one entry and one short trace for each start, and leav
   const starts = 8;
   for (let n = 0; n < starts; n++) {
     const service = await starting({ LOSSLESS_WARMUP_MS: '60000' });
-    await service.child.sees(/registering -> warming/);
+    await entered(service.child, 'warming');
     service.child.signal('SIGKILL');
     await service.child.ends();
   }
   const last = await starting();
-  await last.child.sees(/registering -> warming/);
+  await entered(last.child, 'warming');
   await until(() => registered().length === 1);
   const found = await world().jaeger.search({ service: 'provider', operation: 'lossless.online.started', limit: 100 });
   expect(found.length).toBeLessThanOrEqual(starts + 1);

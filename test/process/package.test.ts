@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LINE, LINES, NODES, useChildren } from '../support/child.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { entered } from '../support/process/announced.ts';
+import { LINE, LINES, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = useChildren();
@@ -23,10 +25,9 @@ setInterval(() => {}, 1000);`,
 };
 
 describe('the packed package in an empty project', () => {
-  let project: string;
+  const project = useScratchFolder();
 
   beforeAll(() => {
-    project = mkdtempSync(join(tmpdir(), 'lossless-package-'));
     const env = { ...process.env, npm_config_update_notifier: 'false' };
     execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', project], { cwd: root, env, stdio: 'pipe' });
     const tarball = readdirSync(project).find((file) => file.endsWith('.tgz')) ?? '';
@@ -39,7 +40,6 @@ describe('the packed package in an empty project', () => {
     for (const [name, text] of Object.entries(APPS)) writeFileSync(join(project, name), text);
     mkdirSync(join(project, 'registry'));
   }, 180_000);
-  afterAll(() => rmSync(project, { recursive: true, force: true }));
 
   const env = () => ({
     NODE_OPTIONS: '--import=lossless-lifecycle/register',
@@ -66,7 +66,7 @@ describe('the packed package in an empty project', () => {
     async ({ line, options, app }) => {
       const provider = children.run(NODES[line], [app], { cwd: project, env: { ...env(), NODE_OPTIONS: options } });
       await provider.sees(/listening \d+ function/);
-      await provider.sees(/registering -> warming/);
+      await entered(provider, 'warming');
       const client = children.run(NODES[line], ['client.cjs'], {
         cwd: project,
         env: { ...env(), LOSSLESS_SERVICE: 'client' },
@@ -86,7 +86,7 @@ describe('the packed package in an empty project', () => {
     expect(wrong.stderr).toMatch(/^LOSSLESS_CONFIG_INVALID: .*LOSSLESS_HOLD_MS/);
     expect(wrong.stdout).toBe('');
     const right = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: strict });
-    await right.sees(/registering -> warming/);
+    await entered(right, 'warming');
   });
 
   test.each(LINES)('the command runs on Node %s', async (line) => {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { LINE, NODES, until } from '../support/child.ts';
-import { useWorld } from '../support/world.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
+import { useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -1,10 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isRunning, LINE, NODES, until, useChildren } from '../support/child.ts';
+import { isRunning } from '../support/process/is-running.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const PM2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
 const WATCH = new URL('../fixtures/signals/watch.ts', import.meta.url).href;
@@ -14,13 +17,12 @@ describe('under PM2', () => {
   const children = useChildren();
   let home: string;
   beforeEach(() => {
-    home = mkdtempSync(join(tmpdir(), 'lossless-pm2-'));
+    home = useScratchFolder();
   });
   afterEach(async () => {
     const pids = [...daemon(), ...services()];
     for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
     await until(() => !pids.some(isRunning));
-    rmSync(home, { recursive: true, force: true });
   });
 
   const read = (name: string): string => {

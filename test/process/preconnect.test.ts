@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
-import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
+import { createServer as createTcp, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -10,11 +10,14 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { freePort } from '../support/built.ts';
-import { certificate } from '../support/certificate.ts';
-import { LINE, LINES, type NodeLine, until } from '../support/child.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { listening, portOf } from '../support/listening.ts';
+import { appPortOf, entered } from '../support/process/announced.ts';
+import { LINE, LINES, type NodeLine } from '../support/process/node-lines.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { freePort } from '../support/servers/built.ts';
+import { certificate } from '../support/tls/certificate.ts';
+import { until } from '../support/until.ts';
 
 const FRONT = new URL('../fixtures/apps/front.ts', import.meta.url);
 const PINNED = new URL('../fixtures/consumer/pinned.ts', import.meta.url);
@@ -39,7 +42,7 @@ class Counting {
 
   constructor(server: Server, scheme: 'http' | 'https') {
     this.#server = server;
-    const { port } = server.address() as AddressInfo;
+    const port = portOf(server);
     this.instance = anInstance({ service: 'provider', instanceId: `provider:${port}`, port, scheme });
     server.on('connection', (socket) => {
       this.connections++;
@@ -53,7 +56,7 @@ class Counting {
   }
 
   static async start(server: Server, scheme: 'http' | 'https' = 'http'): Promise<Counting> {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await listening(server);
     const provider = new Counting(server, scheme);
     providers.push(provider);
     await registry.register(provider.instance);
@@ -79,9 +82,9 @@ const anHttpProvider = (): Promise<Counting> =>
 /** Starts the application; resolves when it is registered. */
 async function started(env: Record<string, string>, line: NodeLine = LINE, file: URL = FRONT): Promise<Service> {
   const child = world().children.node(file, { line, env: world().env('front', env) });
-  const [, port] = await child.sees(/listening (\d+)/);
-  await child.sees(/-> serving/);
-  return { child, port: Number(port) };
+  const port = await appPortOf(child);
+  await entered(child, 'serving');
+  return { child, port };
 }
 
 const call = async ({ port }: Service, client: string, url: string, withinMs = 30_000): Promise<string> => {
@@ -220,8 +223,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
 test('an agent with a proxy uses the proxy for its first request too', async () => {
   const provider = await anHttpProvider();
   const proxy = createServer((_, response) => response.end('by proxy'));
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const { port } = proxy.address() as AddressInfo;
+  const port = await listening(proxy);
   const service = await started({ ...NAMED, FRONT_PROXY: `http://127.0.0.1:${port}` });
   for (let n = 0; n < 2; n++) expect(await call(service, 'http-proxied', 'http://provider/')).toBe('by proxy');
   expect(provider.connections).toBe(1);

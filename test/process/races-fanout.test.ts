@@ -3,11 +3,13 @@ import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { until } from '../support/child.ts';
-import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fake-consumers.ts';
+import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes/fake-consumers.ts';
 import { keysOf } from '../support/keys.ts';
-import { operator } from '../support/operator.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { listening } from '../support/listening.ts';
+import { entered } from '../support/process/announced.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -118,9 +120,8 @@ test('R17: the process does not end before a slow consumer has answered', async 
       idle = true;
       response.end('{"idle":true,"addresses":["127.0.0.1:1"]}\n');
     }, 1_000);
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => control.once('listening', resolve));
-  const { port } = control.address() as { port: number };
+  });
+  const port = await listening(control);
   const header = encodeConsumer({ service: 'slow', instanceId: 'slow-1', generation: 1, port });
   await fetch(`http://127.0.0.1:${service.port}/echo`, {
     method: 'POST',
@@ -145,7 +146,7 @@ test('R11: a consumer whose first call comes during the drain gets the marker an
     return (body['requests'] as { inflight: number }).inflight === 1;
   });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   fakes = await fakeConsumers(service.port, ['answers']);
   expect(fakes.markers).toBe(1);
   await until(() => fakes?.goAways === 1);
@@ -171,10 +172,10 @@ test('R28: nothing writes the entry again once it is removed', async () => {
   }).on('error', () => {});
   held.end('x');
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   for (let look = 0; look < 20; look++) {
     expect(entries()).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
   await service.child.ends();
 });

@@ -6,10 +6,12 @@ import { connect as connectSecure } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
-import { LINES, until } from '../support/child.ts';
-import { DelayProxy } from '../support/delay-proxy.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { DelayProxy } from '../support/fakes/delay-proxy.ts';
+import { entered } from '../support/process/announced.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -134,29 +136,31 @@ test('R20: requests that wait in the kernel while the event loop stands still at
 });
 
 test('R21: a pause between two bursts is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '600' } });
+  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '2500' } });
   const post = () =>
     fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' }).then((response) => response.status);
   await post();
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   for (let burst = 0; burst < 4; burst++) {
     expect(await Promise.all([post(), post(), post()])).toEqual([200, 200, 200]);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Far shorter than the quiet window.
+    await pause(700);
   }
   await service.child.ends();
 });
 
 test('R21: the pause after a long request is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '500' } });
+  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '1500' } });
   const post = (ms: number) =>
     fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x' }).then(({ status }) => status);
   await post(0);
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   for (let sent = 0; sent < 3; sent++) {
-    expect(await post(700)).toBe(200);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Longer than the quiet window, which begins when it ends.
+    expect(await post(1_700)).toBe(200);
+    await pause(100);
   }
   await service.child.ends();
 });
@@ -175,8 +179,8 @@ describe('what counts as in flight', () => {
     const abort = new AbortController();
     const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE, signal: abort.signal });
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await entered(service.child, 'draining');
+    await pause(700);
     expect(service.child.stderr).not.toContain('-> stopping');
     abort.abort();
     await stream.text().catch(() => {});
@@ -193,9 +197,9 @@ describe('what counts as in flight', () => {
     );
     await until(async () => (await requestsOf(service)).inflight === 1);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     for (let part = 0; part < 5; part++) {
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await pause(150);
       expect((await requestsOf(service)).inflight).toBe(1);
       socket.write('3\r\nabc\r\n');
     }
@@ -254,7 +258,7 @@ describe('what counts as in flight', () => {
     const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
     await once(socket, 'open');
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     socket.send('still here');
     await once(socket, 'message');
     expect((await requestsOf(service)).inflight).toBe(1);
@@ -268,7 +272,7 @@ describe('what counts as in flight', () => {
     const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
     await once(socket, 'open');
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     socket.send('still here');
     const [echo] = await once(socket, 'message');
     expect(String(echo)).toBe('still here');
@@ -321,8 +325,8 @@ describe('a request that has begun to arrive is a request', () => {
       const answers = collect(socket);
       socket.write(HEAD.slice(0, 9));
       service.child.signal('SIGTERM');
-      await service.child.sees(/-> draining/);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await entered(service.child, 'draining');
+      await pause(500);
       expect(service.child.stderr).not.toContain('draining -> stopping');
       socket.write(HEAD.slice(9));
       await until(() => answers().endsWith('x'));
@@ -341,8 +345,8 @@ describe('a request that has begun to arrive is a request', () => {
       await until(() => answers().endsWith('x'));
       socket.write(HEAD.slice(0, half));
       service.child.signal('SIGTERM');
-      await service.child.sees(/-> draining/);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await entered(service.child, 'draining');
+      await pause(500);
       socket.write(HEAD.slice(half));
       await until(() => answers().match(/200 OK/g)?.length === 2);
       await service.child.ends();
@@ -356,7 +360,7 @@ describe('a request that has begun to arrive is a request', () => {
       const answers = collect(socket);
       socket.write(HEAD.slice(0, half));
       expect(await answer).toBe(200);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await pause(500);
       socket.write(HEAD.slice(half));
       await until(() => answers().endsWith('x'));
       await service.child.ends();
@@ -397,8 +401,8 @@ describe('a connection that has said nothing', () => {
     const socket = kind === 'https' ? await secured(service.port) : await connected(service.port);
     const answers = collect(socket);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await entered(service.child, 'draining');
+    await pause(1_000);
     socket.write(post('late'));
     await until(() => answers().endsWith('late'));
     await service.child.ends();
@@ -432,7 +436,7 @@ describe('a connection that has said nothing', () => {
     const service = await world().service('provider');
     const socket = await connected(service.port);
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     socket.destroy();
     const since = performance.now();
     await service.child.ends();
@@ -467,7 +471,7 @@ async function draining(service: Service, ms: number, kind = 'http'): Promise<{ 
   });
   await until(async () => (await requestsOf(service)).inflight === 1);
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   return { answer };
 }
 
@@ -499,7 +503,7 @@ async function upload(port: number, chunks: number, bytes: number, pauseMs = 0):
   const write = async () => {
     for (let sent = 0; sent < chunks; sent++) {
       call.write(chunk);
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await pause(pauseMs);
     }
     call.end();
   };

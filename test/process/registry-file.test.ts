@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -7,8 +6,12 @@ import { systemClock } from '../../src/lifecycle/clock.ts';
 import { isRunning } from '../../src/process/started-at.ts';
 import { fileRegistry } from '../../src/registry/file/file.ts';
 import type { Registry } from '../../src/registry/registry.ts';
-import { anInstance } from '../fixtures/registry/instance.ts';
-import { type Child, LINE, NODES, until, useChildren } from '../support/child.ts';
+import { anInstance } from '../support/an-instance.ts';
+import type { Child } from '../support/process/child.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 /** Added to the 100 ms that are promised: the machine that runs the tests is busy. */
 const SLACK_MS = 1_000;
@@ -19,17 +22,14 @@ let directory: string;
 let registry: Registry;
 let lines: string[];
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-processes-'));
+  directory = useScratchFolder();
   lines = [];
   registry = fileRegistry(pathToFileURL(directory), {
     clock: systemClock,
     log: (_, message) => void lines.push(message),
   });
 });
-afterEach(async () => {
-  await registry.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => registry.close());
 
 /** A line the fixture prints. */
 interface Line {
@@ -46,7 +46,7 @@ async function start(service: string): Promise<Child> {
 }
 
 function tell(child: Child, command: string): void {
-  child.process.stdin?.write(`${command}\n`);
+  child.say(command);
 }
 
 function linesOf(child: Child): readonly Line[] {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
-import { useChildren } from '../support/child.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../deploy/release.sh', import.meta.url));
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
-import { until } from '../support/child.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { appPortOf } from '../support/process/announced.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const APP = new URL('../fixtures/apps/app.ts', import.meta.url);
 
@@ -23,9 +24,9 @@ const byPort: Ready = async () => {};
 /** Starts a service and waits until its port is open, no longer. */
 async function start(env: Record<string, string>): Promise<Service> {
   const child = world().children.node(APP, { env: world().env('provider', env), args: ['http', '5'] });
-  const [, port] = await child.sees(/listening (\d+)/);
+  const port = await appPortOf(child);
   await child.sees(/control server listens/);
-  return { child, port: Number(port) };
+  return { child, port };
 }
 
 /** The fewest instances that were registered at any time. */

@@ -9,7 +9,8 @@ import {
   SPANS,
   spanName,
 } from '../../src/trace/model/schema.ts';
-import { useWorld } from '../support/world.ts';
+import { entered } from '../support/process/announced.ts';
+import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 
@@ -49,7 +50,7 @@ test('every span that is exported is as the schema says: name, kind, parent, att
       LOSSLESS_PRECONNECT: 'elsewhere',
     },
   });
-  await leaving.child.sees(/warming -> serving/);
+  await entered(leaving.child, 'serving');
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 50);
   await fetch(`http://127.0.0.1:${leaving.port}/echo`, {

@@ -1,16 +1,15 @@
-import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CHALLENGE_PATH } from '../../src/protocol/operator.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { appPortOf } from '../support/process/announced.ts';
+import { lossless } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
@@ -18,11 +17,6 @@ const OLD = 'the secret that goes';
 const NEW = 'the secret that comes';
 const FLEETS = { old: OLD, both: `${OLD}\n${NEW}`, turned: `${NEW}\n${OLD}`, new: NEW } as const;
 type Fleet = keyof typeof FLEETS;
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
-});
 
 /** A mounted secret, as Kubernetes mounts and changes it: by the link of a link. */
 class Mounted {
@@ -153,7 +147,7 @@ describe('no secret by mistake', () => {
       env,
       args: ['http', '5', '0', '127.0.0.1'],
     });
-    const [, port] = await app.sees(/listening (\d+)/);
+    const port = await appPortOf(app);
     await app.sees(new RegExp(`"code":"LOSSLESS_CONFIG_INVALID".*${name} must be`));
     const answer = await fetch(`http://127.0.0.1:${port}/echo`, { method: 'POST', body: 'x' });
     expect(await answer.text()).toBe('x');
@@ -163,8 +157,7 @@ describe('no secret by mistake', () => {
 
 describe('the command', () => {
   const env = () => world().env('provider', { LOSSLESS_SECRET: OLD, NODE_OPTIONS: '' });
-  const lossless = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [CLI, ...args], { env: { PATH: process.env['PATH'], ...env() } });
+  const command = (...args: string[]) => lossless(args, env());
 
   /** Somebody else at a control port, who keeps all bytes it is sent. */
   async function squatter(answer: (bytes: string) => string) {
@@ -178,15 +171,17 @@ describe('the command', () => {
           `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
         );
       });
-    }).listen(0, '127.0.0.1');
-    servers.push(server);
-    await once(server, 'listening');
-    return { port: String((server.address() as { port: number }).port), bytes: () => bytes };
+    });
+    const port = await useServer(server);
+    return { port: String(port), bytes: () => bytes };
   }
 
   test.each(['status', 'offline', 'online'])('%s shows whoever sits at the port nothing', async (name) => {
     const { bytes, port } = await squatter(() => '{"state":"serving"}');
-    await expect(lossless(name, '--port', port)).rejects.toThrow('cannot prove that it has this LOSSLESS_SECRET');
+    expect(await command(name, '--port', port)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('cannot prove that it has this LOSSLESS_SECRET'),
+    });
     expect(bytes()).toMatch(new RegExp(`^GET ${CHALLENGE_PATH}\\?nonce=[\\w-]{22} HTTP/1.1\r\n`));
     for (const word of [OLD, keysOf(OLD).token, 'authorization', 'Authorization', '/offline', '/status'])
       expect(bytes()).not.toContain(word);
@@ -201,33 +196,37 @@ describe('the command', () => {
       socket.on('data', (chunk) => seen.push(String(chunk)));
       socket.pipe(onward).pipe(socket);
       for (const each of [socket, onward]) each.on('error', () => {});
-    }).listen(0, '127.0.0.1');
-    servers.push(between);
-    await once(between, 'listening');
-    const { port } = between.address() as { port: number };
-    await expect(lossless('offline', '--port', String(port))).rejects.toThrow('cannot prove');
+    });
+    const port = await useServer(between);
+    expect(await command('offline', '--port', String(port))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('cannot prove'),
+    });
     expect(seen.join('')).not.toMatch(/authorization/i);
-    expect((await lossless('status', '--port', String(real))).stdout).toMatch(/warming|serving/);
+    expect((await command('status', '--port', String(real))).stdout).toMatch(/warming|serving/);
   });
 
   test('works with either secret while one is replaced, and token prints what opens the port', async () => {
     const mounted = new Mounted('provider', 'turned');
     const service = await world().service('provider', { env: mounted.env });
     const port = await world().controlPort(service);
-    expect((await lossless('status', '--port', String(port), '--json')).stdout).toContain('"service":"provider"');
-    const token = (await lossless('token')).stdout.trim();
+    expect((await command('status', '--port', String(port), '--json')).stdout).toContain('"service":"provider"');
+    const token = (await command('token')).stdout.trim();
     expect(token).toBe(keysOf(OLD).token);
     const headers = (shown: string) => ({ authorization: `Bearer ${shown}`, host: 'elsewhere' });
     expect(await statusOf(port, '/status', headers(token))).toBe(200);
     expect(await statusOf(port, '/status', headers(OLD))).toBe(403);
-    expect((await lossless('offline', '--port', String(port), '--wait')).stdout).toMatch(/^success\n/);
+    expect((await command('offline', '--port', String(port), '--wait')).stdout).toMatch(/^success\n/);
     await service.child.ends();
   });
 
   test('says that an instance has another secret, or none', async () => {
     const service = await world().service('provider');
     const port = String(await world().controlPort(service));
-    await expect(lossless('offline', '--port', port)).rejects.toThrow(/cannot prove .* answers 404/);
+    expect(await command('offline', '--port', port)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/cannot prove .* answers 404/),
+    });
   });
 });
 

@@ -5,9 +5,10 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Status } from '../../src/status.ts';
-import { type Child, until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import type { Child } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
 
 const UPGRADES = new URL('../fixtures/apps/upgrades.ts', import.meta.url);
 const CLOSING = new URL('../fixtures/apps/closing.ts', import.meta.url);
@@ -67,7 +68,7 @@ describe('an application that does not know of the plugin leaves without losing 
     while (!closing && Date.now() < until) {
       sent++;
       pending.add(send());
-      await new Promise((resolve) => setTimeout(resolve, 4));
+      await pause(4);
     }
     await Promise.all(pending);
     await leaving.child.ends();

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Child, type Ending, LINES, useChildren } from '../support/child.ts';
+import type { Child, Ending } from '../support/process/child.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { pause } from '../support/until.ts';
 
 const SERVICE = new URL('../fixtures/signals/service.ts', import.meta.url);
 
@@ -110,7 +113,7 @@ describe.each(LINES)('on Node.js %s', (line) => {
       const child = await start('early', '0', offlineMs);
       child.signal('SIGTERM');
       await child.sees(/offline begun/);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pause(100);
       child.signal('SIGTERM');
       expect(await child.ends()).toEqual(exited(0));
       expect(afterReady(child).at(-1)).toBe('heard SIGTERM 15');

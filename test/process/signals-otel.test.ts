@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { LINES, useChildren } from '../support/child.ts';
+import { LINES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const SERVICE = new URL('../fixtures/signals/traced.ts', import.meta.url);
 const REGISTER = createRequire(new URL('../support/otel/package.json', import.meta.url)).resolve(

@@ -2,7 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { type Child, LINES, NODES, useChildren } from '../support/child.ts';
+import type { Child } from '../support/process/child.ts';
+import { LINES, NODES } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const SERVICE = fileURLToPath(new URL('../fixtures/signals/service.ts', import.meta.url));
 const UNSHARE = ['--pid', '--fork', '--mount-proc'];

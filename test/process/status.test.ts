@@ -1,24 +1,24 @@
-import { execFile } from 'node:child_process';
 import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
+import { CLI, lossless } from '../support/process/cli.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-async function lossless(service: Service, ...args: string[]): Promise<string> {
-  const port = String(await world().controlPort(service));
-  return (await promisify(execFile)(process.execPath, [CLI, 'status', '--port', port, ...args])).stdout;
+async function status(service: Pick<Service, 'child'>, ...args: string[]): Promise<string> {
+  const { code, stdout } = await lossless(['status', '--port', `${await controlPortOf(service.child)}`, ...args]);
+  expect(code).toBe(0);
+  return stdout;
 }
 
 test('lossless status says who calls, who is called with what weight, and what it waits for', async () => {
   const provider = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '60000' } });
   const caller = await world().caller('http://provider/echo', 50);
-  const told = JSON.parse(await lossless(provider, '--json')) as Status;
+  const told = JSON.parse(await status(provider, '--json')) as Status;
   expect(told).toMatchObject({
     service: 'provider',
     state: 'warming',
@@ -28,24 +28,24 @@ test('lossless status says who calls, who is called with what weight, and what i
     registry: { type: 'file', listed: true },
     consumers: { recent: 1, services: { caller: 1 }, overflowed: 0 },
   });
-  const text = await lossless(provider);
+  const text = await status(provider);
   expect(text).toMatch(/^state +warming for \d+ s, ready$/m);
   expect(text).toMatch(/^weight +10 %$/m);
   expect(text).toMatch(/^consumers +1 recent\n +caller +1$/m);
   expect(text).toContain(`online     trace ${told.online?.traceId}`);
-  const [, port] = await caller.child.sees(/control server listens on port (\d+)/);
-  const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'status', '--port', String(port)]);
-  expect(stdout).toMatch(/^ +provider, list from \d+ s ago\n +127\.0\.0\.1:\d+ +100 % +\d+ outstanding$/m);
+  expect(await status(caller)).toMatch(
+    /^ +provider, list from \d+ s ago\n +127\.0\.0\.1:\d+ +100 % +\d+ outstanding$/m,
+  );
   await caller.stop();
 });
 
 test('while it leaves it says what it still waits for', async () => {
   const provider = await world().service('provider');
   const slow = fetch(`http://127.0.0.1:${provider.port}/slow?ms=2000`, { method: 'POST', body: 'x' });
-  await until(async () => /1 in flight/.test(await lossless(provider)));
+  await until(async () => /1 in flight/.test(await status(provider)));
   provider.child.signal('SIGTERM');
-  await provider.child.sees(/notifying -> draining/);
-  const text = await lossless(provider);
+  await entered(provider.child, 'draining');
+  const text = await status(provider);
   expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
   expect(text).toMatch(/^waits for +requests in flight: 1$/m);
   expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle, 0 failed\n +http/m);

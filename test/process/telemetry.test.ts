@@ -1,19 +1,17 @@
-import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterEach, describe, expect, test } from 'vitest';
-import { startCollector } from '../../collector/server/server.ts';
+import { describe, expect, test } from 'vitest';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { freePort } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { entered } from '../support/process/announced.ts';
+import { lossless } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { freePort } from '../support/servers/built.ts';
+import { pause, until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const OTEL = new URL(
   '../support/otel/node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js',
@@ -22,32 +20,18 @@ const OTEL = new URL(
 
 const world = useWorld();
 
-const servers = new Set<Server>();
-afterEach(() => {
-  for (const server of servers) server.close().closeAllConnections();
-  servers.clear();
-});
-
 /** A collector that takes connections and answers with `status`, or never. */
 async function badCollector(status?: number): Promise<string> {
   const server = createServer((request, response) => {
     request.resume();
     if (status !== undefined) response.writeHead(status).end();
   });
-  servers.add(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await useServer(server);
+  return `http://127.0.0.1:${port}`;
 }
 
 function spooled(): readonly string[] {
   return readdirSync(world().spoolDir).filter((file) => !file.startsWith('.'));
-}
-
-async function lossless(...args: string[]) {
-  return promisify(execFile)(process.execPath, [CLI, ...args]).then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    ({ code, stdout }: { code: number; stdout: string }) => ({ code, stdout }),
-  );
 }
 
 function linesOf({
@@ -91,7 +75,7 @@ describe('a collector that is down for the whole shutdown', () => {
       ]);
       expect(spooled().length).toBeGreaterThan(0);
       expect(
-        await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl),
+        await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]),
       ).toMatchObject({
         code: 0,
       });
@@ -111,18 +95,12 @@ describe('a collector that is down for the whole shutdown', () => {
     expect(await world().leave(other)).toMatchObject({ signal: 'SIGTERM' });
     expect((await world().trace(other)).verdict).toMatchObject({ whole: true });
     expect(spooled()).toEqual(left);
-    const said = await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    const said = await lossless(['replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     expect(said).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(`${left.length} waiting for another collector .127.0.0.1_${port}-`),
     });
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [port],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 26,
-    });
+    const collector = await embeddedCollector({ ports: [port] });
     await world().service('provider', { env });
     await until(() => spooled().length === 0);
     const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(down)}`);
@@ -148,14 +126,8 @@ test('a collector that comes back during the shutdown gets the whole trace', asy
   });
   await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
-  const collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [port],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 26,
-  });
+  await entered(service.child, 'draining');
+  const collector = await embeddedCollector({ ports: [port] });
   await service.child.ends();
   const answer = await fetch(`${collector.queryUrl}/api/traces/${world().traceId(service)}`);
   const { data } = (await answer.json()) as { data: { spans: { operationName: string }[] }[] };
@@ -171,8 +143,7 @@ describe('the spool', () => {
     await world().leave(service);
     writeFileSync(join(world().spoolDir, '0-garbage.json'), '{"resourceSpans":');
     writeFileSync(join(world().spoolDir, '0-other.json'), '[]');
-    const { stderr } = await promisify(execFile)(process.execPath, [
-      CLI,
+    const { stderr } = await lossless([
       'replay',
       '--all',
       '--dir',
@@ -213,10 +184,10 @@ describe('the spool', () => {
           .jaeger.trace(world().traceId(leaving))
           .catch(() => undefined)) !== undefined,
     );
-    await new Promise((resolve) => setTimeout(resolve, 200)); // its SDK is loaded by now
+    await pause(200); // its SDK is loaded by now
     await caller.stop();
     await caller.child.ends();
-    await lossless('replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     expect((await world().trace(leaving)).verdict).toMatchObject({ whole: true, refreshes: 1 });
   });
 });
@@ -225,7 +196,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '20000' } });
   await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
   service.child.signal('SIGTERM');
-  await service.child.sees(/-> draining/);
+  await entered(service.child, 'draining');
   const id = world().traceId(service);
   await until(
     async () =>
@@ -235,7 +206,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   );
   service.child.signal('SIGKILL');
   await service.child.ends();
-  const { code, stdout } = await lossless('inspect', id, '--url', world().collector.queryUrl);
+  const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
   expect(stdout).toContain('the root span never arrived');
   expect(stdout).toContain('offline.started');
@@ -247,7 +218,7 @@ describe('a process that is killed while it leaves', () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '20000', ...env } });
     await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
     service.child.signal('SIGTERM');
-    await service.child.sees(/-> draining/);
+    await entered(service.child, 'draining');
     await until(async () => (await verdict(service)) !== undefined);
     await until(() =>
       spooled().some(
@@ -300,11 +271,11 @@ describe('a process that is killed while it leaves', () => {
     await isClosed(service);
     expect((await verdict(service))?.problems[0]).toMatch(/while it drained; its last sign of life came/);
     const url = world().collector.queryUrl;
-    expect(await lossless('inspect', world().traceId(service), '--url', url)).toMatchObject({
+    expect(await lossless(['inspect', world().traceId(service), '--url', url])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/: killed, .*\n.*\n- the process was killed while it drained/),
     });
-    expect(await lossless('verify', '--service', 'provider', '--since', '10m', '--url', url)).toMatchObject({
+    expect(await lossless(['verify', '--service', 'provider', '--since', '10m', '--url', url])).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/killed[\s\S]*the process was killed while it drained[\s\S]*lossy/),
     });
@@ -319,9 +290,9 @@ describe('a process that is killed while it leaves', () => {
     const leaving = await world().service('third', { env: { LOSSLESS_HOLD_MS: '20000' } });
     await fetch(`http://127.0.0.1:${leaving.port}/echo`, { method: 'POST', body: 'without the plugin' });
     leaving.child.signal('SIGTERM');
-    await leaving.child.sees(/-> draining/);
+    await entered(leaving.child, 'draining');
     await until(() => spooled().length > 0);
-    await lossless('replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl);
+    await lossless(['replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     await until(async () => (await verdict(service))?.result === 'killed');
     expect(await verdict(leaving)).toMatchObject({ result: 'missing' });
     expect(living.child.stderr).toContain('no shutdown traces are made');
@@ -425,10 +396,8 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
           if (call.method === 'GET') return void response.end();
           received.push(...(call.headersDistinct['traceparent'] ?? ['none']));
           response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['b:1'] }));
-        }).listen(0, '127.0.0.1');
-        servers.add(control);
-        await once(control, 'listening');
-        const { port } = control.address() as AddressInfo;
+        });
+        const port = await useServer(control);
         const header = encodeConsumer({ service: 'consumer', instanceId: 'one', generation: 1, port });
         const headers = { [CONSUMER_HEADER]: header };
         await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x', headers });

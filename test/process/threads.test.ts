@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { NODES, type NodeLine } from '../support/child.ts';
-import { spansOf, useWorld } from '../support/world.ts';
+import { NODES, type NodeLine } from '../support/process/node-lines.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 
 const THREADS = new URL('../fixtures/apps/threads.ts', import.meta.url);
 
@@ -32,7 +32,7 @@ describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, 
   test('that have closed are forgotten', async () => {
     const service = await world().service('provider', { line, file: THREADS });
     await service.child.sees(/threads listen/);
-    service.child.process.stdin?.write('close\n');
+    service.child.say('close');
     await service.child.sees(/threads closed/);
     await world().leave(service);
     expect((await world().trace(service)).verdict.result).toBe('success');

@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { request as plainRequest } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls';
-import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Authority } from '../support/authority.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
 import { keysOf } from '../support/keys.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { lossless } from '../support/process/cli.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { Authority } from '../support/tls/authority.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 const SECRET = 'a secret of the fleet';
@@ -181,14 +179,17 @@ describe('a control port with TLS', () => {
     const more = { LOSSLESS_TLS_CLIENT_AUTH: 'true', LOSSLESS_SECRET: SECRET };
     const service = await world().service('provider', { env: tls(more) });
     const port = String(await world().controlPort(service));
-    const run = (env: Record<string, string>) =>
-      promisify(execFile)(process.execPath, [CLI, 'status', '--port', port], {
-        env: { PATH: process.env['PATH'], ...env },
-      });
+    const run = (env: Record<string, string>) => lossless(['status', '--port', port], env);
     expect((await run({ ...tls(more) })).stdout).toMatch(/^state +/m);
-    await expect(run({ LOSSLESS_SECRET: SECRET })).rejects.toThrow('no instance answers');
+    expect(await run({ LOSSLESS_SECRET: SECRET })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no instance answers'),
+    });
     const stranger = new Authority(join(world().directory, 'other')).issue(join(world().directory, 'theirs'));
-    await expect(run({ ...more, LOSSLESS_TLS_DIR: stranger })).rejects.toThrow(/no instance answers .*certificate/);
+    expect(await run({ ...more, LOSSLESS_TLS_DIR: stranger })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no instance answers .*certificate/),
+    });
   });
 
   test('keeps no process alive', async () => {

@@ -1,14 +1,15 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
-import { LINES, type NodeLine, useChildren } from '../support/child.ts';
-import { installed, MAJORS, type Major } from '../support/majors.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { listening } from '../support/listening.ts';
+import { installed, MAJORS, type Major } from '../support/process/majors.ts';
+import { LINES, type NodeLine } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const children = useChildren();
 const FIXTURE = new URL('../fixtures/consumer/majors.ts', import.meta.url);
@@ -73,11 +74,11 @@ async function start(): Promise<Server> {
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
   server.on('upgrade', switched('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: test'));
   server.on('connect', switched('HTTP/1.1 200 Connected'));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await listening(server);
   return server;
 }
 
-const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+const portOf = (server: Server): number => portOf(server);
 let servers: readonly Server[] = [];
 beforeAll(async () => {
   servers = await Promise.all([start(), start()]);
@@ -89,16 +90,11 @@ afterAll(() => {
 /** What came of all calls of one copy of undici. */
 async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promise<Readonly<Record<string, unknown>>> {
   const [service, other] = servers.map(portOf) as [number, number];
-  const instance = { service: 'shop', instanceId: 'b', generation: 1, host: '127.0.0.1', port: service };
   const child = children.node(FIXTURE, {
     line,
     nodeArgs: isPlugged ? ['--import', PRELOAD] : [],
     args: [path, isPlugged ? 'http://shop' : `http://127.0.0.1:${service}`, `http://localhost:${other}`],
-    env: {
-      FIXTURE_LISTS: JSON.stringify({
-        shop: [{ ...instance, scheme: 'http', weight: 100, registeredAt: 0, metadata: {} }],
-      }),
-    },
+    env: { FIXTURE_LISTS: JSON.stringify({ shop: [anInstance({ service: 'shop', port: service, registeredAt: 0 })] }) },
   });
   await child.ends(100_000);
   return JSON.parse(child.stdout) as Record<string, unknown>;

@@ -1,19 +1,17 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ATTR } from '../../src/trace/model/schema.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { useWorld } from '../support/world.ts';
+import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { lossless } from '../support/process/cli.ts';
+import { useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
 
-async function verify(service: string, ...args: string[]) {
+function verify(service: string, ...args: string[]) {
   const url = args.includes('--url') ? [] : ['--url', world().collector.queryUrl];
-  const child = world().children.node(CLI, { args: ['verify', '--service', service, ...args, ...url] });
-  const { code } = await child.ends();
-  return { code, stdout: child.stdout, stderr: child.stderr };
+  return lossless(['verify', '--service', service, ...args, ...url]);
 }
 
 /** A shutdown of which only the start marker arrived. */
@@ -104,10 +102,7 @@ describe('what cannot be told is 2', () => {
     expect(await verify('untold', '--since', '1h')).toMatchObject({ code: 1 });
   });
 
-  const servers: { close(): void }[] = [];
-  afterEach(() => {
-    for (const server of servers.splice(0)) server.close();
-  });
+  afterEach(() => {});
 
   test.each([
     ['is not there', undefined],
@@ -118,9 +113,8 @@ describe('what cannot be told is 2', () => {
     let url = 'http://127.0.0.1:1';
     if (answer !== undefined) {
       const server = createServer((_request, response) => response.end(answer));
-      servers.push(server);
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const port = await useServer(server);
+      url = `http://127.0.0.1:${port}`;
     }
     const { code, stderr, stdout } = await verify('provider', '--since', '1h', '--url', url);
     expect(code).toBe(2);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { until } from '../support/child.ts';
-import { operator } from '../support/operator.ts';
-import { useWorld } from '../support/world.ts';
+import { operator } from '../support/process/operator.ts';
+import { useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
 
 const world = useWorld();
 

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { OtelCollector } from '../support/collector.ts';
-import { deliver, manyShutdowns, missingIn } from '../support/delivery.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
+import { deliver, manyShutdowns, missingIn } from '../support/observe/delivery.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { type Firing, type RuleCase, ruleFaults } from '../support/promtool.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { type Firing, type RuleCase, ruleFaults } from '../support/servers/promtool.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { Alertmanager } from '../support/alertmanager.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { DemoRun } from '../support/demo-run.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { Prometheus } from '../support/prometheus.ts';
+import { DemoRun } from '../support/process/demo-run.ts';
+import { Alertmanager } from '../support/servers/alertmanager.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { serverMissing, serverProgram } from '../support/built.ts';
-import { prometheusProgram } from '../support/prometheus.ts';
+import { serverMissing, serverProgram } from '../support/servers/built.ts';
+import { prometheusProgram } from '../support/servers/prometheus.ts';
 
 const missing = serverMissing('jaeger', 'collector', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,6 +1,5 @@
 import { Resolver } from 'node:dns/promises';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
@@ -9,64 +8,59 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Consul } from '../support/consul.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Consul } from '../support/servers/consul.ts';
+import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('consul');
 if (missing) console.warn(`Consul tests are skipped: ${missing}`);
 
 describe.skipIf(missing)('a real Consul', () => {
   const children = useChildren();
-  let consul: Consul;
-  let proxy: FaultProxy;
-  beforeAll(async () => {
-    consul = await Consul.start();
-    proxy = await FaultProxy.start(consul.port);
-  });
-  afterAll(async () => {
-    await proxy.close();
-    await consul.close();
-  });
+  const consul = useStarted(() => Consul.start());
+  const proxy = useStarted(() => FaultProxy.start(consul().port));
 
   const open = (options = ''): Promise<Registry> =>
-    openRegistry(new URL(`consul://127.0.0.1:${proxy.port}${options}`), { clock: systemClock, log: () => {} });
+    openRegistry(new URL(`consul://127.0.0.1:${proxy().port}${options}`), { clock: systemClock, log: () => {} });
 
   testRegistry('consul', {
     open: () => open('?ttlMs=6000'),
     async corrupt(service) {
       for (const [n, value] of ['', '{', 'null', '[]', '{"service":1}', 'x'.repeat(512), '\u0000'].entries())
-        await consul.call('PUT', '/v1/agent/service/register', {
+        await consul().call('PUT', '/v1/agent/service/register', {
           ID: `${service}-corrupt-${n}`,
           Name: service,
           Port: 80,
           Meta: { 'lossless-0': value },
         });
     },
-    async breakDown() {
-      await proxy.down();
-      return () => proxy.up();
-    },
-    otherProcess: (instance) => registered(children, `${consul.url}?ttlMs=2000`, instance),
+    breakDown: () => proxy().outage(),
+    otherProcess: (instance) => registered(children, `${consul().url}?ttlMs=2000`, instance),
     expiryMs: 2_000,
     heartbeatMs: 2_000,
   });
 
   testFaults('consul', {
-    proxy: () => proxy,
+    proxy,
     open: () => open('?ttlMs=6000'),
-    direct: () => openRegistry(new URL(consul.url), { clock: systemClock, log: () => {} }),
+    direct: () => openRegistry(new URL(consul().url), { clock: systemClock, log: () => {} }),
     isWrite: ({ url }) => url.startsWith('/v1/agent/service/register'),
     isBeat: ({ url }) => url.startsWith('/v1/agent/check/pass'),
     isRemoval: ({ url }) => url.startsWith('/v1/agent/service/deregister'),
-    lose: async (instance) => void (await consul.call('PUT', `/v1/agent/service/deregister/${serviceIdOf(instance)}`)),
+    lose: async (instance) =>
+      void (await consul().call('PUT', `/v1/agent/service/deregister/${serviceIdOf(instance)}`)),
     async kill() {
-      await consul.stop();
-      return () => consul.start();
+      await consul().stop();
+      return () => consul().start();
     },
     heartbeatMs: 2_000,
   });
@@ -76,20 +70,16 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
   const noClient = serverMissing('kratos-client');
   if (noClient) console.warn(`the test with kratos is skipped: ${noClient}`);
   const children = useChildren();
-  let consul: Consul;
-  beforeAll(async () => {
-    consul = await Consul.start();
-  });
-  afterAll(() => consul.close());
+  const consul = useStarted(() => Consul.start());
   const open = (options = ''): Promise<Registry> =>
-    openRegistry(new URL(`${consul.url}${options}`), { clock: systemClock, log: () => {} });
+    openRegistry(new URL(`${consul().url}${options}`), { clock: systemClock, log: () => {} });
 
   test('DNS clients find an instance, and lose it with its deregistration', async () => {
     const registry = await open();
     const instance = anInstance({ host: '192.0.2.7', port: 8_081 });
     await registry.register(instance);
     const resolver = new Resolver();
-    resolver.setServers([`127.0.0.1:${consul.dnsPort}`]);
+    resolver.setServers([`127.0.0.1:${consul().dnsPort}`]);
     const name = `${instance.service}.service.consul`;
     expect(await resolver.resolve4(name)).toEqual(['192.0.2.7']);
     expect(await resolver.resolveSrv(name)).toMatchObject([{ port: 8_081, weight: 1 }]);
@@ -100,7 +90,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
 
   test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
     const registry = await open();
-    await agreesWithKratos(children, registry, 'consul', `127.0.0.1:${consul.port}`);
+    await agreesWithKratos(children, registry, 'consul', `127.0.0.1:${consul().port}`);
     await registry.close();
   });
 
@@ -108,7 +98,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     const registry = await open();
     const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1', 'not for Consul': 'x' } });
     await registry.register(instance);
-    const [entry] = (await consul.call('GET', `/v1/health/service/${instance.service}`)) as {
+    const [entry] = (await consul().call('GET', `/v1/health/service/${instance.service}`)) as {
       Service: ConsulService;
     }[];
     expect(entry?.Service).toMatchObject({
@@ -128,7 +118,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     const service = aServiceName();
     const lists: (readonly Instance[])[] = [];
     await registry.watch(service, (list) => lists.push(list));
-    await consul.call('PUT', '/v1/agent/service/register', {
+    await consul().call('PUT', '/v1/agent/service/register', {
       ID: `${service}-1`,
       Name: service,
       Address: '192.0.2.8',
@@ -151,17 +141,17 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     const shows = (count: number) => until(() => lists.at(-1)?.length === count);
     await shows(1);
     expect(lists.at(-1)).toEqual([listed]);
-    await consul.call('PUT', `/v1/agent/check/fail/${service}-check`);
+    await consul().call('PUT', `/v1/agent/check/fail/${service}-check`);
     await shows(0);
-    await consul.call('PUT', `/v1/agent/check/pass/${service}-check`);
+    await consul().call('PUT', `/v1/agent/check/pass/${service}-check`);
     await shows(1);
-    await consul.call('PUT', `/v1/agent/service/maintenance/${service}-1?enable=true`);
+    await consul().call('PUT', `/v1/agent/service/maintenance/${service}-1?enable=true`);
     await shows(0);
     await registry.close();
   });
 
   test('with another data centre to call, an instance is still found in its own', async () => {
-    const registry = await openRegistry(new URL(`${consul.url}?dc=elsewhere`), { clock: systemClock, log: () => {} });
+    const registry = await openRegistry(new URL(`${consul().url}?dc=elsewhere`), { clock: systemClock, log: () => {} });
     const instance = anInstance();
     await expect(registry.instances(instance.service)).rejects.toThrow(/elsewhere|datacenter/i);
     await registry.register(instance);
@@ -175,7 +165,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     const registry = await open();
     const instance = anInstance();
     await registry.register(instance);
-    const [entry] = (await consul.call('GET', `/v1/health/service/${instance.service}`)) as {
+    const [entry] = (await consul().call('GET', `/v1/health/service/${instance.service}`)) as {
       Service: ConsulService;
       Checks: { Name: string; Type: string; Status: string }[];
     }[];
@@ -184,12 +174,12 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     );
     await registry.deregister(instance);
     // The same call once more, as a slow network may deliver it.
-    await consul.call('PUT', '/v1/agent/service/register', {
+    await consul().call('PUT', '/v1/agent/service/register', {
       ...encodeService(instance),
       Check: { TTL: '15s', Status: 'critical' },
     });
     expect(await registry.instances(instance.service)).toEqual([]);
-    await consul.call('PUT', `/v1/agent/service/deregister/${serviceIdOf(instance)}`);
+    await consul().call('PUT', `/v1/agent/service/deregister/${serviceIdOf(instance)}`);
     await registry.close();
   });
 
@@ -197,23 +187,15 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     const service = aServiceName();
     const registry = await open();
     const all = Array.from({ length: 10_000 }, (_, n) => anInstance({ service, port: 10_000 + n }));
-    await consul.call('PUT', '/v1/catalog/register', { Node: 'elsewhere', Address: '192.0.2.1' });
+    await consul().call('PUT', '/v1/catalog/register', { Node: 'elsewhere', Address: '192.0.2.1' });
     for (let n = 0; n < all.length; n += 64) {
       const operations = all.slice(n, n + 64).map((instance) => {
         const { Name, ...rest } = encodeService(instance);
         return { Service: { Verb: 'set', Node: 'elsewhere', Service: { ...rest, Service: Name } } };
       });
-      await consul.call('PUT', '/v1/txn', operations);
+      await consul().call('PUT', '/v1/txn', operations);
     }
-    const list = await registry.instances(service);
-    expect(list).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (listed) => lists.push(listed));
-    const one = anInstance({ service, port: 9_999 });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -239,7 +221,7 @@ describe.skipIf(missing)('a Consul with access control', () => {
     const { SecretID } = (await consul.call('PUT', '/v1/acl/token', { Policies: [{ Name: 'shop' }] })) as {
       SecretID: string;
     };
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const directory = useScratchFolder();
     writeFileSync(join(directory, 'token'), `${SecretID}\n`);
     const registry = await openRegistry(
       new URL(`${consul.url}?tokenFile=${encodeURIComponent(join(directory, 'token'))}`),
@@ -252,7 +234,6 @@ describe.skipIf(missing)('a Consul with access control', () => {
     const foreign = anInstance({ service: 'another' });
     await expect(registry.register(foreign)).rejects.toThrow('refuses these credentials (403)');
     await registry.close();
-    rmSync(directory, { recursive: true });
   });
 
   test('a wrong token is a clear error without the token', async () => {
@@ -261,19 +242,11 @@ describe.skipIf(missing)('a Consul with access control', () => {
       clock: systemClock,
       log: (_, message) => void logged.push(message),
     });
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toContain('the registry refuses these credentials (403)');
-      logged.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(logged.join()).not.toContain('99999999');
-    await registry.close();
+    await isRefused(registry, {
+      says: /the registry refuses these credentials \(403\)/,
+      secret: /99999999/,
+      logged,
+      reads: false,
+    });
   });
 });

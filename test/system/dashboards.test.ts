@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ALERTS } from '../../dashboards/alerts.ts';
 import type { Span, Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { DemoRun } from '../support/demo-run.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { type Numbers, OF_INSTANCES, PanelReader, type Row } from '../support/panel-reader.ts';
-import { Prometheus } from '../support/prometheus.ts';
+import { type Numbers, OF_INSTANCES, PanelReader, type Row } from '../support/observe/panel-reader.ts';
+import { DemoRun } from '../support/process/demo-run.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

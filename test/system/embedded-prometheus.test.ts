@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { startCollector } from '../../collector/server/server.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { Prometheus, prometheusProgram } from '../support/prometheus.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Prometheus, prometheusProgram } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
@@ -14,16 +14,7 @@ const CALLS = 'traces_span_metrics_calls_total';
 
 describe.skipIf(missing)('a real Prometheus on the embedded collector', () => {
   const run = useClosing();
-  const collectorOf = () =>
-    run(
-      startCollector({
-        host: '127.0.0.1',
-        ports: [0],
-        database: ':memory:',
-        maxAgeMs: 3_600_000,
-        maxBytes: 2 ** 28,
-      }),
-    );
+  const collectorOf = () => run(embeddedCollector());
 
   test('increase() counts each shutdown once from the first on, exemplars lead to their traces, the alerts fire', async () => {
     const collector = await collectorOf();

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { useChildren } from '../support/child.ts';
 import { inNetwork, networkMissing } from '../support/entry/network.ts';
+import { useChildren } from '../support/process/use-children.ts';
 
 const MEASURE = fileURLToPath(new URL('../fixtures/entry/measure.ts', import.meta.url));
 

@@ -1,8 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { registryUrls } from '../../src/config/registries.ts';
@@ -12,32 +10,29 @@ import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Etcd } from '../support/etcd.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Etcd } from '../support/servers/etcd.ts';
+import { pause, until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('etcd');
 if (missing) console.warn(`etcd tests are skipped: ${missing}`);
 
 describe.skipIf(missing)('a real etcd', () => {
   const children = useChildren();
-  let etcd: Etcd;
-  let proxy: FaultProxy;
-  beforeAll(async () => {
-    etcd = await Etcd.start();
-    proxy = await FaultProxy.start(etcd.port);
-  });
-  afterAll(async () => {
-    await proxy.close();
-    await etcd.close();
-  });
+  const etcd = useStarted(() => Etcd.start());
+  const proxy = useStarted(() => FaultProxy.start(etcd().port));
 
   const open = (options = ''): Promise<Registry> =>
-    openRegistry(new URL(`etcd://127.0.0.1:${proxy.port}${options}`), { clock: systemClock, log: () => {} });
+    openRegistry(new URL(`etcd://127.0.0.1:${proxy().port}${options}`), { clock: systemClock, log: () => {} });
 
   testRegistry('etcd', {
     open: () => open('?ttlMs=6000'),
@@ -52,30 +47,27 @@ describe.skipIf(missing)('a real etcd', () => {
         `{"name":"${service}"}`,
         '\u0000',
       ].entries())
-        await etcd.put(`/microservices/${service}/corrupt-${n}`, value);
+        await etcd().put(`/microservices/${service}/corrupt-${n}`, value);
     },
-    async breakDown() {
-      await proxy.down();
-      return () => proxy.up();
-    },
-    otherProcess: (instance) => registered(children, `${etcd.url}?ttlMs=2000`, instance),
+    breakDown: () => proxy().outage(),
+    otherProcess: (instance) => registered(children, `${etcd().url}?ttlMs=2000`, instance),
     expiryMs: 3_500,
     heartbeatMs: 2_000,
   });
 
   testFaults('etcd', {
-    proxy: () => proxy,
+    proxy,
     open: () => open('?ttlMs=6000'),
-    direct: () => openRegistry(new URL(etcd.url), { clock: systemClock, log: () => {} }),
+    direct: () => openRegistry(new URL(etcd().url), { clock: systemClock, log: () => {} }),
     isWrite: ({ url }) => url === '/v3/kv/put',
     isBeat: ({ url }) => url === '/v3/lease/keepalive',
     isRemoval: ({ url }) => url === '/v3/lease/revoke' || url === '/v3/kv/deleterange',
     async lose({ service, instanceId }) {
-      await etcd.call('/v3/kv/deleterange', { key: btoa(`/microservices/${service}/${instanceId}`) });
+      await etcd().call('/v3/kv/deleterange', { key: btoa(`/microservices/${service}/${instanceId}`) });
     },
     async kill() {
-      await etcd.stop();
-      return () => etcd.start();
+      await etcd().stop();
+      return () => etcd().start();
     },
     heartbeatMs: 2_000,
   });
@@ -85,12 +77,9 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   const noClient = serverMissing('kratos-client');
   if (noClient) console.warn(`the test with kratos is skipped: ${noClient}`);
   const children = useChildren();
-  let etcd: Etcd;
-  beforeAll(async () => {
-    etcd = await Etcd.start();
-  });
-  afterAll(() => etcd.close());
-  const open = (url = etcd.url): Promise<Registry> => openRegistry(new URL(url), { clock: systemClock, log: () => {} });
+  const etcd = useStarted(() => Etcd.start());
+  const open = (url = etcd().url): Promise<Registry> =>
+    openRegistry(new URL(url), { clock: systemClock, log: () => {} });
 
   test('an instance is there as kratos writes it', async () => {
     const registry = await open();
@@ -101,7 +90,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
       weight: 40,
     });
     await registry.register(instance);
-    const text = await etcd.get(`/microservices/${instance.service}/${instance.instanceId}`);
+    const text = await etcd().get(`/microservices/${instance.service}/${instance.instanceId}`);
     expect(JSON.parse(text ?? '')).toMatchObject({
       id: instance.instanceId,
       name: instance.service,
@@ -110,14 +99,14 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
       endpoints: [`https://[2001:db8::7]:${instance.port}`],
     });
     await registry.deregister(instance);
-    expect(await etcd.get(`/microservices/${instance.service}/${instance.instanceId}`)).toBeUndefined();
+    expect(await etcd().get(`/microservices/${instance.service}/${instance.instanceId}`)).toBeUndefined();
     await registry.close();
   });
 
   test('what kratos has written is listed, with its weight, zone and labels', async () => {
     const registry = await open();
     const service = aServiceName();
-    await etcd.put(
+    await etcd().put(
       `/microservices/${service}/k-1`,
       JSON.stringify({
         id: 'k-1',
@@ -127,7 +116,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
         endpoints: ['grpc://192.0.2.8:9000', 'http://192.0.2.8:8000?isSecure=true'],
       }),
     );
-    await etcd.put(
+    await etcd().put(
       `/microservices/${service}/k-2`,
       JSON.stringify({ id: 'k-2', name: service, endpoints: ['grpc://192.0.2.9:9000'] }),
     );
@@ -149,15 +138,15 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
 
   test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
     const registry = await open();
-    await agreesWithKratos(children, registry, 'etcd', `127.0.0.1:${etcd.port}`);
+    await agreesWithKratos(children, registry, 'etcd', `127.0.0.1:${etcd().port}`);
     await registry.close();
   });
 
   test('what go-micro has written is listed', async () => {
-    const registry = await open(`${etcd.url}?prefix=/micro/registry`);
+    const registry = await open(`${etcd().url}?prefix=/micro/registry`);
     const service = aServiceName();
     const nodes = [{ id: `${service}-1`, address: '192.0.2.9:8001', metadata: { zone: 'eu-3' } }];
-    await etcd.put(
+    await etcd().put(
       `/micro/registry/${service}/${service}-1`,
       JSON.stringify({ name: service, version: 'latest', nodes }),
     );
@@ -175,7 +164,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   });
 
   test('a watch goes on from its revision after a broken connection, and reads again when that is compacted', async () => {
-    const proxy = await FaultProxy.start(etcd.port);
+    const proxy = await FaultProxy.start(etcd().port);
     const [registry, other] = [await open(`etcd://127.0.0.1:${proxy.port}`), await open()];
     const [first, second] = [anInstance(), anInstance()];
     const third = { ...second, instanceId: 'third', service: first.service };
@@ -200,8 +189,8 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await proxy.down();
     await other.deregister(first);
     await other.register(third);
-    const { header } = (await etcd.call('/v3/kv/range', { key: btoa('x') })) as { header: { revision: string } };
-    await etcd.call('/v3/kv/compaction', { revision: header.revision, physical: true });
+    const { header } = (await etcd().call('/v3/kv/range', { key: btoa('x') })) as { header: { revision: string } };
+    await etcd().call('/v3/kv/compaction', { revision: header.revision, physical: true });
     await proxy.up();
     await shows('third');
     expect(ranges()).toBe(2);
@@ -210,7 +199,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   });
 
   test('thousands of changes that were missed all come, also when the connection breaks again meanwhile', async () => {
-    const proxy = await FaultProxy.start(etcd.port);
+    const proxy = await FaultProxy.start(etcd().port);
     const registry = await open(`etcd://127.0.0.1:${proxy.port}`);
     const service = aServiceName();
     let listed = 0;
@@ -222,7 +211,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
       await Promise.all(
         Array.from({ length: 50 }, (_, i) => {
           const instance = anInstance({ service, port: 10_000 + n + i });
-          return etcd.put(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
+          return etcd().put(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
         }),
       );
     let watches = 0;
@@ -236,15 +225,15 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   });
 
   test('a store that has begun anew is read again, and entries come back', async () => {
-    const registry = await open(`${etcd.url}?ttlMs=3000`);
+    const registry = await open(`${etcd().url}?ttlMs=3000`);
     const instance = anInstance();
     const lists: (readonly Instance[])[] = [];
-    for (let n = 0; n < 20; n++) await etcd.put('filler', String(n));
+    for (let n = 0; n < 20; n++) await etcd().put('filler', String(n));
     await registry.register(instance);
     await registry.watch(instance.service, (list) => lists.push(list));
-    await etcd.stop();
-    etcd.wipe();
-    await etcd.start();
+    await etcd().stop();
+    etcd().wipe();
+    await etcd().start();
     await until(async () => (await registry.instances(instance.service)).length === 1);
     await until(() => lists.at(-1)?.length === 1);
     await registry.deregister(instance);
@@ -253,13 +242,13 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   });
 
   test('of several members one may be down', async () => {
-    const [url] = registryUrls(`etcd://127.0.0.1:1,127.0.0.1:${etcd.port}`);
+    const [url] = registryUrls(`etcd://127.0.0.1:1,127.0.0.1:${etcd().port}`);
     const registry = await openRegistry(url as URL, { clock: systemClock, log: () => {} });
     const instance = anInstance();
     await registry.register(instance);
     const lists = await Promise.all(Array.from({ length: 8 }, () => registry.instances(instance.service)));
     expect(lists).toEqual(lists.map(() => [instance]));
-    expect(registry.address).toBe(`127.0.0.1:1,127.0.0.1:${etcd.port}`);
+    expect(registry.address).toBe(`127.0.0.1:1,127.0.0.1:${etcd().port}`);
     await registry.deregister(instance);
     await registry.close();
   });
@@ -273,16 +262,9 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
         const key = Buffer.from(`/microservices/${service}/${instance.instanceId}`).toString('base64');
         return { request_put: { key, value: Buffer.from(encodeEntry(instance)).toString('base64') } };
       });
-      await etcd.call('/v3/kv/txn', { success });
+      await etcd().call('/v3/kv/txn', { success });
     }
-    expect(await registry.instances(service)).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (list) => lists.push(list));
-    const one = anInstance({ service });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -322,7 +304,7 @@ describe.skipIf(missing)('a cluster of three', () => {
     await members[1]?.stop();
     await until(() => registry.failure !== undefined);
     await expect(registry.instances(service)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-    await sleep(3_000);
+    await pause(3_000);
     expect(lists.slice(seen)).toEqual([]);
     await Promise.all(members.slice(0, 2).map((member) => member.start()));
     await until(() =>
@@ -359,7 +341,7 @@ describe.skipIf(missing)('an etcd with users', () => {
     await registry.watch(instance.service, (list) => lists.push(list));
     await registry.register(instance);
     await until(() => lists.at(-1)?.length === 1);
-    await sleep(5_000);
+    await pause(5_000);
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
     await until(() => lists.at(-1)?.length === 0);
@@ -372,21 +354,7 @@ describe.skipIf(missing)('an etcd with users', () => {
   ])('%s%s is a clear error without the password', async (user, options, expected) => {
     const said: string[] = [];
     const registry = await open(user, options, (message) => said.push(message));
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.instances(instance.service),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toMatch(expected);
-      said.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(said.join()).not.toMatch(/wr0ng|s3cret/);
-    await registry.close();
+    await isRefused(registry, { says: expected, secret: /wr0ng|s3cret/, logged: said });
   });
 
   test('no user is a clear error', async () => {
@@ -397,7 +365,7 @@ describe.skipIf(missing)('an etcd with users', () => {
 });
 
 describe.skipIf(missing)('an etcd whose tokens are JWT', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-jwt-'));
+  const directory = useScratchFolder();
   let etcd: Etcd;
   beforeAll(async () => {
     const [publicFile, privateFile] = [join(directory, 'public.pem'), join(directory, 'private.pem')];
@@ -415,7 +383,6 @@ describe.skipIf(missing)('an etcd whose tokens are JWT', () => {
   });
   afterAll(async () => {
     await etcd.close();
-    rmSync(directory, { recursive: true });
   });
 
   test('a token that is older than a change of users is replaced, once for all calls', async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { Registration } from '../../src/provider/registration/registration.ts';
@@ -6,13 +5,17 @@ import { appOf, encodeInfo, infoIdOf } from '../../src/registry/eureka/entry.ts'
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { showsOneMore } from '../contract/one-more.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { freePort, serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Eureka } from '../support/eureka.ts';
-import { FaultProxy } from '../support/fault-proxy.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy } from '../support/fakes/fault-proxy.ts';
+import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { freePort, serverMissing } from '../support/servers/built.ts';
+import { Eureka } from '../support/servers/eureka.ts';
+import { pause, until } from '../support/until.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('eureka');
 if (missing) console.warn(`Eureka tests are skipped: ${missing}`);
@@ -38,77 +41,58 @@ async function registerForeign(eureka: Eureka, fields: Readonly<Record<string, u
 
 describe.skipIf(missing)('a real Eureka', () => {
   const children = useChildren();
-  let eureka: Eureka;
-  let proxy: FaultProxy;
-  beforeAll(async () => {
-    eureka = await Eureka.start();
-    proxy = await FaultProxy.start(eureka.port);
-  });
-  afterAll(async () => {
-    await proxy.close();
-    await eureka.close();
-  });
+  const eureka = useStarted(() => Eureka.start());
+  const proxy = useStarted(() => FaultProxy.start(eureka().port));
 
-  const open = (): Promise<Registry> => openFast(`eureka://127.0.0.1:${proxy.port}`, '&ttlMs=6000');
+  const open = (): Promise<Registry> => openFast(`eureka://127.0.0.1:${proxy().port}`, '&ttlMs=6000');
 
   testRegistry('eureka', {
     open,
     async corrupt(service) {
       const app = appOf(service);
       for (const [n, value] of ['', '{', 'null', '[]', '{"service":1}', 'x'.repeat(9_000)].entries())
-        await registerForeign(eureka, { app, instanceId: `corrupt-${n}`, metadata: { lossless: value } });
+        await registerForeign(eureka(), { app, instanceId: `corrupt-${n}`, metadata: { lossless: value } });
       for (const [n, port] of [
         { $: 0, '@enabled': 'true' },
         { $: 70_000, '@enabled': 'true' },
         { $: 80, '@enabled': 'false' },
       ].entries())
-        await registerForeign(eureka, { app, instanceId: `portless-${n}`, port, metadata: {} });
+        await registerForeign(eureka(), { app, instanceId: `portless-${n}`, port, metadata: {} });
     },
-    async breakDown() {
-      await proxy.down();
-      return () => proxy.up();
-    },
-    otherProcess: (instance) => registered(children, `${eureka.url}?ttlMs=2000`, instance),
+    breakDown: () => proxy().outage(),
+    otherProcess: (instance) => registered(children, `${eureka().url}?ttlMs=2000`, instance),
     // Eureka counts a lease twice, and looks once a second.
     expiryMs: 2 * 2_000 + 1_000 + POLL_MS,
     heartbeatMs: 2_000,
   });
 
   testFaults('eureka', {
-    proxy: () => proxy,
+    proxy,
     open,
-    direct: () => openFast(eureka.url),
+    direct: () => openFast(eureka().url),
     isWrite: ({ method }) => method === 'POST',
     isBeat: ({ method, url }) => method === 'PUT' && !url.includes('/status'),
     isRemoval: ({ method }) => method === 'DELETE',
     lose: async (instance) =>
-      void (await eureka.call('DELETE', `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`)),
+      void (await eureka().call('DELETE', `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`)),
     async kill() {
-      await eureka.stop();
-      return () => eureka.start();
+      await eureka().stop();
+      return () => eureka().start();
     },
     heartbeatMs: 2_000,
   });
 });
 
 describe.skipIf(missing)('Eureka and what else uses it', () => {
-  let eureka: Eureka;
-  let proxy: FaultProxy;
-  beforeAll(async () => {
-    eureka = await Eureka.start();
-    proxy = await FaultProxy.start(eureka.port);
-  });
-  afterAll(async () => {
-    await proxy.close();
-    await eureka.close();
-  });
+  const eureka = useStarted(() => Eureka.start());
+  const proxy = useStarted(() => FaultProxy.start(eureka().port));
 
   const pathOf = (instance: Instance): string => `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`;
   const infoOf = async (instance: Instance): Promise<Record<string, unknown> | undefined> =>
-    ((await eureka.call('GET', pathOf(instance))) as { instance: Record<string, unknown> } | undefined)?.instance;
+    ((await eureka().call('GET', pathOf(instance))) as { instance: Record<string, unknown> } | undefined)?.instance;
 
   test('an entry has what Spring Cloud looks at', async () => {
-    const registry = await openFast(eureka.url);
+    const registry = await openFast(eureka().url);
     const metadata = { zone: 'eu-1', 'not for XML': 'x', lossless: 'mine', odd: 'a\u0001b' };
     const instance = anInstance({ service: `${aServiceName()}-Shop`, scheme: 'https', weight: 300, metadata });
     await registry.register(instance);
@@ -125,7 +109,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
       leaseInfo: { renewalIntervalInSecs: 30, durationInSecs: 90 },
     });
     expect(info?.['metadata']).toEqual({ zone: 'eu-1', weight: '3', lossless: expect.stringMatching(/^\{/) });
-    const xml = await fetch(`${eureka.zone}apps`, { headers: { accept: 'application/xml' } });
+    const xml = await fetch(`${eureka().zone}apps`, { headers: { accept: 'application/xml' } });
     expect(await xml.text()).toContain('<zone>eu-1</zone>');
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
@@ -133,7 +117,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   });
 
   test('services that differ in case only are kept apart', async () => {
-    const registry = await openFast(eureka.url);
+    const registry = await openFast(eureka().url);
     const lower = anInstance();
     const upper = anInstance({ service: lower.service.toUpperCase(), instanceId: lower.instanceId });
     await registry.register(lower);
@@ -148,13 +132,13 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   });
 
   test('what others have registered is listed while it is up, with its zone, weight and labels', async () => {
-    const registry = await openFast(eureka.url);
+    const registry = await openFast(eureka().url);
     const service = aServiceName();
     const app = appOf(service);
     const lists: (readonly Instance[])[] = [];
     await registry.watch(service, (list) => lists.push(list));
     const shows = (count: number) => until(() => lists.at(-1)?.length === count);
-    await registerForeign(eureka, {
+    await registerForeign(eureka(), {
       app,
       instanceId: 'host-8:shop:8082',
       hostName: 'host-8.example',
@@ -178,24 +162,24 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
       },
     ]);
     for (const status of ['OUT_OF_SERVICE', 'DOWN', 'STARTING', 'UNKNOWN']) {
-      await eureka.call('PUT', `/apps/${app}/host-8:shop:8082/status?value=${status}`);
+      await eureka().call('PUT', `/apps/${app}/host-8:shop:8082/status?value=${status}`);
       await shows(0);
-      await eureka.call('DELETE', `/apps/${app}/host-8:shop:8082/status?value=UP`);
+      await eureka().call('DELETE', `/apps/${app}/host-8:shop:8082/status?value=UP`);
       await shows(1);
     }
-    await registerForeign(eureka, { app, instanceId: 'plain', metadata: {} });
+    await registerForeign(eureka(), { app, instanceId: 'plain', metadata: {} });
     await shows(2);
     expect(lists.at(-1)?.[1]).toMatchObject({ instanceId: 'plain', scheme: 'http', weight: 100, metadata: {} });
-    await eureka.call('DELETE', `/apps/${app}/plain`);
+    await eureka().call('DELETE', `/apps/${app}/plain`);
     await shows(1);
     await registry.close();
   });
 
   test('an entry in service stays so when it is registered again; a late registration is out of service', async () => {
-    const registry = await openFast(eureka.url);
+    const registry = await openFast(eureka().url);
     const instance = anInstance();
     const post = (status: string) =>
-      eureka.call('POST', `/apps/${appOf(instance.service)}`, {
+      eureka().call('POST', `/apps/${appOf(instance.service)}`, {
         instance: { ...encodeInfo(instance, 15, Date.now() + 1_000), status },
       });
     await registry.register(instance);
@@ -207,31 +191,31 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await post('OUT_OF_SERVICE');
     expect(await infoOf(instance)).toMatchObject({ status: 'OUT_OF_SERVICE' });
     expect(await registry.instances(instance.service)).toEqual([]);
-    await eureka.call('DELETE', pathOf(instance));
+    await eureka().call('DELETE', pathOf(instance));
     await registry.close();
   });
 
   test('the last registration wins: over an older one that comes later, and when the clock is set back', async () => {
     const state = { backMs: 0 };
     const clock = { ...systemClock, wall: () => systemClock.wall() - state.backMs };
-    const registry = await openRegistry(new URL(eureka.url), { clock, log: () => {} });
+    const registry = await openRegistry(new URL(eureka().url), { clock, log: () => {} });
     const instance = anInstance();
     await registry.register(instance);
     state.backMs = 3_600_000;
     await registry.register({ ...instance, weight: 7 });
     expect(await registry.instances(instance.service)).toEqual([{ ...instance, weight: 7 }]);
     const older = encodeInfo(instance, 15, Date.now() - 60_000);
-    await eureka.call('POST', `/apps/${appOf(instance.service)}`, { instance: older });
+    await eureka().call('POST', `/apps/${appOf(instance.service)}`, { instance: older });
     expect(await registry.instances(instance.service)).toEqual([{ ...instance, weight: 7 }]);
     await registry.deregister(instance);
     await registry.close();
   });
 
   test('an override of somebody else stays with the heartbeats', async () => {
-    const registry = await openFast(eureka.url, '&ttlMs=1000');
+    const registry = await openFast(eureka().url, '&ttlMs=1000');
     const instance = anInstance();
     await registry.register(instance);
-    await eureka.call('PUT', `${pathOf(instance)}/status?value=OUT_OF_SERVICE`);
+    await eureka().call('PUT', `${pathOf(instance)}/status?value=OUT_OF_SERVICE`);
     const renewed = async (): Promise<number> => {
       const { leaseInfo } = (await infoOf(instance)) as { leaseInfo: { lastRenewalTimestamp: number } };
       return leaseInfo.lastRenewalTimestamp;
@@ -246,30 +230,30 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   });
 
   test('the first heartbeat makes the server forget lists of before; a late one lists nobody', async () => {
-    const registry = await openFast(`eureka://127.0.0.1:${proxy.port}`, '&ttlMs=1000');
+    const registry = await openFast(`eureka://127.0.0.1:${proxy().port}`, '&ttlMs=1000');
     const instance = anInstance();
     const path = `/eureka${pathOf(instance).replaceAll(':', '%3A')}`;
     const beats = () =>
-      proxy.passed.flatMap(({ method, url }) => (method === 'PUT' && url.startsWith(path) ? [url] : []));
+      proxy().passed.flatMap(({ method, url }) => (method === 'PUT' && url.startsWith(path) ? [url] : []));
     await registry.register(instance);
     await until(() => beats().length === 4);
     expect(beats()).toEqual([`${path}/status?value=UP`, `${path}/metadata`, path, path]);
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
     for (const late of ['', '/metadata', '/status?value=UP'])
-      expect(await eureka.call('PUT', `${pathOf(instance)}${late}`)).toBeUndefined();
+      expect(await eureka().call('PUT', `${pathOf(instance)}${late}`)).toBeUndefined();
     expect(await infoOf(instance)).toBeUndefined();
     await registry.close();
   });
 
   test('watches share one poll of what has changed; all is read whole only when it must', async () => {
-    const [registry, other] = [await openFast(`eureka://127.0.0.1:${proxy.port}`), await openFast(eureka.url)];
+    const [registry, other] = [await openFast(`eureka://127.0.0.1:${proxy().port}`), await openFast(eureka().url)];
     const instances = [anInstance(), anInstance(), anInstance()];
     const shown = new Map<string, number>();
     await Promise.all(
       instances.map(({ service }) => registry.watch(service, (list) => void shown.set(service, list.length))),
     );
-    const calls = (path: string) => proxy.calls.filter(({ url }) => url === `/eureka${path}`).length;
+    const calls = (path: string) => proxy().calls.filter(({ url }) => url === `/eureka${path}`).length;
     const [whole, changes] = [calls('/apps'), calls('/apps/delta')];
     expect(whole).toBeLessThanOrEqual(2);
     const began = performance.now();
@@ -288,7 +272,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
 
   test('a server that is gone is passed over for the next one', async () => {
     const registry = await openRegistry(
-      new URL(`eureka://127.0.0.1:${await freePort()}/eureka/?server=127.0.0.1:${eureka.port}`),
+      new URL(`eureka://127.0.0.1:${await freePort()}/eureka/?server=127.0.0.1:${eureka().port}`),
       {
         clock: systemClock,
         log: () => {},
@@ -304,7 +288,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   });
 
   test('a path that is not that of the API is told', async () => {
-    const registry = await openFast(`${eureka.url}/nowhere`);
+    const registry = await openFast(`${eureka().url}/nowhere`);
     const instance = anInstance();
     await expect(registry.register(instance)).rejects.toThrow(/POST \/nowhere\/apps\/.*: status 404/);
     await expect(registry.watch(instance.service, () => {})).rejects.toThrow(/GET \/nowhere\/apps .*: status 404/);
@@ -314,24 +298,16 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   test('a list of 10,000 instances is read and followed', { timeout: 180_000 }, async () => {
     const service = aServiceName();
     const app = appOf(service);
-    const registry = await openFast(eureka.url);
+    const registry = await openFast(eureka().url);
     const all = Array.from({ length: 10_000 }, (_, n) => anInstance({ service, port: 10_000 + n }));
     for (let n = 0; n < all.length; n += 50)
       await Promise.all(
         all.slice(n, n + 50).map((instance) => {
           const info = { ...encodeInfo(instance, 3_600, Date.now()), status: 'UP' };
-          return eureka.call('POST', `/apps/${app}`, { instance: info });
+          return eureka().call('POST', `/apps/${app}`, { instance: info });
         }),
       );
-    expect(await registry.instances(service)).toHaveLength(10_000);
-    const lists: (readonly Instance[])[] = [];
-    await registry.watch(service, (listed) => lists.push(listed));
-    expect(lists.at(-1)).toHaveLength(10_000);
-    const one = anInstance({ service, port: 9_999 });
-    await registry.register(one);
-    await until(() => lists.at(-1)?.length === 10_001);
-    await registry.deregister(one);
-    await until(() => lists.at(-1)?.length === 10_000);
+    await showsOneMore(registry, service, 10_000);
     await registry.close();
   });
 });
@@ -359,7 +335,7 @@ describe.skipIf(missing)('two servers of a Eureka', () => {
     await registry.register(replaced);
     await until(() => lists.at(-1)?.[0]?.weight === 7);
     await first.stop();
-    await sleep(4_000);
+    await pause(4_000);
     expect(lists).toEqual([[instance], [replaced]]);
     expect(await registry.instances(instance.service)).toEqual([replaced]);
     await registry.deregister(replaced);
@@ -372,13 +348,9 @@ describe.skipIf(missing)('two servers of a Eureka', () => {
 });
 
 describe.skipIf(missing)('a Eureka with users', () => {
-  let eureka: Eureka;
-  beforeAll(async () => {
-    eureka = await Eureka.start({ user: 'shop:pass word/1' });
-  });
-  afterAll(() => eureka?.close());
+  const eureka = useStarted(() => Eureka.start({ user: 'shop:pass word/1' }));
   const open = (user: string, log: (message: string) => void): Promise<Registry> =>
-    openRegistry(new URL(`eureka://${user}@127.0.0.1:${eureka.port}?pollMs=${POLL_MS}`), {
+    openRegistry(new URL(`eureka://${user}@127.0.0.1:${eureka().port}?pollMs=${POLL_MS}`), {
       clock: systemClock,
       log: (_, message) => log(message),
     });
@@ -398,37 +370,23 @@ describe.skipIf(missing)('a Eureka with users', () => {
   test('a wrong password is a clear error without the password', async () => {
     const logged: string[] = [];
     const registry = await open('shop:wr0ng-secret', (message) => void logged.push(message));
-    const instance = anInstance();
-    const calls = [
-      () => registry.register(instance),
-      () => registry.instances(instance.service),
-      () => registry.watch(instance.service, () => {}),
-      () => registry.deregister(instance),
-    ];
-    for (const call of calls) {
-      const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-      expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-      expect(failure.message).toContain('the registry refuses these credentials (401)');
-      logged.push(failure.message, registry.failure?.message ?? '', registry.address);
-    }
-    expect(logged.join()).not.toMatch(/wr0ng|d3IwbmctC|Basic/);
-    await registry.close();
+    await isRefused(registry, {
+      says: /the registry refuses these credentials \(401\)/,
+      secret: /wr0ng|d3IwbmctC|Basic/,
+      logged,
+    });
   });
 });
 
 describe.skipIf(missing)('a Eureka as Spring Cloud sets it up', () => {
-  let eureka: Eureka;
-  beforeAll(async () => {
-    eureka = await Eureka.start({ isFast: false });
-  });
-  afterAll(() => eureka.close());
+  const eureka = useStarted(() => Eureka.start({ isFast: false }));
 
   // Again when the server makes its new lists just then.
   test('what is gone is listed for up to 30 s more, and its process knows better', {
     timeout: 120_000,
     retry: 1,
   }, async () => {
-    const open = () => openRegistry(new URL(eureka.url), { clock: systemClock, log: () => {} });
+    const open = () => openRegistry(new URL(eureka().url), { clock: systemClock, log: () => {} });
     const [registry, other] = [await open(), await open()];
     const instance = anInstance();
     const registration = new Registration(registry, systemClock);
@@ -440,7 +398,7 @@ describe.skipIf(missing)('a Eureka as Spring Cloud sets it up', () => {
     const began = performance.now();
     expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 0 });
     expect(performance.now() - began).toBeLessThan(1_000);
-    expect(await eureka.call('GET', `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`)).toBeUndefined();
+    expect(await eureka().call('GET', `/apps/${appOf(instance.service)}/${infoIdOf(instance)}`)).toBeUndefined();
     expect(await other.instances(instance.service)).toEqual([instance]);
     const { lagMs } = registry.capabilities;
     expect(lagMs).toBe(35_000);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { OtelCollector } from '../support/collector.ts';
-import { applicationBody, deliver, manyShutdowns, missingIn, post } from '../support/delivery.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { sendOtlp } from '../support/otlp.ts';
+import { applicationBody, deliver, manyShutdowns, missingIn, post } from '../support/observe/delivery.ts';
+import { sendOtlp } from '../support/observe/otlp.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { type Numbers, OF_INSTANCES, PanelReader } from '../support/panel-reader.ts';
-import { Prometheus } from '../support/prometheus.ts';
-import { type Service, useWorld } from '../support/world.ts';
+import { type Numbers, OF_INSTANCES, PanelReader } from '../support/observe/panel-reader.ts';
+import { controlPortOf, entered } from '../support/process/announced.ts';
+import { type Service, useWorld } from '../support/process/world.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
@@ -11,7 +12,7 @@ if (missing) console.warn(`skipped: ${missing}`);
 const world = useWorld();
 
 async function hostOf({ child }: Pick<Service, 'child'>): Promise<string> {
-  const [, port] = await child.sees(/control server listens on port (\d+)/);
+  const port = await controlPortOf(child);
   return `127.0.0.1:${port}`;
 }
 
@@ -79,7 +80,7 @@ test.skipIf(missing)(
       });
 
       providers[0].child.signal('SIGTERM');
-      await providers[0].child.sees(/notifying -> draining/);
+      await entered(providers[0].child, 'draining');
       await until(async () => (await asked(`lossless_state{instance="${first}",state="draining"}`)) === 1);
       await until(async () => (await own('Requests by instance'))[`provider ${first}`] === 0);
       expect(await own('State of each instance')).toMatchObject({ [`${first} draining`]: 1 });

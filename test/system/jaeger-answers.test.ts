@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { foreignBody } from '../support/otlp-foreign.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { foreignBody } from '../support/observe/otlp-foreign.ts';
+import { jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -133,29 +134,17 @@ const CALLS = {
 };
 
 describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () => {
-  let jaeger: Jaeger;
-  let embedded: Collector;
+  const jaeger = useStarted(startJaeger);
+  const embedded = useStarted(() => embeddedCollector());
 
   beforeAll(async () => {
-    jaeger = await startJaeger();
-    embedded = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 28,
-    });
-    for (const { otlpUrl } of [jaeger, embedded])
+    for (const { otlpUrl } of [jaeger(), embedded()])
       await sendOtlp(otlpUrl, [...[one, two, large, recent].flatMap(({ bodies }) => bodies), foreign.body]);
-  });
-  afterAll(async () => {
-    await jaeger?.close();
-    await embedded?.close();
   });
 
   describe.each(Object.entries(CALLS))('%s', (_, paths) => {
     test.each(paths)('%s', async (path) => {
-      const [real, ours] = await Promise.all([jaeger, embedded].map(({ queryUrl }) => ask(`${queryUrl}${path}`)));
+      const [real, ours] = await Promise.all([jaeger(), embedded()].map(({ queryUrl }) => ask(`${queryUrl}${path}`)));
       expect(ours).toEqual(real);
     });
   });
@@ -167,7 +156,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
     ['a span list that is text', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
   ])('OTLP that is %s', async (_, body) => {
     const [real, ours] = await Promise.all(
-      [jaeger, embedded].map(async ({ otlpUrl }) => {
+      [jaeger(), embedded()].map(async ({ otlpUrl }) => {
         const headers = { 'content-type': 'application/json' };
         const response = await fetch(`${otlpUrl}/v1/traces`, { method: 'POST', headers, body });
         const { message, ...rest } = (await response.json()) as { message?: string };
@@ -186,7 +175,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
     ],
   ])('Jaeger refuses a whole batch for %s; here the rest of it is kept', async (_, body, rejectedSpans) => {
     const [real, ours] = await Promise.all(
-      [jaeger, embedded].map(({ otlpUrl }) =>
+      [jaeger(), embedded()].map(({ otlpUrl }) =>
         fetch(`${otlpUrl}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
       ),
     );

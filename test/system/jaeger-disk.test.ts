@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
 import { useClosing } from '../support/closing.ts';
-import { manyShutdowns, missingIn } from '../support/delivery.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { sendOtlp } from '../support/otlp.ts';
+import { manyShutdowns, missingIn } from '../support/observe/delivery.ts';
+import { sendOtlp } from '../support/observe/otlp.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
 
 const missing = serverMissing('jaeger');
 if (missing) console.warn(`skipped: ${missing}`);

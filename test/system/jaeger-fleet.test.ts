@@ -1,24 +1,16 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { CLI } from '../support/cli.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { lossless } from '../support/process/cli.ts';
+import { jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
 describe.skipIf(missing)('a real Jaeger', () => {
-  let jaeger: Jaeger;
-
-  beforeAll(async () => {
-    jaeger = await startJaeger();
-  });
-  afterAll(async () => {
-    await jaeger?.close();
-  });
+  const jaeger = useStarted(() => startJaeger());
 
   test('the fleet of the demo exports to it, and every shutdown is one whole tree across processes', async () => {
     const options = [
@@ -28,9 +20,9 @@ describe.skipIf(missing)('a real Jaeger', () => {
       '--rate',
       '40',
       '--otlp',
-      jaeger.otlpUrl,
+      jaeger().otlpUrl,
       '--jaeger',
-      jaeger.queryUrl,
+      jaeger().queryUrl,
     ];
     const { stdout, stderr, code } = await lossless(['demo', ...options]);
     expect(code, `${stderr}${stdout}`).toBe(0);
@@ -40,7 +32,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
     };
     expect(report.gray.failed).toBe(0);
     expect(report.traces).toHaveLength(report.gray.shutdowns);
-    const client = new JaegerClient(new URL(jaeger.queryUrl));
+    const client = new JaegerClient(new URL(jaeger().queryUrl));
     for (const { traceId, service, result, planned } of report.traces) {
       const found = await client.search({
         service,
@@ -57,7 +49,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
     }
     for (const service of new Set(report.traces.map((trace) => trace.service))) {
       const expected = report.traces.filter((trace) => trace.service === service).length;
-      const gate = ['verify', '--service', service, '--since', '10m', '--url', jaeger.queryUrl, '--expect'];
+      const gate = ['verify', '--service', service, '--since', '10m', '--url', jaeger().queryUrl, '--expect'];
       expect(await lossless([...gate, `${expected}`])).toMatchObject({ code: 0 });
       expect(await lossless([...gate, `${expected + 1}`])).toMatchObject({ code: 2 });
     }
@@ -66,18 +58,18 @@ describe.skipIf(missing)('a real Jaeger', () => {
   test('lossless verify reads more shutdowns than one search answers, and sees the one that was not lossless', async () => {
     const now = Date.now();
     const bodies = [...Array(250).keys()].flatMap((n) => shutdownBodies('many', 1, 0, now - 60_000 + n * 10).bodies);
-    await sendOtlp(jaeger.otlpUrl, bodies);
-    const gate = ['verify', '--service', 'many', '--since', '1h', '--url', jaeger.queryUrl, '--expect', '250'];
+    await sendOtlp(jaeger().otlpUrl, bodies);
+    const gate = ['verify', '--service', 'many', '--since', '1h', '--url', jaeger().queryUrl, '--expect', '250'];
     expect(await lossless(gate)).toMatchObject({ code: 0 });
-    await sendOtlp(jaeger.otlpUrl, shutdownBodies('many', 2, 1, now - 61_000).bodies);
+    await sendOtlp(jaeger().otlpUrl, shutdownBodies('many', 2, 1, now - 61_000).bodies);
     expect(await lossless(gate)).toMatchObject({ code: 1 });
   });
 
   test('lossless inspect finds the latest shutdown in it, and one by its id', async () => {
     const { traceId, bodies } = shutdownBodies('inspected', 30, 2, Date.now() - 1_000);
-    await sendOtlp(jaeger.otlpUrl, bodies);
+    await sendOtlp(jaeger().otlpUrl, bodies);
     for (const named of [[traceId], ['--service', 'inspected'], []]) {
-      const { stdout, code } = await lossless(['inspect', ...named, '--url', jaeger.queryUrl]);
+      const { stdout, code } = await lossless(['inspect', ...named, '--url', jaeger().queryUrl]);
       expect(code).toBe(1);
       expect(stdout).toContain(`trace ${traceId}: 65 spans, whole`);
       expect(stdout).toContain('incomplete, 28 of 30 consumers acked');
@@ -87,22 +79,9 @@ describe.skipIf(missing)('a real Jaeger', () => {
 
   test('a trace it does not know and a service that never left are told apart from a bad shutdown', async () => {
     for (const named of [['f'.repeat(32)], ['xyz'], ['--service', 'nobody']]) {
-      const { stderr, code } = await lossless(['inspect', ...named, '--url', jaeger.queryUrl]);
+      const { stderr, code } = await lossless(['inspect', ...named, '--url', jaeger().queryUrl]);
       expect(code).toBe(2);
       expect(stderr).toMatch(/^LOSSLESS_(TRACE_NOT_FOUND|USAGE): /);
     }
   });
 });
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function lossless(args: readonly string[]): Promise<Outcome> {
-  return promisify(execFile)(process.execPath, [CLI, ...args], { timeout: 120_000 }).then(
-    (outcome) => ({ ...outcome, code: 0 }),
-    (failed: Outcome) => failed,
-  );
-}

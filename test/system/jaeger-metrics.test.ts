@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../collector/server/server.ts';
-import { until } from '../support/child.ts';
-import { type Jaeger, jaegerMissing, startJaeger } from '../support/jaeger.ts';
-import { sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { foreignBody } from '../support/otlp-foreign.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { foreignBody } from '../support/observe/otlp-foreign.ts';
+import { jaegerMissing, startJaeger } from '../support/servers/jaeger.ts';
+import { until } from '../support/until.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -33,25 +34,13 @@ async function scrape(url: string, accept: string): Promise<{ readonly type: str
 }
 
 describe.skipIf(missing)('the embedded collector counts as a real Jaeger with spanmetrics', () => {
-  let jaeger: Jaeger;
-  let embedded: Collector;
+  const jaeger = useStarted(startJaeger);
+  const embedded = useStarted(() => embeddedCollector());
 
   beforeAll(async () => {
-    jaeger = await startJaeger();
-    embedded = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 28,
-    });
     const sent = [shutdownBodies('counted-"a"\\', 3, 1), shutdownBodies('counted-b', 250, 7)];
-    for (const { otlpUrl } of [jaeger, embedded])
+    for (const { otlpUrl } of [jaeger(), embedded()])
       await sendOtlp(otlpUrl, [...sent.flatMap(({ bodies }) => bodies), foreignBody(Date.now()).body]);
-  });
-  afterAll(async () => {
-    await jaeger?.close();
-    await embedded?.close();
   });
 
   test.each([
@@ -65,8 +54,8 @@ describe.skipIf(missing)('the embedded collector counts as a real Jaeger with sp
     // Both show a new counter as 0 for a while, each for its own.
     await until(async () => {
       [real, ours] = await Promise.all([
-        scrape(jaeger.metricsUrl, accept),
-        scrape(`${embedded.queryUrl}/metrics`, accept),
+        scrape(jaeger().metricsUrl, accept),
+        scrape(`${embedded().queryUrl}/metrics`, accept),
       ]);
       const calls = [real, ours].map(({ samples }) =>
         Object.entries(samples).filter(([key]) => key.includes('_calls_')),

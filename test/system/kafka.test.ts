@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { OtelCollector } from '../support/collector.ts';
-import { deliver, manyShutdowns, missingIn, type Sent } from '../support/delivery.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { Kafka } from '../support/kafka.ts';
+import { deliver, manyShutdowns, missingIn, type Sent } from '../support/observe/delivery.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { Kafka } from '../support/servers/kafka.ts';
+import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector', 'kafka');
 if (missing) console.warn(`skipped: ${missing}`);

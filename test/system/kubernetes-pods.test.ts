@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { Kubernetes, NAMESPACE, TOKENS } from '../support/kubernetes.ts';
-import { inNamespace, namespaceMissing } from '../support/namespace.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
+import { inNamespace, namespaceMissing } from '../support/process/namespace.ts';
+import { operator } from '../support/process/operator.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Kubernetes, NAMESPACE, TOKENS } from '../support/servers/kubernetes.ts';
+import { until } from '../support/until.ts';
 
 /** Set in the network namespace that this file makes for itself. */
 const INSIDE = 'LOSSLESS_TEST_PODS';

@@ -1,16 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance, Registry } from '../../src/registry/registry.ts';
 import { testFaults } from '../contract/faults.ts';
+import { isRefused } from '../contract/refused.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { serverMissing } from '../support/built.ts';
-import { until, useChildren } from '../support/child.ts';
-import { FaultProxy, type SeenCall } from '../support/fault-proxy.ts';
-import { Nacos, type NacosLine } from '../support/nacos.ts';
-import { registered } from '../support/registered.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
+import { FaultProxy, type SeenCall } from '../support/fakes/fault-proxy.ts';
+import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Nacos, type NacosLine } from '../support/servers/nacos.ts';
+import { pause, until } from '../support/until.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('nacos-2.5', 'nacos-3.1');
 if (missing) console.warn(`Nacos tests are skipped: ${missing}`);
@@ -34,27 +36,19 @@ const openAt = (port: number, options = '', logged: string[] = []): Promise<Regi
 
 describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
   const children = useChildren();
-  let nacos: Nacos;
-  let proxy: FaultProxy;
-  beforeAll(async () => {
-    nacos = await Nacos.start(line, { fast: true });
-    proxy = await FaultProxy.start(nacos.port);
-  }, START);
-  afterAll(async () => {
-    await proxy?.close();
-    await nacos?.close();
-  });
+  const nacos = useStarted(() => Nacos.start(line, { fast: true }));
+  const proxy = useStarted(() => FaultProxy.start(nacos().port));
 
   const corrupt = async (service: string): Promise<void> => {
     for (const [n, lossless] of ['', '{', 'null', '[]', '{"instanceId":1}'].entries())
-      await nacos.call('POST', nacos.instancePath, {
+      await nacos().call('POST', nacos().instancePath, {
         serviceName: service,
         ip: '192.0.2.9',
         port: String(9_000 + n),
         metadata: JSON.stringify({ lossless }),
       });
   };
-  const otherProcess = (instance: Instance) => registered(children, `${nacos.url}?ttlMs=2000`, instance);
+  const otherProcess = (instance: Instance) => registered(children, `${nacos().url}?ttlMs=2000`, instance);
   // The server looks for missing heartbeats every five seconds.
   const shared = { corrupt, otherProcess, expiryMs: 8_000, heartbeatMs: 2_000 };
 
@@ -62,37 +56,35 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     // The proxy has no gRPC port, so these are polls.
     testRegistry(`nacos ${line}, polled`, {
       ...shared,
-      open: () => openAt(proxy.port, '?ttlMs=6000&pollMs=200'),
-      async breakDown() {
-        await proxy.down();
-        return () => proxy.up();
-      },
+      open: () => openAt(proxy().port, '?ttlMs=6000&pollMs=200'),
+      breakDown: () => proxy().outage(),
     });
-  else testRegistry(`nacos ${line}, pushed`, { ...shared, open: () => openAt(nacos.port, '?ttlMs=6000&pollMs=60000') });
+  else
+    testRegistry(`nacos ${line}, pushed`, { ...shared, open: () => openAt(nacos().port, '?ttlMs=6000&pollMs=60000') });
 
   testFaults(`nacos ${line}`, {
-    proxy: () => proxy,
-    open: () => openAt(proxy.port, '?ttlMs=6000&pollMs=200'),
-    direct: () => openAt(nacos.port, '?pollMs=1000'),
+    proxy,
+    open: () => openAt(proxy().port, '?ttlMs=6000&pollMs=200'),
+    direct: () => openAt(nacos().port, '?pollMs=1000'),
     isWrite: (call) => call.method === 'POST' && call.url.endsWith('/ns/instance') && !isBeat(call),
     isBeat,
     isRemoval: ({ method }) => method === 'DELETE',
     async lose({ service, host, port }) {
-      await nacos.call('DELETE', nacos.instancePath, { serviceName: service, ip: host, port: String(port) });
-      await sleep(LAG_MS);
+      await nacos().call('DELETE', nacos().instancePath, { serviceName: service, ip: host, port: String(port) });
+      await pause(LAG_MS);
     },
     async kill() {
-      await nacos.stop();
-      return () => nacos.start();
+      await nacos().stop();
+      return () => nacos().start();
     },
     heartbeatMs: 2_000,
   });
 
   test('lists come by push, and by polls while there is none', async () => {
     const [registry, pushed, polled] = [
-      await openAt(nacos.port),
-      await openAt(nacos.port, '?pollMs=60000'),
-      await openAt(nacos.port, '?pollMs=100&push=false'),
+      await openAt(nacos().port),
+      await openAt(nacos().port, '?pollMs=60000'),
+      await openAt(nacos().port, '?pollMs=100&push=false'),
     ];
     const instance = anInstance();
     const lists = { pushed: [] as number[], polled: [] as number[] };
@@ -116,7 +108,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
       '?group=SHOP&cluster=EU',
       '?group=SHOP&cluster=US,EU,DEFAULT',
     ];
-    const clients = await Promise.all(options.map((option) => openAt(nacos.port, option)));
+    const clients = await Promise.all(options.map((option) => openAt(nacos().port, option)));
     const other = anInstance({ service: instance.service, port: instance.port + 1 });
     const [, shop, , eu] = clients as [Registry, Registry, Registry, Registry];
     await shop.register(instance);
@@ -137,11 +129,11 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
   });
 
   test('what others register is listed while it is healthy, with its weight and labels', async () => {
-    const registry = await openAt(nacos.port);
+    const registry = await openAt(nacos().port);
     const service = aServiceName();
     const foreign = { serviceName: service, ip: '192.0.2.8', port: '8082', ephemeral: 'true' };
     const metadata = JSON.stringify({ zone: 'eu-2', secure: 'true' });
-    await nacos.call('POST', nacos.instancePath, { ...foreign, weight: '2', metadata });
+    await nacos().call('POST', nacos().instancePath, { ...foreign, weight: '2', metadata });
     await until(async () => (await registry.instances(service)).length === 1);
     expect(await registry.instances(service)).toEqual([
       {
@@ -156,16 +148,16 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
         metadata: { zone: 'eu-2', secure: 'true' },
       },
     ]);
-    await nacos.call('POST', nacos.instancePath, { ...foreign, metadata, enabled: 'false' });
+    await nacos().call('POST', nacos().instancePath, { ...foreign, metadata, enabled: 'false' });
     await until(async () => (await registry.instances(service)).length === 0);
     await registry.close();
   });
 
   test('others see the weight, the labels and https of an instance', async () => {
-    const registry = await openAt(nacos.port);
+    const registry = await openAt(nacos().port);
     const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1' } });
     await registry.register(instance);
-    const answer = await nacos.call('GET', `${nacos.instancePath}/list`, { serviceName: instance.service });
+    const answer = await nacos().call('GET', `${nacos().instancePath}/list`, { serviceName: instance.service });
     const { data, hosts } = JSON.parse(answer) as { data?: unknown[]; hosts?: unknown[] };
     expect(data ?? hosts).toMatchObject([
       { ip: '127.0.0.1', port: 8_080, weight: 3, healthy: true, metadata: { zone: 'eu-1', secure: 'true' } },
@@ -175,11 +167,13 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
   });
 
   test('a registration is seen as soon as it is listed, whatever the order of its labels', async () => {
-    const registry = await openAt(proxy.port, '?push=false');
+    const registry = await openAt(proxy().port, '?push=false');
     const instance = anInstance({ metadata: { version: '2', team: 'shop', zone: 'eu-1', a: 'b' } });
-    const before = proxy.calls.length;
+    const before = proxy().calls.length;
     await registry.register(instance);
-    const looks = proxy.calls.slice(before).filter(({ url }) => url.includes('/instance/list'));
+    const looks = proxy()
+      .calls.slice(before)
+      .filter(({ url }) => url.includes('/instance/list'));
     expect(looks.length).toBeLessThan(8);
     expect(await registry.instances(instance.service)).toEqual([instance]);
     await registry.deregister(instance);
@@ -188,11 +182,11 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
 
   test('a list of 10,000 instances is read and followed', { timeout: 120_000 }, async () => {
     const service = aServiceName();
-    const registry = await openAt(nacos.port, '?ttlMs=600000');
+    const registry = await openAt(nacos().port, '?ttlMs=600000');
     const all = Array.from({ length: 10_000 }, (_, n) => n);
     const put = async (): Promise<void> => {
       for (let n = all.pop(); n !== undefined; n = all.pop())
-        await nacos.call('POST', nacos.instancePath, {
+        await nacos().call('POST', nacos().instancePath, {
           serviceName: service,
           ip: '192.0.2.8',
           port: String(10_000 + n),
@@ -218,16 +212,12 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
 });
 
 describe.skipIf(missing).each(LINES)('a Nacos %s with users', (line) => {
-  let nacos: Nacos;
-  beforeAll(async () => {
-    nacos = await Nacos.start(line, { fast: true, password: 'pass s3cret@1' });
-  }, START);
-  afterAll(() => nacos?.close());
+  const nacos = useStarted(() => Nacos.start(line, { fast: true, password: 'pass s3cret@1' }));
 
   test(
     'a user registers, watches by push and leaves; a token that ends is replaced',
     async () => {
-      const registry = await openRegistry(new URL(`nacos://nacos:pass%20s3cret%401@127.0.0.1:${nacos.port}`), {
+      const registry = await openRegistry(new URL(`nacos://nacos:pass%20s3cret%401@127.0.0.1:${nacos().port}`), {
         clock: systemClock,
         log: () => {},
       });
@@ -238,8 +228,8 @@ describe.skipIf(missing).each(LINES)('a Nacos %s with users', (line) => {
       await registry.register(instance);
       await until(() => lists.at(-1) === 1);
       // Another key makes every token invalid.
-      await nacos.stop();
-      await nacos.start({
+      await nacos().stop();
+      await nacos().start({
         'nacos.core.auth.plugin.nacos.token.secret.key': Buffer.from('k'.repeat(40)).toString('base64'),
       });
       await until(async () => (await registry.instances(instance.service)).length === 1, 60_000);
@@ -254,22 +244,12 @@ describe.skipIf(missing).each(LINES)('a Nacos %s with users', (line) => {
     '"%s" is a clear error without the password',
     async (user) => {
       const logged: string[] = [];
-      const registry = await openRegistry(new URL(`nacos://${user}127.0.0.1:${nacos.port}`), {
+      const registry = await openRegistry(new URL(`nacos://${user}127.0.0.1:${nacos().port}`), {
         clock: systemClock,
         log: (_, message) => void logged.push(message),
       });
-      const instance = anInstance();
-      for (const call of [
-        () => registry.register(instance),
-        () => registry.watch(instance.service, () => {}),
-        () => registry.deregister(instance),
-      ]) {
-        const failure = (await call().catch((thrown: Error) => thrown)) as Error;
-        expect(failure).toMatchObject({ code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
-        expect(failure.message).toContain('the registry refuses these credentials');
-      }
-      expect(JSON.stringify([logged, registry.failure])).not.toMatch(/wr0ng|s3cret/);
-      await registry.close();
+      const says = /the registry refuses these credentials/;
+      await isRefused(registry, { says, secret: /wr0ng|s3cret/, logged, reads: false });
     },
   );
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
 import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
-import { Alertmanager } from '../support/alertmanager.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { OtelCollector } from '../support/collector.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { Prometheus } from '../support/prometheus.ts';
-import { useWorld } from '../support/world.ts';
+import { useWorld } from '../support/process/world.ts';
+import { Alertmanager } from '../support/servers/alertmanager.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { OtelCollector } from '../support/servers/otel-collector.ts';
+import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'collector', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

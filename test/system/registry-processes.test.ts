@@ -1,17 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { CLI } from '../support/cli.ts';
-import { Consul } from '../support/consul.ts';
-import { Etcd } from '../support/etcd.ts';
-import { Eureka } from '../support/eureka.ts';
-import { Nacos } from '../support/nacos.ts';
-import { operator } from '../support/operator.ts';
-import { type Service, spansOf, useWorld } from '../support/world.ts';
-import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { appPortOf } from '../support/process/announced.ts';
+import { CLI } from '../support/process/cli.ts';
+import { operator } from '../support/process/operator.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Consul } from '../support/servers/consul.ts';
+import { Etcd } from '../support/servers/etcd.ts';
+import { Eureka } from '../support/servers/eureka.ts';
+import { Nacos } from '../support/servers/nacos.ts';
+import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
+import { until } from '../support/until.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('consul', 'etcd', 'eureka', 'zookeeper', 'nacos-3.1');
 if (missing) console.warn(`tests of processes with real registries are skipped: ${missing}`);
@@ -58,30 +60,26 @@ describe.skipIf(missing).each([
   { name: 'zookeeper', start: (): Promise<Running> => ZooKeeperServer.start() },
   { name: 'nacos', start: (): Promise<Running> => Nacos.start('3.1', { fast: true }) },
 ])('services with $name', ({ name, start }) => {
-  let server: Running;
-  beforeAll(async () => {
-    server = await start();
-  });
-  afterAll(() => server.close());
-  const env = () => ({ LOSSLESS_REGISTRY: server.url, LOSSLESS_HOLD_MS: '500' });
+  const server = useStarted(() => start());
+  const env = () => ({ LOSSLESS_REGISTRY: server().url, LOSSLESS_HOLD_MS: '500' });
 
   test('an instance leaves without a failed request, and the registry confirms', TIMEOUT, async () => {
     const [leaving, staying] = [
       await world().service(`${name}-a`, { env: env(), line: '22.19' }),
       await world().service(`${name}-a`, { env: env() }),
     ];
-    expect((await listed(server.url, `${name}-a`)).map(({ port }) => port).sort()).toEqual(
+    expect((await listed(server().url, `${name}-a`)).map(({ port }) => port).sort()).toEqual(
       [leaving.port, staying.port].sort(),
     );
     const caller = await world().caller(`http://${name}-a/`, 50, { env: env() });
     expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
-    expect((await listed(server.url, `${name}-a`)).map(({ port }) => port)).toEqual([staying.port]);
+    expect((await listed(server().url, `${name}-a`)).map(({ port }) => port)).toEqual([staying.port]);
     const trace = await world().trace(leaving);
     expect(await caller.stop()).toMatchObject({ failed: 0 });
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1 });
     expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
       'lossless.registry.type': name,
-      'lossless.registry.address': new URL(server.url).host,
+      'lossless.registry.address': new URL(server().url).host,
       'lossless.deregister.result': 'confirmed',
       'lossless.deregister.listed_after': 1,
     });
@@ -94,7 +92,7 @@ describe.skipIf(missing).each([
       const service = await world().service(`${name}-b`, { env: env() });
       const caller = await world().caller(`http://${name}-b/`, 20, { env: env() });
       expect((await statusOf(service)).registry).not.toHaveProperty('failing');
-      await server.stop();
+      await server().stop();
       const stoppedAt = Date.now();
       await until(async () => (await statusOf(service)).registry['failing'] !== undefined);
       const { failing } = (await statusOf(caller)).registry as { failing: { since: string; message: string } };
@@ -104,14 +102,14 @@ describe.skipIf(missing).each([
       expect(await metrics.text()).toMatch(/^lossless_registry_failing\{.*\} 1$/m);
       await until(() => Date.now() - stoppedAt > DOWN_MS, DOWN_MS * 2);
       expect(service.child.stderr.match(/cannot be kept alive/g)).toHaveLength(1);
-      await server.start();
-      await until(async () => (await listed(server.url, `${name}-b`).catch(() => [])).length === 1);
+      await server().start();
+      await until(async () => (await listed(server().url, `${name}-b`).catch(() => [])).length === 1);
       await until(async () => (await statusOf(service)).registry['failing'] === undefined);
       const counted = await caller.stop();
       expect(counted).toMatchObject({ failed: 0 });
       expect(counted.sent).toBeGreaterThan((DOWN_MS / 1_000) * 10);
       await world().leave(service);
-      expect(await listed(server.url, `${name}-b`)).toEqual([]);
+      expect(await listed(server().url, `${name}-b`)).toEqual([]);
     },
   );
 
@@ -124,7 +122,7 @@ describe.skipIf(missing).each([
         await world().service(`${name}-c`, { env: env() }),
       ];
       const caller = await world().caller(`http://${name}-c/`, 50, { env: env() });
-      await server.stop();
+      await server().stop();
       const began = Date.now();
       expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
       expect(Date.now() - began).toBeLessThan(15_000);
@@ -135,13 +133,13 @@ describe.skipIf(missing).each([
         'lossless.deregister.result': 'failed',
         'error.type': 'deregister_failed',
       });
-      await server.start();
+      await server().start();
     },
   );
 
   test('the demo on it: by hand it loses some, with the plugin none, and every trace is whole', TIMEOUT, async () => {
     const demo = world().children.node(CLI, {
-      args: ['demo', '--json', '--seconds', '20', '--rate', '25', '--registry', server.url],
+      args: ['demo', '--json', '--seconds', '20', '--rate', '25', '--registry', server().url],
     });
     expect(await demo.ends(120_000), demo.stderr).toEqual({ code: 0, signal: null });
     const { base, gray, traces } = JSON.parse(demo.stdout);
@@ -154,31 +152,27 @@ describe.skipIf(missing).each([
 });
 
 describe.skipIf(missing)('a migration from consul to etcd', () => {
-  let consul: Consul;
-  let etcd: Etcd;
-  beforeAll(async () => {
-    [consul, etcd] = await Promise.all([Consul.start(), Etcd.start()]);
-  });
-  afterAll(async () => {
-    await Promise.all([consul.close(), etcd.close()]);
-  });
+  const consul = useStarted(() => Consul.start());
+  const etcd = useStarted(() => Etcd.start());
   const of = (registry: string) => ({ env: { LOSSLESS_REGISTRY: registry, LOSSLESS_HOLD_MS: '500' } });
 
   test('old, both, new: no request fails while consumers and providers move', TIMEOUT, async () => {
-    const both = `${consul.url},${etcd.url}`;
-    const old = await world().service('moving', of(consul.url));
+    const both = `${consul().url},${etcd().url}`;
+    const old = await world().service('moving', of(consul().url));
     const callers = [
-      await world().caller('http://moving/', 20, { name: 'caller-old', ...of(consul.url) }),
+      await world().caller('http://moving/', 20, { name: 'caller-old', ...of(consul().url) }),
       await world().caller('http://moving/', 20, { name: 'caller-both', ...of(both) }),
     ];
     const middle = await world().service('moving', of(both));
-    expect((await listed(consul.url, 'moving')).map(({ port }) => port).sort()).toEqual([old.port, middle.port].sort());
-    expect((await listed(etcd.url, 'moving')).map(({ port }) => port)).toEqual([middle.port]);
-    callers.push(await world().caller('http://moving/', 20, { name: 'caller-new', ...of(etcd.url) }));
+    expect((await listed(consul().url, 'moving')).map(({ port }) => port).sort()).toEqual(
+      [old.port, middle.port].sort(),
+    );
+    expect((await listed(etcd().url, 'moving')).map(({ port }) => port)).toEqual([middle.port]);
+    callers.push(await world().caller('http://moving/', 20, { name: 'caller-new', ...of(etcd().url) }));
     await world().leave(old);
     const next = await world().service('moving', of(both));
     await world().leave(middle);
-    for (const url of [consul.url, etcd.url])
+    for (const url of [consul().url, etcd().url])
       expect((await listed(url, 'moving')).map(({ port }) => port)).toEqual([next.port]);
     const trace = await world().trace(middle);
     for (const caller of callers) expect(await caller.stop()).toMatchObject({ failed: 0 });
@@ -192,14 +186,14 @@ describe.skipIf(missing)('a migration from consul to etcd', () => {
   });
 
   test('one of the two is gone: the other is left, and the result is the worst', TIMEOUT, async () => {
-    const service = await world().service('torn', of(`${consul.url},${etcd.url}`));
-    await consul.stop();
+    const service = await world().service('torn', of(`${consul().url},${etcd().url}`));
+    await consul().stop();
     await world().leave(service);
-    expect(await listed(etcd.url, 'torn')).toEqual([]);
+    expect(await listed(etcd().url, 'torn')).toEqual([]);
     const trace = await world().trace(service);
     expect(trace.verdict.result).toBe('incomplete');
     expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({ 'lossless.deregister.result': 'failed' });
-    await consul.start();
+    await consul().start();
   });
 });
 
@@ -217,16 +211,16 @@ describe.skipIf(missing)('a wrong token', () => {
       args: ['http', '5', '0', '127.0.0.1'],
       env: world().env('denied', { LOSSLESS_REGISTRY: `${consul.url}?token=${token}`, LOSSLESS_HOLD_MS: '500' }),
     });
-    const [, port] = await child.sees(/listening (\d+)/);
+    const port = await appPortOf(child);
     await child.sees(/the registry refuses these credentials \(403\)/);
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
-    const control = await world().controlPort({ child, port: Number(port) });
+    const control = await world().controlPort({ child, port: port });
     expect((await fetch(`http://127.0.0.1:${control}/readiness`)).status).toBe(503);
     const status = JSON.stringify(await statusOf({ child }));
     expect(status).toContain('the registry refuses these credentials (403)');
     child.signal('SIGTERM');
     await child.ends();
-    const trace = await world().trace({ child, port: Number(port) });
+    const trace = await world().trace({ child, port: port });
     expect(trace.verdict.result).toBe('incomplete');
     expect(status + child.stdout + child.stderr + JSON.stringify(trace)).not.toContain('99999999');
     await consul.close();

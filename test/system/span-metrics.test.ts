@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Alertmanager } from '../support/alertmanager.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
 import { useClosing } from '../support/closing.ts';
-import { missingIn } from '../support/delivery.ts';
-import { OwnJaeger } from '../support/jaeger.ts';
-import { otlpBody, sendOtlp, shutdownBodies } from '../support/otlp.ts';
-import { Prometheus } from '../support/prometheus.ts';
+import { missingIn } from '../support/observe/delivery.ts';
+import { otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
+import { Alertmanager } from '../support/servers/alertmanager.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { OwnJaeger } from '../support/servers/jaeger.ts';
+import { Prometheus } from '../support/servers/prometheus.ts';
+import { until } from '../support/until.ts';
 
 const missing = serverMissing('jaeger', 'prometheus');
 if (missing) console.warn(`skipped: ${missing}`);

@@ -1,15 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
-import { serverMissing } from '../support/built.ts';
-import { until } from '../support/child.ts';
-import { Eureka } from '../support/eureka.ts';
-import { Nacos } from '../support/nacos.ts';
-import { Spring, type SpringRegistry } from '../support/spring.ts';
-import { spansOf, useWorld } from '../support/world.ts';
-import { ZooKeeperServer } from '../support/zookeeper.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+import { serverMissing } from '../support/servers/built.ts';
+import { Eureka } from '../support/servers/eureka.ts';
+import { Nacos } from '../support/servers/nacos.ts';
+import { Spring, type SpringRegistry } from '../support/servers/spring.ts';
+import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
+import { pause, until } from '../support/until.ts';
 
 const missing = serverMissing('eureka', 'nacos-3.1', 'zookeeper', 'spring');
 if (missing) console.warn(`tests of Spring Cloud are skipped: ${missing}`);
@@ -94,7 +93,7 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
       while (!calling.signal.aborted) {
         if ((await spring.call('shop')) === 'ok') counted.ok++;
         else counted.failed++;
-        await sleep(10);
+        await pause(10);
       }
     })();
     await until(() => counted.ok > 50);
@@ -150,7 +149,7 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
       ]);
       const elsewhere = await world().service('spring-shop', { env: env('eu-4') });
       const caller = await world().caller('http://spring-shop/', 20, { env: env('eu-3') });
-      await sleep(1_000);
+      await pause(1_000);
       const counted = await caller.stop();
       expect(counted).toMatchObject({ failed: 0 });
       expect(counted.sent).toBeGreaterThan(20);

@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -15,16 +13,20 @@ import { JuteWriter } from '../../src/registry/zookeeper/jute.ts';
 import type { ZooKeeperNodes } from '../../src/registry/zookeeper/nodes.ts';
 import { testFaults } from '../contract/faults.ts';
 import { agreesWithKratos } from '../contract/kratos.ts';
+import { showsOneMore } from '../contract/one-more.ts';
 import { testRegistry } from '../contract/registry.ts';
-import { anInstance, aServiceName } from '../fixtures/registry/instance.ts';
-import { freePort, serverMissing, serverProgram } from '../support/built.ts';
-import { certificate } from '../support/certificate.ts';
-import { until, useChildren } from '../support/child.ts';
+import { anInstance, aServiceName } from '../support/an-instance.ts';
 import { useClosing } from '../support/closing.ts';
-import type { SeenCall } from '../support/fault-proxy.ts';
-import { FrameProxy } from '../support/frame-proxy.ts';
-import { registered } from '../support/registered.ts';
-import { ZooKeeperServer } from '../support/zookeeper.ts';
+import type { SeenCall } from '../support/fakes/fault-proxy.ts';
+import { FrameProxy } from '../support/fakes/frame-proxy.ts';
+import { registered } from '../support/process/registered.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { freePort, serverMissing, serverProgram } from '../support/servers/built.ts';
+import { ZooKeeperServer } from '../support/servers/zookeeper.ts';
+import { certificate } from '../support/tls/certificate.ts';
+import { pause, until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
+import { useStarted } from '../support/use-started.ts';
 
 const missing = serverMissing('zookeeper');
 if (missing) console.warn(`ZooKeeper tests are skipped: ${missing}`);
@@ -48,49 +50,38 @@ async function fill(nodes: ZooKeeperNodes, service: string, count: number): Prom
 
 describe.skipIf(missing)('a real ZooKeeper', () => {
   const children = useChildren();
-  let server: ZooKeeperServer;
-  let proxy: FrameProxy;
-  beforeAll(async () => {
-    server = await ZooKeeperServer.start();
-    proxy = await FrameProxy.start(server.port);
-  }, 90_000);
-  afterAll(async () => {
-    await proxy.close();
-    await server.close();
-  });
+  const server = useStarted(() => ZooKeeperServer.start());
+  const proxy = useStarted(() => FrameProxy.start(server().port));
 
-  const open = (): Promise<Registry> => openAt(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=6000`);
+  const open = (): Promise<Registry> => openAt(`zookeeper://127.0.0.1:${proxy().port}?sessionMs=6000`);
 
   testRegistry('zookeeper', {
     open,
     async corrupt(service) {
       const texts = ['', '{', 'null', '[]', '"x"', '{"lossless":{}}', '{"serviceType":{}}', '\u0000'];
-      await server.as(undefined, async (nodes) => {
+      await server().as(undefined, async (nodes) => {
         for (const [n, text] of texts.entries()) await nodes.create(`/microservices/${service}/corrupt-${n}`, text);
       });
     },
-    async breakDown() {
-      await proxy.down();
-      return () => proxy.up();
-    },
-    otherProcess: (instance) => registered(children, `${server.url}?sessionMs=1000`, instance),
+    breakDown: () => proxy().outage(),
+    otherProcess: (instance) => registered(children, `${server().url}?sessionMs=1000`, instance),
     expiryMs: 2_000,
     heartbeatMs: 2_000,
   });
 
   testFaults('zookeeper', {
-    proxy: () => proxy,
+    proxy,
     open,
-    direct: () => openAt(`${server.url}?sessionMs=6000`),
+    direct: () => openAt(`${server().url}?sessionMs=6000`),
     isWrite: ({ method, url }) => method === 'create' && url.split('/').length > 3,
     isBeat: ({ method }) => method === 'exists',
     isRemoval: ({ method }) => method === 'delete',
     async lose({ service, instanceId }) {
-      await server.as(undefined, (nodes) => nodes.delete(`/microservices/${service}/${instanceId}`));
+      await server().as(undefined, (nodes) => nodes.delete(`/microservices/${service}/${instanceId}`));
     },
     async kill() {
-      await server.stop();
-      return () => server.start();
+      await server().stop();
+      return () => server().start();
     },
     heartbeatMs: 2_000,
   });
@@ -101,13 +92,9 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   if (noClient) console.warn(`tests with clients of ZooKeeper are skipped: ${noClient}`);
   const children = useChildren();
   const closing = useClosing();
-  let server: ZooKeeperServer;
-  beforeAll(async () => {
-    server = await ZooKeeperServer.start();
-  }, 90_000);
-  afterAll(() => server.close());
-  const open = (url: string = server.url): Promise<Registry> => closing(openAt(url));
-  const at = (): string => `127.0.0.1:${server.port}`;
+  const server = useStarted(() => ZooKeeperServer.start());
+  const open = (url: string = server().url): Promise<Registry> => closing(openAt(url));
+  const at = (): string => `127.0.0.1:${server().port}`;
 
   test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
     await agreesWithKratos(children, await open(), 'zookeeper', at());
@@ -116,7 +103,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   test.skipIf(noClient)(
     "Curator's service discovery lists what is registered here, and the other way round",
     async () => {
-      const registry = await open(`${server.url}?prefix=/services`);
+      const registry = await open(`${server().url}?prefix=/services`);
       const plain = anInstance({ instanceId: '10.0.0.1:8080:a/b', weight: 40, metadata: { zone: 'eu-1' } });
       const secure = { ...anInstance({ scheme: 'https', port: 8_443 }), service: plain.service };
       const java = (...args: string[]) =>
@@ -168,7 +155,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const instance = anInstance();
     const lists = await watched(registry, instance.service);
     const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-      args: [`${server.url}?sessionMs=1000`, JSON.stringify(instance)],
+      args: [`${server().url}?sessionMs=1000`, JSON.stringify(instance)],
     });
     await until(() => lists.at(-1)?.length === 1);
     child.signal('SIGSTOP');
@@ -178,7 +165,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   });
 
   test('a link that is cut without a word longer than the session: it is said, the last list stays, the entry comes back', async () => {
-    const proxy = await closing(FrameProxy.start(server.port));
+    const proxy = await closing(FrameProxy.start(server().port));
     const [cut, other] = [await open(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=1500`), await open()];
     const [instance, staying] = [anInstance(), anInstance()];
     const third = { ...staying, service: instance.service };
@@ -202,14 +189,14 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const registry = await open();
     const instance = anInstance();
     const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
-      args: [`${server.url}?sessionMs=1000`, JSON.stringify(instance)],
+      args: [`${server().url}?sessionMs=1000`, JSON.stringify(instance)],
     });
     await child.sees(/registered/);
     await child.destroy();
     const newer = { ...instance, generation: instance.generation + 1 };
     await registry.register(newer);
     expect(await registry.instances(instance.service)).toEqual([newer]);
-    await sleep(2_500);
+    await pause(2_500);
     expect(await registry.instances(instance.service)).toEqual([newer]);
     await registry.deregister(newer);
   });
@@ -234,14 +221,14 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
 
   test('neither an entry nor a watch keeps a process alive', async () => {
     const child = children.node(new URL('../fixtures/registry/idle.ts', import.meta.url), {
-      args: [server.url, JSON.stringify(anInstance())],
+      args: [server().url, JSON.stringify(anInstance())],
     });
     expect(await child.ends()).toEqual({ code: 0, signal: null });
     expect(child.stdout).toContain('watched');
   });
 
   test('a connection that was cut is opened again without waiting for a heartbeat, and the session goes on', async () => {
-    const proxy = await closing(FrameProxy.start(server.port));
+    const proxy = await closing(FrameProxy.start(server().port));
     const registry = await open(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=60000`);
     const instance = anInstance();
     await registry.register(instance);
@@ -258,7 +245,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
 
   test('a watch that was ended tells of nothing any more', async () => {
     const path = `/microservices/${aServiceName()}`;
-    await server.as(undefined, async (nodes) => {
+    await server().as(undefined, async (nodes) => {
       const seen: string[] = [];
       nodes.link.listen((changed) => seen.push(String(changed)));
       await nodes.watch(path);
@@ -278,7 +265,9 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const instance = anInstance();
     const lists = await watched(registry, instance.service);
     const deeper = `/microservices/${instance.service}/group/x`;
-    await server.as(undefined, (nodes) => nodes.create(deeper, encodeEntry(anInstance({ service: instance.service }))));
+    await server().as(undefined, (nodes) =>
+      nodes.create(deeper, encodeEntry(anInstance({ service: instance.service }))),
+    );
     await registry.register(instance);
     await until(() => lists.at(-1)?.length === 1);
     expect(lists).toEqual([[], [instance]]);
@@ -289,7 +278,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   test('a list is kept no longer than its watch', async () => {
     const registry = await open();
     const service = aServiceName();
-    await server.as(undefined, async (nodes) => {
+    await server().as(undefined, async (nodes) => {
       await fill(nodes, service, 1_000);
       const heapAfter = async (watches: number): Promise<number> => {
         for (let n = 0; n < watches; n++) (await registry.watch(service, () => {}))();
@@ -315,13 +304,13 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   });
 
   test('a store that has begun anew is read again, and entries come back', async () => {
-    const registry = await open(`${server.url}?sessionMs=3000`);
+    const registry = await open(`${server().url}?sessionMs=3000`);
     const instance = anInstance();
     await registry.register(instance);
     const lists = await watched(registry, instance.service);
-    await server.stop();
-    server.wipe();
-    await server.start();
+    await server().stop();
+    server().wipe();
+    await server().start();
     await until(async () => (await registry.instances(instance.service)).length === 1);
     await until(() => lists.at(-1)?.length === 1);
     await registry.deregister(instance);
@@ -331,33 +320,22 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   test('a list of 10,000 instances is read and followed', { timeout: 120_000 }, async () => {
     const registry = await open();
     const service = aServiceName();
-    await server.as(undefined, async (nodes) => {
+    await server().as(undefined, async (nodes) => {
       await fill(nodes, service, 10_000);
-      expect(await registry.instances(service)).toHaveLength(10_000);
-      const lists = await watched(registry, service);
-      expect(lists.at(-1)).toHaveLength(10_000);
-      const one = anInstance({ service });
-      await registry.register(one);
-      await until(() => lists.at(-1)?.length === 10_001);
-      await registry.deregister(one);
-      await until(() => lists.at(-1)?.length === 10_000);
+      const lengths = await showsOneMore(registry, service, 10_000);
       await nodes.link.end();
-      await until(() => lists.at(-1)?.length === 0);
+      await until(() => lengths.at(-1) === 0);
     });
   });
 });
 
 describe.skipIf(missing)('a ZooKeeper with users', () => {
   const closing = useClosing();
-  let server: ZooKeeperServer;
-  beforeAll(async () => {
-    server = await ZooKeeperServer.start();
-  }, 90_000);
-  afterAll(() => server.close());
+  const server = useStarted(() => ZooKeeperServer.start());
   const said: string[] = [];
   const open = (user: string): Promise<Registry> =>
     closing(
-      openRegistry(new URL(`zookeeper://${user}127.0.0.1:${server.port}?sessionMs=3000`), {
+      openRegistry(new URL(`zookeeper://${user}127.0.0.1:${server().port}?sessionMs=3000`), {
         clock: systemClock,
         log: (_, message) => void said.push(message),
       }),
@@ -371,9 +349,9 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     expect(lists).toEqual([[instance]]);
     await registry.register({ ...instance, weight: 7 });
     await until(() => lists.at(-1)?.[0]?.weight === 7);
-    expect(await server.as('shop:pass s3cret@1', (nodes) => nodes.ownerOf(`/microservices/${instance.service}`))).toBe(
-      0n,
-    );
+    expect(
+      await server().as('shop:pass s3cret@1', (nodes) => nodes.ownerOf(`/microservices/${instance.service}`)),
+    ).toBe(0n);
     await registry.deregister(instance);
     await until(() => lists.at(-1)?.length === 0);
   });
@@ -402,7 +380,7 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     const registry = await open('shop:pass%20s3cret%401@');
     const [instance, hidden] = [anInstance(), anInstance()];
     await registry.register(instance);
-    await server.as('shop:pass s3cret@1', async (nodes) => {
+    await server().as('shop:pass s3cret@1', async (nodes) => {
       const path = `/microservices/${instance.service}/hidden`;
       await nodes.create(path, encodeEntry({ ...hidden, service: instance.service }));
       const forItself = new JuteWriter().int(1).int(31).text('auth').text('').int(-1);
@@ -417,13 +395,12 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
 
 describe.skipIf(missing)('a ZooKeeper with TLS', () => {
   const closing = useClosing();
-  let directory: string;
+  const directory = useScratchFolder();
   let ca: string;
   let key: string;
   let server: ZooKeeperServer;
   let port: number;
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'lossless-zookeeper-tls-'));
     [ca, key] = [join(directory, 'ca.pem'), join(directory, 'key.pem')];
     const own = await certificate();
     const store = join(directory, 'store.pem');
@@ -442,7 +419,6 @@ describe.skipIf(missing)('a ZooKeeper with TLS', () => {
     });
   }, 90_000);
   afterAll(async () => {
-    rmSync(directory, { recursive: true, force: true });
     await server.close();
   });
 
@@ -513,7 +489,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
     await registry.deregister(instance);
     expect(first.passed.filter(isWrite)).toEqual([]);
     await until(() => first.passed.some(isWrite));
-    await sleep(1_000);
+    await pause(1_000);
     expect(lists).toEqual([[]]);
     expect(await other.instances(instance.service)).toEqual([]);
   });
@@ -558,7 +534,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
       ),
     );
     expect(registry.failure).toBeDefined();
-    await sleep(3_000);
+    await pause(3_000);
     expect(lists.slice(seen)).toEqual([]);
     await Promise.all(members.slice(0, 2).map((member) => member.start()));
     await until(() =>

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { bundledPackages, notice, packageIn, sbom } from '../../scripts/sbom.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
-let root: string;
+const root = useScratchFolder();
 const at = (path: string) => join(root, 'node_modules', path);
 const write = (path: string, text: string) => {
   mkdirSync(dirname(at(path)), { recursive: true });
@@ -22,7 +22,6 @@ const output = (bytes: Record<string, number>) => ({
 });
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), 'lossless-sbom-'));
   install('@a/one', { name: '@a/one', version: '1.0.0', license: 'MIT' }, 'the terms\n');
   install('two', { name: 'two', version: '2.0.0', license: 'MIT' }, 'the terms\n');
   install('two/node_modules/@a/one', { name: '@a/one', version: '1.1.0', license: 'MIT' }, 'other terms\n');
@@ -32,7 +31,6 @@ beforeAll(() => {
   install('unlicensed', { name: 'unlicensed', version: '5.0.0' }, 'the terms\n');
   install('no-text', { name: 'no-text', version: '6.0.0', license: 'MIT' });
 });
-afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const bundles = () =>
   bundledPackages({

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { serverMissing, serverProgram } from '../built.ts';
-import { Child } from '../child.ts';
+import { Child } from '../process/child.ts';
+import { serverMissing, serverProgram } from '../servers/built.ts';
 import { unpacked } from './proxies.ts';
 
 /** Addresses that are far from each other: each packet to one of them is held. Everything at 127.0.0.0/8 is near. */

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
-import { serverProgram } from '../built.ts';
-import { Child, type ChildOptions, until } from '../child.ts';
+import { Child, type ChildOptions } from '../process/child.ts';
+import { serverProgram } from '../servers/built.ts';
+import { until } from '../until.ts';
 
 const DEPLOY = resolve(import.meta.dirname, '../../../deploy');
 

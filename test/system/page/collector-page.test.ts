@@ -1,15 +1,15 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { startCollector } from '../../../collector/server/server.ts';
 import { ATTR, SPANS } from '../../../src/trace/model/schema.ts';
-import { useBrowser } from '../../support/browser.ts';
-import { until } from '../../support/child.ts';
-import { chromiumMissing } from '../../support/chromium.ts';
-import { fakeConsumers } from '../../support/fake-consumers.ts';
-import { operator } from '../../support/operator.ts';
-import { hex, otlpBody, sendOtlp, shutdownBodies } from '../../support/otlp.ts';
-import { foreignBody } from '../../support/otlp-foreign.ts';
-import { useWorld } from '../../support/world.ts';
+import { embeddedCollector } from '../../support/embedded-collector.ts';
+import { fakeConsumers } from '../../support/fakes/fake-consumers.ts';
+import { useBrowser } from '../../support/observe/browser.ts';
+import { chromiumMissing } from '../../support/observe/chromium.ts';
+import { hex, otlpBody, sendOtlp, shutdownBodies } from '../../support/observe/otlp.ts';
+import { foreignBody } from '../../support/observe/otlp-foreign.ts';
+import { operator } from '../../support/process/operator.ts';
+import { useWorld } from '../../support/process/world.ts';
+import { until } from '../../support/until.ts';
 
 const missing = chromiumMissing();
 if (missing) console.warn(`skipped: ${missing}`);
@@ -334,13 +334,7 @@ describe.skipIf(missing)('the page of the collector', () => {
   });
 
   test('what has not changed is not sent again, and a collector that is gone is said', async () => {
-    const collector = await startCollector({
-      host: '127.0.0.1',
-      ports: [0],
-      database: ':memory:',
-      maxAgeMs: 3_600_000,
-      maxBytes: 2 ** 26,
-    });
+    const collector = await embeddedCollector();
     const { bodies } = shutdownBodies('still', 3);
     await sendOtlp(collector.otlpUrl, bodies);
     const list = await browser.open(`${collector.queryUrl}/`);

@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callControl, controlArgs } from '../../../src/cli/control-client.ts';
 import { command as offline } from '../../../src/cli/offline.ts';
 import { command as online } from '../../../src/cli/online.ts';
@@ -12,12 +10,13 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Keys } from '../../../src/protocol/keys.ts';
 import { CHALLENGE_PATH, Operators, placeOf } from '../../../src/protocol/operator.ts';
 import { keysOf } from '../../support/keys.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
+import { useServer } from '../../support/use-server.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'lossless-control-'));
+const directory = useScratchFolder();
 const file = join(directory, 'secret');
 const SECRET = 'hunter2hunter2hunter2';
 writeFileSync(file, `${SECRET}\n`);
-const servers: Server[] = [];
 const printed: string[] = [];
 const IO = {
   out: (text: string) => printed.push(text),
@@ -27,16 +26,13 @@ const IO = {
 };
 afterEach(() => {
   vi.unstubAllEnvs();
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
 });
-afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Arguments that name a server that answers so. */
 async function serverOf(handle: RequestListener): Promise<string[]> {
   const server = createServer(handle);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return ['--port', String((server.address() as AddressInfo).port)];
+  const port = await useServer(server);
+  return ['--port', String(port)];
 }
 
 test('without a secret it shows nothing, and asks for no proof', async () => {

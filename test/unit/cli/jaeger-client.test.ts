@@ -1,17 +1,17 @@
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { JaegerClient } from '../../../src/cli/jaeger-client.ts';
+import { listening, portOf } from '../../support/listening.ts';
 
 /** A client of something that answers like this. */
 async function clientOf(listener: RequestListener, path = ''): Promise<JaegerClient> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
+  const server = createServer(listener);
+  await listening(server);
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
   });
-  return new JaegerClient(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`));
+  return new JaegerClient(new URL(`http://127.0.0.1:${portOf(server)}${path}`));
 }
 
 const answering =

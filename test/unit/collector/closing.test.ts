@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Closing } from '../../../collector/server/closing.ts';
@@ -10,7 +8,8 @@ import { closingBody, type LastWill } from '../../../src/trace/last-will.ts';
 import { ATTR } from '../../../src/trace/model/schema.ts';
 import { traceOf } from '../../../src/trace/model/trace.ts';
 import { assess } from '../../../src/trace/model/verdict.ts';
-import { hex, otlpBody, type SpanSpec } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec } from '../../support/observe/otlp.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const START = 1_790_000_000_000;
 const GRACE_MS = 30_000;
@@ -142,8 +141,7 @@ describe('a shutdown of which no end comes', () => {
   });
 
   test('a collector that began again waits for the ends of those it knows', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-closing-'));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const directory = useScratchFolder();
     const path = join(directory, 'traces.sqlite');
     const [killed, late] = [shutdown(), shutdown()];
     collector(path).keep(body(...killed.began, ...late.began));

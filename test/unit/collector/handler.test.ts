@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { Handler } from '../../../collector/server/handler.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Store } from '../../../collector/server/store.ts';
-import { hex, otlpBody } from '../../support/otlp.ts';
+import { listening } from '../../support/listening.ts';
+import { hex, otlpBody } from '../../support/observe/otlp.ts';
 
 test('answers to those who have gone before they were made wait for nobody', async () => {
   const store = new Store({ path: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });
@@ -19,9 +20,8 @@ test('answers to those who have gone before they were made wait for nobody', asy
     if (request.headers['x-goes'] !== undefined) await once(response, 'close');
     await handler.handle(request, response);
     given++;
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listening(server);
   // More than may wait to be read.
   for (let n = 1; n <= 8; n++) {
     const socket = connect(port, '127.0.0.1');

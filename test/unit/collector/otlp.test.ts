@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { tagOf, textOf } from '../../../collector/server/attributes.ts';
 import { decodeOtlp, timesOf } from '../../../collector/server/otlp.ts';
 import { Refused } from '../../../collector/server/refused.ts';
-import { hex, shutdownBodies } from '../../support/otlp.ts';
-import { foreignBody } from '../../support/otlp-foreign.ts';
+import { hex, shutdownBodies } from '../../support/observe/otlp.ts';
+import { foreignBody } from '../../support/observe/otlp-foreign.ts';
 
 describe('decodeOtlp', () => {
   test('reads back what it has read', () => {

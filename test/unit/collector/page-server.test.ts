@@ -3,7 +3,7 @@ import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { PageServer } from '../../../collector/server/page-server.ts';
 import type { ShutdownList } from '../../../collector/server/shutdown-list.ts';
 import { Store } from '../../../collector/server/store.ts';
-import { shutdownBodies } from '../../support/otlp.ts';
+import { shutdownBodies } from '../../support/observe/otlp.ts';
 
 afterEach(() => {
   vi.useRealTimers();

@@ -1,15 +1,9 @@
 import { expect, test } from 'vitest';
-import { startCollector } from '../../../collector/server/server.ts';
-import { sendOtlp, shutdownBodies } from '../../support/otlp.ts';
+import { embeddedCollector } from '../../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../../support/observe/otlp.ts';
 
 test('a trace that is too old is gone, though nothing arrives after it', async () => {
-  const collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 1_000,
-    maxBytes: 2 ** 26,
-  });
+  const collector = await embeddedCollector({ maxAgeMs: 1_000 });
   try {
     const { traceId, bodies } = shutdownBodies('shop', 1);
     await sendOtlp(collector.otlpUrl, bodies);

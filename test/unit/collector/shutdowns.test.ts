@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../collector/server/database.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Shutdowns } from '../../../collector/server/shutdowns.ts';
 import { Store } from '../../../collector/server/store.ts';
-import { shutdownBodies } from '../../support/otlp.ts';
+import { shutdownBodies } from '../../support/observe/otlp.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const NOW = 1_790_000_000_000;
 const ALL = { before: Number.MAX_SAFE_INTEGER, endedSince: 0 };
@@ -96,7 +95,7 @@ describe('the list of shutdowns', () => {
 });
 
 test('a database of a version that knew other roots: its index is made anew, its spans stay', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'shutdowns-'));
+  const directory = useScratchFolder();
   const path = join(directory, 'traces.sqlite');
   const options = { path, maxAgeMs: 1e15, maxBytes: 2 ** 28 };
   const before = new Store(options);
@@ -108,5 +107,4 @@ test('a database of a version that knew other roots: its index is made anew, its
   const after = new Store(options);
   expect((await new Shutdowns(after).list(ALL)).shutdowns.map(({ service }) => service)).toEqual(['kept']);
   after.close();
-  rmSync(directory, { recursive: true });
 });

@@ -3,7 +3,7 @@ import { labelOf, METRIC_DIMENSIONS } from '../../../collector/server/dimensions
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { SpanMetrics } from '../../../collector/server/span-metrics.ts';
 import { ATTRIBUTES } from '../../../src/trace/model/schema.ts';
-import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/observe/otlp.ts';
 
 const spec = (more: Partial<SpanSpec> = {}): SpanSpec => ({
   traceId: hex(16),

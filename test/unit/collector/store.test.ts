@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Store, type StoreOptions, type TraceQuery } from '../../../collector/server/store.ts';
-import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/otlp.ts';
+import { hex, otlpBody, type SpanSpec, shutdownBodies } from '../../support/observe/otlp.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const opened: Store[] = [];
 afterEach(() => {
@@ -139,8 +138,7 @@ describe('a store', () => {
   });
 
   test('is found again in its file, and a file of something else is left alone', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'store-'));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const directory = useScratchFolder();
     const [path, other] = [join(directory, 'ours.sqlite'), join(directory, 'other.sqlite')];
     const kept = span();
     const first = new Store({ path, maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });

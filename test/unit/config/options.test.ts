@@ -1,16 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadOptions, UNNAMED } from '../../../src/config/options.ts';
 import { VARIABLES, type VariableName } from '../../../src/config/variables.ts';
 import { BAD } from '../../support/bad-values.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'lossless-options-'));
+const directory = useScratchFolder();
 const hostile = join(directory, 'hostile');
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The same for the standard ones that have a rule; OpenTelemetry wants their default then. */
 const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {

@@ -1,16 +1,15 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Renewed } from '../../../src/config/renewed.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 let directory: string;
 let now = 0;
 beforeEach(() => {
   now = 0;
-  directory = mkdtempSync(join(tmpdir(), 'lossless-renewed-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
 
 /** What is made of the file `name`; it may not hold "bad". */
 function follow(name: string) {

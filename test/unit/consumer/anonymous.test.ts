@@ -8,7 +8,7 @@ import { hostPort } from '../../../src/protocol/host-port.ts';
 import type { GoAway } from '../../../src/protocol/identity.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
-import { anInstance, aServiceName } from '../../fixtures/registry/instance.ts';
+import { anInstance, aServiceName } from '../../support/an-instance.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { encodeDraining } from '../../../src/protocol/header.ts';
 import { hostPort } from '../../../src/protocol/host-port.ts';
 import type { Instance, Listener, Registry } from '../../../src/registry/registry.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

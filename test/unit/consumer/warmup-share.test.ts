@@ -3,8 +3,9 @@ import { Quarantine } from '../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../src/consumer/directory/service.ts';
 import { warmupShare } from '../../../src/lifecycle/warmup.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
-import { ManualClock } from '../../fixtures/consumer/clock.ts';
+import { anInstance } from '../../support/an-instance.ts';
 import { watchedGuard } from '../../support/failed-hooks.ts';
+import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const WARMUP = { ms: 120_000, curve: 2 } as const;
 
@@ -12,28 +13,25 @@ const WARMUP = { ms: 120_000, curve: 2 } as const;
 const BUCKET = 1_000;
 const STEP_MS = 10;
 
-function consumer(clock: ManualClock): Service {
+function consumer(clock: SimulatedClock): Service {
   const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
   const service = new Service('service-b', { clock, guard: watchedGuard().guard, quarantine, warmup: WARMUP });
   return service;
 }
 
-function instances(clock: ManualClock, count: number, kind: 'warm' | 'new', skewMs = 0): readonly Instance[] {
-  return Array.from({ length: count }, (_, n) => ({
-    service: 'service-b',
-    instanceId: `${kind}-${n}`,
-    generation: 1,
-    host: '127.0.0.1',
-    port: (kind === 'warm' ? 1_000 : 2_000) + n,
-    scheme: 'http' as const,
-    weight: 100,
-    registeredAt: clock.wall() + skewMs - (kind === 'warm' ? 3_600_000 : 0),
-    metadata: {},
-  }));
+function instances(clock: SimulatedClock, count: number, kind: 'warm' | 'new', skewMs = 0): readonly Instance[] {
+  return Array.from({ length: count }, (_, n) =>
+    anInstance({
+      service: 'service-b',
+      instanceId: `${kind}-${n}`,
+      port: (kind === 'warm' ? 1_000 : 2_000) + n,
+      registeredAt: clock.wall() + skewMs - (kind === 'warm' ? 3_600_000 : 0),
+    }),
+  );
 }
 
 /** Sends one bucket of requests. @returns the part that went to new instances, and what the formula says for that time */
-function bucket(clock: ManualClock, service: Service, warm: number, warming: number, sinceMs: number) {
+function bucket(clock: SimulatedClock, service: Service, warm: number, warming: number, sinceMs: number) {
   const isSkipped = warming * 2 >= warm + warming;
   let sent = 0;
   let expected = 0;
@@ -54,7 +52,7 @@ const CASES = [1, 2, 5].flatMap((warming) =>
 
 describe('the measured share of every 10 s is within 10 % of the formula', () => {
   test.each(CASES)('%i warming of %i', (warming, total) => {
-    const clock = new ManualClock();
+    const clock = new SimulatedClock();
     const service = consumer(clock);
     const warm = instances(clock, total - warming, 'warm');
     service.apply(warm);
@@ -67,7 +65,7 @@ describe('the measured share of every 10 s is within 10 % of the formula', () =>
   });
 
   test.each([-300_000, 300_000])('R30: the clock of the new instance is %i ms off', (skewMs) => {
-    const clock = new ManualClock();
+    const clock = new SimulatedClock();
     const service = consumer(clock);
     const warm = instances(clock, 3, 'warm', skewMs);
     service.apply(warm);
@@ -81,7 +79,7 @@ describe('the measured share of every 10 s is within 10 % of the formula', () =>
 });
 
 test('a consumer that starts in the middle, or learns late, sends the same share', () => {
-  const clock = new ManualClock();
+  const clock = new SimulatedClock();
   const warm = instances(clock, 3, 'warm');
   const fresh = instances(clock, 1, 'new');
   const since = clock.now();

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { Operators } from '../../../src/protocol/operator.ts';
 import { watchedGuard } from '../../support/failed-hooks.ts';
 import { keysOf } from '../../support/keys.ts';
-import { type Asking, operator } from '../../support/operator.ts';
+import { type Asking, operator } from '../../support/process/operator.ts';
 
 const KEYS = keysOf('a secret of the fleet');
 const OPERATORS = new Operators(KEYS, systemClock);

@@ -1,6 +1,12 @@
 import { parser } from '@prometheus-io/lezer-promql';
 import { describe, expect, test } from 'vitest';
-import { generatedDashboards, interpolate, type Panel, type Target, type Values } from '../../support/grafana.ts';
+import {
+  generatedDashboards,
+  interpolate,
+  type Panel,
+  type Target,
+  type Values,
+} from '../../support/observe/grafana.ts';
 
 /** The rules of Grafana's dashboard-linter. Its rules on `job` and `instance` do not fit: span metrics are summed over both. */
 const UNITS = ['none', 'short', 'percentunit', 'ms', 's', 'reqps', 'bytes', 'dateTimeAsIso', 'bool_yes_no'];

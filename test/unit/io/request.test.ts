@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Peer } from '../../../src/io/connect.ts';
 import { type Answer, NoAnswer, partsOf, type Request, request } from '../../../src/io/request.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
-import { certificate } from '../../support/certificate.ts';
+import { certificate } from '../../support/tls/certificate.ts';
 
 async function listening(server: Server, at: object = { host: '127.0.0.1', port: 0 }): Promise<Server> {
   await new Promise<void>((resolve) => server.listen(at, resolve));

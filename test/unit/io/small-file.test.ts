@@ -1,16 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { namesIn, readLinked, readSmall, readStart, writerOf, writeSmall } from '../../../src/io/small-file.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 let directory: string;
 const at = (name: string): string => join(directory, name);
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-small-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
 
 test('what was written is read, and replaced as a whole', async () => {
   await writeSmall(at('a'), 'one');

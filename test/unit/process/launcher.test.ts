@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { killTimeout, signalUnseen } from '../../../src/process/launcher.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 describe('killTimeout', () => {
   test.each([
@@ -22,9 +22,8 @@ describe('killTimeout', () => {
 describe('signalUnseen', () => {
   let proc: string;
   beforeEach(() => {
-    proc = mkdtempSync(join(tmpdir(), 'lossless-proc-'));
+    proc = useScratchFolder();
   });
-  afterEach(() => rmSync(proc, { recursive: true }));
 
   const running = (pid: number, ppid: number, name: string, ...command: string[]): void => {
     mkdirSync(join(proc, String(pid)));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SignalHook } from '../../../src/process/signal-hook.ts';
-import { until } from '../../support/child.ts';
 import { watchedGuard } from '../../support/failed-hooks.ts';
+import { until } from '../../support/until.ts';
 
 /** SIGINT of this process, as the operating system delivers it. */
 const interrupt = (): void => void process.kill(process.pid, 'SIGINT');

@@ -1,9 +1,9 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isRunning, startedAt } from '../../../src/process/started-at.ts';
-import { useChildren } from '../../support/child.ts';
+import { useChildren } from '../../support/process/use-children.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const children = useChildren();
 const onLinux = test.runIf(process.platform === 'linux');
@@ -20,15 +20,10 @@ onLinux('a process has one start, a later one a later start', async () => {
 });
 
 onLinux('a name with blanks and parentheses does not shift the fields', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'lossless-name-'));
-  try {
-    const odd = join(directory, 'a) Z 1 (b');
-    copyFileSync('/bin/sleep', odd);
-    const child = children.run(odd, ['60']);
-    expect(startedAt(child.pid)).toBeGreaterThanOrEqual(startedAt(process.pid) ?? Number.POSITIVE_INFINITY);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const odd = join(useScratchFolder(), 'a) Z 1 (b');
+  copyFileSync('/bin/sleep', odd);
+  const child = children.run(odd, ['60']);
+  expect(startedAt(child.pid)).toBeGreaterThanOrEqual(startedAt(process.pid) ?? Number.POSITIVE_INFINITY);
 });
 
 onLinux('a zombie has ended', async () => {

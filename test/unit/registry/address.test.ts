@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addressKey, hostOf, hostPortOf, newestByAddress } from '../../../src/registry/address.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 
 describe('a host', () => {
   test.each([

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { expect, test } from 'vitest';
 import { follow, type Round } from '../../../src/registry/follow.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 /** Rounds a second apart, unless another wait is named. */

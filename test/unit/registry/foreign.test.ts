@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -10,6 +8,8 @@ import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Decoded } from '../../../src/registry/entry-reader.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import { decodeEntry as decodeNode } from '../../../src/registry/zookeeper/entry.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
+import { useServer } from '../../support/use-server.ts';
 
 /** An instance as somebody else has listed it. */
 interface Odd {
@@ -32,9 +32,7 @@ afterEach(async () => {
 /** What a registry at `urlOf(port)` lists that answers every call with `answer`. */
 async function readFrom(urlOf: (port: number) => string, answer: object): Promise<Read> {
   const server = createServer((_, response) => void response.end(JSON.stringify(answer)));
-  closing.push(() => server.close().closeAllConnections());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return read(urlOf((server.address() as AddressInfo).port));
+  return read(urlOf(await useServer(server)));
 }
 
 async function read(url: string): Promise<Read> {
@@ -133,8 +131,7 @@ const REGISTRIES: Readonly<Record<string, (odd: readonly Odd[]) => Promise<Read>
     };
   },
   file: async (odd) => {
-    const root = mkdtempSync(join(tmpdir(), 'lossless-test-'));
-    closing.push(() => rmSync(root, { recursive: true }));
+    const root = useScratchFolder();
     mkdirSync(join(root, 'shop'));
     for (const [n, each] of odd.entries()) {
       const instanceId = `i${n}`;

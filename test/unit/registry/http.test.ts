@@ -1,26 +1,21 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import http, { createServer, type RequestListener, type Server } from 'node:http';
+import { writeFileSync } from 'node:fs';
+import http, { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { HttpClient } from '../../../src/registry/http.ts';
 import { attempt } from '../../../src/registry/unavailable.ts';
 import { addressOf, UrlOptions } from '../../../src/registry/url-options.ts';
-import { certificate } from '../../support/certificate.ts';
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
+import { portOf } from '../../support/listening.ts';
+import { certificate } from '../../support/tls/certificate.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
+import { useServer } from '../../support/use-server.ts';
 
 async function serve(listener: RequestListener): Promise<{ host: string; port: number }> {
   const server = createServer(listener);
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  const port = await useServer(server);
+  return { host: '127.0.0.1', port: port };
 }
 
 const client = (...all: { host: string; port: number }[]) => new HttpClient({ clock: systemClock, servers: all });
@@ -112,17 +107,16 @@ describe('HttpClient', () => {
   });
 
   test('speaks TLS with the files of the URL, which are read for each connection', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-tls-'));
+    const directory = useScratchFolder();
     const { key, cert } = await certificate();
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
     const server = createTlsServer(
       { key, cert, ca: cert, requestCert: true },
       (_, response) => void response.end('{}'),
     );
-    servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await useServer(server);
     const query = new URLSearchParams({ ca: certFile, cert: certFile, key: keyFile });
-    const options = new UrlOptions(new URL(`x://localhost:${(server.address() as AddressInfo).port}?${query}`));
+    const options = new UrlOptions(new URL(`x://localhost:${portOf(server)}?${query}`));
     const secure = new HttpClient({ clock: systemClock, servers: [options.server(1)], tls: options.tls() });
     await expect(secure.json({ method: 'GET', path: '/' })).rejects.toThrow('ENOENT');
     writeFileSync(keyFile, key);
@@ -134,7 +128,6 @@ describe('HttpClient', () => {
     await expect(anonymous.json({ method: 'GET', path: '/' })).rejects.toThrow();
     const untrusting = new HttpClient({ clock: systemClock, servers: all, tls: {} });
     await expect(untrusting.json({ method: 'GET', path: '/' })).rejects.toThrow('self-signed certificate');
-    rmSync(directory, { recursive: true });
   });
 
   test('has few calls open at a time, those that wait for a change apart', async () => {
@@ -250,14 +243,13 @@ describe('UrlOptions', () => {
   );
 
   test('reads a secret from its file each time', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'lossless-token-'));
+    const directory = useScratchFolder();
     const path = join(directory, 'token');
     writeFileSync(path, 'one\n');
     const token = of(`x://a?tokenFile=${encodeURIComponent(path)}`).secret('token');
     expect(token?.()).toBe('one');
     writeFileSync(path, 'two\n');
     expect(token?.()).toBe('two');
-    rmSync(directory, { recursive: true });
     expect(() => of('x://a?token=a&tokenFile=b').secret('token')).toThrow(expect.objectContaining(bad));
   });
 });

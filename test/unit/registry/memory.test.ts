@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { memoryRegistry } from '../../../src/registry/memory.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 
 test('names keep lists apart', async () => {
   const [one, same, other] = ['memory:one', 'memory:one', 'memory:other'].map((url) => memoryRegistry(new URL(url)));

@@ -1,11 +1,11 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
 import { Secrets } from '../../../src/registry/secrets.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
+import { useServer } from '../../support/use-server.ts';
 
 const SECRET = 'kq7+marker/of a&secret<42>';
 
@@ -46,11 +46,6 @@ describe('foreign text', () => {
   });
 });
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
-
 /** A proxy that tells what it was asked with, in its error page. */
 async function anEcho(
   status: number,
@@ -62,9 +57,7 @@ async function anEcho(
     if (answer !== undefined) return void response.end(answer);
     response.writeHead(status).end(pageOf(request, body));
   });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
+  return useServer(server);
 }
 
 const pageOf = ({ method, url, headers }: IncomingMessage, body: string): string =>

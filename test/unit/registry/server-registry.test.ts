@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { type Backend, ServerRegistry } from '../../../src/registry/server-registry.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 test('a watch whose first list comes after the close is refused and asks nothing more', async () => {

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { openRegistries, openRegistry } from '../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../src/registry/registry.ts';
 import { severalRegistries } from '../../../src/registry/several.ts';
-import { anInstance, aServiceName } from '../../fixtures/registry/instance.ts';
+import { anInstance, aServiceName } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const clock = new SimulatedClock();

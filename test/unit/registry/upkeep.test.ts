@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Instance } from '../../../src/registry/registry.ts';
 import { Upkeep } from '../../../src/registry/upkeep.ts';
-import { anInstance } from '../../fixtures/registry/instance.ts';
+import { anInstance } from '../../support/an-instance.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 /** A registry whose calls take 100 ms and can fail; it notes when each begins and ends. */

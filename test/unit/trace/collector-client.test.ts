@@ -1,39 +1,29 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { Agent, createServer as createHttp, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttp2 } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
-import { type AddressInfo, createServer as createNet } from 'node:net';
-import { tmpdir } from 'node:os';
+import { createServer as createNet } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
-import { certificate } from '../../support/certificate.ts';
-import { until } from '../../support/child.ts';
+import { listening } from '../../support/listening.ts';
+import { certificate } from '../../support/tls/certificate.ts';
+import { until } from '../../support/until.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
+import { useServer } from '../../support/use-server.ts';
 
-const servers = new Set<Server>();
 let directory: string;
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-collector-'));
-});
-
-afterEach(() => {
-  for (const server of servers) {
-    server.close();
-    server.closeAllConnections();
-  }
-  servers.clear();
-  rmSync(directory, { recursive: true, force: true });
+  directory = useScratchFolder();
 });
 
 async function listen(server: Server): Promise<number> {
-  servers.add(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
+  return useServer(server);
 }
 
 function target(endpoint: string, more: Partial<Target> = {}): Target {
@@ -230,8 +220,7 @@ describe('a port of OTLP/gRPC', () => {
 
   test('is known by what a server of HTTP/2 says first', async () => {
     const server = createHttp2();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(server);
     const answer = await new CollectorClient(target(`http://127.0.0.1:${port}`), systemClock).post('{}');
     server.close();
     expect(answer).toMatchObject({ reason: hint });

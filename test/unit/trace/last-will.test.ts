@@ -1,18 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, lstatSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { Journal, type Work } from '../../../src/lifecycle/journal.ts';
@@ -22,16 +12,16 @@ import { type LastWill, readLastWill } from '../../../src/trace/last-will.ts';
 import { ATTR } from '../../../src/trace/model/schema.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { WillKeeper } from '../../../src/trace/will-keeper.ts';
-import { until } from '../../support/child.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+import { until } from '../../support/until.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const GRACE_MS = 30_000;
 
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-will-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
 
 const wills = (): readonly string[] => readdirSync(directory).filter((name) => name.endsWith('.leaving'));
 const pathOf = (name = wills()[0] ?? ''): string => join(directory, name);

@@ -1,21 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient, type Refusal } from '../../../src/trace/collector-client.ts';
 import { Outbox, type OutboxOptions } from '../../../src/trace/outbox.ts';
 import type { FinishedSpan } from '../../../src/trace/sdk.ts';
 import { Spool } from '../../../src/trace/spool.ts';
-import { until } from '../../support/child.ts';
+import { listening } from '../../support/listening.ts';
+import { until } from '../../support/until.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-outbox-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
 
 /** An outbox whose spans are their names. */
 function outbox(send: OutboxOptions['send'], failure: OutboxOptions['failure'] = () => undefined) {
@@ -132,8 +131,7 @@ test('nothing is sent any more once it is spooled', async () => {
     if (requests.isUp) requests.taken++;
     response.writeHead(requests.isUp ? 200 : 503).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const client = new CollectorClient(
     { endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },

@@ -1,26 +1,25 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient, type Refusal } from '../../../src/trace/collector-client.ts';
 import { replaySpool } from '../../../src/trace/replay.ts';
 import { Spool } from '../../../src/trace/spool.ts';
+import { listening } from '../../support/listening.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const TARGET = 'a';
 
 let directory: string;
 let server: Server | undefined;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-replay-'));
+  directory = useScratchFolder();
 });
 afterEach(() => {
   server?.close().closeAllConnections();
   server = undefined;
-  rmSync(directory, { recursive: true });
 });
 
 /** Files named for their age, whose body holds the status that the collector answers it with. */
@@ -37,8 +36,7 @@ async function replay(answer?: { readonly status: number; readonly body?: string
     for await (const chunk of request) body += chunk;
     response.writeHead(answer?.status ?? (JSON.parse(body) as { status: number }).status).end(answer?.body);
   });
-  await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const collector = new CollectorClient(
     { endpoint, headers: {}, compression: 'none', timeoutMs: 600_000, tls: {} },

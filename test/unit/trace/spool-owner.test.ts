@@ -1,24 +1,13 @@
-import {
-  chmodSync,
-  chownSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Spool } from '../../../src/trace/spool.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const TARGET = 'a';
 
-const root = mkdtempSync(join(tmpdir(), 'lossless-spool-owner-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+const root = useScratchFolder();
 
 /** The two ways in which a body is kept. */
 const PUT: Readonly<Record<string, (spool: Spool) => Promise<void>>> = {

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { targetLabel } from '../../../src/trace/target-label.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const TARGET = 'a';
 
@@ -18,9 +18,8 @@ const later: Clock = { ...systemClock, wall: () => Date.now() + 3_600_000 };
 
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-spool-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
 
 const at = (name: string): string => join(directory, name);
 

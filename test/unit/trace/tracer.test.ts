@@ -1,8 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
@@ -10,7 +8,9 @@ import { type Clock, systemClock } from '../../../src/lifecycle/clock.ts';
 import { Journal } from '../../../src/lifecycle/journal.ts';
 import { createTracing } from '../../../src/trace/tracer.ts';
 import type { Tracing } from '../../../src/trace/tracing.ts';
-import { until } from '../../support/child.ts';
+import { listening, portOf } from '../../support/listening.ts';
+import { until } from '../../support/until.ts';
+import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const BODY = '{"resourceSpans":[]}';
 const REPLAY_EVERY_MS = 30_000;
@@ -21,7 +21,7 @@ let asked: number;
 let status: number | undefined;
 const running = new Set<Tracing>();
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-tracing-'));
+  directory = useScratchFolder();
   asked = 0;
   status = 200;
   server = createServer((request, response) => {
@@ -29,13 +29,12 @@ beforeEach(async () => {
     asked++;
     if (status !== undefined) response.writeHead(status).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await listening(server);
 });
 afterEach(async () => {
   for (const tracing of running) await tracing.shutdown(0);
   running.clear();
   server.close().closeAllConnections();
-  rmSync(directory, { recursive: true });
 });
 
 /** A process that has recorded nothing yet. Looks at the spool after the first one are made by hand. */
@@ -54,7 +53,7 @@ function makeProcess() {
     clock,
     identity: () => ({ service: 'a', instanceId: 'a-1', generation: 1 }),
     target: {
-      endpoint: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+      endpoint: new URL(`http://127.0.0.1:${portOf(server)}`),
       headers: {},
       compression: 'none',
       timeoutMs: 5_000,

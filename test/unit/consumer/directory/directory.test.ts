@@ -4,23 +4,14 @@ import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
-import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
-const INSTANCE: Instance = {
-  service: 'service-b',
-  instanceId: 'b1',
-  generation: 1,
-  host: '127.0.0.1',
-  port: 1,
-  scheme: 'http',
-  weight: 100,
-  registeredAt: 0,
-  metadata: {},
-};
+const INSTANCE = anInstance({ service: 'service-b', instanceId: 'b1', generation: 1, port: 1, registeredAt: 0 });
 
 function setUp(some: Partial<Registry> = {}) {
-  const clock = new ManualClock();
+  const clock = new SimulatedClock();
   const watched: string[] = [];
   const listeners = new Map<string, Listener>();
   const registry = {

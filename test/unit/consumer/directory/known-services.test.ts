@@ -1,15 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { KnownServices } from '../../../../src/consumer/directory/known-services.ts';
-import { until } from '../../../support/child.ts';
+import { until } from '../../../support/until.ts';
+import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'lossless-known-'));
+  directory = useScratchFolder();
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const kept = (): unknown => {
   try {

@@ -1,17 +1,17 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
-import { until } from '../../../support/child.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
+import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { until } from '../../../support/until.ts';
 
 let server: Server;
 let sockets: Socket[] = [];
 beforeEach(async () => {
   sockets = [];
   server = createServer((socket) => sockets.push(socket.on('error', () => {}).resume()));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await listening(server);
 });
 afterEach(async () => {
   for (const socket of sockets) socket.destroy();
@@ -26,11 +26,7 @@ async function arrived(count: number): Promise<Socket> {
 
 async function prebuilt() {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt(
-    { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
-    clock,
-    watchedGuard().guard,
-  );
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   await connection.open(1_000);
   await arrived(1);
   return { clock, connection };
@@ -76,11 +72,7 @@ test.each([
 
 test('closed while it is made, it is not kept', async () => {
   const clock = new SimulatedClock();
-  const connection = new Prebuilt(
-    { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
-    clock,
-    watchedGuard().guard,
-  );
+  const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
   connection.close();
   await opening;
@@ -92,7 +84,7 @@ test('closed while it is made, it is not kept', async () => {
 
 test('not there in time is a failure', async () => {
   const clock = new SimulatedClock();
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
   const failed = expect(opening).rejects.toThrow('aborted');
@@ -108,7 +100,7 @@ test.each([
   ['close', (socket: Socket) => void socket.resetAndDestroy()],
 ])('what fails of it at the event %s is said', async (_, act) => {
   const { guard, failed } = watchedGuard();
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), guard);
   await connection.open(1_000);
   const off = vi.spyOn(Socket.prototype, 'off').mockImplementation(() => {

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
-import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const of = (host: string, generation = 1) => ({ host, port: 80, generation });
 
-function setUp(): { clock: ManualClock; quarantine: Quarantine; expired: () => number } {
-  const clock = new ManualClock();
+function setUp(): { clock: SimulatedClock; quarantine: Quarantine; expired: () => number } {
+  const clock = new SimulatedClock();
   let expired = 0;
   return { clock, quarantine: new Quarantine(clock, () => expired++), expired: () => expired };
 }

@@ -2,20 +2,12 @@ import { expect, test } from 'vitest';
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
-const of = (instanceId: string): Instance => ({
-  service: 's',
-  instanceId,
-  generation: 1,
-  host: '127.0.0.1',
-  port: instanceId.charCodeAt(0),
-  scheme: 'http',
-  weight: 100,
-  registeredAt: 0,
-  metadata: {},
-});
+const of = (instanceId: string): Instance =>
+  anInstance({ service: 's', instanceId, port: instanceId.charCodeAt(0), registeredAt: 0 });
 
 function setUp(ids: readonly string[]) {
   const clock = new SimulatedClock();

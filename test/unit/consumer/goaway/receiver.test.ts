@@ -1,7 +1,5 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import { describe, expect, test } from 'vitest';
 import type { Consumer, GoAwayOutcome } from '../../../../src/consumer/consumer.ts';
 import { createReceiver, type ReceiverOptions } from '../../../../src/consumer/goaway/receiver.ts';
 import { Journal } from '../../../../src/lifecycle/journal.ts';
@@ -12,16 +10,12 @@ import type { GoAway } from '../../../../src/protocol/identity.ts';
 import { SIGNATURE_HEADER, sign, Verifier } from '../../../../src/protocol/signature.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { keysOf } from '../../../support/keys.ts';
-import { ask } from '../../../support/operator.ts';
+import { ask } from '../../../support/process/operator.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { useServer } from '../../../support/use-server.ts';
 
 const KEYS = keysOf('a secret of the fleet');
 const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
 
 /** A receiver whose consumer knows `known` at 127.0.0.1 and nobody else, and tells what it was asked. */
 async function start(more: Partial<ReceiverOptions> = {}) {
@@ -61,10 +55,7 @@ async function start(more: Partial<ReceiverOptions> = {}) {
     ...more,
   });
   const server = createServer((request, response) => void receive(request, response, { keep: () => kept++ }));
-  servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await useServer(server);
   const post = async (body: string, headers: Record<string, string> = {}) => {
     const all = { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers };
     const { status, text } = await ask(port, GOAWAY_PATH, { method: 'POST', headers: all, body });

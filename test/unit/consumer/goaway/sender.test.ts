@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import type { Consumer } from '../../../../src/consumer/consumer.ts';
 import { normalise, SenderCheck } from '../../../../src/consumer/goaway/sender.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
-import { ManualClock } from '../../../fixtures/consumer/clock.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -13,7 +13,7 @@ test('names are looked up for so many GoAways at a time, addresses are compared 
     .mockImplementation((() => resolved.promise) as never);
   const instances = vi.fn(async () => []);
   const consumer = { hostsOf: () => ['pod.example', '192.0.2.2'] } as unknown as Consumer;
-  const senders = new SenderCheck(consumer, { instances } as unknown as Registry, new ManualClock());
+  const senders = new SenderCheck(consumer, { instances } as unknown as Registry, new SimulatedClock());
   const provider = { service: 's', instanceId: 'i', generation: 1, address: 'pod.example:1' };
   const checks = Array.from({ length: 100 }, () => senders.check(provider, '192.0.2.1'));
   expect(await senders.check(provider, '192.0.2.2')).toBe('named');

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { Agent, get, type RequestOptions } from 'node:http';
-import { type AddressInfo, BlockList, createServer, type Server, type Socket } from 'node:net';
+import { BlockList, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Prebuilt } from '../../../../src/consumer/directory/prebuilt.ts';
 import { withPrebuilt } from '../../../../src/consumer/http/prebuilt-agent.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
+import { listening } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 let server: Server;
@@ -13,8 +14,7 @@ let prebuilt: Prebuilt;
 const sockets = new Set<Socket>();
 beforeEach(async () => {
   server = createServer((socket) => sockets.add(socket.on('error', () => {}).resume()));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   prebuilt = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), watchedGuard().guard);
   await prebuilt.open(1_000);
 });

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { Agent, buildConnector, Dispatcher, request } from 'undici';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../../src/consumer/directory/service.ts';
 import { Agents } from '../../../../src/consumer/undici/agents.ts';
@@ -11,39 +9,27 @@ import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
 import type { BuildConnector } from '../../../../src/consumer/undici/connect.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
+import { useServer } from '../../../support/use-server.ts';
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
-
-async function start(instanceId: string, gate: Promise<void>): Promise<Instance> {
+async function start(instanceId: string, gate: Promise<void>): Promise<{ instance: Instance; server: Server }> {
   const server = createServer(async (received, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of received) chunks.push(chunk as Buffer);
     await gate;
     response.end(`${instanceId} ${Buffer.concat(chunks)}`);
   });
-  servers.push(server);
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    service: 's',
-    instanceId,
-    generation: 1,
-    host: '127.0.0.1',
-    port,
-    scheme: 'http',
-    weight: 100,
-    registeredAt: 0,
-    metadata: {},
-  };
+  const port = await useServer(server);
+  return { server, instance: anInstance({ service: 's', instanceId, generation: 1, port, registeredAt: 0 }) };
 }
 
 test('requests queued for an isolated instance go to another one, whatever their body', async () => {
   const gate = Promise.withResolvers<void>();
-  const [a, b] = [await start('a', gate.promise), await start('b', Promise.resolve())];
+  const [{ instance: a, server }, { instance: b }] = [
+    await start('a', gate.promise),
+    await start('b', Promise.resolve()),
+  ];
   const quarantine = new Quarantine(systemClock, () => {});
   const { guard } = watchedGuard();
   const service = new Service('s', { guard, clock: systemClock, quarantine, warmup: { ms: 0, curve: 2 } });
@@ -86,7 +72,7 @@ test('requests queued for an isolated instance go to another one, whatever their
     (await request('http://s/', { method: 'POST', body, dispatcher })).body.text(),
   );
   const [endpoint] = service.at(a);
-  await new Promise<void>((resolve) => servers[0]?.once('request', () => resolve()));
+  await new Promise<void>((resolve) => server.once('request', () => resolve()));
   service.apply([a, b]);
   quarantine.add(a, 30_000);
   service.rebuild();

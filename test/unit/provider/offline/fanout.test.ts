@@ -1,8 +1,7 @@
-import { getEventListeners, once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { getEventListeners } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Clock, sleep, systemClock } from '../../../../src/lifecycle/clock.ts';
 import { Deadline } from '../../../../src/lifecycle/deadline.ts';
 import { Journal } from '../../../../src/lifecycle/journal.ts';
@@ -13,23 +12,18 @@ import type { CallEnd } from '../../../../src/provider/offline/goaway.ts';
 import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Connection } from '../../../../src/provider/traffic/connection.ts';
 import type { RecentCaller } from '../../../../src/provider/traffic/recent-caller.ts';
-import { until } from '../../../support/child.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.close().closeAllConnections();
-});
+import { until } from '../../../support/until.ts';
+import { useServer } from '../../../support/use-server.ts';
 
 const callers = new Callers(systemClock);
 let known = 0;
 
 /** A recent caller whose control server is `take`. */
 async function caller(take: RequestListener): Promise<RecentCaller> {
-  const server = createServer(take).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  return callerAt((server.address() as AddressInfo).port);
+  const server = createServer(take);
+  const port = await useServer(server);
+  return callerAt(port);
 }
 
 function opened(into: Callers, instanceId: string, port: number): RecentCaller {

@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
@@ -20,6 +20,7 @@ import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Curve } from '../../../../src/provider/traffic/curve.ts';
 import { Traffic } from '../../../../src/provider/traffic/traffic.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
+import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const GRACE_MS = 10_000;
@@ -75,10 +76,10 @@ const ports = { refuses: 1 } as Record<Manner, number>;
 
 beforeAll(async () => {
   for (const [manner, handler] of Object.entries(ANSWERS)) {
-    const server = createServer(handler).listen(0, '127.0.0.1');
+    const server = createServer(handler);
     servers.push(server);
-    await once(server, 'listening');
-    ports[manner as Manner] = (server.address() as AddressInfo).port;
+    await listening(server);
+    ports[manner as Manner] = portOf(server);
   }
 });
 afterAll(() => {

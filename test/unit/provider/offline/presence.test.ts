@@ -3,7 +3,7 @@ import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { type Presence, Presences } from '../../../../src/provider/offline/presence.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance, aServiceName } from '../../../fixtures/registry/instance.ts';
+import { anInstance, aServiceName } from '../../../support/an-instance.ts';
 
 const service = 'shop';
 const own = anInstance({ service, instanceId: 'own', host: '192.0.2.1' });

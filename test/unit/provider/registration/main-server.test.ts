@@ -9,6 +9,7 @@ import {
 } from '../../../../src/provider/registration/main-server.ts';
 import type { Candidate } from '../../../../src/provider/registration/servers.ts';
 import { tryConnection } from '../../../../src/provider/registration/try-connection.ts';
+import { listening } from '../../../support/listening.ts';
 
 const bound = (address: string) => ({ address, port: 8_080, family: 'IPv4' });
 const at = (where: Candidate['bound']): Candidate => ({ server: {} as never, bound: where, start: 0 });
@@ -85,8 +86,7 @@ describe('a connection that is tried', () => {
   test('is taken, and closed at once; refused where nobody listens', async () => {
     const closed = Promise.withResolvers<void>();
     server = createServer().on('connection', (socket) => socket.resume().once('close', () => closed.resolve()));
-    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
+    const port = await listening(server);
     const to = { host: '127.0.0.1', port, scheme: 'http' } as const;
     expect(await tryConnection(to, systemClock)).toBeUndefined();
     await closed.promise;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Registration } from '../../../../src/provider/registration/registration.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 /** A registry that takes everything and lists nobody, but for what the test says. */

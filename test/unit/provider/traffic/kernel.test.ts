@@ -1,12 +1,13 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
-import { until } from '../../../support/child.ts';
+import { listening } from '../../../support/listening.ts';
+import { until } from '../../../support/until.ts';
+import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 
@@ -39,9 +40,8 @@ function table(digits: number, rows: readonly Row[]): string {
 describe('unreadInKernel', () => {
   let folder: string;
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'lossless-proc-'));
+    folder = useScratchFolder();
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   const unread = (tcp: readonly Row[], tcp6: readonly Row[] = []): number => {
     writeFileSync(join(folder, 'tcp'), table(8, tcp));
@@ -69,10 +69,9 @@ describe('unreadInKernel', () => {
 
   test('what the kernel of this machine says', async () => {
     // Nobody reads of it: what arrives waits in the kernel.
-    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    const server = createServer({ pauseOnConnect: true });
     const accepted = once(server, 'connection') as Promise<[Socket]>;
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(server);
     const client = connect(port, '127.0.0.1');
     const [socket] = await accepted;
     expect(unreadInKernel(new Set([port]))).toBe(0);

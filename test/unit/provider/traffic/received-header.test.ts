@@ -1,17 +1,16 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { ReceivedHeader } from '../../../../src/provider/traffic/received-header.ts';
+import { listening } from '../../../support/listening.ts';
 
 /** A request as a server gets it. */
 async function received(headers: readonly string[], look: (request: IncomingMessage) => void): Promise<void> {
   const server = createServer((incoming, response) => {
     look(incoming);
     response.end();
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  });
+  const port = await listening(server);
   const sent = request({ port, host: '127.0.0.1', agent: false, headers: ['Host', 'a', ...headers] }).end();
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   response.resume();

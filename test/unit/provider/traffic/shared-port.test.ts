@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { isShared } from '../../../../src/provider/traffic/shared-port.ts';
-import { useChildren } from '../../../support/child.ts';
+import { portOf } from '../../../support/listening.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
 
 const children = useChildren();
 
@@ -14,7 +14,7 @@ test.skipIf(process.platform !== 'linux')(
   async () => {
     const server = createServer();
     await once(server.listen({ port: 0, host: '127.0.0.1', reusePort: true }), 'listening');
-    const { port } = server.address() as AddressInfo;
+    const port = portOf(server);
     const ports = new Set([port]);
     expect(await isShared(ports)).toBe(false);
     const env = { LOSSLESS_SERVICE: 'x', LOSSLESS_REGISTRY: 'file:///none' };

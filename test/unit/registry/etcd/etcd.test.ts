@@ -1,9 +1,9 @@
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
-import { until } from '../../../support/child.ts';
+import { listening } from '../../../support/listening.ts';
+import { until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -24,8 +24,7 @@ async function watched() {
     for await (const chunk of request) body += chunk;
     calls.push({ path: request.url ?? '', from: JSON.parse(body).create_request?.start_revision, response });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const said: string[] = [];
   const registry = await openRegistry(new URL(`etcd://127.0.0.1:${port}`), {
     clock: systemClock,

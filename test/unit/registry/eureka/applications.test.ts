@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { EurekaApplications } from '../../../../src/registry/eureka/applications.ts';
 import { HttpClient } from '../../../../src/registry/http.ts';
-import { until } from '../../../support/child.ts';
+import { listening, portOf } from '../../../support/listening.ts';
+import { until } from '../../../support/until.ts';
 
 type Entry = Readonly<Record<string, string>>;
 
@@ -25,8 +25,8 @@ beforeEach(async () => {
     if (typeof answer === 'number') response.writeHead(answer).end();
     else response.end(JSON.stringify(answer));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const servers = [{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }];
+  await listening(server);
+  const servers = [{ host: '127.0.0.1', port: portOf(server) }];
   const http = new HttpClient({ clock: systemClock, servers });
   const clock = { ...systemClock, wall: () => systemClock.wall() + laterMs };
   applications = new EurekaApplications({ clock, http, base: '', pollMs: 50 });

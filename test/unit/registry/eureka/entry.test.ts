@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeInfo, encodeInfo, infoIdOf } from '../../../../src/registry/eureka/entry.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 
 const text = (minLength: number): fc.Arbitrary<string> => fc.string({ unit: 'binary', minLength, maxLength: 60 });
 const whole = (max = Number.MAX_SAFE_INTEGER): fc.Arbitrary<number> => fc.integer({ min: 0, max });

@@ -4,7 +4,6 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,7 +11,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -21,8 +19,10 @@ import type { Fields } from '../../../../src/log.ts';
 import { encodeEntry } from '../../../../src/registry/entry.ts';
 import { fileRegistry } from '../../../../src/registry/file/file.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until, useChildren } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
+import { until } from '../../../support/until.ts';
+import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 const UNAVAILABLE = { name: 'LosslessError', code: 'LOSSLESS_REGISTRY_UNAVAILABLE' };
 const children = useChildren();
@@ -32,7 +32,7 @@ let lines: { readonly message: string; readonly fields: Fields | undefined }[];
 let opened: Registry[];
 
 beforeEach(() => {
-  temporary = mkdtempSync(join(tmpdir(), 'lossless-file-'));
+  temporary = useScratchFolder();
   root = join(temporary, 'registry');
   lines = [];
   opened = [];
@@ -40,7 +40,6 @@ beforeEach(() => {
 afterEach(async () => {
   await Promise.all(opened.map((registry) => registry.close()));
   vi.unstubAllEnvs();
-  rmSync(temporary, { recursive: true, force: true });
 });
 
 function open(url: URL = pathToFileURL(root)): Registry {

@@ -1,14 +1,15 @@
 import { EventEmitter } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Clock } from '../../../../src/lifecycle/clock.ts';
 import { decodeEntry, type Entry, encodeEntry } from '../../../../src/registry/entry.ts';
 import { FileWatch } from '../../../../src/registry/file/watch.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { useChildren } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
+import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { pause } from '../../../support/until.ts';
+import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 
 /** What the operating system says when a directory is to be watched. */
 type Watch = (path: string, options: object, onEvent: () => void) => unknown;
@@ -23,34 +24,11 @@ const quiet = (): unknown => Object.assign(new EventEmitter(), { close: () => {}
 
 const LOOK_MS = 80;
 
-/** Time that passes only here; the wall clock is the real one, as time stamps of files are. */
-class ManualClock implements Clock {
-  #now = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly fire: () => void }>();
-
-  now = (): number => this.#now;
-  wall = (): number => Date.now();
-  hold = (): never => {
-    throw new Error('a watch must not keep the process alive');
-  };
-  after = (ms: number, fire: () => void): { cancel: () => void } => {
-    const timer = { at: this.#now + ms, fire };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  };
-
-  get waiting(): number {
-    return this.#timers.size;
-  }
-
-  advance(ms: number): void {
-    this.#now += ms;
-    for (const timer of [...this.#timers]) if (timer.at <= this.#now && this.#timers.delete(timer)) timer.fire();
-  }
-}
+/** Longer than the grain of a time stamp: real time, as time stamps of files have it. In milliseconds. */
+const GRAIN_MS = 30;
 
 let directory: string;
-let clock: ManualClock;
+let clock: SimulatedClock;
 let entries: readonly Entry[];
 let readings: number;
 let failures: string[];
@@ -58,14 +36,16 @@ let lists: (readonly Instance[])[];
 const children = useChildren();
 
 beforeEach(() => {
-  directory = join(mkdtempSync(join(tmpdir(), 'lossless-watch-')), 'service');
-  clock = new ManualClock();
+  directory = join(useScratchFolder(), 'service');
+  // Time stamps of files are real ones.
+  clock = new SimulatedClock(Date.now);
   entries = [];
   readings = 0;
   failures = [];
   lists = [];
 });
-afterEach(() => rmSync(join(directory, '..'), { recursive: true }));
+// A watch does not keep the process alive.
+afterEach(() => expect(clock.held).toBe(0));
 
 /** Starts a watch whose list is `entries`. */
 function begin(): AbortController {
@@ -90,7 +70,7 @@ function entry(fields: Partial<Entry> = {}): Entry {
 
 /** Something changes in the directory, after its last time stamp. */
 async function change(to: readonly Entry[]): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   entries = to;
   writeFileSync(join(directory, `${Math.random()}`), '');
 }
@@ -112,7 +92,7 @@ test.each([
   entries = [one];
   const watch = begin();
   await change([one, two]);
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(lists).toEqual([listed(one), listed(one, two)]);
   watch.abort();
 });
@@ -133,14 +113,15 @@ test('a directory that is made later is seen; one without change is not read aga
   const one = entry();
   mkdirSync(directory);
   await change([one]);
-  for (let i = 0; i < 3; i++) clock.advance(LOOK_MS);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  clock.advance(LOOK_MS);
+  for (let i = 0; i < 3; i++) clock.pass(LOOK_MS);
+  await pause(GRAIN_MS);
+  clock.pass(LOOK_MS);
   expect(lists).toEqual([[], listed(one)]);
   const before = readings;
-  for (let i = 0; i < 12; i++) clock.advance(LOOK_MS);
+  // The last reading was within the last look.
+  clock.pass(1_000 - LOOK_MS);
   expect(readings).toBe(before);
-  clock.advance(LOOK_MS);
+  clock.pass(2 * LOOK_MS);
   expect(readings).toBe(before + 1);
   watch.abort();
 });
@@ -155,7 +136,7 @@ test('a change within the grain of a time stamp is seen 20 ms later', { retry: 3
   const one = entry();
   const watch = begin();
   entries = [one];
-  clock.advance(20);
+  clock.pass(20);
   expect(lists).toEqual([[], listed(one)]);
   watch.abort();
 });
@@ -168,19 +149,19 @@ test('an event is looked after within 10 ms, many events by one reading', async 
   };
   mkdirSync(directory);
   const one = entry();
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   const watch = begin();
   const before = readings;
   await change([one]);
   for (let i = 0; i < 50; i++) told[0]?.();
-  clock.advance(10);
+  clock.pass(10);
   expect(readings).toBe(before + 1);
   expect(lists).toEqual([[], listed(one)]);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  clock.advance(20);
+  await pause(GRAIN_MS);
+  clock.pass(20);
   entries = [];
   told[0]?.();
-  clock.advance(10);
+  clock.pass(10);
   expect(lists, 'a change inside a file, which leaves the directory as it is').toEqual([[], listed(one), []]);
   watch.abort();
 });
@@ -194,20 +175,20 @@ test('a removed directory is a failure: the last list stays, the dead leave it, 
   const watch = begin();
   rmSync(directory, { recursive: true });
   entries = [];
-  for (let i = 0; i < 30; i++) clock.advance(LOOK_MS);
+  for (let i = 0; i < 30; i++) clock.pass(LOOK_MS);
   expect(lists).toEqual([listed(here, there)]);
   expect(failures).toEqual(['the directory was removed']);
   child.signal('SIGKILL');
   await child.ends();
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(lists.slice(1)).toEqual([listed(here)]);
   mkdirSync(directory);
   const again = entry();
   entries = [again];
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(lists.slice(2)).toEqual([listed(again)]);
   renameSync(directory, `${directory}-2`);
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(failures).toHaveLength(2);
   watch.abort();
 });
@@ -225,7 +206,7 @@ test('a directory that cannot be read at first is thrown, and nothing goes on', 
     onFailure: () => {},
   });
   expect(() => failing.start(new AbortController().signal)).toThrow('EACCES');
-  expect(clock.waiting).toBe(0);
+  expect(clock.pending).toBe(0);
 });
 
 test('of many processes each dead one is seen: a killed one at once, a re-used id within as many looks as it takes', async () => {
@@ -236,20 +217,21 @@ test('of many processes each dead one is seen: a killed one at once, a re-used i
   const killed = entry({ pid: child.pid, started: 0 });
   const all = [...living, killed];
   entries = all;
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(GRAIN_MS);
   const watch = begin();
   const before = readings;
   child.signal('SIGKILL');
   await child.ends();
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(readings).toBe(before + 1);
   const reused = { ...(living[30] as Entry), started: 1 };
   entries = living.map((some) => (some === living[30] ? reused : some));
-  clock.advance(1_000);
+  clock.stall(1_000);
+  clock.pass(0);
   const known = readings;
   let looks = 0;
   while (readings === known && looks < 10) {
-    clock.advance(LOOK_MS);
+    clock.pass(LOOK_MS);
     looks++;
   }
   expect(looks).toBeLessThanOrEqual(Math.ceil(60 / 16));
@@ -262,9 +244,9 @@ test('a stopped watch has no timer left and delivers nothing', async () => {
   mkdirSync(directory);
   const watch = begin();
   watch.abort();
-  expect(clock.waiting).toBe(0);
+  expect(clock.pending).toBe(0);
   expect(close).toHaveBeenCalledOnce();
   await change([entry()]);
-  clock.advance(LOOK_MS);
+  clock.pass(LOOK_MS);
   expect(lists).toEqual([[]]);
 });

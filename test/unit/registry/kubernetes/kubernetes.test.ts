@@ -1,11 +1,11 @@
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { listening } from '../../../support/listening.ts';
+import { pause, until } from '../../../support/until.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -20,8 +20,7 @@ async function subject() {
     paths.push(request.url ?? '');
     open.push(response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const registry: Registry = await openRegistry(
     new URL(`kubernetes://127.0.0.1:${port}?tls=false&namespace=shop&token=t`),
     { clock: systemClock, log: () => {} },
@@ -105,6 +104,6 @@ test('a watch whose first list comes after the close is refused and asks nothing
   await registry.close();
   first.end(JSON.stringify({ metadata: { resourceVersion: '10' }, items: [slice('192.0.2.1', '9')] }));
   await refused;
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pause(100);
   expect(paths.filter((path) => path.includes('watch='))).toHaveLength(0);
 });

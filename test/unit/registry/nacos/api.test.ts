@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { NacosApi } from '../../../../src/registry/nacos/api.ts';
+import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 test('a token that is still good is used when it cannot be renewed, and renewed later', async () => {
@@ -18,10 +18,10 @@ test('a token that is still good is used when it cannot be renewed, and renewed 
     seen.push(request.headers['accesstoken'] as string | undefined);
     response.end(JSON.stringify({ code: 0, data: [] }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await listening(server);
   const nacos = new NacosApi({
     clock,
-    servers: [{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }],
+    servers: [{ host: '127.0.0.1', port: portOf(server) }],
     tls: undefined,
     user: { name: 'nacos', password: 'x' },
     base: '/nacos',

@@ -1,11 +1,11 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { encodeEntry } from '../../../../src/registry/nacos/entry.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { anInstance } from '../../../support/an-instance.ts';
+import { listening } from '../../../support/listening.ts';
 
 const listed = (instance: Instance): object => {
   const { ip, port, metadata } = encodeEntry(instance, 15_000);
@@ -25,8 +25,7 @@ test.each([
     if (request.method === 'DELETE') hosts = [];
     response.end(JSON.stringify({ code: 0, data: hosts }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(server);
   const registry = await openRegistry(new URL(`nacos://127.0.0.1:${port}?push=false`), {
     clock: systemClock,
     log: () => {},

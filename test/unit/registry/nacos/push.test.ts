@@ -1,12 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../../../src/lifecycle/clock.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
-import { LINES, until, useChildren } from '../../../support/child.ts';
 import { useClosing } from '../../../support/closing.ts';
-import { FakeNacos } from '../../../support/fake-nacos.ts';
+import { FakeNacos } from '../../../support/fakes/fake-nacos.ts';
+import { LINES } from '../../../support/process/node-lines.ts';
+import { useChildren } from '../../../support/process/use-children.ts';
+import { pause, until } from '../../../support/until.ts';
 
 const PROCESS = new URL('../../../fixtures/registry/process.ts', import.meta.url);
 
@@ -32,7 +33,7 @@ describe.each(LINES)('on Node %s', (line) => {
     await child.sees(/"ids":\[\]/);
     await until(() => nacos.requests.includes('SubscribeServiceRequest'));
     nacos[end]();
-    await Promise.race([sleep(LATER_MS), child.ended]);
+    await Promise.race([pause(LATER_MS), child.ended]);
     nacos.hosts = [hostAt(1)];
     await child.sees(/"ids":\["/);
     expect(child.stderr).toBe('');

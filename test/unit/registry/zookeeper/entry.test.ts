@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { decodeEntry, encodeEntry } from '../../../../src/registry/zookeeper/entry.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 
 /** As Spring Cloud writes it. */
 const spring = {

@@ -1,4 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createServer } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
@@ -6,16 +6,15 @@ import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../../../src/registry/open.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { Frames, JuteReader, JuteWriter } from '../../../../src/registry/zookeeper/jute.ts';
-import { anInstance } from '../../../fixtures/registry/instance.ts';
-import { until } from '../../../support/child.ts';
+import { anInstance } from '../../../support/an-instance.ts';
 import { useClosing } from '../../../support/closing.ts';
+import { until } from '../../../support/until.ts';
+import { useServer } from '../../../support/use-server.ts';
 
 const closing = useClosing();
-const servers: Server[] = [];
 const sockets: Socket[] = [];
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  for (const server of servers.splice(0)) server.close();
 });
 
 /** A server that answers each frame as `answer` says: after the first one, which begins a session, it is told the xid. */
@@ -29,9 +28,7 @@ async function serve(answer: (socket: Socket, xid: number, n: number) => void): 
       for (const record of frames.push(chunk)) answer(socket, new JuteReader(record).int(), n++);
     });
   });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
+  return useServer(server);
 }
 
 const open = (port: number, options = ''): Promise<Registry> =>

@@ -1,29 +1,20 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Collector, startCollector } from '../../../../collector/server/server.ts';
+import { describe, expect, test } from 'vitest';
 import { JaegerClient } from '../../../../src/cli/jaeger-client.ts';
 import { waterfall } from '../../../../src/cli/waterfall.ts';
 import { ATTR } from '../../../../src/trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../../../../src/trace/model/trace.ts';
 import { assess, isLossless } from '../../../../src/trace/model/verdict.ts';
-import { sendOtlp, shutdownBodies } from '../../../support/otlp.ts';
+import { embeddedCollector } from '../../../support/embedded-collector.ts';
+import { sendOtlp, shutdownBodies } from '../../../support/observe/otlp.ts';
+import { useStarted } from '../../../support/use-started.ts';
 
-let collector: Collector;
-beforeAll(async () => {
-  collector = await startCollector({
-    host: '127.0.0.1',
-    ports: [0],
-    database: ':memory:',
-    maxAgeMs: 3_600_000,
-    maxBytes: 2 ** 28,
-  });
-});
-afterAll(() => collector.close());
+const collector = useStarted(() => embeddedCollector());
 
 /** A shutdown as it comes out of a trace store. */
 async function shutdown(consumers: number, failed = 0): Promise<Trace> {
   const { traceId, bodies } = shutdownBodies('leaver', consumers, failed);
-  await sendOtlp(collector.otlpUrl, bodies);
-  return new JaegerClient(new URL(collector.queryUrl)).trace(traceId);
+  await sendOtlp(collector().otlpUrl, bodies);
+  return new JaegerClient(new URL(collector().queryUrl)).trace(traceId);
 }
 
 const without = ({ traceId, spans }: Trace, drop: (span: Span, index: number) => boolean): Trace => ({

@@ -1,0 +1,97 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestOptions,
+  request as requestHttp,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { pause } from '../until.ts';
+import { Gate } from './gate.ts';
+
+/** What happens to one call. */
+export interface Fault {
+  /** Calls that it befalls. */
+  readonly when: (call: SeenCall) => boolean;
+  /** Milliseconds that the request is held back before it reaches the server, even when the client has gone. */
+  readonly delayMs?: number;
+  /** Bytes of the answer that arrive before the connection is cut. */
+  readonly cutAfter?: number;
+  /** The server never hears of it, and the client gets no answer. */
+  readonly drop?: boolean;
+  /** The server acts on it, but the answer does not arrive. */
+  readonly dropAnswer?: boolean;
+  /** Answered with this status, not by the server. */
+  readonly status?: number;
+}
+
+export interface SeenCall {
+  readonly method: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+/** An HTTP proxy in front of a registry: notes every call, delays or drops single ones, or refuses all. */
+export class FaultProxy extends Gate {
+  protected override readonly server: Server;
+  readonly #target: number;
+  readonly #secure: boolean;
+  /** Every call, when it came. */
+  readonly calls: SeenCall[] = [];
+  /** Every call that was passed on, when the server had answered it. */
+  readonly passed: SeenCall[] = [];
+  faults: readonly Fault[] = [];
+
+  private constructor(target: number, secure: boolean) {
+    super();
+    this.#target = target;
+    this.#secure = secure;
+    this.server = createServer((request, response) => void this.#pass(request, response));
+  }
+
+  /** @param secure the server speaks TLS; the proxy does not */
+  static async start(target: number, secure = false): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, secure);
+    await proxy.up();
+    return proxy;
+  }
+
+  protected override cut(): void {
+    this.server.closeAllConnections();
+  }
+
+  async #pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    response.on('error', () => {});
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const { method = '', url = '', headers } = request;
+    const call = { method, url, body: body.toString() };
+    this.calls.push(call);
+    const fault = this.faults.find(({ when }) => when(call));
+    if (fault?.drop) return;
+    if (fault?.status !== undefined) return void response.writeHead(fault.status).end('a fault of the test');
+    if (fault?.delayMs !== undefined) await pause(fault.delayMs);
+    const options: RequestOptions = { host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false };
+    const onward = this.#secure ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
+    onward.on('error', () => response.destroy());
+    onward.on('response', (answer) => {
+      this.passed.push(call);
+      // A call that the client has given up was passed on all the same; an endless answer ends with its client.
+      if (response.destroyed) return void answer.destroy();
+      response.on('close', () => answer.destroy());
+      if (fault?.dropAnswer) return void answer.resume();
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      let left = fault?.cutAfter ?? Number.POSITIVE_INFINITY;
+      answer.on('data', (chunk: Buffer) => {
+        response.write(chunk.subarray(0, left));
+        left -= chunk.length;
+        if (left <= 0) response.destroy();
+      });
+      answer.on('end', () => response.end());
+      answer.on('error', () => response.destroy());
+    });
+    onward.end(body);
+  }
+}

@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const folder = resolve(import.meta.dirname, '../../../dashboards/generated');
+
+/** A dashboard as Grafana reads it; only what the tests look at. */
+export interface Dashboard {
+  readonly uid: string;
+  readonly title: string;
+  readonly editable: boolean;
+  readonly panels: readonly Panel[];
+  readonly templating: { readonly list: readonly Variable[] };
+  readonly annotations: { readonly list?: readonly Annotation[] };
+}
+
+export interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly description: string;
+  readonly datasource: DataSource;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets: readonly Target[];
+  readonly transformations?: readonly Transformation[];
+  readonly repeat?: string;
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string }; readonly overrides: readonly object[] };
+}
+
+export interface DataSource {
+  readonly type: string;
+  readonly uid: string;
+}
+
+export interface Target {
+  readonly refId: string;
+  readonly datasource: DataSource;
+  readonly expr?: string;
+  readonly instant?: boolean;
+  readonly legendFormat?: string;
+  readonly queryType?: string;
+  readonly service?: string;
+  readonly operation?: string;
+  readonly tags?: string;
+  readonly limit?: number;
+  readonly query?: string;
+}
+
+export interface Variable {
+  readonly name: string;
+  readonly type: string;
+  readonly label: string;
+  readonly query: string;
+  readonly refresh?: number;
+}
+
+export interface Annotation {
+  readonly name: string;
+  readonly datasource: DataSource;
+  readonly expr?: string;
+}
+
+export interface Transformation {
+  readonly id: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** Values of variables, Grafana's own included. */
+export type Values = Readonly<Record<string, string>>;
+
+/** The generated dashboards by the name of their file. */
+export function generatedDashboards(): ReadonlyMap<string, Dashboard> {
+  return new Map(
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.json') && name !== 'grafana-alerts.json')
+      .map((name) => [name.replace(/\.json$/, ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as Dashboard]),
+  );
+}
+
+/** Fills in `$name`, `${name}` and `${name:format}` as Grafana does; `$1` stays. Throws for a variable without a value. */
+export function interpolate(text: string, values: Values): string {
+  return text.replace(/\$(?:\{(\w+)(?::\w+)?\}|([A-Za-z_]\w*))/g, (_, braced?: string, plain?: string) => {
+    const name = braced ?? plain ?? '';
+    const value = values[name];
+    if (value === undefined) throw new Error(`no value for $${name} in ${text}`);
+    return value;
+  });
+}

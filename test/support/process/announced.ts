@@ -1,0 +1,22 @@
+import type { State } from '../../../src/lifecycle/transitions.ts';
+import type { Child } from './child.ts';
+
+/** Resolves when a process with the plugin has entered this state, of `from` if it is named, also when it has left it again. */
+export async function entered(child: Child, state: State, from?: State): Promise<void> {
+  await child.sees(new RegExp(`${from ?? '\\w+'} -> ${state}\\b`));
+}
+
+/** The port of the control server of a process with the plugin, once it listens. */
+export function controlPortOf(child: Child): Promise<number> {
+  return portIn(child, /control server listens on port (\d+)/);
+}
+
+/** The port that an application of the fixtures has printed. */
+export function appPortOf(child: Child): Promise<number> {
+  return portIn(child, /listening (\d+)/);
+}
+
+async function portIn(child: Child, pattern: RegExp): Promise<number> {
+  const [, port] = await child.sees(pattern);
+  return Number(port);
+}

@@ -1,0 +1,30 @@
+import { afterEach } from 'vitest';
+import { Child } from './child.ts';
+
+/** Starts children that are ended after each test. */
+export interface Children {
+  /** As `Child.node`. */
+  node(...parameters: Parameters<typeof Child.node>): Child;
+  /** Runs any command. */
+  run(...parameters: ConstructorParameters<typeof Child>): Child;
+  /** Ends another one too. */
+  add<T extends Pick<Child, 'destroy'>>(child: T): T;
+}
+
+/** Call once at the top of a test file: the children it starts are ended after each test. */
+export function useChildren(): Children {
+  const children = new Set<Pick<Child, 'destroy'>>();
+  const add: Children['add'] = (child) => {
+    children.add(child);
+    return child;
+  };
+  afterEach(async () => {
+    await Promise.all([...children].map((child) => child.destroy()));
+    children.clear();
+  });
+  return {
+    add,
+    run: (...parameters) => add(new Child(...parameters)),
+    node: (...parameters) => add(Child.node(...parameters)),
+  };
+}

@@ -1,0 +1,160 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { Child } from '../process/child.ts';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { until } from '../until.ts';
+import { freePort, serverProgram } from './built.ts';
+import { ready } from './ready.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const CONFIG = 'collector/prometheus/prometheus.yml';
+
+export interface PrometheusOptions {
+  /** URLs of the metrics that are scraped: those of span metrics. */
+  readonly metricsUrls: readonly string[];
+  /** URLs of the metrics of instances. */
+  readonly instanceUrls?: readonly string[];
+  /** URL of an Alertmanager. */
+  readonly alertmanagerUrl?: string;
+  /** Between scrapes and between evaluations of the rules, as Prometheus writes durations. Default: those of the configuration. */
+  readonly scrapeInterval?: string;
+  readonly evaluationInterval?: string;
+}
+
+/** One series of an answer. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** One series of an answer over a time. */
+export interface Curve {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly values: readonly number[];
+}
+
+/** A program of Debian's Prometheus: `prometheus`, `promtool`, `prometheus-alertmanager`, `amtool`. */
+export function prometheusProgram(name: string): string {
+  return join(serverProgram('prometheus'), 'usr/bin', name);
+}
+
+/** A Prometheus with the project's configuration and alert rules, on a free port, its data in a folder of its own. It starts in about 6 s: with the first scrape done. */
+export class Prometheus {
+  readonly url: string;
+  readonly #child: Child;
+  readonly #directory: ScratchFolder;
+
+  private constructor(url: string, child: Child, directory: ScratchFolder) {
+    this.url = url;
+    this.#child = child;
+    this.#directory = directory;
+  }
+
+  static async start(options: PrometheusOptions): Promise<Prometheus> {
+    const directory = new ScratchFolder();
+    const address = `127.0.0.1:${await freePort()}`;
+    const child = new Child(prometheusProgram('prometheus'), [
+      `--config.file=${configure(directory.path, options)}`,
+      `--storage.tsdb.path=${join(directory.path, 'data')}`,
+      `--web.listen-address=${address}`,
+      '--enable-feature=exemplar-storage',
+    ]);
+    const prometheus = new Prometheus(`http://${address}`, child, directory);
+    try {
+      await ready(child, `${prometheus.url}/-/ready`);
+      await until(() => prometheus.#knows(options));
+    } catch (thrown) {
+      await prometheus.close();
+      throw thrown;
+    }
+    return prometheus;
+  }
+
+  /** An instant query, by default of now. @param at seconds since the Unix epoch */
+  async query(expression: string, at: number = Date.now() / 1_000): Promise<readonly Sample[]> {
+    const { result } = (await this.#get('query', { query: expression, time: `${at}` })) as {
+      readonly result: readonly {
+        readonly metric: Readonly<Record<string, string>>;
+        readonly value: [number, string];
+      }[];
+    };
+    return result.map(({ metric, value: [, value] }) => ({ labels: metric, value: Number(value) }));
+  }
+
+  /** A query at every `step` seconds; times in seconds since the Unix epoch. */
+  async queryRange(expression: string, start: number, end: number, step: number): Promise<readonly Curve[]> {
+    const range = { start: `${start}`, end: `${end}`, step: `${step}` };
+    const { result } = (await this.#get('query_range', { query: expression, ...range })) as {
+      readonly result: readonly {
+        readonly metric: Readonly<Record<string, string>>;
+        readonly values: readonly [number, string][];
+      }[];
+    };
+    return result.map(({ metric, values }) => ({ labels: metric, values: values.map(([, value]) => Number(value)) }));
+  }
+
+  /** The alerts that are pending or firing: their labels and their state. */
+  async alerts(): Promise<readonly { readonly labels: Readonly<Record<string, string>>; readonly state: string }[]> {
+    const { alerts } = (await this.#get('alerts')) as { readonly alerts: Awaited<ReturnType<Prometheus['alerts']>> };
+    return alerts;
+  }
+
+  /** Labels of the exemplars of a selector in the last minutes: `trace_id`, `span_id`. */
+  async exemplars(selector: string): Promise<readonly Readonly<Record<string, string>>[]> {
+    const [start, end] = [Date.now() / 1_000 - 600, Date.now() / 1_000 + 1];
+    const series = (await this.#get('query_exemplars', { query: selector, start: `${start}`, end: `${end}` })) as {
+      readonly exemplars: readonly { readonly labels: Readonly<Record<string, string>> }[];
+    }[];
+    return series.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels));
+  }
+
+  /** Targets from files are taken up 5 s after the start. */
+  async #knows({ metricsUrls, instanceUrls = [], alertmanagerUrl }: PrometheusOptions): Promise<boolean> {
+    const targets = (await this.#get('targets')) as { readonly activeTargets: readonly { readonly health: string }[] };
+    const managers = (await this.#get('alertmanagers')) as { readonly activeAlertmanagers: readonly unknown[] };
+    return (
+      targets.activeTargets.filter(({ health }) => health === 'up').length ===
+        metricsUrls.length + instanceUrls.length &&
+      managers.activeAlertmanagers.length === (alertmanagerUrl === undefined ? 0 : 1)
+    );
+  }
+
+  async #get(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<unknown> {
+    const response = await fetch(`${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+    const { data, error } = (await response.json()) as { readonly data?: unknown; readonly error?: string };
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${error}`);
+    return data;
+  }
+
+  async close(): Promise<void> {
+    await this.#child.destroy();
+    this.#directory.remove();
+  }
+}
+
+/** Copies the configuration and its rules to a folder, there with these targets; the path of the copy. */
+function configure(directory: string, options: PrometheusOptions): string {
+  const config = parse(readFileSync(join(root, CONFIG), 'utf8'));
+  if (options.scrapeInterval) config.global.scrape_interval = options.scrapeInterval;
+  if (options.evaluationInterval) config.global.evaluation_interval = options.evaluationInterval;
+  const file = join(directory, CONFIG);
+  for (const path of config.rule_files) {
+    const rules = resolve(dirname(join(root, CONFIG)), path);
+    cpSync(rules, resolve(dirname(file), path), { recursive: true });
+  }
+  const targets = {
+    'span-metrics': options.metricsUrls,
+    instances: options.instanceUrls ?? [],
+    alertmanager: options.alertmanagerUrl === undefined ? [] : [options.alertmanagerUrl],
+  };
+  mkdirSync(join(dirname(file), 'targets'), { recursive: true });
+  for (const [name, urls] of Object.entries(targets))
+    writeFileSync(join(dirname(file), 'targets', `${name}.yml`), stringify(urls.map((url) => targetOf(new URL(url)))));
+  writeFileSync(file, stringify(config));
+  return file;
+}
+
+function targetOf({ host, pathname }: URL): object {
+  return { targets: [host], ...(pathname !== '/' && { labels: { __metrics_path__: pathname } }) };
+}

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { ScratchFolder } from '../scratch-folder.ts';
+import { prometheusProgram } from './prometheus.ts';
+
+/** The generated rules. */
+export const RULES = resolve(import.meta.dirname, '../../../dashboards/generated/alerts.yaml');
+
+/** An alert that fires, without its state. */
+export type Firing = Readonly<Record<string, string>>;
+
+/** Time series as promtool writes them, one value each 15 s, and which alerts fire when. */
+export interface RuleCase {
+  readonly series: Readonly<Record<string, string>>;
+  /** By the minute. */
+  readonly firing: Readonly<Record<number, readonly Firing[]>>;
+}
+
+/** Runs one case on the generated rules; resolves with what promtool said against it, empty when all is as expected. */
+export async function ruleFaults({ series, firing }: RuleCase): Promise<string> {
+  const folder = new ScratchFolder();
+  const file = join(folder.path, 'test.yaml');
+  const expected = Object.entries(firing).map(([minute, alerts]) => ({
+    expr: 'ALERTS{alertstate="firing"}',
+    eval_time: `${minute}m`,
+    exp_samples: alerts.map((labels) => ({ labels: alertSeries(labels), value: 1 })),
+  }));
+  // YAML holds JSON.
+  const suite = {
+    rule_files: [RULES],
+    evaluation_interval: '30s',
+    tests: [
+      {
+        interval: '15s',
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: expected,
+      },
+    ],
+  };
+  writeFileSync(file, JSON.stringify(suite));
+  try {
+    return await new Promise((done) => {
+      execFile(prometheusProgram('promtool'), ['test', 'rules', file], (error, stdout, stderr) =>
+        done(error === null ? '' : `${stdout}${stderr}`),
+      );
+    });
+  } finally {
+    folder.remove();
+  }
+}
+
+function alertSeries(labels: Firing): string {
+  const all = { ...labels, alertstate: 'firing' };
+  return `ALERTS{${Object.entries(all)
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(',')}}`;
+}
