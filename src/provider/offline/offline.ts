@@ -294,7 +294,7 @@ export class Offline {
       since: this.#since,
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
       onLook: (isListening) => {
-        traffic.endsConnections = !isListening || clock.now() < this.#entry.bound;
+        traffic.endsConnections = !isListening || clock.now() < this.#entry.bound - SETTLE_MS;
         traffic.retireSessions(
           settings.quietMs,
           (from) => !probers.has(from) || probers.about(() => true).toldAt !== undefined,
@@ -363,10 +363,9 @@ export class Offline {
     const bound = this.#entry.bound;
     const { until, end } = this.#entry.look();
     const reason = this.#holdReason(coverage);
-    const refusal = { bound: bound + SETTLE_MS };
-    if (reason !== undefined) return { ...refusal, reason, until: bound };
-    if (end === 'nobody') return { ...refusal, reason: 'none', until };
-    return { ...refusal, reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until };
+    if (reason !== undefined) return { reason, until: bound, bound };
+    if (end === 'nobody') return { reason: 'none', until, bound };
+    return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
   }
 
   /** Why the whole hold time has to pass; undefined: nothing of this kind. */
