@@ -4,6 +4,7 @@ import type { Machine } from './lifecycle/machine.ts';
 import type { State } from './lifecycle/transitions.ts';
 import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
+import type { Probers } from './provider/entry/probers.ts';
 import type { Offline } from './provider/offline/offline.ts';
 import type { Online } from './provider/online/online.ts';
 import type { Callers } from './provider/traffic/callers.ts';
@@ -49,6 +50,15 @@ export interface Status {
     /** Callers that were forgotten because there were too many. */
     readonly overflowed: number;
   };
+  /** Callers without the plugin. */
+  readonly unmanaged: {
+    /** Their open connections. */
+    readonly connections: number;
+    /** Idle connections of theirs that a server has closed: a request may have been on its way. */
+    readonly idleClosed: number;
+    /** Health checks of balancers, by whether the answer was that the instance can be used. */
+    readonly checks: { readonly good: number; readonly failing: number };
+  };
   readonly online: { readonly traceId: string } | undefined;
   readonly offline: ({ readonly traceId: string; readonly url: string } & Coverage) | undefined;
   /** The services that it calls. */
@@ -70,6 +80,7 @@ export interface StatusParts {
   readonly traffic: Traffic;
   readonly callers: Callers;
   readonly unmanaged: Unmanaged;
+  readonly probers: Probers;
   readonly consumer: Consumer;
   readonly tracing: Tracing | undefined;
 }
@@ -93,6 +104,11 @@ export function statusOf(parts: StatusParts): Status {
     weight: parts.weight,
     requests: { started: traffic.counts.started, inflight: traffic.inflight, unmanaged: parts.unmanaged.requests },
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },
+    unmanaged: {
+      connections: parts.unmanaged.open.size,
+      idleClosed: parts.unmanaged.idleClosed,
+      checks: parts.probers.checks,
+    },
     online: online && { traceId: online.ids.traceId },
     offline: offline && { traceId: offline.traceId, url: offline.url, ...offline.run.coverage },
     calls: parts.consumer.status(),

@@ -58,7 +58,7 @@ export async function expose(measured: Measured, accept: string): Promise<Exposi
 
 /** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
 function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
-  const { calls, consumers, registry, requests, telemetry } = status;
+  const { calls, consumers, registry, requests, telemetry, unmanaged } = status;
   const services = Object.entries(calls.services);
   return {
     lossless_info: [isOperator ? [1, { instance_id: status.instanceId, generation: String(status.generation) }] : [1]],
@@ -75,6 +75,9 @@ function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Re
     lossless_requests_after_ack_total: [[afterAck]],
     lossless_recent_consumers: byLabel('service', consumers.services),
     lossless_recent_consumers_overflowed_total: [[consumers.overflowed]],
+    lossless_unmanaged_connections: [[unmanaged.connections]],
+    lossless_idle_closed_total: [[unmanaged.idleClosed]],
+    lossless_health_checks_total: byLabel('result', unmanaged.checks),
     lossless_goaways_sent_total: byLabel('result', withZeros(GOAWAY_RESULTS, counts.of('goaway'))),
     lossless_goaways_received_total: byLabel('outcome', withZeros(GOAWAY_OUTCOMES, calls.goAways)),
     lossless_draining_markers_total: [[calls.markers]],

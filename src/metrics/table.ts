@@ -52,6 +52,21 @@ export const METRICS = {
     help: 'Consumers that were forgotten because there were too many.',
     labels: [],
   },
+  lossless_unmanaged_connections: {
+    type: 'gauge',
+    help: 'Open connections of callers without the plugin.',
+    labels: [],
+  },
+  lossless_idle_closed_total: {
+    type: 'counter',
+    help: 'Idle connections of callers without the plugin that a server has closed: a request may have been on its way. See LOSSLESS_KEEP_ALIVE_MS.',
+    labels: [],
+  },
+  lossless_health_checks_total: {
+    type: 'counter',
+    help: 'Health checks of balancers and platforms; good: the answer was that the instance can be used.',
+    labels: ['result'],
+  },
   lossless_goaways_sent_total: { type: 'counter', help: 'GoAways, by how they ended.', labels: ['result'] },
   lossless_goaways_received_total: { type: 'counter', help: 'GoAways, by how they were taken.', labels: ['outcome'] },
   lossless_draining_markers_total: { type: 'counter', help: 'Isolations by a draining marker.', labels: [] },

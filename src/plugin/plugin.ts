@@ -273,6 +273,7 @@ export class Plugin {
       traffic: this.#traffic,
       callers: this.#callers,
       unmanaged: this.#entry.unmanaged,
+      probers: this.#entry.probers,
       consumer: this.#consumer,
       tracing: this.#tracing,
     });

@@ -38,6 +38,7 @@ export class Probers {
   readonly #clock: Clock;
   readonly #failuresNeeded: number;
   readonly #probers = new Map<string, Prober>();
+  readonly #checks = { good: 0, failing: 0 };
 
   /** @param failuresNeeded how many failing answers make a balancer take an instance out */
   constructor(clock: Clock, failuresNeeded: number) {
@@ -47,6 +48,7 @@ export class Probers {
 
   /** A health check has come. @param isFailing the answer is that the instance is not to be used */
   asked(address: string, agent: string, isFailing: boolean): void {
+    this.#checks[isFailing ? 'failing' : 'good']++;
     if (agent.startsWith(KUBELET)) return;
     const now = this.#clock.now();
     const key = `${address} ${agent.slice(0, 80)}`;
@@ -69,6 +71,11 @@ export class Probers {
       prober.failures = 0;
       prober.toldAt = undefined;
     }
+  }
+
+  /** Health checks since the process began. */
+  get checks(): { readonly good: number; readonly failing: number } {
+    return { ...this.#checks };
   }
 
   /** Whether somebody who asks has this address: what comes from there comes by a balancer. */
