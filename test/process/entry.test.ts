@@ -1,0 +1,136 @@
+import { existsSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { entered } from '../support/process/announced.ts';
+import { type Service, spansOf, useWorld } from '../support/process/world.ts';
+import { until } from '../support/until.ts';
+
+const world = useWorld();
+
+/** Where a balancer asks, in these tests. */
+const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health,/ready' };
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+/** A request on a connection of its own, as balancers send theirs. */
+function ask({ port }: Service, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ port, host: '127.0.0.1', path, headers: { connection: 'keep-alive', ...headers } });
+    asked.once('error', reject).once('response', (response) => {
+      response.resume().once('end', () => resolve({ status: response.statusCode, headers: response.headers }));
+    });
+    asked.end();
+  });
+}
+
+/** A request that is in flight until `ms` have passed; resolves when the service has begun to serve it. */
+async function inFlight(service: Service, ms: number): Promise<{ readonly done: Promise<Answer> }> {
+  const before = await world().served(service);
+  const done = ask(service, `/slow?ms=${ms}`);
+  await until(async () => (await world().served(service)) > before);
+  return { done };
+}
+
+describe('while an instance leaves', () => {
+  test.each(['http', 'express', 'fastify'])(
+    '%s: a health path fails, whatever the application says, and calls are served',
+    async (kind) => {
+      const service = await world().service('provider', { kind, env: HEALTH });
+      expect((await ask(service, '/health?full=1')).status).toBe(200);
+      const { done } = await inFlight(service, 1_500);
+      service.child.signal('SIGTERM');
+      await entered(service.child, 'draining');
+      expect(await ask(service, '/health?full=1')).toMatchObject({
+        status: 503,
+        headers: { connection: 'keep-alive' },
+      });
+      expect((await ask(service, '/ready')).status).toBe(503);
+      expect(await ask(service, '/other')).toMatchObject({ status: 200, headers: { connection: 'close' } });
+      expect((await done).status).toBe(200);
+      await service.child.ends();
+      const trace = await world().trace(service);
+      expect(trace.verdict.result).toBe('success');
+      expect(spansOf(trace, 'entry')).toHaveLength(1);
+    },
+  );
+
+  test('a health check that goes on all the time is nobody who is waited for', async () => {
+    const service = await world().service('provider', { env: HEALTH });
+    let asked = 0;
+    const timer = setInterval(
+      () =>
+        void ask(service, '/health').then(
+          () => asked++,
+          () => {},
+        ),
+      20,
+    );
+    await until(() => asked > 10);
+    await world().leave(service);
+    clearInterval(timer);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('success');
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.hold.reason']).toBe('none');
+    expect(spansOf(trace, 'entry')).toHaveLength(0);
+  });
+
+  test('a path that is called as a health check and stays good is named, once', async () => {
+    const service = await world().service('provider');
+    const { done } = await inFlight(service, 1_000);
+    service.child.signal('SIGTERM');
+    await entered(service.child, 'draining');
+    for (const path of ['/healthz', '/healthz', '/other']) expect((await ask(service, path)).status).toBe(200);
+    await done;
+    await service.child.ends();
+    const warnings = service.child.stderr.split('\n').filter((line) => line.includes('LOSSLESS_HEALTH_PATH'));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('/healthz was answered with 2xx while this instance leaves');
+  });
+
+  test('its application hears of it before anything is cut', async () => {
+    const listener = `data:text/javascript,${encodeURIComponent(`
+      import { subscribe } from 'node:diagnostics_channel';
+      subscribe('lossless:draining', ({ traceId, leftMs }) => console.log('leaving', traceId, leftMs > 1_000));`)}`;
+    const env = { NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${listener}` };
+    const service = await world().service('provider', { env });
+    const { done } = await inFlight(service, 800);
+    service.child.signal('SIGTERM');
+    const [, traceId] = await service.child.sees(/leaving ([0-9a-f]{32}) true/);
+    expect((await done).status).toBe(200);
+    await service.child.ends();
+    expect(traceId).toBe(world().traceId(service));
+  });
+});
+
+test('the status file is there from ready until the offline begins; one of a killed process goes with the next start', async () => {
+  const file = join(world().directory, 'ready');
+  const env = { LOSSLESS_STATUS_FILE: file };
+  const killed = await world().service('provider', { env });
+  await until(() => existsSync(file));
+  killed.child.signal('SIGKILL');
+  await killed.child.ends();
+  expect(existsSync(file)).toBe(true);
+  const service = await world().service('provider', { env: { ...env, LOSSLESS_REGISTER_DELAY_MS: '500' } });
+  await until(() => existsSync(file));
+  const { done } = await inFlight(service, 500);
+  service.child.signal('SIGTERM');
+  await entered(service.child, 'notifying');
+  expect(existsSync(file)).toBe(false);
+  await done;
+  await service.child.ends();
+});
+
+test('LOSSLESS_KEEP_ALIVE_MS is how long idle connections are kept; a proxy before a shorter one is warned about, once', async () => {
+  const proxied = { 'x-forwarded-for': '192.0.2.1' };
+  const short = await world().service('short');
+  for (let n = 0; n < 2; n++) await ask(short, '/echo', proxied);
+  await short.child.sees(/LOSSLESS_KEEP_ALIVE/);
+  expect(short.child.stderr.match(/"LOSSLESS_KEEP_ALIVE"/g)).toHaveLength(1);
+  const long = await world().service('long', { env: { LOSSLESS_KEEP_ALIVE_MS: '65000' } });
+  expect((await ask(long, '/echo', proxied)).headers).toMatchObject({ 'keep-alive': 'timeout=65' });
+  expect(long.child.stderr).not.toContain('LOSSLESS_KEEP_ALIVE"');
+});
