@@ -29,6 +29,7 @@ import { Drain, type Drained, type Holding } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
 import { Presences } from './presence.ts';
+import { describeStranded, failureOf, type Outcome, resultOf } from './result.ts';
 import { stop, stopListening } from './stop.ts';
 
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
@@ -165,7 +166,7 @@ export class Offline {
       holdMs: Math.min(holdMs, gracePeriodMs / 2),
       longestMs: MOST_OF_GRACE * gracePeriodMs,
       quietMs,
-      arrivalsPerSecond: perSecondOf(arrivals.read().perSecond),
+      arrivalsPerSecond: arrivals.rate,
       ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
       checkMs,
     });
@@ -329,7 +330,7 @@ export class Offline {
             type: 'drain_timeout',
             message:
               this.coverage.stranded > 0
-                ? describe('last_instance', this.coverage, '')
+                ? describeStranded(this.coverage)
                 : 'the deadline came before traffic was over',
           }
         : undefined;
@@ -417,11 +418,18 @@ export class Offline {
     this.#end('timeout');
     await this.#fanout.settled();
     const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
-    const result = this.#result(drained, coverage, broken);
-    const causes = this.#fanout.causes;
-    const failure =
-      broken ??
-      (FAILED.has(result) ? { type: result, message: describe(result, coverage, causes, this.#exposed) } : undefined);
+    const { callers, wasReady } = this.#context;
+    const outcome: Outcome = {
+      coverage,
+      drainResult,
+      hadNothing: !wasReady && traffic.counts.served === 0,
+      overflowed: callers.overflowed,
+      unconfirmed: this.#unconfirmed,
+      causes: this.#fanout.causes,
+      exposed: this.#exposed,
+    };
+    const result = broken === undefined ? resultOf(outcome) : 'error';
+    const failure = broken ?? failureOf(result, outcome);
     this.#root.end(
       {
         result,
@@ -437,18 +445,6 @@ export class Offline {
     );
     return { traceId: this.ids.traceId, result, ...coverage };
   }
-
-  #result(drained: Drained | undefined, coverage: Coverage, broken: Failure | undefined): OfflineResult {
-    const { callers, traffic, wasReady } = this.#context;
-    if (broken !== undefined) return 'error';
-    if (this.#cancelled) return 'cancelled';
-    if (!wasReady && traffic.counts.served === 0) return 'never_ready';
-    if (coverage.stranded > 0) return 'last_instance';
-    if (drained?.result === 'timeout') return 'timeout';
-    const { acked, idle, planned } = coverage;
-    const isTold = acked === planned && idle === acked && callers.overflowed === 0;
-    return isTold && !this.#unconfirmed && this.#exposed === undefined ? 'success' : 'incomplete';
-  }
 }
 
 /** Why the wait for callers without the plugin ended; undefined: as is known of them. @param drained undefined: nobody was waited for */
@@ -459,23 +455,6 @@ function entryEndOf(drained: Drained | undefined): EntryEnd | undefined {
   return drained.keptComing ? 'coming' : undefined;
 }
 
-/** Results that mark the root as failed. */
-const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
-
-function describe(
-  result: OfflineResult,
-  { planned, acked, idle, stranded }: Coverage,
-  causes: string,
-  exposed?: string,
-): string {
-  if (result === 'last_instance')
-    return `${stranded} consumers still called and had no other instance of the service to call`;
-  if (result === 'timeout') return 'the grace period ended with work left';
-  if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
-  if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
-  return exposed ?? 'not everybody could be told, or the registry did not confirm';
-}
-
 /**
  * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds: a proxy then sends what
  * it has by those it has, and no handshake is under way that the kernel would reset.
@@ -484,12 +463,3 @@ const SETTLE_MS = 1_000;
 
 /** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
 const MOST_OF_GRACE = 0.75;
-
-/** Fewer connections than this in the minute before tell nothing of when the next one comes. */
-const LEAST_ARRIVALS = 2;
-
-/** How many came a second, since the first of them; undefined: too few to know. */
-function perSecondOf(counts: readonly number[]): number | undefined {
-  const sum = counts.reduce((total, count) => total + count, 0);
-  return sum < LEAST_ARRIVALS ? undefined : sum / (counts.length - counts.findIndex((count) => count > 0));
-}

@@ -58,6 +58,13 @@ export class Curve {
     return { perSecond, since: Math.round(this.#clock.wall() - running - this.#counts.length * 1_000) };
   }
 
+  /** How many a second since the first of those seconds in which one started; undefined when there were fewer than two. */
+  get rate(): number | undefined {
+    const { perSecond } = this.read();
+    const sum = perSecond.reduce((total, count) => total + count, 0);
+    return sum < 2 ? undefined : sum / (perSecond.length - perSecond.findIndex((count) => count > 0));
+  }
+
   #schedule(): void {
     const elapsed = this.#clock.now() - this.#sampledAt;
     this.#timer = this.#clock.after(Math.max(0, 1_000 - elapsed), () => {

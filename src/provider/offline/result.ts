@@ -1,0 +1,60 @@
+import type { Coverage } from '../../lifecycle/facts.ts';
+import type { DrainResult, OfflineResult } from '../../lifecycle/outcomes.ts';
+import type { Failure } from '../../lifecycle/records.ts';
+
+/** What an offline has come to, as far as its result depends on it. */
+export interface Outcome {
+  readonly coverage: Coverage;
+  /** Undefined when it never drained. */
+  readonly drainResult: DrainResult | undefined;
+  /** It was never ready and served nobody. */
+  readonly hadNothing: boolean;
+  /** Callers that were forgotten or not told because there were too many. */
+  readonly overflowed: number;
+  /** The registry did not confirm that the instance has left. */
+  readonly unconfirmed: boolean;
+  /** Why consumers were not told, with counts. */
+  readonly causes: string;
+  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
+  readonly exposed: string | undefined;
+}
+
+/** Results that mark the root as failed. */
+const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
+
+/** How an offline ended that nothing of ours has broken. */
+export function resultOf({
+  coverage,
+  drainResult,
+  exposed,
+  hadNothing,
+  overflowed,
+  unconfirmed,
+}: Outcome): OfflineResult {
+  if (drainResult === 'cancelled') return 'cancelled';
+  if (hadNothing) return 'never_ready';
+  if (coverage.stranded > 0) return 'last_instance';
+  if (drainResult === 'timeout') return 'timeout';
+  const { acked, idle, planned } = coverage;
+  const isTold = acked === planned && idle === acked && overflowed === 0;
+  return isTold && !unconfirmed && exposed === undefined ? 'success' : 'incomplete';
+}
+
+/** What the root says of a result that is none to be content with. */
+export function failureOf(result: OfflineResult, outcome: Outcome): Failure | undefined {
+  return FAILED.has(result) ? { type: result, message: describe(result, outcome) } : undefined;
+}
+
+/** For the drain and the root. */
+export function describeStranded({ stranded }: Coverage): string {
+  return `${stranded} consumers still called and had no other instance of the service to call`;
+}
+
+function describe(result: OfflineResult, { causes, coverage, exposed }: Outcome): string {
+  const { acked, idle, planned } = coverage;
+  if (result === 'last_instance') return describeStranded(coverage);
+  if (result === 'timeout') return 'the grace period ended with work left';
+  if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
+  if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
+  return exposed ?? 'not everybody could be told, or the registry did not confirm';
+}

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { failureOf, type Outcome, resultOf } from '../../../../src/provider/offline/result.ts';
+
+/** Everybody was told and traffic was over. */
+const GOOD: Outcome = {
+  coverage: { planned: 3, acked: 3, idle: 3, failed: 0, gone: 1, stranded: 0 },
+  drainResult: 'drained',
+  hadNothing: false,
+  overflowed: 0,
+  unconfirmed: false,
+  causes: '',
+  exposed: undefined,
+};
+
+describe('the result of an offline', () => {
+  test.each<[string, Partial<Outcome>, string, string | undefined]>([
+    ['success', {}, 'success', undefined],
+    ['undone', { drainResult: 'cancelled' }, 'cancelled', undefined],
+    ['never ready, and nobody served', { hadNothing: true, unconfirmed: true }, 'never_ready', undefined],
+    [
+      'nobody else to call',
+      { coverage: { ...GOOD.coverage, stranded: 2 }, drainResult: 'timeout' },
+      'last_instance',
+      '2 consumers still called and had no other instance of the service to call',
+    ],
+    ['work left', { drainResult: 'timeout', exposed: 'x' }, 'timeout', 'the grace period ended with work left'],
+    [
+      'not told',
+      { coverage: { ...GOOD.coverage, acked: 1, idle: 1, failed: 2 }, causes: '2 refused' },
+      'incomplete',
+      '2 of 3 consumers were not told: 2 refused',
+    ],
+    [
+      'not idle',
+      { coverage: { ...GOOD.coverage, idle: 2 } },
+      'incomplete',
+      '1 of 3 consumers never said that they were idle',
+    ],
+    ['callers that come still', { exposed: 'they still come' }, 'incomplete', 'they still come'],
+    [
+      'a registry that did not confirm',
+      { unconfirmed: true },
+      'incomplete',
+      'not everybody could be told, or the registry did not confirm',
+    ],
+    [
+      'too many callers',
+      { overflowed: 1 },
+      'incomplete',
+      'not everybody could be told, or the registry did not confirm',
+    ],
+  ])('%s', (_, outcome, result, message) => {
+    const whole = { ...GOOD, ...outcome };
+    expect(resultOf(whole)).toBe(result);
+    expect(failureOf(resultOf(whole), whole)?.message).toBe(message);
+  });
+});
