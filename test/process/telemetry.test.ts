@@ -133,7 +133,7 @@ test('a collector that comes back during the shutdown gets the whole trace', asy
   const { data } = (await answer.json()) as { data: { spans: { operationName: string }[] }[] };
   await collector.close();
   expect(data[0]?.spans.map((span) => span.operationName).sort()).toEqual(
-    ['deregister', 'drain', 'notify', 'offline', 'offline.started', 'stop'].map((work) => `lossless.${work}`),
+    ['deregister', 'drain', 'entry', 'notify', 'offline', 'offline.started', 'stop'].map((work) => `lossless.${work}`),
   );
 });
 

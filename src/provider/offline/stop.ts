@@ -11,7 +11,7 @@ const GOODBYE_MS = 50;
  * Takes no connection any more, at once, and asks HTTP/2 clients to end their sessions: streams that are open go on, and what such a
  * client begins after that is refused in a way that it may repeat elsewhere. Who has closed a listener cannot come back.
  */
-export function stopListening(traffic: Traffic): void {
+export function stopListening(traffic: Pick<Traffic, 'servers' | 'sessions'>): void {
   for (const server of traffic.servers) closeListener(server);
   for (const session of traffic.sessions) session.close();
 }
@@ -65,7 +65,8 @@ function closeListener(server: Server): void {
     ref: () => {},
     unref: () => {},
     hasRef: () => false,
-    getsockname: (out: object) => void Object.assign(out, address),
+    // A server on a Unix socket tells its path without asking.
+    ...(typeof address === 'object' && { getsockname: (out: object) => void Object.assign(out, address) }),
   };
   handle.close();
 }
