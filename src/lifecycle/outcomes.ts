@@ -62,7 +62,7 @@ export type HoldReason = (typeof HOLD_REASONS)[number];
 
 /**
  * Why an instance waited no longer for callers without the plugin: nobody came; the balancers that check it knew; no connection came
- * for as long as the pauses between them say; the proxy beside it had none left. Or it waited no longer although a balancer did not
+ * for as long as the pauses between them say; the proxy beside it had none left. Or the hold time was over before that, a balancer did not
  * know, connections were open, or callers came all along; it took no connection from the beginning; the deadline came.
  */
 export const ENTRY_ENDS = [
@@ -70,6 +70,7 @@ export const ENTRY_ENDS = [
   'told',
   'quiet',
   'ports_empty',
+  'hold',
   'not_told',
   'connected',
   'coming',

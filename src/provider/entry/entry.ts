@@ -33,12 +33,24 @@ export interface EntryOptions {
   readonly checkMs: number;
 }
 
+/** How long one kind of caller wants it to be. */
+type Wait = Pick<Waiting, 'until' | 'end'>;
+
 /** Until when an instance goes on serving for callers that nobody can tell. */
 export interface Waiting {
   /** Monotonic time, as far as is known now. */
   readonly until: number;
+  /** The same, if the hold time were endless. */
+  readonly wanted: number;
   readonly end: EntryEnd;
 }
+
+/** What it means that the wait ends before its time, by what it waits for. */
+const TOO_SHORT: Partial<Record<EntryEnd, string>> = {
+  not_told: 'a balancer that checks this instance had not got enough failing answers when the wait for it was over',
+  quiet: 'the hold time was over before the pauses between callers without the plugin say that none comes any more',
+  ports_empty: 'the proxy beside the application still had connections when the hold time was over',
+};
 
 /**
  * How long callers without the plugin have to be waited for: by what is known, not for a fixed time.
@@ -81,9 +93,24 @@ export class Entry {
     return waiting;
   }
 
-  /** It is over. @param by undefined: as the last look says */
+  /**
+   * Why callers may still come, in words, when the wait ends now; undefined: nothing says so. A connection that is open and idle is no
+   * such reason: it ends by itself.
+   */
+  get tooShort(): string | undefined {
+    const { clock, since, unmanaged } = this.#options;
+    const { end, wanted } = this.#waiting();
+    if (wanted <= clock.now()) return undefined;
+    // Rare callers want to be waited for very long; what counts is whether one came when others had long gone elsewhere.
+    if (end === 'quiet' && unmanaged.activeAt < (since + this.bound) / 2) return undefined;
+    return TOO_SHORT[end];
+  }
+
+  /** It is over. @param by undefined: as is known now */
   end(by: EntryEnd | undefined): void {
-    this.#work?.end(this.#facts(by ?? this.#waiting().end));
+    const { end } = this.#waiting();
+    const isCut = end !== 'not_told' && this.tooShort !== undefined;
+    this.#work?.end(this.#facts(by ?? (isCut ? 'hold' : end)));
   }
 
   #facts(endedBy: EntryEnd): Known<'entry'> {
@@ -110,11 +137,11 @@ export class Entry {
     const [longest = { until: Number.NEGATIVE_INFINITY, end: 'nobody' as const }] = waits.toSorted(
       (a, b) => b.until - a.until,
     );
-    return { end: longest.end, until: Math.min(longest.until, this.bound) };
+    return { end: longest.end, until: Math.min(longest.until, this.bound), wanted: longest.until };
   }
 
   /** Those that a balancer sends. */
-  #told(): Waiting | undefined {
+  #told(): Wait | undefined {
     const { quietMs, since, unmanaged } = this.#options;
     const { count, toldAt } = this.#knowledge;
     if (count === 0) return undefined;
@@ -123,18 +150,18 @@ export class Entry {
   }
 
   /** Those that come by a list or a name. */
-  #quiet(): Waiting | undefined {
-    const { arrivalsPerSecond, holdMs, quietMs, since, unmanaged } = this.#options;
+  #quiet(): Wait | undefined {
+    const { arrivalsPerSecond, quietMs, since, unmanaged } = this.#options;
     const open = [...unmanaged.open].filter((connection) => !this.#isBalancers(connection.address));
     if (open.length > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
     if (arrivalsPerSecond === undefined && unmanaged.activeAt < since) return undefined;
     const pausesMs = arrivalsPerSecond === undefined ? 0 : (PAUSES * 1_000) / arrivalsPerSecond;
-    const pauseMs = Math.min(Math.max(pausesMs, quietMs), holdMs);
+    const pauseMs = Math.max(pausesMs, quietMs);
     return { until: Math.max(since, unmanaged.activeAt) + pauseMs, end: 'quiet' };
   }
 
   /** Those that a proxy beside the application lets in. */
-  #portsEmpty(): Waiting | undefined {
+  #portsEmpty(): Wait | undefined {
     const { checkMs, clock, ports, quietMs, since } = this.#options;
     if (ports === undefined) return undefined;
     if (ports.connections !== 0) this.#connectedAt = clock.now();

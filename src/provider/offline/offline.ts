@@ -352,11 +352,10 @@ export class Offline {
   }
 
   #describeComing(drained: Drained | undefined): string | undefined {
-    if (drained?.keptComing === true)
+    if (drained === undefined) return undefined;
+    if (drained.keptComing)
       return 'callers without the plugin still came when the hold time was over, and found no listener';
-    return drained?.holdReason === 'entry_not_told'
-      ? 'a balancer that checks this instance had not got enough failing answers when the wait for it was over'
-      : undefined;
+    return this.#entry.tooShort;
   }
 
   /** Who has to be waited for who could not be told. */

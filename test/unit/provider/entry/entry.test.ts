@@ -20,10 +20,10 @@ async function world() {
     return connection;
   };
   await clock.advance(10_000);
-  const offline = (options: Partial<EntryOptions> = {}): (() => { end: string; leftMs: number }) => {
+  const entry = (options: Partial<EntryOptions> = {}): Entry => {
     probers.reset();
     const journal = new Journal(clock);
-    const entry = new Entry({
+    return new Entry({
       clock,
       journal,
       root: journal.newRoot(),
@@ -39,12 +39,15 @@ async function world() {
       checkMs: 0,
       ...options,
     });
+  };
+  const offline = (options: Partial<EntryOptions> = {}): (() => { end: string; leftMs: number }) => {
+    const subject = entry(options);
     return () => {
-      const { end, until } = entry.look();
+      const { end, until } = subject.look();
       return { end, leftMs: until - clock.now() };
     };
   };
-  return { clock, probers, unmanaged, connect, offline };
+  return { clock, probers, unmanaged, connect, entry, offline };
 }
 
 describe('the wait for callers that nobody can tell', () => {
@@ -139,6 +142,33 @@ describe('the wait for callers that nobody can tell', () => {
     expect(look()).toEqual({ end: 'connected', leftMs: 10_000 });
     unmanaged.closed(browser);
     expect(look()).toEqual({ end: 'told', leftMs: 300 });
+  });
+
+  test.each([
+    ['not_told', 1, async () => {}],
+    ['quiet', 1, async (clock: SimulatedClock) => clock.advance(8_000)],
+  ] as const)('a wait that the hold time ends early says so: %s', async (end, arrivalsPerSecond, wait) => {
+    const { clock, connect, entry, probers, unmanaged } = await world();
+    if (end === 'not_told') probers.asked(BALANCER, '', false);
+    const subject = entry({ arrivalsPerSecond });
+    await wait(clock);
+    const connection = connect(end === 'not_told' ? BALANCER : CLIENT);
+    unmanaged.active(connection, clock.now());
+    unmanaged.closed(connection);
+    await clock.advance(10_000 - (end === 'quiet' ? 8_000 : 0));
+    expect(subject.look().end).toBe(end);
+    expect(subject.tooShort).toContain(end === 'quiet' ? 'hold time was over' : 'not got enough failing answers');
+  });
+
+  test('rare callers who stayed away are no reason to doubt', async () => {
+    const { clock, connect, entry, unmanaged } = await world();
+    const subject = entry({ arrivalsPerSecond: 0.05 });
+    const connection = connect(CLIENT);
+    unmanaged.active(connection, clock.now());
+    unmanaged.closed(connection);
+    await clock.advance(10_000);
+    expect(subject.look().end).toBe('quiet');
+    expect(subject.tooShort).toBeUndefined();
   });
 
   test('a proxy beside the application is waited for until it has no connection left, and the balancer knows', async () => {
