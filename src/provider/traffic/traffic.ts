@@ -53,6 +53,8 @@ export class Traffic {
   #inflight = 0;
   #lastActivity = 0;
   #marker: string | undefined;
+  /** Monotonic time at which the marker was put on; what was before is not known. */
+  #markedAt = 0;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -153,7 +155,8 @@ export class Traffic {
     for (const session of this.#sessions) {
       const connection = (session as Tracked<ServerHttp2Session>)[CONNECTION];
       if (connection?.owner !== 'unmanaged' || connection.inflight > 0 || session.closed) continue;
-      if (now - connection.activeAt >= idleMs && isToRetire(connection.address)) session.close();
+      const idleSince = Math.max(connection.activeAt, this.#markedAt);
+      if (now - idleSince >= idleMs && isToRetire(connection.address)) session.close();
     }
   }
 
@@ -165,6 +168,7 @@ export class Traffic {
   /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
+    this.#markedAt = this.#options.clock.now();
     this.#active();
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
