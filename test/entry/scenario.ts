@@ -178,6 +178,8 @@ const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
   [1, 20].map((connections) => ({
     name: `kube-proxy, lag ${lag} s, ${connections} new connections/s`,
     serviceLagMs: lag * 1_000,
+    // The default hold time is 10 s.
+    ...(lag > 10 && { env: { LOSSLESS_HOLD_MS: '20000', LOSSLESS_GRACE_PERIOD_MS: '60000' } }),
     calls: [
       { by: 'http1', sends: 'post', clients: 12, perSecond: 10 },
       { by: 'http1', sends: 'post', clients: connections, perSecond: 1, keepAlive: false },

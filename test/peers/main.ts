@@ -11,7 +11,8 @@ import { ScratchFolder } from '../support/scratch-folder.ts';
 import { type Outcome, onlyWith, outcomeOf } from './tap.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const NODE_TEST = ['node', '--test', '--test-reporter=tap'];
+/** A file that hangs, with the plugin or without, ends after a minute and counts as failed. */
+const NODE_TEST = ['node', '--test', '--test-timeout=60000', '--test-reporter=tap'];
 
 /**
  * How each runs its own suite, with results as TAP: a command of its `node_modules/.bin`, or `node`. Its tests may leave servers open.
