@@ -105,7 +105,7 @@ export function statusOf(parts: StatusParts): Status {
     requests: { started: traffic.counts.started, inflight: traffic.inflight, unmanaged: parts.unmanaged.requests },
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },
     unmanaged: {
-      connections: parts.unmanaged.open.size,
+      connections: parts.unmanaged.open,
       idleClosed: parts.unmanaged.idleClosed,
       checks: parts.probers.checks,
     },

@@ -71,7 +71,7 @@ export class Entry {
   constructor(options: EntryOptions) {
     this.#options = options;
     this.#connectedAt = options.since;
-    this.#connectionsStart = options.unmanaged.open.size;
+    this.#connectionsStart = options.unmanaged.open;
   }
 
   /** Monotonic time at which the longest wait is over. */
@@ -124,7 +124,7 @@ export class Entry {
       told: count > 0 && toldAt !== undefined,
       toldAfterMs: toldAt && after(toldAt),
       connectionsStart: this.#connectionsStart,
-      connectionsEnd: unmanaged.open.size,
+      connectionsEnd: unmanaged.open,
       arrivalsPerSecond,
       lastRequestAfterMs: unmanaged.activeAt >= since ? after(unmanaged.activeAt) : undefined,
       portConnections: ports?.connections,
@@ -152,8 +152,7 @@ export class Entry {
   /** Those that come by a list or a name. */
   #quiet(): Wait | undefined {
     const { arrivalsPerSecond, quietMs, since, unmanaged } = this.#options;
-    const open = [...unmanaged.open].filter((connection) => !this.#isBalancers(connection.address));
-    if (open.length > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
+    if (unmanaged.openOfOthers > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
     if (arrivalsPerSecond === undefined && unmanaged.activeAt < since) return undefined;
     const pausesMs = arrivalsPerSecond === undefined ? 0 : (PAUSES * 1_000) / arrivalsPerSecond;
     const pauseMs = Math.max(pausesMs, quietMs);
@@ -166,9 +165,5 @@ export class Entry {
     if (ports === undefined) return undefined;
     if (ports.connections !== 0) this.#connectedAt = clock.now();
     return { until: Math.max(this.#connectedAt, since + checkMs) + quietMs, end: 'ports_empty' };
-  }
-
-  #isBalancers(address: string | undefined): boolean {
-    return this.#options.probers.has(address);
   }
 }

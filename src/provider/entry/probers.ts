@@ -80,7 +80,8 @@ export class Probers {
 
   /** Whether somebody who asks has this address: what comes from there comes by a balancer. */
   has(address: string | undefined): boolean {
-    return [...this.#probers.values()].some((prober) => prober.address === address);
+    for (const prober of this.#probers.values()) if (prober.address === address) return true;
+    return false;
   }
 
   /** What those know at whose address `isMeant`. */

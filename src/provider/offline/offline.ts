@@ -296,10 +296,8 @@ export class Offline {
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
       onLook: (isListening) => {
         traffic.endsConnections = !isListening || clock.now() < this.#entry.bound - SETTLE_MS;
-        traffic.retireSessions(
-          settings.quietMs,
-          (from) => !probers.has(from) || probers.about(() => true).toldAt !== undefined,
-        );
+        const areTold = probers.about(() => true).toldAt !== undefined;
+        traffic.retireSessions(settings.quietMs, (from) => areTold || !probers.has(from));
       },
       observed: {
         inflight: () => traffic.inflight,

@@ -4,22 +4,24 @@ import type { Connection } from './connection.ts';
 /** How long a caller counts as recent after its last connection closed, in milliseconds: as long as one with the plugin. */
 const RECENT_MS = 10 * 60_000;
 
-/** Most addresses that are remembered to have sent something. */
+/** Most addresses without a connection that are remembered. */
 const MOST_ADDRESSES = 1_000;
 
 /** What is known of one address. */
 interface Sender {
   /** Monotonic time at which a connection of it last came or went. */
-  readonly at: number;
+  at: number;
   /** Connections it has made. */
-  readonly arrivals: number;
+  arrivals: number;
+  /** How many of them are open. */
+  open: number;
 }
 
 /** Callers without the plugin, which nobody can tell: balancers, proxies, browsers, services of other makes. */
 export class Unmanaged {
   readonly #clock: Clock;
   readonly #isBalancers: (address: string | undefined) => boolean;
-  readonly #open = new Set<Connection>();
+  #open = 0;
   #closedAt = Number.NEGATIVE_INFINITY;
   /** Of each address, the one that has been away longest first. */
   readonly #senders = new Map<string | undefined, Sender>();
@@ -38,20 +40,23 @@ export class Unmanaged {
   }
 
   /** Connections that have carried a request of theirs and are open. */
-  get open(): ReadonlySet<Connection> {
+  get open(): number {
     return this.#open;
+  }
+
+  /** Those of them that no balancer has made. */
+  get openOfOthers(): number {
+    return this.#ofOthers(({ open }) => open);
   }
 
   /** How many connections there have been since the process began that no balancer has made. */
   get arrivals(): number {
-    let sum = this.#forgotten;
-    for (const [address, { arrivals }] of this.#senders) if (!this.#isBalancers(address)) sum += arrivals;
-    return sum;
+    return this.#forgotten + this.#ofOthers(({ arrivals }) => arrivals);
   }
 
   /** One was there within the last ten minutes. */
   get seen(): boolean {
-    return this.#open.size > 0 || this.#clock.now() - this.#closedAt < RECENT_MS;
+    return this.#open > 0 || this.#clock.now() - this.#closedAt < RECENT_MS;
   }
 
   /** Monotonic time at which a request of theirs last started or ended; kept only while the instance leaves. */
@@ -62,13 +67,14 @@ export class Unmanaged {
   /** Whether calls have come from there within the last ten minutes, or come still. */
   hasSent(address: string): boolean {
     const sender = this.#senders.get(address);
-    if (sender !== undefined && this.#clock.now() - sender.at < RECENT_MS) return true;
-    return [...this.#open].some((connection) => connection.address === address);
+    return sender !== undefined && (sender.open > 0 || this.#clock.now() - sender.at < RECENT_MS);
   }
 
-  opened(connection: Connection): void {
-    this.#remember(connection, 1);
-    this.#open.add(connection);
+  opened({ address }: Connection): void {
+    const sender = this.#touched(address);
+    sender.arrivals++;
+    sender.open++;
+    this.#open++;
   }
 
   active(connection: Connection, now: number): void {
@@ -76,19 +82,35 @@ export class Unmanaged {
     connection.activeAt = now;
   }
 
-  closed(connection: Connection): void {
-    this.#open.delete(connection);
-    this.#remember(connection, 0);
+  closed({ address }: Connection): void {
+    this.#touched(address).open--;
+    this.#open--;
     this.#closedAt = this.#clock.now();
   }
 
-  #remember({ address }: Connection, more: number): void {
-    const arrivals = (this.#senders.get(address)?.arrivals ?? 0) + more;
+  #ofOthers(of: (sender: Sender) => number): number {
+    let sum = 0;
+    for (const [address, sender] of this.#senders) if (!this.#isBalancers(address)) sum += of(sender);
+    return sum;
+  }
+
+  /** What is known of an address from which something has come or to which something goes. */
+  #touched(address: string | undefined): Sender {
+    const sender = this.#senders.get(address) ?? { at: 0, arrivals: 0, open: 0 };
+    sender.at = this.#clock.now();
     this.#senders.delete(address);
-    this.#senders.set(address, { at: this.#clock.now(), arrivals });
-    if (this.#senders.size <= MOST_ADDRESSES) return;
-    const [oldest] = this.#senders.keys();
-    this.#forgotten += this.#senders.get(oldest)?.arrivals ?? 0;
-    this.#senders.delete(oldest);
+    this.#senders.set(address, sender);
+    if (this.#senders.size > MOST_ADDRESSES) this.#forgetOne();
+    return sender;
+  }
+
+  /** The one that has been away longest. */
+  #forgetOne(): void {
+    for (const [address, { arrivals, open }] of this.#senders) {
+      if (open > 0) continue;
+      this.#forgotten += arrivals;
+      this.#senders.delete(address);
+      return;
+    }
   }
 }

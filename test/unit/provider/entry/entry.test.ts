@@ -97,9 +97,10 @@ describe('the wait for callers that nobody can tell', () => {
     const look = offline({ arrivalsPerSecond: 20 });
     expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
     await clock.advance(3_000);
-    unmanaged.active(connect(CLIENT), clock.now());
+    const late = connect(CLIENT);
+    unmanaged.active(late, clock.now());
     expect(look().end).toBe('connected');
-    for (const connection of unmanaged.open) unmanaged.closed(connection);
+    unmanaged.closed(late);
     expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
   });
 
