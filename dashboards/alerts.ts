@@ -69,6 +69,36 @@ export const ALERTS: readonly Alert[] = [
     panel: 'Drains',
   },
   {
+    name: 'LosslessEntryNotTold',
+    severity: 'warning',
+    expr: some([SERVICE], entryNotTold()),
+    spans: (service) => entryNotTold([SERVICE, '=', service]),
+    summary: '{count} instances of {service_name} left before their balancer knew',
+    description:
+      'A balancer that checks {service_name} had not got as many failing answers as it needs when the instance stopped waiting: {count} times in the last 15 minutes. It may have sent requests to an instance that was gone.',
+    panel: 'Drains',
+  },
+  {
+    name: 'LosslessEntryStillSending',
+    severity: 'warning',
+    expr: some([SERVICE], stillSending()),
+    spans: (service) => stillSending([SERVICE, '=', service]),
+    summary: 'Callers without the plugin still came when {count} instances of {service_name} stopped listening',
+    description:
+      'Callers of {service_name} that nobody can tell kept coming until the hold time was over: {count} shutdowns in the last 15 minutes. Their connections were refused from then on; what was connected was served.',
+    panel: 'Drains',
+  },
+  {
+    name: 'LosslessKeepAliveRace',
+    severity: 'warning',
+    expr: idleClosed(),
+    spans: (service) => calls('offline.started', [SERVICE, '=', service]),
+    summary: '{service_name} closes idle connections of callers without the plugin: {count} in 15 minutes',
+    description:
+      'Servers of {service_name} close idle connections before the proxy or balancer before them does: {count} in the last 15 minutes. A request that is on its way then is lost, without any shutdown.',
+    panel: 'Shutdowns over time',
+  },
+  {
     name: 'LosslessDeregistrationNotConfirmed',
     severity: 'warning',
     expr: some([SERVICE], notConfirmed()),
@@ -102,6 +132,19 @@ export const ALERTS: readonly Alert[] = [
 
 function drainTimedOut(...matches: readonly Match[]): string {
   return calls('drain', [ATTR.drainResult, '=', 'timeout'], [ATTR.holdReason, '!=', 'last_instance'], ...matches);
+}
+
+function entryNotTold(...matches: readonly Match[]): string {
+  return calls('drain', [ATTR.holdReason, '=', 'entry_not_told'], ...matches);
+}
+
+function stillSending(...matches: readonly Match[]): string {
+  return calls('entry', [ATTR.entryEndedBy, '=', 'coming'], ...matches);
+}
+
+/** Of instances that live, unlike counters of shutdowns: what it grew by is what happened. */
+function idleClosed(): string {
+  return `sum by (${SERVICE}) (increase(lossless_idle_closed_total[${WINDOW}])) > 0`;
 }
 
 function lastInstance(...matches: readonly Match[]): string {

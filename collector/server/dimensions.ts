@@ -17,6 +17,7 @@ export const METRIC_DIMENSIONS: readonly AttributeName[] = [
   ATTR.deregisterResult,
   ATTR.drainResult,
   ATTR.holdReason,
+  ATTR.entryEndedBy,
   ATTR.goawayResult,
   ATTR.peerService,
   ATTR.refreshResult,

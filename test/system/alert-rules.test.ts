@@ -79,6 +79,25 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: { 12: [{ ...warning('LosslessLastInstance', 'shop'), severity: 'critical' }], 27: [] },
   },
+  'a balancer that did not know, and callers that kept coming': {
+    series: {
+      [calls('drain', 'shop', { lossless_drain_result: 'drained', lossless_drain_hold_reason: 'entry_not_told' })]:
+        '_x40 0 1x80',
+      [calls('drain', 'stock', { lossless_drain_result: 'drained', lossless_drain_hold_reason: 'unmanaged_caller' })]:
+        '_x40 0 1x80',
+      [calls('entry', 'shop', { lossless_entry_ended_by: 'not_told' })]: '_x40 0 1x80',
+      [calls('entry', 'stock', { lossless_entry_ended_by: 'coming' })]: '_x40 0 1x80',
+      [calls('entry', 'mail', { lossless_entry_ended_by: 'told' })]: '_x40 0 1x80',
+    },
+    firing: { 12: [warning('LosslessEntryNotTold', 'shop'), warning('LosslessEntryStillSending', 'stock')], 27: [] },
+  },
+  'a server that closes idle connections of a proxy': {
+    series: {
+      'lossless_idle_closed_total{service_name="shop",instance="1"}': '0x40 1+1x20 21x120',
+      'lossless_idle_closed_total{service_name="mail",instance="1"}': '3x180',
+    },
+    firing: { 9: [], 12: [warning('LosslessKeepAliveRace', 'shop')], 40: [] },
+  },
   'two services at once': {
     series: {
       [goaway('shop', 'till', 'timeout')]: '_x40 0 1x80',
