@@ -102,7 +102,7 @@ export class Entry {
     const { end, wanted } = this.#waiting();
     if (wanted <= clock.now()) return undefined;
     // Rare callers want to be waited for very long; what counts is whether one came when others had long gone elsewhere.
-    if (end === 'quiet' && unmanaged.activeAt < (since + this.bound) / 2) return undefined;
+    if (end === 'quiet' && unmanaged.cameAt < (since + this.bound) / 2) return undefined;
     return TOO_SHORT[end];
   }
 

@@ -22,6 +22,8 @@ export interface Observed {
   readonly arriving: () => number;
   /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
+  /** Monotonic time at which a request last started. */
+  readonly lastBegun: () => number;
   /** Looks at each consumer, so it is asked once a tick. */
   readonly consumers: () => Consumers;
   /** What the kernel holds for our ports and the application has not read, as of this very moment. */
@@ -158,7 +160,7 @@ export class Drain {
     const { allIdle, holding } = consumers;
     const quietSince = clock.now() - this.#quietMs(consumers);
     if (!this.#isListening || !allIdle || holding.reason === 'none' || quietSince < holding.bound) return false;
-    return observed.lastActivity() > quietSince;
+    return observed.lastBegun() > quietSince;
   }
 
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */

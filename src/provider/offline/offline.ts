@@ -303,6 +303,7 @@ export class Offline {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
         lastActivity: () => traffic.lastActivity,
+        lastBegun: () => traffic.lastBegun,
         consumers: () => {
           const { coverage, ...progress } = this.#fanout.progress;
           return { ...progress, holding: this.#holding(coverage) };

@@ -52,6 +52,7 @@ export class Traffic {
   readonly #owners: Owners;
   #inflight = 0;
   #lastActivity = 0;
+  #lastBegun = 0;
   #marker: string | undefined;
   /** Monotonic time at which the marker was put on; what was before is not known. */
   #markedAt = 0;
@@ -111,6 +112,11 @@ export class Traffic {
   /** Monotonic time at which a request last started or ended, or a connection came; kept only while marking. */
   get lastActivity(): number {
     return Math.max(this.#lastActivity, this.#arriving.newestAt);
+  }
+
+  /** Monotonic time at which a request last started; kept only while marking. */
+  get lastBegun(): number {
+    return this.#lastBegun;
   }
 
   /** The application's HTTP servers that listen. */
@@ -255,7 +261,7 @@ export class Traffic {
     this.#inflight++;
     connection.inflight++;
     this.#owners.count(connection, this.#consumer.take(request), request, socket);
-    this.#active(connection);
+    this.#active(connection, true);
   }
 
   #requestStarted({ request, response, socket, server }: Exchange): void {
@@ -264,7 +270,7 @@ export class Traffic {
     connection.begin(response);
     this.#inflight++;
     this.#owners.count(connection, this.#consumer.take(request), request, socket);
-    this.#active(connection);
+    this.#active(connection, true);
     const isCheck = connection.isProbe && this.#isCheck(request.url, request.headers, socket);
     if (this.#marker === undefined) return;
     if (isCheck) this.#marking.fail(response);
@@ -309,7 +315,7 @@ export class Traffic {
       if (!isProbe) this.#active(connection);
     };
     stream.once('close', this.#guarded('stream', 'close', closed));
-    this.#active(connection);
+    this.#active(connection, true);
     const isCheck = isProbe && this.#isCheck(url, headers, session.socket);
     if (this.#marker === undefined) return;
     if (isCheck) this.#marking.failStream(stream);
@@ -329,10 +335,11 @@ export class Traffic {
    * A request has started or ended: who waited for an answer may send the next one now. A process that calls itself would never
    * be quiet, and ends with its own calls; a health check is nobody who waits.
    */
-  #active(of?: Connection): void {
+  #active(of?: Connection, hasBegun = false): void {
     if (this.#marker === undefined || of?.owner === 'self' || of?.isProbe) return;
     this.#lastActivity = this.#options.clock.now();
-    if (of?.owner === 'unmanaged') this.#options.unmanaged.active(of, this.#lastActivity);
+    if (hasBegun) this.#lastBegun = this.#lastActivity;
+    if (of?.owner === 'unmanaged') this.#options.unmanaged.active(of, this.#lastActivity, hasBegun);
   }
 
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {

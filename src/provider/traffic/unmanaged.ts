@@ -28,6 +28,7 @@ export class Unmanaged {
   /** Connections of those that were forgotten. */
   #forgotten = 0;
   #activeAt = Number.NEGATIVE_INFINITY;
+  #cameAt = Number.NEGATIVE_INFINITY;
   /** Their requests since the process began. */
   requests = 0;
   /** Idle connections of theirs that the server has closed: a request may have been on its way. */
@@ -64,6 +65,11 @@ export class Unmanaged {
     return this.#activeAt;
   }
 
+  /** Monotonic time at which a request of theirs last started; kept only while the instance leaves. */
+  get cameAt(): number {
+    return this.#cameAt;
+  }
+
   /** Whether calls have come from there within the last ten minutes, or come still. */
   hasSent(address: string): boolean {
     const sender = this.#senders.get(address);
@@ -77,8 +83,10 @@ export class Unmanaged {
     this.#open++;
   }
 
-  active(connection: Connection, now: number): void {
+  /** @param hasBegun a request has started, not ended */
+  active(connection: Connection, now: number, hasBegun: boolean): void {
     this.#activeAt = now;
+    if (hasBegun) this.#cameAt = now;
     connection.activeAt = now;
   }
 

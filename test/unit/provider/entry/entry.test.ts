@@ -73,7 +73,7 @@ describe('the wait for callers that nobody can tell', () => {
     const look = offline();
     await clock.advance(1_000);
     const connection = connect(CLIENT);
-    unmanaged.active(connection, clock.now());
+    unmanaged.active(connection, clock.now(), true);
     unmanaged.closed(connection);
     expect(look()).toEqual({ end: 'quiet', leftMs: 300 });
   });
@@ -87,7 +87,7 @@ describe('the wait for callers that nobody can tell', () => {
     for (let n = 0; n < 2; n++) probers.asked(BALANCER, '', true);
     expect(look()).toEqual({ end: 'told', leftMs: 300 });
     await clock.advance(200);
-    unmanaged.active(pooled, clock.now());
+    unmanaged.active(pooled, clock.now(), true);
     expect(look()).toEqual({ end: 'told', leftMs: 300 });
   });
 
@@ -98,7 +98,7 @@ describe('the wait for callers that nobody can tell', () => {
     expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
     await clock.advance(3_000);
     const late = connect(CLIENT);
-    unmanaged.active(late, clock.now());
+    unmanaged.active(late, clock.now(), true);
     expect(look().end).toBe('connected');
     unmanaged.closed(late);
     expect(look()).toEqual({ end: 'quiet', leftMs: 350 });
@@ -154,7 +154,7 @@ describe('the wait for callers that nobody can tell', () => {
     const subject = entry({ arrivalsPerSecond });
     await wait(clock);
     const connection = connect(end === 'not_told' ? BALANCER : CLIENT);
-    unmanaged.active(connection, clock.now());
+    unmanaged.active(connection, clock.now(), true);
     unmanaged.closed(connection);
     await clock.advance(10_000 - (end === 'quiet' ? 8_000 : 0));
     expect(subject.look().end).toBe(end);
@@ -165,7 +165,7 @@ describe('the wait for callers that nobody can tell', () => {
     const { clock, connect, entry, unmanaged } = await world();
     const subject = entry({ arrivalsPerSecond: 0.05 });
     const connection = connect(CLIENT);
-    unmanaged.active(connection, clock.now());
+    unmanaged.active(connection, clock.now(), true);
     unmanaged.closed(connection);
     await clock.advance(10_000);
     expect(subject.look().end).toBe('quiet');

@@ -11,6 +11,7 @@ function drain(graceMs = 30_000) {
     inflight: 0,
     arriving: 0,
     lastActivity: 0,
+    lastBegun: 0,
     allIdle: true,
     roundTripMs: 10,
     holdReason: 'none' as HoldReason,
@@ -28,6 +29,7 @@ function drain(graceMs = 30_000) {
       inflight: () => around.inflight,
       arriving: () => around.arriving,
       lastActivity: () => around.lastActivity,
+      lastBegun: () => around.lastBegun,
       consumers: () => ({
         ...around,
         holding: {
@@ -235,6 +237,7 @@ describe('a drain', () => {
     const coming = async (ms: number): Promise<void> => {
       for (let passed = 0; passed < ms && it.result() === undefined; passed += 10) {
         it.around.lastActivity = it.clock.now();
+        it.around.lastBegun = it.clock.now();
         await it.clock.advance(10);
       }
     };
@@ -251,6 +254,17 @@ describe('a drain', () => {
     it.around.lastActivity = it.clock.now();
     await it.clock.advance(300);
     expect(again).toMatchObject({ result: 'drained', keptComing: false });
+  });
+
+  test('a request that began before the hold time was over and ends after it is no caller that keeps coming', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.inflight = 1;
+    await it.clock.advance(15_000);
+    it.around.inflight = 0;
+    it.around.lastActivity = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(300);
+    expect(it.result()).toMatchObject({ keptComing: false });
   });
 
   test('consumers that find a successor late are no callers that keep coming', async () => {
