@@ -45,6 +45,12 @@ export interface Waiting {
   readonly end: EntryEnd;
 }
 
+/**
+ * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds: a proxy then sends what
+ * it has by those it has, and no handshake is under way that the kernel would reset. With a short hold time half of that.
+ */
+const SETTLE_MS = 1_000;
+
 /** What it means that the wait ends before its time, by what it waits for. */
 const TOO_SHORT: Partial<Record<EntryEnd, string>> = {
   not_told: 'a balancer that checks this instance had not got enough failing answers when the wait for it was over',
@@ -78,6 +84,12 @@ export class Entry {
   get bound(): number {
     const { holdMs, longestMs, quietMs, since } = this.#options;
     return since + Math.min(Math.max(holdMs, this.#knowledge.takesMs + quietMs), longestMs);
+  }
+
+  /** Whether the listeners are about to close on callers that keep coming. */
+  get isSettling(): boolean {
+    const { clock, holdMs } = this.#options;
+    return Math.abs(this.bound - clock.now()) < Math.min(SETTLE_MS, holdMs / 2);
   }
 
   /** What balancers know that send something. Who only asks watches, and sends nothing after it is told either. */

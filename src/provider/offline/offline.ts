@@ -295,7 +295,7 @@ export class Offline {
       since: this.#since,
       // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
       onLook: (isListening) => {
-        traffic.endsConnections = !isListening || clock.now() < this.#entry.bound - SETTLE_MS;
+        traffic.endsConnections = !isListening || !this.#entry.isSettling;
         const areTold = probers.about(() => true).toldAt !== undefined;
         traffic.retireSessions(settings.quietMs, (from) => areTold || !probers.has(from));
       },
@@ -452,12 +452,6 @@ function entryEndOf(drained: Drained | undefined): EntryEnd | undefined {
   if (drained.result === 'timeout') return 'deadline';
   return drained.keptComing ? 'coming' : undefined;
 }
-
-/**
- * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds: a proxy then sends what
- * it has by those it has, and no handshake is under way that the kernel would reset.
- */
-const SETTLE_MS = 1_000;
 
 /** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
 const MOST_OF_GRACE = 0.75;
