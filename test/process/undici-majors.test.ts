@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
 import { anInstance } from '../support/an-instance.ts';
-import { listening } from '../support/listening.ts';
+import { listening, portOf } from '../support/listening.ts';
 import { installed, MAJORS, type Major } from '../support/process/majors.ts';
 import { LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { useChildren } from '../support/process/use-children.ts';
@@ -78,7 +78,6 @@ async function start(): Promise<Server> {
   return server;
 }
 
-const portOf = (server: Server): number => portOf(server);
 let servers: readonly Server[] = [];
 beforeAll(async () => {
   servers = await Promise.all([start(), start()]);
