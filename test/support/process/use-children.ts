@@ -9,6 +9,8 @@ export interface Children {
   run(...parameters: ConstructorParameters<typeof Child>): Child;
   /** Ends another one too. */
   add<T extends Pick<Child, 'destroy'>>(child: T): T;
+  /** Ends those that were started, before the end of the test. */
+  destroy(): Promise<void>;
 }
 
 /** Call once at the top of a test file: the children it starts are ended after each test. */
@@ -18,12 +20,14 @@ export function useChildren(): Children {
     children.add(child);
     return child;
   };
-  afterEach(async () => {
+  const destroy = async (): Promise<void> => {
     await Promise.all([...children].map((child) => child.destroy()));
     children.clear();
-  });
+  };
+  afterEach(destroy);
   return {
     add,
+    destroy,
     run: (...parameters) => add(new Child(...parameters)),
     node: (...parameters) => add(Child.node(...parameters)),
   };

@@ -174,7 +174,9 @@ export class World {
     return port;
   }
 
+  /** The processes end first: one that is ending may write into the folder. */
   async close(): Promise<void> {
+    await this.children.destroy();
     await this.collector.close();
     this.#folder.remove();
   }
