@@ -45,7 +45,10 @@ export function connect(peer: Peer, tls: ConnectionOptions | undefined): Socket 
   const to = 'socketPath' in peer ? { path: peer.socketPath } : { ...peer, noDelay: true };
   const name = 'host' in peer && net.isIP(peer.host) === 0 ? { servername: peer.host } : {};
   return suppressTracing(() =>
-    tls === undefined ? net.connect(to) : process.getBuiltinModule('node:tls').connect({ ...to, ...name, ...tls }),
+    // A socket of our own: an application may have put something of its own in the place of `net.connect`.
+    tls === undefined
+      ? new net.Socket().connect(to)
+      : process.getBuiltinModule('node:tls').connect({ ...to, ...name, ...tls }),
   ).unref();
 }
 
