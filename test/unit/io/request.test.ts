@@ -1,6 +1,6 @@
 import { Agent, createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -86,17 +86,22 @@ describe('a request', () => {
 describe('a failure', () => {
   test('of several addresses has a message', async () => {
     const lookup = Object.assign(new AggregateError([new Error('one')]), { code: 'ECONNREFUSED' });
-    const { connect } = process.getBuiltinModule('node:net');
-    const failing = vi.spyOn(process.getBuiltinModule('node:net'), 'connect').mockImplementation(() => {
-      const socket = connect({ host: '127.0.0.1', port: 1 });
-      socket.destroy(lookup);
-      return socket;
+    const failing = vi.spyOn(Socket.prototype, 'connect').mockImplementation(function (this: Socket) {
+      return this.destroy(lookup);
     });
     onTestFinished(() => failing.mockRestore());
     await expect(request(asked({ host: 'localhost', port: 1 }), text)).rejects.toMatchObject({
       message: 'ECONNREFUSED',
       code: 'ECONNREFUSED',
     });
+  });
+
+  test('is none of an application that has replaced net.connect', async () => {
+    const to = await serve((_, response) => void response.end('answered'));
+    const replaced = vi.spyOn(process.getBuiltinModule('node:net'), 'connect');
+    onTestFinished(() => replaced.mockRestore());
+    expect(await request(asked(to), text)).toBe('answered');
+    expect(replaced).not.toHaveBeenCalled();
   });
 
   test.each([
