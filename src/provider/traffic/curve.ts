@@ -3,6 +3,9 @@ import type { Clock, Timer } from '../../lifecycle/clock.ts';
 /** How many seconds before an offline are kept of requests. */
 const BEFORE_S = 30;
 
+/** A single one in more seconds than this tells nothing of the next one. */
+const SINGLE_S = 30;
+
 /** Most seconds reported: half an hour of drain. Attributes should stay below 1,000 elements, so longer drains are cut at their start. */
 const MOST_S = 900;
 
@@ -58,11 +61,15 @@ export class Curve {
     return { perSecond, since: Math.round(this.#clock.wall() - running - this.#counts.length * 1_000) };
   }
 
-  /** How many a second since the first of those seconds in which one started; undefined when there were fewer than two. */
+  /**
+   * How many a second, since the first of those seconds in which one started; undefined when there was none, or a single one in more
+   * than half a minute: that tells nothing of when the next one comes.
+   */
   get rate(): number | undefined {
     const { perSecond } = this.read();
     const sum = perSecond.reduce((total, count) => total + count, 0);
-    return sum < 2 ? undefined : sum / (perSecond.length - perSecond.findIndex((count) => count > 0));
+    if (sum <= 0 || (sum === 1 && perSecond.length > SINGLE_S)) return undefined;
+    return sum / (perSecond.length - perSecond.findIndex((count) => count > 0));
   }
 
   #schedule(): void {

@@ -84,6 +84,21 @@ describe('the curve of requests', () => {
     expect(since).toBe(it.clock.wall() - 900_000);
   });
 
+  test.each([
+    ['none', 0, 5, undefined],
+    ['a single one, a moment ago', 1, 0, 1],
+    ['a single one in a short life', 1, 4, 0.2],
+    ['a single one in more than half a minute', 1, 40, undefined],
+    ['several', 3, 2, 1],
+  ])('the rate: %s', async (_, count, secondsSince, rate) => {
+    const it = curve();
+    // Seconds before the first one tell nothing of it.
+    if (count > 0 && secondsSince < 30) await it.seconds(3, 0);
+    it.add(count);
+    await it.seconds(secondsSince, 0);
+    expect(it.subject.rate).toBe(rate);
+  });
+
   test('nothing is sampled after its stop', async () => {
     const it = curve();
     it.subject.stop();
