@@ -23,8 +23,6 @@ export class Connection {
   isProber = false;
   /** Its last request was a health check: nobody waits for what follows it. */
   isProbe = false;
-  /** A proxy has passed its requests on, and said so. */
-  isProxied = false;
   /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */
   activeAt = 0;
 

@@ -111,8 +111,7 @@ export class Owners {
       // Until it carries a request that is no health check.
       connection.owner = 'probe';
       connection.isProber = health.isProber(headers);
-      connection.isProxied = isProxied(headers);
-      if (connection.isProxied) this.#options.onProxied(ends);
+      if (isProxied(headers)) this.#options.onProxied(ends);
     }
   }
 
