@@ -1,7 +1,9 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
-import { startConnect, startGrpcJs } from '../support/grpc/clients.ts';
+import { startConnect, startGrpcJs, startWatch } from '../support/grpc/clients.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
@@ -49,5 +51,69 @@ describe('callers of gRPC without the plugin lose no call when an instance leave
     const { failed } = await load.stop();
     expect(failed).toEqual([]);
     expect(verdict).toMatchObject({ result: 'success', whole: true });
+  });
+});
+
+describe('a stream that outlives its instance', () => {
+  /** A grace period whose drain ends after four seconds and a half. */
+  const SHORT = { LOSSLESS_GRACE_PERIOD_MS: '6000' };
+
+  test.each([
+    ['grpc-js', SHORT],
+    ['connect', SHORT],
+    ['nest', SHORT],
+    ['grpc-js', { LOSSLESS_STREAM_MS: '200' }],
+  ])('%s: ends with a status that says so, %o', async (kind, env) => {
+    const leaving = await instance(kind, env);
+    const load = startGrpcJs({ method: 'repeat', ms: 60_000, perSecond: 20, ports: [leaving.port] });
+    await until(async () => (await world().served(leaving)) >= 5);
+    const counting = load.stop();
+    await world().leave(leaving);
+    const { sent, failed } = await counting;
+    expect(failed.map(({ reason }) => reason)).toEqual(new Array(sent).fill('UNAVAILABLE the instance is leaving'));
+    const { verdict, ...trace } = await world().trace(leaving);
+    expect(verdict).toMatchObject({ result: 'success', whole: true });
+    expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({
+      'lossless.stop.sockets.forced': 0,
+      'lossless.stop.streams.ended': sent,
+    });
+  });
+
+  test('a call without an answer ends with a status too, and is lost', async () => {
+    const leaving = await instance('grpc-js', SHORT);
+    const load = startGrpcJs({ method: 'say', ms: 60_000, perSecond: 20, ports: [leaving.port] });
+    await until(async () => (await world().served(leaving)) >= 5);
+    const counting = load.stop();
+    await world().leave(leaving);
+    const { sent, failed } = await counting;
+    expect(failed.map(({ reason }) => reason)).toEqual(new Array(sent).fill('UNAVAILABLE the instance is leaving'));
+    const { verdict, ...trace } = await world().trace(leaving);
+    expect(verdict).toMatchObject({ result: 'timeout', whole: true });
+    expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.forced': 1 });
+  });
+
+  test('of another protocol is cut with an error: its client does not take what it has for the whole', async () => {
+    const leaving = await world().service('provider', { kind: 'h2c', env: SHORT });
+    const session = connect(`http://127.0.0.1:${leaving.port}`);
+    onTestFinished(() => session.destroy());
+    const stream = session.request({ ':path': '/stream' }).resume();
+    await once(stream, 'response');
+    const failed = once(stream, 'error');
+    await world().leave(leaving);
+    expect(await failed).toMatchObject([{ message: expect.stringContaining('NGHTTP2_INTERNAL_ERROR') }]);
+    expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'timeout', whole: true });
+  });
+
+  test('that watches the health of a server holds no offline', async () => {
+    const leaving = await instance('grpc-js');
+    const watch = startWatch(leaving.port);
+    await until(() => watch.statuses.length > 0);
+    const before = performance.now();
+    await world().leave(leaving);
+    expect(performance.now() - before).toBeLessThan(3_000);
+    expect(await watch.ended).toBe('UNAVAILABLE the instance is leaving');
+    const { verdict, ...trace } = await world().trace(leaving);
+    expect(verdict).toMatchObject({ result: 'success', whole: true });
+    expect(spansOf(trace, 'entry')).toHaveLength(0);
   });
 });

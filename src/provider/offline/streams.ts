@@ -3,8 +3,8 @@ import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import type { Stream } from '../traffic/session.ts';
 
-/** Error code of a stream that is not needed any more (RFC 9113, section 7). */
-const CANCEL = 8;
+/** Error code of a stream that its server could not end (RFC 9113, section 7): clients of Node.js see no error in CANCEL. */
+const INTERNAL_ERROR = 2;
 
 /** How a call of gRPC ends whose server goes away; its message tells why. */
 const UNAVAILABLE: OutgoingHttpHeaders = { 'grpc-status': '14', 'grpc-message': 'the instance is leaving' };
@@ -30,8 +30,7 @@ export class StreamEnds {
   }
 
   /**
-   * Ends all of them, with a status where that is possible. A stream that nothing refers to any more is not reset without an error: its
-   * client would take what it has for the whole.
+   * Ends all of them, with a status where that is possible, else with an error: without one a client takes what it has for the whole.
    *
    * @returns the sessions of which work was lost
    */
@@ -41,7 +40,7 @@ export class StreamEnds {
       const { http2, isAnswering, isAwaited } = stream;
       const { session } = http2;
       const isEnded = this.#end(stream);
-      if (!isEnded) this.#guard.attempt(HOOK, () => http2.close(CANCEL), ignore);
+      if (!isEnded) this.#guard.attempt(HOOK, () => http2.close(INTERNAL_ERROR), ignore);
       if (isAwaited && !(isEnded && isAnswering)) lost.add(session);
     }
     return lost;

@@ -1,6 +1,14 @@
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { protoPath } from 'grpc-health-check';
 import { closing, type Load, openLoop, type Rate } from '../entry/load.ts';
 import { Echo, service, type Word } from './echo.ts';
 
@@ -59,6 +67,25 @@ export function startConnect({ method, ms, perSecond, ports: [port] }: LoadOptio
     }
   };
   return openLoop({ clients: 1, perSecond }, send);
+}
+
+/** A client of grpc-js that watches the health of one instance. */
+export function startWatch(port: number): {
+  readonly statuses: readonly string[];
+  readonly ended: Promise<string | undefined>;
+} {
+  const packages = loadPackageDefinition(loadSync(protoPath, { enums: String })) as unknown as {
+    readonly grpc: { readonly health: { readonly v1: { readonly Health: ServiceClientConstructor } } };
+  };
+  const client = new packages.grpc.health.v1.Health(`127.0.0.1:${port}`, credentials.createInsecure());
+  const statuses: string[] = [];
+  const call = client['watch']?.({ service: 'echo.Echo' });
+  call.on('data', ({ status: now }: { status: string }) => statuses.push(now));
+  const ended = new Promise<string | undefined>((resolve) => {
+    call.on('error', (error: ServiceError) => resolve(reasonOf(error)));
+    call.on('end', () => resolve(undefined));
+  });
+  return { statuses, ended: ended.finally(() => client.close()) };
 }
 
 function reasonOf(error: ServiceError | null): string | undefined {
