@@ -56,7 +56,7 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'entryCheckMs'
     | 'goawayTimeoutMs'
     | 'goawayAttempts'
-    | 'http2Notice'
+    | 'sessionNotice'
     | 'streamMs'
     | 'registerDelayMs'
     | 'probe'

@@ -36,6 +36,19 @@ describe('callers of gRPC without the plugin lose no call when an instance leave
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.forced': 0 });
   });
 
+  test.each(['say', 'repeat'] as const)('grpc-js over TLS, %s, a list of two addresses', async (method) => {
+    const secured = () =>
+      world().service('echo', { file: SERVER, kind: 'grpc-js', args: ['true'], env: { LOSSLESS_HOLD_MS: '1500' } });
+    const [leaving, staying] = [await secured(), await secured()];
+    const ports = [leaving.port, staying.port];
+    const load = startGrpcJs({ method, ms: 100, perSecond: 50, ports, isSecure: true });
+    await until(async () => (await world().served(leaving)) > 10);
+    await world().leave(leaving);
+    const { verdict } = await world().trace(leaving);
+    expect((await load.stop()).failed).toEqual([]);
+    expect(verdict).toMatchObject({ result: 'success', whole: true });
+  });
+
   test.each(['say', 'repeat'] as const)('Connect, %s, one address', async (method) => {
     const [leaving, staying] = [await instance('connect'), await instance('connect')];
     const proxy = await DelayProxy.start(10);

@@ -85,7 +85,7 @@ export interface OfflineSettings {
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly http2Notice: boolean;
+  readonly sessionNotice: boolean;
   readonly streamMs: number | undefined;
 }
 
@@ -167,7 +167,7 @@ export class Offline {
       signal: this.#ending.signal,
       since: this.#since,
       idleMs: settings.quietMs,
-      usesNotice: settings.http2Notice,
+      usesNotice: settings.sessionNotice,
     });
   }
 
