@@ -381,7 +381,7 @@ export class Offline {
     });
     const { gracePeriodMs, quietMs, streamMs = Number.POSITIVE_INFINITY } = settings;
     const goodbyeMs = Math.min(STREAM_END_MS + 2 * quietMs, gracePeriodMs / 4);
-    if (clock.now() - this.#since >= streamMs || this.left <= goodbyeMs) this.#ends.end(traffic.streams);
+    this.#ends.end(traffic.streams, clock.now() - this.#since >= streamMs || this.left <= goodbyeMs);
   }
 
   #describeComing(drained: Drained | undefined): string | undefined {

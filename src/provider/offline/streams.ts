@@ -24,9 +24,15 @@ export class StreamEnds {
     return this.#count;
   }
 
-  /** Ends those that are answering. A call without any answer is waited for. */
-  end(streams: readonly Stream[]): void {
-    for (const stream of streams) if (stream.isAwaited && stream.isAnswering) this.#end(stream);
+  /**
+   * Ends those that nobody waits for and whose session goes away, which would keep that open, and when it is late those that are
+   * answering. A call without any answer is waited for.
+   */
+  end(streams: readonly Stream[], isLate: boolean): void {
+    for (const stream of streams) {
+      const { http2, isAnswering, isAwaited } = stream;
+      if (isAwaited ? isLate && isAnswering : http2.session?.closed) this.#end(stream);
+    }
   }
 
   /**
