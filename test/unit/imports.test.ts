@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   guard: ['errors', 'log'],
   io: ['errors', 'lifecycle', 'protocol'],
   config: ['errors', 'json', 'lifecycle', 'io'],
-  process: ['errors', 'lifecycle', 'io', 'config', 'log', 'guard'],
+  process: ['errors', 'json', 'lifecycle', 'io', 'config', 'log', 'guard'],
   'trace/model': ['lifecycle'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
