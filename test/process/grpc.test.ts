@@ -8,6 +8,7 @@ import { startConnect, startGrpcJs, startWatch } from '../support/grpc/clients.t
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
+const INDEX = new URL('../../dist/src/index.js', import.meta.url);
 const SERVER = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 
 const world = useWorld();
@@ -123,14 +124,19 @@ describe('a stream that outlives its instance', () => {
     expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'timeout', whole: true });
   });
 
-  test('that watches the health of a server holds no offline', async () => {
-    const leaving = await instance('grpc-js');
+  test('that watches the health of a server is told that it does not serve, and holds no offline', async () => {
+    // The plugin is there before the application has made what tells of its health.
+    const asking = `data:text/javascript,${encodeURIComponent(`import { leaving } from '${INDEX}'; leaving();`)}`;
+    const leaving = await instance('grpc-js', {
+      NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${asking}`,
+    });
     const watch = startWatch(leaving.port);
     await until(() => watch.statuses.length > 0);
     const before = performance.now();
     await world().leave(leaving);
     expect(performance.now() - before).toBeLessThan(3_000);
     expect(await watch.ended).toBe('UNAVAILABLE the instance is leaving');
+    expect(watch.statuses).toEqual(['SERVING', 'NOT_SERVING']);
     const { verdict, ...trace } = await world().trace(leaving);
     expect(verdict).toMatchObject({ result: 'success', whole: true });
     expect(spansOf(trace, 'entry')).toHaveLength(0);

@@ -422,6 +422,8 @@ export class Offline {
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
     if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (this.#retirement.torn > 0)
+      return `connections took a part of a notice only and were given up: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;

@@ -38,11 +38,12 @@ export class StreamEnds {
   /**
    * Ends all of them, with a status where that is possible, else with an error: without one a client takes what it has for the whole.
    *
-   * @returns the sessions of which work was lost
+   * @returns the sessions of which work was lost; one that was ended before may still be on its way to its client
    */
-  cut(streams: readonly Stream[]): ReadonlySet<Http2Session | undefined> {
+  cut(streams: readonly Stream[]): Set<Http2Session | undefined> {
     const lost = new Set<Http2Session | undefined>();
     for (const stream of streams) {
+      if (this.#ended.has(stream)) continue;
       const { http2, isAnswering, isAwaited } = stream;
       const { session } = http2;
       const isEnded = this.#end(stream);
