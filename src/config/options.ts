@@ -53,6 +53,8 @@ export interface Options {
   readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
+  readonly http2Notice: boolean;
+  readonly streamMs: number | undefined;
   readonly services: readonly string[];
   readonly warmupMs: number;
   readonly warmupCurve: number;
@@ -192,6 +194,8 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     keepAliveMs: environment.LOSSLESS_KEEP_ALIVE_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
     goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
+    http2Notice: environment.LOSSLESS_HTTP2_NOTICE,
+    streamMs: environment.LOSSLESS_STREAM_MS,
     services: environment.LOSSLESS_SERVICES,
     warmupMs: environment.LOSSLESS_WARMUP_MS,
     warmupCurve: environment.LOSSLESS_WARMUP_CURVE,
