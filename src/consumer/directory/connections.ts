@@ -8,6 +8,14 @@ export interface OpenCall {
   leave(): void;
 }
 
+/** A session of HTTP/2, which carries many requests at a time. */
+export interface OpenSession {
+  /** Its requests that are not finished. */
+  readonly outstanding: number;
+  /** Sends nothing new; closes when what is in progress has ended. */
+  leave(): void;
+}
+
 /** What the guard calls this. */
 const HOOK = 'a connection of node:http';
 
@@ -29,6 +37,7 @@ export class Connections {
   readonly #sockets = new Set<Owned>();
   /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
   readonly #lent = new Set<Owned>();
+  readonly #sessions = new Set<OpenSession>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
   /** One for each copy of undici that requests are made with. */
@@ -50,7 +59,9 @@ export class Connections {
 
   /** Requests not finished and upgraded connections not closed. */
   get outstanding(): number {
-    return this.#dispatched + this.#calls.size + this.#upgraded.size;
+    let sum = this.#dispatched + this.#calls.size + this.#upgraded.size;
+    for (const session of this.#sessions) sum += session.outstanding;
+    return sum;
   }
 
   /** The connections of one copy of undici; made with its first request. */
@@ -108,6 +119,17 @@ export class Connections {
     socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
   }
 
+  /** A session of HTTP/2 stands; it belongs here until it is taken out. */
+  addSession(session: OpenSession): void {
+    this.#sessions.add(session);
+  }
+
+  /** The connection of a session is closed. */
+  removeSession(session: OpenSession): void {
+    this.#sessions.delete(session);
+    this.#settle();
+  }
+
   /** Isolation; synchronous, once. */
   close(): void {
     if (this.#closed) return;
@@ -120,6 +142,7 @@ export class Connections {
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
+    for (const session of [...this.#sessions]) session.leave();
   }
 
   #agentClosed(): void {
@@ -139,7 +162,7 @@ export class Connections {
   }
 
   #settle(): void {
-    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
-      this.#resolveIdle();
+    const open = this.#openAgents + this.#sockets.size + this.#sessions.size;
+    if (this.#closed && open === 0 && this.outstanding === 0) this.#resolveIdle();
   }
 }
