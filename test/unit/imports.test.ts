@@ -35,7 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'consumer/directory': SHARED,
   'consumer/call': [...SHARED, 'consumer/directory'],
   'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
-  'consumer/undici': [...SHARED, 'consumer/directory', 'consumer/call'],
+  'consumer/undici': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   consumer: [...SHARED, 'consumer/directory', 'consumer/call', 'consumer/http', 'consumer/undici'],
   'consumer/goaway': [...SHARED, 'consumer'],
   control: [...PURE, 'guard', 'io', 'process'],
