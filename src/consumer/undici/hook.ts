@@ -6,7 +6,7 @@ import { originOf } from '../directory/origin.ts';
 import type { AgentClass } from './agents.ts';
 import { onBirth } from './birth.ts';
 import { UndiciCopies } from './copies.ts';
-import { cover } from './cover.ts';
+import { type CoverOptions, cover } from './cover.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
 import { HOOK, isAgent, UndiciRouter } from './router.ts';
 
@@ -165,13 +165,18 @@ export class UndiciHook {
     const known = this.#covered.get(target);
     if (known !== undefined) return known.dispatcher;
     const router = this.#router;
+    // What an agent does by itself, it does for services too; of any other only its place is known.
+    if (isAgent(target)) this.#copies.add(target.constructor as AgentClass, { http2 });
+    const take: CoverOptions['take'] = isAgent(target)
+      ? (next, options, handler) => next(options, handler)
+      : (next, options, handler) =>
+          router.take(originOf(options?.origin), { options, handler, next }, (service) =>
+            router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
+          );
     const covered: Covered = {
       target,
       ...cover(target, {
-        take: (next, options, handler) =>
-          router.take(originOf(options?.origin), { options, handler, next }, (service) =>
-            router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
-          ),
+        take,
         isService: (origin) => router.isService(origin),
         onComposed: (composed) => this.#standing.add(composed),
       }),
@@ -179,7 +184,6 @@ export class UndiciHook {
     const { dispatcher } = covered;
     this.#covered.set(target, covered).set(dispatcher, covered);
     this.#standing.add(dispatcher);
-    if (isAgent(target)) this.#copies.add(target.constructor as AgentClass, { http2 });
     return dispatcher;
   }
 

@@ -83,7 +83,7 @@ export class UndiciRouter {
     { dispatcher, isChosen, http2 }: Global,
   ): boolean {
     if (isChosen) this.sayBypassed(service, 'the global dispatcher that the application has set');
-    const agents = this.#agentsOf(dispatcher, http2);
+    const agents = this.#agentsOf(dispatcher);
     if (agents === undefined) {
       const own = this.agentsFor(this.#parts.Agent, true);
       const plain = { ...options, ...(!http2 && { allowH2: false }) };
@@ -109,8 +109,7 @@ export class UndiciRouter {
   }
 
   /** Those of the copy of undici that `dispatcher` is of; undefined when its `Agent` was never seen. */
-  #agentsOf(dispatcher: Dispatcher, http2: boolean): Agents | undefined {
-    if (isAgent(dispatcher)) return this.agentsFor(dispatcher.constructor as AgentClass, http2);
+  #agentsOf(dispatcher: Dispatcher): Agents | undefined {
     for (const [Agent, agents] of this.#copies) if (dispatcher instanceof baseOf(Agent)) return agents;
     return undefined;
   }
