@@ -51,6 +51,8 @@ export const ERRORS = {
     'A call to a service went past the plugin: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient. Use `fetch` without a dispatcher, or leave undici out of the bundle.',
   LOSSLESS_DISPATCHER_BYPASSED:
     'The application has set a global undici dispatcher, or calls by one that tells no settings; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_GRPC_UNCOVERED:
+    'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_HOOK_FAILED:
     'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',

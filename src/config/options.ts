@@ -61,6 +61,8 @@ export interface Options {
   readonly readiness: Environment['LOSSLESS_READINESS'];
   /** Services to connect to ahead; undefined: those called last time. */
   readonly preconnect: readonly string[] | undefined;
+  /** Whether calls of @grpc/grpc-js are covered. */
+  readonly grpc: boolean;
   readonly spoolDir: string;
   readonly logLevel: Environment['LOSSLESS_LOG_LEVEL'];
   /** Attributes of the resource, decoded. */
@@ -196,6 +198,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
     probe: environment.LOSSLESS_PROBE,
     preconnect: preconnected(environment.LOSSLESS_PRECONNECT),
+    grpc: environment.LOSSLESS_GRPC,
     readiness: environment.LOSSLESS_READINESS,
     spoolDir: environment.LOSSLESS_SPOOL_DIR ?? spool?.path ?? '',
     logLevel: environment.LOSSLESS_LOG_LEVEL,

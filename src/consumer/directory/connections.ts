@@ -11,6 +11,14 @@ export interface OpenCall {
 /** Most agents of undici that keep connections to one instance; the oldest gives way: an application may make a dispatcher for each request. */
 const MOST_AGENTS = 64;
 
+/** A session of HTTP/2, which carries many requests at a time. */
+export interface OpenSession {
+  /** Its requests that are not finished. */
+  readonly outstanding: number;
+  /** Sends nothing new; closes when what is in progress has ended. */
+  leave(): void;
+}
+
 /** What the guard calls this. */
 const HOOK = 'a connection of node:http';
 
@@ -32,6 +40,7 @@ export class Connections {
   readonly #sockets = new Set<Owned>();
   /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
   readonly #lent = new Set<Owned>();
+  readonly #sessions = new Set<OpenSession>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
   /** One for each copy of undici that requests are made with, and for each dispatcher with settings of its own. */
@@ -53,7 +62,9 @@ export class Connections {
 
   /** Requests not finished and upgraded connections not closed. */
   get outstanding(): number {
-    return this.#dispatched + this.#calls.size + this.#upgraded.size;
+    let sum = this.#dispatched + this.#calls.size + this.#upgraded.size;
+    for (const session of this.#sessions) sum += session.outstanding;
+    return sum;
   }
 
   /** The connections of one copy of undici, or of one dispatcher; made with its first request. */
@@ -116,6 +127,17 @@ export class Connections {
     socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
   }
 
+  /** A session of HTTP/2 stands; it belongs here until it is taken out. */
+  addSession(session: OpenSession): void {
+    this.#sessions.add(session);
+  }
+
+  /** The connection of a session is closed. */
+  removeSession(session: OpenSession): void {
+    this.#sessions.delete(session);
+    this.#settle();
+  }
+
   /** Isolation; synchronous, once. */
   close(): void {
     if (this.#closed) return;
@@ -124,6 +146,7 @@ export class Connections {
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
+    for (const session of [...this.#sessions]) session.leave();
   }
 
   #closeAgent(agent: Agent): void {
@@ -146,7 +169,7 @@ export class Connections {
   }
 
   #settle(): void {
-    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
-      this.#resolveIdle();
+    const open = this.#openAgents + this.#sockets.size + this.#sessions.size;
+    if (this.#closed && open === 0 && this.outstanding === 0) this.#resolveIdle();
   }
 }

@@ -57,6 +57,7 @@ export class Service {
   #closed = false;
   #called = false;
   #changed = Promise.withResolvers<void>();
+  readonly #followers = new Set<() => void>();
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -81,14 +82,26 @@ export class Service {
     return this.#changed.promise;
   }
 
+  /**
+   * Calls `listener` at once whenever it is decided anew who is picked, and when this is closed. Who follows a service calls it,
+   * whether or not there are requests.
+   *
+   * @param listener must not throw
+   * @returns how to end it
+   */
+  follow(listener: () => void): () => void {
+    this.#followers.add(listener);
+    return () => void this.#followers.delete(listener);
+  }
+
   /** How many lists were applied, empty ones included. */
   get listedTimes(): number {
     return this.#roster.times;
   }
 
-  /** Requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
+  /** Somebody follows it, or requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
   get busy(): boolean {
-    return this.#roster.all.some(({ outstanding }) => outstanding > 0);
+    return this.#followers.size > 0 || this.#roster.all.some(({ outstanding }) => outstanding > 0);
   }
 
   /** `host:port` of the instances that can be picked now. */
@@ -118,15 +131,25 @@ export class Service {
    * @returns undefined when there is none left
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
-    this.used = true;
-    if (!this.#called) this.#options.onCalled?.(this.name);
-    this.#called = true;
+    this.#call();
     if (tried === undefined && this.#panic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
     if (picked?.rest?.isDue) {
       picked.rest.probe();
       this.rebuild();
     }
+    return picked;
+  }
+
+  /**
+   * The same of those that requests go to, among the ones that `can` take it: their connections are kept by somebody else.
+   *
+   * @returns undefined when there is none
+   */
+  pickAmong(can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+    this.#call();
+    const picked = nextTurn(this.#turns.every(can) ? this.#turns : this.#turns.filter(can));
+    if (picked !== undefined && this.#panic) this.#panicPicks++;
     return picked;
   }
 
@@ -209,7 +232,14 @@ export class Service {
     this.#tell();
   }
 
+  #call(): void {
+    this.used = true;
+    if (!this.#called) this.#options.onCalled?.(this.name);
+    this.#called = true;
+  }
+
   #tell(): void {
+    for (const listener of [...this.#followers]) listener();
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
