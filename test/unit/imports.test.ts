@@ -36,7 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'consumer/directory': SHARED,
   'consumer/call': [...SHARED, 'consumer/directory'],
   'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
-  'consumer/undici': [...SHARED, 'consumer/directory', 'consumer/call'],
+  'consumer/undici': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/http2': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/grpc': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   consumer: [
