@@ -1,7 +1,8 @@
 import type { Instance } from './registry.ts';
 
-/** What is spoken at a port: `http` HTTP/1.1, `h2` HTTP/2, `grpc` gRPC over HTTP/2. */
-export type Protocol = 'http' | 'h2' | 'grpc';
+/** What is spoken at a port: `http` HTTP/1.1, `h2` HTTP/2, `grpc` gRPC over HTTP/2. The first is the likeliest main port. */
+export const PROTOCOLS = ['http', 'h2', 'grpc'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
 
 /** A port of an instance, at the host of the instance. */
 export interface ProtocolEndpoint {

@@ -12,7 +12,7 @@ export interface Instance {
   readonly generation: number;
   /** IP address or host name at which consumers reach it. */
   readonly host: string;
-  /** The main port, which HTTP calls go to: one that speaks HTTP/1.1 if there is one, else HTTP/2, else gRPC. */
+  /** The main port: one that was named, else one of HTTP/1.1, else of HTTP/2, else of gRPC. */
   readonly port: number;
   /** `https` when the main port speaks TLS. */
   readonly scheme: 'http' | 'https';
