@@ -1,5 +1,3 @@
-import type { Instance } from './registry.ts';
-
 /** What is spoken at a port: `http` HTTP/1.1, `h2` HTTP/2, `grpc` gRPC over HTTP/2. The first is the likeliest main port. */
 export const PROTOCOLS = ['http', 'h2', 'grpc'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
@@ -10,6 +8,13 @@ export interface ProtocolEndpoint {
   readonly port: number;
   /** It speaks TLS. */
   readonly secure: boolean;
+}
+
+/** What an instance says of its ports. */
+interface Ports {
+  readonly port: number;
+  readonly scheme: 'http' | 'https';
+  readonly endpoints?: readonly ProtocolEndpoint[];
 }
 
 /**
@@ -27,10 +32,7 @@ const TAKES: Readonly<Record<Protocol, readonly Protocol[]>> = {
  *
  * @returns undefined when the instance says what its ports speak and none of them can take such a call
  */
-export function endpointOf(
-  { endpoints, port, scheme }: Pick<Instance, 'endpoints' | 'port' | 'scheme'>,
-  protocol: Protocol,
-): ProtocolEndpoint | undefined {
+export function endpointOf({ endpoints, port, scheme }: Ports, protocol: Protocol): ProtocolEndpoint | undefined {
   if (endpoints === undefined) return { protocol, port, secure: scheme === 'https' };
   return TAKES[protocol]
     .map((taker) => endpoints.find((endpoint) => endpoint.protocol === taker))

@@ -2,7 +2,9 @@ import { isObject, objectOf, parseJson } from '../json.ts';
 import { startedAt } from '../process/started-at.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostOf } from './address.ts';
+import { type AppProtocol, portsInLabels, spokenAs } from './app-protocol.ts';
 import { PROTOCOLS, type ProtocolEndpoint } from './endpoints.ts';
+import { endpointsAmong, type SpeakingPort } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
 /** One file of the `file:` registry: an instance and the process that vouches for it. */
@@ -103,7 +105,10 @@ export interface Foreign {
   readonly id?: unknown;
   readonly host: unknown;
   readonly port: unknown;
-  readonly isSecure: boolean;
+  /** What the port speaks. Absent: not known. */
+  readonly speaks?: AppProtocol | undefined;
+  /** Further ports, at the same host. */
+  readonly others?: readonly SpeakingPort[];
   /** In our unit. What is not a number from 0 counts as the default. */
   readonly weight?: unknown;
   readonly labels: unknown;
@@ -115,18 +120,22 @@ export interface Foreign {
  *
  * @throws Error naming what is wrong with its address; nothing else is a reason to do without it
  */
-export function foreignInstance({ service, id, host, port, isSecure, weight, labels, uid }: Foreign): Instance {
+export function foreignInstance(foreign: Foreign): Instance {
+  const { service, id, host, port, speaks, others = [], weight, uid } = foreign;
   const address = { host: hostOf(host), port: portOf(port) };
+  const labels = labelsOf(foreign.labels);
+  const endpoints = endpointsAmong({ port: address.port, speaks }, [...others, ...portsInLabels(labels)]);
   const share = weight === null || weight === '' ? Number.NaN : Number(weight ?? Number.NaN);
   return {
     service,
     instanceId: (typeof id === 'string' || typeof id === 'number' ? String(id) : '') || hostPort(address),
     generation: 0,
     ...address,
-    scheme: isSecure ? 'https' : 'http',
+    scheme: spokenAs(speaks)?.secure === true ? 'https' : 'http',
     weight: share >= 0 ? Math.min(share, MOST_WEIGHT) : WEIGHT,
     registeredAt: 0,
-    metadata: labelsOf(labels),
+    metadata: labels,
+    ...(endpoints !== undefined && { endpoints }),
     ...(uid !== undefined && { uid }),
   };
 }
