@@ -185,14 +185,19 @@ export class UndiciHook {
     const take = (next: Dispatch, options: Options, handler: Handler): boolean => {
       const service = guard.attempt(HOOK, () => route(options), nothing);
       if (service === undefined) return next(options, handler);
-      const go = (found: Service | undefined): boolean =>
-        found === undefined
-          ? next(options, handler)
-          : guard.attempt(
-              HOOK,
-              () => send(found, options, handler),
-              () => next(options, handler),
-            );
+      const go = (found: Service | undefined): boolean => {
+        if (found === undefined) return next(options, handler);
+        const { refusal } = found;
+        if (refusal !== undefined) {
+          fail(handler, refusal);
+          return true;
+        }
+        return guard.attempt(
+          HOOK,
+          () => send(found, options, handler),
+          () => next(options, handler),
+        );
+      };
       if (!(service instanceof Promise)) return go(service);
       service
         .then(go)
