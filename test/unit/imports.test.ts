@@ -68,7 +68,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   api: ['plugin', 'provider', 'status'],
   index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'status'],
   cli: [...SHARED, 'cli/demo', 'collector/server', 'control', 'plugin', 'status', 'trace', 'trace/model'],
-  'cli/demo': [...SHARED, 'cli', 'trace/model'],
+  'cli/demo': [...SHARED, 'cli', 'provider/entry', 'trace/model'],
   'collector/server': ['json', 'lifecycle', 'trace/model'],
   'collector/page': ['json', 'lifecycle', 'collector/server', 'trace/model'],
   dashboards: ['lifecycle', 'trace/model', 'collector/server', 'metrics'],
