@@ -202,6 +202,11 @@ export const VARIABLES = {
     'learned',
     'Services to which connections are built before this instance is registered, one to each of their instances; comma-separated. `learned`: those that this service called last time; `none`: none.',
   ),
+  LOSSLESS_GRPC: having(
+    flag,
+    'true',
+    'Covers calls of @grpc/grpc-js to services by name: `lossless:///service-b`, and single-label targets that the registry knows.',
+  ),
   LOSSLESS_READINESS: having(choice(...READINESS), 'registered', 'When /readiness answers 200.'),
   LOSSLESS_APP_TRACING: having(
     flag,

@@ -76,6 +76,7 @@ export class Plugin {
   readonly #leaving = new Leaving();
   readonly #grpcHealth: GrpcHealth;
   readonly #control: ControlPort;
+  readonly #statusFile: StatusFile | undefined;
 
   constructor(options: Options, log: Log) {
     const guard = new Guard(log);
@@ -132,6 +133,7 @@ export class Plugin {
       header: () => this.#consumerHeader(),
       headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
+      grpc: options.grpc,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
@@ -173,10 +175,10 @@ export class Plugin {
       exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
-    if (options.statusFile !== undefined) {
-      const statusFile = new StatusFile(options.statusFile, log);
-      statusFile.clear();
-      this.#journal.subscribe(statusFile.sink);
+    this.#statusFile = options.statusFile === undefined ? undefined : new StatusFile(options.statusFile, log);
+    if (this.#statusFile !== undefined) {
+      this.#statusFile.clear();
+      this.#journal.subscribe(this.#statusFile.sink);
     }
     this.#journal.subscribe(this.#grpcHealth.sink);
     this.#journal.subscribe(this.#counts.sink);
@@ -281,6 +283,7 @@ export class Plugin {
       callers: this.#callers,
       unmanaged: this.#entry.unmanaged,
       probers: this.#entry.probers,
+      statusFile: this.#statusFile,
       consumer: this.#consumer,
       tracing: this.#tracing,
     });

@@ -19,6 +19,8 @@ export interface LoadedPackage {
   readonly exports: unknown;
   /** As its package.json has it; empty where that has none. */
   readonly version: string;
+  /** Its main file. */
+  readonly file: string;
 }
 
 /** The module, not imported at the top: this file is preloaded into every version of Node.js. */
@@ -49,7 +51,7 @@ export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPacka
     if (path === undefined || description?.['name'] !== name) return;
     if (createRequire(path).resolve(dirname(path)) !== file) return;
     const { version } = description;
-    seen({ exports: module.exports, version: typeof version === 'string' ? version : '' });
+    seen({ exports: module.exports, version: typeof version === 'string' ? version : '', file });
   };
   const required = guard.listener(REQUIRED, (message: unknown) => {
     const { id, parentFilename } = message as Required;

@@ -149,7 +149,11 @@ export class Offline {
       deadline: this.#deadline,
       signal: this.#ending.signal,
       root: this.#root.ids,
-      provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
+      provider: {
+        ...identity,
+        address: instance === undefined ? '' : hostPort(instance),
+        ...(instance?.endpoints && { ports: [...new Set(instance.endpoints.map(({ port }) => port))] }),
+      },
       isolationMs: () => this.#isolationMs,
       holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,

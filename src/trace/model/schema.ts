@@ -54,6 +54,7 @@ export const ATTR = {
   unmanaged: 'lossless.requests.unmanaged',
   gracePeriod: 'lossless.grace_period',
   peerService: 'service.peer.name',
+  peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
   serverAddress: 'server.address',
   serverPort: 'server.port',
@@ -124,6 +125,11 @@ export const ATTR = {
   warmupRequests: 'lossless.warmup.requests',
 } as const;
 
+/** What an attribute says is said by this one too, for readers who know its older name only. */
+export const ALSO: Readonly<Partial<Record<AttributeName, AttributeName>>> = {
+  'service.peer.name': 'peer.service',
+};
+
 /** The name of an attribute of ours. */
 export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
 
@@ -156,6 +162,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
+  'peer.service': {
+    type: 'string',
+    doc: 'The same as service.peer.name, under its older name: Jaeger names the other side of a span by it.',
+  },
   'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
@@ -563,7 +573,8 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
 /** What a span of `work` can say beside its identity. */
 export function attributesOfSpan(work: WorkName): readonly AttributeName[] {
   const { attributes, canFail } = SPANS[work];
-  return [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+  const said = [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+  return said.flatMap((name) => [name, ...(ALSO[name] === undefined ? [] : [ALSO[name]])]);
 }
 
 /** The name of a span. */
