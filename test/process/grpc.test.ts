@@ -8,7 +8,6 @@ import { startConnect, startGrpcJs, startWatch } from '../support/grpc/clients.t
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
-const INDEX = new URL('../../dist/src/index.js', import.meta.url);
 const SERVER = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 
 const world = useWorld();
@@ -125,11 +124,7 @@ describe('a stream that outlives its instance', () => {
   });
 
   test('that watches the health of a server is told that it does not serve, and holds no offline', async () => {
-    // The plugin is there before the application has made what tells of its health.
-    const asking = `data:text/javascript,${encodeURIComponent(`import { leaving } from '${INDEX}'; leaving();`)}`;
-    const leaving = await instance('grpc-js', {
-      NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${asking}`,
-    });
+    const leaving = await instance('grpc-js');
     const watch = startWatch(leaving.port);
     await until(() => watch.statuses.length > 0);
     const before = performance.now();
