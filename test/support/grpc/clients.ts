@@ -30,6 +30,7 @@ export interface LoadOptions extends Pick<Rate, 'perSecond'> {
 export function startGrpcJs({ isSecure = false, method, ms, perSecond, ports }: LoadOptions): Load {
   const target = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
   const client = new Echo(target, isSecure ? anySecure() : credentials.createInsecure(), {
+    ...(isSecure && { 'grpc.ssl_target_name_override': 'localhost' }),
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
   });
   const say = (deadline: number) =>
