@@ -18,6 +18,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_TLS_NAME: 'has blanks',
   LOSSLESS_TLS_CLIENT_AUTH: 'maybe',
   LOSSLESS_GRACE_PERIOD_MS: '30s',
+  LOSSLESS_GRPC: 'maybe',
   LOSSLESS_SIGNALS: 'SIGTERM,SIGKILL',
   LOSSLESS_QUIET_MS: '-1',
   LOSSLESS_HOLD_MS: '1e9',
