@@ -83,6 +83,15 @@ describe('grpc-js loses no call while instances leave', () => {
     await release(caller, () => start(SERVER, 5, env), [leaving]);
   });
 
+  test('a server whose host has the name of a service listens there, and not where that service is', async () => {
+    const env = { LOSSLESS_SERVICES: 'localhost' };
+    const options = { file: SERVER, host: 'localhost', env };
+    const [first, second] = [await world().service('localhost', options), await world().service('localhost', options)];
+    const caller = await grpcCaller('lossless:///localhost', 50, { channel: NO_RETRIES }, env);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+    for (const service of [first, second]) expect(await world().served(service)).toBeGreaterThan(0);
+  });
+
   test('calls in progress count, and are waited for', async () => {
     const leaving = await start(SERVER, 600);
     const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES });

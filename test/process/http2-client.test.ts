@@ -71,6 +71,11 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(second).toEqual(first);
   });
 
+  test('that is made with promisify leads there too', async () => {
+    const { first } = await run(line, 'promised', 'http://shop');
+    expect(first).toEqual({ port: first?.port, consumer });
+  });
+
   test('to the address of an instance that is listed carries it too', async () => {
     const [port] = ports();
     const { second } = await run(line, 'twice', `http://127.0.0.1:${port}`);
