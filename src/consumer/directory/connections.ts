@@ -8,6 +8,9 @@ export interface OpenCall {
   leave(): void;
 }
 
+/** Most agents of undici that keep connections to one instance; the oldest gives way: an application may make a dispatcher for each request. */
+const MOST_AGENTS = 64;
+
 /** A session of HTTP/2, which carries many requests at a time. */
 export interface OpenSession {
   /** Its requests that are not finished. */
@@ -40,7 +43,7 @@ export class Connections {
   readonly #sessions = new Set<OpenSession>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
-  /** One for each copy of undici that requests are made with. */
+  /** One for each copy of undici that requests are made with, and for each dispatcher with settings of its own. */
   readonly #agents = new Map<object, Agent>();
   #openAgents = 0;
   #dispatched = 0;
@@ -64,12 +67,17 @@ export class Connections {
     return sum;
   }
 
-  /** The connections of one copy of undici; made with its first request. */
-  agent(copy: object, create: () => Agent): Agent {
-    const known = this.#agents.get(copy);
+  /** The connections of one copy of undici, or of one dispatcher; made with its first request. */
+  agent(owner: object, create: () => Agent): Agent {
+    const known = this.#agents.get(owner);
     if (known !== undefined) return known;
     const agent = create();
-    this.#agents.set(copy, agent);
+    const [oldest] = this.#agents;
+    if (oldest !== undefined && this.#agents.size >= MOST_AGENTS) {
+      this.#agents.delete(oldest[0]);
+      this.#closeAgent(oldest[1]);
+    }
+    this.#agents.set(owner, agent);
     this.#openAgents++;
     return agent;
   }
@@ -134,20 +142,19 @@ export class Connections {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const agent of this.#agents.values())
-      agent.close().then(
-        () => this.#agentClosed(),
-        () => this.#agentClosed(),
-      );
+    for (const agent of this.#agents.values()) this.#closeAgent(agent);
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
     for (const session of [...this.#sessions]) session.leave();
   }
 
-  #agentClosed(): void {
-    this.#openAgents--;
-    this.#settle();
+  #closeAgent(agent: Agent): void {
+    const closed = (): void => {
+      this.#openAgents--;
+      this.#settle();
+    };
+    agent.close().then(closed, closed);
   }
 
   /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
