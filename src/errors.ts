@@ -40,6 +40,8 @@ export const ERRORS = {
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
   LOSSLESS_REGISTRY_PORT:
     'A Kubernetes Service has several ports that HTTP calls could go to, or none. Name one with `port=` in the URL.',
+  LOSSLESS_GRPC_ALONE:
+    'A request of HTTP was made to a service whose instances speak gRPC alone; it fails. Call it with a client of gRPC, or let it listen with an HTTP server too.',
   LOSSLESS_SPOOL_CORRUPT:
     'A spooled telemetry file cannot be read, or the collector refuses it; it was set aside with the suffix .corrupt.',
   LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',
@@ -61,6 +63,7 @@ export const ERRORS = {
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',
+  LOSSLESS_DEMO_PROGRAM: '`lossless demo --entry` needs haproxy and nginx, and one is not on PATH. Install it.',
   LOSSLESS_USAGE: 'The command line is not understood. Run `lossless --help`.',
 } as const;
 

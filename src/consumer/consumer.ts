@@ -7,7 +7,7 @@ import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
-import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
+import { addressesOf, addressKey, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { CallContext } from './call/call-context.ts';
 import { Directory } from './directory/directory.ts';
@@ -210,8 +210,7 @@ export class Consumer implements CallContext {
 
   /** What a GoAway would isolate. */
   addressesOf(provider: GoAway['provider']): readonly Address[] {
-    const named = hostPortOf(provider.address);
-    return this.#directory.named(provider.service)?.addressesOf(provider) ?? (named === undefined ? [] : [named]);
+    return this.#directory.named(provider.service)?.addressesOf(provider) ?? addressesOf(provider);
   }
 
   /**

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Status } from '../../src/status.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
+import { controlPortOf } from '../support/process/announced.ts';
+import { operator } from '../support/process/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/process/world.ts';
 
 const SERVER = new URL('../fixtures/grpc/server.ts', import.meta.url);
@@ -20,12 +23,13 @@ afterEach(() => {
 });
 
 /** An instance behind a proxy, which is where it is registered. */
-async function start(file = SERVER, kind = 'h2c'): Promise<Service> {
+async function start(file = SERVER, kind = 'h2c', workMs = 5): Promise<Service> {
   const proxy = await DelayProxy.start(DELAY_MS);
   proxies.push(proxy);
   const service = await world().service('provider', {
     file,
     kind,
+    workMs,
     env: { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}`, LOSSLESS_WARMUP_MS: '0' },
   });
   proxy.target = service.port;
@@ -63,6 +67,31 @@ describe('grpc-js loses no call while instances leave', () => {
     const old = [await start(), await start()];
     const caller = await grpcCaller(target, 100, { channel: NO_RETRIES });
     await release(caller, () => start(), old);
+  });
+
+  test.each(['grpc-js-1.10', 'grpc-js-1.12', 'grpc-js-1.13', '@grpc/grpc-js'])('%s', async (library) => {
+    const leaving = await start();
+    const caller = await grpcCaller('lossless:///provider', 100, { library, channel: NO_RETRIES });
+    await release(caller, () => start(), [leaving]);
+  });
+
+  test('over TLS, whose certificate is for the name of the service', async () => {
+    const leaving = await start(SERVER, 'tls');
+    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
+    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES, tls: true }, env);
+    await release(caller, () => start(SERVER, 'tls'), [leaving]);
+  });
+
+  test('calls in progress count, and are waited for', async () => {
+    const leaving = await start(SERVER, 'h2c', 600);
+    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES });
+    await start(SERVER, 'h2c', 600);
+    const { body } = await operator(await controlPortOf(caller.child), '/status');
+    const { instances } = (body as unknown as Status).calls.services['provider'] ?? { instances: [] };
+    expect(instances.reduce((sum, { outstanding }) => sum + outstanding, 0)).toBeGreaterThan(10);
+    await world().leave(leaving);
+    expect((await world().trace(leaving)).verdict).toMatchObject(LOSSLESS);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
   });
 });
 

@@ -1,7 +1,9 @@
+import { LosslessError } from '../../errors.ts';
 import type { Guard } from '../../guard.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../../lifecycle/warmup.ts';
 import type { GoAway } from '../../protocol/identity.ts';
+import type { Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -51,6 +53,8 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
   #turns: readonly Endpoint[] = [];
+  /** Of the other protocols, as they are asked for. */
+  readonly #turnsFor = new Map<Protocol, readonly Endpoint[]>();
   #panic = false;
   #panicPicks = 0;
   #step: Timer | undefined;
@@ -58,6 +62,7 @@ export class Service {
   #called = false;
   #changed = Promise.withResolvers<void>();
   readonly #followers = new Set<() => void>();
+  #refusal: LosslessError | undefined;
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -119,9 +124,23 @@ export class Service {
     return this.#roster.all.some(({ address }) => address === authority);
   }
 
-  /** The instances that requests go to. */
+  /** The instances that requests of HTTP go to. */
   get preferred(): readonly Endpoint[] {
     return this.#turns;
+  }
+
+  /** The instances that calls of `protocol` go to, as things are now; `endpointOf` says at which port of each. */
+  preferredFor(protocol: Protocol): readonly Endpoint[] {
+    const known = this.#turnsFor.get(protocol);
+    if (known !== undefined) return known;
+    const turns = this.#tiers(protocol).find((endpoints) => endpoints.length > 0) ?? [];
+    this.#turnsFor.set(protocol, turns);
+    return turns;
+  }
+
+  /** Why no request of HTTP can be made to it: all of its instances speak gRPC alone. Undefined: one can. */
+  get refusal(): LosslessError | undefined {
+    return this.#refusal;
   }
 
   /**
@@ -142,13 +161,14 @@ export class Service {
   }
 
   /**
-   * The same of those that requests go to, among the ones that `can` take it: their connections are kept by somebody else.
+   * The same of those that calls of `protocol` go to, among the ones that `can` take it: their connections are kept by somebody else.
    *
    * @returns undefined when there is none
    */
-  pickAmong(can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+  pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
     this.#call();
-    const picked = nextTurn(this.#turns.every(can) ? this.#turns : this.#turns.filter(can));
+    const turns = this.preferredFor(protocol);
+    const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
     if (picked !== undefined && this.#panic) this.#panicPicks++;
     return picked;
   }
@@ -196,10 +216,12 @@ export class Service {
     if (this.#closed) return;
     const { quarantine } = this.#options;
     this.#warm();
-    const tiers = this.#tiers();
+    const tiers = this.#tiers('http');
     const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
     this.#turns = tiers[tier] ?? [];
+    this.#turnsFor.clear();
     this.#panic = tier >= PANIC_TIER;
+    this.#refusal = this.known && tier < 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
@@ -252,15 +274,15 @@ export class Service {
 
   /** The best of those that this request was not given to. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
-    for (const tier of this.#tiers()) {
+    for (const tier of this.#tiers('http')) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
       if (left.length > 0) return left;
     }
     return [];
   }
 
-  /** Who may be picked, best first: a tier is used only when those before it are empty. */
-  #tiers(): readonly (readonly Endpoint[])[] {
+  /** Of those that take calls of `protocol` who may be picked, best first: a tier is used only when those before it are empty. */
+  #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
     const { last, listed } = this.#roster;
     const free = this.#free;
     const awake = free.filter((endpoint) => !isResting(endpoint));
@@ -273,7 +295,15 @@ export class Service {
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       last,
-    ];
+    ].map((tier) => tier.filter((endpoint) => endpoint.takes(protocol)));
+  }
+
+  #speaksGrpcAlone(): LosslessError {
+    const [first] = this.#roster.last;
+    return new LosslessError(
+      'LOSSLESS_GRPC_ALONE',
+      `expected an instance of ${this.name} that takes HTTP, received a list of such as speak gRPC alone (${first?.address}): call it with a client of gRPC, or let it listen with an HTTP server too`,
+    );
   }
 
   #isNear({ instance }: Endpoint): boolean {

@@ -153,7 +153,7 @@ class Policy {
       this.#leaves.get(endpoint)?.getConnectivityState() === states.READY;
     const queue = new experimental.QueuePicker(this);
     const turn = (): Leaf | undefined => {
-      const endpoint = this.#service?.pickAmong(isReady);
+      const endpoint = this.#service?.pickAmong('grpc', isReady);
       return endpoint && this.#leaves.get(endpoint);
     };
     return { pick: (call) => (this.#guard.attempt(HOOK, turn, nothing)?.getPicker() ?? queue).pick(call) };

@@ -94,13 +94,13 @@ export class ServiceResolver implements Resolver {
       this.updateResolution();
       return;
     }
-    const { preferred } = service;
+    const preferred = service.preferredFor('grpc');
     if (preferred.length === this.#told.length && preferred.every((endpoint, n) => endpoint === this.#told[n])) return;
     this.#told = preferred;
-    const places = preferred.map((endpoint) => ({
-      addresses: [endpoint.target],
-      [LISTED]: { service, endpoint } satisfies Listed,
-    }));
+    const places = preferred.flatMap((endpoint) => {
+      const target = endpoint.targetOf('grpc');
+      return target === undefined ? [] : { addresses: [target], [LISTED]: { service, endpoint } satisfies Listed };
+    });
     const { listener } = this.#options;
     const config = this.#config();
     if (typeof listener !== 'function') listener.onSuccessfulResolution(places, config, null, null, {});

@@ -64,6 +64,8 @@ function covering(context: CallContext, addRequest: AddRequest): AddRequest {
     const service = guard.attempt(HOOK, () => route(context, options), nothing);
     if (service === undefined) return plain();
     const go = (found: Service | undefined): void => {
+      const refusal = found?.refusal;
+      if (refusal !== undefined) return void (request.onSocket as OnSocket).call(request, null, refusal);
       const call =
         found &&
         guard.attempt(

@@ -105,12 +105,12 @@ export class Http2Hook {
 }
 
 function pick(service: Service | undefined): Listed | undefined {
-  const endpoint = service?.pick();
+  const endpoint = service?.pickAmong('h2', () => true);
   return service && endpoint && { service, endpoint };
 }
 
 function targetOf(listed: Listed | undefined, plain: Target): Target {
-  return listed?.endpoint.target ?? plain;
+  return listed?.endpoint.targetOf('h2') ?? plain;
 }
 
 /** The next session goes elsewhere. */

@@ -66,8 +66,13 @@ export class UndiciRouter {
     if (origin === undefined || isRouted(options)) return pass();
     const service = guard.attempt(HOOK, () => this.#context.route(origin), nothing);
     if (service === undefined) return pass();
-    const go = (found: Service | undefined): boolean =>
-      found === undefined ? pass() : guard.attempt(HOOK, () => send(found, origin), pass);
+    const go = (found: Service | undefined): boolean => {
+      if (found === undefined) return pass();
+      const { refusal } = found;
+      if (refusal === undefined) return guard.attempt(HOOK, () => send(found, origin), pass);
+      fail(handler, refusal);
+      return true;
+    };
     if (!(service instanceof Promise)) return go(service);
     service
       .then(go)
