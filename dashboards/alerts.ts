@@ -99,6 +99,16 @@ export const ALERTS: readonly Alert[] = [
     panel: 'Shutdowns over time',
   },
   {
+    name: 'LosslessStatusFileFailed',
+    severity: 'critical',
+    expr: statusFileFailed(),
+    spans: (service) => calls('offline.started', [SERVICE, '=', service]),
+    summary: '{count} instances of {service_name} cannot write or remove their status file',
+    description:
+      'The proxy beside an instance of {service_name} looks at a file that the instance could not write or remove in the last 15 minutes: {count} instances. It may send requests to one that leaves, or none to one that is ready.',
+    panel: 'Shutdowns over time',
+  },
+  {
     name: 'LosslessDeregistrationNotConfirmed',
     severity: 'warning',
     expr: some([SERVICE], notConfirmed()),
@@ -145,6 +155,11 @@ function stillSending(...matches: readonly Match[]): string {
 /** Of instances that live, unlike counters of shutdowns: what it grew by is what happened. */
 function idleClosed(): string {
   return `sum by (${SERVICE}) (increase(lossless_idle_closed_total[${WINDOW}])) > 0`;
+}
+
+/** Also of an instance that has ended since: it failed in its last seconds. */
+function statusFileFailed(): string {
+  return `sum by (${SERVICE}) (max_over_time(lossless_status_file_failing[${WINDOW}])) > 0`;
 }
 
 function lastInstance(...matches: readonly Match[]): string {

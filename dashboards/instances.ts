@@ -127,6 +127,44 @@ export function instances(): Dashboard {
       }),
     )
     .withPanel(
+      curves({
+        title: 'Connections of callers without the plugin',
+        description:
+          'Open connections of balancers, proxies and others. After an offline begins they must fall to 0 before the instance stops.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [curve(`sum by (${INSTANCE}) (${chosen('lossless_unmanaged_connections')})`, `{{${INSTANCE}}}`)],
+      }),
+    )
+    .withPanel(
+      bars({
+        title: 'Health checks',
+        description:
+          'Of balancers and platforms, by answer. Failing ones tell a balancer that an instance leaves; without any, nobody tells it.',
+        unit: 'reqps',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [
+          curve(`sum by (result) (rate(${chosen('lossless_health_checks_total')}[$__rate_interval]))`, '{{result}}'),
+        ],
+      }),
+    )
+    .withPanel(
+      numbers({
+        title: 'Idle connections closed',
+        description:
+          'Of callers without the plugin, closed by the server: a request may have been on its way. LOSSLESS_KEEP_ALIVE_MS must be above the idle time-out of the proxy.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 8,
+        height: 6,
+        targets: [value(happened([SERVICE], chosen('lossless_idle_closed_total')), `{{${SERVICE}}}`)],
+      }),
+    )
+    .withPanel(
       bars({
         title: 'Panic picks',
         description:

@@ -164,6 +164,32 @@ export function shutdowns(): Dashboard {
       ),
     )
     .withPanel(
+      tally(
+        {
+          title: 'Why drains were held',
+          description:
+            'What the instance waited for before it stopped. entry_not_told: a balancer that checks it did not know when the wait was over.',
+          width: 12,
+          height: 5,
+        },
+        'drain',
+        ATTR.holdReason,
+      ),
+    )
+    .withPanel(
+      tally(
+        {
+          title: 'Callers without the plugin',
+          description:
+            'Why the wait for them ended. coming: they still came at its end; not_told: their balancer did not know; hold: it was cut short.',
+          width: 12,
+          height: 5,
+        },
+        'entry',
+        ATTR.entryEndedBy,
+      ),
+    )
+    .withPanel(
       traces(
         {
           title: 'Last shutdowns of $service',

@@ -50,9 +50,11 @@ export const ERRORS = {
   LOSSLESS_CONTROL_PORT:
     'The control server could not listen, listens on another port than the default one, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
   LOSSLESS_DISPATCHER_UNCOVERED:
-    'The application uses its own undici dispatcher; its calls to services are not covered.',
+    'A call to a service went past the plugin: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient. Use `fetch` without a dispatcher, or leave undici out of the bundle.',
   LOSSLESS_DISPATCHER_BYPASSED:
-    'The application has set a global undici dispatcher; its settings and interceptors do not hold for calls to services.',
+    'The application has set a global undici dispatcher, or calls by one that tells no settings; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_GRPC_UNCOVERED:
+    'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_HOOK_FAILED:
     'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',
@@ -61,6 +63,7 @@ export const ERRORS = {
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',
+  LOSSLESS_DEMO_PROGRAM: '`lossless demo --entry` needs haproxy and nginx, and one is not on PATH. Install it.',
   LOSSLESS_USAGE: 'The command line is not understood. Run `lossless --help`.',
 } as const;
 

@@ -5,6 +5,7 @@ import type { State } from './lifecycle/transitions.ts';
 import { hostPort } from './protocol/host-port.ts';
 import type { Identity } from './protocol/identity.ts';
 import type { Probers } from './provider/entry/probers.ts';
+import type { StatusFile } from './provider/entry/status-file.ts';
 import type { Offline } from './provider/offline/offline.ts';
 import type { Online } from './provider/online/online.ts';
 import type { Callers } from './provider/traffic/callers.ts';
@@ -58,6 +59,8 @@ export interface Status {
     readonly idleClosed: number;
     /** Health checks of balancers, by whether the answer was that the instance can be used. */
     readonly checks: { readonly good: number; readonly failing: number };
+    /** Whether LOSSLESS_STATUS_FILE could not be written or removed, and says what is not so. */
+    readonly statusFileFailing: boolean;
   };
   readonly online: { readonly traceId: string } | undefined;
   readonly offline: ({ readonly traceId: string; readonly url: string } & Coverage) | undefined;
@@ -81,6 +84,7 @@ export interface StatusParts {
   readonly callers: Callers;
   readonly unmanaged: Unmanaged;
   readonly probers: Probers;
+  readonly statusFile: StatusFile | undefined;
   readonly consumer: Consumer;
   readonly tracing: Tracing | undefined;
 }
@@ -108,6 +112,7 @@ export function statusOf(parts: StatusParts): Status {
       connections: parts.unmanaged.open,
       idleClosed: parts.unmanaged.idleClosed,
       checks: parts.probers.checks,
+      statusFileFailing: parts.statusFile?.isFailing ?? false,
     },
     online: online && { traceId: online.ids.traceId },
     offline: offline && { traceId: offline.traceId, url: offline.url, ...offline.run.coverage },

@@ -5,22 +5,20 @@ import { parseArgs } from 'node:util';
 import { startCollector } from '../../collector/server/server.ts';
 import { registryUrls } from '../config/registries.ts';
 import { asError, LosslessError } from '../errors.ts';
-import { sleep, systemClock } from '../lifecycle/clock.ts';
+import { systemClock } from '../lifecycle/clock.ts';
 import { openRegistries } from '../registry/open.ts';
 import type { Command, Io } from './command.ts';
+import { EntrySet } from './demo/entry-set.ts';
 import { Fleet, type Platform } from './demo/fleet.ts';
-import { report } from './demo/report.ts';
-import { tracesSince } from './demo/traces.ts';
+import { programs } from './demo/proxy.ts';
+import { type Plan, sideBySide } from './demo/side-by-side.ts';
 import { given, httpUrl } from './given.ts';
-import { JaegerClient } from './jaeger-client.ts';
 import { whole } from './whole.ts';
 
-/** Time between two scale-downs, in milliseconds. */
-const ROLL_EVERY_MS = 4_000;
-
 export const command: Command = {
-  usage: '[--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
-  summary: 'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts.',
+  usage: '[--entry] [--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
+  summary:
+    'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts. With --entry the callers know nothing of the plugin, and reach the applications by HAProxy and nginx, which must be installed.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -31,6 +29,7 @@ export const command: Command = {
         otlp: { type: 'string' },
         jaeger: { type: 'string' },
         json: { type: 'boolean', default: false },
+        entry: { type: 'boolean', default: false },
       },
     });
     if (values.jaeger !== undefined && values.otlp === undefined)
@@ -42,7 +41,9 @@ export const command: Command = {
       otlp: given('--otlp', values.otlp, httpUrl),
       jaeger: given('--jaeger', values.jaeger, httpUrl),
       json: values.json,
+      entry: values.entry,
     };
+    if (options.entry) programs();
     if (options.registry !== undefined) await tryRegistry(options.registry);
     const directory = mkdtempSync(join(tmpdir(), 'lossless-demo-'));
     try {
@@ -87,6 +88,8 @@ export interface DemoOptions {
   readonly otlp?: URL | undefined;
   readonly jaeger?: URL | undefined;
   readonly json: boolean;
+  /** Callers without the plugin, behind proxies. Default: false. */
+  readonly entry?: boolean;
   /** Wanted for a registry that nothing can be registered with: Kubernetes. */
   readonly platform?: Platform;
 }
@@ -94,32 +97,40 @@ export interface DemoOptions {
 /** Runs both sets side by side. @returns the exit code */
 export async function runDemo(options: DemoOptions, directory: string, io: Io): Promise<number> {
   const store = await traceStore(options, directory);
-  const { platform } = options;
-  const common = { platform, message: io.err };
-  const base = new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), ...common });
-  const env = pluginEnvironment(options, directory, store);
-  const gray = new Fleet({ name: 'gray', env, byHand: undefined, ...common });
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const begun = Date.now();
   try {
     io.err(`shutdowns as they happen: ${store.jaeger.href}`);
-    io.err(`starting gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)`);
-    await Promise.all([base.start(), gray.start()]);
-    for (const fleet of [base, gray]) fleet.startLoad(options.rate);
-    await rollFor(options.seconds * 1_000, [base, gray], stop.signal, io);
-    await Promise.all([base.stopLoad(), gray.stopLoad()]);
-    const traces = await tracesSince(new JaegerClient(store.jaeger), begun, {
-      shutdowns: gray.shutdowns.length,
-      starts: gray.starts,
-    });
-    return report(base, gray, traces, options.json, io);
+    return await sideBySide(
+      (options.entry ? entryPlan : fleetPlan)(options, directory, store, io),
+      options,
+      store.jaeger,
+      io,
+    );
   } finally {
-    await Promise.all([base.close(), gray.close()]);
     await store.close();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+}
+
+function fleetPlan(options: DemoOptions, directory: string, store: TraceStore, io: Io): Plan {
+  const common = { platform: options.platform, message: io.err };
+  return {
+    about: 'gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)',
+    rollEveryMs: 4_000,
+    base: new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), ...common }),
+    gray: new Fleet({ name: 'gray', env: pluginEnvironment(options, directory, store), byHand: undefined, ...common }),
+  };
+}
+
+function entryPlan(options: DemoOptions, directory: string, store: TraceStore, io: Io): Plan {
+  const set = (name: string, env: Readonly<Record<string, string>> | undefined) =>
+    new EntrySet({ name, env, directory: join(directory, name), message: io.err });
+  return {
+    about:
+      'clients -> HAProxy (tcp) -> nginx beside each application -> application twice: by hand, with a flag file and a fixed sleep (base), and with the plugin (gray)',
+    // Longer than the sleep by hand, a start, and what the balancer takes to see it.
+    rollEveryMs: 14_000,
+    base: set('base', undefined),
+    gray: set('gray', pluginEnvironment(options, directory, store)),
+  };
 }
 
 /** Where spans are sent, and where traces are looked at. */
@@ -145,22 +156,6 @@ async function traceStore({ jaeger, otlp }: DemoOptions, directory: string): Pro
     jaeger: new URL(collector.queryUrl),
     close: () => collector.close(),
   };
-}
-
-/** Rolls both sets on the same timetable. */
-async function rollFor(ms: number, fleets: readonly Fleet[], stop: AbortSignal, io: Io): Promise<void> {
-  const begun = performance.now();
-  for (let next = ROLL_EVERY_MS / 2; next < ms && !stop.aborted; next += ROLL_EVERY_MS) {
-    await sleep(systemClock, begun + next - performance.now(), stop);
-    if (stop.aborted) return;
-    await Promise.all(fleets.map((fleet) => fleet.roll()));
-    const [base, gray] = fleets.map((fleet) => fleet.counts);
-    const seconds = ((performance.now() - begun) / 1_000).toFixed(0);
-    io.err(
-      `${seconds.padStart(4)} s  ${fleets[0]?.shutdowns.length} shutdowns each; failed requests: base ${base?.failed}, gray ${gray?.failed}`,
-    );
-  }
-  await sleep(systemClock, begun + ms - performance.now(), stop);
 }
 
 /** Each set has a directory of its own, or both the registry that is given. */

@@ -28,6 +28,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
       'requests',
       `${requests.inflight} in flight, ${requests.started} so far, ${requests.unmanaged} of them from callers without the plugin`,
     ],
+    ['status file', status.unmanaged.statusFileFailing ? 'cannot be written or removed, see the log' : undefined],
     [
       'consumers',
       `${consumers.recent} recent${consumers.overflowed > 0 ? `, ${consumers.overflowed} forgotten` : ''}`,

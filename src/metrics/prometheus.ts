@@ -78,6 +78,7 @@ function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Re
     lossless_unmanaged_connections: [[unmanaged.connections]],
     lossless_idle_closed_total: [[unmanaged.idleClosed]],
     lossless_health_checks_total: byLabel('result', unmanaged.checks),
+    lossless_status_file_failing: [[Number(unmanaged.statusFileFailing)]],
     lossless_goaways_sent_total: byLabel('result', withZeros(GOAWAY_RESULTS, counts.of('goaway'))),
     lossless_goaways_received_total: byLabel('outcome', withZeros(GOAWAY_OUTCOMES, calls.goAways)),
     lossless_draining_markers_total: [[calls.markers]],

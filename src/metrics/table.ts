@@ -67,6 +67,11 @@ export const METRICS = {
     help: 'Health checks of balancers and platforms; good: the answer was that the instance can be used.',
     labels: ['result'],
   },
+  lossless_status_file_failing: {
+    type: 'gauge',
+    help: '1 when LOSSLESS_STATUS_FILE could not be written or removed the last time: who looks at it is told what is not so.',
+    labels: [],
+  },
   lossless_goaways_sent_total: { type: 'counter', help: 'GoAways, by how they ended.', labels: ['result'] },
   lossless_goaways_received_total: { type: 'counter', help: 'GoAways, by how they were taken.', labels: ['outcome'] },
   lossless_draining_markers_total: { type: 'counter', help: 'Isolations by a draining marker.', labels: [] },

@@ -73,6 +73,7 @@ export class Plugin {
   readonly #counts = new Counts();
   readonly #leaving = new Leaving();
   readonly #control: ControlPort;
+  readonly #statusFile: StatusFile | undefined;
 
   constructor(options: Options, log: Log) {
     const guard = new Guard(log);
@@ -128,6 +129,7 @@ export class Plugin {
       header: () => this.#consumerHeader(),
       headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
+      grpc: options.grpc,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,
@@ -169,10 +171,10 @@ export class Plugin {
       exitAfter: () => this.#attendance.leaving?.run.left ?? 0,
       gracePeriod: () => this.#gracePeriodMs,
     });
-    if (options.statusFile !== undefined) {
-      const statusFile = new StatusFile(options.statusFile, log);
-      statusFile.clear();
-      this.#journal.subscribe(statusFile.sink);
+    this.#statusFile = options.statusFile === undefined ? undefined : new StatusFile(options.statusFile, log);
+    if (this.#statusFile !== undefined) {
+      this.#statusFile.clear();
+      this.#journal.subscribe(this.#statusFile.sink);
     }
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
@@ -274,6 +276,7 @@ export class Plugin {
       callers: this.#callers,
       unmanaged: this.#entry.unmanaged,
       probers: this.#entry.probers,
+      statusFile: this.#statusFile,
       consumer: this.#consumer,
       tracing: this.#tracing,
     });

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { Fleet } from '../../src/cli/demo/fleet.ts';
 import { CLI } from '../support/process/cli.ts';
+import { descendants } from '../support/process/descendants.ts';
 import { isRunning } from '../support/process/is-running.ts';
 import { NODES, type NodeLine } from '../support/process/node-lines.ts';
 import { useChildren } from '../support/process/use-children.ts';
@@ -106,17 +107,11 @@ test.each([
   expect(command.stderr).toContain(code);
 });
 
-/** Processes that a process has started, by `/proc`. */
-function descendants(pid: number): readonly number[] {
-  const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-        return [{ pid: Number(name), parent: Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]) }];
-      } catch {
-        return [];
-      }
-    });
-  return parents.filter(({ parent }) => parent === pid).map((child) => child.pid);
-}
+test('the demo with --entry says which proxy is missing and how to get it, and starts nothing', async () => {
+  const command = children.node(CLI, { args: ['demo', '--entry'], env: { PATH: useScratchFolder() } });
+  expect(await command.ends()).toMatchObject({ code: 2 });
+  expect(command.lines).toEqual([]);
+  expect(command.stderr).toMatch(
+    /^LOSSLESS_DEMO_PROGRAM: .* missing on PATH: haproxy, nginx.*apt-get install haproxy nginx[^\n]*\n$/,
+  );
+});

@@ -98,6 +98,21 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: { 9: [], 12: [warning('LosslessKeepAliveRace', 'shop')], 40: [] },
   },
+  'a status file that cannot be written, and one that could not be removed by an instance that is gone': {
+    series: {
+      'lossless_status_file_failing{service_name="shop",instance="1"}': '0x40 1x20 0x120',
+      'lossless_status_file_failing{service_name="stock",instance="1"}': '0x40 1 stale',
+      'lossless_status_file_failing{service_name="mail",instance="1"}': '0x180',
+    },
+    firing: {
+      9: [],
+      12: ['shop', 'stock'].map((service) => ({
+        ...warning('LosslessStatusFileFailed', service),
+        severity: 'critical',
+      })),
+      40: [],
+    },
+  },
   'two services at once': {
     series: {
       [goaway('shop', 'till', 'timeout')]: '_x40 0 1x80',

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { faultsOf, type ProxyName, serversOf, template } from '../support/entry/proxies.ts';
+import { template } from '../../src/cli/demo/template.ts';
+import { faultsOf, type ProxyName, serversOf } from '../support/entry/proxies.ts';
 import { serverMissing } from '../support/servers/built.ts';
 
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');

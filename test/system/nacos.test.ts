@@ -165,7 +165,13 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     const answer = await nacos().call('GET', `${nacos().instancePath}/list`, { serviceName: instance.service });
     const { data, hosts } = JSON.parse(answer) as { data?: unknown[]; hosts?: unknown[] };
     expect(data ?? hosts).toMatchObject([
-      { ip: '127.0.0.1', port: 8_080, weight: 3, healthy: true, metadata: { zone: 'eu-1', secure: 'true', gRPC_port: '9090' } },
+      {
+        ip: '127.0.0.1',
+        port: 8_080,
+        weight: 3,
+        healthy: true,
+        metadata: { zone: 'eu-1', secure: 'true', gRPC_port: '9090' },
+      },
     ]);
     await registry.deregister(instance);
     await registry.close();

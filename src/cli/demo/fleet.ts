@@ -1,5 +1,5 @@
-import { processEnvironment } from '../../config/process-env.ts';
 import { listedName } from './by-hand.ts';
+import type { DemoSet, Shutdown } from './demo-set.ts';
 import { type Counts, Load } from './load.ts';
 import { Member } from './member.ts';
 
@@ -53,14 +53,8 @@ interface Instance {
   readonly port: number;
 }
 
-/** One shutdown. */
-export interface Shutdown {
-  readonly service: string;
-  readonly durationMs: number;
-}
-
 /** All processes of one set, and the load on them. */
-export class Fleet {
+export class Fleet implements DemoSet {
   readonly #options: FleetOptions;
   readonly #instances = new Map<string, Instance[]>();
   /** Every process that was started, ready or not. */
@@ -138,9 +132,10 @@ export class Fleet {
     const { byHand, env, message, name: set, platform } = this.#options;
     if (this.#isClosed) throw new Error(`${set} ${name} is not started any more`);
     const member = new Member({
+      program: 'service',
       name: `${set} ${name}`,
       args: [name, next, this.#host, ...(byHand === undefined ? [] : [byHand])],
-      env: { ...bareEnvironment(), ...env, OTEL_SERVICE_NAME: name },
+      env: { ...env, OTEL_SERVICE_NAME: name },
       controlHost: byHand === undefined ? this.#host : undefined,
       message,
     });
@@ -151,12 +146,4 @@ export class Fleet {
     await platform?.ready(listed, port);
     return { member, listed, port };
   }
-}
-
-/** What configures the plugin or an SDK, or is preloaded. */
-const CONFIGURES = /^(LOSSLESS_|OTEL_|NODE_OPTIONS$|TRACEPARENT$)/;
-
-/** A set is configured by what it is given, and not by the shell of the demo. */
-function bareEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(processEnvironment()).filter(([name]) => !CONFIGURES.test(name)));
 }

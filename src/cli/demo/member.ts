@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { processEnvironment } from '../../config/process-env.ts';
 import { objectIn } from '../../json.ts';
 import { systemClock } from '../../lifecycle/clock.ts';
 import { within } from '../../lifecycle/within.ts';
@@ -18,9 +19,12 @@ const PATIENCE_MS = 45_000;
 export interface MemberOptions {
   /** How messages call it, for example `base service-c`. */
   readonly name: string;
-  /** What `service.ts` is told. */
+  /** A file beside this one, without its extension. */
+  readonly program: 'service' | 'entry-service';
+  /** What the program is told. */
   readonly args: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
+  /** What configures it: of the shell's own environment it gets nothing that does. */
+  readonly env: Readonly<Record<string, string>>;
   /** Where the plugin answers for it; undefined when it runs without. */
   readonly controlHost: string | undefined;
   readonly message: (text: string) => void;
@@ -35,10 +39,10 @@ export class Member {
   readonly #ended: Promise<string>;
 
   constructor(options: MemberOptions) {
-    const { args, env, message, name } = options;
+    const { args, env, message, name, program } = options;
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const child = fork(fileURLToPath(new URL(`./service.${extension}`, import.meta.url)), args, {
-      env,
+    const child = fork(fileURLToPath(new URL(`./${program}.${extension}`, import.meta.url)), args, {
+      env: { ...bareEnvironment(), ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#options = options;
@@ -103,4 +107,12 @@ function inTime<T>(happened: Promise<T>, what: string): Promise<T> {
 function isWorthShowing(line: string): boolean {
   if (!line.startsWith('{')) return line.trim() !== '';
   return objectIn(line)?.['level'] !== 30;
+}
+
+/** What configures the plugin or an SDK, or is preloaded. */
+const CONFIGURES = /^(LOSSLESS_|OTEL_|NODE_OPTIONS$|TRACEPARENT$)/;
+
+/** A set is configured by what it is given, and not by the shell of the demo. */
+function bareEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(processEnvironment()).filter(([name]) => !CONFIGURES.test(name)));
 }

@@ -2,7 +2,7 @@ import { assess, type Verdict } from '../../trace/model/verdict.ts';
 import type { Io } from '../command.ts';
 import { verdictLines } from '../inspect.ts';
 import { waterfall } from '../waterfall.ts';
-import type { Fleet } from './fleet.ts';
+import type { DemoSet } from './demo-set.ts';
 import { demoTable } from './table.ts';
 import type { FleetTraces } from './traces.ts';
 
@@ -20,13 +20,15 @@ interface SetReport {
   /** Why, and how often. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly shutdowns: number;
+  /** Of each shutdown, where they are counted. */
+  readonly connectionsLeft?: readonly number[];
 }
 
 const TOLD = ['traceId', 'service', 'result', 'planned', 'acked', 'spans', 'orphans', 'refreshes'] as const;
 const TOLD_ONLINE = ['traceId', 'service', 'result', 'spans', 'orphans'] as const;
 
 /** Prints what happened. @returns the exit code: 0 when the gray set lost nothing and every trace is whole */
-export function report(base: Fleet, gray: Fleet, traces: FleetTraces, json: boolean, io: Io): number {
+export function report(base: DemoSet, gray: DemoSet, traces: FleetTraces, json: boolean, io: Io): number {
   const verdicts = traces.shutdowns.map(assess);
   const broken = [
     ...verdicts.filter(({ whole }) => !whole).map(({ traceId, problems }) => `${traceId}: ${problems.join('; ')}`),
@@ -65,9 +67,16 @@ export function report(base: Fleet, gray: Fleet, traces: FleetTraces, json: bool
   return gray.counts.failed === 0 && broken.length === 0 && missing === 0 ? 0 : 1;
 }
 
-function setOf({ counts, shutdowns }: Fleet): SetReport {
+function setOf({ counts, shutdowns }: DemoSet): SetReport {
   const { requests, failed, reasons } = counts;
-  return { requests, failed, reasons, shutdowns: shutdowns.length };
+  const connectionsLeft = shutdowns.map((one) => one.connectionsLeft).filter((left) => left !== undefined);
+  return {
+    requests,
+    failed,
+    reasons,
+    shutdowns: shutdowns.length,
+    ...(connectionsLeft.length > 0 && { connectionsLeft }),
+  };
 }
 
 function pick<T, K extends keyof T>(whole: T, keys: readonly K[]): Pick<T, K> {

@@ -57,9 +57,21 @@ export class Endpoint implements Turn {
   set instance(instance: Instance) {
     this.#instance = instance;
     const { host, port } = instance;
-    this.target = { host, port: endpointOf(instance, 'http')?.port ?? port };
+    this.target = this.targetOf('http') ?? { host, port };
     const authority = hostPort(this.target);
     this.origins = { http: `http://${authority}`, https: `https://${authority}` };
+  }
+
+  /** Whether one of its ports is at that address, in the spelling of `addressKey`. */
+  isAt(key: string): boolean {
+    const { host, endpoints = [] } = this.#instance;
+    return key === this.key || endpoints.some(({ port }) => addressKey({ host, port }) === key);
+  }
+
+  /** Where calls of `protocol` connect; undefined when it takes none. */
+  targetOf(protocol: Protocol): { readonly host: string; readonly port: number } | undefined {
+    const found = endpointOf(this.#instance, protocol);
+    return found && { host: this.#instance.host, port: found.port };
   }
 
   /** Whether a call of that protocol can be made to it. */

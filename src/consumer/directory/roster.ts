@@ -91,7 +91,7 @@ export class Roster {
   /** The endpoints at an address, of all generations. */
   at(address: Address): readonly Endpoint[] {
     const key = addressKey(address);
-    return this.all.filter((endpoint) => endpoint.key === key);
+    return this.all.filter((endpoint) => endpoint.isAt(key));
   }
 
   /** Where an instance is: where this list has its id, else at the addresses it names, where it may have another id here. */

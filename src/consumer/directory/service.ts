@@ -53,12 +53,15 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
   #turns: readonly Endpoint[] = [];
+  /** Of the other protocols, as they are asked for. */
+  readonly #turnsFor = new Map<Protocol, readonly Endpoint[]>();
   #panic = false;
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
   #called = false;
   #changed = Promise.withResolvers<void>();
+  readonly #followers = new Set<() => void>();
   #refusal: LosslessError | undefined;
   /** A request went to it since this was last reset. */
   used = true;
@@ -84,14 +87,26 @@ export class Service {
     return this.#changed.promise;
   }
 
+  /**
+   * Calls `listener` at once whenever it is decided anew who is picked, and when this is closed. Who follows a service calls it,
+   * whether or not there are requests.
+   *
+   * @param listener must not throw
+   * @returns how to end it
+   */
+  follow(listener: () => void): () => void {
+    this.#followers.add(listener);
+    return () => void this.#followers.delete(listener);
+  }
+
   /** How many lists were applied, empty ones included. */
   get listedTimes(): number {
     return this.#roster.times;
   }
 
-  /** Requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
+  /** Somebody follows it, or requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
   get busy(): boolean {
-    return this.#roster.all.some(({ outstanding }) => outstanding > 0);
+    return this.#followers.size > 0 || this.#roster.all.some(({ outstanding }) => outstanding > 0);
   }
 
   /** `host:port` of the instances that can be picked now. */
@@ -116,7 +131,11 @@ export class Service {
 
   /** The instances that calls of `protocol` go to, as things are now; `endpointOf` says at which port of each. */
   preferredFor(protocol: Protocol): readonly Endpoint[] {
-    return this.#tiers(protocol).find((endpoints) => endpoints.length > 0) ?? [];
+    const known = this.#turnsFor.get(protocol);
+    if (known !== undefined) return known;
+    const turns = this.#tiers(protocol).find((endpoints) => endpoints.length > 0) ?? [];
+    this.#turnsFor.set(protocol, turns);
+    return turns;
   }
 
   /** Why no request of HTTP can be made to it: all of its instances speak gRPC alone. Undefined: one can. */
@@ -131,15 +150,26 @@ export class Service {
    * @returns undefined when there is none left
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
-    this.used = true;
-    if (!this.#called) this.#options.onCalled?.(this.name);
-    this.#called = true;
+    this.#call();
     if (tried === undefined && this.#panic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
     if (picked?.rest?.isDue) {
       picked.rest.probe();
       this.rebuild();
     }
+    return picked;
+  }
+
+  /**
+   * The same of those that calls of `protocol` go to, among the ones that `can` take it: their connections are kept by somebody else.
+   *
+   * @returns undefined when there is none
+   */
+  pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+    this.#call();
+    const turns = this.preferredFor(protocol);
+    const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
+    if (picked !== undefined && this.#panic) this.#panicPicks++;
     return picked;
   }
 
@@ -189,6 +219,7 @@ export class Service {
     const tiers = this.#tiers('http');
     const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
     this.#turns = tiers[tier] ?? [];
+    this.#turnsFor.clear();
     this.#panic = tier >= PANIC_TIER;
     this.#refusal = this.known && tier < 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
@@ -223,7 +254,14 @@ export class Service {
     this.#tell();
   }
 
+  #call(): void {
+    this.used = true;
+    if (!this.#called) this.#options.onCalled?.(this.name);
+    this.#called = true;
+  }
+
   #tell(): void {
+    for (const listener of [...this.#followers]) listener();
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

@@ -32,10 +32,15 @@ export class EntryPorts {
   }
 
   async #look(): Promise<void> {
-    let established = 0;
-    await eachRow(this.#ports, '/proc/net', (rows, state) => {
-      if (rows.toString('latin1', state, state + 2) === ESTABLISHED) established++;
-    });
-    this.#connections = established;
+    this.#connections = await establishedAt(this.#ports);
   }
+}
+
+/** Established connections of these local ports; 0 where `/proc/net/tcp` does not exist. */
+export async function establishedAt(ports: ReadonlySet<number>): Promise<number> {
+  let established = 0;
+  await eachRow(ports, '/proc/net', (rows, state) => {
+    if (rows.toString('latin1', state, state + 2) === ESTABLISHED) established++;
+  });
+  return established;
 }

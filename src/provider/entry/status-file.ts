@@ -17,10 +17,16 @@ const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | const
 export class StatusFile {
   readonly #path: string;
   readonly #log: Log;
+  #isFailing = false;
 
   constructor(path: string, log: Log) {
     this.#path = path;
     this.#log = log;
+  }
+
+  /** Whether the last attempt to write or remove it failed, so that its reader is wrong. */
+  get isFailing(): boolean {
+    return this.#isFailing;
   }
 
   /** To be called when the process starts. */
@@ -54,7 +60,9 @@ export class StatusFile {
   #attempt(what: string, work: () => void): void {
     try {
       work();
+      this.#isFailing = false;
     } catch (thrown) {
+      this.#isFailing = true;
       this.#log(
         'error',
         `LOSSLESS_STATUS_FILE: ${this.#path} cannot be ${what}: ${asError(thrown).message}. Name a plain file in a directory that this user may write to`,

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { nginxIn } from '../../../src/cli/demo/template.ts';
 import { Child, type ChildOptions } from '../process/child.ts';
 import { serverProgram } from '../servers/built.ts';
 import { until } from '../until.ts';
-
-const DEPLOY = resolve(import.meta.dirname, '../../../deploy');
 
 /** Where Debian's packages have their libraries, below the folder they are unpacked to. */
 const LIBRARIES = `usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
@@ -27,16 +26,7 @@ interface Program {
 const NGINX = {
   run: (config, directory) => ['-p', directory, '-c', config, '-e', 'stderr', '-g', 'daemon off; user root root;'],
   check: (config, directory) => ['-t', '-q', '-p', directory, '-c', config, '-e', 'stderr'],
-  place: (text, directory) => {
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (part) => `${part}_temp_path ${directory}/${part};`,
-    );
-    return replaced(text, {
-      '/run/nginx.pid': `${directory}/nginx.pid`,
-      '/var/log/nginx': directory,
-      'http {': `http { ${temporary.join(' ')}`,
-    });
-  },
+  place: (text, directory) => nginxIn(directory, text),
 } as const satisfies Omit<Program, 'server' | 'path'>;
 
 const PROGRAMS = {
@@ -83,16 +73,6 @@ export function unpacked(
   };
 }
 
-/**
- * A file of `deploy/` with its example values replaced.
- *
- * @param values what stands instead of an example value
- * @throws when an example value is not in the file
- */
-export function template(name: string, values: Readonly<Record<string, string>> = {}): string {
-  return replaced(readFileSync(join(DEPLOY, name), 'utf8'), values);
-}
-
 /** What a proxy has against a configuration; empty when it takes it. @param directory of its own, for what it writes */
 export function faultsOf(proxy: ProxyName, text: string, directory: string): Promise<string> {
   const { command, args, options } = prepared(proxy, text, directory, 'check');
@@ -134,13 +114,6 @@ function prepared(proxy: ProxyName, text: string, directory: string, does: 'run'
   writeFileSync(config, program.place?.(text, directory) ?? text);
   const options: ChildOptions = { cwd: directory, env: { ...env, HOME: directory, XDG_DATA_HOME: directory } };
   return { command, args: program[does](config, directory), options };
-}
-
-function replaced(text: string, values: Readonly<Record<string, string>>): string {
-  return Object.entries(values).reduce((changed, [example, value]) => {
-    if (!changed.includes(example)) throw new Error(`expected ${example} in the configuration\n${changed}`);
-    return changed.replaceAll(example, value);
-  }, text);
 }
 
 function takes({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> {

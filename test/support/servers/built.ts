@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../../../src/cli/demo/free-ports.ts';
 
 /** What names a build, beside Java sources; as in scripts/build-servers.sh. */
 const SOURCES = ['go.mod', 'go.sum', 'main.c', 'main.go', 'packages', 'pom.xml', 'requirements.txt'];
@@ -41,20 +41,8 @@ export function serverProgram(name: string): string {
   return found(name) ?? execFileSync(build, [name], { encoding: 'utf8' }).trim();
 }
 
-/**
- * A TCP port of loopback that was free a moment ago. It lies below those that Linux gives to outgoing connections: nothing
- * takes it while a server that is to be started again does not run.
- */
+/** A TCP port of loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const port = randomInt(12_000, 32_000);
-    const server = createServer();
-    const listens = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!listens) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-  throw new Error('no free port found');
+  const [port = 0] = await freePorts(1);
+  return port;
 }

@@ -17,7 +17,7 @@ const SERVING: Status = {
   weight: 1,
   requests: { started: 411, inflight: 2, unmanaged: 1 },
   consumers: { recent: 3, services: { 'service-a': 1, frontend: 2 }, overflowed: 0 },
-  unmanaged: { connections: 0, idleClosed: 0, checks: { good: 0, failing: 0 } },
+  unmanaged: { connections: 0, idleClosed: 0, checks: { good: 0, failing: 0 }, statusFileFailing: false },
   online: { traceId: 'aa' },
   offline: undefined,
   calls: {
