@@ -16,7 +16,8 @@ export function kindOf(server: object): 'http1' | 'http2' | 'other' {
 
 /** Whether a server takes calls of HTTP/1.1: one of HTTP/2 does over TLS with `allowHTTP1`, and has its time-outs then. */
 export function speaksHttp1(server: object): boolean {
-  return kindOf(server) === 'http1' || 'headersTimeout' in server;
+  const { headersTimeout } = server as { headersTimeout?: unknown };
+  return kindOf(server) === 'http1' || typeof headersTimeout === 'number';
 }
 
 /** Where a server listens now: an address with a port, or the path of a Unix socket; undefined when it does not. */

@@ -11,7 +11,7 @@ const CONSUMER = {};
 
 /** A server that listens, as far as it is looked at. */
 class FakeServer extends EventEmitter {
-  readonly headersTimeout = 1;
+  readonly headersTimeout: number | undefined = 1;
   listening = true;
   readonly #bound: object | string;
 
@@ -33,6 +33,7 @@ class FakeServer extends EventEmitter {
 }
 
 class FakeHttp2 extends FakeServer {
+  override readonly headersTimeout = undefined;
   updateSettings(): void {}
 }
 
