@@ -152,7 +152,7 @@ export class Drain {
   #trafficOver(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
     if (observed.inflight() > 0 || !consumers.allIdle) return false;
-    if (!this.#isListening && !observed.hasConnections()) return true;
+    if (this.#isDeserted) return true;
     const now = clock.now();
     if (this.#isListening && now < consumers.holding.until) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
@@ -167,8 +167,14 @@ export class Drain {
     return observed.lastBegun() > quietSince;
   }
 
+  /** Nobody is connected, and nobody can connect. */
+  get #isDeserted(): boolean {
+    return !this.#isListening && !this.#options.observed.hasConnections();
+  }
+
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
   #kernelEmpty(): boolean {
+    if (this.#isDeserted) return true;
     const { clock, observed } = this.#options;
     const before = clock.now();
     this.#kernelUntil ??= before + KERNEL_MS;
