@@ -23,6 +23,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_QUIET_MS: '-1',
   LOSSLESS_HOLD_MS: '1e9',
   LOSSLESS_HEALTH_PATHS: '/health?full',
+  LOSSLESS_GRPC: 'maybe',
   LOSSLESS_HEALTH_FAILURES: '0',
   LOSSLESS_STATUS_FILE: 'a\nb',
   LOSSLESS_ENTRY: 'maybe',
