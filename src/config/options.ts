@@ -234,7 +234,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
 
 /** The probe is a health check, wherever else it comes from; its query is no part of the path. */
 function pathsOf(probe: string | undefined): readonly string[] {
-  return probe === undefined ? [] : [probe.replace(/\?.*/s, '')];
+  return probe?.startsWith('/') !== true ? [] : [probe.replace(/\?.*/s, '')];
 }
 
 /** `kubernetes:` without a host is the API server of the cluster, as every pod is told. */

@@ -328,7 +328,8 @@ export class Offline {
           const { coverage, ...progress } = this.#fanout.progress;
           return { ...progress, holding: this.#holding(coverage) };
         },
-        unread: () => unreadInKernel(traffic.ports),
+        hasConnections: () => traffic.hasConnections,
+        unread: (isListening) => unreadInKernel(traffic.ports, isListening),
       },
     });
     let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
