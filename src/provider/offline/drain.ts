@@ -28,8 +28,10 @@ export interface Observed {
   readonly lastBegun: () => number;
   /** Looks at each consumer, so it is asked once a tick. */
   readonly consumers: () => Consumers;
+  /** Whether any connection is open, silent ones included. */
+  readonly hasConnections: () => boolean;
   /** What the kernel holds for our ports and the application has not read, as of this very moment. */
-  readonly unread: () => number;
+  readonly unread: (isListening: boolean) => number;
 }
 
 /** How those who call this instance are, at one moment. */
@@ -83,7 +85,8 @@ export interface Drained {
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
  *
- * It runs twice: until the listeners can be closed, and after that for what is connected. The last look at the kernel is in the turn
+ * It runs twice: until the listeners can be closed, and after that for what is connected. Once no connection is left then, nothing can
+ * come, and there is no quiet window to wait for. The last look at the kernel is in the turn
  * in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
  */
 export class Drain {
@@ -151,6 +154,7 @@ export class Drain {
   #trafficOver(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
     if (observed.inflight() > 0 || observed.retiring() > 0 || !consumers.allIdle) return false;
+    if (this.#isDeserted) return true;
     const now = clock.now();
     if (this.#isListening && now < consumers.holding.until) return false;
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
@@ -165,12 +169,18 @@ export class Drain {
     return observed.lastBegun() > quietSince;
   }
 
+  /** Nobody is connected, and nobody can connect. */
+  get #isDeserted(): boolean {
+    return !this.#isListening && !this.#options.observed.hasConnections();
+  }
+
   /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
   #kernelEmpty(): boolean {
+    if (this.#isDeserted) return true;
     const { clock, observed } = this.#options;
     const before = clock.now();
     this.#kernelUntil ??= before + KERNEL_MS;
-    const isEmpty = observed.unread() === 0;
+    const isEmpty = observed.unread(this.#isListening) === 0;
     const now = clock.now();
     return (isEmpty && now - before <= STALL_MS) || now >= this.#kernelUntil;
   }

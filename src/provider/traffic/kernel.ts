@@ -4,6 +4,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** Socket states of `/proc/net/tcp` (Linux, include/net/tcp_states.h): established, close-wait, listening. */
 const STATES: ReadonlySet<number> = new Set([0x01, 0x08, 0x0a]);
 
+const LISTENING = '0A';
+
 /** Tables of sockets, and how many hexadecimal digits an address has in each. */
 const TABLES = [
   ['tcp', 8],
@@ -23,18 +25,30 @@ const COLON = 0x3a;
  *
  * It is asked at the end of a drain, and what is closed then is closed in the same turn: so it does not wait for a thread of the pool.
  * The tables hold every socket of the machine or pod; they are looked at as bytes, rows of these ports alone.
+ *
+ * @param isListening whether this process listens there. When it has closed its listeners, one at these ports and what waits in its
+ * accept queue belong to somebody else, as to systemd.
  */
-export function unreadInKernel(ports: ReadonlySet<number>, folder = '/proc/net'): number {
+export function unreadInKernel(ports: ReadonlySet<number>, isListening: boolean, folder = '/proc/net'): number {
   let unread = 0;
   const needles = needlesOf(ports);
   for (const [name, digits] of TABLES) {
     const rows = readTable(`${folder}/${name}`);
     for (const needle of needles)
       eachOf(rows, needle, digits, (_, state) => {
-        if (STATES.has(hexadecimal(rows, state, 2))) unread += hexadecimal(rows, state + 12, 8);
+        if (!STATES.has(hexadecimal(rows, state, 2))) return;
+        const bytes = hexadecimal(rows, state + 12, 8);
+        if (bytes > 0 && (isListening || isAccepted(rows, state))) unread += bytes;
       });
   }
   return unread;
+}
+
+/** Whether a row is a connection that a process has accepted: one that waits in an accept queue has no inode yet. */
+function isAccepted(rows: Buffer, state: number): boolean {
+  // state sent:received timer:when retransmits uid timeout inode
+  const [st = '', , , , , , inode] = rows.toString('latin1', state, rows.indexOf(NEWLINE, state)).split(/ +/);
+  return st !== LISTENING && inode !== '0';
 }
 
 /** The whole table; empty where it cannot be read. */

@@ -146,6 +146,11 @@ export class Traffic {
     return { busy, idle };
   }
 
+  /** Whether any is open, HTTP/2 and those that have said nothing included, as of the last look at what arrives. */
+  get hasConnections(): boolean {
+    return this.#connections.size + this.#sessions.size + this.#arriving.silentCount + this.#arriving.begun.length > 0;
+  }
+
   /** Open HTTP/2 sessions. */
   get sessions(): readonly Session[] {
     return [...this.#sessions.values()];

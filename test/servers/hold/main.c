@@ -1,6 +1,6 @@
 /*
  * hold ADDRESS PORT COMMAND…: what systemd does for a socket unit and its service. Listens, and runs the command with the
- * listener as file descriptor 3 and LISTEN_FDS=1; after a SIGTERM the command gets one and is run again when it has ended.
+ * listener as file descriptor 3, LISTEN_FDS=1 and LISTEN_PID; after a SIGTERM the command gets one and is run again when it has ended.
  * What connects meanwhile waits. Ends with its standard input, and ends the command with it.
  */
 #define _GNU_SOURCE
@@ -28,6 +28,9 @@ static pid_t run(int listener, char **command, const sigset_t *blocked) {
   sigprocmask(SIG_UNBLOCK, blocked, NULL);
   if (listener != 3 && dup2(listener, 3) < 0) fail("dup2");
   if (fcntl(3, F_SETFD, 0) < 0) fail("fcntl");
+  char self[16];
+  snprintf(self, sizeof self, "%d", getpid());
+  setenv("LISTEN_PID", self, 1);
   setenv("LISTEN_FDS", "1", 1);
   execvp(command[0], command);
   fail(command[0]);

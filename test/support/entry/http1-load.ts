@@ -40,6 +40,9 @@ export interface Http1Options extends Rate {
   readonly keepAlive?: boolean;
 }
 
+/** Most idle connections of one client, as of the HTTP client of Go: what a pause has made more of is closed by the client. */
+const MOST_IDLE = 2;
+
 /**
  * HTTP/1.1 clients, each with connections of its own. A client uses an idle connection until the server ends it or has said
  * `Connection: close`, takes no hint of a `Keep-Alive` header, and never sends a request again.
@@ -52,7 +55,8 @@ export function startHttp1(options: Http1Options): Load {
     const connection = open ?? new Connection(options.host, options.port, () => mine.delete(connection));
     mine.delete(connection);
     const reason = await connection.request(REQUESTS[options.sends], `${options.host}`, options.keepAlive ?? true);
-    if (connection.isOpen) mine.add(connection);
+    if (connection.isOpen && mine.size < MOST_IDLE) mine.add(connection);
+    else connection.close();
     return reason;
   });
   return closing(load, () => {

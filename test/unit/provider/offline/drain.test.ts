@@ -20,6 +20,7 @@ function drain(graceMs = 30_000) {
     until: 10_000,
     bound: 10_000,
     unread: () => 0,
+    hasConnections: true,
   };
   const subject = new Drain({
     clock,
@@ -40,6 +41,7 @@ function drain(graceMs = 30_000) {
           bound: around.bound,
         },
       }),
+      hasConnections: () => around.hasConnections,
       unread: () => around.unread(),
     },
   });
@@ -70,6 +72,14 @@ describe('a drain', () => {
     it.around.inflight = 1;
     expect(await endOf(it, 5_000)).toBeUndefined();
     it.around.inflight = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('waits for HTTP/2 sessions that were asked to go and may begin streams still', async () => {
+    const it = drain();
+    it.around.retiring = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.retiring = 0;
     expect(await endOf(it, 1_000)).toBe(10);
   });
 
@@ -230,6 +240,24 @@ describe('a drain', () => {
     await clock.advance(0);
     expect((await again).result).toBe('drained');
     expect(clock.now()).toBe(before);
+  });
+
+  test('once nobody can connect, the end of the last connection is the end of the second run', async () => {
+    const { clock, around, subject, done } = drain();
+    around.holdReason = 'unmanaged_caller';
+    around.until = 0;
+    await clock.advance(300);
+    await done;
+    around.lastActivity = clock.now();
+    let again: Drained | undefined;
+    void subject.run(false, new AbortController().signal).then((result) => {
+      again = result;
+    });
+    await clock.advance(100);
+    expect(again).toBeUndefined();
+    around.hasConnections = false;
+    await clock.advance(10);
+    expect(again?.result).toBe('drained');
   });
 
   test('callers that keep coming after the hold time end the first run, and what they had begun is waited for in the second', async () => {

@@ -16,6 +16,7 @@ interface Row {
   readonly state?: number;
   readonly sent?: number;
   readonly received?: number;
+  readonly inode?: number;
 }
 
 const hex = (number: number, digits: number): string => number.toString(16).toUpperCase().padStart(digits, '0');
@@ -23,14 +24,14 @@ const hex = (number: number, digits: number): string => number.toString(16).toUp
 /** A table as Linux writes it. */
 function table(digits: number, rows: readonly Row[]): string {
   const address = hex(0x7f000001, digits);
-  const lines = rows.map(({ local, remote = 0, state = 1, sent = 0, received = 0 }, index) =>
+  const lines = rows.map(({ local, remote = 0, state = 1, sent = 0, received = 0, inode = 1_234_567 }, index) =>
     [
       `${String(index).padStart(4)}:`,
       `${address}:${hex(local, 4)}`,
       `${address}:${hex(remote, 4)}`,
       hex(state, 2),
       `${hex(sent, 8)}:${hex(received, 8)}`,
-      '00:00000000 00000000     0        0 1234567 1 0000000000000000 20 4 30 10 -1',
+      `00:00000000 00000000     0        0 ${inode} 1 0000000000000000 20 4 30 10 -1`,
     ].join(' '),
   );
   return `${HEAD}${lines.map((line) => `${line.padEnd(149)}\n`).join('')}`;
@@ -42,11 +43,21 @@ describe('unreadInKernel', () => {
     folder = useScratchFolder();
   });
 
-  const unread = (tcp: readonly Row[], tcp6: readonly Row[] = []): number => {
+  const unread = (tcp: readonly Row[], tcp6: readonly Row[] = [], isListening = true): number => {
     writeFileSync(join(folder, 'tcp'), table(8, tcp));
     writeFileSync(join(folder, 'tcp6'), table(32, tcp6));
-    return unreadInKernel(new Set([8080, 80]), folder);
+    return unreadInKernel(new Set([8080, 80]), isListening, folder);
   };
+
+  test('of a process that has closed its listeners, what waits at the listener of somebody else does not count', () => {
+    const waiting: readonly Row[] = [
+      { local: 8080, state: 10, received: 2 },
+      { local: 8080, received: 300, inode: 0 },
+    ];
+    expect(unread(waiting, [], false)).toBe(0);
+    expect(unread([...waiting, { local: 8080, received: 9 }], [], false)).toBe(9);
+    expect(unread(waiting)).toBe(302);
+  });
 
   test.each<[string, Row, number]>([
     ['a connection with bytes', { local: 8080, received: 300 }, 300],
@@ -63,7 +74,7 @@ describe('unreadInKernel', () => {
   });
 
   test('tables that do not exist hold nothing', () => {
-    expect(unreadInKernel(new Set([80]), join(folder, 'none'))).toBe(0);
+    expect(unreadInKernel(new Set([80]), true, join(folder, 'none'))).toBe(0);
   });
 
   test('what the kernel of this machine says', async () => {
@@ -73,9 +84,9 @@ describe('unreadInKernel', () => {
     const port = await listening(server);
     const client = connect(port, '127.0.0.1');
     const [socket] = await accepted;
-    expect(unreadInKernel(new Set([port]))).toBe(0);
+    expect(unreadInKernel(new Set([port]), true)).toBe(0);
     client.write('12345');
-    await until(() => unreadInKernel(new Set([port])) === 5);
+    await until(() => unreadInKernel(new Set([port]), true) === 5);
     client.destroy();
     socket.destroy();
     server.close();
@@ -90,6 +101,6 @@ describe('unreadInKernel', () => {
     writeFileSync(join(folder, 'tcp'), table(8, rows));
     writeFileSync(join(folder, 'tcp6'), table(32, rows));
     const ports = new Set([8_080]);
-    expect(unreadInKernel(ports, folder)).toBe(expected * 2);
+    expect(unreadInKernel(ports, true, folder)).toBe(expected * 2);
   });
 });
