@@ -80,6 +80,7 @@ describe.each([
     'http',
     'httpAgent',
     'httpNoAgent',
+    'httpOwnConnection',
     'httpStream',
     'axios',
     'axiosAgent',
@@ -141,14 +142,17 @@ describe.each([
     expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(both);
   });
 
-  test.each(['httpsChecked', 'fetch', 'undici'])('%s: TLS with the logical name', async (client) => {
-    const answers = await four(client, {
-      url: 'https://secure/',
-      method: 'POST',
-      body: 'x',
-    });
-    expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['s1', 's2']));
-  });
+  test.each(['httpsChecked', 'httpOwnConnection', 'fetch', 'undici'])(
+    '%s: TLS with the logical name',
+    async (client) => {
+      const answers = await four(client, {
+        url: 'https://secure/',
+        method: 'POST',
+        body: 'x',
+      });
+      expect(new Set(answers.map(({ instanceId }) => instanceId))).toEqual(new Set(['s1', 's2']));
+    },
+  );
 
   test('TLS: a host that drops what is sent to it keeps no request waiting longer than for one connection', async () => {
     const [{ instance }] = secure as [PlainProvider];
@@ -167,7 +171,7 @@ describe.each([
     }
   }, 60_000);
 
-  test.each(['fetch', 'http', 'undici'])('%s: anything else passes untouched', async (client) => {
+  test.each(['fetch', 'http', 'httpOwnConnection', 'undici'])('%s: anything else passes untouched', async (client) => {
     const { port } = (providers[0] as PlainProvider).instance;
     for (const host of ['127.0.0.1', 'localhost']) {
       const { instanceId, headers } = await app.run<Echo>(client, {
@@ -185,7 +189,7 @@ describe.each([
   });
 });
 
-test.each(['fetch', 'undici', 'http', 'httpArrayHeaders', 'httpStream', 'axios', 'got'])(
+test.each(['fetch', 'undici', 'http', 'httpOwnConnection', 'httpArrayHeaders', 'httpStream', 'axios', 'got'])(
   '%s: the very first request waits for the list and carries the header',
   async (client) => {
     const provider = await PlainProvider.start('b1');
