@@ -40,6 +40,8 @@ export const ERRORS = {
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
   LOSSLESS_REGISTRY_PORT:
     'A Kubernetes Service has several ports that HTTP calls could go to, or none. Name one with `port=` in the URL.',
+  LOSSLESS_GRPC_ALONE:
+    'A request of HTTP was made to a service whose instances speak gRPC alone; it fails. Call it with a client of gRPC, or let it listen with an HTTP server too.',
   LOSSLESS_SPOOL_CORRUPT:
     'A spooled telemetry file cannot be read, or the collector refuses it; it was set aside with the suffix .corrupt.',
   LOSSLESS_SPOOL_FULL: 'The spool reached its bound; the oldest files were removed to make room.',
@@ -48,9 +50,11 @@ export const ERRORS = {
   LOSSLESS_CONTROL_PORT:
     'The control server could not listen, listens on another port than the default one, or no instance answers there. Check LOSSLESS_CONTROL_HOST, LOSSLESS_CONTROL_PORT or --port.',
   LOSSLESS_DISPATCHER_UNCOVERED:
-    'The application uses its own undici dispatcher; its calls to services are not covered.',
+    'A call to a service went past the plugin: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient. Use `fetch` without a dispatcher, or leave undici out of the bundle.',
   LOSSLESS_DISPATCHER_BYPASSED:
-    'The application has set a global undici dispatcher; its settings and interceptors do not hold for calls to services.',
+    'The application has set a global undici dispatcher, or calls by one that tells no settings; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_GRPC_UNCOVERED:
+    'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_HOOK_FAILED:
     'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',

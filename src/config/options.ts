@@ -1,13 +1,13 @@
-import { realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { asError } from '../errors.ts';
 import { defaultDirectory } from '../io/private-directory.ts';
 import { readLinked } from '../io/small-file.ts';
-import { objectIn } from '../json.ts';
 import type { EndSignal } from '../lifecycle/outcomes.ts';
 import { type Problem, type RawEnvironment, readEnvironment } from './environment.ts';
+import { nearestPackage } from './package.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
+import { completeResource } from './resource.ts';
 import { type Environment, VARIABLES } from './variables.ts';
 
 /** A process that nothing names; the plugin says so when it listens, and not before, because most such processes are tools. */
@@ -53,6 +53,8 @@ export interface Options {
   readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
+  readonly http2Notice: boolean;
+  readonly streamMs: number | undefined;
   readonly services: readonly string[];
   readonly warmupMs: number;
   readonly warmupCurve: number;
@@ -61,6 +63,8 @@ export interface Options {
   readonly readiness: Environment['LOSSLESS_READINESS'];
   /** Services to connect to ahead; undefined: those called last time. */
   readonly preconnect: readonly string[] | undefined;
+  /** Whether calls of @grpc/grpc-js are covered. */
+  readonly grpc: boolean;
   readonly spoolDir: string;
   readonly logLevel: Environment['LOSSLESS_LOG_LEVEL'];
   /** Attributes of the resource, decoded. */
@@ -137,10 +141,12 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       });
     return values;
   };
-  const resource = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
+  const given = pairs('OTEL_RESOURCE_ATTRIBUTES', isAttribute);
+  const metadata = pairs('LOSSLESS_METADATA', isLabel);
+  const program = nearestPackage();
   const zone = environment.LOSSLESS_ZONE;
-  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(resource['service.name']);
-  const service = set ?? packageName() ?? UNNAMED;
+  const set = environment.LOSSLESS_SERVICE ?? environment.OTEL_SERVICE_NAME ?? named(given['service.name']);
+  const service = set ?? named(program?.name) ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const endpoint =
@@ -167,7 +173,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     registries: environment.LOSSLESS_REGISTRY.map((url) => inCluster(url, raw)),
     advertise: environment.LOSSLESS_ADVERTISE,
     port: portOf(raw['PORT']),
-    metadata: { ...pairs('LOSSLESS_METADATA', isLabel), ...(zone !== undefined && { zone }) },
+    metadata: { ...metadata, ...(zone !== undefined && { zone }) },
     zone,
     controlPort: environment.LOSSLESS_CONTROL_PORT,
     controlPortIsFixed:
@@ -190,16 +196,23 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     keepAliveMs: environment.LOSSLESS_KEEP_ALIVE_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
     goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
+    http2Notice: environment.LOSSLESS_HTTP2_NOTICE,
+    streamMs: environment.LOSSLESS_STREAM_MS,
     services: environment.LOSSLESS_SERVICES,
     warmupMs: environment.LOSSLESS_WARMUP_MS,
     warmupCurve: environment.LOSSLESS_WARMUP_CURVE,
     registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
     probe: environment.LOSSLESS_PROBE,
     preconnect: preconnected(environment.LOSSLESS_PRECONNECT),
+    grpc: environment.LOSSLESS_GRPC,
     readiness: environment.LOSSLESS_READINESS,
     spoolDir: environment.LOSSLESS_SPOOL_DIR ?? spool?.path ?? '',
     logLevel: environment.LOSSLESS_LOG_LEVEL,
-    resource,
+    resource: completeResource(given, {
+      zone,
+      version: metadata['version'] ?? program?.version,
+      pod: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : (raw['POD_NAME'] ?? raw['HOSTNAME']),
+    }),
     traces: {
       endpoint,
       headers: {
@@ -300,28 +313,6 @@ function tlsFiles(environment: Environment): Options['traces']['tls'] {
     environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE ?? environment.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;
   const key = environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY ?? environment.OTEL_EXPORTER_OTLP_CLIENT_KEY;
   return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-}
-
-/** The name in the package.json nearest to the program that was started, without its scope. */
-function packageName(): string | undefined {
-  for (let directory = programDirectory(); ; directory = dirname(directory)) {
-    try {
-      const name = objectIn(readLinked(join(directory, 'package.json')))?.['name'];
-      if (typeof name === 'string') return named(name.replace(/^@[^/]*\//, ''));
-    } catch {
-      // None here, or not readable: look further up.
-    }
-    if (directory === dirname(directory)) return undefined;
-  }
-}
-
-/** Where the program that was started really is: package managers start programs by a link. */
-function programDirectory(): string {
-  try {
-    return dirname(realpathSync(process.argv[1] ?? ''));
-  } catch {
-    return process.cwd();
-  }
 }
 
 function named(name: string | undefined): string | undefined {

@@ -158,6 +158,15 @@ export const VARIABLES = {
     integer(1_000, HOUR),
     'How long the HTTP servers of the application keep an idle connection, in milliseconds: longer than the proxy or balancer before them does, for example 65000. Default: what the application sets, else the 5 s of Node.js.',
   ),
+  LOSSLESS_HTTP2_NOTICE: having(
+    flag,
+    'true',
+    'Asks HTTP/2 clients without the plugin to go in two steps, so that no stream that is on its way is refused. The first one is a frame written beside Node.js, without TLS only; `false`: one step, which refuses what crosses it.',
+  ),
+  LOSSLESS_STREAM_MS: optional(
+    integer(0, HOUR),
+    'How long an offline waits for streams of gRPC that are answering, in milliseconds from its begin; then they end with the status 14 (UNAVAILABLE). Default: until shortly before the deadline.',
+  ),
   LOSSLESS_GOAWAY_TIMEOUT_MS: having(
     integer(10, 60_000),
     '500',
@@ -192,6 +201,11 @@ export const VARIABLES = {
     list(serviceName, 100),
     'learned',
     'Services to which connections are built before this instance is registered, one to each of their instances; comma-separated. `learned`: those that this service called last time; `none`: none.',
+  ),
+  LOSSLESS_GRPC: having(
+    flag,
+    'true',
+    'Covers calls of @grpc/grpc-js to services by name: `lossless:///service-b`, and single-label targets that the registry knows.',
   ),
   LOSSLESS_READINESS: having(choice(...READINESS), 'registered', 'When /readiness answers 200.'),
   LOSSLESS_APP_TRACING: having(

@@ -7,7 +7,7 @@ import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
 import type { GoAway } from '../protocol/identity.ts';
-import { addressKey, hostPortOf, newestByAddress } from '../registry/address.ts';
+import { addressesOf, addressKey, newestByAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { CallContext } from './call/call-context.ts';
 import { Directory } from './directory/directory.ts';
@@ -16,7 +16,9 @@ import { preconnect } from './directory/preconnect.ts';
 import { Quarantine } from './directory/quarantine.ts';
 import type { Address } from './directory/roster.ts';
 import type { Service, ServiceStatus } from './directory/service.ts';
+import { GrpcHook } from './grpc/hook.ts';
 import { HttpHook } from './http/hook.ts';
+import { Http2Hook } from './http2/hook.ts';
 import { UndiciHook } from './undici/hook.ts';
 
 /** How long an instance stays isolated that marked its responses and does not say how long, in milliseconds. */
@@ -37,6 +39,8 @@ export interface ConsumerOptions {
   readonly headerMs?: number | undefined;
   /** Host names, beside single-label ones, that are services. */
   readonly services: readonly string[];
+  /** Whether calls of grpc-js are covered. Default: yes. */
+  readonly grpc?: boolean;
   /** Called with the name of a service when its first request is about to be sent. It must not throw. */
   readonly onCalled?: (service: string) => void;
   /** Warm-up time in milliseconds; 0 switches it off. */
@@ -140,10 +144,12 @@ export class Consumer implements CallContext {
     this.#hooks = [
       new UndiciHook({ context: this, log, covers: (origin) => this.#directory.covers(origin) }),
       new HttpHook(this),
+      new Http2Hook({ context: this, at: (address, host) => this.#directory.at(address, host) }),
+      ...(options.grpc === false ? [] : [new GrpcHook(this, log)]),
     ];
   }
 
-  /** Hooks into undici and `node:http`. Loads neither undici nor a list: that comes with the first request. */
+  /** Hooks into undici, `node:http`, `node:http2` and grpc-js. Loads none of them and no list: that comes with the first request. */
   install(): void {
     for (const hook of this.#hooks) hook.install();
   }
@@ -204,8 +210,7 @@ export class Consumer implements CallContext {
 
   /** What a GoAway would isolate. */
   addressesOf(provider: GoAway['provider']): readonly Address[] {
-    const named = hostPortOf(provider.address);
-    return this.#directory.named(provider.service)?.addressesOf(provider) ?? (named === undefined ? [] : [named]);
+    return this.#directory.named(provider.service)?.addressesOf(provider) ?? addressesOf(provider);
   }
 
   /**

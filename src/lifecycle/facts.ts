@@ -122,6 +122,8 @@ export interface Facts {
     readonly holdMs: number;
     readonly holdReason: HoldReason;
     readonly longestStallMs: number;
+    /** HTTP/2 sessions that were asked to go. */
+    readonly sessionsRetired: number;
     readonly result: DrainResult;
     readonly requestsPerSecond: readonly number[];
     /** The moment at which the first of those seconds begins. */
@@ -133,6 +135,8 @@ export interface Facts {
     readonly idle: number;
     /** Connections cut with a request in flight. */
     readonly forced: number;
+    /** Streams of gRPC that were answering and ended with a status. */
+    readonly ended: number;
   };
   readonly online: {
     readonly trigger: OnlineTrigger;

@@ -3,6 +3,7 @@ import type { Agent, Server } from 'node:http';
 import { DISPATCHERS } from '../consumer/undici/dispatchers.ts';
 import { Guard } from '../guard.ts';
 import { hasWorkers } from '../process/cluster.ts';
+import { onHttp2, onPackage } from '../process/modules.ts';
 import { threadClosed, threadListens } from '../process/threads.ts';
 import { kindOf } from '../provider/traffic/http-server.ts';
 
@@ -10,11 +11,12 @@ import { kindOf } from '../provider/traffic/http-server.ts';
 const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
+type Connect = (...call: unknown[]) => unknown;
 
 /**
  * Calls `use` once, at the first sign that this process is a service or calls one: an HTTP server begins to listen, a
- * request is about to be sent, a cluster forks, or `symbol` of the global object is read. `use` runs before that goes on, and
- * whatever was put in place here is gone by then.
+ * request is about to be sent, a session of HTTP/2 opens, grpc-js is loaded, a cluster forks, or `symbol` of the global object is
+ * read. `use` runs before that goes on, and whatever was put in place here is gone by then.
  */
 export function onFirstUse(symbol: symbol, use: () => void): void {
   const undo: (() => void)[] = [];
@@ -54,8 +56,17 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   });
   listen('child_process', () => process.nextTick(GUARD.listener('child_process', () => hasWorkers() && begin())));
   undo.push(beforeFirstRequest(begin));
+  // Its channels look for resolvers as they are made, so these must stand before.
+  let [isSet, isThere] = [false, false];
+  const grpcLoaded = (): void => {
+    if (isSet) begin();
+    else isThere = true;
+  };
+  undo.push(onPackage('@grpc/grpc-js', GUARD, grpcLoaded));
+  undo.push(beforeFirstSession(begin));
+  isSet = true;
   // Loaded before us, by another preload: no getter can tell of its first request.
-  if (DISPATCHERS.some((key) => key in globalThis)) begin();
+  if (isThere || DISPATCHERS.some((key) => key in globalThis)) begin();
   else DISPATCHERS.forEach(getter);
 }
 
@@ -89,5 +100,29 @@ function beforeFirstRequest(begin: () => boolean): () => void {
   prototype.addRequest = wrapped;
   return () => {
     if (prototype.addRequest === wrapped) prototype.addRequest = addRequest;
+  };
+}
+
+/** Nothing is known of `node:http2` before it is loaded, which few processes do. */
+function beforeFirstSession(begin: () => boolean): () => void {
+  let restore = (): void => {};
+  const wrap = (): void => {
+    const http2 = process.getBuiltinModule('node:http2') as { connect: unknown };
+    const connect = http2.connect as Connect;
+    const wrapped: Connect = (...call) => {
+      const next = begin() ? (http2.connect as Connect) : connect;
+      return next(...call);
+    };
+    const put = (from: Connect, to: Connect): void => {
+      if (http2.connect === from) http2.connect = to;
+      process.getBuiltinModule('node:module').syncBuiltinESMExports();
+    };
+    put(connect, wrapped);
+    restore = () => put(wrapped, connect);
+  };
+  const end = onHttp2(GUARD, wrap);
+  return () => {
+    end();
+    restore();
   };
 }

@@ -129,6 +129,7 @@ export class Plugin {
       header: () => this.#consumerHeader(),
       headerMs: this.#trust.keys && SIGNED_MS,
       services: options.services,
+      grpc: options.grpc,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
       warmupCurve: options.warmupCurve,

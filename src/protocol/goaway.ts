@@ -17,6 +17,9 @@ export const LINE_LIMIT = 32_768;
 /** Longest isolation that can be asked for, in milliseconds. */
 const LONGEST_ISOLATION_MS = 600_000;
 
+/** Most ports of a provider. */
+const MOST_PORTS = 16;
+
 /** Most addresses in a second line. */
 const MOST_ADDRESSES = 100;
 
@@ -42,6 +45,7 @@ export function decodeGoAway(body: string): GoAway {
       instanceId: textOf(provider, 'instanceId', 128),
       generation: integerOf(provider, 'generation', 0, Number.MAX_SAFE_INTEGER, 'provider.'),
       address: textOf(provider, 'address', 300, 0),
+      ...(provider['ports'] !== undefined && { ports: portsOf(provider['ports']) }),
     },
     expiresInMs: integerOf(root, 'expiresInMs', 1, LONGEST_ISOLATION_MS),
   };
@@ -92,6 +96,13 @@ function textOf(from: Json, field: string, most: number, least = 1): string {
   if (typeof value !== 'string' || value.length < least || value.length > most)
     throw invalid(`\`provider.${field}\` to be text of ${least} to ${most} characters`);
   return value;
+}
+
+/** Ports alone, at the host of `address`: nobody can name the address of somebody else so. */
+function portsOf(value: unknown): readonly number[] {
+  if (!Array.isArray(value) || value.length > MOST_PORTS)
+    throw invalid(`\`provider.ports\` to be a list of at most ${MOST_PORTS} ports`);
+  return value.map((port, n) => integerOf({ [n]: port }, String(n), 1, 65_535, 'provider.ports.'));
 }
 
 function integerOf(from: Json, field: string, least: number, most: number, path = ''): number {

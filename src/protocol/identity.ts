@@ -22,6 +22,8 @@ export interface GoAway {
   readonly provider: Identity & {
     /** `host:port` as registered. */
     readonly address: string;
+    /** All its ports at that host, the one of `address` among them. Absent: that alone, as 0.1.0 says it. */
+    readonly ports?: readonly number[];
   };
   /** How long to keep the isolation when nothing renews it, in milliseconds. */
   readonly expiresInMs: number;

@@ -1,6 +1,5 @@
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
-import type { Guard } from '../guard.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
@@ -39,7 +38,6 @@ export interface OfflineHandle {
 
 /** What an instance is made of. */
 export interface AttendanceContext extends Omit<OfflineContext, 'registration' | 'wasReady' | 'identity' | 'settings'> {
-  readonly guard: Guard;
   readonly log: Log;
   readonly tryConnection: TryConnection;
   readonly instanceId: string;
@@ -58,6 +56,8 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'entryCheckMs'
     | 'goawayTimeoutMs'
     | 'goawayAttempts'
+    | 'http2Notice'
+    | 'streamMs'
     | 'registerDelayMs'
     | 'probe'
     | 'warmupMs'

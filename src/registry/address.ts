@@ -57,6 +57,19 @@ export function hostPortOf(address: string): { readonly host: string; readonly p
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) };
 }
 
+/** What a GoAway says is leaving: its address, and its other ports at the same host. */
+export function addressesOf({
+  address,
+  ports = [],
+}: {
+  readonly address: string;
+  readonly ports?: readonly number[];
+}): readonly { readonly host: string; readonly port: number }[] {
+  const main = hostPortOf(address);
+  if (main === undefined) return [];
+  return [main, ...ports.filter((port) => port !== main.port).map((port) => ({ host: main.host, port }))];
+}
+
 /**
  * Of the entries with one address the newest generation, which stands for all: the others are of the same process, or of one
  * that has ended.

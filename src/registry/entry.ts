@@ -2,6 +2,9 @@ import { isObject, objectOf, parseJson } from '../json.ts';
 import { startedAt } from '../process/started-at.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostOf } from './address.ts';
+import { type AppProtocol, portsInLabels, spokenAs } from './app-protocol.ts';
+import { PROTOCOLS, type ProtocolEndpoint } from './endpoints.ts';
+import { endpointsAmong, type SpeakingPort } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
 /** One file of the `file:` registry: an instance and the process that vouches for it. */
@@ -17,6 +20,9 @@ export const ENTRY_LIMIT = 16_384;
 
 /** Largest weight; a larger one counts as this. Sums of any list of them are still exact. */
 const MOST_WEIGHT = 1e9;
+
+/** Most endpoints of an instance: there is one of each protocol, and a later version may know more of these. */
+const MOST_ENDPOINTS = 16;
 
 /** Weight of an instance that names none. */
 const WEIGHT = 100;
@@ -58,6 +64,7 @@ export function isAlive({ pid, started }: Entry): boolean {
 export function decodeInstance(value: unknown): Instance {
   const fields = objectOf(value, 'instance');
   const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
+  const endpoints = decodeEndpoints(fields['endpoints']);
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
   if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
     throw new Error('`weight` is not a number from 0');
@@ -71,7 +78,24 @@ export function decodeInstance(value: unknown): Instance {
     weight: Math.min(weight, MOST_WEIGHT),
     registeredAt: whole(registeredAt, 'registeredAt', 0),
     metadata: labelsOf(metadata),
+    ...(endpoints.length > 0 && { endpoints }),
   };
+}
+
+/**
+ * Reads the endpoints of an instance as JSON holds them; protocols that a later version may have are passed over.
+ *
+ * @throws Error naming what is wrong with them
+ */
+function decodeEndpoints(value: unknown): readonly ProtocolEndpoint[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length > MOST_ENDPOINTS)
+    throw new Error(`\`endpoints\` is not a list of at most ${MOST_ENDPOINTS}`);
+  return value.flatMap((each: unknown) => {
+    const { protocol, port, secure } = objectOf(each, 'an endpoint');
+    const known = PROTOCOLS.find((name) => name === protocol);
+    return known === undefined ? [] : [{ protocol: known, port: portOf(port), secure: secure === true }];
+  });
 }
 
 /** What something else than this package says of an instance; each field as it came. */
@@ -81,7 +105,10 @@ export interface Foreign {
   readonly id?: unknown;
   readonly host: unknown;
   readonly port: unknown;
-  readonly isSecure: boolean;
+  /** What the port speaks. Absent: not known. */
+  readonly speaks?: AppProtocol | undefined;
+  /** Further ports, at the same host. */
+  readonly others?: readonly SpeakingPort[];
   /** In our unit. What is not a number from 0 counts as the default. */
   readonly weight?: unknown;
   readonly labels: unknown;
@@ -93,18 +120,22 @@ export interface Foreign {
  *
  * @throws Error naming what is wrong with its address; nothing else is a reason to do without it
  */
-export function foreignInstance({ service, id, host, port, isSecure, weight, labels, uid }: Foreign): Instance {
+export function foreignInstance(foreign: Foreign): Instance {
+  const { service, id, host, port, speaks, others = [], weight, uid } = foreign;
   const address = { host: hostOf(host), port: portOf(port) };
+  const labels = labelsOf(foreign.labels);
+  const endpoints = endpointsAmong({ port: address.port, speaks }, [...others, ...portsInLabels(labels)]);
   const share = weight === null || weight === '' ? Number.NaN : Number(weight ?? Number.NaN);
   return {
     service,
     instanceId: (typeof id === 'string' || typeof id === 'number' ? String(id) : '') || hostPort(address),
     generation: 0,
     ...address,
-    scheme: isSecure ? 'https' : 'http',
+    scheme: spokenAs(speaks)?.secure === true ? 'https' : 'http',
     weight: share >= 0 ? Math.min(share, MOST_WEIGHT) : WEIGHT,
     registeredAt: 0,
-    metadata: labelsOf(labels),
+    metadata: labels,
+    ...(endpoints !== undefined && { endpoints }),
     ...(uid !== undefined && { uid }),
   };
 }

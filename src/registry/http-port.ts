@@ -1,14 +1,19 @@
-import type { AppProtocol } from './app-protocol.ts';
+import { type AppProtocol, spokenAs } from './app-protocol.ts';
+import type { ProtocolEndpoint } from './endpoints.ts';
 
-/** A port that can be called, and what it speaks as far as that is known. */
-export interface HttpPort {
-  readonly name: string;
+/** A port, and what it speaks as far as that is known. */
+export interface SpeakingPort {
   readonly port: number;
-  readonly speaks: AppProtocol | undefined;
+  readonly speaks?: AppProtocol | undefined;
 }
 
-/** Ports that HTTP calls may go to, the likeliest first. */
-const LIKELY: readonly ((port: HttpPort) => boolean)[] = [
+/** One of several, which have names. */
+export interface NamedPort extends SpeakingPort {
+  readonly name: string;
+}
+
+/** Ports that calls may go to, the likeliest first: gRPC only where there is nothing else. */
+const LIKELY: readonly ((port: NamedPort) => boolean)[] = [
   ({ name, speaks }) => speaks === 'http' && name === 'http',
   ({ speaks }) => speaks === 'http',
   ({ name, speaks }) => speaks === 'https' && name === 'https',
@@ -16,9 +21,31 @@ const LIKELY: readonly ((port: HttpPort) => boolean)[] = [
   ({ name, speaks }) => speaks === undefined && name === 'web',
   ({ speaks }) => speaks === undefined,
   ({ speaks }) => speaks === 'opaque',
+  ({ speaks }) => speaks === 'h2' || speaks === 'h2c',
+  ({ speaks }) => speaks === 'grpc' || speaks === 'grpcs',
 ];
 
-/** Of several ports those that HTTP calls are likeliest meant for: one, several alike, or none. */
-export function likeliest(ports: readonly HttpPort[]): readonly HttpPort[] {
+/** Of several ports those that calls are likeliest meant for: one, several alike, or none. */
+export function likeliest<P extends NamedPort>(ports: readonly P[]): readonly P[] {
   return LIKELY.map((isOne) => ports.filter(isOne)).find((some) => some.length > 0) ?? [];
+}
+
+/**
+ * The endpoints of an instance: its main port, and of the others the first of each further protocol. A main port of which
+ * nothing is known is one of HTTP where others are known.
+ *
+ * @returns undefined when nothing is known of any
+ */
+export function endpointsAmong(
+  main: SpeakingPort,
+  others: readonly SpeakingPort[],
+): readonly ProtocolEndpoint[] | undefined {
+  const further = others.flatMap(({ port, speaks }) => {
+    const spoken = spokenAs(speaks);
+    return spoken === undefined ? [] : [{ ...spoken, port }];
+  });
+  const spoken = spokenAs(main.speaks);
+  if (spoken === undefined && further.every(({ port }) => port === main.port)) return undefined;
+  const all = [{ ...(spoken ?? { protocol: 'http', secure: false }), port: main.port } as const, ...further];
+  return all.filter(({ protocol }, n) => all.findIndex((other) => other.protocol === protocol) === n);
 }

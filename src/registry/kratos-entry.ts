@@ -2,9 +2,10 @@ import { asError } from '../errors.ts';
 import { type Json, parseObject } from '../json.ts';
 import { hostPort } from '../protocol/host-port.ts';
 import { hostPortOf } from './address.ts';
-import { protocolInLabels } from './app-protocol.ts';
+import { type AppProtocol, protocolInLabels, spokenAs } from './app-protocol.ts';
 import { decodeInstance, type Foreign, foreignInstance, labelsOf } from './entry.ts';
 import type { Decoded } from './entry-reader.ts';
+import type { SpeakingPort } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
 /** What kratos and this package take for the weight of an instance that names none. */
@@ -26,19 +27,37 @@ export function kratosFields(instance: Instance): Readonly<Record<string, unknow
     name: service,
     version: metadata['version'] ?? '',
     metadata: { ...metadata, ...(weight !== WEIGHT && { weight: String(Math.round(weight)) }) },
-    endpoints: [originOf(instance)],
+    endpoints: originsOf(instance).map(({ origin }) => origin),
     lossless: instance,
   };
 }
 
-/** Where an instance is, as a URL. */
+/** Where the main port of an instance is, as a URL. */
 export function originOf(instance: Instance): string {
-  return `${instance.scheme}://${hostPort(instance)}`;
+  return originsOf(instance)[0]?.origin ?? '';
+}
+
+/** An endpoint as kratos has it. */
+interface Origin {
+  /** Of the URL. */
+  readonly scheme: string;
+  readonly port: number;
+  readonly origin: string;
+}
+
+/** The endpoints of an instance as kratos has them, one of each scheme, the main one first. */
+export function originsOf({ host, port, scheme, endpoints }: Instance): readonly Origin[] {
+  const main = { protocol: 'http', port, secure: scheme === 'https' } as const;
+  const all = (endpoints ?? [main]).map(({ protocol, port: own, secure }): Origin => {
+    const name = `${protocol === 'grpc' ? 'grpc' : 'http'}${secure ? 's' : ''}`;
+    return { scheme: name, port: own, origin: `${name}://${hostPort({ host, port: own })}` };
+  });
+  return all.filter((each, n) => all.findIndex((other) => other.scheme === each.scheme) === n);
 }
 
 /**
  * Reads an entry: ours, that of kratos, or that of go-micro (`registry.Service` with nodes). Those of others have no
- * generation: a GoAway is matched by their address. Endpoints that are not HTTP are passed over.
+ * generation: a GoAway is matched by their address. Endpoints of other protocols than HTTP and gRPC are passed over.
  *
  * @returns of nodes that cannot be read what is wrong with them
  * @throws Error naming what is wrong with it
@@ -71,20 +90,30 @@ function foreign(node: Json, service: string): Instance | undefined {
   return foreignInstance({ service, id, ...place, weight: labels['weight'], labels });
 }
 
-type Place = Pick<Foreign, 'host' | 'port' | 'isSecure'>;
+type Place = Pick<Foreign, 'host' | 'port' | 'speaks' | 'others'>;
+
+/** The port that a URL without one means. */
+const DEFAULT_PORTS: Readonly<Partial<Record<AppProtocol, number>>> = { http: 80, https: 443 };
 
 function endpointOf({ endpoints }: Json): Place | undefined {
-  const url = (Array.isArray(endpoints) ? endpoints : [])
-    .map((endpoint) => URL.parse(String(endpoint)))
-    .find((found) => found?.protocol === 'http:' || found?.protocol === 'https:');
-  if (url === undefined || url === null) return undefined;
-  const isSecure = url.protocol === 'https:' || url.searchParams.get('isSecure') === 'true';
-  return { host: url.hostname, port: Number(url.port) || (url.protocol === 'https:' ? 443 : 80), isSecure };
+  const places = (Array.isArray(endpoints) ? endpoints : []).flatMap((endpoint) => placeAt(String(endpoint)));
+  const main = places.find(({ speaks }) => spokenAs(speaks)?.protocol === 'http') ?? places[0];
+  return main && { ...main, others: places.filter(({ host }) => host === main.host) };
+}
+
+/** One endpoint; none when kratos has no such scheme, or nothing is called by it here. */
+function placeAt(endpoint: string): readonly (SpeakingPort & { readonly host: string })[] {
+  const url = URL.parse(endpoint);
+  const name = url?.protocol.slice(0, -1);
+  const secure = url?.searchParams.get('isSecure') === 'true' ? 'true' : 'false';
+  const speaks = name && protocolInLabels({ protocol: name, secure }, undefined);
+  if (url === null || !speaks || spokenAs(speaks) === undefined) return [];
+  return [{ host: url.hostname, port: Number(url.port) || (DEFAULT_PORTS[speaks] ?? 0), speaks }];
 }
 
 /** Old versions of go-micro have the port apart. */
 function addressOf({ address, port }: Json, labels: Readonly<Record<string, string>>): Place | undefined {
   const place = hostPortOf(String(address)) ?? { host: address, port };
   const protocol = protocolInLabels(labels, place.port);
-  return protocol === 'other' ? undefined : { ...place, isSecure: protocol === 'https' };
+  return protocol === 'other' ? undefined : { ...place, speaks: protocol };
 }

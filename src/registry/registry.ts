@@ -1,3 +1,5 @@
+import type { ProtocolEndpoint } from './endpoints.ts';
+
 /** One running process of a service, as a registry lists it. */
 export interface Instance {
   readonly service: string;
@@ -10,9 +12,15 @@ export interface Instance {
   readonly generation: number;
   /** IP address or host name at which consumers reach it. */
   readonly host: string;
+  /** The main port: one that was named, else one of HTTP/1.1, else of HTTP/2, else of gRPC. */
   readonly port: number;
-  /** `https` when the port speaks TLS. */
+  /** `https` when the main port speaks TLS. */
   readonly scheme: 'http' | 'https';
+  /**
+   * What the instance speaks at which port, one of each protocol, the main one first. Absent: nothing is known but the main
+   * port, which any call may go to.
+   */
+  readonly endpoints?: readonly ProtocolEndpoint[];
   /** Relative share of traffic when warm; default 100, 0 takes nothing. */
   readonly weight: number;
   /** When it was registered, milliseconds since the Unix epoch; what the warm-up is measured from. */

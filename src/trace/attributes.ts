@@ -1,10 +1,10 @@
 import type { WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
-import { ATTR, type AttributeName, type Attributes, type AttributeValue, SPANS } from './model/schema.ts';
+import { ALSO, ATTR, type AttributeName, type Attributes, type AttributeValue, SPANS } from './model/schema.ts';
 
-/** What is said of the process that makes the spans. */
+/** What is said of the process that makes the spans. An id that the user gives joins them with the application's own. */
 export function resourceOf({ service, instanceId }: Identity, more: Attributes): Attributes {
-  return { ...more, 'service.name': service, 'service.instance.id': instanceId };
+  return { 'service.instance.id': instanceId, ...more, 'service.name': service };
 }
 
 /** On every span, at its creation. */
@@ -19,7 +19,10 @@ export function attributesOf(record: WorkRecord): Attributes {
   for (const [fact, value] of Object.entries<AttributeValue | undefined>(record.facts)) {
     const name = names[fact];
     if (name === undefined || value === undefined) continue;
-    attributes[name] = typeof value === 'number' && fact.endsWith('Ms') ? value / 1_000 : value;
+    const said = typeof value === 'number' && fact.endsWith('Ms') ? value / 1_000 : value;
+    attributes[name] = said;
+    const also = ALSO[name];
+    if (also !== undefined) attributes[also] = said;
   }
   if (record.kind === 'ended' && record.failure !== undefined) attributes[ATTR.errorType] = record.failure.type;
   return attributes;

@@ -1,6 +1,7 @@
 import type { WorkName } from '../lifecycle/facts.ts';
 import type { Failure, LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { VERSION } from '../version.ts';
 import { attributesOf, identityOf } from './attributes.ts';
 import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
 
@@ -25,7 +26,7 @@ const ERROR = 2;
  * for another that is dead.
  */
 export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
-  const scopeSpans = [{ scope: { name: SCOPE }, spans: spans.map(spanOf) }];
+  const scopeSpans = [{ scope: { name: SCOPE, version: VERSION }, spans: spans.map(spanOf) }];
   return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
 }
 

@@ -14,6 +14,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { LifecycleRecord, SpanIds, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
+import { VERSION } from '../version.ts';
 import { attributesOf, identityOf, resourceOf } from './attributes.ts';
 import { SCOPE, SPANS, spanName } from './model/schema.ts';
 
@@ -75,7 +76,7 @@ export class Recorder {
         ? ROOT_CONTEXT
         : trace.setSpanContext(ROOT_CONTEXT, contextOf({ traceId: ids.traceId, spanId: parentSpanId }, remoteParent));
     this.#ids.next = ids;
-    const span = this.#provider.getTracer(SCOPE).startSpan(
+    const span = this.#provider.getTracer(SCOPE, VERSION).startSpan(
       spanName(work),
       {
         kind: KINDS[SPANS[work].kind],

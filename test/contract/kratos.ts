@@ -14,6 +14,9 @@ interface KratosInstance {
   readonly endpoints: readonly string[];
 }
 
+/** The endpoints of an instance with two, sorted. */
+const GRPC_AND_HTTP = 'grpc://127.0.0.1:9090,http://127.0.0.1:8080';
+
 /**
  * A service of kratos sees what is registered here come and go, and the other way round.
  *
@@ -59,6 +62,12 @@ export async function agreesWithKratos(
       ? expect.objectContaining({ ...entry, metadata: expect.objectContaining(labels) })
       : { ...entry, id: 'leaving', version: '1.2', metadata: { ...labels, weight: '40' } },
   );
+  const endpoints = [
+    { protocol: 'http', port: 8_080, secure: false },
+    { protocol: 'grpc', port: 9_090, secure: false },
+  ] as const;
+  await registry.register({ ...leaving, endpoints });
+  await until(() => seen().some((found) => String([...found.endpoints].sort()) === GRPC_AND_HTTP));
   await registry.deregister(leaving);
   await sees('https://[2001:db8::7]:8443');
   watching.process.stdin?.end();
@@ -77,9 +86,21 @@ export async function agreesWithKratos(
       port: 8_000,
       scheme: 'https',
       weight: 20,
+      endpoints: [
+        { protocol: 'http', port: 8_000, secure: true },
+        { protocol: 'grpc', port: 9_000, secure: false },
+      ],
     },
   ]);
   registered.process.stdin?.end();
   expect(await registered.ends()).toMatchObject({ code: 0 });
   await until(() => lists.at(-1)?.length === 0);
+
+  const grpcAlone = kratos('register', service, 'go-2', 'grpc://192.0.2.1:9000');
+  await until(() => lists.at(-1)?.length === 1);
+  expect(lists.at(-1)).toMatchObject([
+    { port: 9_000, scheme: 'http', endpoints: [{ protocol: 'grpc', port: 9_000, secure: false }] },
+  ]);
+  grpcAlone.process.stdin?.end();
+  expect(await grpcAlone.ends()).toMatchObject({ code: 0 });
 }

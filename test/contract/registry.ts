@@ -79,6 +79,22 @@ export function testRegistry(name: string, subject: Subject): void {
       await eventually(other, instance.service, [instance]);
     });
 
+    test('the endpoints of an instance are listed, beside labels of its user, and can change', async () => {
+      const [one, other] = [await open(), await open()];
+      const http = { protocol: 'http', port: 8080, secure: false } as const;
+      const grpc = { protocol: 'grpc', port: 9090, secure: true } as const;
+      const both = anInstance({ endpoints: [http, grpc], metadata: { zone: 'eu-1', gRPC_port: 'mine' } });
+      await one.register({ ...both, endpoints: [http] });
+      await eventually(other, both.service, [{ ...both, endpoints: [http] }]);
+      await one.register(both);
+      expect(await one.instances(both.service)).toEqual([both]);
+      await eventually(other, both.service, [both]);
+      const grpcAlone = { ...both, port: 9090, scheme: 'https', endpoints: [grpc] } as const;
+      const third = anInstance({ ...grpcAlone, service: aServiceName() });
+      await one.register(third);
+      await eventually(other, third.service, [third]);
+    });
+
     test('registering the same instance again replaces its entry', async () => {
       const registry = await open();
       const instance = anInstance();

@@ -3,7 +3,6 @@ import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { type Caller, type Service, spansOf, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
 import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
@@ -15,11 +14,6 @@ async function pair(): Promise<Service> {
   const leaving = await world().service('shop', { env: ENV });
   await world().service('shop', { env: ENV });
   return leaving;
-}
-
-/** Resolves when a service has begun to serve so many requests. */
-async function hasCalled(service: Service, times = 6): Promise<void> {
-  await until(async () => (await world().served(service)) >= times);
 }
 
 async function goAwayOf(service: Service) {
@@ -34,7 +28,7 @@ describe('a caller is gone only when that is proved', () => {
     const service = await pair();
     const caller = await world().caller('http://shop/echo', rate, { env: { LOSSLESS_CONTROL_HOST: '127.0.0.2' } });
     // Its first call may have gone to the other instance.
-    await hasCalled(service, rate > 1 ? 6 : 1);
+    await world().called(service, rate > 1 ? 6 : 1);
     const { trace, result, message } = await goAwayOf(service);
     expect(result).toBe('refused');
     expect(message).toContain('LOSSLESS_CONTROL_HOST');
@@ -78,7 +72,7 @@ describe('a caller is gone only when that is proved', () => {
     async (signal) => {
       const service = await pair();
       const caller: Caller = await world().caller('http://shop/echo', 40);
-      await hasCalled(service);
+      await world().called(service, 6);
       caller.child.signal(signal);
       await caller.child.ends();
       const { trace, result } = await goAwayOf(service);
@@ -93,7 +87,7 @@ describe('a caller is gone only when that is proved', () => {
 test('a service that calls itself has no consumer to wait for', async () => {
   const file = new URL('../fixtures/apps/calls-itself.ts', import.meta.url);
   const service = await world().service('shop', { env: ENV, file });
-  await hasCalled(service);
+  await world().called(service, 6);
   const begun = performance.now();
   await world().leave(service);
   expect(performance.now() - begun).toBeLessThan(3_000);

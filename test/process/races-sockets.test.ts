@@ -48,6 +48,7 @@ describe('R2: a request is on the wire when its connection would be closed', () 
     const leaving = await distant(delayMs);
     await distant(delayMs);
     const caller = await world().caller('http://provider/echo', rate, { client });
+    await world().called(leaving);
     await world().leave(leaving);
     const { verdict } = await world().trace(leaving);
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });

@@ -15,7 +15,14 @@ import { useWorld } from '../support/process/world.ts';
 const world = useWorld();
 
 /** What Jaeger adds of its own to the attributes of a span. */
-const JAEGERS = new Set(['otel.scope.name', 'span.kind', 'otel.status_code', 'otel.status_description', 'error']);
+const JAEGERS = new Set([
+  'otel.scope.name',
+  'otel.scope.version',
+  'span.kind',
+  'otel.status_code',
+  'otel.status_description',
+  'error',
+]);
 
 const TYPES: Readonly<Record<string, readonly string[]>> = {
   string: ['string'],
@@ -95,4 +102,32 @@ test('every span that is exported is as the schema says: name, kind, parent, att
     }
   }
   expect([...works].sort()).toEqual(Object.keys(SPANS).sort());
+});
+
+test('a trace says which version ran where, under the names that OpenTelemetry gives them', async () => {
+  const service = await world().service('provider', {
+    env: {
+      LOSSLESS_ZONE: 'eu-1',
+      LOSSLESS_METADATA: 'version=2.1.0',
+      OTEL_RESOURCE_ATTRIBUTES: 'service.namespace=shop,deployment.environment.name=test,service.instance.id=theirs',
+    },
+  });
+  await world().leave(service);
+  await world().trace(service);
+  const answer = await fetch(`${world().collector.queryUrl}/api/traces/${world().traceId(service)}`);
+  const { data } = (await answer.json()) as {
+    data: { processes: Record<string, { tags: { key: string; value: unknown }[] }> }[];
+  };
+  const [process] = Object.values(data[0]?.processes ?? {});
+  expect(Object.fromEntries(process?.tags.map(({ key, value }) => [key, value]) ?? [])).toMatchObject({
+    'service.version': '2.1.0',
+    'service.namespace': 'shop',
+    'service.instance.id': 'theirs',
+    'deployment.environment.name': 'test',
+    'cloud.availability_zone': 'eu-1',
+    'host.name': expect.any(String),
+    'process.pid': String(service.child.pid),
+    'telemetry.sdk.name': 'opentelemetry',
+    'telemetry.distro.name': 'lossless-lifecycle',
+  });
 });

@@ -38,44 +38,43 @@ describe('an application that does not know of the plugin leaves without losing 
   });
 
   test.each([
-    ['h2c', 'http:'],
-    ['h2', 'https:'],
-  ])('%s: every stream is counted and none is refused', async (kind, protocol) => {
+    ['h2c', 'a caller that does not stop by itself is asked to go', 'http:', Number.POSITIVE_INFINITY],
+    ['h2', 'a caller that is idle is asked to go', 'https:', 50],
+  ])('%s: %s, every stream is counted and none is refused', async (kind, _, protocol, most) => {
     const leaving = await world().service('provider', { kind, env: { LOSSLESS_HOLD_MS: '1500' } });
     const session = connect(`${protocol}//127.0.0.1:${leaving.port}`, { rejectUnauthorized: false });
-    let answered = 0;
-    let failed = 0;
-    let closing = false;
+    const asked = once(session, 'goaway');
+    const counts = { sent: 0, answered: 0, failed: 0 };
     const send = () =>
       new Promise<void>((resolve) => {
+        counts.sent++;
         const stream = session.request({ ':method': 'POST', ':path': '/echo' });
-        stream.on('response', (headers) => (headers[':status'] === 200 ? answered++ : failed++));
-        stream.on('error', () => failed++);
+        stream.on('response', (headers) => (headers[':status'] === 200 ? counts.answered++ : counts.failed++));
+        stream.on('error', () => counts.failed++);
         stream.on('close', resolve);
         stream.resume().end('x');
       });
-    session.on('goaway', () => {
-      closing = true;
-    });
-    session.on('close', () => {
-      closing = true;
+    await send();
+    let isAsked = false;
+    void asked.then(() => {
+      isAsked = true;
     });
     const pending = new Set<Promise<void>>();
-    let sent = 0;
     leaving.child.signal('SIGTERM');
-    // A caller without the plugin learns of the end by the close of its session only, so it sends until the hold time is over.
-    const until = Date.now() + 1_000;
-    while (!closing && Date.now() < until) {
-      sent++;
+    while (!isAsked && counts.sent < most) {
       pending.add(send());
       await pause(4);
     }
+    await asked;
     await Promise.all(pending);
     await leaving.child.ends();
-    session.destroy();
-    expect({ answered, failed }).toEqual({ answered: sent, failed: 0 });
+    const { sent, ...outcomes } = counts;
+    expect(outcomes).toEqual({ answered: sent, failed: 0 });
     const trace = await world().trace(leaving);
-    expect(spansOf(trace, 'offline')[0]?.tags['lossless.requests.served']).toBeGreaterThanOrEqual(sent - 5);
+    const tags = spansOf(trace, 'drain')[0]?.tags ?? {};
+    const perSecond = JSON.parse(String(tags['lossless.traffic.requests_per_second'])) as number[];
+    expect(perSecond.reduce((sum, count) => sum + count, 0)).toBe(sent);
+    expect(tags['lossless.drain.sessions.retired']).toBe(1);
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
   });
 });

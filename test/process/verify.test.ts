@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { afterEach, describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { VerifyReport } from '../../src/cli/verify.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
 import { lossless } from '../support/process/cli.ts';
 import { useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
 import { useServer } from '../support/use-server.ts';
 
 const world = useWorld();
@@ -66,6 +70,41 @@ describe('real shutdowns', () => {
   });
 });
 
+test('a release is judged by itself: the last one, or one that is named', async () => {
+  const version = (name: string) => ({ LOSSLESS_METADATA: `version=${name}`, LOSSLESS_HOLD_MS: '0' });
+  const old = await world().service('provider', { env: version('1.0.0') });
+  const caller = await world().caller('http://provider/echo', 30);
+  const middle = await world().service('provider', { env: version('1.1.0') });
+  await world().leave(old);
+  const last = await world().service('provider', { env: version('1.2.0') });
+  await world().leave(middle);
+  await world().trace(old);
+  await world().trace(middle);
+  await caller.stop();
+  const latest = await verify('provider', '--release', 'latest');
+  expect(latest).toMatchObject({ code: 0 });
+  expect(latest.stdout).toMatch(
+    /release 1\.2\.0: 1 of 1 shutdowns lossless, 1 of 1 consumers told, 0 requests after an ack/,
+  );
+  expect(latest.stdout).toContain('never fewer than 1 ready');
+  const { stdout } = await verify('provider', '--release', '1.1.0', '--json');
+  const { release, shutdowns } = JSON.parse(stdout) as VerifyReport;
+  expect(release).toMatchObject({ version: '1.1.0', fewestReady: 1 });
+  expect(shutdowns.map(({ traceId }) => traceId)).toEqual([world().traceId(old)]);
+  expect(await verify('provider', '--release', '3.0.0')).toMatchObject({ code: 2 });
+  await world().leave(last);
+});
+
+test('--wait asks until the last span is there, and --junit writes what CI reads', async () => {
+  const [own = '', first = '', second = ''] = shutdownBodies('late', 2).bodies;
+  await sendOtlp(world().collector.otlpUrl, [own, first]);
+  const file = join(useScratchFolder(), 'report.xml');
+  const gate = verify('late', '--since', '1h', '--wait', '30s', '--junit', file);
+  await sendOtlp(world().collector.otlpUrl, [second]);
+  expect(await gate).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).toContain('<testsuite name="late" tests="2" failures="0" errors="0" skipped="0">');
+});
+
 describe('what cannot be told is 2', () => {
   test('fewer than expected, and none at all', async () => {
     await sendOtlp(world().collector.otlpUrl, shutdownBodies('few', 3).bodies);
@@ -102,8 +141,6 @@ describe('what cannot be told is 2', () => {
     expect(await verify('untold', '--since', '1h')).toMatchObject({ code: 1 });
   });
 
-  afterEach(() => {});
-
   test.each([
     ['is not there', undefined],
     ['answers a page', '<html>'],
@@ -129,6 +166,8 @@ describe('what cannot be told is 2', () => {
     [['--since', '2026-13-01']],
     [[]],
     [['--since', '1h', '--expect', 'all']],
+    [['--since', '1h', '--wait', 'long']],
+    [['--since', '2999-01-01T00:00:00Z']],
   ])('a command line like %j', async (args) => {
     const { code, stderr } = await verify('provider', ...args);
     expect(code).toBe(2);

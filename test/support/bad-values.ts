@@ -21,7 +21,9 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_SIGNALS: 'SIGTERM,SIGKILL',
   LOSSLESS_QUIET_MS: '-1',
   LOSSLESS_HOLD_MS: '1e9',
+  LOSSLESS_HTTP2_NOTICE: 'maybe',
   LOSSLESS_HEALTH_PATHS: '/health?full',
+  LOSSLESS_GRPC: 'maybe',
   LOSSLESS_HEALTH_FAILURES: '0',
   LOSSLESS_STATUS_FILE: 'a\nb',
   LOSSLESS_ENTRY: 'maybe',
@@ -39,6 +41,7 @@ export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_READINESS: 'soon',
   LOSSLESS_SPOOL_DIR: 'a\nb',
   LOSSLESS_LOG_LEVEL: 'loud',
+  LOSSLESS_STREAM_MS: '-1',
   LOSSLESS_STRICT: 'very',
   LOSSLESS_JAEGER_URL: 'jaeger',
 };

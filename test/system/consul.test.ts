@@ -134,6 +134,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
       host: '192.0.2.8',
       port: 8_082,
       scheme: 'https',
+      endpoints: [{ protocol: 'http', port: 8_082, secure: true }],
       weight: 200,
       registeredAt: 0,
       metadata: { zone: 'eu-2', secure: 'true' },

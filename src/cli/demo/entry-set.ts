@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { establishedAt } from '../../provider/entry/entry-ports.ts';
+import type { DemoSet, Shutdown } from './demo-set.ts';
 import { freePorts } from './free-ports.ts';
 import { type Counts, Load } from './load.ts';
 import { Member } from './member.ts';
 import { DemoProxy } from './proxy.ts';
-import type { DemoSet, Shutdown } from './side-by-side.ts';
 import { template } from './template.ts';
 
 /** The one service, as traces call it. */

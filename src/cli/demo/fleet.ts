@@ -1,7 +1,7 @@
 import { listedName } from './by-hand.ts';
+import type { DemoSet, Shutdown } from './demo-set.ts';
 import { type Counts, Load } from './load.ts';
 import { Member } from './member.ts';
-import type { DemoSet, Shutdown } from './side-by-side.ts';
 
 /** One service of the chain. */
 interface Tier {

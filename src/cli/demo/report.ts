@@ -2,7 +2,7 @@ import { assess, type Verdict } from '../../trace/model/verdict.ts';
 import type { Io } from '../command.ts';
 import { verdictLines } from '../inspect.ts';
 import { waterfall } from '../waterfall.ts';
-import type { DemoSet } from './side-by-side.ts';
+import type { DemoSet } from './demo-set.ts';
 import { demoTable } from './table.ts';
 import type { FleetTraces } from './traces.ts';
 

@@ -1,6 +1,6 @@
 import { milliseconds } from '../../trace/model/trace.ts';
 import { textTable } from '../text-table.ts';
-import type { DemoSet } from './side-by-side.ts';
+import type { DemoSet } from './demo-set.ts';
 
 /** The result of a demo as a table: one row for each set. */
 export function demoTable(base: DemoSet, gray: DemoSet): readonly string[] {

@@ -8,6 +8,17 @@ export interface OpenCall {
   leave(): void;
 }
 
+/** Most agents of undici that keep connections to one instance; the oldest gives way: an application may make a dispatcher for each request. */
+const MOST_AGENTS = 64;
+
+/** A session of HTTP/2, which carries many requests at a time. */
+export interface OpenSession {
+  /** Its requests that are not finished. */
+  readonly outstanding: number;
+  /** Sends nothing new; closes when what is in progress has ended. */
+  leave(): void;
+}
+
 /** What the guard calls this. */
 const HOOK = 'a connection of node:http';
 
@@ -29,9 +40,10 @@ export class Connections {
   readonly #sockets = new Set<Owned>();
   /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
   readonly #lent = new Set<Owned>();
+  readonly #sessions = new Set<OpenSession>();
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
-  /** One for each copy of undici that requests are made with. */
+  /** One for each copy of undici that requests are made with, and for each dispatcher with settings of its own. */
   readonly #agents = new Map<object, Agent>();
   #openAgents = 0;
   #dispatched = 0;
@@ -50,15 +62,22 @@ export class Connections {
 
   /** Requests not finished and upgraded connections not closed. */
   get outstanding(): number {
-    return this.#dispatched + this.#calls.size + this.#upgraded.size;
+    let sum = this.#dispatched + this.#calls.size + this.#upgraded.size;
+    for (const session of this.#sessions) sum += session.outstanding;
+    return sum;
   }
 
-  /** The connections of one copy of undici; made with its first request. */
-  agent(copy: object, create: () => Agent): Agent {
-    const known = this.#agents.get(copy);
+  /** The connections of one copy of undici, or of one dispatcher; made with its first request. */
+  agent(owner: object, create: () => Agent): Agent {
+    const known = this.#agents.get(owner);
     if (known !== undefined) return known;
     const agent = create();
-    this.#agents.set(copy, agent);
+    const [oldest] = this.#agents;
+    if (oldest !== undefined && this.#agents.size >= MOST_AGENTS) {
+      this.#agents.delete(oldest[0]);
+      this.#closeAgent(oldest[1]);
+    }
+    this.#agents.set(owner, agent);
     this.#openAgents++;
     return agent;
   }
@@ -108,23 +127,34 @@ export class Connections {
     socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
   }
 
+  /** A session of HTTP/2 stands; it belongs here until it is taken out. */
+  addSession(session: OpenSession): void {
+    this.#sessions.add(session);
+  }
+
+  /** The connection of a session is closed. */
+  removeSession(session: OpenSession): void {
+    this.#sessions.delete(session);
+    this.#settle();
+  }
+
   /** Isolation; synchronous, once. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const agent of this.#agents.values())
-      agent.close().then(
-        () => this.#agentClosed(),
-        () => this.#agentClosed(),
-      );
+    for (const agent of this.#agents.values()) this.#closeAgent(agent);
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
+    for (const session of [...this.#sessions]) session.leave();
   }
 
-  #agentClosed(): void {
-    this.#openAgents--;
-    this.#settle();
+  #closeAgent(agent: Agent): void {
+    const closed = (): void => {
+      this.#openAgents--;
+      this.#settle();
+    };
+    agent.close().then(closed, closed);
   }
 
   /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
@@ -139,7 +169,7 @@ export class Connections {
   }
 
   #settle(): void {
-    if (this.#closed && this.#openAgents === 0 && this.outstanding === 0 && this.#sockets.size === 0)
-      this.#resolveIdle();
+    const open = this.#openAgents + this.#sockets.size + this.#sessions.size;
+    if (this.#closed && open === 0 && this.outstanding === 0) this.#resolveIdle();
   }
 }

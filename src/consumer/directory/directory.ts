@@ -5,7 +5,9 @@ import { sleep, type Timer } from '../../lifecycle/clock.ts';
 import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
+import type { Endpoint } from './endpoint.ts';
 import { authorityOf } from './origin.ts';
+import type { Address } from './roster.ts';
 import { Service, type ServiceOptions } from './service.ts';
 
 /** Longest time the first request to a host waits for the first list, in milliseconds; then it goes on unchanged. */
@@ -36,6 +38,12 @@ export interface DirectoryOptions extends ServiceOptions {
   readonly services: readonly string[];
   /** Work that a first request waits for besides the list. Never rejects. */
   readonly prepare: () => Promise<void>;
+}
+
+/** An instance of a service. */
+export interface Listed {
+  readonly service: Service;
+  readonly endpoint: Endpoint;
 }
 
 interface Entry {
@@ -91,6 +99,20 @@ export class Directory {
     if (entry.pending !== undefined) return entry.pending.then(() => (service.known ? service : undefined));
     service.used = true;
     return service.known ? service : undefined;
+  }
+
+  /**
+   * The instance that is listed at an address, of all services whose lists are known here.
+   *
+   * @param host names the service to look at first
+   */
+  at(address: Address, host: string): Listed | undefined {
+    const first = this.named(host);
+    for (const service of first === undefined ? this.services : [first, ...this.services]) {
+      const [endpoint] = service.at(address).toSorted((a, b) => b.instance.generation - a.instance.generation);
+      if (endpoint !== undefined) return { service, endpoint };
+    }
+    return undefined;
   }
 
   /** Whether `origin` is one whose requests must go through here. One that an instance advertises is where they go to. */

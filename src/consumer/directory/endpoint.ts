@@ -2,6 +2,7 @@ import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import { addressKey } from '../../registry/address.ts';
+import { endpointOf, type Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Connections } from './connections.ts';
 import { Prebuilt } from './prebuilt.ts';
@@ -15,23 +16,23 @@ const MOST_IDS = 256;
 export class Endpoint implements Turn {
   /** Monotonic time from which its warm-up is measured. */
   readonly warmingSince: number;
-  instance: Instance;
   share = 0;
   credit: number;
   /** How it is spared since it could not be connected to; undefined: that never happened. */
   rest: Rest | undefined;
   /** The draining marker last seen, as it came. */
   marker: string | undefined;
-  /** Where to connect. */
-  readonly target: { readonly host: string; readonly port: number };
-  /** `host:port`, IPv6 in brackets. */
+  /** Where calls of HTTP connect. */
+  target: { readonly host: string; readonly port: number } = { host: '', port: 0 };
+  /** `target` as origins. */
+  origins: { readonly http: string; readonly https: string } = { http: '', https: '' };
+  /** `host:port` of its main port, IPv6 in brackets. */
   readonly address: string;
   /** The same in one spelling. */
   readonly key: string;
   /** Ids under which the plugin has listed this address. */
   readonly #ids = new Set<string>();
-  /** `address` as origins. */
-  readonly origins: { readonly http: string; readonly https: string };
+  #instance: Instance;
   readonly #guard: Guard;
   readonly #open = new Set<Connections>();
   #current: Connections | undefined;
@@ -39,15 +40,43 @@ export class Endpoint implements Turn {
 
   constructor(instance: Instance, warmingSince: number, guard: Guard) {
     this.#guard = guard;
+    this.#instance = instance;
     this.instance = instance;
-    const { host, port, weight } = instance;
     // Less than one turn: with more it would take several before the others have theirs.
-    this.credit = Math.random() * weight;
-    this.target = { host, port };
+    this.credit = Math.random() * instance.weight;
     this.address = hostPort(instance);
     this.key = addressKey(instance);
-    this.origins = { http: `http://${this.address}`, https: `https://${this.address}` };
     this.warmingSince = warmingSince;
+  }
+
+  /** What is known of it; the next list may say more of the same one. */
+  get instance(): Instance {
+    return this.#instance;
+  }
+
+  set instance(instance: Instance) {
+    this.#instance = instance;
+    const { host, port } = instance;
+    this.target = this.targetOf('http') ?? { host, port };
+    const authority = hostPort(this.target);
+    this.origins = { http: `http://${authority}`, https: `https://${authority}` };
+  }
+
+  /** Whether one of its ports is at that address, in the spelling of `addressKey`. */
+  isAt(key: string): boolean {
+    const { host, endpoints = [] } = this.#instance;
+    return key === this.key || endpoints.some(({ port }) => addressKey({ host, port }) === key);
+  }
+
+  /** Where calls of `protocol` connect; undefined when it takes none. */
+  targetOf(protocol: Protocol): { readonly host: string; readonly port: number } | undefined {
+    const found = endpointOf(this.#instance, protocol);
+    return found && { host: this.#instance.host, port: found.port };
+  }
+
+  /** Whether a call of that protocol can be made to it. */
+  takes(protocol: Protocol): boolean {
+    return endpointOf(this.#instance, protocol) !== undefined;
   }
 
   /** Whether the plugin has listed this address under that id: only who registered there is likely to know it. */
@@ -93,7 +122,7 @@ export class Endpoint implements Turn {
    */
   async prebuild(service: string, clock: Clock, withinMs: number): Promise<void> {
     const { host, port } = this.target;
-    const isSecure = this.instance.scheme === 'https';
+    const isSecure = endpointOf(this.#instance, 'http')?.secure === true;
     this.#prebuilt?.close();
     this.#prebuilt = new Prebuilt({ host, port, ...(isSecure && { servername: service }) }, clock, this.#guard);
     await this.#prebuilt.open(withinMs);

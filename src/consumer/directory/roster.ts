@@ -1,7 +1,7 @@
 import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { GoAway } from '../../protocol/identity.ts';
-import { addressKey, hostPortOf, newestByAddress } from '../../registry/address.ts';
+import { addressesOf, addressKey, newestByAddress } from '../../registry/address.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 
@@ -91,15 +91,14 @@ export class Roster {
   /** The endpoints at an address, of all generations. */
   at(address: Address): readonly Endpoint[] {
     const key = addressKey(address);
-    return this.all.filter((endpoint) => endpoint.key === key);
+    return this.all.filter((endpoint) => endpoint.isAt(key));
   }
 
-  /** Where an instance is: where this list has its id, else at the address it names, where it may have another id here. */
-  addressesOf({ instanceId, address }: GoAway['provider']): readonly Address[] {
-    const known = this.all.filter((endpoint) => endpoint.isKnownAs(instanceId));
+  /** Where an instance is: where this list has its id, else at the addresses it names, where it may have another id here. */
+  addressesOf(provider: GoAway['provider']): readonly Address[] {
+    const known = this.all.filter((endpoint) => endpoint.isKnownAs(provider.instanceId));
     if (known.length > 0) return [...new Map(known.map(({ key, instance }) => [key, instance])).values()];
-    const named = hostPortOf(address);
-    return named === undefined ? [] : [named];
+    return addressesOf(provider);
   }
 
   /**

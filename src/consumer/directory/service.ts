@@ -1,7 +1,9 @@
+import { LosslessError } from '../../errors.ts';
 import type { Guard } from '../../guard.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { type Warmup, warmupShares } from '../../lifecycle/warmup.ts';
 import type { GoAway } from '../../protocol/identity.ts';
+import type { Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
@@ -51,12 +53,16 @@ export class Service {
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
   #turns: readonly Endpoint[] = [];
+  /** Of the other protocols, as they are asked for. */
+  readonly #turnsFor = new Map<Protocol, readonly Endpoint[]>();
   #panic = false;
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
   #called = false;
   #changed = Promise.withResolvers<void>();
+  readonly #followers = new Set<() => void>();
+  #refusal: LosslessError | undefined;
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -81,14 +87,26 @@ export class Service {
     return this.#changed.promise;
   }
 
+  /**
+   * Calls `listener` at once whenever it is decided anew who is picked, and when this is closed. Who follows a service calls it,
+   * whether or not there are requests.
+   *
+   * @param listener must not throw
+   * @returns how to end it
+   */
+  follow(listener: () => void): () => void {
+    this.#followers.add(listener);
+    return () => void this.#followers.delete(listener);
+  }
+
   /** How many lists were applied, empty ones included. */
   get listedTimes(): number {
     return this.#roster.times;
   }
 
-  /** Requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
+  /** Somebody follows it, or requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
   get busy(): boolean {
-    return this.#roster.all.some(({ outstanding }) => outstanding > 0);
+    return this.#followers.size > 0 || this.#roster.all.some(({ outstanding }) => outstanding > 0);
   }
 
   /** `host:port` of the instances that can be picked now. */
@@ -106,9 +124,23 @@ export class Service {
     return this.#roster.all.some(({ address }) => address === authority);
   }
 
-  /** The instances that requests go to. */
+  /** The instances that requests of HTTP go to. */
   get preferred(): readonly Endpoint[] {
     return this.#turns;
+  }
+
+  /** The instances that calls of `protocol` go to, as things are now; `endpointOf` says at which port of each. */
+  preferredFor(protocol: Protocol): readonly Endpoint[] {
+    const known = this.#turnsFor.get(protocol);
+    if (known !== undefined) return known;
+    const turns = this.#tiers(protocol).find((endpoints) => endpoints.length > 0) ?? [];
+    this.#turnsFor.set(protocol, turns);
+    return turns;
+  }
+
+  /** Why no request of HTTP can be made to it: all of its instances speak gRPC alone. Undefined: one can. */
+  get refusal(): LosslessError | undefined {
+    return this.#refusal;
   }
 
   /**
@@ -118,15 +150,26 @@ export class Service {
    * @returns undefined when there is none left
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
-    this.used = true;
-    if (!this.#called) this.#options.onCalled?.(this.name);
-    this.#called = true;
+    this.#call();
     if (tried === undefined && this.#panic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
     if (picked?.rest?.isDue) {
       picked.rest.probe();
       this.rebuild();
     }
+    return picked;
+  }
+
+  /**
+   * The same of those that calls of `protocol` go to, among the ones that `can` take it: their connections are kept by somebody else.
+   *
+   * @returns undefined when there is none
+   */
+  pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
+    this.#call();
+    const turns = this.preferredFor(protocol);
+    const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
+    if (picked !== undefined && this.#panic) this.#panicPicks++;
     return picked;
   }
 
@@ -173,10 +216,12 @@ export class Service {
     if (this.#closed) return;
     const { quarantine } = this.#options;
     this.#warm();
-    const tiers = this.#tiers();
+    const tiers = this.#tiers('http');
     const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
     this.#turns = tiers[tier] ?? [];
+    this.#turnsFor.clear();
     this.#panic = tier >= PANIC_TIER;
+    this.#refusal = this.known && tier < 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
     if (this.#panic) return;
     // Somebody better is there again: what was used in need is left.
@@ -209,7 +254,14 @@ export class Service {
     this.#tell();
   }
 
+  #call(): void {
+    this.used = true;
+    if (!this.#called) this.#options.onCalled?.(this.name);
+    this.#called = true;
+  }
+
   #tell(): void {
+    for (const listener of [...this.#followers]) listener();
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
@@ -222,15 +274,15 @@ export class Service {
 
   /** The best of those that this request was not given to. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
-    for (const tier of this.#tiers()) {
+    for (const tier of this.#tiers('http')) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
       if (left.length > 0) return left;
     }
     return [];
   }
 
-  /** Who may be picked, best first: a tier is used only when those before it are empty. */
-  #tiers(): readonly (readonly Endpoint[])[] {
+  /** Of those that take calls of `protocol` who may be picked, best first: a tier is used only when those before it are empty. */
+  #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
     const { last, listed } = this.#roster;
     const free = this.#free;
     const awake = free.filter((endpoint) => !isResting(endpoint));
@@ -243,7 +295,15 @@ export class Service {
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       last,
-    ];
+    ].map((tier) => tier.filter((endpoint) => endpoint.takes(protocol)));
+  }
+
+  #speaksGrpcAlone(): LosslessError {
+    const [first] = this.#roster.last;
+    return new LosslessError(
+      'LOSSLESS_GRPC_ALONE',
+      `expected an instance of ${this.name} that takes HTTP, received a list of such as speak gRPC alone (${first?.address}): call it with a client of gRPC, or let it listen with an HTTP server too`,
+    );
   }
 
   #isNear({ instance }: Endpoint): boolean {

@@ -6,6 +6,7 @@ import { rawHeader } from '../../protocol/raw-headers.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { Service } from '../directory/service.ts';
 import { type AddRequest, type AgentOptions, callOf, HttpCall, type OnSocket } from './call.ts';
+import { agentless, withAgent } from './own-connection.ts';
 
 /** Published when the head of a response has arrived. */
 const RESPONSE = 'http.client.response.finish';
@@ -17,7 +18,7 @@ type Pool = Agent & { addRequest: AddRequest };
 
 /**
  * Wraps the one method through which every request of every agent goes: `http.request`, `https.request`, own agents,
- * `agent: false`, and the libraries built on them. Requests to anything but services are passed on as they came.
+ * `agent: false`, and the libraries built on them; and gives those an agent that connect by themselves. Requests to anything but services are passed on as they came.
  */
 export class HttpHook {
   readonly #context: CallContext;
@@ -34,33 +35,17 @@ export class HttpHook {
 
   install(): void {
     const context = this.#context;
-    const { guard } = context;
     const prototype = process.getBuiltinModule('node:http').Agent.prototype as Pool;
     const { addRequest } = prototype;
-    const addRequestToService: AddRequest = function (this: Agent, request, options, port, localAddress) {
-      const plain = (): void => addRequest.call(this, request, options, port, localAddress);
-      const service = guard.attempt(HOOK, () => route(context, options), nothing);
-      if (service === undefined) return plain();
-      const go = (found: Service | undefined): void => {
-        const call =
-          found &&
-          guard.attempt(
-            HOOK,
-            () => new HttpCall(context, found, this, addRequest, request, options as AgentOptions),
-            nothing,
-          );
-        if (call === undefined) plain();
-        else call.send();
-      };
-      if (!(service instanceof Promise)) return go(service);
-      service
-        .then(go)
-        // The application is no longer there to catch it: it gets the event.
-        .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
-    };
+    const addRequestToService = covering(context, addRequest);
     prototype.addRequest = addRequestToService;
+    const takeBack = withAgent(
+      agentless((itself) => covering(context, itself)),
+      (host) => context.guard.attempt(HOOK, () => context.route(host), nothing) !== undefined,
+    );
     this.#restore = () => {
       if (prototype.addRequest === addRequestToService) prototype.addRequest = addRequest;
+      takeBack();
     };
     subscribe(RESPONSE, this.#onResponse);
   }
@@ -69,6 +54,34 @@ export class HttpHook {
     this.#restore();
     unsubscribe(RESPONSE, this.#onResponse);
   }
+}
+
+/** Stands before `addRequest`: takes what goes to services. */
+function covering(context: CallContext, addRequest: AddRequest): AddRequest {
+  const { guard } = context;
+  return function (this: Agent, request, options, port, localAddress) {
+    const plain = (): void => addRequest.call(this, request, options, port, localAddress);
+    const service = guard.attempt(HOOK, () => route(context, options), nothing);
+    if (service === undefined) return plain();
+    const go = (found: Service | undefined): void => {
+      const refusal = found?.refusal;
+      if (refusal !== undefined) return void (request.onSocket as OnSocket).call(request, null, refusal);
+      const call =
+        found &&
+        guard.attempt(
+          HOOK,
+          () => new HttpCall(context, found, this, addRequest, request, options as AgentOptions),
+          nothing,
+        );
+      if (call === undefined) plain();
+      else call.send();
+    };
+    if (!(service instanceof Promise)) return go(service);
+    service
+      .then(go)
+      // The application is no longer there to catch it: it gets the event.
+      .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
+  };
 }
 
 /** `options` is a host in calls of another time. */

@@ -6,6 +6,7 @@ import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
 import { type BuildConnector, connectTo } from './connect.ts';
 import type { Dispatch } from './cover.ts';
+import type { Settings } from './settings.ts';
 
 /** `Agent` of any copy of undici. */
 export type AgentClass = new (options?: object) => Agent;
@@ -18,6 +19,8 @@ export interface AgentsOptions {
   readonly parts: { readonly buildConnector: BuildConnector };
   /** Whether agents of this copy speak HTTP/2 unless a request forbids it. */
   readonly http2: boolean;
+  /** What the dispatcher in whose place they stand was made with. */
+  readonly settings: Settings;
 }
 
 /**
@@ -33,8 +36,13 @@ export class Agents {
 
   /** One whose connections all lead to `endpoint`. */
   to(service: Service, endpoint: Endpoint): Agent {
-    const { clock, guard, Agent, parts, http2 } = this.#options;
-    return new Agent({ connect: connectTo({ clock, guard, service, endpoint, build: parts.buildConnector, http2 }) });
+    const { clock, guard, Agent, parts, http2, settings } = this.#options;
+    const { connect, isReadyTaken } = settings;
+    const build: BuildConnector = (more) => connect?.(parts.buildConnector, more) ?? parts.buildConnector(more);
+    return new Agent({
+      ...settings.options,
+      connect: connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken }),
+    });
   }
 
   /** One that follows redirects as undici 5 and 6 do when a request asks for that; each step is a request of its own to `dispatch`. */

@@ -9,6 +9,7 @@ import type { Agents } from './agents.ts';
 import type { Handler, Options } from './cover.ts';
 import { listening, type Progress } from './handlers.ts';
 import { type UndiciHeaders, withHeaders } from './headers.ts';
+import { routed } from './routed.ts';
 
 /** What the guard calls this. */
 const HOOK = 'an upgraded connection of undici';
@@ -40,7 +41,7 @@ export class UndiciCall implements Progress {
     const origin = originOf(options.origin) ?? '';
     this.#isSecure = origin.startsWith('https:');
     this.#options = {
-      ...options,
+      ...routed(options),
       headers: withHeaders(options.headers as UndiciHeaders, authorityOf(origin), context.header) as Record<
         string,
         string

@@ -30,17 +30,19 @@ export interface ConnectOptions {
   readonly build: BuildConnector;
   /** Whether the agent speaks HTTP/2 unless a request forbids it. */
   readonly http2: boolean;
+  /** Whether a connection that stands ready may be taken: it was made with the settings of Node.js. */
+  readonly isReadyTaken: boolean;
 }
 
 /**
  * Connects to one instance as undici itself would, but takes the connection that stands ready, if it is what is asked for, and
  * gives up after `CONNECT_MS` while another instance can take the request.
  */
-export function connectTo({ clock, guard, service, endpoint, build, http2 }: ConnectOptions): Connector {
+export function connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken }: ConnectOptions): Connector {
   // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
   const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
   return (target, done) => {
-    const take = (): Socket | undefined => readyFor(target, endpoint);
+    const take = (): Socket | undefined => (isReadyTaken ? readyFor(target, endpoint) : undefined);
     const ready = guard.attempt(HOOK, take, () => undefined);
     if (ready !== undefined) {
       queueMicrotask(() => done(null, ready));

@@ -1,17 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Dispatcher } from 'undici';
-import { asError, type ErrorCode } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { CallContext } from '../call/call-context.ts';
 import { originOf } from '../directory/origin.ts';
-import type { Service } from '../directory/service.ts';
-import { type AgentClass, Agents } from './agents.ts';
+import type { AgentClass } from './agents.ts';
 import { onBirth } from './birth.ts';
-import { UndiciCall } from './call.ts';
-import { cover, type Dispatch, type Handler, type Options } from './cover.ts';
+import { UndiciCopies } from './copies.ts';
+import { type CoverOptions, cover } from './cover.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
-import { fail } from './handlers.ts';
-import { UndiciParts } from './parts.ts';
+import { HOOK, isAgent, UndiciRouter } from './router.ts';
 
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
@@ -24,9 +21,6 @@ const NOT_CHOSEN = ['Agent', 'EnvHttpProxyAgent', 'Dispatcher1Wrapper'];
 
 /** The wrapper that undici 8 sets under the legacy symbol, around what it sets under the current one. */
 const WRAPPER = 'Dispatcher1Wrapper';
-
-/** What the guard calls this. */
-const HOOK = 'a request of fetch or undici';
 
 type Place = (typeof DISPATCHERS)[number];
 type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
@@ -53,22 +47,22 @@ export interface UndiciHookOptions {
  */
 export class UndiciHook {
   readonly #options: UndiciHookOptions;
-  readonly #parts = new UndiciParts();
+  readonly #router: UndiciRouter;
+  readonly #copies: UndiciCopies;
   /** By what was found and by what is used in its place. */
   readonly #covered = new WeakMap<Dispatcher, Covered>();
   /** Dispatchers through which requests to services come here. */
   readonly #standing = new WeakSet<Dispatcher>();
-  /** Of every copy of undici whose `Agent` was seen. */
-  readonly #agents = new Map<AgentClass, Agents>();
   readonly #onCreate: (message: unknown) => void;
   readonly #onListen: () => void;
   #looksSoon = false;
-  /** Those that could not be covered as they should, each said once. */
-  readonly #said = new Set<ErrorCode>();
 
   constructor(options: UndiciHookOptions) {
-    const { guard } = options.context;
+    const { context, log } = options;
+    const { guard } = context;
     this.#options = options;
+    this.#router = new UndiciRouter(context, log);
+    this.#copies = new UndiciCopies(this.#router, guard);
     this.#onCreate = guard.listener(REQUEST_CREATE, (message) =>
       this.#created((message as { request: { origin?: unknown } }).request.origin),
     );
@@ -82,6 +76,7 @@ export class UndiciHook {
       // Of one that was there before nobody can tell who set it, unless its kind does.
       else this.#coverPresent(symbol, !NOT_CHOSEN.includes(globals[symbol]?.constructor.name ?? ''));
     }
+    this.#copies.install();
     subscribe(REQUEST_CREATE, this.#onCreate);
     subscribe(LISTEN, this.#onListen);
   }
@@ -89,6 +84,7 @@ export class UndiciHook {
   uninstall(): void {
     unsubscribe(REQUEST_CREATE, this.#onCreate);
     unsubscribe(LISTEN, this.#onListen);
+    this.#copies.uninstall();
     this.#looksSoon = false;
     const globals = globalThis as Globals;
     for (const symbol of DISPATCHERS) {
@@ -168,82 +164,27 @@ export class UndiciHook {
   #cover(target: Dispatcher, { isChosen, http2 }: { isChosen: boolean; http2: boolean }): Dispatcher {
     const known = this.#covered.get(target);
     if (known !== undefined) return known.dispatcher;
-    const { context } = this.#options;
-    const send = (service: Service, options: Options, handler: Handler): boolean => {
-      if (isChosen)
-        this.#sayOnce(
-          'LOSSLESS_DISPATCHER_BYPASSED',
-          `requests to services, as to ${service.name}, do not go through the global dispatcher that the application has set: its settings and interceptors do not hold for them`,
-        );
-      return this.#send(covered.dispatcher, http2, service, options, handler);
-    };
-    const { guard } = context;
-    const route = (options: Options): ReturnType<CallContext['route']> => {
-      const origin = originOf(options?.origin);
-      return origin === undefined ? undefined : context.route(origin);
-    };
-    const take = (next: Dispatch, options: Options, handler: Handler): boolean => {
-      const service = guard.attempt(HOOK, () => route(options), nothing);
-      if (service === undefined) return next(options, handler);
-      const go = (found: Service | undefined): boolean =>
-        found === undefined
-          ? next(options, handler)
-          : guard.attempt(
-              HOOK,
-              () => send(found, options, handler),
-              () => next(options, handler),
-            );
-      if (!(service instanceof Promise)) return go(service);
-      service
-        .then(go)
-        // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
-        .catch((thrown) => fail(handler, asError(thrown)));
-      return true;
-    };
+    const router = this.#router;
+    // What an agent does by itself, it does for services too; of any other only its place is known.
+    if (isAgent(target)) this.#copies.add(target.constructor as AgentClass, { http2 });
+    const take: CoverOptions['take'] = isAgent(target)
+      ? (next, options, handler) => next(options, handler)
+      : (next, options, handler) =>
+          router.take(originOf(options?.origin), { options, handler, next }, (service) =>
+            router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
+          );
     const covered: Covered = {
       target,
       ...cover(target, {
         take,
-        isService: (origin) => guard.attempt(HOOK, () => context.route(origin), nothing) !== undefined,
+        isService: (origin) => router.isService(origin),
         onComposed: (composed) => this.#standing.add(composed),
       }),
     };
     const { dispatcher } = covered;
     this.#covered.set(target, covered).set(dispatcher, covered);
     this.#standing.add(dispatcher);
-    if (isAgent(target)) this.#agentsFor(target.constructor as AgentClass, http2);
     return dispatcher;
-  }
-
-  #send(dispatcher: Dispatcher, http2: boolean, service: Service, options: Options, handler: Handler): boolean {
-    const { context } = this.#options;
-    const agents = this.#agentsOf(dispatcher, http2);
-    if (agents === undefined) {
-      const own = this.#agentsFor(this.#parts.Agent, true);
-      const plain = { ...options, ...(!http2 && { allowH2: false }) };
-      return new UndiciCall(context, own, service, plain, this.#parts.wrap(handler)).send();
-    }
-    const call: Dispatch = (step, each) => new UndiciCall(context, agents, service, step, each).send();
-    if (!followsRedirects(options)) return call(options, handler);
-    // Those who do not know that option say so.
-    const step: Dispatch = (one, each) => (followsRedirects(one) ? call(one, each) : dispatcher.dispatch(one, each));
-    return agents.following(step).dispatch(options, handler);
-  }
-
-  /** Those of the copy of undici that `dispatcher` is of; undefined when its `Agent` was never seen. */
-  #agentsOf(dispatcher: Dispatcher, http2: boolean): Agents | undefined {
-    if (isAgent(dispatcher)) return this.#agentsFor(dispatcher.constructor as AgentClass, http2);
-    for (const [Agent, agents] of this.#agents) if (dispatcher instanceof baseOf(Agent)) return agents;
-    return undefined;
-  }
-
-  #agentsFor(Agent: AgentClass, http2: boolean): Agents {
-    const known = this.#agents.get(Agent);
-    if (known !== undefined) return known;
-    const { clock, guard } = this.#options.context;
-    const agents = new Agents({ clock, guard, Agent, parts: this.#parts, http2 });
-    this.#agents.set(Agent, agents);
-    return agents;
   }
 
   /** A request whose origin is still a service went past: by a dispatcher of the application. */
@@ -252,32 +193,11 @@ export class UndiciHook {
     // Perhaps the first to this origin, by a global dispatcher that was set a moment ago.
     if (this.#coverSet() && text !== undefined) await this.#options.context.route(text);
     if (text === undefined || !this.#options.covers(text)) return;
-    this.#sayOnce(
+    this.#router.sayOnce(
       'LOSSLESS_DISPATCHER_UNCOVERED',
-      `a request to ${text} was made with a dispatcher of the application; such requests are not covered`,
+      `a request to ${text} went past: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient; use fetch without a dispatcher, or leave undici out of the bundle`,
     );
   }
-
-  #sayOnce(code: ErrorCode, message: string): void {
-    if (!this.#said.has(code)) this.#options.log('warn', message, { code });
-    this.#said.add(code);
-  }
-}
-
-function nothing(): undefined {}
-
-function isAgent(dispatcher: Dispatcher): boolean {
-  return dispatcher.constructor.name === 'Agent' && !process.getBuiltinModule('node:util').types.isProxy(dispatcher);
-}
-
-/** Whether undici 5 and 6 shall follow redirects, which is done above the agents of instances: each may lead elsewhere. */
-function followsRedirects(options: Options): boolean {
-  return Number((options as { maxRedirections?: number }).maxRedirections ?? 0) > 0;
-}
-
-/** `Dispatcher` of the copy of undici that has this `Agent`. */
-function baseOf(Agent: AgentClass): new () => Dispatcher {
-  return Object.getPrototypeOf(Object.getPrototypeOf(Agent));
 }
 
 /** As undici defines it, but configurable, so that it can be taken back. */

@@ -110,12 +110,18 @@ export class Entry {
    * such reason: it ends by itself.
    */
   get tooShort(): string | undefined {
-    const { clock, since, unmanaged } = this.#options;
+    const { clock } = this.#options;
     const { end, wanted } = this.#waiting();
     if (wanted <= clock.now()) return undefined;
-    // Rare callers want to be waited for very long; what counts is whether one came when others had long gone elsewhere.
-    if (end === 'quiet' && unmanaged.cameAt < (since + this.bound) / 2) return undefined;
+    // Rare callers want to be waited for very long; what counts is whether one came late.
+    if (end === 'quiet' && !this.cameLate) return undefined;
     return TOO_SHORT[end];
+  }
+
+  /** Whether a caller came when others had long gone elsewhere. */
+  get cameLate(): boolean {
+    const { since, unmanaged } = this.#options;
+    return unmanaged.cameAt >= (since + this.bound) / 2;
   }
 
   /** It is over. @param by undefined: as is known now */

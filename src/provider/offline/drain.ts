@@ -20,6 +20,8 @@ export interface Observed {
   readonly inflight: () => number;
   /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the consumers. */
   readonly arriving: () => number;
+  /** HTTP/2 sessions that were asked to go and may begin streams still. */
+  readonly retiring: () => number;
   /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
   /** Monotonic time at which a request last started. */
@@ -151,7 +153,7 @@ export class Drain {
 
   #trafficOver(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
-    if (observed.inflight() > 0 || !consumers.allIdle) return false;
+    if (observed.inflight() > 0 || observed.retiring() > 0 || !consumers.allIdle) return false;
     if (this.#isDeserted) return true;
     const now = clock.now();
     if (this.#isListening && now < consumers.holding.until) return false;

@@ -1,4 +1,5 @@
 import { asError } from '../../errors.ts';
+import type { Guard } from '../../guard.ts';
 import { unlessAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { Deadline } from '../../lifecycle/deadline.ts';
@@ -30,7 +31,9 @@ import { Fanout, type FanoutOptions } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
 import { Presences } from './presence.ts';
 import { describeStranded, failureOf, type Outcome, resultOf } from './result.ts';
+import { Retirement } from './retirement.ts';
 import { stop, stopListening } from './stop.ts';
+import { StreamEnds } from './streams.ts';
 
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
 const TELEMETRY_RESERVE_MS = 2_000;
@@ -45,12 +48,16 @@ const LONGEST_ISOLATION_MS = 600_000;
 /** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
 const REGISTRY_MS = 10_000;
 
+/** How long before the deadline streams end that would go on beyond it, in milliseconds, two quiet windows aside: the drain sees their end. */
+const STREAM_END_MS = 500;
+
 /** Most ids of other entries on a span. */
 const MOST_OTHERS = 100;
 
 /** What an offline works with. */
 export interface OfflineContext {
   readonly clock: Clock;
+  readonly guard: Guard;
   readonly journal: Journal;
   readonly machine: Machine;
   readonly traffic: Traffic;
@@ -78,6 +85,8 @@ export interface OfflineSettings {
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
+  readonly http2Notice: boolean;
+  readonly streamMs: number | undefined;
 }
 
 /** What became of an offline. */
@@ -93,6 +102,8 @@ export class Offline {
   readonly #deadline: Deadline;
   readonly #fanout: Fanout;
   readonly #entry: Entry;
+  readonly #retirement: Retirement;
+  readonly #ends: StreamEnds;
   readonly #since: number;
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
@@ -138,7 +149,11 @@ export class Offline {
       deadline: this.#deadline,
       signal: this.#ending.signal,
       root: this.#root.ids,
-      provider: { ...identity, address: instance === undefined ? '' : hostPort(instance) },
+      provider: {
+        ...identity,
+        address: instance === undefined ? '' : hostPort(instance),
+        ...(instance?.endpoints && { ports: [...new Set(instance.endpoints.map(({ port }) => port))] }),
+      },
       isolationMs: () => this.#isolationMs,
       holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
@@ -149,6 +164,15 @@ export class Offline {
     });
     for (const entry of callers.recent()) this.#fanout.tell(entry);
     this.#entry = this.#createEntry();
+    this.#ends = new StreamEnds(context.guard);
+    this.#retirement = new Retirement({
+      clock,
+      guard: context.guard,
+      signal: this.#ending.signal,
+      since: this.#since,
+      idleMs: settings.quietMs,
+      usesNotice: settings.http2Notice,
+    });
   }
 
   #createEntry(): Entry {
@@ -282,7 +306,7 @@ export class Offline {
   }
 
   async #drainTraffic(): Promise<Drained> {
-    const { clock, curve, journal, probers, settings, traffic } = this.#context;
+    const { clock, curve, journal, settings, traffic } = this.#context;
     // Who it is asked of leaves later than this.
     void isShared(traffic.ports).then((isPortShared) => {
       this.#isPortShared = isPortShared;
@@ -293,15 +317,11 @@ export class Offline {
       deadline: this.#deadline,
       quietMs: settings.quietMs,
       since: this.#since,
-      // Their clients come again, or go elsewhere; of a balancer that does not know yet they would come again here.
-      onLook: (isListening) => {
-        traffic.endsConnections = !isListening || !this.#entry.isSettling;
-        const areTold = probers.about(() => true).toldAt !== undefined;
-        traffic.retireSessions(settings.quietMs, (from) => areTold || !probers.has(from));
-      },
+      onLook: (isListening) => this.#look(isListening),
       observed: {
         inflight: () => traffic.inflight,
         arriving: () => traffic.arriving,
+        retiring: () => this.#retirement.running,
         lastActivity: () => traffic.lastActivity,
         lastBegun: () => traffic.lastBegun,
         consumers: () => {
@@ -342,6 +362,7 @@ export class Offline {
         holdMs: drained.holdMs,
         holdReason: drained.holdReason,
         longestStallMs: drained.longestStallMs,
+        sessionsRetired: this.#retirement.count,
         result: drained.result,
         requestsPerSecond: perSecond,
         requestsSince: since,
@@ -351,9 +372,26 @@ export class Offline {
     return drained;
   }
 
+  /** Asks to go, and ends, what does not end by itself. */
+  #look(isListening: boolean): void {
+    const { clock, probers, settings, traffic } = this.#context;
+    const { isSettling } = this.#entry;
+    traffic.endsConnections = !isListening || !isSettling;
+    const areTold = probers.about(() => true).toldAt !== undefined;
+    this.#retirement.look(traffic.sessions, {
+      isListening,
+      isSettling,
+      comesBack: (address) => !areTold && probers.has(address),
+      allIdle: () => this.#fanout.progress.allIdle,
+    });
+    const { gracePeriodMs, quietMs, streamMs = Number.POSITIVE_INFINITY } = settings;
+    const goodbyeMs = Math.min(STREAM_END_MS + 2 * quietMs, gracePeriodMs / 4);
+    if (clock.now() - this.#since >= streamMs || this.left <= goodbyeMs) this.#ends.end(traffic.streams);
+  }
+
   #describeComing(drained: Drained | undefined): string | undefined {
     if (drained === undefined) return undefined;
-    if (drained.keptComing)
+    if (drained.keptComing && this.#entry.cameLate)
       return 'callers without the plugin still came when the hold time was over, and found no listener';
     return this.#entry.tooShort;
   }
@@ -397,7 +435,8 @@ export class Offline {
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
-    const stopped = await stop(traffic, clock).catch((thrown) => {
+    const leftMs = this.leftForTelemetry / 2;
+    const stopped = await stop(traffic, { clock, ends: this.#ends, leftMs }).catch((thrown) => {
       const { name, message } = asError(thrown);
       work.end({}, { type: name, message });
       throw thrown;

@@ -2,46 +2,52 @@ import type { Server } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
 import { within } from '../../lifecycle/within.ts';
+import type { Session } from '../traffic/session.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import type { StreamEnds } from './streams.ts';
 
-/** How long clients get to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
-const GOODBYE_MS = 50;
+/** Longest wait for clients to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
+const GOODBYE_MS = 500;
 
-/**
- * Takes no connection any more, at once, and asks HTTP/2 clients to end their sessions: streams that are open go on, and what such a
- * client begins after that is refused in a way that it may repeat elsewhere. Who has closed a listener cannot come back.
- */
-export function stopListening(traffic: Pick<Traffic, 'servers' | 'sessions'>): void {
+/** Takes no connection any more, at once. Who has closed a listener cannot come back. */
+export function stopListening(traffic: Pick<Traffic, 'servers'>): void {
   for (const server of traffic.servers) closeListener(server);
-  for (const session of traffic.sessions) session.close();
+}
+
+export interface StopOptions {
+  readonly clock: Clock;
+  readonly ends: StreamEnds;
+  /** What is left for it, in milliseconds. */
+  readonly leftMs: number;
 }
 
 /**
  * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
  * and no request is lost by it; after a time-out the rest is cut and counted as forced.
  */
-export async function stop(traffic: Traffic, clock: Clock): Promise<Facts['stop']> {
-  const servers = traffic.servers;
+export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOptions): Promise<Facts['stop']> {
+  const { servers, sessions } = traffic;
   const { busy, idle } = traffic.connections;
-  const sessions = traffic.sessions;
   for (const socket of [...idle, ...busy]) socket.destroy();
-  await end(sessions, clock);
-  const unfinished = sessions.filter((session) => !session.destroyed);
-  const forcedSessions = traffic.inflight > 0 ? unfinished.length : 0;
-  for (const session of unfinished) session.destroy();
+  const lost = ends.cut(traffic.streams);
+  for (const { http2 } of sessions) if (!http2.destroyed) http2.close();
+  await allClosed(sessions, clock, Math.min(GOODBYE_MS, leftMs));
+  for (const { http2 } of sessions) if (!http2.destroyed) http2.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   return {
     listeners: servers.length,
-    idle: idle.length + sessions.length - forcedSessions,
-    forced: busy.length + forcedSessions,
+    idle: idle.length + sessions.length - lost.size,
+    forced: busy.length + lost.size,
+    ended: ends.count,
   };
 }
 
 /** Resolves when every session has ended, and soon. */
-async function end(sessions: Traffic['sessions'], clock: Clock): Promise<void> {
-  if (sessions.length === 0) return;
-  const ended = sessions.map((session) => new Promise((resolve) => session.once('close', resolve)));
-  await within(clock, GOODBYE_MS, Promise.all(ended), () => {});
+async function allClosed(sessions: readonly Session[], clock: Clock, ms: number): Promise<void> {
+  const open = sessions.filter(({ http2 }) => !http2.destroyed);
+  if (open.length === 0) return;
+  const closed = open.map(({ http2 }) => new Promise((resolve) => http2.once('close', resolve)));
+  await within(clock, ms, Promise.all(closed), () => {});
 }
 
 /** What a server listens by (lib/net.js). */

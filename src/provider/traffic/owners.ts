@@ -13,6 +13,8 @@ import type { Unmanaged } from './unmanaged.ts';
 export interface Head {
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
+  /** It asks something about this server, and no work of it. */
+  readonly isAside?: boolean;
 }
 
 export interface OwnersOptions {
@@ -68,11 +70,11 @@ export class Owners {
         () => this.#ownUnmanaged(connection),
       );
     const { owner } = connection;
-    if (typeof owner === 'object') {
+    if (typeof owner === 'object' && request.isAside !== true) {
       const now = this.#options.clock.now();
       owner.rhythm.beat(now);
       if (owner.telling?.isBrokenBy(now)) this.#afterAck++;
-    } else if (owner === 'self') this.#notServed++;
+    } else if (typeof owner === 'object' || owner === 'self') this.#notServed++;
     else this.#countStranger(connection, request);
   }
 
@@ -84,8 +86,8 @@ export class Owners {
     else if (typeof owner === 'object') this.#options.callers.closed(owner, connection);
   }
 
-  #countStranger(connection: Connection, { url }: Head): void {
-    connection.isProbe = connection.isProber || this.#options.health.isCheck(url);
+  #countStranger(connection: Connection, { isAside = false, url }: Head): void {
+    connection.isProbe = isAside || connection.isProber || this.#options.health.isCheck(url);
     if (connection.isProbe) {
       this.#notServed++;
       return;

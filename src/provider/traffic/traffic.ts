@@ -12,6 +12,7 @@ import { type HttpServer, kindOf } from './http-server.ts';
 import { Marker } from './marker.ts';
 import { Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
+import { type Session, Stream } from './session.ts';
 
 /** Where the state of a connection is kept. */
 const CONNECTION = Symbol('lossless.connection');
@@ -42,9 +43,9 @@ export class Traffic {
   readonly #marking: Marker;
   readonly #servers = new Set<HttpServer>();
   readonly #watched = new WeakSet<HttpServer>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<ServerHttp2Session, Session>();
   readonly #connections = new Set<Tracked<Socket>>();
-  readonly #streams = new Map<ServerHttp2Stream, boolean>();
+  readonly #streams = new Set<Stream>();
   /** Requests that were answered before they were read to their end, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   readonly #arriving: Arriving;
@@ -54,8 +55,6 @@ export class Traffic {
   #lastActivity = 0;
   #lastBegun = 0;
   #marker: string | undefined;
-  /** Monotonic time at which the marker was put on; what was before is not known. */
-  #markedAt = 0;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -153,22 +152,13 @@ export class Traffic {
   }
 
   /** Open HTTP/2 sessions. */
-  get sessions(): readonly ServerHttp2Session[] {
-    return [...this.#sessions];
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
   }
 
-  /**
-   * Ends sessions of callers without the plugin that have no stream and had none for `idleMs`: their clients come again, or go
-   * elsewhere.
-   */
-  retireSessions(idleMs: number, isToRetire: (address: string | undefined) => boolean): void {
-    const now = this.#options.clock.now();
-    for (const session of this.#sessions) {
-      const connection = (session as Tracked<ServerHttp2Session>)[CONNECTION];
-      if (connection?.owner !== 'unmanaged' || connection.inflight > 0 || session.closed) continue;
-      const idleSince = Math.max(connection.activeAt, this.#markedAt);
-      if (now - idleSince >= idleMs && isToRetire(connection.address)) session.close();
-    }
+  /** Open HTTP/2 streams, those that nobody waits for included. */
+  get streams(): readonly Stream[] {
+    return [...this.#streams];
   }
 
   /** Whether the last request on a connection was a consumer's. */
@@ -179,14 +169,13 @@ export class Traffic {
   /** From now on every response to a consumer carries the draining marker, those in flight included. */
   mark(value: string): void {
     this.#marker = value;
-    this.#markedAt = this.#options.clock.now();
     this.#active();
     for (const socket of this.#connections) {
       const connection = socket[CONNECTION];
       for (const response of connection?.responses ?? [])
         this.#marking.response(response, connection as Connection, value);
     }
-    for (const [stream, isConsumers] of this.#streams) if (isConsumers) this.#marking.stream(stream, value);
+    for (const { http2, isConsumers } of this.#streams) if (isConsumers) this.#marking.stream(http2, value);
   }
 
   /** Whether answers end their connections while the instance leaves: their clients then connect again, here or elsewhere. */
@@ -229,7 +218,7 @@ export class Traffic {
     };
     server.prependListener('stream', this.#guarded('server', 'stream', raw));
     const began = (session: ServerHttp2Session): void => {
-      this.#sessions.add(session);
+      this.#sessions.set(session, { http2: session, openedAt: this.#options.clock.now(), connection: undefined });
       session.once(
         'close',
         this.#guarded('session', 'close', () => this.#sessions.delete(session)),
@@ -302,29 +291,37 @@ export class Traffic {
     if (path !== undefined) this.#options.onUnknownCheck(path);
   }
 
-  #streamCreated(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const session = stream.session as Tracked<ServerHttp2Session>;
-    const connection = session[CONNECTION] ?? this.#trackSession(session);
-    this.#inflight++;
-    connection.inflight++;
+  #streamCreated(http2: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const session = http2.session as Tracked<ServerHttp2Session>;
+    const known = session[CONNECTION];
+    const connection = known ?? this.#trackSession(session);
     const header = headers[CONSUMER_HEADER] as string | undefined;
     if (header !== undefined) delete headers[CONSUMER_HEADER];
     const url = headers[':path'] as string | undefined;
-    this.#owners.count(connection, header, { url, headers }, session.socket);
+    const stream = new Stream(http2, headers, header !== undefined);
+    const { isAwaited } = stream;
+    if (isAwaited) this.#count(connection, 1);
+    this.#owners.count(connection, header, { url, headers, isAside: !isAwaited }, session.socket);
     const { isProbe } = connection;
-    this.#streams.set(stream, header !== undefined);
+    this.#streams.add(stream);
     const closed = (): void => {
-      this.#inflight--;
-      connection.inflight--;
       this.#streams.delete(stream);
-      if (!isProbe) this.#active(connection);
+      if (isAwaited) this.#count(connection, -1);
+      if (!isProbe && isAwaited) this.#active(connection);
     };
-    stream.once('close', this.#guarded('stream', 'close', closed));
-    this.#active(connection, true);
+    http2.once('close', this.#guarded('stream', 'close', closed));
+    // What comes on a session that stands says nothing of who comes anew.
+    if (isAwaited) this.#active(connection, true, known === undefined);
     const isCheck = isProbe && this.#isCheck(url, headers, session.socket);
     if (this.#marker === undefined) return;
-    if (isCheck) this.#marking.failStream(stream);
-    else if (header !== undefined) this.#marking.stream(stream, this.#marker);
+    if (isCheck) this.#marking.failStream(http2);
+    else if (stream.isConsumers) this.#marking.stream(http2, this.#marker);
+  }
+
+  /** Streams have begun, or have ended. */
+  #count(connection: Connection, streams: 1 | -1): void {
+    this.#inflight += streams;
+    connection.inflight += streams;
   }
 
   /** A listener of ours among those of the application. */
@@ -340,16 +337,18 @@ export class Traffic {
    * A request has started or ended: who waited for an answer may send the next one now. A process that calls itself would never
    * be quiet, and ends with its own calls; a health check is nobody who waits.
    */
-  #active(of?: Connection, hasBegun = false): void {
+  #active(of?: Connection, hasBegun = false, hasCome = hasBegun): void {
     if (this.#marker === undefined || of?.owner === 'self' || of?.isProbe) return;
     this.#lastActivity = this.#options.clock.now();
     if (hasBegun) this.#lastBegun = this.#lastActivity;
-    if (of?.owner === 'unmanaged') this.#options.unmanaged.active(of, this.#lastActivity, hasBegun);
+    if (of?.owner === 'unmanaged') this.#options.unmanaged.active(of, this.#lastActivity, hasCome);
   }
 
   #trackSession(session: Tracked<ServerHttp2Session>): Connection {
     const connection = new Connection();
     session[CONNECTION] = connection;
+    const known = this.#sessions.get(session);
+    if (known !== undefined) known.connection = connection;
     session.once(
       'close',
       this.#guarded('session', 'close', () => this.#owners.disown(connection)),

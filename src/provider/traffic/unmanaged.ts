@@ -65,7 +65,10 @@ export class Unmanaged {
     return this.#activeAt;
   }
 
-  /** Monotonic time at which a request of theirs last started; kept only while the instance leaves. */
+  /**
+   * Monotonic time at which one of them last came: with a request of HTTP/1.1, or with a new session of HTTP/2, on which the further
+   * ones come anyway; kept only while the instance leaves.
+   */
   get cameAt(): number {
     return this.#cameAt;
   }
@@ -83,10 +86,10 @@ export class Unmanaged {
     this.#open++;
   }
 
-  /** @param hasBegun a request has started, not ended */
-  active(connection: Connection, now: number, hasBegun: boolean): void {
+  /** A request has started or ended. @param hasCome its caller chose this instance for it */
+  active(connection: Connection, now: number, hasCome: boolean): void {
     this.#activeAt = now;
-    if (hasBegun) this.#cameAt = now;
+    if (hasCome) this.#cameAt = now;
     connection.activeAt = now;
   }
 

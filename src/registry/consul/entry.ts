@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { parseJson } from '../../json.ts';
-import { type AppProtocol, protocolInLabels, protocolInName } from '../app-protocol.ts';
+import { labelsWithGrpc, portsInLabels, protocolInLabels, protocolInName } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Decoded } from '../entry-reader.ts';
-import { likeliest } from '../http-port.ts';
-import { decodeFields, originOf } from '../kratos-entry.ts';
+import { likeliest, type NamedPort } from '../http-port.ts';
+import { decodeFields, originsOf } from '../kratos-entry.ts';
 import type { Instance } from '../registry.ts';
 
 /** Limits of the metadata of a Consul service (`ValidateServiceMetadata`, Consul 1.22). */
@@ -44,7 +44,7 @@ export function encodeService(instance: Instance): ConsulService {
   const parts = text.match(new RegExp(`.{1,${LONGEST_VALUE}}`, 'g')) ?? [];
   if (parts.length > MOST_PARTS)
     throw new Error(`an instance may have ${MOST_PARTS * LONGEST_VALUE} characters, this one has ${text.length}`);
-  const labels = Object.entries({ ...instance.metadata, ...(instance.scheme === 'https' && { secure: 'true' }) })
+  const labels = Object.entries({ ...labelsWithGrpc(instance), ...(instance.scheme === 'https' && { secure: 'true' }) })
     .filter(([key, value]) => KEY.test(key) && Buffer.byteLength(value) <= LONGEST_VALUE)
     .slice(0, MOST_PAIRS - parts.length);
   return {
@@ -52,7 +52,9 @@ export function encodeService(instance: Instance): ConsulService {
     Name: instance.service,
     Address: instance.host,
     Port: instance.port,
-    TaggedAddresses: { [instance.scheme]: { Address: originOf(instance), Port: instance.port } },
+    TaggedAddresses: Object.fromEntries(
+      originsOf(instance).map(({ scheme, port, origin }) => [scheme, { Address: origin, Port: port }]),
+    ),
     Meta: Object.fromEntries([...labels, ...parts.map((part, n) => [`lossless-${n}`, part])]),
     Weights: { Passing: Math.min(Math.max(Math.round(instance.weight / WEIGHT), 1), 65_535), Warning: 1 },
   };
@@ -69,7 +71,7 @@ export function serviceIdOf({ service, instanceId }: Instance): string {
  * Reads one entry of `/v1/health/service/<name>`. Those that others have registered (Spring Cloud, go-micro, kratos, a
  * configuration file) have no generation: a GoAway is matched by their address.
  *
- * @returns undefined when it is of another service, has no port, or none that speaks HTTP
+ * @returns undefined when it is of another service, has no port, or none that speaks HTTP or gRPC
  * @throws Error naming what is wrong with it
  */
 export function decodeService(entry: unknown, service: string): Decoded | readonly Decoded[] {
@@ -89,35 +91,34 @@ export function decodeService(entry: unknown, service: string): Decoded | readon
     .map((address) => String(address?.Address))
     .filter((address) => address.includes('://'));
   if (endpoints.length > 0) return decodeFields({ id, name: service, metadata: labels, endpoints }, service);
-  const { port, speaks } = portOf(Service);
+  const ports = portsOf(Service);
+  const { port, speaks } = likeliest(ports)[0] ?? {};
   if (!port) return undefined;
-  const protocol = speaks ?? protocolInLabels({ ...labelsIn(Service.Tags), ...labels }, port);
+  const told = { ...labelsIn(Service.Tags), ...labels };
+  const protocol = speaks ?? protocolInLabels(told, port);
   if (protocol === 'other') return undefined;
   return foreignInstance({
     service,
     id,
     host: Service.Address || Node?.Address,
     port,
-    isSecure: protocol === 'https',
+    speaks: protocol,
+    others: [...ports, ...portsInLabels(told)],
     weight: (Service.Weights?.Passing ?? 1) * WEIGHT,
     labels,
   });
 }
 
-/** Of the named ports that Consul has from 1.22 on, as of those of Kubernetes; the default one goes before others alike. */
-function portOf({ Port: port, Ports }: { readonly Port?: unknown; readonly Ports?: unknown }): {
-  readonly port?: unknown;
-  readonly speaks?: AppProtocol | undefined;
-} {
-  const ports = (Array.isArray(Ports) ? Ports : []) as readonly (NamedPort | null)[];
-  if (ports.length === 0) return { port };
-  const named = [...ports]
+/** The named ports that Consul has from 1.22 on, the default one first; else the one port there is. */
+function portsOf({ Port: port, Ports }: { readonly Port?: unknown; readonly Ports?: unknown }): readonly NamedPort[] {
+  const ports = (Array.isArray(Ports) ? Ports : []) as readonly (ConsulPort | null)[];
+  if (ports.length === 0) return [{ name: '', port: Number(port) }];
+  return [...ports]
     .sort((a, b) => Number(b?.Default === true) - Number(a?.Default === true))
     .map((each) => ({ name: String(each?.Name), port: Number(each?.Port), speaks: protocolInName(each?.Name) }));
-  return likeliest(named)[0] ?? {};
 }
 
-interface NamedPort {
+interface ConsulPort {
   readonly Name?: unknown;
   readonly Port?: unknown;
   readonly Default?: unknown;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { objectOf, parseJson } from '../../json.ts';
-import { protocolInLabels } from '../app-protocol.ts';
+import { labelsWithGrpc, overTls, protocolInLabels } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';
 
@@ -44,9 +44,12 @@ export interface InstanceInfo {
  * @param writtenAt milliseconds since the Unix epoch
  */
 export function encodeInfo(instance: Instance, leaseS: number, writtenAt: number): InstanceInfo {
-  const { service, host, port, scheme, weight, metadata } = instance;
+  const { service, host, port, scheme, weight } = instance;
   const isSecure = scheme === 'https';
-  const labels = Object.entries({ ...metadata, ...(weight !== WEIGHT && { weight: String(springWeight(weight)) }) });
+  const labels = Object.entries({
+    ...labelsWithGrpc(instance),
+    ...(weight !== WEIGHT && { weight: String(springWeight(weight)) }),
+  });
   return {
     instanceId: infoIdOf(instance),
     hostName: host,
@@ -106,7 +109,7 @@ export function decodeInfo(entry: unknown, service: string): Instance | undefine
     id: info['instanceId'] ?? info['hostName'],
     host: info['hostName'] || info['ipAddr'],
     port,
-    isSecure: securePort !== undefined || protocol === 'https',
+    speaks: securePort === undefined ? protocol : overTls(protocol),
     weight: (Number(metadata['weight']) || 1) * WEIGHT,
     labels: metadata,
   });

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type AppProtocol, appProtocolOf, protocolInName } from '../app-protocol.ts';
 import { foreignInstance } from '../entry.ts';
-import { type HttpPort, likeliest } from '../http-port.ts';
+import { likeliest, type NamedPort } from '../http-port.ts';
 import type { Instance } from '../registry.ts';
 
 /** The part of an EndpointSlice (discovery.k8s.io/v1) that is read. */
@@ -60,10 +60,11 @@ export function instancesOf(
 ): readonly Instance[] {
   const found = new Map<string, Instance>();
   for (const { ports, endpoints } of slices) {
-    const port = portOf(ports, service, wanted, told);
+    const named = portsIn(ports);
+    const port = mainOf(named, service, wanted, told);
     if (port === undefined) continue;
     for (const endpoint of endpoints) {
-      const instance = instanceOf(endpoint ?? {}, service, port, told);
+      const instance = instanceOf(endpoint ?? {}, service, [port, ...named], told);
       if (instance === undefined) continue;
       const key = instance.uid ?? instance.instanceId;
       const known = found.get(key);
@@ -76,9 +77,10 @@ export function instancesOf(
 function instanceOf(
   { addresses, conditions, targetRef, nodeName, zone }: SliceEndpoint,
   service: string,
-  { port, speaks }: HttpPort,
+  [main, ...others]: readonly [NamedPort, ...NamedPort[]],
   { onCorrupt }: SliceTold,
 ): Instance | undefined {
+  const { port, speaks } = main;
   const [host] = addresses ?? [];
   if (host === undefined || conditions?.ready === false || conditions?.terminating === true) return undefined;
   const name = targetRef?.name || String(host);
@@ -88,7 +90,8 @@ function instanceOf(
       id: `${name}:${port}`,
       host,
       port,
-      isSecure: speaks === 'https',
+      speaks,
+      others,
       labels: { ...(zone && { zone }), ...(nodeName && { node: nodeName }) },
       uid: targetRef?.uid || undefined,
     });
@@ -99,30 +102,34 @@ function instanceOf(
 }
 
 /** Only TCP: HTTP/3 is not spoken here. */
-function portOf(
-  ports: readonly SlicePort[],
-  service: string,
-  wanted: string | undefined,
-  { onChoice }: SliceTold,
-): HttpPort | undefined {
-  const all = ports.flatMap((given): readonly HttpPort[] => {
+function portsIn(ports: readonly SlicePort[]): readonly NamedPort[] {
+  return ports.flatMap((given) => {
     const { port, protocol, appProtocol } = given ?? {};
     const name = given?.name ?? '';
     if (port == null || (protocol ?? 'TCP') !== 'TCP') return [];
     return [{ name, port, speaks: appProtocol ? speaksOf(appProtocol) : protocolInName(name) }];
   });
+}
+
+/** The port that calls go to. */
+function mainOf(
+  all: readonly NamedPort[],
+  service: string,
+  wanted: string | undefined,
+  { onChoice }: SliceTold,
+): NamedPort | undefined {
   if (wanted !== undefined) return all.find(({ name, port }) => name === wanted || String(port) === wanted);
   const candidates = likeliest(all);
   const [chosen] = candidates;
-  const list = (some: readonly HttpPort[]): string =>
+  const list = (some: readonly NamedPort[]): string =>
     some.map(({ name, port }) => `${name || 'no name'} ${port}`).join(', ');
   if (chosen === undefined && all.length > 0)
     onChoice(
-      `the Service ${service} has no port that speaks HTTP (${list(all)}), and is not called: name one with port= in the URL of the registry`,
+      `the Service ${service} has no port that speaks HTTP or gRPC (${list(all)}), and is not called: name one with port= in the URL of the registry`,
     );
   if (candidates.length > 1)
     onChoice(
-      `the Service ${service} has several ports for HTTP (${list(candidates)}): ${chosen?.port} is called; name another one with port= in the URL of the registry`,
+      `the Service ${service} has several ports alike (${list(candidates)}): ${chosen?.port} is called; name another one with port= in the URL of the registry`,
     );
   return chosen;
 }

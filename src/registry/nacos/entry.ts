@@ -1,5 +1,5 @@
 import { parseObject } from '../../json.ts';
-import { protocolInLabels } from '../app-protocol.ts';
+import { GRPC_PORT, labelsWithGrpc, protocolInLabels } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';
 
@@ -28,13 +28,14 @@ export interface NacosEntry {
  * @param ttlMs after so long without a heartbeat it is unhealthy, and removed after twice that
  */
 export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
-  const { instanceId, generation, registeredAt, scheme, metadata } = instance;
-  const labels = Object.entries(metadata);
-  const reserved = labels.filter(([name]) => RESERVED.test(name));
+  const { instanceId, generation, registeredAt, scheme, metadata, endpoints } = instance;
+  const isOurs = reservedFor(endpoints);
+  const reserved = Object.entries(metadata).filter(([name]) => isOurs(name));
   const own = {
     instanceId,
     generation,
     registeredAt,
+    ...(endpoints !== undefined && { endpoints }),
     ...(reserved.length > 0 && { labels: Object.fromEntries(reserved) }),
   };
   return {
@@ -42,7 +43,7 @@ export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
     port: String(instance.port),
     weight: String(Math.min(instance.weight / WEIGHT, MOST_WEIGHT)),
     metadata: JSON.stringify({
-      ...Object.fromEntries(labels.filter(([name]) => !RESERVED.test(name))),
+      ...Object.fromEntries(Object.entries(labelsWithGrpc(instance)).filter(([name]) => !RESERVED.test(name))),
       ...(scheme === 'https' && { secure: 'true' }),
       'preserved.heart.beat.interval': String(Math.round(ttlMs / 3)),
       'preserved.heart.beat.timeout': String(ttlMs),
@@ -55,7 +56,7 @@ export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
 /**
  * Reads one instance of a list. Those that others have registered have no generation: a GoAway is matched by their address.
  *
- * @returns undefined when it takes no traffic: unhealthy, disabled, or with a port that does not speak HTTP
+ * @returns undefined when it takes no traffic: unhealthy, disabled, or with a port that speaks neither HTTP nor gRPC
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(value: unknown, service: string): Instance | undefined {
@@ -69,11 +70,11 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
   if (labels['lossless'] === undefined) {
     const protocol = protocolInLabels(labels, port);
     if (protocol === 'other') return undefined;
-    const isSecure = protocol === 'https';
-    return foreignInstance({ service, id: instanceId, host: ip, port, isSecure, weight: share, labels });
+    return foreignInstance({ service, id: instanceId, host: ip, port, speaks: protocol, weight: share, labels });
   }
   const own = parseObject(labels['lossless'], '`lossless` in its metadata');
-  const free = Object.entries(labels).filter(([name]) => !RESERVED.test(name));
+  const isOurs = reservedFor(own['endpoints']);
+  const free = Object.entries(labels).filter(([name]) => !isOurs(name));
   return decodeInstance({
     service,
     host: ip,
@@ -84,5 +85,11 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
     generation: own['generation'],
     registeredAt: own['registeredAt'],
     metadata: { ...Object.fromEntries(free), ...labelsOf(own['labels']) },
+    endpoints: own['endpoints'],
   });
+}
+
+/** An instance with endpoints may have written the port of gRPC; without any, a label of that name is the user's. */
+function reservedFor(endpoints: unknown): (name: string) => boolean {
+  return (name) => RESERVED.test(name) || (endpoints !== undefined && name === GRPC_PORT);
 }

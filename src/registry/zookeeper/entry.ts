@@ -1,5 +1,5 @@
 import { type Json, parseObject } from '../../json.ts';
-import { protocolInLabels } from '../app-protocol.ts';
+import { overTls, protocolInLabels } from '../app-protocol.ts';
 import { foreignInstance, labelsOf } from '../entry.ts';
 import type { Decoded } from '../entry-reader.ts';
 import { decodeFields, kratosFields, originOf } from '../kratos-entry.ts';
@@ -46,7 +46,7 @@ function curatorInstance(entry: Json, service: string): Instance | undefined {
     id,
     host: address,
     port: sslPort ?? port,
-    isSecure: (sslPort ?? undefined) !== undefined || protocol === 'https',
+    speaks: (sslPort ?? undefined) === undefined ? protocol : overTls(protocol),
     weight: labels['weight'],
     labels,
   });

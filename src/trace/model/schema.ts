@@ -54,6 +54,7 @@ export const ATTR = {
   unmanaged: 'lossless.requests.unmanaged',
   gracePeriod: 'lossless.grace_period',
   peerService: 'service.peer.name',
+  peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
   serverAddress: 'server.address',
   serverPort: 'server.port',
@@ -96,12 +97,14 @@ export const ATTR = {
   hold: 'lossless.drain.hold',
   holdReason: 'lossless.drain.hold.reason',
   longestStall: 'lossless.drain.longest_stall',
+  sessionsRetired: 'lossless.drain.sessions.retired',
   drainResult: 'lossless.drain.result',
   requestsPerSecond: 'lossless.traffic.requests_per_second',
   requestsSince: 'lossless.traffic.since',
   listeners: 'lossless.stop.listeners',
   socketsIdle: 'lossless.stop.sockets.idle',
   socketsForced: 'lossless.stop.sockets.forced',
+  streamsEnded: 'lossless.stop.streams.ended',
   onlineTrigger: 'lossless.online.trigger',
   onlineResult: 'lossless.online.result',
   delay: 'lossless.delay',
@@ -121,6 +124,11 @@ export const ATTR = {
   warmupWeights: 'lossless.warmup.weights',
   warmupRequests: 'lossless.warmup.requests',
 } as const;
+
+/** What an attribute says is said by this one too, for readers who know its older name only. */
+export const ALSO: Readonly<Partial<Record<AttributeName, AttributeName>>> = {
+  'service.peer.name': 'peer.service',
+};
 
 /** The name of an attribute of ours. */
 export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
@@ -154,6 +162,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
+  'peer.service': {
+    type: 'string',
+    doc: 'The same as service.peer.name, under its older name: Jaeger names the other side of a span by it.',
+  },
   'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
@@ -256,6 +268,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'double',
     doc: 'Longest event-loop stall seen during the drain, in seconds.',
   },
+  'lossless.drain.sessions.retired': { type: 'int', doc: 'HTTP/2 sessions whose clients were asked to go.' },
   'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
   'lossless.traffic.requests_per_second': {
     type: 'int[]',
@@ -268,6 +281,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.stop.listeners': { type: 'int', doc: 'Listening servers closed.' },
   'lossless.stop.sockets.idle': { type: 'int', doc: 'Idle connections closed.' },
   'lossless.stop.sockets.forced': { type: 'int', doc: 'Connections cut with a request in flight, at the deadline.' },
+  'lossless.stop.streams.ended': {
+    type: 'int',
+    doc: 'Streams of gRPC that were answering and ended with the status 14 (UNAVAILABLE), as they would have outlived the instance.',
+  },
   'lossless.online.trigger': {
     type: 'string',
     doc: 'start: the application listens; undo: an offline was undone; server: another server of the application is registered than before, because the former was closed or another one is preferred.',
@@ -454,6 +471,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       holdMs: ATTR.hold,
       holdReason: ATTR.holdReason,
       longestStallMs: ATTR.longestStall,
+      sessionsRetired: ATTR.sessionsRetired,
       result: ATTR.drainResult,
       requestsPerSecond: ATTR.requestsPerSecond,
       requestsSince: ATTR.requestsSince,
@@ -464,7 +482,12 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Closing listeners and connections.',
-    attributes: { listeners: ATTR.listeners, idle: ATTR.socketsIdle, forced: ATTR.socketsForced },
+    attributes: {
+      listeners: ATTR.listeners,
+      idle: ATTR.socketsIdle,
+      forced: ATTR.socketsForced,
+      ended: ATTR.streamsEnded,
+    },
     canFail: true,
   },
   online: {
@@ -550,7 +573,8 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
 /** What a span of `work` can say beside its identity. */
 export function attributesOfSpan(work: WorkName): readonly AttributeName[] {
   const { attributes, canFail } = SPANS[work];
-  return [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+  const said = [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];
+  return said.flatMap((name) => [name, ...(ALSO[name] === undefined ? [] : [ALSO[name]])]);
 }
 
 /** The name of a span. */

@@ -12,6 +12,8 @@ export interface Span {
   readonly isError: boolean;
   readonly message: string;
   readonly tags: Readonly<Record<string, string | number | boolean>>;
+  /** `service.version` of the process that made it; absent when its resource does not say it. */
+  readonly version?: string;
 }
 
 /** One trace, spans by their start. */
@@ -31,7 +33,7 @@ export interface JaegerTrace {
 /** Where spans come from. */
 export interface JaegerProcess {
   readonly serviceName: string;
-  readonly tags?: readonly object[];
+  readonly tags?: readonly { readonly key?: unknown; readonly value?: unknown }[];
 }
 
 export interface JaegerSpan {
@@ -59,18 +61,21 @@ function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['proce
   const tags = Object.fromEntries(
     (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
   );
+  const from = processes[span.processID];
+  const version = from?.tags?.find(({ key }) => key === 'service.version')?.value;
   return {
     spanId: span.spanID,
     parentSpanId:
       span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
       '',
     name: printable(span.operationName),
-    service: printable(processes[span.processID]?.serviceName ?? ''),
+    service: printable(from?.serviceName ?? ''),
     start: span.startTime / 1_000,
     durationMs: span.duration / 1_000,
     isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
     message: String(tags['otel.status_description'] ?? ''),
     tags,
+    ...(typeof version === 'string' && { version: printable(version) }),
   };
 }
 

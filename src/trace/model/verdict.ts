@@ -9,6 +9,10 @@ export interface Verdict {
   readonly kind: TraceKind;
   readonly service: string;
   readonly instanceId: string;
+  /** `service.version` of that instance; empty when nothing says it. */
+  readonly version: string;
+  /** When a start was ready, milliseconds since the Unix epoch; null when it was not, and for a shutdown. */
+  readonly readyAt: number | null;
   /** `missing` when the root has not arrived; `killed` also when it never will. */
   readonly result: string;
   readonly planned: number;
@@ -111,6 +115,8 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
     kind,
     service: nameOf(told?.tags[ATTR.service]),
     instanceId: nameOf(told?.tags[ATTR.instanceId]),
+    version: nameOf(told?.version),
+    readyAt: (kind === 'online' ? named('ready')[0]?.start : undefined) ?? null,
     result,
     planned,
     acked,

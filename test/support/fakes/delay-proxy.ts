@@ -12,6 +12,8 @@ export class DelayProxy {
    * that a client sees a reset where at a real distance it would have been refused.
    */
   readonly refusedAt: number[] = [];
+  /** Called with each connection; what it returns sees what its client sends. */
+  onConnection: () => (chunk: Buffer) => void = () => () => {};
 
   private constructor(delayMs: number) {
     this.#delayMs = delayMs;
@@ -39,6 +41,7 @@ export class DelayProxy {
       far.once('error', ({ code }: NodeJS.ErrnoException) => {
         if (code === 'ECONNREFUSED') this.refusedAt.push(performance.timeOrigin + performance.now());
       });
+      near.on('data', this.onConnection());
       this.#pass(near, far);
       this.#pass(far, near);
       near.resume();

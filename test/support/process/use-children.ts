@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest';
 import { Child } from './child.ts';
 
-/** Starts children that are ended after each test. */
+/** Starts children and ends them. */
 export interface Children {
   /** As `Child.node`. */
   node(...parameters: Parameters<typeof Child.node>): Child;
@@ -13,8 +13,8 @@ export interface Children {
   destroy(): Promise<void>;
 }
 
-/** Call once at the top of a test file: the children it starts are ended after each test. */
-export function useChildren(): Children {
+/** Children that whoever asked for them ends. */
+export function newChildren(): Children {
   const children = new Set<Pick<Child, 'destroy'>>();
   const add: Children['add'] = (child) => {
     children.add(child);
@@ -24,11 +24,17 @@ export function useChildren(): Children {
     await Promise.all([...children].map((child) => child.destroy()));
     children.clear();
   };
-  afterEach(destroy);
   return {
     add,
     destroy,
     run: (...parameters) => add(new Child(...parameters)),
     node: (...parameters) => add(Child.node(...parameters)),
   };
+}
+
+/** Call once at the top of a test file: the children it starts are ended after each test. */
+export function useChildren(): Children {
+  const children = newChildren();
+  afterEach(children.destroy);
+  return children;
 }

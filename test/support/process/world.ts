@@ -168,6 +168,11 @@ export class World {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** Resolves when a service has begun to serve so many requests: the first answers of a caller may all come from the others. */
+  async called(service: Service, times = 1): Promise<void> {
+    await until(async () => (await this.served(service)) >= times);
+  }
+
   /** The control port of a process. */
   async controlPort(service: Service): Promise<number> {
     const port = await controlPortOf(service.child);

@@ -285,7 +285,7 @@ describe('the environment', () => {
       timeoutMs: 5_000,
     });
     expect(options?.traces.endpoint.href).toBe('http://collector:4318/base/v1/traces');
-    expect(options?.resource).toEqual({ 'k8s.pod.name': 'pod/1' });
+    expect(options?.resource).toMatchObject({ 'k8s.pod.name': 'pod/1' });
     expect(options?.jaegerUrl).toBe('http://collector:16686');
   });
 

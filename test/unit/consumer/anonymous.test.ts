@@ -50,6 +50,14 @@ test.each(['192.0.2.1', '2001:db8::1'])('a GoAway isolates the entry at its addr
   expect(await isolation.refreshed).toMatchObject({ result: 'stale' });
 });
 
+test('a GoAway isolates the entries at all ports of its instance, at its own host alone', async () => {
+  const { consumer, service, provider } = await subject();
+  consumer.goAway(goAway({ ...provider, address: '192.0.2.1:7000', ports: [7_000, 8_002] }));
+  expect(service.addresses).toEqual(['192.0.2.1:8001']);
+  consumer.goAway(goAway({ ...provider, address: '192.0.2.9:7000', ports: [8_001] }));
+  expect(service.addresses).toEqual(['192.0.2.1:8001']);
+});
+
 test('a GoAway with another address isolates nobody', async () => {
   const { consumer, service, provider } = await subject();
   consumer.goAway(goAway({ ...provider, address: '192.0.2.9:8001' }));

@@ -28,6 +28,13 @@ describe('the body of a GoAway', () => {
     expect(decodeGoAway(JSON.stringify({ ...valid, more: [1] }))).toEqual(valid);
   });
 
+  test('the ports of a provider with several are read, and a list of anything else is refused', () => {
+    const withPorts = (ports: unknown) => JSON.stringify({ ...valid, provider: { ...valid.provider, ports } });
+    expect(decodeGoAway(withPorts([1, 9090]))).toMatchObject({ provider: { ports: [1, 9090] } });
+    for (const ports of [{}, [0], [65_536], ['1'], Array(17).fill(1)])
+      expect(() => decodeGoAway(withPorts(ports))).toThrow('provider.ports');
+  });
+
   test('anything else is refused with its code, and nothing else is thrown', () => {
     const almost = fc
       .record(

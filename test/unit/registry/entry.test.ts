@@ -1,11 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { startedAt } from '../../../src/process/started-at.ts';
+import { PROTOCOLS } from '../../../src/registry/endpoints.ts';
 import { decodeEntry, encodeEntry, isAlive } from '../../../src/registry/entry.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
 
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER): fc.Arbitrary<number> => fc.integer({ min, max });
 const text = (minLength: number): fc.Arbitrary<string> => fc.string({ unit: 'binary', minLength, maxLength: 60 });
+const anyEndpoint = fc.record({
+  protocol: fc.constantFrom(...PROTOCOLS),
+  port: whole(1, 65_535),
+  secure: fc.boolean(),
+});
 const anyInstance: fc.Arbitrary<Instance> = fc.record({
   service: text(1),
   instanceId: text(1),
@@ -16,6 +22,7 @@ const anyInstance: fc.Arbitrary<Instance> = fc.record({
   weight: fc.double({ min: 0, max: 1e9, noNaN: true }).map((weight) => weight + 0),
   registeredAt: whole(0),
   metadata: fc.dictionary(text(0), text(0), { maxKeys: 5, noNullPrototype: true }),
+  endpoints: fc.array(anyEndpoint, { minLength: 1, maxLength: 3 }),
 });
 
 test('every instance comes back as it was written, by this process, which is alive', () => {
@@ -87,9 +94,22 @@ test.each([
   ['weight', -1],
   ['weight', null],
   ['registeredAt', 2 ** 60],
+  ['endpoints', {}],
+  ['endpoints', Array(17).fill({ protocol: 'http', port: 1, secure: false })],
+  ['endpoint', [null]],
+  ['port', [{ protocol: 'grpc', port: 0 }]],
 ])('the field instance.%s = %j is refused', (field, value) => {
   const { instance } = good;
-  expect(() => decodeEntry(JSON.stringify({ ...good, instance: { ...instance, [field]: value } }))).toThrow(field);
+  const name = field === 'endpoint' || Array.isArray(value) ? 'endpoints' : field;
+  expect(() => decodeEntry(JSON.stringify({ ...good, instance: { ...instance, [name]: value } }))).toThrow(field);
+});
+
+test('an endpoint of a protocol that a later version knows is passed over', () => {
+  const { instance } = good;
+  const grpc = { protocol: 'grpc', port: 9090, secure: true };
+  const endpoints = [{ protocol: 'h3', port: 443, secure: true }, grpc];
+  const entry = decodeEntry(JSON.stringify({ ...good, instance: { ...instance, endpoints } }));
+  expect(entry.instance.endpoints).toEqual([grpc]);
 });
 
 test.each([

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import type { Decoded } from '../../../src/registry/entry-reader.ts';
 import { openRegistry } from '../../../src/registry/open.ts';
+import type { Instance } from '../../../src/registry/registry.ts';
 import { decodeEntry as decodeNode } from '../../../src/registry/zookeeper/entry.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 import { useServer } from '../../support/use-server.ts';
@@ -19,7 +20,7 @@ interface Odd {
 }
 
 interface Read {
-  readonly listed: readonly { readonly address: string; readonly scheme: string; readonly labels: object }[];
+  readonly listed: readonly ReturnType<typeof shown>[];
   /** What was told. */
   readonly told: readonly string[];
 }
@@ -41,12 +42,12 @@ async function read(url: string): Promise<Read> {
   const registry = await openRegistry(new URL(url), { clock: systemClock, log });
   closing.push(() => registry.close());
   await registry.instances('shop');
-  const listed = (await registry.instances('shop')).map(({ host, port, scheme, metadata }) => ({
-    address: `${host}:${port}`,
-    scheme,
-    labels: metadata,
-  }));
-  return { listed, told };
+  return { listed: (await registry.instances('shop')).map(shown), told };
+}
+
+function shown({ host, port, scheme, metadata, endpoints }: Instance) {
+  const grpc = endpoints?.find(({ protocol }) => protocol === 'grpc');
+  return { address: `${host}:${port}`, scheme, labels: metadata, grpc: grpc?.port };
 }
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
@@ -123,11 +124,7 @@ const REGISTRIES: Readonly<Record<string, (odd: readonly Odd[]) => Promise<Read>
     });
     return {
       told,
-      listed: listed.flatMap((each) =>
-        each === undefined || each instanceof Error
-          ? []
-          : [{ address: `${each.host}:${each.port}`, scheme: each.scheme, labels: each.metadata }],
-      ),
+      listed: listed.flatMap((each) => (each === undefined || each instanceof Error ? [] : [shown(each)])),
     };
   },
   file: async (odd) => {
@@ -211,16 +208,19 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
   });
 
   test.skipIf(['kubernetes', 'file'].includes(name)).each([
-    [{ protocol: 'grpc' }, undefined],
-    [{ protocol: 'dubbo' }, undefined],
-    [{ gRPC_port: '7000' }, undefined],
-    [{ gRPC_port: '9090' }, 'http'],
-    [{ protocol: 'http' }, 'http'],
-    [{ protocol: 'https' }, 'https'],
-    [{ protocol: 'of our own' }, 'http'],
-  ])('of an instance with the labels %j the port is called with %s', async (labels, scheme) => {
+    [{ protocol: 'dubbo' }, undefined, undefined],
+    [{ protocol: 'grpc' }, 'http', 7_000],
+    [{ protocol: 'grpc', secure: 'true' }, 'https', 7_000],
+    [{ gRPC_port: '7000' }, 'http', 7_000],
+    [{ gRPC_port: '9090' }, 'http', 9_090],
+    [{ gRPC_port: '70000' }, 'http', undefined],
+    [{ protocol: 'http' }, 'http', undefined],
+    [{ protocol: 'https' }, 'https', undefined],
+    [{ protocol: 'of our own' }, 'http', undefined],
+  ])('of an instance with the labels %j the port is called with %s, and gRPC at %s', async (labels, scheme, grpc) => {
     const { listed, told } = await list({ ...GOOD, labels });
     expect(listed[0]?.scheme).toBe(scheme);
+    expect(listed[0]?.grpc).toBe(grpc);
     expect(told).toEqual([]);
   });
 });

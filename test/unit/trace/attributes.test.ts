@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { WorkRecord } from '../../../src/lifecycle/records.ts';
-import { attributesOf } from '../../../src/trace/attributes.ts';
+import { attributesOf, resourceOf } from '../../../src/trace/attributes.ts';
 import { ATTRIBUTES, SPANS } from '../../../src/trace/model/schema.ts';
 
 const ids = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
@@ -23,6 +23,11 @@ describe('what a record says on its span', () => {
       { 'lossless.deregister.result': 'none' },
     ],
     [
+      'the other side has its older name too',
+      { kind: 'ended', at: 0, work: 'notify.service', ids, facts: { consumerService: 'cart' } },
+      { 'service.peer.name': 'cart', 'peer.service': 'cart' },
+    ],
+    [
       'a failure has a type',
       { kind: 'ended', at: 0, work: 'stop', ids, facts: {}, failure: { type: 'forced', message: '1 was cut' } },
       { 'error.type': 'forced' },
@@ -36,4 +41,13 @@ test('the facts in milliseconds are those whose attributes are in seconds', () =
   const facts = Object.values(SPANS).flatMap(({ attributes }) => Object.entries<keyof typeof ATTRIBUTES>(attributes));
   for (const [fact, attribute] of facts)
     expect([attribute, fact.endsWith('Ms')]).toEqual([attribute, /\bin seconds\b/.test(ATTRIBUTES[attribute].doc)]);
+});
+
+test('the resource keeps the id that the user gives, and no other name of the service', () => {
+  const identity = { service: 'cart', instanceId: 'ours', generation: 1 };
+  expect(resourceOf(identity, {})).toEqual({ 'service.name': 'cart', 'service.instance.id': 'ours' });
+  expect(resourceOf(identity, { 'service.name': 'basket', 'service.instance.id': 'theirs' })).toEqual({
+    'service.name': 'cart',
+    'service.instance.id': 'theirs',
+  });
 });

@@ -48,6 +48,31 @@ function count(service: Service, times: number): Record<string, number> {
   return by;
 }
 
+describe('an instance with several ports', () => {
+  const HTTP = { protocol: 'http', port: 8080, secure: false } as const;
+  const GRPC = { protocol: 'grpc', port: 9090, secure: true } as const;
+
+  test('takes requests of HTTP at its port of HTTP, whichever is the main one', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', { port: 9090, scheme: 'https', endpoints: [GRPC, HTTP] })]);
+    expect(service.pick()).toMatchObject({ target: { port: 8080 }, address: '127.0.0.1:9090' });
+    expect(service.refusal).toBeUndefined();
+  });
+
+  test('is passed over by requests of HTTP when it speaks gRPC alone, and not by calls of gRPC', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', { port: 9090, endpoints: [GRPC] }), of('b', { endpoints: [HTTP] })]);
+    expect(count(service, 10)).toEqual({ b: 10 });
+    expect(service.preferredFor('grpc').map(({ instance }) => instance.instanceId)).toEqual(['a']);
+    service.apply([of('a', { port: 9090, endpoints: [GRPC] })]);
+    expect(service.pick()).toBeUndefined();
+    expect(service.refusal).toMatchObject({ code: 'LOSSLESS_GRPC_ALONE' });
+    service.apply([of('a', { port: 9090, endpoints: [GRPC, HTTP] })]);
+    expect(service.refusal).toBeUndefined();
+    expect(service.pick()).toMatchObject({ target: { port: 8080 } });
+  });
+});
+
 describe('pick', () => {
   test('follows the weights exactly over a full round, and spreads them', () => {
     fc.assert(

@@ -7,6 +7,7 @@ import { Service } from '../../../../src/consumer/directory/service.ts';
 import { Agents } from '../../../../src/consumer/undici/agents.ts';
 import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
 import type { BuildConnector } from '../../../../src/consumer/undici/connect.ts';
+import { NO_SETTINGS } from '../../../../src/consumer/undici/settings.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
@@ -50,6 +51,7 @@ test('requests queued for an isolated instance go to another one, whatever their
     guard,
     clock: systemClock,
     Agent: Single,
+    settings: NO_SETTINGS,
     parts: { buildConnector: buildConnector as BuildConnector },
     http2: true,
   });

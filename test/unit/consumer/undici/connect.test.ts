@@ -26,6 +26,7 @@ test('a connection that stands ready and cannot be taken is passed over, and tha
     endpoint,
     build: () => () => made,
     http2: false,
+    isReadyTaken: true,
   });
   expect(connect(TARGET, () => {})).toBe(made);
   expect(failed).toEqual(['a connection that undici makes']);
@@ -47,6 +48,7 @@ test('undici gets its connection, whatever fails when it stands', () => {
       return made;
     },
     http2: false,
+    isReadyTaken: true,
   });
   const done = vi.fn();
   connect(TARGET, done);

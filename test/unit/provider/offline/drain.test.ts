@@ -10,6 +10,7 @@ function drain(graceMs = 30_000) {
   const around = {
     inflight: 0,
     arriving: 0,
+    retiring: 0,
     lastActivity: 0,
     lastBegun: 0,
     allIdle: true,
@@ -29,6 +30,7 @@ function drain(graceMs = 30_000) {
     observed: {
       inflight: () => around.inflight,
       arriving: () => around.arriving,
+      retiring: () => around.retiring,
       lastActivity: () => around.lastActivity,
       lastBegun: () => around.lastBegun,
       consumers: () => ({

@@ -253,6 +253,8 @@ class Subject {
         entryPorts: [],
         entryCheckMs: 0,
         goawayTimeoutMs: 500,
+        http2Notice: true,
+        streamMs: undefined,
         goawayAttempts: 3,
         registerDelayMs: 0,
         probe: undefined,

@@ -11,7 +11,7 @@ test.each([
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(where(), resolve));
   const address = server.address();
-  stopListening({ servers: [server], sessions: [] });
+  stopListening({ servers: [server] });
   expect(server.listening).toBe(true);
   expect(server.address()).toEqual(address);
   await new Promise((resolve) => server.close(resolve));

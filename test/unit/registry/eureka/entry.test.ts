@@ -97,7 +97,22 @@ describe('an entry of others', () => {
 
   test.each([
     ['plain', {}, {}],
-    ['HTTPS', { securePort: { $: 8_443, '@enabled': 'true' } }, { port: 8_443, scheme: 'https' }],
+    [
+      'HTTPS',
+      { securePort: { $: 8_443, '@enabled': 'true' } },
+      { port: 8_443, scheme: 'https', endpoints: [{ protocol: 'http', port: 8_443, secure: true }] },
+    ],
+    [
+      'a port of gRPC',
+      { metadata: { gRPC_port: '9090' } },
+      {
+        metadata: { gRPC_port: '9090' },
+        endpoints: [
+          { protocol: 'http', port: 8_080, secure: false },
+          { protocol: 'grpc', port: 9_090, secure: false },
+        ],
+      },
+    ],
     ['numbers as text, truth as truth', { port: { $: '8081', '@enabled': true } }, { port: 8_081 }],
     ['no host name', { hostName: '' }, { host: '192.0.2.1' }],
     ['no id', { instanceId: undefined }, { instanceId: 'host' }],

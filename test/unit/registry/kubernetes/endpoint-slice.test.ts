@@ -29,6 +29,7 @@ test('an endpoint is an instance without a generation', () => {
       weight: 100,
       registeredAt: 0,
       metadata: { zone: 'eu-1', node: 'n1' },
+      endpoints: [{ protocol: 'http', port: 8080, secure: false }],
     },
   ]);
 });
@@ -104,12 +105,29 @@ test.each([
   expect(addresses([slice({ ports })])).toEqual([expected]);
 });
 
-test('a Service without a port for HTTP is not called, which is told with what to do', () => {
+test.each([
+  ['a name', port('grpc', 9090), 'grpc'],
+  ['a name with a suffix', port('grpc-api', 9090), 'grpc'],
+  ['TLS', port('grpcs', 9090), 'grpc'],
+  ['appProtocol grpc', port('x', 9090, { appProtocol: 'grpc' }), 'grpc'],
+  ['appProtocol kubernetes.io/grpc', port('x', 9090, { appProtocol: 'kubernetes.io/grpc' }), 'grpc'],
+  ['appProtocol kubernetes.io/h2c', port('x', 9090, { appProtocol: 'kubernetes.io/h2c' }), 'h2'],
+])('a port for gRPC is an endpoint beside that of HTTP, and the main one alone: %s', (_, grpc, protocol) => {
+  const endpointsOf = (...ports: object[]) =>
+    instancesOf([slice({ ports })], 'shop', undefined, silent).map(({ port: main, endpoints }) => ({
+      main,
+      endpoints: endpoints?.map((each) => `${each.protocol}:${each.port}`),
+    }));
+  expect(endpointsOf(grpc, port('api', 8080))).toEqual([{ main: 8080, endpoints: ['http:8080', `${protocol}:9090`] }]);
+  expect(endpointsOf(grpc)).toEqual([{ main: 9090, endpoints: [`${protocol}:9090`] }]);
+});
+
+test('a Service without a port for HTTP or gRPC is not called, which is told with what to do', () => {
   const told: string[] = [];
-  const ports = [port('grpc', 9090), port('mysql', 3306)];
+  const ports = [port('amqp', 9090), port('mysql', 3306)];
   expect(addresses([slice({ ports })], undefined, { onChoice: (message) => told.push(message) })).toEqual([]);
   expect(told.join()).toContain('port=');
-  expect(addresses([slice({ ports })], 'grpc')).toEqual(['http://192.0.2.1:9090']);
+  expect(addresses([slice({ ports })], 'amqp')).toEqual(['http://192.0.2.1:9090']);
 });
 
 test.each([

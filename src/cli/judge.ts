@@ -1,0 +1,42 @@
+import { isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
+
+/** Spans may come for so long after the end, in milliseconds: those of consumers are sent by them, and tried again out of a spool after 30 s. */
+const SPANS_LATE_MS = 35_000;
+
+/** What a release gate says. */
+export interface Judgement {
+  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is not all there yet. */
+  readonly verdict: 'lossless' | 'lossy' | 'unknown';
+  readonly reason: string;
+}
+
+/** A judgement and what was judged. */
+export interface Gate extends Judgement {
+  readonly service: string;
+  readonly shutdowns: readonly Verdict[];
+}
+
+/** Whether all of these shutdowns were lossless, and there are as many as expected. */
+export function judge(verdicts: readonly Verdict[], isComplete: boolean, expected: number, now: number): Judgement {
+  const counted = verdicts.filter(isCounted);
+  const uncounted = verdicts.length - counted.length;
+  const aside = uncounted === 0 ? '' : `; ${uncounted} of instances that were never ready are not counted`;
+  const coming = counted.filter((each) => mayStillCome(each, now));
+  const lossy = counted.filter((each) => !isLossless(each) && !coming.includes(each));
+  if (lossy.length > 0)
+    return { verdict: 'lossy', reason: `${lossy.length} of ${counted.length} shutdowns were not lossless${aside}` };
+  if (!isComplete)
+    return { verdict: 'unknown', reason: `the store did not answer all shutdowns beyond ${verdicts.length}` };
+  if (coming.length > 0)
+    return { verdict: 'unknown', reason: `${coming.length} of ${counted.length} shutdowns may not be all there yet` };
+  if (counted.length < expected)
+    return { verdict: 'unknown', reason: `${counted.length} shutdowns found, ${expected} expected${aside}` };
+  return { verdict: 'lossless', reason: `${counted.length} shutdowns, all lossless${aside}` };
+}
+
+/** Whether what is missing may be on its way: the end of a shutdown, or spans of one that says that nothing was lost. */
+function mayStillCome(verdict: Verdict, now: number): boolean {
+  const { durationMs, result, startedAt, whole: isWhole } = verdict;
+  if (result === 'missing') return true;
+  return !isWhole && isLossless({ ...verdict, whole: true }) && now < startedAt + durationMs + SPANS_LATE_MS;
+}

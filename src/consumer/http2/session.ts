@@ -1,0 +1,108 @@
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
+import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
+import { dropHeader } from '../../protocol/raw-headers.ts';
+import type { CallContext } from '../call/call-context.ts';
+import type { OpenSession } from '../directory/connections.ts';
+import type { Listed } from '../directory/directory.ts';
+
+/** What the guard calls this. */
+const HOOK = 'a session of node:http2';
+
+/** The last stream that an HTTP/2 GOAWAY frame can name: none of those that are open is refused. */
+const LAST_STREAM = 2 ** 31 - 1;
+
+/** Headers as an application gives them: by name, or names and values in turn. */
+type Headers = Record<string | symbol, unknown> | string[];
+
+type Request = (this: ClientHttp2Session, headers?: Headers, ...more: unknown[]) => ClientHttp2Stream;
+
+/**
+ * A session of HTTP/2 to an instance. Its requests carry the consumer header and count until their streams close. When the instance
+ * is isolated, the session says that the instance has sent an HTTP/2 GOAWAY frame, so whoever pools it takes it out and opens another
+ * one; what is open ends normally, and then the connection closes.
+ */
+export class ServiceSession implements OpenSession {
+  readonly #context: CallContext;
+  readonly #session: ClientHttp2Session;
+  #listed: Listed | undefined;
+  #streams = 0;
+
+  /** @param listed the instance it will lead to; undefined: that is not known yet, and its requests go as they are */
+  constructor(context: CallContext, session: ClientHttp2Session, listed: Listed | undefined) {
+    this.#context = context;
+    this.#listed = listed;
+    this.#session = session;
+    const { guard } = context;
+    const own = session as unknown as { request: Request };
+    const { request } = own;
+    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => this.#began(stream));
+    const headed = (headers: Headers | undefined): Headers | undefined =>
+      this.#listed === undefined ? headers : withHeader(headers, context.header);
+    own.request = function (headers, ...more) {
+      const mine = guard.attempt(
+        HOOK,
+        () => headed(headers),
+        () => headers,
+      );
+      const stream = request.call(this, mine, ...more);
+      began(stream);
+      return stream;
+    };
+  }
+
+  get outstanding(): number {
+    return this.#streams;
+  }
+
+  /** The session leads to this instance. @param socket of it, which outlives what a client does to the listeners of the session */
+  join(listed: Listed, socket: Socket): void {
+    if (socket.destroyed) return;
+    const { connections } = listed.endpoint;
+    this.#listed = listed;
+    connections.addSession(this);
+    const closed = (): void => connections.removeSession(this);
+    socket.once('close', this.#context.guard.listener(HOOK, closed));
+    listed.service.reached(listed.endpoint);
+  }
+
+  leave(): void {
+    const session = this.#session;
+    if (session.closed || session.destroyed) return;
+    const { close } = session;
+    // Requests of this turn are written at its end: a GOAWAY frame of ours that went before them would make the instance refuse them.
+    const later = (done?: () => void): void => {
+      setImmediate(() => setImmediate(() => close.call(session, done)));
+    };
+    session.close = later;
+    session.emit('goaway', 0, LAST_STREAM, Buffer.alloc(0));
+    session.close();
+  }
+
+  #began(stream: ClientHttp2Stream): void {
+    const { guard } = this.#context;
+    this.#streams++;
+    const ended = (): void => void this.#streams--;
+    const answered = (headers: IncomingHttpHeaders): void => {
+      const marker = headers[DRAINING_HEADER];
+      const listed = this.#listed;
+      if (listed !== undefined && typeof marker === 'string')
+        this.#context.marked(listed.service, listed.endpoint, marker);
+    };
+    stream.once('close', guard.listener(HOOK, ended)).once('response', guard.listener(HOOK, answered));
+  }
+}
+
+/** A copy of the headers with ours; what the application has copied of another process is gone. */
+function withHeader(headers: Headers | undefined, value: string | undefined): Headers {
+  if (Array.isArray(headers)) {
+    const list = [...headers];
+    dropHeader(list, CONSUMER_HEADER);
+    return value === undefined ? list : [...list, CONSUMER_HEADER, value];
+  }
+  const own: Record<string | symbol, unknown> = { ...headers };
+  for (const name in own)
+    if (name.length === CONSUMER_HEADER.length && name.toLowerCase() === CONSUMER_HEADER) delete own[name];
+  if (value !== undefined) own[CONSUMER_HEADER] = value;
+  return own;
+}

@@ -1,0 +1,22 @@
+import type { Options } from './cover.ts';
+
+/** Marks a request whose way is decided, since dispatchers of undici hand requests on to each other. */
+const ROUTED = Symbol('lossless.routed');
+
+type Marked = Options & { readonly [ROUTED]?: true };
+
+export function isRouted(options: Options): boolean {
+  return (options as Marked | undefined)?.[ROUTED] === true;
+}
+
+/** A copy. */
+export function routed(options: Options): Options {
+  const marked: Marked = { ...options, [ROUTED]: true };
+  return marked;
+}
+
+/** A copy whose way is to be decided again. */
+export function unrouted(options: Options): Options {
+  const { [ROUTED]: _, ...rest } = options as Marked;
+  return rest;
+}

@@ -1,0 +1,174 @@
+import type { Dispatcher } from 'undici';
+import { asError, type ErrorCode } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import type { CallContext } from '../call/call-context.ts';
+import type { Service } from '../directory/service.ts';
+import { type AgentClass, Agents } from './agents.ts';
+import { UndiciCall } from './call.ts';
+import type { Dispatch, Handler, Options } from './cover.ts';
+import { fail } from './handlers.ts';
+import { UndiciParts } from './parts.ts';
+import { isRouted, routed, unrouted } from './routed.ts';
+import { NO_SETTINGS, type Settings } from './settings.ts';
+
+/** What the guard calls this. */
+export const HOOK = 'a request of fetch or undici';
+
+/** A request as a dispatcher got it. */
+export interface Given {
+  readonly options: Options;
+  readonly handler: Handler;
+  /** The dispatcher as it was. */
+  readonly next: Dispatch;
+}
+
+/** The global dispatcher that a request was given to. */
+interface Global {
+  readonly dispatcher: Dispatcher;
+  /** Whether the application chose it. */
+  readonly isChosen: boolean;
+  readonly http2: boolean;
+}
+
+/** Decides for each request of undici whether it goes to a service, and sends those that do by agents of the copy it was made with. */
+export class UndiciRouter {
+  readonly #context: CallContext;
+  readonly #log: Log;
+  readonly #parts = new UndiciParts();
+  /** Of every copy of undici whose `Agent` was seen. */
+  readonly #copies = new Map<AgentClass, Agents>();
+  /** Of dispatchers of the application that have settings of their own. */
+  readonly #own = new WeakMap<Dispatcher, Agents>();
+  /** Those that could not be covered as they should, each said once. */
+  readonly #said = new Set<ErrorCode>();
+
+  constructor(context: CallContext, log: Log) {
+    this.#context = context;
+    this.#log = log;
+  }
+
+  isService(origin: string): boolean {
+    return this.#context.guard.attempt(HOOK, () => this.#context.route(origin), nothing) !== undefined;
+  }
+
+  /**
+   * Gives a request to `send` when it goes to a service, and to the dispatcher as it was when it does not.
+   *
+   * @param origin where it goes, if that is known
+   */
+  take(
+    origin: string | undefined,
+    { options, handler, next }: Given,
+    send: (service: Service, origin: string) => boolean,
+  ): boolean {
+    const { guard } = this.#context;
+    const pass = (): boolean => next(options, handler);
+    if (origin === undefined || isRouted(options)) return pass();
+    const service = guard.attempt(HOOK, () => this.#context.route(origin), nothing);
+    if (service === undefined) return pass();
+    const go = (found: Service | undefined): boolean => {
+      if (found === undefined) return pass();
+      const { refusal } = found;
+      if (refusal === undefined) return guard.attempt(HOOK, () => send(found, origin), pass);
+      fail(handler, refusal);
+      return true;
+    };
+    if (!(service instanceof Promise)) return go(service);
+    service
+      .then(go)
+      // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
+      .catch((thrown) => fail(handler, asError(thrown)));
+    return true;
+  }
+
+  /** Sends what a global dispatcher was given. */
+  sendGlobal(
+    service: Service,
+    { options, handler }: Omit<Given, 'next'>,
+    { dispatcher, isChosen, http2 }: Global,
+  ): boolean {
+    if (isChosen) this.sayBypassed(service, 'the global dispatcher that the application has set');
+    const agents = this.#agentsOf(dispatcher);
+    if (agents === undefined) {
+      const own = this.agentsFor(this.#parts.Agent, true);
+      const plain = { ...options, ...(!http2 && { allowH2: false }) };
+      return new UndiciCall(this.#context, own, service, plain, this.#parts.wrap(handler)).send();
+    }
+    return this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
+  }
+
+  /** Sends what a dispatcher was given that the application has made for itself, of the copy that has this `Agent`. */
+  sendOwn(service: Service, { options, handler }: Omit<Given, 'next'>, dispatcher: Dispatcher, agents: Agents): true {
+    this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
+    // Whoever made it would wait for a `drain` of that dispatcher, which does not come from here.
+    return true;
+  }
+
+  /** @param step sends one step of a redirect: each may lead elsewhere */
+  #sendBy(agents: Agents, service: Service, options: Options, handler: Handler, step: Dispatch): boolean {
+    const call: Dispatch = (one, each) => new UndiciCall(this.#context, agents, service, one, each).send();
+    if (!followsRedirects(options)) return call(options, handler);
+    // Those who do not know that option say so.
+    const either: Dispatch = (one, each) => (followsRedirects(one) ? call(one, each) : step(unrouted(one), each));
+    return agents.following(either).dispatch(routed(options), handler);
+  }
+
+  /** Those of the copy of undici that `dispatcher` is of; undefined when its `Agent` was never seen. */
+  #agentsOf(dispatcher: Dispatcher): Agents | undefined {
+    for (const [Agent, agents] of this.#copies) if (dispatcher instanceof baseOf(Agent)) return agents;
+    return undefined;
+  }
+
+  /** @param http2 whether agents of that copy speak HTTP/2 unless a request forbids it */
+  agentsFor(Agent: AgentClass, http2: boolean): Agents {
+    const known = this.#copies.get(Agent);
+    if (known !== undefined) return known;
+    const agents = this.#agents(Agent, http2, NO_SETTINGS);
+    this.#copies.set(Agent, agents);
+    return agents;
+  }
+
+  /** Agents that connect and wait as this dispatcher of the application does. */
+  agentsLike(dispatcher: Dispatcher, settings: Settings, Agent: AgentClass, http2: boolean): Agents {
+    if (settings === NO_SETTINGS) return this.agentsFor(Agent, http2);
+    const known = this.#own.get(dispatcher);
+    if (known !== undefined) return known;
+    const agents = this.#agents(Agent, http2, settings);
+    this.#own.set(dispatcher, agents);
+    return agents;
+  }
+
+  #agents(Agent: AgentClass, http2: boolean, settings: Settings): Agents {
+    const { clock, guard } = this.#context;
+    return new Agents({ clock, guard, Agent, parts: this.#parts, http2, settings });
+  }
+
+  /** @param whose the dispatcher that is not asked */
+  sayBypassed({ name }: Service, whose: string): void {
+    this.sayOnce(
+      'LOSSLESS_DISPATCHER_BYPASSED',
+      `requests to services, as to ${name}, do not go through ${whose}: its settings and interceptors do not hold for them`,
+    );
+  }
+
+  sayOnce(code: ErrorCode, message: string): void {
+    if (!this.#said.has(code)) this.#log('warn', message, { code });
+    this.#said.add(code);
+  }
+}
+
+export function isAgent(dispatcher: Dispatcher): boolean {
+  return dispatcher.constructor.name === 'Agent' && !process.getBuiltinModule('node:util').types.isProxy(dispatcher);
+}
+
+/** `Dispatcher` of the copy of undici that has this `Agent`. */
+function baseOf(Agent: AgentClass): new () => Dispatcher {
+  return Object.getPrototypeOf(Object.getPrototypeOf(Agent));
+}
+
+/** Whether undici 5 and 6 shall follow redirects, which is done above the agents of instances: each may lead elsewhere. */
+function followsRedirects(options: Options): boolean {
+  return Number((options as { maxRedirections?: number }).maxRedirections ?? 0) > 0;
+}
+
+function nothing(): undefined {}

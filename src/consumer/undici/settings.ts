@@ -1,0 +1,83 @@
+import type { Dispatcher } from 'undici';
+import type { BuildConnector, Connector } from './connect.ts';
+
+/** What a dispatcher was made with, for agents that stand in its place. */
+export interface Settings {
+  /** What an `Agent` of its copy takes, but for `connect`. */
+  readonly options: object;
+  /** Connects as it does; undefined: as undici does by itself. */
+  readonly connect?: (build: BuildConnector, more: object) => Connector;
+  /** Whether it takes a connection that Node.js has made without settings. */
+  readonly isReadyTaken: boolean;
+}
+
+export const NO_SETTINGS: Settings = { options: {}, isReadyTaken: true };
+
+/** Settings as undici keeps them. */
+interface Kept {
+  readonly [option: string]: unknown;
+  readonly connect?: object | Connector;
+  readonly tls?: object;
+}
+
+/** What an agent hands on to its connector. Names as `buildConnector` has them, by what they are called in the settings. */
+const CONNECTING = {
+  maxCachedSessions: 'maxCachedSessions',
+  allowH2: 'allowH2',
+  useH2c: 'useH2c',
+  connectTimeout: 'timeout',
+  autoSelectFamily: 'autoSelectFamily',
+  autoSelectFamilyAttemptTimeout: 'autoSelectFamilyAttemptTimeout',
+} as const;
+
+/**
+ * The settings of a dispatcher of any copy of undici.
+ *
+ * @returns undefined when it tells none, as a proxy agent
+ */
+export function settingsOf(dispatcher: Dispatcher): Settings | undefined {
+  const connector = kept(dispatcher, 'connector');
+  if (typeof connector === 'function')
+    return { options: { connections: 1 }, connect: () => connector as Connector, isReadyTaken: false };
+  const options = kept(dispatcher, 'options') as Kept | undefined;
+  if (options === undefined) return undefined;
+  const { connect, tls, maxOrigins: _, ...rest } = options;
+  const connections = kept(dispatcher, 'connections');
+  const given = { ...rest, ...(typeof connections === 'number' && { connections }) };
+  const isPlain = connect === undefined && tls === undefined;
+  if (isPlain && Object.values(given).every((value) => value === undefined)) return NO_SETTINGS;
+  return {
+    options: given,
+    connect: (build, more) =>
+      typeof connect === 'function'
+        ? (connect as Connector)
+        : build({ ...tls, ...connecting(rest), ...connect, ...more }),
+    isReadyTaken: isPlain,
+  };
+}
+
+/** Where a pool or a client leads, whatever origin its requests name; undefined: each request says that. */
+export function originOfPool(dispatcher: Dispatcher): string | undefined {
+  const url = kept(dispatcher, 'url');
+  return url instanceof URL ? url.origin : undefined;
+}
+
+/** Whether its requests can go nowhere else: to a Unix socket, where hosts are names of nobody, or by HTTP/2 without TLS alone. */
+export function isBound(dispatcher: Dispatcher): boolean {
+  const options = kept(dispatcher, 'options') as Kept | undefined;
+  const places = [options, options?.connect, options?.tls] as readonly (Kept | undefined)[];
+  return (
+    dispatcher.constructor.name === 'H2CClient' || places.some((place) => typeof place?.['socketPath'] === 'string')
+  );
+}
+
+function connecting(settings: Kept): object {
+  const found = Object.entries(CONNECTING).filter(([name]) => settings[name] !== undefined);
+  return Object.fromEntries(found.map(([name, as]) => [as, settings[name]]));
+}
+
+/** What undici keeps under a symbol of its own. */
+function kept(dispatcher: Dispatcher, name: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(dispatcher).find(({ description }) => description === name);
+  return symbol === undefined ? undefined : Reflect.get(dispatcher, symbol);
+}

@@ -1,0 +1,112 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { dirname } from 'node:path';
+import type { Guard } from '../guard.ts';
+import { readLinked } from '../io/small-file.ts';
+import { objectIn } from '../json.ts';
+
+/** Published after each `require`, and after each `import` of a CommonJS package, whose id is then its file. */
+const REQUIRED = 'tracing:module.require:end';
+
+/** What Node.js publishes there. */
+interface Required {
+  readonly id: string;
+  /** The file that asked; undefined where an ES module did. */
+  readonly parentFilename: string | undefined;
+}
+
+/** A copy of a package, loaded to its end. */
+export interface LoadedPackage {
+  readonly exports: unknown;
+  /** As its package.json has it; empty where that has none. */
+  readonly version: string;
+  /** Its main file. */
+  readonly file: string;
+}
+
+/** The module, not imported at the top: this file is preloaded into every version of Node.js. */
+function nodeModule(): typeof import('node:module') {
+  return process.getBuiltinModule('node:module');
+}
+
+/**
+ * Calls `seen` once for each copy of a CommonJS package that the application loads, or has loaded already. A copy under an alias
+ * is found when the alias contains the last part of the name, as `grpc-js-1.10` does of `@grpc/grpc-js`. One inside a bundle is not
+ * found. Other modules cost the search for that part in their id.
+ *
+ * @returns how to end it
+ */
+export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPackage) => void): () => void {
+  const part = name.slice(name.lastIndexOf('/') + 1);
+  const { createRequire, findPackageJSON } = nodeModule();
+  const { cache } = createRequire(import.meta.filename);
+  /** Files that were looked at: each is one that is loaded. */
+  const known = new Set<string>();
+  const look = (file: string): void => {
+    const module = cache[file];
+    // While it is half loaded nothing of its exports is read: that would warn the application of a circular dependency.
+    if (known.has(file) || module?.loaded !== true) return;
+    known.add(file);
+    const path = findPackageJSON('.', file);
+    const description = path === undefined ? undefined : objectIn(readLinked(path));
+    if (path === undefined || description?.['name'] !== name) return;
+    if (createRequire(path).resolve(dirname(path)) !== file) return;
+    const { version } = description;
+    seen({ exports: module.exports, version: typeof version === 'string' ? version : '', file });
+  };
+  const required = guard.listener(REQUIRED, (message: unknown) => {
+    const { id, parentFilename } = message as Required;
+    if (!id.includes(part)) return;
+    const file = fileOf(id, parentFilename);
+    if (file !== undefined) look(file);
+  });
+  subscribe(REQUIRED, required);
+  const loaded = guard.listener(`the package ${name}`, look);
+  for (const file of Object.keys(cache)) if (file.includes(part)) loaded(file);
+  return () => void unsubscribe(REQUIRED, required);
+}
+
+/**
+ * Calls `seen` once, just before the application loads `node:http2`, or at once when it is loaded. Whatever takes `connect` of it
+ * later, also as an import of an ES module, finds what `seen` has put there.
+ *
+ * @returns how to end it
+ */
+export function onHttp2(guard: Guard, seen: () => void): () => void {
+  const tell = guard.listener('node:http2', seen);
+  if (isHttp2Loaded()) {
+    tell();
+    return () => {};
+  }
+  let end = (): void => {};
+  // Nothing else tells of a built-in module that an ES module imports.
+  const hooks = nodeModule().registerHooks({
+    resolve(specifier, context, next) {
+      if (specifier === 'node:http2' || specifier === 'http2') {
+        end();
+        tell();
+      }
+      return next(specifier, context);
+    },
+  });
+  end = () => {
+    end = () => {};
+    hooks.deregister();
+  };
+  return () => end();
+}
+
+/** @returns the file of a package that was asked for; undefined when it cannot be told */
+function fileOf(id: string, parentFilename: string | undefined): string | undefined {
+  if (parentFilename === undefined) return id;
+  try {
+    return nodeModule().createRequire(parentFilename).resolve(id);
+  } catch {
+    // It was asked for in vain.
+    return undefined;
+  }
+}
+
+function isHttp2Loaded(): boolean {
+  const { moduleLoadList } = process as { moduleLoadList?: unknown };
+  return Array.isArray(moduleLoadList) && moduleLoadList.includes('NativeModule http2');
+}

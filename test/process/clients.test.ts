@@ -1,0 +1,47 @@
+import { beforeAll, expect, test } from 'vitest';
+import type { Verdict } from '../../src/trace/model/verdict.ts';
+import { COVERAGE } from '../support/coverage.ts';
+import { embeddedCollector } from '../support/embedded-collector.ts';
+import { newChildren } from '../support/process/use-children.ts';
+import { type Counted, World } from '../support/process/world.ts';
+
+const CLIENTS = new URL('../fixtures/apps/clients.ts', import.meta.url);
+const FRAMEWORKS = new URL('../fixtures/apps/frameworks.ts', import.meta.url);
+
+/** Requests of each client in a second. */
+const RATE = 20;
+
+const names = COVERAGE.filter(({ test: [file] }) => file === 'clients.test.ts').map(({ name }) => name);
+
+let counts: Readonly<Record<string, Counted>> = {};
+let verdict: Verdict;
+let logs = '';
+
+/** All at once, by one process: two instances, one of which leaves. */
+beforeAll(async () => {
+  const world = new World(newChildren(), await embeddedCollector());
+  try {
+    const options = { file: FRAMEWORKS, kind: 'socket.io', env: { LOSSLESS_WARMUP_MS: '0' } };
+    const [leaving] = await Promise.all([world.service('provider', options), world.service('provider', options)]);
+    const caller = world.children.node(CLIENTS, { env: world.env('caller'), args: ['provider', RATE, ...names] });
+    await caller.sees(/answered/);
+    await world.leave(leaving);
+    ({ verdict } = await world.trace(leaving));
+    caller.say('stop');
+    const [, counted = ''] = await caller.sees(/counted (.*)\n/);
+    counts = JSON.parse(counted);
+    logs = caller.stderr;
+  } finally {
+    await world.close();
+  }
+});
+
+test.each(names)('%s: not one request is lost while one of two instances leaves', (name) => {
+  expect(counts[name]).toMatchObject({ failed: 0, reasons: {} });
+  expect(counts[name]?.sent).toBeGreaterThan(5);
+});
+
+test('the caller says that it is idle, and calls the instance no more', () => {
+  expect(verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, afterAck: 0, problems: [] });
+  expect(logs).not.toMatch(/LOSSLESS_(HOOK_FAILED|DISPATCHER)/);
+});

@@ -1,0 +1,144 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
+import { ECHO, fromWorkspace, grpcJs } from '../fixtures/grpc/libraries.ts';
+import { anInstance } from '../support/an-instance.ts';
+import type { Child } from '../support/process/child.ts';
+import { pluginEnv } from '../support/process/plugin-env.ts';
+import { useChildren } from '../support/process/use-children.ts';
+import { useScratchFolder } from '../support/use-scratch-folder.ts';
+
+const CALLER = new URL('../fixtures/apps/caller.ts', import.meta.url);
+const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.meta.url));
+
+const children = useChildren();
+
+/** An instance in this process. */
+interface Counting {
+  readonly port: number;
+  calls: number;
+}
+
+async function serve(): Promise<Counting> {
+  const { Server, ServerCredentials } = grpcJs();
+  const same = (bytes: Buffer): Buffer => bytes;
+  const codecs = {
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+  const server = new Server();
+  const method = { path: ECHO, requestStream: false, responseStream: false, ...codecs };
+  const say = ({ request }: { request: Buffer }, done: (error: null, answer: Buffer) => void): void => {
+    counting.calls++;
+    done(null, request);
+  };
+  server.addService({ say: method }, { say });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  const counting: Counting = { port, calls: 0 };
+  return counting;
+}
+
+/** How many calls each of three instances got of some hundreds: of three times the weight, of the usual one, and of one that has just begun. */
+async function shares(options: GrpcOptions): Promise<readonly number[]> {
+  const servers = await Promise.all([serve(), serve(), serve()]);
+  const listed = servers.map(({ port }, n) =>
+    anInstance({
+      service: 'provider',
+      port,
+      weight: n === 0 ? 300 : 100,
+      registeredAt: n === 2 ? Date.now() : 0,
+    }),
+  );
+  const child = children.node(CALLER, {
+    nodeArgs: ['--import', PRELOAD],
+    args: ['lossless:///provider', 400, 'grpc'],
+    env: {
+      FIXTURE_LISTS: JSON.stringify({ provider: listed }),
+      FIXTURE_WARMUP_MS: '600000',
+      FIXTURE_GRPC: JSON.stringify(options),
+    },
+  });
+  await child.sees(/answered/);
+  const before = servers.map(({ calls }) => calls);
+  await expect.poll(() => servers.reduce((sum, { calls }) => sum + calls, 0), { timeout: 20_000 }).toBeGreaterThan(400);
+  const counts = servers.map(({ calls }, n) => calls - (before[n] ?? 0));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => count / total);
+}
+
+describe('who gets the calls of grpc-js', () => {
+  test('is decided by weight and warm-up, as for HTTP', async () => {
+    const [heavy = 0, usual = 0, warming = 0] = await shares({});
+    // 300, 100 and a tenth of 100.
+    expect(heavy).toBeCloseTo(300 / 410, 1);
+    expect(usual).toBeCloseTo(100 / 410, 1);
+    expect(warming).toBeLessThan(0.05);
+    expect(warming).toBeGreaterThan(0);
+  });
+
+  test('is decided by the policy of the application, when it has chosen one', async () => {
+    const config = { loadBalancingConfig: [{ round_robin: {} }] };
+    const counts = await shares({ channel: { 'grpc.service_config': JSON.stringify(config) } });
+    for (const count of counts) expect(count).toBeCloseTo(1 / 3, 1);
+  });
+
+  test('is decided as before when the application configures its methods alone', async () => {
+    const config = { methodConfig: [{ name: [{}], timeout: '20s', retryPolicy: RETRIES }] };
+    const [heavy = 0] = await shares({ channel: { 'grpc.service_config': JSON.stringify(config) } });
+    expect(heavy).toBeCloseTo(300 / 410, 1);
+  });
+});
+
+const RETRIES = {
+  maxAttempts: 3,
+  initialBackoff: '0.1s',
+  maxBackoff: '1s',
+  backoffMultiplier: 2,
+  retryableStatusCodes: ['UNAVAILABLE'],
+};
+
+describe('a version of grpc-js that is not known', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = useScratchFolder();
+  });
+
+  /** Two copies that call themselves 1.99.0, and an application that loads both and then calls itself done. */
+  function load(env: Readonly<Record<string, string>> = {}): Child {
+    const real = JSON.stringify(fromWorkspace.resolve('@grpc/grpc-js'));
+    for (const copy of ['a', 'b']) {
+      const at = join(folder, copy, 'node_modules/@grpc/grpc-js');
+      mkdirSync(at, { recursive: true });
+      writeFileSync(join(at, 'package.json'), '{"name":"@grpc/grpc-js","version":"1.99.0","main":"index.js"}');
+      writeFileSync(join(at, 'index.js'), `module.exports = require(${real});`);
+      writeFileSync(join(folder, copy, 'load.cjs'), `require('@grpc/grpc-js');`);
+    }
+    const application = join(folder, 'application.cjs');
+    writeFileSync(application, `require('./a/load.cjs'); require('./b/load.cjs'); console.log('loaded');`);
+    return children.node(application, { env: pluginEnv(folder, { LOSSLESS_SERVICE: 'caller', ...env }) });
+  }
+
+  const said = ({ stderr }: Child): number => stderr.match(/LOSSLESS_GRPC_UNCOVERED/g)?.length ?? 0;
+
+  test('is left alone, and that is said once', async () => {
+    const child = load();
+    await child.ends();
+    expect(child.stdout).toBe('loaded\n');
+    expect(said(child)).toBe(1);
+  });
+
+  test('is not spoken of with LOSSLESS_GRPC=false', async () => {
+    const child = load({ LOSSLESS_GRPC: 'false' });
+    await child.ends();
+    expect(child.stdout).toBe('loaded\n');
+    expect(said(child)).toBe(0);
+  });
+});

@@ -1,0 +1,112 @@
+/** A framework, client, gateway or launcher, and what the plugin does for an application that uses it. */
+export interface Coverage {
+  readonly kind: 'client' | 'gateway' | 'framework' | 'closing' | 'launcher' | 'tracing';
+  readonly name: string;
+  /** The package whose installed version is the one that was tried, and the workspace that it is in; undefined: it is part of Node.js. */
+  readonly of?: readonly [name: string, workspace?: 'clients' | 'otel'];
+  readonly covered: 'yes' | 'partly' | 'no';
+  /** What is not covered, and what to write instead. */
+  readonly note?: string;
+  /** The test that proves it: a file of `test/process`, and a part of it that names the row or the title that all of its rows have. */
+  readonly test: readonly [file: string, title: string];
+}
+
+/** Called by `test/fixtures/apps/clients.ts` under this name while one of two instances leaves. */
+const CALLED = ['clients.test.ts', 'not one request is lost while one of two instances leaves'] as const;
+
+/** A kind of `test/fixtures/apps/frameworks.ts`, which leaves while it is called. */
+const SERVED = ['frameworks.test.ts', 'leaves without losing a request'] as const;
+
+type Row = Omit<Coverage, 'kind' | 'covered'> & Partial<Pick<Coverage, 'covered'>>;
+
+const rows = (kind: Coverage['kind'], ...all: readonly Row[]): readonly Coverage[] =>
+  all.map((row) => ({ covered: 'yes', ...row, kind }));
+
+const undici = [5, 6, 7, 8].flatMap((major): readonly Row[] => {
+  const of = [major === 8 ? 'undici' : `undici${major}`] as const;
+  const kinds = ['Agent', 'Pool', 'Client', 'BalancedPool'];
+  return kinds.map((kind) => ({ name: `undici ${major} ${kind}`, of, test: CALLED }));
+});
+
+export const COVERAGE: readonly Coverage[] = [
+  ...rows(
+    'client',
+    { name: 'fetch', test: ['consumer-clients.test.ts', "'fetch',"] },
+    { name: 'http.request', test: ['consumer-clients.test.ts', "'httpAgent',"] },
+    { name: 'http.request with createConnection', test: CALLED },
+    {
+      name: 'undici by the global dispatcher',
+      of: ['undici'],
+      test: ['undici-majors.test.ts', 'with each interceptor'],
+    },
+    ...undici,
+    { name: 'undici RetryAgent', of: ['undici'], test: CALLED },
+    { name: 'undici ProxyAgent', of: ['undici'], test: CALLED },
+    { name: 'undici fetch with a dispatcher', of: ['undici7'], test: CALLED },
+    {
+      name: 'undici H2CClient',
+      of: ['undici'],
+      covered: 'no',
+      note: 'Said at the first call. Use an `Agent`, or `node:http2`.',
+      test: ['clients-uncovered.test.ts', 'H2CClient'],
+    },
+    {
+      name: 'undici inside a bundle',
+      of: ['undici'],
+      covered: 'partly',
+      note: 'Its global dispatcher is covered. Calls by a dispatcher of its own may go past, which is said at the first: leave undici out of the bundle (`external`), or use `fetch`.',
+      test: ['clients-uncovered.test.ts', 'inside a bundle'],
+    },
+    { name: 'axios', of: ['axios'], test: CALLED },
+    { name: 'got', of: ['got'], test: CALLED },
+    { name: 'ws', of: ['ws'], test: CALLED },
+    {
+      name: 'socket.io-client',
+      of: ['socket.io-client', 'clients'],
+      covered: 'partly',
+      note: "Each request of its polling goes to another instance, which Socket.IO refuses without sticky sessions. Write `transports: ['websocket']`.",
+      test: CALLED,
+    },
+  ),
+  ...rows(
+    'gateway',
+    { name: '@fastify/http-proxy', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
+    { name: '@fastify/http-proxy with settings of undici', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
+    { name: '@fastify/http-proxy by node:http', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
+    { name: '@fastify/reply-from', of: ['@fastify/reply-from', 'clients'], test: CALLED },
+    { name: 'http-proxy', of: ['http-proxy', 'clients'], test: CALLED },
+    { name: 'http-proxy-middleware', of: ['http-proxy-middleware', 'clients'], test: CALLED },
+  ),
+  ...rows(
+    'framework',
+    ...['express', 'fastify', 'koa'].map(
+      (name): Row => ({
+        name,
+        of: [name],
+        test: ['servers.test.ts', 'an application that does not know of the plugin leaves'],
+      }),
+    ),
+    { name: 'hapi', of: ['@hapi/hapi', 'clients'], test: SERVED },
+    { name: 'hono', of: ['hono', 'clients'], test: SERVED },
+    { name: 'graphql-yoga', of: ['graphql-yoga', 'clients'], test: SERVED },
+    { name: 'trpc', of: ['@trpc/server', 'clients'], test: SERVED },
+    { name: 'Socket.IO', of: ['socket.io', 'clients'], test: CALLED },
+  ),
+  ...rows(
+    'closing',
+    { name: 'terminus', of: ['@godaddy/terminus', 'clients'], test: SERVED },
+    { name: 'http-terminator', of: ['http-terminator', 'clients'], test: SERVED },
+    { name: 'close-with-grace', of: ['close-with-grace', 'clients'], test: SERVED },
+  ),
+  ...rows(
+    'launcher',
+    { name: 'tsx', of: ['tsx'], test: ['launcher.test.ts', "'tsx'"] },
+    { name: 'node --watch', test: ['launcher.test.ts', '--watch'] },
+    { name: 'cluster', test: ['cluster.test.ts', 'a signal to the primary only: every worker goes offline'] },
+  ),
+  ...rows('tracing', {
+    name: 'OpenTelemetry, before or after the plugin',
+    of: ['@opentelemetry/auto-instrumentations-node', 'otel'],
+    test: ['signals-otel.test.ts', 'register of OpenTelemetry %s us'],
+  }),
+];

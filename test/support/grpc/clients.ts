@@ -1,0 +1,93 @@
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import {
+  credentials,
+  loadPackageDefinition,
+  type ServiceClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { protoPath } from 'grpc-health-check';
+import { closing, type Load, openLoop, type Rate } from '../entry/load.ts';
+import { Echo, service, type Word } from './echo.ts';
+
+/** Longest wait for the end of a call, in milliseconds. */
+const PATIENCE_MS = 20_000;
+
+export interface LoadOptions extends Pick<Rate, 'perSecond'> {
+  readonly method: 'say' | 'repeat';
+  /** How long each call takes, in milliseconds. */
+  readonly ms: number;
+  /** Where instances are, or what stands before them. */
+  readonly ports: readonly number[];
+  /** Its authority, of a service that speaks TLS. */
+  readonly ca?: Buffer;
+}
+
+/** A client of grpc-js that knows the address of each instance, as by a static list. */
+export function startGrpcJs({ ca, method, ms, perSecond, ports }: LoadOptions): Load {
+  const target = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
+  const client = new Echo(target, ca === undefined ? credentials.createInsecure() : credentials.createSsl(ca), {
+    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    ...(ca !== undefined && { 'grpc.ssl_target_name_override': 'localhost' }),
+  });
+  const say = (deadline: number) =>
+    new Promise<string | undefined>((resolve) =>
+      client['say']?.({ text: 'x', ms }, { deadline }, (error: ServiceError | null) => resolve(reasonOf(error))),
+    );
+  const repeat = (deadline: number) =>
+    new Promise<string | undefined>((resolve) => {
+      const call = client['repeat']?.({ text: 'x', ms }, { deadline });
+      call.on('data', () => {});
+      call.on('error', (error: ServiceError) => resolve(reasonOf(error)));
+      call.on('end', () => resolve(undefined));
+    });
+  const send = method === 'say' ? say : repeat;
+  const load = openLoop({ clients: 1, perSecond }, () => send(Date.now() + PATIENCE_MS));
+  return closing(load, () => client.close());
+}
+
+/** A client of Connect, which never sends a call twice, at one address. */
+export function startConnect({ method, ms, perSecond, ports: [port] }: LoadOptions): Load {
+  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
+  const client = createClient(service, transport) as unknown as {
+    say(word: Word, options: object): Promise<Word>;
+    repeat(word: Word, options: object): AsyncIterable<Word>;
+  };
+  const send = async (): Promise<string | undefined> => {
+    try {
+      const options = { timeoutMs: PATIENCE_MS };
+      if (method === 'say') await client.say({ text: 'x', ms }, options);
+      else for await (const _ of client.repeat({ text: 'x', ms }, options));
+      return undefined;
+    } catch (thrown) {
+      const { code, rawMessage } = ConnectError.from(thrown);
+      return `${Code[code]} ${rawMessage}`;
+    }
+  };
+  return openLoop({ clients: 1, perSecond }, send);
+}
+
+/** A client of grpc-js that watches the health of one instance. */
+export function startWatch(port: number): {
+  readonly statuses: readonly string[];
+  readonly ended: Promise<string | undefined>;
+} {
+  const packages = loadPackageDefinition(loadSync(protoPath, { enums: String })) as unknown as {
+    readonly grpc: { readonly health: { readonly v1: { readonly Health: ServiceClientConstructor } } };
+  };
+  const client = new packages.grpc.health.v1.Health(`127.0.0.1:${port}`, credentials.createInsecure());
+  const statuses: string[] = [];
+  const call = client['watch']?.({ service: 'echo.Echo' });
+  call.on('data', ({ status: now }: { status: string }) => statuses.push(now));
+  const ended = new Promise<string | undefined>((resolve) => {
+    call.on('error', (error: ServiceError) => resolve(reasonOf(error)));
+    call.on('end', () => resolve(undefined));
+  });
+  return { statuses, ended: ended.finally(() => client.close()) };
+}
+
+function reasonOf(error: ServiceError | null): string | undefined {
+  return error === null ? undefined : `${status[error.code]} ${error.details}`;
+}

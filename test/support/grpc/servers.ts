@@ -1,0 +1,90 @@
+import 'reflect-metadata';
+import { createSecureServer, createServer } from 'node:http2';
+import type { Server as NetServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { GrpcMethod, Transport } from '@nestjs/microservices';
+import { HealthImplementation } from 'grpc-health-check';
+import { Observable } from 'rxjs';
+import { Echo, PROTO, service, type Word } from './echo.ts';
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined: without TLS. */
+  readonly secret: { readonly key: Buffer; readonly cert: Buffer } | undefined;
+}
+
+/** Said again and again, for as long as it asks for. */
+async function* repeated({ text, ms }: Word): AsyncGenerator<Word> {
+  for (const until = performance.now() + ms; performance.now() < until; await pause(50)) yield { text, ms };
+}
+
+async function said(word: Word): Promise<Word> {
+  await pause(word.ms);
+  return word;
+}
+
+/** Applications that know nothing of the plugin. Each ends as its framework does. */
+export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknown>>> = {
+  'grpc-js': ({ host, port, secret }) => {
+    const server = new Server();
+    server.addService(Echo.service, {
+      say: ({ request }: ServerUnaryCall<Word, Word>, answer: (error: null, word: Word) => void) =>
+        void said(request).then((word) => answer(null, word)),
+      repeat: async (call: ServerWritableStream<Word, Word>) => {
+        for await (const word of repeated(call.request)) call.write(word);
+        call.end();
+      },
+    });
+    new HealthImplementation({ 'echo.Echo': 'SERVING' }).addToServer(server);
+    const pair = secret && { private_key: secret.key, cert_chain: secret.cert };
+    const credentials =
+      pair === undefined ? ServerCredentials.createInsecure() : ServerCredentials.createSsl(null, [pair]);
+    return new Promise((resolve, reject) =>
+      server.bindAsync(`${host}:${port}`, credentials, (error) => (error === null ? resolve(server) : reject(error))),
+    );
+  },
+  connect: async ({ host, port, secret }) => {
+    const handler = connectNodeAdapter({
+      routes: (router) => router.service(service, { say: said, repeat: repeated } as never),
+    });
+    const server = secret === undefined ? createServer(handler) : createSecureServer(secret, handler);
+    (server as NetServer).listen(port, host);
+  },
+  nest: async ({ host, port }) => {
+    class Controlled {
+      say(word: Word): Promise<Word> {
+        return said(word);
+      }
+      repeat(word: Word): Observable<Word> {
+        return new Observable((subscriber) => {
+          void (async () => {
+            for await (const each of repeated(word)) subscriber.next(each);
+            subscriber.complete();
+          })();
+        });
+      }
+    }
+    class Application {}
+    for (const name of ['say', 'repeat'] as const) {
+      GrpcMethod('Echo', name === 'say' ? 'Say' : 'Repeat')(
+        Controlled.prototype,
+        name,
+        Object.getOwnPropertyDescriptor(Controlled.prototype, name) ?? {},
+      );
+    }
+    Controller()(Controlled);
+    Module({ controllers: [Controlled] })(Application);
+    const application = await NestFactory.createMicroservice(Application, {
+      transport: Transport.GRPC,
+      logger: false,
+      options: { package: 'echo', protoPath: PROTO, url: `${host}:${port}` },
+    });
+    application.enableShutdownHooks();
+    await application.listen();
+  },
+};

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { completeResource, containerOf } from '../../../src/config/resource.ts';
+import { SDK_VERSION, VERSION } from '../../../src/version.ts';
+
+const NOTHING = { zone: undefined, version: undefined, pod: undefined };
+const ID = '0123456789abcdef'.repeat(4);
+
+describe('the resource of a process', () => {
+  test('says where it runs, and by what it is told', () => {
+    expect(completeResource({}, { zone: 'a', version: '1.2.3', pod: 'cart-0' })).toMatchObject({
+      'service.version': '1.2.3',
+      'cloud.availability_zone': 'a',
+      'host.name': hostname(),
+      'k8s.pod.name': 'cart-0',
+      'process.pid': String(process.pid),
+      'process.runtime.version': process.versions.node,
+      'telemetry.sdk.name': 'opentelemetry',
+      'telemetry.distro.version': VERSION,
+    });
+  });
+
+  test('has what is given rather than what is found, and nothing that is not known', () => {
+    const given = { 'service.version': '9', 'host.name': 'elsewhere', 'deployment.environment': 'test' };
+    const resource = completeResource(given, { ...NOTHING, version: '1' });
+    expect(resource).toMatchObject({ ...given, 'deployment.environment.name': 'test' });
+    expect(Object.keys(resource)).not.toContain('k8s.pod.name');
+    expect(Object.keys(resource)).not.toContain('cloud.availability_zone');
+  });
+
+  test('a namespace of Kubernetes that is given is the namespace of the service', () => {
+    expect(completeResource({ 'k8s.namespace.name': 'shop' }, NOTHING)).toMatchObject({ 'service.namespace': 'shop' });
+  });
+
+  test.each([
+    [`12:pids:/docker/${ID}\n`, ID],
+    [`0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-${ID}.scope\n`, ID],
+    [`1 2 254:1 /var/lib/docker/containers/${ID}/hostname /etc/hostname rw - ext4 /dev/vda rw\n`, ID],
+    ['9:name=systemd:/\n8:pids:/\n', undefined],
+    [`0::/sub/${ID}0\n`, undefined],
+  ])('container of %j', (text, id) => {
+    expect(containerOf(text)).toBe(id);
+  });
+});
+
+test('the versions are those of the package and of the SDK in it', () => {
+  const versionIn = (file: string): unknown =>
+    (JSON.parse(readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8')) as { version: unknown }).version;
+  expect(VERSION).toBe(versionIn('package.json'));
+  expect(SDK_VERSION).toBe(versionIn('node_modules/@opentelemetry/sdk-trace/package.json'));
+});

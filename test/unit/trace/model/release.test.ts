@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { GAP_MS, releasesOf, sentenceOf } from '../../../../src/trace/model/release.ts';
+import type { TraceKind, Verdict } from '../../../../src/trace/model/verdict.ts';
+
+let made = 0;
+
+/** A whole and lossless trace. `at` in seconds. */
+function verdict(
+  kind: TraceKind,
+  version: string,
+  instanceId: string,
+  at: number,
+  more: Partial<Verdict> = {},
+): Verdict {
+  const startedAt = at * 1_000;
+  return {
+    traceId: `${made++}`,
+    kind,
+    service: 'shop',
+    instanceId,
+    version,
+    readyAt: kind === 'online' ? startedAt + 1_000 : null,
+    result: kind === 'online' ? 'ready' : 'success',
+    planned: kind === 'online' ? 0 : 2,
+    acked: kind === 'online' ? 0 : 2,
+    spans: 10,
+    orphans: 0,
+    refreshes: 2,
+    afterAck: 0,
+    stranded: 0,
+    startedAt,
+    durationMs: 2_000,
+    gracePeriodMs: 30_000,
+    phases: {},
+    whole: true,
+    problems: [],
+    ...more,
+  };
+}
+
+const comes = (version: string, id: string, at: number) => verdict('online', version, id, at);
+const goes = (version: string, id: string, at: number, more?: Partial<Verdict>) =>
+  verdict('offline', version, id, at, more);
+
+/** Of each release its version, who comes and who goes. */
+function shape(verdicts: readonly Verdict[]) {
+  return releasesOf(verdicts).map(({ version, starts, stops }) => [
+    version,
+    starts.map(({ instanceId }) => instanceId).join(' '),
+    stops.map(({ instanceId }) => instanceId).join(' '),
+  ]);
+}
+
+describe('releases', () => {
+  test('a new version comes and the old one goes, one after the other', () => {
+    const roll = [comes('2', 'c', 0), goes('1', 'a', 3), comes('2', 'd', 6), goes('1', 'b', 9)];
+    expect(shape(roll)).toEqual([['2', 'c d', 'a b']]);
+    expect(shape(roll.toReversed())).toEqual([['2', 'c d', 'a b']]);
+    expect(releasesOf(roll)[0]).toMatchObject({ startedAt: 0, endedAt: 11_000, fewestReady: 2 });
+  });
+
+  test('an instance that goes before its successor comes belongs to the release of that', () => {
+    const roll = [goes('1', 'a', 0), comes('2', 'c', 3), goes('1', 'b', 6), comes('2', 'd', 9)];
+    expect(shape(roll)).toEqual([['2', 'c d', 'a b']]);
+    expect(releasesOf(roll)[0]?.fewestReady).toBe(1);
+  });
+
+  test('a release that is taken back is two', () => {
+    const roll = [comes('2', 'b', 0), goes('1', 'a', 3), comes('1', 'c', 60), goes('2', 'b', 63)];
+    expect(shape(roll)).toEqual([
+      ['2', 'b', 'a'],
+      ['1', 'c', 'b'],
+    ]);
+  });
+
+  test('two releases of one version are told apart by the time between them', () => {
+    const later = GAP_MS / 1_000 + 100;
+    const roll = [comes('', 'b', 0), goes('', 'a', 3), comes('', 'c', later), goes('', 'b', later + 3)];
+    expect(shape(roll)).toEqual([
+      ['', 'b', 'a'],
+      ['', 'c', 'b'],
+    ]);
+  });
+
+  test('a service that shrinks or grows', () => {
+    expect(shape([goes('1', 'a', 0), goes('1', 'b', 1)])).toEqual([['1', '', 'a b']]);
+    expect(shape([comes('1', 'a', 0)])).toEqual([['1', 'a', '']]);
+    expect(releasesOf([comes('1', 'a', 0)])[0]?.fewestReady).toBeNull();
+    expect(shape([])).toEqual([]);
+  });
+
+  test('an instance that was never ready was none of those that are ready', () => {
+    const roll = [comes('2', 'b', 0), goes('2', 'x', 1, { result: 'never_ready' }), goes('1', 'a', 3)];
+    expect(releasesOf(roll).find(({ version }) => version === '2')?.fewestReady).toBe(1);
+  });
+});
+
+test('a sentence says what happened to whom', () => {
+  const [release] = releasesOf([
+    comes('2', 'c', 0),
+    goes('1', 'a', 3),
+    comes('2', 'd', 6),
+    goes('1', 'b', 9, { result: 'incomplete', acked: 1, afterAck: 3 }),
+  ]);
+  expect(release && sentenceOf(release)).toBe(
+    '1 of 2 shutdowns lossless, 3 of 4 consumers told, 3 requests after an ack, 11 s, never fewer than 2 ready',
+  );
+});
