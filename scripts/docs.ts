@@ -11,6 +11,8 @@ import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
 import { METRICS, type MetricSchema } from '../src/metrics/table.ts';
 import { ATTRIBUTES, attributesOfSpan, IDENTITY, SPANS, spanName } from '../src/trace/model/schema.ts';
 
+import { COVERAGE, type Coverage } from '../test/support/coverage.ts';
+
 const root = join(import.meta.dirname, '..');
 const check = process.argv.includes('--check');
 
@@ -72,6 +74,39 @@ function metrics(): string {
   return `# Metrics\n\nOf each instance, on \`/metrics\` of its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n`;
 }
 
+const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {
+  client: 'Clients',
+  gateway: 'Gateways',
+  framework: 'Frameworks and servers',
+  closing: 'Libraries that close a server',
+  launcher: 'Launchers',
+  tracing: 'Tracing',
+};
+
+/** The version that is installed, and so the one that was tried. */
+function versionOf(of: Coverage['of']): string {
+  if (of === undefined) return 'of Node.js';
+  const [name, workspace] = of;
+  const folders = workspace === undefined ? [root] : [join(root, 'test/support', workspace), root];
+  const path = folders.map((folder) => join(folder, 'node_modules', name, 'package.json')).find(existsSync);
+  if (path === undefined) throw new Error(`${name} is not installed: run \`npm ci\``);
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
+
+function coverage(): string {
+  const parts = (Object.keys(COVERAGE_HEADS) as Coverage['kind'][]).map((kind) => {
+    const found = COVERAGE.filter((row) => row.kind === kind).map(({ name, of, covered, note, test: [file] }) => [
+      name,
+      versionOf(of),
+      covered,
+      note ?? '–',
+      `\`test/process/${file}\``,
+    ]);
+    return `## ${COVERAGE_HEADS[kind]}\n\n${table(['what', 'version tried', 'covered', 'what is not, and what to write instead', 'proved by'], found)}`;
+  });
+  return `# What is covered\n\nEach row is proved by a test: of a client or a gateway, that not one of its calls fails while one of two instances leaves; of the others, that the instance leaves without a failed request.\n\n${parts.join('\n\n')}\n`;
+}
+
 function diagram(): string {
   const moves = TRANSITIONS.map(({ from, trigger, to }) => `  ${from} --> ${to}: ${trigger}`);
   return ['```mermaid', 'stateDiagram-v2', '  [*] --> created', ...moves, '  stopped --> [*]', '```'].join('\n');
@@ -94,6 +129,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/errors.md': `${NOTE}\n${errors()}`,
   'docs/reference/metrics.md': `${NOTE}\n${metrics()}`,
   'docs/reference/states.md': `${NOTE}\n${states()}`,
+  'docs/coverage.md': `${NOTE}\n${coverage()}`,
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };
 

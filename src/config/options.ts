@@ -53,7 +53,7 @@ export interface Options {
   readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly http2Notice: boolean;
+  readonly sessionNotice: boolean;
   readonly streamMs: number | undefined;
   readonly services: readonly string[];
   readonly warmupMs: number;
@@ -196,7 +196,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     keepAliveMs: environment.LOSSLESS_KEEP_ALIVE_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
     goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
-    http2Notice: environment.LOSSLESS_HTTP2_NOTICE,
+    sessionNotice: environment.LOSSLESS_SESSION_NOTICE,
     streamMs: environment.LOSSLESS_STREAM_MS,
     services: environment.LOSSLESS_SERVICES,
     warmupMs: environment.LOSSLESS_WARMUP_MS,
@@ -234,7 +234,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
 
 /** The probe is a health check, wherever else it comes from; its query is no part of the path. */
 function pathsOf(probe: string | undefined): readonly string[] {
-  return probe === undefined ? [] : [probe.replace(/\?.*/s, '')];
+  return probe?.startsWith('/') !== true ? [] : [probe.replace(/\?.*/s, '')];
 }
 
 /** `kubernetes:` without a host is the API server of the cluster, as every pod is told. */

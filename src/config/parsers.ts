@@ -66,12 +66,14 @@ export const secrets: Parser<readonly string[]> = parser(
   },
 );
 
-/** The path of a URL with its query, as it stands in the first line of a request. */
-export function path(most: number): Parser<string> {
-  return parser(`a path that begins with a slash, of at most ${most} visible ASCII characters`, (value) =>
-    value.length <= most && /^\/[\x21-\x7e]*$/.test(value) ? value : undefined,
-  );
-}
+/** A path with its query, or `grpc:` and perhaps the name of a service, as its health service knows it. */
+export const probe: Parser<string> = parser(
+  'a path that begins with a slash, of at most 2048 visible ASCII characters, or grpc: followed by nothing or by a service of at most 127 characters',
+  (value) =>
+    (value.length <= 2_048 && /^\/[\x21-\x7e]*$/.test(value)) || /^grpc:[A-Za-z0-9_./-]{0,127}$/.test(value)
+      ? value
+      : undefined,
+);
 
 /** A path without a query. */
 export const urlPath: Parser<string> = parser(
@@ -102,15 +104,32 @@ export interface Address {
   readonly port?: number;
 }
 
-/** `host`, `host:port` or `[ipv6]:port`. */
-export const address: Parser<Address> = parser('host, host:port or [ipv6]:port', (value) => {
+/** The same, and where others reach the server of gRPC when that cannot be told from where it listens. */
+export interface Advertise extends Address {
+  readonly grpcPort?: number;
+}
+
+/** `host`, `host:port` or `[ipv6]:port`, and after that perhaps `,grpc=host:port` with the same host. */
+export const advertise: Parser<Advertise> = parser(
+  'host, host:port or [ipv6]:port, perhaps followed by ,grpc= with the same host and the port of gRPC',
+  (value) => {
+    const [first = '', second, ...more] = value.split(',').map((part) => part.trim());
+    const main = addressIn(first);
+    if (main === undefined || more.length > 0 || second === undefined) return more.length > 0 ? undefined : main;
+    const grpc = second.startsWith('grpc=') ? addressIn(second.slice('grpc='.length)) : undefined;
+    const grpcPort = grpc?.host === main.host ? grpc.port : undefined;
+    return grpcPort === undefined ? undefined : { ...main, grpcPort };
+  },
+);
+
+function addressIn(value: string): Address | undefined {
   const match = /^(?:\[(?<v6>[0-9a-fA-F:.]{2,45})\]|(?<host>[A-Za-z0-9._-]{1,253}))(?::(?<port>\d{1,5}))?$/.exec(value);
   const host = match?.groups?.['v6'] ?? match?.groups?.['host'];
   const port = match?.groups?.['port'];
   if (match?.groups?.['v6'] !== undefined && !URL.canParse(`http://[${host}]/`)) return undefined;
   if (host === undefined || port === undefined) return host === undefined ? undefined : { host };
   return Number(port) >= 1 && Number(port) <= 65_535 ? { host, port: Number(port) } : undefined;
-});
+}
 
 /** A URL with one of the given schemes (written with their colon), of at most 2,048 characters. */
 export function url(...schemes: readonly string[]): Parser<URL> {

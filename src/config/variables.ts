@@ -1,7 +1,7 @@
 import { ENTRY_MODES, READINESS } from '../lifecycle/outcomes.ts';
 import { endSignals } from './end-signals.ts';
 import {
-  address,
+  advertise,
   choice,
   decimal,
   flag,
@@ -9,7 +9,7 @@ import {
   line,
   list,
   type Parser,
-  path,
+  probe,
   secrets,
   serviceName,
   url,
@@ -62,8 +62,8 @@ export const VARIABLES = {
     'The registry, as a URL; several, for a migration, separated by commas: each instance is registered in all of them and lists are merged. docs/registries has a page for each. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process.',
   ),
   LOSSLESS_ADVERTISE: optional(
-    address,
-    'Host, or host:port, under which this instance is registered. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached. When several HTTP servers listen, the one on its port is registered, else the one on the port that the variable PORT of the platform names.',
+    advertise,
+    'Host, or host:port, under which this instance is registered; behind a mapping of ports with its port of gRPC, for example `shop.example:8080,grpc=shop.example:9090`. Default: the address the server is bound to; for a wildcard, the local address from which the registry is reached. When several HTTP servers listen, the one on its port is registered, else the one on the port that the variable PORT of the platform names.',
   ),
   LOSSLESS_ZONE: optional(
     line(128),
@@ -158,7 +158,7 @@ export const VARIABLES = {
     integer(1_000, HOUR),
     'How long the HTTP servers of the application keep an idle connection, in milliseconds: longer than the proxy or balancer before them does, for example 65000. Default: what the application sets, else the 5 s of Node.js.',
   ),
-  LOSSLESS_HTTP2_NOTICE: having(
+  LOSSLESS_SESSION_NOTICE: having(
     flag,
     'true',
     'Asks HTTP/2 clients without the plugin to go in two steps, so that no stream that is on its way is refused. The first one is a frame written beside Node.js, without TLS only; `false`: one step, which refuses what crosses it.',
@@ -194,8 +194,8 @@ export const VARIABLES = {
   ),
   LOSSLESS_REGISTER_DELAY_MS: having(integer(0, HOUR), '0', 'Wait between listening and registering, in milliseconds.'),
   LOSSLESS_PROBE: optional(
-    path(2_048),
-    'Path of the application that must answer 2xx before it is registered, for example /health.',
+    probe,
+    'Path of the application that must answer 2xx before it is registered, for example /health. A server of gRPC is asked by its health service (`grpc.health.v1`), which must say SERVING: `grpc:` for the server as a whole, or `grpc:echo.Echo` for one service.',
   ),
   LOSSLESS_PRECONNECT: having(
     list(serviceName, 100),

@@ -145,7 +145,7 @@ export interface Facts {
   };
   readonly 'online.started': { readonly trigger: OnlineTrigger };
   readonly delay: { readonly delayMs: number };
-  readonly probe: { readonly path: string; readonly attempts: number; readonly statusCode: number };
+  readonly probe: { readonly path: string; readonly attempts: number; readonly statusCode?: number };
   readonly preconnect: {
     /** Services that have instances. */
     readonly services: number;

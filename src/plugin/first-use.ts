@@ -3,6 +3,7 @@ import type { Agent, Server } from 'node:http';
 import { DISPATCHERS } from '../consumer/undici/dispatchers.ts';
 import { Guard } from '../guard.ts';
 import { hasWorkers } from '../process/cluster.ts';
+import { type Connect, wrapConnect } from '../process/http2-connect.ts';
 import { onHttp2, onPackage } from '../process/modules.ts';
 import { threadClosed, threadListens } from '../process/threads.ts';
 import { kindOf } from '../provider/traffic/http-server.ts';
@@ -11,7 +12,6 @@ import { kindOf } from '../provider/traffic/http-server.ts';
 const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
-type Connect = (...call: unknown[]) => unknown;
 
 /**
  * Calls `use` once, at the first sign that this process is a service or calls one: an HTTP server begins to listen, a
@@ -106,23 +106,20 @@ function beforeFirstRequest(begin: () => boolean): () => void {
 /** Nothing is known of `node:http2` before it is loaded, which few processes do. */
 function beforeFirstSession(begin: () => boolean): () => void {
   let restore = (): void => {};
-  const wrap = (): void => {
-    const http2 = process.getBuiltinModule('node:http2') as { connect: unknown };
-    const connect = http2.connect as Connect;
-    const wrapped: Connect = (...call) => {
-      const next = begin() ? (http2.connect as Connect) : connect;
-      return next(...call);
-    };
-    const put = (from: Connect, to: Connect): void => {
-      if (http2.connect === from) http2.connect = to;
-      process.getBuiltinModule('node:module').syncBuiltinESMExports();
-    };
-    put(connect, wrapped);
-    restore = () => put(wrapped, connect);
-  };
-  const end = onHttp2(GUARD, wrap);
+  const end = onHttp2(GUARD, () => {
+    restore = wrapConnect(
+      (connect) =>
+        (...call) =>
+          (begin() ? connectNow : connect)(...call),
+    );
+  });
   return () => {
     end();
     restore();
   };
+}
+
+/** What stands there now. */
+function connectNow(...call: unknown[]): ReturnType<Connect> {
+  return (process.getBuiltinModule('node:http2') as unknown as { connect: Connect }).connect(...call);
 }

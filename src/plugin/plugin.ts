@@ -21,6 +21,7 @@ import { Counts } from '../metrics/counts.ts';
 import type { Exposition } from '../metrics/prometheus.ts';
 import { isWorker } from '../process/cluster.ts';
 import { budgetOf, signalUnseen } from '../process/launcher.ts';
+import { onPackage } from '../process/modules.ts';
 import { createSignals, type Signals } from '../process/signals.ts';
 import { SIGNED_MS } from '../protocol/consumer-reader.ts';
 import { encodeConsumer } from '../protocol/header.ts';
@@ -29,6 +30,7 @@ import { Operators } from '../protocol/operator.ts';
 import { Verifier } from '../protocol/signature.ts';
 import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
 import { EntryWatch } from '../provider/entry/entry-watch.ts';
+import { GrpcHealth } from '../provider/entry/grpc-health.ts';
 import { StatusFile } from '../provider/entry/status-file.ts';
 import { Leaving } from '../provider/leaving.ts';
 import type { Offline } from '../provider/offline/offline.ts';
@@ -72,6 +74,7 @@ export class Plugin {
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
   readonly #leaving = new Leaving();
+  readonly #grpcHealth: GrpcHealth;
   readonly #control: ControlPort;
   readonly #statusFile: StatusFile | undefined;
 
@@ -80,6 +83,7 @@ export class Plugin {
     const clock = guardedClock(systemClock, (fire) => guard.listener('a timer', fire));
     this.#clock = clock;
     this.#guard = guard;
+    this.#grpcHealth = new GrpcHealth(guard);
     this.#trust = trustOf(options, clock, log);
     this.#opening = openRegistries(options.registries, { clock, log });
     const registry = new OpeningRegistry(options.registries, this.#opening);
@@ -176,6 +180,7 @@ export class Plugin {
       this.#statusFile.clear();
       this.#journal.subscribe(this.#statusFile.sink);
     }
+    this.#journal.subscribe(this.#grpcHealth.sink);
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
     const records = channel('lossless:record');
@@ -191,11 +196,13 @@ export class Plugin {
    */
   async start(): Promise<void> {
     this.#traffic.start();
+    const forget = onPackage('grpc-health-check', this.#guard, (loaded) => this.#grpcHealth.adopt(loaded.exports));
     this.#consumer.install();
     this.#signals.watch();
     try {
       await this.#opening;
     } catch (thrown) {
+      forget();
       this.#traffic.stop();
       await this.#consumer.uninstall();
       this.#signals.disarm();

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Options } from '../config/options.ts';
 import { asError } from '../errors.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
@@ -12,8 +13,9 @@ import type { Identity } from '../protocol/identity.ts';
 import type { Instance } from '../registry/registry.ts';
 import { Offline, type OfflineContext, type OfflineReport } from './offline/offline.ts';
 import { Online, type OnlineContext } from './online/online.ts';
+import { describe, withEndpoints } from './registration/endpoints.ts';
 import { type LocateOptions, type MainServer, type TryConnection, targetOf } from './registration/main-server.ts';
-import { isGood, probe } from './registration/probe.ts';
+import { ask, isGrpcProbe } from './registration/probe.ts';
 import { Registration } from './registration/registration.ts';
 import { type Candidate, nameOf, Servers } from './registration/servers.ts';
 import type { HttpServer } from './traffic/http-server.ts';
@@ -56,7 +58,7 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'entryCheckMs'
     | 'goawayTimeoutMs'
     | 'goawayAttempts'
-    | 'http2Notice'
+    | 'sessionNotice'
     | 'streamMs'
     | 'registerDelayMs'
     | 'probe'
@@ -95,6 +97,8 @@ export class Attendance {
   #leaving: Leaving | undefined;
   #main: MainServer | undefined;
   #registeredAt = 0;
+  /** How often servers have begun to listen or were closed: what an older look has found out is of no use. */
+  #looks = 0;
   /** Resolves when nothing of before writes or removes the entry any more. */
   #vacated: Promise<unknown> = Promise.resolve();
 
@@ -241,7 +245,7 @@ export class Attendance {
         onChosen: (main) => {
           this.#main = main;
         },
-        entry: (advertised) => this.#entry(advertised),
+        entry: (advertised) => this.#entry(this.#main?.advertised ?? advertised),
         started: () => traffic.counts.started,
         settings,
       },
@@ -274,6 +278,7 @@ export class Attendance {
   async #lookAgain(): Promise<void> {
     const { machine } = this.#context;
     const main = this.#main;
+    const look = ++this.#looks;
     if (!isRunning(machine.state)) return;
     if (main === undefined) {
       // Where a start runs, it takes part in this; else this is the server that was waited for.
@@ -282,9 +287,26 @@ export class Attendance {
     }
     if (!this.#servers.listens(main.candidate)) return this.#takeUpNext(main.candidate);
     const { better, proof } = await this.#compare(main.candidate);
-    if (this.#main !== main || !isRunning(machine.state)) return;
-    if (better === undefined) this.#servers.say(main.candidate, proof);
-    else if (this.#vacate()) this.#comeOnline('server', []);
+    const isLatest = (): boolean => this.#main === main && this.#looks === look && isRunning(machine.state);
+    if (!isLatest()) return;
+    if (better !== undefined) {
+      if (this.#vacate()) this.#comeOnline('server', []);
+      return;
+    }
+    this.#servers.say(main.candidate, proof);
+    const next = await withEndpoints(main, this.#servers.all, this.#location);
+    if (isLatest()) await this.#advertise(next);
+  }
+
+  /** Other ports than the main one have changed: the entry is written again, and stays one of the same generation. */
+  async #advertise(next: MainServer): Promise<void> {
+    const { advertised } = next;
+    if (advertised === undefined || isDeepStrictEqual(advertised, this.#main?.advertised)) return;
+    this.#main = next;
+    this.#context.log('info', `reached by ${describe(advertised)}`);
+    const { instance } = this.#registration;
+    // One that is not written yet is written so by the start.
+    if (instance?.generation === this.#generation) await this.#online?.rewrite({ ...instance, ...advertised });
   }
 
   /** The application has closed the server that was registered. */
@@ -301,13 +323,15 @@ export class Attendance {
   /** Whether another server is preferred to `current`. With a probe it has to answer that, as `current` has done. */
   async #compare(current: Candidate): Promise<{ readonly better?: Candidate; readonly proof?: string }> {
     const { clock, settings } = this.#context;
-    const { probe: path } = settings;
+    // What is asked of gRPC says nothing of which server is for requests of HTTP.
+    const path = isGrpcProbe(settings.probe) ? undefined : settings.probe;
     const others = this.#servers.candidates.filter((each) => each !== current);
-    const asked = others.map(async (each) =>
-      path === undefined ? 200 : probe(await targetOf(each, this.#location), path, clock),
+    const asked = others.map(
+      async (each) =>
+        path === undefined || (await ask(each.server, await targetOf(each, this.#location), path, clock)).isGood,
     );
     const answers = await Promise.all(asked);
-    const good = others.filter((_, n) => isGood(answers[n] ?? 0));
+    const good = others.filter((_, n) => answers[n]);
     const better = good.find((each) => this.#servers.prefers(each, current));
     if (better !== undefined) return { better };
     return path !== undefined && good.length === 0 ? { proof: 'it alone answers the probe with 2xx' } : {};

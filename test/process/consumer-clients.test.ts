@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { Echo } from '../fixtures/consumer/wire.ts';
 import type { NodeOptions } from '../support/process/child.ts';
 import { ConsumerApp } from '../support/process/consumer-app.ts';
 import { DeafInstance } from '../support/process/deaf-instance.ts';
+import { installed } from '../support/process/majors.ts';
 import { LINE } from '../support/process/node-lines.ts';
 import { PlainProvider } from '../support/process/plain-provider.ts';
+import { until } from '../support/until.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const children: { stop(): Promise<void> }[] = [];
@@ -297,4 +300,24 @@ describe.each([
         );
     },
   );
+});
+
+describe('a copy of undici inside a bundle', () => {
+  const folder = useScratchFolder();
+
+  test('a call by a dispatcher of its own is said once, and one by its global dispatcher is covered', async () => {
+    const outfile = join(folder, 'bundle.cjs');
+    const entryPoints = [join(installed(7) ?? '', 'index.js')];
+    await build({ entryPoints, outfile, bundle: true, platform: 'node', logLevel: 'error' });
+    const provider = await PlainProvider.start('b1');
+    const app = await ConsumerApp.start({ 'service-b': [provider.instance] });
+    children.push(provider, app);
+    const url = 'http://service-b/';
+    // The built-in copy makes the global dispatcher, so that the bundle shows nothing of itself.
+    await app.run('fetch', { url });
+    const { global, own } = await app.run<{ global: Echo; own: string }>('undiciBundled', { url, body: outfile });
+    expect(global.instanceId).toBe('b1');
+    expect(own).toMatch(/ENOTFOUND|EAI_AGAIN/);
+    await until(() => app.logs.some(({ code }) => code === 'LOSSLESS_DISPATCHER_UNCOVERED'));
+  });
 });

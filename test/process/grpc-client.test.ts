@@ -5,6 +5,7 @@ import { DelayProxy } from '../support/fakes/delay-proxy.ts';
 import { controlPortOf } from '../support/process/announced.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/process/world.ts';
+import { certificate } from '../support/tls/certificate.ts';
 
 const SERVER = new URL('../fixtures/grpc/server.ts', import.meta.url);
 const CONNECT_SERVER = new URL('../fixtures/grpc/connect-server.ts', import.meta.url);
@@ -23,14 +24,13 @@ afterEach(() => {
 });
 
 /** An instance behind a proxy, which is where it is registered. */
-async function start(file = SERVER, kind = 'h2c', workMs = 5): Promise<Service> {
+async function start(file = SERVER, workMs = 5, env: Readonly<Record<string, string>> = {}): Promise<Service> {
   const proxy = await DelayProxy.start(DELAY_MS);
   proxies.push(proxy);
   const service = await world().service('provider', {
     file,
-    kind,
     workMs,
-    env: { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}`, LOSSLESS_WARMUP_MS: '0' },
+    env: { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}`, LOSSLESS_WARMUP_MS: '0', ...env },
   });
   proxy.target = service.port;
   return service;
@@ -76,16 +76,26 @@ describe('grpc-js loses no call while instances leave', () => {
   });
 
   test('over TLS, whose certificate is for the name of the service', async () => {
-    const leaving = await start(SERVER, 'tls');
-    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' };
-    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES, tls: true }, env);
-    await release(caller, () => start(SERVER, 'tls'), [leaving]);
+    const { key, cert } = await certificate();
+    const env = { FIXTURE_KEY: key.toString(), FIXTURE_CERT: cert.toString() };
+    const leaving = await start(SERVER, 5, env);
+    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES }, env);
+    await release(caller, () => start(SERVER, 5, env), [leaving]);
+  });
+
+  test('a server whose host has the name of a service listens there, and not where that service is', async () => {
+    const env = { LOSSLESS_SERVICES: 'localhost' };
+    const options = { file: SERVER, host: 'localhost', env };
+    const [first, second] = [await world().service('localhost', options), await world().service('localhost', options)];
+    const caller = await grpcCaller('lossless:///localhost', 50, { channel: NO_RETRIES }, env);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+    for (const service of [first, second]) expect(await world().served(service)).toBeGreaterThan(0);
   });
 
   test('calls in progress count, and are waited for', async () => {
-    const leaving = await start(SERVER, 'h2c', 600);
+    const leaving = await start(SERVER, 600);
     const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES });
-    await start(SERVER, 'h2c', 600);
+    await start(SERVER, 600);
     const { body } = await operator(await controlPortOf(caller.child), '/status');
     const { instances } = (body as unknown as Status).calls.services['provider'] ?? { instances: [] };
     expect(instances.reduce((sum, { outstanding }) => sum + outstanding, 0)).toBeGreaterThan(10);

@@ -36,6 +36,19 @@ describe('callers of gRPC without the plugin lose no call when an instance leave
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.forced': 0 });
   });
 
+  test.each(['say', 'repeat'] as const)('grpc-js over TLS, %s, a list of two addresses', async (method) => {
+    const secured = () =>
+      world().service('echo', { file: SERVER, kind: 'grpc-js', args: ['true'], env: { LOSSLESS_HOLD_MS: '1500' } });
+    const [leaving, staying] = [await secured(), await secured()];
+    const ports = [leaving.port, staying.port];
+    const load = startGrpcJs({ method, ms: 100, perSecond: 50, ports, isSecure: true });
+    await until(async () => (await world().served(leaving)) > 10);
+    await world().leave(leaving);
+    const { verdict } = await world().trace(leaving);
+    expect((await load.stop()).failed).toEqual([]);
+    expect(verdict).toMatchObject({ result: 'success', whole: true });
+  });
+
   test.each(['say', 'repeat'] as const)('Connect, %s, one address', async (method) => {
     const [leaving, staying] = [await instance('connect'), await instance('connect')];
     const proxy = await DelayProxy.start(10);
@@ -110,7 +123,7 @@ describe('a stream that outlives its instance', () => {
     expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'timeout', whole: true });
   });
 
-  test('that watches the health of a server holds no offline', async () => {
+  test('that watches the health of a server is told that it does not serve, and holds no offline', async () => {
     const leaving = await instance('grpc-js');
     const watch = startWatch(leaving.port);
     await until(() => watch.statuses.length > 0);
@@ -118,6 +131,7 @@ describe('a stream that outlives its instance', () => {
     await world().leave(leaving);
     expect(performance.now() - before).toBeLessThan(3_000);
     expect(await watch.ended).toBe('UNAVAILABLE the instance is leaving');
+    expect(watch.statuses).toEqual(['SERVING', 'NOT_SERVING']);
     const { verdict, ...trace } = await world().trace(leaving);
     expect(verdict).toMatchObject({ result: 'success', whole: true });
     expect(spansOf(trace, 'entry')).toHaveLength(0);

@@ -79,6 +79,14 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
     },
   );
 
+  test('node --watch: the signal reaches the service, and it ends its offline', async () => {
+    const { launcher } = await start(NODES[line], '--watch', SERVICE);
+    launcher.signal('SIGTERM');
+    await launcher.sees(/offline ended true/);
+    await launcher.ends();
+    expect(launcher.stdout.match(/offline begun/g)).toHaveLength(1);
+  });
+
   test('node --run: said at the start, and true', async () => {
     const started = await start(NODES[line], '--run', 'start');
     expect(started.launcher.stdout).toMatch(/^unseen started by node --run/m);

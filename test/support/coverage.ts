@@ -47,17 +47,18 @@ export const COVERAGE: readonly Coverage[] = [
       name: 'undici H2CClient',
       of: ['undici'],
       covered: 'no',
-      note: 'Said at the first call. Use an `Agent`, or `node:http2`.',
-      test: ['clients-uncovered.test.ts', 'H2CClient'],
+      note: 'Its first call says so (`LOSSLESS_DISPATCHER_UNCOVERED`). Write `http2.connect`.',
+      test: ['consumer-clients.test.ts', 'one that cannot be covered is said once'],
     },
     {
       name: 'undici inside a bundle',
-      of: ['undici'],
+      of: ['undici7'],
       covered: 'partly',
-      note: 'Its global dispatcher is covered. Calls by a dispatcher of its own may go past, which is said at the first: leave undici out of the bundle (`external`), or use `fetch`.',
-      test: ['clients-uncovered.test.ts', 'inside a bundle'],
+      note: 'Its global dispatcher is covered. A call by a dispatcher of its own goes past, and the first says so (`LOSSLESS_DISPATCHER_UNCOVERED`). Leave undici out of the bundle (`external`), or write `fetch` without a dispatcher.',
+      test: ['consumer-clients.test.ts', 'a copy of undici inside a bundle'],
     },
     { name: 'axios', of: ['axios'], test: CALLED },
+    { name: 'axios by HTTP/2', of: ['axios'], test: CALLED },
     { name: 'got', of: ['got'], test: CALLED },
     { name: 'ws', of: ['ws'], test: CALLED },
     {
@@ -90,7 +91,13 @@ export const COVERAGE: readonly Coverage[] = [
     { name: 'hono', of: ['hono', 'clients'], test: SERVED },
     { name: 'graphql-yoga', of: ['graphql-yoga', 'clients'], test: SERVED },
     { name: 'trpc', of: ['@trpc/server', 'clients'], test: SERVED },
-    { name: 'Socket.IO', of: ['socket.io', 'clients'], test: CALLED },
+    {
+      name: 'WebSocket and Socket.IO',
+      of: ['socket.io', 'clients'],
+      covered: 'partly',
+      note: 'An open connection is waited for until the deadline, then cut. Close it when `leaving()` says so.',
+      test: ['races-sockets.test.ts', 'a WebSocket is waited for until the deadline'],
+    },
   ),
   ...rows(
     'closing',
@@ -101,7 +108,7 @@ export const COVERAGE: readonly Coverage[] = [
   ...rows(
     'launcher',
     { name: 'tsx', of: ['tsx'], test: ['launcher.test.ts', "'tsx'"] },
-    { name: 'node --watch', test: ['launcher.test.ts', '--watch'] },
+    { name: 'node --watch', test: ['launcher.test.ts', 'node --watch'] },
     { name: 'cluster', test: ['cluster.test.ts', 'a signal to the primary only: every worker goes offline'] },
   ),
   ...rows('tracing', {

@@ -131,7 +131,16 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
         weight: 30,
         registeredAt: 0,
         metadata: { weight: '30', zone: 'eu-2' },
+        endpoints: [
+          { protocol: 'http', port: 8_000, secure: true },
+          { protocol: 'grpc', port: 9_000, secure: false },
+        ],
       },
+      expect.objectContaining({
+        instanceId: 'k-2',
+        port: 9_000,
+        endpoints: [{ protocol: 'grpc', port: 9_000, secure: false }],
+      }),
     ]);
     await registry.close();
   });

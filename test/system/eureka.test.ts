@@ -159,6 +159,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
         weight: 200,
         registeredAt: 0,
         metadata: { zone: 'eu-2', weight: '2' },
+        endpoints: [{ protocol: 'http', port: 8_443, secure: true }],
       },
     ]);
     for (const status of ['OUT_OF_SERVICE', 'DOWN', 'STARTING', 'UNKNOWN']) {

@@ -146,6 +146,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
         weight: 200,
         registeredAt: 0,
         metadata: { zone: 'eu-2', secure: 'true' },
+        endpoints: [{ protocol: 'http', port: 8_082, secure: true }],
       },
     ]);
     await nacos().call('POST', nacos().instancePath, { ...foreign, metadata, enabled: 'false' });
@@ -153,14 +154,24 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     await registry.close();
   });
 
-  test('others see the weight, the labels and https of an instance', async () => {
+  test('others see the weight, the labels, https and the port of gRPC of an instance', async () => {
     const registry = await openAt(nacos().port);
-    const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1' } });
+    const endpoints = [
+      { protocol: 'http', port: 8_080, secure: true },
+      { protocol: 'grpc', port: 9_090, secure: false },
+    ] as const;
+    const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1' }, endpoints });
     await registry.register(instance);
     const answer = await nacos().call('GET', `${nacos().instancePath}/list`, { serviceName: instance.service });
     const { data, hosts } = JSON.parse(answer) as { data?: unknown[]; hosts?: unknown[] };
     expect(data ?? hosts).toMatchObject([
-      { ip: '127.0.0.1', port: 8_080, weight: 3, healthy: true, metadata: { zone: 'eu-1', secure: 'true' } },
+      {
+        ip: '127.0.0.1',
+        port: 8_080,
+        weight: 3,
+        healthy: true,
+        metadata: { zone: 'eu-1', secure: 'true', gRPC_port: '9090' },
+      },
     ]);
     await registry.deregister(instance);
     await registry.close();

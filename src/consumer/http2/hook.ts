@@ -1,5 +1,6 @@
 import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
+import { type Connect, wrapConnect } from '../../process/http2-connect.ts';
 import { onHttp2 } from '../../process/modules.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { Listed } from '../directory/directory.ts';
@@ -12,7 +13,8 @@ import { ServiceSession } from './session.ts';
 const HOOK = 'http2.connect';
 
 type Options = SecureClientSessionOptions;
-type Connect = (authority: string | URL, options?: Options, listener?: unknown) => ClientHttp2Session;
+/** Where to, as it is given to `http2.connect`. */
+type Authority = string | URL;
 
 export interface Http2HookOptions {
   readonly context: CallContext;
@@ -34,49 +36,48 @@ interface Dialled {
  */
 export class Http2Hook {
   readonly #options: Http2HookOptions;
-  #restore: () => void = () => {};
+  readonly #undo: (() => void)[] = [];
 
   constructor(options: Http2HookOptions) {
     this.#options = options;
   }
 
   install(): void {
-    this.#restore = onHttp2(this.#options.context.guard, () => this.#wrap());
+    this.#undo.push(onHttp2(this.#options.context.guard, () => this.#wrap()));
   }
 
   uninstall(): void {
-    this.#restore();
+    for (const undo of this.#undo.splice(0)) undo();
   }
 
   #wrap(): void {
-    const http2 = process.getBuiltinModule('node:http2') as { connect: unknown };
-    const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
     const { guard } = this.#options.context;
-    const connect = http2.connect as Connect;
-    const wrapped: Connect = (authority, given, listener) => {
-      const options = typeof given === 'function' ? undefined : given;
-      const heard = typeof given === 'function' ? given : listener;
-      const dialled = guard.attempt(HOOK, () => this.#dial(authority, options), nothing);
-      const session = connect(authority, dialled?.options ?? options, heard);
-      guard.attempt(HOOK, () => this.#follow(session, authority, dialled), nothing);
-      return session;
+    const wrap = (connect: Connect): Connect => {
+      const covered = (
+        authority: Authority,
+        given?: Options | (() => void),
+        listener?: () => void,
+      ): NodeJS.EventEmitter => {
+        const [options, heard] = typeof given === 'function' ? [undefined, given] : [given, listener];
+        const dialled = guard.attempt(HOOK, () => this.#dial(authority, options), nothing);
+        const session = connect(authority, dialled?.options ?? options, heard);
+        guard.attempt(HOOK, () => this.#follow(session as ClientHttp2Session, authority, dialled), nothing);
+        return session;
+      };
+      return covered as Connect;
     };
-    http2.connect = wrapped;
-    syncBuiltinESMExports();
-    this.#restore = () => {
-      if (http2.connect === wrapped) http2.connect = connect;
-      syncBuiltinESMExports();
-    };
+    this.#undo.push(wrapConnect(wrap));
   }
 
   /** @returns undefined when the application makes the connection itself, or it does not go to a service */
-  #dial(authority: string | URL, options: Options = {}): Dialled | undefined {
-    const { hostname, port, protocol } = new URL(authority);
-    if (options.createConnection !== undefined) return undefined;
+  #dial(authority: Authority, options: Options = {}): Dialled | undefined {
+    const url = URL.parse(`${authority}`);
+    if (url === null || options.createConnection !== undefined) return undefined;
+    const { hostname, port, protocol } = url;
     const found = this.#options.context.route(hostname);
     if (found === undefined) return undefined;
     const plain = { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    const picked = found instanceof Promise ? found.then(pick) : pick(found);
+    const picked = found instanceof Promise ? found.then(pick).catch(nothing) : pick(found);
     const target =
       picked instanceof Promise ? picked.then((listed) => targetOf(listed, plain)) : targetOf(picked, plain);
     const isSecure = protocol === 'https:';
@@ -88,7 +89,7 @@ export class Http2Hook {
     return { options: { ...options, createConnection }, listed: picked };
   }
 
-  #follow(session: ClientHttp2Session, authority: string | URL, dialled: Dialled | undefined): void {
+  #follow(session: ClientHttp2Session, authority: Authority, dialled: Dialled | undefined): void {
     const { context, at } = this.#options;
     const { guard } = context;
     // By name: its requests count from the first one on, which may be made before the connection stands.
@@ -126,7 +127,7 @@ function peerOf(socket: Socket & { readonly _host?: unknown }): Address {
   return { host: typeof dialled === 'string' ? dialled : remoteAddress, port: remotePort };
 }
 
-function hostOf(authority: string | URL): string {
+function hostOf(authority: Authority): string {
   return URL.parse(`${authority}`)?.hostname ?? '';
 }
 

@@ -75,7 +75,8 @@ export class ServiceSession implements OpenSession {
       setImmediate(() => setImmediate(() => close.call(session, done)));
     };
     session.close = later;
-    session.emit('goaway', 0, LAST_STREAM, Buffer.alloc(0));
+    // What a listener of the application throws must not keep the others from leaving.
+    this.#context.guard.listener(HOOK, () => session.emit('goaway', 0, LAST_STREAM, Buffer.alloc(0)))();
     session.close();
   }
 

@@ -3,7 +3,7 @@ import type { Guard } from '../../guard.ts';
 import { onPackage } from '../../process/modules.ts';
 import { originOf } from '../directory/origin.ts';
 import type { AgentClass, Agents } from './agents.ts';
-import type { Dispatch, Handler, Options } from './cover.ts';
+import { type Composable, composing, type Dispatch, type Handler, type Options } from './cover.ts';
 import { isRouted } from './routed.ts';
 import { type Given, HOOK, type UndiciRouter } from './router.ts';
 import { isBound, NO_SETTINGS, originOfPool, type Settings, settingsOf } from './settings.ts';
@@ -75,9 +75,22 @@ export class UndiciCopies {
       },
     }.dispatch;
     prototype.dispatch = covering;
+    const takeBack = this.#coverCompose(Object.getPrototypeOf(prototype) as Composable);
     this.#undo.set(prototype, () => {
       if (prototype.dispatch === covering) prototype.dispatch = dispatch;
+      takeBack();
     });
+  }
+
+  /** @returns how to take it back */
+  #coverCompose(dispatcher: Composable): () => void {
+    const { compose } = dispatcher;
+    if (compose === undefined) return nothing;
+    const covering = composing(compose, (origin) => this.#router.isService(origin));
+    dispatcher.compose = covering;
+    return () => {
+      if (dispatcher.compose === covering) dispatcher.compose = compose;
+    };
   }
 
   #take(dispatcher: Closable, given: Given, agentsLike: (settings: Settings) => Agents): boolean {

@@ -7,10 +7,13 @@ export type Dispatch = (options: Options, handler: Handler) => boolean;
 
 /** `Dispatcher.compose` makes these into one dispatcher, the last one outermost. */
 type Interceptor = (dispatch: Dispatch, ...more: unknown[]) => Dispatch;
-type Compose = (this: Dispatcher, ...interceptors: readonly Interceptor[] | [readonly Interceptor[]]) => Dispatcher;
+export type Compose = (
+  this: Dispatcher,
+  ...interceptors: readonly Interceptor[] | [readonly Interceptor[]]
+) => Dispatcher;
 
 /** Those of undici 5 have no `compose`. */
-type Composable = Omit<Dispatcher, 'compose'> & { readonly compose?: Compose };
+export type Composable = Omit<Dispatcher, 'compose'> & { compose?: Compose };
 
 export interface CoverOptions {
   /** Takes what goes to services, and gives the rest to `next`, which is the dispatcher as it was. */
@@ -52,14 +55,21 @@ function methodsOf(
   const methods = new Map<PropertyKey, unknown>([
     ['dispatch', (options: Options, handler: Handler): boolean => take(next, options, handler)],
   ]);
-  if (compose !== undefined)
-    methods.set('compose', function (this: Dispatcher, ...interceptors: Parameters<Compose>): Dispatcher {
-      const list = (Array.isArray(interceptors[0]) ? interceptors[0] : interceptors) as readonly Interceptor[];
-      const composed = Reflect.apply(compose, this, [list.map((one) => pastLookup(one, isService))]);
-      onComposed(composed);
-      return composed;
-    });
-  return methods;
+  if (compose === undefined) return methods;
+  const composed = composing(compose, isService);
+  return methods.set('compose', function (this: Dispatcher, ...interceptors: Parameters<Compose>): Dispatcher {
+    const dispatcher = composed.apply(this, interceptors);
+    onComposed(dispatcher);
+    return dispatcher;
+  });
+}
+
+/** `compose`, but that requests to services go past interceptors that look names up. */
+export function composing(compose: Compose, isService: CoverOptions['isService']): Compose {
+  return function (...interceptors): Dispatcher {
+    const list = (Array.isArray(interceptors[0]) ? interceptors[0] : interceptors) as readonly Interceptor[];
+    return Reflect.apply(compose, this, [list.map((one) => pastLookup(one, isService))]);
+  };
 }
 
 /** Methods of a class with private fields work on their own object only. */

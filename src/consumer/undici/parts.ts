@@ -26,6 +26,12 @@ export const RELIED_ON = [
   { majors: [5, 6, 7, 8], what: 'a copy that finds none makes its own at once', where: 'lib/global.js' },
   { majors: [5, 6, 7, 8], what: 'an Agent is an EventEmitter, two classes below Dispatcher', where: 'lib/dispatcher/' },
   { majors: [5, 6, 7, 8], what: '`connect` and `factory` of an Agent', where: 'lib/dispatcher/agent.js' },
+  { majors: [5, 6, 7, 8], what: 'all but composed dispatchers have one `dispatch`', where: 'lib/dispatcher-base.js' },
+  {
+    majors: [5, 6, 7, 8],
+    what: 'symbols of a dispatcher by their names: options, connections, connector, url',
+    where: 'lib/core/symbols.js',
+  },
   { majors: [5, 6, 7], what: 'handlers with onConnect, onHeaders, onData, onComplete', where: 'lib/api/' },
   { majors: [5, 6], what: '`maxRedirections` of a request', where: 'lib/interceptor/redirectInterceptor.js' },
   { majors: [6, 7, 8], what: 'the name of the dispatch of interceptors.dns()', where: 'lib/interceptor/dns.js' },

@@ -24,8 +24,14 @@ interface Handle {
  */
 export type Noticed = 'written' | 'waits' | 'impossible' | 'torn';
 
+/** What of a session is needed. */
+type Noticeable = Pick<ServerHttp2Session, 'destroyed' | 'encrypted' | 'socket'>;
+
+/** How many bytes the kernel has taken; throws when it takes none. */
+type Write = (fd: number, bytes: Uint8Array) => number;
+
 /** Whether a session can get a notice at all: under TLS what is written beside it is no record of that. */
-export function canNotice(session: ServerHttp2Session): boolean {
+export function canNotice(session: Noticeable): boolean {
   return process.platform !== 'win32' && !session.encrypted && handleOf(session) !== undefined;
 }
 
@@ -34,19 +40,20 @@ export function canNotice(session: ServerHttp2Session): boolean {
  * whatever the frame says, and a write to the socket, of which the session does not know, aborts the process when it ends.
  * What nghttp2 has made is whole frames and, while nothing is queued, in the kernel.
  */
-export function writeNotice(session: ServerHttp2Session, clock: Clock): Noticed {
+export function writeNotice(session: Noticeable, clock: Pick<Clock, 'now'>, write: Write = writeSync): Noticed {
   const handle = handleOf(session);
   if (handle === undefined) return 'impossible';
   if (handle.writeQueueSize > 0) return 'waits';
-  let written = write(handle.fd, NOTICE);
+  const take = (bytes: Uint8Array): number => taken(() => write(handle.fd, bytes));
+  let written = take(NOTICE);
   if (written === 0) return 'impossible';
   for (const until = clock.now() + REST_MS; written < NOTICE.length && clock.now() < until; )
-    written += write(handle.fd, NOTICE.subarray(written));
+    written += take(NOTICE.subarray(written));
   return written === NOTICE.length ? 'written' : 'torn';
 }
 
 /** Undefined when the connection has ended, or is none of the operating system. */
-function handleOf(session: ServerHttp2Session): Handle | undefined {
+function handleOf(session: Noticeable): Handle | undefined {
   if (session.destroyed) return undefined;
   const { socket } = session;
   // The session hides its socket behind a proxy; whatever of it returns itself returns the socket.
@@ -56,10 +63,10 @@ function handleOf(session: ServerHttp2Session): Handle | undefined {
   return { fd, writeQueueSize };
 }
 
-/** How many bytes the kernel has taken: none when it has no room, or the connection has ended. */
-function write(fd: number, bytes: Uint8Array): number {
+/** None when the kernel has no room, or the connection has ended. */
+function taken(write: () => number): number {
   try {
-    return writeSync(fd, bytes);
+    return write();
   } catch {
     return 0;
   }

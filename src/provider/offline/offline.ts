@@ -85,7 +85,7 @@ export interface OfflineSettings {
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
-  readonly http2Notice: boolean;
+  readonly sessionNotice: boolean;
   readonly streamMs: number | undefined;
 }
 
@@ -171,7 +171,7 @@ export class Offline {
       signal: this.#ending.signal,
       since: this.#since,
       idleMs: settings.quietMs,
-      usesNotice: settings.http2Notice,
+      usesNotice: settings.sessionNotice,
     });
   }
 
@@ -386,7 +386,7 @@ export class Offline {
     });
     const { gracePeriodMs, quietMs, streamMs = Number.POSITIVE_INFINITY } = settings;
     const goodbyeMs = Math.min(STREAM_END_MS + 2 * quietMs, gracePeriodMs / 4);
-    if (clock.now() - this.#since >= streamMs || this.left <= goodbyeMs) this.#ends.end(traffic.streams);
+    this.#ends.end(traffic.streams, clock.now() - this.#since >= streamMs || this.left <= goodbyeMs);
   }
 
   #describeComing(drained: Drained | undefined): string | undefined {
@@ -427,6 +427,8 @@ export class Offline {
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
     if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
+    if (this.#retirement.torn > 0)
+      return `connections took a part of a notice only and were given up: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;

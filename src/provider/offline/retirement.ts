@@ -53,6 +53,7 @@ export class Retirement {
   readonly #asked = new WeakSet<ServerHttp2Session>();
   readonly #running = new Set<Promise<void>>();
   #count = 0;
+  #torn = 0;
 
   constructor(options: RetirementOptions) {
     this.#options = options;
@@ -61,6 +62,11 @@ export class Retirement {
   /** Sessions that were asked to go. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Those among them whose connection had to be given up. */
+  get torn(): number {
+    return this.#torn;
   }
 
   /** Those among them that may still begin streams. */
@@ -115,7 +121,10 @@ export class Retirement {
       await sleep(clock, RETRY_MS, signal);
       noticed = writeNotice(session, clock);
     }
-    if (noticed === 'torn') session.destroy();
+    if (noticed === 'torn') {
+      this.#torn++;
+      session.destroy();
+    }
     if (noticed === 'written') await within(clock, ROUND_TRIP_MS, roundTrip(session), () => {});
   }
 }

@@ -32,6 +32,7 @@ export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOption
   const lost = ends.cut(traffic.streams);
   for (const { http2 } of sessions) if (!http2.destroyed) http2.close();
   await allClosed(sessions, clock, Math.min(GOODBYE_MS, leftMs));
+  for (const { http2, isAwaited } of traffic.streams) if (isAwaited) lost.add(http2.session);
   for (const { http2 } of sessions) if (!http2.destroyed) http2.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   return {

@@ -24,19 +24,26 @@ export class StreamEnds {
     return this.#count;
   }
 
-  /** Ends those that are answering. A call without any answer is waited for. */
-  end(streams: readonly Stream[]): void {
-    for (const stream of streams) if (stream.isAwaited && stream.isAnswering) this.#end(stream);
+  /**
+   * Ends those that nobody waits for and whose session goes away, which would keep that open, and when it is late those that are
+   * answering. A call without any answer is waited for.
+   */
+  end(streams: readonly Stream[], isLate: boolean): void {
+    for (const stream of streams) {
+      const { http2, isAnswering, isAwaited } = stream;
+      if (isAwaited ? isLate && isAnswering : http2.session?.closed) this.#end(stream);
+    }
   }
 
   /**
    * Ends all of them, with a status where that is possible, else with an error: without one a client takes what it has for the whole.
    *
-   * @returns the sessions of which work was lost
+   * @returns the sessions of which work was lost; one that was ended before may still be on its way to its client
    */
-  cut(streams: readonly Stream[]): ReadonlySet<Http2Session | undefined> {
+  cut(streams: readonly Stream[]): Set<Http2Session | undefined> {
     const lost = new Set<Http2Session | undefined>();
     for (const stream of streams) {
+      if (this.#ended.has(stream)) continue;
       const { http2, isAnswering, isAwaited } = stream;
       const { session } = http2;
       const isEnded = this.#end(stream);

@@ -9,8 +9,10 @@ import type { OnlineTrigger, Readiness } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
+import { describe, withEndpoints } from '../registration/endpoints.ts';
 import { type LocateOptions, locate, type MainServer, targetOf } from '../registration/main-server.ts';
-import { isGood, probe } from '../registration/probe.ts';
+import { ask, isGrpcProbe } from '../registration/probe.ts';
+import type { Answer } from '../registration/probe-target.ts';
 import type { Registration } from '../registration/registration.ts';
 import { type Candidate, nameOf, type Servers } from '../registration/servers.ts';
 import { Warming } from './warming.ts';
@@ -133,6 +135,11 @@ export class Online {
     await this.#register(() => this.#context.entry(advertised));
   }
 
+  /** Writes the entry again, as `instance`, until the registry takes it, or this has ended. */
+  async rewrite(instance: Instance): Promise<void> {
+    await this.#until(() => this.#tryWrite(() => instance));
+  }
+
   /** Only a process that starts has one. */
   async #delay(): Promise<void> {
     const { clock, settings } = this.#context;
@@ -150,10 +157,14 @@ export class Online {
       this.#waitsFor = 'an HTTP server of the application';
       await unlessAborted(this.#ending.signal, servers.settled, undefined);
       const candidate = settings.probe === undefined ? servers.candidates[0] : await this.#probe(settings.probe);
-      const main = candidate && (await locate(candidate, location));
+      const { all } = servers;
+      const located = candidate && (await locate(candidate, location));
+      const main = located && 'candidate' in located ? await withEndpoints(located, all, location) : located;
       if (this.#isEnded) return undefined;
-      if (main !== undefined && 'candidate' in main && servers.listens(main.candidate)) {
+      const isCurrent = servers.all.every((each) => all.includes(each));
+      if (main !== undefined && 'candidate' in main && isCurrent && servers.listens(main.candidate)) {
         if (settings.probe === undefined) servers.say(main.candidate);
+        if (main.advertised !== undefined) log('info', `reached by ${describe(main.advertised)}`);
         onChosen(main);
         return main;
       }
@@ -221,7 +232,8 @@ export class Online {
   }
 
   /**
-   * Asks every server that may be the one consumers call, until one answers well.
+   * Asks every server that may be the one consumers call, until one answers well. A server of gRPC that does says that the
+   * process is ready, and not that it is the one for requests of HTTP.
    *
    * @returns undefined when it was cancelled before
    */
@@ -229,20 +241,26 @@ export class Online {
     const { clock, log, servers } = this.#context;
     // Its query may hold a token.
     const shown = path.replace(/\?.*/s, '');
-    const work = this.#begin('probe', `a 2xx answer of ${shown}`, { path: shown });
+    const isGrpc = isGrpcProbe(path);
+    const wanted = isGrpc ? `SERVING from ${shown}` : `a 2xx answer of ${shown}`;
+    const work = this.#begin('probe', wanted, { path: shown });
     for (let attempts = 1; !this.#isEnded; attempts++) {
-      const answers = await Promise.all(servers.candidates.map((candidate) => this.#ask(candidate, path)));
-      const good = answers.filter(({ answer }) => isGood(answer));
+      const answers = await Promise.all(
+        (isGrpc ? servers.all : servers.candidates).map((each) => this.#ask(each, path)),
+      );
+      const good = answers.filter(({ answer }) => answer.isGood);
       const [found] = good;
       if (found !== undefined) {
-        work.end({ attempts, statusCode: Number(found.answer) });
+        const { statusCode } = found.answer;
+        work.end({ attempts, ...(statusCode !== undefined && { statusCode }) });
+        if (isGrpc) return servers.candidates[0];
         servers.say(found.candidate, good.length === 1 ? `it alone answers ${shown} with 2xx` : undefined);
         return found.candidate;
       }
-      const said = answers.map(({ answer }) => answer).join(', ') || 'nothing';
-      this.#waitsFor = `a 2xx answer of ${shown}; the last one was ${said}`;
+      const said = answers.map(({ answer }) => answer.said).join(', ') || 'nothing';
+      this.#waitsFor = `${wanted}; the last answer was ${said}`;
       if (attempts === 1)
-        log('warn', `not registered before ${shown} answers 2xx; it answered ${said}`, {
+        log('warn', `not registered before ${shown} answers ${isGrpc ? 'SERVING' : '2xx'}; it answered ${said}`, {
           code: 'LOSSLESS_PROBE_FAILED',
         });
       await sleep(clock, PROBE_EVERY_MS, this.#ending.signal);
@@ -250,12 +268,9 @@ export class Online {
     return undefined;
   }
 
-  async #ask(
-    candidate: Candidate,
-    path: string,
-  ): Promise<{ readonly candidate: Candidate; readonly answer: number | string }> {
+  async #ask(candidate: Candidate, path: string): Promise<{ readonly candidate: Candidate; readonly answer: Answer }> {
     const { clock, location } = this.#context;
-    return { candidate, answer: await probe(await targetOf(candidate, location), path, clock) };
+    return { candidate, answer: await ask(candidate.server, await targetOf(candidate, location), path, clock) };
   }
 
   async #write(entry: () => Instance): Promise<void> {

@@ -36,7 +36,7 @@ export function reachableHere({ address }: AddressInfo): readonly string[] {
 }
 
 /** Whether only this machine can reach a server. */
-export function isLocal({ address }: AddressInfo): boolean {
+export function isLocal({ address }: Pick<AddressInfo, 'address'>): boolean {
   return address === '::1' || address.startsWith('127.');
 }
 

@@ -1,17 +1,17 @@
-import type { Address } from '../../config/parsers.ts';
+import type { Advertise } from '../../config/parsers.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Log } from '../../log.ts';
 import type { Instance } from '../../registry/registry.ts';
 import type { HttpServer } from '../traffic/http-server.ts';
 import { advertisable, reachableHere } from './advertise.ts';
-import type { ProbeTarget, Scheme } from './probe.ts';
+import type { ProbeTarget, Scheme } from './probe-target.ts';
 import type { Candidate } from './servers.ts';
 
 /** The server that consumers call. */
 export interface MainServer {
   readonly candidate: Candidate;
   /** Where consumers reach it; undefined when it listens on a Unix socket, where none of them can. */
-  readonly advertised: Pick<Instance, 'host' | 'port' | 'scheme'> | undefined;
+  readonly advertised: Pick<Instance, 'host' | 'port' | 'scheme' | 'endpoints'> | undefined;
 }
 
 /** A server whose address takes no connections, with the reason. */
@@ -30,7 +30,7 @@ export interface LocateOptions {
   readonly log: Log;
   readonly tryConnection: TryConnection;
   /** LOSSLESS_ADVERTISE. */
-  readonly configured: Address | undefined;
+  readonly configured: Advertise | undefined;
   readonly registry: URL;
 }
 
@@ -85,6 +85,7 @@ async function firstReached<A extends { readonly host: string; readonly port: nu
   return undefined;
 }
 
-function schemeOf(server: HttpServer): Scheme {
+/** Whether a server speaks TLS. */
+export function schemeOf(server: HttpServer): Scheme {
   return 'setSecureContext' in server ? 'https' : 'http';
 }

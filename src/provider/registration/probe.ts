@@ -1,49 +1,51 @@
 import { asError } from '../../errors.ts';
-import type { Peer } from '../../io/connect.ts';
 import { request } from '../../io/request.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
-
-/** Longest answer time, in milliseconds. */
-const TIMEOUT_MS = 2_000;
-
-/** What a port speaks. */
-export type Scheme = 'http' | 'https';
-
-/** Where the application listens, as this process reaches it. */
-export interface ProbeTarget {
-  readonly at: Peer;
-  readonly scheme: Scheme;
-}
-
-/** Certificates are not checked: this process asks itself. */
-export const UNCHECKED = { rejectUnauthorized: false };
+import { type HttpServer, kindOf, speaksHttp1 } from '../traffic/http-server.ts';
+import { checkGrpc } from './grpc-health.ts';
+import { AGENT, type Answer, type ProbeTarget, TIMEOUT_MS, UNCHECKED } from './probe-target.ts';
 
 /** Longest rest of an answer that is read, so that the application is not cut off, in bytes. */
 const LONGEST_ANSWER = 1_024 * 1_024;
 
+/** What a probe of gRPC begins with; the service that is asked for follows. */
+const GRPC = 'grpc:';
+
+/** Whether LOSSLESS_PROBE asks the health service of gRPC rather than a path. */
+export function isGrpcProbe(probe: string | undefined): boolean {
+  return probe?.startsWith(GRPC) === true;
+}
+
 /**
- * Asks the application for `path` once, as a platform's health check does.
+ * Asks the application once, as a platform's health check does.
  *
- * @returns the status, or why there was none. Never rejects
+ * @param probe a path, or `grpc:` and the name of a service
+ * @returns never rejects
  */
-export function probe({ at, scheme }: ProbeTarget, path: string, clock: Clock): Promise<number | string> {
+export async function ask(server: HttpServer, target: ProbeTarget, probe: string, clock: Clock): Promise<Answer> {
+  if (isGrpcProbe(probe))
+    return kindOf(server) === 'http2'
+      ? checkGrpc(target, probe.slice(GRPC.length), clock)
+      : { isGood: false, said: 'nothing, as it speaks HTTP/1.1' };
+  if (speaksHttp1(server)) return askPath(target, probe, clock);
+  const said = 'nothing, as it speaks HTTP/2 alone (for a server of gRPC write LOSSLESS_PROBE=grpc: or grpc:<service>)';
+  return { isGood: false, said };
+}
+
+function askPath({ at, scheme }: ProbeTarget, path: string, clock: Clock): Promise<Answer> {
   const asked = {
     clock,
     to: at,
     tls: scheme === 'https' ? UNCHECKED : undefined,
     path,
-    headers: { 'user-agent': 'kube-probe/lossless' },
+    headers: { 'user-agent': AGENT },
     timeoutMs: TIMEOUT_MS,
   };
   return new Promise((resolve) => {
     request(asked, (answer) => {
-      resolve(answer.status);
+      const { status } = answer;
+      resolve({ isGood: status >= 200 && status < 300, said: String(status), statusCode: status });
       return answer.text(LONGEST_ANSWER);
-    }).catch((thrown) => resolve(asError(thrown).message));
+    }).catch((thrown) => resolve({ isGood: false, said: asError(thrown).message }));
   });
-}
-
-/** Whether an answer to the probe is a good one. */
-export function isGood(answer: number | string): boolean {
-  return typeof answer === 'number' && answer >= 200 && answer < 300;
 }

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Guard } from '../../guard.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Log } from '../../log.ts';
-import { boundTo, type HttpServer, kindOf } from '../traffic/http-server.ts';
+import { boundTo, type HttpServer, speaksHttp1 } from '../traffic/http-server.ts';
 import { isLocal } from './advertise.ts';
 
 /** How often is looked while servers begin to listen, in milliseconds. */
@@ -85,7 +85,7 @@ export class Servers {
       })),
       { holds: ({ server }) => this.#answered.has(server), because: 'it has answered consumers', isSure: false },
       { holds: ({ bound }) => typeof bound !== 'string', because: 'consumers need a port', isSure: true },
-      { holds: ({ server }) => kindOf(server) === 'http1', because: 'consumers speak HTTP/1.1', isSure: true },
+      { holds: ({ server }) => speaksHttp1(server), because: 'consumers speak HTTP/1.1', isSure: true },
       {
         holds: ({ bound }) => typeof bound !== 'string' && !isLocal(bound),
         because: 'other machines can reach it',
@@ -113,11 +113,16 @@ export class Servers {
     if (this.#isNamed) this.#settle();
   }
 
-  /** Those that listen, the likeliest first; a named one alone. */
+  /** Those that may be the main one, the likeliest first; a named one alone. */
   get candidates(): readonly Candidate[] {
-    const sorted = this.#listening.toSorted((a, b) => this.#compare(a, b));
-    const [first] = sorted;
-    return first !== undefined && this.#isNamedOne(first) ? [first] : sorted;
+    const { all } = this;
+    const [first] = all;
+    return first !== undefined && this.#isNamedOne(first) ? [first] : all;
+  }
+
+  /** Those that listen, the likeliest first. */
+  get all(): readonly Candidate[] {
+    return this.#listening.toSorted((a, b) => this.#compare(a, b));
   }
 
   /** Whether `one` is likelier than `other` to be called by consumers, and not merely first in a list. */
@@ -151,7 +156,9 @@ export class Servers {
    * @param proof what has decided beside the preferences: an answer to the probe that the others did not give
    */
   say(chosen: Candidate, proof?: string): void {
-    const others = this.#listening.filter((each) => each !== chosen);
+    // One that speaks another protocol is an endpoint of its own, beside the chosen one.
+    const isHttp1 = speaksHttp1(chosen.server);
+    const others = this.#listening.filter((each) => each !== chosen && speaksHttp1(each.server) === isHttp1);
     if (others.length === 0) return;
     const decisive = others.map((other) => this.#preferences.find(({ holds }) => holds(chosen) && !holds(other)));
     const because = [...new Set(decisive.map((preference) => preference?.because ?? 'of the order of listening'))];

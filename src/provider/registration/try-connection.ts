@@ -1,7 +1,7 @@
 import { asError } from '../../errors.ts';
 import { connect } from '../../io/connect.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
-import { type Scheme, UNCHECKED } from './probe.ts';
+import { type Scheme, UNCHECKED } from './probe-target.ts';
 
 /** Longest wait for a connection, in milliseconds. */
 const CONNECT_MS = 1_000;

@@ -14,6 +14,12 @@ export function kindOf(server: object): 'http1' | 'http2' | 'other' {
     : 'other';
 }
 
+/** Whether a server takes calls of HTTP/1.1: one of HTTP/2 does over TLS with `allowHTTP1`, and has its time-outs then. */
+export function speaksHttp1(server: object): boolean {
+  const { headersTimeout } = server as { headersTimeout?: unknown };
+  return kindOf(server) === 'http1' || typeof headersTimeout === 'number';
+}
+
 /** Where a server listens now: an address with a port, or the path of a Unix socket; undefined when it does not. */
 export function boundTo(server: HttpServer): AddressInfo | string | undefined {
   return server.listening ? (server.address() ?? undefined) : undefined;

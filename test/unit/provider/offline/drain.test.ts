@@ -75,6 +75,14 @@ describe('a drain', () => {
     expect(await endOf(it, 1_000)).toBe(10);
   });
 
+  test('waits for HTTP/2 sessions that were asked to go and may begin streams still', async () => {
+    const it = drain();
+    it.around.retiring = 1;
+    expect(await endOf(it, 5_000)).toBeUndefined();
+    it.around.retiring = 0;
+    expect(await endOf(it, 1_000)).toBe(10);
+  });
+
   test('waits for a request that has begun to arrive', async () => {
     const it = drain();
     it.around.arriving = 1;

@@ -253,7 +253,7 @@ class Subject {
         entryPorts: [],
         entryCheckMs: 0,
         goawayTimeoutMs: 500,
-        http2Notice: true,
+        sessionNotice: true,
         streamMs: undefined,
         goawayAttempts: 3,
         registerDelayMs: 0,

@@ -1,0 +1,106 @@
+import { createServer, type Http2Server } from 'node:http2';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeDraining } from '../../src/protocol/header.ts';
+import { anInstance } from '../support/an-instance.ts';
+import { listening, portOf } from '../support/listening.ts';
+import { LINES, type NodeLine } from '../support/process/node-lines.ts';
+import { useChildren } from '../support/process/use-children.ts';
+
+const FIXTURE = new URL('../fixtures/consumer/http2.ts', import.meta.url);
+const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.meta.url));
+
+const children = useChildren();
+
+const GENERATION = 7;
+
+/** Answers its port and the consumer header. `/mark` is marked, `/slow` takes a while. */
+async function start(): Promise<Http2Server> {
+  const server = createServer((request, response) => {
+    const port = portOf(server);
+    const marker = encodeDraining({ service: 'shop', instanceId: `i-${port}`, generation: GENERATION });
+    const head = request.url === '/mark' ? { 'lossless-draining': marker } : {};
+    const answer = (): void => {
+      response.writeHead(200, head);
+      response.end(JSON.stringify({ port, consumer: request.headers['lossless-consumer'] }));
+    };
+    if (request.url === '/slow') setTimeout(answer, 300);
+    else answer();
+  });
+  await listening(server);
+  return server;
+}
+
+let servers: readonly Http2Server[] = [];
+beforeAll(async () => {
+  servers = await Promise.all([start(), start()]);
+});
+afterAll(() => {
+  for (const server of servers) server.close();
+});
+
+/** What came of a scenario; both servers are instances of `shop`. */
+async function run(line: NodeLine, scenario: string, url: string): Promise<Record<string, Answer>> {
+  const shop = servers
+    .map(portOf)
+    .map((port) =>
+      anInstance({ service: 'shop', instanceId: `i-${port}`, generation: GENERATION, port, registeredAt: 0 }),
+    );
+  const child = children.node(FIXTURE, {
+    line,
+    nodeArgs: ['--import', PRELOAD],
+    args: [scenario, url, 'http://shop'],
+    env: { FIXTURE_LISTS: JSON.stringify({ shop }) },
+  });
+  await child.ends();
+  expect(child.stderr).toBe('');
+  return JSON.parse(child.stdout) as Record<string, Answer>;
+}
+
+type Answer = { readonly port: number; readonly consumer?: string };
+
+const consumer = expect.stringContaining('"service-a"');
+
+describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
+  const ports = (): readonly number[] => servers.map(portOf);
+
+  test('to the name of a service leads to one instance, and its requests carry the consumer header', async () => {
+    const { first, second } = await run(line, 'twice', 'http://shop');
+    expect(ports()).toContain(first?.port);
+    expect(first).toEqual({ port: first?.port, consumer });
+    expect(second).toEqual(first);
+  });
+
+  test('that is made with promisify leads there too', async () => {
+    const { first } = await run(line, 'promised', 'http://shop');
+    expect(first).toEqual({ port: first?.port, consumer });
+  });
+
+  test('to the address of an instance that is listed carries it too', async () => {
+    const [port] = ports();
+    const { second } = await run(line, 'twice', `http://127.0.0.1:${port}`);
+    expect(second).toEqual({ port, consumer });
+  });
+
+  test('to anything else does not', async () => {
+    const server = await start();
+    const port = portOf(server);
+    const { second } = await run(line, 'twice', `http://127.0.0.1:${port}`);
+    server.close();
+    expect(second).toEqual({ port });
+  });
+
+  test('never passes on a consumer header that the application has copied', async () => {
+    const { byName, asList } = await run(line, 'copied', 'http://shop');
+    expect(byName).toEqual({ port: expect.any(Number), consumer });
+    expect(asList).toEqual(byName);
+  });
+
+  test('ends what is open when its instance marks a response, and the next one leads elsewhere', async () => {
+    const { marked, open, next, closed } = await run(line, 'marked', 'http://shop');
+    expect(open?.port).toBe(marked?.port);
+    expect(next?.port).not.toBe(marked?.port);
+    expect(ports()).toContain(next?.port);
+    expect(closed).toBe(true);
+  });
+});

@@ -1,0 +1,142 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Instance } from '../../src/registry/registry.ts';
+import type { Status } from '../../src/status.ts';
+import { controlPortOf } from '../support/process/announced.ts';
+import type { Child } from '../support/process/child.ts';
+import { operator } from '../support/process/operator.ts';
+import { useWorld } from '../support/process/world.ts';
+import { pause, until } from '../support/until.ts';
+
+const BOTH = new URL('../fixtures/apps/both.ts', import.meta.url);
+
+const world = useWorld();
+
+/** A process of the service `both`, whose servers of these names begin to listen in this order. */
+async function starts(names: readonly string[], env: Record<string, string> = {}) {
+  const child = world().children.node(BOTH, { env: world().env('both', { LOSSLESS_WARMUP_MS: '0', ...env }) });
+  await child.sees(/^up$/m);
+  const ports: Record<string, number> = {};
+  for (const name of names) ports[name] = await listens(child, name);
+  return { child, ports };
+}
+
+/** Lets a server listen. @returns its port */
+async function listens(child: Child, name: string, host = '127.0.0.1'): Promise<number> {
+  child.say(`listen ${name} ${host}`);
+  const listening = new RegExp(`^${name} listening (\\d+)$`, 'm');
+  await child.sees(listening);
+  return Number(listening.exec(child.stdout)?.[1]);
+}
+
+/** What is in the registry for it. */
+function entries(): readonly Instance[] {
+  const directory = join(world().directory, 'registry', 'both');
+  const names = existsSync(directory) ? readdirSync(directory).filter((name) => !name.startsWith('.')) : [];
+  return names.map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')).instance);
+}
+
+/** Waits until the entries say so, each as `http:8080 grpc:9090`, the main endpoint first. */
+async function areRegistered(...expected: readonly string[]): Promise<void> {
+  const shown = ({ endpoints = [] }: Instance) =>
+    endpoints.map(({ protocol, port }) => `${protocol}:${port}`).join(' ');
+  await until(() => String(entries().map(shown).sort()) === String([...expected].sort()));
+}
+
+async function statusOf(child: Child): Promise<Status> {
+  return (await operator(await controlPortOf(child), '/status')).body as unknown as Status;
+}
+
+/** Waits until the start says that it waits for that. */
+async function waitsFor(child: Child, what: RegExp): Promise<void> {
+  await until(async () => what.test(String((await statusOf(child)).waitsFor)));
+}
+
+describe('servers of HTTP and of gRPC in one process', () => {
+  test.each([[['http', 'grpc']], [['grpc', 'http']]])(
+    'that listen in the order %j are both registered, and requests of HTTP go to that of HTTP',
+    async (order) => {
+      const one = await starts(order);
+      const [first, second] = [one, await starts(order)].map(
+        ({ ports }) => `http:${ports['http']} grpc:${ports['grpc']}`,
+      );
+      await areRegistered(first as string, second as string);
+      expect(entries().map(({ port }) => port)).toContain(one.ports['http']);
+      const caller = await world().caller('http://both/x', 50);
+      one.child.signal('SIGTERM');
+      await one.child.ends();
+      const { verdict } = await world().trace({ child: one.child, port: 0 });
+      expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+      expect(verdict).toMatchObject({ result: 'success', whole: true, problems: [] });
+    },
+  );
+
+  test('are registered as they begin to listen and are closed, as one instance of one generation', async () => {
+    const { child, ports } = await starts(['http']);
+    await areRegistered(`http:${ports['http']}`);
+    const [before] = entries();
+    const grpc = await listens(child, 'grpc');
+    await areRegistered(`http:${ports['http']} grpc:${grpc}`);
+    const [after] = entries();
+    expect(after).toEqual({ ...before, endpoints: after?.endpoints });
+    child.say('close grpc');
+    await areRegistered(`http:${ports['http']}`);
+    await listens(child, 'h2');
+    await until(() => entries()[0]?.endpoints?.[1]?.protocol === 'h2');
+  });
+
+  test('become an instance of HTTP when that of HTTP listens last, long after that of gRPC', async () => {
+    const { child, ports } = await starts(['bare']);
+    await areRegistered(`grpc:${ports['bare']}`);
+    const http = await listens(child, 'http');
+    await areRegistered(`http:${http} grpc:${ports['bare']}`);
+  });
+
+  test('are reached where LOSSLESS_ADVERTISE says, behind a mapping of ports', async () => {
+    await starts(['grpc', 'http'], { LOSSLESS_ADVERTISE: 'shop.example:8080,grpc=shop.example:9090' });
+    await areRegistered('http:8080 grpc:9090');
+    expect(entries()[0]).toMatchObject({ host: 'shop.example', port: 8_080 });
+  });
+});
+
+test('a request of HTTP to a service of gRPC alone fails with its code, and goes on when a server of HTTP is there', async () => {
+  const { child, ports } = await starts(['grpc']);
+  await areRegistered(`grpc:${ports['grpc']}`);
+  const caller = world().children.node(BOTH, { env: world().env('caller') });
+  await caller.sees(/^up$/m);
+  caller.say('call http://both/x');
+  await caller.sees(/^called LOSSLESS_GRPC_ALONE LOSSLESS_GRPC_ALONE$/m);
+  await listens(child, 'http');
+  await until(async () => {
+    caller.say('call http://both/x');
+    await pause(50);
+    return /^called 200 200$/m.test(caller.stdout);
+  });
+});
+
+describe('the probe of a server of gRPC', () => {
+  test.each([
+    ['grpc:', 'all'],
+    ['grpc:echo.Echo', 'echo.Echo'],
+  ])('%s waits until the health service says SERVING of %s', async (probe, service) => {
+    const { child, ports } = await starts(['http', 'grpc'], { LOSSLESS_PROBE: probe });
+    await waitsFor(child, /SERVING from grpc:.*; the last answer was .*NOT_SERVING/);
+    expect(entries()).toEqual([]);
+    child.say(`health ${service} SERVING`);
+    await areRegistered(`http:${ports['http']} grpc:${ports['grpc']}`);
+  });
+
+  test.each([
+    ['grpc:', 'bare', /has no grpc\.health\.v1\.Health/],
+    ['grpc:unknown.Service', 'grpc', /does not know this service/],
+    ['grpc:', 'h2', /not as gRPC does/],
+    ['grpc:', 'http', /speaks HTTP\/1\.1/],
+    ['/health', 'grpc', /speaks HTTP\/2 alone .*write LOSSLESS_PROBE=grpc:/],
+  ])('%s of the server %s is not passed, and says why', async (probe, server, why) => {
+    const { child } = await starts([server], { LOSSLESS_PROBE: probe });
+    await waitsFor(child, why);
+    await child.sees(/LOSSLESS_PROBE_FAILED/);
+    expect(entries()).toEqual([]);
+  });
+});
