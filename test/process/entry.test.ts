@@ -1,5 +1,7 @@
-import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
@@ -10,6 +12,9 @@ const world = useWorld();
 
 /** Where a balancer asks, in these tests. */
 const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health,/ready' };
+
+/** Connections that say nothing, of one peer. */
+const IDLE = 10_000;
 
 interface Answer {
   readonly status: number | undefined;
@@ -123,6 +128,51 @@ test('the status file is there from ready until the offline begins; one of a kil
   await done;
   await service.child.ends();
 });
+
+test.each([
+  ['in a directory that is missing', (folder: string) => join(folder, 'none', 'ready')],
+  ['that is a link', (folder: string) => link(join(folder, 'elsewhere'), join(folder, 'ready'))],
+  ['that is a directory', (folder: string) => folder],
+])('a status file %s: an error line, a metric, and the service goes on', async (_, place) => {
+  const folder = join(world().directory, 'status');
+  mkdirSync(folder);
+  const path = place(folder);
+  const service = await world().service('provider', { env: { LOSSLESS_STATUS_FILE: path } });
+  await service.child.sees(/LOSSLESS_STATUS_FILE: .* cannot be written/);
+  expect((await ask(service, '/echo')).status).toBe(200);
+  const metrics = await (await fetch(`http://127.0.0.1:${await world().controlPort(service)}/metrics`)).text();
+  expect(metrics).toContain('lossless_status_file_failing{service_name="provider"} 1');
+  await world().leave(service);
+  expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
+  const lines = service.child.stderr.split('\n').filter((line) => line.includes('"LOSSLESS_STATUS_FILE"'));
+  // One for each attempt: at the start, when ready, when leaving.
+  expect(lines.length).toBeLessThanOrEqual(3);
+  for (const line of lines) expect(line).toContain(path);
+});
+
+function link(to: string, path: string): string {
+  symlinkSync(to, path);
+  return path;
+}
+
+test('a peer that keeps very many idle connections costs an offline no more than its deadline', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '6000' } });
+  const sockets = await Promise.all(Array.from({ length: IDLE }, () => idleAt(service.port)));
+  const begun = performance.now();
+  service.child.signal('SIGTERM');
+  await service.child.ends();
+  expect(performance.now() - begun).toBeLessThan(7_000);
+  for (const socket of sockets) socket.destroy();
+  expect(service.child.stderr.split('\n').length).toBeLessThan(60);
+}, 60_000);
+
+/** A connection that has had one answer and says nothing more. */
+async function idleAt(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write('GET /echo HTTP/1.1\r\nhost: x\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
+}
 
 test('LOSSLESS_KEEP_ALIVE_MS is how long idle connections are kept; a proxy before a shorter one is warned about, once', async () => {
   const proxied = { 'x-forwarded-for': '192.0.2.1' };
