@@ -54,7 +54,8 @@ for (const sends of ['get', 'post', 'post-200k', 'chunked'] as const)
       sends,
     );
     expect(ok).toBe(sent);
-    expect(connections).toBe(1);
+    // One that is busy is not waited for.
+    expect(connections).toBeLessThan(sent);
   });
 
 it('an answer that says Connection: close is the last one of its connection', async () => {
@@ -70,7 +71,8 @@ it('an answer in chunks is read to its end', async () => {
     setImmediate(() => response.end());
   });
   const { connections, ok, sent } = await outcomes(server, 5);
-  expect([ok, connections]).toEqual([sent, 1]);
+  expect(ok).toBe(sent);
+  expect(connections).toBeLessThan(sent);
 });
 
 it('a status other than 200 is a failure', async () => {

@@ -35,6 +35,9 @@ import { Retirement } from './retirement.ts';
 import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
 
+/** Longest wait for the answer of the system who listens at a port, in milliseconds. */
+const LOOK_MS = 1_000;
+
 /** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
 const TELEMETRY_RESERVE_MS = 2_000;
 
@@ -307,10 +310,7 @@ export class Offline {
 
   async #drainTraffic(): Promise<Drained> {
     const { clock, curve, journal, settings, traffic } = this.#context;
-    // Who it is asked of leaves later than this.
-    void isShared(traffic.ports).then((isPortShared) => {
-      this.#isPortShared = isPortShared;
-    });
+    const isPortShared = isShared(traffic.ports).catch(() => false);
     const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight } });
     const drain = new Drain({
       clock,
@@ -332,6 +332,8 @@ export class Offline {
         unread: (isListening) => unreadInKernel(traffic.ports, isListening),
       },
     });
+    // Before the drain, as nothing may be waited for between its end and the stop. Who shares the port leaves later than this.
+    this.#isPortShared = await this.#deadline.within(isPortShared, false, LOOK_MS);
     let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
     const entryEnd = entryEndOf(drained);
     if (drained?.result !== 'cancelled') {
