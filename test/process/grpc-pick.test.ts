@@ -71,7 +71,9 @@ async function shares(options: GrpcOptions): Promise<readonly number[]> {
   await expect.poll(() => Math.min(...servers.map(({ calls }) => calls)), { timeout: 20_000 }).toBeGreaterThan(0);
   const before = servers.map(({ calls }) => calls);
   const most = before.reduce((sum, calls) => sum + calls, 400);
-  await expect.poll(() => servers.reduce((sum, { calls }) => sum + calls, 0), { timeout: 20_000 }).toBeGreaterThan(most);
+  await expect
+    .poll(() => servers.reduce((sum, { calls }) => sum + calls, 0), { timeout: 20_000 })
+    .toBeGreaterThan(most);
   const counts = servers.map(({ calls }, n) => calls - (before[n] ?? 0));
   const total = counts.reduce((sum, count) => sum + count, 0);
   return counts.map((count) => count / total);
