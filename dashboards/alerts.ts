@@ -5,6 +5,7 @@ import { calls, counted, label, type Match, past, SERVICE, untold } from './span
 export interface Alert {
   /** Prefix `Lossless`; also the name of its page in `docs/runbooks/`. */
   readonly name: string;
+  /** `critical`: requests were lost, or nobody knows whether they were; `warning`: they may have been. */
   readonly severity: 'critical' | 'warning';
   /** One series for each thing to tell about. */
   readonly expr: string;
@@ -30,10 +31,10 @@ const ROLL = '65m';
 export const ALERTS: readonly Alert[] = [
   {
     name: 'LosslessFanOutIncomplete',
-    severity: 'critical',
+    severity: 'warning',
     expr: some([SERVICE, label(ATTR.peerService)], untold()),
     spans: (service) => untold([SERVICE, '=', service]),
-    summary: '{service_name} left without telling {count} instances of {service_peer_name}',
+    summary: '{service_name} left and did not tell instances of {service_peer_name}: {count}',
     description:
       'GoAways of {service_name} to {service_peer_name} were not acknowledged: {count} in the last 15 minutes. These consumers learnt of the shutdown from the registry only and may have sent requests to an instance that was gone.',
     panel: 'GoAways by provider, consumer and result',
@@ -63,9 +64,19 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: some([SERVICE], drainTimedOut()),
     spans: (service) => drainTimedOut([SERVICE, '=', service]),
-    summary: '{service_name} cut connections at its deadline in {count} shutdowns',
+    summary: 'Traffic to {service_name} was not over at the deadline, shutdowns: {count}',
     description:
-      'The drain of {service_name} did not end within the grace period, {count} times in the last 15 minutes; requests in flight were cut.',
+      'The drain of {service_name} did not end within the grace period, {count} times in the last 15 minutes. LosslessRequestsCut fires when requests were cut then.',
+    panel: 'Drains',
+  },
+  {
+    name: 'LosslessRequestsCut',
+    severity: 'critical',
+    expr: some([SERVICE], requestsCut()),
+    spans: (service) => requestsCut([SERVICE, '=', service]),
+    summary: '{service_name} cut connections with work left, shutdowns: {count}',
+    description:
+      'Requests were in flight on connections of {service_name} that were cut at the deadline: {count} shutdowns in the last 15 minutes. Those requests failed.',
     panel: 'Drains',
   },
   {
@@ -120,7 +131,7 @@ export const ALERTS: readonly Alert[] = [
   },
   {
     name: 'LosslessRequestsAfterAck',
-    severity: 'warning',
+    severity: 'critical',
     expr: some([SERVICE], sentAfterAck()),
     spans: (service) => sentAfterAck([SERVICE, '=', service]),
     summary: 'Consumers kept sending to {service_name} after they said they would not',
@@ -142,6 +153,10 @@ export const ALERTS: readonly Alert[] = [
 
 function drainTimedOut(...matches: readonly Match[]): string {
   return calls('drain', [ATTR.drainResult, '=', 'timeout'], [ATTR.holdReason, '!=', 'last_instance'], ...matches);
+}
+
+function requestsCut(...matches: readonly Match[]): string {
+  return calls('stop', [ATTR.errorType, '=', 'forced'], ...matches);
 }
 
 function entryNotTold(...matches: readonly Match[]): string {

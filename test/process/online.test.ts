@@ -96,7 +96,7 @@ describe('registration', () => {
     expect(registered()).toEqual([]);
     expect((await control(service, '/status')).body).toMatchObject({
       state: 'starting',
-      waitsFor: 'a 2xx answer of /health; the last one was 503',
+      waitsFor: 'a 2xx answer of /health; the last answer was 503',
     });
     expect((await control(service, '/readiness')).status).toBe(503);
     expect((await control(service, '/liveness')).status).toBe(200);

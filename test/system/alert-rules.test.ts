@@ -19,7 +19,7 @@ const ended = (service: string, result: string, afterAck = '0'): string =>
 
 const incomplete = (service: string, consumer: string): Firing => ({
   alertname: 'LosslessFanOutIncomplete',
-  severity: 'critical',
+  severity: 'warning',
   service_name: service,
   service_peer_name: consumer,
 });
@@ -243,9 +243,17 @@ const cases: Readonly<Record<string, RuleCase>> = {
         warning('LosslessDrainTimedOut', 'shop'),
         warning('LosslessDeregistrationNotConfirmed', 'stock'),
         warning('LosslessDeregistrationNotConfirmed', 'mail'),
-        warning('LosslessRequestsAfterAck', 'cart'),
+        { ...warning('LosslessRequestsAfterAck', 'cart'), severity: 'critical' },
       ],
     },
+  },
+  'requests that were cut at the deadline, and a stop that failed otherwise or not at all': {
+    series: {
+      [calls('stop', 'shop', { error_type: 'forced' })]: '_x40 0 2x80',
+      [calls('stop', 'cart', { error_type: 'Error' })]: '_x40 0 1x80',
+      [calls('stop', 'cart')]: '_x40 0 4x80',
+    },
+    firing: { 12: [{ ...warning('LosslessRequestsCut', 'shop'), severity: 'critical' }], 27: [] },
   },
 };
 

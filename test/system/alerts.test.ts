@@ -53,11 +53,11 @@ describe.skipIf(missing)('from a shutdown to the alert, with the intervals as th
       status: 'firing',
       labels: {
         alertname: 'LosslessFanOutIncomplete',
-        severity: 'critical',
+        severity: 'warning',
         service_name: 'shop',
         service_peer_name: 'consumer',
       },
-      annotations: { summary: 'shop left without telling 1 instances of consumer' },
+      annotations: { summary: 'shop left and did not tell instances of consumer: 1' },
     });
 
     const [held, ...others] = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldAlert[];

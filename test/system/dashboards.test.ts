@@ -159,6 +159,13 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     expect(await panels.numbers('shutdowns', 'Drains')).toEqual({ drained: 5, timeout: 1 });
   });
 
+  test('Why drains were held, and why the wait for callers without the plugin ended', async () => {
+    const held = await panels.numbers('shutdowns', 'Why drains were held');
+    expect(held).toEqual(tally(spansOf('drain'), ({ tags }) => tags['lossless.drain.hold.reason']));
+    const ended = await panels.numbers('shutdowns', 'Callers without the plugin');
+    expect(ended).toEqual(tally(spansOf('entry'), ({ tags }) => tags['lossless.entry.ended_by']));
+  });
+
   test('Last shutdowns of $service', async () => {
     for (const service of services) {
       const rows = await panels.rows('shutdowns', 'Last shutdowns of $service', { service });
@@ -393,8 +400,12 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
       (await panels.series('telemetry', 'Alerts that fire', 'now')).map(
         ({ labels }) => `${labels['alertname']} ${labels['service_name']}`,
       );
-    await until(async () => (await firing()).length === 2);
-    expect((await firing()).sort()).toEqual(['LosslessDrainTimedOut slow', 'LosslessFanOutIncomplete shop']);
+    await until(async () => (await firing()).length === 3);
+    expect((await firing()).sort()).toEqual([
+      'LosslessDrainTimedOut slow',
+      'LosslessFanOutIncomplete shop',
+      'LosslessRequestsCut slow',
+    ]);
   });
 
   test('durations of a time in which nothing happened are not shown', async () => {
@@ -418,6 +429,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     expect(firing.flat().sort()).toEqual([
       'LosslessDrainTimedOut slow 1',
       'LosslessFanOutIncomplete shop 1',
+      'LosslessRequestsCut slow 1',
       'LosslessShutdownTruncated killed 1',
     ]);
   });

@@ -20,7 +20,7 @@ test.skipIf(missing)(
   'what the panels of instances show of a real run is what happened',
   async () => {
     const begun = Date.now();
-    const hold = { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '60000' };
+    const hold = { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '60000', LOSSLESS_HEALTH_PATHS: '/health' };
     const providers = [
       await world().service('provider', { env: { ...hold, LOSSLESS_WARMUP_MS: '100' } }),
       await world().service('provider', { env: { ...hold, LOSSLESS_WARMUP_MS: '100' } }),
@@ -59,6 +59,12 @@ test.skipIf(missing)(
       );
       expect(await own('Ready')).toEqual({ provider: 3, caller: 0 });
       await until(async () => ((await own('In flight'))[first] ?? 0) >= 1);
+      await until(async () => ((await own('Connections of callers without the plugin'))[first] ?? 0) >= 1);
+      expect(Object.values(await own('Idle connections closed'))).toEqual([0, 0]);
+      await until(async () => {
+        await fetch(`http://127.0.0.1:${providers[1].port}/health`);
+        return Object.values(await own('Health checks')).some((perSecond) => perSecond > 0);
+      });
       expect(await own('Recent consumers')).toEqual(
         Object.fromEntries([first, second, warming].map((host) => [`${host}: caller`, 1])),
       );
