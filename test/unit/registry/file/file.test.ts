@@ -236,7 +236,8 @@ test('own entries that were removed or spoiled are put back; deregistered ones n
   await watching.watch('mended', (list) => void lists.push(list));
   rmSync(root, { recursive: true });
   await until(async () => (await watching.instances('mended')).length === 2);
-  expect(lists).toHaveLength(1);
+  // They come back one after the other; a directory that is missing is no empty list.
+  expect(lists.map(({ length }) => length)).not.toContain(0);
   await registry.deregister(leaving);
   await until(() => lists.at(-1)?.length === 1);
   writeFileSync(fileOf('mended'), 'spoiled');
