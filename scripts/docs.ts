@@ -104,7 +104,7 @@ function coverage(): string {
     ]);
     return `## ${COVERAGE_HEADS[kind]}\n\n${table(['what', 'version tried', 'covered', 'what is not, and what to write instead', 'proved by'], found)}`;
   });
-  return `# What is covered\n\nEach row is proved by a test: of a client or a gateway, that not one of its calls fails while one of two instances leaves; of the others, that the instance leaves without a failed request.\n\n${parts.join('\n\n')}\n`;
+  return `# What is covered\n\nEach row names its test. \`clients.test.ts\` and \`frameworks.test.ts\` let an instance leave under load and count no failed call; the other tests of clients show which calls reach a service, and what the first call says that does not.\n\n${parts.join('\n\n')}\n`;
 }
 
 function diagram(): string {
