@@ -1,5 +1,6 @@
 import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
+import { rawSocket } from '../../io/raw-socket.ts';
 import { type Connect, wrapConnect } from '../../process/http2-connect.ts';
 import { onHttp2 } from '../../process/modules.ts';
 import type { CallContext } from '../call/call-context.ts';
@@ -135,11 +136,6 @@ function hostOf(authority: Authority): string {
 function isOfUndici(session: object): boolean {
   const notes = Object.getOwnPropertySymbols(session).map(({ description }) => description);
   return notes.includes('client') && notes.includes('socket');
-}
-
-/** What a session gives out as its socket forbids most of it; of a function it calls, the real one is `this`. */
-function rawSocket({ socket }: ClientHttp2Session): Socket {
-  return socket.setMaxListeners(socket.getMaxListeners()) as Socket;
 }
 
 function nothing(): undefined {}

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import { rawSocket } from '../../io/raw-socket.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 
 /**
@@ -55,9 +56,7 @@ export function writeNotice(session: Noticeable, clock: Pick<Clock, 'now'>, writ
 /** Undefined when the connection has ended, or is none of the operating system. */
 function handleOf(session: Noticeable): Handle | undefined {
   if (session.destroyed) return undefined;
-  const { socket } = session;
-  // The session hides its socket behind a proxy; whatever of it returns itself returns the socket.
-  const own = socket.setMaxListeners(socket.getMaxListeners()) as Socket & { _handle?: Partial<Handle> | null };
+  const own = rawSocket(session) as Socket & { _handle?: Partial<Handle> | null };
   const { fd, writeQueueSize } = own._handle ?? {};
   if (own.destroyed || fd === undefined || fd < 0 || writeQueueSize === undefined) return undefined;
   return { fd, writeQueueSize };
