@@ -2,7 +2,7 @@ import { hostPort } from '../../protocol/host-port.ts';
 import { PROTOCOLS, type Protocol, type ProtocolEndpoint } from '../../registry/endpoints.ts';
 import { type HttpServer, kindOf, speaksHttp1 } from '../traffic/http-server.ts';
 import { isLocal } from './advertise.ts';
-import { checkGrpc } from './grpc-health.ts';
+import { checkGrpc } from './grpc-check.ts';
 import { type LocateOptions, type MainServer, schemeOf, targetOf } from './main-server.ts';
 import type { Candidate } from './servers.ts';
 

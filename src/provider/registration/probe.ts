@@ -2,7 +2,7 @@ import { asError } from '../../errors.ts';
 import { request } from '../../io/request.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { type HttpServer, kindOf, speaksHttp1 } from '../traffic/http-server.ts';
-import { checkGrpc } from './grpc-health.ts';
+import { checkGrpc } from './grpc-check.ts';
 import { AGENT, type Answer, type ProbeTarget, TIMEOUT_MS, UNCHECKED } from './probe-target.ts';
 
 /** Longest rest of an answer that is read, so that the application is not cut off, in bytes. */
