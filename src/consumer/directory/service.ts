@@ -283,8 +283,8 @@ export class Service {
 
   /** Of those that take calls of `protocol` who may be picked, best first: a tier is used only when those before it are empty. */
   #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
-    const { last, listed } = this.#roster;
-    const free = this.#free;
+    const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
+    const [free, listed, last] = [taking(this.#free), taking(this.#roster.listed), taking(this.#roster.last)];
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
     return [
@@ -295,7 +295,7 @@ export class Service {
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       last,
-    ].map((tier) => tier.filter((endpoint) => endpoint.takes(protocol)));
+    ];
   }
 
   #speaksGrpcAlone(): LosslessError {
