@@ -310,7 +310,6 @@ export class Offline {
 
   async #drainTraffic(): Promise<Drained> {
     const { clock, curve, journal, settings, traffic } = this.#context;
-    const isPortShared = isShared(traffic.ports).catch(() => false);
     const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight } });
     const drain = new Drain({
       clock,
@@ -333,7 +332,11 @@ export class Offline {
       },
     });
     // Before the drain, as nothing may be waited for between its end and the stop. Who shares the port leaves later than this.
-    this.#isPortShared = await this.#deadline.within(isPortShared, false, LOOK_MS);
+    this.#isPortShared = await this.#deadline.within(
+      isShared(traffic.ports).catch(() => false),
+      false,
+      LOOK_MS,
+    );
     let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
     const entryEnd = entryEndOf(drained);
     if (drained?.result !== 'cancelled') {
