@@ -3,7 +3,7 @@ import type { Io } from '../command.ts';
 import { JaegerClient } from '../jaeger-client.ts';
 import type { DemoSet } from './demo-set.ts';
 import { report } from './report.ts';
-import { tracesSince } from './traces.ts';
+import { fleetTraces } from './traces.ts';
 
 /** What is compared. */
 export interface Plan {
@@ -35,7 +35,7 @@ export async function sideBySide(plan: Plan, { seconds, rate, json }: Extent, ja
     for (const set of [base, gray]) set.startLoad(rate);
     await rollFor(seconds * 1_000, plan, stop.signal, io);
     await Promise.all([base.stopLoad(), gray.stopLoad()]);
-    const traces = await tracesSince(new JaegerClient(jaeger), begun, {
+    const traces = await fleetTraces(new JaegerClient(jaeger), begun, {
       shutdowns: gray.shutdowns.length,
       starts: gray.starts,
     });

@@ -22,7 +22,7 @@ export interface Expected {
 }
 
 /** What there is since `begun`; waits until all are found and whole, or it is clear that they never will be. */
-export async function tracesSince(client: JaegerClient, begun: number, expected: Expected): Promise<FleetTraces> {
+export async function fleetTraces(client: JaegerClient, begun: number, expected: Expected): Promise<FleetTraces> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const [shutdowns, onlines] = await Promise.all([
