@@ -77,6 +77,18 @@ describe('a stream that outlives its instance', () => {
   /** A grace period whose drain ends after four seconds and a half. */
   const SHORT = { LOSSLESS_GRACE_PERIOD_MS: '6000' };
 
+  /** Calls that would last a minute, each of which ends with the status of an instance that leaves. */
+  async function outlived(leaving: Service, method: 'repeat' | 'say') {
+    const load = startGrpcJs({ method, ms: 60_000, perSecond: 20, ports: [leaving.port] });
+    await until(async () => (await world().served(leaving)) >= 5);
+    const counting = load.stop();
+    await world().leave(leaving);
+    const { sent, failed } = await counting;
+    expect(failed.map(({ reason }) => reason)).toEqual(new Array(sent).fill('UNAVAILABLE the instance is leaving'));
+    const { verdict, ...trace } = await world().trace(leaving);
+    return { sent, verdict, trace };
+  }
+
   test.each([
     ['grpc-js', SHORT],
     ['connect', SHORT],
@@ -84,13 +96,7 @@ describe('a stream that outlives its instance', () => {
     ['grpc-js', { LOSSLESS_STREAM_MS: '200' }],
   ])('%s: ends with a status that says so, %o', async (kind, env) => {
     const leaving = await instance(kind, env);
-    const load = startGrpcJs({ method: 'repeat', ms: 60_000, perSecond: 20, ports: [leaving.port] });
-    await until(async () => (await world().served(leaving)) >= 5);
-    const counting = load.stop();
-    await world().leave(leaving);
-    const { sent, failed } = await counting;
-    expect(failed.map(({ reason }) => reason)).toEqual(new Array(sent).fill('UNAVAILABLE the instance is leaving'));
-    const { verdict, ...trace } = await world().trace(leaving);
+    const { sent, verdict, trace } = await outlived(leaving, 'repeat');
     expect(verdict).toMatchObject({ result: 'success', whole: true });
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({
       'lossless.stop.sockets.forced': 0,
@@ -100,13 +106,7 @@ describe('a stream that outlives its instance', () => {
 
   test('a call without an answer ends with a status too, and is lost', async () => {
     const leaving = await instance('grpc-js', SHORT);
-    const load = startGrpcJs({ method: 'say', ms: 60_000, perSecond: 20, ports: [leaving.port] });
-    await until(async () => (await world().served(leaving)) >= 5);
-    const counting = load.stop();
-    await world().leave(leaving);
-    const { sent, failed } = await counting;
-    expect(failed.map(({ reason }) => reason)).toEqual(new Array(sent).fill('UNAVAILABLE the instance is leaving'));
-    const { verdict, ...trace } = await world().trace(leaving);
+    const { verdict, trace } = await outlived(leaving, 'say');
     expect(verdict).toMatchObject({ result: 'timeout', whole: true });
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.forced': 1 });
   });
