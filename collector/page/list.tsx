@@ -1,11 +1,13 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { OFFLINE_RESULTS } from '../../src/lifecycle/outcomes.ts';
+import { timeOf } from '../../src/trace/model/release.ts';
 import { milliseconds } from '../../src/trace/model/trace.ts';
 import type { Shutdown, ShutdownList } from '../server/shutdown-list.ts';
 import { useLive } from './live.ts';
 import { Badge, Problem } from './parts.tsx';
 import { PhaseBar } from './phases.tsx';
+import { hrefOfRelease } from './release-page.tsx';
 import { isRunning, momentOf, outcomeOf } from './words.ts';
 
 /** Time between two looks, in milliseconds. */
@@ -126,8 +128,21 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
 
 function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
   const now = Date.now();
-  const { kind, traceId, service, instanceId, endedAt, startedAt, acked, planned, durationMs, phases, whole } =
-    shutdown;
+  const {
+    kind,
+    traceId,
+    service,
+    instanceId,
+    endedAt,
+    startedAt,
+    acked,
+    namespace,
+    planned,
+    durationMs,
+    phases,
+    version,
+    whole,
+  } = shutdown;
   const runs = isRunning(shutdown, now);
   const at = endedAt ?? startedAt;
   return (
@@ -140,6 +155,9 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
       <td class="service">
         <a href={`/trace/${traceId}`} title={service}>
           {service || 'unknown'}
+        </a>{' '}
+        <a class="release" href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })}>
+          {version || 'release'}
         </a>
       </td>
       <td class="instance" title={instanceId}>

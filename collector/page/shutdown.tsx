@@ -4,6 +4,7 @@ import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
 import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/model/trace.ts';
 import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
+import { Belongs } from './belongs.tsx';
 import { useLive } from './live.ts';
 import { Badge, Fact, Problem, Value } from './parts.tsx';
 import { Traffic } from './traffic.tsx';
@@ -37,6 +38,7 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
         <code class="id">
           <Value text={verdict?.instanceId || traceId} />
         </code>
+        {verdict !== undefined && verdict.startedAt > 0 && <Belongs traceId={traceId} kind={verdict.kind} />}
       </header>
       <main>
         <Problem text={status === 404 && data === undefined ? '' : problem} />

@@ -7,6 +7,7 @@ import { addressesOf } from './addresses.tsx';
 import { Details } from './details.tsx';
 import { Badge } from './parts.tsx';
 import { colourOf, phaseTimes } from './phases.tsx';
+import { toggled } from './row-focus.ts';
 import { type Folds, type Row, rowsOf } from './rows.ts';
 import { type Tone, wordOf } from './words.ts';
 
@@ -275,10 +276,4 @@ function isOpened(row: Row): boolean {
 function parentOf(rows: readonly Row[], index: number): Row | undefined {
   const depth = rows[index]?.depth ?? 0;
   return rows.slice(0, index).findLast((row) => row.depth < depth);
-}
-
-function toggled(set: ReadonlySet<string>, key: string): ReadonlySet<string> {
-  const changed = new Set(set);
-  if (!changed.delete(key)) changed.add(key);
-  return changed;
 }

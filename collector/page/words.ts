@@ -1,3 +1,6 @@
+import type { Judgement } from '../../src/trace/model/judge.ts';
+import type { Mark } from '../../src/trace/model/marks.ts';
+import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { Verdict } from '../../src/trace/model/verdict.ts';
 
 /** How a result is to be taken: good, not quite, bad, still to come, or neither. */
@@ -27,6 +30,19 @@ const TONES: Readonly<Record<string, Tone>> = {
   drained: 'ok',
   refreshed: 'ok',
   stale: 'warn',
+  lossless: 'ok',
+  lossy: 'bad',
+};
+
+/** Moments in words. */
+const MARK_WORDS: Readonly<Record<Mark, string>> = {
+  trigger: 'trigger',
+  told: 'all told',
+  drained: 'drained',
+  gone: 'gone',
+  started: 'started',
+  ready: 'ready',
+  full_share: 'full share',
 };
 
 /** Longest time that a start is taken to run, in milliseconds. */
@@ -40,6 +56,10 @@ export function wordOf(result: string): Word {
   return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: TONES[result] ?? 'plain' };
 }
 
+export function wordOfMark(mark: Mark): string {
+  return MARK_WORDS[mark];
+}
+
 /** Whether a shutdown or a start whose root has not arrived may still be running. */
 export function isRunning({ kind, result, startedAt }: Verdict, now: number): boolean {
   return result === 'missing' && startedAt > 0 && (kind === 'offline' || now < startedAt + LONGEST_START_MS);
@@ -51,6 +71,17 @@ export function outcomeOf(verdict: Verdict, now: number): Word {
   return isRunning(verdict, now)
     ? { text: verdict.kind === 'offline' ? 'leaving' : 'starting', tone: 'live' }
     : { text: 'no end', tone: 'bad' };
+}
+
+/** How a release ended, or that it has not. */
+export function outcomeOfRelease(
+  { verdict }: Judgement,
+  { ended, leaving }: Pick<ReleaseSummary, 'ended' | 'leaving'>,
+  unread: number,
+): Word {
+  if (unread > 0) return { text: 'reading', tone: 'live' };
+  if (ended + leaving === 0) return { text: 'nobody left', tone: 'plain' };
+  return verdict === 'unknown' ? { text: 'goes on', tone: 'live' } : wordOf(verdict);
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {
