@@ -42,6 +42,7 @@ export function verdictLines(verdict: Verdict): readonly string[] {
     `trace ${traceId}: ${spans} spans, ${verdict.whole ? 'whole' : 'NOT whole'}`,
     ...verdict.problems.slice(0, SAID).map((problem) => `- ${problem}`),
     ...(verdict.problems.length > SAID ? [`- and ${verdict.problems.length - SAID} more`] : []),
+    ...(verdict.runbook === null ? [] : [`what to do: docs/runbooks/${verdict.runbook}.md`]),
   ];
 }
 

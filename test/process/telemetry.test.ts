@@ -208,7 +208,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   await service.child.ends();
   const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
-  expect(stdout).toContain('the root span never arrived');
+  expect(stdout).toContain('its end never arrived');
   expect(stdout).toContain('offline.started');
 });
 

@@ -34,6 +34,7 @@ function verdict(
     phases: {},
     whole: true,
     problems: [],
+    runbook: null,
     ...more,
   };
 }
