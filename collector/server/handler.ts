@@ -105,7 +105,9 @@ export class Handler {
     }
   }
 
-  async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
+  async #answer(request: IncomingMessage, route: Route): Promise<Reply> {
+    const { query } = route;
+    const path = route.path.map(decoded);
     const [first, second, ...rest] = path;
     if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
     if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
@@ -120,8 +122,8 @@ export class Handler {
       first !== 'api'
         ? undefined
         : second === 'v3'
-          ? answerQueryV3(this.#store, rest.map(decoded), query)
-          : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
+          ? answerQueryV3(this.#store, rest, query)
+          : answerQuery(this.#store, [second ?? '', ...rest], query);
     if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
     return json(answer);
   }

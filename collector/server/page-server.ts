@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { jaegerTrace } from './jaeger.ts';
 import { type Answer, traceIdOf } from './jaeger-answer.ts';
+import { pageFile } from './page-files.ts';
 import { wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
+import { Releases } from './releases.ts';
 import { type ShutdownQuery, Shutdowns } from './shutdowns.ts';
 import type { Store } from './store.ts';
+import { Verdicts } from './verdicts.ts';
 
 /** A file of the page. */
 export interface Asset {
@@ -25,9 +27,6 @@ const TYPES: Readonly<Record<string, string>> = {
   'style.css': 'text/css; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 };
-
-/** Where the build puts them; from the sources, that of the last build. */
-const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../../dist/collector/page/' : '../page/', import.meta.url);
 
 /** On every file: the page runs its own script, talks to its own server and is shown in no frame. */
 export const PAGE_HEADERS = {
@@ -57,29 +56,44 @@ const WITHIN_EVERY_MS = 10_000;
 /** Serves the page, and what it shows. */
 export class PageServer {
   readonly #store: Store;
+  readonly #verdicts: Verdicts;
   readonly #shutdowns: Shutdowns;
+  readonly #releases: Releases;
   readonly #assets = new Map<string, Asset>();
   /** The store counts its changes from 0 in each process. */
   readonly #run = Date.now().toString(36);
 
   constructor(store: Store) {
     this.#store = store;
-    this.#shutdowns = new Shutdowns(store);
+    this.#verdicts = new Verdicts(store);
+    this.#shutdowns = new Shutdowns(store, this.#verdicts);
+    this.#releases = new Releases(store, this.#verdicts);
   }
 
-  /** `/`, `/trace/<id>` and the files that they need; undefined for any other path. @throws Refused 500 when it was not built */
+  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]` and the files that they need; undefined for any other path. @throws Error when it was not built */
   asset([first = '', second, ...rest]: readonly string[]): Asset | undefined {
+    if (first === 'release' && second && rest.length <= 1) return this.#read('index.html');
     if (rest.length > 0) return undefined;
     if (first === '' && second === undefined) return this.#read('index.html');
     if (first === 'trace' && second) return this.#read('index.html');
     return first === 'page' && second !== undefined && Object.hasOwn(TYPES, second) ? this.#read(second) : undefined;
   }
 
-  /** `/page/shutdowns` and `/page/traces/<id>`; undefined for any other path. @throws Refused */
-  data([first, kind, id, ...rest]: readonly string[], query: URLSearchParams): Tagged | undefined {
+  /**
+   * `/page/shutdowns`, `/page/traces/<id>`, `/page/traces/<id>/release` and `/page/releases/<service>[/<name>]`; undefined for any
+   * other path. @throws Refused
+   */
+  data([first, kind, id, more, ...rest]: readonly string[], query: URLSearchParams): Tagged | undefined {
     if (first !== 'page' || rest.length > 0) return undefined;
     if (kind === 'shutdowns' && id === undefined) return this.#list(query);
-    return kind === 'traces' && id !== undefined ? this.#trace(traceIdOf(id)) : undefined;
+    if (kind === 'traces' && id !== undefined && more === undefined) return this.#trace(traceIdOf(id));
+    if (kind === 'traces' && id !== undefined && more === 'release')
+      return this.#found(() => this.#releases.ofTrace(traceIdOf(id)), 'no release is known of this trace');
+    if (kind !== 'releases' || !id) return undefined;
+    const namespace = query.get('namespace') ?? undefined;
+    return more === undefined
+      ? this.#found(() => this.#releases.list(id, namespace), '')
+      : this.#found(() => this.#releases.one(id, namespace, more), 'release not found');
   }
 
   #list(query: URLSearchParams): Tagged {
@@ -98,6 +112,19 @@ export class PageServer {
     };
   }
 
+  /** What changes with the store, with the time, and as traces are read for it. */
+  #found(find: () => object | undefined | Promise<object | undefined>, missing: string): Tagged {
+    const tick = Math.floor(Date.now() / WITHIN_EVERY_MS);
+    return {
+      etag: `"${this.#run}-${this.#store.revision}-${this.#verdicts.made}-${tick}"`,
+      answer: async () => {
+        const found = await find();
+        if (found === undefined) throw new Refused(404, missing);
+        return { status: 200, body: found };
+      },
+    };
+  }
+
   #trace(traceId: string): Tagged {
     return {
       etag: `"${this.#store.version(traceId)}"`,
@@ -112,12 +139,8 @@ export class PageServer {
   #read(name: string): Asset {
     const known = this.#assets.get(name);
     if (known !== undefined) return known;
-    try {
-      const asset = { type: TYPES[name] ?? '', body: readFileSync(new URL(name, FOLDER)) };
-      this.#assets.set(name, asset);
-      return asset;
-    } catch {
-      throw new Refused(500, 'the page has not been built: npm run build');
-    }
+    const asset = { type: TYPES[name] ?? '', body: pageFile(name) };
+    this.#assets.set(name, asset);
+    return asset;
   }
 }

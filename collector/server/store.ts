@@ -40,6 +40,8 @@ export interface FoundRoot {
   readonly start: number;
   /** The root; undefined while it has not arrived. */
   readonly root: Span | undefined;
+  /** The root, or while it has not arrived the span that says that it began. */
+  readonly told: StoredSpan;
 }
 
 export interface StoreOptions extends DatabaseOptions {
@@ -178,22 +180,27 @@ export class Store {
   *roots({ kind, service, before, endedSince }: RootQuery): Generator<FoundRoot> {
     const rows = this.#db
       .prepare(
-        `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
+        `SELECT trace_id, MIN(start) AS start, MAX(origin) AS origin, MAX(body) AS told,
+           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
            MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
          FROM (
-           SELECT trace_id, name, start, duration, body FROM span INDEXED BY span_by_root
+           SELECT trace_id, name, start, duration, body, origin FROM span INDEXED BY span_by_root
            WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
            ORDER BY start DESC LIMIT ${MOST_ROOTS}
          )
          GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,
       )
       .iterate(before, ...(service === undefined ? [] : [service]), endedSince);
-    for (const { trace_id, start, root } of rows)
+    const origins = new Origins(this.#db, ANSWER_BYTES);
+    for (const { trace_id, start, root, told, origin } of rows) {
+      const span = JSON.parse(String(root ?? told)) as Span;
       yield {
         traceId: String(trace_id),
         start: Number(start),
-        root: root === null ? undefined : (JSON.parse(String(root)) as Span),
+        root: root === null ? undefined : span,
+        told: { ...span, origin: origins.get(Number(origin)) },
       };
+    }
   }
 
   /** Names of the services that shut down or came online, those that are too long for a choice left out. */

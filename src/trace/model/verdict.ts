@@ -1,6 +1,7 @@
 import type { WorkName } from '../../lifecycle/facts.ts';
 import { KILLED } from '../../lifecycle/outcomes.ts';
 import { type Cause, causeOf, type Runbook } from './cause.ts';
+import { type Marks, marksOf } from './marks.ts';
 import { missingParts } from './missing.ts';
 import { ATTR, spanName } from './schema.ts';
 import { counted, type Span, type Trace } from './trace.ts';
@@ -13,8 +14,12 @@ export interface Verdict {
   readonly instanceId: string;
   /** `service.version` of that instance; empty when nothing says it. */
   readonly version: string;
-  /** When a start was ready, milliseconds since the Unix epoch; null when it was not, and for a shutdown. */
-  readonly readyAt: number | null;
+  /** `service.namespace` of it; empty likewise. */
+  readonly namespace: string;
+  /** Start of that process, milliseconds since the Unix epoch; 0 when no span says it. */
+  readonly generation: number;
+  /** What it passed, and when. */
+  readonly marks: Marks;
   /** `missing` when the root has not arrived; `killed` also when it never will. */
   readonly result: string;
   readonly planned: number;
@@ -96,7 +101,9 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
     service: nameOf(told?.tags[ATTR.service]),
     instanceId: nameOf(told?.tags[ATTR.instanceId]),
     version: nameOf(told?.version),
-    readyAt: (kind === 'online' ? named('ready')[0]?.start : undefined) ?? null,
+    namespace: nameOf(told?.namespace),
+    generation: Number(told?.tags[ATTR.generation] ?? 0),
+    marks: marksOf(kind, result === 'cancelled', named),
     result,
     planned,
     acked,

@@ -4,6 +4,7 @@ import { openDatabase } from '../../../collector/server/database.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Shutdowns } from '../../../collector/server/shutdowns.ts';
 import { Store } from '../../../collector/server/store.ts';
+import { Verdicts } from '../../../collector/server/verdicts.ts';
 import { shutdownBodies } from '../../support/observe/otlp.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
@@ -17,10 +18,11 @@ function setUp() {
     for (const body of bodies) store.add(decodeOtlp(body).groups);
     return { traceId, bodies };
   };
-  const list = new Shutdowns(store);
+  const verdicts = new Verdicts(store);
+  const list = new Shutdowns(store, verdicts);
   const services = async (query: Partial<Parameters<typeof list.list>[0]>) =>
     (await list.list({ ...ALL, ...query })).shutdowns.map(({ service }) => service);
-  return { store, add, list, services };
+  return { store, add, list, services, verdicts };
 }
 
 describe('the list of shutdowns', () => {
@@ -69,13 +71,14 @@ describe('the list of shutdowns', () => {
   });
 
   test('a verdict is made anew when spans were added, and not otherwise', async () => {
-    const { store, list } = setUp();
+    const { store, list, verdicts } = setUp();
     const { bodies } = shutdownBodies('late', 3, 0, NOW);
     const [own = '', ...refreshes] = bodies;
     store.add(decodeOtlp(own).groups);
     const first = (await list.list(ALL)).shutdowns[0];
     expect(first).toMatchObject({ whole: false, refreshes: 0 });
-    expect((await list.list(ALL)).shutdowns[0]).toBe(first);
+    expect((await list.list(ALL)).shutdowns[0]).toEqual(first);
+    expect(verdicts.made).toBe(1);
     const revision = store.revision;
     store.add(decodeOtlp(own).groups);
     expect(store.revision).toBe(revision);
@@ -105,6 +108,8 @@ test('a database of a version that knew other roots: its index is made anew, its
   old.exec("DROP INDEX span_by_root; CREATE INDEX span_by_root ON span (start) WHERE name IN ('lossless.offline')");
   old.close();
   const after = new Store(options);
-  expect((await new Shutdowns(after).list(ALL)).shutdowns.map(({ service }) => service)).toEqual(['kept']);
+  expect((await new Shutdowns(after, new Verdicts(after)).list(ALL)).shutdowns.map(({ service }) => service)).toEqual([
+    'kept',
+  ]);
   after.close();
 });

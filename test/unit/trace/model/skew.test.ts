@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ATTR, spanName } from '../../../../src/trace/model/schema.ts';
-import type { Span } from '../../../../src/trace/model/trace.ts';
 import { aligned, skewWords } from '../../../../src/trace/model/skew.ts';
+import type { Span } from '../../../../src/trace/model/trace.ts';
 
 const HOUR_MS = 3_600_000;
 
