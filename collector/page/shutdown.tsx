@@ -2,14 +2,14 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
-import { type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/model/trace.ts';
+import { counted, type JaegerTrace, milliseconds, type Span, traceOf } from '../../src/trace/model/trace.ts';
 import { assess, type Verdict } from '../../src/trace/model/verdict.ts';
 import { Belongs } from './belongs.tsx';
 import { useLive } from './live.ts';
 import { Badge, Fact, Problem, Value } from './parts.tsx';
 import { Traffic } from './traffic.tsx';
 import { Waterfall } from './waterfall.tsx';
-import { counted, isRunning, momentOf, outcomeOf, wordOf } from './words.ts';
+import { isRunning, momentOf, outcomeOf, wordOf } from './words.ts';
 
 /** Time between two looks, in milliseconds: while a shutdown runs or its first span is awaited, until it is whole, and then. */
 const SOON_MS = 500;

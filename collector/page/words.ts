@@ -98,8 +98,3 @@ export function momentOf(ms: number, now: number): string {
   const clock = CLOCK.format(moment);
   return moment.toDateString() === today.toDateString() ? clock : `${DAY.format(moment)} ${clock}`;
 }
-
-/** `1 consumer`, `2 consumers`. */
-export function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
-}

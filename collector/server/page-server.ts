@@ -48,7 +48,12 @@ export const PAGE_HEADERS = {
   'cache-control': 'no-cache',
 };
 
+/** Microseconds of a second and of a millisecond. */
 const MICROSECONDS = 1_000_000;
+const MILLISECONDS = 1_000;
+
+/** Longest text that is searched for, in characters. */
+const LONGEST_SEARCH = 200;
 
 /** A list of what ended in the last minutes changes though nothing arrives; it is made anew so often, in milliseconds. */
 const WITHIN_EVERY_MS = 10_000;
@@ -99,12 +104,18 @@ export class PageServer {
   #list(query: URLSearchParams): Tagged {
     const within = wholeNumber(query, 'within');
     const tick = within === undefined ? '' : `-${Math.floor(Date.now() / WITHIN_EVERY_MS)}`;
+    const [from, to] = [wholeNumber(query, 'from'), wholeNumber(query, 'to')];
     const wanted: ShutdownQuery = {
       kind: query.get('kind') ?? undefined,
       service: query.get('service') || undefined,
       result: query.get('result') || undefined,
+      search: query.get('search')?.trim().slice(0, LONGEST_SEARCH) || undefined,
       before: wholeNumber(query, 'before') ?? Number.MAX_SAFE_INTEGER,
-      endedSince: within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
+      to: to === undefined ? Number.MAX_SAFE_INTEGER : to * MILLISECONDS,
+      endedSince: Math.max(
+        within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
+        (from ?? 0) * MILLISECONDS,
+      ),
     };
     return {
       etag: `"${this.#run}-${this.#store.revision}${tick}"`,

@@ -14,8 +14,9 @@ import { namesOf, type Shown, type ShownRelease } from '../../src/trace/model/sh
 import { textOf } from './attributes.ts';
 import { timesOf } from './otlp.ts';
 import type { ListedRelease, ReleaseList, ReleaseOfTrace } from './release-list.ts';
+import type { FoundRoot } from './root-queries.ts';
 import { resultOf } from './shutdowns.ts';
-import type { FoundRoot, Store } from './store.ts';
+import type { Store } from './store.ts';
 import type { Verdicts } from './verdicts.ts';
 
 /** A start or a shutdown as its root tells it: enough to find its release, without reading its trace. */

@@ -1,4 +1,5 @@
 import type { Verdict } from '../../src/trace/model/verdict.ts';
+import type { RootCounts } from './root-queries.ts';
 
 /** One row of the list. */
 export interface Shutdown extends Verdict {
@@ -11,6 +12,8 @@ export interface Shutdown extends Verdict {
 export interface ShutdownList {
   /** Services to choose from. */
   readonly services: readonly string[];
+  /** Of all that are asked for, on every page and with every result. */
+  readonly counts: RootCounts;
   readonly shutdowns: readonly Shutdown[];
   /** `before` of the page that follows; null on the last. */
   readonly next: number | null;

@@ -2,14 +2,15 @@ import { setImmediate } from 'node:timers/promises';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { textOf } from './attributes.ts';
 import type { Span } from './otlp.ts';
+import type { FoundRoot, RootQuery } from './root-queries.ts';
 import type { Shutdown, ShutdownList } from './shutdown-list.ts';
-import type { FoundRoot, RootQuery, Store } from './store.ts';
+import type { Store } from './store.ts';
 import type { Verdicts } from './verdicts.ts';
 
 /** Which are listed. Times are microseconds since the Unix epoch. */
 export interface ShutdownQuery extends RootQuery {
-  /** `missing` for those whose root never arrived. */
-  readonly result?: string | undefined;
+  /** Those that began before, on whatever page. */
+  readonly to: number;
 }
 
 /** Rows of one page. */
@@ -25,11 +26,10 @@ export class Shutdowns {
     this.#verdicts = verdicts;
   }
 
-  async list({ result, ...query }: ShutdownQuery): Promise<ShutdownList> {
+  async list({ to, ...query }: ShutdownQuery): Promise<ShutdownList> {
     const found: FoundRoot[] = [];
     let next: number | null = null;
-    for (const root of this.#store.roots(query)) {
-      if (result !== undefined && resultOf(root.root) !== result) continue;
+    for (const root of this.#store.roots({ ...query, before: Math.min(query.before, to) })) {
       if (found.length === ROWS) {
         next = found.at(-1)?.start ?? null;
         break;
@@ -42,7 +42,8 @@ export class Shutdowns {
       // Spans that arrive go first.
       await setImmediate();
     }
-    return { services: this.#store.rootServices(), shutdowns, next };
+    const counts = this.#store.countRoots({ ...query, before: to });
+    return { services: this.#store.rootServices(), counts, shutdowns, next };
   }
 
   #assess({ traceId, root }: FoundRoot): Shutdown {

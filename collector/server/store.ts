@@ -5,8 +5,17 @@ import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { type Attribute, textOf } from './attributes.ts';
 import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';
-import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
-import { ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
+import { KINDS, type Origin, type Span, type SpanGroup, STATUS, type StoredSpan, timesOf } from './otlp.ts';
+import {
+  countRoots,
+  type FoundRoot,
+  openMarkersIn,
+  type RootCounts,
+  type RootQuery,
+  rootServicesIn,
+  rootsIn,
+} from './root-queries.ts';
+import { written } from './roots.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
@@ -23,27 +32,6 @@ export interface TraceQuery {
   readonly limit: number;
 }
 
-/** Which shutdowns and onlines are listed. Times are microseconds since the Unix epoch. */
-export interface RootQuery {
-  /** `offline` or `online`; both when it is neither. */
-  readonly kind?: string | undefined;
-  readonly service?: string | undefined;
-  /** Those that began before. */
-  readonly before: number;
-  /** Those that ended since, or have not ended. */
-  readonly endedSince: number;
-}
-
-/** One trace that began with a span of `ROOT_NAMES`. Times are microseconds since the Unix epoch. */
-export interface FoundRoot {
-  readonly traceId: string;
-  readonly start: number;
-  /** The root; undefined while it has not arrived. */
-  readonly root: Span | undefined;
-  /** The root, or while it has not arrived the span that says that it began. */
-  readonly told: StoredSpan;
-}
-
 export interface StoreOptions extends DatabaseOptions {
   /** File of the database, or `:memory:`. */
   readonly path: string;
@@ -53,12 +41,8 @@ export interface StoreOptions extends DatabaseOptions {
   readonly maxBytes: number;
 }
 
-export interface StoredSpan extends Span {
-  readonly origin: Origin;
-}
-
 /** How the body of a root says so. */
-const SAID_KILLED = JSON.stringify({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
+const SAID_KILLED = written({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
 
 /** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
 const SHARE_REMOVED = 0.1;
@@ -69,9 +53,6 @@ const AGE_EVERY_MS = 1_000;
 /** Traces that are removed at once for their age, and how long that may go on at one look, in milliseconds: spans and readers wait meanwhile. */
 const TRACES_REMOVED = 10;
 const REMOVING_MS = 100;
-
-/** Most spans that are looked at for one list of shutdowns and onlines. */
-const MOST_ROOTS = 20_000;
 
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
@@ -166,51 +147,22 @@ export class Store {
 
   /** Beginnings of shutdowns that have no end, the latest first. */
   openMarkers(most: number): readonly Span[] {
-    return this.#db
-      .prepare(
-        `SELECT body FROM span AS marker INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND name = ? AND NOT EXISTS (
-           SELECT 1 FROM span WHERE trace_id = marker.trace_id AND name = ?
-         ) ORDER BY start DESC LIMIT ?`,
-      )
-      .all(spanName('offline.started'), spanName('offline'), most)
-      .map(({ body }) => JSON.parse(String(body)) as Span);
+    return openMarkersIn(this.#db, most);
   }
 
   /** Shutdowns and onlines, the one that began last first. */
-  *roots({ kind, service, before, endedSince }: RootQuery): Generator<FoundRoot> {
-    const rows = this.#db
-      .prepare(
-        `SELECT trace_id, MIN(start) AS start, MAX(origin) AS origin, MAX(body) AS told,
-           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
-           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
-         FROM (
-           SELECT trace_id, name, start, duration, body, origin FROM span INDEXED BY span_by_root
-           WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
-           ORDER BY start DESC LIMIT ${MOST_ROOTS}
-         )
-         GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,
-      )
-      .iterate(before, ...(service === undefined ? [] : [service]), endedSince);
-    const origins = new Origins(this.#db, ANSWER_BYTES);
-    for (const { trace_id, start, root, told, origin } of rows) {
-      const span = JSON.parse(String(root ?? told)) as Span;
-      yield {
-        traceId: String(trace_id),
-        start: Number(start),
-        root: root === null ? undefined : span,
-        told: { ...span, origin: origins.get(Number(origin)) },
-      };
-    }
+  roots(query: RootQuery): Generator<FoundRoot> {
+    return rootsIn(this.#db, query);
   }
 
-  /** Names of the services that shut down or came online, those that are too long for a choice left out. */
+  /** How many of those ended how. */
+  countRoots(query: RootQuery): RootCounts {
+    return countRoots(this.#db, query);
+  }
+
+  /** Names of the services that shut down or came online. */
   rootServices(): readonly string[] {
-    return this.#db
-      .prepare(
-        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND length(service) <= 200 ORDER BY service LIMIT 1000`,
-      )
-      .all()
-      .map((row) => String(row['service']));
+    return rootServicesIn(this.#db);
   }
 
   services(): readonly string[] {

@@ -37,6 +37,7 @@ function verdict(
     phases: {},
     whole: true,
     problems: [],
+    runbook: null,
     ...more,
   };
 }
