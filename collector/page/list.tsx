@@ -105,6 +105,7 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
           <th scope="col">Ended</th>
           <th scope="col">Service</th>
           <th scope="col">Instance</th>
+          <th scope="col">Version</th>
           <th scope="col">Kind</th>
           <th scope="col">Result</th>
           <th scope="col" class="number">
@@ -155,13 +156,15 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
       <td class="service">
         <a href={`/trace/${traceId}`} title={service}>
           {service || 'unknown'}
-        </a>{' '}
-        <a class="release" href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })}>
-          {version || 'release'}
         </a>
       </td>
       <td class="instance" title={instanceId}>
         {instanceId}
+      </td>
+      <td class="version">
+        <a href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })} title="its release">
+          {version || 'release'}
+        </a>
       </td>
       <td class="kind">{kind}</td>
       <td class="result">

@@ -2,9 +2,9 @@ import type { JSX } from 'preact';
 import { MARKS } from '../../src/trace/model/marks.ts';
 import type { Lane } from '../../src/trace/model/release-summary.ts';
 import type { Shown } from '../../src/trace/model/shown.ts';
-import { milliseconds } from '../../src/trace/model/trace.ts';
+import { counted, milliseconds } from '../../src/trace/model/trace.ts';
 import { Badge, Fact, Value } from './parts.tsx';
-import { counted, momentOf, outcomeOf, wordOfMark } from './words.ts';
+import { momentOf, outcomeOf, wordOfMark } from './words.ts';
 
 interface DetailsProps {
   readonly lane: Lane<Shown>;

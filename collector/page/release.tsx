@@ -3,10 +3,10 @@ import { useEffect } from 'preact/hooks';
 import { judge } from '../../src/trace/model/judge.ts';
 import { isLossy, summaryOf } from '../../src/trace/model/release-summary.ts';
 import type { ShownRelease } from '../../src/trace/model/shown.ts';
-import { milliseconds } from '../../src/trace/model/trace.ts';
+import { counted, milliseconds } from '../../src/trace/model/trace.ts';
 import { Badge, Fact, Value } from './parts.tsx';
 import { Picture, type Scale, scaleOf } from './release-picture.tsx';
-import { counted, momentOf, outcomeOfRelease } from './words.ts';
+import { momentOf, outcomeOfRelease } from './words.ts';
 
 /** Shutdowns whose problems are told above the picture. */
 const TOLD = 3;
