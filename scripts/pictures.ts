@@ -120,7 +120,7 @@ async function takePictures(): Promise<void> {
       const page = await browser.newPage({
         colorScheme,
         viewport: { width: 980, height: 400 },
-        deviceScaleFactor: 1.2,
+        deviceScaleFactor: 1.1,
         locale: 'en-GB',
         timezoneId: 'UTC',
       });
