@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { timeOf } from '../../src/trace/model/release.ts';
 import { counted, milliseconds } from '../../src/trace/model/trace.ts';
 import type { Shutdown, ShutdownList } from '../server/shutdown-list.ts';
 import { ExportList } from './export-list.tsx';
@@ -7,6 +8,7 @@ import { ALL, FilterBar, type Filters, queryOf, readFilters } from './filters.ts
 import { useLive } from './live.ts';
 import { Badge, Problem } from './parts.tsx';
 import { PhaseBar } from './phases.tsx';
+import { hrefOfRelease } from './release-page.tsx';
 import { isRunning, momentOf, outcomeOf } from './words.ts';
 
 /** Time between two looks, in milliseconds. */
@@ -88,6 +90,7 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
           <th scope="col">Began</th>
           <th scope="col">Service</th>
           <th scope="col">Instance</th>
+          <th scope="col">Version</th>
           <th scope="col">Kind</th>
           <th scope="col">Result</th>
           <th scope="col" class="number">
@@ -111,8 +114,21 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
 
 function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
   const now = Date.now();
-  const { kind, traceId, service, instanceId, endedAt, startedAt, acked, planned, durationMs, phases, whole } =
-    shutdown;
+  const {
+    kind,
+    traceId,
+    service,
+    instanceId,
+    endedAt,
+    startedAt,
+    acked,
+    namespace,
+    planned,
+    durationMs,
+    phases,
+    version,
+    whole,
+  } = shutdown;
   const runs = isRunning(shutdown, now);
   return (
     <tr>
@@ -128,6 +144,11 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
       </td>
       <td class="instance" title={instanceId}>
         {instanceId}
+      </td>
+      <td class="version">
+        <a href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })} title="its release">
+          {version || 'release'}
+        </a>
       </td>
       <td class="kind">{kind}</td>
       <td class="result">

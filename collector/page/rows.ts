@@ -1,8 +1,8 @@
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 import { type Branch, treeOf } from '../../src/trace/model/tree.ts';
+import { nameOf } from './span-words.ts';
 import type { View } from './view.ts';
-import { nameOf } from './words.ts';
 
 /** One span, or how many are folded. `key` is unique in a trace and the same in the next answer. */
 export type Row =

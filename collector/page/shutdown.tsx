@@ -3,6 +3,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import { aligned, skewWords } from '../../src/trace/model/skew.ts';
 import { counted, type JaegerTrace, traceOf } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
+import { Belongs } from './belongs.tsx';
 import { useLive } from './live.ts';
 import { Problem, Value } from './parts.tsx';
 import { csvOf, save } from './save.ts';
@@ -40,6 +41,7 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
         <code class="id">
           <Value text={verdict?.instanceId || traceId} />
         </code>
+        {verdict !== undefined && verdict.startedAt > 0 && <Belongs traceId={traceId} kind={verdict.kind} />}
       </header>
       <main>
         <Problem text={status === 404 && data === undefined ? '' : problem} />

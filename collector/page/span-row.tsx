@@ -6,7 +6,8 @@ import { addressesOf } from './addresses.tsx';
 import { Badge } from './parts.tsx';
 import { colourOf } from './phases.tsx';
 import type { Row } from './rows.ts';
-import { nameOf, resultOf, toneOf, wordOf } from './words.ts';
+import { nameOf, resultOf, toneOf } from './span-words.ts';
+import { wordOf } from './words.ts';
 
 /** Folded consumers that are added at a time. */
 export const MORE = 250;

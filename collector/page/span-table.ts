@@ -1,7 +1,7 @@
 import { ATTR } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 import type { Table } from './save.ts';
-import { resultOf } from './words.ts';
+import { resultOf } from './span-words.ts';
 
 /** Columns of a table of spans, and where each comes from. */
 const COLUMNS: readonly (readonly [string, (span: Span) => string | number])[] = [

@@ -3,10 +3,11 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { counted, milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { Details } from './details.tsx';
 import { phaseTimes } from './phases.tsx';
+import { toggled } from './row-focus.ts';
 import { type Row, rowsOf } from './rows.ts';
 import { isRefresh, MORE, MoreCells, type Range, SpanCells } from './span-row.tsx';
+import { toneOf } from './span-words.ts';
 import { queryOf, readView, type View } from './view.ts';
-import { toneOf } from './words.ts';
 
 /** Labels of the time axis, at these parts of it. */
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
@@ -179,10 +180,4 @@ function isOpened(row: Row): boolean {
 function parentOf(rows: readonly Row[], index: number): Row | undefined {
   const depth = rows[index]?.depth ?? 0;
   return rows.slice(0, index).findLast((row) => row.depth < depth);
-}
-
-function toggled(set: ReadonlySet<string>, key: string): ReadonlySet<string> {
-  const changed = new Set(set);
-  if (!changed.delete(key)) changed.add(key);
-  return changed;
 }

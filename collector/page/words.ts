@@ -1,5 +1,6 @@
-import { ATTR, spanName } from '../../src/trace/model/schema.ts';
-import type { Span } from '../../src/trace/model/trace.ts';
+import type { Judgement } from '../../src/trace/model/judge.ts';
+import type { Mark } from '../../src/trace/model/marks.ts';
+import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { Verdict } from '../../src/trace/model/verdict.ts';
 
 /** How a result is to be taken: good, not quite, bad, still to come, or neither. */
@@ -29,6 +30,19 @@ const TONES: Readonly<Record<string, Tone>> = {
   drained: 'ok',
   refreshed: 'ok',
   stale: 'warn',
+  lossless: 'ok',
+  lossy: 'bad',
+};
+
+/** Moments in words. */
+const MARK_WORDS: Readonly<Record<Mark, string>> = {
+  trigger: 'trigger',
+  told: 'all told',
+  drained: 'drained',
+  gone: 'gone',
+  started: 'started',
+  ready: 'ready',
+  full_share: 'full share',
 };
 
 /** Longest time that a start is taken to run, in milliseconds. */
@@ -42,38 +56,8 @@ export function wordOf(result: string): Word {
   return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: TONES[result] ?? 'plain' };
 }
 
-/** Attributes that say how the work of a span ended. */
-const RESULTS = [
-  ATTR.offlineResult,
-  ATTR.onlineResult,
-  ATTR.registerResult,
-  ATTR.goawayResult,
-  ATTR.refreshResult,
-  ATTR.deregisterResult,
-  ATTR.drainResult,
-];
-
-/** How the work of a span ended; undefined when it does not say it. */
-export function resultOf({ tags }: Span): string | undefined {
-  const value = RESULTS.map((name) => tags[name]).find((each) => each !== undefined);
-  return value === undefined ? undefined : String(value);
-}
-
-/** The tone of a span that failed: that of its result, else whether the telling it stands for has reached some. */
-export function toneOf(span: Span): Tone {
-  if (!span.isError) return 'plain';
-  const result = resultOf(span);
-  if (result !== undefined) return TONES[result] === 'warn' ? 'warn' : 'bad';
-  return Number(span.tags[ATTR.fanoutAcked] ?? 0) > 0 ? 'warn' : 'bad';
-}
-
-/** What a row is called: a consumer by its instance, a service by its name. */
-export function nameOf({ name, service, tags }: Span): string {
-  if (name === spanName('notify.service')) return String(tags[ATTR.peerService] ?? 'consumers');
-  if (name === spanName('goaway')) return String(tags[ATTR.consumerInstanceId] ?? tags[ATTR.peerService] ?? 'consumer');
-  if (name === spanName('goaway.attempt')) return `attempt ${Number(tags[ATTR.resendCount] ?? 0) + 1}`;
-  if (name === spanName('consumer.refresh')) return `refresh in ${service}`;
-  return name.startsWith('lossless.') ? name.slice('lossless.'.length) : `${service}: ${name}`;
+export function wordOfMark(mark: Mark): string {
+  return MARK_WORDS[mark];
 }
 
 /** Whether a shutdown or a start whose root has not arrived may still be running. */
@@ -87,6 +71,17 @@ export function outcomeOf(verdict: Verdict, now: number): Word {
   return isRunning(verdict, now)
     ? { text: verdict.kind === 'offline' ? 'leaving' : 'starting', tone: 'live' }
     : { text: 'no end', tone: 'bad' };
+}
+
+/** How a release ended, or that it has not. */
+export function outcomeOfRelease(
+  { verdict }: Judgement,
+  { ended, leaving }: Pick<ReleaseSummary, 'ended' | 'leaving'>,
+  unread: number,
+): Word {
+  if (unread > 0) return { text: 'reading', tone: 'live' };
+  if (ended + leaving === 0) return { text: 'nobody left', tone: 'plain' };
+  return verdict === 'unknown' ? { text: 'goes on', tone: 'live' } : wordOf(verdict);
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {

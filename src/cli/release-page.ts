@@ -13,7 +13,10 @@ export function releasePage(shown: ShownRelease, store: URL): string {
   const icon = pageFile('icon.svg').toString('base64');
   const policy = `default-src 'none'; img-src data:; style-src ${hashOf(style)}; script-src ${hashOf(script)}; base-uri 'none'; form-action 'none'`;
   // Anything may stand in a trace: as JSON without a `<` it cannot end its element.
-  const data = JSON.stringify({ ...shown, store: store.href.replace(/\/*$/, '') }).replaceAll('<', '\\u003c');
+  const data = JSON.stringify({ ...shown, store: store.href.replace(/\/*$/, ''), at: Date.now() }).replaceAll(
+    '<',
+    '\\u003c',
+  );
   return `<!doctype html>
 <html lang="en">
   <head>
