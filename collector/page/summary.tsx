@@ -31,7 +31,7 @@ export function Summary({ verdict, spans, skew }: SummaryProps): JSX.Element {
           <Running verdict={verdict} now={now} />
         ) : (
           <span class="sentence">
-            {problems[0] !== undefined && <strong>{problems[0]}. </strong>}
+            {problems[0] !== undefined && <strong>{asSentence(problems[0])} </strong>}
             {kind === 'offline' ? sentenceOf(verdict) : startOf(verdict)}
           </span>
         )}
@@ -103,6 +103,10 @@ function tagsOf(spans: readonly Span[], work: keyof typeof SPANS): Span['tags'] 
 /** When it could be called. */
 function startOf({ marks, startedAt }: Verdict): string {
   return marks.ready === undefined ? 'Not ready' : `Ready after ${milliseconds(marks.ready - startedAt)}`;
+}
+
+function asSentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
 function sentenceOf({ planned, acked, result, durationMs }: Verdict): string {

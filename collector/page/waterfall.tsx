@@ -1,9 +1,9 @@
 import { Fragment, type JSX } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { counted, milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { Details } from './details.tsx';
 import { phaseTimes } from './phases.tsx';
-import { toggled } from './row-focus.ts';
+import { toggled, useRows } from './row-focus.ts';
 import { type Row, rowsOf } from './rows.ts';
 import { isRefresh, MORE, MoreCells, type Range, SpanCells } from './span-row.tsx';
 import { toneOf } from './span-words.ts';
@@ -22,20 +22,12 @@ interface WaterfallProps {
 export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
   const [view, setView] = useState(() => readView(location.search));
   const [more, setMore] = useState<ReadonlyMap<string, number>>(new Map());
-  const [active, setActive] = useState('');
-  const body = useRef<HTMLTableSectionElement>(null);
   const rows = useMemo(() => rowsOf(spans, { ...view, more }), [spans, view, more]);
   const whole = useMemo(() => rangeOf(spans), [spans]);
   const phases = phaseTimes(spans);
   const all = { ...whole, to: Math.max(whole.to, until) };
   const range = phases.find(({ phase }) => phase === view.zoom) ?? all;
-  const current = rows.find((row) => keyOf(row) === active) ?? rows[0];
   const found = view.find.trim() === '' ? undefined : rows.filter(({ kind }) => kind === 'span').length;
-  useEffect(() => {
-    // Who follows a link to a row wants to see that row.
-    if (view.told.size > 0)
-      body.current?.querySelector('tr.told')?.previousElementSibling?.scrollIntoView({ block: 'center' });
-  }, []);
 
   const change = (changed: Partial<View>): void => {
     const next = { ...view, ...changed };
@@ -49,34 +41,22 @@ export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
     if (row.kind === 'span') change({ told: toggled(view.told, row.key) });
     else setMore(new Map(more).set(row.key, (more.get(row.key) ?? 0) + MORE));
   };
-  const focus = (row: Row | undefined): void => {
-    if (row === undefined) return;
-    setActive(keyOf(row));
-    const element = [...(body.current?.children ?? [])].find(
-      (each) => (each as HTMLElement).dataset['key'] === keyOf(row),
-    );
-    (element as HTMLElement | undefined)?.focus();
-  };
-  const onKeyDown = (event: KeyboardEvent): void => {
-    // Keys inside the details of a row are theirs.
-    if (current === undefined || !(event.target instanceof HTMLElement) || event.target.dataset['key'] === undefined)
-      return;
-    const index = rows.indexOf(current);
-    const keys: Readonly<Record<string, () => void>> = {
-      ArrowDown: () => focus(rows[index + 1]),
-      ArrowUp: () => focus(rows[index - 1]),
-      Home: () => focus(rows[0]),
-      End: () => focus(rows.at(-1)),
-      ArrowRight: () => (isClosed(current) ? fold(current, true) : focus(rows[index + 1])),
-      ArrowLeft: () => (isOpened(current) ? fold(current, false) : focus(parentOf(rows, index))),
-      Enter: () => act(current),
-      ' ': () => act(current),
+  const { body, focus, isCurrent, onKeyDown, setActive } = useRows(rows.map(keyOf), (key) => {
+    const index = rows.findIndex((row) => keyOf(row) === key);
+    const row = rows[index];
+    if (row === undefined) return {};
+    return {
+      ArrowRight: () => (isClosed(row) ? fold(row, true) : focus(keyAt(rows[index + 1]))),
+      ArrowLeft: () => (isOpened(row) ? fold(row, false) : focus(keyAt(parentOf(rows, index)))),
+      Enter: () => act(row),
+      ' ': () => act(row),
     };
-    const done = keys[event.key];
-    if (done === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    done();
-  };
+  });
+  useEffect(() => {
+    // Who follows a link to a row wants to see that row.
+    const [first] = body.current?.getElementsByClassName('told') ?? [];
+    first?.previousElementSibling?.scrollIntoView({ block: 'center' });
+  }, []);
 
   return (
     <section class="waterfall" aria-label="waterfall">
@@ -133,7 +113,7 @@ export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
               <tr
                 data-key={keyOf(row)}
                 class={row.kind === 'span' ? `span ${toneOf(row.span)}` : 'more'}
-                tabIndex={row === current ? 0 : -1}
+                tabIndex={isCurrent(keyOf(row)) ? 0 : -1}
                 aria-level={row.depth + 1}
                 aria-expanded={row.kind === 'span' ? row.isOpen : undefined}
                 onFocus={() => setActive(keyOf(row))}
@@ -167,6 +147,10 @@ function rangeOf(spans: readonly Span[]): Range {
 
 function keyOf({ key, kind }: Row): string {
   return `${kind}:${key}`;
+}
+
+function keyAt(row: Row | undefined): string | undefined {
+  return row && keyOf(row);
 }
 
 function isClosed(row: Row): boolean {
