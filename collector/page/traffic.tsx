@@ -7,6 +7,10 @@ import { ticksOf } from './ticks.ts';
 
 const SECOND = 1_000;
 
+/** How much of the time before a shutdown is drawn: so many times what it took, and so many milliseconds at least. */
+const MOST_BEFORE = 9;
+const LEAST_BEFORE_MS = 3_000;
+
 /** Height of the curve in the units of its drawing. */
 const HEIGHT = 100;
 
@@ -15,18 +19,23 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   const curve = trafficOf(spans);
   const begun = spans.find((span) => span.name === spanName('offline.started'))?.start;
   if (curve === undefined || begun === undefined) return null;
-  const { since, counts } = curve;
+  const { counts } = curve;
   const phases = phaseTimes(spans);
-  const end = Math.max(since + counts.length * SECOND, ...phases.map(({ to }) => to));
+  const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
+  const over = Math.max(begun, ...phases.map(({ to }) => to));
+  // The last second was read when the drain ended. That of the trigger holds requests of both sides of it: when none came after it,
+  // all of them came before.
+  const until = served === 0 ? begun : Math.min(over, curve.since + counts.length * SECOND);
+  const end = over;
+  const since = firstOf(curve, begun, over);
   const share = (ms: number): number => (Math.min(Math.max(ms, since), end) - since) / (end - since);
   const percent = (ms: number): string => `${share(ms) * 100}%`;
   const peak = Math.max(1, ...counts);
-  const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
   return (
     <figure class="traffic" aria-label="traffic">
       <figcaption>
         <h2>Traffic</h2>
-        <p>{wordsOf(curve, begun, served === 0)}</p>
+        <p>{wordsOf(curve, begun, until)}</p>
       </figcaption>
       <div class="plot">
         <span class="peak" aria-hidden="true">
@@ -43,7 +52,10 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
               height={HEIGHT}
             />
           ))}
-          <path class="area" d={pathOf(counts, peak, (second) => share(since + second * SECOND) * 1_000)} />
+          <path
+            class="area"
+            d={pathOf(counts, peak, (second) => share(Math.min(curve.since + second * SECOND, until)) * 1_000)}
+          />
         </svg>
         <span class="trigger" style={{ left: percent(begun) }} aria-hidden="true" />
       </div>
@@ -73,18 +85,23 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   );
 }
 
-function wordsOf(curve: Curve, begun: number, isNone: boolean): string {
-  const before = curve.counts.slice(0, Math.max(0, Math.floor((begun - curve.since) / SECOND)));
-  const mean = before.length === 0 ? 0 : before.reduce((sum, count) => sum + count, 0) / before.length;
-  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, isNone)}`;
+/** Where the axis begins: what came before a short shutdown is cut, so that its phases can be told from each other. */
+function firstOf({ since }: Curve, begun: number, over: number): number {
+  return Math.max(since, begun - Math.max(LEAST_BEFORE_MS, (over - begun) * MOST_BEFORE));
 }
 
-/** @param isNone no request came after the trigger: the second of the trigger does not tell */
-function lastOf({ since, counts }: Curve, begun: number, isNone: boolean): string {
+function wordsOf(curve: Curve, begun: number, until: number): string {
+  const before = curve.counts.slice(0, Math.max(0, Math.floor((begun - curve.since) / SECOND)));
+  const mean = before.length === 0 ? 0 : before.reduce((sum, count) => sum + count, 0) / before.length;
+  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, until)}`;
+}
+
+/** @param until no request came after it */
+function lastOf({ since, counts }: Curve, begun: number, until: number): string {
   const last = counts.findLastIndex((count) => count > 0);
   if (last < 0) return 'no request at all';
-  const after = since + (last + 1) * SECOND - begun;
-  return isNone || after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
+  const after = Math.min(until, since + (last + 1) * SECOND) - begun;
+  return after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
 }
 
 /** Steps, one for each second. */

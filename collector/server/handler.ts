@@ -46,11 +46,14 @@ export class Handler {
   readonly #isLocal: boolean;
   #unread = 0;
 
-  /** @param isLocal only this machine can connect */
-  constructor(store: Store, isLocal: boolean) {
+  /**
+   * @param isLocal only this machine can connect
+   * @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere
+   */
+  constructor(store: Store, isLocal: boolean, jaegerUrl = '') {
     this.#store = store;
     this.#isLocal = isLocal;
-    this.#page = new PageServer(store);
+    this.#page = new PageServer(store, jaegerUrl);
     this.#closing = new Closing(store);
   }
 

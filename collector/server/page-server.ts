@@ -1,6 +1,6 @@
 import { jaegerTrace } from './jaeger.ts';
 import { type Answer, traceIdOf } from './jaeger-answer.ts';
-import { pageFile } from './page-files.ts';
+import { pageFile, runbookFile } from './page-files.ts';
 import { wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
 import { Releases } from './releases.ts';
@@ -27,6 +27,9 @@ const TYPES: Readonly<Record<string, string>> = {
   'style.css': 'text/css; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 };
+
+/** What the page reads the address of a Jaeger from. */
+const NO_JAEGER = jaegerTag('');
 
 /** On every file: the page runs its own script, talks to its own server and is shown in no frame. */
 export const PAGE_HEADERS = {
@@ -64,23 +67,27 @@ export class PageServer {
   readonly #verdicts: Verdicts;
   readonly #shutdowns: Shutdowns;
   readonly #releases: Releases;
+  readonly #jaegerUrl: string;
   readonly #assets = new Map<string, Asset>();
   /** The store counts its changes from 0 in each process. */
   readonly #run = Date.now().toString(36);
 
-  constructor(store: Store) {
+  /** @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere */
+  constructor(store: Store, jaegerUrl = '') {
     this.#store = store;
+    this.#jaegerUrl = jaegerUrl;
     this.#verdicts = new Verdicts(store);
     this.#shutdowns = new Shutdowns(store, this.#verdicts);
     this.#releases = new Releases(store, this.#verdicts);
   }
 
-  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]` and the files that they need; undefined for any other path. @throws Error when it was not built */
+  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]`, `/runbooks/<name>.md` and the files that they need; undefined for any other path. @throws Error when it was not built */
   asset([first = '', second, ...rest]: readonly string[]): Asset | undefined {
     if (first === 'release' && second && rest.length <= 1) return this.#read('index.html');
     if (rest.length > 0) return undefined;
     if (first === '' && second === undefined) return this.#read('index.html');
     if (first === 'trace' && second) return this.#read('index.html');
+    if (first === 'runbooks' && second) return runbook(second);
     return first === 'page' && second !== undefined && Object.hasOwn(TYPES, second) ? this.#read(second) : undefined;
   }
 
@@ -150,8 +157,22 @@ export class PageServer {
   #read(name: string): Asset {
     const known = this.#assets.get(name);
     if (known !== undefined) return known;
-    const asset = { type: TYPES[name] ?? '', body: pageFile(name) };
+    const file = pageFile(name);
+    const body =
+      name === 'index.html' ? Buffer.from(String(file).replace(NO_JAEGER, jaegerTag(this.#jaegerUrl))) : file;
+    const asset = { type: TYPES[name] ?? '', body };
     this.#assets.set(name, asset);
     return asset;
   }
+}
+
+/** A URL holds no quote that would end the attribute. */
+function jaegerTag(url: string): string {
+  return `<meta name="jaeger" content="${url.replaceAll('&', '&amp;')}" />`;
+}
+
+/** As text: a browser shows it as it is. */
+function runbook(name: string): Asset | undefined {
+  const body = runbookFile(name);
+  return body && { type: 'text/plain; charset=utf-8', body };
 }

@@ -3,6 +3,7 @@ import { spanName } from '../../src/trace/model/schema.ts';
 import { Origins } from './origins.ts';
 import type { Span, StoredSpan } from './otlp.ts';
 import { IS_CLEAN, RESULT, ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
+import type { RootCounts } from './shutdown-list.ts';
 
 /** Which shutdowns and onlines are looked for. Times are microseconds since the Unix epoch. */
 export interface RootQuery {
@@ -27,15 +28,6 @@ export interface FoundRoot {
   readonly root: Span | undefined;
   /** The root, or while it has not arrived the span that says that it began. */
   readonly told: StoredSpan;
-}
-
-/** How many ended how, by what their roots say. */
-export interface RootCounts {
-  readonly starts: number;
-  /** Those that ended and could have lost something. */
-  readonly shutdowns: number;
-  /** Those of them of which the root tells no loss. Whether all of its trace is there is not looked at. */
-  readonly lossless: number;
 }
 
 /** Most spans that are looked at for one list of shutdowns and onlines. */

@@ -1,5 +1,4 @@
 import type { Verdict } from '../../src/trace/model/verdict.ts';
-import type { RootCounts } from './root-queries.ts';
 
 /** One row of the list. */
 export interface Shutdown extends Verdict {
@@ -7,6 +6,15 @@ export interface Shutdown extends Verdict {
   readonly endedAt: number | null;
   /** Problems beyond those that are told. */
   readonly moreProblems: number;
+}
+
+/** How many ended how, by what their roots say. */
+export interface RootCounts {
+  readonly starts: number;
+  /** Those that ended and could have lost something. */
+  readonly shutdowns: number;
+  /** Those of them of which the root tells no loss. Whether all of its trace is there is not looked at. */
+  readonly lossless: number;
 }
 
 export interface ShutdownList {

@@ -6,16 +6,9 @@ import { type Attribute, textOf } from './attributes.ts';
 import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, type StoredSpan, timesOf } from './otlp.ts';
-import {
-  countRoots,
-  type FoundRoot,
-  openMarkersIn,
-  type RootCounts,
-  type RootQuery,
-  rootServicesIn,
-  rootsIn,
-} from './root-queries.ts';
+import { countRoots, type FoundRoot, openMarkersIn, type RootQuery, rootServicesIn, rootsIn } from './root-queries.ts';
 import { written } from './roots.ts';
+import type { RootCounts } from './shutdown-list.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {

@@ -27,7 +27,9 @@ export const command: Command = {
     const { spans, skews } = aligned(trace.spans);
     const differ = skewWords(skews) ?? [];
     if (values.json) io.out(JSON.stringify(verdict));
-    else for (const line of [...waterfall({ ...trace, spans }, io), '', ...verdictLines(verdict)].concat(differ)) io.out(line);
+    else
+      for (const line of [...waterfall({ ...trace, spans }, io), '', ...verdictLines(verdict)].concat(differ))
+        io.out(line);
     return isLossless(verdict) ? 0 : isCounted(verdict) ? 1 : 2;
   },
 };

@@ -31,7 +31,7 @@ export function aligned(spans: readonly Span[]): Aligned {
     const call = span.name === spanName('consumer.refresh') ? byId.get(span.parentSpanId) : undefined;
     const aheadMs = call === undefined ? 0 : outside(span.start, call);
     if (call === undefined || Math.abs(aheadMs) < TOLERANCE_MS) return span;
-    skews.push({ name: String(span.tags[ATTR.instanceId] ?? span.service), aheadMs });
+    skews.push({ name: String(call.tags[ATTR.consumerInstanceId] ?? span.service), aheadMs });
     return { ...span, start: call.start };
   });
   return { spans: moved, skews };

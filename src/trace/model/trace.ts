@@ -100,6 +100,7 @@ export function printable(text: string): string {
 
 /** A duration for people. */
 export function milliseconds(ms: number): string {
+  if (ms >= 600_000) return `${Math.round(ms / 60_000)} min`;
   if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
   return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
 }

@@ -16,7 +16,7 @@ function span(name: 'goaway' | 'consumer.refresh', n: number, start: number): Sp
     durationMs: 10,
     isError: false,
     message: '',
-    tags: { [ATTR.instanceId]: `caller-${n}` },
+    tags: { [ATTR.consumerInstanceId]: `caller-${n}` },
   };
 }
 
@@ -32,7 +32,7 @@ test('a consumer whose clock differs is named, and what it did is where its GoAw
     1_005, 1_000, 1_000, 1_005,
   ]);
   expect(skewWords(skews)).toBe(
-    'Clocks differ: caller-1 3600.0 s ahead, caller-2 2.00 s behind. What these consumers did is shown at the time of their GoAway.',
+    'Clocks differ: caller-1 60 min ahead, caller-2 2.00 s behind. What these consumers did is shown at the time of their GoAway.',
   );
   expect(skewWords(Array(5).fill(skews[0]))).toMatch(/, and 2 more\. What/);
 });
