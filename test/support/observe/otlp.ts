@@ -197,6 +197,14 @@ export function shutdownBodies(
   return { traceId, bodies: [otlpBody(provider, instanceId, spans, resource), ...refreshes] };
 }
 
+/** Several bodies as few, of so many each. */
+export function joined(bodies: readonly string[], each = 200): readonly string[] {
+  return Array.from({ length: Math.ceil(bodies.length / each) }, (_, n) => {
+    const those = bodies.slice(n * each, (n + 1) * each);
+    return `{"resourceSpans":[${those.map((body) => body.slice('{"resourceSpans":['.length, -']}'.length)).join(',')}]}`;
+  });
+}
+
 /** Sends bodies one after the other; each must be stored. */
 export async function sendOtlp(otlpUrl: string, bodies: readonly string[]): Promise<void> {
   for (const body of bodies) {
