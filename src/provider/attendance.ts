@@ -4,7 +4,7 @@ import { asError } from '../errors.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
-import { isRunning } from '../lifecycle/transitions.ts';
+import { isRunning, isUnseen } from '../lifecycle/transitions.ts';
 import { warmupShare } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
@@ -170,10 +170,16 @@ export class Attendance {
     return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: settings.warmupCurve });
   }
 
+  /** The application has work of its own, so there is something to leave. */
+  working(): void {
+    const { machine } = this.#context;
+    if (machine.state === 'created') machine.move('working');
+  }
+
   /** A server of the application begins to listen. */
   listening(server: HttpServer): void {
     const { causes, journal, machine, onServing } = this.#context;
-    if (machine.state === 'created') {
+    if (isUnseen(machine.state)) {
       const ids = journal.newRoot();
       machine.move('listening', ids);
       onServing();
