@@ -46,7 +46,7 @@ export function leaving(): AbortSignal {
 }
 
 /**
- * Counts work that is no request as work of this instance until `task` settles: a job, a message of a queue, an open WebSocket. An
+ * Counts work that is no request as work of this instance until `task` settles: a job, a message of a queue. An
  * offline waits for it until its deadline; what is left then makes the result `timeout`. `/status` and the trace name it. In a process
  * that serves no HTTP the offline begins by a signal all the same.
  *

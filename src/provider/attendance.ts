@@ -200,11 +200,13 @@ export class Attendance {
     if (this.#leaving !== undefined) return this.#leaving.handle;
     const { causes, journal, log, machine, settings, urlOf } = this.#context;
     const ids = journal.newRoot();
+    // A process that serves nobody is ready as it is.
+    const servesNobody = machine.state === 'working';
     if (!machine.move('offline', ids)) {
       const refused = refusal('offline', machine.state);
       return { traceId: undefined, url: undefined, done: Promise.resolve(refused) };
     }
-    const wasReady = this.#registration.wasListed || this.isReady;
+    const wasReady = servesNobody || this.#registration.wasListed || this.isReady;
     this.#online?.cancel();
     const run = new Offline(
       { ...this.#context, registration: this.#registration, wasReady, identity: () => this.identity, settings },

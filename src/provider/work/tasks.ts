@@ -8,7 +8,7 @@ const LONGEST_NAME = 100;
 /** What tasks are called that come under ever new names. */
 const OTHERS = 'others';
 
-/** Work of the application that is no request: jobs, messages of a queue, WebSockets. An offline waits for it. */
+/** Work of the application that is no request: jobs, messages of a queue. An offline waits for it. */
 export class Tasks {
   readonly #log: Log;
   readonly #running = new Map<string, number>();
