@@ -137,7 +137,7 @@ function openSilently(path: string): DatabaseSync {
 }
 
 /** A number that SQLite keeps about a database. */
-export function pragma(db: DatabaseSync, name: string): number {
+function pragma(db: DatabaseSync, name: string): number {
   return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
 }
 

@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
+import { Intake } from './intake.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { decodeOtlp } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -43,6 +44,7 @@ export class Handler {
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
   readonly #closing: Closing;
+  readonly #intake: Intake;
   readonly #isLocal: boolean;
   #unread = 0;
 
@@ -55,6 +57,10 @@ export class Handler {
     this.#isLocal = isLocal;
     this.#page = new PageServer(store, jaegerUrl);
     this.#closing = new Closing(store);
+    this.#intake = new Intake(store, (added) => {
+      this.#metrics.count(added);
+      this.#closing.see(added);
+    });
   }
 
   /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
@@ -157,24 +163,12 @@ export class Handler {
         `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
       );
     let partialSuccess = {};
-    await this.#bodies.read(request, (bytes) => {
+    await this.#bodies.read(request, async (bytes) => {
       const { groups, rejected, reason } = decodeOtlp(bytes);
-      this.#add(groups);
+      await this.#intake.add(groups);
       if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
     });
     return { status: 200, body: { partialSuccess } };
-  }
-
-  /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
-  #add(groups: readonly SpanGroup[]): void {
-    try {
-      const added = this.#store.add(groups);
-      this.#metrics.count(added);
-      this.#closing.see(added);
-    } catch (thrown) {
-      this.#store.recover(thrown);
-      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
-    }
   }
 }
 

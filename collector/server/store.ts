@@ -3,7 +3,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { type Attribute, textOf } from './attributes.ts';
-import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
+import { type DatabaseOptions, isDamage, openDatabase, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';
 import { KINDS, type Origin, type Span, type SpanGroup, STATUS, type StoredSpan, timesOf } from './otlp.ts';
 import { countRoots, type FoundRoot, openMarkersIn, type RootQuery, rootServicesIn, rootsIn } from './root-queries.ts';
@@ -52,19 +52,25 @@ const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
 /** What is done for each span that arrives. */
 interface Statements {
+  readonly findOrigin: StatementSync;
   readonly addOrigin: StatementSync;
   readonly addTrace: StatementSync;
   readonly addSpan: StatementSync;
   readonly replaceKilled: StatementSync;
+  readonly size: StatementSync;
 }
 
 function prepare(db: DatabaseSync): Statements {
   return {
-    addOrigin: db.prepare(
-      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
-    ),
+    findOrigin: db.prepare('SELECT id FROM origin WHERE hash = ?'),
+    addOrigin: db.prepare('INSERT INTO origin (hash, body) VALUES (?, ?) RETURNING id'),
     addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
     addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    // Pages in use; those that are free again do not count.
+    size: db.prepare(
+      `SELECT (page_count - freelist_count) * page_size AS bytes
+       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    ),
     // As the latest row, so that the version of its trace changes.
     replaceKilled: db.prepare(
       `UPDATE span SET rowid = (SELECT MAX(rowid) + 1 FROM span), origin = ?, service = ?, name = ?, kind = ?, start = ?,
@@ -264,7 +270,9 @@ export class Store {
   #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
     if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
-    const id = Number(this.#statements.addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
+    const hash = createHash('sha256').update(body).digest('hex');
+    const { addOrigin, findOrigin } = this.#statements;
+    const id = Number((findOrigin.get(hash) ?? addOrigin.get(hash, body))?.['id']);
     return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
@@ -296,9 +304,8 @@ export class Store {
     return ids.length;
   }
 
-  /** Pages in use; those that are free again do not count. */
   #bytes(): number {
-    return (pragma(this.#db, 'page_count') - pragma(this.#db, 'freelist_count')) * pragma(this.#db, 'page_size');
+    return Number(this.#statements.size.get()?.['bytes']);
   }
 }
 

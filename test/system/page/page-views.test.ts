@@ -107,9 +107,9 @@ describe.skipIf(missing)('what a reader of the page chooses to see', () => {
       `http://127.0.0.1:16686/jaeger/trace/${traceId}`,
     );
     const csv = await saved(page, 'CSV');
-    expect(csv.trimEnd().split('\r\n')).toHaveLength(1 + 508);
+    expect(csv.trimEnd().split('\r\n')).toHaveLength(1 + 511);
     expect(csv).toMatch(/lossless\.goaway,busy,,orders,orders-246,acked,false,,/);
-    expect(JSON.parse(await saved(page, 'JSON')).data[0].spans).toHaveLength(508);
+    expect(JSON.parse(await saved(page, 'JSON')).data[0].spans).toHaveLength(511);
     expect(faults).toEqual([]);
   });
 

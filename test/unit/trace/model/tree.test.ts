@@ -78,7 +78,10 @@ describe('rows of the page', () => {
   });
 
   test('a search shows what says the text, inside folded groups too; a row that is linked to is shown', () => {
-    expect(shown(250, 0, { ...NOTHING, find: '24' })).toEqual(['s', '24', '124', '224', ...range(240, 250)]);
+    expect(shown(250, 0, { ...NOTHING, find: '24' })).toEqual([
+      ...['s', '24', '124', '224', ...range(240, 247)],
+      '3 more acked',
+    ]);
     expect(shown(250, 0, { ...NOTHING, find: 'TIMEOUT' })).toEqual([]);
     expect(shown(250, 1, { ...NOTHING, find: ' timeout ' })).toEqual(['s', '0']);
     expect(shown(250, 0, { ...NOTHING, told: new Set(['200']) })).toEqual([

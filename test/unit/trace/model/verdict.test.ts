@@ -51,11 +51,8 @@ describe('the verdict on a shutdown', () => {
     const verdict = assess(await shutdown(5, 2));
     expect(verdict).toMatchObject({ result: 'incomplete', whole: true, planned: 5, acked: 3, refreshes: 3 });
     expect(verdict.runbook).toBe('LosslessFanOutIncomplete');
-    expect(verdict.problems).toEqual([
-      '2 of 5 consumers were not told',
-      'caller-0 was not told',
-      'caller-1 was not told',
-    ]);
+    expect(verdict.problems[0]).toBe('2 of 5 consumers were not told');
+    expect(verdict.problems.slice(1).toSorted()).toEqual(['caller-0 was not told', 'caller-1 was not told']);
   });
 
   test.each([
