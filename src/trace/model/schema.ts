@@ -256,7 +256,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.ended_by': {
     type: 'string',
-    doc: 'told: balancers knew; quiet: no connection came for seven of their mean pauses; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    doc: 'told: balancers knew; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
     values: ENTRY_ENDS,
   },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
