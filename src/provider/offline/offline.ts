@@ -431,7 +431,10 @@ export class Offline {
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    return this.#context.traffic.silent > 0 ? 'silent_connection' : undefined;
+    const { probers, traffic } = this.#context;
+    // A proxy connects ahead, and uses what is free first.
+    const isTold = (address: string): boolean => probers.about((each) => each === address).toldAt !== undefined;
+    return traffic.silentOf(isTold) > 0 ? 'silent_connection' : undefined;
   }
 
   get #unconfirmed(): boolean {
