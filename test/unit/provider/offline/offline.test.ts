@@ -211,6 +211,7 @@ class Subject {
       clock,
       log: () => {},
       healthPaths: [],
+      entryPorts: [],
       healthFailures: 3,
       keepAliveMs: undefined,
     });
