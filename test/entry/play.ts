@@ -37,6 +37,8 @@ const LONGEST_MS = 120_000;
 export interface Shutdown {
   /** Result of its trace; `missing` without one. */
   readonly result: string;
+  /** When the signal was sent, in milliseconds since the epoch. */
+  readonly at: number;
   /** Why the hold had to pass, as the trace says it. */
   readonly held: string;
   /** From the signal to the end of the process, in seconds. */
@@ -113,6 +115,7 @@ class Stage {
       before: failed.filter(({ at }) => at < (leaving[0]?.at ?? Number.POSITIVE_INFINITY)),
       shutdowns: leaving.map(({ at, pid, seconds }, n) => ({
         ...(told.get(pid) ?? { result: 'missing', held: '', served: 0 }),
+        at,
         seconds,
         lost: failed.filter((one) => one.at >= at && one.at < (leaving[n + 1]?.at ?? Number.POSITIVE_INFINITY)),
       })),
@@ -249,7 +252,7 @@ class Stage {
   }
 
   /** What the traces say of each process that left, once all have come. */
-  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'seconds' | 'lost'>>> {
+  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'at' | 'seconds' | 'lost'>>> {
     const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
     const find = () => jaeger.search({ service: SERVICE, operation: spanName('offline'), limit: count + 1 });
     await until(async () => (await find()).length >= count, 5_000).catch(() => {});

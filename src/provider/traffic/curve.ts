@@ -63,13 +63,16 @@ export class Curve {
 
   /**
    * How many a second, since the first of those seconds in which one started; undefined when there was none, or a single one in more
-   * than half a minute: that tells nothing of when the next one comes.
+   * than half a minute: that tells nothing of when the next one comes. Those that come together, as when an instance is new, say
+   * nothing of the pauses either: where seconds passed without one, their part is what counts (e^-rate of them, if they come at random).
    */
   get rate(): number | undefined {
     const { perSecond } = this.read();
     const sum = perSecond.reduce((total, count) => total + count, 0);
     if (sum <= 0 || (sum === 1 && perSecond.length > SINGLE_S)) return undefined;
-    return sum / (perSecond.length - perSecond.findIndex((count) => count > 0));
+    const seconds = perSecond.slice(perSecond.findIndex((count) => count > 0));
+    const empty = seconds.filter((count) => count === 0).length;
+    return Math.min(sum / seconds.length, empty === 0 ? Number.POSITIVE_INFINITY : Math.log(seconds.length / empty));
   }
 
   #schedule(): void {

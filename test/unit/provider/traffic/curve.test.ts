@@ -89,7 +89,7 @@ describe('the curve of requests', () => {
     ['a single one, a moment ago', 1, 0, 1],
     ['a single one in a short life', 1, 4, 0.2],
     ['a single one in more than half a minute', 1, 40, undefined],
-    ['several', 3, 2, 1],
+    ['many at once, and none since', 30, 19, Math.log(20 / 19)],
   ])('the rate: %s', async (_, count, secondsSince, rate) => {
     const it = curve();
     // Seconds before the first one tell nothing of it.
@@ -97,6 +97,20 @@ describe('the curve of requests', () => {
     it.add(count);
     await it.seconds(secondsSince, 0);
     expect(it.subject.rate).toBe(rate);
+  });
+
+  test('the rate: of those that come at random, by how many seconds pass without one', async () => {
+    const it = curve();
+    it.add(24);
+    for (const count of [0, 1, 0, 1, 1, 0, 0, 1, 0, 1]) await it.seconds(1, count);
+    expect(it.subject.rate).toBeCloseTo(Math.log(11 / 5));
+  });
+
+  test('the rate: with one in each second, how many there were', async () => {
+    const it = curve();
+    for (let second = 0; second < 10; second++) await it.seconds(1, 20);
+    it.add(9);
+    expect(it.subject.rate).toBeCloseTo(209 / 11);
   });
 
   test('nothing is sampled after its stop', async () => {
