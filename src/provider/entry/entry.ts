@@ -85,8 +85,9 @@ export class Entry {
 
   /** Monotonic time at which the longest wait is over. */
   get bound(): number {
-    const { holdMs, longestMs, quietMs, since } = this.#options;
-    return since + Math.min(Math.max(holdMs, this.#knowledge.takesMs + quietMs), longestMs);
+    const { checkMs, holdMs, longestMs, ports, quietMs, since } = this.#options;
+    const takesMs = Math.max(this.#knowledge.takesMs, ports === undefined ? 0 : checkMs);
+    return since + Math.min(Math.max(holdMs, takesMs + quietMs), longestMs);
   }
 
   /** Whether the listeners are about to close on callers that keep coming. */

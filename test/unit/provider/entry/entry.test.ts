@@ -192,4 +192,12 @@ describe('the wait for callers that nobody can tell', () => {
     await clock.advance(1_000);
     expect(look()).toEqual({ end: 'ports_empty', leftMs: 300 });
   });
+
+  test('a balancer that takes longer than the hold time is waited for, and nothing is missing then', async () => {
+    const { clock, entry } = await world();
+    const subject = entry({ ports: { connections: 0 } as never, holdMs: 10_000, checkMs: 10_000 });
+    expect(subject.look().until - clock.now()).toBe(10_300);
+    await clock.advance(10_300);
+    expect(subject.tooShort).toBe(undefined);
+  });
 });
