@@ -17,14 +17,15 @@ const WORK_MS = 5;
 
 const hand = byHand === '' ? undefined : await import('./by-hand.ts').then(({ start }) => start(name, byHand));
 const grpc = grpcFile === '' ? undefined : new GrpcCalls(grpcFile);
-let passed = 0;
+/** How the next calls go. */
+const ways = inTurn(grpc === undefined ? [byHttp] : [byGrpc(grpc), byHttp]);
 
 /** @throws PassError when the next service does not answer */
 async function work(body: string): Promise<string> {
   await new Promise((resolve) => setTimeout(resolve, WORK_MS));
   if (next === '') return body;
   try {
-    return await (grpc !== undefined && passed++ % 2 === 0 ? byGrpc(grpc, body) : byHttp(body));
+    return await ways.next().value(body);
   } catch (thrown) {
     if (thrown instanceof PassError) throw thrown;
     const error = thrown as Error & { cause?: { code?: string } };
@@ -40,11 +41,18 @@ async function byHttp(body: string): Promise<string> {
   return said;
 }
 
-async function byGrpc(calls: GrpcCalls, body: string): Promise<string> {
-  if (hand === undefined) return calls.call(`lossless:///${next}`, body);
-  const { address, listed } = await hand.pick(next, 'grpc');
-  calls.keep(listed);
-  return calls.call(address, body);
+function byGrpc(calls: GrpcCalls): (body: string) => Promise<string> {
+  return async (body) => {
+    if (hand === undefined) return calls.call(`lossless:///${next}`, body);
+    const { address, listed } = await hand.pick(next, 'grpc');
+    calls.keep(listed);
+    return calls.call(address, body);
+  };
+}
+
+/** One after the other, again and again. */
+function* inTurn<T>(some: readonly T[]): Generator<T, never> {
+  for (;;) yield* some;
 }
 
 const server = createServer((request, response) => {
