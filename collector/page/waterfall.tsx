@@ -1,5 +1,6 @@
 import { Fragment, type JSX } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { textsIn } from '../../src/json.ts';
 import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { PHASES } from '../../src/trace/model/verdict.ts';
@@ -190,6 +191,7 @@ const RESULTS = [
 function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span | undefined }): JSX.Element {
   const { tags } = span;
   const result = RESULTS.map((name) => tags[name]).find((value) => value !== undefined);
+  const protocols = textsIn(tags[ATTR.consumerProtocols]);
   const attempts = Number(tags[ATTR.attemptCount] ?? 1);
   const addresses = refresh ?? (isRefresh(span) ? span : undefined);
   const changed =
@@ -205,6 +207,11 @@ function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span
       )}
       {result === undefined && span.isError && !isGroup && (
         <Badge word={{ ...wordOf(String(tags[ATTR.errorType] ?? 'failed')), tone: 'bad' }} />
+      )}
+      {protocols.length > 0 && (
+        <span class="note" title="by what it has called">
+          {protocols.join(', ')}
+        </span>
       )}
       {attempts > 1 && <span class="note">{attempts} attempts</span>}
       {changed !== undefined && (

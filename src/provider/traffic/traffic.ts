@@ -302,6 +302,7 @@ export class Traffic {
     const url = headers[':path'] as string | undefined;
     const stream = new Stream(http2, headers, header !== undefined);
     const { isAwaited } = stream;
+    connection.protocol = stream.isGrpc ? 'grpc' : 'h2';
     if (isAwaited) this.#count(connection, 1);
     this.#owners.count(connection, header, { url, headers, isAside: !isAwaited }, session.socket);
     const { isProbe } = connection;

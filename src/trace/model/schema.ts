@@ -1,5 +1,6 @@
 import type { Facts, WorkName } from '../../lifecycle/facts.ts';
 import {
+  CALL_PROTOCOLS,
   DEREGISTER_RESULTS,
   DRAIN_RESULTS,
   ENTRY_ENDS,
@@ -57,6 +58,7 @@ export const ATTR = {
   peerService: 'service.peer.name',
   peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
+  consumerProtocols: 'lossless.consumer.protocols',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   goawayResult: 'lossless.goaway.result',
@@ -172,6 +174,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     doc: 'The same as service.peer.name, under its older name: Jaeger names the other side of a span by it.',
   },
   'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
+  'lossless.consumer.protocols': {
+    type: 'string[]',
+    doc: 'By what the consumer has called this instance, as ALPN has it (h2: HTTP/2), or grpc. What it is told by is HTTP/1.1.',
+    values: CALL_PROTOCOLS,
+  },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
@@ -414,6 +421,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       port: ATTR.serverPort,
       consumerService: ATTR.peerService,
       consumerInstanceId: ATTR.consumerInstanceId,
+      protocols: ATTR.consumerProtocols,
       result: ATTR.goawayResult,
       unused: ATTR.goawayUnused,
       attempts: ATTR.attemptCount,
