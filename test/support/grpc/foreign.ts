@@ -52,7 +52,8 @@ function requestOf(method: LoadOptions['method'], word: Word): { readonly path: 
   return { path, bytes: requestSerialize(word).toString('hex') };
 }
 
-function loadOf(child: Child): Pick<Load, 'stop'> {
+/** The load of a process that goes on until its standard input ends, and then prints what it has counted. */
+export function loadOf(child: Child): Pick<Load, 'stop'> {
   return {
     stop: async () => {
       child.process.stdin?.end();
