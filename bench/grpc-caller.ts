@@ -1,13 +1,8 @@
-/** A process that calls `echo.Echo` by grpc-js, as often as a message says, and answers its CPU microseconds per call: `grpc-caller.ts <target>`. */
-import { credentials } from '@grpc/grpc-js';
-import { Echo } from '../test/support/grpc/echo.ts';
+/** A process that calls `echo.Echo` by grpc-js, as often as a message says, and answers its CPU microseconds per call: `grpc-caller.ts <options>`. */
+import { grpcJsClient } from '../test/support/grpc/clients.ts';
 import { slice } from './slice.ts';
 
-const [target = ''] = process.argv.slice(2);
-
-// What its target leads to decides otherwise.
-const config = target.startsWith('ipv4:') ? { loadBalancingConfig: [{ round_robin: {} }] } : {};
-const client = new Echo(target, credentials.createInsecure(), { 'grpc.service_config': JSON.stringify(config) });
+const client = grpcJsClient(JSON.parse(process.argv[2] ?? '') as Parameters<typeof grpcJsClient>[0]);
 
 const one = (): Promise<void> =>
   new Promise((resolve, reject) =>

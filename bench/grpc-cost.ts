@@ -19,16 +19,16 @@ const WARM_CALLS = 8_000;
 
 async function cost(): Promise<Row> {
   const world = new World(newChildren(), await embeddedCollector());
-  const start = (target: string, env: Readonly<Record<string, string>>): Child =>
-    world.children.add(Child.node(CALLER, { args: [target], env, ipc: true }));
+  const start = (options: object, env: Readonly<Record<string, string>>): Child =>
+    world.children.add(Child.node(CALLER, { args: [JSON.stringify(options)], env, ipc: true }));
   try {
     const started = [0, 1].map(() =>
       world.service('echo', { file: SERVER, kind: 'grpc-js', env: { LOSSLESS_WARMUP_MS: '0' } }),
     );
-    const ports = (await Promise.all(started)).map(({ port }) => `127.0.0.1:${port}`);
+    const ports = (await Promise.all(started)).map(({ port }) => port);
     const each = Array.from({ length: PROCESSES });
-    const without = each.map(() => start(`ipv4:${ports}`, {}));
-    const withPlugin = each.map(() => start('lossless:///echo', world.env('caller')));
+    const without = each.map(() => start({ ports }, {}));
+    const withPlugin = each.map(() => start({ ports, service: 'echo' }, world.env('caller')));
     for (const caller of [...without, ...withPlugin]) await call(caller, WARM_CALLS);
     const of = (callers: readonly Child[]) => (pair: number) => call(callers[pair % PROCESSES] as Child, CALLS);
     const { added, base, low, high } = await paired(PAIRS, of(without), of(withPlugin));

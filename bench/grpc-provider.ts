@@ -1,20 +1,24 @@
 /** A server of gRPC that leaves by hand: `grpc-provider.ts <framework> <way> <secure>`. */
 import { once } from 'node:events';
 import type { Server as NetServer } from 'node:net';
-import type { Server } from '@grpc/grpc-js';
 import { freePorts } from '../src/cli/demo/free-ports.ts';
 import { SERVERS } from '../test/support/grpc/servers.ts';
 import { certificate } from '../test/support/tls/certificate.ts';
 
 const [framework = '', way = '', isSecure] = process.argv.slice(2);
 
+interface GrpcServer {
+  tryShutdown(done: () => void): void;
+  forceShutdown(): void;
+}
+
 const end = (): void => process.exit();
 
 /** Each as its documentation shows; that of `close` asks every session to go. */
 const WAYS: Readonly<Record<string, (server: unknown) => unknown>> = {
-  tryShutdown: (server) => (server as Server).tryShutdown(end),
+  tryShutdown: (server) => (server as GrpcServer).tryShutdown(end),
   forceShutdown: (server) => {
-    (server as Server).forceShutdown();
+    (server as GrpcServer).forceShutdown();
     end();
   },
   close: (server) => (server as NetServer).close(end),

@@ -31,16 +31,29 @@ export interface LoadOptions extends Pick<Rate, 'perSecond'> {
 }
 
 /** A client of grpc-js that knows the address of each instance, as by a static list, or the name of the service. */
-export function startGrpcJs({ isSecure, isTriedOnce, method, ms, perSecond, ports, service }: LoadOptions): Load {
+export function grpcJsClient({
+  isSecure,
+  isTriedOnce,
+  ports,
+  service,
+}: Pick<LoadOptions, 'isSecure' | 'isTriedOnce' | 'ports' | 'service'>) {
   const list = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
-  const target = service === undefined ? list : `lossless:///${service}`;
-  const client = new Echo(target, isSecure ? anySecure() : credentials.createInsecure(), {
-    ...(isSecure && { 'grpc.ssl_target_name_override': 'localhost' }),
-    ...(isTriedOnce && { 'grpc.enable_retries': 0 }),
-    ...(service === undefined && {
-      'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-    }),
-  });
+  return new Echo(
+    service === undefined ? list : `lossless:///${service}`,
+    isSecure ? anySecure() : credentials.createInsecure(),
+    {
+      ...(isSecure && { 'grpc.ssl_target_name_override': 'localhost' }),
+      ...(isTriedOnce && { 'grpc.enable_retries': 0 }),
+      ...(service === undefined && {
+        'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+      }),
+    },
+  );
+}
+
+/** Calls with it. */
+export function startGrpcJs({ method, ms, perSecond, ...channel }: LoadOptions): Load {
+  const client = grpcJsClient(channel);
   const say = (deadline: number) =>
     new Promise<string | undefined>((resolve) =>
       client['say']?.({ text: 'x', ms }, { deadline }, (error: ServiceError | null) => resolve(reasonOf(error))),
