@@ -58,13 +58,8 @@ export const COVERAGE: readonly Coverage[] = [
       test: ['consumer-clients.test.ts', 'a copy of undici inside a bundle'],
     },
     { name: 'axios', of: ['axios'], test: CALLED },
-    {
-      name: 'axios by HTTP/2',
-      of: ['axios'],
-      covered: 'partly',
-      note: 'No call fails, but the instance may take the caller for one without the plugin and wait `LOSSLESS_HOLD_MS`. Write `httpVersion: 1`.',
-      test: CALLED,
-    },
+    { name: 'axios by HTTP/2', of: ['axios'], test: CALLED },
+    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries it from the first request on'] },
     { name: 'got', of: ['got'], test: CALLED },
     { name: 'ws', of: ['ws'], test: CALLED },
     {
