@@ -9,7 +9,7 @@ const CLIENTS = new URL('../fixtures/apps/clients.ts', import.meta.url);
 const FRAMEWORKS = new URL('../fixtures/apps/frameworks.ts', import.meta.url);
 
 /** Requests of each client in a second. */
-const RATE = 20;
+const RATE = 10;
 
 const names = COVERAGE.filter(({ test: [file] }) => file === 'clients.test.ts').map(({ name }) => name);
 
@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 
 test.each(names)('%s: not one request is lost while one of two instances leaves', (name) => {
-  expect(counts[name]).toMatchObject({ failed: 0, reasons: {} });
+  expect(counts[name]).toEqual({ sent: expect.any(Number), failed: 0, reasons: {} });
   expect(counts[name]?.sent).toBeGreaterThan(5);
 });
 
