@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
+import { Intake } from './intake.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { decodeOtlp } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -43,15 +44,23 @@ export class Handler {
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
   readonly #closing: Closing;
+  readonly #intake: Intake;
   readonly #isLocal: boolean;
   #unread = 0;
 
-  /** @param isLocal only this machine can connect */
-  constructor(store: Store, isLocal: boolean) {
+  /**
+   * @param isLocal only this machine can connect
+   * @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere
+   */
+  constructor(store: Store, isLocal: boolean, jaegerUrl = '') {
     this.#store = store;
     this.#isLocal = isLocal;
-    this.#page = new PageServer(store);
+    this.#page = new PageServer(store, jaegerUrl);
     this.#closing = new Closing(store);
+    this.#intake = new Intake(store, (added) => {
+      this.#metrics.count(added);
+      this.#closing.see(added);
+    });
   }
 
   /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
@@ -105,7 +114,9 @@ export class Handler {
     }
   }
 
-  async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
+  async #answer(request: IncomingMessage, route: Route): Promise<Reply> {
+    const { query } = route;
+    const path = route.path.map(decoded);
     const [first, second, ...rest] = path;
     if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
     if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
@@ -120,8 +131,8 @@ export class Handler {
       first !== 'api'
         ? undefined
         : second === 'v3'
-          ? answerQueryV3(this.#store, rest.map(decoded), query)
-          : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
+          ? answerQueryV3(this.#store, rest, query)
+          : answerQuery(this.#store, [second ?? '', ...rest], query);
     if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
     return json(answer);
   }
@@ -152,24 +163,12 @@ export class Handler {
         `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
       );
     let partialSuccess = {};
-    await this.#bodies.read(request, (bytes) => {
+    await this.#bodies.read(request, async (bytes) => {
       const { groups, rejected, reason } = decodeOtlp(bytes);
-      this.#add(groups);
+      await this.#intake.add(groups);
       if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
     });
     return { status: 200, body: { partialSuccess } };
-  }
-
-  /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
-  #add(groups: readonly SpanGroup[]): void {
-    try {
-      const added = this.#store.add(groups);
-      this.#metrics.count(added);
-      this.#closing.see(added);
-    } catch (thrown) {
-      this.#store.recover(thrown);
-      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
-    }
   }
 }
 
