@@ -1,15 +1,12 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { ATTR } from '../src/trace/model/schema.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
-import { happened } from './instance-metrics.ts';
+import { happened, INSTANCE } from './instance-metrics.ts';
 import { page } from './page.ts';
 import { bars, gauges, numbers, rowsTable } from './panels.ts';
 import { curve, rows, value } from './queries.ts';
-import { calls, counted, every, label, SERVICE } from './span-metrics.ts';
+import { calls, counted, every, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
 import { count } from './span-panels.ts';
-
-/** The scrape job of the span metrics, as in `collector/prometheus/prometheus.yml`. */
-const JOB = 'job="lossless"';
 
 /** Whether what the other dashboards show can be believed. */
 export function telemetry(): Dashboard {
@@ -17,6 +14,8 @@ export function telemetry(): Dashboard {
   const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));
   const byConsumer = `label_replace(${acked}, "${SERVICE}", "$1", "${peer}", "(.*)")`;
   const refreshed = count([SERVICE], calls('consumer.refresh'));
+  const gone = `count by (${SERVICE}) (last_over_time(lossless_info[$__range]) unless on (${SERVICE}, ${INSTANCE}) lossless_info)`;
+  const began = count([SERVICE], calls('offline.started'));
   return page(
     'lossless-telemetry',
     'Telemetry health',
@@ -27,12 +26,12 @@ export function telemetry(): Dashboard {
       numbers({
         title: 'Collectors scraped',
         description:
-          'Whether Prometheus reads the span metrics. Without them every other number stands still and no alert fires.',
+          'Whether Prometheus reads the span metrics. Without them every other number stands still, and LosslessSpanMetricsDown is the only alert that fires.',
         unit: 'bool_yes_no',
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
-        targets: [value(`min by (instance) (up{${JOB}})`, '{{instance}}')],
+        targets: [value(`min by (instance) (up{${SPAN_METRICS_JOB}})`, '{{instance}}')],
       }),
     )
     .withPanel(
@@ -44,7 +43,7 @@ export function telemetry(): Dashboard {
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
-        targets: [value(`sum by (instance) (scrape_samples_scraped{${JOB}})`, '{{instance}}')],
+        targets: [value(`sum by (instance) (scrape_samples_scraped{${SPAN_METRICS_JOB}})`, '{{instance}}')],
       }),
     )
     .withPanel(
@@ -129,6 +128,18 @@ export function telemetry(): Dashboard {
         width: 8,
         height: 6,
         targets: [value(happened(['outcome'], 'lossless_spans_total'), '{{outcome}}')],
+      }),
+    )
+    .withPanel(
+      numbers({
+        title: 'Instances that vanished unseen',
+        description:
+          'Instances that were scraped in the time of the dashboard and are gone, less the shutdowns that were seen to begin. They were killed, or what they sent did not arrive.',
+        unit: 'none',
+        datasource: PROMETHEUS,
+        width: 24,
+        height: 5,
+        targets: [value(`clamp_min(${gone} - (${began} or 0 * ${gone}), 0)`, `{{${SERVICE}}}`)],
       }),
     )
     .withPanel(

@@ -17,6 +17,8 @@ export interface PrometheusOptions {
   readonly instanceUrls?: readonly string[];
   /** URL of an Alertmanager. */
   readonly alertmanagerUrl?: string;
+  /** URL of the Jaeger that links of alerts lead to. Default: that of the configuration. */
+  readonly jaegerUrl?: string;
   /** Between scrapes and between evaluations of the rules, as Prometheus writes durations. Default: those of the configuration. */
   readonly scrapeInterval?: string;
   readonly evaluationInterval?: string;
@@ -55,9 +57,10 @@ export class Prometheus {
     const directory = new ScratchFolder();
     const address = `127.0.0.1:${await freePort()}`;
     const child = new Child(prometheusProgram('prometheus'), [
-      `--config.file=${configure(directory.path, options)}`,
+      `--config.file=${configure(directory.path, address, options)}`,
       `--storage.tsdb.path=${join(directory.path, 'data')}`,
       `--web.listen-address=${address}`,
+      `--web.user-assets=${join(root, 'docs/runbooks')}`,
       '--enable-feature=exemplar-storage',
     ]);
     const prometheus = new Prometheus(`http://${address}`, child, directory);
@@ -133,11 +136,14 @@ export class Prometheus {
   }
 }
 
-/** Copies the configuration and its rules to a folder, there with these targets; the path of the copy. */
-function configure(directory: string, options: PrometheusOptions): string {
+/** Copies the configuration and its rules to a folder, there with these targets and links to this address; the path of the copy. */
+function configure(directory: string, address: string, options: PrometheusOptions): string {
   const config = parse(readFileSync(join(root, CONFIG), 'utf8'));
   if (options.scrapeInterval) config.global.scrape_interval = options.scrapeInterval;
   if (options.evaluationInterval) config.global.evaluation_interval = options.evaluationInterval;
+  const links = config.global.external_labels;
+  links.lossless_runbooks_url = links.lossless_runbooks_url.replace('127.0.0.1:9090', address);
+  if (options.jaegerUrl) links.lossless_jaeger_url = options.jaegerUrl;
   const file = join(directory, CONFIG);
   for (const path of config.rule_files) {
     const rules = resolve(dirname(join(root, CONFIG)), path);
