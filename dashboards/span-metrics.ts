@@ -68,7 +68,8 @@ export function counted(by: readonly string[], counter: string, range: string): 
 
 /** The same, for alerts: a Prometheus that is new, or was away, takes nothing for new that it sees for the first time. */
 export function news(by: readonly string[], counter: string, range: string): string {
-  return summed(by, counter, range, `${counter} and ${watched(range)}`);
+  const seen = `${counter} - min_over_time(${counter}[${range}])`;
+  return summed(by, counter, range, `${counter} and ${watched(range)} or ${seen}`);
 }
 
 /** @param unseen what was not there before */

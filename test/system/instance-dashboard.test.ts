@@ -99,6 +99,7 @@ test.skipIf(missing)(
 
       expect(await panels.numbers('telemetry', 'Spooled files')).toEqual({ provider: 0, caller: 0 });
       expect(await panels.numbers('telemetry', 'Spooled bytes')).toEqual({ provider: 0, caller: 0 });
+      await until(async () => (await panels.numbers('telemetry', 'Instances that vanished unseen'))['provider'] === 0);
       const outcomes = await panels.numbers('telemetry', 'Spans of instances by outcome');
       expect(outcomes).toMatchObject({ lost: 0, spooled: 0 });
       expect((await caller.stop()).failed).toBe(0);

@@ -8,7 +8,7 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** Panels of the metrics that instances show themselves, which are asked with such instances. */
 export const OF_INSTANCES =
-  /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances)/;
+  /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances|Instances that vanished)/;
 
 /** `$__rate_interval`, in seconds: four scrapes of half a second. */
 const RATE_INTERVAL = 2;
@@ -29,12 +29,14 @@ export class PanelReader {
   readonly #dashboards = generatedDashboards();
   readonly #asked = new Set<string>();
   readonly #reading: Reading;
-  readonly #values: Values;
 
   constructor(reading: Reading) {
-    const { services, from, to } = reading;
     this.#reading = reading;
-    this.#values = {
+  }
+
+  get #values(): Values {
+    const { services, from, to } = this.#reading;
+    return {
       __range: `${Math.ceil((to - from) / 1_000)}s`,
       __rate_interval: `${RATE_INTERVAL}s`,
       service: `(${services.join('|')})`,
