@@ -6,7 +6,7 @@ import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { checkMetrics, decodeOtlp, type SpanGroup } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -107,8 +107,11 @@ export class Handler {
 
   async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
     const [first, second, ...rest] = path;
-    if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
-    if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
+    if (first === 'v1' && rest.length === 0) {
+      if (second === 'traces') return json(await this.#receive(request, (bytes) => this.#takeTraces(bytes)));
+      if (second === 'metrics') return json(await this.#receive(request, checkMetrics));
+    }
+    if (first === 'v1') throw new Refused(404, 'expected /v1/traces or /v1/metrics');
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
     if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
     const asset = this.#page.asset(path);
@@ -143,7 +146,8 @@ export class Handler {
     };
   }
 
-  async #receive(request: IncomingMessage): Promise<Answer> {
+  /** @param take takes the body; what it answers is the partial success */
+  async #receive(request: IncomingMessage, take: (bytes: Buffer) => object): Promise<Answer> {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
     const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
     if (type !== 'application/json')
@@ -153,11 +157,15 @@ export class Handler {
       );
     let partialSuccess = {};
     await this.#bodies.read(request, (bytes) => {
-      const { groups, rejected, reason } = decodeOtlp(bytes);
-      this.#add(groups);
-      if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
+      partialSuccess = take(bytes);
     });
     return { status: 200, body: { partialSuccess } };
+  }
+
+  #takeTraces(bytes: Buffer): object {
+    const { groups, rejected, reason } = decodeOtlp(bytes);
+    this.#add(groups);
+    return rejected > 0 ? { rejectedSpans: String(rejected), errorMessage: reason } : {};
   }
 
   /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */

@@ -83,6 +83,16 @@ export function decodeOtlp(body: Buffer | string): Decoded {
   return { groups, rejected: reader.rejected, reason: reader.reason };
 }
 
+/**
+ * Looks at a request with metrics. Nothing of them is kept: the traces hold the same.
+ *
+ * @throws Refused 400 when the body as a whole is malformed, 413 when it holds too much
+ */
+export function checkMetrics(body: Buffer): object {
+  list(object(parseJson(body, MOST_VALUES), 'the body')['resourceMetrics'], 'resourceMetrics');
+  return {};
+}
+
 /** Reads the spans of one request, and counts those that it cannot. */
 class Reader {
   rejected = 0;

@@ -6,10 +6,14 @@ import { partsOf, type Answer as Received, request } from '../io/request.ts';
 import { isObject, objectIn } from '../json.ts';
 import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
+import { SIGNALS, type Signal } from './signals.ts';
 import type { Target } from './tracing.ts';
 
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */
 const RETRYABLE = [429, 502, 503, 504];
+
+/** Answers of a collector that takes traces only, and is sent metrics. */
+const UNSUPPORTED = [404, 405, 415, 501];
 
 /** Answers that are about who asks and where, not about what the request holds. */
 const ABOUT_THE_CALL = [401, 403, 404];
@@ -35,6 +39,8 @@ export interface Refusal {
   readonly retryable: boolean;
   /** No collector is there. */
   readonly isAbsent?: boolean;
+  /** A collector is there, and takes nothing of this signal. */
+  readonly isUnsupported?: boolean;
   /** Which requests it refuses now: every one, this one for what it holds, or nobody knows. */
   readonly refuses: 'every' | 'this' | 'unknown';
   /** When it asked to be called again, in milliseconds. */
@@ -43,7 +49,7 @@ export interface Refusal {
 
 /** What a collector said that took a request, but not all of it (OTLP specification, partial success). */
 export interface Rejection {
-  /** Spans that it will never take; none when it only warns. */
+  /** Items that it will never take; none when it only warns. */
   readonly rejected: number;
   readonly reason: string;
 }
@@ -117,7 +123,7 @@ export class CollectorClient {
           timeoutMs: withinMs,
           signal,
         },
-        answerOf,
+        (received) => answerOf(received, this.#target.signal),
       );
     } catch (thrown) {
       // What Node.js does not send at all: another try would change nothing.
@@ -140,12 +146,12 @@ function failureOf(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Ar
   };
 }
 
-async function answerOf(answer: Received): Promise<Answer> {
+async function answerOf(answer: Received, signal: Signal): Promise<Answer> {
   const { status, headers } = answer;
   if (status >= 200 && status < 300) {
     // That the request was taken the status has said, whatever becomes of the rest.
     if (!headers['content-type']?.startsWith('text/html'))
-      return rejectionOf(await answer.text(LONGEST_ANSWER).catch(() => ''));
+      return rejectionOf(await answer.text(LONGEST_ANSWER).catch(() => ''), SIGNALS[signal].rejected);
     return { reason: `the collector answered ${status} with a web page`, retryable: false, refuses: 'every' };
   }
   const seconds = Number(headers['retry-after']);
@@ -154,6 +160,7 @@ async function answerOf(answer: Received): Promise<Answer> {
     retryable: RETRYABLE.includes(status),
     refuses: refusedBy(status),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
+    ...(signal === 'metrics' && UNSUPPORTED.includes(status) && { isUnsupported: true }),
   };
 }
 
@@ -163,11 +170,11 @@ function refusedBy(statusCode: number): Refusal['refuses'] {
 }
 
 /** Undefined also for an answer that is no JSON: a collector may answer in Protobuf. */
-function rejectionOf(text: string): Rejection | undefined {
+function rejectionOf(text: string, field: string): Rejection | undefined {
   const partial = objectIn(text)?.['partialSuccess'];
   if (!isObject(partial)) return undefined;
-  const { rejectedSpans, errorMessage } = partial;
-  const rejected = ['string', 'number'].includes(typeof rejectedSpans) ? Number(rejectedSpans) || 0 : 0;
+  const { [field]: count, errorMessage } = partial;
+  const rejected = ['string', 'number'].includes(typeof count) ? Number(count) || 0 : 0;
   const reason = typeof errorMessage === 'string' ? errorMessage.slice(0, LONGEST_MESSAGE) : '';
   return rejected > 0 || reason !== '' ? { rejected, reason } : undefined;
 }

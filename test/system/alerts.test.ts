@@ -7,7 +7,7 @@ import { OwnJaeger } from '../support/servers/jaeger.ts';
 import { Prometheus } from '../support/servers/prometheus.ts';
 import { until } from '../support/until.ts';
 
-const missing = serverMissing('jaeger', 'prometheus');
+const missing = serverMissing('jaeger', 'prometheus', 'alertmanager');
 if (missing) console.warn(`skipped: ${missing}`);
 
 /** Longest time from the end of a shutdown to the message. */

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
 /** How many seconds before an offline are kept of requests. */
-const BEFORE_S = 30;
+const BEFORE_S = 60;
 
 /** A single one in more seconds than this tells nothing of the next one. */
 const SINGLE_S = 30;

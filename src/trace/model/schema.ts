@@ -277,7 +277,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
   'lossless.traffic.requests_per_second': {
     type: 'int[]',
-    doc: 'Requests started in each second, from at most 30 s before the offline to its end.',
+    doc: 'Requests started in each second, from at most a minute before the offline to its end.',
   },
   'lossless.traffic.since': {
     type: 'int',

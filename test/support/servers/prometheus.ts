@@ -36,9 +36,15 @@ export interface Curve {
   readonly values: readonly number[];
 }
 
-/** A program of Debian's Prometheus: `prometheus`, `promtool`, `prometheus-alertmanager`, `amtool`. */
-export function prometheusProgram(name: string): string {
-  return join(serverProgram('prometheus'), 'usr/bin', name);
+/** One series as it is stored. */
+export interface Stored {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly points: readonly (readonly [at: number, value: number])[];
+}
+
+/** A program of Prometheus. */
+export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
+  return join(serverProgram('prometheus'), name);
 }
 
 /** A Prometheus with the project's configuration and alert rules, on a free port, its data in a folder of its own. It starts in about 6 s: with the first scrape done. */
@@ -62,6 +68,7 @@ export class Prometheus {
       `--web.listen-address=${address}`,
       `--web.user-assets=${join(root, 'docs/runbooks')}`,
       '--enable-feature=exemplar-storage',
+      '--web.enable-otlp-receiver',
     ]);
     const prometheus = new Prometheus(`http://${address}`, child, directory);
     try {
@@ -72,6 +79,11 @@ export class Prometheus {
       throw thrown;
     }
     return prometheus;
+  }
+
+  /** For OTEL_EXPORTER_OTLP_METRICS_ENDPOINT. */
+  get otlpUrl(): string {
+    return `${this.url}/api/v1/otlp/v1/metrics`;
   }
 
   /** An instant query, by default of now. @param at seconds since the Unix epoch */
@@ -95,6 +107,20 @@ export class Prometheus {
       }[];
     };
     return result.map(({ metric, values }) => ({ labels: metric, values: values.map(([, value]) => Number(value)) }));
+  }
+
+  /** What is stored of a selector, as it came: times in milliseconds since the Unix epoch. @param range as Prometheus writes durations */
+  async points(selector: string, range = '1d'): Promise<readonly Stored[]> {
+    const { result } = (await this.#get('query', { query: `${selector}[${range}]` })) as {
+      readonly result: readonly {
+        readonly metric: Readonly<Record<string, string>>;
+        readonly values: readonly [number, string][];
+      }[];
+    };
+    return result.map(({ metric, values }) => ({
+      labels: metric,
+      points: values.map(([at, value]) => [Math.round(at * 1_000), Number(value)] as const),
+    }));
   }
 
   /** The alerts that are pending or firing: their labels and their state. */

@@ -27,7 +27,15 @@ async function listen(server: Server): Promise<number> {
 }
 
 function target(endpoint: string, more: Partial<Target> = {}): Target {
-  return { endpoint: new URL(endpoint), headers: {}, compression: 'none', timeoutMs: 5_000, tls: {}, ...more };
+  return {
+    signal: 'traces',
+    endpoint: new URL(endpoint),
+    headers: {},
+    compression: 'none',
+    timeoutMs: 5_000,
+    tls: {},
+    ...more,
+  };
 }
 
 /** A collector that answers with these statuses, the last one for ever, and counts. */

@@ -39,7 +39,7 @@ async function replay(answer?: { readonly status: number; readonly body?: string
   const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const collector = new CollectorClient(
-    { endpoint, headers: {}, compression: 'none', timeoutMs: 600_000, tls: {} },
+    { signal: 'traces', endpoint, headers: {}, compression: 'none', timeoutMs: 600_000, tls: {} },
     clock,
   );
   const said: string[] = [];

@@ -35,24 +35,24 @@ describe('the curve of requests', () => {
     expect(it.subject.read()).toEqual({ perSecond: [5, 5, 0, 3], since: begun });
   });
 
-  test('keeps the last 30 seconds, and from the start of an offline all of them', async () => {
+  test('keeps the last minute, and from the start of an offline all of them', async () => {
     const it = curve();
     await it.seconds(100, 1);
-    expect(it.subject.read().perSecond).toEqual([...new Array(30).fill(1), 0]);
+    expect(it.subject.read().perSecond).toEqual([...new Array(60).fill(1), 0]);
     it.subject.hold();
     await it.seconds(50, 2);
     const { perSecond, since } = it.subject.read();
-    expect(perSecond).toEqual([...new Array(30).fill(1), ...new Array(50).fill(2), 0]);
-    expect(since).toBe(it.clock.wall() - 80_000);
+    expect(perSecond).toEqual([...new Array(60).fill(1), ...new Array(50).fill(2), 0]);
+    expect(since).toBe(it.clock.wall() - 110_000);
   });
 
-  test('an undo goes back to 30 seconds', async () => {
+  test('an undo goes back to a minute', async () => {
     const it = curve();
     it.subject.hold();
-    await it.seconds(60, 1);
+    await it.seconds(90, 1);
     it.subject.release();
     await it.seconds(1, 2);
-    expect(it.subject.read().perSecond).toEqual([...new Array(29).fill(1), 2, 0]);
+    expect(it.subject.read().perSecond).toEqual([...new Array(59).fill(1), 2, 0]);
   });
 
   test('a drain of hours stays below a thousand numbers', async () => {
