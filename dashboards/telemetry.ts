@@ -1,5 +1,6 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { ATTR } from '../src/trace/model/schema.ts';
+import { ALL_OR_BAD, CONCERNS, countOf, FAULTS, NEUTRAL, YES_OR_BAD } from './colors.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { happened, INSTANCE } from './instance-metrics.ts';
 import { page } from './page.ts';
@@ -28,6 +29,7 @@ export function telemetry(): Dashboard {
         description:
           'Whether Prometheus reads the span metrics. Without them every other number stands still, and LosslessSpanMetricsDown is the only alert that fires.',
         unit: 'bool_yes_no',
+        levels: YES_OR_BAD,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
@@ -40,6 +42,7 @@ export function telemetry(): Dashboard {
         description:
           'How many samples a scrape has. A few dozen for each service that leaves and comes; thousands mean a dimension with too many values.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
@@ -52,6 +55,7 @@ export function telemetry(): Dashboard {
         description:
           'Share of acknowledged GoAways whose span of the consumer arrived too. Below 1, the consumer does not export, or not to the same place.',
         unit: 'percentunit',
+        levels: ALL_OR_BAD,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
@@ -72,7 +76,7 @@ export function telemetry(): Dashboard {
         datasource: PROMETHEUS,
         width: 12,
         height: 9,
-        targets: [curve(counted(['span_name'], every(), '$__rate_interval'), '{{span_name}}')],
+        targets: [curve(counted(['span_name'], every(), '$__interval'), '{{span_name}}')],
       }),
     )
     .withPanel(
@@ -101,6 +105,7 @@ export function telemetry(): Dashboard {
         description:
           'Files with spans that could not be sent, by service. They are sent when the collector is back, by the next start or by lossless replay.',
         unit: 'none',
+        levels: CONCERNS,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
@@ -112,6 +117,7 @@ export function telemetry(): Dashboard {
         title: 'Spooled bytes',
         description: 'How much that is. At 64 MiB the oldest files go.',
         unit: 'bytes',
+        levels: CONCERNS,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
@@ -124,11 +130,14 @@ export function telemetry(): Dashboard {
         description:
           'What became of the spans of the instances, in the time of the dashboard. lost: not even the spool took them.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
         targets: [value(happened(['outcome'], 'lossless_spans_total'), '{{outcome}}')],
-      }),
+      })
+        .overrideByName('spooled', countOf(CONCERNS))
+        .overrideByName('lost', countOf(FAULTS)),
     )
     .withPanel(
       numbers({
@@ -136,6 +145,7 @@ export function telemetry(): Dashboard {
         description:
           'Instances that were scraped in the time of the dashboard and are gone, less the shutdowns that were seen to begin. They were killed, or what they sent did not arrive.',
         unit: 'none',
+        levels: FAULTS,
         datasource: PROMETHEUS,
         width: 24,
         height: 5,

@@ -28,6 +28,6 @@ export const METRIC_DIMENSIONS: readonly AttributeName[] = [
 export const CALLS_DIMENSIONS: readonly AttributeName[] = [ATTR.due];
 
 /** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */
-export function labelOf(attribute: AttributeName): string {
+export function labelOf(attribute: string): string {
   return attribute.replaceAll('.', '_');
 }
