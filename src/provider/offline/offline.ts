@@ -2,7 +2,7 @@ import { asError } from '../../errors.ts';
 import type { Guard } from '../../guard.ts';
 import { unlessAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
-import { Deadline } from '../../lifecycle/deadline.ts';
+import { Deadline, twelfthOf } from '../../lifecycle/deadline.ts';
 import type { Coverage } from '../../lifecycle/facts.ts';
 import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
@@ -137,18 +137,15 @@ export class Offline {
    */
   constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[], ids: SpanIds) {
     const { clock, journal, traffic, callers, curve, settings, unmanaged } = context;
+    const { gracePeriodMs } = settings;
     const identity = context.identity();
     this.#context = context;
     this.#since = clock.now();
     this.#servedBefore = traffic.counts.started;
     this.#unmanagedBefore = unmanaged.requests;
     this.#afterAckBefore = traffic.counts.afterAck;
-    this.#deadline = new Deadline(
-      clock,
-      settings.gracePeriodMs,
-      Math.min(TELEMETRY_RESERVE_MS, settings.gracePeriodMs / 4),
-    );
-    const facts = { trigger, gracePeriodMs: settings.gracePeriodMs };
+    this.#deadline = new Deadline(clock, gracePeriodMs, Math.min(TELEMETRY_RESERVE_MS, gracePeriodMs / 4));
+    const facts = { trigger, gracePeriodMs, due: twelfthOf(clock.wall() + gracePeriodMs) };
     this.#root = journal.start('offline', { ids, links, facts });
     journal.start('offline.started', { parent: this.#root.ids, facts }).end();
     // What stands keeps a proxy from connecting in the moment in which the listeners close.

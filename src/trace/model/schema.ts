@@ -55,6 +55,7 @@ export const ATTR = {
   afterAck: 'lossless.requests.after_ack',
   unmanaged: 'lossless.requests.unmanaged',
   gracePeriod: 'lossless.grace_period',
+  due: 'lossless.offline.due',
   peerService: 'service.peer.name',
   peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
@@ -168,6 +169,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
+  'lossless.offline.due': {
+    type: 'int',
+    doc: 'Which twelfth of the hour its deadline lies in, 0 to 11: once that is over, a shutdown without an end was killed.',
+  },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
   'peer.service': {
     type: 'string',
@@ -388,6 +393,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       afterAck: ATTR.afterAck,
       unmanaged: ATTR.unmanaged,
       gracePeriodMs: ATTR.gracePeriod,
+      due: ATTR.due,
     },
     canFail: true,
   },
@@ -395,7 +401,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
-    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod },
+    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod, due: ATTR.due },
     canFail: false,
   },
   notify: {
