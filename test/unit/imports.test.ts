@@ -100,7 +100,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /\bJSON\.parse\(/, owner: /^(src\/json|collector\/server\/(store|origins|root-queries))\.ts$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
-    owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/tracer\.ts|cli\/)/,
+    owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/exporter\.ts|cli\/)/,
   },
   // What is preloaded into a service must not cost its start; these are loaded when they are needed.
   {
