@@ -119,8 +119,8 @@ async function takePictures(): Promise<void> {
     for (const colorScheme of ['light', 'dark'] as const) {
       const page = await browser.newPage({
         colorScheme,
-        viewport: { width: 1_080, height: 400 },
-        deviceScaleFactor: 1.25,
+        viewport: { width: 980, height: 400 },
+        deviceScaleFactor: 1.1,
         locale: 'en-GB',
         timezoneId: 'UTC',
       });

@@ -59,7 +59,7 @@ export function Lanes({ lanes, series, axis, now, hrefOf }: LanesProps): JSX.Ele
               {lane.isNew !== lanes[index - 1]?.isNew && (
                 <tr class="side">
                   <th colSpan={5} scope="rowgroup">
-                    {lanes.filter(({ isNew }) => isNew === lane.isNew).length} {lane.isNew ? 'came' : 'left'}
+                    {lanes.filter(({ isNew }) => isNew === lane.isNew).length} {lane.isNew ? 'new' : 'old'}
                   </th>
                 </tr>
               )}

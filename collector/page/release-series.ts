@@ -1,6 +1,7 @@
 import { type Lane, lanesOf } from '../../src/trace/model/release-summary.ts';
 import type { Shown, ShownRelease } from '../../src/trace/model/shown.ts';
 import type { Curve } from '../../src/trace/model/traffic.ts';
+import { isCounted } from '../../src/trace/model/verdict.ts';
 
 /** Instances of one version that came, or that left. */
 export interface Series {
@@ -65,7 +66,7 @@ export function stackOf(release: ShownRelease['release'], from: number, to: numb
 /** When an instance served with its full share, from one time to another. */
 export function servedBy({ isNew, passages }: Lane<Shown>, from: number, to: number): readonly Period[] {
   const served: Period[] = [];
-  let since: number | undefined = isNew ? undefined : from;
+  let since: number | undefined = isNew || !isCounted(passages[0]) ? undefined : from;
   for (const { kind, marks, result, startedAt, durationMs } of passages) {
     if (kind === 'offline') {
       if (since !== undefined) served.push([since, startedAt]);

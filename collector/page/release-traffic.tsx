@@ -44,7 +44,7 @@ export function ReleaseTraffic({ series, stack, steps, fewest, axis, peak }: Tra
               <span class={`swatch ${tone}`} aria-hidden="true" />
               {version || 'without a version'}
               <small>
-                {instances} {isNew ? 'came' : 'left'}
+                {instances} {isNew ? 'new' : 'old'}
               </small>
             </li>
           ))}

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { judge } from '../../src/trace/model/judge.ts';
-import { isLossy, summaryOf } from '../../src/trace/model/release-summary.ts';
+import { isLossy, lanesOf, summaryOf } from '../../src/trace/model/release-summary.ts';
 import type { ShownRelease } from '../../src/trace/model/shown.ts';
 import { counted, milliseconds } from '../../src/trace/model/trace.ts';
 import { Badge, Fact, Value } from './parts.tsx';
@@ -45,6 +45,7 @@ export function ReleaseView({ shown, now, scale = scaleOf(shown, now), hrefOf }:
 function Facts({ shown: { release }, now }: Pick<ReleaseProps, 'shown' | 'now'>): JSX.Element {
   const { startedAt, starts, stops } = release;
   const took = stops.filter(({ result }) => result !== 'missing').map(({ durationMs }) => durationMs);
+  const gone = stops.filter(({ result }) => result !== 'missing' && result !== 'cancelled').length;
   const sorted = took.toSorted((one, other) => one - other);
   const readyAfter = starts.flatMap((start) =>
     start.marks.ready === undefined ? [] : [start.marks.ready - start.startedAt],
@@ -56,8 +57,8 @@ function Facts({ shown: { release }, now }: Pick<ReleaseProps, 'shown' | 'now'>)
           {momentOf(startedAt, now)}
         </time>
       </Fact>
-      <Fact name="left">{counted(stops.length, 'instance')}</Fact>
-      <Fact name="came">{counted(starts.length, 'instance')}</Fact>
+      <Fact name="left">{counted(gone, 'instance')}</Fact>
+      <Fact name="came">{counted(lanesOf(release).filter(({ isNew }) => isNew).length, 'instance')}</Fact>
       {sorted.length > 0 && (
         <Fact name="shutdown, median and longest">
           {milliseconds(sorted[Math.floor((sorted.length - 1) / 2)] ?? 0)}, {milliseconds(sorted.at(-1) ?? 0)}

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact';
+import { textsIn } from '../../src/json.ts';
 import { ATTR, type SPANS, spanName } from '../../src/trace/model/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { PHASES } from '../../src/trace/model/verdict.ts';
@@ -63,6 +64,7 @@ export function MoreCells({ row }: { readonly row: Row & { readonly kind: 'more'
 function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span | undefined }): JSX.Element {
   const { tags } = span;
   const result = resultOf(span);
+  const protocols = textsIn(tags[ATTR.consumerProtocols]);
   const attempts = Number(tags[ATTR.attemptCount] ?? 1);
   const addresses = refresh ?? (isRefresh(span) ? span : undefined);
   const changed =
@@ -78,6 +80,11 @@ function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span
       )}
       {result === undefined && span.isError && !isGroup && (
         <Badge word={{ ...wordOf(String(tags[ATTR.errorType] ?? 'failed')), tone: 'bad' }} />
+      )}
+      {protocols.length > 0 && (
+        <span class="note" title="by what it has called">
+          {protocols.join(', ')}
+        </span>
       )}
       {attempts > 1 && <span class="note">{attempts} attempts</span>}
       {changed !== undefined && (

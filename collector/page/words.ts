@@ -1,38 +1,17 @@
+import { type ResultTone, toneOfResult } from '../../src/lifecycle/tones.ts';
 import type { Judgement } from '../../src/trace/model/judge.ts';
 import type { Mark } from '../../src/trace/model/marks.ts';
 import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { Verdict } from '../../src/trace/model/verdict.ts';
 
-/** How a result is to be taken: good, not quite, bad, still to come, or neither. */
-export type Tone = 'ok' | 'warn' | 'bad' | 'live' | 'plain';
+/** How a word is to be taken: as the result it is, or as still to come. */
+export type Tone = ResultTone | 'live';
 
 /** A word and its tone. */
 export interface Word {
   readonly text: string;
   readonly tone: Tone;
 }
-
-const TONES: Readonly<Record<string, Tone>> = {
-  success: 'ok',
-  incomplete: 'warn',
-  timeout: 'bad',
-  last_instance: 'bad',
-  killed: 'bad',
-  error: 'bad',
-  acked: 'ok',
-  refused: 'bad',
-  rejected: 'bad',
-  unreachable: 'bad',
-  skipped: 'warn',
-  confirmed: 'ok',
-  unconfirmed: 'warn',
-  failed: 'bad',
-  drained: 'ok',
-  refreshed: 'ok',
-  stale: 'warn',
-  lossless: 'ok',
-  lossy: 'bad',
-};
 
 /** Moments in words. */
 const MARK_WORDS: Readonly<Record<Mark, string>> = {
@@ -53,7 +32,7 @@ const LONGEST = 40;
 
 /** A result of the trace with its tone. */
 export function wordOf(result: string): Word {
-  return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: TONES[result] ?? 'plain' };
+  return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: toneOfResult(result) };
 }
 
 export function wordOfMark(mark: Mark): string {

@@ -14,15 +14,15 @@ export type Mark = (typeof MARKS)[keyof typeof MARKS][number];
 /** When each was, milliseconds since the Unix epoch; one that did not come is missing. */
 export type Marks = Readonly<Partial<Record<Mark, number>>>;
 
-/** The span whose beginning or end a mark is. The end of one that failed is none. */
-const AT: Readonly<Record<Mark, { readonly work: WorkName; readonly edge: 'begin' | 'end' }>> = {
-  trigger: { work: 'offline.started', edge: 'begin' },
-  told: { work: 'notify', edge: 'end' },
-  drained: { work: 'drain', edge: 'end' },
-  gone: { work: 'stop', edge: 'end' },
-  started: { work: 'online.started', edge: 'begin' },
-  ready: { work: 'ready', edge: 'begin' },
-  full_share: { work: 'online', edge: 'end' },
+/** The span whose beginning or end a mark is: the first of these that is there. The end of one that failed is none. */
+const AT: Readonly<Record<Mark, { readonly works: readonly WorkName[]; readonly edge: 'begin' | 'end' }>> = {
+  trigger: { works: ['offline', 'offline.started'], edge: 'begin' },
+  told: { works: ['notify'], edge: 'end' },
+  drained: { works: ['drain'], edge: 'end' },
+  gone: { works: ['stop'], edge: 'end' },
+  started: { works: ['online', 'online.started'], edge: 'begin' },
+  ready: { works: ['ready'], edge: 'begin' },
+  full_share: { works: ['online'], edge: 'end' },
 };
 
 /** @param isUndone it was taken back: nothing that was begun came to its end */
@@ -33,11 +33,11 @@ export function marksOf(
 ): Marks {
   return Object.fromEntries(
     MARKS[kind].flatMap((mark) => {
-      const { work, edge } = AT[mark];
-      const spans = named(work);
-      const last = spans.at(-1);
-      if (last === undefined || (edge === 'end' && (isUndone || spans.some(({ isError }) => isError)))) return [];
-      return [[mark, edge === 'begin' ? last.start : last.start + last.durationMs]];
+      const { works, edge } = AT[mark];
+      const spans = works.map(named).find(({ length }) => length > 0) ?? [];
+      if (edge === 'begin') return spans.slice(0, 1).map(({ start }) => [mark, start]);
+      const isOver = spans.length > 0 && !isUndone && !spans.some(({ isError }) => isError);
+      return isOver ? [[mark, Math.max(...spans.map(({ start, durationMs }) => start + durationMs))]] : [];
     }),
   );
 }

@@ -179,7 +179,9 @@ function failures(kind: TraceKind, result: string, spans: readonly Span[]): read
   // The cause of a time-out says what the drain and the stop say.
   const told: readonly string[] =
     result === 'timeout' || result === 'last_instance' ? ['notify', 'drain', 'stop'] : ['notify'];
-  const works = PHASES[kind].filter((phase) => !told.includes(phase)).map(spanName) as readonly string[];
+  const works: readonly string[] = [...PHASES[kind].filter((phase) => !told.includes(phase)), 'handler' as const].map(
+    spanName,
+  );
   const others = spans.filter((span) => span.isError && works.includes(span.name));
   return [
     ...failed.map(

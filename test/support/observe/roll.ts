@@ -1,5 +1,5 @@
 import { ATTR } from '../../../src/trace/model/schema.ts';
-import { hex, otlpBody, shutdownBodies } from './otlp.ts';
+import { hex, otlpBody, type SpanSpec, shutdownBodies } from './otlp.ts';
 
 /** A rolling update to send. Times are milliseconds since the Unix epoch. */
 export interface Roll {
@@ -12,6 +12,8 @@ export interface Roll {
   readonly consumers: number;
   /** Consumers that the first to leave could not tell. Default: 0. */
   readonly failed?: number;
+  /** What the ids of those that come begin with. Default: the service. */
+  readonly coming?: string;
   readonly begin: number;
   /** Time between two instances. Default: 5 s. */
   readonly everyMs?: number;
@@ -19,19 +21,36 @@ export interface Roll {
 
 /** Instances of one version come one by one, and after each one of the version before leaves. */
 export function rollBodies(roll: Roll): readonly string[] {
-  const { begin, consumers, everyMs = 5_000, failed = 0, from, instances, namespace, service, to } = roll;
-  const place = namespace === undefined ? {} : { 'service.namespace': namespace };
+  const {
+    begin,
+    coming = roll.service,
+    consumers,
+    everyMs = 5_000,
+    failed = 0,
+    from,
+    instances,
+    namespace,
+    service,
+    to,
+  } = roll;
+  const resource = (version: string) => ({
+    ...(namespace !== undefined && { 'service.namespace': namespace }),
+    'service.version': version,
+  });
   return Array.from({ length: instances }, (_, n) => {
     const at = begin + n * everyMs;
     const left = `${service}-${from}-${n}`;
-    const { bodies } = shutdownBodies(service, consumers, n === 0 ? failed : 0, at + everyMs / 2);
     return [
-      startBody(service, `${service}-${to}-${n}`, at, { ...place, 'service.version': to }),
-      ...bodies.map((body) =>
-        body
-          .replaceAll(`"stringValue":"${service}-1"`, `"stringValue":"${left}"`)
-          .replace('"attributes":[', `"attributes":[${attributesOf({ ...place, 'service.version': from })},`),
-      ),
+      startBody(service, `${coming}-${to}-${n}`, at, resource(to)),
+      ...shutdownBodies(
+        service,
+        consumers,
+        n === 0 ? failed : 0,
+        at + everyMs / 2,
+        ['web', 'mobile'],
+        left,
+        resource(from),
+      ).bodies,
     ];
   }).flat();
 }
@@ -46,7 +65,7 @@ export function startBody(
   const [traceId, root] = [hex(16), hex(8)];
   const identity = { [ATTR.service]: service, [ATTR.instanceId]: instanceId };
   const child = { traceId, parentSpanId: root };
-  const body = otlpBody(service, instanceId, [
+  const spans: readonly SpanSpec[] = [
     { ...child, spanId: hex(8), work: 'online.started', start, durationMs: 0.001, attributes: identity },
     { ...child, spanId: hex(8), work: 'register', start: start + 400, durationMs: 300 },
     { ...child, spanId: hex(8), work: 'register.read_back', start: start + 700, durationMs: 200 },
@@ -67,12 +86,6 @@ export function startBody(
       durationMs: 5_000,
       attributes: { ...identity, [ATTR.onlineResult]: 'success' },
     },
-  ]);
-  return body.replace('"attributes":[', `"attributes":[${attributesOf(resource)},`).replace(',]', ']');
-}
-
-function attributesOf(attributes: Readonly<Record<string, string>>): string {
-  return Object.entries(attributes)
-    .map(([key, stringValue]) => JSON.stringify({ key, value: { stringValue } }))
-    .join(',');
+  ];
+  return otlpBody(service, instanceId, spans, resource);
 }
