@@ -92,7 +92,10 @@ function untoldOf(
     const at = from + (step + 0.5) * stepMs;
     const serving = instances.filter(({ served }) => served.some(([begin, end]) => begin <= at && at < end));
     const told = serving.flatMap(({ curves }) => curves.find((curve) => rateAt(curve, at) !== undefined) ?? []);
-    if (told.length > 0) mean = told.reduce((sum, curve) => sum + (rateAt(curve, at) ?? 0), 0) / told.length;
+    // The last step of a curve may be a part of one.
+    const complete = told.filter((curve) => rateAt(curve, at + curve.stepMs) !== undefined);
+    if (complete.length > 0)
+      mean = complete.reduce((sum, curve) => sum + (rateAt(curve, at) ?? 0), 0) / complete.length;
     return (serving.length - told.length) * mean;
   });
 }
