@@ -66,6 +66,9 @@ const FAST: Calls = { by: 'http1', sends: 'post', clients: 16, perSecond: 10 };
 
 const HEALTH_OF_APPLICATION = { LOSSLESS_HEALTH_PATHS: '/health' };
 
+/** Longer than the proxies of `deploy/` keep idle connections. */
+const KEPT = { LOSSLESS_KEEP_ALIVE_MS: '65000' };
+
 /** The file of a front that checks the application's port. */
 const ON_THE_APPLICATION = {
   haproxy: { '/readiness': '/health', ' port 54199': '' },
@@ -86,7 +89,7 @@ const TOLD = { lost: 0, seconds: 4 };
 const APPLICATION_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
   name: `${proxy}, check of the application's port`,
   front: { proxy, file: FILES[proxy], values: ON_THE_APPLICATION[proxy] },
-  env: HEALTH_OF_APPLICATION,
+  env: { ...HEALTH_OF_APPLICATION, ...KEPT },
   calls: [FAST],
   goal: TOLD,
 }));
@@ -94,6 +97,7 @@ const APPLICATION_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
 const READINESS_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
   name: `${proxy}, check of /readiness`,
   front: { proxy, file: FILES[proxy] },
+  env: KEPT,
   calls: [FAST],
   goal: TOLD,
 }));
@@ -112,7 +116,7 @@ const HAPROXY_RATES: readonly Scenario[] = [
       file: FILES.haproxy,
       values: { ...NO_RETRIES, 'inter 1s fall 2 rise 2': check },
     } as const,
-    env: { LOSSLESS_HEALTH_FAILURES: failures },
+    env: { LOSSLESS_HEALTH_FAILURES: failures, ...KEPT },
     calls: [
       { by: 'http1', sends: 'post', clients: Math.min(16, perSecond), perSecond: perSecond / Math.min(16, perSecond) },
     ],
@@ -124,13 +128,14 @@ const STATIC_NGINX: readonly Scenario[] = (['nginx', 'nginx-mainline'] as const)
   {
     name: `${proxy}, static upstream, upstream keep-alive`,
     front: { proxy, file: 'nginx-front.conf' },
+    env: KEPT,
     calls: [FAST],
     goal: { lost: 0.1, seconds: 12 },
   },
   {
     name: `${proxy}, static upstream, LOSSLESS_ENTRY=refuse`,
     front: { proxy, file: 'nginx-front.conf' },
-    env: { LOSSLESS_ENTRY: 'refuse' },
+    env: { LOSSLESS_ENTRY: 'refuse', ...KEPT },
     calls: [FAST],
     goal: { lost: 0, seconds: 1 },
   },
