@@ -156,6 +156,7 @@ export class Plugin {
       instanceId: this.#instanceId,
       settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
       trust: this.#trust,
+      isStatusFileLeft: () => this.#statusFile?.isFailing ?? false,
       causes: causeOf(options.traceparent),
       preconnect: () => this.#preconnect(),
       onServing: () => this.#serving(),

@@ -94,7 +94,7 @@ class Stage {
     this.#route(HOSTS);
     await sleep(SETTLING_MS / 2);
     const loads = calls.map((one) => this.#call(one));
-    await sleep(SETTLING_MS);
+    await sleep(this.#scenario.beforeMs ?? SETTLING_MS);
     const leaving: { readonly pid: number; readonly at: number; readonly seconds: number }[] = [];
     for (let n = 0; n < shutdowns; n++) {
       const host = this.#scenario.held ? 0 : n % HOSTS.length;

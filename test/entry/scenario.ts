@@ -58,6 +58,8 @@ export interface Scenario {
   /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own, `ENTRY` for the port of the proxy beside it. */
   readonly env?: Readonly<Record<string, string>>;
   readonly calls: readonly Calls[];
+  /** How long all goes on before the first shutdown, in milliseconds. Default: four seconds. */
+  readonly beforeMs?: number;
   /** What a shutdown may lose and take, and how its trace has to end when it cannot be lossless. */
   readonly goal: { readonly lost: number; readonly seconds: number; readonly result?: 'killed' };
 }
@@ -243,6 +245,19 @@ const HTTP2: Scenario = {
   goal: { lost: 3.2, seconds: 12 },
 };
 
+/** Clients whose pauses are about as long as Node.js keeps an idle connection: 5 s, and one more since 24. In seconds. */
+const PAUSES = [6, 6.01, 6.015, 6.02, 6.025, 6.03, 6.04, 6.05];
+
+/** A request that meets a connection that is being closed is lost without any shutdown. */
+const IDLE: Scenario = {
+  name: 'clients that pause as long as the server keeps idle connections',
+  serviceLagMs: 0,
+  env: KEPT,
+  calls: PAUSES.map((pause) => ({ by: 'http1', sends: 'post', clients: 10, perSecond: 1 / pause })),
+  beforeMs: 60_000,
+  goal: { lost: 0, seconds: HOLD_S + 0.5 },
+};
+
 const SOCKET_ACTIVATION: Scenario = {
   name: 'a listener held by a parent',
   held: true,
@@ -261,6 +276,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SIDECAR,
   ...KUBE_PROXY,
   HTTP2,
+  IDLE,
   SOCKET_ACTIVATION,
   ...SCRAPED,
 ];

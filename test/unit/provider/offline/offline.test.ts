@@ -240,6 +240,7 @@ class Subject {
       curve: new Curve(clock, () => traffic.counts.started),
       registry: registryThat(how, this.entries, clock),
       tryConnection: async () => undefined,
+      isStatusFileLeft: () => false,
       instanceId: 'provider-1',
       settings: {
         service: 'provider',
