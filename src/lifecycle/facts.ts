@@ -1,9 +1,11 @@
 import type {
+  CallProtocol,
   DeregisterResult,
   DrainResult,
   EntryEnd,
   EntryMode,
   GoAwayResult,
+  HandlerResult,
   HoldReason,
   OfflineResult,
   OfflineTrigger,
@@ -48,6 +50,8 @@ export interface Facts {
   readonly offline: Coverage & {
     readonly trigger: OfflineTrigger;
     readonly gracePeriodMs: number;
+    /** Which twelfth of the hour its deadline lies in. */
+    readonly due: number;
     readonly result: OfflineResult;
     readonly complete: boolean;
     readonly deregisterResult: DeregisterResult;
@@ -56,7 +60,7 @@ export interface Facts {
     readonly afterAck: number;
     readonly unmanaged: number;
   };
-  readonly 'offline.started': { readonly trigger: OfflineTrigger; readonly gracePeriodMs: number };
+  readonly 'offline.started': Pick<Facts['offline'], 'trigger' | 'gracePeriodMs' | 'due'>;
   readonly notify: Told;
   readonly 'notify.service': Told & { readonly consumerService: string };
   readonly goaway: {
@@ -64,6 +68,8 @@ export interface Facts {
     readonly port: number;
     readonly consumerService: string;
     readonly consumerInstanceId: string;
+    /** By what it has called this instance. */
+    readonly protocols: readonly CallProtocol[];
     readonly result: GoAwayResult;
     readonly attempts: number;
     /** Of the last answer. */
@@ -124,6 +130,10 @@ export interface Facts {
     readonly longestStallMs: number;
     /** HTTP/2 sessions that were asked to go. */
     readonly sessionsRetired: number;
+    /** Tasks of the application that ran when the drain began. */
+    readonly tasksStart: number;
+    /** Names of those that ran when it ended. */
+    readonly tasksLeft: readonly string[];
     readonly result: DrainResult;
     readonly requestsPerSecond: readonly number[];
     /** The moment at which the first of those seconds begins. */
@@ -138,6 +148,7 @@ export interface Facts {
     /** Streams of gRPC that were answering and ended with a status. */
     readonly ended: number;
   };
+  readonly handler: { readonly name: string; readonly result: HandlerResult };
   readonly online: {
     readonly trigger: OnlineTrigger;
     readonly result: OnlineResult;

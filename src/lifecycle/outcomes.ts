@@ -35,6 +35,10 @@ export const GOAWAY_RESULTS = [
 ] as const;
 export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
 
+/** By what consumers call, as ALPN has it; `grpc` is HTTP/2 too. */
+export const CALL_PROTOCOLS = ['http/1.1', 'h2', 'grpc'] as const;
+export type CallProtocol = (typeof CALL_PROTOCOLS)[number];
+
 /** How a consumer's refresh ended. */
 export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];
@@ -46,6 +50,10 @@ export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
 /** How the drain ended. */
 export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
 export type DrainResult = (typeof DRAIN_RESULTS)[number];
+
+/** How a handler of the application ended that takes part in an offline. */
+export const HANDLER_RESULTS = ['done', 'failed', 'timeout', 'cancelled'] as const;
+export type HandlerResult = (typeof HANDLER_RESULTS)[number];
 
 /** Why the hold time had to pass. */
 export const HOLD_REASONS = [

@@ -12,7 +12,7 @@ import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
 import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
-import type { SpanIds } from '../lifecycle/records.ts';
+import { RECORDS, type SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
 import { within } from '../lifecycle/within.ts';
@@ -39,12 +39,15 @@ import { tryConnection } from '../provider/registration/try-connection.ts';
 import { Callers } from '../provider/traffic/callers.ts';
 import { Curve } from '../provider/traffic/curve.ts';
 import { Traffic } from '../provider/traffic/traffic.ts';
+import { type Handler, Handlers } from '../provider/work/handlers.ts';
+import { Tasks } from '../provider/work/tasks.ts';
 import { openRegistries } from '../registry/open.ts';
 import { OpeningRegistry } from '../registry/opening.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Status, statusOf } from '../status.ts';
+import { OfflineMetrics } from '../trace/offline-metrics.ts';
 import { createTracing } from '../trace/tracer.ts';
-import type { Tracing } from '../trace/tracing.ts';
+import type { Target, Tracing, TracingOptions } from '../trace/tracing.ts';
 import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';
@@ -69,11 +72,14 @@ export class Plugin {
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
   readonly #tracing: Tracing | undefined;
+  readonly #offlineMetrics: OfflineMetrics | undefined;
   readonly #signals: Signals;
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
   readonly #leaving = new Leaving();
+  readonly #tasks: Tasks;
+  readonly #handlers = new Handlers();
   readonly #grpcHealth: GrpcHealth;
   readonly #control: ControlPort;
   readonly #statusFile: StatusFile | undefined;
@@ -89,6 +95,7 @@ export class Plugin {
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
     this.#log = log;
+    this.#tasks = new Tasks(log);
     this.#gracePeriodMs = budgetOf(options, log);
     this.#registry = registry;
     this.#instanceId = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
@@ -151,6 +158,8 @@ export class Plugin {
       probers,
       arrivals,
       curve: this.#curve,
+      tasks: this.#tasks,
+      handlers: this.#handlers,
       registry,
       tryConnection,
       instanceId: this.#instanceId,
@@ -164,9 +173,10 @@ export class Plugin {
       urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
       afterOffline: (run) => this.#deliver(run),
     });
-    this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
-    if (options.telemetryDisabled)
-      log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
+    const { exported } = options;
+    this.#tracing = exported.traces ? createTracing(this.#telemetryTo(options.traces)) : undefined;
+    this.#offlineMetrics = exported.metrics ? new OfflineMetrics(this.#telemetryTo(options.metrics)) : undefined;
+    if (!exported.traces) log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
       guard,
@@ -184,10 +194,11 @@ export class Plugin {
     this.#journal.subscribe(this.#grpcHealth.sink);
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
-    const records = channel('lossless:record');
+    const records = channel(RECORDS);
     // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
     this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
-    if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
+    for (const telemetry of [this.#tracing, this.#offlineMetrics])
+      if (telemetry !== undefined) this.#journal.subscribe(telemetry.sink);
   }
 
   /**
@@ -266,6 +277,26 @@ export class Plugin {
     return this.#leaving.signal;
   }
 
+  /** Counts `task` of the application as work of this instance until it settles. */
+  waitUntil(name: string, task: PromiseLike<unknown>): void {
+    this.#tasks.add(name, task);
+    this.#working();
+  }
+
+  /** Runs `handle` in every offline. @returns takes it back */
+  onOffline(name: string, handle: Handler): () => void {
+    const forget = this.#handlers.add(name, handle);
+    this.#working();
+    return forget;
+  }
+
+  /** The process has something to leave, so its signals are ours first. */
+  #working(): void {
+    this.#attendance.working();
+    this.#signals.arm();
+    this.#guard.listener('the control server', () => this.#controlServer())();
+  }
+
   /** The instance as it is now. */
   status(): Status {
     const attendance = this.#attendance;
@@ -281,6 +312,7 @@ export class Plugin {
       advertised: attendance.advertised,
       weight: attendance.weight,
       traffic: this.#traffic,
+      tasks: this.#tasks,
       callers: this.#callers,
       unmanaged: this.#entry.unmanaged,
       probers: this.#entry.probers,
@@ -323,8 +355,12 @@ export class Plugin {
 
   /** Sends what the offline has left to send, in the time that is kept for it. */
   async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
-    const [delivery] = await Promise.all([this.#tracing?.shutdown(withinMs), this.#endAppTracing(withinMs)]);
-    return delivery;
+    const [spans, metrics] = await Promise.all([
+      this.#tracing?.shutdown(withinMs),
+      this.#offlineMetrics?.shutdown(withinMs),
+      this.#endAppTracing(withinMs),
+    ]);
+    return { ...spans, ...(metrics !== undefined && { metrics }) };
   }
 
   /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
@@ -335,16 +371,9 @@ export class Plugin {
     if (ended !== undefined) await within(this.#clock, withinMs, ended, () => {});
   }
 
-  #createTracing(): Tracing {
-    const { traces, resource, spoolDir } = this.#options;
-    return createTracing({
-      clock: this.#clock,
-      identity: () => this.identity,
-      target: traces,
-      resource,
-      spoolDir,
-      log: this.#log,
-    });
+  #telemetryTo(target: Target): TracingOptions {
+    const { resource, spoolDir } = this.#options;
+    return { clock: this.#clock, identity: () => this.identity, target, resource, spoolDir, log: this.#log };
   }
 
   /** Value of the request header of this process; it names the control port, so that is opened first. */
