@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { addHosts, inNetwork, networkMissing } from '../support/entry/network.ts';
 import { play } from './play.ts';
 import { isReached, lineOf, TITLE } from './report.ts';
-import { NETWORK, SCENARIOS } from './scenario.ts';
+import { NETWORK } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
 
 /** One way, in milliseconds. */
 const DELAY_MS = 5;
