@@ -159,7 +159,6 @@ test('a peer that keeps very many idle connections costs an offline no more than
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '6000' } });
   const before = residentBytes(service);
   const sockets = await Promise.all(Array.from({ length: IDLE }, () => idleAt(service.port)));
-  // About 12 kB each, nearly all of it what Node.js keeps of a connection.
   expect((residentBytes(service) - before) / IDLE).toBeLessThan(40_000);
   const begun = performance.now();
   service.child.signal('SIGTERM');
