@@ -165,6 +165,7 @@ export class Plugin {
       instanceId: this.#instanceId,
       settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
       trust: this.#trust,
+      isStatusFileLeft: () => this.#statusFile?.isFailing ?? false,
       causes: causeOf(options.traceparent),
       preconnect: () => this.#preconnect(),
       onServing: () => this.#serving(),
