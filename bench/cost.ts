@@ -57,6 +57,7 @@ async function provider(): Promise<Row> {
     clock: systemClock,
     log: () => {},
     healthPaths: ['/health'],
+    entryPorts: [],
     healthFailures: 3,
     keepAliveMs: undefined,
   });

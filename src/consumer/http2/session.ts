@@ -25,13 +25,13 @@ type Request = (this: ClientHttp2Session, headers?: Headers, ...more: unknown[])
 export class ServiceSession implements OpenSession {
   readonly #context: CallContext;
   readonly #session: ClientHttp2Session;
-  #listed: Listed | undefined;
+  readonly #way: { readonly listed: Listed | undefined };
   #streams = 0;
 
-  /** @param listed the instance it will lead to; undefined: that is not known yet, and its requests go as they are */
-  constructor(context: CallContext, session: ClientHttp2Session, listed: Listed | undefined) {
+  /** @param way tells the instance it leads to; undefined: that is not known yet, and its requests wait as they are */
+  constructor(context: CallContext, session: ClientHttp2Session, way: { readonly listed: Listed | undefined }) {
     this.#context = context;
-    this.#listed = listed;
+    this.#way = way;
     this.#session = session;
     const { guard } = context;
     const own = session as unknown as { request: Request };
@@ -44,7 +44,7 @@ export class ServiceSession implements OpenSession {
       stream.on('close', ended).on('response', answered);
     });
     const headed = (headers: Headers | undefined): Headers | undefined =>
-      this.#listed === undefined ? headers : withHeader(headers, context.header);
+      this.#way.listed === undefined ? headers : withHeader(headers, context.header);
     own.request = function (headers, ...more) {
       const mine = guard.attempt(
         HOOK,
@@ -65,7 +65,6 @@ export class ServiceSession implements OpenSession {
   join(listed: Listed, socket: Socket): void {
     if (socket.destroyed) return;
     const { connections } = listed.endpoint;
-    this.#listed = listed;
     connections.addSession(this);
     const closed = (): void => connections.removeSession(this);
     socket.once('close', this.#context.guard.listener(HOOK, closed));
@@ -87,7 +86,7 @@ export class ServiceSession implements OpenSession {
   }
 
   #answered({ [DRAINING_HEADER]: marker }: IncomingHttpHeaders): void {
-    const listed = this.#listed;
+    const { listed } = this.#way;
     if (listed !== undefined && typeof marker === 'string')
       this.#context.marked(listed.service, listed.endpoint, marker);
   }
