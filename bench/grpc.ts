@@ -62,9 +62,11 @@ function nameOf(run: Shutdowns, { client, isTriedOnce, method, ms: length, perSe
   ].join(', ');
 }
 
-function rowOf(run: Shutdowns, { counts, stopMs }: Result, n: number, against: string): Row {
+function rowOf(run: Shutdowns, { begun, counts, stopMs }: Result, n: number, against: string): Row {
   const [caller, { failed, sent } = NONE] = [run.callers[n] as Caller, counts[n]];
-  const why = failed.length > 0 ? `: ${reasonsOf(failed)}` : '';
+  // Of a client that never tries again.
+  const unsent = run.by === 'one' && begun !== undefined ? `, ${sent - begun} never sent by the client` : '';
+  const why = failed.length > 0 ? `: ${reasonsOf(failed)}${unsent}` : '';
   return {
     what: nameOf(run, caller),
     measured: `${(failed.length / run.times).toFixed(2)} failed per shutdown (${failed.length} of ${sent} calls, ${run.times} shutdowns${why}); stop ${ms(quantile(stopMs, 0.5))}`,
