@@ -53,6 +53,8 @@ export const ERRORS = {
     'A call to a service went past the plugin: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient. Use `fetch` without a dispatcher, or leave undici out of the bundle.',
   LOSSLESS_DISPATCHER_BYPASSED:
     'The application has set a global undici dispatcher, or calls by one that tells no settings; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_SESSION_REFUSED:
+    'No instance of a service took the connection of a session of HTTP/2, which fails with the error of the last one. Check that they listen where they are listed.',
   LOSSLESS_GRPC_UNCOVERED:
     'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_TASK_FAILED:

@@ -50,6 +50,8 @@ export interface Facts {
   readonly offline: Coverage & {
     readonly trigger: OfflineTrigger;
     readonly gracePeriodMs: number;
+    /** Which twelfth of the hour its deadline lies in. */
+    readonly due: number;
     readonly result: OfflineResult;
     readonly complete: boolean;
     readonly deregisterResult: DeregisterResult;
@@ -58,7 +60,7 @@ export interface Facts {
     readonly afterAck: number;
     readonly unmanaged: number;
   };
-  readonly 'offline.started': { readonly trigger: OfflineTrigger; readonly gracePeriodMs: number };
+  readonly 'offline.started': Pick<Facts['offline'], 'trigger' | 'gracePeriodMs' | 'due'>;
   readonly notify: Told;
   readonly 'notify.service': Told & { readonly consumerService: string };
   readonly goaway: {

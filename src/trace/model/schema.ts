@@ -55,6 +55,7 @@ export const ATTR = {
   afterAck: 'lossless.requests.after_ack',
   unmanaged: 'lossless.requests.unmanaged',
   gracePeriod: 'lossless.grace_period',
+  due: 'lossless.offline.due',
   peerService: 'service.peer.name',
   peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
@@ -168,6 +169,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
+  'lossless.offline.due': {
+    type: 'int',
+    doc: 'Which twelfth of the hour its deadline lies in, 0 to 11: once that is over, a shutdown without an end was killed.',
+  },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
   'peer.service': {
     type: 'string',
@@ -263,7 +268,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.ended_by': {
     type: 'string',
-    doc: 'told: balancers knew; quiet: no connection came for seven of their mean pauses; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    doc: 'told: balancers knew; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
     values: ENTRY_ENDS,
   },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
@@ -292,7 +297,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
   'lossless.traffic.requests_per_second': {
     type: 'int[]',
-    doc: 'Requests started in each second, from at most 30 s before the offline to its end.',
+    doc: 'Requests started in each second, from at most a minute before the offline to its end.',
   },
   'lossless.traffic.since': {
     type: 'int',
@@ -388,6 +393,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       afterAck: ATTR.afterAck,
       unmanaged: ATTR.unmanaged,
       gracePeriodMs: ATTR.gracePeriod,
+      due: ATTR.due,
     },
     canFail: true,
   },
@@ -395,7 +401,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
-    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod },
+    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod, due: ATTR.due },
     canFail: false,
   },
   notify: {

@@ -82,7 +82,7 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
       routes: (router) => router.service(service, { say: said, repeat: repeated } as never),
     });
     const server = secret === undefined ? createServer(handler) : createSecureServer(secret, handler);
-    (server as NetServer).listen(port, host);
+    return (server as NetServer).listen(port, host);
   },
   nest: async ({ host, port }) => {
     class Controlled {
