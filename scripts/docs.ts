@@ -1,5 +1,5 @@
 /**
- * Writes `docs/reference/` and the diagram of `docs/architecture.md` from the tables of the code. With `--check` nothing is
+ * Writes `docs/reference/` from the tables of the code, and the diagram and programs of pages that are otherwise written by hand. With `--check` nothing is
  * written: the exit code says whether they are what the tables say.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -123,6 +123,14 @@ function withDiagram(page: string): string {
   return page.replace(/(<!-- states -->\n)[\s\S]*?(<!-- \/states -->)/, `$1${diagram()}\n$2`);
 }
 
+/** Puts the programs of `examples/` where a page that is otherwise written by hand names them. */
+function withExamples(page: string): string {
+  return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
+    const program = readFileSync(join(root, 'examples', file), 'utf8');
+    return `${begin}\`\`\`js\n${program}\`\`\`\n${end}`;
+  });
+}
+
 const pages: Readonly<Record<string, string>> = {
   'docs/reference/variables.md': `${NOTE}\n${variables()}`,
   'docs/reference/spans.md': `${NOTE}\n${spans()}`,
@@ -130,6 +138,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/metrics.md': `${NOTE}\n${metrics()}`,
   'docs/reference/states.md': `${NOTE}\n${states()}`,
   'docs/coverage.md': `${NOTE}\n${coverage()}`,
+  'docs/application.md': withExamples(readFileSync(join(root, 'docs/application.md'), 'utf8')),
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };
 

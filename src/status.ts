@@ -11,6 +11,7 @@ import type { Online } from './provider/online/online.ts';
 import type { Callers } from './provider/traffic/callers.ts';
 import type { Traffic } from './provider/traffic/traffic.ts';
 import type { Unmanaged } from './provider/traffic/unmanaged.ts';
+import type { Tasks } from './provider/work/tasks.ts';
 import type { Instance, Registry } from './registry/registry.ts';
 import type { Delivery, Tracing } from './trace/tracing.ts';
 
@@ -43,6 +44,8 @@ export interface Status {
     /** From callers without the plugin. */
     readonly unmanaged: number;
   };
+  /** Tasks of `waitUntil` that run, by name. */
+  readonly tasks: Readonly<Record<string, number>>;
   readonly consumers: {
     /** Callers of the last ten minutes with an address to notify. */
     readonly recent: number;
@@ -81,6 +84,7 @@ export interface StatusParts {
   readonly advertised: Pick<Instance, 'host' | 'port'> | undefined;
   readonly weight: number;
   readonly traffic: Traffic;
+  readonly tasks: Tasks;
   readonly callers: Callers;
   readonly unmanaged: Unmanaged;
   readonly probers: Probers;
@@ -107,6 +111,7 @@ export function statusOf(parts: StatusParts): Status {
     address: advertised && hostPort(advertised),
     weight: parts.weight,
     requests: { started: traffic.counts.started, inflight: traffic.inflight, unmanaged: parts.unmanaged.requests },
+    tasks: parts.tasks.running,
     consumers: { recent: callers.recent().length, services: callers.byService(), overflowed: callers.overflowed },
     unmanaged: {
       connections: parts.unmanaged.open,

@@ -13,6 +13,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
   const { address, consumers, offline, online, registry, requests, telemetry } = status;
   const since = (time: string): string => duration(now - Date.parse(time));
   const { failing } = registry;
+  const tasks = Object.entries(status.tasks);
   const facts: readonly Fact[] = [
     ['instance', `${status.service} ${status.instanceId}`],
     ['state', `${status.state} for ${since(status.since)}, ${status.ready ? '' : 'not '}ready`],
@@ -28,6 +29,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
       'requests',
       `${requests.inflight} in flight, ${requests.started} so far, ${requests.unmanaged} of them from callers without the plugin`,
     ],
+    ['tasks', tasks.length > 0 ? tasks.map(([name, running]) => `${running} ${name}`).join(', ') : undefined],
     ['status file', status.unmanaged.statusFileFailing ? 'cannot be written or removed, see the log' : undefined],
     [
       'consumers',

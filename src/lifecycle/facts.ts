@@ -4,6 +4,7 @@ import type {
   EntryEnd,
   EntryMode,
   GoAwayResult,
+  HandlerResult,
   HoldReason,
   OfflineResult,
   OfflineTrigger,
@@ -124,6 +125,10 @@ export interface Facts {
     readonly longestStallMs: number;
     /** HTTP/2 sessions that were asked to go. */
     readonly sessionsRetired: number;
+    /** Tasks of the application that ran when the drain began. */
+    readonly tasksStart: number;
+    /** Names of those that ran when it ended. */
+    readonly tasksLeft: readonly string[];
     readonly result: DrainResult;
     readonly requestsPerSecond: readonly number[];
     /** The moment at which the first of those seconds begins. */
@@ -138,6 +143,7 @@ export interface Facts {
     /** Streams of gRPC that were answering and ended with a status. */
     readonly ended: number;
   };
+  readonly handler: { readonly name: string; readonly result: HandlerResult };
   readonly online: {
     readonly trigger: OnlineTrigger;
     readonly result: OnlineResult;

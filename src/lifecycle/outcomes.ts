@@ -47,6 +47,10 @@ export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
 export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
 export type DrainResult = (typeof DRAIN_RESULTS)[number];
 
+/** How a handler of the application ended that takes part in an offline. */
+export const HANDLER_RESULTS = ['done', 'failed', 'timeout', 'cancelled'] as const;
+export type HandlerResult = (typeof HANDLER_RESULTS)[number];
+
 /** Why the hold time had to pass. */
 export const HOLD_REASONS = [
   'none',

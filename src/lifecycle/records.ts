@@ -1,6 +1,9 @@
 import type { Known, WorkName } from './facts.ts';
 import type { State, Trigger } from './transitions.ts';
 
+/** The diagnostics channel on which every record is published. */
+export const RECORDS = 'lossless:record';
+
 /** The position of one piece of work in its trace, in the lower-case hexadecimal of W3C Trace Context. */
 export interface SpanIds {
   /** 32 hexadecimal digits. */

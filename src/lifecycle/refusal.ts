@@ -10,6 +10,8 @@ export interface Refusal {
   readonly message: string;
 }
 
+const NOTHING_LEFT =
+  'nothing was left; the instance comes online by itself when an HTTP server of the application listens';
 const LEFT = 'the instance has left; start a new process';
 
 /** What to do instead, for the moves that people ask for. */
@@ -18,7 +20,8 @@ const ADVICE: Readonly<Partial<Record<Trigger, Readonly<Partial<Record<State, st
     created: 'no HTTP server of the application listens, so there is nothing to leave; the process can end as it is',
   },
   online: {
-    created: 'nothing was left; the instance comes online by itself when an HTTP server of the application listens',
+    created: NOTHING_LEFT,
+    working: NOTHING_LEFT,
     starting: 'the instance is coming online already',
     registering: 'the instance is coming online already',
     warming: 'the instance is online',

@@ -4,6 +4,8 @@
  */
 export const STATES = {
   created: 'The plugin is loaded; the application does not listen yet. Ends when its first HTTP server listens.',
+  working:
+    'The application has named work of its own (`waitUntil`, `onOffline`) and does not listen: nothing is registered. Ends when its first HTTP server listens, or with an offline.',
   starting:
     'An HTTP server listens, an offline was undone, or another server is to be registered: start delay, choice of the server, probe and connections built ahead. Ends when a server is found that answers.',
   registering: 'The instance is being written to the registry. Ends when the registry lists it.',
@@ -21,6 +23,7 @@ export type State = keyof typeof STATES;
 
 /** What moves the machine. */
 export const TRIGGERS = {
+  working: 'the application calls `waitUntil` or `onOffline` for the first time',
   listening: 'the first HTTP server of the application listens',
   probed: 'the application answered its probe, or none is configured',
   registered: 'the registry lists this instance',
@@ -44,6 +47,9 @@ export interface Transition {
   readonly to: State;
 }
 
+/** The states in which no server listens yet. */
+const UNSEEN = ['created', 'working'] as const satisfies readonly State[];
+
 /** The states from which an offline can begin, and in which a server is looked for again. */
 const RUNNING = ['starting', 'registering', 'warming', 'serving'] as const satisfies readonly State[];
 
@@ -52,12 +58,14 @@ const UNDOABLE = ['notifying', 'draining'] as const satisfies readonly State[];
 
 /** Every legal move; anything else is refused and recorded. */
 export const TRANSITIONS: readonly Transition[] = [
-  { from: 'created', trigger: 'listening', to: 'starting' },
+  { from: 'created', trigger: 'working', to: 'working' },
+  ...UNSEEN.map((from) => ({ from, trigger: 'listening', to: 'starting' }) as const),
   { from: 'starting', trigger: 'probed', to: 'registering' },
   { from: 'registering', trigger: 'registered', to: 'warming' },
   { from: 'registering', trigger: 'portless', to: 'serving' },
   { from: 'warming', trigger: 'warmed', to: 'serving' },
   ...RUNNING.map((from) => ({ from, trigger: 'moved', to: 'starting' }) as const),
+  { from: 'working', trigger: 'offline', to: 'notifying' },
   ...RUNNING.map((from) => ({ from, trigger: 'offline', to: 'notifying' }) as const),
   { from: 'notifying', trigger: 'notified', to: 'draining' },
   { from: 'draining', trigger: 'drained', to: 'stopping' },
@@ -68,6 +76,11 @@ export const TRANSITIONS: readonly Transition[] = [
 /** Where `trigger` leads from `from`, or `undefined` when that move is not legal. */
 export function next(from: State, trigger: Trigger): State | undefined {
   return TRANSITIONS.find((move) => move.from === from && move.trigger === trigger)?.to;
+}
+
+/** Whether no HTTP server has listened yet. */
+export function isUnseen(state: State): boolean {
+  return (UNSEEN as readonly State[]).includes(state);
 }
 
 /** Whether the instance comes online or is online: an offline can begin, and a server can be looked for again. */

@@ -12,7 +12,7 @@ import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
 import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
-import type { SpanIds } from '../lifecycle/records.ts';
+import { RECORDS, type SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
 import { within } from '../lifecycle/within.ts';
@@ -39,6 +39,8 @@ import { tryConnection } from '../provider/registration/try-connection.ts';
 import { Callers } from '../provider/traffic/callers.ts';
 import { Curve } from '../provider/traffic/curve.ts';
 import { Traffic } from '../provider/traffic/traffic.ts';
+import { type Handler, Handlers } from '../provider/work/handlers.ts';
+import { Tasks } from '../provider/work/tasks.ts';
 import { openRegistries } from '../registry/open.ts';
 import { OpeningRegistry } from '../registry/opening.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -74,6 +76,8 @@ export class Plugin {
   readonly #gracePeriodMs: number;
   readonly #counts = new Counts();
   readonly #leaving = new Leaving();
+  readonly #tasks: Tasks;
+  readonly #handlers = new Handlers();
   readonly #grpcHealth: GrpcHealth;
   readonly #control: ControlPort;
   readonly #statusFile: StatusFile | undefined;
@@ -89,6 +93,7 @@ export class Plugin {
     const registry = new OpeningRegistry(options.registries, this.#opening);
     this.#options = options;
     this.#log = log;
+    this.#tasks = new Tasks(log);
     this.#gracePeriodMs = budgetOf(options, log);
     this.#registry = registry;
     this.#instanceId = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`;
@@ -151,6 +156,8 @@ export class Plugin {
       probers,
       arrivals,
       curve: this.#curve,
+      tasks: this.#tasks,
+      handlers: this.#handlers,
       registry,
       tryConnection,
       instanceId: this.#instanceId,
@@ -183,7 +190,7 @@ export class Plugin {
     this.#journal.subscribe(this.#grpcHealth.sink);
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
-    const records = channel('lossless:record');
+    const records = channel(RECORDS);
     // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
     this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
     if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
@@ -265,6 +272,26 @@ export class Plugin {
     return this.#leaving.signal;
   }
 
+  /** Counts `task` of the application as work of this instance until it settles. */
+  waitUntil(name: string, task: PromiseLike<unknown>): void {
+    this.#tasks.add(name, task);
+    this.#working();
+  }
+
+  /** Runs `handle` in every offline. @returns takes it back */
+  onOffline(name: string, handle: Handler): () => void {
+    const forget = this.#handlers.add(name, handle);
+    this.#working();
+    return forget;
+  }
+
+  /** The process has something to leave, so its signals are ours first. */
+  #working(): void {
+    this.#attendance.working();
+    this.#signals.arm();
+    this.#guard.listener('the control server', () => this.#controlServer())();
+  }
+
   /** The instance as it is now. */
   status(): Status {
     const attendance = this.#attendance;
@@ -280,6 +307,7 @@ export class Plugin {
       advertised: attendance.advertised,
       weight: attendance.weight,
       traffic: this.#traffic,
+      tasks: this.#tasks,
       callers: this.#callers,
       unmanaged: this.#entry.unmanaged,
       probers: this.#entry.probers,

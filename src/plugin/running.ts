@@ -1,4 +1,5 @@
 import type { OfflineHandle } from '../provider/attendance.ts';
+import type { Handler } from '../provider/work/handlers.ts';
 import type { Status } from '../status.ts';
 import type { AppTracing } from '../trace/app-tracing.ts';
 import type { Controlled } from './control-routes.ts';
@@ -14,6 +15,8 @@ export interface Running extends Pick<Controlled, 'online'> {
   offline(trigger: 'api'): OfflineHandle;
   status(): Status;
   readonly leaving: AbortSignal;
+  waitUntil(name: string, task: PromiseLike<unknown>): void;
+  onOffline(name: string, handle: Handler): () => void;
 }
 
 /** The request traces that the plugin started for the application. */

@@ -4,7 +4,7 @@ import { asError } from '../errors.ts';
 import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
-import { isRunning } from '../lifecycle/transitions.ts';
+import { isRunning, isUnseen } from '../lifecycle/transitions.ts';
 import { warmupShare } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
@@ -170,10 +170,16 @@ export class Attendance {
     return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: settings.warmupCurve });
   }
 
+  /** The application has work of its own, so there is something to leave. */
+  working(): void {
+    const { machine } = this.#context;
+    if (machine.state === 'created') machine.move('working');
+  }
+
   /** A server of the application begins to listen. */
   listening(server: HttpServer): void {
     const { causes, journal, machine, onServing } = this.#context;
-    if (machine.state === 'created') {
+    if (isUnseen(machine.state)) {
       const ids = journal.newRoot();
       machine.move('listening', ids);
       onServing();
@@ -194,11 +200,13 @@ export class Attendance {
     if (this.#leaving !== undefined) return this.#leaving.handle;
     const { causes, journal, log, machine, settings, urlOf } = this.#context;
     const ids = journal.newRoot();
+    // A process that serves nobody is ready as it is.
+    const servesNobody = machine.state === 'working';
     if (!machine.move('offline', ids)) {
       const refused = refusal('offline', machine.state);
       return { traceId: undefined, url: undefined, done: Promise.resolve(refused) };
     }
-    const wasReady = this.#registration.wasListed || this.isReady;
+    const wasReady = servesNobody || this.#registration.wasListed || this.isReady;
     this.#online?.cancel();
     const run = new Offline(
       { ...this.#context, registration: this.#registration, wasReady, identity: () => this.identity, settings },

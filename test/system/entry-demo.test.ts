@@ -1,12 +1,12 @@
 import { delimiter, dirname } from 'node:path';
 import { expect, test } from 'vitest';
-import { unpacked } from '../support/entry/proxies.ts';
 import type { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 import { descendants } from '../support/process/descendants.ts';
 import { isRunning } from '../support/process/is-running.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { serverMissing } from '../support/servers/built.ts';
+import { unpacked } from '../support/servers/unpacked.ts';
 import { until } from '../support/until.ts';
 
 const missing = serverMissing('proxies');

@@ -26,11 +26,14 @@ import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { Unmanaged } from '../traffic/unmanaged.ts';
+import type { Handlers } from '../work/handlers.ts';
+import type { Tasks } from '../work/tasks.ts';
 import { Drain, type Drained, type Holding } from './drain.ts';
 import { Fanout, type FanoutOptions } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
+import { HandlerRuns } from './handler-runs.ts';
 import { Presences } from './presence.ts';
-import { describeStranded, failureOf, type Outcome, resultOf } from './result.ts';
+import { describeTimeout, failureOf, type Outcome, resultOf } from './result.ts';
 import { Retirement } from './retirement.ts';
 import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
@@ -70,6 +73,9 @@ export interface OfflineContext {
   /** Connections of callers that no balancer sends, a second, of the last minute. */
   readonly arrivals: Curve;
   readonly curve: Curve;
+  /** What the application does beside requests, and when it leaves. */
+  readonly tasks: Tasks;
+  readonly handlers: Handlers;
   readonly registry: Registry;
   readonly registration: Registration;
   /** The instance has been ready at least once, registered or on a Unix socket alone. */
@@ -107,6 +113,7 @@ export class Offline {
   readonly #entry: Entry;
   readonly #retirement: Retirement;
   readonly #ends: StreamEnds;
+  readonly #handlers: HandlerRuns;
   readonly #since: number;
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
@@ -115,6 +122,8 @@ export class Offline {
   /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   #isPortShared = false;
+  /** Handlers of the application that had not ended at the deadline. */
+  #unfinished: readonly string[] = [];
   /** Callers whom nobody could tell came until the listeners closed, or would have. */
   #stillComing: string | undefined;
   /** Aborted when it waits for nobody any more: it was undone, or is over. */
@@ -168,6 +177,7 @@ export class Offline {
     for (const entry of callers.recent()) this.#fanout.tell(entry);
     this.#entry = this.#createEntry();
     this.#ends = new StreamEnds(context.guard);
+    this.#handlers = new HandlerRuns(journal, this.ids, context.handlers.all);
     this.#retirement = new Retirement({
       clock,
       guard: context.guard,
@@ -226,14 +236,19 @@ export class Offline {
 
   /** What it waits for, for people. */
   get waitsFor(): string {
-    const { machine, traffic } = this.#context;
+    const { machine, tasks, traffic } = this.#context;
     const { coverage } = this;
     const { planned, acked, idle, failed, stranded } = coverage;
     const open = planned - acked - failed;
     if (machine.state === 'notifying') return open > 0 ? `the answers of consumers: ${open}` : 'the registry';
-    if (machine.state !== 'draining') return machine.state === 'stopped' ? 'nothing' : 'connections to close';
+    if (machine.state === 'stopped') return 'nothing';
+    if (machine.state !== 'draining')
+      return this.#handlers.names.length > 0
+        ? `handlers of the application: ${this.#handlers.names.join(', ')}`
+        : 'connections to close';
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
+    if (tasks.count > 0) return `tasks of the application: ${Object.keys(tasks.running).join(', ')}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const { reason } = this.#holding(coverage);
@@ -248,6 +263,7 @@ export class Offline {
   /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
   cancel(): void {
     this.#end('cancelled');
+    this.#handlers.undo();
     this.#context.callers.reset();
     this.#context.traffic.unmark();
     this.#context.curve.release();
@@ -274,6 +290,7 @@ export class Offline {
       drained = await this.#drainTraffic();
       if (this.#cancelled) return await this.#finish(drained);
       await this.#stop(drained);
+      await this.#finishHandlers();
       return await this.#finish(drained);
     } catch (thrown) {
       const error = asError(thrown);
@@ -309,8 +326,9 @@ export class Offline {
   }
 
   async #drainTraffic(): Promise<Drained> {
-    const { clock, curve, journal, settings, traffic } = this.#context;
-    const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight } });
+    const { clock, curve, journal, settings, tasks, traffic } = this.#context;
+    const tasksStart = tasks.count > 0 ? tasks.count : undefined;
+    const work = journal.start('drain', { parent: this.ids, facts: { inflightStart: traffic.inflight, tasksStart } });
     const drain = new Drain({
       clock,
       deadline: this.#deadline,
@@ -318,7 +336,7 @@ export class Offline {
       since: this.#since,
       onLook: (isListening) => this.#look(isListening),
       observed: {
-        inflight: () => traffic.inflight,
+        inflight: () => traffic.inflight + tasks.count,
         arriving: () => traffic.arriving,
         retiring: () => this.#retirement.running,
         lastActivity: () => traffic.lastActivity,
@@ -349,15 +367,10 @@ export class Offline {
     this.#drained = this.coverage;
     this.#entry.end(entryEnd);
     const { perSecond, since } = curve.read();
+    const tasksLeft = tasks.count > 0 ? Object.keys(tasks.running) : undefined;
     const failure =
       drained.result === 'timeout'
-        ? {
-            type: 'drain_timeout',
-            message:
-              this.coverage.stranded > 0
-                ? describeStranded(this.coverage)
-                : 'the deadline came before traffic was over',
-          }
+        ? { type: 'drain_timeout', message: describeTimeout(this.coverage, tasksLeft) }
         : undefined;
     work.end(
       {
@@ -368,6 +381,7 @@ export class Offline {
         holdReason: drained.holdReason,
         longestStallMs: drained.longestStallMs,
         sessionsRetired: this.#retirement.count,
+        tasksLeft,
         result: drained.result,
         requestsPerSecond: perSecond,
         requestsSince: since,
@@ -455,19 +469,28 @@ export class Offline {
     work.end(stopped, failure);
   }
 
+  /** What requests needed can be closed now; who takes longer than the deadline is left. */
+  async #finishHandlers(): Promise<void> {
+    await this.#deadline.within(this.#handlers.finish(), undefined);
+    this.#unfinished = this.#handlers.names;
+    this.#handlers.leave();
+  }
+
   /** Ends the root, after everything under it. */
   async #finish(drained: Drained | undefined, broken?: Failure): Promise<OfflineReport> {
     const { traffic } = this.#context;
     const drainResult = drained?.result ?? (this.#cancelled ? 'cancelled' : undefined);
     const { idle, stranded } = this.#drained ?? this.coverage;
     this.#end('timeout');
+    this.#handlers.leave();
     await this.#fanout.settled();
     const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
-    const { callers, wasReady } = this.#context;
+    const { callers, tasks, wasReady } = this.#context;
     const outcome: Outcome = {
       coverage,
       drainResult,
-      hadNothing: !wasReady && traffic.counts.served === 0,
+      hadNothing: !wasReady && traffic.counts.served === 0 && tasks.begun === 0,
+      unfinished: this.#unfinished,
       overflowed: callers.overflowed,
       unconfirmed: this.#unconfirmed,
       causes: this.#fanout.causes,

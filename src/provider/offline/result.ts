@@ -9,6 +9,8 @@ export interface Outcome {
   readonly drainResult: DrainResult | undefined;
   /** It was never ready and served nobody. */
   readonly hadNothing: boolean;
+  /** Handlers of the application that had not ended at the deadline. */
+  readonly unfinished: readonly string[];
   /** Callers that were forgotten or not told because there were too many. */
   readonly overflowed: number;
   /** The registry did not confirm that the instance has left. */
@@ -30,11 +32,12 @@ export function resultOf({
   hadNothing,
   overflowed,
   unconfirmed,
+  unfinished,
 }: Outcome): OfflineResult {
   if (drainResult === 'cancelled') return 'cancelled';
-  if (hadNothing) return 'never_ready';
+  if (hadNothing && unfinished.length === 0) return 'never_ready';
   if (coverage.stranded > 0) return 'last_instance';
-  if (drainResult === 'timeout') return 'timeout';
+  if (drainResult === 'timeout' || unfinished.length > 0) return 'timeout';
   const { acked, idle, planned } = coverage;
   const isTold = acked === planned && idle === acked && overflowed === 0;
   return isTold && !unconfirmed && exposed === undefined ? 'success' : 'incomplete';
@@ -45,15 +48,24 @@ export function failureOf(result: OfflineResult, outcome: Outcome): Failure | un
   return FAILED.has(result) ? { type: result, message: describe(result, outcome) } : undefined;
 }
 
-/** For the drain and the root. */
-export function describeStranded({ stranded }: Coverage): string {
+/** Why a drain came to its deadline. @param tasks names of those of the application that ran still */
+export function describeTimeout(coverage: Coverage, tasks: readonly string[] | undefined): string {
+  if (coverage.stranded > 0) return describeStranded(coverage);
+  if (tasks !== undefined) return `the deadline came before tasks of the application were over: ${tasks.join(', ')}`;
+  return 'the deadline came before traffic was over';
+}
+
+function describeStranded({ stranded }: Coverage): string {
   return `${stranded} consumers still called and had no other instance of the service to call`;
 }
 
-function describe(result: OfflineResult, { causes, coverage, exposed }: Outcome): string {
+function describe(result: OfflineResult, { causes, coverage, drainResult, exposed, unfinished }: Outcome): string {
   const { acked, idle, planned } = coverage;
   if (result === 'last_instance') return describeStranded(coverage);
-  if (result === 'timeout') return 'the grace period ended with work left';
+  if (result === 'timeout')
+    return drainResult === 'timeout'
+      ? 'the grace period ended with work left'
+      : `the grace period ended before these handlers of the application: ${unfinished.join(', ')}`;
   if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
   return exposed ?? 'not everybody could be told, or the registry did not confirm';

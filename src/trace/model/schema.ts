@@ -5,6 +5,7 @@ import {
   ENTRY_ENDS,
   ENTRY_MODES,
   GOAWAY_RESULTS,
+  HANDLER_RESULTS,
   HOLD_REASONS,
   OFFLINE_RESULTS,
   OFFLINE_TRIGGERS,
@@ -98,6 +99,8 @@ export const ATTR = {
   holdReason: 'lossless.drain.hold.reason',
   longestStall: 'lossless.drain.longest_stall',
   sessionsRetired: 'lossless.drain.sessions.retired',
+  tasksStart: 'lossless.drain.tasks.start',
+  tasksLeft: 'lossless.drain.tasks.left',
   drainResult: 'lossless.drain.result',
   requestsPerSecond: 'lossless.traffic.requests_per_second',
   requestsSince: 'lossless.traffic.since',
@@ -105,6 +108,8 @@ export const ATTR = {
   socketsIdle: 'lossless.stop.sockets.idle',
   socketsForced: 'lossless.stop.sockets.forced',
   streamsEnded: 'lossless.stop.streams.ended',
+  handlerName: 'lossless.handler.name',
+  handlerResult: 'lossless.handler.result',
   onlineTrigger: 'lossless.online.trigger',
   onlineResult: 'lossless.online.result',
   delay: 'lossless.delay',
@@ -269,6 +274,14 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     doc: 'Longest event-loop stall seen during the drain, in seconds.',
   },
   'lossless.drain.sessions.retired': { type: 'int', doc: 'HTTP/2 sessions whose clients were asked to go.' },
+  'lossless.drain.tasks.start': {
+    type: 'int',
+    doc: 'Tasks of `waitUntil` that ran when the drain began. Absent without any.',
+  },
+  'lossless.drain.tasks.left': {
+    type: 'string[]',
+    doc: 'Names of the tasks that ran when the drain ended: the deadline came. Absent without any.',
+  },
   'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
   'lossless.traffic.requests_per_second': {
     type: 'int[]',
@@ -284,6 +297,12 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.stop.streams.ended': {
     type: 'int',
     doc: 'Streams of gRPC that were answering and ended with the status 14 (UNAVAILABLE), as they would have outlived the instance.',
+  },
+  'lossless.handler.name': { type: 'string', doc: 'Its name, as `onOffline` was told.' },
+  'lossless.handler.result': {
+    type: 'string',
+    doc: 'done; failed: it threw or rejected; timeout: the deadline came before its end; cancelled: the offline was undone before.',
+    values: HANDLER_RESULTS,
   },
   'lossless.online.trigger': {
     type: 'string',
@@ -472,6 +491,8 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       holdReason: ATTR.holdReason,
       longestStallMs: ATTR.longestStall,
       sessionsRetired: ATTR.sessionsRetired,
+      tasksStart: ATTR.tasksStart,
+      tasksLeft: ATTR.tasksLeft,
       result: ATTR.drainResult,
       requestsPerSecond: ATTR.requestsPerSecond,
       requestsSince: ATTR.requestsSince,
@@ -488,6 +509,13 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       forced: ATTR.socketsForced,
       ended: ATTR.streamsEnded,
     },
+    canFail: true,
+  },
+  handler: {
+    kind: 'INTERNAL',
+    parent: 'offline',
+    doc: 'What the application does when its instance leaves, one span for each handler of `onOffline`. Absent without any.',
+    attributes: { name: ATTR.handlerName, result: ATTR.handlerResult },
     canFail: true,
   },
   online: {

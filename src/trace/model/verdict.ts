@@ -219,7 +219,9 @@ function wentWrong(
   stranded: number,
 ): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
-  const works = PHASES[kind].filter((phase) => phase !== 'notify').map(spanName) as readonly string[];
+  const works = [...PHASES[kind].filter((phase) => phase !== 'notify'), 'handler' as const].map(
+    spanName,
+  ) as readonly string[];
   const others = spans.filter((span) => span.isError && works.includes(span.name));
   return [
     ...failed.map(

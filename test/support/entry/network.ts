@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { Child } from '../process/child.ts';
 import { serverMissing, serverProgram } from '../servers/built.ts';
-import { unpacked } from './proxies.ts';
+import { unpacked } from '../servers/unpacked.ts';
 
 /** Addresses that are far from each other: each packet to one of them is held. Everything at 127.0.0.0/8 is near. */
 const FAR = '10.0.0.0/24';

@@ -4,11 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { nginxIn } from '../../../src/cli/demo/template.ts';
 import { Child, type ChildOptions } from '../process/child.ts';
-import { serverProgram } from '../servers/built.ts';
+import { unpacked } from '../servers/unpacked.ts';
 import { until } from '../until.ts';
-
-/** Where Debian's packages have their libraries, below the folder they are unpacked to. */
-const LIBRARIES = `usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
 interface Program {
   /** Its folder of test/servers. */
@@ -58,19 +55,6 @@ export type ProxyName = keyof typeof PROGRAMS;
 /** The folders of test/servers that these proxies need. */
 export function serversOf(...proxies: readonly ProxyName[]): readonly string[] {
   return [...new Set(proxies.map((proxy) => PROGRAMS[proxy].server))];
-}
-
-/** A program out of Debian's packages that are unpacked, with the environment in which it finds its libraries. */
-export function unpacked(
-  server: string,
-  path: string,
-): { readonly command: string; readonly env: Record<string, string> } {
-  const folder = serverProgram(server);
-  const libraries = join(folder, LIBRARIES);
-  return {
-    command: join(folder, path),
-    env: { LD_LIBRARY_PATH: libraries, XTABLES_LIBDIR: join(libraries, 'xtables') },
-  };
 }
 
 /** What a proxy has against a configuration; empty when it takes it. @param directory of its own, for what it writes */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { unpacked } from './proxies.ts';
+import { unpacked } from '../servers/unpacked.ts';
 
 /**
  * Does what kube-proxy does: connections to the service go to one of these targets each, by DNAT. The rules are replaced at once, and

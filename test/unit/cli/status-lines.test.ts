@@ -16,6 +16,7 @@ const SERVING: Status = {
   address: '10.0.0.7:8080',
   weight: 1,
   requests: { started: 411, inflight: 2, unmanaged: 1 },
+  tasks: {},
   consumers: { recent: 3, services: { 'service-a': 1, frontend: 2 }, overflowed: 0 },
   unmanaged: { connections: 0, idleClosed: 0, checks: { good: 0, failing: 0 }, statusFileFailing: false },
   online: { traceId: 'aa' },

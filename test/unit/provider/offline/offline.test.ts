@@ -19,6 +19,8 @@ import type { OfflineReport } from '../../../../src/provider/offline/offline.ts'
 import { Callers } from '../../../../src/provider/traffic/callers.ts';
 import { Curve } from '../../../../src/provider/traffic/curve.ts';
 import { Traffic } from '../../../../src/provider/traffic/traffic.ts';
+import { Handlers } from '../../../../src/provider/work/handlers.ts';
+import { Tasks } from '../../../../src/provider/work/tasks.ts';
 import type { Instance, Registry } from '../../../../src/registry/registry.ts';
 import { listening, portOf } from '../../../support/listening.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
@@ -199,7 +201,10 @@ class Subject {
   readonly entries = new Map<string, Instance>();
   readonly servers: FakeServer[] = [];
   readonly asked: Asked[] = [];
+  readonly tasks = new Tasks(() => {});
+  readonly handlers = new Handlers();
   readonly #busy: FakeSocket[] = [];
+  readonly #working: (() => void)[] = [];
   #number = 0;
   #stalled = 0;
 
@@ -237,6 +242,8 @@ class Subject {
       probers: entry.probers,
       arrivals: entry.arrivals,
       curve: new Curve(clock, () => traffic.counts.started),
+      tasks: this.tasks,
+      handlers: this.handlers,
       registry: registryThat(how, this.entries, clock),
       tryConnection: async () => undefined,
       instanceId: 'provider-1',
@@ -280,6 +287,7 @@ class Subject {
   /** Lets happen what leads to `state`. */
   async becomes(state: State): Promise<void> {
     if (state === 'created') return;
+    if (state === 'working') return this.work();
     this.listen();
     const online = ['starting', 'registering', 'warming', 'serving'];
     if (!online.includes(state)) {
@@ -290,6 +298,20 @@ class Subject {
       this.offline();
     }
     for (let passed = 0; this.state !== state && passed < 5_000; passed += 10) await this.advance(10);
+  }
+
+  /** The application begins a task, and has something to close. */
+  work(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#working.push(resolve);
+    this.tasks.add('job', promise);
+    this.handlers.add('pool', ({ drained }) => drained);
+    this.attendance.working();
+  }
+
+  /** The oldest task of the application ends. */
+  workEnds(): void {
+    this.#working.shift()?.();
   }
 
   offline(): void {
@@ -374,7 +396,9 @@ const manner = fc.constantFrom(...MANNERS);
 const event = fc.oneof(
   fc.record({ what: fc.constant('request' as const), from: fc.oneof(manner, fc.constant('unmanaged' as const)) }),
   fc.record({
-    what: fc.constantFrom(...(['respond', 'hangUp', 'offline', 'online', 'listen', 'close'] as const)),
+    what: fc.constantFrom(
+      ...(['respond', 'hangUp', 'offline', 'online', 'listen', 'close', 'work', 'workEnds'] as const),
+    ),
   }),
   fc.record({ what: fc.constantFrom('advance' as const, 'stall' as const), ms: fc.integer({ min: 1, max: 2_500 }) }),
 );
@@ -434,7 +458,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
         expect(it.clock.held).toBe(0);
 
         // The end is the same however it began: all of it is left, or there was nothing to leave.
-        const served = it.servers.length > 0;
+        const served = it.servers.length > 0 || it.tasks.begun > 0;
         expect(it.state).toBe(served ? 'stopped' : 'created');
         const late = it.records.filter((record) => record.kind === 'refused' && record.trigger === 'listening').length;
         expect(it.servers.filter((server) => server.listening).length).toBeLessThanOrEqual(late);
@@ -449,7 +473,7 @@ test('whatever happens in whatever state, each offline ends within its deadline,
             expect([asked.state, traceId]).toEqual(['created', undefined]);
             continue;
           }
-          expect(isRunning(asked.state) || asked.joined).toBe(true);
+          expect(isRunning(asked.state) || asked.state === 'working' || asked.joined).toBe(true);
           const own = it.records.filter((record) => 'ids' in record && record.ids?.traceId === traceId);
           const root = own.find((record) => record.kind === 'started');
           const last = own.findLast((record) => record.kind === 'ended');

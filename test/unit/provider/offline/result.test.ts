@@ -10,6 +10,7 @@ const GOOD: Outcome = {
   unconfirmed: false,
   causes: '',
   exposed: undefined,
+  unfinished: [],
 };
 
 describe('the result of an offline', () => {

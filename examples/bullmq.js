@@ -1,0 +1,9 @@
+// A worker of BullMQ, which serves no HTTP. When its instance leaves it takes no job any more and ends those it has.
+import { Worker } from 'bullmq';
+import { onOffline } from 'lossless-lifecycle';
+import { send } from './mail.js';
+
+const connection = { host: process.env.REDIS_HOST, port: Number(process.env.REDIS_PORT) };
+const worker = new Worker('mail', (job) => send(job.data), { connection, concurrency: 5 });
+
+onOffline('mail worker', () => worker.close());

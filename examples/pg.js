@@ -1,0 +1,16 @@
+// A service whose requests need a pool of connections. The pool is closed when no request can come any more.
+import { createServer } from 'node:http';
+import { onOffline } from 'lossless-lifecycle';
+import pg from 'pg';
+
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+
+onOffline('pool', async ({ drained }) => {
+  await drained;
+  await pool.end();
+});
+
+createServer(async (_, response) => {
+  const { rows } = await pool.query('select pg_sleep(0.1), 42 as answer');
+  response.end(`${rows[0].answer}\n`);
+}).listen(Number(process.env.PORT ?? 8080));

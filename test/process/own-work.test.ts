@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { controlPortOf, entered } from '../support/process/announced.ts';
+import type { Child } from '../support/process/child.ts';
+import { lossless } from '../support/process/cli.ts';
+import { operator } from '../support/process/operator.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
+
+const APP = new URL('../fixtures/apps/own-work.ts', import.meta.url);
+
+const world = useWorld();
+
+/** Starts the application with what it does. */
+async function application(does: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Child> {
+  const child = world().children.node(APP, { env: world().env('worker', env), args: [...does] });
+  await child.sees(/ready\n/);
+  if (does.includes('serve')) await entered(child, 'warming');
+  return child;
+}
+
+/** What its handlers came to, by name. */
+async function handlersOf(child: Child): Promise<Readonly<Record<string, unknown>>> {
+  const trace = await world().trace({ child, port: 0 });
+  return Object.fromEntries(
+    spansOf(trace, 'handler').map(({ tags }) => [tags['lossless.handler.name'], tags['lossless.handler.result']]),
+  );
+}
+
+describe.each([
+  ['a service', ['serve']],
+  ['a worker that serves no HTTP', []],
+])('%s', (_, kind) => {
+  test('waits for its tasks, and closes what they need after them', async () => {
+    const child = await application([...kind, 'pool', 'queue', 'task:mail:300', 'task:mail:200']);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    const said = child.stdout.split('\n').filter((line) => /^(pool|mail|queue|record)/.test(line));
+    expect(said).toEqual([
+      'pool: begun',
+      'queue: 32 digits',
+      'mail: over',
+      'mail: over',
+      'pool: closed',
+      'record: stopped',
+    ]);
+    const trace = await world().trace({ child, port: 0 });
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, problems: [] });
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.tasks.start']).toBe(2);
+    expect(await handlersOf(child)).toEqual({ pool: 'done', queue: 'done' });
+  });
+
+  test('a task that does not end is named, and the result is no success', async () => {
+    const child = await application([...kind, 'task:mail:never', 'pool'], { LOSSLESS_GRACE_PERIOD_MS: '2000' });
+    child.signal('SIGTERM');
+    await entered(child, 'draining');
+    const port = await controlPortOf(child);
+    const { body } = await operator(port, '/status');
+    expect(body).toMatchObject({ waitsFor: 'tasks of the application: mail', tasks: { mail: 1 } });
+    expect((await lossless(['status'], world().env('worker'))).stdout).toContain('mail');
+    await child.ends();
+    const trace = await world().trace({ child, port: 0 });
+    expect(trace.verdict.result).toBe('timeout');
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.tasks.left']).toBe('["mail"]');
+    expect(spansOf(trace, 'drain')[0]?.message).toContain('mail');
+  });
+
+  test('a handler that does not end is named, and the result is no success', async () => {
+    const child = await application([...kind, 'hangs', 'pool'], { LOSSLESS_GRACE_PERIOD_MS: '2000' });
+    child.signal('SIGTERM');
+    await child.ends();
+    const { verdict } = await world().trace({ child, port: 0 });
+    expect(verdict.result).toBe('timeout');
+    expect(await handlersOf(child)).toEqual({ hangs: 'timeout', pool: 'done' });
+    expect(child.stderr).toContain('the grace period ended before these handlers of the application: hangs');
+  });
+
+  test('a handler that throws and a task that fails are one line each, and the process leaves', async () => {
+    const child = await application([...kind, 'throws', 'rejects', 'forgotten', 'task:mail:10']);
+    child.signal('SIGTERM');
+    await child.ends();
+    const { verdict } = await world().trace({ child, port: 0 });
+    expect(verdict).toMatchObject({ result: 'success', problems: ['lossless.handler: no such pool'] });
+    expect(await handlersOf(child)).toEqual({ throws: 'failed' });
+    expect(child.stderr.match(/LOSSLESS_TASK_FAILED/g)).toHaveLength(1);
+    expect(child.stdout).not.toContain('forgotten: begun');
+  });
+});
+
+test('an offline that is undone tells its handlers, and the next one runs them again', async () => {
+  const child = await application(['serve', 'pool', 'queue', 'task:mail:1000']);
+  const port = await controlPortOf(child);
+  await operator(port, '/offline', { method: 'POST' });
+  await entered(child, 'draining');
+  await operator(port, '/online', { method: 'POST' });
+  await child.sees(/draining -> starting[\s\S]*registering -> warming/);
+  child.signal('SIGTERM');
+  await child.ends();
+  expect(child.stdout.match(/pool: begun/g)).toHaveLength(2);
+  expect(child.stdout.match(/pool: closed/g)).toHaveLength(1);
+});
+
+test('a worker that has named nothing keeps its own behaviour', async () => {
+  const child = await application([]);
+  child.signal('SIGTERM');
+  expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  expect(child.stderr).not.toContain('offline begun');
+});
+
+test('without the plugin the calls are there and do nothing', async () => {
+  const child = world().children.node(APP, { args: ['pool', 'task:mail:10'] });
+  await child.sees(/ready\n/);
+  child.signal('SIGTERM');
+  expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  expect(child.stdout).not.toContain('pool');
+});
