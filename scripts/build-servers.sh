@@ -2,7 +2,7 @@
 # Builds the real servers of the tests into a cache outside the clone; prints where each is. A second run builds nothing.
 #   scripts/build-servers.sh jaeger
 # A server is a folder of test/servers. What lies in it says how it is built:
-#   go.mod    a Go program: the package that tools.go names, or the folder's own main package
+#   go.mod    a Go program: the package that tools.go names, or the folder's own main package; a folder when it names several
 #   pom.xml   a Java program: a folder with its jars (of target and target/lib, which `mvn package` must fill)
 #   packages  Debian packages: a folder with their files; nothing is installed and no service starts
 #   requirements.txt  Python packages that carry a program: a folder with their files
@@ -18,9 +18,10 @@ key() {
 }
 
 with_go() { # target; the folder is the working directory, as for the others
-  local main=.
-  [ ! -f tools.go ] || main=$(sed -n 's/^import _ "\(.*\)"$/\1/p' tools.go)
-  go build -mod=readonly -trimpath -ldflags='-s -w' -o "$1" "$main"
+  local mains=(.)
+  [ ! -f tools.go ] || mapfile -t mains < <(sed -n 's/^import _ "\(.*\)"$/\1/p' tools.go)
+  [ ${#mains[@]} = 1 ] || mkdir "$1"
+  go build -mod=readonly -trimpath -ldflags='-s -w' -o "$1" "${mains[@]}"
 }
 
 with_maven() {

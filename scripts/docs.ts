@@ -9,6 +9,13 @@ import { ERRORS } from '../src/errors.ts';
 import type { WorkName } from '../src/lifecycle/facts.ts';
 import { STATES, TRANSITIONS, TRIGGERS } from '../src/lifecycle/transitions.ts';
 import { METRICS, type MetricSchema } from '../src/metrics/table.ts';
+import {
+  OFFLINE_METRICS,
+  type OfflineMetricName,
+  type OfflineMetricSchema,
+  POINT_ATTRIBUTES,
+  prometheusName,
+} from '../src/trace/model/offline-metrics.ts';
 import { ATTRIBUTES, attributesOfSpan, IDENTITY, SPANS, spanName } from '../src/trace/model/schema.ts';
 
 import { COVERAGE, type Coverage } from '../test/support/coverage.ts';
@@ -54,7 +61,7 @@ function spans(): string {
   const attributes = Object.entries(ATTRIBUTES).map(([name, { type, doc, values }]) => [
     `\`${name}\``,
     type,
-    `${doc}${values === undefined ? '' : ` One of ${values.map((value) => `\`${value}\``).join(', ')}.`}`,
+    `${doc}${values === undefined ? '' : ` ${type.endsWith('[]') ? 'Any' : 'One'} of ${values.map((value) => `\`${value}\``).join(', ')}.`}`,
   ]);
   return `# Spans\n\nOne trace for each shutdown (\`lossless.offline\`) and one for each start (\`lossless.online\`). Identity is on every span: ${IDENTITY.map((name) => `\`${name}\``).join(', ')}.\n\n${table(['span', 'kind', 'parent', 'what it covers'], rows)}\n\n## Attributes\n\n${table(['attribute', 'type', 'meaning'], attributes)}\n\n## Attributes of each span\n\n${details.join('\n\n')}\n`;
 }
@@ -71,7 +78,21 @@ function metrics(): string {
     labels.map((label) => `\`${label}\``).join(', ') || '–',
     help,
   ]);
-  return `# Metrics\n\nOf each instance, on \`/metrics\` of its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n`;
+  const offlineRows = (Object.entries(OFFLINE_METRICS) as [OfflineMetricName, OfflineMetricSchema][]).map(
+    ([name, { unit, doc, attributes }]) => [
+      `\`${name}\``,
+      `\`${prometheusName(name)}\``,
+      unit,
+      attributes.map((attribute) => `\`${attribute}\``).join(', ') || '–',
+      doc,
+    ],
+  );
+  const attributeRows = Object.entries(POINT_ATTRIBUTES).map(([name, { doc, values }]) => [
+    `\`${name}\``,
+    values.map((value) => `\`${value}\``).join(', '),
+    doc,
+  ]);
+  return `# Metrics\n\n## On \`/metrics\`\n\nOf each instance, at its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n\n## At the end of an offline\n\nSent once, as OTLP metrics, to \`/v1/metrics\` of the collector ([where to](../pipeline.md#metrics-of-an-offline)). All are gauges. The resource is that of the spans: \`service.name\`, \`service.namespace\`, \`service.instance.id\`, \`service.version\`, \`deployment.environment.name\` and so on.\n\n${table(['metric', 'in Prometheus', 'unit', 'attributes', 'meaning'], offlineRows)}\n\n${table(['attribute', 'values', 'meaning'], attributeRows)}\n\nOther attributes are [those of spans](spans.md#attributes).\n`;
 }
 
 const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {

@@ -67,7 +67,8 @@ export const ERRORS = {
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',
-  LOSSLESS_DEMO_PROGRAM: '`lossless demo --entry` needs haproxy and nginx, and one is not on PATH. Install it.',
+  LOSSLESS_DEMO_PROGRAM:
+    '`lossless demo --entry` needs haproxy and nginx on PATH, `--grpc` needs @grpc/grpc-js in this folder, and one is missing. Install it.',
   LOSSLESS_USAGE: 'The command line is not understood. Run `lossless --help`.',
 } as const;
 

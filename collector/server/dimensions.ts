@@ -24,7 +24,10 @@ export const METRIC_DIMENSIONS: readonly AttributeName[] = [
   ATTR.errorType,
 ];
 
+/** Attributes that become labels of the counter only, `spanmetrics.calls_dimensions`: a histogram has a series for each bucket. */
+export const CALLS_DIMENSIONS: readonly AttributeName[] = [ATTR.due];
+
 /** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */
-export function labelOf(attribute: AttributeName): string {
+export function labelOf(attribute: string): string {
   return attribute.replaceAll('.', '_');
 }

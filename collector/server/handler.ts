@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
+import { encode } from '../../src/trace/model/protobuf.ts';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
+import { Intake } from './intake.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { decodeOtlp, type SpanGroup } from './otlp.ts';
+import { checkMetrics, decodeOtlp, ENCODINGS, type Encoding } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -43,15 +45,23 @@ export class Handler {
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
   readonly #closing: Closing;
+  readonly #intake: Intake;
   readonly #isLocal: boolean;
   #unread = 0;
 
-  /** @param isLocal only this machine can connect */
-  constructor(store: Store, isLocal: boolean) {
+  /**
+   * @param isLocal only this machine can connect
+   * @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere
+   */
+  constructor(store: Store, isLocal: boolean, jaegerUrl = '') {
     this.#store = store;
     this.#isLocal = isLocal;
-    this.#page = new PageServer(store);
+    this.#page = new PageServer(store, jaegerUrl);
     this.#closing = new Closing(store);
+    this.#intake = new Intake(store, (added) => {
+      this.#metrics.count(added);
+      this.#closing.see(added);
+    });
   }
 
   /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
@@ -101,14 +111,21 @@ export class Handler {
       return await this.#answer(request, route);
     } catch (thrown) {
       const refused = thrown instanceof Refused ? thrown : this.#refused(thrown);
-      return json(failureOf(path, refused));
+      const answer = failureOf(path, refused);
+      return path[0] === 'v1' ? encoded(answer, encodingOf(request) ?? 'json', 'Failure') : json(answer);
     }
   }
 
-  async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
+  async #answer(request: IncomingMessage, route: Route): Promise<Reply> {
+    const { query } = route;
+    const path = route.path.map(decoded);
     const [first, second, ...rest] = path;
-    if (first === 'v1' && second === 'traces' && rest.length === 0) return json(await this.#receive(request));
-    if (first === 'v1') throw new Refused(404, 'this collector keeps traces only: expected /v1/traces');
+    if (first === 'v1' && rest.length === 0) {
+      if (second === 'traces')
+        return this.#receive(request, 'TracesResponse', (bytes, encoding) => this.#takeTraces(bytes, encoding));
+      if (second === 'metrics') return this.#receive(request, 'MetricsResponse', checkMetrics);
+    }
+    if (first === 'v1') throw new Refused(404, 'expected /v1/traces or /v1/metrics');
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
     if (first === 'metrics' && second === undefined) return this.#showMetrics(request.headers.accept);
     const asset = this.#page.asset(path);
@@ -120,8 +137,8 @@ export class Handler {
       first !== 'api'
         ? undefined
         : second === 'v3'
-          ? answerQueryV3(this.#store, rest.map(decoded), query)
-          : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
+          ? answerQueryV3(this.#store, rest, query)
+          : answerQuery(this.#store, [second ?? '', ...rest], query);
     if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
     return json(answer);
   }
@@ -143,34 +160,47 @@ export class Handler {
     };
   }
 
-  async #receive(request: IncomingMessage): Promise<Answer> {
+  /** @param take takes the body; what it answers is the partial success */
+  async #receive(
+    request: IncomingMessage,
+    response: string,
+    take: (bytes: Buffer, encoding: Encoding) => object | Promise<object>,
+  ): Promise<Reply> {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
-    const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-    if (type !== 'application/json')
+    const encoding = encodingOf(request);
+    if (encoding === undefined)
       throw new Refused(
         415,
-        `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
+        `expected ${Object.keys(ENCODINGS).join(' or ')}, received ${mediaTypeOf(request).slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf in the sender`,
       );
     let partialSuccess = {};
-    await this.#bodies.read(request, (bytes) => {
-      const { groups, rejected, reason } = decodeOtlp(bytes);
-      this.#add(groups);
-      if (rejected > 0) partialSuccess = { rejectedSpans: String(rejected), errorMessage: reason };
+    await this.#bodies.read(request, async (bytes) => {
+      partialSuccess = await take(bytes, encoding);
     });
-    return { status: 200, body: { partialSuccess } };
+    return encoded({ status: 200, body: { partialSuccess } }, encoding, response);
   }
 
-  /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
-  #add(groups: readonly SpanGroup[]): void {
-    try {
-      const added = this.#store.add(groups);
-      this.#metrics.count(added);
-      this.#closing.see(added);
-    } catch (thrown) {
-      this.#store.recover(thrown);
-      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
-    }
+  async #takeTraces(bytes: Buffer, encoding: Encoding): Promise<object> {
+    const { groups, rejected, reason } = decodeOtlp(bytes, encoding);
+    await this.#intake.add(groups);
+    return rejected > 0 ? { rejectedSpans: String(rejected), errorMessage: reason } : {};
   }
+}
+
+function mediaTypeOf({ headers }: IncomingMessage): string {
+  return (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+}
+
+/** Undefined for a request that is written in none that is read. */
+function encodingOf(request: IncomingMessage): Encoding | undefined {
+  return new Map<string, Encoding>(Object.entries(ENCODINGS)).get(mediaTypeOf(request));
+}
+
+/** An answer is written as its request was. */
+function encoded(answer: Answer, encoding: Encoding, message: string): Reply {
+  if (encoding === 'json') return json(answer);
+  const headers = { 'content-type': 'application/x-protobuf' };
+  return { status: answer.status, headers, body: encode(message, { ...answer.body }) };
 }
 
 function json({ status, body }: Answer): Reply {

@@ -70,21 +70,33 @@ export interface Options {
   /** Attributes of the resource, decoded. */
   readonly resource: Readonly<Record<string, string>>;
   /** Where spans are sent. */
-  readonly traces: {
-    readonly endpoint: URL;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly compression: 'gzip' | 'none';
-    readonly timeoutMs: number;
-    readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
-  };
+  readonly traces: Exporter;
+  /** Where the metrics of an offline are sent. */
+  readonly metrics: Exporter;
   /** Where traces are looked at, without a trailing slash. */
   readonly jaegerUrl: string;
-  readonly telemetryDisabled: boolean;
+  /** Whether spans are made, and metrics of an offline. */
+  readonly exported: { readonly traces: boolean; readonly metrics: boolean };
   readonly traceparent: string | undefined;
   /** Where Kubernetes takes a last message from. */
   readonly terminationLog: string | undefined;
   /** What a process manager says of itself. */
   readonly processManager: ProcessManager;
+}
+
+/** What is sent to a collector, each to an address of its own. */
+type Signal = 'traces' | 'metrics';
+
+/** How one signal is sent. */
+interface Exporter {
+  readonly signal: Signal;
+  readonly endpoint: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** How requests are written first. */
+  readonly protocol: 'http/protobuf' | 'http/json';
+  readonly compression: 'gzip' | 'none';
+  readonly timeoutMs: number;
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** How control ports speak TLS. */
@@ -108,7 +120,10 @@ export interface ProcessManager {
 }
 
 /** Variables that hold pairs. */
-type PairsName = 'OTEL_RESOURCE_ATTRIBUTES' | 'LOSSLESS_METADATA' | `OTEL_EXPORTER_OTLP_${'' | 'TRACES_'}HEADERS`;
+type PairsName =
+  | 'OTEL_RESOURCE_ATTRIBUTES'
+  | 'LOSSLESS_METADATA'
+  | `OTEL_EXPORTER_OTLP_${'' | 'TRACES_' | 'METRICS_'}HEADERS`;
 
 /** The outcome of reading the environment. */
 export interface Loaded {
@@ -149,16 +164,29 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const service = set ?? named(program?.name) ?? UNNAMED;
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
-  const endpoint =
-    environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT);
+  const headers = pairs('OTEL_EXPORTER_OTLP_HEADERS', isHeader);
+  const exporterOf = (signal: Signal): Exporter => {
+    const of = signal === 'traces' ? 'TRACES' : 'METRICS';
+    const endpoint = environment[`OTEL_EXPORTER_OTLP_${of}_ENDPOINT`];
+    return {
+      signal,
+      endpoint: endpoint ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT, signal),
+      headers: { ...headers, ...pairs(`OTEL_EXPORTER_OTLP_${of}_HEADERS`, isHeader) },
+      protocol: protocolOf(environment, of),
+      compression: environment[`OTEL_EXPORTER_OTLP_${of}_COMPRESSION`] ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
+      timeoutMs: environment[`OTEL_EXPORTER_OTLP_${of}_TIMEOUT`] ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
+      tls: tlsFiles(environment, of),
+    };
+  };
+  const traces = exporterOf('traces');
+  const { endpoint } = traces;
   if ((environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL) === 'grpc')
     problems.push({
-      message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go as JSON over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
+      message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
       fatal: false,
     });
   const exporters = environment.OTEL_TRACES_EXPORTER.map((name) => name.toLowerCase());
-  const exportsNothing = exporters.length > 0 && exporters.every((name) => name === 'none');
-  if (!exportsNothing && !exporters.includes('otlp'))
+  if (!isNone(exporters) && !exporters.includes('otlp'))
     problems.push({
       message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; none sends none`,
       fatal: false,
@@ -213,18 +241,16 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       version: metadata['version'] ?? program?.version,
       pod: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : (raw['POD_NAME'] ?? raw['HOSTNAME']),
     }),
-    traces: {
-      endpoint,
-      headers: {
-        ...pairs('OTEL_EXPORTER_OTLP_HEADERS', isHeader),
-        ...pairs('OTEL_EXPORTER_OTLP_TRACES_HEADERS', isHeader),
-      },
-      compression: environment.OTEL_EXPORTER_OTLP_TRACES_COMPRESSION ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
-      timeoutMs: environment.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
-      tls: tlsFiles(environment),
-    },
+    traces,
+    metrics: exporterOf('metrics'),
     jaegerUrl: (environment.LOSSLESS_JAEGER_URL?.href ?? `http://${endpoint.hostname}:16686`).replace(/\/+$/, ''),
-    telemetryDisabled: environment.OTEL_SDK_DISABLED || exportsNothing,
+    exported: {
+      traces: !environment.OTEL_SDK_DISABLED && !isNone(environment.OTEL_TRACES_EXPORTER),
+      metrics:
+        !environment.OTEL_SDK_DISABLED &&
+        !isNone(environment.OTEL_METRICS_EXPORTER) &&
+        !isForTracesOnly(environment, raw),
+    },
     traceparent: environment.TRACEPARENT,
     terminationLog: raw['KUBERNETES_SERVICE_HOST'] === undefined ? undefined : '/dev/termination-log',
     processManager: { pm_id: raw['pm_id'], kill_timeout: raw['kill_timeout'] },
@@ -301,17 +327,34 @@ function readTls(environment: Environment, problems: Problem[]): TlsOptions | un
 }
 
 /** The signal's path is appended to the common endpoint (OTLP specification, exporter configuration). */
-function appendPath(endpoint: URL): URL {
+function appendPath(endpoint: URL, signal: Signal): URL {
   const url = new URL(endpoint);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
   return url;
 }
 
-function tlsFiles(environment: Environment): Options['traces']['tls'] {
-  const ca = environment.OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE ?? environment.OTEL_EXPORTER_OTLP_CERTIFICATE;
+/** Who names a collector for traces alone has not named one for metrics. */
+function isForTracesOnly(environment: Environment, raw: RawEnvironment): boolean {
+  const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics } = environment;
+  return traces !== undefined && metrics === undefined && (raw['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '').trim() === '';
+}
+
+/** Whether the exporters of a signal are `none` alone. */
+function isNone(exporters: readonly string[]): boolean {
+  return exporters.length > 0 && exporters.every((name) => name.toLowerCase() === 'none');
+}
+
+/** What is not spoken, gRPC, is written as the default. */
+function protocolOf(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['protocol'] {
+  const named = environment[`OTEL_EXPORTER_OTLP_${of}_PROTOCOL`] ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL;
+  return named === 'http/json' ? named : 'http/protobuf';
+}
+
+function tlsFiles(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['tls'] {
+  const ca = environment[`OTEL_EXPORTER_OTLP_${of}_CERTIFICATE`] ?? environment.OTEL_EXPORTER_OTLP_CERTIFICATE;
   const cert =
-    environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE ?? environment.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;
-  const key = environment.OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY ?? environment.OTEL_EXPORTER_OTLP_CLIENT_KEY;
+    environment[`OTEL_EXPORTER_OTLP_${of}_CLIENT_CERTIFICATE`] ?? environment.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;
+  const key = environment[`OTEL_EXPORTER_OTLP_${of}_CLIENT_KEY`] ?? environment.OTEL_EXPORTER_OTLP_CLIENT_KEY;
   return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }
 

@@ -215,7 +215,7 @@ export const VARIABLES = {
   ),
   LOSSLESS_SPOOL_DIR: optional(
     line(4_096),
-    'Where spans wait that could not be sent, for the collector that they are meant for. Where others may write too, a directory of this user inside it is used. Default: a directory of this user under the temporary directory.',
+    'Where spans and metrics wait that could not be sent, for the collector that they are meant for. Where others may write too, a directory of this user inside it is used. Default: a directory of this user under the temporary directory.',
   ),
   LOSSLESS_LOG_LEVEL: having(
     choice('debug', 'info', 'warn', 'error', 'silent'),
@@ -232,11 +232,15 @@ export const VARIABLES = {
   OTEL_EXPORTER_OTLP_ENDPOINT: having(
     url('http:', 'https:'),
     'http://127.0.0.1:4318',
-    'Where spans are sent (OTLP/HTTP); /v1/traces is appended.',
+    'Where spans and metrics are sent (OTLP/HTTP); /v1/traces and /v1/metrics are appended.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(
     url('http:', 'https:'),
     'Goes before OTEL_EXPORTER_OTLP_ENDPOINT, and is taken as it is.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: optional(
+    url('http:', 'https:'),
+    'Goes before OTEL_EXPORTER_OTLP_ENDPOINT for metrics, and is taken as it is; for a Prometheus, for example, http://prometheus:9090/api/v1/otlp/v1/metrics.',
   ),
   LOSSLESS_JAEGER_URL: optional(
     url('http:', 'https:'),
@@ -263,13 +267,31 @@ export const VARIABLES = {
     'Goes before OTEL_EXPORTER_OTLP_COMPRESSION.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: optional(integer(1, 600_000), 'Goes before OTEL_EXPORTER_OTLP_TIMEOUT.'),
-  OTEL_EXPORTER_OTLP_PROTOCOL: optional(
-    choice('http/json', 'http/protobuf', 'grpc'),
-    'Spans always go as JSON over HTTP; `grpc` is warned about, because its endpoint is another one.',
+  OTEL_EXPORTER_OTLP_METRICS_HEADERS: optional(
+    line(16_384),
+    'Goes before OTEL_EXPORTER_OTLP_HEADERS for metrics, header by header.',
+    true,
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: optional(
+    choice('gzip', 'none'),
+    'Goes before OTEL_EXPORTER_OTLP_COMPRESSION for metrics.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: optional(
+    integer(1, 600_000),
+    'Goes before OTEL_EXPORTER_OTLP_TIMEOUT for metrics.',
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: having(
+    choice('http/protobuf', 'http/json', 'grpc'),
+    'http/protobuf',
+    'How spans and metrics are written. A collector that answers 415 gets the other form. `grpc` is not spoken: it is warned about, because its endpoint is another one, and taken for http/protobuf.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional(
-    choice('http/json', 'http/protobuf', 'grpc'),
+    choice('http/protobuf', 'http/json', 'grpc'),
     'Goes before OTEL_EXPORTER_OTLP_PROTOCOL.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: optional(
+    choice('http/protobuf', 'http/json', 'grpc'),
+    'Goes before OTEL_EXPORTER_OTLP_PROTOCOL for metrics.',
   ),
   OTEL_EXPORTER_OTLP_CERTIFICATE: optional(
     line(4_096),
@@ -283,12 +305,29 @@ export const VARIABLES = {
     'Goes before OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: optional(line(4_096), 'Goes before OTEL_EXPORTER_OTLP_CLIENT_KEY.'),
+  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: optional(
+    line(4_096),
+    'Goes before OTEL_EXPORTER_OTLP_CERTIFICATE for metrics.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: optional(
+    line(4_096),
+    'Goes before OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE for metrics.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: optional(
+    line(4_096),
+    'Goes before OTEL_EXPORTER_OTLP_CLIENT_KEY for metrics.',
+  ),
   OTEL_TRACES_EXPORTER: having(
     list(line(256), 16),
     'otlp',
     'none: no spans are sent. Any other exporter than otlp concerns the application alone: shutdown traces go by OTLP.',
   ),
-  OTEL_SDK_DISABLED: having(flag, 'false', 'No spans are made.'),
+  OTEL_METRICS_EXPORTER: having(
+    list(line(256), 16),
+    'otlp',
+    'none: no metrics are sent at the end of an offline; nor are any when OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is the only endpoint that is set. Any other exporter than otlp concerns the application alone: these metrics go by OTLP.',
+  ),
+  OTEL_SDK_DISABLED: having(flag, 'false', 'No spans and no metrics are made.'),
   TRACEPARENT: optional(line(256), 'Cause of this process in another trace; the shutdown trace links to it.'),
 } as const satisfies Record<string, Variable<unknown>>;
 

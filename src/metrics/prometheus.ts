@@ -63,6 +63,7 @@ function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Re
   return {
     lossless_info: [isOperator ? [1, { instance_id: status.instanceId, generation: String(status.generation) }] : [1]],
     lossless_state: Object.keys(STATES).map((state) => [Number(state === status.state), { state }]),
+    lossless_state_since_milliseconds: [[Date.parse(status.since)]],
     lossless_ready: [[Number(status.ready)]],
     lossless_registry_listed: [[Number(registry.listed)]],
     lossless_registry_failing: [[Number(registry.failing !== undefined)]],

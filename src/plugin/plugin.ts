@@ -45,8 +45,9 @@ import { openRegistries } from '../registry/open.ts';
 import { OpeningRegistry } from '../registry/opening.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Status, statusOf } from '../status.ts';
+import { OfflineMetrics } from '../trace/offline-metrics.ts';
 import { createTracing } from '../trace/tracer.ts';
-import type { Tracing } from '../trace/tracing.ts';
+import type { Target, Tracing, TracingOptions } from '../trace/tracing.ts';
 import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';
@@ -71,6 +72,7 @@ export class Plugin {
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
   readonly #tracing: Tracing | undefined;
+  readonly #offlineMetrics: OfflineMetrics | undefined;
   readonly #signals: Signals;
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
@@ -170,9 +172,10 @@ export class Plugin {
       urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
       afterOffline: (run) => this.#deliver(run),
     });
-    this.#tracing = options.telemetryDisabled ? undefined : this.#createTracing();
-    if (options.telemetryDisabled)
-      log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
+    const { exported } = options;
+    this.#tracing = exported.traces ? createTracing(this.#telemetryTo(options.traces)) : undefined;
+    this.#offlineMetrics = exported.metrics ? new OfflineMetrics(this.#telemetryTo(options.metrics)) : undefined;
+    if (!exported.traces) log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
     this.#signals = createSignals({
       clock,
       guard,
@@ -193,7 +196,8 @@ export class Plugin {
     const records = channel(RECORDS);
     // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
     this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
-    if (this.#tracing) this.#journal.subscribe(this.#tracing.sink);
+    for (const telemetry of [this.#tracing, this.#offlineMetrics])
+      if (telemetry !== undefined) this.#journal.subscribe(telemetry.sink);
   }
 
   /**
@@ -350,8 +354,12 @@ export class Plugin {
 
   /** Sends what the offline has left to send, in the time that is kept for it. */
   async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
-    const [delivery] = await Promise.all([this.#tracing?.shutdown(withinMs), this.#endAppTracing(withinMs)]);
-    return delivery;
+    const [spans, metrics] = await Promise.all([
+      this.#tracing?.shutdown(withinMs),
+      this.#offlineMetrics?.shutdown(withinMs),
+      this.#endAppTracing(withinMs),
+    ]);
+    return { ...spans, ...(metrics !== undefined && { metrics }) };
   }
 
   /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
@@ -362,16 +370,9 @@ export class Plugin {
     if (ended !== undefined) await within(this.#clock, withinMs, ended, () => {});
   }
 
-  #createTracing(): Tracing {
-    const { traces, resource, spoolDir } = this.#options;
-    return createTracing({
-      clock: this.#clock,
-      identity: () => this.identity,
-      target: traces,
-      resource,
-      spoolDir,
-      log: this.#log,
-    });
+  #telemetryTo(target: Target): TracingOptions {
+    const { resource, spoolDir } = this.#options;
+    return { clock: this.#clock, identity: () => this.identity, target, resource, spoolDir, log: this.#log };
   }
 
   /** Value of the request header of this process; it names the control port, so that is opened first. */

@@ -3,6 +3,7 @@ import type { Failure, LifecycleRecord, SpanIds } from '../lifecycle/records.ts'
 import type { Identity } from '../protocol/identity.ts';
 import { VERSION } from '../version.ts';
 import { attributesOf, identityOf } from './attributes.ts';
+import { OFFLINE_METRICS, type OfflineMetricName } from './model/offline-metrics.ts';
 import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
 
 /** A piece of work that has ended, with all that its span says. Times are milliseconds since the Unix epoch. */
@@ -17,17 +18,39 @@ export interface PlainSpan {
   readonly failure?: Failure;
 }
 
+/** One value of a gauge. */
+export interface Point {
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly value: number;
+  readonly attributes: Attributes;
+}
+
+/** A gauge, with points in the order of their times. */
+export interface PlainMetric {
+  readonly name: OfflineMetricName;
+  readonly points: readonly Point[];
+}
+
 /** Numbers of OTLP for the words of the schema. */
 const KINDS = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
 const ERROR = 2;
 
+const OWN_SCOPE = { name: SCOPE, version: VERSION };
+
 /**
- * The body of one OTLP/HTTP request, made without the SDK: for a process that ends before that is loaded, and for one that speaks
- * for another that is dead.
+ * The body of one OTLP/HTTP request with spans, made without the SDK: for a process that ends before that is loaded, and for one
+ * that speaks for another that is dead.
  */
 export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
-  const scopeSpans = [{ scope: { name: SCOPE, version: VERSION }, spans: spans.map(spanOf) }];
+  const scopeSpans = [{ scope: OWN_SCOPE, spans: spans.map(spanOf) }];
   return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
+}
+
+/** The body of one OTLP/HTTP request with metrics. */
+export function metricsBody(resource: Attributes, metrics: readonly PlainMetric[]): string {
+  const scopeMetrics = [{ scope: OWN_SCOPE, metrics: metrics.map(metricOf) }];
+  return JSON.stringify({ resourceMetrics: [{ resource: { attributes: keyValues(resource) }, scopeMetrics }] });
 }
 
 /** The spans of records; of work that has not ended none can be made. */
@@ -66,6 +89,16 @@ function spanOf({ work, ids, parentSpanId, links, start, end, attributes, failur
     links,
     status: failure === undefined ? {} : { code: ERROR, message: failure.message },
   };
+}
+
+function metricOf({ name, points }: PlainMetric): object {
+  const { doc, unit } = OFFLINE_METRICS[name];
+  const dataPoints = points.map(({ at, value, attributes }) => ({
+    timeUnixNano: nanoseconds(at),
+    ...(Number.isInteger(value) ? { asInt: String(value) } : { asDouble: value }),
+    attributes: keyValues(attributes),
+  }));
+  return { name, description: doc, unit, gauge: { dataPoints } };
 }
 
 /** A number of milliseconds is exact to a thousandth; to multiply it would not be. */

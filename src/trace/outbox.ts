@@ -2,49 +2,52 @@ import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
-import type { Answer, Rejection } from './collector-client.ts';
-import type { FinishedSpan } from './sdk.ts';
+import type { Answer, Refusal, Rejection } from './collector-client.ts';
+import { SIGNALS, type Signal, type SignalSchema } from './signals.ts';
 import type { Spool } from './spool.ts';
 import type { Delivery } from './tracing.ts';
 
-/** Longest wait of a finished span before it is sent, in milliseconds. */
+/** Longest wait of what is finished before it is sent, in milliseconds. */
 const DELAY_MS = 100;
 
-/** Spans of one request. */
+/** Items of one request. */
 const BATCH = 512;
 
-/** Most spans in memory: ten shutdowns of 1,000 consumers. Beyond it spans go to the spool unsent. */
+/** Most items in memory: the spans of ten shutdowns of 1,000 consumers. Beyond it they go to the spool unsent. */
 const MOST = 20_000;
 
-export interface OutboxOptions {
+export interface OutboxOptions<T> {
+  /** What the items are. */
+  readonly signal: Signal;
   readonly clock: Clock;
   /** Resolves with what the collector said at last, retries included; `hurry` shortens them and `signal` ends them. Never rejects. */
   readonly send: (body: string, hurry: AbortSignal, signal: AbortSignal) => Promise<Answer>;
   /** Why the last attempt to send failed; undefined when it did not. */
   readonly failure: () => string | undefined;
   readonly spool: Spool;
-  /** Called when spans were spooled and the process goes on. */
+  /** Called when something was spooled and the process goes on. */
   readonly kept: () => void;
-  readonly serialize: (spans: readonly FinishedSpan[]) => string;
+  readonly serialize: (items: readonly T[]) => string;
   readonly log: Log;
 }
 
-/** Spans of one request, and its body: made once, for the collector and for the spool. */
+/** How many items a request holds, and its body: made once, for the collector and for the spool. */
 interface Batch {
   readonly count: number;
   readonly body: string;
 }
 
 /**
- * Finished spans on their way to the collector. Each batch is kept until the collector has acknowledged it; what it does
+ * What is finished, on its way to the collector. Each batch is kept until the collector has acknowledged it; what it does
  * not take is spooled. The SDK's batch processor is not used: it drops what its queue cannot hold, forgets a batch
  * before it is sent, and its `forceFlush` does not wait for one that is on its way.
  */
-export class Outbox {
-  readonly #options: OutboxOptions;
+export class Outbox<T> {
+  readonly #options: OutboxOptions<T>;
+  readonly #signal: SignalSchema;
   readonly #sending = new Map<Batch, Promise<void>>();
   readonly #keeping = new Map<Batch, Promise<void>>();
-  #waiting: FinishedSpan[] = [];
+  #waiting: T[] = [];
   #timer: Timer | undefined;
   /** Aborted when the close begins: the process waits for what is being sent. */
   readonly #hurry = new AbortController();
@@ -55,22 +58,24 @@ export class Outbox {
   #lost = 0;
   #saidLost = false;
   #saidSpooled = false;
+  #saidRefused = false;
 
-  constructor(options: OutboxOptions) {
+  constructor(options: OutboxOptions<T>) {
     this.#options = options;
+    this.#signal = SIGNALS[options.signal];
   }
 
   get delivery(): Delivery {
     return { exported: this.#exported, spooled: this.#spooled, lost: this.#lost };
   }
 
-  /** Takes a span that ended. One that comes after the close is spooled at once. */
-  put(span: FinishedSpan): void {
+  /** Takes what is finished. What comes after the close is spooled at once. */
+  put(item: T): void {
     if (this.#closed) {
-      this.#keepNow(this.#batch([span]));
+      this.#keepNow(this.#batch([item]));
       return;
     }
-    this.#waiting.push(span);
+    this.#waiting.push(item);
     if (this.#waiting.length >= BATCH) this.flush();
     else this.#timer ??= this.#options.clock.after(DELAY_MS, () => this.flush());
   }
@@ -85,12 +90,12 @@ export class Outbox {
     }
   }
 
-  /** Resolves when every span that was put is acknowledged, spooled or lost. */
+  /** Resolves when everything that was put is acknowledged, spooled or lost. */
   async settled(): Promise<void> {
     while (this.#sending.size > 0) await Promise.all(this.#sending.values());
   }
 
-  /** Resolves when every span is acknowledged, or spooled: after `withinMs` milliseconds, or at once if no collector is there. */
+  /** Resolves when everything is acknowledged, or spooled: after `withinMs` milliseconds, or at once if no collector is there. */
   async close(withinMs: number): Promise<void> {
     this.#hurry.abort();
     this.flush();
@@ -116,8 +121,8 @@ export class Outbox {
     return this.#close.signal.aborted;
   }
 
-  #batch(spans: readonly FinishedSpan[]): Batch {
-    return { count: spans.length, body: this.#options.serialize(spans) };
+  #batch(items: readonly T[]): Batch {
+    return { count: items.length, body: this.#options.serialize(items) };
   }
 
   /** Spools a batch before it returns. */
@@ -142,12 +147,13 @@ export class Outbox {
     if (this.#closed) return;
     if (answer === undefined) this.#sent(batch);
     else if ('rejected' in answer) this.#split(batch, answer);
+    else if (answer.isUnsupported) this.#refused(batch, answer);
     else await this.#keep(batch, answer.reason);
   }
 
   #sent(batch: Batch): void {
     this.#exported += batch.count;
-    if (this.#saidSpooled) this.#options.log('info', 'the collector takes spans again');
+    if (this.#saidSpooled) this.#options.log('info', `the collector takes ${this.#signal.items} again`);
     this.#saidSpooled = false;
   }
 
@@ -156,12 +162,19 @@ export class Outbox {
     const lost = Math.min(rejected, count);
     this.#exported += count - lost;
     this.#lost += lost;
-    this.#options.log('warn', `the collector took ${count - lost} of ${count} spans: ${reason}`, {
+    this.#options.log('warn', `the collector took ${count - lost} of ${count} ${this.#signal.items}: ${reason}`, {
       code: 'LOSSLESS_EXPORT_FAILED',
     });
   }
 
-  /** Spools a batch, once. It is said once, until the collector takes spans again. */
+  /** Who does not take this signal at all is told of once, and nothing is kept for it. */
+  #refused({ count }: Batch, { reason }: Refusal): void {
+    this.#lost += count;
+    if (!this.#saidRefused) this.#options.log('info', `${this.#signal.items} are not kept: ${reason}`);
+    this.#saidRefused = true;
+  }
+
+  /** Spools a batch, once. It is said once, until the collector takes some again. */
   #keep(batch: Batch, why: string): Promise<void> {
     let kept = this.#keeping.get(batch);
     if (kept === undefined) {
@@ -181,7 +194,9 @@ export class Outbox {
       this.#spooled += batch.count;
       kept();
       if (!this.#saidSpooled)
-        log('warn', `spans could not be sent and are spooled: ${why}`, { code: 'LOSSLESS_EXPORT_FAILED' });
+        log('warn', `${this.#signal.items} could not be sent and are spooled: ${why}`, {
+          code: 'LOSSLESS_EXPORT_FAILED',
+        });
       this.#saidSpooled = true;
     } catch (thrown) {
       this.#lose(batch, thrown);

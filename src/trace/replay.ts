@@ -13,6 +13,8 @@ export interface Replayed {
   readonly waiting: number;
   /** Shutdowns among them of processes that may still live: nobody can tell yet. */
   readonly unsure: number;
+  /** Files that were removed, as the collector takes nothing of their signal. */
+  readonly removed: number;
   /** Why the collector did not take the last one that it refused. */
   readonly reason?: string;
 }
@@ -38,6 +40,8 @@ export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
   const { spool, collector, clock, log, everyTarget, signal } = options;
   const refused: { readonly claim: Claim; readonly refusal: Refusal }[] = [];
   let sent = 0;
+  let removed = 0;
+  let reason: string | undefined;
   /** Until when the claims that were refused are held. */
   let until = Number.POSITIVE_INFINITY;
   for await (const claim of spool.claims(everyTarget)) {
@@ -47,9 +51,19 @@ export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
       await claim.done();
       sent++;
       if (answer !== undefined)
-        log('warn', `the collector did not take ${answer.rejected} spans of a spooled file: ${answer.reason}`, {
-          code: 'LOSSLESS_EXPORT_FAILED',
-        });
+        log(
+          'warn',
+          `the collector did not take ${answer.rejected} ${spool.items} of a spooled file: ${answer.reason}`,
+          {
+            code: 'LOSSLESS_EXPORT_FAILED',
+          },
+        );
+      continue;
+    }
+    reason = answer.reason;
+    if (answer.isUnsupported) {
+      await claim.done();
+      removed++;
       continue;
     }
     refused.push({ claim, refusal: answer });
@@ -58,7 +72,6 @@ export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
   }
   for (const { claim, refusal } of refused)
     await (sent > 0 && refusal.refuses === 'this' ? claim.setAside(refusal.reason) : claim.release());
-  const reason = refused.at(-1)?.refusal.reason;
   const waiting = await spool.size(everyTarget);
-  return { sent, waiting, unsure: spool.unsure, ...(reason !== undefined && { reason }) };
+  return { sent, waiting, unsure: spool.unsure, removed, ...(reason !== undefined && { reason }) };
 }

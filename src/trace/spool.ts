@@ -10,6 +10,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { Deaths } from './deaths.ts';
 import { closingBody, readLastWill } from './last-will.ts';
+import { SIGNALS, type Signal, type SignalSchema } from './signals.ts';
 import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */
@@ -28,19 +29,18 @@ export const LONGEST_CLAIM_MS = STALE_MS / 2;
 /** How long a usage holds, in milliseconds: there may be a thousand files to look at, and more than one who asks. */
 const USAGE_MS = 1_000;
 
-const WAITING = '.json';
 const WILL = '.leaving';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
 
 /** A file that waits, whether or not somebody sends it now. */
-const HELD = /\.json(\.sending)?$/;
+const HELD = /\.(json|metrics)(\.sending)?$/;
 
 /** The last will of a process, which waits for its death. */
 const WILLS = /\.leaving(\.sending)?$/;
 
 /** The label of its target in the name of a file; those that were put there by hand have none. */
-const LABEL = /^\d+-\d+-[0-9a-f]{8}\.([A-Za-z0-9._-]+)\.(json|leaving)(\.sending)?$/;
+const LABEL = /^\d+-\d+-[0-9a-f]{8}\.([A-Za-z0-9._-]+)\.(json|metrics|leaving)(\.sending)?$/;
 
 /** A file that is being written. */
 const ASIDE = /^\.\d+-\d+-[0-9a-f]{8}$/;
@@ -69,6 +69,8 @@ export interface SpoolOptions {
   readonly directory: string;
   /** Names the collector that the files are meant for (`targetLabel`); those for another one are left to it. */
   readonly target: string;
+  /** What is kept and sent; the other signal's files are left to it. Default: traces. */
+  readonly signal?: Signal;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -80,11 +82,13 @@ export interface SpoolOptions {
 export class Spool {
   readonly #options: SpoolOptions;
   readonly #deaths: Deaths;
+  readonly #signal: SignalSchema;
   #used: { readonly at: number; readonly usage: Promise<SpoolUsage> } | undefined;
 
   constructor(options: SpoolOptions) {
     this.#options = options;
     this.#deaths = new Deaths(options.clock);
+    this.#signal = SIGNALS[options.signal ?? 'traces'];
   }
 
   /**
@@ -94,7 +98,7 @@ export class Spool {
    */
   async put(body: string): Promise<void> {
     try {
-      const { aside, path } = this.#newFile(WAITING);
+      const { aside, path } = this.#newFile(this.#signal.suffix);
       try {
         const file = await open(aside, 'wx', 0o600);
         try {
@@ -112,7 +116,7 @@ export class Spool {
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_SPOOL_UNWRITABLE',
-        `spans cannot be kept in ${this.#options.directory}: ${asError(thrown).message}`,
+        `${this.#signal.items} cannot be kept in ${this.#options.directory}: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }
@@ -125,7 +129,7 @@ export class Spool {
    * @throws Error when it cannot be written
    */
   putNow(body: string): void {
-    const { aside, path } = this.#newFile(WAITING);
+    const { aside, path } = this.#newFile(this.#signal.suffix);
     try {
       writeFileSync(aside, body, { mode: 0o600, flag: 'wx' });
       renameSync(aside, path);
@@ -146,16 +150,21 @@ export class Spool {
 
   /** How many files wait for this target, and last wills of whom nobody knows yet whether they live. */
   async size(everyTarget = false): Promise<number> {
-    const names = await this.#names();
-    return names.filter((name) => HELD.test(name) && (everyTarget || this.#isOurs(name))).length + this.#deaths.unsure;
+    const held = await this.#held();
+    return held.filter((name) => everyTarget || this.#isOurs(name)).length + this.#deaths.unsure;
   }
 
   /** How many files wait for other targets, by the labels of those. */
   async others(): Promise<Readonly<Record<string, number>>> {
-    const labels = (await this.#names()).filter((name) => HELD.test(name) && !this.#isOurs(name)).map(labelOf);
+    const labels = (await this.#held()).filter((name) => !this.#isOurs(name)).map(labelOf);
     return Object.fromEntries(
       [...Map.groupBy(labels, (label) => label ?? '')].map(([label, all]) => [label, all.length]),
     );
+  }
+
+  /** What the files hold, for people. */
+  get items(): string {
+    return this.#signal.items;
   }
 
   /** Last wills of processes that may live: they were last seen to stand still. */
@@ -190,8 +199,8 @@ export class Spool {
     const unread: string[] = [];
     for (const name of await this.#names()) {
       if (!everyTarget && !this.#isOurs(name)) continue;
-      const isWill = name.endsWith(WILL);
-      if (!isWill && !name.endsWith(WAITING)) continue;
+      const isWill = name.endsWith(WILL) && this.#signal === SIGNALS.traces;
+      if (!isWill && !name.endsWith(this.#signal.suffix)) continue;
       const path = join(directory, name);
       const claimed = `${path}${CLAIMED}`;
       const release = (): Promise<void> => rename(claimed, path).catch(() => {});
@@ -203,7 +212,7 @@ export class Spool {
         continue; // Somebody else was first, or nobody can tell.
       }
       try {
-        body = isWill ? readClosing(claimed) : readBody(claimed);
+        body = isWill ? readClosing(claimed) : readBody(claimed, this.#signal.list);
       } catch (thrown) {
         if (thrown instanceof Corrupt) await this.#setAside(path, thrown.message);
         else {
@@ -247,6 +256,12 @@ export class Spool {
         { cause: thrown },
       );
     }
+  }
+
+  /** Files of this signal that wait, for any target. */
+  async #held(): Promise<readonly string[]> {
+    const { suffix } = this.#signal;
+    return (await this.#names()).filter((name) => [suffix, `${suffix}${CLAIMED}`].some((end) => name.endsWith(end)));
   }
 
   /** Of the files that are not being written; none of a directory that cannot be used. */
@@ -337,9 +352,9 @@ class Corrupt extends Error {}
  * @throws Corrupt
  * @throws Error when it cannot be read now
  */
-function readBody(path: string): string {
+function readBody(path: string, list: string): string {
   const body = readPlain(path);
-  if (!Array.isArray(objectIn(body)?.['resourceSpans'])) throw new Corrupt('it is not OTLP JSON');
+  if (!Array.isArray(objectIn(body)?.[list])) throw new Corrupt('it is not OTLP JSON');
   return body;
 }
 

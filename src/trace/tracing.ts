@@ -2,26 +2,30 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Sink } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
+import type { Signal } from './signals.ts';
 
-/** Where the spans go and in whose name. */
+/** Where the spans go, or the metrics, and in whose name. */
 export interface TracingOptions {
   readonly clock: Clock;
-  /** Put on every span and on the resource. Asked when a span starts. */
+  /** Put on every span and on the resource. Asked when a span starts, and when metrics are made. */
   readonly identity: () => Identity;
   readonly target: Target;
   /** Further resource attributes, from OTEL_RESOURCE_ATTRIBUTES. */
   readonly resource: Readonly<Record<string, string>>;
-  /** Where spans wait that could not be sent. */
+  /** Where waits what could not be sent. */
   readonly spoolDir: string;
   readonly log: Log;
 }
 
-/** A collector that takes OTLP over HTTP. */
+/** A collector that takes one signal of OTLP over HTTP. */
 export interface Target {
-  /** Full URL of the traces endpoint, `/v1/traces` included. */
+  readonly signal: Signal;
+  /** Full URL, `/v1/traces` or `/v1/metrics` included. */
   readonly endpoint: URL;
   /** From OTEL_EXPORTER_OTLP_HEADERS; may hold credentials. */
   readonly headers: Readonly<Record<string, string>>;
+  /** How requests are written first; a collector that does not take that gets the other form. */
+  readonly protocol: 'http/protobuf' | 'http/json';
   readonly compression: 'gzip' | 'none';
   /** Longest time for one request with its retries, in milliseconds. */
   readonly timeoutMs: number;
@@ -29,7 +33,7 @@ export interface Target {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
-/** What became of the spans of this process. */
+/** What became of the spans of this process, or of its metrics. */
 export interface Delivery {
   readonly exported: number;
   readonly spooled: number;

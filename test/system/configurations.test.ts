@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { alertmanagerProgram } from '../support/servers/alertmanager.ts';
 import { serverMissing, serverProgram } from '../support/servers/built.ts';
 import { prometheusProgram } from '../support/servers/prometheus.ts';
 
-const missing = serverMissing('jaeger', 'collector', 'prometheus');
+const missing = serverMissing('jaeger', 'collector', 'prometheus', 'alertmanager');
 if (missing) console.warn(`skipped: ${missing}`);
 
 const root = resolve(import.meta.dirname, '../..');
@@ -29,10 +30,10 @@ describe.skipIf(missing)('the servers find no fault in the configurations, witho
   });
 
   test.each([
-    ['promtool', ['check', 'config', 'collector/prometheus/prometheus.yml']],
-    ['amtool', ['check-config', 'collector/alertmanager/alertmanager.yml']],
-  ])('%s %s', async (program, args) => {
-    await expect(run(prometheusProgram(program), args)).resolves.toContain('SUCCESS');
+    ['promtool', () => prometheusProgram('promtool'), ['check', 'config', 'collector/prometheus/prometheus.yml']],
+    ['amtool', () => alertmanagerProgram('amtool'), ['check-config', 'collector/alertmanager/alertmanager.yml']],
+  ])('%s', async (_, program, args) => {
+    await expect(run(program(), args)).resolves.toContain('SUCCESS');
   });
 });
 

@@ -10,7 +10,7 @@ import { OtelCollector } from '../support/servers/otel-collector.ts';
 import { Prometheus } from '../support/servers/prometheus.ts';
 import { until } from '../support/until.ts';
 
-const missing = serverMissing('jaeger', 'collector', 'prometheus');
+const missing = serverMissing('jaeger', 'collector', 'prometheus', 'alertmanager');
 if (missing) console.warn(`skipped: ${missing}`);
 
 describe.skipIf(missing)('what compose.yaml starts, with agents before it', () => {

@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   io: ['errors', 'lifecycle', 'protocol'],
   config: ['errors', 'json', 'lifecycle', 'io', 'version'],
   process: ['errors', 'json', 'lifecycle', 'io', 'config', 'log', 'guard'],
-  'trace/model': ['lifecycle'],
+  'trace/model': ['json', 'lifecycle'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model', 'version'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
   'registry/*': [...PURE, 'io', 'process', 'registry'],
@@ -97,10 +97,10 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   // One client of HTTP, one reader of files, one reader of JSON; the store reads what it has written itself.
   { hazard: /\bnew ClientRequest\(/, owner: /^src\/io\/request\.ts$/ },
   { hazard: /\breadSync\(file\b/, owner: /^(src\/io\/small-file|collector\/server\/database)\.ts$/ },
-  { hazard: /\bJSON\.parse\(/, owner: /^(src\/json|collector\/server\/(store|origins))\.ts$/ },
+  { hazard: /\bJSON\.parse\(/, owner: /^(src\/json|collector\/server\/(store|origins|root-queries))\.ts$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
-    owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/tracer\.ts|cli\/)/,
+    owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/exporter\.ts|cli\/)/,
   },
   // What is preloaded into a service must not cost its start; these are loaded when they are needed.
   {

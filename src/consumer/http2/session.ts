@@ -36,7 +36,13 @@ export class ServiceSession implements OpenSession {
     const { guard } = context;
     const own = session as unknown as { request: Request };
     const { request } = own;
-    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => this.#began(stream));
+    // One of each for all streams: a call must cost as little as can be.
+    const ended = guard.listener(HOOK, () => void this.#streams--);
+    const answered = guard.listener(HOOK, (headers: IncomingHttpHeaders) => this.#answered(headers));
+    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => {
+      this.#streams++;
+      stream.on('close', ended).on('response', answered);
+    });
     const headed = (headers: Headers | undefined): Headers | undefined =>
       this.#way.listed === undefined ? headers : withHeader(headers, context.header);
     own.request = function (headers, ...more) {
@@ -79,17 +85,10 @@ export class ServiceSession implements OpenSession {
     session.close();
   }
 
-  #began(stream: ClientHttp2Stream): void {
-    const { guard } = this.#context;
-    this.#streams++;
-    const ended = (): void => void this.#streams--;
-    const answered = (headers: IncomingHttpHeaders): void => {
-      const marker = headers[DRAINING_HEADER];
-      const { listed } = this.#way;
-      if (listed !== undefined && typeof marker === 'string')
-        this.#context.marked(listed.service, listed.endpoint, marker);
-    };
-    stream.once('close', guard.listener(HOOK, ended)).once('response', guard.listener(HOOK, answered));
+  #answered({ [DRAINING_HEADER]: marker }: IncomingHttpHeaders): void {
+    const { listed } = this.#way;
+    if (listed !== undefined && typeof marker === 'string')
+      this.#context.marked(listed.service, listed.endpoint, marker);
   }
 }
 

@@ -6,13 +6,17 @@ import { listening } from '../listening.ts';
 import { Child } from '../process/child.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort, serverProgram } from './built.ts';
-import { prometheusProgram } from './prometheus.ts';
 import { ready } from './ready.ts';
 
 const CONFIG = resolve(import.meta.dirname, '../../../collector/alertmanager/alertmanager.yml');
 
 /** What Debian's Alertmanager reads from a fixed place. */
 const TEMPLATE = '/usr/share/prometheus/alertmanager/default.tmpl';
+
+/** A program of Debian's Alertmanager. */
+export function alertmanagerProgram(name: 'prometheus-alertmanager' | 'amtool'): string {
+  return join(serverProgram('alertmanager'), 'usr/bin', name);
+}
 
 /** An alert of a notification. */
 export interface Notified {
@@ -71,7 +75,7 @@ export class Alertmanager {
     const file = join(this.#directory.path, 'alertmanager.yml');
     writeFileSync(file, stringify(config));
     const command = [
-      prometheusProgram('prometheus-alertmanager'),
+      alertmanagerProgram('prometheus-alertmanager'),
       `--config.file=${file}`,
       `--storage.path=${join(this.#directory.path, 'data')}`,
       `--web.listen-address=${new URL(this.url).host}`,
@@ -93,5 +97,5 @@ export class Alertmanager {
 function withTemplate(command: readonly string[]): readonly string[] {
   const mount = `mount -t overlay overlay -o "ro,lowerdir=$0/usr/share:/usr/share" /usr/share && exec "$@"`;
   const namespaces = process.getuid?.() === 0 ? ['--mount'] : ['--mount', '--map-root-user'];
-  return ['unshare', ...namespaces, 'sh', '-c', mount, serverProgram('prometheus'), ...command];
+  return ['unshare', ...namespaces, 'sh', '-c', mount, serverProgram('alertmanager'), ...command];
 }

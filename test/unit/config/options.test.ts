@@ -31,6 +31,15 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: 'a\nb',
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: 'a\nb',
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: 'a\nb',
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'grpc://collector',
+  OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'a\nb',
+  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: 'zstd',
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: '0',
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http',
+  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: 'a\nb',
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: 'a\nb',
+  OTEL_METRICS_EXPORTER: 'x'.repeat(257),
   OTEL_SDK_DISABLED: 'maybe',
   OTEL_TRACES_EXPORTER: 'x'.repeat(257),
   TRACEPARENT: 'x'.repeat(257),
@@ -298,11 +307,22 @@ describe('the environment', () => {
     ['none,otlp', false, 0],
     ['console', false, 1],
     ['zipkin,console', false, 1],
-  ])('OTEL_TRACES_EXPORTER=%s', (exporter, telemetryDisabled, said) => {
+  ])('OTEL_TRACES_EXPORTER=%s', (exporter, isNone, said) => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_TRACES_EXPORTER: exporter });
-    expect(options?.telemetryDisabled).toBe(telemetryDisabled);
+    expect(options?.exported.traces).toBe(!isNone);
     expect(problems.filter(({ message }) => message.includes('shutdown traces go by OTLP'))).toHaveLength(said);
     expect(problems).toHaveLength(said);
+  });
+
+  test.each([
+    [{}, true],
+    [{ OTEL_METRICS_EXPORTER: 'none' }, false],
+    [{ OTEL_SDK_DISABLED: 'true' }, false],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:1', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1' }, true],
+    [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1' }, false],
+    [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1', OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://c:1' }, true],
+  ])('whether metrics of an offline are sent: %j', (environment, areSent) => {
+    expect(loadOptions({ LOSSLESS_SERVICE: 'a', ...environment }).options?.exported.metrics).toBe(areSent);
   });
 
   test('spans do not go by gRPC: that is said, and the port that gRPC has by convention is named', () => {
@@ -323,8 +343,21 @@ describe('the environment', () => {
       OTEL_EXPORTER_OTLP_CERTIFICATE: '/ca.pem',
       OTEL_EXPORTER_OTLP_CLIENT_KEY: '/key.pem',
       OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/traces-key.pem',
+      OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'tenant=3',
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
+    });
+    expect(options?.metrics).toEqual({
+      signal: 'metrics',
+      protocol: 'http/protobuf',
+      endpoint: new URL('http://collector:4318/v1/metrics'),
+      headers: { tenant: '3', zone: 'a' },
+      compression: 'gzip',
+      timeoutMs: 10_000,
+      tls: { ca: '/ca.pem', key: '/key.pem' },
     });
     expect(options?.traces).toEqual({
+      signal: 'traces',
+      protocol: 'http/json',
       endpoint: new URL('http://other:1/x'),
       headers: { tenant: '2', zone: 'a' },
       compression: 'none',

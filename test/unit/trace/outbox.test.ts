@@ -5,11 +5,12 @@ import { beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient, type Refusal } from '../../../src/trace/collector-client.ts';
 import { Outbox, type OutboxOptions } from '../../../src/trace/outbox.ts';
-import type { FinishedSpan } from '../../../src/trace/sdk.ts';
 import { Spool } from '../../../src/trace/spool.ts';
 import { listening } from '../../support/listening.ts';
 import { until } from '../../support/until.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
+
+type Options = OutboxOptions<string>;
 
 let directory: string;
 beforeEach(() => {
@@ -17,11 +18,12 @@ beforeEach(() => {
 });
 
 /** An outbox whose spans are their names. */
-function outbox(send: OutboxOptions['send'], failure: OutboxOptions['failure'] = () => undefined) {
+function outbox(send: Options['send'], failure: Options['failure'] = () => undefined) {
   const said: string[] = [];
-  const log: OutboxOptions['log'] = (_, message) => said.push(message);
+  const log: Options['log'] = (_, message) => said.push(message);
   const spool = new Spool({ directory, target: 'a', clock: systemClock, log });
-  const box = new Outbox({
+  const box = new Outbox<string>({
+    signal: 'traces',
     clock: systemClock,
     log,
     spool,
@@ -30,7 +32,7 @@ function outbox(send: OutboxOptions['send'], failure: OutboxOptions['failure'] =
     send,
     failure,
   });
-  return { box, said, spool, put: (name: string) => box.put(name as unknown as FinishedSpan) };
+  return { box, said, spool, put: (name: string) => box.put(name) };
 }
 
 /** Names of the spans in the spool. */
@@ -134,7 +136,7 @@ test('nothing is sent any more once it is spooled', async () => {
   const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const client = new CollectorClient(
-    { endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },
+    { signal: 'traces', protocol: 'http/json', endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },
     systemClock,
   );
   const sent = Promise.withResolvers<void>();

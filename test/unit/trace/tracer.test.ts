@@ -53,6 +53,8 @@ function makeProcess() {
     clock,
     identity: () => ({ service: 'a', instanceId: 'a-1', generation: 1 }),
     target: {
+      signal: 'traces',
+      protocol: 'http/json',
       endpoint: new URL(`http://127.0.0.1:${portOf(server)}`),
       headers: {},
       compression: 'none',
