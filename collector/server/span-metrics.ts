@@ -92,8 +92,9 @@ function labelsOf({ service, resource }: Origin, { attributes, kind, name, statu
     const value = given.get(dimension);
     return value === undefined ? [] : [[labelOf(dimension), textOf(value)] as const];
   });
+  const namespace = given.get('service.namespace');
   const labels = {
-    job: service,
+    job: namespace === undefined ? service : `${textOf(namespace)}/${service}`,
     otel_scope_name: 'spanmetricsconnector',
     service_name: service,
     span_kind: `SPAN_KIND_${KIND_LABELS[kind]}`,
