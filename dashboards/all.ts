@@ -6,8 +6,11 @@ import { shutdowns } from './shutdowns.ts';
 import { starts } from './starts.ts';
 import { telemetry } from './telemetry.ts';
 
+/** By the name of their files. */
+export type Dashboards = ReturnType<typeof dashboards>;
+
 /** Every dashboard, by the name of its file. */
-export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Record<string, Dashboard>> {
+export function dashboards() {
   return {
     shutdowns: numbered(shutdowns()),
     'one-shutdown': numbered(oneShutdown()),
@@ -16,6 +19,17 @@ export function dashboards(): { readonly shutdowns: Dashboard } & Readonly<Recor
     instances: numbered(instances()),
     telemetry: numbered(telemetry()),
   };
+}
+
+/** Where a panel is found. */
+export function panelOf(
+  { dashboard, title }: { readonly dashboard: keyof Dashboards; readonly title: string },
+  all: Dashboards,
+): { readonly uid: string; readonly id: number } {
+  const { uid, panels = [] } = all[dashboard];
+  const id = panels.find((panel) => panel.title === title)?.id;
+  if (uid === undefined || id === undefined) throw new Error(`no panel ${title} in ${dashboard}`);
+  return { uid, id };
 }
 
 /** Panels are linked to by number. */

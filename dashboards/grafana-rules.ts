@@ -1,15 +1,19 @@
-import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { runbookPath, tracesPath } from './alert-links.ts';
 import { ALERTS, type Alert } from './alerts.ts';
-import { runbook } from './prometheus-rules.ts';
+import { type Dashboards, panelOf } from './all.ts';
 
 /** Grafana fills in variables of the environment in a provisioned file; a `$` of its own is doubled. */
-const DATASOURCE = '$PROMETHEUS_DATASOURCE_UID';
+export const GRAFANA_VARIABLES = {
+  datasource: '$PROMETHEUS_DATASOURCE_UID',
+  jaeger: '$LOSSLESS_JAEGER_URL',
+  runbooks: '$LOSSLESS_RUNBOOKS_URL',
+} as const;
 
 /** How far back the query of a rule may look, in seconds. */
 const LOOK_BACK = 1_800;
 
 /** A file for `provisioning/alerting` of Grafana. No shutdown means no data, which is fine. */
-export function grafanaRules(shutdowns: Dashboard): object {
+export function grafanaRules(dashboards: Dashboards): object {
   return {
     apiVersion: 1,
     groups: [
@@ -18,15 +22,15 @@ export function grafanaRules(shutdowns: Dashboard): object {
         name: 'lossless-lifecycle',
         folder: 'Lossless',
         interval: '30s',
-        rules: ALERTS.map((alert) => rule(alert, shutdowns)),
+        rules: ALERTS.map((alert) => rule(alert, dashboards)),
       },
     ],
   };
 }
 
-function rule(alert: Alert, shutdowns: Dashboard): object {
-  const panel = shutdowns.panels?.find(({ title }) => title === alert.panel);
-  if (panel?.id === undefined) throw new Error(`${alert.name}: no panel ${alert.panel}`);
+function rule(alert: Alert, dashboards: Dashboards): object {
+  const { uid, id } = panelOf(alert.panel, dashboards);
+  const traces = tracesPath(alert, '{{ $$labels.service_name | urlquery }}');
   return {
     uid: alert.name.replace(/\B[A-Z]/g, '-$&').toLowerCase(),
     title: alert.name,
@@ -35,7 +39,7 @@ function rule(alert: Alert, shutdowns: Dashboard): object {
       {
         refId: 'A',
         relativeTimeRange: { from: LOOK_BACK, to: 0 },
-        datasourceUid: DATASOURCE,
+        datasourceUid: GRAFANA_VARIABLES.datasource,
         model: { refId: 'A', expr: alert.expr, instant: true, range: false },
       },
       {
@@ -50,16 +54,17 @@ function rule(alert: Alert, shutdowns: Dashboard): object {
         },
       },
     ],
-    for: '0s',
+    for: alert.for ?? '0s',
     noDataState: 'OK',
     execErrState: 'Error',
     labels: { severity: alert.severity },
     annotations: {
       summary: filled(alert.summary),
       description: filled(alert.description),
-      runbook_url: runbook(alert),
-      __dashboardUid__: shutdowns.uid,
-      __panelId__: String(panel.id),
+      runbook_url: `${GRAFANA_VARIABLES.runbooks}${runbookPath(alert)}`,
+      ...(traces !== undefined && { traces_url: `${GRAFANA_VARIABLES.jaeger}${traces}` }),
+      __dashboardUid__: uid,
+      __panelId__: String(id),
     },
   };
 }

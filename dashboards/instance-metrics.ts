@@ -1,4 +1,6 @@
+import { labelOf } from '../collector/server/dimensions.ts';
 import { METRICS, type MetricName } from '../src/metrics/table.ts';
+import { OFFLINE_METRICS, type OfflineMetricName, prometheusName } from '../src/trace/model/offline-metrics.ts';
 import { SERVICE } from './span-metrics.ts';
 
 /** Label of the process that was scraped. */
@@ -10,14 +12,19 @@ type Matches = Readonly<Record<string, string>>;
 export function own(metric: MetricName, matches: Matches = {}): string {
   const known: readonly string[] = [SERVICE, INSTANCE, ...METRICS[metric].labels];
   for (const label of Object.keys(matches)) if (!known.includes(label)) throw new Error(`${metric} has no ${label}`);
-  return `${metric}{${Object.entries({ [SERVICE]: '$service', ...matches })
-    .map(([label, value]) => `${label}=~"${value}"`)
-    .join(', ')}}`;
+  return selected(metric, { [SERVICE]: '$service', ...matches });
 }
 
 /** The same, of the chosen instances. */
 export function chosen(metric: MetricName, matches: Matches = {}): string {
   return own(metric, { [INSTANCE]: '$instance', ...matches });
+}
+
+/** Selector of a metric that instances of the chosen services send at the end of their offline. */
+export function left(metric: OfflineMetricName, matches: Matches = {}): string {
+  const known: readonly string[] = OFFLINE_METRICS[metric].attributes.map(labelOf);
+  for (const label of Object.keys(matches)) if (!known.includes(label)) throw new Error(`${metric} has no ${label}`);
+  return selected(prometheusName(metric), { [SERVICE]: '$service', ...matches });
 }
 
 /** Requests a second. */
@@ -28,4 +35,10 @@ export function requestRate(by: readonly string[], requests: string = own('lossl
 /** How often something happened in the time of the dashboard. Counters end with their process, so it is an estimate. */
 export function happened(by: readonly string[], counter: string): string {
   return `round(sum by (${by.join(', ')}) (increase(${counter}[$__range])))`;
+}
+
+function selected(metric: string, matches: Matches): string {
+  return `${metric}{${Object.entries(matches)
+    .map(([label, value]) => `${label}=~"${value}"`)
+    .join(', ')}}`;
 }

@@ -1,12 +1,13 @@
-import { AnnotationQueryBuilder, type Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { type Dashboard, RowBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline';
-import type { WorkName } from '../src/lifecycle/facts.ts';
+import { CONCERNS, countOf, FAULTS, NEUTRAL, YES_OR_BAD } from './colors.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
-import { chosen, happened, INSTANCE, requestRate } from './instance-metrics.ts';
-import { choiceOf, page } from './page.ts';
+import { chosen, happened, INSTANCE, own, requestRate } from './instance-metrics.ts';
+import { choiceOf, choiceOfAll, page } from './page.ts';
 import { bars, curves, described, numbers } from './panels.ts';
+import { LEAVERS, MARKS, most, phases, STATE_WORDS, scrapedState } from './picture.ts';
 import { curve, value } from './queries.ts';
-import { calls, counted, SERVICE } from './span-metrics.ts';
+import { SERVICE } from './span-metrics.ts';
 
 /** Traffic of every instance, with what its life had to do with it. */
 export function instances(): Dashboard {
@@ -17,46 +18,69 @@ export function instances(): Dashboard {
   )
     .withVariable(prometheusVariable())
     .withVariable(choiceOf('service', 'Service', `label_values(lossless_info, ${SERVICE})`))
-    .withVariable(choiceOf('instance', 'Instance', `label_values(lossless_info{${SERVICE}=~"$service"}, ${INSTANCE})`))
-    .annotation(event('Offline begins', 'offline.started', 'red'))
-    .annotation(event('Offline ended', 'offline', 'orange'))
-    .annotation(event('Online begins', 'online.started', 'green'))
+    .withVariable(
+      choiceOfAll('instance', 'Instance', `label_values(lossless_info{${SERVICE}=~"$service"}, ${INSTANCE})`),
+    )
+    .annotations([...MARKS])
+    .withRow(new RowBuilder('Releases'))
     .withPanel(
       curves({
-        title: 'Requests by instance',
+        title: 'Traffic of each instance, as they leave and come',
         description:
-          'Requests started in each second. A red line is the begin of an offline: the curve of that instance must reach 0 before it ends.',
+          'Requests of each second. Who has left says so itself, to the second, from a minute before it began to leave; the others as they are scraped. A red line is the begin of an offline: the curve of that instance falls after it, and ends at 0.',
         unit: 'reqps',
         datasource: PROMETHEUS,
         width: 24,
         height: 10,
         targets: [
-          curve(requestRate([SERVICE, INSTANCE], chosen('lossless_requests_total')), `{{${SERVICE}}} {{${INSTANCE}}}`),
+          curve(LEAVERS, `{{${SERVICE}}} {{${INSTANCE}}}`),
+          curve(
+            `${most(requestRate([SERVICE, INSTANCE], chosen('lossless_requests_total')))} and on (${SERVICE}, ${INSTANCE}) (${own('lossless_info')} @ end())`,
+            `{{${SERVICE}}} {{${INSTANCE}}}`,
+          ),
         ],
-      }),
+      }).interval('1s'),
     )
     .withPanel(
       described(new statetimeline.PanelBuilder(), {
         title: 'State of each instance',
         description:
-          'What each instance was when it was scraped. An offline of less than a scrape interval does not show; its lines do.',
+          'What each instance was when it was scraped, and who has left, when it told its consumers, drained and stopped, to the millisecond.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 24,
         height: 7,
+        targets: [curve(scrapedState(), `{{${INSTANCE}}}`), curve(phases(), `{{${INSTANCE}}}`)],
+      })
+        .mappings(STATE_WORDS)
+        .interval('1s'),
+    )
+    .withPanel(
+      curves({
+        title: 'Requests by instance, as scraped',
+        description:
+          'Also of an instance that was killed and said nothing. The curve of one that is gone ends with the next scrape, at its last level: the panel above knows how it fell.',
+        unit: 'reqps',
+        datasource: PROMETHEUS,
+        width: 24,
+        height: 8,
         targets: [
           curve(
-            `max by (${SERVICE}, ${INSTANCE}, state) (${chosen('lossless_state')}) == 1`,
-            `{{${INSTANCE}}} {{state}}`,
+            most(
+              `${requestRate([SERVICE, INSTANCE], chosen('lossless_requests_total'))} and on (${SERVICE}, ${INSTANCE}) ${own('lossless_info')}`,
+            ),
+            `{{${SERVICE}}} {{${INSTANCE}}}`,
           ),
         ],
       }),
     )
+    .withRow(new RowBuilder('Now'))
     .withPanel(
       numbers({
         title: 'Ready',
         description: 'Instances whose /readiness answers 200, by service.',
         unit: 'none',
+        levels: YES_OR_BAD,
         datasource: PROMETHEUS,
         width: 6,
         height: 6,
@@ -71,7 +95,7 @@ export function instances(): Dashboard {
         datasource: PROMETHEUS,
         width: 9,
         height: 6,
-        targets: [curve(`sum by (${INSTANCE}) (${chosen('lossless_requests_in_flight')})`, `{{${INSTANCE}}}`)],
+        targets: [curve(most(`sum by (${INSTANCE}) (${chosen('lossless_requests_in_flight')})`), `{{${INSTANCE}}}`)],
       }),
     )
     .withPanel(
@@ -84,7 +108,7 @@ export function instances(): Dashboard {
         height: 6,
         targets: [
           curve(
-            `sum by (${INSTANCE}, service) (${chosen('lossless_recent_consumers')})`,
+            most(`sum by (${INSTANCE}, service) (${chosen('lossless_recent_consumers')})`),
             `{{${INSTANCE}}}: {{service}}`,
           ),
         ],
@@ -96,6 +120,7 @@ export function instances(): Dashboard {
         description:
           'Of callers without the plugin, in the time of the dashboard: an instance that leaves cannot tell them.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 6,
         height: 6,
@@ -109,11 +134,14 @@ export function instances(): Dashboard {
         title: 'GoAways received',
         description: 'By how they were taken. forbidden and invalid: somebody sends what is not his to send.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 9,
         height: 6,
         targets: [value(happened(['outcome'], chosen('lossless_goaways_received_total')), '{{outcome}}')],
-      }),
+      })
+        .overrideByName('forbidden', countOf(FAULTS))
+        .overrideByName('invalid', countOf(FAULTS)),
     )
     .withPanel(
       curves({
@@ -123,7 +151,7 @@ export function instances(): Dashboard {
         datasource: PROMETHEUS,
         width: 9,
         height: 6,
-        targets: [curve(`sum by (${INSTANCE}) (${chosen('lossless_quarantined_instances')})`, `{{${INSTANCE}}}`)],
+        targets: [curve(most(`sum by (${INSTANCE}) (${chosen('lossless_quarantined_instances')})`), `{{${INSTANCE}}}`)],
       }),
     )
     .withPanel(
@@ -135,7 +163,7 @@ export function instances(): Dashboard {
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
-        targets: [curve(`sum by (${INSTANCE}) (${chosen('lossless_unmanaged_connections')})`, `{{${INSTANCE}}}`)],
+        targets: [curve(most(`sum by (${INSTANCE}) (${chosen('lossless_unmanaged_connections')})`), `{{${INSTANCE}}}`)],
       }),
     )
     .withPanel(
@@ -158,11 +186,26 @@ export function instances(): Dashboard {
         description:
           'Of callers without the plugin, closed by the server: a request may have been on its way. LOSSLESS_KEEP_ALIVE_MS must be above the idle time-out of the proxy.',
         unit: 'none',
+        levels: CONCERNS,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
         targets: [value(happened([SERVICE], chosen('lossless_idle_closed_total')), `{{${SERVICE}}}`)],
       }),
+    )
+    .withPanel(
+      curves({
+        title: 'Largest shares of picks',
+        description:
+          'Part of the calls to a service that one instance is given, by the consumer that gives it most. Two curves far apart: one instance gets too much. Only with a token does Prometheus get these.',
+        unit: 'percentunit',
+        datasource: PROMETHEUS,
+        width: 12,
+        height: 6,
+        targets: [
+          curve(most(`max by (service, address) (${chosen('lossless_pick_share')})`), '{{service}} {{address}}'),
+        ],
+      }).max(1),
     )
     .withPanel(
       bars({
@@ -171,7 +214,7 @@ export function instances(): Dashboard {
           'Requests sent to an instance that leaves because there was no other. The service was left without one.',
         unit: 'reqps',
         datasource: PROMETHEUS,
-        width: 24,
+        width: 12,
         height: 6,
         targets: [
           curve(`sum by (service) (rate(${chosen('lossless_panic_picks_total')}[$__rate_interval]))`, '{{service}}'),
@@ -179,14 +222,4 @@ export function instances(): Dashboard {
       }),
     )
     .build();
-}
-
-/** A line where something began or ended, from the span metrics, so that it is there for the shortest offline too. */
-function event(name: string, work: WorkName, color: string): AnnotationQueryBuilder {
-  return new AnnotationQueryBuilder()
-    .name(name)
-    .enable(true)
-    .iconColor(color)
-    .datasource(PROMETHEUS)
-    .expr(`${counted([SERVICE], calls(work, [SERVICE, '=~', '$service']), '$__rate_interval')} > 0`);
 }

@@ -33,7 +33,7 @@ export function page(uid: string, title: string, description: string): Dashboard
     );
 }
 
-/** A choice of the values of a label, several or all at once. */
+/** A choice of the values of a label, several at once. It begins with the first of them: all services are too many to begin with. */
 export function choiceOf(name: string, title: string, query: string): QueryVariableBuilder {
   return new QueryVariableBuilder(name)
     .label(title)
@@ -41,7 +41,13 @@ export function choiceOf(name: string, title: string, query: string): QueryVaria
     .query(query)
     .refresh(VariableRefresh.OnTimeRangeChanged)
     .sort(VariableSort.AlphabeticalAsc)
-    .multi(true)
+    .multi(true);
+}
+
+/** The same, all at once to begin with: as one expression, however many there are. */
+export function choiceOfAll(name: string, title: string, query: string): QueryVariableBuilder {
+  return choiceOf(name, title, query)
     .includeAll(true)
+    .allValue('.+')
     .current({ selected: true, text: 'All', value: '$__all' });
 }

@@ -13,6 +13,10 @@ import type { DataTransformerConfig, Panel } from '@grafana/grafana-foundation-s
 import * as stat from '@grafana/grafana-foundation-sdk/stat';
 import * as table from '@grafana/grafana-foundation-sdk/table';
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
+import { type Levels, thresholds } from './colors.ts';
+
+/** Between two scrapes, as in `collector/prometheus/prometheus.yml`. */
+export const SCRAPE_INTERVAL = '10s';
 
 /** What every panel has. */
 export interface PanelText {
@@ -29,6 +33,11 @@ export interface PanelText {
   readonly transformations?: readonly DataTransformerConfig[];
 }
 
+/** A panel of numbers: their colours say what they mean. */
+export interface Numbers extends PanelText {
+  readonly levels: Levels;
+}
+
 /** The methods that all builders of panels share. */
 interface PanelBuilder {
   title(title: string): unknown;
@@ -42,16 +51,18 @@ interface PanelBuilder {
 }
 
 /** Numbers at the end of the time of the dashboard. */
-export function numbers(text: PanelText): stat.PanelBuilder {
+export function numbers(text: Numbers): stat.PanelBuilder {
   return described(new stat.PanelBuilder(), text)
+    .thresholds(thresholds(text.levels))
     .decimals(0)
     .noValue('0')
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']));
 }
 
 /** One bar for each series, at the end of the time of the dashboard. */
-export function gauges(text: PanelText): bargauge.PanelBuilder {
+export function gauges(text: Numbers): bargauge.PanelBuilder {
   return described(new bargauge.PanelBuilder(), text)
+    .thresholds(thresholds(text.levels))
     .displayMode(BarGaugeDisplayMode.Basic)
     .orientation(VizOrientation.Horizontal)
     .min(0)
@@ -62,9 +73,9 @@ export function curves(text: PanelText): timeseries.PanelBuilder {
   return described(new timeseries.PanelBuilder(), text).min(0);
 }
 
-/** Counts of things that happened, as bars on top of each other. */
+/** Counts of things that happened, as bars on top of each other; not finer than scrapes are apart, so that each is in one bar. */
 export function bars(text: PanelText): timeseries.PanelBuilder {
-  return curves(text).drawStyle(GraphDrawStyle.Bars).fillOpacity(80).stacking(stacked());
+  return curves(text).interval(SCRAPE_INTERVAL).drawStyle(GraphDrawStyle.Bars).fillOpacity(80).stacking(stacked());
 }
 
 export function rowsTable(text: PanelText): table.PanelBuilder {

@@ -1,40 +1,40 @@
+import { addressLabel, type Place, runbookPath, tracesPath } from './alert-links.ts';
 import { ALERTS, type Alert } from './alerts.ts';
+import { type Dashboards, panelOf } from './all.ts';
 
-/** Where the page of an alert is, from the root of the repository. */
-const RUNBOOKS = 'docs/runbooks';
-
-/** Where the page of an alert is. */
-export function runbook({ name }: Alert): string {
-  return `${RUNBOOKS}/${name}.md`;
-}
+const SERVICE = '{{ $labels.service_name | urlquery }}';
 
 /** A rule file of Prometheus, as YAML. */
-export function prometheusRules(): string {
-  return ['groups:', '  - name: lossless-lifecycle', '    rules:', ...ALERTS.flatMap(rule), ''].join('\n');
+export function prometheusRules(dashboards: Dashboards): string {
+  const rules = ALERTS.flatMap((alert) => rule(alert, dashboards));
+  return ['groups:', '  - name: lossless-lifecycle', '    rules:', ...rules, ''].join('\n');
 }
 
-function rule(alert: Alert): readonly string[] {
+function rule(alert: Alert, dashboards: Dashboards): readonly string[] {
+  const { uid, id } = panelOf(alert.panel, dashboards);
+  const traces = tracesPath(alert, SERVICE);
+  const ofService = alert.search === undefined ? '' : `&var-service=${SERVICE}`;
   const annotations = {
     summary: filled(alert.summary),
     description: filled(alert.description),
-    runbook_url: runbook(alert),
-    dashboard_url: '/d/lossless-shutdowns?var-service={{ $labels.service_name | urlquery }}',
-    traces_url: exemplarsOf(alert),
+    runbook_url: link('runbooks', runbookPath(alert)),
+    dashboard_url: link('grafana', `/d/${uid}?viewPanel=${id}${ofService}`),
+    ...(traces !== undefined && { traces_url: link('jaeger', traces) }),
   };
   return [
     `      - alert: ${alert.name}`,
     '        expr: |-',
     ...alert.expr.split('\n').map((line) => `          ${line}`),
+    ...(alert.for === undefined ? [] : [`        for: ${alert.for}`]),
     `        labels: {severity: ${alert.severity}}`,
     '        annotations:',
     ...Object.entries(annotations).map(([name, text]) => `          ${name}: ${JSON.stringify(text)}`),
   ];
 }
 
-/** Answers with the ids of the traces behind an alert: what `$externalURL` names is this Prometheus. */
-function exemplarsOf({ spans }: Alert): string {
-  const query = encodeURIComponent(spans('@')).replace('%40', '{{ $labels.service_name | urlquery }}');
-  return `{{ $externalURL }}/api/v1/query_exemplars?query=${query}`;
+/** Empty when Prometheus does not say where that server is. */
+function link(place: Place, path: string): string {
+  return `{{ with $externalLabels.${addressLabel(place)} }}{{ . }}${path}{{ end }}`;
 }
 
 function filled(text: string): string {

@@ -1,10 +1,14 @@
-import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
+import { type Dashboard, RowBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/facts.ts';
+import { GOAWAY_RESULTS } from '../src/lifecycle/outcomes.ts';
 import { ATTR, spanName } from '../src/trace/model/schema.ts';
+import { ALL_OR_BAD, FAULTS, wordsInColor } from './colors.ts';
 import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts';
 import { choiceOf, page } from './page.ts';
 import { gauges, numbers, rowsTable } from './panels.ts';
 import { last, lastWith, rows, value } from './queries.ts';
+import { shutdownTable } from './shutdown-table.ts';
+import { sloPanels } from './slo.ts';
 import { calls, label, NOT_TOLD, SERVICE, untold } from './span-metrics.ts';
 import { count, meanDurations, OF_SERVICE, open, overTime, slowestDurations, tally, traces } from './span-panels.ts';
 
@@ -19,6 +23,7 @@ export function shutdowns(): Dashboard {
     [consumer],
     calls('goaway', [ATTR.goawayResult, '=~', ['acked', ...NOT_TOLD].join('|')], OF_SERVICE),
   );
+  const [lossless, budget, burnRate] = sloPanels();
   const everyResult = [SERVICE, consumer, label(ATTR.goawayResult)];
   return page(
     'lossless-shutdowns',
@@ -28,6 +33,7 @@ export function shutdowns(): Dashboard {
     .withVariable(prometheusVariable())
     .withVariable(jaegerVariable())
     .withVariable(choiceOf('service', 'Service', `label_values(${calls('offline.started')}, ${SERVICE})`))
+    .withRow(new RowBuilder('Now'))
     .withPanel(
       tally(
         {
@@ -47,6 +53,7 @@ export function shutdowns(): Dashboard {
         description:
           'GoAways that no consumer acknowledged. Each one is a consumer that learnt of the shutdown from the registry only.',
         unit: 'none',
+        levels: FAULTS,
         datasource: PROMETHEUS,
         width: 5,
         height: 5,
@@ -66,6 +73,11 @@ export function shutdowns(): Dashboard {
         'offline',
       ),
     )
+    .withPanel(lossless)
+    .withPanel(budget)
+    .withPanel(burnRate)
+    .withRow(new RowBuilder('Releases'))
+    .withPanel(shutdownTable())
     .withPanel(
       overTime(
         {
@@ -101,12 +113,14 @@ export function shutdowns(): Dashboard {
         PHASES,
       ),
     )
+    .withRow(new RowBuilder('Fan-out'))
     .withPanel(
       gauges({
         title: 'Fan-out coverage by consumer service',
         description:
           'Share of GoAways that the consumer acknowledged, of those with a consumer to tell. Below 1, look at the table beside.',
         unit: 'percentunit',
+        levels: ALL_OR_BAD,
         datasource: PROMETHEUS,
         width: 8,
         height: 8,
@@ -136,7 +150,7 @@ export function shutdowns(): Dashboard {
             },
           },
         ],
-      }),
+      }).overrideByName('result', wordsInColor(GOAWAY_RESULTS)),
     )
     .withPanel(
       tally(
@@ -155,7 +169,8 @@ export function shutdowns(): Dashboard {
       tally(
         {
           title: 'Drains',
-          description: 'How the wait for the end of all traffic ended. timeout: connections were cut at the deadline.',
+          description:
+            'How the wait for the end of all traffic ended. timeout: the deadline came first; LosslessRequestsCut tells whether anything was cut.',
           width: 3,
           height: 8,
         },
@@ -189,6 +204,7 @@ export function shutdowns(): Dashboard {
         ATTR.entryEndedBy,
       ),
     )
+    .withRow(new RowBuilder('Telemetry'))
     .withPanel(
       traces(
         {

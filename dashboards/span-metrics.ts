@@ -1,4 +1,4 @@
-import { labelOf, METRIC_DIMENSIONS } from '../collector/server/dimensions.ts';
+import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from '../collector/server/dimensions.ts';
 import type { WorkName } from '../src/lifecycle/facts.ts';
 import { GOAWAY_RESULTS } from '../src/lifecycle/outcomes.ts';
 import { ATTR, type AttributeName, spanName } from '../src/trace/model/schema.ts';
@@ -11,6 +11,12 @@ const DURATION = 'traces_span_metrics_duration_milliseconds';
 
 /** Label of the service whose process made the span. */
 export const SERVICE = 'service_name';
+
+/** Whose shutdown it is: services of one name in two namespaces or environments are two. */
+export const IDENTITY = ['deployment_environment_name', 'service_namespace', SERVICE] as const;
+
+/** The scrape job of the span metrics, as in `collector/prometheus/prometheus.yml`. */
+export const SPAN_METRICS_JOB = 'job="lossless"';
 
 /** GoAways that left a consumer untold. Matched by name: `!=` would take in spans that have no such label. */
 export const NOT_TOLD = GOAWAY_RESULTS.filter((result) => !['acked', 'gone', 'cancelled'].includes(result));
@@ -42,6 +48,11 @@ export function durations(
 /** A failed scrape ends a series until the next one: without a look back beyond it, what was there would seem new. */
 const LOOK_BACK = '5m';
 
+/** Whether Prometheus read span metrics some time ago: only then is new what was not there at that time. */
+export function watched(ago: string): string {
+  return `on () (max(max_over_time(up{${SPAN_METRICS_JOB}}[${LOOK_BACK}] offset ${ago})) == 1)`;
+}
+
 /** A counter as it was some time ago. */
 export function past(counter: string, ago: string): string {
   return `last_over_time(${counter}[${LOOK_BACK}] offset ${ago})`;
@@ -52,14 +63,26 @@ export function past(counter: string, ago: string): string {
  * `increase()` sees neither that first value nor whole numbers: it is used only where the collector began again.
  */
 export function counted(by: readonly string[], counter: string, range: string): string {
-  const exact = `${counter} - ${past(counter, range)} >= 0 or ${counter}`;
+  return summed(by, counter, range, counter);
+}
+
+/** The same, for alerts: a Prometheus that is new, or was away, takes nothing for new that it sees for the first time. */
+export function news(by: readonly string[], counter: string, range: string): string {
+  const seen = `${counter} - min_over_time(${counter}[${range}])`;
+  return summed(by, counter, range, `${counter} and ${watched(range)} or ${seen}`);
+}
+
+/** @param unseen what was not there before */
+function summed(by: readonly string[], counter: string, range: string, unseen: string): string {
+  const exact = `${counter} - ${past(counter, range)} >= 0 or ${unseen}`;
   const sum = by.length === 0 ? 'sum' : `sum by (${by.join(', ')})`;
   return `${sum} ((${exact}) unless resets(${counter}[${range}]) > 0 or increase(${counter}[${range}]))`;
 }
 
 /** Label of a dimension of the span metrics. */
 export function label(attribute: AttributeName): string {
-  if (!METRIC_DIMENSIONS.includes(attribute)) throw new Error(`${attribute} is no dimension of the span metrics`);
+  if (![...METRIC_DIMENSIONS, ...CALLS_DIMENSIONS].includes(attribute))
+    throw new Error(`${attribute} is no dimension of the span metrics`);
   return labelOf(attribute);
 }
 

@@ -1,7 +1,8 @@
 import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
 import type { Panel } from '@grafana/grafana-foundation-sdk/dashboard';
 import type { WorkName } from '../src/lifecycle/facts.ts';
-import type { AttributeName } from '../src/trace/model/schema.ts';
+import { ATTRIBUTES, type AttributeName } from '../src/trace/model/schema.ts';
+import { CONCERNS, countColors, curveColor, NEUTRAL } from './colors.ts';
 import { JAEGER, PROMETHEUS } from './datasources.ts';
 import { bars, gauges, numbers, type PanelText, rowsTable } from './panels.ts';
 import { curve, type JaegerQuery, jaegerQuery, value } from './queries.ts';
@@ -20,27 +21,35 @@ export function count(by: readonly string[], counter: string): string {
 
 /** How many spans have which value of an attribute. */
 export function tally(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
-  return numbers({
+  const panel = numbers({
     ...shown,
     unit: 'none',
+    levels: NEUTRAL,
     datasource: PROMETHEUS,
     targets: [value(count([label(attribute)], calls(work, OF_SERVICE)), `{{${label(attribute)}}}`)],
   });
+  for (const result of valuesOf(attribute)) panel.overrideByName(result, countColors(result));
+  return panel;
 }
 
 /** When spans ended, by an attribute; exemplars lead from a bar to a trace where the data source knows them. */
 export function overTime(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
-  return bars({
+  const panel = bars({
     ...shown,
     unit: 'none',
     datasource: PROMETHEUS,
     targets: [
-      curve(
-        counted([label(attribute)], calls(work, OF_SERVICE), '$__rate_interval'),
-        `{{${label(attribute)}}}`,
-      ).exemplar(true),
+      curve(counted([label(attribute)], calls(work, OF_SERVICE), '$__interval'), `{{${label(attribute)}}}`).exemplar(
+        true,
+      ),
     ],
   });
+  for (const result of valuesOf(attribute)) panel.overrideByName(result, curveColor(result));
+  return panel;
+}
+
+function valuesOf(attribute: AttributeName): readonly string[] {
+  return ATTRIBUTES[attribute].values ?? [];
 }
 
 /** How many began and have not ended, by service. */
@@ -50,6 +59,7 @@ export function open(shown: Shown, marker: WorkName, root: WorkName): Builder<Pa
   return numbers({
     ...shown,
     unit: 'none',
+    levels: CONCERNS,
     datasource: PROMETHEUS,
     targets: [value(`clamp_min(${began} - (${ended} or 0 * ${began}), 0)`, `{{${SERVICE}}}`)],
   });
@@ -63,6 +73,7 @@ export function meanDurations(shown: Shown, works: readonly WorkName[]): Builder
   return gauges({
     ...shown,
     unit: 'ms',
+    levels: NEUTRAL,
     datasource: PROMETHEUS,
     targets: [value(`${sum} / (${number} > 0)`, '{{span_name}}')],
   });
@@ -74,6 +85,7 @@ export function slowestDurations(shown: Shown, works: readonly WorkName[]): Buil
   return gauges({
     ...shown,
     unit: 'ms',
+    levels: NEUTRAL,
     datasource: PROMETHEUS,
     targets: [value(`histogram_quantile(0.95, ${buckets}) >= 0`, '{{span_name}}')],
   });

@@ -5,6 +5,7 @@ import { jaegerVariable, PROMETHEUS, prometheusVariable } from './datasources.ts
 import { INSTANCE, own, requestRate } from './instance-metrics.ts';
 import { choiceOf, page } from './page.ts';
 import { curves } from './panels.ts';
+import { MOST, most } from './picture.ts';
 import { curve, last } from './queries.ts';
 import { calls, SERVICE } from './span-metrics.ts';
 import { meanDurations, open, overTime, slowestDurations, tally, traces } from './span-panels.ts';
@@ -20,10 +21,13 @@ const PHASES: readonly WorkName[] = [
   'online',
 ];
 
-const WEIGHT = `max by (${SERVICE}, ${INSTANCE}) (${own('lossless_weight')})`;
+/** Who warms up has less than the others. */
+const WEIGHT = `bottomk(${MOST}, max by (${SERVICE}, ${INSTANCE}) (${own('lossless_weight')}))`;
 
 /** A service without requests has no shares. */
-const SHARE = `${requestRate([SERVICE, INSTANCE])} / on (${SERVICE}) group_left () (${requestRate([SERVICE])} > 0)`;
+const SHARE = most(
+  `${requestRate([SERVICE, INSTANCE])} / on (${SERVICE}) group_left () (${requestRate([SERVICE])} > 0)`,
+);
 
 /** How the instances of all services came online. */
 export function starts(): Dashboard {

@@ -1,15 +1,13 @@
 import type { Dashboard } from '@grafana/grafana-foundation-sdk/dashboard';
 import { ATTR } from '../src/trace/model/schema.ts';
+import { ALL_OR_BAD, CONCERNS, countOf, FAULTS, NEUTRAL, YES_OR_BAD } from './colors.ts';
 import { PROMETHEUS, prometheusVariable } from './datasources.ts';
-import { happened } from './instance-metrics.ts';
+import { happened, INSTANCE } from './instance-metrics.ts';
 import { page } from './page.ts';
 import { bars, gauges, numbers, rowsTable } from './panels.ts';
 import { curve, rows, value } from './queries.ts';
-import { calls, counted, every, label, SERVICE } from './span-metrics.ts';
+import { calls, counted, every, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
 import { count } from './span-panels.ts';
-
-/** The scrape job of the span metrics, as in `collector/prometheus/prometheus.yml`. */
-const JOB = 'job="lossless"';
 
 /** Whether what the other dashboards show can be believed. */
 export function telemetry(): Dashboard {
@@ -17,6 +15,8 @@ export function telemetry(): Dashboard {
   const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));
   const byConsumer = `label_replace(${acked}, "${SERVICE}", "$1", "${peer}", "(.*)")`;
   const refreshed = count([SERVICE], calls('consumer.refresh'));
+  const gone = `count by (${SERVICE}) (last_over_time(lossless_info[$__range]) unless on (${SERVICE}, ${INSTANCE}) lossless_info)`;
+  const began = count([SERVICE], calls('offline.started'));
   return page(
     'lossless-telemetry',
     'Telemetry health',
@@ -27,12 +27,13 @@ export function telemetry(): Dashboard {
       numbers({
         title: 'Collectors scraped',
         description:
-          'Whether Prometheus reads the span metrics. Without them every other number stands still and no alert fires.',
+          'Whether Prometheus reads the span metrics. Without them every other number stands still, and LosslessSpanMetricsDown is the only alert that fires.',
         unit: 'bool_yes_no',
+        levels: YES_OR_BAD,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
-        targets: [value(`min by (instance) (up{${JOB}})`, '{{instance}}')],
+        targets: [value(`min by (instance) (up{${SPAN_METRICS_JOB}})`, '{{instance}}')],
       }),
     )
     .withPanel(
@@ -41,10 +42,11 @@ export function telemetry(): Dashboard {
         description:
           'How many samples a scrape has. A few dozen for each service that leaves and comes; thousands mean a dimension with too many values.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
-        targets: [value(`sum by (instance) (scrape_samples_scraped{${JOB}})`, '{{instance}}')],
+        targets: [value(`sum by (instance) (scrape_samples_scraped{${SPAN_METRICS_JOB}})`, '{{instance}}')],
       }),
     )
     .withPanel(
@@ -53,6 +55,7 @@ export function telemetry(): Dashboard {
         description:
           'Share of acknowledged GoAways whose span of the consumer arrived too. Below 1, the consumer does not export, or not to the same place.',
         unit: 'percentunit',
+        levels: ALL_OR_BAD,
         datasource: PROMETHEUS,
         width: 8,
         height: 5,
@@ -73,7 +76,7 @@ export function telemetry(): Dashboard {
         datasource: PROMETHEUS,
         width: 12,
         height: 9,
-        targets: [curve(counted(['span_name'], every(), '$__rate_interval'), '{{span_name}}')],
+        targets: [curve(counted(['span_name'], every(), '$__interval'), '{{span_name}}')],
       }),
     )
     .withPanel(
@@ -102,6 +105,7 @@ export function telemetry(): Dashboard {
         description:
           'Files with spans that could not be sent, by service. They are sent when the collector is back, by the next start or by lossless replay.',
         unit: 'none',
+        levels: CONCERNS,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
@@ -113,6 +117,7 @@ export function telemetry(): Dashboard {
         title: 'Spooled bytes',
         description: 'How much that is. At 64 MiB the oldest files go.',
         unit: 'bytes',
+        levels: CONCERNS,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
@@ -125,10 +130,26 @@ export function telemetry(): Dashboard {
         description:
           'What became of the spans of the instances, in the time of the dashboard. lost: not even the spool took them.',
         unit: 'none',
+        levels: NEUTRAL,
         datasource: PROMETHEUS,
         width: 8,
         height: 6,
         targets: [value(happened(['outcome'], 'lossless_spans_total'), '{{outcome}}')],
+      })
+        .overrideByName('spooled', countOf(CONCERNS))
+        .overrideByName('lost', countOf(FAULTS)),
+    )
+    .withPanel(
+      numbers({
+        title: 'Instances that vanished unseen',
+        description:
+          'Instances that were scraped in the time of the dashboard and are gone, less the shutdowns that were seen to begin. They were killed, or what they sent did not arrive.',
+        unit: 'none',
+        levels: FAULTS,
+        datasource: PROMETHEUS,
+        width: 24,
+        height: 5,
+        targets: [value(`clamp_min(${gone} - (${began} or 0 * ${gone}), 0)`, `{{${SERVICE}}}`)],
       }),
     )
     .withPanel(

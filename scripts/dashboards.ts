@@ -22,9 +22,9 @@ const LINT = `exclusions:
 const all = dashboards();
 const files: Readonly<Record<string, string>> = {
   ...Object.fromEntries(Object.entries(all).map(([name, dashboard]) => [`${name}.json`, json(dashboard)])),
-  'alerts.yaml': `# Generated from the code by \`npm run dashboards\`. Do not edit.\n${prometheusRules()}`,
+  'alerts.yaml': `# Generated from the code by \`npm run dashboards\`. Do not edit.\n${prometheusRules(all)}`,
   '.lint': LINT,
-  'grafana-alerts.json': json(grafanaRules(all.shutdowns)),
+  'grafana-alerts.json': json(grafanaRules(all)),
 };
 
 mkdirSync(folder, { recursive: true });

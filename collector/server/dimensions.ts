@@ -27,6 +27,9 @@ export const METRIC_DIMENSIONS: readonly string[] = [
   ATTR.errorType,
 ];
 
+/** Attributes that become labels of the counter only, `spanmetrics.calls_dimensions`: a histogram has a series for each bucket. */
+export const CALLS_DIMENSIONS: readonly string[] = [ATTR.due];
+
 /** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */
 export function labelOf(attribute: string): string {
   return attribute.replaceAll('.', '_');

@@ -1,5 +1,5 @@
 import { textOf } from './attributes.ts';
-import { labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
+import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
 import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
 import type { Origin, Span, SpanGroup } from './otlp.ts';
 
@@ -20,12 +20,17 @@ const ZERO_MS = 15_000;
 const KIND_LABELS = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
 const STATUS_LABELS = ['UNSET', 'OK', 'ERROR'];
 
-/** Calls and durations of one combination of labels. */
-interface Series {
+/** Spans of one combination of labels. */
+interface Calls {
   readonly labels: Labels;
   readonly since: number;
   calls: number;
   latest: Exemplar | undefined;
+}
+
+/** Durations of one combination of labels. */
+interface Durations {
+  readonly labels: Labels;
   /** Sum of the durations, in milliseconds. */
   sum: number;
   /** Spans in each bucket alone, the unbounded one last, and the latest of each. */
@@ -39,7 +44,8 @@ interface Series {
  * instance (the label `instance`, `target_info`) is left out. Kept in memory: all begin anew with the process.
  */
 export class SpanMetrics {
-  readonly #series = new Map<string, Series>();
+  readonly #calls = new Map<string, Calls>();
+  readonly #durations = new Map<string, Durations>();
 
   /** @param now milliseconds since the Unix epoch */
   count(groups: readonly SpanGroup[], now: number = Date.now()): void {
@@ -49,46 +55,64 @@ export class SpanMetrics {
 
   /** All series in one of the two text formats of Prometheus. */
   text(format: Format, now: number = Date.now()): string {
-    const all = [...this.#series.values()];
     const text = new MetricsText(format);
     text.family('traces_span_metrics_calls', 'counter', 'Spans of lossless-lifecycle.');
-    for (const { labels, calls, latest, since } of all)
+    for (const { labels, calls, latest, since } of this.#calls.values())
       text.counter('traces_span_metrics_calls', labels, now - since < ZERO_MS ? 0 : calls, latest);
     text.family('traces_span_metrics_duration_milliseconds', 'histogram', 'How long they took, in milliseconds.');
-    for (const { labels, ...series } of all)
+    for (const { labels, ...series } of this.#durations.values())
       text.histogram('traces_span_metrics_duration_milliseconds', labels, { bounds: BUCKETS, ...series });
     return text.end();
   }
 
   #countSpan(origin: Origin, span: Span, now: number): void {
-    const series = this.#seriesOf(labelsOf(origin, span), now);
     const value = durationMs(span);
+    const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
+    const calls = seriesIn(
+      this.#calls,
+      labelsOf(origin, span, [...METRIC_DIMENSIONS, ...CALLS_DIMENSIONS]),
+      (labels) => ({
+        labels,
+        since: now,
+        calls: 0,
+        latest: undefined,
+      }),
+    );
+    calls.calls++;
+    calls.latest = exemplar;
+    const durations = seriesIn(this.#durations, labelsOf(origin, span, METRIC_DIMENSIONS), (labels) => ({
+      labels,
+      sum: 0,
+      counts: new Array<number>(BUCKETS.length + 1).fill(0),
+      exemplars: [],
+    }));
     const bucket = BUCKETS.findIndex((bound) => value <= bound);
     const index = bucket < 0 ? BUCKETS.length : bucket;
-    const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
-    series.calls++;
-    series.latest = exemplar;
-    series.sum += value;
-    series.counts[index] = (series.counts[index] ?? 0) + 1;
-    series.exemplars[index] = exemplar;
-  }
-
-  #seriesOf(labels: Labels, now: number): Series {
-    const key = JSON.stringify(labels);
-    const known = this.#series.get(key);
-    if (known !== undefined) return known;
-    if (this.#series.size >= MOST_SERIES && labels !== OVERFLOW) return this.#seriesOf(OVERFLOW, now);
-    const counts = new Array<number>(BUCKETS.length + 1).fill(0);
-    const series: Series = { labels, since: now, calls: 0, latest: undefined, sum: 0, counts, exemplars: [] };
-    this.#series.set(key, series);
-    return series;
+    durations.sum += value;
+    durations.counts[index] = (durations.counts[index] ?? 0) + 1;
+    durations.exemplars[index] = exemplar;
   }
 }
 
+/** The series of these labels; the one of all others when there are too many. */
+function seriesIn<S>(all: Map<string, S>, labels: Labels, create: (labels: Labels) => S): S {
+  const key = JSON.stringify(labels);
+  const known = all.get(key);
+  if (known !== undefined) return known;
+  if (all.size >= MOST_SERIES && labels !== OVERFLOW) return seriesIn(all, OVERFLOW, create);
+  const series = create(labels);
+  all.set(key, series);
+  return series;
+}
+
 /** Dimensions are looked up on the span and then on its resource, as the connector does. */
-function labelsOf({ service, resource }: Origin, { attributes, kind, name, status }: Span): Labels {
+function labelsOf(
+  { service, resource }: Origin,
+  { attributes, kind, name, status }: Span,
+  names: readonly string[],
+): Labels {
   const given = new Map([...resource, ...attributes].map(({ key, value }) => [key, value]));
-  const dimensions = METRIC_DIMENSIONS.flatMap((dimension) => {
+  const dimensions = names.flatMap((dimension) => {
     const value = given.get(dimension);
     return value === undefined ? [] : [[labelOf(dimension), textOf(value)] as const];
   });

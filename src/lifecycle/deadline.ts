@@ -1,6 +1,14 @@
 import type { Clock } from './clock.ts';
 import { within } from './within.ts';
 
+/** A twelfth of an hour, in milliseconds. */
+export const TWELFTH_MS = 300_000;
+
+/** Which twelfth of its hour a moment lies in, 0 to 11. @param at milliseconds since the Unix epoch */
+export function twelfthOf(at: number): number {
+  return Math.floor(at / TWELFTH_MS) % 12;
+}
+
 /**
  * One absolute point in time at which an offline must be over, set once when it starts. Steps share it: each asks what is
  * left, so that their time-outs can never add up to more than the grace period (races R24).

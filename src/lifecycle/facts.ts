@@ -1,4 +1,5 @@
 import type {
+  CallProtocol,
   DeregisterResult,
   DrainResult,
   EntryEnd,
@@ -49,6 +50,8 @@ export interface Facts {
   readonly offline: Coverage & {
     readonly trigger: OfflineTrigger;
     readonly gracePeriodMs: number;
+    /** Which twelfth of the hour its deadline lies in. */
+    readonly due: number;
     readonly result: OfflineResult;
     readonly complete: boolean;
     readonly deregisterResult: DeregisterResult;
@@ -57,7 +60,7 @@ export interface Facts {
     readonly afterAck: number;
     readonly unmanaged: number;
   };
-  readonly 'offline.started': { readonly trigger: OfflineTrigger; readonly gracePeriodMs: number };
+  readonly 'offline.started': Pick<Facts['offline'], 'trigger' | 'gracePeriodMs' | 'due'>;
   readonly notify: Told;
   readonly 'notify.service': Told & { readonly consumerService: string };
   readonly goaway: {
@@ -65,6 +68,8 @@ export interface Facts {
     readonly port: number;
     readonly consumerService: string;
     readonly consumerInstanceId: string;
+    /** By what it has called this instance. */
+    readonly protocols: readonly CallProtocol[];
     readonly result: GoAwayResult;
     readonly attempts: number;
     /** Of the last answer. */

@@ -30,6 +30,11 @@ export const METRICS = {
     help: '1 for the state the instance is in, 0 for all others.',
     labels: ['state'],
   },
+  lossless_state_since_milliseconds: {
+    type: 'gauge',
+    help: 'When that state was entered, in milliseconds since the Unix epoch.',
+    labels: [],
+  },
   lossless_ready: { type: 'gauge', help: '1 when /readiness answers 200.', labels: [] },
   lossless_registry_listed: { type: 'gauge', help: '1 when the registry has confirmed the entry.', labels: [] },
   lossless_registry_failing: { type: 'gauge', help: '1 when the last call of the registry failed.', labels: [] },

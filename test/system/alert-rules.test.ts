@@ -1,44 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { began, calls, critical, ended, goaway, incomplete, quiet, warning } from '../support/observe/span-series.ts';
 import { serverMissing } from '../support/servers/built.ts';
-import { type Firing, type RuleCase, ruleFaults } from '../support/servers/promtool.ts';
+import { type RuleCase, ruleFaults } from '../support/servers/promtool.ts';
 
 const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
-
-/** Values are 15 s apart: four in a minute. */
-const calls = (span: string, service: string, more: Readonly<Record<string, string>> = {}): string =>
-  `traces_span_metrics_calls_total{${Object.entries({ span_name: `lossless.${span}`, service_name: service, ...more })
-    .map(([name, value]) => `${name}="${value}"`)
-    .join(',')}}`;
-
-const goaway = (service: string, consumer: string, result: string): string =>
-  calls('goaway', service, { service_peer_name: consumer, lossless_goaway_result: result });
-
-const ended = (service: string, result: string, afterAck = '0'): string =>
-  calls('offline', service, { lossless_offline_result: result, lossless_requests_after_ack: afterAck });
-
-const incomplete = (service: string, consumer: string): Firing => ({
-  alertname: 'LosslessFanOutIncomplete',
-  severity: 'warning',
-  service_name: service,
-  service_peer_name: consumer,
-});
-
-const truncated = (service: string): Firing => ({
-  alertname: 'LosslessShutdownTruncated',
-  severity: 'critical',
-  service_name: service,
-});
-
-const warning = (alertname: string, service: string): Firing => ({
-  alertname,
-  severity: 'warning',
-  service_name: service,
-});
-
-/** Nothing fires from one minute to another. */
-const quiet = (from: number, to: number): RuleCase['firing'] =>
-  Object.fromEntries(Array.from({ length: to - from + 1 }, (_, n) => [from + n, []]));
 
 const cases: Readonly<Record<string, RuleCase>> = {
   'the first GoAway ever that nobody acknowledged, its 0 not seen': {
@@ -64,8 +30,8 @@ const cases: Readonly<Record<string, RuleCase>> = {
     series: {
       [goaway('shop', 'till', 'acked')]: '_x40 0 40x80',
       [goaway('shop', 'till', 'gone')]: '_x40 0 2x80',
-      [calls('offline.started', 'shop')]: '_x40 0 3x80',
-      [ended('shop', 'success')]: '_x40 0 3x80',
+      [began('shop', 10)]: '_x40 0 3x80',
+      [ended('shop', 'success', 10)]: '_x40 0 3x80',
       [calls('drain', 'shop', { lossless_drain_result: 'drained' })]: '_x40 0 3x80',
       [calls('deregister', 'shop', { lossless_deregister_result: 'confirmed' })]: '_x40 0 3x80',
     },
@@ -73,11 +39,11 @@ const cases: Readonly<Record<string, RuleCase>> = {
   },
   'the last instance of a service that is still called, and no drain that cut anything': {
     series: {
-      [ended('shop', 'last_instance')]: '_x40 0 1x80',
+      [ended('shop', 'last_instance', 10)]: '_x40 0 1x80',
       [calls('drain', 'shop', { lossless_drain_result: 'timeout', lossless_drain_hold_reason: 'last_instance' })]:
         '_x40 0 1x80',
     },
-    firing: { 12: [{ ...warning('LosslessLastInstance', 'shop'), severity: 'critical' }], 27: [] },
+    firing: { 12: [critical('LosslessLastInstance', 'shop')], 27: [] },
   },
   'a balancer that did not know, and callers that kept coming': {
     series: {
@@ -106,10 +72,7 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: {
       9: [],
-      12: ['shop', 'stock'].map((service) => ({
-        ...warning('LosslessStatusFileFailed', service),
-        severity: 'critical',
-      })),
+      12: ['shop', 'stock'].map((service) => critical('LosslessStatusFileFailed', service)),
       40: [],
     },
   },
@@ -118,22 +81,22 @@ const cases: Readonly<Record<string, RuleCase>> = {
       [goaway('shop', 'till', 'timeout')]: '_x40 0 1x80',
       [goaway('stock', 'till', 'refused')]: '_x40 2x80',
       [goaway('mail', 'till', 'acked')]: '_x40 0 2x80',
-      [calls('offline.started', 'shop')]: '_x40 1x80',
-      [calls('offline.started', 'stock')]: '_x40 1x80',
-      [ended('stock', 'incomplete')]: '_x44 1x80',
+      [began('shop', 10)]: '_x40 1x80',
+      [began('stock', 10)]: '_x40 1x80',
+      [ended('stock', 'incomplete', 10)]: '_x44 1x80',
     },
     firing: {
       12: [incomplete('shop', 'till'), incomplete('stock', 'till')],
-      18: [incomplete('shop', 'till'), incomplete('stock', 'till'), truncated('shop')],
+      18: [incomplete('shop', 'till'), incomplete('stock', 'till'), critical('LosslessShutdownTruncated', 'shop')],
     },
   },
   'a collector that starts again loses its counters, and is no event': {
     series: {
       [goaway('shop', 'till', 'timeout')]: '5x120 stale _x60 0x40',
-      [calls('offline.started', 'shop')]: '0x20 9x100 stale _x60 0x40',
-      [ended('shop', 'incomplete')]: '0x20 9x100 stale _x60 0x40',
-      [calls('offline.started', 'stock')]: '0x20 9x100 stale 0 2x100',
-      [ended('stock', 'success')]: '0x20 9x100 stale 0 2x100',
+      [began('shop', 10)]: '0x20 9x100 stale _x60 0x40',
+      [ended('shop', 'incomplete', 10)]: '0x20 9x100 stale _x60 0x40',
+      [began('stock', 10)]: '0x20 9x100 stale 0 2x100',
+      [ended('stock', 'success', 10)]: '0x20 9x100 stale 0 2x100',
     },
     firing: { 20: [], 31: [], 34: [], 36: [], 40: [], 50: [], 55: [] },
   },
@@ -155,70 +118,9 @@ const cases: Readonly<Record<string, RuleCase>> = {
     },
     firing: quiet(38, 50),
   },
-  'a shutdown that was killed long ago is not told about again after a failed scrape': {
-    series: {
-      [calls('offline.started', 'shop')]: '0x4 5x394 stale 5x400',
-      [ended('shop', 'success')]: '0x4 4x394 stale 4x400',
-      [calls('offline.started', 'stock')]: '0x4 5x394 stale _x3 5x400',
-      [ended('stock', 'success')]: '0x4 4x394 stale _x3 4x400',
-    },
-    firing: { ...quiet(98, 108), ...quiet(160, 175) },
-  },
   'one more failure of a service that failed before': {
     series: { [goaway('shop', 'till', 'timeout')]: '3x120 4x200' },
     firing: { 29: [], 31: [incomplete('shop', 'till')], 50: [] },
-  },
-  'a shutdown that was killed, the first ever': {
-    series: { [calls('offline.started', 'shop')]: '_x40 1x200' },
-    firing: { 11: [], 14: [], 16: [truncated('shop')], 59: [truncated('shop')] },
-  },
-  'one of three was killed': {
-    series: { [calls('offline.started', 'shop')]: '_x40 0 1 3x200', [ended('shop', 'success')]: '_x42 1 2x200' },
-    firing: { 12: [], 17: [truncated('shop')] },
-  },
-  'a killed one whose root others made: told at once, and once': {
-    series: { [calls('offline.started', 'shop')]: '_x38 1x300', [ended('shop', 'killed')]: '_x40 1x300' },
-    firing: { 9: [], 11: [truncated('shop')], 16: [truncated('shop')], 59: [truncated('shop')], 82: [] },
-  },
-  'the real end of one that was taken for killed': {
-    series: {
-      [calls('offline.started', 'shop')]: '_x38 1x400',
-      [ended('shop', 'killed')]: '_x40 1x400',
-      [ended('shop', 'success')]: '_x42 1x400',
-    },
-    firing: { 11: [truncated('shop')], 82: [] },
-  },
-  'one killed among many that leave all the time': {
-    series: {
-      [calls('offline.started', 'shop')]: '0+1x300',
-      [ended('shop', 'success')]: '0x1 0+1x100 100+1x200',
-      [ended('shop', 'killed')]: '_x100 0 1x200',
-    },
-    firing: { 20: [], 27: [truncated('shop')] },
-  },
-  'a shutdown of four minutes': {
-    series: { [calls('offline.started', 'shop')]: '_x40 1x200', [ended('shop', 'success')]: '_x56 1x200' },
-    firing: { 12: [], 16: [], 20: [], 26: [], 34: [] },
-  },
-  'a collector that starts again after one of two was killed long ago, and then one whole shutdown': {
-    series: {
-      [calls('offline.started', 'shop')]: '2x400 stale _x4 0x4 1x400',
-      [ended('shop', 'success')]: '1x400 stale _x4 0x4 1x400',
-    },
-    firing: quiet(75, 180),
-  },
-  'a killed shutdown is told about for an hour': {
-    series: { [calls('offline.started', 'shop')]: '0x4 1x400', [ended('shop', 'success')]: '0x400' },
-    firing: { 5: [], 7: [truncated('shop')], 65: [truncated('shop')], 67: [] },
-  },
-  'a rolling update of 300 instances in half an hour; of the other service one was killed': {
-    series: {
-      [calls('offline.started', 'shop')]: '_x20 0+5x60 300x200',
-      [ended('shop', 'success')]: '_x21 0+5x60 300x200',
-      [calls('offline.started', 'stock')]: '_x20 0+5x60 300x200',
-      [ended('stock', 'success')]: '_x21 0+5x30 154+5x29 299x200',
-    },
-    firing: { 12: [], 20: [], 26: [truncated('stock')], 31: [truncated('stock')], 60: [truncated('stock')], 90: [] },
   },
   'files that wait for a quarter of an hour, not those of a short gap': {
     series: {
@@ -235,15 +137,15 @@ const cases: Readonly<Record<string, RuleCase>> = {
       [calls('deregister', 'stock', { lossless_deregister_result: 'unconfirmed' })]: '_x40 1x80',
       [calls('deregister', 'mail', { lossless_deregister_result: 'failed' })]: '_x40 1x80',
       [calls('deregister', 'cart', { lossless_deregister_result: 'none' })]: '_x40 1x80',
-      [ended('cart', 'success', '12')]: '_x40 1x80',
-      [ended('mail', 'success', '0')]: '_x40 1x80',
+      [ended('cart', 'success', 10, { lossless_requests_after_ack: '12' })]: '_x40 1x80',
+      [ended('mail', 'success', 10)]: '_x40 1x80',
     },
     firing: {
       12: [
         warning('LosslessDrainTimedOut', 'shop'),
         warning('LosslessDeregistrationNotConfirmed', 'stock'),
         warning('LosslessDeregistrationNotConfirmed', 'mail'),
-        { ...warning('LosslessRequestsAfterAck', 'cart'), severity: 'critical' },
+        critical('LosslessRequestsAfterAck', 'cart'),
       ],
     },
   },
@@ -253,7 +155,7 @@ const cases: Readonly<Record<string, RuleCase>> = {
       [calls('stop', 'cart', { error_type: 'Error' })]: '_x40 0 1x80',
       [calls('stop', 'cart')]: '_x40 0 4x80',
     },
-    firing: { 12: [{ ...warning('LosslessRequestsCut', 'shop'), severity: 'critical' }], 27: [] },
+    firing: { 12: [critical('LosslessRequestsCut', 'shop')], 27: [] },
   },
 };
 

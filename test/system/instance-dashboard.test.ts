@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { STATES, type State } from '../../src/lifecycle/transitions.ts';
 import { type Numbers, OF_INSTANCES, PanelReader } from '../support/observe/panel-reader.ts';
 import { controlPortOf, entered } from '../support/process/announced.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
@@ -10,6 +12,23 @@ const missing = serverMissing('prometheus');
 if (missing) console.warn(`skipped: ${missing}`);
 
 const world = useWorld();
+
+/** The number that stands for a state. */
+function lane(state: State): number {
+  return Object.keys(STATES).indexOf(state);
+}
+
+/** An instance has no more series than docs/dashboards.md says. */
+async function withinBudget(
+  url: string,
+  services: { readonly callers: number; readonly called: number },
+): Promise<void> {
+  const page = readFileSync(new URL('../../docs/dashboards.md', import.meta.url), 'utf8');
+  const [, most] = /at most (\d+), and 1 for each service that calls it and 2 for each that it calls/.exec(page) ?? [];
+  const lines = (await (await fetch(url)).text()).split('\n');
+  const series = lines.filter((line) => /^lossless_/.test(line) && !line.startsWith('lossless_pick_share'));
+  expect(series.length).toBeLessThanOrEqual(Number(most) + services.callers + 2 * services.called);
+}
 
 async function hostOf({ child }: Pick<Service, 'child'>): Promise<string> {
   const port = await controlPortOf(child);
@@ -60,7 +79,7 @@ test.skipIf(missing)(
       expect(await own('Ready')).toEqual({ provider: 3, caller: 0 });
       await until(async () => ((await own('In flight'))[first] ?? 0) >= 1);
       await until(async () => ((await own('Connections of callers without the plugin'))[first] ?? 0) >= 1);
-      expect(Object.values(await own('Idle connections closed'))).toEqual([0, 0]);
+      expect(Object.keys(await own('Idle connections closed')).sort()).toEqual(['caller', 'provider']);
       await until(async () => {
         await fetch(`http://127.0.0.1:${providers[1].port}/health`);
         return Object.values(await own('Health checks')).some((perSecond) => perSecond > 0);
@@ -69,8 +88,8 @@ test.skipIf(missing)(
         Object.fromEntries([first, second, warming].map((host) => [`${host}: caller`, 1])),
       );
       expect(await own('State of each instance')).toMatchObject({
-        [`${first} serving`]: 1,
-        [`${warming} warming`]: 1,
+        [first]: lane('serving'),
+        [warming]: lane('warming'),
       });
       expect(await panels.numbers('starts', 'Weight of warming instances')).toMatchObject({
         [`provider ${first}`]: 1,
@@ -81,24 +100,32 @@ test.skipIf(missing)(
         return Math.abs((share[`provider ${second}`] ?? 0) - 1 / 3) < 0.1;
       });
       await until(async () => {
-        const rates = Object.values(await own('Requests by instance'));
+        const rates = Object.values(await own('Requests by instance, as scraped'));
         return Math.abs(rates.reduce((sum, rate) => sum + rate, 0) - 60) < 15;
       });
+
+      await withinBudget(`http://${second}/metrics`, { callers: 1, called: 0 });
+      await withinBudget(`http://${await hostOf(caller)}/metrics`, { callers: 0, called: 1 });
 
       providers[0].child.signal('SIGTERM');
       await entered(providers[0].child, 'draining');
       await until(async () => (await asked(`lossless_state{instance="${first}",state="draining"}`)) === 1);
-      await until(async () => (await own('Requests by instance'))[`provider ${first}`] === 0);
-      expect(await own('State of each instance')).toMatchObject({ [`${first} draining`]: 1 });
+      await until(async () => (await own('Requests by instance, as scraped'))[`provider ${first}`] === 0);
+      expect(await own('State of each instance')).toMatchObject({ [first]: lane('draining') });
       expect(await own('GoAways received')).toMatchObject({ isolated: 1, forbidden: 0 });
       expect(await own('Isolated instances')).toMatchObject({ [await hostOf(caller)]: 1 });
       expect(await own('Panic picks')).toEqual({ provider: 0 });
+      expect(Object.keys(await own('Largest shares of picks'))).toHaveLength(2);
+      expect(Object.keys(await own('Traffic of each instance, as they leave and come'))).toContain(
+        `provider ${second}`,
+      );
       expect((await own('Requests of unmanaged callers'))['provider']).toBeGreaterThanOrEqual(5);
       expect((await slow).status).toBe(200);
       await providers[0].child.ends();
 
       expect(await panels.numbers('telemetry', 'Spooled files')).toEqual({ provider: 0, caller: 0 });
       expect(await panels.numbers('telemetry', 'Spooled bytes')).toEqual({ provider: 0, caller: 0 });
+      await until(async () => (await panels.numbers('telemetry', 'Instances that vanished unseen'))['provider'] === 0);
       const outcomes = await panels.numbers('telemetry', 'Spans of instances by outcome');
       expect(outcomes).toMatchObject({ lost: 0, spooled: 0 });
       expect((await caller.stop()).failed).toBe(0);

@@ -1,5 +1,6 @@
 import type { Facts, WorkName } from '../../lifecycle/facts.ts';
 import {
+  CALL_PROTOCOLS,
   DEREGISTER_RESULTS,
   DRAIN_RESULTS,
   ENTRY_ENDS,
@@ -54,11 +55,13 @@ export const ATTR = {
   afterAck: 'lossless.requests.after_ack',
   unmanaged: 'lossless.requests.unmanaged',
   gracePeriod: 'lossless.grace_period',
+  due: 'lossless.offline.due',
   peerService: 'service.peer.name',
   peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
   consumerVersion: 'lossless.consumer.version',
   consumerZone: 'lossless.consumer.zone',
+  consumerProtocols: 'lossless.consumer.protocols',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   goawayResult: 'lossless.goaway.result',
@@ -168,6 +171,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
   'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
+  'lossless.offline.due': {
+    type: 'int',
+    doc: 'Which twelfth of the hour its deadline lies in, 0 to 11: once that is over, a shutdown without an end was killed.',
+  },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
   'peer.service': {
     type: 'string',
@@ -179,6 +186,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     doc: 'Its version, as its ack says: `service.version` of its resource. Absent when it did not ack, and of 0.1.0.',
   },
   'lossless.consumer.zone': { type: 'string', doc: 'Its LOSSLESS_ZONE, as its ack says. Absent in the same cases.' },
+  'lossless.consumer.protocols': {
+    type: 'string[]',
+    doc: 'By what the consumer has called this instance, as ALPN has it (h2: HTTP/2), or grpc. What it is told by is HTTP/1.1.',
+    values: CALL_PROTOCOLS,
+  },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
@@ -263,7 +275,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.ended_by': {
     type: 'string',
-    doc: 'told: balancers knew; quiet: no connection came for seven of their mean pauses; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    doc: 'told: balancers knew; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
     values: ENTRY_ENDS,
   },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
@@ -388,6 +400,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       afterAck: ATTR.afterAck,
       unmanaged: ATTR.unmanaged,
       gracePeriodMs: ATTR.gracePeriod,
+      due: ATTR.due,
     },
     canFail: true,
   },
@@ -395,7 +408,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
     kind: 'INTERNAL',
     parent: 'offline',
     doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
-    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod },
+    attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod, due: ATTR.due },
     canFail: false,
   },
   notify: {
@@ -421,6 +434,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       port: ATTR.serverPort,
       consumerService: ATTR.peerService,
       consumerInstanceId: ATTR.consumerInstanceId,
+      protocols: ATTR.consumerProtocols,
       result: ATTR.goawayResult,
       unused: ATTR.goawayUnused,
       consumerVersion: ATTR.consumerVersion,

@@ -50,6 +50,13 @@ const TRANSFORMATIONS: Readonly<Record<string, (frame: Frame, options: Options) 
     );
   },
 
+  sortBy(frame, { sort }) {
+    const [{ field, desc }] = sort as [{ field: string; desc: boolean }];
+    const by = (frame.get(field) ?? []) as readonly number[];
+    const order = by.map((_, row) => row).sort((a, b) => ((by[a] ?? 0) - (by[b] ?? 0)) * (desc ? -1 : 1));
+    return new Map([...frame].map(([name, values]) => [name, order.map((row) => values[row])]));
+  },
+
   transpose(frame, { firstFieldName, restFieldsName }) {
     const rows = Math.max(0, ...[...frame.values()].map((values) => values.length));
     const columns = Array.from(

@@ -23,7 +23,18 @@ export interface Panel {
   readonly targets: readonly Target[];
   readonly transformations?: readonly Transformation[];
   readonly repeat?: string;
-  readonly fieldConfig?: { readonly defaults: { readonly unit?: string }; readonly overrides: readonly object[] };
+  readonly fieldConfig?: {
+    readonly defaults: {
+      readonly unit?: string;
+      readonly thresholds?: Thresholds;
+      readonly mappings?: readonly object[];
+    };
+    readonly overrides: readonly object[];
+  };
+}
+
+export interface Thresholds {
+  readonly steps: readonly { readonly value: number | null; readonly color: string }[];
 }
 
 export interface DataSource {
@@ -51,12 +62,19 @@ export interface Variable {
   readonly label: string;
   readonly query: string;
   readonly refresh?: number;
+  readonly includeAll?: boolean;
+  readonly allValue?: string;
 }
 
 export interface Annotation {
   readonly name: string;
   readonly datasource: DataSource;
   readonly expr?: string;
+  readonly step?: string;
+  readonly titleFormat?: string;
+  readonly textFormat?: string;
+  readonly tagKeys?: string;
+  readonly useValueForTime?: boolean;
 }
 
 export interface Transformation {
@@ -67,12 +85,16 @@ export interface Transformation {
 /** Values of variables, Grafana's own included. */
 export type Values = Readonly<Record<string, string>>;
 
-/** The generated dashboards by the name of their file. */
+/** The generated dashboards by the name of their file; rows, which only part them, are left out. */
 export function generatedDashboards(): ReadonlyMap<string, Dashboard> {
   return new Map(
     readdirSync(folder)
       .filter((name) => name.endsWith('.json') && name !== 'grafana-alerts.json')
-      .map((name) => [name.replace(/\.json$/, ''), JSON.parse(readFileSync(join(folder, name), 'utf8')) as Dashboard]),
+      .map((name) => {
+        const dashboard = JSON.parse(readFileSync(join(folder, name), 'utf8')) as Dashboard;
+        const panels = dashboard.panels.filter(({ type }) => type !== 'row');
+        return [name.replace(/\.json$/, ''), { ...dashboard, panels }];
+      }),
   );
 }
 

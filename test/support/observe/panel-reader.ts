@@ -8,10 +8,24 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** Panels of the metrics that instances show themselves, which are asked with such instances. */
 export const OF_INSTANCES =
-  /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances)/;
+  /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances|Instances that vanished)/;
 
 /** `$__rate_interval`, in seconds: four scrapes of half a second. */
 const RATE_INTERVAL = 2;
+
+/** `$__interval`, in seconds: between two points of a curve. */
+const STEP = 1;
+
+/** A value of a curve, and when: milliseconds since the Unix epoch. */
+export type Point = readonly [at: number, value: number];
+
+/** A line of an annotation. */
+export interface Mark {
+  readonly at: number;
+  readonly title: string;
+  readonly text: string;
+  readonly tags: readonly string[];
+}
 
 /** Where panels are asked, and for which time. */
 export interface Reading {
@@ -29,14 +43,17 @@ export class PanelReader {
   readonly #dashboards = generatedDashboards();
   readonly #asked = new Set<string>();
   readonly #reading: Reading;
-  readonly #values: Values;
 
   constructor(reading: Reading) {
-    const { services, from, to } = reading;
     this.#reading = reading;
-    this.#values = {
+  }
+
+  get #values(): Values {
+    const { services, from, to } = this.#reading;
+    return {
       __range: `${Math.ceil((to - from) / 1_000)}s`,
       __rate_interval: `${RATE_INTERVAL}s`,
+      __interval: `${STEP}s`,
       service: `(${services.join('|')})`,
       instance: '.+',
     };
@@ -67,26 +84,71 @@ export class PanelReader {
     return this.#reading.prometheus.query(interpolate(expr ?? '', this.#values), at / 1_000);
   }
 
-  /** The same by their legends. */
+  /** What each query of a panel shows at the end of the time, by legends. */
   async numbers(dashboard: string, title: string): Promise<Numbers> {
-    const target = this.#only(dashboard, title);
-    const samples = await this.series(dashboard, title);
-    return Object.fromEntries(samples.map(({ labels, value }) => [legend(target, labels), value]));
+    const { prometheus, to } = this.#reading;
+    const answers = await Promise.all(
+      this.#panel(dashboard, title).targets.map(async (target) => {
+        const samples = await prometheus.query(interpolate(target.expr ?? '', this.#values), to / 1_000);
+        return samples.map(({ labels, value }) => [legend(target, labels), value] as const);
+      }),
+    );
+    return Object.fromEntries(answers.flat());
+  }
+
+  /** The curves of a panel by their legends: a value each second of the time, from its begin. */
+  async curves(dashboard: string, title: string): Promise<Readonly<Record<string, readonly Point[]>>> {
+    const { prometheus, from, to } = this.#reading;
+    const answers = await Promise.all(
+      this.#panel(dashboard, title).targets.map(async (target) => {
+        const expr = interpolate(target.expr ?? '', this.#values);
+        const curves = await prometheus.drawn(expr, Math.floor(from / 1_000), Math.ceil(to / 1_000), STEP);
+        return curves.map(({ labels, points }) => [legend(target, labels), points] as const);
+      }),
+    );
+    return Object.fromEntries(answers.flat());
+  }
+
+  /** The marks of an annotation: their times in milliseconds since the Unix epoch, and what they say. */
+  async marks(dashboard: string, name: string): Promise<readonly Mark[]> {
+    const { prometheus, from, to } = this.#reading;
+    const found = this.#dashboards.get(dashboard)?.annotations.list?.find((each) => each.name === name);
+    if (found?.useValueForTime !== true) throw new Error(`no mark ${name}`);
+    const expr = interpolate(found.expr ?? '', this.#values);
+    const curves = await prometheus.drawn(expr, Math.floor(from / 1_000), Math.ceil(to / 1_000), STEP);
+    return curves.flatMap(({ labels, points }) =>
+      points.map(([, at]) => ({
+        at,
+        title: filled(found.titleFormat, labels),
+        text: filled(found.textFormat, labels),
+        tags: (found.tagKeys ?? '').split(',').map((key) => labels[key] ?? ''),
+      })),
+    );
   }
 
   /** How much each curve of a panel adds up to. */
   async sums(dashboard: string, title: string): Promise<Numbers> {
-    const target = this.#only(dashboard, title);
-    const { prometheus, from, to } = this.#reading;
-    const step = RATE_INTERVAL / 4;
-    const expr = interpolate(target.expr ?? '', this.#values);
-    const curves = await prometheus.queryRange(expr, from / 1_000, to / 1_000 + RATE_INTERVAL, step);
+    const curves = await this.curves(dashboard, title);
     return Object.fromEntries(
-      curves.map(({ labels, values }) => [
-        legend(target, labels),
-        Math.round((values.reduce((sum, value) => sum + value, 0) * step) / RATE_INTERVAL),
-      ]),
+      Object.entries(curves).map(([name, points]) => [name, points.reduce((sum, [, value]) => sum + value, 0)]),
     );
+  }
+
+  /** The rows of a table of Prometheus' answers, which are merged where all labels are the same. */
+  async table(dashboard: string, title: string): Promise<readonly Row[]> {
+    const { targets, transformations } = this.#panel(dashboard, title);
+    const rows = new Map<string, Record<string, unknown>>();
+    for (const { refId, expr } of targets)
+      for (const { labels, value } of await this.#reading.prometheus.query(
+        interpolate(expr ?? '', this.#values),
+        this.#reading.to / 1_000,
+      )) {
+        const key = JSON.stringify(Object.entries(labels).sort());
+        rows.set(key, { ...(rows.get(key) ?? labels), [`Value #${refId}`]: value });
+      }
+    const all = [...rows.values()];
+    const names = [...new Set(all.flatMap((row) => Object.keys(row)))];
+    return rowsOf(transform([new Map(names.map((name) => [name, all.map((row) => row[name])]))], transformations));
   }
 
   /** The rows of a table or a chart of traces. */
@@ -114,5 +176,9 @@ export class PanelReader {
 }
 
 function legend({ legendFormat }: Target, labels: Sample['labels']): string {
-  return (legendFormat ?? '').replace(/\{\{(\w+)\}\}/g, (_, name: string) => labels[name] ?? '');
+  return filled(legendFormat, labels);
+}
+
+function filled(format: string | undefined, labels: Sample['labels']): string {
+  return (format ?? '').replace(/\{\{(\w+)\}\}/g, (_, name: string) => labels[name] ?? '');
 }

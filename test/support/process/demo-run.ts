@@ -19,11 +19,14 @@ export class DemoRun {
   readonly jaeger: JaegerClient;
   readonly begun = Date.now();
   readonly #otlpUrl: string;
+  readonly #metricsUrl: string | undefined;
   readonly #children: Child[] = [];
   #fleet: Fleet | undefined;
 
-  constructor({ otlpUrl, queryUrl }: Jaeger) {
+  /** @param metricsUrl where metrics of offlines go; nowhere by default */
+  constructor({ otlpUrl, queryUrl }: Jaeger, metricsUrl?: string) {
     this.#otlpUrl = otlpUrl;
+    this.#metricsUrl = metricsUrl;
     this.jaeger = new JaegerClient(new URL(queryUrl));
   }
 
@@ -52,6 +55,9 @@ export class DemoRun {
       LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
       LOSSLESS_WARMUP_MS: '2000',
       OTEL_EXPORTER_OTLP_ENDPOINT: this.#otlpUrl,
+      ...(this.#metricsUrl === undefined
+        ? { OTEL_METRICS_EXPORTER: 'none' }
+        : { OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: this.#metricsUrl }),
     });
   }
 

@@ -17,6 +17,8 @@ export interface PrometheusOptions {
   readonly instanceUrls?: readonly string[];
   /** URL of an Alertmanager. */
   readonly alertmanagerUrl?: string;
+  /** URL of the Jaeger that links of alerts lead to. Default: that of the configuration. */
+  readonly jaegerUrl?: string;
   /** Between scrapes and between evaluations of the rules, as Prometheus writes durations. Default: those of the configuration. */
   readonly scrapeInterval?: string;
   readonly evaluationInterval?: string;
@@ -40,6 +42,14 @@ export interface Stored {
   readonly points: readonly (readonly [at: number, value: number])[];
 }
 
+/** An answer over a time, as it is sent. */
+interface Matrix {
+  readonly result: readonly {
+    readonly metric: Readonly<Record<string, string>>;
+    readonly values: readonly [number, string][];
+  }[];
+}
+
 /** A program of Prometheus. */
 export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
   return join(serverProgram('prometheus'), name);
@@ -61,9 +71,10 @@ export class Prometheus {
     const directory = new ScratchFolder();
     const address = `127.0.0.1:${await freePort()}`;
     const child = new Child(prometheusProgram('prometheus'), [
-      `--config.file=${configure(directory.path, options)}`,
+      `--config.file=${configure(directory.path, address, options)}`,
       `--storage.tsdb.path=${join(directory.path, 'data')}`,
       `--web.listen-address=${address}`,
+      `--web.user-assets=${join(root, 'docs/runbooks')}`,
       '--enable-feature=exemplar-storage',
       '--web.enable-otlp-receiver',
     ]);
@@ -83,6 +94,16 @@ export class Prometheus {
     return `${this.url}/api/v1/otlp/v1/metrics`;
   }
 
+  /** Scrapes these instances from now on, instead of those before; resolves once all were. @param urls of their metrics */
+  async scrape(urls: readonly string[]): Promise<void> {
+    writeTargets(this.#directory.path, 'instances', urls);
+    const hosts = urls.map((url) => new URL(url).host);
+    await until(async () => {
+      const up = await this.query('up{job="lossless-instances"} == 1');
+      return hosts.every((host) => up.some(({ labels }) => labels['instance'] === host));
+    });
+  }
+
   /** An instant query, by default of now. @param at seconds since the Unix epoch */
   async query(expression: string, at: number = Date.now() / 1_000): Promise<readonly Sample[]> {
     const { result } = (await this.#get('query', { query: expression, time: `${at}` })) as {
@@ -97,27 +118,21 @@ export class Prometheus {
   /** A query at every `step` seconds; times in seconds since the Unix epoch. */
   async queryRange(expression: string, start: number, end: number, step: number): Promise<readonly Curve[]> {
     const range = { start: `${start}`, end: `${end}`, step: `${step}` };
-    const { result } = (await this.#get('query_range', { query: expression, ...range })) as {
-      readonly result: readonly {
-        readonly metric: Readonly<Record<string, string>>;
-        readonly values: readonly [number, string][];
-      }[];
-    };
+    const { result } = (await this.#get('query_range', { query: expression, ...range })) as Matrix;
     return result.map(({ metric, values }) => ({ labels: metric, values: values.map(([, value]) => Number(value)) }));
+  }
+
+  /** The same with the time of each value, in milliseconds since the Unix epoch. */
+  async drawn(expression: string, start: number, end: number, step: number): Promise<readonly Stored[]> {
+    const range = { start: `${start}`, end: `${end}`, step: `${step}` };
+    const { result } = (await this.#get('query_range', { query: expression, ...range })) as Matrix;
+    return result.map(({ metric, values }) => storedOf(metric, values));
   }
 
   /** What is stored of a selector, as it came: times in milliseconds since the Unix epoch. @param range as Prometheus writes durations */
   async points(selector: string, range = '1d'): Promise<readonly Stored[]> {
-    const { result } = (await this.#get('query', { query: `${selector}[${range}]` })) as {
-      readonly result: readonly {
-        readonly metric: Readonly<Record<string, string>>;
-        readonly values: readonly [number, string][];
-      }[];
-    };
-    return result.map(({ metric, values }) => ({
-      labels: metric,
-      points: values.map(([at, value]) => [Math.round(at * 1_000), Number(value)] as const),
-    }));
+    const { result } = (await this.#get('query', { query: `${selector}[${range}]` })) as Matrix;
+    return result.map(({ metric, values }) => storedOf(metric, values));
   }
 
   /** The alerts that are pending or firing: their labels and their state. */
@@ -159,11 +174,18 @@ export class Prometheus {
   }
 }
 
-/** Copies the configuration and its rules to a folder, there with these targets; the path of the copy. */
-function configure(directory: string, options: PrometheusOptions): string {
+function storedOf(labels: Stored['labels'], values: readonly [number, string][]): Stored {
+  return { labels, points: values.map(([at, value]) => [Math.round(at * 1_000), Number(value)] as const) };
+}
+
+/** Copies the configuration and its rules to a folder, there with these targets and links to this address; the path of the copy. */
+function configure(directory: string, address: string, options: PrometheusOptions): string {
   const config = parse(readFileSync(join(root, CONFIG), 'utf8'));
   if (options.scrapeInterval) config.global.scrape_interval = options.scrapeInterval;
   if (options.evaluationInterval) config.global.evaluation_interval = options.evaluationInterval;
+  const links = config.global.external_labels;
+  links.lossless_runbooks_url = links.lossless_runbooks_url.replace('127.0.0.1:9090', address);
+  if (options.jaegerUrl) links.lossless_jaeger_url = options.jaegerUrl;
   const file = join(directory, CONFIG);
   for (const path of config.rule_files) {
     const rules = resolve(dirname(join(root, CONFIG)), path);
@@ -174,11 +196,15 @@ function configure(directory: string, options: PrometheusOptions): string {
     instances: options.instanceUrls ?? [],
     alertmanager: options.alertmanagerUrl === undefined ? [] : [options.alertmanagerUrl],
   };
-  mkdirSync(join(dirname(file), 'targets'), { recursive: true });
-  for (const [name, urls] of Object.entries(targets))
-    writeFileSync(join(dirname(file), 'targets', `${name}.yml`), stringify(urls.map((url) => targetOf(new URL(url)))));
+  for (const [name, urls] of Object.entries(targets)) writeTargets(directory, name, urls);
   writeFileSync(file, stringify(config));
   return file;
+}
+
+function writeTargets(directory: string, name: string, urls: readonly string[]): void {
+  const folder = join(directory, dirname(CONFIG), 'targets');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.yml`), stringify(urls.map((url) => targetOf(new URL(url)))));
 }
 
 function targetOf({ host, pathname }: URL): object {

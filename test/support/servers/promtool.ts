@@ -10,22 +10,31 @@ export const RULES = resolve(import.meta.dirname, '../../../dashboards/generated
 /** An alert that fires, without its state. */
 export type Firing = Readonly<Record<string, string>>;
 
+/** For how long Prometheus has read the span metrics when a case begins, in minutes: an hour, so that minute 5 is the sixth of its hour. */
+const LEAD = 60;
+
+/** Values are 15 s apart. */
+const VALUES_A_MINUTE = 4;
+
 /** Time series as promtool writes them, one value each 15 s, and which alerts fire when. */
 export interface RuleCase {
   readonly series: Readonly<Record<string, string>>;
   /** By the minute. */
   readonly firing: Readonly<Record<number, readonly Firing[]>>;
+  /** Whether the span metrics are read. Default: from before the case begins until after its end; `fresh`: as it begins. */
+  readonly scraped?: 'fresh' | string;
 }
 
 /** Runs one case on the generated rules; resolves with what promtool said against it, empty when all is as expected. */
-export async function ruleFaults({ series, firing }: RuleCase): Promise<string> {
+export async function ruleFaults({ series, firing, scraped = '1x2000' }: RuleCase): Promise<string> {
   const folder = new ScratchFolder();
   const file = join(folder.path, 'test.yaml');
   const expected = Object.entries(firing).map(([minute, alerts]) => ({
     expr: 'ALERTS{alertstate="firing"}',
-    eval_time: `${minute}m`,
+    eval_time: `${LEAD + Number(minute)}m`,
     exp_samples: alerts.map((labels) => ({ labels: alertSeries(labels), value: 1 })),
   }));
+  const lead = `_x${LEAD * VALUES_A_MINUTE}`;
   // YAML holds JSON.
   const suite = {
     rule_files: [RULES],
@@ -33,7 +42,10 @@ export async function ruleFaults({ series, firing }: RuleCase): Promise<string> 
     tests: [
       {
         interval: '15s',
-        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        input_series: [
+          { series: 'up{job="lossless",instance="jaeger"}', values: scraped === 'fresh' ? `${lead} 1x2000` : scraped },
+          ...Object.entries(series).map(([name, values]) => ({ series: name, values: `${lead} ${values}` })),
+        ],
         promql_expr_test: expected,
       },
     ],

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { posix, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -95,7 +95,7 @@ describe.each(services)('compose.yaml: %s', (name, service) => {
 
   test('is told only what its files ask for', () => {
     const asked = mounts(service)
-      .filter(({ source }) => isFile(source))
+      .filter(({ source }) => isFile(source) && statSync(resolve(root, source)).isFile())
       .map(({ source }) => read(source))
       .join('\n');
     const told = Object.keys(service.environment ?? {}).filter((variable) => !variable.startsWith('GF_'));

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { METRIC_DIMENSIONS } from '../../../collector/server/dimensions.ts';
+import { CALLS_DIMENSIONS, METRIC_DIMENSIONS } from '../../../collector/server/dimensions.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8');
@@ -16,8 +16,9 @@ const variables = new Map(
 );
 
 test('Jaeger counts by the dimensions of the embedded collector', () => {
-  const { dimensions } = parse(read('collector/jaeger/jaeger.yaml')).connectors.spanmetrics;
+  const { dimensions, calls_dimensions } = parse(read('collector/jaeger/jaeger.yaml')).connectors.spanmetrics;
   expect(dimensions).toEqual(METRIC_DIMENSIONS.map((name) => ({ name })));
+  expect(calls_dimensions).toEqual(CALLS_DIMENSIONS.map((name) => ({ name })));
 });
 
 test('every variable of the configurations has a default, and both are on the page', () => {

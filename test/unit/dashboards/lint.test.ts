@@ -13,14 +13,35 @@ const UNITS = ['none', 'short', 'percentunit', 'ms', 's', 'reqps', 'bytes', 'dat
 
 const WITH_UNIT = ['stat', 'table', 'timeseries', 'gauge', 'bargauge', 'barchart'];
 
-/** A duration that nothing else has. */
+/** Durations that nothing else has. */
 const RATE_INTERVAL = '77s';
+const INTERVAL = '33s';
+
+/** The ranges of the objective: they are fixed, whatever time is looked at. */
+const OF_OBJECTIVE = ['30d', '6h', '1h'];
+
+/** Those whose numbers need colours that mean something. */
+const COLOURED = ['stat', 'gauge', 'bargauge'];
 
 const dashboards = [...generatedDashboards()];
 
 /** An exact count, which the linter's rule on counters does not know; it holds for the increase that it stands for. */
 const COUNTED =
   /\(\((\w+\{[^}]*\}) - last_over_time\(\1\[5m\] offset (\w+)\) >= 0 or \1\) unless resets\(\1\[\2\]\) > 0 or increase\(\1\[\2\]\)\)/g;
+
+/** What is wrong with the windows of a curve: those that overlap count an event several times, and a share is no count. */
+function windowFaults(expr: string, values: Values): readonly string[] {
+  const whole = interpolate(expr, values);
+  return [...whole.matchAll(COUNTED)]
+    .map(([, , window]) => window)
+    .filter((window) => window !== INTERVAL && !/\) \/ /.test(whole))
+    .map((window) => `counted over ${window}, whatever the step`);
+}
+
+/** Whether what a curve shows grows with the instances and is not bounded. */
+function isUnbounded(expr: string): boolean {
+  return /by \([^)]*\b(instance|address)\b/.test(expr) && !/\b(topk|bottomk)\(/.test(expr);
+}
 
 /** What is wrong with an expression. */
 function faults(expr: string, values: Values): readonly string[] {
@@ -45,7 +66,8 @@ function faultsOf(text: string, values: Values): readonly string[] {
         const range = /\[([^\]]*)\]$/.exec(own)?.[1];
         const call = /(\w+)\($/.exec(text.slice(0, node.from))?.[1];
         if (range !== RATE_INTERVAL && (call === 'rate' || call === 'irate')) found.push(`${call} over [${range}]`);
-        if (range !== RATE_INTERVAL && range !== values['__range']) found.push(`fixed range [${range}]`);
+        if (![RATE_INTERVAL, INTERVAL, values['__range'], ...OF_OBJECTIVE].includes(range))
+          found.push(`fixed range [${range}]`);
       }
     },
   });
@@ -53,17 +75,32 @@ function faultsOf(text: string, values: Values): readonly string[] {
 }
 
 describe('the parser', () => {
-  const values = { __rate_interval: RATE_INTERVAL, __range: '6h' };
+  const values = { __rate_interval: RATE_INTERVAL, __interval: INTERVAL, __range: '5h' };
 
   test.each([
     ['sum(rate(x_total[$__rate_interval])', 'does not parse'],
     ['sum(x_total)', 'outside of rate'],
     ['delta(x_total[$__rate_interval])', 'outside of rate'],
     ['rate(x_total[5m])', 'rate over [5m]'],
-    ['rate(x_total[$__range])', 'rate over [6h]'],
-    ['increase(x_total[1h])', 'fixed range [1h]'],
+    ['rate(x_total[$__range])', 'rate over [5h]'],
+    ['increase(x_total[2h])', 'fixed range [2h]'],
   ])('sees what is wrong with %s', (expr, fault) => {
     expect(faults(expr, values).join()).toContain(fault);
+  });
+
+  test('sees windows that overlap, and not those of a share', () => {
+    const counted = (window: string): string =>
+      `sum ((x_total{} - last_over_time(x_total{}[5m] offset ${window}) >= 0 or x_total{}) unless resets(x_total{}[${window}]) > 0 or increase(x_total{}[${window}]))`;
+    expect(windowFaults(counted('$__rate_interval'), values)).toEqual([
+      `counted over ${RATE_INTERVAL}, whatever the step`,
+    ]);
+    expect(windowFaults(counted('$__interval'), values)).toEqual([]);
+    expect(windowFaults(`(${counted('1h')}) / (${counted('1h')} > 0)`, values)).toEqual([]);
+  });
+
+  test('sees what grows with the instances', () => {
+    expect(isUnbounded('sum by (service_name, instance) (rate(x_total[5m]))')).toBe(true);
+    expect(isUnbounded('topk(20, sum by (instance) (x))')).toBe(false);
   });
 
   test('accepts what is right', () => {
@@ -91,7 +128,8 @@ describe.each(dashboards)('%s', (_, dashboard) => {
   const values: Values = {
     ...Object.fromEntries(variables.map(({ name }) => [name, 'x'])),
     __rate_interval: RATE_INTERVAL,
-    __range: '6h',
+    __interval: INTERVAL,
+    __range: '5h',
   };
 
   test('cannot be edited', () => {
@@ -111,6 +149,13 @@ describe.each(dashboards)('%s', (_, dashboard) => {
     expect([...new Set(used)].sort()).toEqual(asked.sort());
   });
 
+  test('begins with one service; all instances are one expression, however many they are', () => {
+    for (const { name, includeAll, allValue } of variables.filter(({ type }) => type === 'query')) {
+      if (name === 'service') expect(includeAll ?? false).toBe(false);
+      if (includeAll) expect(allValue).toBe('.+');
+    }
+  });
+
   test('reads its choices again when the time changes', () => {
     expect(variables.filter(({ type, refresh }) => type === 'query' && refresh !== 2)).toEqual([]);
   });
@@ -121,7 +166,8 @@ describe.each(dashboards)('%s', (_, dashboard) => {
   });
 
   test('has panels that do not overlap, numbered', () => {
-    expect(panels.map(({ id }) => id)).toEqual(panels.map((_, index) => index + 1));
+    const ids = panels.map(({ id }) => id);
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, n) => `${x + (n % w)}/${y + Math.floor(n / w)}`),
     );
@@ -135,15 +181,37 @@ describe.each(dashboards)('%s', (_, dashboard) => {
     expect(panel.targets.length).toBeGreaterThan(0);
     expect(new Set(panel.targets.map(({ refId }) => refId)).size).toBe(panel.targets.length);
     if (WITH_UNIT.includes(panel.type)) expect(UNITS).toContain(panel.fieldConfig?.defaults.unit);
+    // Grafana's own are green up to 80 and red from there, whatever the number means.
+    if (COLOURED.includes(panel.type)) {
+      const steps = panel.fieldConfig?.defaults.thresholds?.steps ?? [];
+      expect(steps[0]?.value).toBeNull();
+      expect(steps.map(({ value }) => value)).not.toContain(80);
+    }
     for (const target of panel.targets) expect(targetFaults(target)).toEqual([]);
   });
 
-  test.each((dashboard.annotations.list ?? []).map(({ name, expr }) => [name, expr]))('annotation: %s', (_, expr) => {
-    expect(faults(expr ?? '', values)).toEqual([]);
-  });
+  test.each((dashboard.annotations.list ?? []).map((each) => [each.name, each] as const))(
+    'annotation: %s',
+    (_, each) => {
+      const { expr = '', step, titleFormat, textFormat, tagKeys, useValueForTime } = each;
+      expect(faults(expr, values)).toEqual([]);
+      expect({ step, tagKeys, useValueForTime }).toEqual({
+        step: '10s',
+        tagKeys: 'service_name,instance',
+        useValueForTime: true,
+      });
+      expect(titleFormat).toContain('{{service_name}}');
+      expect(textFormat).toContain('{{instance}}');
+    },
+  );
 
-  function targetFaults({ datasource, expr, tags, operation }: Target): readonly string[] {
-    if (datasource.type === 'prometheus') return faults(expr ?? '', values);
+  function targetFaults({ datasource, expr = '', instant = false, tags, operation }: Target): readonly string[] {
+    if (datasource.type === 'prometheus')
+      return [
+        ...faults(expr, values),
+        ...(instant ? [] : windowFaults(expr, values)),
+        ...(!instant && isUnbounded(expr) ? ['grows with the instances'] : []),
+      ];
     // Grafana 11.3 and later break variables in tags.
     return [tags, operation].filter((text) => text?.includes('$')).map((text) => `a variable in ${text}`);
   }
