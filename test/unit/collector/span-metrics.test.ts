@@ -80,7 +80,7 @@ describe('span metrics', () => {
     const calls = lines(metrics.text('prometheus', 60_000), 'traces_span_metrics_calls_total{');
     expect(calls).toEqual(
       ['shop', 'bank'].map((namespace) =>
-        expect.stringMatching(new RegExp(`job="${namespace}/a",.*service_namespace="${namespace}",.*} 1$`)),
+        expect.stringMatching(new RegExp(`job="${namespace}/a",.*service_namespace="${namespace}".*} 1$`)),
       ),
     );
   });
