@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
+import { encode } from '../../src/trace/model/protobuf.ts';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { checkMetrics, decodeOtlp, type SpanGroup } from './otlp.ts';
+import { checkMetrics, decodeOtlp, ENCODINGS, type Encoding, type SpanGroup } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -101,15 +102,17 @@ export class Handler {
       return await this.#answer(request, route);
     } catch (thrown) {
       const refused = thrown instanceof Refused ? thrown : this.#refused(thrown);
-      return json(failureOf(path, refused));
+      const answer = failureOf(path, refused);
+      return path[0] === 'v1' ? encoded(answer, encodingOf(request) ?? 'json', 'Failure') : json(answer);
     }
   }
 
   async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
     const [first, second, ...rest] = path;
     if (first === 'v1' && rest.length === 0) {
-      if (second === 'traces') return json(await this.#receive(request, (bytes) => this.#takeTraces(bytes)));
-      if (second === 'metrics') return json(await this.#receive(request, checkMetrics));
+      if (second === 'traces')
+        return this.#receive(request, 'TracesResponse', (bytes, encoding) => this.#takeTraces(bytes, encoding));
+      if (second === 'metrics') return this.#receive(request, 'MetricsResponse', checkMetrics);
     }
     if (first === 'v1') throw new Refused(404, 'expected /v1/traces or /v1/metrics');
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refused(405, 'expected GET');
@@ -147,23 +150,27 @@ export class Handler {
   }
 
   /** @param take takes the body; what it answers is the partial success */
-  async #receive(request: IncomingMessage, take: (bytes: Buffer) => object): Promise<Answer> {
+  async #receive(
+    request: IncomingMessage,
+    response: string,
+    take: (bytes: Buffer, encoding: Encoding) => object,
+  ): Promise<Reply> {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
-    const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
-    if (type !== 'application/json')
+    const encoding = encodingOf(request);
+    if (encoding === undefined)
       throw new Refused(
         415,
-        `expected application/json, received ${type?.slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/json in the sender`,
+        `expected ${Object.keys(ENCODINGS).join(' or ')}, received ${mediaTypeOf(request).slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf in the sender`,
       );
     let partialSuccess = {};
     await this.#bodies.read(request, (bytes) => {
-      partialSuccess = take(bytes);
+      partialSuccess = take(bytes, encoding);
     });
-    return { status: 200, body: { partialSuccess } };
+    return encoded({ status: 200, body: { partialSuccess } }, encoding, response);
   }
 
-  #takeTraces(bytes: Buffer): object {
-    const { groups, rejected, reason } = decodeOtlp(bytes);
+  #takeTraces(bytes: Buffer, encoding: Encoding): object {
+    const { groups, rejected, reason } = decodeOtlp(bytes, encoding);
     this.#add(groups);
     return rejected > 0 ? { rejectedSpans: String(rejected), errorMessage: reason } : {};
   }
@@ -179,6 +186,22 @@ export class Handler {
       throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
     }
   }
+}
+
+function mediaTypeOf({ headers }: IncomingMessage): string {
+  return (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+}
+
+/** Undefined for a request that is written in none that is read. */
+function encodingOf(request: IncomingMessage): Encoding | undefined {
+  return new Map<string, Encoding>(Object.entries(ENCODINGS)).get(mediaTypeOf(request));
+}
+
+/** An answer is written as its request was. */
+function encoded(answer: Answer, encoding: Encoding, message: string): Reply {
+  if (encoding === 'json') return json(answer);
+  const headers = { 'content-type': 'application/x-protobuf' };
+  return { status: answer.status, headers, body: encode(message, { ...answer.body }) };
 }
 
 function json({ status, body }: Answer): Reply {

@@ -1,4 +1,5 @@
 import type { Json } from '../../src/json.ts';
+import { decode, NoProtobuf, TooManyValues } from '../../src/trace/model/protobuf.ts';
 import { type Attribute, readAttributes } from './attributes.ts';
 import { list, object, parseJson, text } from './json.ts';
 import { Refused } from './refused.ts';
@@ -69,16 +70,22 @@ const LONGEST_NAME = 255;
 /** The last moment that is stored, in nanoseconds: 2200-01-01. Later ones are broken clocks and are taken for it. */
 const LAST_TIME = 7_258_118_400_000_000_000n;
 
+/** How a request is written, by its media type. */
+export const ENCODINGS = { 'application/json': 'json', 'application/x-protobuf': 'protobuf' } as const;
+
+/** One of them. */
+export type Encoding = (typeof ENCODINGS)[keyof typeof ENCODINGS];
+
 /**
- * Reads the body of an OTLP/HTTP JSON request (OpenTelemetry protocol specification 1.9, JSON protobuf encoding). Fields
- * that are missing or null take their protobuf default. A span that cannot be read is left out, and the others are kept.
+ * Reads the body of an OTLP/HTTP request with spans (OpenTelemetry protocol specification 1.9, both encodings). Fields that are
+ * missing or null take their protobuf default. A span that cannot be read is left out, and the others are kept.
  *
  * @throws Refused 400 when the body as a whole is malformed, 413 when it holds too much; its message says where
  */
-export function decodeOtlp(body: Buffer | string): Decoded {
+export function decodeOtlp(body: Buffer | string, encoding: Encoding = 'json'): Decoded {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   const reader = new Reader();
-  const resourceSpans = list(object(parseJson(bytes, MOST_VALUES), 'the body')['resourceSpans'], 'resourceSpans');
+  const resourceSpans = list(read(bytes, encoding, 'TracesRequest')['resourceSpans'], 'resourceSpans');
   const groups = resourceSpans.flatMap((each) => reader.resource(object(each, 'resourceSpans')));
   return { groups, rejected: reader.rejected, reason: reader.reason };
 }
@@ -88,9 +95,21 @@ export function decodeOtlp(body: Buffer | string): Decoded {
  *
  * @throws Refused 400 when the body as a whole is malformed, 413 when it holds too much
  */
-export function checkMetrics(body: Buffer): object {
-  list(object(parseJson(body, MOST_VALUES), 'the body')['resourceMetrics'], 'resourceMetrics');
+export function checkMetrics(body: Buffer, encoding: Encoding): object {
+  list(read(body, encoding, 'MetricsRequest')['resourceMetrics'], 'resourceMetrics');
   return {};
+}
+
+/** A message of `MESSAGES` as JSON writes it. */
+function read(bytes: Buffer, encoding: Encoding, message: string): Json {
+  if (encoding === 'json') return object(parseJson(bytes, MOST_VALUES), 'the body');
+  try {
+    return decode(message, bytes, MOST_VALUES);
+  } catch (thrown) {
+    if (thrown instanceof TooManyValues) throw new Refused(413, thrown.message);
+    if (thrown instanceof NoProtobuf) throw new Refused(400, `the body is not Protobuf: ${thrown.message}`);
+    throw thrown;
+  }
 }
 
 /** Reads the spans of one request, and counts those that it cannot. */

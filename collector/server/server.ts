@@ -35,7 +35,7 @@ const MOST_CONNECTIONS = 4_096;
 /** Time between two looks at what the store holds, in milliseconds: traces get old, and shutdowns are over, though nothing arrives. */
 const TICK_MS = 1_000;
 
-/** Starts a collector for one machine: OTLP/HTTP JSON in; Jaeger's query API, a page and metrics out. */
+/** Starts a collector for one machine: OTLP/HTTP in; Jaeger's query API, a page and metrics out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const store = new Store({ ...options, path: options.database });
   const handler = new Handler(store, isLoopback(options.host));

@@ -12,7 +12,7 @@ const MIB = 1_048_576;
 
 export const command: Command = {
   usage: '[--host 127.0.0.1] [--port 4318] [--query-port 16686] [--db FILE] [--max-age HOURS] [--max-size MIB]',
-  summary: 'Keeps the traces of this machine: takes OTLP/HTTP JSON, answers queries like Jaeger.',
+  summary: 'Keeps the traces of this machine: takes OTLP/HTTP, answers queries like Jaeger.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],

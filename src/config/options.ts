@@ -92,6 +92,8 @@ interface Exporter {
   readonly signal: Signal;
   readonly endpoint: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** How requests are written first. */
+  readonly protocol: 'http/protobuf' | 'http/json';
   readonly compression: 'gzip' | 'none';
   readonly timeoutMs: number;
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
@@ -170,6 +172,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
       signal,
       endpoint: endpoint ?? appendPath(environment.OTEL_EXPORTER_OTLP_ENDPOINT, signal),
       headers: { ...headers, ...pairs(`OTEL_EXPORTER_OTLP_${of}_HEADERS`, isHeader) },
+      protocol: protocolOf(environment, of),
       compression: environment[`OTEL_EXPORTER_OTLP_${of}_COMPRESSION`] ?? environment.OTEL_EXPORTER_OTLP_COMPRESSION,
       timeoutMs: environment[`OTEL_EXPORTER_OTLP_${of}_TIMEOUT`] ?? environment.OTEL_EXPORTER_OTLP_TIMEOUT,
       tls: tlsFiles(environment, of),
@@ -179,7 +182,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const { endpoint } = traces;
   if ((environment.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL) === 'grpc')
     problems.push({
-      message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go as JSON over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
+      message: `OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but shutdown traces go over HTTP, to ${endpoint.host}; a collector takes them at port 4318 by default`,
       fatal: false,
     });
   const exporters = environment.OTEL_TRACES_EXPORTER.map((name) => name.toLowerCase());
@@ -339,6 +342,12 @@ function isForTracesOnly(environment: Environment, raw: RawEnvironment): boolean
 /** Whether the exporters of a signal are `none` alone. */
 function isNone(exporters: readonly string[]): boolean {
   return exporters.length > 0 && exporters.every((name) => name.toLowerCase() === 'none');
+}
+
+/** What is not spoken, gRPC, is written as the default. */
+function protocolOf(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['protocol'] {
+  const named = environment[`OTEL_EXPORTER_OTLP_${of}_PROTOCOL`] ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL;
+  return named === 'http/json' ? named : 'http/protobuf';
 }
 
 function tlsFiles(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['tls'] {

@@ -280,13 +280,18 @@ export const VARIABLES = {
     integer(1, 600_000),
     'Goes before OTEL_EXPORTER_OTLP_TIMEOUT for metrics.',
   ),
-  OTEL_EXPORTER_OTLP_PROTOCOL: optional(
-    choice('http/json', 'http/protobuf', 'grpc'),
-    'Spans always go as JSON over HTTP; `grpc` is warned about, because its endpoint is another one.',
+  OTEL_EXPORTER_OTLP_PROTOCOL: having(
+    choice('http/protobuf', 'http/json', 'grpc'),
+    'http/protobuf',
+    'How spans and metrics are written. A collector that answers 415 gets the other form. `grpc` is not spoken: it is warned about, because its endpoint is another one, and taken for http/protobuf.',
   ),
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional(
-    choice('http/json', 'http/protobuf', 'grpc'),
+    choice('http/protobuf', 'http/json', 'grpc'),
     'Goes before OTEL_EXPORTER_OTLP_PROTOCOL.',
+  ),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: optional(
+    choice('http/protobuf', 'http/json', 'grpc'),
+    'Goes before OTEL_EXPORTER_OTLP_PROTOCOL for metrics.',
   ),
   OTEL_EXPORTER_OTLP_CERTIFICATE: optional(
     line(4_096),

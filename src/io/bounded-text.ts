@@ -1,5 +1,10 @@
 /** The text of a body; undefined when it has more than `most` bytes, and then the rest is not read. */
 export async function boundedText(body: AsyncIterable<Buffer>, most: number): Promise<string | undefined> {
+  return (await boundedBytes(body, most))?.toString('utf8');
+}
+
+/** The same as bytes. */
+export async function boundedBytes(body: AsyncIterable<Buffer>, most: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
@@ -7,5 +12,5 @@ export async function boundedText(body: AsyncIterable<Buffer>, most: number): Pr
     if (length > most) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }

@@ -4,7 +4,7 @@ import { urlToHttpOptions } from 'node:url';
 import { asError } from '../errors.ts';
 import { whenAborted } from '../lifecycle/abort.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
-import { boundedText } from './bounded-text.ts';
+import { boundedBytes } from './bounded-text.ts';
 import { connect, type Peer, tell } from './connect.ts';
 import { suppressTracing } from './suppress.ts';
 
@@ -73,8 +73,13 @@ export class Answer {
   }
 
   /** All of it. @throws Error when it has more than `most` bytes */
-  text(most: number): Promise<string> {
-    return Promise.race([textOf(this.#response, most), this.#failed]);
+  bytes(most: number): Promise<Buffer> {
+    return Promise.race([bytesOf(this.#response, most), this.#failed]);
+  }
+
+  /** The same as text. */
+  async text(most: number): Promise<string> {
+    return (await this.bytes(most)).toString('utf8');
   }
 
   /**
@@ -145,10 +150,10 @@ function clientRequest({ to, tls, method, path, auth, headers, body }: Request):
   });
 }
 
-async function textOf(response: IncomingMessage, most: number): Promise<string> {
-  const text = await boundedText(response, most);
-  if (text === undefined) throw new Error(`the answer has more than ${most} bytes`);
-  return text;
+async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer> {
+  const bytes = await boundedBytes(response, most);
+  if (bytes === undefined) throw new Error(`the answer has more than ${most} bytes`);
+  return bytes;
 }
 
 async function readLines(response: IncomingMessage, longest: number, onLine: (line: string) => unknown): Promise<void> {

@@ -16,11 +16,6 @@ export function traceApplication(): void {
   try {
     const started = startAppTracing({
       service: set('OTEL_SERVICE_NAME') ? undefined : options.service,
-      isExporterUnset: ![
-        'OTEL_TRACES_EXPORTER',
-        'OTEL_EXPORTER_OTLP_PROTOCOL',
-        'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
-      ].some(set),
       requires: [createRequire(join(process.cwd(), 'index.js')), createRequire(import.meta.filename)],
       nodeArguments: `${process.execArgv.join(' ')} ${environment['NODE_OPTIONS'] ?? ''}`,
     });

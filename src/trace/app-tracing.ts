@@ -1,4 +1,4 @@
-import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { syncBuiltinESMExports } from 'node:module';
 
 /** What the SDK is made of; optional peers of this package, found where the application or this package has them. */
 const PACKAGES = [
@@ -19,8 +19,6 @@ export interface AppTracing {
 export interface AppTracingOptions {
   /** Name of the service; undefined: the environment names one for OpenTelemetry. */
   readonly service: string | undefined;
-  /** Nothing says how spans are exported: then as our own are, as JSON over HTTP. */
-  readonly isExporterUnset: boolean;
   /** Where the packages are looked for, in this order. */
   readonly requires: readonly NodeJS.Require[];
   /** Arguments that Node.js itself was given, NODE_OPTIONS included. */
@@ -35,8 +33,7 @@ export interface NotStarted {
 
 /**
  * Starts `@opentelemetry/sdk-node` with instrumentations of `node:http` and undici, before the application is loaded. It is
- * configured by the standard `OTEL_*` variables: sampler, exporter, propagators. Spans go as JSON unless another protocol is
- * named. An SDK of the application is never touched: then nothing is started.
+ * configured by the standard `OTEL_*` variables: sampler, exporter, propagators. An SDK of the application is never touched: then nothing is started.
  */
 export function startAppTracing(options: AppTracingOptions): AppTracing | NotStarted {
   const { trace } = (globalThis as { [API]?: { trace?: unknown } })[API] ?? {};
@@ -54,7 +51,6 @@ export function startAppTracing(options: AppTracingOptions): AppTracing | NotSta
   const [sdkNode, { HttpInstrumentation }, { UndiciInstrumentation }] = PACKAGES.map((name) => found(name));
   const sdk = new sdkNode.NodeSDK({
     ...(options.service !== undefined && { serviceName: options.service }),
-    ...(options.isExporterUnset && { traceExporter: jsonExporter(found) }),
     instrumentations: [new HttpInstrumentation(), new UndiciInstrumentation()],
     metricReaders: [],
     logRecordProcessors: [],
@@ -74,10 +70,4 @@ function resolves(require: NodeJS.Require, name: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** One of the SDK's own packages, so it is looked for where the SDK is. */
-function jsonExporter(require: NodeJS.Require): unknown {
-  const { OTLPTraceExporter } = createRequire(require.resolve(PACKAGES[0]))('@opentelemetry/exporter-trace-otlp-http');
-  return new OTLPTraceExporter();
 }

@@ -3,7 +3,7 @@ import { gzip } from 'node:zlib';
 import { asError } from '../errors.ts';
 import { tlsOf } from '../io/connect.ts';
 import { partsOf, type Answer as Received, request } from '../io/request.ts';
-import { isObject, objectIn } from '../json.ts';
+import { isObject, type Json, objectIn, parseObject } from '../json.ts';
 import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 import { SIGNALS, type Signal } from './signals.ts';
@@ -28,13 +28,24 @@ const SETTINGS = 4;
 /** Waits before a repetition, unless the collector names one: a shutdown has two seconds for all of them. */
 const WAITS = { initialMs: 100, factor: 2, capMs: 1_000 };
 
+/** How requests are written, by the protocols of OTLP over HTTP. */
+const CONTENT_TYPES = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const;
+
+/** The answer of who does not take what a request is written in. */
+const WRONG_TYPE = 415;
+
 /** Longest answer that is read, in bytes, and longest message of it that is passed on, in characters. */
 const LONGEST_ANSWER = 64 * 1_024;
 const LONGEST_MESSAGE = 200;
 
+/** Most values of an answer in Protobuf. */
+const MOST_ANSWERED = 100;
+
 /** Why a collector did not take a request. */
 export interface Refusal {
   readonly reason: string;
+  /** Of HTTP; absent when there was no answer. */
+  readonly status?: number;
   /** It may take the same request later. */
   readonly retryable: boolean;
   /** No collector is there. */
@@ -57,15 +68,19 @@ export interface Rejection {
 /** What became of a request; undefined when all of it was taken. */
 export type Answer = Refusal | Rejection | undefined;
 
-/** Sends OTLP/HTTP requests with JSON bodies. */
+/** Sends OTLP/HTTP requests, whose bodies it is given as JSON. */
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
+  #protocol: Target['protocol'];
+  /** The collector did not take the form that was named. */
+  #hasChanged = false;
   #failure: string | undefined;
 
   constructor(target: Target, clock: Clock) {
     this.#target = target;
     this.#clock = clock;
+    this.#protocol = target.protocol;
   }
 
   /** Why the last request that was answered, or failed, was not taken; undefined when it was. */
@@ -96,16 +111,40 @@ export class CollectorClient {
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */
   async post(body: string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
-    const answer = await this.#post(body, Math.min(withinMs, this.#target.timeoutMs), signal).catch(
+    const answer = await this.#postEither(body, Math.min(withinMs, this.#target.timeoutMs), signal).catch(
       (thrown): Refusal => ({ reason: asError(thrown).message, retryable: false, refuses: 'every' }),
     );
     this.#failure = answer && 'refuses' in answer ? answer.reason : undefined;
     return answer;
   }
 
-  async #post(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
+  /** Writes the request in the other form when the collector does not take this one: once, and for all that follow. */
+  async #postEither(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
+    const end = this.#clock.now() + withinMs;
+    const protocol = this.#protocol;
+    const answer = await this.#post(body, protocol, withinMs, signal);
+    if (answer === undefined || 'rejected' in answer || answer.status !== WRONG_TYPE) return answer;
+    if (!this.#hasChanged) this.#protocol = protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+    this.#hasChanged = true;
+    if (protocol === this.#protocol) return answer;
+    return this.#post(body, this.#protocol, end - this.#clock.now(), signal);
+  }
+
+  async #post(
+    body: string,
+    protocol: Target['protocol'],
+    withinMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
     const { endpoint, headers, compression, tls } = this.#target;
-    const content = compression === 'gzip' ? await promisify(gzip)(body) : Buffer.from(body);
+    let plain: Buffer;
+    try {
+      plain = protocol === 'http/json' ? Buffer.from(body) : await this.#encode(body);
+    } catch (thrown) {
+      const reason = `it cannot be written in Protobuf: ${asError(thrown).message}`;
+      return { reason, retryable: false, refuses: 'this' };
+    }
+    const content = compression === 'gzip' ? await promisify(gzip)(plain) : plain;
     const secured = endpoint.protocol === 'https:' ? tlsOf(tls) : undefined;
     try {
       return await request(
@@ -116,7 +155,7 @@ export class CollectorClient {
           method: 'POST',
           headers: {
             ...headers,
-            'content-type': 'application/json',
+            'content-type': CONTENT_TYPES[protocol],
             ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
           },
           body: content,
@@ -130,6 +169,11 @@ export class CollectorClient {
       if (thrown instanceof TypeError) throw thrown;
       return failureOf(asError(thrown), endpoint);
     }
+  }
+
+  async #encode(body: string): Promise<Buffer> {
+    const { encode } = await import('./model/protobuf.ts');
+    return encode(SIGNALS[this.#target.signal].request, parseObject(body, 'the request'));
   }
 }
 
@@ -151,12 +195,13 @@ async function answerOf(answer: Received, signal: Signal): Promise<Answer> {
   if (status >= 200 && status < 300) {
     // That the request was taken the status has said, whatever becomes of the rest.
     if (!headers['content-type']?.startsWith('text/html'))
-      return rejectionOf(await answer.text(LONGEST_ANSWER).catch(() => ''), SIGNALS[signal].rejected);
+      return rejectionOf(await saidIn(answer, signal).catch(() => undefined), SIGNALS[signal].rejected);
     return { reason: `the collector answered ${status} with a web page`, retryable: false, refuses: 'every' };
   }
   const seconds = Number(headers['retry-after']);
   return {
     reason: `the collector answered ${status}`,
+    status,
     retryable: RETRYABLE.includes(status),
     refuses: refusedBy(status),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
@@ -169,9 +214,16 @@ function refusedBy(statusCode: number): Refusal['refuses'] {
   return statusCode >= 400 && statusCode < 500 ? 'this' : 'unknown';
 }
 
-/** Undefined also for an answer that is no JSON: a collector may answer in Protobuf. */
-function rejectionOf(text: string, field: string): Rejection | undefined {
-  const partial = objectIn(text)?.['partialSuccess'];
+/** What an answer holds; undefined when it is neither JSON nor Protobuf. */
+async function saidIn(answer: Received, signal: Signal): Promise<Json | undefined> {
+  const bytes = await answer.bytes(LONGEST_ANSWER);
+  if (!answer.headers['content-type']?.startsWith(CONTENT_TYPES['http/protobuf'])) return objectIn(bytes.toString());
+  const { decode } = await import('./model/protobuf.ts');
+  return decode(SIGNALS[signal].response, bytes, MOST_ANSWERED);
+}
+
+function rejectionOf(said: Json | undefined, field: string): Rejection | undefined {
+  const partial = said?.['partialSuccess'];
   if (!isObject(partial)) return undefined;
   const { [field]: count, errorMessage } = partial;
   const rejected = ['string', 'number'].includes(typeof count) ? Number(count) || 0 : 0;

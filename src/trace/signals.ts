@@ -3,6 +3,9 @@ export type Signal = 'traces' | 'metrics';
 
 /** How each signal is written (OpenTelemetry protocol specification 1.9). */
 export interface SignalSchema {
+  /** Names of a request and of its answer, as messages of Protobuf. */
+  readonly request: string;
+  readonly response: string;
   /** The field of a request body that holds everything. */
   readonly list: string;
   /** The field of a partial success that counts what is never taken. */
@@ -14,6 +17,20 @@ export interface SignalSchema {
 }
 
 export const SIGNALS: Readonly<Record<Signal, SignalSchema>> = {
-  traces: { list: 'resourceSpans', rejected: 'rejectedSpans', suffix: '.json', items: 'spans' },
-  metrics: { list: 'resourceMetrics', rejected: 'rejectedDataPoints', suffix: '.metrics', items: 'metrics' },
+  traces: {
+    request: 'TracesRequest',
+    response: 'TracesResponse',
+    list: 'resourceSpans',
+    rejected: 'rejectedSpans',
+    suffix: '.json',
+    items: 'spans',
+  },
+  metrics: {
+    request: 'MetricsRequest',
+    response: 'MetricsResponse',
+    list: 'resourceMetrics',
+    rejected: 'rejectedDataPoints',
+    suffix: '.metrics',
+    items: 'metrics',
+  },
 };

@@ -24,6 +24,8 @@ export interface Target {
   readonly endpoint: URL;
   /** From OTEL_EXPORTER_OTLP_HEADERS; may hold credentials. */
   readonly headers: Readonly<Record<string, string>>;
+  /** How requests are written first; a collector that does not take that gets the other form. */
+  readonly protocol: 'http/protobuf' | 'http/json';
   readonly compression: 'gzip' | 'none';
   /** Longest time for one request with its retries, in milliseconds. */
   readonly timeoutMs: number;

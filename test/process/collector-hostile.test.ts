@@ -262,11 +262,21 @@ describe('lossless collector survives', () => {
   });
 
   test.each([
+    ['text', { headers: { 'content-type': 'text/plain' } }, 415, /OTEL_EXPORTER_OTLP_PROTOCOL=http\/protobuf/],
     [
-      'protobuf',
-      { headers: { 'content-type': 'application/x-protobuf' } },
-      415,
-      /OTEL_EXPORTER_OTLP_PROTOCOL=http\/json/,
+      'what only claims to be Protobuf',
+      { headers: { 'content-type': 'application/x-protobuf' }, body: ['{}'] },
+      400,
+      /not Protobuf/,
+    ],
+    [
+      'Protobuf of ten million values in small',
+      {
+        headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'gzip' },
+        body: [gzipSync(Buffer.alloc(20_000_000, Buffer.from([0x0a, 0])))],
+      },
+      413,
+      /at most 3000000 values/,
     ],
     ['no content type', { headers: { 'content-type': '' } }, 415, /expected application\/json/],
     ['an unknown encoding', { headers: { 'content-encoding': 'br' } }, 415, /gzip/],
@@ -279,8 +289,8 @@ describe('lossless collector survives', () => {
     ],
     ['GET for spans', { method: 'GET' }, 405, /POST/],
     ['POST for traces', { path: '/api/traces' }, 405, /GET/],
-    ['metrics', { path: '/v1/metrics' }, 404, /keeps traces only/],
-    ['logs', { path: '/v1/logs' }, 404, /keeps traces only/],
+    ['metrics that are none', { path: '/v1/metrics', body: ['[]'] }, 400, /not an object/],
+    ['logs', { path: '/v1/logs' }, 404, /v1\/metrics/],
     ['an unknown path', { method: 'GET', path: '/nothing' }, 404, /\/nothing/],
     ['a path that is no text', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
     ['a path that is no path', { method: 'GET', path: '//' }, 400, /malformed/],
@@ -292,10 +302,10 @@ describe('lossless collector survives', () => {
       /\[\]/,
     ],
   ])('%s', async (_, sent, expected, words) => {
-    const { status, body } = await call(sent as Sent);
+    const { headers, status, body } = await call(sent as Sent);
     expect(status).toBe(expected);
     expect(body).toMatch(words);
-    JSON.parse(body);
+    if (headers['content-type'] !== 'application/x-protobuf') JSON.parse(body);
     await isWell();
   });
 

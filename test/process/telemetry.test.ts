@@ -1,7 +1,9 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { decodeOtlp } from '../../collector/server/otlp.ts';
 import { encodeAck, encodeIdle } from '../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
@@ -172,6 +174,27 @@ describe('the spool', () => {
     const lines = linesOf(service);
     expect(lines.filter(({ code }) => code === 'LOSSLESS_SPOOL_UNWRITABLE')).toHaveLength(2);
     expect(lines.at(-1)).toMatchObject({ msg: 'offline ended: success', exported: 0, spooled: 0, lost: 12 });
+  });
+
+  test('a back end that takes Protobuf alone gets what was spooled as JSON, as older versions spooled it', async () => {
+    const service = await world().service('provider', { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' } });
+    await world().leave(service);
+    const names: string[] = [];
+    const server = createServer(async (request, response) => {
+      const chunks = await request.toArray();
+      const isProtobuf = request.headers['content-type'] === 'application/x-protobuf';
+      response.writeHead(isProtobuf ? 200 : 415).end();
+      if (!isProtobuf || request.url !== '/v1/traces') return;
+      const { groups } = decodeOtlp(gunzipSync(Buffer.concat(chunks)), 'protobuf');
+      names.push(...groups.flatMap(({ spans }) => spans.map(({ name }) => name)));
+    });
+    const otlp = `http://127.0.0.1:${await useServer(server)}`;
+    const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' };
+    expect(await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', otlp], env)).toMatchObject({
+      code: 0,
+    });
+    expect(names).toEqual(expect.arrayContaining(['lossless.offline', 'lossless.drain']));
+    expect(spooled()).toEqual([]);
   });
 
   test('a consumer that calls process.exit leaves its span in the spool', async () => {

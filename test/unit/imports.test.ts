@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   io: ['errors', 'lifecycle', 'protocol'],
   config: ['errors', 'json', 'lifecycle', 'io', 'version'],
   process: ['errors', 'json', 'lifecycle', 'io', 'config', 'log', 'guard'],
-  'trace/model': ['lifecycle'],
+  'trace/model': ['json', 'lifecycle'],
   trace: [...PURE, 'log', 'io', 'process', 'trace/model', 'version'],
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
   'registry/*': [...PURE, 'io', 'process', 'registry'],

@@ -35,6 +35,7 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'a\nb',
   OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: 'zstd',
   OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: '0',
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http',
   OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: 'a\nb',
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: 'a\nb',
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: 'a\nb',
@@ -343,9 +344,11 @@ describe('the environment', () => {
       OTEL_EXPORTER_OTLP_CLIENT_KEY: '/key.pem',
       OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: '/traces-key.pem',
       OTEL_EXPORTER_OTLP_METRICS_HEADERS: 'tenant=3',
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
     });
     expect(options?.metrics).toEqual({
       signal: 'metrics',
+      protocol: 'http/protobuf',
       endpoint: new URL('http://collector:4318/v1/metrics'),
       headers: { tenant: '3', zone: 'a' },
       compression: 'gzip',
@@ -354,6 +357,7 @@ describe('the environment', () => {
     });
     expect(options?.traces).toEqual({
       signal: 'traces',
+      protocol: 'http/json',
       endpoint: new URL('http://other:1/x'),
       headers: { tenant: '2', zone: 'a' },
       compression: 'none',

@@ -4,7 +4,6 @@ import { startAppTracing } from '../../../src/trace/app-tracing.ts';
 
 const options = {
   service: 'a',
-  isExporterUnset: true,
   nodeArguments: '',
   requires: [createRequire('/nowhere/index.js')],
 };

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../src/lifecycle/clock.ts';
 import { CollectorClient } from '../../../src/trace/collector-client.ts';
+import { encode } from '../../../src/trace/model/protobuf.ts';
 import type { Target } from '../../../src/trace/tracing.ts';
 import { listening } from '../../support/listening.ts';
 import { certificate } from '../../support/tls/certificate.ts';
@@ -29,6 +30,7 @@ async function listen(server: Server): Promise<number> {
 function target(endpoint: string, more: Partial<Target> = {}): Target {
   return {
     signal: 'traces',
+    protocol: 'http/json',
     endpoint: new URL(endpoint),
     headers: {},
     compression: 'none',
@@ -81,11 +83,70 @@ describe('send', () => {
     const program = `
       import { systemClock } from ${source('lifecycle/clock.ts')};
       import { CollectorClient } from ${source('trace/collector-client.ts')};
-      const target = { endpoint: new URL('${url}'), headers: {}, compression: 'none', timeoutMs: 600000, tls: {} };
+      const target = { signal: 'traces', protocol: 'http/json', endpoint: new URL('${url}'), headers: {}, compression: 'none', timeoutMs: 600000, tls: {} };
       void new CollectorClient(target, systemClock).send('{}');
       console.log('asked');`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
     expect(stdout).toBe('asked\n');
+  });
+});
+
+describe('how a request is written', () => {
+  const PROTOBUF = 'application/x-protobuf';
+  const JSON_TYPE = 'application/json';
+
+  /** A collector that takes requests of these types; what came, in order. */
+  async function taking(...types: readonly string[]) {
+    const came: string[] = [];
+    const listener: RequestListener = (request, response) => {
+      const type = request.headers['content-type'] ?? '';
+      came.push(type);
+      request.resume();
+      request.once('end', () => response.writeHead(types.includes(type) ? 200 : 415).end());
+    };
+    return { came, url: `http://127.0.0.1:${await listen(createHttp(listener))}/v1/traces` };
+  }
+
+  test.each([
+    ['http/protobuf', [PROTOBUF], [PROTOBUF, PROTOBUF]],
+    ['http/json', [JSON_TYPE], [JSON_TYPE, JSON_TYPE]],
+    ['http/protobuf', [JSON_TYPE], [PROTOBUF, JSON_TYPE, JSON_TYPE]],
+    ['http/json', [PROTOBUF], [JSON_TYPE, PROTOBUF, PROTOBUF]],
+  ] as const)('%s, to one that takes %j: %j', async (protocol, types, expected) => {
+    const { came, url } = await taking(...types);
+    const client = new CollectorClient(target(url, { protocol }), systemClock);
+    for (const _ of [1, 2]) expect(await client.send('{"resourceSpans":[]}')).toBeUndefined();
+    expect(came).toEqual(expected);
+  });
+
+  test('one that takes neither is asked for the other form once', async () => {
+    const { came, url } = await taking();
+    const client = new CollectorClient(target(url, { protocol: 'http/protobuf' }), systemClock);
+    for (const _ of [1, 2])
+      expect(await client.send('{"resourceSpans":[]}')).toMatchObject({ reason: 'the collector answered 415' });
+    expect(came).toEqual([PROTOBUF, JSON_TYPE, JSON_TYPE]);
+  });
+
+  test('a spooled body that Protobuf cannot hold is refused for what it holds', async () => {
+    const { came, url } = await taking(PROTOBUF);
+    const client = new CollectorClient(target(url, { protocol: 'http/protobuf' }), systemClock);
+    expect(await client.send('{"resourceSpans":[7]}')).toMatchObject({ refuses: 'this', retryable: false });
+    expect(came).toEqual([]);
+  });
+
+  test('what was rejected is read of an answer in Protobuf too', async () => {
+    const partialSuccess = { rejectedSpans: 7, errorMessage: 'too old' };
+    const port = await listen(
+      createHttp((request, response) => {
+        request.resume();
+        response.writeHead(200, { 'content-type': PROTOBUF }).end(encode('TracesResponse', { partialSuccess }));
+      }),
+    );
+    const client = new CollectorClient(
+      target(`http://127.0.0.1:${port}/v1/traces`, { protocol: 'http/protobuf' }),
+      systemClock,
+    );
+    expect(await client.send('{}')).toEqual({ rejected: 7, reason: 'too old' });
   });
 });
 

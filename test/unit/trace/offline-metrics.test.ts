@@ -118,6 +118,7 @@ async function sending(status: number) {
     identity: () => IDENTITY,
     target: {
       signal: 'metrics',
+      protocol: 'http/json',
       endpoint: new URL(`http://127.0.0.1:${port}/v1/metrics`),
       headers: {},
       compression: 'gzip',

@@ -136,7 +136,7 @@ test('nothing is sent any more once it is spooled', async () => {
   const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const client = new CollectorClient(
-    { signal: 'traces', endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },
+    { signal: 'traces', protocol: 'http/json', endpoint, headers: {}, compression: 'none', timeoutMs: 60_000, tls: {} },
     systemClock,
   );
   const sent = Promise.withResolvers<void>();

@@ -39,7 +39,15 @@ async function replay(answer?: { readonly status: number; readonly body?: string
   const port = await listening(server);
   const endpoint = new URL(`http://127.0.0.1:${port}`);
   const collector = new CollectorClient(
-    { signal: 'traces', endpoint, headers: {}, compression: 'none', timeoutMs: 600_000, tls: {} },
+    {
+      signal: 'traces',
+      protocol: 'http/json',
+      endpoint,
+      headers: {},
+      compression: 'none',
+      timeoutMs: 600_000,
+      tls: {},
+    },
     clock,
   );
   const said: string[] = [];
@@ -54,7 +62,7 @@ async function replay(answer?: { readonly status: number; readonly body?: string
 }
 
 describe('a file that the collector never takes', () => {
-  test.each([400, 413, 415])('%i: it is set aside, and the others are sent', async (status) => {
+  test.each([400, 413])('%i: it is set aside, and the others are sent', async (status) => {
     spooled(status, 200, status, 200);
     const { said, ...rest } = await replay();
     expect(rest).toMatchObject({ sent: 2, waiting: 0, left: [`0-${status}.json.corrupt`, `2-${status}.json.corrupt`] });

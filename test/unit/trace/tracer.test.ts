@@ -54,6 +54,7 @@ function makeProcess() {
     identity: () => ({ service: 'a', instanceId: 'a-1', generation: 1 }),
     target: {
       signal: 'traces',
+      protocol: 'http/json',
       endpoint: new URL(`http://127.0.0.1:${portOf(server)}`),
       headers: {},
       compression: 'none',

@@ -1,0 +1,236 @@
+import { isObject, type Json } from '../../json.ts';
+import { MESSAGES } from './otlp-messages.ts';
+
+/** How each scalar lies on the wire (Protobuf encoding, message structure). */
+const WIRE: Readonly<Record<string, number>> = {
+  bool: 0,
+  varint: 0,
+  fixed64: 1,
+  sfixed64: 1,
+  double: 1,
+  string: 2,
+  hex: 2,
+  base64: 2,
+  fixed32: 5,
+};
+const LENGTH_DELIMITED = 2;
+
+/** Most messages inside each other, as other readers of Protobuf bound them. */
+const DEEPEST = 100;
+
+/** Bytes that are no message. */
+export class NoProtobuf extends Error {}
+
+/** A message with more values than its reader takes. */
+export class TooManyValues extends Error {}
+
+/** The fields of each message, the last first: it is written from its end, where the lengths of what is inside are known. */
+const REVERSED = new Map(Object.entries(MESSAGES).map(([name, fields]) => [name, Object.entries(fields).reverse()]));
+
+const BY_NUMBER = new Map(
+  Object.entries(MESSAGES).map(([name, fields]) => [
+    name,
+    new Map(Object.entries(fields).map(([field, [number, ...held]]) => [number, [field, ...held] as const])),
+  ]),
+);
+
+/**
+ * A message of OTLP in Protobuf.
+ *
+ * @param message its name in `MESSAGES`
+ * @param value as JSON writes it; what the table does not know is left out
+ * @throws Error when a field holds what it cannot hold
+ */
+export function encode(message: string, value: Json): Buffer {
+  const writer = new Writer();
+  writer.message(message, value);
+  return writer.bytes;
+}
+
+/**
+ * The same message as JSON writes it: whole numbers beyond what a number of JavaScript holds, and times, are text.
+ *
+ * @param most values that are read
+ * @throws NoProtobuf, TooManyValues
+ */
+export function decode(message: string, bytes: Buffer, most: number): Json {
+  return new Reader(bytes, most).message(message, bytes.length, 0);
+}
+
+/** Writes from the end to the beginning. */
+class Writer {
+  #buffer = Buffer.allocUnsafe(4_096);
+  #at = this.#buffer.length;
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(this.#at);
+  }
+
+  message(message: string, value: Json): void {
+    for (const [name, [number, holds, repeated]] of REVERSED.get(message) ?? []) {
+      const held = value[name];
+      if (held === undefined || held === null) continue;
+      if (repeated === undefined) this.#field(number, holds, held);
+      else {
+        if (!Array.isArray(held)) throw new Error(`${name} is not a list`);
+        for (let at = held.length - 1; at >= 0; at--) this.#field(number, holds, held[at]);
+      }
+    }
+  }
+
+  get #length(): number {
+    return this.#buffer.length - this.#at;
+  }
+
+  #field(number: number, holds: string, value: unknown): void {
+    const before = this.#length;
+    const wire = WIRE[holds] ?? LENGTH_DELIMITED;
+    if (holds in WIRE) this.#scalar(holds, value);
+    else if (isObject(value)) this.message(holds, value);
+    else throw new Error(`${holds} is not an object`);
+    if (wire === LENGTH_DELIMITED) this.#varint(this.#length - before);
+    this.#varint(number * 8 + wire);
+  }
+
+  #scalar(holds: string, value: unknown): void {
+    if (holds === 'string' || holds === 'hex' || holds === 'base64') {
+      if (typeof value !== 'string') throw new Error(`expected ${holds} as text`);
+      const encoding = holds === 'string' ? 'utf8' : holds;
+      const length = Buffer.byteLength(value, encoding);
+      this.#move(length);
+      this.#buffer.write(value, this.#at, length, encoding);
+    } else if (holds === 'varint') this.#varint(value);
+    else if (holds === 'bool') this.#varint(value === true ? 1 : 0);
+    else if (holds === 'fixed32') {
+      this.#move(4);
+      this.#buffer.writeUInt32LE(Number(value) >>> 0, this.#at);
+    } else {
+      this.#move(8);
+      if (holds === 'double') this.#buffer.writeDoubleLE(Number(value), this.#at);
+      else this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value as string)), this.#at);
+    }
+  }
+
+  /** Whole numbers, seven bits of each byte; negative ones have ten bytes. */
+  #varint(value: unknown): void {
+    const bytes: number[] = [];
+    if (typeof value === 'number' && value >= 0 && value < 2 ** 31) {
+      let rest = value;
+      for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+      bytes.push(rest);
+    } else {
+      let rest = BigInt.asUintN(64, BigInt(value as string));
+      for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+      bytes.push(Number(rest));
+    }
+    this.#move(bytes.length);
+    this.#buffer.set(bytes, this.#at);
+  }
+
+  /** Makes room for `length` bytes before what is written, in a larger buffer if need be. */
+  #move(length: number): void {
+    if (length > this.#at) {
+      const written = this.bytes;
+      this.#buffer = Buffer.allocUnsafe(2 * this.#buffer.length + length);
+      this.#at = this.#buffer.length - written.length;
+      written.copy(this.#buffer, this.#at);
+    }
+    this.#at -= length;
+  }
+}
+
+/** Reads from the beginning to the end. Whatever a length says, nothing outside the message that it is in is read. */
+class Reader {
+  readonly #bytes: Buffer;
+  readonly #most: number;
+  #values = 0;
+  #at = 0;
+
+  constructor(bytes: Buffer, most: number) {
+    this.#bytes = bytes;
+    this.#most = most;
+  }
+
+  message(message: string, end: number, depth: number): Json {
+    if (depth > DEEPEST) throw new NoProtobuf(`messages inside each other, more than ${DEEPEST} deep`);
+    const fields = BY_NUMBER.get(message);
+    const value: Record<string, unknown> = {};
+    while (this.#at < end) {
+      const tag = Number(this.#varint(end));
+      const wire = tag % 8;
+      const [name, holds, repeated] = fields?.get(Math.floor(tag / 8)) ?? [];
+      if (name === undefined || holds === undefined || (WIRE[holds] ?? LENGTH_DELIMITED) !== wire) {
+        this.#skip(wire, end);
+        continue;
+      }
+      if (++this.#values > this.#most) throw new TooManyValues(`expected at most ${this.#most} values in one request`);
+      const held = this.#field(holds, end, depth);
+      if (repeated === undefined) value[name] = held;
+      else {
+        const list = value[name];
+        if (Array.isArray(list)) list.push(held);
+        else value[name] = [held];
+      }
+    }
+    return value;
+  }
+
+  #field(holds: string, end: number, depth: number): unknown {
+    if (WIRE[holds] === undefined) return this.message(holds, this.#end(end), depth + 1);
+    if (holds === 'string' || holds === 'hex' || holds === 'base64') {
+      const last = this.#end(end);
+      const from = this.#take(last - this.#at, end);
+      return this.#bytes.toString(holds === 'string' ? 'utf8' : holds, from, last);
+    }
+    if (holds === 'bool') return Number(this.#varint(end)) !== 0;
+    if (holds === 'varint') return plain(BigInt.asIntN(64, BigInt(this.#varint(end))));
+    if (holds === 'double') {
+      const number = this.#bytes.readDoubleLE(this.#take(8, end));
+      return Number.isFinite(number) ? number : String(number);
+    }
+    if (holds === 'fixed32') return this.#bytes.readUInt32LE(this.#take(4, end));
+    const number = this.#bytes.readBigUInt64LE(this.#take(8, end));
+    return String(holds === 'sfixed64' ? BigInt.asIntN(64, number) : number);
+  }
+
+  #skip(wire: number, end: number): void {
+    if (wire === 0) this.#varint(end);
+    else if (wire === 1) this.#take(8, end);
+    else if (wire === 5) this.#take(4, end);
+    else if (wire === LENGTH_DELIMITED) this.#take(this.#end(end) - this.#at, end);
+    else throw new NoProtobuf(`a field of the unknown type ${wire}`);
+  }
+
+  /** Where what has a length before it ends. */
+  #end(within: number): number {
+    const length = Number(this.#varint(within));
+    if (length > within - this.#at) throw new NoProtobuf('a field is longer than what it is in');
+    return this.#at + length;
+  }
+
+  /** Where the next `length` bytes begin. */
+  #take(length: number, end: number): number {
+    if (length > end - this.#at) throw new NoProtobuf('it ends within a field');
+    const from = this.#at;
+    this.#at += length;
+    return from;
+  }
+
+  /** At most ten bytes; a number where a number of JavaScript holds it without a thought. */
+  #varint(end: number): number | bigint {
+    let small = 0;
+    let large = 0n;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const byte = this.#bytes[this.#take(1, end)] ?? 0;
+      if (shift < 28) small |= (byte & 0x7f) << shift;
+      else large |= BigInt(byte & 0x7f) << BigInt(shift);
+      if (byte < 0x80) return shift < 28 ? small : large | BigInt(small);
+    }
+    throw new NoProtobuf('a number has more than ten bytes');
+  }
+}
+
+/** A whole number as a number of JavaScript if that holds it, else as text. */
+function plain(number: bigint): number | string {
+  return number >= Number.MIN_SAFE_INTEGER && number <= Number.MAX_SAFE_INTEGER ? Number(number) : String(number);
+}
