@@ -1,4 +1,3 @@
-import type { AttributeName } from '../../src/trace/model/schema.ts';
 import { textOf } from './attributes.ts';
 import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
 import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
@@ -110,7 +109,7 @@ function seriesIn<S>(all: Map<string, S>, labels: Labels, create: (labels: Label
 function labelsOf(
   { service, resource }: Origin,
   { attributes, kind, name, status }: Span,
-  names: readonly AttributeName[],
+  names: readonly string[],
 ): Labels {
   const given = new Map([...resource, ...attributes].map(({ key, value }) => [key, value]));
   const dimensions = names.flatMap((dimension) => {

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { ERRORS } from '../../src/errors.ts';
+import { OFFLINE_METRICS } from '../../src/trace/model/offline-metrics.ts';
 import { ATTRIBUTES, SPANS, spanName } from '../../src/trace/model/schema.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -36,8 +37,12 @@ describe.each(pages)('%s', (page) => {
     expect(names.filter((name) => !(name in VARIABLES || name in ERRORS || NOT_OURS.includes(name)))).toEqual([]);
   });
 
-  test('names spans and attributes that exist', () => {
-    const known = [...Object.keys(ATTRIBUTES), ...(Object.keys(SPANS) as (keyof typeof SPANS)[]).map(spanName)];
+  test('names spans, attributes and metrics that exist', () => {
+    const known = [
+      ...Object.keys(ATTRIBUTES),
+      ...(Object.keys(SPANS) as (keyof typeof SPANS)[]).map(spanName),
+      ...Object.keys(OFFLINE_METRICS),
+    ];
     const names = [...text.matchAll(/`(lossless\.[a-z_.]+)`/g)].map(([, name = '']) => name);
     expect(names.filter((name) => !known.includes(name))).toEqual([]);
   });
