@@ -9,7 +9,9 @@ import { Traffic } from '../src/provider/traffic/traffic.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import { anInstance } from '../test/support/an-instance.ts';
 import { listening } from '../test/support/listening.ts';
-import { type Benchmark, quantile, type Row, reached } from './row.ts';
+import { type Paired, paired } from './paired.ts';
+import { type Benchmark, type Row, reached } from './row.ts';
+import { CONCURRENCY, slice } from './slice.ts';
 
 /** Slices with and without the hook alternate, so that drift of the machine falls on both. */
 interface Slices {
@@ -22,59 +24,24 @@ interface Slices {
 const LONG: Slices = { pairs: 60, requests: 4_000 };
 const SHORT: Slices = { pairs: 400, requests: 500 };
 
-const CONCURRENCY = 16;
-
-/** CPU microseconds per request of this process while `one` runs `requests` times. */
-async function slice(requests: number, one: () => Promise<void>): Promise<number> {
-  const begun = process.cpuUsage();
-  let left = requests;
-  await Promise.all(
-    Array.from({ length: CONCURRENCY }, async () => {
-      while (left-- > 0) await one();
-    }),
-  );
-  const { system, user } = process.cpuUsage(begun);
-  return (user + system) / requests;
-}
-
-interface Cost {
-  /** Median CPU microseconds of a request without the hook. */
-  readonly base: number;
-  /** Median difference, and the 95 % interval of that median (by ranks, so that no distribution is assumed). */
-  readonly added: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Differences of neighbouring slices: what else the machine does falls on both, and garbage collections are outliers. */
-async function paired(
+/** CPU microseconds of a request without the hook, and what the hook adds. */
+async function measured(
   { pairs, requests }: Slices,
   without: (requests: number) => Promise<number>,
   withHook: (requests: number) => Promise<number>,
-): Promise<Cost> {
-  const differences: number[] = [];
-  const bases: number[] = [];
+): Promise<Paired> {
   for (let warm = 0; warm < 10_000; warm += requests) {
     await without(requests);
     await withHook(requests);
   }
-  for (let pair = 0; pair < pairs; pair++) {
-    const [first, second] = pair % 2 === 0 ? [without, withHook] : [withHook, without];
-    const [a, b] = [await first(requests), await second(requests)];
-    const [base, hooked] = pair % 2 === 0 ? [a, b] : [b, a];
-    bases.push(base);
-    differences.push(hooked - base);
-  }
-  const half = 0.98 / Math.sqrt(pairs);
-  return {
-    base: quantile(bases, 0.5),
-    added: quantile(differences, 0.5),
-    low: quantile(differences, 0.5 - half),
-    high: quantile(differences, 0.5 + half),
-  };
+  return paired(
+    pairs,
+    () => without(requests),
+    () => withHook(requests),
+  );
 }
 
-function row(what: string, { added, base, low, high }: Cost, target: number): Row {
+function row(what: string, { added, base, low, high }: Paired, target: number): Row {
   return {
     what,
     measured: `${added.toFixed(2)} µs (${low.toFixed(2)} to ${high.toFixed(2)}) on ${base.toFixed(1)} µs, ratio ${((base + added) / base).toFixed(3)}`,
@@ -90,6 +57,7 @@ async function provider(): Promise<Row> {
     clock: systemClock,
     log: () => {},
     healthPaths: ['/health'],
+    entryPorts: [],
     healthFailures: 3,
     keepAliveMs: undefined,
   });
@@ -105,7 +73,7 @@ async function provider(): Promise<Row> {
   });
   const agent = new Agent({ keepAlive: true });
   const one = (): Promise<void> => get({ port, host: '127.0.0.1', agent, headers: { 'lossless-consumer': header } });
-  const result = await paired(
+  const result = await measured(
     LONG,
     (requests) => slice(requests, one),
     async (requests) => {
@@ -152,7 +120,7 @@ async function consumer(): Promise<readonly Row[]> {
   const rows = [
     row(
       'consumer, undici.request',
-      await paired(
+      await measured(
         SHORT,
         (requests) => slice(requests, () => send(`http://127.0.0.1:${port}/`, direct)),
         (requests) => slice(requests, () => send('http://provider/', dispatcher)),
@@ -161,7 +129,7 @@ async function consumer(): Promise<readonly Row[]> {
     ),
     row(
       'consumer, http.request',
-      await paired(
+      await measured(
         SHORT,
         (requests) =>
           slice(requests, () => get({ host: '127.0.0.1', port, agent, headers: { 'lossless-consumer': header } })),

@@ -6,6 +6,8 @@ import { collector } from './collector.ts';
 import { cost } from './cost.ts';
 import { failures } from './failures.ts';
 import { fanout } from './fanout.ts';
+import { grpcAddress, grpcList, grpcName } from './grpc.ts';
+import { grpcCost } from './grpc-cost.ts';
 import { page } from './page.ts';
 import { preconnect } from './preconnect.ts';
 import { preload } from './preload.ts';
@@ -31,6 +33,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   preconnect,
   verify,
   registries,
+  'grpc-list': grpcList,
+  'grpc-address': grpcAddress,
+  'grpc-name': grpcName,
+  'grpc-cost': grpcCost,
 };
 
 const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));

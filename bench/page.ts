@@ -1,15 +1,19 @@
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import { embeddedCollector } from '../test/support/embedded-collector.ts';
 import { chromiumMissing, launchChromium } from '../test/support/observe/chromium.ts';
-import { sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
+import { joined, sendOtlp, shutdownBodies } from '../test/support/observe/otlp.ts';
+import { rollBodies } from '../test/support/observe/roll.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const RUNS = 7;
 
-/** In the page: resolves with the milliseconds since the navigation when a failed consumer's row has opened by a click. */
+/** In the page: resolves with the milliseconds since the navigation when a row that failed has opened by a click. */
 const USABLE = `new Promise((resolve) => {
   let isClicked = false;
   const look = () => {
-    const row = document.querySelector('.waterfall tr.bad');
+    const row = document.querySelector('.waterfall tr.bad, .instances tr.bad');
     if (row !== null && !isClicked) {
       isClicked = true;
       row.click();
@@ -20,9 +24,60 @@ const USABLE = `new Promise((resolve) => {
   look();
 })`;
 
+/** The same until the sentence of a release says how many were lossless. */
+const JUDGED = `new Promise((resolve) => {
+  const look = () => {
+    if (/lossless/.test(document.querySelector('.sentence')?.textContent ?? '')) resolve(performance.now());
+    else requestAnimationFrame(look);
+  };
+  look();
+})`;
+
+/** A release of 50 instances with 250 consumers each. */
+const ROLL = { service: 'rolled', from: '1', to: '2', instances: 50, consumers: 250, failed: 3, everyMs: 1_000 };
+
+/** Opens a page in a new window and resolves with the milliseconds that it tells. */
+async function timed(browser: Browser, url: string, until: string): Promise<number> {
+  const view = await browser.newPage();
+  await view.goto(url, { waitUntil: 'commit' });
+  const took = await view.evaluate<number>(until);
+  await view.close();
+  return took;
+}
+
+/** Each run asks a collector that has just started and has read no trace. */
+async function release(browser: Browser): Promise<readonly Row[]> {
+  const folder = new ScratchFolder();
+  const database = join(folder.path, 'traces.sqlite');
+  const sender = await embeddedCollector({ database });
+  await sendOtlp(sender.otlpUrl, joined(rollBodies({ ...ROLL, begin: Date.now() - 60_000 })));
+  await sender.close();
+  const measure = async (until: string): Promise<readonly number[]> => {
+    const took: number[] = [];
+    for (let run = 0; run < RUNS; run++) {
+      const collector = await embeddedCollector({ database });
+      took.push(await timed(browser, `${collector.queryUrl}/release/rolled/2`, until));
+      await collector.close();
+    }
+    return took;
+  };
+  const [usable, judged] = [await measure(USABLE), await measure(JUDGED)];
+  folder.remove();
+  const what = `a release of ${ROLL.instances} instances with ${ROLL.consumers} consumers each`;
+  const words = (took: readonly number[]) => `${ms(quantile(took, 0.5))}, at most ${ms(Math.max(...took))}`;
+  return [
+    {
+      what: `${what}, until the lane that lost something has told its details`,
+      measured: words(usable),
+      against: reached(quantile(usable, 1) <= 1_000, '≤ 1 s'),
+    },
+    { what: 'the same, until all its traces are read and its verdict is there', measured: words(judged), against: '' },
+  ];
+}
+
 export const page: Benchmark = {
   title: 'The page of the collector',
-  how: `From the navigation until a row of the waterfall has opened by a click, by the clock of the page, in a new window of a Chromium that runs; median and longest of ${RUNS}.`,
+  how: `From the navigation until a row has opened by a click, by the clock of the page, in a new window of a Chromium that runs; median and longest of ${RUNS}.`,
   async run() {
     const missing = chromiumMissing();
     if (missing) {
@@ -37,10 +92,7 @@ export const page: Benchmark = {
       await sendOtlp(collector.otlpUrl, bodies);
       const took: number[] = [];
       for (let run = 0; run < RUNS; run++) {
-        const view = await browser.newPage();
-        await view.goto(`${collector.queryUrl}/trace/${traceId}`, { waitUntil: 'commit' });
-        took.push(await view.evaluate<number>(USABLE));
-        await view.close();
+        took.push(await timed(browser, `${collector.queryUrl}/trace/${traceId}`, USABLE));
       }
       rows.push({
         what: `a shutdown of ${consumers} consumers, until a row has told its details`,
@@ -48,8 +100,9 @@ export const page: Benchmark = {
         against: consumers === 1_000 ? reached(quantile(took, 1) <= 1_000, '≤ 1 s') : '',
       });
     }
-    await browser.close();
     await collector.close();
+    rows.push(...(await release(browser)));
+    await browser.close();
     return rows;
   },
 };

@@ -61,7 +61,7 @@ function spans(): string {
   const attributes = Object.entries(ATTRIBUTES).map(([name, { type, doc, values }]) => [
     `\`${name}\``,
     type,
-    `${doc}${values === undefined ? '' : ` One of ${values.map((value) => `\`${value}\``).join(', ')}.`}`,
+    `${doc}${values === undefined ? '' : ` ${type.endsWith('[]') ? 'Any' : 'One'} of ${values.map((value) => `\`${value}\``).join(', ')}.`}`,
   ]);
   return `# Spans\n\nOne trace for each shutdown (\`lossless.offline\`) and one for each start (\`lossless.online\`). Identity is on every span: ${IDENTITY.map((name) => `\`${name}\``).join(', ')}.\n\n${table(['span', 'kind', 'parent', 'what it covers'], rows)}\n\n## Attributes\n\n${table(['attribute', 'type', 'meaning'], attributes)}\n\n## Attributes of each span\n\n${details.join('\n\n')}\n`;
 }

@@ -53,6 +53,8 @@ export const ERRORS = {
     'A call to a service went past the plugin: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient. Use `fetch` without a dispatcher, or leave undici out of the bundle.',
   LOSSLESS_DISPATCHER_BYPASSED:
     'The application has set a global undici dispatcher, or calls by one that tells no settings; its settings and interceptors do not hold for calls to services.',
+  LOSSLESS_SESSION_REFUSED:
+    'No instance of a service took the connection of a session of HTTP/2, which fails with the error of the last one. Check that they listen where they are listed.',
   LOSSLESS_GRPC_UNCOVERED:
     'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_TASK_FAILED:
@@ -65,7 +67,8 @@ export const ERRORS = {
   LOSSLESS_KILL_TIMEOUT: 'The process manager kills before the grace period ends; its time-out is now the deadline.',
   LOSSLESS_COLLECTOR_UNREACHABLE: 'The trace store did not answer. Check its address and that it runs.',
   LOSSLESS_TRACE_NOT_FOUND: 'The trace store does not know this trace id.',
-  LOSSLESS_DEMO_PROGRAM: '`lossless demo --entry` needs haproxy and nginx, and one is not on PATH. Install it.',
+  LOSSLESS_DEMO_PROGRAM:
+    '`lossless demo --entry` needs haproxy and nginx on PATH, `--grpc` needs @grpc/grpc-js in this folder, and one is missing. Install it.',
   LOSSLESS_USAGE: 'The command line is not understood. Run `lossless --help`.',
 } as const;
 

@@ -43,3 +43,9 @@ export function objectOf(value: unknown, what: string): Json {
   if (!isObject(value)) throw new Error(`${what} is not a JSON object`);
   return value;
 }
+
+/** The texts of a list in JSON, as Jaeger shows one of an attribute; empty for anything else. */
+export function textsIn(json: unknown): readonly string[] {
+  const list = valueIn(String(json));
+  return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : [];
+}

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { valueIn } from '../../src/json.ts';
+import { textsIn } from '../../src/json.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 
@@ -14,7 +14,7 @@ export interface Addresses {
 }
 
 export function addressesOf({ tags }: Span): Addresses {
-  const [before, after] = [listOf(tags[ATTR.addressesBefore]), listOf(tags[ATTR.addresses])];
+  const [before, after] = [textsIn(tags[ATTR.addressesBefore]), textsIn(tags[ATTR.addresses])];
   const countAfter = Number(tags[ATTR.addressCount] ?? after.length);
   return {
     leaving: String(tags[ATTR.providerAddress] ?? ''),
@@ -69,10 +69,4 @@ function List({ title, count, addresses, marked, mark }: ListProps): JSX.Element
       </ul>
     </section>
   );
-}
-
-/** Jaeger shows a list as JSON. */
-function listOf(value: string | number | boolean | undefined): readonly string[] {
-  const list = valueIn(String(value));
-  return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : [];
 }

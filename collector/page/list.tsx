@@ -1,41 +1,18 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { OFFLINE_RESULTS } from '../../src/lifecycle/outcomes.ts';
-import { milliseconds } from '../../src/trace/model/trace.ts';
+import { timeOf } from '../../src/trace/model/release.ts';
+import { counted, milliseconds } from '../../src/trace/model/trace.ts';
 import type { Shutdown, ShutdownList } from '../server/shutdown-list.ts';
+import { ExportList } from './export-list.tsx';
+import { ALL, FilterBar, type Filters, queryOf, readFilters } from './filters.tsx';
 import { useLive } from './live.ts';
 import { Badge, Problem } from './parts.tsx';
 import { PhaseBar } from './phases.tsx';
+import { hrefOfRelease } from './release-page.tsx';
 import { isRunning, momentOf, outcomeOf } from './words.ts';
 
 /** Time between two looks, in milliseconds. */
 const EVERY_MS = 1_000;
-
-/** Kinds to choose from, and in words. */
-const KINDS: readonly (readonly [string, string])[] = [
-  ['', 'all'],
-  ['offline', 'offline'],
-  ['online', 'online'],
-];
-
-/** Results to choose from, and in words. */
-const RESULTS: readonly (readonly [string, string])[] = [
-  ['', 'all'],
-  ...OFFLINE_RESULTS.map((result) => [result, result] as const),
-  ['missing', 'no end'],
-];
-
-/** Ends of shutdowns to choose from: seconds ago, and in words. */
-const WITHIN = [
-  ['', 'any time'],
-  ['300', 'last 5 minutes'],
-  ['3600', 'last hour'],
-  ['86400', 'last 24 hours'],
-] as const;
-
-/** What the list is narrowed by, as it stands in the address of the page. */
-const FILTERS = ['kind', 'service', 'result', 'within', 'before'] as const;
-type Filters = Readonly<Record<(typeof FILTERS)[number], string>>;
 
 /** Shutdowns and starts with their verdicts, the latest first. */
 export function List(): JSX.Element {
@@ -45,38 +22,38 @@ export function List(): JSX.Element {
     addEventListener('popstate', back);
     return () => removeEventListener('popstate', back);
   }, []);
-  const narrow = (change: Partial<Filters>): void => {
-    // The first page of what is asked for now, unless a page is asked for.
+  /** The first page of what is asked for now, unless a page is asked for. */
+  const narrow = (change: Partial<Filters>, isTyped = false): void => {
     const changed = { ...filters, before: '', ...change };
-    history.pushState(null, '', `/${queryOf(changed)}`);
+    // Each letter that is typed is no step to go back to.
+    history[isTyped ? 'replaceState' : 'pushState'](null, '', `/${queryOf(changed)}`);
     setFilters(changed);
   };
   const { data, problem } = useLive<ShutdownList>(`/page/shutdowns${queryOf(filters)}`, () => EVERY_MS);
-  const isNarrowed = FILTERS.some((name) => filters[name] !== '');
   return (
     <>
       <header class="top">
         <h1>Shutdowns and starts</h1>
-        <form class="filters" onSubmit={(event) => event.preventDefault()}>
-          <Choice name="kind" value={filters.kind} options={KINDS} choose={(kind) => narrow({ kind })} />
-          <Choice
-            name="service"
-            value={filters.service}
-            options={[['', 'all'], ...named(data?.services ?? [], filters.service)]}
-            choose={(service) => narrow({ service })}
-          />
-          <Choice name="result" value={filters.result} options={RESULTS} choose={(result) => narrow({ result })} />
-          <Choice name="ended" value={filters.within} options={WITHIN} choose={(within) => narrow({ within })} />
-        </form>
+        <FilterBar
+          filters={filters}
+          services={data?.services ?? []}
+          narrow={narrow}
+          type={(change) => narrow(change, true)}
+        />
       </header>
       <main>
         <Problem text={problem} />
         {data === undefined ? (
           <p class="empty">Reading…</p>
         ) : data.shutdowns.length === 0 ? (
-          <Empty isNarrowed={isNarrowed} clear={() => narrow({ kind: '', service: '', result: '', within: '' })} />
+          <Empty isNarrowed={queryOf(filters) !== ''} clear={() => narrow(ALL)} />
         ) : (
-          <Table shutdowns={data.shutdowns} />
+          <>
+            <p class="counts">
+              {wordsOf(data.counts)} <ExportList filters={filters} />
+            </p>
+            <Table shutdowns={data.shutdowns} />
+          </>
         )}
         <nav class="pages" aria-label="pages">
           {filters.before !== '' && (
@@ -95,14 +72,25 @@ export function List(): JSX.Element {
   );
 }
 
+/** How many there are of all that is asked for, and how many were lossless. */
+function wordsOf({ lossless, shutdowns, starts }: ShutdownList['counts']): string {
+  // Rounded down: that one of very many was lossy is not rounded away.
+  const share = Math.floor((lossless / shutdowns) * 1_000) / 10;
+  return [
+    ...(shutdowns === 0 ? [] : [`${counted(shutdowns, 'shutdown')}, ${share} % lossless`]),
+    ...(starts === 0 ? [] : [counted(starts, 'start')]),
+  ].join('; ');
+}
+
 function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
   return (
     <table class="list">
       <thead>
         <tr>
-          <th scope="col">Ended</th>
+          <th scope="col">Began</th>
           <th scope="col">Service</th>
           <th scope="col">Instance</th>
+          <th scope="col">Version</th>
           <th scope="col">Kind</th>
           <th scope="col">Result</th>
           <th scope="col" class="number">
@@ -112,7 +100,7 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
             Took
           </th>
           <th scope="col">Phases</th>
-          <th scope="col">Problems</th>
+          <th scope="col">Why</th>
         </tr>
       </thead>
       <tbody>
@@ -126,15 +114,27 @@ function Table({ shutdowns }: Pick<ShutdownList, 'shutdowns'>): JSX.Element {
 
 function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
   const now = Date.now();
-  const { kind, traceId, service, instanceId, endedAt, startedAt, acked, planned, durationMs, phases, whole } =
-    shutdown;
+  const {
+    kind,
+    traceId,
+    service,
+    instanceId,
+    endedAt,
+    startedAt,
+    acked,
+    namespace,
+    planned,
+    durationMs,
+    phases,
+    version,
+    whole,
+  } = shutdown;
   const runs = isRunning(shutdown, now);
-  const at = endedAt ?? startedAt;
   return (
     <tr>
       <td class="when">
-        <time dateTime={new Date(at).toISOString()} title={new Date(at).toISOString()}>
-          {endedAt === null ? `began ${momentOf(at, now)}` : momentOf(at, now)}
+        <time dateTime={new Date(startedAt).toISOString()} title={new Date(startedAt).toISOString()}>
+          {momentOf(startedAt, now)}
         </time>
       </td>
       <td class="service">
@@ -145,16 +145,21 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
       <td class="instance" title={instanceId}>
         {instanceId}
       </td>
+      <td class="version">
+        <a href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })} title="its release">
+          {version || 'release'}
+        </a>
+      </td>
       <td class="kind">{kind}</td>
       <td class="result">
         <Badge word={outcomeOf(shutdown, now)} />{' '}
         {!whole && !runs && <Badge word={{ text: 'not whole', tone: 'bad' }} />}
       </td>
       <td class="number acked" data-name="acked">
-        {endedAt === null || kind === 'online' ? '–' : `${acked} / ${planned}`}
+        {kind === 'online' ? '–' : `${acked} / ${planned}`}
       </td>
       <td class="number took" data-name="took">
-        {endedAt === null ? '–' : milliseconds(durationMs)}
+        {endedAt !== null ? milliseconds(durationMs) : runs ? milliseconds(Math.max(0, now - startedAt)) : '–'}
       </td>
       <td class="phases">
         <PhaseBar kind={kind} phases={phases} />
@@ -191,43 +196,4 @@ function Empty({ isNarrowed, clear }: { readonly isNarrowed: boolean; readonly c
       </p>
     </div>
   );
-}
-
-interface ChoiceProps {
-  readonly name: string;
-  readonly value: string;
-  /** Values and their words. */
-  readonly options: readonly (readonly [string, string])[];
-  readonly choose: (value: string) => void;
-}
-
-function Choice({ name, value, options, choose }: ChoiceProps): JSX.Element {
-  return (
-    <label>
-      {name}
-      <select name={name} value={value} onChange={(event) => choose(event.currentTarget.value)}>
-        {options.map(([each, words]) => (
-          <option key={each} value={each} selected={each === value}>
-            {words}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
-/** A service that is asked for stays in the choice when it has no shutdown any more. */
-function named(services: readonly string[], chosen: string): readonly (readonly [string, string])[] {
-  const all = chosen === '' || services.includes(chosen) ? services : [chosen, ...services];
-  return all.map((service) => [service, service]);
-}
-
-function readFilters(): Filters {
-  const query = new URLSearchParams(location.search);
-  return Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ''])) as Filters;
-}
-
-function queryOf(filters: Filters): string {
-  const given = FILTERS.filter((name) => filters[name] !== '').map((name) => [name, filters[name]]);
-  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }

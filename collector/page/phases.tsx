@@ -17,7 +17,7 @@ export function phaseTimes(spans: readonly Span[]): readonly PhaseTime[] {
   });
 }
 
-/** The class that gives a phase its colour: the parts of a start share those of a shutdown that are their opposites. */
+/** The class that gives a phase its colour. */
 export function colourOf(phase: Phase): string {
   return `phase-${phase.replace('.', '-')}`;
 }

@@ -1,6 +1,8 @@
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 import { type Branch, treeOf } from '../../src/trace/model/tree.ts';
+import { nameOf } from './span-words.ts';
+import type { View } from './view.ts';
 
 /** One span, or how many are folded. `key` is unique in a trace and the same in the next answer. */
 export type Row =
@@ -22,46 +24,85 @@ export type Row =
       readonly words: string;
     };
 
-/** What a reader has opened, closed and asked more of, by the keys of rows. */
-export interface Folds {
-  readonly open: ReadonlyMap<string, boolean>;
+/** What a reader has searched for, opened, closed and asked more of, by the keys of rows. */
+export interface Folds extends Pick<View, 'find' | 'open' | 'told'> {
   readonly more: ReadonlyMap<string, number>;
 }
 
 /** Consumers of a service that are shown at first when none of them failed. */
 const SHOWN = 10;
 
-/** Rows of a trace from the top; of consumers those that failed come first. */
+/** Rows of a trace from the top; of consumers those that failed come first. Those that tell all of their span are always shown. */
 export function rowsOf(spans: readonly Span[], folds: Folds): readonly Row[] {
-  return [...rowsBelow('', treeOf(spans), 0, folds)];
+  const tree = treeOf(spans);
+  const text = folds.find.trim().toLowerCase();
+  return [...new Rows(folds, above(spans, folds.told)).below('', text === '' ? tree : matching(tree, text), 0)];
 }
 
-function* rowsBelow(parent: string, branches: readonly Branch[], depth: number, folds: Folds): Generator<Row> {
-  const consumers = branches.filter(({ span }) => span.name === spanName('goaway'));
-  const failed = consumers.filter(({ span }) => span.isError).length;
-  const first = consumers.length <= SHOWN || failed === 0 ? SHOWN : failed;
-  const shown = new Set(consumers.slice(0, first + (folds.more.get(parent) ?? 0)));
-  for (const branch of branches)
-    if (branch.span.name !== spanName('goaway') || shown.has(branch)) yield* rowsFrom(branch, depth, folds);
-  if (shown.size < consumers.length) {
-    const hidden = consumers.filter((branch) => !shown.has(branch));
-    yield { kind: 'more', key: parent, depth, hidden: hidden.length, words: resultsOf(hidden) };
+class Rows {
+  readonly #folds: Folds;
+  readonly #above: ReadonlySet<string>;
+
+  /** @param above spans that must be open, as one below them tells all of itself */
+  constructor(folds: Folds, above: ReadonlySet<string>) {
+    this.#folds = folds;
+    this.#above = above;
+  }
+
+  *below(parent: string, branches: readonly Branch[], depth: number): Generator<Row> {
+    const { more, told } = this.#folds;
+    const consumers = branches.filter(({ span }) => span.name === spanName('goaway'));
+    const failed = consumers.filter(({ span }) => span.isError).length;
+    const first = (consumers.length <= SHOWN || failed === 0 ? SHOWN : failed) + (more.get(parent) ?? 0);
+    const isKept = ({ span: { spanId } }: Branch): boolean => told.has(spanId) || this.#above.has(spanId);
+    const hidden = new Set(consumers.slice(first).filter((consumer) => !isKept(consumer)));
+    for (const branch of branches) if (!hidden.has(branch)) yield* this.#from(branch, depth);
+    if (hidden.size > 0) yield { kind: 'more', key: parent, depth, hidden: hidden.size, words: resultsOf([...hidden]) };
+  }
+
+  *#from({ span, children }: Branch, depth: number): Generator<Row> {
+    const key = span.spanId;
+    const isOpen = children.length === 0 ? undefined : (this.#folds.open.get(key) ?? this.#opensFirst(span, children));
+    yield { kind: 'span', key, depth, span, refresh: refreshOf(span, children), isOpen };
+    if (isOpen) yield* this.below(key, children, depth + 1);
+  }
+
+  /** A service whose consumers were all told is one row, unless they are few or searched for. */
+  #opensFirst(span: Span, children: readonly Branch[]): boolean {
+    if (this.#above.has(span.spanId)) return true;
+    if (span.name === spanName('goaway')) return false;
+    if (span.name !== spanName('notify.service') || children.length <= SHOWN) return true;
+    return this.#folds.find !== '' || children.some((child) => child.span.isError);
   }
 }
 
-function* rowsFrom({ span, children }: Branch, depth: number, folds: Folds): Generator<Row> {
-  const key = span.spanId;
-  const isOpen = children.length === 0 ? undefined : (folds.open.get(key) ?? opensFirst(span, children));
-  yield { kind: 'span', key, depth, span, refresh: refreshOf(span, children), isOpen };
-  if (isOpen) yield* rowsBelow(key, children, depth + 1, folds);
+/** The branches that hold a span that says a text, and nothing beside them; below one that says it all is kept. */
+function matching(branches: readonly Branch[], text: string): readonly Branch[] {
+  return branches.flatMap((branch) => {
+    if (says(branch.span, text)) return [branch];
+    const children = matching(branch.children, text);
+    return children.length === 0 ? [] : [{ ...branch, children }];
+  });
 }
 
-/** A service whose consumers were all told is one row, unless they are few. */
-function opensFirst(span: Span, children: readonly Branch[]): boolean {
-  if (span.name === spanName('goaway')) return false;
-  return (
-    span.name !== spanName('notify.service') || children.length <= SHOWN || children.some((child) => child.span.isError)
+/** Whether a span says a text in its name, its service, its message or a value. */
+function says(span: Span, text: string): boolean {
+  const { message, service, spanId, tags } = span;
+  return [nameOf(span), service, message, spanId, ...Object.values(tags)].some((value) =>
+    String(value).toLowerCase().includes(text),
   );
+}
+
+/** The ids of all spans above some. */
+function above(spans: readonly Span[], ids: ReadonlySet<string>): ReadonlySet<string> {
+  const parents = new Map(spans.map(({ parentSpanId, spanId }) => [spanId, parentSpanId]));
+  const found = new Set<string>();
+  for (const id of ids)
+    for (let parent = parents.get(id); parent !== undefined && parent !== '' && !found.has(parent); ) {
+      found.add(parent);
+      parent = parents.get(parent);
+    }
+  return found;
 }
 
 function refreshOf({ name }: Span, children: readonly Branch[]): Span | undefined {

@@ -1,55 +1,41 @@
 import type { JSX } from 'preact';
-import { valueIn } from '../../src/json.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
+import { type Curve, trafficOf } from '../../src/trace/model/traffic.ts';
 import { colourOf, phaseTimes } from './phases.tsx';
+import { ticksOf } from './ticks.ts';
 
 const SECOND = 1_000;
 
-/** Most seconds that are drawn; a trace may say anything. */
-const MOST_SECONDS = 3_600;
+/** How much of the time before a shutdown is drawn: so many times what it took, and so many milliseconds at least. */
+const MOST_BEFORE = 9;
+const LEAST_BEFORE_MS = 3_000;
 
 /** Height of the curve in the units of its drawing. */
 const HEIGHT = 100;
 
-/** Requests per second around a shutdown. */
-export interface Curve {
-  /** Start of the first second, milliseconds since the Unix epoch. */
-  readonly since: number;
-  readonly perSecond: readonly number[];
-}
-
-/** The curve of a trace; undefined when it has none. */
-export function curveOf(spans: readonly Span[]): Curve | undefined {
-  const tags = spans.find((span) => span.name === spanName('drain'))?.tags;
-  const since = Number(tags?.[ATTR.requestsSince]);
-  const perSecond = valueIn(String(tags?.[ATTR.requestsPerSecond]));
-  if (!Array.isArray(perSecond) || perSecond.length === 0 || !Number.isFinite(since)) return undefined;
-  return {
-    since,
-    perSecond: perSecond
-      .slice(0, MOST_SECONDS)
-      .map((each) => Math.max(0, typeof each === 'object' ? 0 : Number(each) || 0)),
-  };
-}
-
 /** The traffic of the instance before and while it left, with the phases drawn on it. */
 export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Element | null {
-  const curve = curveOf(spans);
+  const curve = trafficOf(spans);
   const begun = spans.find((span) => span.name === spanName('offline.started'))?.start;
   if (curve === undefined || begun === undefined) return null;
-  const { since, perSecond } = curve;
+  const { counts } = curve;
   const phases = phaseTimes(spans);
-  const end = Math.max(since + perSecond.length * SECOND, ...phases.map(({ to }) => to));
+  const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
+  const over = Math.max(begun, ...phases.map(({ to }) => to));
+  // The last second was read when the drain ended. That of the trigger holds requests of both sides of it: when none came after it,
+  // all of them came before.
+  const until = served === 0 ? begun : Math.min(over, curve.since + counts.length * SECOND);
+  const end = over;
+  const since = firstOf(curve, begun, over);
   const share = (ms: number): number => (Math.min(Math.max(ms, since), end) - since) / (end - since);
   const percent = (ms: number): string => `${share(ms) * 100}%`;
-  const peak = Math.max(1, ...perSecond);
-  const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
+  const peak = Math.max(1, ...counts);
   return (
     <figure class="traffic" aria-label="traffic">
       <figcaption>
         <h2>Traffic</h2>
-        <p>{wordsOf(curve, begun, served === 0)}</p>
+        <p>{wordsOf(curve, begun, until)}</p>
       </figcaption>
       <div class="plot">
         <span class="peak" aria-hidden="true">
@@ -66,12 +52,15 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
               height={HEIGHT}
             />
           ))}
-          <path class="area" d={pathOf(perSecond, peak, (second) => share(since + second * SECOND) * 1_000)} />
+          <path
+            class="area"
+            d={pathOf(counts, peak, (second) => share(Math.min(curve.since + second * SECOND, until)) * 1_000)}
+          />
         </svg>
         <span class="trigger" style={{ left: percent(begun) }} aria-hidden="true" />
       </div>
       <div class="ticks" aria-hidden="true">
-        {ticksOf(begun, since, end).map(({ at, words }) => (
+        {ticksOf({ at: begun, words: 'trigger' }, since, end).map(({ at, words }) => (
           <span key={at} style={{ left: percent(at) }}>
             {words}
           </span>
@@ -96,42 +85,30 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   );
 }
 
-function wordsOf(curve: Curve, begun: number, isNone: boolean): string {
-  const before = curve.perSecond.slice(0, Math.max(0, Math.floor((begun - curve.since) / SECOND)));
-  const mean = before.length === 0 ? 0 : before.reduce((sum, count) => sum + count, 0) / before.length;
-  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, isNone)}`;
+/** Where the axis begins: what came before a short shutdown is cut, so that its phases can be told from each other. */
+function firstOf({ since }: Curve, begun: number, over: number): number {
+  return Math.max(since, begun - Math.max(LEAST_BEFORE_MS, (over - begun) * MOST_BEFORE));
 }
 
-/** @param isNone no request came after the trigger: the second of the trigger does not tell */
-function lastOf({ since, perSecond }: Curve, begun: number, isNone: boolean): string {
-  const last = perSecond.findLastIndex((count) => count > 0);
+function wordsOf(curve: Curve, begun: number, until: number): string {
+  const before = curve.counts.slice(0, Math.max(0, Math.floor((begun - curve.since) / SECOND)));
+  const mean = before.length === 0 ? 0 : before.reduce((sum, count) => sum + count, 0) / before.length;
+  return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, until)}`;
+}
+
+/** @param until no request came after it */
+function lastOf({ since, counts }: Curve, begun: number, until: number): string {
+  const last = counts.findLastIndex((count) => count > 0);
   if (last < 0) return 'no request at all';
-  const after = since + (last + 1) * SECOND - begun;
-  return isNone || after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
+  const after = Math.min(until, since + (last + 1) * SECOND) - begun;
+  return after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
 }
 
 /** Steps, one for each second. */
-function pathOf(perSecond: readonly number[], peak: number, x: (second: number) => number): string {
-  const steps = perSecond.map((count, second) => {
+function pathOf(counts: readonly number[], peak: number, x: (second: number) => number): string {
+  const steps = counts.map((count, second) => {
     const y = HEIGHT - (count / peak) * (HEIGHT - 4);
     return `L${x(second).toFixed(1)} ${y.toFixed(1)}L${x(second + 1).toFixed(1)} ${y.toFixed(1)}`;
   });
-  return `M0 ${HEIGHT}${steps.join('')}L${x(perSecond.length).toFixed(1)} ${HEIGHT}Z`;
-}
-
-/** Whole seconds from the trigger, at most eight of them; none at the very edge, where its words have no place. */
-function ticksOf(
-  begun: number,
-  since: number,
-  end: number,
-): readonly { readonly at: number; readonly words: string }[] {
-  const step = [1, 2, 5, 10, 15, 30, 60, 300, 600].find((seconds) => (end - since) / SECOND / seconds <= 8) ?? 1_800;
-  const edge = (end - since) * 0.03;
-  const first = Math.ceil((since + edge - begun) / SECOND / step);
-  const last = Math.floor((end - edge - begun) / SECOND / step);
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, n) => {
-    const seconds = (first + n) * step;
-    const words = seconds === 0 ? 'trigger' : `${seconds > 0 ? '+' : '−'}${Math.abs(seconds)} s`;
-    return { at: begun + seconds * SECOND, words };
-  });
+  return `M0 ${HEIGHT}${steps.join('')}L${x(counts.length).toFixed(1)} ${HEIGHT}Z`;
 }

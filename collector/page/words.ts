@@ -1,4 +1,7 @@
 import { type ResultTone, toneOfResult } from '../../src/lifecycle/tones.ts';
+import type { Judgement } from '../../src/trace/model/judge.ts';
+import type { Mark } from '../../src/trace/model/marks.ts';
+import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { Verdict } from '../../src/trace/model/verdict.ts';
 
 /** How a word is to be taken: as the result it is, or as still to come. */
@@ -10,6 +13,17 @@ export interface Word {
   readonly tone: Tone;
 }
 
+/** Moments in words. */
+const MARK_WORDS: Readonly<Record<Mark, string>> = {
+  trigger: 'trigger',
+  told: 'all told',
+  drained: 'drained',
+  gone: 'gone',
+  started: 'started',
+  ready: 'ready',
+  full_share: 'full share',
+};
+
 /** Longest time that a start is taken to run, in milliseconds. */
 const LONGEST_START_MS = 900_000;
 
@@ -19,6 +33,10 @@ const LONGEST = 40;
 /** A result of the trace with its tone. */
 export function wordOf(result: string): Word {
   return { text: result.length > LONGEST ? `${result.slice(0, LONGEST)}…` : result, tone: toneOfResult(result) };
+}
+
+export function wordOfMark(mark: Mark): string {
+  return MARK_WORDS[mark];
 }
 
 /** Whether a shutdown or a start whose root has not arrived may still be running. */
@@ -34,6 +52,17 @@ export function outcomeOf(verdict: Verdict, now: number): Word {
     : { text: 'no end', tone: 'bad' };
 }
 
+/** How a release ended, or that it has not. */
+export function outcomeOfRelease(
+  { verdict }: Judgement,
+  { ended, leaving }: Pick<ReleaseSummary, 'ended' | 'leaving'>,
+  unread: number,
+): Word {
+  if (unread > 0) return { text: 'reading', tone: 'live' };
+  if (ended + leaving === 0) return { text: 'nobody left', tone: 'plain' };
+  return verdict === 'unknown' ? { text: 'goes on', tone: 'live' } : wordOf(verdict);
+}
+
 const CLOCK = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
@@ -47,9 +76,4 @@ export function momentOf(ms: number, now: number): string {
   const [moment, today] = [new Date(ms), new Date(now)];
   const clock = CLOCK.format(moment);
   return moment.toDateString() === today.toDateString() ? clock : `${DAY.format(moment)} ${clock}`;
-}
-
-/** `1 consumer`, `2 consumers`. */
-export function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

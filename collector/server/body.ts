@@ -16,11 +16,11 @@ export class BodyReader {
   #held = 0;
 
   /**
-   * The bytes of a body, handed to `use`; they count as held until that returns.
+   * The bytes of a body, handed to `use`; they count as held until that has settled.
    *
    * @throws Refused 400, 413, 415 or 503
    */
-  async read(request: IncomingMessage, use: (bytes: Buffer) => void): Promise<void> {
+  async read(request: IncomingMessage, use: (bytes: Buffer) => void | Promise<void>): Promise<void> {
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
     if (!CODINGS.includes(encoding))
       throw new Refused(415, `expected content-encoding gzip, deflate or none, received ${encoding.slice(0, 64)}`);
@@ -36,7 +36,7 @@ export class BodyReader {
         if (this.#held > MOST_HELD) throw new Refused(503, 'too much arrives at a time; send it again');
         chunks.push(chunk);
       }
-      use(Buffer.concat(chunks));
+      await use(Buffer.concat(chunks));
     } catch (thrown) {
       throw thrown instanceof Refused
         ? thrown

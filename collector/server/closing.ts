@@ -4,8 +4,8 @@ import { traceOf } from '../../src/trace/model/trace.ts';
 import { assess, LATE_MS } from '../../src/trace/model/verdict.ts';
 import { type Attribute, textOf } from './attributes.ts';
 import { jaegerTrace } from './jaeger.ts';
-import type { Span, SpanGroup } from './otlp.ts';
-import type { Store, StoredSpan } from './store.ts';
+import type { Span, SpanGroup, StoredSpan } from './otlp.ts';
+import type { Store } from './store.ts';
 
 const STARTED = spanName('offline.started');
 const ROOT = spanName('offline');

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { ROOTS } from './roots.ts';
+import { IS_CLEAN, RESULT, ROOTS } from './roots.ts';
 
 /** Longest journal that is kept when what it holds has been written, in bytes: otherwise it keeps the size that it once had. */
 const LONGEST_JOURNAL = 16 * 1_024 * 1_024;
@@ -8,8 +8,11 @@ const LONGEST_JOURNAL = 16 * 1_024 * 1_024;
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
 
-/** The few spans that say that a shutdown or a start began or ended. Made anew when an earlier version made another. */
-const ROOT_INDEX = `CREATE INDEX span_by_root ON span (start, service) WHERE name IN (${ROOTS})`;
+/**
+ * The few spans that say that a shutdown or a start began or ended, with what is counted of them. Made anew when an earlier
+ * version made another.
+ */
+const ROOT_INDEX = `CREATE INDEX span_by_root ON span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`;
 
 /** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
 const APPLICATION = 0x6c6f7373;
@@ -134,7 +137,7 @@ function openSilently(path: string): DatabaseSync {
 }
 
 /** A number that SQLite keeps about a database. */
-export function pragma(db: DatabaseSync, name: string): number {
+function pragma(db: DatabaseSync, name: string): number {
   return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
 }
 

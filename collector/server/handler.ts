@@ -3,11 +3,12 @@ import { isIP } from 'node:net';
 import { encode } from '../../src/trace/model/protobuf.ts';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
+import { Intake } from './intake.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
 import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
-import { checkMetrics, decodeOtlp, ENCODINGS, type Encoding, type SpanGroup } from './otlp.ts';
+import { checkMetrics, decodeOtlp, ENCODINGS, type Encoding } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
@@ -44,15 +45,23 @@ export class Handler {
   readonly #metrics = new SpanMetrics();
   readonly #page: PageServer;
   readonly #closing: Closing;
+  readonly #intake: Intake;
   readonly #isLocal: boolean;
   #unread = 0;
 
-  /** @param isLocal only this machine can connect */
-  constructor(store: Store, isLocal: boolean) {
+  /**
+   * @param isLocal only this machine can connect
+   * @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere
+   */
+  constructor(store: Store, isLocal: boolean, jaegerUrl = '') {
     this.#store = store;
     this.#isLocal = isLocal;
-    this.#page = new PageServer(store);
+    this.#page = new PageServer(store, jaegerUrl);
     this.#closing = new Closing(store);
+    this.#intake = new Intake(store, (added) => {
+      this.#metrics.count(added);
+      this.#closing.see(added);
+    });
   }
 
   /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
@@ -107,7 +116,9 @@ export class Handler {
     }
   }
 
-  async #answer(request: IncomingMessage, { path, query }: Route): Promise<Reply> {
+  async #answer(request: IncomingMessage, route: Route): Promise<Reply> {
+    const { query } = route;
+    const path = route.path.map(decoded);
     const [first, second, ...rest] = path;
     if (first === 'v1' && rest.length === 0) {
       if (second === 'traces')
@@ -126,8 +137,8 @@ export class Handler {
       first !== 'api'
         ? undefined
         : second === 'v3'
-          ? answerQueryV3(this.#store, rest.map(decoded), query)
-          : answerQuery(this.#store, [second ?? '', ...rest].map(decoded), query);
+          ? answerQueryV3(this.#store, rest, query)
+          : answerQuery(this.#store, [second ?? '', ...rest], query);
     if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
     return json(answer);
   }
@@ -153,7 +164,7 @@ export class Handler {
   async #receive(
     request: IncomingMessage,
     response: string,
-    take: (bytes: Buffer, encoding: Encoding) => object,
+    take: (bytes: Buffer, encoding: Encoding) => object | Promise<object>,
   ): Promise<Reply> {
     if (request.method !== 'POST') throw new Refused(405, 'expected POST');
     const encoding = encodingOf(request);
@@ -163,28 +174,16 @@ export class Handler {
         `expected ${Object.keys(ENCODINGS).join(' or ')}, received ${mediaTypeOf(request).slice(0, 64) || 'no content type'}: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf in the sender`,
       );
     let partialSuccess = {};
-    await this.#bodies.read(request, (bytes) => {
-      partialSuccess = take(bytes, encoding);
+    await this.#bodies.read(request, async (bytes) => {
+      partialSuccess = await take(bytes, encoding);
     });
     return encoded({ status: 200, body: { partialSuccess } }, encoding, response);
   }
 
-  #takeTraces(bytes: Buffer, encoding: Encoding): object {
+  async #takeTraces(bytes: Buffer, encoding: Encoding): Promise<object> {
     const { groups, rejected, reason } = decodeOtlp(bytes, encoding);
-    this.#add(groups);
+    await this.#intake.add(groups);
     return rejected > 0 ? { rejectedSpans: String(rejected), errorMessage: reason } : {};
-  }
-
-  /** A failure of the store is for the sender to repeat; spans that come again are not counted again. */
-  #add(groups: readonly SpanGroup[]): void {
-    try {
-      const added = this.#store.add(groups);
-      this.#metrics.count(added);
-      this.#closing.see(added);
-    } catch (thrown) {
-      this.#store.recover(thrown);
-      throw new Refused(503, `the spans cannot be stored: ${(thrown as Error).message}`);
-    }
   }
 }
 

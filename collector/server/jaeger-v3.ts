@@ -1,8 +1,8 @@
 import { type Answer, searchDepth, traceIdOf } from './jaeger-answer.ts';
-import type { Event, Link, Origin } from './otlp.ts';
+import type { Event, Link, Origin, StoredSpan } from './otlp.ts';
 import { duration, moment, wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
-import type { Store, StoredSpan } from './store.ts';
+import type { Store } from './store.ts';
 
 /**
  * Answers one GET of Jaeger's interface version 3, whose traces are OTLP/JSON, as Jaeger 2.13.0 does; undefined for any

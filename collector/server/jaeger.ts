@@ -1,10 +1,10 @@
 import type { JaegerProcess, JaegerSpan, JaegerTrace } from '../../src/trace/model/trace.ts';
 import { type Tag, tagOf } from './attributes.ts';
 import { type Answer, searchDepth, traceIdOf } from './jaeger-answer.ts';
-import { type Event, KINDS, microseconds, type Origin, type Span, STATUS, timesOf } from './otlp.ts';
+import { type Event, KINDS, microseconds, type Origin, type Span, STATUS, type StoredSpan, timesOf } from './otlp.ts';
 import { duration, tags, wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
-import type { Store, StoredSpan, TraceQuery } from './store.ts';
+import type { Store, TraceQuery } from './store.ts';
 
 /** Traces of one answer when `limit` is not given. */
 const DEFAULT_LIMIT = 100;

@@ -40,6 +40,11 @@ export interface Link {
   readonly attributes: readonly Attribute[];
 }
 
+/** A span that is kept, and where it comes from. */
+export interface StoredSpan extends Span {
+  readonly origin: Origin;
+}
+
 /** Spans of one origin. */
 export interface SpanGroup {
   readonly origin: Origin;

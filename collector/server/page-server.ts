@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { jaegerTrace } from './jaeger.ts';
 import { type Answer, traceIdOf } from './jaeger-answer.ts';
+import { pageFile, runbookFile } from './page-files.ts';
 import { wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
+import { Releases } from './releases.ts';
 import { type ShutdownQuery, Shutdowns } from './shutdowns.ts';
 import type { Store } from './store.ts';
+import { Verdicts } from './verdicts.ts';
 
 /** A file of the page. */
 export interface Asset {
@@ -26,8 +28,8 @@ const TYPES: Readonly<Record<string, string>> = {
   'icon.svg': 'image/svg+xml',
 };
 
-/** Where the build puts them; from the sources, that of the last build. */
-const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../../dist/collector/page/' : '../page/', import.meta.url);
+/** What the page reads the address of a Jaeger from. */
+const NO_JAEGER = jaegerTag('');
 
 /** On every file: the page runs its own script, talks to its own server and is shown in no frame. */
 export const PAGE_HEADERS = {
@@ -49,7 +51,12 @@ export const PAGE_HEADERS = {
   'cache-control': 'no-cache',
 };
 
+/** Microseconds of a second and of a millisecond. */
 const MICROSECONDS = 1_000_000;
+const MILLISECONDS = 1_000;
+
+/** Longest text that is searched for, in characters. */
+const LONGEST_SEARCH = 200;
 
 /** A list of what ended in the last minutes changes though nothing arrives; it is made anew so often, in milliseconds. */
 const WITHIN_EVERY_MS = 10_000;
@@ -57,44 +64,82 @@ const WITHIN_EVERY_MS = 10_000;
 /** Serves the page, and what it shows. */
 export class PageServer {
   readonly #store: Store;
+  readonly #verdicts: Verdicts;
   readonly #shutdowns: Shutdowns;
+  readonly #releases: Releases;
+  readonly #jaegerUrl: string;
   readonly #assets = new Map<string, Asset>();
   /** The store counts its changes from 0 in each process. */
   readonly #run = Date.now().toString(36);
 
-  constructor(store: Store) {
+  /** @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere */
+  constructor(store: Store, jaegerUrl = '') {
     this.#store = store;
-    this.#shutdowns = new Shutdowns(store);
+    this.#jaegerUrl = jaegerUrl;
+    this.#verdicts = new Verdicts(store);
+    this.#shutdowns = new Shutdowns(store, this.#verdicts);
+    this.#releases = new Releases(store, this.#verdicts);
   }
 
-  /** `/`, `/trace/<id>` and the files that they need; undefined for any other path. @throws Refused 500 when it was not built */
+  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]`, `/runbooks/<name>.md` and the files that they need; undefined for any other path. @throws Error when it was not built */
   asset([first = '', second, ...rest]: readonly string[]): Asset | undefined {
+    if (first === 'release' && second && rest.length <= 1) return this.#read('index.html');
     if (rest.length > 0) return undefined;
     if (first === '' && second === undefined) return this.#read('index.html');
     if (first === 'trace' && second) return this.#read('index.html');
+    if (first === 'runbooks' && second) return runbook(second);
     return first === 'page' && second !== undefined && Object.hasOwn(TYPES, second) ? this.#read(second) : undefined;
   }
 
-  /** `/page/shutdowns` and `/page/traces/<id>`; undefined for any other path. @throws Refused */
-  data([first, kind, id, ...rest]: readonly string[], query: URLSearchParams): Tagged | undefined {
+  /**
+   * `/page/shutdowns`, `/page/traces/<id>`, `/page/traces/<id>/release` and `/page/releases/<service>[/<name>]`; undefined for any
+   * other path. @throws Refused
+   */
+  data([first, kind, id, more, ...rest]: readonly string[], query: URLSearchParams): Tagged | undefined {
     if (first !== 'page' || rest.length > 0) return undefined;
     if (kind === 'shutdowns' && id === undefined) return this.#list(query);
-    return kind === 'traces' && id !== undefined ? this.#trace(traceIdOf(id)) : undefined;
+    if (kind === 'traces' && id !== undefined && more === undefined) return this.#trace(traceIdOf(id));
+    if (kind === 'traces' && id !== undefined && more === 'release')
+      return this.#found(() => this.#releases.ofTrace(traceIdOf(id)), 'no release is known of this trace');
+    if (kind !== 'releases' || !id) return undefined;
+    const namespace = query.get('namespace') ?? undefined;
+    return more === undefined
+      ? this.#found(() => this.#releases.list(id, namespace), '')
+      : this.#found(() => this.#releases.one(id, namespace, more), 'release not found');
   }
 
   #list(query: URLSearchParams): Tagged {
     const within = wholeNumber(query, 'within');
     const tick = within === undefined ? '' : `-${Math.floor(Date.now() / WITHIN_EVERY_MS)}`;
+    const [from, to] = [wholeNumber(query, 'from'), wholeNumber(query, 'to')];
     const wanted: ShutdownQuery = {
       kind: query.get('kind') ?? undefined,
       service: query.get('service') || undefined,
       result: query.get('result') || undefined,
+      search: query.get('search')?.trim().slice(0, LONGEST_SEARCH) || undefined,
       before: wholeNumber(query, 'before') ?? Number.MAX_SAFE_INTEGER,
-      endedSince: within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
+      to: to === undefined ? Number.MAX_SAFE_INTEGER : to * MILLISECONDS,
+      endedSince: Math.max(
+        within === undefined ? 0 : (Date.now() / 1_000 - within) * MICROSECONDS,
+        (from ?? 0) * MILLISECONDS,
+      ),
     };
     return {
       etag: `"${this.#run}-${this.#store.revision}${tick}"`,
       answer: async () => ({ status: 200, body: await this.#shutdowns.list(wanted) }),
+    };
+  }
+
+  /** What changes with the store, with the time, and as traces are read for it. */
+  #found(find: () => object | undefined | Promise<object | undefined>, missing: string): Tagged {
+    const tick = Math.floor(Date.now() / WITHIN_EVERY_MS);
+    return {
+      etag: `"${this.#run}-${this.#store.revision}-${this.#verdicts.made}-${tick}"`,
+      answer: async () => {
+        const found = await find();
+        if (found === undefined) throw new Refused(404, missing);
+        return { status: 200, body: found };
+      },
     };
   }
 
@@ -112,12 +157,22 @@ export class PageServer {
   #read(name: string): Asset {
     const known = this.#assets.get(name);
     if (known !== undefined) return known;
-    try {
-      const asset = { type: TYPES[name] ?? '', body: readFileSync(new URL(name, FOLDER)) };
-      this.#assets.set(name, asset);
-      return asset;
-    } catch {
-      throw new Refused(500, 'the page has not been built: npm run build');
-    }
+    const file = pageFile(name);
+    const body =
+      name === 'index.html' ? Buffer.from(String(file).replace(NO_JAEGER, jaegerTag(this.#jaegerUrl))) : file;
+    const asset = { type: TYPES[name] ?? '', body };
+    this.#assets.set(name, asset);
+    return asset;
   }
+}
+
+/** A URL holds no quote that would end the attribute. */
+function jaegerTag(url: string): string {
+  return `<meta name="jaeger" content="${url.replaceAll('&', '&amp;')}" />`;
+}
+
+/** As text: a browser shows it as it is. */
+function runbook(name: string): Asset | undefined {
+  const body = runbookFile(name);
+  return body && { type: 'text/plain; charset=utf-8', body };
 }

@@ -1,4 +1,6 @@
-import { SPANS, spanName } from '../../src/trace/model/schema.ts';
+import { OFFLINE_RESULTS, ONLINE_RESULTS } from '../../src/lifecycle/outcomes.ts';
+import { ATTR, SPANS, spanName } from '../../src/trace/model/schema.ts';
+import type { Attribute } from './attributes.ts';
 
 /** Names as a list of SQL. */
 function sqlList(names: readonly string[]): string {
@@ -19,3 +21,23 @@ export function rootsOf(kind: string | undefined): string {
   const known = roots.find((root) => root === kind);
   return known === undefined ? ROOTS : sqlList([spanName(known), `${spanName(known)}.started`]);
 }
+
+/** How the stored body of a span holds an attribute: quotes inside of what a sender has written stand behind a backslash there. */
+export function written(attribute: Attribute): string {
+  return JSON.stringify(attribute);
+}
+
+const says = (attribute: Attribute): string => `instr(body, '${written(attribute)}') > 0`;
+
+const results = [
+  ...OFFLINE_RESULTS.map((result) => ({ key: ATTR.offlineResult, result })),
+  ...ONLINE_RESULTS.map((result) => ({ key: ATTR.onlineResult, result })),
+].map(({ key, result }) => `WHEN ${says({ key, value: { stringValue: result } })} THEN '${result}'`);
+
+/** The result that a root says, for SQL; `other` for one that is none of ours, or no root. */
+export const RESULT = `CASE ${results.join(' ')} ELSE 'other' END`;
+
+/** Whether a root tells no loss, for SQL: no request after an ack, and no consumer that was left alone. */
+export const IS_CLEAN = [ATTR.afterAck, ATTR.fanoutStranded]
+  .map((key) => `(instr(body, '"${key}"') = 0 OR ${says({ key, value: { intValue: '0' } })})`)
+  .join(' AND ');

@@ -14,6 +14,8 @@ export interface CollectorOptions extends DatabaseOptions {
   readonly maxAgeMs: number;
   /** Most bytes of the database; the traces that arrived first make room. */
   readonly maxBytes: number;
+  /** Where a Jaeger shows the same traces: the page links to it. Default: nowhere. */
+  readonly jaegerUrl?: URL | undefined;
 }
 
 /** A collector that runs. */
@@ -38,7 +40,7 @@ const TICK_MS = 1_000;
 /** Starts a collector for one machine: OTLP/HTTP in; Jaeger's query API, a page and metrics out. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const store = new Store({ ...options, path: options.database });
-  const handler = new Handler(store, isLoopback(options.host));
+  const handler = new Handler(store, isLoopback(options.host), options.jaegerUrl?.href.replace(/\/+$/, '') ?? '');
   const servers: Server[] = [];
   try {
     for (const port of options.ports) servers.push(await listen(handler, options.host, port));

@@ -1,43 +1,35 @@
 import { setImmediate } from 'node:timers/promises';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
-import { traceOf } from '../../src/trace/model/trace.ts';
-import { assess, LATE_MS } from '../../src/trace/model/verdict.ts';
 import { textOf } from './attributes.ts';
-import { jaegerTrace } from './jaeger.ts';
 import type { Span } from './otlp.ts';
+import type { FoundRoot, RootQuery } from './root-queries.ts';
 import type { Shutdown, ShutdownList } from './shutdown-list.ts';
-import type { FoundRoot, RootQuery, Store } from './store.ts';
+import type { Store } from './store.ts';
+import type { Verdicts } from './verdicts.ts';
 
 /** Which are listed. Times are microseconds since the Unix epoch. */
 export interface ShutdownQuery extends RootQuery {
-  /** `missing` for those whose root never arrived. */
-  readonly result?: string | undefined;
+  /** Those that began before, on whatever page. */
+  readonly to: number;
 }
 
 /** Rows of one page. */
 const ROWS = 50;
 
-/** Problems of a row that are told, and characters of each: a sender may have written anything. */
-const TOLD = 3;
-const LONGEST_PROBLEM = 200;
-
-/** Verdicts that are kept. */
-const MOST_KEPT = 1_000;
-
-/** Lists shutdowns with their verdicts. A verdict is made once for each change of a trace, and when it may have become another. */
+/** Lists shutdowns with their verdicts. */
 export class Shutdowns {
   readonly #store: Store;
-  readonly #kept = new Map<string, { readonly version: string; readonly until: number; readonly shutdown: Shutdown }>();
+  readonly #verdicts: Verdicts;
 
-  constructor(store: Store) {
+  constructor(store: Store, verdicts: Verdicts) {
     this.#store = store;
+    this.#verdicts = verdicts;
   }
 
-  async list({ result, ...query }: ShutdownQuery): Promise<ShutdownList> {
+  async list({ to, ...query }: ShutdownQuery): Promise<ShutdownList> {
     const found: FoundRoot[] = [];
     let next: number | null = null;
-    for (const root of this.#store.roots(query)) {
-      if (result !== undefined && resultOf(root.root) !== result) continue;
+    for (const root of this.#store.roots({ ...query, before: Math.min(query.before, to) })) {
       if (found.length === ROWS) {
         next = found.at(-1)?.start ?? null;
         break;
@@ -50,35 +42,18 @@ export class Shutdowns {
       // Spans that arrive go first.
       await setImmediate();
     }
-    return { services: this.#store.rootServices(), shutdowns, next };
+    const counts = this.#store.countRoots({ ...query, before: to });
+    return { services: this.#store.rootServices(), counts, shutdowns, next };
   }
 
   #assess({ traceId, root }: FoundRoot): Shutdown {
-    const now = Date.now();
-    const version = this.#store.version(traceId);
-    const kept = this.#kept.get(traceId);
-    if (kept?.version === version && now < kept.until) return kept.shutdown;
-    const verdict = assess(traceOf(jaegerTrace(this.#store.traces([traceId])[0] ?? [])), now);
-    const isOpen = verdict.kind === 'offline' && verdict.result === 'missing' && verdict.startedAt > 0;
-    const until = isOpen ? verdict.startedAt + verdict.gracePeriodMs + LATE_MS : Number.POSITIVE_INFINITY;
-    const shutdown = {
-      ...verdict,
-      traceId,
-      endedAt: root === undefined ? null : verdict.startedAt + verdict.durationMs,
-      problems: verdict.problems.slice(0, TOLD).map((problem) => problem.slice(0, LONGEST_PROBLEM)),
-      moreProblems: Math.max(0, verdict.problems.length - TOLD),
-    };
-    this.#kept.delete(traceId);
-    this.#kept.set(traceId, { version, until, shutdown });
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= MOST_KEPT) break;
-      this.#kept.delete(oldest);
-    }
-    return shutdown;
+    const { traffic: _, counterpart: __, ...verdict } = this.#verdicts.of(traceId);
+    return { ...verdict, traceId, endedAt: root === undefined ? null : verdict.startedAt + verdict.durationMs };
   }
 }
 
-function resultOf(root: Span | undefined): string {
+/** How it ended, as its root says. */
+export function resultOf(root: Span | undefined): string {
   const name = root?.name === spanName('online') ? ATTR.onlineResult : ATTR.offlineResult;
   const value = root?.attributes.find((attribute) => attribute.key === name)?.value;
   return value === undefined ? 'missing' : textOf(value);

@@ -3,10 +3,12 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { type Attribute, textOf } from './attributes.ts';
-import { type DatabaseOptions, isDamage, openDatabase, pragma, setAside, together } from './database.ts';
+import { type DatabaseOptions, isDamage, openDatabase, setAside, together } from './database.ts';
 import { Origins } from './origins.ts';
-import { KINDS, type Origin, type Span, type SpanGroup, STATUS, timesOf } from './otlp.ts';
-import { ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
+import { KINDS, type Origin, type Span, type SpanGroup, STATUS, type StoredSpan, timesOf } from './otlp.ts';
+import { countRoots, type FoundRoot, openMarkersIn, type RootQuery, rootServicesIn, rootsIn } from './root-queries.ts';
+import { written } from './roots.ts';
+import type { RootCounts } from './shutdown-list.ts';
 
 /** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
@@ -23,25 +25,6 @@ export interface TraceQuery {
   readonly limit: number;
 }
 
-/** Which shutdowns and onlines are listed. Times are microseconds since the Unix epoch. */
-export interface RootQuery {
-  /** `offline` or `online`; both when it is neither. */
-  readonly kind?: string | undefined;
-  readonly service?: string | undefined;
-  /** Those that began before. */
-  readonly before: number;
-  /** Those that ended since, or have not ended. */
-  readonly endedSince: number;
-}
-
-/** One trace that began with a span of `ROOT_NAMES`. Times are microseconds since the Unix epoch. */
-export interface FoundRoot {
-  readonly traceId: string;
-  readonly start: number;
-  /** The root; undefined while it has not arrived. */
-  readonly root: Span | undefined;
-}
-
 export interface StoreOptions extends DatabaseOptions {
   /** File of the database, or `:memory:`. */
   readonly path: string;
@@ -51,12 +34,8 @@ export interface StoreOptions extends DatabaseOptions {
   readonly maxBytes: number;
 }
 
-export interface StoredSpan extends Span {
-  readonly origin: Origin;
-}
-
 /** How the body of a root says so. */
-const SAID_KILLED = JSON.stringify({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
+const SAID_KILLED = written({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
 
 /** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
 const SHARE_REMOVED = 0.1;
@@ -68,27 +47,30 @@ const AGE_EVERY_MS = 1_000;
 const TRACES_REMOVED = 10;
 const REMOVING_MS = 100;
 
-/** Most spans that are looked at for one list of shutdowns and onlines. */
-const MOST_ROOTS = 20_000;
-
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
 /** What is done for each span that arrives. */
 interface Statements {
+  readonly findOrigin: StatementSync;
   readonly addOrigin: StatementSync;
   readonly addTrace: StatementSync;
   readonly addSpan: StatementSync;
   readonly replaceKilled: StatementSync;
+  readonly size: StatementSync;
 }
 
 function prepare(db: DatabaseSync): Statements {
   return {
-    addOrigin: db.prepare(
-      'INSERT INTO origin (hash, body) VALUES (?, ?) ON CONFLICT DO UPDATE SET hash = excluded.hash RETURNING id',
-    ),
+    findOrigin: db.prepare('SELECT id FROM origin WHERE hash = ?'),
+    addOrigin: db.prepare('INSERT INTO origin (hash, body) VALUES (?, ?) RETURNING id'),
     addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
     addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    // Pages in use; those that are free again do not count.
+    size: db.prepare(
+      `SELECT (page_count - freelist_count) * page_size AS bytes
+       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    ),
     // As the latest row, so that the version of its trace changes.
     replaceKilled: db.prepare(
       `UPDATE span SET rowid = (SELECT MAX(rowid) + 1 FROM span), origin = ?, service = ?, name = ?, kind = ?, start = ?,
@@ -164,46 +146,22 @@ export class Store {
 
   /** Beginnings of shutdowns that have no end, the latest first. */
   openMarkers(most: number): readonly Span[] {
-    return this.#db
-      .prepare(
-        `SELECT body FROM span AS marker INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND name = ? AND NOT EXISTS (
-           SELECT 1 FROM span WHERE trace_id = marker.trace_id AND name = ?
-         ) ORDER BY start DESC LIMIT ?`,
-      )
-      .all(spanName('offline.started'), spanName('offline'), most)
-      .map(({ body }) => JSON.parse(String(body)) as Span);
+    return openMarkersIn(this.#db, most);
   }
 
   /** Shutdowns and onlines, the one that began last first. */
-  *roots({ kind, service, before, endedSince }: RootQuery): Generator<FoundRoot> {
-    const rows = this.#db
-      .prepare(
-        `SELECT trace_id, MIN(start) AS start, MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN body END) AS root,
-           MAX(CASE WHEN name IN (${ROOT_NAMES}) THEN start + duration END) AS ended
-         FROM (
-           SELECT trace_id, name, start, duration, body FROM span INDEXED BY span_by_root
-           WHERE name IN (${ROOTS}) AND name IN (${rootsOf(kind)}) AND start < ? ${service === undefined ? '' : 'AND service = ?'}
-           ORDER BY start DESC LIMIT ${MOST_ROOTS}
-         )
-         GROUP BY trace_id HAVING ended IS NULL OR ended >= ? ORDER BY start DESC`,
-      )
-      .iterate(before, ...(service === undefined ? [] : [service]), endedSince);
-    for (const { trace_id, start, root } of rows)
-      yield {
-        traceId: String(trace_id),
-        start: Number(start),
-        root: root === null ? undefined : (JSON.parse(String(root)) as Span),
-      };
+  roots(query: RootQuery): Generator<FoundRoot> {
+    return rootsIn(this.#db, query);
   }
 
-  /** Names of the services that shut down or came online, those that are too long for a choice left out. */
+  /** How many of those ended how. */
+  countRoots(query: RootQuery): RootCounts {
+    return countRoots(this.#db, query);
+  }
+
+  /** Names of the services that shut down or came online. */
   rootServices(): readonly string[] {
-    return this.#db
-      .prepare(
-        `SELECT DISTINCT service FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND length(service) <= 200 ORDER BY service LIMIT 1000`,
-      )
-      .all()
-      .map((row) => String(row['service']));
+    return rootServicesIn(this.#db);
   }
 
   services(): readonly string[] {
@@ -312,7 +270,9 @@ export class Store {
   #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
     if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
-    const id = Number(this.#statements.addOrigin.get(createHash('sha256').update(body).digest('hex'), body)?.['id']);
+    const hash = createHash('sha256').update(body).digest('hex');
+    const { addOrigin, findOrigin } = this.#statements;
+    const id = Number((findOrigin.get(hash) ?? addOrigin.get(hash, body))?.['id']);
     return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
@@ -344,9 +304,8 @@ export class Store {
     return ids.length;
   }
 
-  /** Pages in use; those that are free again do not count. */
   #bytes(): number {
-    return (pragma(this.#db, 'page_count') - pragma(this.#db, 'freelist_count')) * pragma(this.#db, 'page_size');
+    return Number(this.#statements.size.get()?.['bytes']);
   }
 }
 

@@ -5,13 +5,15 @@ import { parseArgs } from 'node:util';
 import { isLoopback, startCollector } from '../../collector/server/server.ts';
 import { asError, LosslessError } from '../errors.ts';
 import type { Command } from './command.ts';
+import { given, httpUrl } from './given.ts';
 import { whole } from './whole.ts';
 
 const HOUR_MS = 3_600_000;
 const MIB = 1_048_576;
 
 export const command: Command = {
-  usage: '[--host 127.0.0.1] [--port 4318] [--query-port 16686] [--db FILE] [--max-age HOURS] [--max-size MIB]',
+  usage:
+    '[--host 127.0.0.1] [--port 4318] [--query-port 16686] [--db FILE] [--max-age HOURS] [--max-size MIB] [--jaeger URL]',
   summary: 'Keeps the traces of this machine: takes OTLP/HTTP, answers queries like Jaeger.',
   async run(args, io) {
     const { values } = parseArgs({
@@ -23,6 +25,7 @@ export const command: Command = {
         db: { type: 'string' },
         'max-age': { type: 'string', default: '48' },
         'max-size': { type: 'string', default: '512' },
+        jaeger: { type: 'string' },
       },
     });
     const database = values.db ?? defaultDatabase();
@@ -32,6 +35,7 @@ export const command: Command = {
       ports: [whole('--port', values.port, 0, 65_535), whole('--query-port', values['query-port'], 0, 65_535)],
       database,
       maxAgeMs: whole('--max-age', values['max-age'], 1, 24 * 365) * HOUR_MS,
+      jaegerUrl: given('--jaeger', values.jaeger, httpUrl),
       maxBytes: whole('--max-size', values['max-size'], 1, 1_048_576) * MIB,
       ...(values.db === undefined && { isOurs: true }),
       onDamage: (message) => io.err(message),

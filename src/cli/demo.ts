@@ -10,15 +10,16 @@ import { openRegistries } from '../registry/open.ts';
 import type { Command, Io } from './command.ts';
 import { EntrySet } from './demo/entry-set.ts';
 import { Fleet, type Platform } from './demo/fleet.ts';
+import { grpcFile } from './demo/grpc-calls.ts';
 import { programs } from './demo/proxy.ts';
 import { type Plan, sideBySide } from './demo/side-by-side.ts';
 import { given, httpUrl } from './given.ts';
 import { whole } from './whole.ts';
 
 export const command: Command = {
-  usage: '[--entry] [--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
+  usage: '[--entry | --grpc] [--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
   summary:
-    'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts. With --entry the callers know nothing of the plugin, and reach the applications by HAProxy and nginx, which must be installed.',
+    'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts. With --entry the callers know nothing of the plugin, and reach the applications by HAProxy and nginx, which must be installed. With --grpc every other call between the services goes by @grpc/grpc-js, which the folder must have.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -30,10 +31,13 @@ export const command: Command = {
         jaeger: { type: 'string' },
         json: { type: 'boolean', default: false },
         entry: { type: 'boolean', default: false },
+        grpc: { type: 'boolean', default: false },
       },
     });
     if (values.jaeger !== undefined && values.otlp === undefined)
       throw new LosslessError('LOSSLESS_USAGE', '--jaeger is where the spans of --otlp are looked at; name both');
+    if (values.entry && values.grpc)
+      throw new LosslessError('LOSSLESS_USAGE', '--entry and --grpc are two demos; name one of them');
     const options: DemoOptions = {
       seconds: whole('--seconds', values.seconds, 5, 86_400),
       rate: whole('--rate', values.rate, 1, 10_000),
@@ -42,6 +46,7 @@ export const command: Command = {
       jaeger: given('--jaeger', values.jaeger, httpUrl),
       json: values.json,
       entry: values.entry,
+      grpcFile: values.grpc ? grpcFile(process.cwd()) : undefined,
     };
     if (options.entry) programs();
     if (options.registry !== undefined) await tryRegistry(options.registry);
@@ -90,6 +95,8 @@ export interface DemoOptions {
   readonly json: boolean;
   /** Callers without the plugin, behind proxies. Default: false. */
   readonly entry?: boolean;
+  /** The file of grpc-js, by which every other call between services goes. Default: all go by HTTP. */
+  readonly grpcFile?: string | undefined;
   /** Wanted for a registry that nothing can be registered with: Kubernetes. */
   readonly platform?: Platform;
 }
@@ -111,9 +118,11 @@ export async function runDemo(options: DemoOptions, directory: string, io: Io): 
 }
 
 function fleetPlan(options: DemoOptions, directory: string, store: TraceStore, io: Io): Plan {
-  const common = { platform: options.platform, message: io.err };
+  const { grpcFile, platform } = options;
+  const common = { grpcFile, platform, message: io.err };
+  const calls = grpcFile === undefined ? '' : ', each call by HTTP and by gRPC in turn,';
   return {
-    about: 'gateway -> service-a -> service-b -> service-c twice: by hand (base) and with the plugin (gray)',
+    about: `gateway -> service-a -> service-b -> service-c${calls} twice: by hand (base) and with the plugin (gray)`,
     rollEveryMs: 4_000,
     base: new Fleet({ name: 'base', env: {}, byHand: registryOf(options, directory, 'base'), ...common }),
     gray: new Fleet({ name: 'gray', env: pluginEnvironment(options, directory, store), byHand: undefined, ...common }),

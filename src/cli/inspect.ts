@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LosslessError } from '../errors.ts';
 import { spanName } from '../trace/model/schema.ts';
+import { aligned, skewWords } from '../trace/model/skew.ts';
 import { milliseconds, type Trace } from '../trace/model/trace.ts';
 import { assess, isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
 import type { Command } from './command.ts';
@@ -23,8 +24,12 @@ export const command: Command = {
       throw new LosslessError('LOSSLESS_USAGE', `a trace id is 1 to 32 hexadecimal digits, received ${traceId}`);
     const trace = await (traceId === undefined ? latest(client, values.service) : client.trace(traceId));
     const verdict = assess(trace, Date.now());
+    const { spans, skews } = aligned(trace.spans);
+    const differ = skewWords(skews) ?? [];
     if (values.json) io.out(JSON.stringify(verdict));
-    else for (const line of [...waterfall(trace, io), '', ...verdictLines(verdict)]) io.out(line);
+    else
+      for (const line of [...waterfall({ ...trace, spans }, io), '', ...verdictLines(verdict)].concat(differ))
+        io.out(line);
     return isLossless(verdict) ? 0 : isCounted(verdict) ? 1 : 2;
   },
 };
@@ -42,6 +47,7 @@ export function verdictLines(verdict: Verdict): readonly string[] {
     `trace ${traceId}: ${spans} spans, ${verdict.whole ? 'whole' : 'NOT whole'}`,
     ...verdict.problems.slice(0, SAID).map((problem) => `- ${problem}`),
     ...(verdict.problems.length > SAID ? [`- and ${verdict.problems.length - SAID} more`] : []),
+    ...(verdict.runbook === null ? [] : [`what to do: docs/runbooks/${verdict.runbook}.md`]),
   ];
 }
 

@@ -1,5 +1,5 @@
+import type { Gate } from '../trace/model/judge.ts';
 import { isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
-import type { Gate } from './judge.ts';
 
 /** A report as CI systems read it: a test suite of the service, with a case for each shutdown and one for the gate itself. */
 export function junitOf({ service, verdict, reason, shutdowns }: Gate): string {

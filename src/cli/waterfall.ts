@@ -1,3 +1,4 @@
+import { textsIn } from '../json.ts';
 import { ATTR, spanName } from '../trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../trace/model/trace.ts';
 import { type Branch, isFanout, treeOf } from '../trace/model/tree.ts';
@@ -20,13 +21,19 @@ type Row = { readonly depth: number; readonly span: Span } | { readonly depth: n
 const DETAILS: readonly (readonly [string, string])[] = [
   [ATTR.offlineResult, ''],
   [ATTR.peerService, ''],
+  [ATTR.consumerProtocols, 'by '],
   [ATTR.goawayResult, ''],
   [ATTR.refreshResult, ''],
   [ATTR.deregisterResult, ''],
   [ATTR.drainResult, ''],
   [ATTR.addresses, ''],
   [ATTR.holdReason, 'hold: '],
+  [ATTR.sessionsRetired, 'sessions retired: '],
+  [ATTR.streamsEnded, 'streams ended: '],
 ];
+
+/** Values that say nothing beside a bar. */
+const SILENT: ReadonlySet<unknown> = new Set([undefined, 'none', 0]);
 
 /** A trace as lines of text: the tree, a bar for each span on one scale, its duration and what it says. */
 export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions): readonly string[] {
@@ -78,9 +85,11 @@ function shortName(span: Span): string {
 }
 
 function details({ tags, service, name }: Span): string {
-  const words = DETAILS.flatMap(([attribute, word]) =>
-    tags[attribute] === undefined || tags[attribute] === 'none' ? [] : [shortened(`${word}${tags[attribute]}`)],
-  );
+  const words = DETAILS.flatMap(([attribute, word]) => {
+    const tag = tags[attribute];
+    const list = textsIn(tag);
+    return SILENT.has(tag) ? [] : shortened(`${word}${list.length > 0 ? list.join(', ') : tag}`);
+  });
   return [...(name === spanName('consumer.refresh') ? [`in ${service}`] : []), ...words].join(' ');
 }
 

@@ -144,7 +144,7 @@ export class Consumer implements CallContext {
     this.#hooks = [
       new UndiciHook({ context: this, log, covers: (origin) => this.#directory.covers(origin) }),
       new HttpHook(this),
-      new Http2Hook({ context: this, at: (address, host) => this.#directory.at(address, host) }),
+      new Http2Hook({ context: this, log, at: (address, host) => this.#directory.at(address, host) }),
       ...(options.grpc === false ? [] : [new GrpcHook(this, log)]),
     ];
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isLoopback, plainAddress } from '../protocol/host-port.ts';
 import { browserHeader, forwardingHeader, hostOf } from '../protocol/request-headers.ts';
 
 /** Where Istio's sidecar connects from, whoever has called it. */
@@ -12,19 +13,10 @@ const SIDECAR = '127.0.0.6';
  */
 export function whyNotHere({ headers, httpVersion, socket }: IncomingMessage): string | undefined {
   if (!isLoopback(socket.remoteAddress) || !isLoopback(socket.localAddress)) return 'another address';
-  if (plain(socket.remoteAddress) === SIDECAR) return `${SIDECAR}, which is a sidecar`;
+  if (plainAddress(socket.remoteAddress ?? '') === SIDECAR) return `${SIDECAR}, which is a sidecar`;
   if (httpVersion !== '1.1') return `HTTP/${httpVersion}, which proxies speak`;
   const header = forwardingHeader(headers) ?? browserHeader(headers);
   if (header !== undefined) return `the header ${header.slice(0, 40)}`;
   const host = hostOf(headers);
   return host === 'localhost' || isLoopback(host) ? undefined : 'another Host';
-}
-
-function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && (address === '::1' || /^127(\.\d{1,3}){3}$/.test(plain(address)));
-}
-
-/** IPv4 in IPv6 is IPv4. */
-function plain(address = ''): string {
-  return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -1,4 +1,5 @@
 import type {
+  CallProtocol,
   DeregisterResult,
   DrainResult,
   EntryEnd,
@@ -67,6 +68,8 @@ export interface Facts {
     readonly port: number;
     readonly consumerService: string;
     readonly consumerInstanceId: string;
+    /** By what it has called this instance. */
+    readonly protocols: readonly CallProtocol[];
     readonly result: GoAwayResult;
     readonly attempts: number;
     /** Of the last answer. */

@@ -35,6 +35,10 @@ export const GOAWAY_RESULTS = [
 ] as const;
 export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
 
+/** By what consumers call, as ALPN has it; `grpc` is HTTP/2 too. */
+export const CALL_PROTOCOLS = ['http/1.1', 'h2', 'grpc'] as const;
+export type CallProtocol = (typeof CALL_PROTOCOLS)[number];
+
 /** How a consumer's refresh ended. */
 export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];

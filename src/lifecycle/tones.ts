@@ -19,6 +19,9 @@ const TONES: Readonly<Record<string, ResultTone>> = {
   drained: 'ok',
   refreshed: 'ok',
   stale: 'warn',
+  done: 'ok',
+  lossless: 'ok',
+  lossy: 'bad',
 };
 
 /** The tone of a result of any work; what is not in the table is neither good nor bad. */

@@ -1,4 +1,4 @@
-import { rmSync, utimesSync } from 'node:fs';
+import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { WorkName } from '../lifecycle/facts.ts';
@@ -100,7 +100,7 @@ export class WillKeeper {
       attributes: { ...identityOf(identity()), ...attributesOf(record) },
     };
     this.#kept = { will, file, from: { at, now: clock.now() }, isEnded: false };
-    this.#write(this.#kept);
+    this.#writeFirst(this.#kept);
     this.#signs?.cancel();
     this.#signLater(this.#kept);
   }
@@ -127,6 +127,16 @@ export class WillKeeper {
       void this.#inTurn(() => utimes(kept.file.path, this.#seconds(kept), this.#seconds(kept)));
       this.#signLater(kept);
     });
+  }
+
+  /** At once: the application hears next that it leaves, and may stand still from then on. */
+  #writeFirst({ file: { aside, path }, will }: Kept): void {
+    try {
+      writeFileSync(aside, JSON.stringify(will), { mode: 0o600 });
+      renameSync(aside, path);
+    } catch {
+      // The next write tries again.
+    }
   }
 
   #write(kept: Kept): void {

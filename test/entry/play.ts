@@ -17,11 +17,15 @@ import { startWebSocket } from '../support/entry/websocket-load.ts';
 import { Child } from '../support/process/child.ts';
 import { serverProgram } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
+import { terminate } from './pod.ts';
 import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
 
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
 const APPLICATION = fileURLToPath(new URL('../fixtures/entry/application.ts', import.meta.url));
 const SERVICE = 'orders';
+
+/** Of the hosts. */
+const ADDRESSES: readonly string[] = HOSTS;
 
 /** How long all goes on before the first shutdown and after each, in milliseconds: balancers see who is there, and clients spread. */
 const SETTLING_MS = 4_000;
@@ -33,6 +37,8 @@ const LONGEST_MS = 120_000;
 export interface Shutdown {
   /** Result of its trace; `missing` without one. */
   readonly result: string;
+  /** When the signal was sent, in milliseconds since the epoch. */
+  readonly at: number;
   /** Why the hold had to pass, as the trace says it. */
   readonly held: string;
   /** From the signal to the end of the process, in seconds. */
@@ -67,6 +73,8 @@ class Stage {
   readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-entry-'));
   readonly #children = new Set<Child>();
   readonly #applications: Child[] = [];
+  /** The proxies beside them. */
+  readonly #besides: Child[] = [];
 
   private constructor(scenario: Scenario, collector: Collector) {
     this.#scenario = scenario;
@@ -79,9 +87,9 @@ class Stage {
   }
 
   async play(shutdowns: number): Promise<Played> {
-    const { beside, calls, front } = this.#scenario;
+    const { calls, front } = this.#scenario;
+    await Promise.all(HOSTS.map((_, host) => this.#placeBeside(host)));
     await Promise.all(HOSTS.map((_, host) => this.#start(host)));
-    if (beside !== undefined) await Promise.all(HOSTS.map((address, host) => this.#place(beside, address, host)));
     if (front !== undefined) await this.#place(front, BALANCER);
     this.#route(HOSTS);
     await sleep(SETTLING_MS / 2);
@@ -94,6 +102,7 @@ class Stage {
       const left = this.#leave(host);
       const routing = setTimeout(() => this.#route(HOSTS.toSpliced(host, 1)), this.#scenario.serviceLagMs ?? 0);
       leaving.push({ pid: await left, at, seconds: (Date.now() - at) / 1_000 });
+      if (this.#scenario.pod !== undefined) await this.#stopBeside(host);
       await this.#start(host);
       clearTimeout(routing);
       this.#route(HOSTS);
@@ -106,6 +115,7 @@ class Stage {
       before: failed.filter(({ at }) => at < (leaving[0]?.at ?? Number.POSITIVE_INFINITY)),
       shutdowns: leaving.map(({ at, pid, seconds }, n) => ({
         ...(told.get(pid) ?? { result: 'missing', held: '', served: 0 }),
+        at,
         seconds,
         lost: failed.filter((one) => one.at >= at && one.at < (leaving[n + 1]?.at ?? Number.POSITIVE_INFINITY)),
       })),
@@ -133,6 +143,13 @@ class Stage {
   /** Sends a SIGTERM to the application of a host; resolves with its process id when it has ended. */
   async #leave(host: number): Promise<number> {
     const child = this.#applications[host] as Child;
+    const { pod } = this.#scenario;
+    if (pod !== undefined) {
+      const env = this.#env(host);
+      // In its own pod the application would be at the address that the command asks.
+      await terminate(child, { ...pod, env, preStop: [...pod.preStop, '--host', this.#address(host)] });
+      return child.pid;
+    }
     const before = endedUnder(child).length;
     child.signal('SIGTERM');
     if (!this.#scenario.held) {
@@ -152,35 +169,54 @@ class Stage {
   }
 
   #launch(host: number): Child {
-    const address = this.#address(host);
-    const more = Object.entries(this.#scenario.env ?? {}).map(
-      ([name, value]) =>
-        [name, value.replaceAll('DIRECTORY', this.#folder(host)).replaceAll('ENTRY', `${BESIDE_PORTS[host]}`)] as const,
-    );
-    const env = {
-      NODE_OPTIONS: `--import=${REGISTER}`,
-      LOSSLESS_ENABLED: 'true',
-      LOSSLESS_SERVICE: SERVICE,
-      LOSSLESS_REGISTRY: pathToFileURL(join(this.#directory, 'registry')).href,
-      LOSSLESS_CONTROL_HOST: address,
-      LOSSLESS_CONTROL_PORT: `${PORTS.control}`,
-      LOSSLESS_SPOOL_DIR: join(this.#directory, 'spool'),
-      LOSSLESS_WARMUP_MS: '0',
-      OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
-      ...Object.fromEntries(more),
-    };
-    const at = [address, `${PORTS.application}`];
-    const { protocol = 'http1' } = this.#scenario;
-    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at, protocol];
-    const [program = '', ...args] = this.#scenario.held ? [serverProgram('hold'), ...at, ...command] : command;
-    const child = new Child(program, args, { env });
+    const at = [this.#address(host), `${PORTS.application}`];
+    const { hangs, held, protocol = 'http1' } = this.#scenario;
+    const does = hangs ? ['hangs'] : [];
+    const command = [process.execPath, '--disable-warning=ExperimentalWarning', APPLICATION, ...at, protocol, ...does];
+    const [program = '', ...args] = held ? [serverProgram('hold'), ...at, ...command] : command;
+    const child = new Child(program, args, { env: this.#env(host) });
     this.#children.add(child);
     this.#applications[host] = child;
     return child;
   }
 
+  /** The variables of a host's application. */
+  #env(host: number): Record<string, string> {
+    const { env = {}, pod } = this.#scenario;
+    const folder = this.#folder(host);
+    const more = Object.entries({ ...pod?.env, ...env }).map(
+      ([name, value]) =>
+        [name, value.replaceAll('DIRECTORY', folder).replaceAll('ENTRY', `${BESIDE_PORTS[host]}`)] as const,
+    );
+    return {
+      NODE_OPTIONS: `--import=${REGISTER}`,
+      LOSSLESS_ENABLED: 'true',
+      LOSSLESS_SERVICE: SERVICE,
+      LOSSLESS_REGISTRY: pathToFileURL(join(this.#directory, 'registry')).href,
+      LOSSLESS_CONTROL_HOST: this.#address(host),
+      LOSSLESS_CONTROL_PORT: `${PORTS.control}`,
+      LOSSLESS_SPOOL_DIR: join(folder, 'spool'),
+      LOSSLESS_WARMUP_MS: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: this.#collector.otlpUrl,
+      ...Object.fromEntries(more),
+    };
+  }
+
+  /** Starts the proxy beside the application of a host. */
+  async #placeBeside(host: number): Promise<void> {
+    const { beside } = this.#scenario;
+    if (beside !== undefined) this.#besides[host] = await this.#place(beside, HOSTS[host] as string, host);
+  }
+
+  /** Stops it, as the kubelet does with a native sidecar when the application has gone, and starts the one of the next pod. */
+  async #stopBeside(host: number): Promise<void> {
+    this.#besides[host]?.signal('SIGQUIT');
+    await this.#besides[host]?.ends();
+    await this.#placeBeside(host);
+  }
+
   /** Starts the proxy of the balancer, or that of a host. */
-  async #place({ proxy, file, values = {} }: Placed, address: string, host?: number): Promise<void> {
+  async #place({ proxy, file, values = {} }: Placed, address: string, host?: number): Promise<Child> {
     const folder = host === undefined ? join(this.#directory, 'balancer') : this.#folder(host);
     mkdirSync(folder, { recursive: true });
     const here = Object.fromEntries(
@@ -189,14 +225,19 @@ class Stage {
     const text = template(file, here);
     const at = { host: address, port: host === undefined ? PORTS.entry : (BESIDE_PORTS[host] ?? 0) };
     const placed = listening(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), at);
-    this.#children.add(await startProxy(proxy, placed, folder, at));
+    const child = await startProxy(proxy, placed, folder, at);
+    this.#children.add(child);
+    return child;
   }
 
+  /** Connections to the service go to these hosts. */
   #route(hosts: readonly string[]): void {
-    if (this.#scenario.serviceLagMs === undefined) return;
+    const { beside, serviceLagMs } = this.#scenario;
+    if (serviceLagMs === undefined) return;
+    const port = (host: string) => (beside === undefined ? PORTS.application : BESIDE_PORTS[ADDRESSES.indexOf(host)]);
     routeService(
       { host: BALANCER, port: PORTS.entry },
-      hosts.map((host) => `${host}:${PORTS.application}`),
+      hosts.map((host) => `${host}:${port(host)}`),
     );
   }
 
@@ -211,7 +252,7 @@ class Stage {
   }
 
   /** What the traces say of each process that left, once all have come. */
-  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'seconds' | 'lost'>>> {
+  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'at' | 'seconds' | 'lost'>>> {
     const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
     const find = () => jaeger.search({ service: SERVICE, operation: spanName('offline'), limit: count + 1 });
     await until(async () => (await find()).length >= count, 5_000).catch(() => {});

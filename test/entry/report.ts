@@ -19,8 +19,13 @@ export function isReached({ goal }: Scenario, { before, shutdowns }: Played): bo
   return (
     before.length === 0 &&
     lost <= goal.lost * shutdowns.length &&
-    shutdowns.every(({ result, seconds }) => result !== 'timeout' && result !== 'missing' && seconds <= goal.seconds)
+    shutdowns.every(({ result, seconds }) => seconds <= goal.seconds && endsAs(result, goal.result))
   );
+}
+
+/** Work that was cut is never as it should be, unless that is what a scenario is about. */
+function endsAs(result: string, expected: string | undefined): boolean {
+  return expected === undefined ? !['timeout', 'missing', 'killed'].includes(result) : result === expected;
 }
 
 /** One line of the table; the values of shutdowns are parted by spaces. */

@@ -2,6 +2,7 @@ import type { Sends } from '../support/entry/http1-load.ts';
 import type { Rate } from '../support/entry/load.ts';
 import type { Host } from '../support/entry/network.ts';
 import type { ProxyName } from '../support/entry/proxies.ts';
+import { type Pod, podOf } from './pod.ts';
 
 /** The hosts and the balancer, as the files of `deploy/` name them; they are far from each other. */
 export const HOSTS = ['10.0.0.11', '10.0.0.12'] as const;
@@ -46,6 +47,10 @@ export interface Scenario {
   readonly serviceLagMs?: number;
   /** One host alone, whose listener belongs to a parent that restarts the application, as systemd does. */
   readonly held?: true;
+  /** Each host is a pod: the kubelet ends its application, and then the proxy beside it. */
+  readonly pod?: Pod;
+  /** The event loop of an application that leaves stands still for good. */
+  readonly hangs?: true;
   /** What the applications speak. Default: `http1`. */
   readonly protocol?: 'http2';
   /** On each host, between the front and the application. */
@@ -53,8 +58,8 @@ export interface Scenario {
   /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own, `ENTRY` for the port of the proxy beside it. */
   readonly env?: Readonly<Record<string, string>>;
   readonly calls: readonly Calls[];
-  /** What a shutdown may lose and take. */
-  readonly goal: { readonly lost: number; readonly seconds: number };
+  /** What a shutdown may lose and take, and how its trace has to end when it cannot be lossless. */
+  readonly goal: { readonly lost: number; readonly seconds: number; readonly result?: 'killed' };
 }
 
 const FAST: Calls = { by: 'http1', sends: 'post', clients: 16, perSecond: 10 };
@@ -75,19 +80,22 @@ const PROXIES = ['haproxy', 'caddy', 'envoy'] as const;
 /** Retries of HAProxy hide what was lost. */
 const NO_RETRIES = { 'timeout connect 2s': 'timeout connect 2s\n  retries 0' };
 
+/** Three failing answers, a second apart, and a second more. */
+const TOLD = { lost: 0, seconds: 4 };
+
 const APPLICATION_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
   name: `${proxy}, check of the application's port`,
   front: { proxy, file: FILES[proxy], values: ON_THE_APPLICATION[proxy] },
   env: HEALTH_OF_APPLICATION,
   calls: [FAST],
-  goal: { lost: 0, seconds: 3.5 },
+  goal: TOLD,
 }));
 
 const READINESS_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
   name: `${proxy}, check of /readiness`,
   front: { proxy, file: FILES[proxy] },
   calls: [FAST],
-  goal: { lost: 0, seconds: 2.5 },
+  goal: TOLD,
 }));
 
 const SLOW_CHECK = 'inter 5s fall 3 rise 1';
@@ -166,6 +174,33 @@ const BESIDE: readonly Scenario[] = [
   },
 ];
 
+/** A Service, and a pod with a native sidecar that outlives the application. */
+const WITH_PROXY = podOf('with-proxy.yaml', { '/run/orders/ready': 'DIRECTORY/ready', '80': 'ENTRY' });
+
+const MANY: Calls = { by: 'http1', sends: 'post', clients: 20, perSecond: 1, keepAlive: false };
+
+/** The rules of the Service follow late. Few callers hide nothing by chance; one that hangs is killed and cannot be lossless. */
+const SIDECAR: readonly Scenario[] = [
+  {
+    name: '20 new connections/s',
+    calls: [{ by: 'http1', sends: 'post', clients: 12, perSecond: 10 } as const, MANY],
+    goal: { lost: 0, seconds: 7 },
+  },
+  { name: '1 new connection/s', calls: [{ ...MANY, clients: 1 }], goal: { lost: 0, seconds: 7 } },
+  {
+    name: 'an application that hangs',
+    hangs: true as const,
+    calls: [MANY],
+    goal: { lost: Number.POSITIVE_INFINITY, seconds: 38, result: 'killed' as const },
+  },
+].map((one) => ({
+  ...one,
+  name: `pod with a native sidecar, lag 3 s, ${one.name}`,
+  serviceLagMs: 3_000,
+  beside: { proxy: 'nginx', file: 'nginx-beside.conf', values: { '/run/orders': 'DIRECTORY' } },
+  pod: WITH_PROXY,
+}));
+
 const SCRAPED: readonly Scenario[] = [undefined, 'Prometheus/2.53.0', 'ELB-HealthChecker/2.0'].map((agent) => ({
   name: `a scrape each second by ${agent ?? 'nobody in particular'}`,
   env: HEALTH_OF_APPLICATION,
@@ -173,18 +208,24 @@ const SCRAPED: readonly Scenario[] = [undefined, 'Prometheus/2.53.0', 'ELB-Healt
   goal: { lost: 0, seconds: 0.5 },
 }));
 
-/** Keep-alive clients, and others whose every request is a new connection. */
+/** The default of LOSSLESS_HOLD_MS, and a longer one for rules that follow later than that, in seconds. */
+const HOLD_S = 10;
+const LONG_HOLD_S = 20;
+
+/** Keep-alive clients, and others whose every request is a new connection. Each host gets half of these. */
 const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
   [1, 20].map((connections) => ({
     name: `kube-proxy, lag ${lag} s, ${connections} new connections/s`,
     serviceLagMs: lag * 1_000,
-    // The default hold time is 10 s.
-    ...(lag > 10 && { env: { LOSSLESS_HOLD_MS: '20000', LOSSLESS_GRACE_PERIOD_MS: '60000' } }),
+    ...(lag > HOLD_S && { env: { LOSSLESS_HOLD_MS: `${LONG_HOLD_S}000`, LOSSLESS_GRACE_PERIOD_MS: '60000' } }),
     calls: [
       { by: 'http1', sends: 'post', clients: 12, perSecond: 10 },
       { by: 'http1', sends: 'post', clients: connections, perSecond: 1, keepAlive: false },
     ],
-    goal: { lost: 0, seconds: lag + 7 / connections + 0.5 },
+    goal: {
+      lost: 0,
+      seconds: Math.min(lag + 7 / (connections / HOSTS.length), lag > HOLD_S ? LONG_HOLD_S : HOLD_S) + 0.5,
+    },
   })),
 );
 
@@ -212,6 +253,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...HAPROXY_RATES,
   ...STATIC_NGINX,
   ...BESIDE,
+  ...SIDECAR,
   ...KUBE_PROXY,
   HTTP2,
   SOCKET_ACTIVATION,

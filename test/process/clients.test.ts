@@ -9,7 +9,7 @@ const CLIENTS = new URL('../fixtures/apps/clients.ts', import.meta.url);
 const FRAMEWORKS = new URL('../fixtures/apps/frameworks.ts', import.meta.url);
 
 /** Requests of each client in a second. */
-const RATE = 20;
+const RATE = 10;
 
 const names = COVERAGE.filter(({ test: [file] }) => file === 'clients.test.ts').map(({ name }) => name);
 
@@ -46,13 +46,12 @@ beforeAll(async () => {
 });
 
 test.each(names)('%s: not one request is lost while one of two instances leaves', (name) => {
-  expect(counts[name]).toMatchObject({ failed: 0, reasons: {} });
+  expect(counts[name]).toEqual({ sent: expect.any(Number), failed: 0, reasons: {} });
   expect(counts[name]?.sent).toBeGreaterThan(5);
 });
 
 test('the caller says that it is idle, and calls the instance no more', () => {
   const right = { result: 'success', whole: true, planned: 1, acked: 1, afterAck: 0, problems: [] };
-  // A caller by HTTP/2 is not always known to the instance: then nobody was told, and it waited.
-  expect(verdicts).toMatchObject([right, { result: 'success', whole: true, afterAck: 0, problems: [] }]);
+  expect(verdicts).toMatchObject([right, right]);
   expect(logs).not.toMatch(/LOSSLESS_(HOOK_FAILED|DISPATCHER)/);
 });

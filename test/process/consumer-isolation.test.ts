@@ -34,6 +34,16 @@ const statusOf = async (app: ConsumerApp): Promise<ServiceStatus & { markers: nu
   return { ...(services['service-b'] as ServiceStatus), markers };
 };
 
+test('a connection that undici 5 has forgotten is closed with the others', async () => {
+  const { app, providers } = await setUp(['b1']);
+  const [leaving] = providers as [PlainProvider];
+  await app.run('http', { url: URL_B });
+  expect(await app.run('undici5Twice', { url: URL_B })).toMatchObject([{ url: '/' }, { url: '/' }]);
+  const answer = await post(app.port, bodyOf(leaving.instance));
+  expect(await answer.line()).toMatchObject({ isolated: true });
+  await until(async () => (await leaving.tell('state')).sockets === 0);
+});
+
 describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
   test('under load no request starts after the ack, none is lost, and the second line comes when all connections are closed', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);

@@ -13,7 +13,11 @@ const ENDINGS: Readonly<Record<string, object>> = {
 };
 
 /** What calls it, where not any POST is answered. */
-const CLIENTS: Readonly<Record<string, string>> = { 'graphql-yoga': 'graphql', trpc: 'trpc' };
+const CLIENTS: Readonly<Record<string, string>> = {
+  'graphql-yoga': 'graphql',
+  'apollo-server': 'graphql',
+  trpc: 'trpc',
+};
 
 const names = COVERAGE.filter(({ test: [file] }) => file === 'frameworks.test.ts').map(({ name }) => name);
 
@@ -24,9 +28,10 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 test.each(names)('%s leaves without losing a request', async (kind) => {
-  const service = () => world.service(kind, { kind, file: FRAMEWORKS, env: { LOSSLESS_WARMUP_MS: '0' } });
+  const name = kind.replaceAll(/\W+/g, '-');
+  const service = () => world.service(name, { kind, file: FRAMEWORKS, env: { LOSSLESS_WARMUP_MS: '0' } });
   const [leaving] = await Promise.all([service(), service()]);
-  const caller = await world.caller(`http://${kind}/echo`, 50, { client: CLIENTS[kind] ?? 'fetch' });
+  const caller = await world.caller(`http://${name}/echo`, 50, { client: CLIENTS[kind] ?? 'fetch' });
   const ending = await world.leave(leaving);
   const { verdict } = await world.trace(leaving);
   expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });

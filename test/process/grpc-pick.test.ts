@@ -2,12 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { warmupShare } from '../../src/lifecycle/warmup.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
 import { ECHO, fromWorkspace, grpcJs } from '../fixtures/grpc/libraries.ts';
 import { anInstance } from '../support/an-instance.ts';
 import type { Child } from '../support/process/child.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';
 import { useChildren } from '../support/process/use-children.ts';
+import { until } from '../support/until.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
 
 const CALLER = new URL('../fixtures/apps/caller.ts', import.meta.url);
@@ -46,15 +48,20 @@ async function serve(): Promise<Counting> {
   return counting;
 }
 
-/** How many calls each of three instances got of some hundreds: of three times the weight, of the usual one, and of one that has just begun. */
-async function shares(options: GrpcOptions): Promise<readonly number[]> {
+/** Three instances that are called, each by then: the first has a weight of its own, the third has just begun. */
+async function called(
+  weight: number,
+  warmupMs: number,
+  options: GrpcOptions = {},
+): Promise<{ readonly servers: readonly Counting[]; readonly registeredAt: number }> {
   const servers = await Promise.all([serve(), serve(), serve()]);
+  const registeredAt = Date.now();
   const listed = servers.map(({ port }, n) =>
     anInstance({
       service: 'provider',
       port,
-      weight: n === 0 ? 300 : 100,
-      registeredAt: n === 2 ? Date.now() : 0,
+      weight: n === 0 ? weight : 100,
+      registeredAt: n === 2 ? registeredAt : 0,
     }),
   );
   const child = children.node(CALLER, {
@@ -62,13 +69,19 @@ async function shares(options: GrpcOptions): Promise<readonly number[]> {
     args: ['lossless:///provider', 400, 'grpc'],
     env: {
       FIXTURE_LISTS: JSON.stringify({ provider: listed }),
-      FIXTURE_WARMUP_MS: '600000',
+      FIXTURE_WARMUP_MS: String(warmupMs),
       FIXTURE_GRPC: JSON.stringify(options),
     },
   });
   await child.sees(/answered/);
   // Each is connected.
   await expect.poll(() => Math.min(...servers.map(({ calls }) => calls)), { timeout: 20_000 }).toBeGreaterThan(0);
+  return { servers, registeredAt };
+}
+
+/** How many calls each got of some hundreds: the one of three times the weight, the usual one, and the one that has just begun. */
+async function shares(options: GrpcOptions): Promise<readonly number[]> {
+  const { servers } = await called(300, 600_000, options);
   const before = servers.map(({ calls }) => calls);
   const most = before.reduce((sum, calls) => sum + calls, 400);
   await expect
@@ -87,6 +100,30 @@ describe('who gets the calls of grpc-js', () => {
     expect(usual).toBeCloseTo(100 / 410, 1);
     expect(warming).toBeLessThan(0.05);
     expect(warming).toBeGreaterThan(0);
+  });
+
+  test('follows the curve while an instance warms up beside two that are warm, within 3 points', async () => {
+    const warmup = { ms: 10_000, curve: 2 };
+    const { servers, registeredAt } = await called(100, warmup.ms);
+    const [one, other, fresh] = servers as [Counting, Counting, Counting];
+    const look = () => ({
+      uptime: Date.now() - registeredAt,
+      fresh: fresh.calls,
+      all: one.calls + other.calls + fresh.calls,
+    });
+    for (let from = look(), to = from; to.uptime < warmup.ms; from = to) {
+      await until(() => look().all > from.all + 300);
+      to = look();
+      expect(Math.abs((to.fresh - from.fresh) / (to.all - from.all) - meanShare(from.uptime, to.uptime))).toBeLessThan(
+        0.03,
+      );
+    }
+
+    /** Of one that takes a part of its weight beside two that take the whole. */
+    function meanShare(from: number, to: number): number {
+      const parts = Array.from({ length: 100 }, (_, n) => warmupShare(from + ((to - from) * n) / 99, warmup));
+      return parts.reduce((sum, part) => sum + part / (2 + part), 0) / parts.length;
+    }
   });
 
   test('is decided by the policy of the application, when it has chosen one', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { waterfall } from '../../src/cli/waterfall.ts';
 import { BegunStreams } from '../support/fakes/begun-streams.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
 import { startConnect, startGrpcJs, startWatch } from '../support/grpc/clients.ts';
@@ -102,6 +103,9 @@ describe('a stream that outlives its instance', () => {
       'lossless.stop.sockets.forced': 0,
       'lossless.stop.streams.ended': sent,
     });
+    const shown = waterfall(trace, { width: 120, color: false }).join('\n');
+    expect(shown).toMatch(/^ {2}drain .* drained .* sessions retired: 1$/m);
+    expect(shown).toMatch(new RegExp(`^ {2}stop .* streams ended: ${sent}$`, 'm'));
   });
 
   test('a call without an answer ends with a status too, and is lost', async () => {

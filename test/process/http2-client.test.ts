@@ -2,6 +2,7 @@ import { createServer, type Http2Server } from 'node:http2';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeDraining } from '../../src/protocol/header.ts';
+import type { FromConsumer } from '../fixtures/consumer/wire.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { listening, portOf } from '../support/listening.ts';
 import { LINES, type NodeLine } from '../support/process/node-lines.ts';
@@ -22,13 +23,22 @@ async function start(): Promise<Http2Server> {
     const head = request.url === '/mark' ? { 'lossless-draining': marker } : {};
     const answer = (): void => {
       response.writeHead(200, head);
-      response.end(JSON.stringify({ port, consumer: request.headers['lossless-consumer'] }));
+      const { 'lossless-consumer': consumer, 'x-own': own } = request.headers;
+      response.end(JSON.stringify({ port, consumer, own }));
     };
     if (request.url === '/slow') setTimeout(answer, 300);
     else answer();
   });
   await listening(server);
   return server;
+}
+
+/** A port at which nobody listens. */
+async function refusing(): Promise<number> {
+  const server = await start();
+  const port = portOf(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 let servers: readonly Http2Server[] = [];
@@ -39,25 +49,39 @@ afterAll(() => {
   for (const server of servers) server.close();
 });
 
-/** What came of a scenario; both servers are instances of `shop`. */
-async function run(line: NodeLine, scenario: string, url: string): Promise<Record<string, Answer>> {
-  const shop = servers
-    .map(portOf)
-    .map((port) =>
-      anInstance({ service: 'shop', instanceId: `i-${port}`, generation: GENERATION, port, registeredAt: 0 }),
-    );
+interface Ran<T> {
+  readonly came: T;
+  /** Codes of what the plugin has said. */
+  readonly codes: readonly (string | undefined)[];
+}
+
+/** What came of a scenario. @param ports of the instances of `shop` */
+async function runWith<T>(line: NodeLine, scenario: string, url: string, ports: readonly number[]): Promise<Ran<T>> {
+  const shop = ports.map((port) =>
+    anInstance({ service: 'shop', instanceId: `i-${port}`, generation: GENERATION, port, registeredAt: 0 }),
+  );
   const child = children.node(FIXTURE, {
     line,
     nodeArgs: ['--import', PRELOAD],
     args: [scenario, url, 'http://shop'],
     env: { FIXTURE_LISTS: JSON.stringify({ shop }) },
+    ipc: true,
+  });
+  const codes: (string | undefined)[] = [];
+  child.process.on('message', (message: FromConsumer) => {
+    if (message.type === 'log') codes.push(message.code);
   });
   await child.ends();
   expect(child.stderr).toBe('');
-  return JSON.parse(child.stdout) as Record<string, Answer>;
+  return { came: JSON.parse(child.stdout) as T, codes };
 }
 
-type Answer = { readonly port: number; readonly consumer?: string };
+/** The same where both servers are instances. */
+async function run(line: NodeLine, scenario: string, url: string): Promise<Record<string, Answer>> {
+  return (await runWith<Record<string, Answer>>(line, scenario, url, servers.map(portOf))).came;
+}
+
+type Answer = { readonly port: number; readonly consumer?: string; readonly own?: string };
 
 const consumer = expect.stringContaining('"service-a"');
 
@@ -71,6 +95,28 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(second).toEqual(first);
   });
 
+  test('carries it from the first request on, which waits for the list', async () => {
+    const { first, copied } = await run(line, 'atOnce', 'http://shop');
+    expect(first).toEqual({ port: first?.port, consumer });
+    expect(copied).toEqual({ port: first?.port, consumer, own: 'yes' });
+  });
+
+  test('leads to the next instance while connections are refused', async () => {
+    const dead = await refusing();
+    const ports = servers.map(portOf);
+    const { came, codes } = await runWith<number[]>(line, 'several', 'http://shop', [dead, ...ports]);
+    expect(came).toHaveLength(6);
+    expect(new Set(came)).toEqual(new Set(ports));
+    expect(codes).toEqual([]);
+  });
+
+  test('fails with the error of the last instance when none takes it, which is said once', async () => {
+    const dead = [await refusing(), await refusing()];
+    const { came, codes } = await runWith<string[]>(line, 'several', 'http://shop', dead);
+    expect(came).toEqual(Array.from({ length: 6 }, () => 'ECONNREFUSED'));
+    expect(codes).toEqual(['LOSSLESS_SESSION_REFUSED']);
+  });
+
   test('that is made with promisify leads there too', async () => {
     const { first } = await run(line, 'promised', 'http://shop');
     expect(first).toEqual({ port: first?.port, consumer });
@@ -78,16 +124,18 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
 
   test('to the address of an instance that is listed carries it too', async () => {
     const [port] = ports();
-    const { second } = await run(line, 'twice', `http://127.0.0.1:${port}`);
-    expect(second).toEqual({ port, consumer });
+    const { first, copied } = await run(line, 'queued', `http://127.0.0.1:${port}`);
+    expect(first).toEqual({ port, consumer });
+    expect(copied).toEqual({ port, consumer, own: 'yes' });
   });
 
   test('to anything else does not', async () => {
     const server = await start();
     const port = portOf(server);
-    const { second } = await run(line, 'twice', `http://127.0.0.1:${port}`);
+    const { first, copied } = await run(line, 'queued', `http://127.0.0.1:${port}`);
     server.close();
-    expect(second).toEqual({ port });
+    expect(first).toEqual({ port });
+    expect(copied).toEqual({ port, consumer: 'somebody', own: 'yes' });
   });
 
   test('never passes on a consumer header that the application has copied', async () => {

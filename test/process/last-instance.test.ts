@@ -9,6 +9,8 @@ const world = useWorld();
 
 const GRACE = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
+const GRPC = new URL('../fixtures/grpc/server.ts', import.meta.url);
+
 async function verify(service: string): Promise<number | null> {
   const args = ['verify', '--service', service, '--since', '1h', '--url', world().collector.queryUrl];
   return (await lossless(args)).code;
@@ -40,17 +42,21 @@ describe('the last instance of a service', () => {
     expect(counted.sent).toBeGreaterThan(4 * rate);
   });
 
-  test('leaves as soon as its consumers have a successor, and nothing is lost', async () => {
-    const service = await world().service('shop', { env: { ...GRACE, LOSSLESS_GRACE_PERIOD_MS: '20000' } });
-    const caller = await world().caller('http://shop/echo', 20);
+  test.each([
+    ['fetch', 'http://shop/echo', {}],
+    ['grpc', 'lossless:///shop', { file: GRPC }],
+  ])('leaves as soon as its consumers by %s have a successor, and nothing is lost', async (client, url, options) => {
+    const long = { ...GRACE, LOSSLESS_GRACE_PERIOD_MS: '20000' };
+    const service = await world().service('shop', { ...options, env: long });
+    const caller = await world().caller(url, 20, { client });
     await until(async () => (await consumersOf(service)) === 1);
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
-    await world().service('shop', { env: GRACE });
+    await world().service('shop', { ...options, env: GRACE });
     const registered = performance.now();
     await service.child.ends();
     expect(performance.now() - registered).toBeLessThan(3_000);
-    expect(await caller.stop()).toMatchObject({ failed: 0 });
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     expect((await world().trace(service)).verdict).toMatchObject({ result: 'success', stranded: 0, afterAck: 0 });
     expect(await verify('shop')).toBe(0);
   });

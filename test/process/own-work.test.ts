@@ -5,7 +5,7 @@ import { lossless } from '../support/process/cli.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 
-const APP = new URL('../fixtures/apps/own-work.ts', import.meta.url);
+const APP = new URL('../fixtures/apps/own-work.mjs', import.meta.url);
 
 const world = useWorld();
 

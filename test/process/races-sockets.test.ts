@@ -433,6 +433,21 @@ describe('a connection that has said nothing', () => {
     expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.idle']).toBe(1);
   });
 
+  test('one of a balancer that knows that this instance leaves holds nothing: proxies connect ahead', async () => {
+    const service = await world().service('provider');
+    const controlPort = await world().controlPort(service);
+    const socket = await connected(service.port);
+    const checks = setInterval(() => fetch(`http://127.0.0.1:${controlPort}/readiness`).catch(() => {}), 50);
+    const since = performance.now();
+    await world().leave(service);
+    clearInterval(checks);
+    expect(performance.now() - since).toBeLessThan(5_000);
+    await until(() => socket.closed);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('success');
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.hold.reason']).not.toBe('silent_connection');
+  });
+
   test('it holds nothing once it is closed', async () => {
     const service = await world().service('provider');
     const socket = await connected(service.port);

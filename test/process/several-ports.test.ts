@@ -1,12 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { waterfall } from '../../src/cli/waterfall.ts';
+import { textsIn } from '../../src/json.ts';
 import type { Instance } from '../../src/registry/registry.ts';
 import type { Status } from '../../src/status.ts';
 import { controlPortOf } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
-import { useWorld } from '../support/process/world.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 import { pause, until } from '../support/until.ts';
 
 const BOTH = new URL('../fixtures/apps/both.ts', import.meta.url);
@@ -100,18 +102,36 @@ describe('servers of HTTP and of gRPC in one process', () => {
   });
 });
 
-test('a request of HTTP to a service of gRPC alone fails with its code, and goes on when a server of HTTP is there', async () => {
+test('a consumer that calls an instance by HTTP and by gRPC is told once, and leaves it by both', async () => {
+  const [leaving, staying] = [await starts(['http', 'grpc']), await starts(['grpc', 'http'])];
+  await until(() => entries().length === 2);
+  const env = { FIXTURE_GRPC: JSON.stringify({ channel: { 'grpc.enable_retries': 0 } }) };
+  const caller = await world().caller('both', 100, { client: 'http-and-grpc', env });
+  leaving.child.signal('SIGTERM');
+  await leaving.child.ends();
+  const { verdict, ...trace } = await world().trace({ child: leaving.child, port: 0 });
+  const served = await world().served({ child: staying.child, port: 0 });
+  await until(async () => (await world().served({ child: staying.child, port: 0 })) > served + 50);
+  expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+  expect(verdict).toMatchObject({ result: 'success', whole: true, problems: [], planned: 1, acked: 1 });
+  const [goaway] = spansOf(trace, 'goaway');
+  expect(textsIn(goaway?.tags['lossless.consumer.protocols']).toSorted()).toEqual(['grpc', 'http/1.1']);
+  const shown = waterfall(trace, { width: 120, color: false }).join('\n');
+  expect(shown).toMatch(/goaway .* caller by (http\/1\.1, grpc|grpc, http\/1\.1) acked$/m);
+});
+
+test('a request of HTTP to a service of gRPC alone fails with its code, but not one of HTTP/2, and goes on when a server of HTTP is there', async () => {
   const { child, ports } = await starts(['grpc']);
   await areRegistered(`grpc:${ports['grpc']}`);
   const caller = world().children.node(BOTH, { env: world().env('caller') });
   await caller.sees(/^up$/m);
   caller.say('call http://both/x');
-  await caller.sees(/^called LOSSLESS_GRPC_ALONE LOSSLESS_GRPC_ALONE$/m);
+  await caller.sees(/^called LOSSLESS_GRPC_ALONE LOSSLESS_GRPC_ALONE LOSSLESS_GRPC_ALONE \d+$/m);
   await listens(child, 'http');
   await until(async () => {
     caller.say('call http://both/x');
     await pause(50);
-    return /^called 200 200$/m.test(caller.stdout);
+    return /^called 200 200 200 \d+$/m.test(caller.stdout);
   });
 });
 

@@ -234,7 +234,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   await service.child.ends();
   const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
-  expect(stdout).toContain('the root span never arrived');
+  expect(stdout).toContain('its end never arrived');
   expect(stdout).toContain('offline.started');
 });
 
@@ -245,7 +245,8 @@ describe('a process that is killed while it leaves', () => {
     await fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'without the plugin' });
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
-    await until(async () => (await verdict(service)) !== undefined);
+    if (env['OTEL_EXPORTER_OTLP_ENDPOINT'] === undefined)
+      await until(async () => (await verdict(service)) !== undefined);
     await until(() =>
       spooled().some(
         (name) =>
@@ -323,6 +324,17 @@ describe('a process that is killed while it leaves', () => {
     expect(await verdict(leaving)).toMatchObject({ result: 'missing' });
     expect(living.child.stderr).toContain('no shutdown traces are made');
     leaving.child.signal('SIGTERM');
+  });
+
+  test('with no collector there: a replay says so to the next one, and a second replay has nothing to say', async () => {
+    const service = await killed({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
+    expect(await verdict(service)).toBeUndefined();
+    const replay = ['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl];
+    expect(await lossless(replay)).toMatchObject({ code: 0 });
+    await isClosed(service);
+    expect((await verdict(service))?.problems[0]).toMatch(/while it drained; its last sign of life came/);
+    expect(await lossless(replay)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^0 sent/) });
+    expect((await verdict(service))?.root).toHaveLength(1);
   });
 
   test('the embedded collector says so when nobody else does, once the grace period is over', async () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { VerifyReport } from '../../src/cli/verify.ts';
+import type { VerifyReport } from '../../src/cli/verify-report.ts';
 import { ATTR } from '../../src/trace/model/schema.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../support/observe/otlp.ts';
 import { lossless } from '../support/process/cli.ts';

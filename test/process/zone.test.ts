@@ -5,38 +5,48 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-const start = (zone: string) =>
-  world().service('provider', {
-    env: { LOSSLESS_ZONE: zone, LOSSLESS_METADATA: 'version=2', LOSSLESS_WARMUP_MS: '0' },
-  });
+const GRPC = new URL('../fixtures/grpc/server.ts', import.meta.url);
 
-test('calls stay in the zone while it can serve, leave it without loss, and come back', async () => {
-  const far = await start('eu-2');
-  const near = await start('eu-1');
-  const caller = await world().caller('http://provider/echo', 100, { env: { LOSSLESS_ZONE: 'eu-1' } });
-  expect(await world().served(near)).toBeGreaterThan(10);
-  expect(await world().served(far)).toBe(0);
+test.each([
+  ['fetch', 'http://provider/echo', {}],
+  ['grpc', 'lossless:///provider', { file: GRPC }],
+])(
+  'calls by %s stay in the zone while it can serve, leave it without loss, and come back',
+  async (client, url, service) => {
+    const start = (zone: string) =>
+      world().service('provider', {
+        ...service,
+        env: { LOSSLESS_ZONE: zone, LOSSLESS_METADATA: 'version=2', LOSSLESS_WARMUP_MS: '0' },
+      });
+    const far = await start('eu-2');
+    const near = await start('eu-1');
+    // The plugin itself asks a server of HTTP/2 what it is.
+    const before = await world().served(far);
+    const caller = await world().caller(url, 100, { client, env: { LOSSLESS_ZONE: 'eu-1' } });
+    expect(await world().served(near)).toBeGreaterThan(10);
+    expect(await world().served(far)).toBe(before);
 
-  await world().leave(near);
-  await until(async () => (await world().served(far)) > 50);
-  const trace = await world().trace(near);
-  expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
+    await world().leave(near);
+    await until(async () => (await world().served(far)) > before + 50);
+    const trace = await world().trace(near);
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true });
 
-  const next = await start('eu-1');
-  await until(async () => (await world().served(next)) > 20);
-  const then = await world().served(far);
-  const more = (await world().served(next)) + 50;
-  await until(async () => (await world().served(next)) > more);
-  expect(await world().served(far)).toBe(then);
+    const next = await start('eu-1');
+    await until(async () => (await world().served(next)) > 20);
+    const then = await world().served(far);
+    const more = (await world().served(next)) + 50;
+    await until(async () => (await world().served(next)) > more);
+    expect(await world().served(far)).toBe(then);
 
-  const port = await world().controlPort({ ...caller, port: 0 });
-  const { body } = await operator(port, '/status');
-  const calls = body['calls'] as { services: { provider: { instances: object[] } } };
-  expect(calls.services.provider.instances).toEqual(
-    expect.arrayContaining([
-      expect.objectContaining({ address: `127.0.0.1:${next.port}`, zone: 'eu-1', share: 1 }),
-      expect.objectContaining({ address: `127.0.0.1:${far.port}`, zone: 'eu-2', share: 0 }),
-    ]),
-  );
-  expect(await caller.stop()).toMatchObject({ failed: 0 });
-});
+    const port = await world().controlPort({ ...caller, port: 0 });
+    const { body } = await operator(port, '/status');
+    const calls = body['calls'] as { services: { provider: { instances: object[] } } };
+    expect(calls.services.provider.instances).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ address: `127.0.0.1:${next.port}`, zone: 'eu-1', share: 1 }),
+        expect.objectContaining({ address: `127.0.0.1:${far.port}`, zone: 'eu-2', share: 0 }),
+      ]),
+    );
+    expect(await caller.stop()).toMatchObject({ failed: 0 });
+  },
+);

@@ -43,6 +43,9 @@ export const COVERAGE: readonly Coverage[] = [
     { name: 'undici RetryAgent', of: ['undici'], test: CALLED },
     { name: 'undici ProxyAgent', of: ['undici'], test: CALLED },
     { name: 'undici fetch with a dispatcher', of: ['undici7'], test: CALLED },
+    ...['stream', 'pipeline', 'upgrade', 'connect', 'EventSource'].map(
+      (method): Row => ({ name: `undici ${method}`, of: ['undici'], test: CALLED }),
+    ),
     {
       name: 'undici H2CClient',
       of: ['undici'],
@@ -58,14 +61,27 @@ export const COVERAGE: readonly Coverage[] = [
       test: ['consumer-clients.test.ts', 'a copy of undici inside a bundle'],
     },
     { name: 'axios', of: ['axios'], test: CALLED },
-    {
-      name: 'axios by HTTP/2',
-      of: ['axios'],
-      covered: 'partly',
-      note: 'No call fails, but the instance may take the caller for one without the plugin and wait `LOSSLESS_HOLD_MS`. Write `httpVersion: 1`.',
-      test: CALLED,
-    },
+    { name: 'axios by HTTP/2', of: ['axios'], test: CALLED },
+    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries it from the first request on'] },
     { name: 'got', of: ['got'], test: CALLED },
+    ...[
+      'ky',
+      'superagent',
+      'needle',
+      'phin',
+      'agentkeepalive',
+      'make-fetch-happen',
+      '@nestjs/axios',
+      'gaxios',
+      '@elastic/transport',
+      'https-proxy-agent',
+      'socks-proxy-agent',
+    ].map((name): Row => ({ name, of: [name, 'clients'], test: CALLED })),
+    { name: 'node-fetch 2', of: ['node-fetch2', 'clients'], test: CALLED },
+    { name: 'node-fetch 3', of: ['node-fetch', 'clients'], test: CALLED },
+    { name: '@elastic/transport by node:http', of: ['@elastic/transport', 'clients'], test: CALLED },
+    { name: 'http.globalAgent, replaced', test: CALLED },
+    { name: 'WebSocket', test: CALLED },
     { name: 'ws', of: ['ws'], test: CALLED },
     {
       name: 'socket.io-client',
@@ -96,6 +112,15 @@ export const COVERAGE: readonly Coverage[] = [
     { name: 'hapi', of: ['@hapi/hapi', 'clients'], test: SERVED },
     { name: 'hono', of: ['hono', 'clients'], test: SERVED },
     { name: 'graphql-yoga', of: ['graphql-yoga', 'clients'], test: SERVED },
+    { name: 'apollo-server', of: ['@apollo/server', 'clients'], test: SERVED },
+    ...['express', 'fastify'].flatMap((platform): readonly Row[] => {
+      const of = [`@nestjs/platform-${platform}`, 'clients'] as const;
+      const name = `nest on ${platform}`;
+      return [
+        { name, of, test: SERVED },
+        { name: `${name}, with shutdown hooks`, of, test: SERVED },
+      ];
+    }),
     { name: 'trpc', of: ['@trpc/server', 'clients'], test: SERVED },
     {
       name: 'WebSocket and Socket.IO',

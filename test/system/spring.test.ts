@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lifecycle/clock.ts';
 import { openRegistry } from '../../src/registry/open.ts';
 import type { Instance } from '../../src/registry/registry.ts';
+import { anInstance } from '../support/an-instance.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 import { serverMissing } from '../support/servers/built.ts';
 import { Eureka } from '../support/servers/eureka.ts';
@@ -33,6 +34,7 @@ const REGISTRIES: Readonly<Record<SpringRegistry, () => Promise<Running>>> = {
       'eureka.client.registry-fetch-interval-seconds': '1',
       'eureka.instance.hostname': '127.0.0.1',
       'eureka.instance.metadata-map.zone': 'eu-3',
+      'eureka.instance.metadata-map.gRPC_port': '9099',
     };
     return { url: `${eureka.url}?pollMs=500`, properties, close: () => eureka.close() };
   },
@@ -42,6 +44,7 @@ const REGISTRIES: Readonly<Record<SpringRegistry, () => Promise<Running>>> = {
       'spring.cloud.nacos.discovery.server-addr': `127.0.0.1:${nacos.port}`,
       'spring.cloud.nacos.discovery.ip': '127.0.0.1',
       'spring.cloud.nacos.discovery.metadata.zone': 'eu-3',
+      'spring.cloud.nacos.discovery.metadata.gRPC_port': '9099',
     };
     return { url: nacos.url, properties, close: () => nacos.close() };
   },
@@ -51,8 +54,9 @@ const REGISTRIES: Readonly<Record<SpringRegistry, () => Promise<Running>>> = {
       'spring.cloud.zookeeper.connect-string': `127.0.0.1:${zookeeper.port}`,
       'spring.cloud.zookeeper.discovery.instance-host': '127.0.0.1',
       'spring.cloud.zookeeper.discovery.metadata.zone': 'eu-3',
+      'spring.cloud.zookeeper.discovery.metadata.gRPC_port': '9099',
     };
-    return { url: `${zookeeper.url}?prefix=/services`, properties, close: () => zookeeper.close() };
+    return { url: `${zookeeper.url}?prefix=/services&spring=true`, properties, close: () => zookeeper.close() };
   },
 };
 
@@ -114,7 +118,7 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
     await until(async () => (await spring.list('shop')).length === 0);
   });
 
-  // Curator's clients read labels in a payload that names a Java class; a node of ours has none.
+  // With ZooKeeper its balancer shares alike, though it has the labels.
   test('its zone preference reads our label, where it can', TIMEOUT, async () => {
     const near = await world().service('stock', { env: env('eu-3') });
     const far = await world().service('stock', { env: env('eu-4') });
@@ -123,7 +127,20 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
     expect([await world().served(near), await world().served(far)]).toEqual(
       registry === 'zookeeper' ? [10, 10] : [20, 0],
     );
+    expect((await spring.labels('stock')).map(({ zone }) => zone).toSorted()).toEqual(['eu-3', 'eu-4']);
     await Promise.all([near, far].map((service) => world().leave(service)));
+  });
+
+  test('it finds our port of gRPC by the label that its clients of gRPC read', TIMEOUT, async () => {
+    const ours = await openRegistry(new URL(running.url), { clock: systemClock, log: () => {} });
+    const http = { protocol: 'http', port: 8_080, secure: false } as const;
+    const grpc = { protocol: 'grpc', port: 9_090, secure: false } as const;
+    const instance = anInstance({ service: 'calls', endpoints: [http, grpc] });
+    await ours.register(instance);
+    await until(async () => (await spring.labels('calls'))[0]?.['gRPC_port'] === '9090');
+    await ours.deregister(instance);
+    await until(async () => (await spring.labels('calls')).length === 0);
+    await ours.close();
   });
 
   test(
@@ -145,6 +162,10 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
           weight: 100,
           registeredAt: 0,
           metadata: expect.objectContaining({ zone: 'eu-3' }),
+          endpoints: [
+            { protocol: 'http', port: spring.port, secure: false },
+            { protocol: 'grpc', port: 9_099, secure: false },
+          ],
         },
       ]);
       const elsewhere = await world().service('spring-shop', { env: env('eu-4') });

@@ -43,7 +43,7 @@ async function fill(nodes: ZooKeeperNodes, service: string, count: number): Prom
     await Promise.all(
       Array.from({ length: atATime }, (_, i) => {
         const instance = anInstance({ service, port: 10_000 + n + i });
-        return nodes.create(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance));
+        return nodes.create(`/microservices/${service}/${instance.instanceId}`, encodeEntry(instance, false));
       }),
     );
 }
@@ -266,7 +266,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     const lists = await watched(registry, instance.service);
     const deeper = `/microservices/${instance.service}/group/x`;
     await server().as(undefined, (nodes) =>
-      nodes.create(deeper, encodeEntry(anInstance({ service: instance.service }))),
+      nodes.create(deeper, encodeEntry(anInstance({ service: instance.service }), false)),
     );
     await registry.register(instance);
     await until(() => lists.at(-1)?.length === 1);
@@ -382,7 +382,7 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     await registry.register(instance);
     await server().as('shop:pass s3cret@1', async (nodes) => {
       const path = `/microservices/${instance.service}/hidden`;
-      await nodes.create(path, encodeEntry({ ...hidden, service: instance.service }));
+      await nodes.create(path, encodeEntry({ ...hidden, service: instance.service }, false));
       const forItself = new JuteWriter().int(1).int(31).text('auth').text('').int(-1);
       await nodes.link.request({ name: 'setACL', type: 7 }, path, forItself);
     });

@@ -97,7 +97,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   // One client of HTTP, one reader of files, one reader of JSON; the store reads what it has written itself.
   { hazard: /\bnew ClientRequest\(/, owner: /^src\/io\/request\.ts$/ },
   { hazard: /\breadSync\(file\b/, owner: /^(src\/io\/small-file|collector\/server\/database)\.ts$/ },
-  { hazard: /\bJSON\.parse\(/, owner: /^(src\/json|collector\/server\/(store|origins))\.ts$/ },
+  { hazard: /\bJSON\.parse\(/, owner: /^(src\/json|collector\/server\/(store|origins|root-queries))\.ts$/ },
   {
     hazard: /\bprocess\.(on|once|kill|exit)\(/,
     owner: /^src\/(process\/(signals|signal-hook|cluster|started-at)\.ts|plugin\/start\.ts|trace\/exporter\.ts|cli\/)/,

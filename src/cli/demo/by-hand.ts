@@ -1,19 +1,30 @@
 /** What a careful team writes by hand: the base set of the demo. */
-import type { Server } from 'node:http';
 import { registryUrls } from '../../config/registries.ts';
 import { systemClock } from '../../lifecycle/clock.ts';
+import { hostPort } from '../../protocol/host-port.ts';
+import { endpointOf, type Protocol } from '../../registry/endpoints.ts';
 import { openRegistries } from '../../registry/open.ts';
 import type { Instance } from '../../registry/registry.ts';
 
 /** How often the list of a service is read again, in milliseconds: ten to thirty times as often as the usual client caches. */
 const REFRESH_MS = 1_000;
 
+/** Where a process is reached. */
+type Place = Required<Pick<Instance, 'host' | 'port' | 'endpoints'>>;
+
+/** Whom to call next. */
+export interface Picked {
+  readonly address: string;
+  /** The addresses of all. */
+  readonly listed: readonly string[];
+}
+
 /** Discovery and shutdown of one process. */
 export interface ByHand {
-  /** Registers the process, and lets it leave on SIGTERM: deregister, then close the server. */
-  register(host: string, port: number, server: Server): Promise<void>;
-  /** Origin of an instance of `service`, in turn. */
-  pick(service: string): Promise<string>;
+  /** Registers the process, and lets it leave on SIGTERM: deregister, then close its servers. */
+  register(place: Place, close: () => Promise<unknown>): Promise<void>;
+  /** The address of an instance of `service`, in turn. */
+  pick(service: string, protocol: Protocol): Promise<Picked>;
 }
 
 /** The name a hand-written process is listed by: both sets may share a registry, and neither must find the other. */
@@ -35,14 +46,13 @@ export async function start(name: string, url: string): Promise<ByHand> {
     for (const service of lists.keys()) refresh(service).catch(() => {});
   }, REFRESH_MS).unref();
   return {
-    async register(host, port, server) {
+    async register(place, close) {
       const now = Date.now();
       const instance: Instance = {
         service: listedName(name),
         instanceId: `${name}:${process.pid}`,
         generation: now,
-        host,
-        port,
+        ...place,
         scheme: 'http',
         weight: 100,
         registeredAt: now,
@@ -51,14 +61,19 @@ export async function start(name: string, url: string): Promise<ByHand> {
       await registry.register(instance);
       process.once('SIGTERM', async () => {
         await registry.deregister(instance);
-        server.close(() => process.exit());
+        await close();
+        process.exit();
       });
     },
-    async pick(service) {
+    async pick(service, protocol) {
       const list = lists.get(service) ?? (await refresh(service));
-      const instance = list[turn++ % Math.max(1, list.length)];
-      if (instance === undefined) throw new Error(`no instance of ${service}`);
-      return `http://${instance.host}:${instance.port}`;
+      const listed = list.flatMap((instance) => {
+        const endpoint = endpointOf(instance, protocol);
+        return endpoint === undefined ? [] : hostPort({ host: instance.host, port: endpoint.port });
+      });
+      const address = listed[turn++ % Math.max(1, listed.length)];
+      if (address === undefined) throw new Error(`no instance of ${service}`);
+      return { address, listed };
     },
   };
 }

@@ -41,6 +41,8 @@ export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Registry of the hand-written set; undefined for the one with the plugin. */
   readonly byHand: string | undefined;
+  /** The file of grpc-js, by which every other call goes. Undefined: all go by HTTP. */
+  readonly grpcFile?: string | undefined;
   readonly platform?: Platform | undefined;
   readonly message: (text: string) => void;
 }
@@ -129,12 +131,12 @@ export class Fleet implements DemoSet {
   }
 
   async #startInstance(name: string, next: string): Promise<Instance> {
-    const { byHand, env, message, name: set, platform } = this.#options;
+    const { byHand, env, grpcFile, message, name: set, platform } = this.#options;
     if (this.#isClosed) throw new Error(`${set} ${name} is not started any more`);
     const member = new Member({
       program: 'service',
       name: `${set} ${name}`,
-      args: [name, next, this.#host, ...(byHand === undefined ? [] : [byHand])],
+      args: [name, next, this.#host, byHand ?? '', grpcFile ?? ''],
       env: { ...env, OTEL_SERVICE_NAME: name },
       controlHost: byHand === undefined ? this.#host : undefined,
       message,

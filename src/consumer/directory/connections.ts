@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Agent } from 'undici';
 import type { Guard } from '../../guard.ts';
 
@@ -6,6 +7,14 @@ import type { Guard } from '../../guard.ts';
 export interface OpenCall {
   /** Goes to another instance if nothing was written yet; otherwise asks for the connection to be closed after the response. */
   leave(): void;
+}
+
+/** An agent of undici whose connections all lead to the instance. */
+export interface OpenAgent extends Pick<Agent, 'dispatch'> {
+  /** Takes no request any more. Resolves when the last one has ended and no connection is left but those that were upgraded. */
+  close(): Promise<void>;
+  /** A connection left it to speak another protocol. */
+  upgraded(socket: Duplex): void;
 }
 
 /** Most agents of undici that keep connections to one instance; the oldest gives way: an application may make a dispatcher for each request. */
@@ -44,7 +53,7 @@ export class Connections {
   /** Those that left their pool to speak another protocol. */
   readonly #upgraded = new Set<Owned>();
   /** One for each copy of undici that requests are made with, and for each dispatcher with settings of its own. */
-  readonly #agents = new Map<object, Agent>();
+  readonly #agents = new Map<object, OpenAgent>();
   #openAgents = 0;
   #dispatched = 0;
   #closed = false;
@@ -68,7 +77,7 @@ export class Connections {
   }
 
   /** The connections of one copy of undici, or of one dispatcher; made with its first request. */
-  agent(owner: object, create: () => Agent): Agent {
+  agent(owner: object, create: () => OpenAgent): OpenAgent {
     const known = this.#agents.get(owner);
     if (known !== undefined) return known;
     const agent = create();
@@ -149,7 +158,7 @@ export class Connections {
     for (const session of [...this.#sessions]) session.leave();
   }
 
-  #closeAgent(agent: Agent): void {
+  #closeAgent(agent: OpenAgent): void {
     const closed = (): void => {
       this.#openAgents--;
       this.#settle();

@@ -47,15 +47,22 @@ export interface ServiceStatus {
   readonly listAgeMs: number | undefined;
 }
 
+/** Who takes the calls of one protocol. */
+interface Choice {
+  readonly turns: readonly Endpoint[];
+  /** Only isolated or no longer listed instances are left. */
+  readonly isPanic: boolean;
+}
+
 /** The instances of one service, and which one takes the next request. */
 export class Service {
   readonly name: string;
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
-  #turns: readonly Endpoint[] = [];
-  /** Of the other protocols, as they are asked for. */
-  readonly #turnsFor = new Map<Protocol, readonly Endpoint[]>();
-  #panic = false;
+  /** Of HTTP. */
+  #choice: Choice = { turns: [], isPanic: false };
+  /** Of the protocols that it is called by. */
+  readonly #choices = new Map<Protocol, Choice>();
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
@@ -126,16 +133,12 @@ export class Service {
 
   /** The instances that requests of HTTP go to. */
   get preferred(): readonly Endpoint[] {
-    return this.#turns;
+    return this.#choice.turns;
   }
 
   /** The instances that calls of `protocol` go to, as things are now; `endpointOf` says at which port of each. */
   preferredFor(protocol: Protocol): readonly Endpoint[] {
-    const known = this.#turnsFor.get(protocol);
-    if (known !== undefined) return known;
-    const turns = this.#tiers(protocol).find((endpoints) => endpoints.length > 0) ?? [];
-    this.#turnsFor.set(protocol, turns);
-    return turns;
+    return this.#choiceFor(protocol).turns;
   }
 
   /** Why no request of HTTP can be made to it: all of its instances speak gRPC alone. Undefined: one can. */
@@ -151,8 +154,9 @@ export class Service {
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
     this.#call();
-    if (tried === undefined && this.#panic) this.#panicPicks++;
-    const picked = nextTurn(tried === undefined ? this.#turns : this.#untried(tried));
+    const { turns, isPanic } = this.#choice;
+    if (tried === undefined && isPanic) this.#panicPicks++;
+    const picked = nextTurn(tried === undefined ? turns : this.#untried(tried));
     if (picked?.rest?.isDue) {
       picked.rest.probe();
       this.rebuild();
@@ -167,9 +171,9 @@ export class Service {
    */
   pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
     this.#call();
-    const turns = this.preferredFor(protocol);
+    const { turns, isPanic } = this.#choiceFor(protocol);
     const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
-    if (picked !== undefined && this.#panic) this.#panicPicks++;
+    if (picked !== undefined && isPanic) this.#panicPicks++;
     return picked;
   }
 
@@ -216,14 +220,13 @@ export class Service {
     if (this.#closed) return;
     const { quarantine } = this.#options;
     this.#warm();
-    const tiers = this.#tiers('http');
-    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
-    this.#turns = tiers[tier] ?? [];
-    this.#turnsFor.clear();
-    this.#panic = tier >= PANIC_TIER;
-    this.#refusal = this.known && tier < 0 ? this.#speaksGrpcAlone() : undefined;
+    const calledBy = new Set<Protocol>(['http', ...this.#choices.keys()]);
+    this.#choices.clear();
+    const isPanic = [...calledBy].filter((protocol) => this.#choiceFor(protocol).isPanic).length > 0;
+    this.#choice = this.#choiceFor('http');
+    this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    if (this.#panic) return;
+    if (isPanic) return;
     // Somebody better is there again: what was used in need is left.
     for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
     for (const endpoint of this.#roster.departed) endpoint.close();
@@ -231,14 +234,15 @@ export class Service {
 
   status(): ServiceStatus {
     const { quarantine } = this.#options;
-    const total = this.#turns.reduce((sum, { share }) => sum + share, 0);
+    const turns = [...this.#choices.values()].map((choice) => choice.turns).find(({ length }) => length > 0) ?? [];
+    const total = turns.reduce((sum, { share }) => sum + share, 0);
     return {
       instances: this.#roster.listed.map((endpoint) => ({
         instanceId: endpoint.instance.instanceId,
         generation: endpoint.instance.generation,
         address: endpoint.address,
         zone: endpoint.instance.metadata['zone'],
-        share: this.#turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
+        share: turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
         isolated: quarantine.has(endpoint.instance, endpoint.key),
         outstanding: endpoint.outstanding,
       })),
@@ -270,6 +274,16 @@ export class Service {
   get #free(): readonly Endpoint[] {
     const { quarantine } = this.#options;
     return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
+  }
+
+  #choiceFor(protocol: Protocol): Choice {
+    const known = this.#choices.get(protocol);
+    if (known !== undefined) return known;
+    const tiers = this.#tiers(protocol);
+    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
+    const choice = { turns: tiers[tier] ?? [], isPanic: tier >= PANIC_TIER };
+    this.#choices.set(protocol, choice);
+    return choice;
   }
 
   /** The best of those that this request was not given to. */

@@ -147,16 +147,19 @@ class Policy {
     this.#channel.updateState(states.TRANSIENT_FAILURE, picker, failure.details);
   }
 
+  /** Picks among the leaves that are connected now; when one of them is not any more, the channel gets another picker. */
   #picker(): Picker {
     const { experimental, states } = this.#parts;
-    const isReady = (endpoint: Endpoint): boolean =>
-      this.#leaves.get(endpoint)?.getConnectivityState() === states.READY;
+    const ready = new Map<Endpoint, Picker>();
+    for (const [endpoint, leaf] of this.#leaves)
+      if (leaf.getConnectivityState() === states.READY) ready.set(endpoint, leaf.getPicker());
     const queue = new experimental.QueuePicker(this);
-    const turn = (): Leaf | undefined => {
+    const isReady = (endpoint: Endpoint): boolean => ready.has(endpoint);
+    const turn = (): Picker | undefined => {
       const endpoint = this.#service?.pickAmong('grpc', isReady);
-      return endpoint && this.#leaves.get(endpoint);
+      return endpoint && ready.get(endpoint);
     };
-    return { pick: (call) => (this.#guard.attempt(HOOK, turn, nothing)?.getPicker() ?? queue).pick(call) };
+    return { pick: (call) => (this.#guard.attempt(HOOK, turn, nothing) ?? queue).pick(call) };
   }
 }
 

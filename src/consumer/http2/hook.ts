@@ -1,13 +1,16 @@
 import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import { rawSocket } from '../../io/raw-socket.ts';
+import type { Log } from '../../log.ts';
 import { type Connect, wrapConnect } from '../../process/http2-connect.ts';
 import { onHttp2 } from '../../process/modules.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { Listed } from '../directory/directory.ts';
 import type { Address } from '../directory/roster.ts';
 import type { Service } from '../directory/service.ts';
-import { dial, dialSecure, type Target } from './dial.ts';
+import { dial, dialSecure } from './dial.ts';
+import { Leg } from './leg.ts';
+import { headQueued } from './queued.ts';
 import { ServiceSession } from './session.ts';
 
 /** What the guard calls this. */
@@ -19,15 +22,9 @@ type Authority = string | URL;
 
 export interface Http2HookOptions {
   readonly context: CallContext;
+  readonly log: Log;
   /** The instance that is listed at an address, of the service of this name first. */
   readonly at: (address: Address, host: string) => Listed | undefined;
-}
-
-/** A connection that leads to an instance of a service. */
-interface Dialled {
-  readonly options: Options;
-  /** Undefined: its service has turned out to be none. */
-  readonly listed: Listed | Promise<Listed | undefined> | undefined;
 }
 
 /**
@@ -37,6 +34,8 @@ interface Dialled {
  */
 export class Http2Hook {
   readonly #options: Http2HookOptions;
+  /** Services of which no instance took a connection; said once for each until one does. */
+  readonly #failing = new WeakSet<Service>();
   readonly #undo: (() => void)[] = [];
 
   constructor(options: Http2HookOptions) {
@@ -60,9 +59,9 @@ export class Http2Hook {
         listener?: () => void,
       ): NodeJS.EventEmitter => {
         const [options, heard] = typeof given === 'function' ? [undefined, given] : [given, listener];
-        const dialled = guard.attempt(HOOK, () => this.#dial(authority, options), nothing);
-        const session = connect(authority, dialled?.options ?? options, heard);
-        guard.attempt(HOOK, () => this.#follow(session as ClientHttp2Session, authority, dialled), nothing);
+        const leg = guard.attempt(HOOK, () => this.#legTo(authority, options), nothing);
+        const session = connect(authority, leg === undefined ? options : leading(leg, authority, options), heard);
+        guard.attempt(HOOK, () => this.#follow(session as ClientHttp2Session, authority, leg), nothing);
         return session;
       };
       return covered as Connect;
@@ -71,55 +70,48 @@ export class Http2Hook {
   }
 
   /** @returns undefined when the application makes the connection itself, or it does not go to a service */
-  #dial(authority: Authority, options: Options = {}): Dialled | undefined {
+  #legTo(authority: Authority, options: Options = {}): Leg | undefined {
     const url = URL.parse(`${authority}`);
     if (url === null || options.createConnection !== undefined) return undefined;
-    const { hostname, port, protocol } = url;
-    const found = this.#options.context.route(hostname);
+    const { hostname: host, port, protocol } = url;
+    const { context } = this.#options;
+    const found = context.route(host);
     if (found === undefined) return undefined;
-    const plain = { host: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
-    const picked = found instanceof Promise ? found.then(pick).catch(nothing) : pick(found);
-    const target =
-      picked instanceof Promise ? picked.then((listed) => targetOf(listed, plain)) : targetOf(picked, plain);
-    const isSecure = protocol === 'https:';
-    const createConnection = (): Socket => {
-      const socket = isSecure ? dialSecure(target, hostname, options) : dial(target);
-      void Promise.resolve(picked).then((listed) => listed && restIfRefused(socket, listed));
-      return socket;
-    };
-    return { options: { ...options, createConnection }, listed: picked };
+    const plain = { host, port: Number(port) || (protocol === 'https:' ? 443 : 80) };
+    return new Leg({ context, found, plain, onFailed: (service, error) => this.#failed(service, error) });
   }
 
-  #follow(session: ClientHttp2Session, authority: Authority, dialled: Dialled | undefined): void {
+  #failed(service: Service, { message }: Error): void {
+    if (this.#failing.has(service)) return;
+    this.#failing.add(service);
+    const code = 'LOSSLESS_SESSION_REFUSED';
+    this.#options.log('warn', `no instance of ${service.name} takes a connection of HTTP/2: ${message}`, { code });
+  }
+
+  #follow(session: ClientHttp2Session, authority: Authority, leg: Leg | undefined): void {
     const { context, at } = this.#options;
     const { guard } = context;
     // By name: its requests count from the first one on, which may be made before the connection stands.
-    const known = dialled?.listed instanceof Promise ? undefined : dialled?.listed;
-    const early = dialled && new ServiceSession(context, session, known);
-    const connected = async (): Promise<void> => {
+    const early = leg && new ServiceSession(context, session, leg);
+    if (leg !== undefined) leg.session = session;
+    const connected = (): void => {
       if (isOfUndici(session)) return;
       const socket = rawSocket(session);
-      const listed = dialled === undefined ? at(peerOf(socket), hostOf(authority)) : await dialled.listed;
-      if (listed !== undefined) (early ?? new ServiceSession(context, session, listed)).join(listed, socket);
+      const listed = leg === undefined ? at(peerOf(socket), hostOf(authority)) : leg.listed;
+      if (listed === undefined) return;
+      this.#failing.delete(listed.service);
+      headQueued(session, context.header);
+      (early ?? new ServiceSession(context, session, { listed })).join(listed, socket);
     };
     session.once('connect', guard.listener(HOOK, connected));
   }
 }
 
-function pick(service: Service | undefined): Listed | undefined {
-  const endpoint = service?.pickAmong('h2', () => true);
-  return service && endpoint && { service, endpoint };
-}
-
-function targetOf(listed: Listed | undefined, plain: Target): Target {
-  return listed?.endpoint.targetOf('h2') ?? plain;
-}
-
-/** The next session goes elsewhere. */
-function restIfRefused(socket: Socket, { service, endpoint }: Listed): void {
-  const refused = (): void => service.rest(endpoint);
-  socket.once('error', refused);
-  socket.once('connect', () => socket.off('error', refused));
+/** The options of `http2.connect` for a session that goes this way. */
+function leading(leg: Leg, authority: Authority, options: Options = {}): Options {
+  const { protocol, hostname } = new URL(authority);
+  const createConnection = (): Socket => (protocol === 'https:' ? dialSecure(leg, hostname, options) : dial(leg));
+  return { ...options, createConnection };
 }
 
 /** The host that was dialled, which may be a name, and its port. */

@@ -25,20 +25,26 @@ type Request = (this: ClientHttp2Session, headers?: Headers, ...more: unknown[])
 export class ServiceSession implements OpenSession {
   readonly #context: CallContext;
   readonly #session: ClientHttp2Session;
-  #listed: Listed | undefined;
+  readonly #way: { readonly listed: Listed | undefined };
   #streams = 0;
 
-  /** @param listed the instance it will lead to; undefined: that is not known yet, and its requests go as they are */
-  constructor(context: CallContext, session: ClientHttp2Session, listed: Listed | undefined) {
+  /** @param way tells the instance it leads to; undefined: that is not known yet, and its requests wait as they are */
+  constructor(context: CallContext, session: ClientHttp2Session, way: { readonly listed: Listed | undefined }) {
     this.#context = context;
-    this.#listed = listed;
+    this.#way = way;
     this.#session = session;
     const { guard } = context;
     const own = session as unknown as { request: Request };
     const { request } = own;
-    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => this.#began(stream));
+    // One of each for all streams: a call must cost as little as can be.
+    const ended = guard.listener(HOOK, () => void this.#streams--);
+    const answered = guard.listener(HOOK, (headers: IncomingHttpHeaders) => this.#answered(headers));
+    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => {
+      this.#streams++;
+      stream.on('close', ended).on('response', answered);
+    });
     const headed = (headers: Headers | undefined): Headers | undefined =>
-      this.#listed === undefined ? headers : withHeader(headers, context.header);
+      this.#way.listed === undefined ? headers : withHeader(headers, context.header);
     own.request = function (headers, ...more) {
       const mine = guard.attempt(
         HOOK,
@@ -59,7 +65,6 @@ export class ServiceSession implements OpenSession {
   join(listed: Listed, socket: Socket): void {
     if (socket.destroyed) return;
     const { connections } = listed.endpoint;
-    this.#listed = listed;
     connections.addSession(this);
     const closed = (): void => connections.removeSession(this);
     socket.once('close', this.#context.guard.listener(HOOK, closed));
@@ -80,17 +85,10 @@ export class ServiceSession implements OpenSession {
     session.close();
   }
 
-  #began(stream: ClientHttp2Stream): void {
-    const { guard } = this.#context;
-    this.#streams++;
-    const ended = (): void => void this.#streams--;
-    const answered = (headers: IncomingHttpHeaders): void => {
-      const marker = headers[DRAINING_HEADER];
-      const listed = this.#listed;
-      if (listed !== undefined && typeof marker === 'string')
-        this.#context.marked(listed.service, listed.endpoint, marker);
-    };
-    stream.once('close', guard.listener(HOOK, ended)).once('response', guard.listener(HOOK, answered));
+  #answered({ [DRAINING_HEADER]: marker }: IncomingHttpHeaders): void {
+    const { listed } = this.#way;
+    if (listed !== undefined && typeof marker === 'string')
+      this.#context.marked(listed.service, listed.endpoint, marker);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
 import { type BuildConnector, connectTo } from './connect.ts';
 import type { Dispatch } from './cover.ts';
+import { InstanceAgent } from './instance-agent.ts';
 import type { Settings } from './settings.ts';
 
 /** `Agent` of any copy of undici. */
@@ -35,14 +36,12 @@ export class Agents {
   }
 
   /** One whose connections all lead to `endpoint`. */
-  to(service: Service, endpoint: Endpoint): Agent {
+  to(service: Service, endpoint: Endpoint): InstanceAgent {
     const { clock, guard, Agent, parts, http2, settings } = this.#options;
     const { connect, isReadyTaken } = settings;
     const build: BuildConnector = (more) => connect?.(parts.buildConnector, more) ?? parts.buildConnector(more);
-    return new Agent({
-      ...settings.options,
-      connect: connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken }),
-    });
+    const connector = connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken });
+    return new InstanceAgent((own) => new Agent({ ...settings.options, connect: own }), connector, guard);
   }
 
   /** One that follows redirects as undici 5 and 6 do when a request asks for that; each step is a request of its own to `dispatch`. */

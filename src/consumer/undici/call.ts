@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { CallContext } from '../call/call-context.ts';
 import { isUnsent, MOST_ATTEMPTS } from '../call/unsent.ts';
-import type { Connections } from '../directory/connections.ts';
+import type { Connections, OpenAgent } from '../directory/connections.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import { authorityOf, originOf } from '../directory/origin.ts';
 import type { Service } from '../directory/service.ts';
@@ -30,6 +30,7 @@ export class UndiciCall implements Progress {
   readonly #isSecure: boolean;
   #endpoint: Endpoint | undefined;
   #connections: Connections | undefined;
+  #agent: OpenAgent | undefined;
   #started = false;
   #attempts = 0;
   #tried: Set<Endpoint> | undefined;
@@ -56,12 +57,12 @@ export class UndiciCall implements Progress {
     this.#attempts++;
     this.#endpoint = endpoint;
     const connections = endpoint.connections;
-    const agent = connections.agent(this.#agents, () => this.#agents.to(this.#service, endpoint));
+    this.#agent = connections.agent(this.#agents, () => this.#agents.to(this.#service, endpoint));
     const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
     this.#connections = connections;
     connections.begin();
     try {
-      return agent.dispatch({ ...this.#options, origin }, this.#handler);
+      return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
     } catch (thrown) {
       this.ended();
       throw thrown;
@@ -81,6 +82,7 @@ export class UndiciCall implements Progress {
   }
 
   upgraded(socket: Duplex): void {
+    this.#agent?.upgraded(socket);
     socket.once(
       'close',
       this.#context.guard.listener(HOOK, () => this.ended()),

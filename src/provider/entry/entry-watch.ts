@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Log } from '../../log.ts';
-import { plainAddress } from '../../protocol/host-port.ts';
+import { isLoopback, plainAddress } from '../../protocol/host-port.ts';
 import { Curve } from '../traffic/curve.ts';
 import { Health } from '../traffic/health.ts';
 import type { HttpServer } from '../traffic/http-server.ts';
@@ -20,6 +20,8 @@ export interface EntryWatchOptions {
   readonly log: Log;
   readonly healthPaths: readonly string[];
   readonly healthFailures: number;
+  /** Ports of a proxy beside the application. */
+  readonly entryPorts: readonly number[];
   readonly keepAliveMs: number | undefined;
 }
 
@@ -33,11 +35,12 @@ export class EntryWatch {
   readonly #said = new Set<string>();
 
   constructor(options: EntryWatchOptions) {
-    const { clock, healthFailures, healthPaths } = options;
+    const { clock, entryPorts, healthFailures, healthPaths } = options;
     this.#options = options;
     this.health = new Health(healthPaths);
     this.probers = new Probers(clock, healthFailures);
-    this.unmanaged = new Unmanaged(clock, (address) => this.probers.has(address));
+    const isBeside = (address: string | undefined): boolean => entryPorts.length > 0 && isLoopback(address);
+    this.unmanaged = new Unmanaged(clock, (address) => this.probers.has(address) || isBeside(address));
     this.arrivals = new Curve(clock, () => this.unmanaged.arrivals, ARRIVALS_S);
   }
 

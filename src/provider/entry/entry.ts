@@ -7,8 +7,11 @@ import type { Unmanaged } from '../traffic/unmanaged.ts';
 import type { EntryPorts } from './entry-ports.ts';
 import type { Knowledge, Probers } from './probers.ts';
 
-/** One in a thousand drains ends too early when callers come at random and it waits for this many of their mean pauses (e^-7). */
+/** Of callers that come at random one in a thousand lets so many of their mean pauses pass (e^-7). */
 const PAUSES = 7;
+
+/** Most that is waited beyond that because many come, in milliseconds. */
+const MORE_MS = 400;
 
 export interface EntryOptions {
   readonly clock: Clock;
@@ -63,7 +66,7 @@ const TOO_SHORT: Partial<Record<EntryEnd, string>> = {
  *
  * Balancers that check this instance know that it leaves when enough of their checks have failed, or when they have stopped. What
  * they send ends with that. Others come by a list that nobody sees: when their connections came at `c` a second, and none has come
- * for 7 / c seconds, the list has changed. A connection of theirs that is open and idle is ended by its next answer or by its
+ * for longer than chance explains, the list has changed. A connection of theirs that is open and idle is ended by its next answer or by its
  * time-out; a proxy beside the application by having no connection left. None of this is waited for longer than the hold time.
  */
 export class Entry {
@@ -82,8 +85,9 @@ export class Entry {
 
   /** Monotonic time at which the longest wait is over. */
   get bound(): number {
-    const { holdMs, longestMs, quietMs, since } = this.#options;
-    return since + Math.min(Math.max(holdMs, this.#knowledge.takesMs + quietMs), longestMs);
+    const { checkMs, holdMs, longestMs, ports, quietMs, since } = this.#options;
+    const takesMs = Math.max(this.#knowledge.takesMs, ports === undefined ? 0 : checkMs);
+    return since + Math.min(Math.max(holdMs, takesMs + quietMs), longestMs);
   }
 
   /** Whether the listeners are about to close on callers that keep coming. */
@@ -169,10 +173,10 @@ export class Entry {
 
   /** Those that come by a list or a name. */
   #quiet(): Wait | undefined {
-    const { arrivalsPerSecond, quietMs, since, unmanaged } = this.#options;
+    const { arrivalsPerSecond, holdMs, quietMs, since, unmanaged } = this.#options;
     if (unmanaged.openOfOthers > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
     if (arrivalsPerSecond === undefined && unmanaged.activeAt < since) return undefined;
-    const pausesMs = arrivalsPerSecond === undefined ? 0 : (PAUSES * 1_000) / arrivalsPerSecond;
+    const pausesMs = arrivalsPerSecond === undefined ? 0 : longestPauseMs(arrivalsPerSecond, holdMs);
     const pauseMs = Math.max(pausesMs, quietMs);
     return { until: Math.max(since, unmanaged.activeAt) + pauseMs, end: 'quiet' };
   }
@@ -184,4 +188,18 @@ export class Entry {
     if (ports.connections !== 0) this.#connectedAt = clock.now();
     return { until: Math.max(this.#connectedAt, since + checkMs) + quietMs, end: 'ports_empty' };
   }
+}
+
+/**
+ * How long a pause of random callers has to be to say that they come no more, in milliseconds: 7 / c seconds, and up to 400 ms more when many
+ * come, as each of those that come while the list is old may be followed by it. By chance it then comes in less than one of a hundred
+ * drains, and in one of a thousand when ten or more come in a second.
+ *
+ * @param perSecond callers a second
+ * @param holdMs how long the list may be old, in milliseconds
+ */
+function longestPauseMs(perSecond: number, holdMs: number): number {
+  const callers = (perSecond * holdMs) / 1_000;
+  const moreMs = (Math.log(Math.max(1, callers)) / perSecond) * 1_000;
+  return (PAUSES / perSecond) * 1_000 + Math.min(moreMs, MORE_MS);
 }

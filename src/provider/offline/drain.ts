@@ -64,6 +64,12 @@ export interface DrainOptions {
   readonly since: number;
 }
 
+/**
+ * What a drain waits for. `serve`: until the listeners can be closed as nobody comes. `refuse`: until they can be closed although
+ * callers come. `rest`: they are closed, and what is connected is waited for.
+ */
+export type Phase = 'serve' | 'refuse' | 'rest';
+
 /** How a drain went. */
 export interface Drained {
   readonly result: DrainResult;
@@ -80,7 +86,8 @@ export interface Drained {
  * window, nobody to wait for who could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
  *
  * Callers that keep coming when the hold time is over end the first run too: no connection is taken any more then, and what is
- * connected is served to its end.
+ * connected is served to its end. That is in a moment in which nobody is connecting: who has begun to connect would be reset, while
+ * who has not is refused, and goes elsewhere.
  *
  * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
  * a new quiet window instead of ending the old one (races R20, R21).
@@ -97,7 +104,7 @@ export class Drain {
   #stalledAt: number;
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
-  #isListening = true;
+  #phase: Phase = 'serve';
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -107,15 +114,19 @@ export class Drain {
   /**
    * Resolves when it is over. Never rejects.
    *
-   * @param isListening whether connections are taken still: once they are not, nobody new has to be waited for
    * @param signal aborted when the offline is undone
    */
-  run(isListening: boolean, signal: AbortSignal): Promise<Drained> {
+  run(phase: Phase, signal: AbortSignal): Promise<Drained> {
     this.#done = Promise.withResolvers();
-    this.#isListening = isListening;
+    this.#phase = phase;
     this.#schedule(0);
     const forget = whenAborted(signal, () => this.#end('cancelled'));
     return this.#done.promise.finally(forget);
+  }
+
+  /** Whether connections are taken still. Once they are not, nobody new has to be waited for. */
+  get #isListening(): boolean {
+    return this.#phase !== 'rest';
   }
 
   #quietMs({ allIdle, holding, roundTripMs }: Consumers): number {
@@ -134,11 +145,11 @@ export class Drain {
     const { arriving, consumers: look } = this.#options.observed;
     const isArriving = arriving() > 0;
     const consumers = look();
-    const isOver = !isArriving && this.#trafficOver(consumers);
-    if (!isOver) this.#kernelUntil = undefined;
+    const isOver = this.#phase === 'refuse' || (!isArriving && this.#trafficOver(consumers));
+    const keptComing = !isOver && this.#keepComing(consumers);
+    if (!isOver && !keptComing) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if (isOver && this.#kernelEmpty()) this.#end('drained');
-    else if (this.#keepComing(consumers)) this.#end('drained', true);
+    else if ((isOver || keptComing) && this.#kernelEmpty()) this.#end('drained', keptComing);
     else this.#schedule(TICK_MS);
   }
 

@@ -106,11 +106,10 @@ export class Fanout {
   }
 
   async #tell(entry: RecentCaller, telling: Telling, round: Round): Promise<void> {
-    const { work, told } = round.of(entry.caller.service);
-    const tallies = [this.#told, round.told, told];
-    for (const tally of tallies) tally.begin();
+    this.#told.begin();
+    const group = round.begin(entry.caller.service);
     const { result, errorType = result } = await this.#teller.tell(entry, {
-      parent: work.ids,
+      parent: group.work.ids,
       attempts: this.#attemptsFor(entry),
       onAck: ({ call, first, tookMs }) => {
         this.#roundTripMs = Math.max(this.#roundTripMs, tookMs);
@@ -118,7 +117,8 @@ export class Fanout {
       },
     });
     if (telling.told === 'telling') telling.told = isFailure(result) ? 'failed' : result;
-    for (const tally of tallies) tally.end(result, errorType);
+    this.#told.end(result, errorType);
+    round.answered(group, result, errorType);
   }
 
   /** Strangers can make up callers that never answer: a crowd of those is asked once. */

@@ -148,6 +148,8 @@ export class Offline {
     const facts = { trigger, gracePeriodMs, due: twelfthOf(clock.wall() + gracePeriodMs) };
     this.#root = journal.start('offline', { ids, links, facts });
     journal.start('offline.started', { parent: this.#root.ids, facts }).end();
+    // What stands keeps a proxy from connecting in the moment in which the listeners close.
+    traffic.endsConnections = settings.entry !== 'refuse';
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -352,14 +354,14 @@ export class Offline {
       false,
       LOOK_MS,
     );
-    let drained = settings.entry === 'refuse' ? undefined : await drain.run(true, this.#ending.signal);
-    const entryEnd = entryEndOf(drained);
-    if (drained?.result !== 'cancelled') {
+    let drained = await drain.run(settings.entry, this.#ending.signal);
+    const entryEnd = entryEndOf(drained, settings.entry);
+    if (drained.result !== 'cancelled') {
       this.#stillComing = this.#describeComing(drained);
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
-      if (drained?.result !== 'timeout') drained = await drain.run(false, this.#ending.signal);
+      if (drained.result !== 'timeout') drained = await drain.run('rest', this.#ending.signal);
     }
     this.#drained = this.coverage;
     this.#entry.end(entryEnd);
@@ -391,7 +393,7 @@ export class Offline {
   /** Asks to go, and ends, what does not end by itself. */
   #look(isListening: boolean): void {
     const { clock, probers, settings, traffic } = this.#context;
-    const { isSettling } = this.#entry;
+    const isSettling = settings.entry === 'refuse' || this.#entry.isSettling;
     traffic.endsConnections = !isListening || !isSettling;
     const areTold = probers.about(() => true).toldAt !== undefined;
     this.#retirement.look(traffic.sessions, {
@@ -405,8 +407,8 @@ export class Offline {
     this.#ends.end(traffic.streams, clock.now() - this.#since >= streamMs || this.left <= goodbyeMs);
   }
 
-  #describeComing(drained: Drained | undefined): string | undefined {
-    if (drained === undefined) return undefined;
+  #describeComing(drained: Drained): string | undefined {
+    if (this.#context.settings.entry === 'refuse') return undefined;
     if (drained.keptComing && this.#entry.cameLate)
       return 'callers without the plugin still came when the hold time was over, and found no listener';
     return this.#entry.tooShort;
@@ -428,7 +430,10 @@ export class Offline {
     if (failed > 0) return 'goaway_failed';
     if (this.#unconfirmed) return 'deregister_unconfirmed';
     if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    return this.#context.traffic.silent > 0 ? 'silent_connection' : undefined;
+    const { probers, traffic } = this.#context;
+    // A proxy connects ahead, and uses what is free first.
+    const isTold = (address: string): boolean => probers.about((each) => each === address).toldAt !== undefined;
+    return traffic.silentOf(isTold) > 0 ? 'silent_connection' : undefined;
   }
 
   get #unconfirmed(): boolean {
@@ -512,11 +517,11 @@ export class Offline {
   }
 }
 
-/** Why the wait for callers without the plugin ended; undefined: as is known of them. @param drained undefined: nobody was waited for */
-function entryEndOf(drained: Drained | undefined): EntryEnd | undefined {
-  if (drained === undefined) return 'refused';
+/** Why the wait for callers without the plugin ended; undefined: as is known of them. */
+function entryEndOf(drained: Drained, mode: EntryMode): EntryEnd | undefined {
   if (drained.result === 'cancelled') return 'cancelled';
   if (drained.result === 'timeout') return 'deadline';
+  if (mode === 'refuse') return 'refused';
   return drained.keptComing ? 'coming' : undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { Journal, Work } from '../../lifecycle/journal.ts';
+import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
 import { Tally } from './tally.ts';
 
@@ -8,36 +9,55 @@ interface Group {
   readonly told: Tally;
 }
 
+/** Callers of one service that are told at the same time. */
+export interface ServiceGroup extends Group {
+  readonly service: string;
+  /** How many of them have not answered. */
+  asked: number;
+}
+
 /** Callers that are told at the same time, and the spans of it. Whoever appears after they have answered is a round of its own. */
 export class Round {
   readonly #journal: Journal;
   readonly #whole: Group;
-  readonly #services = new Map<string, Group>();
+  /** Services of which somebody has not answered: a few rows to fold in a trace view instead of hundreds. */
+  readonly #services = new Map<string, ServiceGroup>();
 
   constructor(journal: Journal, root: SpanIds) {
     this.#journal = journal;
     this.#whole = { work: journal.start('notify', { parent: root }), told: new Tally() };
   }
 
-  /** The group of a service: a few rows to fold in a trace view instead of hundreds. */
-  of(service: string): Group {
-    let group = this.#services.get(service);
-    if (group === undefined) {
-      const parent = this.#whole.work.ids;
-      const work = this.#journal.start('notify.service', { parent, facts: { consumerService: service } });
-      group = { work, told: new Tally() };
-      this.#services.set(service, group);
-    }
+  /** A caller is told. */
+  begin(service: string): ServiceGroup {
+    const group = this.#services.get(service) ?? this.#start(service);
+    group.asked++;
+    this.#whole.told.begin();
+    group.told.begin();
     return group;
   }
 
-  get told(): Tally {
-    return this.#whole.told;
+  /** A caller has answered, or cannot be told. The last one of a service ends its span: others may take much longer. */
+  answered(group: ServiceGroup, result: GoAwayResult, cause: string): void {
+    this.#whole.told.end(result, cause);
+    group.told.end(result, cause);
+    group.asked--;
+    if (group.asked > 0) return;
+    this.#services.delete(group.service);
+    endGroup(group);
   }
 
+  /** Everybody has answered. */
   end(): void {
-    for (const group of this.#services.values()) endGroup(group);
     endGroup(this.#whole);
+  }
+
+  #start(service: string): ServiceGroup {
+    const parent = this.#whole.work.ids;
+    const work = this.#journal.start('notify.service', { parent, facts: { consumerService: service } });
+    const group = { service, work, told: new Tally(), asked: 0 };
+    this.#services.set(service, group);
+    return group;
   }
 }
 

@@ -54,6 +54,7 @@ export class Teller {
         port: caller.port,
         consumerService: caller.service,
         consumerInstanceId: caller.instanceId,
+        protocols: [...entry.protocols],
       },
     });
     const outcome = await this.#attempts(entry, told, work);

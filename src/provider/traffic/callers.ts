@@ -60,7 +60,9 @@ export class Callers {
       entry.caller = caller;
       entry.telling = undefined;
       entry.reached = undefined;
+      entry.protocols.clear();
     }
+    entry.protocols.add(connection.protocol);
     this.#unproved.get(entry.address)?.delete(key);
     entry.connections.add(connection);
     return { entry, isNew };

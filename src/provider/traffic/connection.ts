@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { CallProtocol } from '../../lifecycle/outcomes.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
 /** Who uses a connection: unknown until its first request. `self` is this very process, `probe` nothing but health checks. */
@@ -6,6 +7,8 @@ type Owner = RecentCaller | 'unmanaged' | 'probe' | 'self' | undefined;
 
 /** What is known about one connection of a client. Of an HTTP/2 session: its owner and how many streams are open. */
 export class Connection {
+  /** Of its last request. */
+  protocol: CallProtocol = 'http/1.1';
   /** Requests on it whose response is not finished. */
   inflight = 0;
   /** The oldest unfinished response. */

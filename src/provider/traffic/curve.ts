@@ -6,6 +6,12 @@ const BEFORE_S = 60;
 /** A single one in more seconds than this tells nothing of the next one. */
 const SINGLE_S = 30;
 
+/**
+ * When so large a part of the seconds is empty, that part tells how many come in one: e^-n of n that come at random. When fewer are, the
+ * second in the middle does.
+ */
+const MANY_EMPTY = Math.exp(-2);
+
 /** Most seconds reported: half an hour of drain. Attributes should stay below 1,000 elements, so longer drains are cut at their start. */
 const MOST_S = 900;
 
@@ -62,14 +68,17 @@ export class Curve {
   }
 
   /**
-   * How many a second, since the first of those seconds in which one started; undefined when there was none, or a single one in more
+   * How many start in a usual second, since the first of those seconds in which one started: clients that all connect at once, as they do
+   * when another instance leaves, tell nothing of the pauses between the others. Undefined when there was none, or a single one in more
    * than half a minute: that tells nothing of when the next one comes.
    */
   get rate(): number | undefined {
     const { perSecond } = this.read();
     const sum = perSecond.reduce((total, count) => total + count, 0);
     if (sum <= 0 || (sum === 1 && perSecond.length > SINGLE_S)) return undefined;
-    return sum / (perSecond.length - perSecond.findIndex((count) => count > 0));
+    const seconds = perSecond.slice(perSecond.findIndex((count) => count > 0)).toSorted((a, b) => a - b);
+    const empty = seconds.filter((count) => count === 0).length / seconds.length;
+    return empty > MANY_EMPTY ? -Math.log(empty) : seconds[Math.floor(seconds.length / 2)];
   }
 
   #schedule(): void {

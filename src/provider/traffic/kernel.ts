@@ -4,6 +4,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** Socket states of `/proc/net/tcp` (Linux, include/net/tcp_states.h): established, close-wait, listening. */
 const STATES: ReadonlySet<number> = new Set([0x01, 0x08, 0x0a]);
 
+/** Its client has been answered and takes itself for connected soon, or does already. */
+const SYN_RECEIVED = 0x03;
+
 const LISTENING = '0A';
 
 /** Tables of sockets, and how many hexadecimal digits an address has in each. */
@@ -20,8 +23,9 @@ const COLON = 0x3a;
 
 /**
  * Bytes and connections that the kernel holds for `ports` and this process has not read yet: for a listening socket its
- * accept queue, for a connection its receive queue. Closing a listener or a connection while they are not empty loses
- * requests that were already delivered (races R20). 0 where `/proc/net/tcp` does not exist.
+ * accept queue and the handshakes under way, for a connection its receive queue. Closing a listener or a connection while they are
+ * not empty loses requests that were already delivered (races R20), or whose client takes itself for connected. 0 where
+ * `/proc/net/tcp` does not exist.
  *
  * It is asked at the end of a drain, and what is closed then is closed in the same turn: so it does not wait for a thread of the pool.
  * The tables hold every socket of the machine or pod; they are looked at as bytes, rows of these ports alone.
@@ -36,7 +40,9 @@ export function unreadInKernel(ports: ReadonlySet<number>, isListening: boolean,
     const rows = readTable(`${folder}/${name}`);
     for (const needle of needles)
       eachOf(rows, needle, digits, (_, state) => {
-        if (!STATES.has(hexadecimal(rows, state, 2))) return;
+        const now = hexadecimal(rows, state, 2);
+        if (now === SYN_RECEIVED && isListening) unread++;
+        if (!STATES.has(now)) return;
         const bytes = hexadecimal(rows, state + 12, 8);
         if (bytes > 0 && (isListening || isAccepted(rows, state))) unread += bytes;
       });

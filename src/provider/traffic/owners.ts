@@ -72,6 +72,7 @@ export class Owners {
     const { owner } = connection;
     if (typeof owner === 'object' && request.isAside !== true) {
       const now = this.#options.clock.now();
+      owner.protocols.add(connection.protocol);
       owner.rhythm.beat(now);
       if (owner.telling?.isBrokenBy(now)) this.#afterAck++;
     } else if (typeof owner === 'object' || owner === 'self') this.#notServed++;

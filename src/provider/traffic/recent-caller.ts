@@ -1,3 +1,4 @@
+import type { CallProtocol } from '../../lifecycle/outcomes.ts';
 import type { Caller } from '../../protocol/identity.ts';
 import { Rhythm } from './rhythm.ts';
 
@@ -40,9 +41,10 @@ export class Telling {
   }
 }
 
-/** A connection, as far as its caller is asked for what is unfinished. */
+/** A connection, as far as its caller is asked for what is unfinished, and by what it calls. */
 export interface OpenConnection {
   readonly inflight: number;
+  readonly protocol: CallProtocol;
 }
 
 /** Where a caller was seen: the two ends of its connection. */
@@ -63,6 +65,8 @@ export class RecentCaller {
   localAddress: string | undefined;
   /** Its connections that are open now. */
   readonly connections = new Set<OpenConnection>();
+  /** By what it has called. */
+  readonly protocols = new Set<CallProtocol>();
   /** Monotonic time at which the last connection closed. */
   closedAt = 0;
   /** Undefined when it has been told nothing. */

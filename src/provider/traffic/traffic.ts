@@ -5,6 +5,7 @@ import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:ht
 import type { Socket } from 'node:net';
 import { isOwn } from '../../io/own-server.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
+import { plainAddress } from '../../protocol/host-port.ts';
 import { dropHeader } from '../../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
 import { Connection } from './connection.ts';
@@ -98,9 +99,10 @@ export class Traffic {
     return this.#arriving.begun.length;
   }
 
-  /** Open connections that have never said anything, as of the last look. */
-  get silent(): number {
-    return this.#arriving.silentCount;
+  /** Open connections that have never said anything, as of the last look. @param isTold the address of somebody who sends nothing more */
+  silentOf(isTold: (address: string) => boolean): number {
+    const told = this.#arriving.silent.filter(({ remoteAddress = '' }) => isTold(plainAddress(remoteAddress)));
+    return this.#arriving.silentCount - told.length;
   }
 
   /** How many requests there were, and whose. */
@@ -300,6 +302,7 @@ export class Traffic {
     const url = headers[':path'] as string | undefined;
     const stream = new Stream(http2, headers, header !== undefined);
     const { isAwaited } = stream;
+    connection.protocol = stream.isGrpc ? 'grpc' : 'h2';
     if (isAwaited) this.#count(connection, 1);
     this.#owners.count(connection, header, { url, headers, isAside: !isAwaited }, session.socket);
     const { isProbe } = connection;

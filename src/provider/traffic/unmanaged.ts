@@ -20,7 +20,7 @@ interface Sender {
 /** Callers without the plugin, which nobody can tell: balancers, proxies, browsers, services of other makes. */
 export class Unmanaged {
   readonly #clock: Clock;
-  readonly #isBalancers: (address: string | undefined) => boolean;
+  readonly #isSpokenFor: (address: string | undefined) => boolean;
   #open = 0;
   #closedAt = Number.NEGATIVE_INFINITY;
   /** Of each address, the one that has been away longest first. */
@@ -34,10 +34,10 @@ export class Unmanaged {
   /** Idle connections of theirs that the server has closed: a request may have been on its way. */
   idleClosed = 0;
 
-  /** @param isBalancers whether somebody at this address checks the health of this instance */
-  constructor(clock: Clock, isBalancers: (address: string | undefined) => boolean) {
+  /** @param isSpokenFor whether it is seen otherwise when this address stays away: a balancer that checks, a proxy whose ports are watched */
+  constructor(clock: Clock, isSpokenFor: (address: string | undefined) => boolean) {
     this.#clock = clock;
-    this.#isBalancers = isBalancers;
+    this.#isSpokenFor = isSpokenFor;
   }
 
   /** Connections that have carried a request of theirs and are open. */
@@ -45,12 +45,12 @@ export class Unmanaged {
     return this.#open;
   }
 
-  /** Those of them that no balancer has made. */
+  /** Those of them for whom nobody speaks. */
   get openOfOthers(): number {
     return this.#ofOthers(({ open }) => open);
   }
 
-  /** How many connections there have been since the process began that no balancer has made. */
+  /** How many connections there have been since the process began for whom nobody speaks. */
   get arrivals(): number {
     return this.#forgotten + this.#ofOthers(({ arrivals }) => arrivals);
   }
@@ -101,7 +101,7 @@ export class Unmanaged {
 
   #ofOthers(of: (sender: Sender) => number): number {
     let sum = 0;
-    for (const [address, sender] of this.#senders) if (!this.#isBalancers(address)) sum += of(sender);
+    for (const [address, sender] of this.#senders) if (!this.#isSpokenFor(address)) sum += of(sender);
     return sum;
   }
 

@@ -1,22 +1,29 @@
 import { type Json, parseObject } from '../../json.ts';
-import { overTls, protocolInLabels } from '../app-protocol.ts';
+import { labelsWithGrpc, overTls, protocolInLabels } from '../app-protocol.ts';
 import { foreignInstance, labelsOf } from '../entry.ts';
 import type { Decoded } from '../entry-reader.ts';
 import { decodeFields, kratosFields, originOf } from '../kratos-entry.ts';
 import type { Instance } from '../registry.ts';
 
+/** Its payload of Spring Cloud: the class that Curator makes of it, which only consumers with Spring Cloud have. */
+const SPRING = 'org.springframework.cloud.zookeeper.discovery.ZookeeperInstance';
+
 /**
  * An instance as kratos writes it and as Curator does (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too):
- * both pass over the fields of the other. There is no payload: Curator wants the name of a Java class in it.
+ * both pass over the fields of the other.
+ *
+ * @param isForSpring with the labels as Spring Cloud has them, that of the port of gRPC among them
  */
-export function encodeEntry(instance: Instance): string {
-  const { host, port, scheme, registeredAt } = instance;
+export function encodeEntry(instance: Instance, isForSpring: boolean): string {
+  const { instanceId, service, host, port, scheme, registeredAt } = instance;
   return JSON.stringify({
     ...kratosFields(instance),
     address: host,
     port: scheme === 'http' ? port : null,
     sslPort: scheme === 'https' ? port : null,
-    payload: null,
+    payload: isForSpring
+      ? { '@class': SPRING, id: instanceId, name: service, metadata: labelsWithGrpc(instance) }
+      : null,
     registrationTimeUTC: registeredAt,
     serviceType: 'DYNAMIC',
     // Spring Cloud builds its URL of it.

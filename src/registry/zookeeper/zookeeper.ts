@@ -40,6 +40,7 @@ class ZooKeeper implements Backend {
   readonly #session: ZooKeeperSession;
   readonly #hasUser: boolean;
   readonly #prefix: string;
+  readonly #isForSpring: boolean;
   readonly #reader: EntryReader;
   /** Nodes that may be there: they outlive this client. */
   readonly #held = new Set<string>();
@@ -54,6 +55,7 @@ class ZooKeeper implements Backend {
     this.address = addressOf(servers);
     this.#hasUser = user !== undefined;
     this.#prefix = `/${options.text('prefix') ?? 'microservices'}`.replace(/\/+/g, '/').replace(/\/$/, '');
+    this.#isForSpring = options.flag('spring', false);
     this.beatMs = Math.max(sessionMs / 3, 1_000);
     this.#reader = new EntryReader('ZooKeeper node', context);
     this.#session = new ZooKeeperSession({
@@ -72,7 +74,7 @@ class ZooKeeper implements Backend {
 
   write(instance: Instance): Promise<void> {
     const path = this.#pathOf(instance);
-    const text = encodeEntry(instance);
+    const text = encodeEntry(instance, this.#isForSpring);
     this.#held.add(path);
     return this.#using(async (nodes) => {
       for (let left = MOST_WRITES; left > 0; left--) {

@@ -1,109 +1,128 @@
-import { isCounted, isLossless, type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
+
+/** What a start or a shutdown must tell to find its release. A `Verdict` tells more. */
+export type Passage = Pick<
+  Verdict,
+  'traceId' | 'kind' | 'service' | 'namespace' | 'instanceId' | 'generation' | 'version' | 'startedAt' | 'durationMs'
+>;
 
 /** Starts and shutdowns of a service that belong together: the instances of a version come, and those before them go. */
-export interface Release {
+export interface Release<P extends Passage = Verdict> {
   readonly service: string;
+  readonly namespace: string;
   /** Of the instances that came, or, when none came, of those that went; empty when nothing says it. */
   readonly version: string;
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
-  readonly endedAt: number;
   /** By their start. */
-  readonly starts: readonly Verdict[];
-  readonly stops: readonly Verdict[];
-  /** Fewest instances that were ready at one time, of those that come or go in this release; null when none was ready before it. */
-  readonly fewestReady: number | null;
+  readonly starts: readonly P[];
+  readonly stops: readonly P[];
 }
 
 /** A pause after which what follows is another release, in milliseconds: longer than an instance takes to start, shorter than people take to release again. */
 export const GAP_MS = 600_000;
 
 /**
- * The releases of one service, the earliest first. A start belongs to the release of its version, a shutdown to that of the
- * start of another version that is nearest in time, before or after it, and to its own version when no other one comes. Without
- * versions a pause of ten minutes divides two releases.
+ * The releases of one service, the earliest first, those of each namespace by themselves. A start belongs to the release of its
+ * version, a shutdown to that of the start of another version that is nearest in time, before or after it, and to its own version
+ * when no other one comes. Without versions a pause of ten minutes divides two releases.
  */
-export function releasesOf(verdicts: readonly Verdict[]): readonly Release[] {
-  const ordered = [...verdicts].sort((one, other) => one.startedAt - other.startedAt);
-  return burstsOf(ordered).flatMap(splitByVersion);
+export function releasesOf<P extends Passage>(passages: readonly P[]): readonly Release<P>[] {
+  const ordered = passages.toSorted((one, other) => one.startedAt - other.startedAt);
+  return [...Map.groupBy(ordered, ({ namespace }) => namespace).values()]
+    .flatMap(burstsOf)
+    .flatMap(splitByVersion)
+    .sort((one, other) => one.startedAt - other.startedAt);
 }
 
-/** One sentence: what happened to whom. */
-export function sentenceOf({ startedAt, endedAt, fewestReady, stops }: Release): string {
-  const counted = stops.filter(isCounted);
-  const sum = (count: (verdict: Verdict) => number): number => counted.reduce((total, each) => total + count(each), 0);
-  return [
-    `${counted.filter(isLossless).length} of ${counted.length} shutdowns lossless`,
-    `${sum(({ acked }) => acked)} of ${sum(({ planned }) => planned)} consumers told`,
-    `${sum(({ afterAck }) => afterAck)} requests after an ack`,
-    `${Math.round((endedAt - startedAt) / 1_000)} s`,
-    ...(fewestReady === null ? [] : [`never fewer than ${fewestReady} ready`]),
-  ].join(', ');
+/** `Date.parse` alone takes nearly everything. */
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}T/;
+
+/**
+ * The release that a name means: `latest` the last one in which an instance left, a version the last one of it, a time (ISO 8601)
+ * that of the start or shutdown which began then, to the second.
+ */
+export function releaseNamed<P extends Passage>(releases: readonly Release<P>[], name: string): Release<P> | undefined {
+  const ofVersion = releases.findLast(({ version }) => version === name);
+  if (ofVersion !== undefined) return ofVersion;
+  if (name === 'latest') return releases.findLast(({ stops }) => stops.length > 0);
+  const time = ISO_TIME.test(name) ? Date.parse(name) : Number.NaN;
+  // The nearest one, as the first span that tells of a beginning is not the last.
+  const away = ({ starts, stops }: Release<P>): number =>
+    Math.min(...[...starts, ...stops].map(({ startedAt }) => Math.abs(startedAt - time)));
+  const [nearest] = releases.filter((release) => away(release) <= 1_000).sort((one, other) => away(one) - away(other));
+  return nearest;
 }
 
-function burstsOf(ordered: readonly Verdict[]): readonly (readonly Verdict[])[] {
-  const bursts: Verdict[][] = [];
+/** The name by which `releaseNamed` finds a release: its version, or its time when that version has been released again since. */
+export function nameOf<P extends Passage>(release: Release<P>, releases: readonly Release<P>[]): string {
+  return release.version !== '' && releaseNamed(releases, release.version) === release
+    ? release.version
+    : timeOf(release);
+}
+
+/** A time that names the release of what began then. */
+export function timeOf({ startedAt }: Pick<Passage, 'startedAt'>): string {
+  return new Date(Math.floor(startedAt)).toISOString();
+}
+
+/** One process, however often it came and went. */
+export function instanceOf({ namespace, instanceId, generation }: Passage): string {
+  return JSON.stringify([namespace, instanceId, generation]);
+}
+
+/** For each start the shutdown of the same instance that followed, and for each shutdown the start before it, by the ids of their traces. */
+export function counterpartsOf(passages: readonly Passage[]): ReadonlyMap<string, string> {
+  const pairs: [string, string][] = [];
+  for (const those of Map.groupBy(passages, instanceOf).values()) {
+    const ordered = those.toSorted((one, other) => one.startedAt - other.startedAt);
+    for (const [index, one] of ordered.entries()) {
+      const other = one.kind === 'online' ? ordered[index + 1] : ordered[index - 1];
+      if (other !== undefined && other.kind !== one.kind) pairs.push([one.traceId, other.traceId]);
+    }
+  }
+  return new Map(pairs);
+}
+
+function burstsOf<P extends Passage>(ordered: readonly P[]): readonly (readonly P[])[] {
+  const bursts: P[][] = [];
   let until = Number.NEGATIVE_INFINITY;
-  for (const verdict of ordered) {
-    if (verdict.startedAt > until + GAP_MS) bursts.push([]);
-    bursts.at(-1)?.push(verdict);
-    until = Math.max(until, endOf(verdict));
+  for (const passage of ordered) {
+    if (passage.startedAt > until + GAP_MS) bursts.push([]);
+    bursts.at(-1)?.push(passage);
+    until = Math.max(until, passage.startedAt + passage.durationMs);
   }
   return bursts;
 }
 
-function splitByVersion(burst: readonly Verdict[]): readonly Release[] {
-  const starts = burst.filter(({ kind }) => kind === 'online');
-  const groups = Map.groupBy(burst, (verdict) => releasedBy(verdict, starts));
-  return [...groups.values()].map(releaseOf).sort((one, other) => one.startedAt - other.startedAt);
+function splitByVersion<P extends Passage>(burst: readonly P[]): readonly Release<P>[] {
+  const known = new Set<string>();
+  // One that was undone and is called again is no instance that comes.
+  const coming = burst.filter((passage) => {
+    const isFirst = !known.has(instanceOf(passage));
+    known.add(instanceOf(passage));
+    return isFirst && passage.kind === 'online';
+  });
+  const groups = Map.groupBy(burst, (passage) => releasedBy(passage, coming));
+  return [...groups.values()].flatMap((those) => {
+    const [first] = those;
+    const starts = those.filter(({ kind }) => kind === 'online');
+    const stops = those.filter(({ kind }) => kind === 'offline');
+    if (first === undefined) return [];
+    const { service, namespace, startedAt } = first;
+    const { version } = those.find((passage) => coming.includes(passage)) ?? first;
+    return [{ service, namespace, version, startedAt, starts, stops }];
+  });
 }
 
 /** The version whose release it belongs to. */
-function releasedBy({ kind, startedAt, version }: Verdict, starts: readonly Verdict[]): string {
-  if (kind === 'online') return version;
-  const distance = (start: Verdict): number => Math.abs(start.startedAt - startedAt);
-  const others = starts.filter((start) => start.version !== version);
+function releasedBy(passage: Passage, coming: readonly Passage[]): string {
+  const { startedAt, version } = passage;
+  if (coming.includes(passage)) return version;
+  const distance = (start: Passage): number => Math.abs(start.startedAt - startedAt);
+  const others = coming.filter((start) => start.version !== version);
   const [first] = others;
   return first === undefined
     ? version
     : others.reduce((nearest, start) => (distance(start) < distance(nearest) ? start : nearest), first).version;
-}
-
-function releaseOf(verdicts: readonly Verdict[]): Release {
-  const starts = verdicts.filter(({ kind }) => kind === 'online');
-  const stops = verdicts.filter(({ kind }) => kind === 'offline');
-  const [first] = verdicts;
-  // They are in the order of time.
-  return {
-    service: first?.service ?? '',
-    version: (starts[0] ?? first)?.version ?? '',
-    startedAt: first?.startedAt ?? 0,
-    endedAt: verdicts.reduce((latest, verdict) => Math.max(latest, endOf(verdict)), 0),
-    starts,
-    stops,
-    fewestReady: fewestReady(starts, stops),
-  };
-}
-
-/** An instance is ready from its start's readiness, or before the release when it only leaves in it, until it begins to leave. */
-function fewestReady(starts: readonly Verdict[], stops: readonly Verdict[]): number | null {
-  const came = new Set(starts.map(({ instanceId }) => instanceId));
-  const left = stops.filter(isCounted);
-  const before = left.filter(({ instanceId }) => !came.has(instanceId)).length;
-  if (before === 0) return null;
-  const changes = [
-    ...starts.flatMap(({ readyAt }) => (readyAt === null ? [] : [{ at: readyAt, by: 1 }])),
-    ...left.map(({ startedAt }) => ({ at: startedAt, by: -1 })),
-  ].sort((one, other) => one.at - other.at);
-  let ready = before;
-  let fewest = before;
-  for (const { by } of changes) {
-    ready += by;
-    fewest = Math.min(fewest, ready);
-  }
-  return Math.max(0, fewest);
-}
-
-function endOf({ startedAt, durationMs, kind, readyAt }: Verdict): number {
-  return kind === 'online' ? Math.max(startedAt, readyAt ?? 0) : startedAt + durationMs;
 }

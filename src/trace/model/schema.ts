@@ -1,5 +1,6 @@
 import type { Facts, WorkName } from '../../lifecycle/facts.ts';
 import {
+  CALL_PROTOCOLS,
   DEREGISTER_RESULTS,
   DRAIN_RESULTS,
   ENTRY_ENDS,
@@ -58,6 +59,7 @@ export const ATTR = {
   peerService: 'service.peer.name',
   peerServiceOfJaeger: 'peer.service',
   consumerInstanceId: 'lossless.consumer.instance.id',
+  consumerProtocols: 'lossless.consumer.protocols',
   serverAddress: 'server.address',
   serverPort: 'server.port',
   goawayResult: 'lossless.goaway.result',
@@ -177,6 +179,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     doc: 'The same as service.peer.name, under its older name: Jaeger names the other side of a span by it.',
   },
   'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
+  'lossless.consumer.protocols': {
+    type: 'string[]',
+    doc: 'By what the consumer has called this instance, as ALPN has it (h2: HTTP/2), or grpc. What it is told by is HTTP/1.1.',
+    values: CALL_PROTOCOLS,
+  },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
@@ -261,7 +268,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.ended_by': {
     type: 'string',
-    doc: 'told: balancers knew; quiet: no connection came for seven of their mean pauses; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    doc: 'told: balancers knew; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
     values: ENTRY_ENDS,
   },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
@@ -420,6 +427,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       port: ATTR.serverPort,
       consumerService: ATTR.peerService,
       consumerInstanceId: ATTR.consumerInstanceId,
+      protocols: ATTR.consumerProtocols,
       result: ATTR.goawayResult,
       unused: ATTR.goawayUnused,
       attempts: ATTR.attemptCount,

@@ -14,6 +14,8 @@ export interface Span {
   readonly tags: Readonly<Record<string, string | number | boolean>>;
   /** `service.version` of the process that made it; absent when its resource does not say it. */
   readonly version?: string;
+  /** `service.namespace` of it; absent likewise. */
+  readonly namespace?: string;
 }
 
 /** One trace, spans by their start. */
@@ -62,7 +64,6 @@ function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['proce
     (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
   );
   const from = processes[span.processID];
-  const version = from?.tags?.find(({ key }) => key === 'service.version')?.value;
   return {
     spanId: span.spanID,
     parentSpanId:
@@ -75,8 +76,20 @@ function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['proce
     isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
     message: String(tags['otel.status_description'] ?? ''),
     tags,
-    ...(typeof version === 'string' && { version: printable(version) }),
+    ...resourceOf(from?.tags),
   };
+}
+
+/** What is asked of the process that a span comes from, by the names of its resource. */
+const RESOURCE = { version: 'service.version', namespace: 'service.namespace' } as const;
+
+function resourceOf(tags: JaegerProcess['tags']): Pick<Span, keyof typeof RESOURCE> {
+  return Object.fromEntries(
+    Object.entries(RESOURCE).flatMap(([name, key]) => {
+      const value = tags?.find((tag) => tag.key === key)?.value;
+      return typeof value === 'string' ? [[name, printable(value)]] : [];
+    }),
+  );
 }
 
 /** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */
@@ -87,6 +100,12 @@ export function printable(text: string): string {
 
 /** A duration for people. */
 export function milliseconds(ms: number): string {
+  if (ms >= 600_000) return `${Math.round(ms / 60_000)} min`;
   if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
   return ms >= 1_000 ? `${(ms / 1_000).toFixed(2)} s` : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+}
+
+/** `1 consumer`, `2 consumers`. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
 }

@@ -1,7 +1,10 @@
 import type { WorkName } from '../../lifecycle/facts.ts';
 import { KILLED } from '../../lifecycle/outcomes.ts';
-import { ATTR, SPANS, spanName } from './schema.ts';
-import type { Span, Trace } from './trace.ts';
+import { type Cause, causeOf, type Runbook } from './cause.ts';
+import { type Marks, marksOf } from './marks.ts';
+import { missingParts } from './missing.ts';
+import { ATTR, spanName } from './schema.ts';
+import { counted, type Span, type Trace } from './trace.ts';
 
 /** What the trace of a shutdown or of a start says, and whether all of it is there. */
 export interface Verdict {
@@ -11,8 +14,12 @@ export interface Verdict {
   readonly instanceId: string;
   /** `service.version` of that instance; empty when nothing says it. */
   readonly version: string;
-  /** When a start was ready, milliseconds since the Unix epoch; null when it was not, and for a shutdown. */
-  readonly readyAt: number | null;
+  /** `service.namespace` of it; empty likewise. */
+  readonly namespace: string;
+  /** Start of that process, milliseconds since the Unix epoch; 0 when no span says it. */
+  readonly generation: number;
+  /** What it passed, and when. */
+  readonly marks: Marks;
   /** `missing` when the root has not arrived; `killed` also when it never will. */
   readonly result: string;
   readonly planned: number;
@@ -35,8 +42,10 @@ export interface Verdict {
   readonly phases: Readonly<Partial<Record<Phase, number>>>;
   /** Every span that must be there is there. */
   readonly whole: boolean;
-  /** What is missing or went wrong, in words; empty for a whole and successful shutdown. */
+  /** What went wrong and what is missing, in words, the cause first; empty for a whole and successful shutdown. */
   readonly problems: readonly string[];
+  /** The page of `docs/runbooks` about the first of them; null when there is none. */
+  readonly runbook: Runbook | null;
 }
 
 /** What a trace of ours is about. */
@@ -51,26 +60,11 @@ export type Phase = (typeof PHASES)[TraceKind][number];
 
 const RESULT = { offline: ATTR.offlineResult, online: ATTR.onlineResult } as const;
 
-/** Spans that every trace of its kind has once, however it went. */
-const ALWAYS: Readonly<Record<TraceKind, readonly WorkName[]>> = {
-  offline: ['offline.started', 'notify', 'deregister'],
-  online: ['online.started'],
-};
-
-/** Spans that one that was not cut short has once. */
-const COMPLETED: Readonly<Record<TraceKind, readonly WorkName[]>> = {
-  offline: ['drain', 'stop'],
-  online: ['register', 'register.read_back', 'ready'],
-};
-
 /** Longest name and result that are told, in characters: a sender may have written anything. */
 const LONGEST_NAME = 200;
 
 /** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
 export const LATE_MS = 5_000;
-
-/** What is said of a shutdown of which no end came. */
-const NO_END = 'no end came: the process was killed, or its last spans wait in a spool';
 
 /** The spans of ours in a trace, by their work. */
 type Named = (work: WorkName) => readonly Span[];
@@ -99,24 +93,17 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
   // What an instance does not say, the lists of its consumers tell.
   const stranded = Number(root?.tags[ATTR.fanoutStranded] ?? named('consumer.refresh').filter(isEmptied).length);
   // Of one that was killed most may be missing, and nobody can say what.
-  const missing =
-    result === KILLED
-      ? []
-      : [
-          ...missingSpans(kind, result, named),
-          ...(orphans === 0 ? [] : [`${orphans} spans without their parent`]),
-          ...missingConsumers(named, root === undefined ? undefined : { planned, acked }),
-          ...spans
-            .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
-            .map((span) => `unknown span ${span.name}`),
-        ];
+  const missing = result === KILLED ? [] : missingParts(kind, result, spans, orphans);
+  const wrong = kind === 'offline' ? wrongOf(result, named, afterAck, stranded) : [];
   return {
     traceId,
     kind,
     service: nameOf(told?.tags[ATTR.service]),
     instanceId: nameOf(told?.tags[ATTR.instanceId]),
     version: nameOf(told?.version),
-    readyAt: (kind === 'online' ? named('ready')[0]?.start : undefined) ?? null,
+    namespace: nameOf(told?.namespace),
+    generation: Number(told?.tags[ATTR.generation] ?? 0),
+    marks: marksOf(kind, result === 'cancelled', named),
     result,
     planned,
     acked,
@@ -136,11 +123,8 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
       ),
     ),
     whole: missing.length === 0 && result !== KILLED,
-    problems: [
-      ...missing,
-      ...(result === KILLED ? [root?.message || NO_END] : []),
-      ...wentWrong(kind, result, spans, afterAck, stranded),
-    ],
+    problems: [...wrong.map(({ text }) => text), ...failures(kind, result, spans), ...missing],
+    runbook: wrong[0]?.runbook ?? (missing.length > 0 && result !== 'missing' ? 'LosslessTelemetrySpooled' : null),
   };
 }
 
@@ -170,68 +154,42 @@ function isEmptied({ tags }: Span): boolean {
   return tags[ATTR.addressCount] === 0 && tags[ATTR.refreshResult] !== 'unused';
 }
 
-function missingSpans(kind: TraceKind, result: string, named: Named): readonly string[] {
-  const roots = named(kind).length;
-  const lives = kind === 'offline' ? 'is still leaving' : 'still warms up';
-  const isShort = result === 'cancelled' || result === 'error' || (kind === 'online' && result === 'missing');
+/** What went wrong with a shutdown as a whole, the cause of its result first. */
+function wrongOf(result: string, named: Named, afterAck: number, stranded: number): readonly Cause[] {
+  const [[root], [drain], [stop], [entry]] = [named('offline'), named('drain'), named('stop'), named('entry')];
+  const cause = causeOf(result, { root, drain, stop, entry });
+  const late: Cause = {
+    text: `${counted(afterAck, 'request')} came after the ack of their consumer`,
+    runbook: 'LosslessRequestsAfterAck',
+  };
+  const alone: Cause = {
+    text: `${counted(stranded, 'consumer')} had no other instance of the service to call`,
+    runbook: 'LosslessLastInstance',
+  };
   return [
-    ...(roots === 0 ? [`the root span never arrived: the process was killed, or ${lives}`] : []),
-    ...(roots > 1 ? [`${roots} root spans`] : []),
-    ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) =>
-      // Whoever appears late is told in a round of its own.
-      named(work).length === 1 || (work === 'notify' && named(work).length > 1)
-        ? []
-        : [`${named(work).length} spans ${spanName(work)}, expected 1`],
-    ),
+    ...(cause === undefined ? [] : [cause]),
+    ...(afterAck === 0 ? [] : [late]),
+    ...(stranded === 0 || result === 'last_instance' ? [] : [alone]),
   ];
 }
 
-/** @param said what the root says; undefined when it is not there */
-function missingConsumers(
-  named: Named,
-  said: { readonly planned: number; readonly acked: number } | undefined,
-): readonly string[] {
-  const goaways = named('goaway');
-  const ackedIds = new Set(
-    goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId),
-  );
-  const attempts = new Map(named('goaway.attempt').map((span) => [span.spanId, span.parentSpanId]));
-  const refreshed = new Set(
-    named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId),
-  );
-  const spanless = new Set(goaways.filter((span) => span.tags[ATTR.goawayUnused] === true).map((span) => span.spanId));
-  const without = [...ackedIds].filter((id) => !refreshed.has(id) && !spanless.has(id)).length;
-  const told = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
-  return [
-    ...(said !== undefined && told !== said.planned ? [`${told} GoAway spans for ${said.planned} planned`] : []),
-    ...(said !== undefined && ackedIds.size !== said.acked
-      ? [`${ackedIds.size} acked GoAway spans, the root says ${said.acked}`]
-      : []),
-    ...(without === 0 ? [] : [`${without} acked GoAways without the consumer's refresh span`]),
-  ];
-}
-
-function wentWrong(
-  kind: TraceKind,
-  result: string,
-  spans: readonly Span[],
-  afterAck: number,
-  stranded: number,
-): readonly string[] {
+/** Who was not told, and which part of the work failed. */
+function failures(kind: TraceKind, result: string, spans: readonly Span[]): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
-  const works = [...PHASES[kind].filter((phase) => phase !== 'notify'), 'handler' as const].map(
+  // The cause of a time-out says what the drain and the stop say.
+  const told: readonly string[] =
+    result === 'timeout' || result === 'last_instance' ? ['notify', 'drain', 'stop'] : ['notify'];
+  const works: readonly string[] = [...PHASES[kind].filter((phase) => !told.includes(phase)), 'handler' as const].map(
     spanName,
-  ) as readonly string[];
+  );
   const others = spans.filter((span) => span.isError && works.includes(span.name));
   return [
     ...failed.map(
       (span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`,
     ),
-    ...others.map((span) => `${span.name}: ${span.message}`),
-    ...(afterAck === 0 ? [] : [`${afterAck} requests came after the ack of their consumer`]),
-    ...(stranded === 0 ? [] : [`${stranded} consumers had no other instance of the service to call`]),
-    ...(['success', 'cancelled', 'missing', 'never_ready', KILLED].includes(result)
-      ? []
-      : [`the ${kind === 'offline' ? 'shutdown' : 'start'} ended with ${result}`]),
+    ...others.map((span) => `${span.name.slice('lossless.'.length)}: ${span.message}`),
+    ...(kind === 'online' && !['success', 'cancelled', 'missing'].includes(result)
+      ? [`the start ended with ${result}`]
+      : []),
   ];
 }

@@ -11,7 +11,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { closing, type Load, openLoop, type Rate } from '../entry/load.ts';
-import { Echo, service, type Word } from './echo.ts';
+import { Echo, service as echo, type Word } from './echo.ts';
 
 /** Longest wait for the end of a call, in milliseconds. */
 const PATIENCE_MS = 20_000;
@@ -22,17 +22,38 @@ export interface LoadOptions extends Pick<Rate, 'perSecond'> {
   readonly ms: number;
   /** Where instances are, or what stands before them. */
   readonly ports: readonly number[];
+  /** Name of the service, which the plugin finds. Default: the ports, in turn. */
+  readonly service?: string;
   /** Over TLS, whoever answers. */
   readonly isSecure?: boolean;
+  /** Every call is tried once. Default: the client tries those again that no instance has begun. */
+  readonly isTriedOnce?: boolean;
 }
 
-/** A client of grpc-js that knows the address of each instance, as by a static list. */
-export function startGrpcJs({ isSecure = false, method, ms, perSecond, ports }: LoadOptions): Load {
-  const target = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
-  const client = new Echo(target, isSecure ? anySecure() : credentials.createInsecure(), {
-    ...(isSecure && { 'grpc.ssl_target_name_override': 'localhost' }),
-    'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-  });
+/** A client of grpc-js that knows the address of each instance, as by a static list, or the name of the service. */
+export function grpcJsClient({
+  isSecure,
+  isTriedOnce,
+  ports,
+  service,
+}: Pick<LoadOptions, 'isSecure' | 'isTriedOnce' | 'ports' | 'service'>) {
+  const list = `ipv4:${ports.map((port) => `127.0.0.1:${port}`).join(',')}`;
+  return new Echo(
+    service === undefined ? list : `lossless:///${service}`,
+    isSecure ? anySecure() : credentials.createInsecure(),
+    {
+      ...(isSecure && { 'grpc.ssl_target_name_override': 'localhost' }),
+      ...(isTriedOnce && { 'grpc.enable_retries': 0 }),
+      ...(service === undefined && {
+        'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+      }),
+    },
+  );
+}
+
+/** Calls with it. */
+export function startGrpcJs({ method, ms, perSecond, ...channel }: LoadOptions): Load {
+  const client = grpcJsClient(channel);
   const say = (deadline: number) =>
     new Promise<string | undefined>((resolve) =>
       client['say']?.({ text: 'x', ms }, { deadline }, (error: ServiceError | null) => resolve(reasonOf(error))),
@@ -50,9 +71,10 @@ export function startGrpcJs({ isSecure = false, method, ms, perSecond, ports }: 
 }
 
 /** A client of Connect, which never sends a call twice, at one address. */
-export function startConnect({ method, ms, perSecond, ports: [port] }: LoadOptions): Load {
-  const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
-  const client = createClient(service, transport) as unknown as {
+export function startConnect({ isSecure, method, ms, perSecond, ports: [port] }: LoadOptions): Load {
+  const baseUrl = `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const transport = createGrpcTransport({ baseUrl, nodeOptions: { rejectUnauthorized: false } });
+  const client = createClient(echo, transport) as unknown as {
     say(word: Word, options: object): Promise<Word>;
     repeat(word: Word, options: object): AsyncIterable<Word>;
   };

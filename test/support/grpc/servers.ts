@@ -3,7 +3,17 @@ import { createSecureServer, createServer } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { GrpcMethod, Transport } from '@nestjs/microservices';
@@ -33,10 +43,29 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
   'grpc-js': ({ host, port, secret }) => {
     const server = new Server();
     server.addService(Echo.service, {
-      say: ({ request }: ServerUnaryCall<Word, Word>, answer: (error: null, word: Word) => void) =>
-        void said(request).then((word) => answer(null, word)),
+      say: (call: ServerUnaryCall<Word, Word>, answer: sendUnaryData<Word>) => {
+        const headers = new Metadata();
+        headers.set('authority', call.getHost());
+        for (const value of call.metadata.get('echo')) headers.add('echo', value);
+        const isFirst = call.metadata.get('grpc-previous-rpc-attempts').length === 0;
+        if (call.request.text === 'again' && isFirst) answer({ code: status.UNAVAILABLE });
+        else
+          void said(call.request).then((word) => {
+            call.sendMetadata(headers);
+            answer(null, word);
+          });
+      },
       repeat: async (call: ServerWritableStream<Word, Word>) => {
         for await (const word of repeated(call.request)) call.write(word);
+        call.end();
+      },
+      gather: async (call: ServerReadableStream<Word, Word>, answer: sendUnaryData<Word>) => {
+        const texts: string[] = [];
+        for await (const { text } of call as AsyncIterable<Word>) texts.push(text);
+        answer(null, { text: texts.join(' '), ms: 0 });
+      },
+      chat: async (call: ServerDuplexStream<Word, Word>) => {
+        for await (const word of call as AsyncIterable<Word>) call.write(word);
         call.end();
       },
     });
@@ -53,7 +82,7 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
       routes: (router) => router.service(service, { say: said, repeat: repeated } as never),
     });
     const server = secret === undefined ? createServer(handler) : createSecureServer(secret, handler);
-    (server as NetServer).listen(port, host);
+    return (server as NetServer).listen(port, host);
   },
   nest: async ({ host, port }) => {
     class Controlled {

@@ -21,12 +21,18 @@ export const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
 
 const KIND = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
 
-/** The body of an OTLP/HTTP JSON request with spans of one process. */
-export function otlpBody(service: string, instanceId: string, spans: readonly SpanSpec[]): string {
+/** The body of an OTLP/HTTP JSON request with spans of one process; `resource` is what else its resource says. */
+export function otlpBody(
+  service: string,
+  instanceId: string,
+  spans: readonly SpanSpec[],
+  resource: Readonly<Record<string, string>> = {},
+): string {
+  const identity = { 'service.name': service, 'service.instance.id': instanceId };
   return JSON.stringify({
     resourceSpans: [
       {
-        resource: { attributes: attributesOf({ 'service.name': service, 'service.instance.id': instanceId }) },
+        resource: { attributes: attributesOf({ ...identity, ...resource }) },
         scopeSpans: [{ scope: { name: SCOPE }, spans: spans.map(spanOf) }],
       },
     ],
@@ -64,7 +70,7 @@ function typedValue(value: Value): object {
 
 /**
  * A whole shutdown of `provider` with `consumers` callers, of which `failed` could not be told: one body for each process.
- * Consumers are of `services` in turn.
+ * Consumers are of `services` in turn. The instance is `<provider>-1` and says nothing else of itself unless it is told what.
  */
 export function shutdownBodies(
   provider: string,
@@ -72,6 +78,8 @@ export function shutdownBodies(
   failed = 0,
   start: number = Date.now(),
   services: readonly string[] = ['caller'],
+  instanceId = `${provider}-1`,
+  resource: Readonly<Record<string, string>> = {},
 ): { readonly traceId: string; readonly bodies: readonly string[] } {
   const traceId = hex(16);
   const [root, notify] = [hex(8), hex(8)];
@@ -104,7 +112,7 @@ export function shutdownBodies(
       work: 'offline.started',
       start,
       durationMs: 0.001,
-      attributes: { [ATTR.service]: provider, [ATTR.instanceId]: `${provider}-1`, [ATTR.trigger]: 'SIGTERM' },
+      attributes: { [ATTR.service]: provider, [ATTR.instanceId]: instanceId, [ATTR.trigger]: 'SIGTERM' },
     },
     { traceId, spanId: notify, parentSpanId: root, work: 'notify', start: start + 1, durationMs: 10 },
     ...groups.map(({ service, spanId }): SpanSpec => {
@@ -156,7 +164,7 @@ export function shutdownBodies(
       durationMs: 75,
       attributes: {
         [ATTR.service]: provider,
-        [ATTR.instanceId]: `${provider}-1`,
+        [ATTR.instanceId]: instanceId,
         [ATTR.offlineResult]: failed > 0 ? 'incomplete' : 'success',
         [ATTR.fanoutPlanned]: consumers,
         [ATTR.fanoutAcked]: acked,
@@ -186,7 +194,15 @@ export function shutdownBodies(
       },
     ]),
   );
-  return { traceId, bodies: [otlpBody(provider, `${provider}-1`, spans), ...refreshes] };
+  return { traceId, bodies: [otlpBody(provider, instanceId, spans, resource), ...refreshes] };
+}
+
+/** Several bodies as few, of so many each. */
+export function joined(bodies: readonly string[], each = 200): readonly string[] {
+  return Array.from({ length: Math.ceil(bodies.length / each) }, (_, n) => {
+    const those = bodies.slice(n * each, (n + 1) * each);
+    return `{"resourceSpans":[${those.map((body) => body.slice('{"resourceSpans":['.length, -']}'.length)).join(',')}]}`;
+  });
 }
 
 /** Sends bodies one after the other; each must be stored. */

@@ -45,6 +45,12 @@ export class Spring {
     return (await (await fetch(`http://127.0.0.1:${this.port}/list?service=${service}`)).json()) as string[];
   }
 
+  /** The labels with which it finds them. */
+  async labels(service: string): Promise<readonly Readonly<Record<string, string>>[]> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/labels?service=${service}`);
+    return (await answer.json()) as Record<string, string>[];
+  }
+
   /** Calls a service through its balancer. @returns the answer, or undefined when the call failed */
   async call(service: string): Promise<string | undefined> {
     const response = await fetch(`http://127.0.0.1:${this.port}/call?service=${service}`);

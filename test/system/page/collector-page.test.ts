@@ -111,7 +111,9 @@ describe.skipIf(missing)('the page of the collector', () => {
     const link = await shutdown('busy', 250, 10, Date.now(), SERVICES);
     const { page, shoot } = await browser.open(link);
     await page.locator('.waterfall tbody tr').first().waitFor();
-    expect(await page.locator('.verdict').innerText()).toMatch(/incomplete\s+240 of 250 consumers acked/);
+    expect(await page.locator('.verdict').innerText()).toMatch(
+      /incomplete\s+10 of 250 consumers were not told\. 240 of 250 consumers acked/,
+    );
     expect(await page.locator('.problems-told li').count()).toBe(5);
     const shown = await rows(page);
     expect(shown.length).toBeLessThan(30);
@@ -123,7 +125,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     await page.locator('tr.more').nth(1).click();
     await until(async () => (await rows(page)).length === shown.length + 47);
     await page.locator('.problems-told button').click();
-    expect(await page.locator('.problems-told li').count()).toBe(12);
+    expect(await page.locator('.problems-told li').count()).toBe(11);
   });
 
   test('a real shutdown with 250 consumers of which ten never answer: each failure with its attempts, on one screen', async () => {
@@ -204,7 +206,7 @@ describe.skipIf(missing)('the page of the collector', () => {
       until(async () => JSON.stringify(await listed()) === JSON.stringify([...services].sort()));
     await shows('good', 'poor', 'old');
     expect(await page.locator('.list tbody tr', { hasText: 'poor' }).innerText()).toMatch(
-      /incomplete\s+1 \/ 3\s+75 ms\s+caller-\d was not told, and 2 more/,
+      /incomplete\s+1 \/ 3\s+75 ms\s+2 of 3 consumers were not told, and 2 more/,
     );
     await page.selectOption('select[name=result]', 'incomplete');
     await shows('poor');
@@ -225,7 +227,7 @@ describe.skipIf(missing)('the page of the collector', () => {
       otlpBody('leaver', 'leaver-1', [{ ...begun, start: Date.now(), durationMs: 0.01, attributes }]),
     ]);
     await shows('good', 'poor', 'leaver');
-    expect(await page.locator('.list tbody tr').first().innerText()).toMatch(/^began .*leaver.*leaving/s);
+    expect(await page.locator('.list tbody tr').first().innerText()).toMatch(/leaver.*leaving/s);
     await shoot('list');
     expect(faults).toEqual([]);
   });
@@ -358,7 +360,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     scope.spans = scope.spans.filter((span: { name: string }) => !/offline$|stop|drain/.test(span.name));
     await sendOtlp(otlpUrl, [JSON.stringify(killed)]);
     await page.locator('.verdict', { hasText: 'killed' }).waitFor();
-    expect(await page.locator('.problems-told').innerText()).toContain('the process was killed');
+    expect(await page.locator('.verdict').innerText()).toContain('the process was killed');
     const foreign = foreignBody(Date.now());
     await sendOtlp(otlpUrl, [foreign.body]);
     const other = await browser.open(`${queryUrl}/trace/${foreign.traceId}`);

@@ -4,11 +4,12 @@ import { openDatabase } from '../../../collector/server/database.ts';
 import { decodeOtlp } from '../../../collector/server/otlp.ts';
 import { Shutdowns } from '../../../collector/server/shutdowns.ts';
 import { Store } from '../../../collector/server/store.ts';
+import { Verdicts } from '../../../collector/server/verdicts.ts';
 import { shutdownBodies } from '../../support/observe/otlp.ts';
 import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 
 const NOW = 1_790_000_000_000;
-const ALL = { before: Number.MAX_SAFE_INTEGER, endedSince: 0 };
+const ALL = { before: Number.MAX_SAFE_INTEGER, to: Number.MAX_SAFE_INTEGER, endedSince: 0 };
 
 function setUp() {
   const store = new Store({ path: ':memory:', maxAgeMs: 1e15, maxBytes: 2 ** 28 });
@@ -17,10 +18,11 @@ function setUp() {
     for (const body of bodies) store.add(decodeOtlp(body).groups);
     return { traceId, bodies };
   };
-  const list = new Shutdowns(store);
+  const verdicts = new Verdicts(store);
+  const list = new Shutdowns(store, verdicts);
   const services = async (query: Partial<Parameters<typeof list.list>[0]>) =>
     (await list.list({ ...ALL, ...query })).shutdowns.map(({ service }) => service);
-  return { store, add, list, services };
+  return { store, add, list, services, verdicts };
 }
 
 describe('the list of shutdowns', () => {
@@ -38,6 +40,38 @@ describe('the list of shutdowns', () => {
     expect(await services({ endedSince: (NOW + 1_075) * 1_000 })).toEqual(['c', 'b']);
     expect(await services({ endedSince: (NOW + 1_076) * 1_000 })).toEqual(['c']);
     expect((await list.list(ALL)).services).toEqual(['a', 'b', 'c']);
+  });
+
+  test('by text: a trace id, an instance, or what the resource says; text that JSON writes otherwise, too', async () => {
+    const { add, store, services } = setUp();
+    const { traceId } = add('orders', 2, 0, NOW);
+    add('mail', 2, 1, NOW + 1_000);
+    const [body = ''] = shutdownBodies('pod-service', 0, 0, NOW + 2_000).bodies;
+    const pod = { key: 'k8s.pod.name', value: { stringValue: 'Pod-7d "x"' } };
+    store.add(decodeOtlp(body.replace('"attributes":[', `"attributes":[${JSON.stringify(pod)},`)).groups);
+    expect(await services({ search: traceId.slice(0, 12) })).toEqual(['orders']);
+    expect(await services({ search: 'MAIL-1' })).toEqual(['mail']);
+    expect(await services({ search: 'pod-7D "x' })).toEqual(['pod-service']);
+    expect(await services({ search: 'mail', kind: 'online' })).toEqual([]);
+    expect(await services({ search: '%' })).toEqual([]);
+  });
+
+  test('counts are of all that is asked for, on whatever page and with whatever result', async () => {
+    const { add, store, list } = setUp();
+    for (let n = 0; n < 60; n++) add('many', 1, n % 20 === 0 ? 1 : 0, NOW + n * 1_000);
+    const [lossy = ''] = shutdownBodies('many', 0, 0, NOW + 70_000).bodies;
+    const late = { key: 'lossless.requests.after_ack', value: { intValue: '3' } };
+    const at = lossy.lastIndexOf('"attributes":[') + '"attributes":['.length;
+    store.add(decodeOtlp(`${lossy.slice(0, at)}${JSON.stringify(late)},${lossy.slice(at)}`).groups);
+    const whole = { starts: 0, shutdowns: 61, lossless: 57 };
+    expect((await list.list(ALL)).counts).toEqual(whole);
+    expect((await list.list({ ...ALL, result: 'incomplete' })).counts).toEqual(whole);
+    expect((await list.list({ ...ALL, before: (NOW + 5_000) * 1_000 })).counts).toEqual(whole);
+    expect((await list.list({ ...ALL, to: (NOW + 5_000) * 1_000 })).counts).toMatchObject({
+      shutdowns: 5,
+      lossless: 4,
+    });
+    expect((await list.list({ ...ALL, search: 'nobody' })).counts).toMatchObject({ shutdowns: 0 });
   });
 
   test('however long what a sender has written is, a list is short', async () => {
@@ -69,13 +103,14 @@ describe('the list of shutdowns', () => {
   });
 
   test('a verdict is made anew when spans were added, and not otherwise', async () => {
-    const { store, list } = setUp();
+    const { store, list, verdicts } = setUp();
     const { bodies } = shutdownBodies('late', 3, 0, NOW);
     const [own = '', ...refreshes] = bodies;
     store.add(decodeOtlp(own).groups);
     const first = (await list.list(ALL)).shutdowns[0];
     expect(first).toMatchObject({ whole: false, refreshes: 0 });
-    expect((await list.list(ALL)).shutdowns[0]).toBe(first);
+    expect((await list.list(ALL)).shutdowns[0]).toEqual(first);
+    expect(verdicts.made).toBe(1);
     const revision = store.revision;
     store.add(decodeOtlp(own).groups);
     expect(store.revision).toBe(revision);
@@ -89,7 +124,7 @@ describe('the list of shutdowns', () => {
     const { bodies } = shutdownBodies('poor', 500, 400, NOW);
     for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))).groups);
     const [shutdown] = (await list.list(ALL)).shutdowns;
-    expect(shutdown?.problems.map(({ length }) => length)).toEqual([200, 200, 200]);
+    expect(shutdown?.problems.map(({ length }) => length)).toEqual([34, 200, 200]);
     expect(shutdown?.moreProblems).toBe(398);
   });
 });
@@ -105,6 +140,8 @@ test('a database of a version that knew other roots: its index is made anew, its
   old.exec("DROP INDEX span_by_root; CREATE INDEX span_by_root ON span (start) WHERE name IN ('lossless.offline')");
   old.close();
   const after = new Store(options);
-  expect((await new Shutdowns(after).list(ALL)).shutdowns.map(({ service }) => service)).toEqual(['kept']);
+  expect((await new Shutdowns(after, new Verdicts(after)).list(ALL)).shutdowns.map(({ service }) => service)).toEqual([
+    'kept',
+  ]);
   after.close();
 });

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
-import type { Agent } from 'undici';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { Connections } from '../../../../src/consumer/directory/connections.ts';
+import { Connections, type OpenAgent } from '../../../../src/consumer/directory/connections.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
 
 class FakeSocket extends EventEmitter {
@@ -16,6 +15,11 @@ class FakeSocket extends EventEmitter {
 }
 
 const own = (connections: Connections, socket: FakeSocket): void => connections.own(socket as unknown as Socket);
+
+/** @param close how it closes */
+function agentThat(close: () => Promise<void>): OpenAgent {
+  return { dispatch: () => true, close, upgraded() {} };
+}
 
 async function isIdle({ idle }: Connections): Promise<boolean> {
   await new Promise(setImmediate);
@@ -33,7 +37,7 @@ describe('idle', () => {
   test('waits for the close of the agent and for what it has in progress', async () => {
     const connections = new Connections(watchedGuard().guard);
     const closed = Promise.withResolvers<void>();
-    connections.agent({}, () => ({ close: () => closed.promise }) as Agent);
+    connections.agent({}, () => agentThat(() => closed.promise));
     connections.begin();
     connections.close();
     closed.resolve();
@@ -42,7 +46,7 @@ describe('idle', () => {
     connections.end();
     expect(await isIdle(connections)).toBe(true);
     const other = new Connections(watchedGuard().guard);
-    other.agent({}, () => ({ close: () => new Promise<void>(() => {}) }) as Agent);
+    other.agent({}, () => agentThat(() => new Promise<void>(() => {})));
     other.close();
     expect(await isIdle(other)).toBe(false);
   });

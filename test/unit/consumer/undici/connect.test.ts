@@ -59,7 +59,11 @@ test('undici gets its connection, whatever fails when it stands', () => {
 
 test('what fails when an upgraded connection closes is said', () => {
   const { guard, failed } = watchedGuard();
-  const connections = { agent: () => ({ dispatch: () => true }), begin() {}, end: spoiled } as unknown as Connections;
+  const connections = {
+    agent: () => ({ dispatch: () => true, upgraded() {} }),
+    begin() {},
+    end: spoiled,
+  } as unknown as Connections;
   const endpoint = { connections, origins: { http: 'http://127.0.0.1:1' } } as Endpoint;
   const service = { pick: () => endpoint } as unknown as Service;
   const context = {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../../src/lifecycle/deadline.ts';
 import type { HoldReason } from '../../../../src/lifecycle/outcomes.ts';
-import { Drain, type Drained } from '../../../../src/provider/offline/drain.ts';
+import { Drain, type Drained, type Phase } from '../../../../src/provider/offline/drain.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 /** A drain whose surroundings can be changed while it runs. */
-function drain(graceMs = 30_000) {
+function drain(graceMs = 30_000, phase: Phase = 'serve') {
   const clock = new SimulatedClock();
   const around = {
     inflight: 0,
@@ -47,7 +47,7 @@ function drain(graceMs = 30_000) {
   });
   const undo = new AbortController();
   let ended: Drained | undefined;
-  const done = subject.run(true, undo.signal).then((result) => {
+  const done = subject.run(phase, undo.signal).then((result) => {
     ended = result;
   });
   return { clock, around, subject, undo, done, result: () => ended };
@@ -220,7 +220,7 @@ describe('a drain', () => {
     await done;
     around.inflight = 1;
     let again: Drained | undefined;
-    void subject.run(false, new AbortController().signal).then((result) => {
+    void subject.run('rest', new AbortController().signal).then((result) => {
       again = result;
     });
     await clock.advance(400);
@@ -236,7 +236,7 @@ describe('a drain', () => {
     await clock.advance(60);
     await done;
     const before = clock.now();
-    const again = subject.run(false, new AbortController().signal);
+    const again = subject.run('rest', new AbortController().signal);
     await clock.advance(0);
     expect((await again).result).toBe('drained');
     expect(clock.now()).toBe(before);
@@ -250,7 +250,7 @@ describe('a drain', () => {
     await done;
     around.lastActivity = clock.now();
     let again: Drained | undefined;
-    void subject.run(false, new AbortController().signal).then((result) => {
+    void subject.run('rest', new AbortController().signal).then((result) => {
       again = result;
     });
     await clock.advance(100);
@@ -275,7 +275,7 @@ describe('a drain', () => {
     expect(it.clock.now()).toBe(10_300);
     expect(it.result()).toMatchObject({ result: 'drained', keptComing: true });
     let again: Drained | undefined;
-    void it.subject.run(false, new AbortController().signal).then((result) => {
+    void it.subject.run('rest', new AbortController().signal).then((result) => {
       again = result;
     });
     await it.clock.advance(2_000);
@@ -284,6 +284,33 @@ describe('a drain', () => {
     it.around.lastActivity = it.clock.now();
     await it.clock.advance(300);
     expect(again).toMatchObject({ result: 'drained', keptComing: false });
+  });
+
+  test('callers that keep coming find no listener in a moment in which nobody is connecting, or half a second later', async () => {
+    for (const [connectsUntil, endsAt] of [
+      [10_400, 10_400],
+      [99_000, 10_800],
+    ] as const) {
+      const it = drain();
+      it.around.holdReason = 'unmanaged_caller';
+      it.around.unread = () => (it.clock.now() < connectsUntil ? 1 : 0);
+      while (it.result() === undefined && it.clock.now() < 20_000) {
+        it.around.lastBegun = it.clock.now();
+        it.around.lastActivity = it.clock.now();
+        await it.clock.advance(10);
+      }
+      expect(it.clock.now()).toBe(endsAt);
+      expect(it.result()).toMatchObject({ result: 'drained', keptComing: true });
+    }
+  });
+
+  test('listeners that refuse from the beginning close in a moment in which nobody is connecting, whoever comes', async () => {
+    const it = drain(30_000, 'refuse');
+    it.around.inflight = 3;
+    it.around.allIdle = false;
+    it.around.unread = () => (it.clock.now() < 40 ? 1 : 0);
+    expect(await endOf(it, 1_000)).toBe(40);
+    expect(it.result()).toMatchObject({ result: 'drained', keptComing: false });
   });
 
   test('a request that began before the hold time was over and ends after it is no caller that keeps coming', async () => {

@@ -26,8 +26,8 @@ async function caller(take: RequestListener): Promise<RecentCaller> {
   return callerAt(port);
 }
 
-function opened(into: Callers, instanceId: string, port: number): RecentCaller {
-  const caller = { service: 'a', instanceId, generation: 1, port };
+function opened(into: Callers, instanceId: string, port: number, service = 'a'): RecentCaller {
+  const caller = { service, instanceId, generation: 1, port };
   return into.opened(caller, { remoteAddress: '127.0.0.1' }, new Connection()).entry;
 }
 
@@ -165,6 +165,30 @@ test('whoever appears after the others have answered is told in a round of its o
     }
   }
   expect(subject.coverage).toMatchObject({ planned: 2, acked: 2, idle: 2 });
+});
+
+test('the span of a service ends with its own consumers, and not with the slowest service', async () => {
+  const finish = Promise.withResolvers<void>();
+  const slow = await caller((request, response) => void finish.promise.then(() => ends(request, response)));
+  const quick = opened(callers, 'cart-1', await useServer(createServer(ends)), 'cart');
+  const { subject, records } = fanout();
+  subject.tell(slow);
+  subject.tell(quick);
+  const services = () =>
+    records.flatMap((record) => (record.kind === 'ended' && record.work === 'notify.service' ? [record.facts] : []));
+  await until(() => services().length === 1);
+  expect(services()).toEqual([{ planned: 1, acked: 1, gone: 0 }]);
+  expect(records.some((record) => record.kind === 'ended' && record.work === 'notify')).toBe(false);
+  // Another consumer of a service that is done belongs to the same round.
+  subject.tell(opened(callers, 'cart-2', await useServer(createServer(ends)), 'cart'));
+  await until(() => services().length === 2);
+  finish.resolve();
+  await subject.settled();
+  expect(services()).toHaveLength(3);
+  expect(records.filter((record) => record.kind === 'ended').at(-1)).toMatchObject({
+    work: 'notify',
+    facts: { planned: 3, acked: 3 },
+  });
 });
 
 describe('a consumer without a connection that acks and never says that it is idle', () => {

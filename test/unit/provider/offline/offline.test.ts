@@ -216,6 +216,7 @@ class Subject {
       clock,
       log: () => {},
       healthPaths: [],
+      entryPorts: [],
       healthFailures: 3,
       keepAliveMs: undefined,
     });

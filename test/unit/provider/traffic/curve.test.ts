@@ -87,9 +87,9 @@ describe('the curve of requests', () => {
   test.each([
     ['none', 0, 5, undefined],
     ['a single one, a moment ago', 1, 0, 1],
-    ['a single one in a short life', 1, 4, 0.2],
+    ['a single one in a short life', 1, 4, -Math.log(4 / 5)],
     ['a single one in more than half a minute', 1, 40, undefined],
-    ['several', 3, 2, 1],
+    ['several at once', 3, 2, -Math.log(2 / 3)],
   ])('the rate: %s', async (_, count, secondsSince, rate) => {
     const it = curve();
     // Seconds before the first one tell nothing of it.
@@ -97,6 +97,26 @@ describe('the curve of requests', () => {
     it.add(count);
     await it.seconds(secondsSince, 0);
     expect(it.subject.rate).toBe(rate);
+  });
+
+  test('the rate: clients that all connect at once are no usual second', async () => {
+    const it = curve();
+    it.add(12);
+    for (let n = 0; n < 10; n++) {
+      await it.seconds(1, 0);
+      it.add(1);
+      await it.seconds(1, 0);
+    }
+    expect(it.subject.rate).toBe(-Math.log(10 / 21));
+  });
+
+  test('the rate: of those that come all the time it is the second in the middle', async () => {
+    const it = curve();
+    for (let n = 0; n < 60; n++) {
+      it.add(n === 7 ? 400 : 18 + (n % 5));
+      await it.seconds(1, 0);
+    }
+    expect(it.subject.rate).toBe(20);
   });
 
   test('nothing is sampled after its stop', async () => {

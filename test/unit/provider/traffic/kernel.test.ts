@@ -49,6 +49,13 @@ describe('unreadInKernel', () => {
     return unreadInKernel(new Set([8080, 80]), isListening, folder);
   };
 
+  test('who has begun to connect counts as long as this process listens', () => {
+    const connecting: readonly Row[] = [{ local: 8080, state: 3, inode: 0 }];
+    expect(unread(connecting)).toBe(1);
+    expect(unread([], connecting)).toBe(1);
+    expect(unread(connecting, [], false)).toBe(0);
+  });
+
   test('of a process that has closed its listeners, what waits at the listener of somebody else does not count', () => {
     const waiting: readonly Row[] = [
       { local: 8080, state: 10, received: 2 },

@@ -24,13 +24,15 @@ const decode = (entry: object) => decodeEntry(JSON.stringify(entry), 'shop');
 
 test('what is written is read again', () => {
   const instance = anInstance({ service: 'shop', scheme: 'https', weight: 7, metadata: { zone: 'a' } });
-  expect(decodeEntry(encodeEntry(instance), 'shop')).toEqual([instance]);
-  expect(decodeEntry(encodeEntry(instance), 'other')).toEqual([]);
+  for (const isForSpring of [false, true]) {
+    expect(decodeEntry(encodeEntry(instance, isForSpring), 'shop')).toEqual([instance]);
+    expect(decodeEntry(encodeEntry(instance, isForSpring), 'other')).toEqual([]);
+  }
 });
 
 test('an entry has the fields of kratos and of Curator', () => {
   const instance = anInstance({ host: '2001:db8::7', port: 443, scheme: 'https', weight: 40 });
-  expect(JSON.parse(encodeEntry(instance))).toMatchObject({
+  expect(JSON.parse(encodeEntry(instance, false))).toMatchObject({
     id: instance.instanceId,
     name: instance.service,
     metadata: { weight: '40' },

@@ -159,7 +159,7 @@ test("connections are made where the application's instrumentation sees nothing"
 
 test.each([
   ['sessionMs=999', /sessionMs to be a whole number from 1000/],
-  ['ttlMs=1', /the options ca, cert, key, prefix, server, sessionMs, tls; received ttlMs/],
+  ['ttlMs=1', /the options ca, cert, key, prefix, server, sessionMs, spring, tls; received ttlMs/],
 ])('a URL with %s is refused', async (option, expected) => {
   await expect(open(1, `?${option}`)).rejects.toThrow(expected);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { GAP_MS, releasesOf, sentenceOf } from '../../../../src/trace/model/release.ts';
+import { GAP_MS, releasesOf } from '../../../../src/trace/model/release.ts';
+import { summaryOf } from '../../../../src/trace/model/release-summary.ts';
 import type { TraceKind, Verdict } from '../../../../src/trace/model/verdict.ts';
 
 let made = 0;
@@ -19,7 +20,9 @@ function verdict(
     service: 'shop',
     instanceId,
     version,
-    readyAt: kind === 'online' ? startedAt + 1_000 : null,
+    namespace: '',
+    generation: 1,
+    marks: kind === 'online' ? { started: startedAt, ready: startedAt + 1_000 } : { trigger: startedAt },
     result: kind === 'online' ? 'ready' : 'success',
     planned: kind === 'online' ? 0 : 2,
     acked: kind === 'online' ? 0 : 2,
@@ -34,6 +37,7 @@ function verdict(
     phases: {},
     whole: true,
     problems: [],
+    runbook: null,
     ...more,
   };
 }
@@ -51,18 +55,20 @@ function shape(verdicts: readonly Verdict[]) {
   ]);
 }
 
+const summaries = (verdicts: readonly Verdict[]) => releasesOf(verdicts).map(summaryOf);
+
 describe('releases', () => {
   test('a new version comes and the old one goes, one after the other', () => {
     const roll = [comes('2', 'c', 0), goes('1', 'a', 3), comes('2', 'd', 6), goes('1', 'b', 9)];
     expect(shape(roll)).toEqual([['2', 'c d', 'a b']]);
     expect(shape(roll.toReversed())).toEqual([['2', 'c d', 'a b']]);
-    expect(releasesOf(roll)[0]).toMatchObject({ startedAt: 0, endedAt: 11_000, fewestReady: 2 });
+    expect(summaries(roll)[0]).toMatchObject({ endedAt: 11_000, fewestReady: 2 });
   });
 
   test('an instance that goes before its successor comes belongs to the release of that', () => {
     const roll = [goes('1', 'a', 0), comes('2', 'c', 3), goes('1', 'b', 6), comes('2', 'd', 9)];
     expect(shape(roll)).toEqual([['2', 'c d', 'a b']]);
-    expect(releasesOf(roll)[0]?.fewestReady).toBe(1);
+    expect(summaries(roll)[0]?.fewestReady).toBe(1);
   });
 
   test('a release that is taken back is two', () => {
@@ -85,13 +91,14 @@ describe('releases', () => {
   test('a service that shrinks or grows', () => {
     expect(shape([goes('1', 'a', 0), goes('1', 'b', 1)])).toEqual([['1', '', 'a b']]);
     expect(shape([comes('1', 'a', 0)])).toEqual([['1', 'a', '']]);
-    expect(releasesOf([comes('1', 'a', 0)])[0]?.fewestReady).toBeNull();
+    expect(summaries([comes('1', 'a', 0)])[0]?.fewestReady).toBeNull();
     expect(shape([])).toEqual([]);
   });
 
   test('an instance that was never ready was none of those that are ready', () => {
     const roll = [comes('2', 'b', 0), goes('2', 'x', 1, { result: 'never_ready' }), goes('1', 'a', 3)];
-    expect(releasesOf(roll).find(({ version }) => version === '2')?.fewestReady).toBe(1);
+    const release = releasesOf(roll).find(({ version }) => version === '2');
+    expect(release && summaryOf(release).fewestReady).toBe(1);
   });
 });
 
@@ -102,7 +109,7 @@ test('a sentence says what happened to whom', () => {
     comes('2', 'd', 6),
     goes('1', 'b', 9, { result: 'incomplete', acked: 1, afterAck: 3 }),
   ]);
-  expect(release && sentenceOf(release)).toBe(
+  expect(release && summaryOf(release).sentence).toBe(
     '1 of 2 shutdowns lossless, 3 of 4 consumers told, 3 requests after an ack, 11 s, never fewer than 2 ready',
   );
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { rowsOf } from '../../../../collector/page/rows.ts';
+import { type Folds, rowsOf } from '../../../../collector/page/rows.ts';
 import type { Span } from '../../../../src/trace/model/trace.ts';
 import { type Branch, treeOf } from '../../../../src/trace/model/tree.ts';
 
@@ -17,7 +17,7 @@ const span = (spanId: string, parentSpanId: string, more: Partial<Span> = {}): S
 });
 const names = (branches: readonly Branch[]): unknown =>
   branches.map((branch) => [branch.span.spanId, names(branch.children)]);
-const NOTHING = { open: new Map(), more: new Map() };
+const NOTHING: Folds = { open: new Map(), more: new Map(), told: new Set(), find: '' };
 
 describe('spans as trees', () => {
   test('a span whose parent is missing is a root', () => {
@@ -54,6 +54,9 @@ describe('spans as trees', () => {
   });
 });
 
+const range = (from: number, to: number): readonly string[] =>
+  Array.from({ length: to - from }, (_, n) => String(from + n));
+
 describe('rows of the page', () => {
   const fanout = (consumers: number, failed: number): readonly Span[] => [
     span('s', '', { name: 'lossless.notify.service' }),
@@ -74,9 +77,22 @@ describe('rows of the page', () => {
     expect(shown(250, 2)).toEqual(['s', '0', '1', '248 more acked']);
   });
 
+  test('a search shows what says the text, inside folded groups too; a row that is linked to is shown', () => {
+    expect(shown(250, 0, { ...NOTHING, find: '24' })).toEqual([
+      ...['s', '24', '124', '224', ...range(240, 247)],
+      '3 more acked',
+    ]);
+    expect(shown(250, 0, { ...NOTHING, find: 'TIMEOUT' })).toEqual([]);
+    expect(shown(250, 1, { ...NOTHING, find: ' timeout ' })).toEqual(['s', '0']);
+    expect(shown(250, 0, { ...NOTHING, told: new Set(['200']) })).toEqual([
+      ...['s', ...range(0, 10), '200'],
+      '239 more acked',
+    ]);
+  });
+
   test('what a reader opens stays open, and more is shown at a time', () => {
-    expect(shown(250, 0, { open: new Map([['s', true]]), more: new Map() })).toHaveLength(12);
-    expect(shown(1_000, 2, { open: new Map(), more: new Map([['s', 250]]) }).at(-1)).toBe('748 more acked');
-    expect(shown(10, 1, { open: new Map([['s', false]]), more: new Map() })).toEqual(['s']);
+    expect(shown(250, 0, { ...NOTHING, open: new Map([['s', true]]) })).toHaveLength(12);
+    expect(shown(1_000, 2, { ...NOTHING, more: new Map([['s', 250]]) }).at(-1)).toBe('748 more acked');
+    expect(shown(10, 1, { ...NOTHING, open: new Map([['s', false]]) })).toEqual(['s']);
   });
 });

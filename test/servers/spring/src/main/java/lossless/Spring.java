@@ -2,6 +2,7 @@ package lossless;
 
 import java.net.URI;
 import java.util.List;
+import java.util.Map;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.cloud.client.ServiceInstance;
@@ -35,6 +36,11 @@ public class Spring {
   @GetMapping("/list")
   List<URI> list(@RequestParam("service") String service) {
     return discovery.getInstances(service).stream().map(ServiceInstance::getUri).toList();
+  }
+
+  @GetMapping("/labels")
+  List<Map<String, String>> labels(@RequestParam("service") String service) {
+    return discovery.getInstances(service).stream().map(ServiceInstance::getMetadata).toList();
   }
 
   @GetMapping("/call")

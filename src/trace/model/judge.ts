@@ -1,4 +1,4 @@
-import { isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
+import { isCounted, isLossless, type Verdict } from './verdict.ts';
 
 /** Spans may come for so long after the end, in milliseconds: those of consumers are sent by them, and tried again out of a spool after 30 s. */
 const SPANS_LATE_MS = 35_000;
@@ -16,8 +16,13 @@ export interface Gate extends Judgement {
   readonly shutdowns: readonly Verdict[];
 }
 
-/** Whether all of these shutdowns were lossless, and there are as many as expected. */
-export function judge(verdicts: readonly Verdict[], isComplete: boolean, expected: number, now: number): Judgement {
+/**
+ * Whether all of these shutdowns were lossless, and there are as many as expected.
+ *
+ * @param now milliseconds since the Unix epoch
+ * @param isComplete the store has answered all of them
+ */
+export function judge(verdicts: readonly Verdict[], now: number, expected = 1, isComplete = true): Judgement {
   const counted = verdicts.filter(isCounted);
   const uncounted = verdicts.length - counted.length;
   const aside = uncounted === 0 ? '' : `; ${uncounted} of instances that were never ready are not counted`;

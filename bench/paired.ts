@@ -1,0 +1,34 @@
+import { quantile } from './row.ts';
+
+export interface Paired {
+  /** Median without. */
+  readonly base: number;
+  /** Median difference, and the 95 % interval of that median (by ranks, so that no distribution is assumed). */
+  readonly added: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Differences of neighbouring slices, in turn first: what else the machine does falls on both, and garbage collections are outliers. */
+export async function paired(
+  pairs: number,
+  without: (pair: number) => Promise<number>,
+  withIt: (pair: number) => Promise<number>,
+): Promise<Paired> {
+  const differences: number[] = [];
+  const bases: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const [first, second] = pair % 2 === 0 ? [without, withIt] : [withIt, without];
+    const [a, b] = [await first(pair), await second(pair)];
+    const [base, other] = pair % 2 === 0 ? [a, b] : [b, a];
+    bases.push(base);
+    differences.push(other - base);
+  }
+  const half = 0.98 / Math.sqrt(pairs);
+  return {
+    base: quantile(bases, 0.5),
+    added: quantile(differences, 0.5),
+    low: quantile(differences, 0.5 - half),
+    high: quantile(differences, 0.5 + half),
+  };
+}

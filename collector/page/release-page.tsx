@@ -1,0 +1,98 @@
+import type { JSX } from 'preact';
+import { judge } from '../../src/trace/model/judge.ts';
+import type { ShownRelease } from '../../src/trace/model/shown.ts';
+import { useLive } from './live.ts';
+import { Problem } from './parts.tsx';
+import { ReleaseView } from './release.tsx';
+import { scaleOf } from './release-picture.tsx';
+
+/** Time between two looks, in milliseconds: while traces are read, while the release goes on, and then. */
+const AT_ONCE_MS = 50;
+const SOON_MS = 1_000;
+const SELDOM_MS = 5_000;
+
+/** Which release; a page of its own for each, and one for two beside each other. */
+export interface ReleaseAddress {
+  readonly service: string;
+  readonly name: string;
+  /** The one beside it; empty for none. */
+  readonly beside: string;
+  readonly namespace: string | null;
+}
+
+/** Where a release is shown. */
+export function hrefOfRelease({ service, name, namespace, beside }: Partial<ReleaseAddress>): string {
+  const query = new URLSearchParams({ ...(namespace && { namespace }), ...(beside && { beside }) });
+  const path = ['/release', service ?? '', ...(name ? [name] : [])].map((part, n) =>
+    n === 0 ? part : encodeURIComponent(part),
+  );
+  return `${path.join('/')}${query.size > 0 ? `?${query}` : ''}`;
+}
+
+/** A release, live while it goes on, and the one that it is compared with. */
+export function ReleasePage(address: ReleaseAddress): JSX.Element {
+  const { service, name, beside, namespace } = address;
+  const own = useRelease(service, name, namespace);
+  const other = useRelease(service, beside || name, namespace);
+  const now = Date.now();
+  const two = beside === '' ? [own] : [other, own];
+  const scales = two.flatMap(({ data }) => (data === undefined ? [] : [scaleOf(data, now)]));
+  const scale = {
+    lengthMs: Math.max(...scales.map(({ lengthMs }) => lengthMs)),
+    peak: Math.max(...scales.map(({ peak }) => peak)),
+  };
+  const before = own.data?.before ?? null;
+  return (
+    <>
+      <header class="top">
+        <a href="/">All</a>
+        <a href={hrefOfRelease({ service, namespace })}>{service}</a>
+        <h1>{beside === '' ? `Release ${titleOf(own.data, name)}` : 'Two releases'}</h1>
+        {namespace && <span class="kind">{namespace}</span>}
+        <nav class="neighbours" aria-label="releases">
+          {beside !== '' ? (
+            <a href={hrefOfRelease({ ...address, beside: '' })}>only this one</a>
+          ) : (
+            <>
+              {before !== null && <a href={hrefOfRelease({ ...address, name: before })}>← before</a>}
+              {own.data?.after != null && <a href={hrefOfRelease({ ...address, name: own.data.after })}>after →</a>}
+              {before !== null && <a href={hrefOfRelease({ ...address, beside: before })}>beside the one before</a>}
+            </>
+          )}
+        </nav>
+      </header>
+      <main class={beside === '' ? '' : 'two'}>
+        {two.map(({ data, problem, status }, index) => (
+          <article key={index === 0 ? 'first' : 'second'} aria-label={`release ${titleOf(data, name)}`}>
+            <Problem text={status === 404 && data === undefined ? '' : problem} />
+            {beside !== '' && data !== undefined && <h2>{titleOf(data, name)}</h2>}
+            {data === undefined ? (
+              <p class="empty">{status === 404 ? `No release ${name} of ${service} is known.` : 'Reading…'}</p>
+            ) : (
+              <ReleaseView shown={data} now={now} scale={scale} hrefOf={(traceId) => `/trace/${traceId}`} />
+            )}
+          </article>
+        ))}
+      </main>
+    </>
+  );
+}
+
+function useRelease(service: string, name: string, namespace: string | null) {
+  const query = namespace ? `?${new URLSearchParams({ namespace })}` : '';
+  const url = `/page/releases/${encodeURIComponent(service)}/${encodeURIComponent(name)}${query}`;
+  return useLive<ShownRelease>(url, (data) => {
+    if (data !== undefined && data.unread > 0) return AT_ONCE_MS;
+    return data === undefined || goesOn(data) ? SOON_MS : SELDOM_MS;
+  });
+}
+
+/** Somebody still leaves or comes, or spans may be on their way. */
+function goesOn({ release: { starts, stops } }: ShownRelease): boolean {
+  const isOpen = [...starts, ...stops].some(({ result }) => result === 'missing');
+  return isOpen || judge(stops, Date.now(), 0).verdict === 'unknown';
+}
+
+function titleOf(shown: ShownRelease | undefined, name: string): string {
+  return shown?.release.version || name;
+}

@@ -1,0 +1,28 @@
+import type { Judgement } from '../../src/trace/model/judge.ts';
+import type { Release } from '../../src/trace/model/release.ts';
+import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
+import type { ShownRelease } from '../../src/trace/model/shown.ts';
+
+/** One row of the list: what a release comes to, as far as its traces have been read. */
+export interface ListedRelease
+  extends Pick<ShownRelease, 'name' | 'unread'>,
+    Pick<Release, 'service' | 'namespace' | 'version' | 'startedAt'> {
+  readonly summary: ReleaseSummary;
+  readonly judgement: Judgement;
+}
+
+/** The latest releases of a service, the last one first. */
+export interface ReleaseList {
+  /** Services to choose from. */
+  readonly services: readonly string[];
+  readonly releases: readonly ListedRelease[];
+}
+
+/** Where the release of a trace is found. */
+export interface ReleaseOfTrace {
+  readonly service: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Trace of the other end of the same instance; null when there is none. */
+  readonly counterpart: string | null;
+}

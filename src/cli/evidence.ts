@@ -1,0 +1,110 @@
+import { LosslessError } from '../errors.ts';
+import { judge } from '../trace/model/judge.ts';
+import { counterpartsOf, type Release, releaseNamed, releasesOf } from '../trace/model/release.ts';
+import { summaryOf } from '../trace/model/release-summary.ts';
+import { namesOf, type ShownRelease, shownOf } from '../trace/model/shown.ts';
+import type { Trace } from '../trace/model/trace.ts';
+import { assess, type Verdict } from '../trace/model/verdict.ts';
+import type { JaegerClient } from './jaeger-client.ts';
+import { tracesSince } from './traces-since.ts';
+import type { VerifyReport } from './verify-report.ts';
+
+/** How far is looked back at first for the last release, and how long before it nothing may have happened, in milliseconds. */
+const LATELY_MS = 3_600_000;
+const CLEAR_MS = 1_200_000;
+
+/** What is asked of a trace store. */
+export interface Question {
+  readonly service: string;
+  /** `service.namespace`; undefined for that of all. */
+  readonly namespace: string | undefined;
+  /** Milliseconds since the Unix epoch. */
+  readonly begin: number;
+  /** Shutdowns that there must be. */
+  readonly expected: number;
+  /** As `releaseNamed` takes it; undefined for all shutdowns. */
+  readonly release: string | undefined;
+}
+
+/** What the store knows about it. */
+export interface Evidence {
+  readonly report: VerifyReport;
+  /** The release that was asked for; undefined when there is none. */
+  readonly shown?: ShownRelease;
+}
+
+/** @throws LosslessError LOSSLESS_COLLECTOR_UNREACHABLE, and LOSSLESS_USAGE when a release may be of several namespaces */
+export async function ask(client: JaegerClient, question: Question): Promise<Evidence> {
+  if (question.release === undefined) return askShutdowns(client, question);
+  // The last release is most often of late, and a store may know ten thousand before it.
+  const lately = Math.max(question.begin, Date.now() - LATELY_MS);
+  if (question.release === 'latest' && lately > question.begin) {
+    const recent = await askRelease(client, question, lately);
+    const startedAt = recent.shown?.release.startedAt;
+    if (startedAt !== undefined && startedAt - CLEAR_MS > lately) return recent;
+  }
+  return askRelease(client, question, question.begin);
+}
+
+async function askShutdowns(
+  client: JaegerClient,
+  { service, begin, expected, namespace }: Question,
+): Promise<Evidence> {
+  const { traces, isComplete } = await tracesSince(client, service, 'offline.started', begin);
+  const now = Date.now();
+  const verdicts = traces.map((trace) => assess(trace, now)).filter(isOf(namespace));
+  const shutdowns = verdicts.sort((one, other) => one.startedAt - other.startedAt);
+  const since = new Date(begin).toISOString();
+  return { report: { service, since, ...judge(shutdowns, now, expected, isComplete), shutdowns } };
+}
+
+/** @param since milliseconds since the Unix epoch */
+async function askRelease(
+  client: JaegerClient,
+  { begin, expected, namespace, release: name = '', service }: Question,
+  since: number,
+): Promise<Evidence> {
+  const found = await Promise.all(
+    (['offline.started', 'online.started'] as const).map((marker) => tracesSince(client, service, marker, since)),
+  );
+  const now = Date.now();
+  const traces = new Map<string, Trace>(found.flatMap((each) => each.traces).map((trace) => [trace.traceId, trace]));
+  const verdicts = [...traces.values()].map((trace) => assess(trace, now)).filter(isOf(namespace));
+  const namespaces = [...new Set(verdicts.map((verdict) => verdict.namespace))];
+  if (namespaces.length > 1)
+    throw new LosslessError(
+      'LOSSLESS_USAGE',
+      `${service} is there in the namespaces ${namespaces.map((each) => each || '(none)').join(', ')}: name one with --namespace`,
+    );
+  const releases = releasesOf(verdicts);
+  const release = releaseNamed(releases, name);
+  const isComplete = found.every((each) => each.isComplete);
+  const shutdowns = release?.stops ?? [];
+  const report = {
+    service,
+    since: new Date(begin).toISOString(),
+    ...judge(shutdowns, now, expected, isComplete),
+    ...(release !== undefined && { release: { ...headOf(release), ...summaryOf(release) } }),
+    shutdowns,
+  };
+  if (release === undefined) return { report };
+  const counterparts = counterpartsOf(verdicts);
+  const shown = ({ traceId }: Verdict) =>
+    shownOf(traces.get(traceId) ?? { traceId, spans: [] }, now, counterparts.get(traceId));
+  return {
+    report,
+    shown: {
+      ...namesOf(release, releases),
+      release: { ...release, starts: release.starts.map(shown), stops: release.stops.map(shown) },
+      unread: 0,
+    },
+  };
+}
+
+function isOf(namespace: string | undefined): (verdict: Verdict) => boolean {
+  return (verdict) => namespace === undefined || verdict.namespace === namespace;
+}
+
+function headOf({ namespace, startedAt, version }: Release): Pick<Release, 'namespace' | 'version' | 'startedAt'> {
+  return { namespace, version, startedAt };
+}

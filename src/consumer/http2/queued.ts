@@ -1,0 +1,48 @@
+import type { ClientHttp2Session } from 'node:http2';
+import { CONSUMER_HEADER } from '../../protocol/header.ts';
+
+/** Headers as Node.js hands them to nghttp2: one text of names, values and flags, and how many there are (lib/internal/http2/util.js). */
+type HeaderList = readonly [text: string, count: number];
+
+/** What a session has of its own in Node.js (src/node_http2.cc). */
+interface Handle {
+  request(headers: unknown, ...more: unknown[]): unknown;
+}
+
+/** Name, value, and flags of one character. */
+const HEADER = /([^\0]+)\0([^\0]*)\0([\s\S])/g;
+
+/**
+ * Gives the consumer header to requests that waited for the connection of their session. Node.js has made a text of their headers
+ * long before, and writes them in the turn in which the session says that it is connected: this is to be called in it, before that.
+ *
+ * @param value of the header; undefined: there is none
+ */
+export function headQueued(session: ClientHttp2Session, value: string | undefined): void {
+  const handle = handleOf(session);
+  if (handle === undefined) return;
+  const { request } = handle;
+  handle.request = (headers, ...more) =>
+    request.call(handle, isList(headers) ? withHeader(headers, value) : headers, ...more);
+  process.nextTick(() => Reflect.deleteProperty(handle, 'request'));
+}
+
+function withHeader([text, count]: HeaderList, value: string | undefined): HeaderList {
+  let left = count;
+  const kept = text.replace(HEADER, (header, name) => {
+    if (name !== CONSUMER_HEADER) return header;
+    left--;
+    return '';
+  });
+  return value === undefined ? [kept, left] : [`${kept}${CONSUMER_HEADER}\0${value}\0\0`, left + 1];
+}
+
+function isList(headers: unknown): headers is HeaderList {
+  return Array.isArray(headers) && typeof headers[0] === 'string' && typeof headers[1] === 'number';
+}
+
+function handleOf(session: object): Handle | undefined {
+  const symbol = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'kHandle');
+  const handle = symbol && (Reflect.get(session, symbol) as Partial<Handle> | undefined);
+  return typeof handle?.request === 'function' ? (handle as Handle) : undefined;
+}

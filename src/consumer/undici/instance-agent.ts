@@ -1,0 +1,54 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Agent } from 'undici';
+import type { Guard } from '../../guard.ts';
+import type { OpenAgent } from '../directory/connections.ts';
+import type { Connector } from './connect.ts';
+
+/** What the guard calls this. */
+const HOOK = 'a connection of undici';
+
+/** Knows its connections, also those that undici has forgotten. */
+export class InstanceAgent implements OpenAgent {
+  readonly #agent: Agent;
+  readonly #guard: Guard;
+  /** Its connections that are open. */
+  readonly #open = new Set<Duplex>();
+
+  /** @param make makes the agent, with this connector */
+  constructor(make: (connect: Connector) => Agent, connect: Connector, guard: Guard) {
+    this.#guard = guard;
+    this.#agent = make((target, done) =>
+      connect(target, (error, socket) => {
+        guard.listener(HOOK, () => this.#keep(socket))();
+        done(error, socket);
+      }),
+    );
+  }
+
+  dispatch(...call: Parameters<Agent['dispatch']>): boolean {
+    return this.#agent.dispatch(...call);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#agent.close();
+    } finally {
+      // undici 5 forgets one of two connections that it makes for a client while it loads its parser, and the instance waits for it.
+      for (const socket of this.#open) socket.destroy();
+    }
+  }
+
+  upgraded(socket: Duplex): void {
+    this.#open.delete(socket);
+  }
+
+  #keep(socket: Socket | null): void {
+    if (socket === null) return;
+    this.#open.add(socket);
+    socket.once(
+      'close',
+      this.#guard.listener(HOOK, () => this.#open.delete(socket)),
+    );
+  }
+}

@@ -1,0 +1,88 @@
+import type { OfflineResult } from '../../lifecycle/outcomes.ts';
+import { ATTR } from './schema.ts';
+import { counted, type Span } from './trace.ts';
+
+/** Pages of `docs/runbooks`: what to look at and what to do. */
+export type Runbook =
+  | 'LosslessDeregistrationNotConfirmed'
+  | 'LosslessDrainTimedOut'
+  | 'LosslessEntryNotTold'
+  | 'LosslessEntryStillSending'
+  | 'LosslessFanOutIncomplete'
+  | 'LosslessLastInstance'
+  | 'LosslessRequestsAfterAck'
+  | 'LosslessRequestsCut'
+  | 'LosslessShutdownTruncated'
+  | 'LosslessTelemetrySpooled';
+
+/** Why a shutdown did not end well, and where it is said what to do. */
+export interface Cause {
+  readonly text: string;
+  /** Undefined when no page is about it. */
+  readonly runbook: Runbook | undefined;
+}
+
+/** What the spans of a shutdown say, by the span that says it; those that have not arrived say nothing. */
+export interface Said {
+  readonly root: Span | undefined;
+  readonly drain: Span | undefined;
+  readonly stop: Span | undefined;
+  readonly entry: Span | undefined;
+}
+
+/** What is said of a shutdown of which no end came. */
+const NO_END = 'no end came: the process was killed, or its last spans wait in a spool';
+
+/** The cause of each result that is none to be content with. */
+const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = {
+  killed: ({ root }) => ({ text: root?.message || NO_END, runbook: 'LosslessShutdownTruncated' }),
+  timeout: (said) => ({
+    text: `the grace period ended ${leftOf(said)}`,
+    runbook: number(said.stop, ATTR.socketsForced) > 0 ? 'LosslessRequestsCut' : 'LosslessDrainTimedOut',
+  }),
+  last_instance: ({ root }) => ({
+    text: root?.message || 'consumers still called and had no other instance of the service to call',
+    runbook: 'LosslessLastInstance',
+  }),
+  incomplete: (said) => ({
+    text: said.root?.message || 'somebody was not told, or the registry did not confirm',
+    runbook: untoldOf(said),
+  }),
+  error: ({ root }) => ({ text: `the plugin failed: ${root?.message || 'no reason was given'}`, runbook: undefined }),
+};
+
+/** Results of shutdowns that have no cause to tell: well, or still to come. */
+const CONTENT: readonly string[] = ['success', 'cancelled', 'never_ready', 'missing'];
+
+/** The cause in an operator's words; undefined for a result to be content with. */
+export function causeOf(result: string, said: Said): Cause | undefined {
+  if (CONTENT.includes(result)) return undefined;
+  const known = Object.hasOwn(CAUSES, result) ? CAUSES[result as OfflineResult]?.(said) : undefined;
+  return known ?? { text: `the shutdown ended with ${result}`, runbook: undefined };
+}
+
+/** With what work left, what matters most first. */
+function leftOf({ drain, root, stop }: Said): string {
+  const idle = drain?.tags[ATTR.consumersIdle];
+  const busy = idle === undefined ? 0 : number(root, ATTR.fanoutAcked) - Number(idle);
+  const left = [
+    [number(stop, ATTR.socketsForced), 'connection', ' cut while busy'],
+    [number(drain, ATTR.inflightEnd), 'request', ' in flight'],
+    [number(root, ATTR.unmanaged), 'request', ' of callers without the plugin, which nobody keeps away'],
+    [busy, 'consumer', ' not idle'],
+  ] as const;
+  const given = left.filter(([count]) => count > 0).map(([count, word, words]) => `${counted(count, word)}${words}`);
+  return given.length === 0 ? 'before traffic was over' : `with ${given.join('; ')}`;
+}
+
+function untoldOf({ entry, root }: Said): Runbook | undefined {
+  if (number(root, ATTR.fanoutAcked) < number(root, ATTR.fanoutPlanned)) return 'LosslessFanOutIncomplete';
+  if (['unconfirmed', 'failed'].includes(String(root?.tags[ATTR.deregisterResult])))
+    return 'LosslessDeregistrationNotConfirmed';
+  if (entry?.tags[ATTR.entryTold] === false) return 'LosslessEntryNotTold';
+  return entry?.tags[ATTR.entryEndedBy] === 'coming' ? 'LosslessEntryStillSending' : undefined;
+}
+
+function number(span: Span | undefined, name: string): number {
+  return Number(span?.tags[name] ?? 0) || 0;
+}

@@ -1,0 +1,89 @@
+import type { WorkName } from '../../lifecycle/facts.ts';
+import { ATTR, SPANS, spanName } from './schema.ts';
+import { counted, type Span } from './trace.ts';
+
+type Kind = 'offline' | 'online';
+
+/** Spans that every trace of its kind has once, however it went. */
+const ALWAYS: Readonly<Record<Kind, readonly WorkName[]>> = {
+  offline: ['offline.started', 'notify', 'deregister'],
+  online: ['online.started'],
+};
+
+/** Spans that one that was not cut short has once. */
+const COMPLETED: Readonly<Record<Kind, readonly WorkName[]>> = {
+  offline: ['drain', 'stop'],
+  online: ['register', 'register.read_back', 'ready'],
+};
+
+/** What each of those spans says. */
+const SAYS: Partial<Readonly<Record<WorkName, string>>> = {
+  'offline.started': 'that it began',
+  notify: 'who was told',
+  deregister: 'what the registry said',
+  drain: 'how it drained',
+  stop: 'how it stopped',
+  'online.started': 'that it began',
+  register: 'how it was registered',
+  'register.read_back': 'that the registry lists it',
+  ready: 'when it was ready',
+};
+
+/** The spans of ours in a trace, by their work. */
+type Named = (work: WorkName) => readonly Span[];
+
+/**
+ * What is not in a trace and should be, in words; empty for a whole one.
+ *
+ * @param spans those of ours
+ * @param orphans how many have no parent in the trace
+ */
+export function missingParts(kind: Kind, result: string, spans: readonly Span[], orphans: number): readonly string[] {
+  const named: Named = (work) => spans.filter((span) => span.name === spanName(work));
+  return [
+    ...missingSpans(kind, result, named),
+    ...(orphans === 0 ? [] : [`the part that ${counted(orphans, 'span')} belong to has not arrived`]),
+    ...missingConsumers(named, named(kind)[0]),
+    ...spans
+      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
+      .map((span) => `unknown span ${span.name}`),
+  ];
+}
+
+function missingSpans(kind: Kind, result: string, named: Named): readonly string[] {
+  const ends = named(kind).length;
+  const lives = kind === 'offline' ? 'is still leaving' : 'still warms up';
+  const isShort = result === 'cancelled' || result === 'error' || (kind === 'online' && result === 'missing');
+  return [
+    ...(ends === 0 ? [`its end never arrived: the process was killed, or ${lives}`] : []),
+    ...(ends > 1 ? [`${ends} ends arrived, expected one`] : []),
+    ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) => {
+      const count = named(work).length;
+      if (count === 0) return [`nothing says ${SAYS[work]}: no span ${spanName(work)}`];
+      // Whoever appears late is told in a round of its own.
+      return count === 1 || work === 'notify' ? [] : [`${count} spans ${spanName(work)}, expected one`];
+    }),
+  ];
+}
+
+/** @param root undefined when it is not there */
+function missingConsumers(named: Named, root: Span | undefined): readonly string[] {
+  const goaways = named('goaway');
+  const acked = new Set(goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId));
+  const attempts = new Map(named('goaway.attempt').map((span) => [span.spanId, span.parentSpanId]));
+  const refreshed = new Set(
+    named('consumer.refresh').map((span) => attempts.get(span.parentSpanId) ?? span.parentSpanId),
+  );
+  const spanless = new Set(goaways.filter((span) => span.tags[ATTR.goawayUnused] === true).map((span) => span.spanId));
+  const silent = [...acked].filter((id) => !refreshed.has(id) && !spanless.has(id)).length;
+  const told = goaways.filter((span) => span.tags[ATTR.goawayResult] !== 'gone').length;
+  const said = (name: string, count: number): number => Number(root?.tags[name] ?? (root === undefined ? count : 0));
+  const [planned, ackedOfRoot] = [said(ATTR.fanoutPlanned, told), said(ATTR.fanoutAcked, acked.size)];
+  return [
+    ...(told === planned ? [] : [`${counted(planned, 'consumer')} were to be told, ${told} have a span`]),
+    ...(acked.size === ackedOfRoot
+      ? []
+      : [`the end says ${ackedOfRoot} acked, the spans of the consumers say ${acked.size}`]),
+    ...(silent === 0 ? [] : [`what became of the address lists of ${counted(silent, 'consumer')} has not arrived`]),
+  ];
+}
