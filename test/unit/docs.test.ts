@@ -38,7 +38,7 @@ describe.each(pages)('%s', (page) => {
     expect(names.filter((name) => !(name in VARIABLES || name in ERRORS || NOT_OURS.includes(name)))).toEqual([]);
   });
 
-  test('names spans and attributes that exist', () => {
+  test('names spans, attributes and metrics that exist', () => {
     const spans = (Object.keys(SPANS) as (keyof typeof SPANS)[]).map(spanName);
     const known = [...Object.keys(ATTRIBUTES), ...spans, ...Object.keys({ ...OFFLINE_METRICS, ...POINT_ATTRIBUTES })];
     const names = [...text.matchAll(/`(lossless\.[a-z_.]+)`/g)].map(([, name = '']) => name);
