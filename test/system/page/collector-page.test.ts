@@ -94,7 +94,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     await page.selectOption('select[name=kind]', 'offline');
     await page.locator('.empty', { hasText: 'Nothing matches' }).waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
-    await row.getByRole('link').click();
+    await row.getByRole('link', { name: 'fresh' }).click();
     await page.locator('.verdict .badge.ok', { hasText: 'success' }).waitFor();
     expect(await page.locator('.verdict').innerText()).toMatch(/Ready after \d/);
     expect(await page.locator('.facts').innerText()).toMatch(/registry\s+confirmed/);
@@ -161,7 +161,7 @@ describe.skipIf(missing)('the page of the collector', () => {
         document.activeElement === document.body ? '' : (document.activeElement?.textContent ?? ''),
       );
     const tabTo = async (text: string) => {
-      for (let n = 0; n < 20 && !(await focused()).startsWith(text); n++) await page.keyboard.press('Tab');
+      for (let n = 0; n < 60 && !(await focused()).startsWith(text); n++) await page.keyboard.press('Tab');
       expect(await focused()).toMatch(new RegExp(`^${text}`));
     };
     await tabTo('keys');
