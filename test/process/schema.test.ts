@@ -14,6 +14,8 @@ import { useWorld } from '../support/process/world.ts';
 
 const world = useWorld();
 
+const API = new URL('../../dist/src/index.js', import.meta.url);
+
 /** What Jaeger adds of its own to the attributes of a span. */
 const JAEGERS = new Set([
   'otel.scope.name',
@@ -48,8 +50,10 @@ async function rawSpans(traceId: string): Promise<readonly RawSpan[]> {
 }
 
 test('every span that is exported is as the schema says: name, kind, parent, attributes, types and values', async () => {
+  const handler = `import { onOffline } from '${API}'; onOffline('pool', () => {});`;
   const leaving = await world().service('provider', {
     env: {
+      NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=data:text/javascript,${encodeURIComponent(handler)}`,
       LOSSLESS_HOLD_MS: '0',
       LOSSLESS_WARMUP_MS: '100',
       LOSSLESS_REGISTER_DELAY_MS: '10',
