@@ -1,4 +1,3 @@
-import type { AttributeName } from '../../src/trace/model/schema.ts';
 import { textOf, type Value } from './attributes.ts';
 import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
 import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
@@ -70,7 +69,10 @@ export class SpanMetrics {
     const value = durationMs(span);
     const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
     const given = new Map([...origin.resource, ...span.attributes].map(({ key, value }) => [key, value]));
-    const labels = { ...labelsOf(origin, span), ...dimensionsOf(given, METRIC_DIMENSIONS) };
+    const labels = {
+      ...labelsOf(origin, span, given.get('service.namespace')),
+      ...dimensionsOf(given, METRIC_DIMENSIONS),
+    };
     const calls = seriesIn(this.#calls, { ...labels, ...dimensionsOf(given, CALLS_DIMENSIONS) }, (own) => ({
       labels: own,
       since: now,
@@ -104,12 +106,12 @@ function seriesIn<S>(all: Map<string, S>, labels: Labels, create: (labels: Label
   return series;
 }
 
-function labelsOf({ service }: Origin, { kind, name, status }: Span): Labels {
-  const shown = service.slice(0, LONGEST_VALUE);
+function labelsOf({ service }: Origin, { kind, name, status }: Span, namespace: Value | undefined): Labels {
+  const job = namespace === undefined ? service : `${textOf(namespace)}/${service}`;
   return {
-    job: shown,
+    job: job.slice(0, LONGEST_VALUE),
     otel_scope_name: 'spanmetricsconnector',
-    service_name: shown,
+    service_name: service.slice(0, LONGEST_VALUE),
     span_kind: `SPAN_KIND_${KIND_LABELS[kind]}`,
     span_name: name.slice(0, LONGEST_VALUE),
     status_code: `STATUS_CODE_${STATUS_LABELS[status.code]}`,
@@ -117,7 +119,7 @@ function labelsOf({ service }: Origin, { kind, name, status }: Span): Labels {
 }
 
 /** @param given what the span says and, where it says nothing, its resource, as the connector looks it up */
-function dimensionsOf(given: ReadonlyMap<string, Value>, names: readonly AttributeName[]): Labels {
+function dimensionsOf(given: ReadonlyMap<string, Value>, names: readonly string[]): Labels {
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = given.get(name);
