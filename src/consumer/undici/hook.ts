@@ -9,7 +9,7 @@ import { UndiciCopies } from './copies.ts';
 import { type CoverOptions, cover } from './cover.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
 import { asMocked, isMock } from './mocks.ts';
-import { HOOK, isAgent, UndiciRouter } from './router.ts';
+import { type Global, HOOK, isAgent, UndiciRouter } from './router.ts';
 
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
@@ -166,16 +166,8 @@ export class UndiciHook {
     const known = this.#covered.get(target);
     if (known !== undefined) return known.dispatcher;
     const router = this.#router;
-    // What an agent does by itself, it does for services too; of any other only its place is known.
     if (isAgent(target)) this.#copies.add(target.constructor as AgentClass, { http2 });
-    const take: CoverOptions['take'] = isMock(target)
-      ? (next, ...call) => asMocked(next)(...call)
-      : isAgent(target)
-        ? (next, options, handler) => next(options, handler)
-        : (next, options, handler) =>
-            router.take(originOf(options?.origin), { options, handler, next }, (service) =>
-              router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
-            );
+    const take = this.#takeOf(target, () => ({ dispatcher: covered.dispatcher, isChosen, http2 }));
     const covered: Covered = {
       target,
       ...cover(target, {
@@ -188,6 +180,17 @@ export class UndiciHook {
     this.#covered.set(target, covered).set(dispatcher, covered);
     this.#standing.add(dispatcher);
     return dispatcher;
+  }
+
+  /** What a global dispatcher that is stood before does with a request. */
+  #takeOf(target: Dispatcher, global: () => Global): CoverOptions['take'] {
+    // What an agent does by itself, it does for services too; of any other only its place is known.
+    if (isAgent(target)) return (next, options, handler) => next(options, handler);
+    if (isMock(target)) return (next, options, handler) => asMocked(next)(options, handler);
+    return (next, options, handler) =>
+      this.#router.take(originOf(options?.origin), { options, handler, next }, (service) =>
+        this.#router.sendGlobal(service, { options, handler }, global()),
+      );
   }
 
   /** A request whose origin is still a service went past: by a dispatcher of the application. */

@@ -23,7 +23,7 @@ export interface Given {
 }
 
 /** The global dispatcher that a request was given to. */
-interface Global {
+export interface Global {
   readonly dispatcher: Dispatcher;
   /** Whether the application chose it. */
   readonly isChosen: boolean;
