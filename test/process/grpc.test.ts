@@ -6,6 +6,7 @@ import { waterfall } from '../../src/cli/waterfall.ts';
 import { BegunStreams } from '../support/fakes/begun-streams.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
 import { startConnect, startGrpcJs, startWatch } from '../support/grpc/clients.ts';
+import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
@@ -125,6 +126,22 @@ describe('a stream that outlives its instance', () => {
     await world().leave(leaving);
     expect(await failed).toMatchObject([{ message: expect.stringContaining('NGHTTP2_INTERNAL_ERROR') }]);
     expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'timeout', whole: true });
+  });
+
+  test('that watches the health of a server is told that it serves again when the offline is undone', async () => {
+    const leaving = await instance('grpc-js', { LOSSLESS_HOLD_MS: '20000' });
+    const load = startGrpcJs({ method: 'say', ms: 5, perSecond: 50, ports: [leaving.port] });
+    const watch = startWatch(leaving.port);
+    await until(() => watch.statuses.length > 0);
+    const port = await world().controlPort(leaving);
+    await operator(port, '/offline', { method: 'POST' });
+    await until(() => watch.statuses.length > 1);
+    await operator(port, '/online', { method: 'POST' });
+    await until(() => watch.statuses.length > 2);
+    expect(watch.statuses).toEqual(['SERVING', 'NOT_SERVING', 'SERVING']);
+    expect((await load.stop()).failed).toEqual([]);
+    await world().leave(leaving, 'SIGKILL');
+    await watch.ended;
   });
 
   test('that watches the health of a server is told that it does not serve, and holds no offline', async () => {
