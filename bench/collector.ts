@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { shutdownBodies } from '../test/support/observe/otlp.ts';
@@ -5,7 +6,7 @@ import { Child } from '../test/support/process/child.ts';
 import { CLI } from '../test/support/process/cli.ts';
 import { ScratchFolder } from '../test/support/scratch-folder.ts';
 import { type Jaeger, jaegerMissing, startJaeger } from '../test/support/servers/jaeger.ts';
-import { type Benchmark, ms, quantile, type Row } from './row.ts';
+import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const SHUTDOWNS = 40;
 const CONSUMERS = 250;
@@ -16,10 +17,43 @@ const SENDERS = 16;
 /** Queries of each kind that are timed. */
 const QUERIES = 30;
 
+/** Shutdowns of the list, and its time and memory at the most, in milliseconds and MiB. */
+const LISTED = 10_000;
+const LIST_MS = 200;
+const LIST_MIB = 320;
+
 interface Measured {
   readonly spansPerSecond: number;
   readonly traceMs: number;
   readonly searchMs: number;
+}
+
+/** Fills the list of the page and asks for it again and again: how long that takes, in milliseconds. */
+async function measureList({ otlpUrl, queryUrl }: Pick<Jaeger, 'otlpUrl' | 'queryUrl'>): Promise<readonly number[]> {
+  const now = Date.now();
+  const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
+  const numbers = Array.from({ length: LISTED }, (_, n) => n).values();
+  const sender = async (): Promise<void> => {
+    for (const n of numbers) {
+      const [body] = shutdownBodies(`listed-${n % 20}`, 0, 0, now - n * 1_000).bodies;
+      await call(agent, `${otlpUrl}/v1/traces`, body);
+    }
+  };
+  await Promise.all(Array.from({ length: SENDERS }, sender));
+  const took: number[] = [];
+  for (let n = 0; n < QUERIES; n++) {
+    const start = performance.now();
+    await call(agent, `${queryUrl}/page/shutdowns${n % 2 === 0 ? '' : '?search=listed-7'}`);
+    took.push(performance.now() - start);
+  }
+  agent.destroy();
+  return took;
+}
+
+/** The most memory that a process has had, in MiB (Linux). */
+function peakMib(pid: number): number {
+  const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kib) / 1_024;
 }
 
 /** Sends the same spans, one request for each process, and reads them back. */
@@ -71,6 +105,8 @@ export const collector: Benchmark = {
     const child = new Child(process.execPath, args);
     const [, url = ''] = await child.sees(/queries: (\S+)/);
     const ours = await measure({ otlpUrl: url, queryUrl: url });
+    const listed = await measureList({ otlpUrl: url, queryUrl: url });
+    const mib = peakMib(child.pid);
     await child.destroy();
     directory.remove();
     const missing = jaegerMissing();
@@ -90,6 +126,16 @@ export const collector: Benchmark = {
       ),
       row(`one trace of ${2 * CONSUMERS + 7} spans`, ms, (measured) => measured.traceMs),
       row('the latest 20 shutdowns of a service', ms, (measured) => measured.searchMs),
+      {
+        what: `the list of the page with ${LISTED} shutdowns, all of them and by text`,
+        measured: `${ms(quantile(listed, 0.5))}, at most ${ms(quantile(listed, 1))}`,
+        against: reached(quantile(listed, 0.5) <= LIST_MS, `≤ ${LIST_MS} ms`),
+      },
+      {
+        what: 'most memory of the process until then',
+        measured: `${mib.toFixed(0)} MiB`,
+        against: reached(mib <= LIST_MIB, `≤ ${LIST_MIB} MiB`),
+      },
     ];
   },
 };

@@ -11,5 +11,5 @@ export interface Options extends LoadOptions {
 const { client, ...options } = JSON.parse(process.argv[2] ?? '') as Options;
 const load = CLIENTS[client](options);
 await text(process.stdin);
-console.log(JSON.stringify(await load.stop()));
-process.exit();
+// Long ones are not written at once.
+process.stdout.write(JSON.stringify(await load.stop()), () => process.exit());

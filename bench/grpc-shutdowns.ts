@@ -1,5 +1,6 @@
 import { embeddedCollector } from '../test/support/embedded-collector.ts';
 import type { Counts, Failure, Load } from '../test/support/entry/load.ts';
+import { BegunStreams } from '../test/support/fakes/begun-streams.ts';
 import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
 import type { LoadOptions } from '../test/support/grpc/clients.ts';
 import { loadOf, startForeign } from '../test/support/grpc/foreign.ts';
@@ -52,6 +53,8 @@ export interface Result {
   readonly counts: readonly Counts[];
   /** Milliseconds from SIGTERM to the exit. */
   readonly stopMs: readonly number[];
+  /** Calls that were sent, those that were tried again twice; undefined under TLS, where they cannot be seen. */
+  readonly begun: number | undefined;
 }
 
 /** An address before which there is a distance. */
@@ -59,6 +62,7 @@ interface Place {
   readonly proxy: DelayProxy;
   /** Connections to who is there now. */
   connections: number;
+  readonly begun: BegunStreams;
 }
 
 interface Instance {
@@ -68,9 +72,9 @@ interface Instance {
 
 /** Instances leave one after the other under load, and another one comes for each. */
 export async function shutDown(options: Shutdowns): Promise<Result> {
-  const { by, delayMs, times } = options;
+  const { by, times } = options;
   const world = new World(newChildren(), await embeddedCollector());
-  const places = await Promise.all(Array.from({ length: by === 'one' ? 1 : 2 }, () => placeAt(delayMs)));
+  const places = await Promise.all(Array.from({ length: by === 'one' ? 1 : 2 }, () => placeAt(options)));
   try {
     const stopMs: number[] = [];
     const leave = async ({ child }: Instance): Promise<void> => {
@@ -104,18 +108,20 @@ export async function shutDown(options: Shutdowns): Promise<Result> {
       if (options.apartMs === undefined) await connected(place, options.callers.length);
       else await pause(options.apartMs);
     }
-    return { counts: await Promise.all(loads.map((load) => load.stop())), stopMs };
+    const counts = await Promise.all(loads.map((load) => load.stop()));
+    const begun = places.reduce((sum, place) => sum + place.begun.count, 0);
+    return { counts, stopMs, begun: options.isSecure ? undefined : begun };
   } finally {
     await world.close();
     for (const { proxy } of places) proxy.close();
   }
 }
 
-async function placeAt(delayMs: number): Promise<Place> {
-  const place = { proxy: await DelayProxy.start(delayMs), connections: 0 };
+async function placeAt({ delayMs, isSecure }: Shutdowns): Promise<Place> {
+  const place = { proxy: await DelayProxy.start(delayMs), connections: 0, begun: new BegunStreams() };
   place.proxy.onConnection = () => {
     place.connections++;
-    return () => {};
+    return isSecure ? () => {} : place.begun.connection();
   };
   return place;
 }

@@ -2,20 +2,18 @@ import { type Caller, type Result, reasonsOf, type Shutdowns, shutDown } from '.
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 /** A run of the plugin, and the ways by hand beside it. */
-interface Cell extends Omit<Shutdowns, 'way' | 'by'> {
-  readonly what: string;
-  readonly by: Shutdowns['by'];
+interface Cell extends Omit<Shutdowns, 'way'> {
   readonly byHand: readonly string[];
-  /** Most failed calls per shutdown; undefined: not more than by hand. */
+  /** Most failed calls per shutdown. Default: not more than by hand. */
   readonly goal?: number;
-  /** Longest median from SIGTERM to the exit, in milliseconds. */
+  /** Longest median from SIGTERM to the exit, in milliseconds. Default: any. */
   readonly goalStopMs?: number;
 }
 
 const NEAR_MS = 10;
+const FAR_MS = 50;
 
 const LIST: Cell = {
-  what: 'a list',
   framework: 'grpc-js',
   by: 'list',
   byHand: ['tryShutdown', 'forceShutdown'],
@@ -28,102 +26,111 @@ const LIST: Cell = {
   ]),
 };
 
-const overOne = (perSecond: number, isSecure: boolean): Cell => ({
-  what: `one address${isSecure ? ', TLS' : ''}`,
+const oneAddress = (perSecond: number, more: Partial<Cell>): Cell => ({
   framework: 'connect',
   by: 'one',
   byHand: ['close'],
   times: 20,
   delayMs: NEAR_MS,
-  isSecure,
-  ...(!isSecure && { goal: 0.05 }),
   callers: [{ client: 'connect-node', method: 'say', ms: 5, perSecond }],
+  ...more,
 });
 
-const ONCE: Caller = { client: 'grpc-js', method: 'say', ms: 5, perSecond: 500, isTriedOnce: true };
-
-const byName = (what: string, more: Partial<Cell>): Cell => ({
-  what,
+const byName = (perSecond: number, more: Partial<Cell> = {}): Cell => ({
   framework: 'grpc-js',
   by: 'name',
   byHand: ['tryShutdown'],
   times: 30,
   delayMs: NEAR_MS,
   goal: 0,
-  callers: [ONCE],
+  callers: [{ client: 'grpc-js', method: 'say', ms: 5, perSecond, isTriedOnce: true }],
   ...more,
 });
 
-const CELLS = {
-  list: [LIST],
-  address: [overOne(100, false), overOne(500, false), overOne(100, true)],
-  name: [
-    byName('by name', { goalStopMs: 150 }),
-    byName('by name', { delayMs: 50 }),
-    byName('by name, TLS', { isSecure: true }),
-    byName('by name, restarts 0.5 s apart', { times: 16, apartMs: 500, callers: [{ ...ONCE, perSecond: 100 }] }),
-  ],
-};
+const BY: Readonly<Record<Shutdowns['by'], string>> = { list: 'a list', name: 'by name', one: 'one address' };
 
-/** All that a run by hand cannot do is to find a service by its name: then it has the list. */
-async function rowsOf(cell: Cell): Promise<readonly Row[]> {
-  const run = async (way: string): Promise<readonly [string, Result]> => {
-    const by = cell.by === 'name' && way !== 'plugin' ? 'list' : cell.by;
-    return [way, await shutDown({ ...cell, by, way })];
+function nameOf(run: Shutdowns, { client, isTriedOnce, method, ms: length, perSecond }: Caller): string {
+  return [
+    run.way,
+    isTriedOnce ? `${client} without retries` : client,
+    BY[run.by],
+    ...(run.isSecure ? ['TLS'] : []),
+    ...(run.apartMs === undefined ? [] : [`restarts ${run.apartMs} ms apart`]),
+    method === 'say' ? `unary ${length} ms` : `streams of ${length} ms`,
+    `${perSecond}/s`,
+    `${run.delayMs} ms`,
+  ].join(', ');
+}
+
+function rowOf(run: Shutdowns, { begun, counts, stopMs }: Result, n: number, against: string): Row {
+  const [caller, { failed, sent } = NONE] = [run.callers[n] as Caller, counts[n]];
+  // Of a client that never tries again.
+  const unsent = run.by === 'one' && begun !== undefined ? `, ${sent - begun} never sent by the client` : '';
+  const why = failed.length > 0 ? `: ${reasonsOf(failed)}${unsent}` : '';
+  return {
+    what: nameOf(run, caller),
+    measured: `${(failed.length / run.times).toFixed(2)} failed per shutdown (${failed.length} of ${sent} calls, ${run.times} shutdowns${why}); stop ${ms(quantile(stopMs, 0.5))}`,
+    against,
   };
-  const results: (readonly [string, Result])[] = [];
-  for (const way of ['plugin', ...cell.byHand]) results.push(await run(way));
-  return cell.callers.flatMap((caller, n) => {
-    const failedOf = ([, { counts }]: readonly [string, Result]): number => counts[n]?.failed.length ?? Number.NaN;
-    const byHand = Math.min(...results.slice(1).map(failedOf));
-    return results.map((result): Row => {
-      const [way, { counts, stopMs }] = result;
-      const { failed = [], sent = 0 } = counts[n] ?? {};
-      const stop = quantile(stopMs, 0.5);
-      const why = failed.length > 0 ? `: ${reasonsOf(failed)}` : '';
-      const { goal, goalStopMs, times } = cell;
-      const goals = [
-        goal === undefined
-          ? reached(failed.length <= byHand, 'not more than by hand')
-          : reached(failed.length <= goal * times, goal === 0 ? '0' : `≤ ${goal}`),
-        ...(goalStopMs === undefined ? [] : [reached(stop <= goalStopMs, `stop ≤ ${ms(goalStopMs)}`)]),
-      ];
-      return {
-        what: `${way}; ${nameOf(cell, caller)}`,
-        measured: `${(failed.length / times).toFixed(2)} failed per shutdown (${failed.length} of ${sent} calls, ${times} shutdowns${why}); stop ${ms(stop)}`,
-        against: way === 'plugin' ? goals.join('; ') : '',
-      };
-    });
+}
+
+const NONE = { failed: [], sent: 0 };
+
+/** With the plugin, then by hand: there a service has no name, and the client has the list. */
+async function rowsOf({ byHand, goal, goalStopMs, ...cell }: Cell): Promise<readonly Row[]> {
+  const run = { ...cell, way: 'plugin' };
+  const result = await shutDown(run);
+  const hands: (readonly [Shutdowns, Result])[] = [];
+  for (const way of byHand) {
+    const hand: Shutdowns = { ...cell, way, by: cell.by === 'name' ? 'list' : cell.by };
+    hands.push([hand, await shutDown(hand)]);
+  }
+  return cell.callers.flatMap((_, n) => {
+    const failedOf = ({ counts }: Result): number => counts[n]?.failed.length ?? 0;
+    const most = goal === undefined ? Math.min(...hands.map(([, hand]) => failedOf(hand))) : goal * run.times;
+    const goals = [
+      reached(failedOf(result) <= most, goal === undefined ? 'not more than by hand' : `≤ ${goal}`),
+      ...(goalStopMs === undefined
+        ? []
+        : [reached(quantile(result.stopMs, 0.5) <= goalStopMs, `stop ≤ ${ms(goalStopMs)}`)]),
+    ];
+    return [rowOf(run, result, n, goals.join('; ')), ...hands.map(([hand, counted]) => rowOf(hand, counted, n, ''))];
   });
 }
 
-function nameOf({ delayMs, what }: Cell, { client, isTriedOnce, method, ms: each, perSecond }: Caller): string {
-  const call = method === 'say' ? `unary ${each} ms` : `streams of ${each} ms`;
-  return `${client}${isTriedOnce ? ' without retries' : ''}, ${what}, ${call}, ${perSecond}/s, ${delayMs} ms`;
+function benchmark(title: string, how: string, cells: readonly Cell[]): Benchmark {
+  return {
+    title,
+    how: `Two instances behind TCP proxies that add the named distance each way are restarted in turn by SIGTERM, each at its old address, under an open loop of calls of client processes. With the plugin, or by hand as the framework documents it: \`tryShutdown\` and \`forceShutdown\` of grpc-js, \`close\` of \`node:http2\`. ${how}`,
+    async run() {
+      const rows: Row[] = [];
+      for (const cell of cells) rows.push(...(await rowsOf(cell)));
+      return rows;
+    },
+  };
 }
 
-async function all(cells: readonly Cell[]): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const cell of cells) rows.push(...(await rowsOf(cell)));
-  return rows;
-}
+const UNTOLD = 'The plugin is in the servers alone, `LOSSLESS_HOLD_MS=1500`.';
 
-const HOW = `Two instances behind TCP proxies that add the named distance each way are restarted in turn by SIGTERM, each at its old address, under an open loop of calls of one client process, which is told of nothing. With the plugin, or by hand as the documentation of the framework shows (\`tryShutdown\`, \`forceShutdown\` of grpc-js, \`close\` of \`node:http2\`).`;
+export const grpcList = benchmark(
+  'gRPC calls of clients without the plugin',
+  `${UNTOLD} Each client has the list of both addresses; all clients of a way call the same instances.`,
+  [LIST],
+);
 
-export const grpcList: Benchmark = {
-  title: 'gRPC calls of clients without the plugin',
-  how: `${HOW} Each client has the list of both addresses and takes them in turn; all clients of a way call the same instances. \`LOSSLESS_HOLD_MS=1500\`.`,
-  run: () => all(CELLS.list),
-};
+export const grpcAddress = benchmark(
+  'gRPC calls of clients without the plugin to one address',
+  `${UNTOLD} What is in front gives new connections to the instance that stays. connect-node never tries a call twice.`,
+  [oneAddress(100, { goal: 0.05 }), oneAddress(500, { goal: 0.05 }), oneAddress(100, { isSecure: true })],
+);
 
-export const grpcAddress: Benchmark = {
-  title: 'gRPC calls of clients without the plugin to one address',
-  how: `${HOW} What is in front gives new connections to the instance that stays. connect-node never tries a call twice. \`LOSSLESS_HOLD_MS=1500\`.`,
-  run: () => all(CELLS.address),
-};
-
-export const grpcName: Benchmark = {
-  title: 'gRPC calls by name',
-  how: `${HOW} The client has the plugin too and calls \`lossless:///echo\`; by hand it has the list of both addresses. \`grpc.enable_retries: 0\`.`,
-  run: () => all(CELLS.name),
-};
+export const grpcName = benchmark(
+  'gRPC calls by name',
+  'With the plugin in the client too, which calls `lossless:///echo`; by hand it has the list of both addresses.',
+  [
+    byName(500, { goalStopMs: 150 }),
+    byName(500, { delayMs: FAR_MS }),
+    byName(500, { isSecure: true }),
+    byName(100, { times: 16, apartMs: 500 }),
+  ],
+);

@@ -5,8 +5,8 @@ import { type Dashboards, panelOf } from './all.ts';
 /** Grafana fills in variables of the environment in a provisioned file; a `$` of its own is doubled. */
 export const GRAFANA_VARIABLES = {
   datasource: '$PROMETHEUS_DATASOURCE_UID',
-  jaeger: '$LOSSLESS_JAEGER_URL',
-  runbooks: '$LOSSLESS_RUNBOOKS_URL',
+  jaeger: '$ALERT_JAEGER_URL',
+  runbooks: '$ALERT_RUNBOOKS_URL',
 } as const;
 
 /** How far back the query of a rule may look, in seconds. */

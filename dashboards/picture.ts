@@ -31,8 +31,8 @@ export const STATE_WORDS: ValueMapping[] = [
   },
 ];
 
-/** The phases of an offline, by the state of the machine in which they are. */
-const PHASE_STATES = { notify: 'notifying', drain: 'draining', stop: 'stopping' } as const satisfies Partial<
+/** The phases of an offline, by the state of the machine in which they are; the most telling first. */
+const PHASE_STATES = { drain: 'draining', notify: 'notifying', stop: 'stopping' } as const satisfies Partial<
   Record<Phase, State>
 >;
 
@@ -42,14 +42,14 @@ export function scrapedState(): string {
   return most(`max by (${SERVICE}, ${INSTANCE}) (${each.join(' or ')})`);
 }
 
-/** In each step, the last phase that an instance was in. */
+/** Who drained in a step is shown to drain, also when all of its offline lies in that step. */
 export function phases(): string {
   const label = labelOf(POINT_ATTR.phase);
-  const each = Object.entries(PHASE_STATES).map(
-    ([phase, state]) =>
-      `${STATE_NAMES.indexOf(state)} * (max_over_time(${left('lossless.offline.phase.active', { [label]: phase })}[$__interval]) == 1)`,
-  );
-  return `max by (${SERVICE}, ${INSTANCE}) (${each.join(' or ')}) and on (${INSTANCE}) ${LAST}`;
+  const each = Object.entries(PHASE_STATES).map(([phase, state]) => {
+    const active = `max_over_time(${left('lossless.offline.phase.active', { [label]: phase })}[$__interval]) == 1`;
+    return `max by (${SERVICE}, ${INSTANCE}) (${STATE_NAMES.indexOf(state)} * (${active}))`;
+  });
+  return `(${each.join(' or ')}) and on (${INSTANCE}) ${LAST}`;
 }
 
 /** A line at the time that a metric tells, once: where it was not told a step before. */

@@ -5,7 +5,7 @@
 #   go.mod    a Go program: the package that tools.go names, or the folder's own main package; a folder when it names several
 #   pom.xml   a Java program: a folder with its jars (of target and target/lib, which `mvn package` must fill)
 #   packages  Debian packages: a folder with their files; nothing is installed and no service starts
-#   requirements.txt  Python packages that carry a program: a folder with their files
+#   requirements.txt  Python packages: a folder with their files; main.py beside it is a program that uses them
 #   main.c    a C program that needs the kernel's headers alone
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

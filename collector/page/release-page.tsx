@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { judge } from '../../src/trace/model/judge.ts';
 import type { ShownRelease } from '../../src/trace/model/shown.ts';
-import { useLive } from './live.ts';
+import { type Live, useLive } from './live.ts';
 import { Problem } from './parts.tsx';
 import { ReleaseView } from './release.tsx';
 import { scaleOf } from './release-picture.tsx';
@@ -31,23 +31,46 @@ export function hrefOfRelease({ service, name, namespace, beside }: Partial<Rele
 
 /** A release, live while it goes on, and the one that it is compared with. */
 export function ReleasePage(address: ReleaseAddress): JSX.Element {
-  const { service, name, beside, namespace } = address;
+  return address.beside === '' ? <One {...address} /> : <Two {...address} />;
+}
+
+function One(address: ReleaseAddress): JSX.Element {
+  const { service, name, namespace } = address;
   const own = useRelease(service, name, namespace);
-  const other = useRelease(service, beside || name, namespace);
+  return <Frame address={address} releases={[own]} />;
+}
+
+function Two(address: ReleaseAddress): JSX.Element {
+  const { service, name, beside, namespace } = address;
+  const other = useRelease(service, beside, namespace);
+  const own = useRelease(service, name, namespace);
+  return <Frame address={address} releases={[other, own]} />;
+}
+
+interface FrameProps {
+  readonly address: ReleaseAddress;
+  /** The one that is asked for is the last. */
+  readonly releases: readonly Live<ShownRelease>[];
+}
+
+/** What is above the releases, and all of them on one scale. */
+function Frame({ address, releases }: FrameProps): JSX.Element {
+  const { service, name, beside, namespace } = address;
+  const own = releases.at(-1)?.data;
+  const names = beside === '' ? [name] : [beside, name];
   const now = Date.now();
-  const two = beside === '' ? [own] : [other, own];
-  const scales = two.flatMap(({ data }) => (data === undefined ? [] : [scaleOf(data, now)]));
+  const scales = releases.flatMap(({ data }) => (data === undefined ? [] : [scaleOf(data, now)]));
   const scale = {
     lengthMs: Math.max(...scales.map(({ lengthMs }) => lengthMs)),
     peak: Math.max(...scales.map(({ peak }) => peak)),
   };
-  const before = own.data?.before ?? null;
+  const { before = null, after = null } = own ?? {};
   return (
     <>
       <header class="top">
         <a href="/">All</a>
         <a href={hrefOfRelease({ service, namespace })}>{service}</a>
-        <h1>{beside === '' ? `Release ${titleOf(own.data, name)}` : 'Two releases'}</h1>
+        <h1>{beside === '' ? `Release ${titleOf(own, name)}` : 'Two releases'}</h1>
         {namespace && <span class="kind">{namespace}</span>}
         <nav class="neighbours" aria-label="releases">
           {beside !== '' ? (
@@ -55,19 +78,19 @@ export function ReleasePage(address: ReleaseAddress): JSX.Element {
           ) : (
             <>
               {before !== null && <a href={hrefOfRelease({ ...address, name: before })}>← before</a>}
-              {own.data?.after != null && <a href={hrefOfRelease({ ...address, name: own.data.after })}>after →</a>}
+              {after !== null && <a href={hrefOfRelease({ ...address, name: after })}>after →</a>}
               {before !== null && <a href={hrefOfRelease({ ...address, beside: before })}>beside the one before</a>}
             </>
           )}
         </nav>
       </header>
       <main class={beside === '' ? '' : 'two'}>
-        {two.map(({ data, problem, status }, index) => (
-          <article key={index === 0 ? 'first' : 'second'} aria-label={`release ${titleOf(data, name)}`}>
+        {releases.map(({ data, problem, status }, index) => (
+          <article key={index === 0 ? 'first' : 'second'} aria-label={`release ${titleOf(data, names[index])}`}>
             <Problem text={status === 404 && data === undefined ? '' : problem} />
-            {beside !== '' && data !== undefined && <h2>{titleOf(data, name)}</h2>}
+            {beside !== '' && data !== undefined && <h2>{titleOf(data, names[index])}</h2>}
             {data === undefined ? (
-              <p class="empty">{status === 404 ? `No release ${name} of ${service} is known.` : 'Reading…'}</p>
+              <p class="empty">{status === 404 ? `No release ${names[index]} of ${service} is known.` : 'Reading…'}</p>
             ) : (
               <ReleaseView shown={data} now={now} scale={scale} hrefOf={(traceId) => `/trace/${traceId}`} />
             )}
@@ -78,7 +101,7 @@ export function ReleasePage(address: ReleaseAddress): JSX.Element {
   );
 }
 
-function useRelease(service: string, name: string, namespace: string | null) {
+function useRelease(service: string, name: string, namespace: string | null): Live<ShownRelease> {
   const query = namespace ? `?${new URLSearchParams({ namespace })}` : '';
   const url = `/page/releases/${encodeURIComponent(service)}/${encodeURIComponent(name)}${query}`;
   return useLive<ShownRelease>(url, (data) => {
@@ -93,6 +116,6 @@ function goesOn({ release: { starts, stops } }: ShownRelease): boolean {
   return isOpen || judge(stops, Date.now(), 0).verdict === 'unknown';
 }
 
-function titleOf(shown: ShownRelease | undefined, name: string): string {
+function titleOf(shown: ShownRelease | undefined, name = ''): string {
   return shown?.release.version || name;
 }

@@ -32,7 +32,7 @@ const MOST_STEPS = 600;
 const SHORTEST_STEP_MS = 1_000;
 
 /** Colours of one side; more versions than these share the last. */
-const TONES = 3;
+const COLOURS = 3;
 
 /** Old versions first, each with the traffic that the traces of its instances hold. */
 export function seriesOf(release: ShownRelease['release']): readonly Series[] {
@@ -42,7 +42,7 @@ export function seriesOf(release: ShownRelease['release']): readonly Series[] {
     return [...Map.groupBy(own, ({ passages: [first] }) => first.version)].map(([version, those], index) => ({
       version,
       isNew,
-      tone: `${isNew ? 'new' : 'old'}-${Math.min(index, TONES - 1)}`,
+      tone: `${isNew ? 'new' : 'old'}-${Math.min(index, COLOURS - 1)}`,
       instances: those.length,
       curves: those.flatMap(({ passages }) => passages.flatMap(({ traffic }: Shown) => traffic ?? [])),
     }));

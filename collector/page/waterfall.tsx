@@ -68,7 +68,7 @@ export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
             type="search"
             name="find"
             value={view.find}
-            placeholder="consumer, address, result"
+            placeholder="consumer or address"
             onInput={(event) => change({ find: event.currentTarget.value })}
           />
         </label>

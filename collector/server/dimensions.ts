@@ -1,4 +1,4 @@
-import { ATTR, type AttributeName } from '../../src/trace/model/schema.ts';
+import { ATTR } from '../../src/trace/model/schema.ts';
 
 /**
  * Attributes that become labels of the span metrics, beside service, span name, kind and status: `spanmetrics.dimensions` of
@@ -6,7 +6,10 @@ import { ATTR, type AttributeName } from '../../src/trace/model/schema.ts';
  * label. All of them take few values, so that the series stay few: `lossless.requests.after_ack` is 0 unless something is
  * wrong, and instances, addresses and trace ids are never labels.
  */
-export const METRIC_DIMENSIONS: readonly AttributeName[] = [
+export const METRIC_DIMENSIONS: readonly string[] = [
+  // Of the resource: services of one name in two namespaces, or in two environments, are two rows.
+  'service.namespace',
+  'deployment.environment.name',
   ATTR.offlineResult,
   ATTR.trigger,
   ATTR.onlineResult,
@@ -25,7 +28,7 @@ export const METRIC_DIMENSIONS: readonly AttributeName[] = [
 ];
 
 /** Attributes that become labels of the counter only, `spanmetrics.calls_dimensions`: a histogram has a series for each bucket. */
-export const CALLS_DIMENSIONS: readonly AttributeName[] = [ATTR.due];
+export const CALLS_DIMENSIONS: readonly string[] = [ATTR.due];
 
 /** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */
 export function labelOf(attribute: string): string {

@@ -1,5 +1,4 @@
-import type { AttributeName } from '../../src/trace/model/schema.ts';
-import { textOf } from './attributes.ts';
+import { textOf, type Value } from './attributes.ts';
 import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
 import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
 import type { Origin, Span, SpanGroup } from './otlp.ts';
@@ -69,20 +68,21 @@ export class SpanMetrics {
   #countSpan(origin: Origin, span: Span, now: number): void {
     const value = durationMs(span);
     const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
-    const calls = seriesIn(
-      this.#calls,
-      labelsOf(origin, span, [...METRIC_DIMENSIONS, ...CALLS_DIMENSIONS]),
-      (labels) => ({
-        labels,
-        since: now,
-        calls: 0,
-        latest: undefined,
-      }),
-    );
+    const given = new Map([...origin.resource, ...span.attributes].map(({ key, value }) => [key, value]));
+    const labels = {
+      ...labelsOf(origin, span, given.get('service.namespace')),
+      ...dimensionsOf(given, METRIC_DIMENSIONS),
+    };
+    const calls = seriesIn(this.#calls, { ...labels, ...dimensionsOf(given, CALLS_DIMENSIONS) }, (own) => ({
+      labels: own,
+      since: now,
+      calls: 0,
+      latest: undefined,
+    }));
     calls.calls++;
     calls.latest = exemplar;
-    const durations = seriesIn(this.#durations, labelsOf(origin, span, METRIC_DIMENSIONS), (labels) => ({
-      labels,
+    const durations = seriesIn(this.#durations, labels, (own) => ({
+      labels: own,
       sum: 0,
       counts: new Array<number>(BUCKETS.length + 1).fill(0),
       exemplars: [],
@@ -106,27 +106,26 @@ function seriesIn<S>(all: Map<string, S>, labels: Labels, create: (labels: Label
   return series;
 }
 
-/** Dimensions are looked up on the span and then on its resource, as the connector does. */
-function labelsOf(
-  { service, resource }: Origin,
-  { attributes, kind, name, status }: Span,
-  names: readonly AttributeName[],
-): Labels {
-  const given = new Map([...resource, ...attributes].map(({ key, value }) => [key, value]));
-  const dimensions = names.flatMap((dimension) => {
-    const value = given.get(dimension);
-    return value === undefined ? [] : [[labelOf(dimension), textOf(value)] as const];
-  });
-  const labels = {
-    job: service,
+function labelsOf({ service }: Origin, { kind, name, status }: Span, namespace: Value | undefined): Labels {
+  const job = namespace === undefined ? service : `${textOf(namespace)}/${service}`;
+  return {
+    job: job.slice(0, LONGEST_VALUE),
     otel_scope_name: 'spanmetricsconnector',
-    service_name: service,
+    service_name: service.slice(0, LONGEST_VALUE),
     span_kind: `SPAN_KIND_${KIND_LABELS[kind]}`,
-    span_name: name,
+    span_name: name.slice(0, LONGEST_VALUE),
     status_code: `STATUS_CODE_${STATUS_LABELS[status.code]}`,
-    ...Object.fromEntries(dimensions),
   };
-  return Object.fromEntries(Object.entries(labels).map(([label, value]) => [label, value.slice(0, LONGEST_VALUE)]));
+}
+
+/** @param given what the span says and, where it says nothing, its resource, as the connector looks it up */
+function dimensionsOf(given: ReadonlyMap<string, Value>, names: readonly string[]): Labels {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = given.get(name);
+      return value === undefined ? [] : [[labelOf(name), textOf(value).slice(0, LONGEST_VALUE)]];
+    }),
+  );
 }
 
 function durationMs({ startTimeUnixNano, endTimeUnixNano }: Span): number {

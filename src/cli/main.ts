@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { unsupportedNode } from '../config/node-version.ts';
 import { asError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import type { Command, Io } from './command.ts';
@@ -38,6 +39,11 @@ process.exitCode = await main(process.argv.slice(2));
 alive.cancel();
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
+  const unsupported = unsupportedNode();
+  if (unsupported !== undefined) {
+    io.err(unsupported);
+    return 2;
+  }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     io.out(await help());
     return name === undefined ? 2 : 0;

@@ -51,11 +51,9 @@ async function replayTo(target: Target, directory: string, everyTarget: boolean,
     ({ waiting, reason } = second);
   }
   const why = reason === undefined ? '' : `: ${reason}`;
-  if (target.signal === 'traces' || sent + waiting > 0)
-    io.out(
-      `${sent}${target.signal === 'traces' ? '' : ` of ${spool.items}`} sent to ${target.endpoint.host}, ${waiting} waiting${why}`,
-    );
-  if (first.removed > 0) io.out(`${first.removed} of ${spool.items} removed${why}`);
+  const of = target.signal === 'traces' ? '' : `${spool.items}: `;
+  if (of === '' || sent + waiting > 0) io.out(`${of}${sent} sent to ${target.endpoint.host}, ${waiting} waiting${why}`);
+  if (first.removed > 0) io.out(`${of}${first.removed} removed${why}`);
   if (everyTarget) return waiting;
   for (const [label, count] of Object.entries(await spool.others()))
     io.out(`${count} waiting for another collector (${label}); --all sends them here`);

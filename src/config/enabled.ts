@@ -1,5 +1,4 @@
-/** Oldest version that is supported: the first with every diagnostics channel that is needed and with TypeScript-free `node:sqlite`. */
-const OLDEST = [22, 19] as const;
+import { unsupportedNode } from './node-version.ts';
 
 /**
  * Whether the plugin is switched on, told without loading anything: this runs in every Node.js program that sees the same
@@ -9,11 +8,9 @@ const OLDEST = [22, 19] as const;
 export function isEnabled(): boolean {
   const value = process.env['LOSSLESS_ENABLED'];
   if (value === undefined || value === '' || /^(false|0)$/i.test(value.trim())) return false;
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return true;
-  process.stderr.write(
-    `LOSSLESS_NODE_UNSUPPORTED: expected Node.js ${OLDEST.join('.')} or later, received ${process.versions.node}; running without lossless-lifecycle\n`,
-  );
+  const unsupported = unsupportedNode();
+  if (unsupported === undefined) return true;
+  process.stderr.write(`${unsupported}; running without lossless-lifecycle\n`);
   return false;
 }
 

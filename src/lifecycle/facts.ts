@@ -76,6 +76,9 @@ export interface Facts {
     readonly statusCode: number;
     /** The consumer has no list of this service. */
     readonly unused: true;
+    /** As its ack says. */
+    readonly consumerVersion: string;
+    readonly consumerZone: string;
   };
   readonly 'goaway.attempt': {
     /** Which retry this is, from 1. */

@@ -10,6 +10,8 @@ import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './t
 /** What the metrics are made of. */
 export interface Measured {
   readonly status: Status;
+  /** Attributes of the resource of this process. */
+  readonly resource: Readonly<Record<string, string>>;
   readonly counts: Counts;
   readonly afterAck: number;
   readonly spool: SpoolUsage;
@@ -57,11 +59,19 @@ export async function expose(measured: Measured, accept: string): Promise<Exposi
 }
 
 /** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
-function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
+function seriesOf({ status, resource, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
   const { calls, consumers, registry, requests, telemetry, unmanaged } = status;
   const services = Object.entries(calls.services);
   return {
-    lossless_info: [isOperator ? [1, { instance_id: status.instanceId, generation: String(status.generation) }] : [1]],
+    lossless_info: [
+      [
+        1,
+        {
+          ...placeOf(resource),
+          ...(isOperator && { instance_id: status.instanceId, generation: String(status.generation) }),
+        },
+      ],
+    ],
     lossless_state: Object.keys(STATES).map((state) => [Number(state === status.state), { state }]),
     lossless_state_since_milliseconds: [[Date.parse(status.since)]],
     lossless_ready: [[Number(status.ready)]],
@@ -97,6 +107,16 @@ function seriesOf({ status, counts, afterAck, spool, isOperator }: Measured): Re
     lossless_spool_bytes: [[spool.bytes]],
     lossless_spans_total: byLabel('outcome', { ...(telemetry ?? NOTHING) }),
   };
+}
+
+/** Attributes of the resource that are labels, under the names that Prometheus gives them. */
+function placeOf(resource: Readonly<Record<string, string>>): Labels {
+  const labels = new Set<string>(METRICS.lossless_info.labels);
+  return Object.fromEntries(
+    Object.entries(resource)
+      .map(([name, value]) => [name.replaceAll('.', '_'), value] as const)
+      .filter(([label]) => labels.has(label)),
+  );
 }
 
 function withZeros(names: readonly string[], values: Partial<Record<string, number>>): Record<string, number> {

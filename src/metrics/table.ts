@@ -15,8 +15,15 @@ export const MOST_INSTANCES = 100;
 export const METRICS = {
   lossless_info: {
     type: 'gauge',
-    help: 'Always 1; to an operator labels say which instance this is.',
-    labels: ['instance_id', 'generation'],
+    help: 'Always 1; labels say of which release and place this instance is, as far as its resource does, and to an operator which one.',
+    labels: [
+      'service_namespace',
+      'service_version',
+      'deployment_environment_name',
+      'cloud_availability_zone',
+      'instance_id',
+      'generation',
+    ],
   },
   lossless_state: {
     type: 'gauge',

@@ -25,7 +25,7 @@ import { onPackage } from '../process/modules.ts';
 import { createSignals, type Signals } from '../process/signals.ts';
 import { SIGNED_MS } from '../protocol/consumer-reader.ts';
 import { encodeConsumer } from '../protocol/header.ts';
-import type { Identity } from '../protocol/identity.ts';
+import type { Ack, Identity } from '../protocol/identity.ts';
 import { Operators } from '../protocol/operator.ts';
 import { Verifier } from '../protocol/signature.ts';
 import { Attendance, type OfflineHandle } from '../provider/attendance.ts';
@@ -165,6 +165,7 @@ export class Plugin {
       instanceId: this.#instanceId,
       settings: { ...options, gracePeriodMs: this.#gracePeriodMs },
       trust: this.#trust,
+      isStatusFileLeft: () => this.#statusFile?.isFailing ?? false,
       causes: causeOf(options.traceparent),
       preconnect: () => this.#preconnect(),
       onServing: () => this.#serving(),
@@ -328,7 +329,14 @@ export class Plugin {
       this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
     ]);
     return expose(
-      { status: this.status(), counts: this.#counts, afterAck: this.#traffic.counts.afterAck, spool, isOperator },
+      {
+        status: this.status(),
+        resource: this.#options.resource,
+        counts: this.#counts,
+        afterAck: this.#traffic.counts.afterAck,
+        spool,
+        isOperator,
+      },
       accept,
     );
   }
@@ -413,6 +421,13 @@ export class Plugin {
     });
   }
 
+  /** What acks say of this process. */
+  get #aboutConsumer(): Pick<Ack, 'version' | 'zone'> {
+    const { resource, zone } = this.#options;
+    const version = resource['service.version'];
+    return { ...(version !== undefined && { version }), ...(zone !== undefined && { zone }) };
+  }
+
   #receiver(): Receiver {
     const { keys } = this.#trust;
     return createReceiver({
@@ -422,6 +437,7 @@ export class Plugin {
       journal: this.#journal,
       log: this.#log,
       self: () => this.identity,
+      about: this.#aboutConsumer,
       host: this.#options.advertise?.host,
       hasLeft: () => this.state === 'stopping' || this.state === 'stopped',
       verifier: keys && new Verifier(keys, 'goaway', this.#clock),

@@ -20,6 +20,9 @@ const LONGEST_ISOLATION_MS = 600_000;
 /** Most ports of a provider. */
 const MOST_PORTS = 16;
 
+/** Longest version or zone of a consumer that is read, in characters. */
+const LONGEST_LABEL = 128;
+
 /** Most addresses in a second line. */
 const MOST_ADDRESSES = 100;
 
@@ -72,7 +75,13 @@ export function decodeAck(line: string): Ack | undefined {
     outstanding: outstanding as number,
     ...(Number.isSafeInteger(others) && (others as number) >= 0 && { others: others as number }),
     ...(ack['unused'] === true && { unused: true }),
+    ...(isLabel(ack['version']) && { version: ack['version'] }),
+    ...(isLabel(ack['zone']) && { zone: ack['zone'] }),
   };
+}
+
+function isLabel(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= LONGEST_LABEL;
 }
 
 /** Reads a second line; undefined when it is none or too long. Addresses beyond the hundredth are left out. */

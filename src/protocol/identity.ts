@@ -38,6 +38,9 @@ export interface Ack {
   readonly others?: number;
   /** It has no list of that service, so nothing is isolated and there is no span of it. */
   readonly unused?: true;
+  /** Version and zone of this consumer, as far as they are known; absent in the ack of 0.1.0. */
+  readonly version?: string;
+  readonly zone?: string;
 }
 
 /** Second line: nothing is outstanding any more, and the consumer has somebody else to call, or calls nobody. */

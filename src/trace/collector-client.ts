@@ -199,13 +199,14 @@ async function answerOf(answer: Received, signal: Signal): Promise<Answer> {
     return { reason: `the collector answered ${status} with a web page`, retryable: false, refuses: 'every' };
   }
   const seconds = Number(headers['retry-after']);
+  const isUnsupported = signal === 'metrics' && UNSUPPORTED.includes(status);
   return {
-    reason: `the collector answered ${status}`,
+    reason: `the collector answered ${status}${isUnsupported ? '; OTEL_METRICS_EXPORTER=none sends it none' : ''}`,
     status,
     retryable: RETRYABLE.includes(status),
     refuses: refusedBy(status),
     ...(seconds > 0 && { afterMs: seconds * 1_000 }),
-    ...(signal === 'metrics' && UNSUPPORTED.includes(status) && { isUnsupported: true }),
+    ...(isUnsupported && { isUnsupported }),
   };
 }
 

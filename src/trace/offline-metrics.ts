@@ -34,11 +34,6 @@ export class OfflineMetrics {
     if (record.kind === 'ended' && record.work === 'offline') this.#send();
   };
 
-  /** So far, in metrics. */
-  get delivery(): Delivery {
-    return this.#exporter.delivery;
-  }
-
   /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
   shutdown(withinMs: number): Promise<Delivery> {
     return this.#exporter.shutdown(withinMs);

@@ -1,7 +1,7 @@
 /**
- * `npm run entry -- [--shutdowns 2] [--only TEXT] [--json]`: plays scenarios of callers without the plugin in a network of its
- * own, with a round trip of 10 ms, and prints what each shutdown lost and took. It takes root. Exit code 1 when a scenario
- * missed its goal.
+ * `npm run entry -- [--shutdowns 2] [--only TEXT] [--without VARIABLE] [--json]`: plays scenarios of callers without the plugin in a
+ * network of its own, with a round trip of 10 ms, and prints what each shutdown lost and took. It takes root. Exit code 1 when a
+ * scenario missed its goal.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,8 @@ import { parseArgs } from 'node:util';
 import { addHosts, inNetwork, networkMissing } from '../support/entry/network.ts';
 import { play } from './play.ts';
 import { isReached, lineOf, TITLE } from './report.ts';
-import { NETWORK, SCENARIOS } from './scenario.ts';
+import { NETWORK } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
 
 /** One way, in milliseconds. */
 const DELAY_MS = 5;
@@ -20,6 +21,8 @@ const { values } = parseArgs({
     shutdowns: { type: 'string', default: '2' },
     /** Those whose name has this in it. */
     only: { type: 'string', default: '' },
+    /** A variable of the applications that is not set: what happens then. */
+    without: { type: 'string', default: '' },
     /** One line of JSON for each scenario instead of the table. */
     json: { type: 'boolean', default: false },
     /** Set for the process that runs in the network. */
@@ -43,7 +46,8 @@ async function inside(): Promise<number> {
   let missed = 0;
   if (!values.json) console.log(TITLE);
   for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.only))) {
-    const played = await play(scenario, Number(values.shutdowns));
+    const { [values.without]: _, ...env } = scenario.env ?? {};
+    const played = await play({ ...scenario, env }, Number(values.shutdowns));
     if (!isReached(scenario, played)) missed++;
     console.log(values.json ? JSON.stringify({ scenario, played }) : lineOf(scenario, played));
   }

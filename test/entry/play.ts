@@ -1,17 +1,16 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Collector, startCollector } from '../../collector/server/server.ts';
 import { template } from '../../src/cli/demo/template.ts';
-import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import { startHttp1 } from '../support/entry/http1-load.ts';
 import { startHttp2 } from '../support/entry/http2-load.ts';
-import { type Failure, type Load, openLoop, sumOf } from '../support/entry/load.ts';
+import { listeningAt } from '../support/entry/listening-at.ts';
+import { type Failure, type Load, sumOf } from '../support/entry/load.ts';
 import { startProxy } from '../support/entry/proxies.ts';
+import { scrape } from '../support/entry/scrape.ts';
 import { routeService } from '../support/entry/service.ts';
 import { startWebSocket } from '../support/entry/websocket-load.ts';
 import { Child } from '../support/process/child.ts';
@@ -19,6 +18,7 @@ import { serverProgram } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
 import { terminate } from './pod.ts';
 import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
+import { type Told, toldOf } from './told.ts';
 
 const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
 const APPLICATION = fileURLToPath(new URL('../fixtures/entry/application.ts', import.meta.url));
@@ -34,17 +34,11 @@ const SETTLING_MS = 4_000;
 const LONGEST_MS = 120_000;
 
 /** What one shutdown was like. */
-export interface Shutdown {
-  /** Result of its trace; `missing` without one. */
-  readonly result: string;
+export interface Shutdown extends Told {
   /** When the signal was sent, in milliseconds since the epoch. */
   readonly at: number;
-  /** Why the hold had to pass, as the trace says it. */
-  readonly held: string;
   /** From the signal to the end of the process, in seconds. */
   readonly seconds: number;
-  /** Requests that the trace says were served in that time. */
-  readonly served: number;
   /** What clients lost from the signal on, until the next one. */
   readonly lost: readonly Failure[];
 }
@@ -94,7 +88,7 @@ class Stage {
     this.#route(HOSTS);
     await sleep(SETTLING_MS / 2);
     const loads = calls.map((one) => this.#call(one));
-    await sleep(SETTLING_MS);
+    await sleep(this.#scenario.beforeMs ?? SETTLING_MS);
     const leaving: { readonly pid: number; readonly at: number; readonly seconds: number }[] = [];
     for (let n = 0; n < shutdowns; n++) {
       const host = this.#scenario.held ? 0 : n % HOSTS.length;
@@ -109,7 +103,7 @@ class Stage {
       await sleep(SETTLING_MS);
     }
     const { failed, sent } = sumOf(await Promise.all(loads.map((load) => load.stop())));
-    const told = await this.#traces(shutdowns);
+    const told = await toldOf(this.#collector.queryUrl, SERVICE, shutdowns);
     return {
       sent,
       before: failed.filter(({ at }) => at < (leaving[0]?.at ?? Number.POSITIVE_INFINITY)),
@@ -224,7 +218,7 @@ class Stage {
     );
     const text = template(file, here);
     const at = { host: address, port: host === undefined ? PORTS.entry : (BESIDE_PORTS[host] ?? 0) };
-    const placed = listening(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), at);
+    const placed = listeningAt(host === undefined ? text : text.replaceAll('127.0.0.1', this.#address(host)), at);
     const child = await startProxy(proxy, placed, folder, at);
     this.#children.add(child);
     return child;
@@ -242,7 +236,7 @@ class Stage {
   }
 
   #call(calls: Calls): Load {
-    if (calls.by === 'scrape') return scrape(calls, HOSTS);
+    if (calls.by === 'scrape') return scrape({ ...calls, hosts: HOSTS, port: PORTS.application });
     const { beside, front, serviceLagMs } = this.#scenario;
     const isDirect = front === undefined && serviceLagMs === undefined;
     const host = isDirect ? HOSTS[0] : BALANCER;
@@ -250,48 +244,9 @@ class Stage {
     if (calls.by === 'http1') return startHttp1({ host, port, ...calls });
     return calls.by === 'http2' ? startHttp2({ host, port, ...calls }) : startWebSocket({ host, port, ...calls });
   }
-
-  /** What the traces say of each process that left, once all have come. */
-  async #traces(count: number): Promise<ReadonlyMap<number, Omit<Shutdown, 'at' | 'seconds' | 'lost'>>> {
-    const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
-    const find = () => jaeger.search({ service: SERVICE, operation: spanName('offline'), limit: count + 1 });
-    await until(async () => (await find()).length >= count, 5_000).catch(() => {});
-    const told = (await find()).map(({ spans }) => {
-      const tag = (name: string) => spans.map(({ tags }) => tags[name]).find((value) => value !== undefined);
-      const [, pid = '0'] = String(tag(ATTR.instanceId)).split(':');
-      const shutdown = {
-        result: String(tag(ATTR.offlineResult)),
-        held: String(tag(ATTR.holdReason) ?? ''),
-        served: Number(tag(ATTR.served) ?? 0),
-      };
-      return [Number(pid), shutdown] as const;
-    });
-    return new Map(told);
-  }
 }
 
 /** Process ids of the applications that have ended under a parent. */
 function endedUnder(parent: Child): readonly number[] {
   return [...parent.stdout.matchAll(/^ended (\d+)$/gm)].map(([, pid]) => Number(pid));
-}
-
-/** A file of `deploy/` that listens at this address alone. */
-function listening(text: string, { host, port }: { readonly host: string; readonly port: number }): string {
-  return text
-    .replace(/^( *listen) 80;/m, `$1 ${host}:${port};`)
-    .replace(/^( *bind) :80$/m, `$1 ${host}:${port}`)
-    .replace(/^:80 \{$/m, `:${port} {\n\tbind ${host}`)
-    .replace('address: 0.0.0.0, port_value: 80 ', `address: ${host}, port_value: ${port} `);
-}
-
-/** Asks every host for its health, each time on a new connection. A host that is away is nobody's loss. */
-function scrape({ agent, perSecond }: Calls & { readonly by: 'scrape' }, hosts: readonly string[]): Load {
-  const headers = agent === undefined ? {} : { 'user-agent': agent };
-  return openLoop({ clients: hosts.length, perSecond }, (client) => {
-    return new Promise((resolve) => {
-      const options = { host: hosts[client], port: PORTS.application, path: '/health', agent: false, headers };
-      const asked = request(options, (response) => response.resume().on('close', () => resolve(undefined)));
-      asked.on('error', () => resolve(undefined)).end();
-    });
-  });
 }

@@ -19,6 +19,8 @@ afterEach(async () => {
   await Promise.all(children.splice(0).map((child) => child.stop()));
 });
 
+type Mocked = { readonly answers: readonly string[]; readonly unmatched: string; readonly after: Echo };
+
 const HEADER = '"service-a";id="consumer-1";gen=1;port=';
 
 /** A certificate for the logical name only: an address in its place would not match. */
@@ -229,12 +231,14 @@ describe.each([
   ['Node.js 22.19, undici loaded before the plugin', '22.19', { FIXTURE_EAGER: 'true' }],
   ['Node.js 26', '26', {}],
 ] as const)('dispatchers of the application on %s', (_, line, env) => {
-  const setUp = async (more: Readonly<Record<string, string>> = {}): Promise<ConsumerApp> => {
+  type SetUp = { readonly provider: PlainProvider; readonly app: ConsumerApp };
+  const setUpWith = async (more: Readonly<Record<string, string>> = {}): Promise<SetUp> => {
     const provider = await PlainProvider.start('b1');
     const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line, env: { ...env, ...more } });
     children.push(provider, app);
-    return app;
+    return { provider, app };
   };
+  const setUp = async (more?: Readonly<Record<string, string>>): Promise<ConsumerApp> => (await setUpWith(more)).app;
   const codes = ({ logs }: ConsumerApp) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
   const url = 'http://service-b/';
 
@@ -262,6 +266,26 @@ describe.each([
     expect(codes(app)).toEqual([]);
     for (let n = 0; n < 2; n++) expect(await app.run('undiciH2cClient', { url })).toMatch(/ENOTFOUND|EAI_AGAIN/);
     expect(codes(app)).toEqual(['LOSSLESS_DISPATCHER_UNCOVERED']);
+  });
+
+  test('the built-in fetch by an agent of another major does what it does to any host, with nothing to say', async () => {
+    const { provider, app } = await setUpWith();
+    const { port } = provider.instance;
+    const { service, other } = await app.run<Record<string, unknown>>('fetchByPackage', {
+      url,
+      body: `http://127.0.0.1:${port}/`,
+    });
+    expect(service).toEqual(other);
+    expect(app.logs).toEqual([]);
+  });
+
+  test('what a MockAgent intercepts goes to no service', async () => {
+    const app = await setUp();
+    const { answers, unmatched, after } = await app.run<Mocked>('undiciMocked', { url });
+    expect(answers).toEqual(['mocked', 'mocked', 'mocked']);
+    expect(unmatched).toBe('UND_MOCK_ERR_MOCK_NOT_MATCHED');
+    expect(after.instanceId).toBe('b1');
+    expect(codes(app)).toEqual([]);
   });
 
   // Undici that was loaded before does not tell that it is used: there only the server of the next test does.

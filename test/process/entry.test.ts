@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -157,7 +157,9 @@ function link(to: string, path: string): string {
 
 test('a peer that keeps very many idle connections costs an offline no more than its deadline', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '6000' } });
+  const before = residentBytes(service);
   const sockets = await Promise.all(Array.from({ length: IDLE }, () => idleAt(service.port)));
+  expect((residentBytes(service) - before) / IDLE).toBeLessThan(40_000);
   const begun = performance.now();
   service.child.signal('SIGTERM');
   await service.child.ends();
@@ -165,6 +167,13 @@ test('a peer that keeps very many idle connections costs an offline no more than
   for (const socket of sockets) socket.destroy();
   expect(service.child.stderr.split('\n').length).toBeLessThan(60);
 }, 60_000);
+
+/** Memory of the process, in bytes; 0 where `/proc` does not tell it. */
+function residentBytes({ child }: Service): number {
+  if (!existsSync('/proc/self/status')) return 0;
+  const [, kB = '0'] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? [];
+  return Number(kB) * 1_024;
+}
 
 /** A connection that has had one answer and says nothing more. */
 async function idleAt(port: number): Promise<Socket> {
@@ -183,4 +192,13 @@ test('LOSSLESS_KEEP_ALIVE_MS is how long idle connections are kept; a proxy befo
   const long = await world().service('long', { env: { LOSSLESS_KEEP_ALIVE_MS: '65000' } });
   expect((await ask(long, '/echo', proxied)).headers).toMatchObject({ 'keep-alive': 'timeout=65' });
   expect(long.child.stderr).not.toContain('LOSSLESS_KEEP_ALIVE"');
+});
+
+test('idle connections that the server closes are counted, and not those that their clients close', async () => {
+  const service = await world().service('provider', { env: { LOSSLESS_KEEP_ALIVE_MS: '1000' } });
+  const [left, kept] = [await idleAt(service.port), await idleAt(service.port)];
+  left.end();
+  await once(kept, 'close');
+  const metrics = await (await fetch(`http://127.0.0.1:${await world().controlPort(service)}/metrics`)).text();
+  expect(metrics).toContain('lossless_idle_closed_total{service_name="provider"} 1');
 });

@@ -39,7 +39,9 @@ test('count what really happened, on both sides, through a shutdown', async () =
   expect(before.value('lossless_recent_consumers', 'service="caller"')).toBe(2);
   expect(before.value('lossless_requests_total', 'caller="unmanaged"')).toBe(3);
   expect(before.value('lossless_goaways_sent_total', 'result="acked"')).toBe(0);
-  expect(before.body).toMatch(/lossless_info\{instance_id="[^"]+",generation="\d+",service_name="provider"\} 1/);
+  expect(before.body).toMatch(
+    /lossless_info\{service_version="[^"]+",instance_id="[^"]+",generation="\d+",service_name="provider"\} 1/,
+  );
 
   const slow = fetch(`http://127.0.0.1:${leaving.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
   await until(async () => (await scrape(leaving)).value('lossless_requests_in_flight') >= 1);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { operator } from '../support/process/operator.ts';
-import { useWorld } from '../support/process/world.ts';
+import { spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
 const world = useWorld();
@@ -50,3 +50,19 @@ test.each([
     expect(await caller.stop()).toMatchObject({ failed: 0 });
   },
 );
+
+test('the GoAway of a consumer says its version and zone, as its ack does', async () => {
+  const start = (zone: string) => world().service('provider', { env: { LOSSLESS_ZONE: zone } });
+  const leaving = await start('eu-1');
+  await start('eu-1');
+  const env = { LOSSLESS_ZONE: 'eu-2', OTEL_RESOURCE_ATTRIBUTES: 'service.version=7.1' };
+  await world().caller('http://provider/echo', 50, { env });
+  await world().called(leaving);
+  await world().leave(leaving);
+  const [goaway] = spansOf(await world().trace(leaving), 'goaway');
+  expect(goaway?.tags).toMatchObject({
+    'lossless.goaway.result': 'acked',
+    'lossless.consumer.version': '7.1',
+    'lossless.consumer.zone': 'eu-2',
+  });
+});

@@ -54,6 +54,19 @@ export const COVERAGE: readonly Coverage[] = [
       test: ['consumer-clients.test.ts', 'one that cannot be covered is said once'],
     },
     {
+      name: 'undici MockAgent',
+      of: ['undici'],
+      covered: 'partly',
+      note: 'What it intercepts is its own, as in tests of an application. What it lets through goes to the host that is named. Write `fetch` without it.',
+      test: ['consumer-clients.test.ts', 'what a MockAgent intercepts'],
+    },
+    {
+      name: 'fetch with a dispatcher of another major',
+      covered: 'partly',
+      note: 'Where undici itself refuses it, to whatever host, the error is that of undici. Write `fetch` and `Agent` of one package.',
+      test: ['consumer-clients.test.ts', 'the built-in fetch by an agent of another major'],
+    },
+    {
       name: 'undici inside a bundle',
       of: ['undici7'],
       covered: 'partly',
@@ -139,6 +152,11 @@ export const COVERAGE: readonly Coverage[] = [
   ...rows(
     'launcher',
     { name: 'tsx', of: ['tsx'], test: ['launcher.test.ts', "'tsx'"] },
+    {
+      name: 'pm2',
+      of: ['pm2'],
+      test: ['platforms.test.ts', 'PM2 stops a service without losing a request, within its own time-out'],
+    },
     { name: 'node --watch', test: ['launcher.test.ts', 'node --watch'] },
     { name: 'cluster', test: ['cluster.test.ts', 'a signal to the primary only: every worker goes offline'] },
   ),

@@ -90,6 +90,20 @@ const cases: Readonly<Record<string, RuleCase>> = {
       18: [incomplete('shop', 'till'), incomplete('stock', 'till'), critical('LosslessShutdownTruncated', 'shop')],
     },
   },
+  'services of one name in two namespaces, and in two environments, are told apart': {
+    series: {
+      [calls('stop', 'shop', { error_type: 'forced', service_namespace: 'a' })]: '_x40 0 1x80',
+      [calls('stop', 'shop', { error_type: 'forced', service_namespace: 'b' })]: '_x40 0 2x80',
+      [calls('stop', 'shop', { error_type: 'forced', deployment_environment_name: 'test' })]: '_x40 0 1x80',
+    },
+    firing: {
+      12: [
+        { ...critical('LosslessRequestsCut', 'shop'), service_namespace: 'a' },
+        { ...critical('LosslessRequestsCut', 'shop'), service_namespace: 'b' },
+        { ...critical('LosslessRequestsCut', 'shop'), deployment_environment_name: 'test' },
+      ],
+    },
+  },
   'a collector that starts again loses its counters, and is no event': {
     series: {
       [goaway('shop', 'till', 'timeout')]: '5x120 stale _x60 0x40',

@@ -91,7 +91,7 @@ describe.skipIf(missing)('the metrics of an offline in a real Prometheus', () =>
     const prometheus = await prometheusOf();
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: '', OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: prometheus.otlpUrl };
     const said = await lossless(['replay', '--all', '--dir', world().spoolDir], env);
-    expect(said).toMatchObject({ code: 0, stdout: expect.stringContaining('1 of metrics sent to 127.0.0.1') });
+    expect(said).toMatchObject({ code: 0, stdout: expect.stringContaining('metrics: 1 sent to 127.0.0.1') });
     await agree(prometheus, provider);
   }, 60_000);
 

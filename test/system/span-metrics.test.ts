@@ -82,6 +82,37 @@ describe.skipIf(missing)('span metrics of Jaeger in Prometheus', () => {
     expect(new Set(samples.map(({ labels }) => labels['job']))).toEqual(new Set(['labelled', 'caller']));
   });
 
+  test('services of one name in two namespaces, or two environments, are two rows', async () => {
+    const jaeger = await run(OwnJaeger.start());
+    const prometheus = await prometheusOf(jaeger);
+    const places = [
+      ['shop', 'live'],
+      ['shop', 'test'],
+      ['bank', 'live'],
+    ] as const;
+    for (const [namespace, environment] of places) {
+      const more = [
+        { key: 'service.namespace', value: { stringValue: namespace } },
+        { key: 'deployment.environment.name', value: { stringValue: environment } },
+      ];
+      const body = JSON.parse(shutdownBodies('same', 0).bodies[0] ?? '');
+      body.resourceSpans[0].resource.attributes.push(...more);
+      await sendOtlp(jaeger.otlpUrl, [JSON.stringify(body)]);
+    }
+    const by = 'service_name, service_namespace, deployment_environment_name';
+    const rows = `sum by (${by}) (${CALLS}{span_name="lossless.offline"})`;
+    await until(async () => (await prometheus.query(rows)).filter(({ value }) => value === 1).length === 3);
+    expect((await prometheus.query(rows)).map(({ labels }) => labels)).toEqual(
+      expect.arrayContaining(
+        places.map(([namespace, environment]) => ({
+          service_name: 'same',
+          service_namespace: namespace,
+          deployment_environment_name: environment,
+        })),
+      ),
+    );
+  });
+
   test('a GoAway that nobody acknowledged becomes a message that leads to its trace', async () => {
     const jaeger = await run(OwnJaeger.start());
     const alertmanager = await run(Alertmanager.start());

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { VARIABLES } from '../../src/config/variables.ts';
 import { ERRORS } from '../../src/errors.ts';
+import { OFFLINE_METRICS, POINT_ATTRIBUTES } from '../../src/trace/model/offline-metrics.ts';
 import { ATTRIBUTES, SPANS, spanName } from '../../src/trace/model/schema.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -14,12 +15,13 @@ const pages = ['.', 'docs', 'docs/registries', 'docs/runbooks'].flatMap((folder)
     .map((name) => join(folder, name)),
 );
 
-/** Variables of the tests, and a name that stands for all. */
+/** Variables of the tests and of Grafana, and a name that stands for all. */
 const NOT_OURS = [
   'LOSSLESS_TEST_JAEGER',
   'LOSSLESS_TEST_CHROMIUM',
   'LOSSLESS_TEST_SCREENSHOTS',
   'LOSSLESS_REQUIRE_SERVERS',
+  'LOSSLESS_RUNBOOKS_URL',
   'LOSSLESS_',
 ];
 
@@ -36,8 +38,9 @@ describe.each(pages)('%s', (page) => {
     expect(names.filter((name) => !(name in VARIABLES || name in ERRORS || NOT_OURS.includes(name)))).toEqual([]);
   });
 
-  test('names spans and attributes that exist', () => {
-    const known = [...Object.keys(ATTRIBUTES), ...(Object.keys(SPANS) as (keyof typeof SPANS)[]).map(spanName)];
+  test('names spans, attributes and metrics that exist', () => {
+    const spans = (Object.keys(SPANS) as (keyof typeof SPANS)[]).map(spanName);
+    const known = [...Object.keys(ATTRIBUTES), ...spans, ...Object.keys({ ...OFFLINE_METRICS, ...POINT_ATTRIBUTES })];
     const names = [...text.matchAll(/`(lossless\.[a-z_.]+)`/g)].map(([, name = '']) => name);
     expect(names.filter((name) => !known.includes(name))).toEqual([]);
   });

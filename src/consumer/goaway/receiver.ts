@@ -7,7 +7,7 @@ import type { Journal } from '../../lifecycle/journal.ts';
 import { within } from '../../lifecycle/within.ts';
 import type { Log } from '../../log.ts';
 import { AUDIENCE_HEADER, decodeGoAway, encodeAck, encodeIdle, GOAWAY_LIMIT } from '../../protocol/goaway.ts';
-import type { GoAway, Identity, Idle } from '../../protocol/identity.ts';
+import type { Ack, GoAway, Identity, Idle } from '../../protocol/identity.ts';
 import { hostOf } from '../../protocol/request-headers.ts';
 import { SIGNATURE_HEADER, type Verifier } from '../../protocol/signature.ts';
 import { decodeTraceparent } from '../../protocol/traceparent.ts';
@@ -35,6 +35,8 @@ export interface ReceiverOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly self: () => Identity;
+  /** What the ack says of this process beside. */
+  readonly about: Pick<Ack, 'version' | 'zone'>;
   /** The host this process advertises, by which providers may call it; undefined: by its addresses only. */
   readonly host: string | undefined;
   /** This process sends nothing more, and may not live long enough to tell its part: for a provider it has ended. */
@@ -91,7 +93,9 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       const isolation = consumer.goAway({ ...goAway, expiresInMs });
       response.writeHead(200, { 'content-type': 'application/x-ndjson' });
       const { outstanding, others } = isolation;
-      response.write(encodeAck({ isolated: true, outstanding, ...(others !== undefined && { others }) }));
+      response.write(
+        encodeAck({ isolated: true, outstanding, ...(others !== undefined && { others }), ...options.about }),
+      );
       await refresh(options.journal, goAway, isolation, textOf(headers['traceparent']));
       await sayIdle(clock, response, isolation);
     } catch (thrown) {

@@ -51,9 +51,13 @@ export class UndiciCall implements Progress {
     this.#handler = listening(handler, this, context.guard);
   }
 
-  /** Sends it. Returns false when the caller should wait for `drain`, as undici does. */
-  send(endpoint: Endpoint | undefined = this.#service.pick()): boolean {
-    if (endpoint === undefined) throw ISOLATED;
+  /**
+   * Sends it.
+   *
+   * @returns as undici: false when the caller should wait for `drain`; undefined when undici does not take the request as it is
+   */
+  send(endpoint: Endpoint | undefined = this.#service.pick()): boolean | undefined {
+    if (endpoint === undefined) return undefined;
     this.#attempts++;
     this.#endpoint = endpoint;
     const connections = endpoint.connections;
@@ -63,9 +67,10 @@ export class UndiciCall implements Progress {
     connections.begin();
     try {
       return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
-    } catch (thrown) {
+    } catch {
+      // Its handler is of another copy, for one: without the plugin the application hears that too.
       this.ended();
-      throw thrown;
+      return undefined;
     }
   }
 
@@ -99,14 +104,8 @@ export class UndiciCall implements Progress {
     const endpoint = this.#endpoint;
     this.ended();
     const next = this.#started || endpoint === undefined ? undefined : this.#next(endpoint, error);
-    if (next === undefined) return false;
-    try {
-      this.send(next);
-      return true;
-    } catch {
-      // What it failed with before says more.
-      return false;
-    }
+    // What it failed with before says more than a second refusal.
+    return next !== undefined && this.send(next) !== undefined;
   }
 
   /** The instance that takes the request instead; undefined: the failure is final. */

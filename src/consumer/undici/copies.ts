@@ -4,6 +4,7 @@ import { onPackage } from '../../process/modules.ts';
 import { originOf } from '../directory/origin.ts';
 import type { AgentClass, Agents } from './agents.ts';
 import { type Composable, composing, type Dispatch, type Handler, type Options } from './cover.ts';
+import { asMocked } from './mocks.ts';
 import { isRouted } from './routed.ts';
 import { type Given, HOOK, type UndiciRouter } from './router.ts';
 import { isBound, NO_SETTINGS, originOfPool, type Settings, settingsOf } from './settings.ts';
@@ -45,7 +46,8 @@ export class UndiciCopies {
 
   install(): void {
     this.#end = onPackage('undici', this.#guard, ({ exports, version }) => {
-      const { Agent } = exports as { Agent: AgentClass };
+      const { Agent, MockAgent } = exports as { Agent: AgentClass; MockAgent: AgentClass };
+      this.#spare(MockAgent.prototype);
       this.add(Agent, { http2: Number.parseInt(version, 10) >= HTTP2_SINCE });
     });
   }
@@ -79,6 +81,21 @@ export class UndiciCopies {
     this.#undo.set(prototype, () => {
       if (prototype.dispatch === covering) prototype.dispatch = dispatch;
       takeBack();
+    });
+  }
+
+  /** What the mocks of a copy are given is theirs. */
+  #spare(prototype: Dispatcher): void {
+    if (this.#undo.has(prototype)) return;
+    const { dispatch } = prototype as { dispatch: Dispatch };
+    const sparing = {
+      dispatch(this: Dispatcher, options: Options, handler: Handler): boolean {
+        return asMocked((...call) => dispatch.call(this, ...call))(options, handler);
+      },
+    }.dispatch;
+    prototype.dispatch = sparing;
+    this.#undo.set(prototype, () => {
+      if (prototype.dispatch === sparing) prototype.dispatch = dispatch;
     });
   }
 

@@ -8,6 +8,7 @@ import { onBirth } from './birth.ts';
 import { UndiciCopies } from './copies.ts';
 import { type CoverOptions, cover } from './cover.ts';
 import { CURRENT, DISPATCHERS, LEGACY } from './dispatchers.ts';
+import { asMocked, isMock } from './mocks.ts';
 import { HOOK, isAgent, UndiciRouter } from './router.ts';
 
 /** Published by every copy of undici for every request. */
@@ -167,12 +168,14 @@ export class UndiciHook {
     const router = this.#router;
     // What an agent does by itself, it does for services too; of any other only its place is known.
     if (isAgent(target)) this.#copies.add(target.constructor as AgentClass, { http2 });
-    const take: CoverOptions['take'] = isAgent(target)
-      ? (next, options, handler) => next(options, handler)
-      : (next, options, handler) =>
-          router.take(originOf(options?.origin), { options, handler, next }, (service) =>
-            router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
-          );
+    const take: CoverOptions['take'] = isMock(target)
+      ? (next, ...call) => asMocked(next)(...call)
+      : isAgent(target)
+        ? (next, options, handler) => next(options, handler)
+        : (next, options, handler) =>
+            router.take(originOf(options?.origin), { options, handler, next }, (service) =>
+              router.sendGlobal(service, { options, handler }, { dispatcher: covered.dispatcher, isChosen, http2 }),
+            );
     const covered: Covered = {
       target,
       ...cover(target, {

@@ -43,8 +43,9 @@ export class InstanceAgent implements OpenAgent {
     this.#open.delete(socket);
   }
 
-  #keep(socket: Socket | null): void {
-    if (socket === null) return;
+  /** @param socket of no value when there is none */
+  #keep(socket: Socket | null | undefined): void {
+    if (!socket) return;
     this.#open.add(socket);
     socket.once(
       'close',

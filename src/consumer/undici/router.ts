@@ -55,11 +55,12 @@ export class UndiciRouter {
    * Gives a request to `send` when it goes to a service, and to the dispatcher as it was when it does not.
    *
    * @param origin where it goes, if that is known
+   * @param send undefined when undici does not take it: the dispatcher as it was says why
    */
   take(
     origin: string | undefined,
     { options, handler, next }: Given,
-    send: (service: Service, origin: string) => boolean,
+    send: (service: Service, origin: string) => boolean | undefined,
   ): boolean {
     const { guard } = this.#context;
     const pass = (): boolean => next(options, handler);
@@ -69,7 +70,7 @@ export class UndiciRouter {
     const go = (found: Service | undefined): boolean => {
       if (found === undefined) return pass();
       const { refusal } = found;
-      if (refusal === undefined) return guard.attempt(HOOK, () => send(found, origin), pass);
+      if (refusal === undefined) return guard.attempt(HOOK, () => send(found, origin), nothing) ?? pass();
       fail(handler, refusal);
       return true;
     };
@@ -86,7 +87,7 @@ export class UndiciRouter {
     service: Service,
     { options, handler }: Omit<Given, 'next'>,
     { dispatcher, isChosen, http2 }: Global,
-  ): boolean {
+  ): boolean | undefined {
     if (isChosen) this.sayBypassed(service, 'the global dispatcher that the application has set');
     const agents = this.#agentsOf(dispatcher);
     if (agents === undefined) {
@@ -98,18 +99,25 @@ export class UndiciRouter {
   }
 
   /** Sends what a dispatcher was given that the application has made for itself, of the copy that has this `Agent`. */
-  sendOwn(service: Service, { options, handler }: Omit<Given, 'next'>, dispatcher: Dispatcher, agents: Agents): true {
-    this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
+  sendOwn(
+    service: Service,
+    { options, handler }: Omit<Given, 'next'>,
+    dispatcher: Dispatcher,
+    agents: Agents,
+  ): true | undefined {
+    const isSent = this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
     // Whoever made it would wait for a `drain` of that dispatcher, which does not come from here.
-    return true;
+    return isSent === undefined ? undefined : true;
   }
 
   /** @param step sends one step of a redirect: each may lead elsewhere */
-  #sendBy(agents: Agents, service: Service, options: Options, handler: Handler, step: Dispatch): boolean {
-    const call: Dispatch = (one, each) => new UndiciCall(this.#context, agents, service, one, each).send();
+  #sendBy(agents: Agents, service: Service, options: Options, handler: Handler, step: Dispatch): boolean | undefined {
+    const call = (one: Options, each: Handler): boolean | undefined =>
+      new UndiciCall(this.#context, agents, service, one, each).send();
     if (!followsRedirects(options)) return call(options, handler);
     // Those who do not know that option say so.
-    const either: Dispatch = (one, each) => (followsRedirects(one) ? call(one, each) : step(unrouted(one), each));
+    const either: Dispatch = (one, each) =>
+      (followsRedirects(one) ? call(one, each) : undefined) ?? step(unrouted(one), each);
     return agents.following(either).dispatch(routed(options), handler);
   }
 

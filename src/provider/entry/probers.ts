@@ -6,6 +6,9 @@ const RECENT_MS = 10 * 60_000;
 /** Most probers that are remembered: a balancer has a few nodes, a stranger any number of names. */
 const MOST = 64;
 
+/** Most names of one address that are told apart; further ones count as one prober. */
+const MOST_NAMES = 8;
+
 /** Who has been silent for this many of his intervals has stopped asking. */
 const SILENT_INTERVALS = 3;
 
@@ -51,7 +54,7 @@ export class Probers {
     this.#checks[isFailing ? 'failing' : 'good']++;
     if (agent.startsWith(KUBELET)) return;
     const now = this.#clock.now();
-    const key = `${address} ${agent.slice(0, 80)}`;
+    const key = this.#keyOf(address, agent.slice(0, 80));
     const known = this.#probers.get(key);
     const prober = known ?? { address, lastAt: now, intervalMs: undefined, failures: 0, toldAt: undefined };
     if (known !== undefined) prober.intervalMs = intervalOf(now - prober.lastAt, prober.intervalMs);
@@ -61,6 +64,15 @@ export class Probers {
     this.#probers.delete(key);
     this.#probers.set(key, prober);
     if (this.#probers.size > MOST) this.#probers.delete(this.#probers.keys().next().value as string);
+  }
+
+  /** A stranger that makes up names takes the place of none but himself. */
+  #keyOf(address: string, agent: string): string {
+    const key = `${address} ${agent}`;
+    if (this.#probers.has(key)) return key;
+    let names = 0;
+    for (const prober of this.#probers.values()) if (prober.address === address) names++;
+    return names < MOST_NAMES ? key : `${address} and others`;
   }
 
   /** An offline begins: nobody knows yet. */

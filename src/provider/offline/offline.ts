@@ -78,6 +78,8 @@ export interface OfflineContext {
   readonly handlers: Handlers;
   readonly registry: Registry;
   readonly registration: Registration;
+  /** Whether the file is left by which a proxy beside the application takes this instance for ready. */
+  readonly isStatusFileLeft: () => boolean;
   /** The instance has been ready at least once, registered or on a Unix socket alone. */
   readonly wasReady: boolean;
   readonly identity: () => Identity;
@@ -442,7 +444,9 @@ export class Offline {
 
   /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
   get #exposed(): string | undefined {
-    const { unmanaged } = this.#context;
+    const { isStatusFileLeft, unmanaged } = this.#context;
+    if (isStatusFileLeft())
+      return 'the status file could not be removed: a proxy that looks at it goes on sending here';
     const { others = [] } = this.#deregistered;
     if (others.length > 0 && unmanaged.seen)
       return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;

@@ -61,7 +61,14 @@ export class Teller {
     const { ack, result, attempts, status, errorType = result } = outcome;
     const failed = isFailure(result);
     work.end(
-      { result, attempts, statusCode: status, unused: ack?.unused },
+      {
+        result,
+        attempts,
+        statusCode: status,
+        unused: ack?.unused,
+        consumerVersion: ack?.version,
+        consumerZone: ack?.zone,
+      },
       failed
         ? {
             type: errorType,

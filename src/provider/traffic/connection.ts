@@ -22,8 +22,6 @@ export class Connection {
   owner: Owner;
   /** Where its client is. */
   address: string | undefined;
-  /** Its client names itself as a health check or a scraper. */
-  isProber = false;
   /** Its last request was a health check: nobody waits for what follows it. */
   isProbe = false;
   /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */

@@ -6,9 +6,28 @@ const AGENTS = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health
 /** Prometheus and every scraper that is built from it send this header. */
 const SCRAPE_HEADER = 'x-prometheus-scrape-timeout-seconds';
 
+/** Methods that ask for no work. HAProxy checks by OPTIONS when it is told nothing else. */
+const METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
 /** How paths of health checks are usually called. */
 const USUAL =
   /^\/(?:[\w.-]+\/){0,3}[-_]*(?:health|healthz|healthy|healthcheck|health-check|ready|readyz|readiness|live|livez|liveness|ping|lb-status)\/?$/i;
+
+/** How paths of metrics are usually called. */
+const METRICS = /\/(?:metrics|prometheus)$/i;
+
+/** Scheme and host, which a request may have before its path (RFC 9112, 3.2.2). */
+const ORIGIN = /^https?:\/\/[^/?]*/i;
+
+/** Longest path that is taken for one of health checks. */
+const LONGEST = 128;
+
+/** What of a request tells whether it is a health check. */
+export interface Asked {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
 
 /** Tells health checks and scrapes from calls. */
 export class Health {
@@ -19,24 +38,33 @@ export class Health {
     this.#paths = new Set(paths);
   }
 
-  /** Whether a balancer asks at `url` if this instance can be used: the answer is no while it leaves. */
-  isCheck(url: string | undefined): boolean {
-    return url !== undefined && this.#paths.size > 0 && this.#paths.has(pathOf(url));
+  /** Whether a balancer asks if this instance can be used: the answer is no while it leaves. */
+  isCheck({ method, url }: Omit<Asked, 'headers'>): boolean {
+    return url !== undefined && this.#paths.size > 0 && METHODS.has(method) && this.#paths.has(pathOf(url));
   }
 
-  /** Whether the sender is a health check of a platform or a scraper, wherever it asks. */
-  isProber(headers: IncomingHttpHeaders): boolean {
-    return headers[SCRAPE_HEADER] !== undefined || AGENTS.some((agent) => headers['user-agent']?.startsWith(agent));
+  /** Whether it is a health check of a platform or a scrape. Who only names himself as one and asks for something else is a caller. */
+  isProbe(asked: Asked): boolean {
+    if (this.isCheck(asked)) return true;
+    const { headers, method, url = '' } = asked;
+    if (!METHODS.has(method)) return false;
+    if (headers[SCRAPE_HEADER] !== undefined) return true;
+    if (!AGENTS.some((agent) => headers['user-agent']?.startsWith(agent))) return false;
+    const path = pathOf(url);
+    // Checks of the root have connections of their own; a site of that name is called on those that stay.
+    if (path === '/') return headers.connection?.toLowerCase() === 'close';
+    return path.length <= LONGEST && (USUAL.test(path) || METRICS.test(path));
   }
 
   /** The path of `url`, when it is called as health checks usually are and is not known as one. */
   unknownCheck(url: string | undefined): string | undefined {
     const path = pathOf(url ?? '');
-    return path.length <= 128 && USUAL.test(path) && !this.#paths.has(path) ? path : undefined;
+    return path.length <= LONGEST && USUAL.test(path) && !this.#paths.has(path) ? path : undefined;
   }
 }
 
 function pathOf(url: string): string {
-  const query = url.indexOf('?');
-  return query < 0 ? url : url.slice(0, query);
+  const local = url.startsWith('/') ? url : url.replace(ORIGIN, '');
+  const query = local.indexOf('?');
+  return query < 0 ? local : local.slice(0, query);
 }

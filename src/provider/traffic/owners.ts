@@ -5,14 +5,12 @@ import { plainAddress } from '../../protocol/host-port.ts';
 import type { Caller } from '../../protocol/identity.ts';
 import type { Callers } from './callers.ts';
 import type { Connection } from './connection.ts';
-import type { Health } from './health.ts';
+import type { Asked, Health } from './health.ts';
 import type { Ends, RecentCaller } from './recent-caller.ts';
 import type { Unmanaged } from './unmanaged.ts';
 
 /** What of a request tells who sends it. */
-export interface Head {
-  readonly url?: string | undefined;
-  readonly headers: IncomingHttpHeaders;
+export interface Head extends Asked {
   /** It asks something about this server, and no work of it. */
   readonly isAside?: boolean;
 }
@@ -87,8 +85,8 @@ export class Owners {
     else if (typeof owner === 'object') this.#options.callers.closed(owner, connection);
   }
 
-  #countStranger(connection: Connection, { isAside = false, url }: Head): void {
-    connection.isProbe = isAside || connection.isProber || this.#options.health.isCheck(url);
+  #countStranger(connection: Connection, request: Head): void {
+    connection.isProbe = request.isAside === true || this.#options.health.isProbe(request);
     if (connection.isProbe) {
       this.#notServed++;
       return;
@@ -98,7 +96,7 @@ export class Owners {
   }
 
   #own(connection: Connection, header: string | undefined, headers: IncomingHttpHeaders, ends: Ends): void {
-    const { callers, decode, health, isSelf, onNewCaller } = this.#options;
+    const { callers, decode, isSelf, onNewCaller } = this.#options;
     this.disown(connection);
     connection.header = header;
     connection.address = plainAddress(ends.remoteAddress ?? '');
@@ -113,7 +111,6 @@ export class Owners {
     } else {
       // Until it carries a request that is no health check.
       connection.owner = 'probe';
-      connection.isProber = health.isProber(headers);
       if (isProxied(headers)) this.#options.onProxied(ends);
     }
   }

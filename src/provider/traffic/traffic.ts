@@ -9,9 +9,10 @@ import { plainAddress } from '../../protocol/host-port.ts';
 import { dropHeader } from '../../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
 import { Connection } from './connection.ts';
+import type { Asked } from './health.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 import { Marker } from './marker.ts';
-import { Owners, type OwnersOptions } from './owners.ts';
+import { type Head, Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
 import { type Session, Stream } from './session.ts';
 
@@ -267,17 +268,17 @@ export class Traffic {
     this.#inflight++;
     this.#owners.count(connection, this.#consumer.take(request), request, socket);
     this.#active(connection, true);
-    const isCheck = connection.isProbe && this.#isCheck(request.url, request.headers, socket);
+    const isCheck = connection.isProbe && this.#isCheck(request, socket);
     if (this.#marker === undefined) return;
     if (isCheck) this.#marking.fail(response);
     else this.#marking.response(response, connection, this.#marker);
   }
 
   /** Whether it is a health check that a balancer goes by; tells of it. */
-  #isCheck(url: string | undefined, headers: IncomingHttpHeaders, socket: Socket): boolean {
+  #isCheck(request: Asked, socket: Socket): boolean {
     const { health, onCheck } = this.#options;
-    const isCheck = health.isCheck(url);
-    if (isCheck) onCheck(socket, headers, this.#marker !== undefined);
+    const isCheck = health.isCheck(request);
+    if (isCheck) onCheck(socket, request.headers, this.#marker !== undefined);
     return isCheck;
   }
 
@@ -299,12 +300,13 @@ export class Traffic {
     const connection = known ?? this.#trackSession(session);
     const header = headers[CONSUMER_HEADER] as string | undefined;
     if (header !== undefined) delete headers[CONSUMER_HEADER];
-    const url = headers[':path'] as string | undefined;
     const stream = new Stream(http2, headers, header !== undefined);
     const { isAwaited } = stream;
     connection.protocol = stream.isGrpc ? 'grpc' : 'h2';
     if (isAwaited) this.#count(connection, 1);
-    this.#owners.count(connection, header, { url, headers, isAside: !isAwaited }, session.socket);
+    const { ':method': method, ':path': url } = headers as Readonly<Record<string, string | undefined>>;
+    const request: Head = { url, method, headers, isAside: !isAwaited };
+    this.#owners.count(connection, header, request, session.socket);
     const { isProbe } = connection;
     this.#streams.add(stream);
     const closed = (): void => {
@@ -315,7 +317,7 @@ export class Traffic {
     http2.once('close', this.#guarded('stream', 'close', closed));
     // What comes on a session that stands says nothing of who comes anew.
     if (isAwaited) this.#active(connection, true, known === undefined);
-    const isCheck = isProbe && this.#isCheck(url, headers, session.socket);
+    const isCheck = isProbe && this.#isCheck(request, session.socket);
     if (this.#marker === undefined) return;
     if (isCheck) this.#marking.failStream(http2);
     else if (stream.isConsumers) this.#marking.stream(http2, this.#marker);

@@ -113,18 +113,19 @@ class Writer {
 
   /** Whole numbers, seven bits of each byte; negative ones have ten bytes. */
   #varint(value: unknown): void {
-    const bytes: number[] = [];
     if (typeof value === 'number' && value >= 0 && value < 2 ** 31) {
-      let rest = value;
-      for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-      bytes.push(rest);
+      const length = value < 0x80 ? 1 : Math.ceil((32 - Math.clz32(value)) / 7);
+      this.#move(length);
+      for (let byte = 0; byte < length; byte++)
+        this.#buffer[this.#at + byte] = ((value >>> (7 * byte)) & 0x7f) | (byte < length - 1 ? 0x80 : 0);
     } else {
+      const bytes: number[] = [];
       let rest = BigInt.asUintN(64, BigInt(value as string));
       for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
       bytes.push(Number(rest));
+      this.#move(bytes.length);
+      this.#buffer.set(bytes, this.#at);
     }
-    this.#move(bytes.length);
-    this.#buffer.set(bytes, this.#at);
   }
 
   /** Makes room for `length` bytes before what is written, in a larger buffer if need be. */

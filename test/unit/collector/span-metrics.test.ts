@@ -74,8 +74,22 @@ describe('span metrics', () => {
     expect(text).toContain('le="6.0"} 1 #');
   });
 
+  test('services of one name in two namespaces are two rows', () => {
+    const metrics = new SpanMetrics();
+    for (const namespace of ['shop', 'bank']) metrics.count(decodeOtlp(bodyOf(namespace)).groups, 0);
+    const calls = lines(metrics.text('prometheus', 60_000), 'traces_span_metrics_calls_total{');
+    expect(calls).toEqual(
+      ['shop', 'bank'].map((namespace) =>
+        expect.stringMatching(new RegExp(`job="${namespace}/a",.*service_namespace="${namespace}".*} 1$`)),
+      ),
+    );
+  });
+
   test('dimensions are names of the schema, each a label once; those of a shutdown are there', () => {
-    expect(METRIC_DIMENSIONS.every((name) => name in ATTRIBUTES)).toBe(true);
+    expect(METRIC_DIMENSIONS.filter((name) => !(name in ATTRIBUTES))).toEqual([
+      'service.namespace',
+      'deployment.environment.name',
+    ]);
     expect(new Set(METRIC_DIMENSIONS.map(labelOf)).size).toBe(METRIC_DIMENSIONS.length);
     const metrics = new SpanMetrics();
     for (const body of shutdownBodies('a', 3, 1).bodies) metrics.count(decodeOtlp(body).groups, 0);
@@ -84,3 +98,10 @@ describe('span metrics', () => {
     expect(text).toMatch(/lossless_offline_result="incomplete",lossless_fanout_complete="false"\} 1\n/);
   });
 });
+
+/** One span of the service `a` in a namespace. */
+function bodyOf(namespace: string): string {
+  const at = `"key":"service.name"`;
+  const attribute = JSON.stringify({ key: 'service.namespace', value: { stringValue: namespace } });
+  return otlpBody('a', 'a-1', [spec()]).replace(`{${at}`, `${attribute},{${at}`);
+}

@@ -102,6 +102,16 @@ describe('the lines of the answer', () => {
     expect(decodeIdle(encodeIdle({ idle: true, addresses }))?.addresses).toHaveLength(100);
   });
 
+  test('version and zone of a consumer: read when they are there, left out when they are no short text', () => {
+    const ack = { isolated: true, outstanding: 3, version: '2.1.0', zone: 'eu-1' } as const;
+    expect(decodeAck(encodeAck(ack))).toEqual(ack);
+    for (const bad of [7, '', 'x'.repeat(129), null, {}])
+      expect(decodeAck(JSON.stringify({ ...ack, version: bad, zone: bad }))).toEqual({
+        isolated: true,
+        outstanding: 3,
+      });
+  });
+
   test('an address that is no text is left out', () => {
     expect(decodeIdle('{"idle":true,"addresses":["h:1",7,null,"h:2"]}')?.addresses).toEqual(['h:1', 'h:2']);
   });

@@ -49,6 +49,7 @@ async function start(more: Partial<ReceiverOptions> = {}) {
     journal,
     log: (_, message, fields = {}) => lines.push({ message, fields }),
     self: () => ({ service: 'caller', instanceId: 'caller-1', generation: 1 }),
+    about: {},
     host: 'caller.example',
     hasLeft: () => false,
     verifier: undefined,

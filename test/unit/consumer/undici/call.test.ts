@@ -57,7 +57,7 @@ test('requests queued for an isolated instance go to another one, whatever their
   });
   const dispatcher = new (class extends Dispatcher {
     override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-      return new UndiciCall(context, agents, service, options, handler).send();
+      return new UndiciCall(context, agents, service, options, handler).send() ?? false;
     }
   })();
   const asyncBody = async function* () {

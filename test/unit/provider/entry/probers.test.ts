@@ -69,10 +69,18 @@ describe('probers', () => {
     expect(subject.about(() => true).count).toBe(0);
   });
 
-  test('a stranger with a new name for each check takes no more than 64 places, and not that of one who asks', async () => {
+  test('a stranger with a new name for each check takes few places, and never that of one who asks', async () => {
+    const { clock, subject } = await probers('192.0.2.1');
+    for (let n = 0; n < 10_000; n++) subject.asked('203.0.113.1', `agent ${n}`, true);
+    await clock.advance(1_000);
+    expect(subject.about(() => true).count).toBe(10);
+    expect(subject.about((address) => address === '192.0.2.1')).toMatchObject({ count: 1, failures: 0 });
+  });
+
+  test('strangers at very many addresses take no more than 64 places', async () => {
     const { subject } = await probers('192.0.2.1');
     for (let n = 0; n < 10_000; n++) {
-      subject.asked('203.0.113.1', `agent ${n}`, true);
+      subject.asked(`203.0.113.${n}`, '', true);
       if (n % 50 === 0) subject.asked('192.0.2.1', '', true);
     }
     expect(subject.about(() => true).count).toBe(64);

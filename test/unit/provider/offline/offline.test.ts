@@ -247,6 +247,7 @@ class Subject {
       handlers: this.handlers,
       registry: registryThat(how, this.entries, clock),
       tryConnection: async () => undefined,
+      isStatusFileLeft: () => false,
       instanceId: 'provider-1',
       settings: {
         service: 'provider',

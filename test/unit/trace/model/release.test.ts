@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { GAP_MS, releasesOf } from '../../../../src/trace/model/release.ts';
+import { counterpartsOf, GAP_MS, nameOf, releaseNamed, releasesOf } from '../../../../src/trace/model/release.ts';
 import { summaryOf } from '../../../../src/trace/model/release-summary.ts';
 import type { TraceKind, Verdict } from '../../../../src/trace/model/verdict.ts';
+import { Random } from '../../../fleet/random.ts';
 
 let made = 0;
 
@@ -112,4 +113,55 @@ test('a sentence says what happened to whom', () => {
   expect(release && summaryOf(release).sentence).toBe(
     '1 of 2 shutdowns lossless, 3 of 4 consumers told, 3 requests after an ack, 11 s, never fewer than 2 ready',
   );
+});
+
+/** Passages of a few versions and instances at random times of two days, each at a time of its own. */
+function anyPassages(seed: number): readonly Verdict[] {
+  const random = new Random(seed);
+  const versions = ['1', '2', '3', ''];
+  return Array.from({ length: 1 + random.below(60) }, (_, n) => {
+    const at = random.below(1_000) * 170 + n / 100;
+    const [version = ''] = versions.slice(random.below(4));
+    return verdict(random.chance(0.5) ? 'online' : 'offline', version, `i${random.below(20)}`, at, {
+      namespace: random.chance(0.2) ? 'other' : '',
+      generation: 1 + random.below(2),
+    });
+  });
+}
+
+describe.each(Array.from({ length: 200 }, (_, seed) => seed))('whatever happened, seed %d', (seed) => {
+  const passages = anyPassages(seed);
+  const releases = releasesOf(passages);
+
+  test('each start and each shutdown is in one release, of its namespace, in the order of time', () => {
+    const all = releases.flatMap(({ starts, stops }) => [...starts, ...stops]);
+    expect(all.map(({ traceId }) => traceId).sort()).toEqual(passages.map(({ traceId }) => traceId).sort());
+    for (const { namespace, startedAt, starts, stops } of releases) {
+      const members = [...starts, ...stops];
+      expect(members.every((member) => member.namespace === namespace)).toBe(true);
+      expect(Math.min(...members.map((member) => member.startedAt))).toBe(startedAt);
+    }
+    expect(releases.map(({ startedAt }) => startedAt)).toEqual(
+      releases.map(({ startedAt }) => startedAt).toSorted((one, other) => one - other),
+    );
+  });
+
+  test('the order in which they are told does not matter', () => {
+    expect(releasesOf(passages.toReversed())).toEqual(releases);
+  });
+
+  test('each release is found by its name', () => {
+    const own = releases.filter(({ namespace }) => namespace === '');
+    for (const release of own) expect(releaseNamed(own, nameOf(release, own))).toBe(release);
+  });
+
+  test('a start leads to a later shutdown of its instance, and what that leads to is a start', () => {
+    const byId = new Map(passages.map((passage) => [passage.traceId, passage]));
+    for (const [id, other] of counterpartsOf(passages)) {
+      const [one, counterpart] = [byId.get(id), byId.get(other)];
+      expect(counterpart?.instanceId).toBe(one?.instanceId);
+      expect(counterpart?.kind).not.toBe(one?.kind);
+      expect((counterpart?.startedAt ?? 0) > (one?.startedAt ?? 0)).toBe(one?.kind === 'online');
+    }
+  });
 });
