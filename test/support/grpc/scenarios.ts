@@ -1,0 +1,186 @@
+/** Ways in which an application calls `provider` by grpc-js, by name, each with what came of it. */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  type ChannelOptions,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { grpcJs } from '../../fixtures/grpc/libraries.ts';
+import { Echo, type Word } from './echo.ts';
+
+/** Names that a line on standard input gives the application. */
+const lines = createInterface({ input: process.stdin });
+
+/** Every call is tried once, unless the scenario says otherwise. */
+const ONCE: ChannelOptions = { 'grpc.enable_retries': 0 };
+
+type Said = { readonly answer?: string; readonly status: string; readonly headers?: Record<string, unknown> };
+
+function clientOf(options: ChannelOptions = ONCE, target = 'lossless:///provider'): InstanceType<typeof Echo> {
+  return new Echo(target, credentials.createInsecure(), options);
+}
+
+/** @param onCall told of the call when it has begun */
+function say(
+  client: InstanceType<typeof Echo>,
+  word: Word,
+  metadata = new Metadata(),
+  options: object = {},
+  onCall: (call: ClientUnaryCall) => void = () => {},
+): Promise<Said> {
+  return new Promise((resolve) => {
+    let headers: Record<string, unknown> | undefined;
+    const call = client['say']?.(word, metadata, options, (error: ServiceError | null, answer?: Word) =>
+      resolve({
+        status: status[error?.code ?? 0] ?? '',
+        ...(answer && { answer: answer.text }),
+        ...(headers && { headers }),
+      }),
+    ) as ClientUnaryCall;
+    call.on('metadata', (received: Metadata) => {
+      const { authority, echo } = received.getMap();
+      headers = { authority, echo };
+    });
+    onCall(call);
+  });
+}
+
+/** The policy of the one method, for which the application has no load balancing of its own. */
+function policy(of: object): ChannelOptions {
+  return { 'grpc.service_config': JSON.stringify({ methodConfig: [{ name: [{ service: 'echo.Echo' }], ...of }] }) };
+}
+
+const word = (text: string, ms = 0): Word => ({ text, ms });
+
+/** What all that an application has of channels is collected from. */
+function collected(refs: readonly WeakRef<object>[]): number {
+  globalThis.gc?.();
+  return refs.filter((ref) => ref.deref() === undefined).length;
+}
+
+export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
+  async metadata() {
+    const metadata = new Metadata();
+    metadata.add('echo', 'one');
+    return say(clientOf(), word('x'), metadata);
+  },
+  async authority() {
+    return say(clientOf({ ...ONCE, 'grpc.default_authority': 'shop.example' }), word('x'));
+  },
+  async deadline() {
+    return say(clientOf(), word('x', 5_000), undefined, { deadline: Date.now() + 300 });
+  },
+  async cancelled() {
+    return say(clientOf(), word('x', 5_000), undefined, {}, (call) => setTimeout(() => call.cancel(), 300));
+  },
+  async retried() {
+    const retryPolicy = {
+      maxAttempts: 3,
+      initialBackoff: '0.05s',
+      maxBackoff: '0.1s',
+      backoffMultiplier: 1,
+      retryableStatusCodes: ['UNAVAILABLE'],
+    };
+    return say(clientOf(policy({ retryPolicy })), word('again'));
+  },
+  async hedged() {
+    const hedgingPolicy = { maxAttempts: 2, hedgingDelay: '0.1s', nonFatalStatusCodes: ['UNAVAILABLE'] };
+    const client = clientOf(policy({ hedgingPolicy }));
+    // Both are connected then, and what was hedged before has ended.
+    for (let n = 0; n < 10; n++) {
+      await say(client, word('x'));
+      await pause(100);
+    }
+    console.log('connected');
+    await once(lines, 'line');
+    return say(client, word('x', 1_000));
+  },
+  async gathered() {
+    return new Promise((resolve) => {
+      const call = clientOf()['gather']?.((error: ServiceError | null, answer?: Word) =>
+        resolve({ status: status[error?.code ?? 0], answer: answer?.text }),
+      );
+      for (const text of ['one', 'two', 'three']) call.write(word(text));
+      call.end();
+    });
+  },
+  async chatted() {
+    const call = clientOf()['chat']?.();
+    const heard: string[] = [];
+    call.on('data', ({ text }: Word) => heard.push(text));
+    for (const text of ['one', 'two']) call.write(word(text));
+    call.end();
+    await once(call, 'end');
+    return heard;
+  },
+  /** One channel that waits for the first instance, and one that does not. */
+  async waiting() {
+    const [patient, hasty] = [clientOf(), clientOf()];
+    const waits = say(patient, word('x'), new Metadata({ waitForReady: true }));
+    const { status: refused } = await say(hasty, word('x'));
+    console.log('refused');
+    return { refused, ...(await waits) };
+  },
+  /** A call in progress when the application closes its channel, and one after that. */
+  async closed() {
+    const client = clientOf();
+    const inProgress = say(client, word('x', 500), undefined, {}, () => setTimeout(() => client.close(), 200));
+    const { status: first, answer } = await inProgress;
+    const after = await Promise.resolve()
+      .then(() => say(client, word('y')))
+      .then(
+        (said) => said.status,
+        (thrown: Error) => thrown.message,
+      );
+    return { first, answer, after };
+  },
+  async 'made and closed again and again'() {
+    const refs: WeakRef<object>[] = [];
+    for (let n = 0; n < 200; n++) {
+      const client = clientOf();
+      refs.push(new WeakRef(client.getChannel()));
+      await say(client, word('x'));
+      client.close();
+    }
+    // The last few may be held by what ends.
+    for (let n = 0; n < 50 && collected(refs) < 190; n++) await pause(100);
+    return collected(refs) >= 190;
+  },
+  async 'two versions'() {
+    const { Client, credentials: others } = grpcJs('grpc-js-1.12');
+    const older = new Client('lossless:///provider', others.createInsecure(), {});
+    const bytes = (text: Buffer): Buffer => text;
+    const answered = await new Promise<string>((resolve) =>
+      // Field 1, the text `x`.
+      older.makeUnaryRequest('/echo.Echo/Say', bytes, bytes, Buffer.from('\n\x01x'), {}, (error, answer) =>
+        resolve(error === null ? answer.toString() : String(error.code)),
+      ),
+    );
+    const { answer } = await say(clientOf(), word('x'));
+    return { older: answered, newer: answer };
+  },
+  /** A stream that goes on while its instance leaves, and calls meanwhile. */
+  async streaming() {
+    const client = clientOf();
+    const stream = client['repeat']?.(word('x', 2_500));
+    stream.once('data', () => console.log('streams'));
+    stream.on('data', () => {});
+    const ended = new Promise<string>((resolve) => {
+      stream.on('error', (error: ServiceError) => resolve(status[error.code] ?? ''));
+      stream.on('end', () => resolve('OK'));
+    });
+    await once(lines, 'line');
+    const calls: Promise<Said>[] = [];
+    for (let n = 0; n < 50; n++) {
+      calls.push(say(client, word('x')));
+      await pause(20);
+    }
+    const statuses = (await Promise.all(calls)).map((said) => said.status);
+    return { stream: await ended, calls: [...new Set(statuses)] };
+  },
+};
