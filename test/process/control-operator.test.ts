@@ -53,7 +53,7 @@ describe('whoever calls through something on this machine is no operator', () =>
     expect((await ask(proxy, '/status')).status).toBe(403);
     const metrics = await ask(proxy, '/metrics');
     expect(metrics.status).toBe(200);
-    expect(metrics.text).toContain('lossless_info{service_name="provider"} 1');
+    expect(metrics.text).toMatch(/lossless_info\{service_version="[\d.]+",service_name="provider"\} 1/);
     expect(metrics.text).not.toContain('instance_id');
     expect(await stateOf(service)).toBe('warming');
   });
