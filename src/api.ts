@@ -50,7 +50,7 @@ export function leaving(): AbortSignal {
  * offline waits for it until its deadline; what is left then makes the result `timeout`. `/status` and the trace name it. In a process
  * that serves no HTTP the offline begins by a signal all the same.
  *
- * A rejection ends it and is one log line (LOSSLESS_TASK_FAILED).
+ * A rejection ends it; the first one of each name is a log line (LOSSLESS_TASK_FAILED).
  *
  * @param name what it is, for people: one name for all work of a kind. Default: `work`
  * @returns `task`

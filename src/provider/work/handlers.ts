@@ -19,6 +19,9 @@ export interface NamedHandler {
   readonly handle: Handler;
 }
 
+/** Longest name, in characters: it is for people. */
+const LONGEST_NAME = 100;
+
 /** What the application has asked to do at every offline. */
 export class Handlers {
   readonly #handlers = new Set<NamedHandler>();
@@ -30,7 +33,7 @@ export class Handlers {
 
   /** @returns takes it back */
   add(name: string, handle: Handler): () => void {
-    const handler = { name, handle };
+    const handler = { name: String(name).slice(0, LONGEST_NAME), handle };
     this.#handlers.add(handler);
     return () => void this.#handlers.delete(handler);
   }

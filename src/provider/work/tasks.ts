@@ -12,6 +12,8 @@ const OTHERS = 'others';
 export class Tasks {
   readonly #log: Log;
   readonly #running = new Map<string, number>();
+  /** Names of those whose failure has been said. */
+  readonly #said = new Set<string>();
   #count = 0;
   #begun = 0;
 
@@ -34,19 +36,17 @@ export class Tasks {
     return Object.fromEntries(this.#running);
   }
 
-  /** Counts `task` until it settles. */
-  add(name: string, task: PromiseLike<unknown>): void {
-    const key = this.#key(name);
+  /** Counts `task` until it settles. What an application gives may be anything. */
+  add(name: string, task: unknown): void {
+    const key = this.#key(String(name));
     this.#running.set(key, (this.#running.get(key) ?? 0) + 1);
     this.#count++;
     this.#begun++;
-    task.then(
+    Promise.resolve(task).then(
       () => this.#over(key),
       (thrown) => {
         this.#over(key);
-        this.#log('warn', `${key} of the application failed: ${asError(thrown).message}`, {
-          code: 'LOSSLESS_TASK_FAILED',
-        });
+        this.#sayOnce(key, asError(thrown).message);
       },
     );
   }
@@ -54,6 +54,12 @@ export class Tasks {
   #key(name: string): string {
     const short = name.slice(0, LONGEST_NAME);
     return this.#running.has(short) || this.#running.size < MOST_NAMES ? short : OTHERS;
+  }
+
+  #sayOnce(key: string, message: string): void {
+    if (this.#said.has(key) || this.#said.size > MOST_NAMES) return;
+    this.#said.add(key);
+    this.#log('warn', `${key} of the application failed: ${message}`, { code: 'LOSSLESS_TASK_FAILED' });
   }
 
   #over(key: string): void {
