@@ -158,6 +158,8 @@ export interface Facts {
     readonly readiness: Readiness;
   };
   readonly 'online.started': { readonly trigger: OnlineTrigger };
+  /** How often it was looked for the server that consumers call. */
+  readonly locate: { readonly attempts: number };
   readonly delay: { readonly delayMs: number };
   readonly probe: { readonly path: string; readonly attempts: number; readonly statusCode?: number };
   readonly preconnect: {

@@ -58,6 +58,7 @@ describe('the trace of a start', () => {
     expect(names).toEqual([
       'online',
       'online.started',
+      'locate',
       'delay',
       'probe',
       'register',
@@ -65,6 +66,14 @@ describe('the trace of a start', () => {
       'ready',
       'warmup',
     ]);
+    const [[locate], [probe], [register]] = [
+      spansOf(trace, 'locate'),
+      spansOf(trace, 'probe'),
+      spansOf(trace, 'register'),
+    ];
+    const endOf = (span = { start: 0, durationMs: 0 }): number => span.start + span.durationMs;
+    expect(endOf(probe)).toBeLessThanOrEqual(endOf(locate));
+    expect(endOf(locate)).toBeLessThanOrEqual(register?.start ?? 0);
     const [warmup] = spansOf(trace, 'warmup');
     const weights = JSON.parse(String(warmup?.tags['lossless.warmup.weights'])) as number[];
     expect(weights).toHaveLength(20);

@@ -78,7 +78,7 @@ describe.each([
     child.signal('SIGTERM');
     await child.ends();
     const { verdict } = await world().trace({ child, port: 0 });
-    expect(verdict).toMatchObject({ result: 'success', problems: ['lossless.handler: no such pool'] });
+    expect(verdict).toMatchObject({ result: 'success', problems: ['handler: no such pool'] });
     expect(await handlersOf(child)).toEqual({ throws: 'failed' });
     expect(child.stderr.match(/LOSSLESS_TASK_FAILED/g)).toHaveLength(1);
     expect(child.stdout).not.toContain('forgotten: begun');

@@ -68,6 +68,7 @@ export class Online {
   readonly #trigger: OnlineTrigger;
   readonly #root: Work<'online'>;
   readonly #ending = new AbortController();
+  #locating: Work<'locate'> | undefined;
   #phase: Work | undefined;
   #warming: Warming | undefined;
   #waitsFor = 'nothing';
@@ -123,7 +124,8 @@ export class Online {
    * @param vacated resolves when nothing of before writes or removes the entry any more
    */
   async run(vacated: Promise<unknown>): Promise<void> {
-    const { machine } = this.#context;
+    const { journal, machine } = this.#context;
+    this.#locating = journal.start('locate', { parent: this.ids });
     await vacated;
     await this.#delay();
     const main = await this.#find();
@@ -166,6 +168,7 @@ export class Online {
         if (settings.probe === undefined) servers.say(main.candidate);
         if (main.advertised !== undefined) log('info', `reached by ${describe(main.advertised)}`);
         onChosen(main);
+        this.#locating?.end({ attempts: tries + 1 });
         return main;
       }
       if (main !== undefined && 'unreachable' in main) {
@@ -220,6 +223,7 @@ export class Online {
     if (this.#isEnded) return false;
     this.#ending.abort();
     this.#ready = false;
+    this.#locating?.end();
     this.#phase?.end(this.#warming?.facts);
     return true;
   }

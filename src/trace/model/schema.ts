@@ -117,6 +117,7 @@ export const ATTR = {
   handlerResult: 'lossless.handler.result',
   onlineTrigger: 'lossless.online.trigger',
   onlineResult: 'lossless.online.result',
+  locateAttempts: 'lossless.locate.attempts',
   delay: 'lossless.delay',
   probePath: 'lossless.probe.path',
   probeAttempts: 'lossless.probe.attempts',
@@ -332,6 +333,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'string',
     doc: 'success: it serves with its full share; cancelled: an offline began before, or its server was closed; error: our own failure.',
     values: ONLINE_RESULTS,
+  },
+  'lossless.locate.attempts': {
+    type: 'int',
+    doc: 'How often it was looked for the server that consumers call, until its address took a connection.',
   },
   'lossless.delay': { type: 'double', doc: 'Wait between listening and the probe, in seconds.' },
   'lossless.probe.path': { type: 'string', doc: 'Path that the application is asked for.' },
@@ -553,6 +558,13 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
     parent: 'online',
     doc: 'Exported at once: proof that a start began even if the process does not live to its end.',
     attributes: { trigger: ATTR.onlineTrigger },
+    canFail: false,
+  },
+  locate: {
+    kind: 'INTERNAL',
+    parent: 'online',
+    doc: 'Opening the control port, and finding the server that consumers call and its address. The start delay and the probe lie in it.',
+    attributes: { attempts: ATTR.locateAttempts },
     canFail: false,
   },
   delay: {
