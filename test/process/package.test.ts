@@ -121,9 +121,9 @@ describe('the packed package in an empty project', () => {
     const links = pages.flatMap((page) =>
       [...read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, link = '']) => join(dirname(page), link)),
     );
-    const runbooks = [...read('dashboards/generated/alerts.yaml').matchAll(/runbook_url: "(.+)"/g)];
+    const runbooks = [...read('dashboards/generated/alerts.yaml').matchAll(/runbook_url: ".*\/(\w+\.md)/g)];
     expect(runbooks).not.toEqual([]);
-    const wanted = [...links, ...runbooks.map(([, page = '']) => page)];
+    const wanted = [...links, ...runbooks.map(([, page = '']) => join('docs/runbooks', page))];
     const directory = join(project, 'node_modules/lossless-lifecycle');
     expect(wanted.filter((path) => !existsSync(resolve(directory, path)))).toEqual([]);
   });

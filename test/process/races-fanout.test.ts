@@ -138,7 +138,6 @@ test('R11: a consumer whose first call comes during the drain gets the marker an
   const slow = fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, {
     method: 'POST',
     body: 'x',
-    headers: { 'user-agent': 'kube-probe/test' },
   });
   const control = await world().controlPort(service);
   await until(async () => {
@@ -168,7 +167,6 @@ test('R28: nothing writes the entry again once it is removed', async () => {
     port: service.port,
     method: 'POST',
     path: '/slow?ms=2500',
-    headers: { 'user-agent': 'kube-probe/test' },
   }).on('error', () => {});
   held.end('x');
   service.child.signal('SIGTERM');

@@ -29,8 +29,8 @@ async function distant(delayMs: number): Promise<Service> {
   return service;
 }
 
-/** Probes of a platform are not waited for, so these tests control exactly what the provider waits for. */
-const PROBE = { 'user-agent': 'kube-probe/test' };
+/** Callers without the plugin are not waited for longer than what they have begun. */
+const UNHELD = { LOSSLESS_HOLD_MS: '0' };
 
 async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
   const control = await world().controlPort(service);
@@ -56,7 +56,7 @@ describe('R2: a request is on the wire when its connection would be closed', () 
   });
 
   test('an idle connection stays open until the drain is over, and still serves', async () => {
-    const service = await world().service('provider');
+    const service = await world().service('provider', { env: UNHELD });
     const sockets = await Promise.all(Array.from({ length: 5 }, () => connected(service.port)));
     const answers = sockets.map(collect);
     for (const socket of sockets) socket.write(post('before'));
@@ -74,11 +74,11 @@ describe('R2: a request is on the wire when its connection would be closed', () 
 });
 
 test('R3: a connection that is busy when the signal comes and idle later does not hold the stop', async () => {
-  const service = await world().service('provider');
+  const service = await world().service('provider', { env: UNHELD });
   const agent = new Agent({ keepAlive: true });
   closers.push(() => agent.destroy());
   const answered = new Promise((resolve, reject) => {
-    request({ port: service.port, agent, path: '/slow?ms=800', method: 'POST', headers: PROBE }, (response) =>
+    request({ port: service.port, agent, path: '/slow?ms=800', method: 'POST' }, (response) =>
       response.resume().on('end', resolve),
     )
       .on('error', reject)
@@ -122,7 +122,7 @@ test('R20: requests that wait in the kernel while the event loop stands still at
   closers.push(() => agent.destroy());
   const post = () =>
     new Promise<number>((resolve, reject) => {
-      request({ port: service.port, agent, path: '/echo', method: 'POST', headers: PROBE }, (response) =>
+      request({ port: service.port, agent, path: '/echo', method: 'POST' }, (response) =>
         response.resume().on('end', () => resolve(response.statusCode ?? 0)),
       )
         .on('error', reject)
@@ -178,7 +178,7 @@ describe('what counts as in flight', () => {
   test('an event stream is waited for, and the drain ends when it does', async () => {
     const service = await world().service('provider');
     const abort = new AbortController();
-    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE, signal: abort.signal });
+    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { signal: abort.signal });
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
     await pause(700);
@@ -193,9 +193,7 @@ describe('what counts as in flight', () => {
     const service = await world().service('provider');
     const socket = await connected(service.port);
     const answers = collect(socket);
-    socket.write(
-      'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n',
-    );
+    socket.write('POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n');
     await until(async () => (await requestsOf(service)).inflight === 1);
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
@@ -234,7 +232,7 @@ describe('what counts as in flight', () => {
     const socket = await connected(service.port);
     const answers = collect(socket);
     for (let sent = 1; sent <= 2; sent++) {
-      socket.write('POST /early HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: 3\r\n\r\n');
+      socket.write('POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n');
       await until(() => answers().match(/HTTP\/1.1 413/g)?.length === sent);
       socket.write('abc');
     }
@@ -245,7 +243,7 @@ describe('what counts as in flight', () => {
 
   test('an event stream that does not end is cut at the deadline, and counted', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
-    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { headers: PROBE });
+    const stream = await fetch(`http://127.0.0.1:${service.port}/stream`);
     service.child.signal('SIGTERM');
     await expect(stream.text()).rejects.toThrow('terminated');
     await service.child.ends();
@@ -256,7 +254,7 @@ describe('what counts as in flight', () => {
 
   test('a WebSocket that closes ends the drain', async () => {
     const service = await world().service('provider', { kind: 'websocket' });
-    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
+    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
     await once(socket, 'open');
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
@@ -270,7 +268,7 @@ describe('what counts as in flight', () => {
 
   test('a WebSocket is waited for until the deadline, then cut and counted', async () => {
     const service = await world().service('provider', { kind: 'websocket', env: { LOSSLESS_GRACE_PERIOD_MS: '2500' } });
-    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`, { headers: PROBE });
+    const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
     await once(socket, 'open');
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
@@ -290,15 +288,13 @@ describe('what counts as in flight', () => {
       const service = await world().service('provider', { line, workMs: 50 });
       const sockets = await Promise.all(Array.from({ length: 8 }, () => connected(service.port)));
       const head = (path: string, length: number) =>
-        `POST ${path} HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: ${length}\r\n\r\n`;
+        `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n\r\n`;
       sockets[0]?.write(`${head('/slow?ms=5000', 1)}x`); // aborted while it is handled
       sockets[1]?.write(`${head('/echo', 100)}half`); // aborted while it is sent
       sockets[2]?.write(`${head('/early', 100)}half`); // answered before it was read
       sockets[3]?.write(`${head('/echo', 1)}x`.repeat(4)); // aborted with three waiting
-      sockets[4]?.write(
-        'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n',
-      ); // aborted in a chunked upload
-      sockets[5]?.write('GET /stream HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\n\r\n'); // aborted in its answer
+      sockets[4]?.write('POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n'); // aborted in a chunked upload
+      sockets[5]?.write('GET /stream HTTP/1.1\r\nhost: x\r\n\r\n'); // aborted in its answer
       sockets[6]?.write('nonsense\r\n\r\n'); // no request at all
       await until(async () => (await requestsOf(service)).started >= 6);
       for (const socket of sockets) socket.destroy();
@@ -310,7 +306,7 @@ describe('what counts as in flight', () => {
 });
 
 describe('a request that has begun to arrive is a request', () => {
-  const HEAD = 'POST /echo HTTP/1.1\r\nhost: x\r\nuser-agent: kube-probe/1\r\ncontent-length: 1\r\n\r\nx';
+  const HEAD = 'POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx';
   const half = HEAD.length / 2;
   const over = (kind: string, port: number): Promise<Socket> => (kind === 'https' ? secured(port) : connected(port));
 
@@ -480,7 +476,7 @@ async function secured(port: number): Promise<Socket> {
 async function draining(service: Service, ms: number, kind = 'http'): Promise<{ readonly answer: Promise<number> }> {
   const send = kind === 'https' ? requestSecure : request;
   const answer = new Promise<number>((resolve, reject) => {
-    send({ port: service.port, path: `/slow?ms=${ms}`, method: 'POST', headers: PROBE, rejectUnauthorized: false })
+    send({ port: service.port, path: `/slow?ms=${ms}`, method: 'POST', rejectUnauthorized: false })
       .on('response', (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0)))
       .on('error', reject)
       .end('x');
@@ -509,7 +505,7 @@ function collect(socket: Socket): () => string {
 async function upload(port: number, chunks: number, bytes: number, pauseMs = 0): Promise<number> {
   const agent = new Agent({ keepAlive: true });
   closers.push(() => agent.destroy());
-  const headers = { ...PROBE, 'content-length': chunks * bytes };
+  const headers = { 'content-length': chunks * bytes };
   const call = request({ port, agent, path: '/early', method: 'POST', headers });
   const failed = new Promise<never>((_, reject) => call.on('error', reject));
   const answered = new Promise<number>((resolve) =>
