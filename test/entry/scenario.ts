@@ -35,7 +35,8 @@ export interface Placed {
 /** What clients do; they call the balancer, or the first host when there is none. */
 export type Calls =
   | (Rate & { readonly by: 'http1'; readonly sends: Sends; readonly keepAlive?: boolean })
-  | (Rate & { readonly by: 'http2' | 'websocket' })
+  | (Rate & { readonly by: 'http2'; readonly isSecure?: true })
+  | (Rate & { readonly by: 'websocket' })
   /** Asks the application of each host for `/health`, by this user agent. */
   | { readonly by: 'scrape'; readonly agent?: string; readonly perSecond: number };
 
@@ -52,7 +53,7 @@ export interface Scenario {
   /** The event loop of an application that leaves stands still for good. */
   readonly hangs?: true;
   /** What the applications speak. Default: `http1`. */
-  readonly protocol?: 'http2';
+  readonly protocol?: 'http2' | 'http2-tls';
   /** On each host, between the front and the application. */
   readonly beside?: Placed;
   /** Variables of the applications, beside those that every one has. `DIRECTORY` stands for the host's own, `ENTRY` for the port of the proxy beside it. */

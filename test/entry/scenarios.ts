@@ -182,6 +182,14 @@ const HTTP2: Scenario = {
   goal: { lost: 3.2, seconds: 12 },
 };
 
+/** TLS hides the descriptor, so the session ends in one step: what crosses its end is refused, and its client may send it again. */
+const HTTP2_TLS: Scenario = {
+  ...HTTP2,
+  name: 'HTTP/2 clients by TLS straight on the application, 320 requests/s',
+  protocol: 'http2-tls',
+  calls: [{ by: 'http2', clients: 16, perSecond: 20, isSecure: true }],
+};
+
 /** Clients whose pauses are about as long as Node.js keeps an idle connection: 5 s, and one more since 24. In seconds. */
 const PAUSES = [6, 6.01, 6.015, 6.02, 6.025, 6.03, 6.04, 6.05];
 
@@ -213,6 +221,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SIDECAR,
   ...KUBE_PROXY,
   HTTP2,
+  HTTP2_TLS,
   IDLE,
   SOCKET_ACTIVATION,
   ...SCRAPED,

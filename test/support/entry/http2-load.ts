@@ -4,15 +4,17 @@ import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts'
 export interface Http2Options extends Rate {
   readonly host: string;
   readonly port: number;
+  /** By TLS, whose certificate is not looked at. */
+  readonly isSecure?: true;
 }
 
-/** HTTP/2 clients without TLS, one session each: a new one when the server has said that it goes away. Nothing is sent twice. */
-export function startHttp2({ host, port, ...rate }: Http2Options): Load {
+/** HTTP/2 clients, one session each: a new one when the server has said that it goes away. Nothing is sent twice. */
+export function startHttp2({ host, port, isSecure, ...rate }: Http2Options): Load {
   const sessions: (ClientHttp2Session | undefined)[] = Array.from({ length: rate.clients });
   const sessionOf = (client: number): ClientHttp2Session => {
     const open = sessions[client];
     if (open !== undefined && !open.closed && !open.destroyed) return open;
-    const session = connect(`http://${host}:${port}`);
+    const session = connect(`${isSecure ? 'https' : 'http'}://${host}:${port}`, { rejectUnauthorized: false });
     session.on('error', () => {});
     session.on('goaway', () => {
       if (sessions[client] === session) sessions[client] = undefined;
