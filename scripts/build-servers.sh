@@ -6,6 +6,7 @@
 #   pom.xml   a Java program: a folder with its jars (of target and target/lib, which `mvn package` must fill)
 #   packages  Debian packages: a folder with their files; nothing is installed and no service starts
 #   requirements.txt  Python packages: a folder with their files; main.py beside it is a program that uses them
+#   package.json  Packages of npm and what is built with them: what its build puts into "out", or all of it
 #   main.c    a C program that needs the kernel's headers alone
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,7 +14,7 @@ cache=${LOSSLESS_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lossless-lifecycle}
 
 # Names what would be built; test/support/servers/built.ts computes the same.
 key() {
-  (cd "$1" && { ls go.mod go.sum main.c main.go pom.xml packages requirements.txt 2>/dev/null || true; { [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
+  (cd "$1" && { { ls go.mod go.sum main.c main.go next.config.mjs package-lock.json package.json packages pom.xml requirements.txt tsconfig.json 2>/dev/null || true; [ ! -d src ] || find src -type f; } | LC_ALL=C sort; } |
     xargs cat | sha256sum | cut -c1-16)
 }
 
@@ -47,6 +48,12 @@ with_pip() {
     --require-hashes --target "$1" -r requirements.txt >&2 </dev/null
 }
 
+with_npm() {
+  cp -r . "$1.source"
+  (cd "$1.source" && npm ci --no-audit --no-fund && npm run build --if-present) >&2 </dev/null
+  if [ -d "$1.source/out" ]; then mv "$1.source/out" "$1"; rm -r "$1.source"; else mv "$1.source" "$1"; fi
+}
+
 with_cc() {
   cc -O2 -Wall -Wextra -Werror -o "$1" main.c
 }
@@ -57,6 +64,7 @@ build() { # name
   elif [ -f "$folder/pom.xml" ]; then tool=mvn with=with_maven
   elif [ -f "$folder/packages" ]; then tool=apt-get with=with_apt
   elif [ -f "$folder/requirements.txt" ]; then tool=python3 with=with_pip
+  elif [ -f "$folder/package.json" ]; then tool=npm with=with_npm
   elif [ -f "$folder/main.c" ]; then tool=cc with=with_cc
   else echo "no server $name; expected one of:" $(ls "$root/test/servers") >&2; exit 2
   fi

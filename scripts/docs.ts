@@ -116,13 +116,15 @@ function versionOf(of: Coverage['of']): string {
 
 function coverage(): string {
   const parts = (Object.keys(COVERAGE_HEADS) as Coverage['kind'][]).map((kind) => {
-    const found = COVERAGE.filter((row) => row.kind === kind).map(({ name, of, covered, note, test: [file] }) => [
-      name,
-      versionOf(of),
-      covered,
-      note ?? '–',
-      `\`test/process/${file}\``,
-    ]);
+    const found = COVERAGE.filter((row) => row.kind === kind).map(
+      ({ name, of, version, covered, note, test: [file] }) => [
+        name,
+        version ?? versionOf(of),
+        covered,
+        note ?? '–',
+        `\`${join('test/process', file)}\``,
+      ],
+    );
     return `## ${COVERAGE_HEADS[kind]}\n\n${table(['what', 'version tried', 'covered', 'what is not, and what to write instead', 'proved by'], found)}`;
   });
   return `# What is covered\n\nEach row names its test. \`clients.test.ts\` and \`frameworks.test.ts\` let an instance leave under load and count no failed call; the other tests of clients show which calls reach a service, and what the first call says that does not.\n\n${parts.join('\n\n')}\n`;

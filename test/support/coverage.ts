@@ -4,10 +4,12 @@ export interface Coverage {
   readonly name: string;
   /** The package whose installed version is the one that was tried, and the workspace that it is in; undefined: it is part of Node.js. */
   readonly of?: readonly [name: string, workspace?: 'clients' | 'otel'];
+  /** The version of what no workspace has. */
+  readonly version?: string;
   readonly covered: 'yes' | 'partly' | 'no';
   /** What is not covered, and what to write instead. */
   readonly note?: string;
-  /** The test that proves it: a file of `test/process`, and a part of it that names the row or the title that all of its rows have. */
+  /** The test that proves it: a file of `test/process` or beside it, and a part of it that names the row or the title that all of its rows have. */
   readonly test: readonly [file: string, title: string];
 }
 
@@ -16,6 +18,9 @@ const CALLED = ['clients.test.ts', 'not one request is lost while one of two ins
 
 /** A kind of `test/fixtures/apps/frameworks.ts`, which leaves while it is called. */
 const SERVED = ['frameworks.test.ts', 'leaves without losing a request'] as const;
+
+/** A program that is built beside the servers of the tests, and leaves while it is called. */
+const BUILT = ['../system/built-apps.test.ts', 'leaves without losing a request'] as const;
 
 type Row = Omit<Coverage, 'kind' | 'covered'> & Partial<Pick<Coverage, 'covered'>>;
 
@@ -115,6 +120,7 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows(
     'framework',
+    { name: 'Next.js standalone', version: '16.4.6', test: BUILT },
     ...['express', 'fastify', 'koa'].map(
       (name): Row => ({
         name,
@@ -151,6 +157,7 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows(
     'launcher',
+    { name: 'ts-node', version: '10.9.2', test: BUILT },
     { name: 'tsx', of: ['tsx'], test: ['launcher.test.ts', "'tsx'"] },
     {
       name: 'pm2',

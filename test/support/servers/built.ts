@@ -7,7 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { freePorts } from '../../../src/cli/demo/free-ports.ts';
 
 /** What names a build, beside Java sources; as in scripts/build-servers.sh. */
-const SOURCES = ['go.mod', 'go.sum', 'main.c', 'main.go', 'packages', 'pom.xml', 'requirements.txt'];
+const SOURCES = [
+  'go.mod',
+  'go.sum',
+  'main.c',
+  'main.go',
+  'next.config.mjs',
+  'package-lock.json',
+  'package.json',
+  'packages',
+  'pom.xml',
+  'requirements.txt',
+  'tsconfig.json',
+];
 
 /** Where `scripts/build-servers.sh NAME` puts a server of the tests; undefined when it has not been built. */
 function found(name: string): string | undefined {
