@@ -1,35 +1,23 @@
 import { asError } from '../../errors.ts';
-import type { Guard } from '../../guard.ts';
 import { unlessAborted } from '../../lifecycle/abort.ts';
-import type { Clock } from '../../lifecycle/clock.ts';
 import { Deadline, twelfthOf } from '../../lifecycle/deadline.ts';
 import type { Coverage } from '../../lifecycle/facts.ts';
-import type { Journal, Work } from '../../lifecycle/journal.ts';
-import type { Machine } from '../../lifecycle/machine.ts';
-import type { EntryEnd, EntryMode, HoldReason, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
+import type { Work } from '../../lifecycle/journal.ts';
+import type { EntryEnd, EntryMode, OfflineResult, OfflineTrigger } from '../../lifecycle/outcomes.ts';
 import type { Failure, SpanIds } from '../../lifecycle/records.ts';
 import { refusal } from '../../lifecycle/refusal.ts';
 import type { Trigger } from '../../lifecycle/transitions.ts';
-import { listeningInThreads } from '../../process/threads.ts';
 import { encodeDraining } from '../../protocol/header.ts';
 import { hostPort } from '../../protocol/host-port.ts';
-import type { Identity } from '../../protocol/identity.ts';
-import type { Registry } from '../../registry/registry.ts';
 import { Entry } from '../entry/entry.ts';
 import { EntryPorts } from '../entry/entry-ports.ts';
-import type { Probers } from '../entry/probers.ts';
-import type { Deregistered, Registration } from '../registration/registration.ts';
-import type { Callers } from '../traffic/callers.ts';
-import type { Curve } from '../traffic/curve.ts';
+import type { Deregistered } from '../registration/registration.ts';
 import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
-import type { Traffic } from '../traffic/traffic.ts';
-import type { Unmanaged } from '../traffic/unmanaged.ts';
-import type { Handlers } from '../work/handlers.ts';
-import type { Tasks } from '../work/tasks.ts';
-import { Drain, type Drained, type Holding } from './drain.ts';
-import { Fanout, type FanoutOptions } from './fanout.ts';
+import type { OfflineContext } from './context.ts';
+import { Drain, type Drained } from './drain.ts';
+import { Fanout } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
 import { HandlerRuns } from './handler-runs.ts';
 import { Presences } from './presence.ts';
@@ -37,6 +25,7 @@ import { describeTimeout, failureOf, type Outcome, resultOf } from './result.ts'
 import { Retirement } from './retirement.ts';
 import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
+import { Untold } from './untold.ts';
 
 /** Longest wait for the answer of the system who listens at a port, in milliseconds. */
 const LOOK_MS = 1_000;
@@ -60,46 +49,6 @@ const STREAM_END_MS = 500;
 /** Most ids of other entries on a span. */
 const MOST_OTHERS = 100;
 
-/** What an offline works with. */
-export interface OfflineContext {
-  readonly clock: Clock;
-  readonly guard: Guard;
-  readonly journal: Journal;
-  readonly machine: Machine;
-  readonly traffic: Traffic;
-  readonly callers: Callers;
-  readonly unmanaged: Unmanaged;
-  readonly probers: Probers;
-  /** Connections of callers that no balancer sends, a second, of the last minute. */
-  readonly arrivals: Curve;
-  readonly curve: Curve;
-  /** What the application does beside requests, and when it leaves. */
-  readonly tasks: Tasks;
-  readonly handlers: Handlers;
-  readonly registry: Registry;
-  readonly registration: Registration;
-  /** Whether the file is left by which a proxy beside the application takes this instance for ready. */
-  readonly isStatusFileLeft: () => boolean;
-  /** The instance has been ready at least once, registered or on a Unix socket alone. */
-  readonly wasReady: boolean;
-  readonly identity: () => Identity;
-  readonly settings: OfflineSettings;
-  readonly trust: Pick<FanoutOptions, 'keys' | 'tls'>;
-}
-
-export interface OfflineSettings {
-  readonly gracePeriodMs: number;
-  readonly quietMs: number;
-  readonly holdMs: number;
-  readonly entry: EntryMode;
-  readonly entryPorts: readonly number[];
-  readonly entryCheckMs: number;
-  readonly goawayTimeoutMs: number;
-  readonly goawayAttempts: number;
-  readonly sessionNotice: boolean;
-  readonly streamMs: number | undefined;
-}
-
 /** What became of an offline. */
 export interface OfflineReport extends Coverage {
   readonly traceId: string;
@@ -114,20 +63,17 @@ export class Offline {
   readonly #fanout: Fanout;
   readonly #entry: Entry;
   readonly #retirement: Retirement;
+  readonly #untold: Untold;
   readonly #ends: StreamEnds;
   readonly #handlers: HandlerRuns;
   readonly #since: number;
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
   readonly #afterAckBefore: number;
-  #deregistered: Deregistered = { result: 'none' };
   /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
-  #isPortShared = false;
   /** Handlers of the application that had not ended at the deadline. */
   #unfinished: readonly string[] = [];
-  /** Callers whom nobody could tell came until the listeners closed, or would have. */
-  #stillComing: string | undefined;
   /** Aborted when it waits for nobody any more: it was undone, or is over. */
   readonly #ending = new AbortController();
 
@@ -187,6 +133,7 @@ export class Offline {
       idleMs: settings.quietMs,
       usesNotice: settings.sessionNotice,
     });
+    this.#untold = new Untold(context, this.#entry, this.#retirement);
   }
 
   #createEntry(): Entry {
@@ -252,7 +199,7 @@ export class Offline {
     if (tasks.count > 0) return `tasks of the application: ${Object.keys(tasks.running).join(', ')}`;
     if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
-    const { reason } = this.#holding(coverage);
+    const { reason } = this.#untold.holding(coverage);
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
@@ -318,7 +265,7 @@ export class Offline {
     const answered = this.#deadline.within(registration.deregister(signal), late, REGISTRY_MS);
     const deregistered = await unlessAborted<Deregistered, Deregistered>(signal, answered, { result: 'cancelled' });
     const { result, listedAfter, others, error } = deregistered;
-    this.#deregistered = deregistered;
+    this.#untold.deregistered = deregistered;
     const failed = result === 'failed' || result === 'unconfirmed';
     const failure = failed
       ? { type: `deregister_${result}`, message: error?.message ?? 'the registry still lists this instance' }
@@ -344,14 +291,14 @@ export class Offline {
         lastBegun: () => traffic.lastBegun,
         consumers: () => {
           const { coverage, ...progress } = this.#fanout.progress;
-          return { ...progress, holding: this.#holding(coverage) };
+          return { ...progress, holding: this.#untold.holding(coverage) };
         },
         hasConnections: () => traffic.hasConnections,
         unread: (isListening) => unreadInKernel(traffic.ports, isListening),
       },
     });
     // Before the drain, as nothing may be waited for between its end and the stop. Who shares the port leaves later than this.
-    this.#isPortShared = await this.#deadline.within(
+    this.#untold.isPortShared = await this.#deadline.within(
       isShared(traffic.ports).catch(() => false),
       false,
       LOOK_MS,
@@ -359,7 +306,7 @@ export class Offline {
     let drained = await drain.run(settings.entry, this.#ending.signal);
     const entryEnd = entryEndOf(drained, settings.entry);
     if (drained.result !== 'cancelled') {
-      this.#stillComing = this.#describeComing(drained);
+      this.#untold.listenersClose(drained);
       // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
       stopListening(traffic);
       this.#move('drained');
@@ -409,56 +356,6 @@ export class Offline {
     this.#ends.end(traffic.streams, clock.now() - this.#since >= streamMs || this.left <= goodbyeMs);
   }
 
-  #describeComing(drained: Drained): string | undefined {
-    if (this.#context.settings.entry === 'refuse') return undefined;
-    if (drained.keptComing && this.#entry.cameLate)
-      return 'callers without the plugin still came when the hold time was over, and found no listener';
-    return this.#entry.tooShort;
-  }
-
-  /** Who has to be waited for who could not be told. */
-  #holding(coverage: Coverage): Holding {
-    const bound = this.#entry.bound;
-    const { until, end } = this.#entry.look();
-    const reason = this.#holdReason(coverage);
-    if (reason !== undefined) return { reason, until: bound, bound };
-    if (end === 'nobody') return { reason: 'none', until, bound };
-    return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
-  }
-
-  /** Why the whole hold time has to pass; undefined: nothing of this kind. */
-  #holdReason({ failed, stranded }: Coverage): HoldReason | undefined {
-    if (stranded > 0) return 'last_instance';
-    if (failed > 0) return 'goaway_failed';
-    if (this.#unconfirmed) return 'deregister_unconfirmed';
-    if (this.#context.callers.overflowed > 0) return 'callers_overflowed';
-    const { probers, traffic } = this.#context;
-    // A proxy connects ahead, and uses what is free first.
-    const isTold = (address: string): boolean => probers.about((each) => each === address).toldAt !== undefined;
-    return traffic.silentOf(isTold) > 0 ? 'silent_connection' : undefined;
-  }
-
-  get #unconfirmed(): boolean {
-    return this.#deregistered.result === 'failed' || this.#deregistered.result === 'unconfirmed';
-  }
-
-  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
-  get #exposed(): string | undefined {
-    const { isStatusFileLeft, unmanaged } = this.#context;
-    if (isStatusFileLeft())
-      return 'the status file could not be removed: a proxy that looks at it goes on sending here';
-    const { others = [] } = this.#deregistered;
-    if (others.length > 0 && unmanaged.seen)
-      return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
-    if (this.#isPortShared && (unmanaged.seen || this.coverage.planned > 0))
-      return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
-    if (this.#retirement.torn > 0)
-      return `connections took a part of a notice only and were given up: ${this.#retirement.torn}`;
-    if (this.#stillComing !== undefined) return this.#stillComing;
-    if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
-    return undefined;
-  }
-
   async #stop(drained: Drained): Promise<void> {
     const { clock, journal, traffic } = this.#context;
     const work = journal.start('stop', { parent: this.ids });
@@ -498,9 +395,9 @@ export class Offline {
       hadNothing: !wasReady && traffic.counts.served === 0 && tasks.begun === 0,
       unfinished: this.#unfinished,
       overflowed: callers.overflowed,
-      unconfirmed: this.#unconfirmed,
+      unconfirmed: this.#untold.isUnconfirmed,
       causes: this.#fanout.causes,
-      exposed: this.#exposed,
+      exposed: this.#untold.exposed(coverage),
     };
     const result = broken === undefined ? resultOf(outcome) : 'error';
     const failure = broken ?? failureOf(result, outcome);
@@ -509,7 +406,7 @@ export class Offline {
         result,
         ...coverage,
         complete: coverage.acked === coverage.planned,
-        deregisterResult: this.#deregistered.result,
+        deregisterResult: this.#untold.deregistered.result,
         drainResult,
         served: traffic.counts.started - this.#servedBefore,
         afterAck: traffic.counts.afterAck - this.#afterAckBefore,
