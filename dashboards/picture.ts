@@ -52,14 +52,21 @@ export function phases(): string {
   return `(${each.join(' or ')}) and on (${INSTANCE}) ${LAST}`;
 }
 
-/** A line at the time that a metric tells, once: where it was not told a step before. */
-function mark(name: string, color: string, told: string, text: string, condition = ''): AnnotationQueryBuilder {
+/** A line at the time that a metric tells, once: where it was not told a step before. @param inMs turns what is told into milliseconds */
+function mark(
+  name: string,
+  color: string,
+  told: string,
+  text: string,
+  condition = '',
+  inMs: (told: string) => string = (same) => same,
+): AnnotationQueryBuilder {
   return new AnnotationQueryBuilder()
     .name(name)
     .enable(true)
     .iconColor(color)
     .datasource(PROMETHEUS)
-    .expr(`${told}${condition} unless ${told} == ${told} offset $__interval`)
+    .expr(inMs(`${told}${condition} unless ${told} == ${told} offset $__interval`))
     .step(SCRAPE_INTERVAL)
     .useValueForTime(true)
     .titleFormat(`${name}: {{${SERVICE}}}`)
@@ -76,8 +83,9 @@ export const MARKS: readonly AnnotationQueryBuilder[] = [
   mark(
     'Online',
     'green',
-    chosen('lossless_state_since_milliseconds'),
+    chosen('lossless_state_since_seconds'),
     `{{${INSTANCE}}} takes traffic, or has its full share`,
     ` and on (${SERVICE}, ${INSTANCE}) (${chosen('lossless_state', { state: 'warming|serving' })} == 1)`,
+    (seconds) => `1000 * (${seconds})`,
   ),
 ];

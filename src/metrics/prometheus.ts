@@ -73,7 +73,7 @@ function seriesOf({ status, resource, counts, afterAck, spool, isOperator }: Mea
       ],
     ],
     lossless_state: Object.keys(STATES).map((state) => [Number(state === status.state), { state }]),
-    lossless_state_since_milliseconds: [[Date.parse(status.since)]],
+    lossless_state_since_seconds: [[Date.parse(status.since) / 1_000]],
     lossless_ready: [[Number(status.ready)]],
     lossless_registry_listed: [[Number(registry.listed)]],
     lossless_registry_failing: [[Number(registry.failing !== undefined)]],

@@ -30,9 +30,9 @@ export const METRICS = {
     help: '1 for the state the instance is in, 0 for all others.',
     labels: ['state'],
   },
-  lossless_state_since_milliseconds: {
+  lossless_state_since_seconds: {
     type: 'gauge',
-    help: 'When that state was entered, in milliseconds since the Unix epoch.',
+    help: 'When that state was entered, in seconds since the Unix epoch.',
     labels: [],
   },
   lossless_ready: { type: 'gauge', help: '1 when /readiness answers 200.', labels: [] },
