@@ -64,9 +64,9 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
         for await (const { text } of call as AsyncIterable<Word>) texts.push(text);
         answer(null, { text: texts.join(' '), ms: 0 });
       },
-      chat: async (call: ServerDuplexStream<Word, Word>) => {
-        for await (const word of call as AsyncIterable<Word>) call.write(word);
-        call.end();
+      chat: (call: ServerDuplexStream<Word, Word>) => {
+        // Node.js 26 destroys a duplex stream at the end of a loop over it, before it is ended.
+        call.on('data', (word) => call.write(word)).on('end', () => call.end());
       },
     });
     new HealthImplementation({ 'echo.Echo': 'SERVING' }).addToServer(server);
