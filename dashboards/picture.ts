@@ -1,7 +1,7 @@
 import { AnnotationQueryBuilder, MappingType, type ValueMapping } from '@grafana/grafana-foundation-sdk/dashboard';
 import { labelOf } from '../collector/server/dimensions.ts';
 import { STATES, type State } from '../src/lifecycle/transitions.ts';
-import { type Phase, POINT_ATTR } from '../src/trace/model/offline-metrics.ts';
+import { type Part, POINT_ATTR } from '../src/trace/model/offline-metrics.ts';
 import { ATTR } from '../src/trace/model/schema.ts';
 import { PROMETHEUS } from './datasources.ts';
 import { chosen, INSTANCE, left } from './instance-metrics.ts';
@@ -33,7 +33,7 @@ export const STATE_WORDS: ValueMapping[] = [
 
 /** The phases of an offline, by the state of the machine in which they are; the most telling first. */
 const PHASE_STATES = { drain: 'draining', notify: 'notifying', stop: 'stopping' } as const satisfies Partial<
-  Record<Phase, State>
+  Record<Part, State>
 >;
 
 /** The state of each instance, as it was scraped; those that leave first. */

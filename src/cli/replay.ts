@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { Target } from '../config/target.ts';
 import { sleep, systemClock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { CollectorClient } from '../trace/collector-client.ts';
@@ -6,7 +7,6 @@ import { STILL_MS } from '../trace/deaths.ts';
 import { type Replayed, replaySpool } from '../trace/replay.ts';
 import { Spool } from '../trace/spool.ts';
 import { targetLabel } from '../trace/target-label.ts';
-import type { Target } from '../trace/tracing.ts';
 import type { Command, Io } from './command.ts';
 import { configured } from './configured.ts';
 

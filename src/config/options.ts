@@ -8,6 +8,7 @@ import { nearestPackage } from './package.ts';
 import { isAttribute, isHeader, isLabel, type Rule, readPairs } from './pairs.ts';
 import { serviceName } from './parsers.ts';
 import { completeResource } from './resource.ts';
+import type { Signal, Target } from './target.ts';
 import { type Environment, VARIABLES } from './variables.ts';
 
 /** A process that nothing names; the plugin says so when it listens, and not before, because most such processes are tools. */
@@ -70,9 +71,9 @@ export interface Options {
   /** Attributes of the resource, decoded. */
   readonly resource: Readonly<Record<string, string>>;
   /** Where spans are sent. */
-  readonly traces: Exporter;
+  readonly traces: Target;
   /** Where the metrics of an offline are sent. */
-  readonly metrics: Exporter;
+  readonly metrics: Target;
   /** Where traces are looked at, without a trailing slash. */
   readonly jaegerUrl: string;
   /** Whether spans are made, and metrics of an offline. */
@@ -82,21 +83,6 @@ export interface Options {
   readonly terminationLog: string | undefined;
   /** What a process manager says of itself. */
   readonly processManager: ProcessManager;
-}
-
-/** What is sent to a collector, each to an address of its own. */
-type Signal = 'traces' | 'metrics';
-
-/** How one signal is sent. */
-interface Exporter {
-  readonly signal: Signal;
-  readonly endpoint: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  /** How requests are written first. */
-  readonly protocol: 'http/protobuf' | 'http/json';
-  readonly compression: 'gzip' | 'none';
-  readonly timeoutMs: number;
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** How control ports speak TLS. */
@@ -165,7 +151,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const strict = environment.LOSSLESS_STRICT;
   if (problems.some((problem) => problem.fatal)) return { options: undefined, problems, strict };
   const headers = pairs('OTEL_EXPORTER_OTLP_HEADERS', isHeader);
-  const exporterOf = (signal: Signal): Exporter => {
+  const exporterOf = (signal: Signal): Target => {
     const of = signal === 'traces' ? 'TRACES' : 'METRICS';
     const endpoint = environment[`OTEL_EXPORTER_OTLP_${of}_ENDPOINT`];
     return {
@@ -345,12 +331,12 @@ function isNone(exporters: readonly string[]): boolean {
 }
 
 /** What is not spoken, gRPC, is written as the default. */
-function protocolOf(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['protocol'] {
+function protocolOf(environment: Environment, of: 'TRACES' | 'METRICS'): Target['protocol'] {
   const named = environment[`OTEL_EXPORTER_OTLP_${of}_PROTOCOL`] ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL;
   return named === 'http/json' ? named : 'http/protobuf';
 }
 
-function tlsFiles(environment: Environment, of: 'TRACES' | 'METRICS'): Exporter['tls'] {
+function tlsFiles(environment: Environment, of: 'TRACES' | 'METRICS'): Target['tls'] {
   const ca = environment[`OTEL_EXPORTER_OTLP_${of}_CERTIFICATE`] ?? environment.OTEL_EXPORTER_OTLP_CERTIFICATE;
   const cert =
     environment[`OTEL_EXPORTER_OTLP_${of}_CLIENT_CERTIFICATE`] ?? environment.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;

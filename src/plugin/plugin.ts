@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { hostname } from 'node:os';
 import { type Options, UNNAMED } from '../config/options.ts';
+import type { Target } from '../config/target.ts';
 import { Consumer } from '../consumer/consumer.ts';
 import { KnownServices } from '../consumer/directory/known-services.ts';
 import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
@@ -47,7 +48,7 @@ import type { Registry } from '../registry/registry.ts';
 import { type Status, statusOf } from '../status.ts';
 import { OfflineMetrics } from '../trace/offline-metrics.ts';
 import { createTracing } from '../trace/tracer.ts';
-import type { Target, Tracing, TracingOptions } from '../trace/tracing.ts';
+import type { Tracing, TracingOptions } from '../trace/tracing.ts';
 import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';

@@ -1,13 +1,13 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { Signal, Target } from '../config/target.ts';
 import { asError } from '../errors.ts';
 import { tlsOf } from '../io/connect.ts';
 import { partsOf, type Answer as Received, request } from '../io/request.ts';
 import { isObject, type Json, objectIn, parseObject } from '../json.ts';
 import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
-import { SIGNALS, type Signal } from './signals.ts';
-import type { Target } from './tracing.ts';
+import { SIGNALS } from './signals.ts';
 
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */
 const RETRYABLE = [429, 502, 503, 504];

@@ -1,3 +1,4 @@
+import type { Target } from '../config/target.ts';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
@@ -6,7 +7,7 @@ import { Outbox } from './outbox.ts';
 import { replaySpool } from './replay.ts';
 import { Spool } from './spool.ts';
 import { targetLabel } from './target-label.ts';
-import type { Delivery, Target } from './tracing.ts';
+import type { Delivery } from './tracing.ts';
 
 /** How often the spool is looked at while it holds something, in milliseconds. */
 const REPLAY_EVERY_MS = 30_000;

@@ -2,7 +2,7 @@ import type { LifecycleRecord, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { resourceOf } from './attributes.ts';
 import { Exporter } from './exporter.ts';
-import { type OfflineMetricName, OUTCOMES, PHASES, POINT_ATTR } from './model/offline-metrics.ts';
+import { type OfflineMetricName, OUTCOMES, PARTS, POINT_ATTR } from './model/offline-metrics.ts';
 import { ATTR, type AttributeName, type Attributes, SPANS } from './model/schema.ts';
 import { metricsBody, type PlainMetric, type PlainSpan, type Point, spansOf } from './otlp-body.ts';
 import type { Delivery, TracingOptions } from './tracing.ts';
@@ -42,7 +42,7 @@ export class OfflineMetrics {
   /** Of a phase that comes again, as the telling of late callers does, the first time is taken. */
   #isWanted({ kind, ids, work }: WorkRecord): boolean {
     if (kind === 'ended') return this.#records.some((known) => known.ids.spanId === ids.spanId);
-    const isPhase = PHASES.some((phase) => phase === work);
+    const isPhase = PARTS.some((phase) => phase === work);
     return isPhase && ids.traceId === this.#records[0]?.ids.traceId && !this.#records.some((one) => one.work === work);
   }
 
@@ -61,7 +61,7 @@ export function metricsOf(spans: readonly PlainSpan[]): readonly PlainMetric[] {
   const said = (...names: readonly AttributeName[]): Attributes =>
     Object.fromEntries(names.flatMap((name) => (attributes[name] === undefined ? [] : [[name, attributes[name]]])));
   const result = said(ATTR.offlineResult);
-  const phases = PHASES.flatMap((phase) => {
+  const phases = PARTS.flatMap((phase) => {
     const span = spans.find(({ work }) => work === phase);
     return span === undefined ? [] : [{ phase, span }];
   });

@@ -1,9 +1,10 @@
+import type { Signal } from '../config/target.ts';
 import { asError } from '../errors.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import type { Answer, Refusal, Rejection } from './collector-client.ts';
-import { SIGNALS, type Signal, type SignalSchema } from './signals.ts';
+import { SIGNALS, type SignalSchema } from './signals.ts';
 import type { Spool } from './spool.ts';
 import type { Delivery } from './tracing.ts';
 

@@ -1,5 +1,4 @@
-/** What goes to a collector, each to an address of its own. */
-export type Signal = 'traces' | 'metrics';
+import type { Signal } from '../config/target.ts';
 
 /** How each signal is written (OpenTelemetry protocol specification 1.9). */
 export interface SignalSchema {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Signal } from '../config/target.ts';
 import { asError, LosslessError } from '../errors.ts';
 import { findPrivateDirectory, makePrivateDirectory } from '../io/private-directory.ts';
 import { readSmall } from '../io/small-file.ts';
@@ -10,7 +11,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { Deaths } from './deaths.ts';
 import { closingBody, readLastWill } from './last-will.ts';
-import { SIGNALS, type Signal, type SignalSchema } from './signals.ts';
+import { SIGNALS, type SignalSchema } from './signals.ts';
 import type { SpoolUsage } from './tracing.ts';
 
 /** Most files and bytes that wait; the oldest go first. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Target } from './tracing.ts';
+import type { Target } from '../config/target.ts';
 
 /** Longest name of a host that a label repeats, in characters. */
 const LONGEST_HOST = 100;

@@ -1,8 +1,8 @@
+import type { Target } from '../config/target.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Sink } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
-import type { Signal } from './signals.ts';
 
 /** Where the spans go, or the metrics, and in whose name. */
 export interface TracingOptions {
@@ -15,22 +15,6 @@ export interface TracingOptions {
   /** Where waits what could not be sent. */
   readonly spoolDir: string;
   readonly log: Log;
-}
-
-/** A collector that takes one signal of OTLP over HTTP. */
-export interface Target {
-  readonly signal: Signal;
-  /** Full URL, `/v1/traces` or `/v1/metrics` included. */
-  readonly endpoint: URL;
-  /** From OTEL_EXPORTER_OTLP_HEADERS; may hold credentials. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** How requests are written first; a collector that does not take that gets the other form. */
-  readonly protocol: 'http/protobuf' | 'http/json';
-  readonly compression: 'gzip' | 'none';
-  /** Longest time for one request with its retries, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Paths of PEM files: authorities to trust instead of the usual ones, and this client's certificate and key. */
-  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string };
 }
 
 /** What became of the spans of this process, or of its metrics. */

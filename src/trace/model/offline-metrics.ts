@@ -2,10 +2,10 @@ import type { Coverage, WorkName } from '../../lifecycle/facts.ts';
 import { ATTR, type AttributeName } from './schema.ts';
 
 /** The parts of an offline that have a time of their own, by the work that records them. */
-export const PHASES = ['notify', 'deregister', 'entry', 'drain', 'stop'] as const satisfies readonly WorkName[];
+export const PARTS = ['notify', 'deregister', 'entry', 'drain', 'stop'] as const satisfies readonly WorkName[];
 
 /** A part of an offline. */
-export type Phase = (typeof PHASES)[number];
+export type Part = (typeof PARTS)[number];
 
 /** What became of the consumers of an instance that left. */
 export const OUTCOMES = [
@@ -25,7 +25,7 @@ export type PointAttribute = (typeof POINT_ATTR)[keyof typeof POINT_ATTR] | Attr
 
 /** What each of them says. */
 export const POINT_ATTRIBUTES = {
-  'lossless.offline.phase': { doc: 'Which part of the offline.', values: PHASES },
+  'lossless.offline.phase': { doc: 'Which part of the offline.', values: PARTS },
   'lossless.consumers.outcome': {
     doc: 'As the attributes `lossless.fanout.*` of the span `lossless.offline`; `acked` ones are `planned` ones too.',
     values: OUTCOMES,
