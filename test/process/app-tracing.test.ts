@@ -89,14 +89,16 @@ describe('LOSSLESS_APP_TRACING', () => {
     const leaving = await start('end', 'mjs', '', TRACED);
     await start('end', 'mjs', '', TRACED);
     const begin = await start('begin', 'mjs', 'http://end', TRACED);
-    for (let n = 0; n < 4; n++) await (await fetch(`http://127.0.0.1:${begin.port}/`)).text();
+    // Which of the two is called is drawn anew for each request.
+    let sent = 0;
+    for (; (await world().served(leaving)) === 0; sent++) await (await fetch(`http://127.0.0.1:${begin.port}/`)).text();
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     expect(trace.verdict).toMatchObject({ whole: true, result: 'success', planned: 1, acked: 1 });
     expect(trace.spans.filter(({ name }) => !name.startsWith('lossless.'))).toEqual([]);
     await world().leave(begin);
-    const traces = await requests('begin', 4);
-    expect(traces).toHaveLength(4);
+    const traces = await requests('begin', sent);
+    expect(traces).toHaveLength(sent);
   });
 
   test('an SDK of the application is left alone, which is one line', async () => {
