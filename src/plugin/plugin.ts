@@ -323,7 +323,7 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. Their code is loaded when it is first asked for. */
   async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('../metrics/prometheus.ts'),
