@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { leftOut } from './test/support/left-out.ts';
 
 /** What fills the processors or measures how long something takes: one after the other, when all others are done. */
 const ALONE = ['collector-heavy', 'control-flood', 'demo', 'entry-load', 'http2-pressure', 'made-up-consumers'].map(
@@ -17,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...ALONE],
+          exclude: [...configDefaults.exclude, ...ALONE, ...leftOut()],
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },

@@ -107,10 +107,11 @@ const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {
 /** The version that is installed, and so the one that was tried. */
 function versionOf(of: Coverage['of']): string {
   if (of === undefined) return 'of Node.js';
-  const [name, workspace] = of;
-  const folders = workspace === undefined ? [root] : [join(root, 'test/support', workspace), root];
-  const path = folders.map((folder) => join(folder, 'node_modules', name, 'package.json')).find(existsSync);
-  if (path === undefined) throw new Error(`${name} is not installed: run \`npm ci\``);
+  const [name] = of;
+  const path = ['.', 'test/packages', 'test/support/otel']
+    .map((folder) => join(root, folder, 'node_modules', name, 'package.json'))
+    .find(existsSync);
+  if (path === undefined) throw new Error(`${name} is not installed: run scripts/install.sh`);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
