@@ -26,7 +26,7 @@ export const ERRORS = {
     'A call of the control port names another service or instance than the one that listens there; answered with 421. Check --service, --instance and --port.',
   LOSSLESS_PROBE_FAILED: 'The application does not answer LOSSLESS_PROBE with 2xx; it is not registered until it does.',
   LOSSLESS_HEALTH_PATH:
-    'The application answered a health check with 2xx while the instance leaves, so a balancer goes on sending. Name its path in LOSSLESS_HEALTH_PATHS.',
+    'The application answered a health check with 2xx while the instance leaves, so a balancer keeps sending. Name its path in LOSSLESS_HEALTH_PATHS.',
   LOSSLESS_STATUS_FILE:
     'LOSSLESS_STATUS_FILE could not be written or removed, so a proxy that follows it acts on an old state. Name a plain file in a directory that the service may write to.',
   LOSSLESS_KEEP_ALIVE:

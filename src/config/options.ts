@@ -174,7 +174,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const exporters = environment.OTEL_TRACES_EXPORTER.map((name) => name.toLowerCase());
   if (!isNone(exporters) && !exporters.includes('otlp'))
     problems.push({
-      message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; none sends none`,
+      message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; set it to none to send none`,
       fatal: false,
     });
   const spool = environment.LOSSLESS_SPOOL_DIR === undefined ? defaultDirectory('lossless-spool') : undefined;

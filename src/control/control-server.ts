@@ -197,7 +197,7 @@ async function dispatch(
     }
     if (route.access !== 'open' && options.tls?.clientAuth === true && !(socket as TLSSocket).authorized)
       return answer(response, 403, {
-        message: 'allowed with a certificate that is signed by ca.crt of LOSSLESS_TLS_DIR',
+        message: 'expected a client certificate that ca.crt of LOSSLESS_TLS_DIR has signed',
       });
     const call: Call = {
       query: new URLSearchParams(query),
@@ -235,14 +235,14 @@ function refusalOf(
   if (proof === undefined) {
     const message =
       operators === undefined
-        ? `expected a program on this machine, received ${whyNotHere(request)}; with LOSSLESS_SECRET its holder is an operator`
-        : 'expected what `lossless token` prints as bearer token, or the `lossless` command with LOSSLESS_SECRET';
+        ? `expected a program on this machine, received ${whyNotHere(request)}; set LOSSLESS_SECRET to call from elsewhere`
+        : 'expected the output of `lossless token` as bearer token, or the `lossless` command with LOSSLESS_SECRET';
     return { status: 403, code: 'LOSSLESS_OPERATOR_UNPROVED', message };
   }
   if (changes && request.method !== 'POST' && proof !== 'token' && !changesByGet)
     return {
       status: 405,
-      message: 'expected POST: write `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
+      message: 'expected POST: use `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
     };
   const known = ['service', 'instance', ...parameters];
   if ([...query.keys()].some((name) => !known.includes(name)))
@@ -253,7 +253,7 @@ function refusalOf(
   return {
     status: 421,
     code: 'LOSSLESS_OTHER_INSTANCE',
-    message: `another instance is meant: here is ${service} ${instanceId}`,
+    message: `the call names another instance; this is ${service} ${instanceId}`,
   };
 }
 

@@ -77,8 +77,7 @@ function placeIn(path: string, found: Stats): string {
   assertDirectory(found);
   if (uid === undefined) return path;
   // Who owns a directory can exchange what is in it; root can anyway.
-  if (found.uid !== uid && found.uid !== ROOT)
-    throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
+  if (found.uid !== uid && found.uid !== ROOT) throw new Error(`it belongs to another user (${found.uid}, not ${uid})`);
   return found.uid === uid && (found.mode & WRITABLE_BY_OTHERS) === 0 ? path : join(path, `lossless-${uid}`);
 }
 
@@ -86,11 +85,11 @@ function assertOwn(found: Stats): void {
   assertDirectory(found);
   const uid = process.geteuid?.();
   if (uid === undefined) return;
-  if (found.uid !== uid) throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
-  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('others may write in it');
+  if (found.uid !== uid) throw new Error(`it belongs to another user (${found.uid}, not ${uid})`);
+  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('other users may write in it');
 }
 
 function assertDirectory(found: Stats): void {
   if (found.isSymbolicLink()) throw new Error('it is a link');
-  if (!found.isDirectory()) throw new Error('it is no directory');
+  if (!found.isDirectory()) throw new Error('it is not a directory');
 }

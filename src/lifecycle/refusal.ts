@@ -11,7 +11,7 @@ export interface Refusal {
 }
 
 const NOTHING_LEFT =
-  'nothing was left; the instance comes online by itself when an HTTP server of the application listens';
+  'there is nothing to undo; the instance comes online by itself when an HTTP server of the application listens';
 const LEFT = 'the instance has left; start a new process';
 
 /** What to do instead, for the moves that people ask for. */

@@ -71,7 +71,7 @@ export class ControlPort {
       if (wanted !== 0 && port !== wanted)
         log(
           'info',
-          `control port ${wanted} is taken${await this.#holder()}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          `control port ${wanted} is taken${await this.#holder()}, so this instance has ${port}: \`lossless\` finds it by --service or --instance; for probes and hooks give each instance a LOSSLESS_CONTROL_PORT of its own`,
           { code: 'LOSSLESS_CONTROL_PORT' },
         );
       await writeControlFile(spoolDir, { service, instanceId, port, pid: process.pid });

@@ -177,7 +177,8 @@ export class Plugin {
     const { exported } = options;
     this.#tracing = exported.traces ? createTracing(this.#telemetryTo(options.traces)) : undefined;
     this.#offlineMetrics = exported.metrics ? new OfflineMetrics(this.#telemetryTo(options.metrics)) : undefined;
-    if (!exported.traces) log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
+    if (!exported.traces)
+      log('info', 'no shutdown traces: OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER switches them off');
     this.#signals = createSignals({
       clock,
       guard,

@@ -8,7 +8,7 @@ export function tellOfThread(): void {
   const log = createLog(options?.logLevel ?? 'info', options?.service ?? 'unknown');
   log(
     'warn',
-    'an HTTP server listens in a worker thread, which the plugin does not reach: the server is not registered, its callers are not told, and a signal ends its requests. Let the main thread listen, or use node:cluster instead of threads',
+    'an HTTP server listens in a worker thread, which the plugin does not reach: the server is not registered, its callers get no GoAway, and a signal cuts its requests. Let the main thread listen, or use node:cluster instead of threads',
     { code: 'LOSSLESS_THREAD_LISTENS' },
   );
 }

@@ -33,7 +33,7 @@ export function trustOf(options: Pick<Options, 'secrets' | 'secretFile' | 'tls'>
 export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (header: string) => Caller | undefined {
   const seldom = new Seldom(log, clock);
   const reader = new ConsumerReader(keys, clock, (why, { service }) =>
-    seldom.say('unproved', 'warn', `a consumer header of ${service} is not believed: ${why}`, {
+    seldom.say('unproved', 'warn', `a consumer header of ${service} is rejected: ${why}`, {
       code: 'LOSSLESS_CONSUMER_UNPROVED',
     }),
   );
@@ -42,8 +42,8 @@ export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (h
     if (caller === undefined || (caller.tls === true) === (tls !== undefined)) return caller;
     const [level, message] =
       tls === undefined
-        ? (['warn', 'speaks TLS: it cannot be told that this instance leaves; set LOSSLESS_TLS_DIR here too'] as const)
-        : (['info', 'speaks no TLS: it is told in plain HTTP; set LOSSLESS_TLS_DIR there too'] as const);
+        ? (['warn', 'speaks TLS, so it gets no GoAway from this instance; set LOSSLESS_TLS_DIR here too'] as const)
+        : (['info', 'speaks plain HTTP, so GoAways go to it unencrypted; set LOSSLESS_TLS_DIR there too'] as const);
     seldom.say(message, level, `the control port of ${caller.service} ${message}`, { code: 'LOSSLESS_TLS_MISMATCH' });
     return caller;
   };
@@ -56,7 +56,7 @@ export function tlsErrors(clock: Clock, log: Log): (error: Error) => void {
     const cause = (error as NodeJS.ErrnoException).code ?? error.message;
     const message =
       cause === 'ERR_SSL_HTTP_REQUEST'
-        ? 'somebody speaks plain HTTP to the control port, which speaks TLS: probes need `scheme: HTTPS`'
+        ? 'a caller speaks plain HTTP to the control port, which speaks TLS: probes need `scheme: HTTPS`'
         : `a TLS connection to the control port failed: ${cause}`;
     // A connection that was only opened, as TCP probes do, is no mistake.
     seldom.say(cause, cause === 'ECONNRESET' ? 'debug' : 'warn', message, { code: 'LOSSLESS_TLS_MISMATCH' });
@@ -93,7 +93,7 @@ function follow<T>(
       now: () => clock.now(),
       onTaken: () => log('info', `${name} has changed: the new content is used from now on`),
       onRefused: ({ message }) =>
-        log('error', `${name} has changed and cannot be used, so what it held before still is: ${message}`, { code }),
+        log('error', `${name} has changed and cannot be used; the former content stays in use: ${message}`, { code }),
     });
   } catch (thrown) {
     throw new LosslessError(code, `${name} cannot be used: ${asError(thrown).message}`);

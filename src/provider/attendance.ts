@@ -324,7 +324,7 @@ export class Attendance {
     const isNext = this.#servers.candidates.some((each) => this.#servers.mayFollow(each, closed));
     this.#context.log(
       'warn',
-      `the application has closed the server that was registered (${nameOf(closed)}): not ready and not registered until ${isNext ? 'another one is' : 'another one begins to listen'}`,
+      `the application has closed the registered server (${nameOf(closed)}): not ready and not registered until ${isNext ? 'another one is' : 'another one begins to listen'}`,
     );
     if (isNext) this.#comeOnline('server', []);
   }

@@ -73,7 +73,7 @@ export class EntryWatch {
   readonly #onUnknownCheck = (path: string): void =>
     this.#sayOnce(
       'LOSSLESS_HEALTH_PATH',
-      `${path} was answered with 2xx while this instance leaves: a balancer that asks there goes on sending. Add it to LOSSLESS_HEALTH_PATHS, or to none if no balancer asks there`,
+      `${path} was answered with 2xx while this instance leaves, so a balancer that checks it keeps sending. Add it to LOSSLESS_HEALTH_PATHS if a balancer checks it`,
     );
 
   readonly #onProxied = (connection: Ends): void => {

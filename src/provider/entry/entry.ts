@@ -56,8 +56,8 @@ const SETTLE_MS = 1_000;
 
 /** What it means that the wait ends before its time, by what it waits for. */
 const TOO_SHORT: Partial<Record<EntryEnd, string>> = {
-  not_told: 'a balancer that checks this instance had not got enough failing answers when the wait for it was over',
-  quiet: 'the hold time was over before the pauses between callers without the plugin say that none comes any more',
+  not_told: 'a balancer that checks this instance got too few failing answers before the wait for it was over',
+  quiet: 'the hold time was over before callers without the plugin had stayed away long enough',
   ports_empty: 'the proxy beside the application still had connections when the hold time was over',
 };
 

@@ -197,7 +197,7 @@ export class Offline {
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (tasks.count > 0) return `tasks of the application: ${Object.keys(tasks.running).join(', ')}`;
-    if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
+    if (stranded > 0) return `another instance for consumers that still call and have no other: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const { reason } = this.#untold.holding(coverage);
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;

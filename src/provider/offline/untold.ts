@@ -52,15 +52,14 @@ export class Untold {
   /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
   exposed({ planned }: Coverage): string | undefined {
     const { isStatusFileLeft, unmanaged } = this.#context;
-    if (isStatusFileLeft())
-      return 'the status file could not be removed: a proxy that looks at it goes on sending here';
+    if (isStatusFileLeft()) return 'the status file could not be removed: a proxy that follows it keeps sending here';
     const { others = [] } = this.deregistered;
     if (others.length > 0 && unmanaged.seen)
-      return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
+      return `callers without the plugin still find this address in other entries: ${others.slice(0, 3).join(', ')}`;
     if (this.isPortShared && (unmanaged.seen || planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
     if (this.#retirement.torn > 0)
-      return `connections took a part of a notice only and were given up: ${this.#retirement.torn}`;
+      return `connections took only a part of an HTTP/2 notice and could not be used any more: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
