@@ -2,7 +2,7 @@ import { loadOptions } from '../config/options.ts';
 import { processEnvironment } from '../config/process-env.ts';
 import { createLog } from '../log.ts';
 
-/** Says that a server listens where the plugin does not reach, and what follows from it. Loaded when there is one. */
+/** Logs that a server listens in a worker thread, and the consequences. Loaded with the first such server. */
 export function tellOfThread(): void {
   const { options } = loadOptions(processEnvironment());
   const log = createLog(options?.logLevel ?? 'info', options?.service ?? 'unknown');

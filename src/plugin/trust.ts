@@ -9,26 +9,26 @@ import type { Caller } from '../protocol/identity.ts';
 import { Keys } from '../protocol/keys.ts';
 import { ControlTls, usable } from '../protocol/tls.ts';
 
-/** What this process proves itself with, and whom it believes. */
+/** Keys and certificates of this process, and checks of others. */
 export interface Trust {
-  /** Undefined without a secret: nothing is signed, and addresses decide. */
+  /** Undefined without a secret: nothing is signed, and addresses are checked. */
   readonly keys: Keys | undefined;
   /** Undefined without a TLS directory: the control port speaks plain HTTP. */
   readonly tls: ControlTls | undefined;
 }
 
 /**
- * Trust as it is configured; its files are read again when they change.
+ * Trust from the configuration; its files are read again when they change.
  *
- * @throws LosslessError LOSSLESS_CONFIG_INVALID when a file is no good
+ * @throws LosslessError LOSSLESS_CONFIG_INVALID when a file is invalid
  */
 export function trustOf(options: Pick<Options, 'secrets' | 'secretFile' | 'tls'>, clock: Clock, log: Log): Trust {
   return { keys: keysOf(options, clock, log), tls: tlsOf(options, clock, log) };
 }
 
 /**
- * Reads consumer headers: who calls, or undefined when that cannot be believed. What keeps a consumer from being told is said
- * when it is first seen, and not only when this instance leaves.
+ * Reads consumer headers: the caller, or undefined when the header is not valid. An obstacle to its GoAway is logged at its first
+ * call, before this instance leaves.
  */
 export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (header: string) => Caller | undefined {
   const seldom = new Seldom(log, clock);
@@ -49,7 +49,7 @@ export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (h
   };
 }
 
-/** Takes what goes wrong before a request can be read, on a control port that speaks TLS. */
+/** Logs failed handshakes on a control port that speaks TLS. */
 export function tlsErrors(clock: Clock, log: Log): (error: Error) => void {
   const seldom = new Seldom(log, clock);
   return (error) => {
@@ -58,7 +58,7 @@ export function tlsErrors(clock: Clock, log: Log): (error: Error) => void {
       cause === 'ERR_SSL_HTTP_REQUEST'
         ? 'a caller speaks plain HTTP to the control port, which speaks TLS: probes need `scheme: HTTPS`'
         : `a TLS connection to the control port failed: ${cause}`;
-    // A connection that was only opened, as TCP probes do, is no mistake.
+    // A connection without data, as from a TCP probe, is not an error.
     seldom.say(cause, cause === 'ECONNRESET' ? 'debug' : 'warn', message, { code: 'LOSSLESS_TLS_MISMATCH' });
   };
 }
