@@ -205,7 +205,7 @@ export class Plugin {
   /**
    * Hooks into this process, at once. Resolves when the registry is opened; when it cannot be, everything is taken back.
    *
-   * @throws LosslessError LOSSLESS_REGISTRY_URL
+   * @throws LosslessError LOSSLESS_REGISTRY_URL, LOSSLESS_REGISTRY_MODULE
    */
   async start(): Promise<void> {
     this.#traffic.start();
@@ -215,6 +215,8 @@ export class Plugin {
     try {
       await this.#opening;
     } catch (thrown) {
+      this.#attendance.fail(asError(thrown));
+      this.#control.close();
       forget();
       this.#traffic.stop();
       await this.#consumer.uninstall();

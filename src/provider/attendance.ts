@@ -98,6 +98,7 @@ export class Attendance {
   #leaving: Leaving | undefined;
   #main: MainServer | undefined;
   #registeredAt = 0;
+  #hasFailed = false;
   /** How often servers have begun to listen or were closed: what an older look has found out is of no use. */
   #looks = 0;
   /** Resolves when nothing of before writes or removes the entry any more. */
@@ -242,6 +243,12 @@ export class Attendance {
     return undefined;
   }
 
+  /** The start has failed for good: nothing is registered, now or later. */
+  fail(error: Error): void {
+    this.#hasFailed = true;
+    this.#online?.fail(error);
+  }
+
   /** Begins to come online. */
   #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds): void {
     const { beforeOnline, log, traffic, settings } = this.#context;
@@ -288,7 +295,7 @@ export class Attendance {
     const { machine } = this.#context;
     const main = this.#main;
     const look = ++this.#looks;
-    if (!isRunning(machine.state)) return;
+    if (this.#hasFailed || !isRunning(machine.state)) return;
     if (main === undefined) {
       // Where a start runs, it takes part in this; else this is the server that was waited for.
       if (this.#online === undefined && this.#servers.candidates.length > 0) this.#comeOnline('server', []);
