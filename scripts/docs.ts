@@ -162,6 +162,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/states.md': `${NOTE}\n${states()}`,
   'docs/coverage.md': `${NOTE}\n${coverage()}`,
   'docs/application.md': withExamples(readFileSync(join(root, 'docs/application.md'), 'utf8')),
+  'docs/registries/own.md': withExamples(readFileSync(join(root, 'docs/registries/own.md'), 'utf8')),
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };
 

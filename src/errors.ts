@@ -36,6 +36,8 @@ export const ERRORS = {
   LOSSLESS_APP_TRACING:
     'Request traces were asked for and not started: the application has its own SDK, or packages are missing.',
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
+  LOSSLESS_REGISTRY_MODULE:
+    'The module that LOSSLESS_REGISTRY names cannot be loaded, exports no openBackend, or gives no backend. See docs/registries/own.md.',
   LOSSLESS_REGISTRY_UNAVAILABLE: 'The registry could not be reached or refused the call. Check its address and rights.',
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that cannot be read; it is passed over.',
   LOSSLESS_REGISTRY_PORT:

@@ -59,7 +59,7 @@ export const VARIABLES = {
   LOSSLESS_REGISTRY: having(
     registryUrls,
     'file:',
-    'The registry, as a URL; several, for a migration, separated by commas: each instance is registered in all of them and lists are merged. docs/registries has a page for each. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process.',
+    'The registry, as a URL; several, for a migration, separated by commas: each instance is registered in all of them and lists are merged. docs/registries has a page for each. `file:` alone is a directory of this user under the temporary directory; `file:///path` another one. `memory:` is for tests in one process. Any other scheme with `module=`, a package or a path, is a registry that this module knows (docs/registries/own.md).',
   ),
   LOSSLESS_ADVERTISE: optional(
     advertise,
