@@ -150,7 +150,7 @@ function withDiagram(page: string): string {
 function withExamples(page: string): string {
   return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
     const program = readFileSync(join(root, 'examples', file), 'utf8');
-    return `${begin}\`\`\`js\n${program}\`\`\`\n${end}`;
+    return `${begin}\`\`\`${file.endsWith('.ts') ? 'ts' : 'js'}\n${program}\`\`\`\n${end}`;
   });
 }
 

@@ -6,8 +6,11 @@ const TSC = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', impor
 
 const children = useChildren();
 
-test('the types of the package compile where they must, and nowhere else', async () => {
-  const project = fileURLToPath(new URL('../types', import.meta.url));
+test.each([
+  ['the types of the package compile where they must, and nowhere else', '../types'],
+  ['the example of Nest compiles', '../../examples/nest'],
+])('%s', async (_, path) => {
+  const project = fileURLToPath(new URL(path, import.meta.url));
   const tsc = children.run(process.execPath, [TSC, '-p', project]);
   const ended = await tsc.ends();
   expect(tsc.stdout).toBe('');
