@@ -60,7 +60,7 @@ export const ERRORS = {
   LOSSLESS_GRPC_UNCOVERED:
     'A version of @grpc/grpc-js is not known to this plugin; its calls to services by name are not covered. See docs/grpc.md for the versions that are.',
   LOSSLESS_TASK_FAILED:
-    'A task that the application has given to `waitUntil` was rejected, for the first time under this name. It counts as over; nothing else comes of it.',
+    'A task that the application has given to `waitUntil` was rejected, for the first time under this name, or a listener of `subscribe` has failed. The task counts as over; nothing else comes of it.',
   LOSSLESS_HOOK_FAILED:
     'A part of the plugin failed inside a call of the application, which went on without it. Report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process does not pass signals on. Start the service with `exec node ...`.',

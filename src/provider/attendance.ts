@@ -22,6 +22,7 @@ import { type Candidate, nameOf, Servers } from './registration/servers.ts';
 import type { HttpServer } from './traffic/http-server.ts';
 import type { RecentCaller } from './traffic/recent-caller.ts';
 import { isShared } from './traffic/shared-port.ts';
+import type { NamedHandler } from './work/handlers.ts';
 
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
 const VACATE_MS = 10_000;
@@ -195,6 +196,11 @@ export class Attendance {
   /** A caller is seen for the first time. */
   newCaller(caller: RecentCaller): void {
     this.#leaving?.run.tell(caller);
+  }
+
+  /** The application has named a handler: a running offline runs it too. */
+  newHandler(handler: NamedHandler): void {
+    this.#leaving?.run.handle(handler);
   }
 
   /** Begins an offline, or joins the running one. */

@@ -15,6 +15,7 @@ import type { Deregistered } from '../registration/registration.ts';
 import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
+import type { NamedHandler } from '../work/handlers.ts';
 import type { OfflineContext } from './context.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout } from './fanout.ts';
@@ -206,6 +207,11 @@ export class Offline {
   /** A caller first seen now is told as well (races R11). */
   tell(entry: RecentCaller): void {
     this.#fanout.tell(entry);
+  }
+
+  /** A handler that the application has named now runs as well. */
+  handle(handler: NamedHandler): void {
+    this.#handlers.begin(handler);
   }
 
   /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
