@@ -4,7 +4,7 @@ import type { HandlerResult } from '../../lifecycle/outcomes.ts';
 import type { Failure, SpanIds } from '../../lifecycle/records.ts';
 import type { Handler, NamedHandler } from '../work/handlers.ts';
 
-/** A handler that runs, or has run. */
+/** A handler that is running or has run. */
 interface Run {
   readonly name: string;
   readonly work: Work<'handler'>;
@@ -14,7 +14,7 @@ interface Run {
   settled: Promise<void>;
 }
 
-/** What the handlers of the application do at one offline. They begin with it, or when they come, and have time until its deadline. */
+/** The handlers of the application in one offline. They begin with it, or when they are added, and have time until its deadline. */
 export class HandlerRuns {
   readonly #journal: Journal;
   readonly #root: SpanIds;
@@ -25,12 +25,12 @@ export class HandlerRuns {
   constructor(journal: Journal, root: SpanIds, handlers: readonly NamedHandler[]) {
     this.#journal = journal;
     this.#root = root;
-    // Nobody needs to wait for it.
+    // Every handler has ended.
     this.#drained.promise.catch(() => {});
     for (const handler of handlers) this.begin(handler);
   }
 
-  /** Runs a handler, unless nobody waits for handlers any more. */
+  /** Runs a handler, unless the offline no longer waits for handlers. */
   begin({ name, handle }: NamedHandler): void {
     if (this.#isOver) return;
     const work = this.#journal.start('handler', { parent: this.#root, facts: { name } });
@@ -44,13 +44,13 @@ export class HandlerRuns {
     return this.#runs.filter(({ hasEnded }) => !hasEnded).map(({ name }) => name);
   }
 
-  /** Tells them that traffic is over. Resolves when each has ended, those that come meanwhile too. Never rejects. */
+  /** Tells the handlers that traffic is over. Resolves when all have ended, those that are added meanwhile too. Never rejects. */
   async finish(): Promise<void> {
     this.#drained.resolve();
     while (this.names.length > 0) await Promise.all(this.#runs.map(({ settled }) => settled));
   }
 
-  /** The offline was undone: who has closed something already hears it too. */
+  /** The offline was undone: handlers that have already ended hear it too. */
   undo(): void {
     this.#isOver = true;
     const reason = new DOMException('the offline was undone', 'AbortError');
@@ -61,7 +61,7 @@ export class HandlerRuns {
     this.#drained.reject(reason);
   }
 
-  /** Waits for none any more: the deadline has come. */
+  /** The deadline has come: stops waiting for handlers. */
   leave(): void {
     this.#isOver = true;
     const reason = new DOMException('the deadline of the offline has come', 'AbortError');
@@ -71,7 +71,7 @@ export class HandlerRuns {
 
   async #run(handle: Handler, run: Run): Promise<void> {
     try {
-      // Later: an offline tells everybody else first, and an application may ask for anything here.
+      // In a later turn: the offline tells the consumers first, and a handler may call any function of the plugin.
       await Promise.resolve();
       await handle({
         traceId: this.#root.traceId,
