@@ -83,7 +83,7 @@ describe('a backend is not believed', () => {
     await expect(registry.watch('shop', () => {})).rejects.toMatchObject(unavailable);
   });
 
-  test('entries that are none are passed over, each told of once', async () => {
+  test('entries that are none are skipped, each told of once', async () => {
     const sound = anInstance({ service: 'shop', uid: 'pod-1' });
     const list = [
       null,
@@ -100,7 +100,7 @@ describe('a backend is not believed', () => {
     expect(await registry.instances('shop')).toEqual([sound]);
     expect(logged).toHaveLength(4);
     expect(logged).toContainEqual(
-      expect.stringMatching(/^the Own entry of-another is passed over: it is of another service/),
+      expect.stringMatching(/^the Own entry of-another is skipped: it is of another service/),
     );
   });
 
