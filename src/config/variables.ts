@@ -59,7 +59,7 @@ export const VARIABLES = {
   LOSSLESS_REGISTRY: having(
     registryUrls,
     'file:',
-    'URL of the registry; docs/registries has a page for each. `file:` is a directory of this user under the temporary directory, `file:///path` another directory; `memory:` is for tests within one process. For a migration name several, separated by commas: the plugin registers each instance in all of them and merges their lists.',
+    'URL of the registry; docs/registries has a page for each. `file:` is a directory of this user under the temporary directory, `file:///path` another directory; `memory:` is for tests within one process. Any other scheme needs `module=`, a package or a path that knows this registry (docs/registries/own.md). For a migration name several, separated by commas: the plugin registers each instance in all of them and merges their lists.',
   ),
   LOSSLESS_ADVERTISE: optional(
     advertise,

@@ -22,6 +22,7 @@ import { type Candidate, nameOf, Servers } from './registration/servers.ts';
 import type { HttpServer } from './traffic/http-server.ts';
 import type { RecentCaller } from './traffic/recent-caller.ts';
 import { isShared } from './traffic/shared-port.ts';
+import type { NamedHandler } from './work/handlers.ts';
 
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
 const VACATE_MS = 10_000;
@@ -98,6 +99,7 @@ export class Attendance {
   #leaving: Leaving | undefined;
   #main: MainServer | undefined;
   #registeredAt = 0;
+  #hasFailed = false;
   /** Counts servers that begin to listen or close, so that a result from before such a change is discarded. */
   #looks = 0;
   /** Resolves when no earlier start or offline writes or removes the entry any more. */
@@ -196,6 +198,11 @@ export class Attendance {
     this.#leaving?.run.tell(caller);
   }
 
+  /** The application has named a handler: a running offline runs it too. */
+  newHandler(handler: NamedHandler): void {
+    this.#leaving?.run.handle(handler);
+  }
+
   /** Begins an offline, or joins the running one. */
   leave(trigger: OfflineTrigger, links: readonly SpanIds[] = []): OfflineHandle {
     if (this.#leaving !== undefined) return this.#leaving.handle;
@@ -240,6 +247,12 @@ export class Attendance {
     this.#comeOnline('undo', [leaving.run.ids]);
     await leaving.handle.done;
     return undefined;
+  }
+
+  /** The start has failed for good: nothing is registered, now or later. */
+  fail(error: Error): void {
+    this.#hasFailed = true;
+    this.#online?.fail(error);
   }
 
   /** Begins to come online. */
@@ -288,7 +301,7 @@ export class Attendance {
     const { machine } = this.#context;
     const main = this.#main;
     const look = ++this.#looks;
-    if (!isRunning(machine.state)) return;
+    if (this.#hasFailed || !isRunning(machine.state)) return;
     if (main === undefined) {
       // A running start chooses the server itself; otherwise this server begins a start.
       if (this.#online === undefined && this.#servers.candidates.length > 0) this.#comeOnline('server', []);

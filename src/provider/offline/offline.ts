@@ -15,6 +15,7 @@ import type { Deregistered } from '../registration/registration.ts';
 import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
+import type { NamedHandler } from '../work/handlers.ts';
 import type { OfflineContext } from './context.ts';
 import { Drain, type Drained } from './drain.ts';
 import { Fanout } from './fanout.ts';
@@ -208,6 +209,11 @@ export class Offline {
   /** A caller first seen now gets a GoAway too (races R11). */
   tell(entry: RecentCaller): void {
     this.#fanout.tell(entry);
+  }
+
+  /** Runs a handler that the application has added during this offline. */
+  handle(handler: NamedHandler): void {
+    this.#handlers.begin(handler);
   }
 
   /** Undoes the offline; `run` then resolves with `cancelled`. Call only in `notifying` and `draining`. */

@@ -329,6 +329,7 @@ export class Online {
       this.#trouble = undefined;
       return answer;
     } catch (thrown) {
+      if (this.#isEnded) return undefined;
       this.#trouble = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       return undefined;

@@ -2,8 +2,8 @@
 export interface Departure {
   readonly traceId: string;
   /**
-   * Resolves when all traffic and every task of `waitUntil` is over and nobody can come any more: what requests needed can be closed
-   * then. Rejects with an `AbortError` when the offline is undone.
+   * Resolves when all traffic and every task of `waitUntil` is over and nobody can come any more, or when the rest has been cut: what
+   * requests needed can be closed then. Rejects with an `AbortError` when the offline is undone, or its deadline comes first.
    */
   readonly drained: Promise<void>;
   /** Aborted when the offline is undone, also after the end of the handler: open again what it has closed. Aborted at the deadline too. */
@@ -31,10 +31,14 @@ export class Handlers {
     return [...this.#handlers];
   }
 
-  /** @returns takes it back */
-  add(name: string, handle: Handler): () => void {
+  add(name: string, handle: Handler): NamedHandler {
     const handler = { name: String(name).slice(0, LONGEST_NAME), handle };
     this.#handlers.add(handler);
-    return () => void this.#handlers.delete(handler);
+    return handler;
+  }
+
+  /** Takes it back. */
+  remove(handler: NamedHandler): void {
+    this.#handlers.delete(handler);
   }
 }
