@@ -7,7 +7,7 @@ import type { Delivery, SpoolUsage } from '../trace/tracing.ts';
 import type { Counts } from './counts.ts';
 import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';
 
-/** What the metrics are made of. */
+/** Sources of the metrics. */
 export interface Measured {
   readonly status: Status;
   /** Attributes of the resource of this process. */
@@ -15,7 +15,7 @@ export interface Measured {
   readonly counts: Counts;
   readonly afterAck: number;
   readonly spool: SpoolUsage;
-  /** Whether an operator asks: nobody else is told ids and addresses. */
+  /** Whether an operator asks: only operators get ids and addresses. */
   readonly isOperator: boolean;
 }
 
@@ -31,10 +31,10 @@ type Labels = Readonly<Record<string, string>>;
 type Series = readonly (readonly [value: number, labels?: Labels])[];
 
 /**
- * The metrics of this instance. Everything is read when it is asked for, so nothing is counted twice; a registry of its own
- * is made each time, and the application's is never touched.
+ * The metrics of this instance. It reads every value at the scrape, so nothing is counted twice, and makes a registry of its own
+ * each time, so the application's is not touched.
  *
- * @param accept value of the Accept header; OpenMetrics is answered to who asks for it
+ * @param accept value of the Accept header; a client that asks for OpenMetrics gets it
  */
 export async function expose(measured: Measured, accept: string): Promise<Exposition> {
   const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
@@ -58,7 +58,7 @@ export async function expose(measured: Measured, accept: string): Promise<Exposi
   return { contentType: registry.contentType, body: await registry.metrics() };
 }
 
-/** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
+/** Every value, with 0 before the first event, because Prometheus would miss an increase from nothing to 1. */
 function seriesOf({ status, resource, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
   const { calls, consumers, registry, requests, telemetry, unmanaged } = status;
   const services = Object.entries(calls.services);
