@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RULES, type Rule } from '../src/cli/conformance/rules.ts';
 import { VARIABLES, type Variable } from '../src/config/variables.ts';
 import { ERRORS } from '../src/errors.ts';
 import type { WorkName } from '../src/lifecycle/facts.ts';
@@ -107,10 +108,11 @@ const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {
 /** The installed version, which the tests use. */
 function versionOf(of: Coverage['of']): string {
   if (of === undefined) return 'of Node.js';
-  const [name, workspace] = of;
-  const folders = workspace === undefined ? [root] : [join(root, 'test/support', workspace), root];
-  const path = folders.map((folder) => join(folder, 'node_modules', name, 'package.json')).find(existsSync);
-  if (path === undefined) throw new Error(`${name} is not installed: run \`npm ci\``);
+  const [name] = of;
+  const path = ['.', 'test/packages', 'test/support/otel']
+    .map((folder) => join(root, folder, 'node_modules', name, 'package.json'))
+    .find(existsSync);
+  if (path === undefined) throw new Error(`${name} is not installed: run scripts/install.sh`);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
@@ -146,6 +148,18 @@ function withDiagram(page: string): string {
   return page.replace(/(<!-- states -->\n)[\s\S]*?(<!-- \/states -->)/, `$1${diagram()}\n$2`);
 }
 
+/** Puts what `lossless conformance` tries where a page that is otherwise written by hand has room for it. */
+function withRules(page: string): string {
+  const rows = Object.entries(RULES).map(([id, rule]) => [id, rule.of, rule.text, whenOf(rule)]);
+  const rules = table(['rule', 'of', 'what must hold', 'tried'], rows);
+  return page.replace(/(<!-- rules -->\n)[\s\S]*?(<!-- \/rules -->)/, (_, begin, end) => `${begin}${rules}\n${end}`);
+}
+
+function whenOf(rule: Rule): string {
+  if (rule.secret) return 'with a secret';
+  return rule.optional ? 'and may be missing' : 'always';
+}
+
 /** Puts the programs of `examples/` where a page that is otherwise written by hand names them. */
 function withExamples(page: string): string {
   return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
@@ -161,6 +175,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/metrics.md': `${NOTE}\n${metrics()}`,
   'docs/reference/states.md': `${NOTE}\n${states()}`,
   'docs/coverage.md': `${NOTE}\n${coverage()}`,
+  'docs/protocol.md': withRules(readFileSync(join(root, 'docs/protocol.md'), 'utf8')),
   'docs/application.md': withExamples(readFileSync(join(root, 'docs/application.md'), 'utf8')),
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };

@@ -325,7 +325,7 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded at the first call. */
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The code is loaded at the first call. */
   async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('../metrics/prometheus.ts'),

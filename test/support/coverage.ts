@@ -2,9 +2,9 @@
 export interface Coverage {
   readonly kind: 'client' | 'gateway' | 'framework' | 'closing' | 'launcher' | 'tracing';
   readonly name: string;
-  /** The package whose installed version is the one that was tried, and the workspace that it is in; undefined: it is part of Node.js. */
-  readonly of?: readonly [name: string, workspace?: 'clients' | 'otel'];
-  /** The version of what no workspace has. */
+  /** The package whose installed version is the one that was tried; undefined: it is part of Node.js. */
+  readonly of?: readonly [name: string];
+  /** The version of what is not installed for the tests. */
   readonly version?: string;
   readonly covered: 'yes' | 'partly' | 'no';
   /** What is not covered, and what to write instead. */
@@ -94,16 +94,16 @@ export const COVERAGE: readonly Coverage[] = [
       '@elastic/transport',
       'https-proxy-agent',
       'socks-proxy-agent',
-    ].map((name): Row => ({ name, of: [name, 'clients'], test: CALLED })),
-    { name: 'node-fetch 2', of: ['node-fetch2', 'clients'], test: CALLED },
-    { name: 'node-fetch 3', of: ['node-fetch', 'clients'], test: CALLED },
-    { name: '@elastic/transport by node:http', of: ['@elastic/transport', 'clients'], test: CALLED },
+    ].map((name): Row => ({ name, of: [name], test: CALLED })),
+    { name: 'node-fetch 2', of: ['node-fetch2'], test: CALLED },
+    { name: 'node-fetch 3', of: ['node-fetch'], test: CALLED },
+    { name: '@elastic/transport by node:http', of: ['@elastic/transport'], test: CALLED },
     { name: 'http.globalAgent, replaced', test: CALLED },
     { name: 'WebSocket', test: CALLED },
     { name: 'ws', of: ['ws'], test: CALLED },
     {
       name: 'socket.io-client',
-      of: ['socket.io-client', 'clients'],
+      of: ['socket.io-client'],
       covered: 'partly',
       note: "Each request of its polling goes to another instance, which Socket.IO refuses without sticky sessions. Write `transports: ['websocket']`.",
       test: CALLED,
@@ -111,12 +111,12 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows(
     'gateway',
-    { name: '@fastify/http-proxy', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/http-proxy with settings of undici', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/http-proxy by node:http', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/reply-from', of: ['@fastify/reply-from', 'clients'], test: CALLED },
-    { name: 'http-proxy', of: ['http-proxy', 'clients'], test: CALLED },
-    { name: 'http-proxy-middleware', of: ['http-proxy-middleware', 'clients'], test: CALLED },
+    { name: '@fastify/http-proxy', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/http-proxy with settings of undici', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/http-proxy by node:http', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/reply-from', of: ['@fastify/reply-from'], test: CALLED },
+    { name: 'http-proxy', of: ['http-proxy'], test: CALLED },
+    { name: 'http-proxy-middleware', of: ['http-proxy-middleware'], test: CALLED },
   ),
   ...rows(
     'framework',
@@ -128,22 +128,22 @@ export const COVERAGE: readonly Coverage[] = [
         test: ['servers.test.ts', 'an application that does not know of the plugin leaves'],
       }),
     ),
-    { name: 'hapi', of: ['@hapi/hapi', 'clients'], test: SERVED },
-    { name: 'hono', of: ['hono', 'clients'], test: SERVED },
-    { name: 'graphql-yoga', of: ['graphql-yoga', 'clients'], test: SERVED },
-    { name: 'apollo-server', of: ['@apollo/server', 'clients'], test: SERVED },
+    { name: 'hapi', of: ['@hapi/hapi'], test: SERVED },
+    { name: 'hono', of: ['hono'], test: SERVED },
+    { name: 'graphql-yoga', of: ['graphql-yoga'], test: SERVED },
+    { name: 'apollo-server', of: ['@apollo/server'], test: SERVED },
     ...['express', 'fastify'].flatMap((platform): readonly Row[] => {
-      const of = [`@nestjs/platform-${platform}`, 'clients'] as const;
+      const of = [`@nestjs/platform-${platform}`] as const;
       const name = `nest on ${platform}`;
       return [
         { name, of, test: SERVED },
         { name: `${name}, with shutdown hooks`, of, test: SERVED },
       ];
     }),
-    { name: 'trpc', of: ['@trpc/server', 'clients'], test: SERVED },
+    { name: 'trpc', of: ['@trpc/server'], test: SERVED },
     {
       name: 'WebSocket and Socket.IO',
-      of: ['socket.io', 'clients'],
+      of: ['socket.io'],
       covered: 'partly',
       note: 'An offline waits for open connections until the deadline, then cuts them. Close them when `leaving()` is aborted.',
       test: ['races-sockets.test.ts', 'a WebSocket is waited for until the deadline'],
@@ -151,9 +151,9 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows(
     'closing',
-    { name: 'terminus', of: ['@godaddy/terminus', 'clients'], test: SERVED },
-    { name: 'http-terminator', of: ['http-terminator', 'clients'], test: SERVED },
-    { name: 'close-with-grace', of: ['close-with-grace', 'clients'], test: SERVED },
+    { name: 'terminus', of: ['@godaddy/terminus'], test: SERVED },
+    { name: 'http-terminator', of: ['http-terminator'], test: SERVED },
+    { name: 'close-with-grace', of: ['close-with-grace'], test: SERVED },
   ),
   ...rows(
     'launcher',
@@ -169,7 +169,7 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows('tracing', {
     name: 'OpenTelemetry, before or after the plugin',
-    of: ['@opentelemetry/auto-instrumentations-node', 'otel'],
+    of: ['@opentelemetry/auto-instrumentations-node'],
     test: ['signals-otel.test.ts', 'register of OpenTelemetry %s us'],
   }),
 ];
