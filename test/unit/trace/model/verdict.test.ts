@@ -61,7 +61,12 @@ describe('the verdict on a shutdown', () => {
     ['the notify span', isNamed('notify'), /nothing says who was told/, { orphans: 1 }],
     ['the service span', isNamed('notify.service'), /the parent of 3 spans has not arrived/, { orphans: 3 }],
     ['a GoAway', isNamed('goaway'), /3 consumers were planned, 2 have a span/, { orphans: 1 }],
-    ['a refresh', isNamed('consumer.refresh'), /the address lists of 1 consumer after the GoAway have not arrived/, { refreshes: 2 }],
+    [
+      'a refresh',
+      isNamed('consumer.refresh'),
+      /the address lists of 1 consumer after the GoAway have not arrived/,
+      { refreshes: 2 },
+    ],
     ['the deregistration', isNamed('deregister'), /nothing says what the registry said/, {}],
     ['the drain', isNamed('drain'), /nothing says how it drained/, {}],
     ['the stop', isNamed('stop'), /nothing says how it stopped/, {}],
