@@ -11,7 +11,7 @@ import { pluginEnvironment } from './fleet.ts';
 import { type Paired, paired } from './paired.ts';
 import { type Benchmark, type Row, reached } from './row.ts';
 
-const PROGRAM = new URL('begin.mjs', import.meta.url);
+const PROGRAM = new URL('begin.cjs', import.meta.url);
 const PAIRS = 20;
 
 /** How long a process stays after it has listened, or been answered, in milliseconds: a start has ended by then. */
