@@ -43,7 +43,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   provider: [...SHARED, 'process', 'provider/*'],
   'consumer/directory': SHARED,
   'consumer/call': [...SHARED, 'consumer/directory'],
-  'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
+  'consumer/http': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/undici': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/http2': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/grpc': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],

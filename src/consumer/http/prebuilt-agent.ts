@@ -48,9 +48,8 @@ export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, guard: Guard, add
 function connectsAsNode(pool: Pool): boolean {
   const { createConnection, options } = pool;
   if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection')) return false;
-  return [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')].some(
-    ({ Agent }) => (Agent.prototype as unknown as Pool).createConnection === createConnection,
-  );
+  const { Agent } = process.getBuiltinModule(pool.protocol === 'https:' ? 'node:https' : 'node:http');
+  return (Agent.prototype as unknown as Pool).createConnection === createConnection;
 }
 
 /** What `net.connect` and `tls.connect` take that makes connections differ, and is not in the name of their pool. */
