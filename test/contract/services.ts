@@ -51,6 +51,7 @@ export function testServices(name: string, options: string, start: () => Promise
       [leaving.port, staying.port].sort(),
     );
     const caller = await world().caller(`http://${name}-a/`, 50, { env: env() });
+    await world().called(leaving);
     expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });
     expect((await listed(env().LOSSLESS_REGISTRY, `${name}-a`)).map(({ port }) => port)).toEqual([staying.port]);
     const trace = await world().trace(leaving);
@@ -101,6 +102,7 @@ export function testServices(name: string, options: string, start: () => Promise
         await world().service(`${name}-c`, { env: env() }),
       ];
       const caller = await world().caller(`http://${name}-c/`, 50, { env: env() });
+      await world().called(leaving);
       await server().stop();
       const began = Date.now();
       expect(await world().leave(leaving)).toEqual({ code: null, signal: 'SIGTERM' });

@@ -157,6 +157,7 @@ describe('a GoAway', () => {
       expect((await control(consumer, '/status')).body['calls']).toMatchObject({
         goAways: { isolated: 0, forbidden: 2 },
       });
+      await world().called(leaving);
       await world().leave(leaving);
       expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'success', acked: 1 });
       expect((await control(consumer, '/status')).body['calls']).toMatchObject({ goAways: { isolated: 1 } });
@@ -207,6 +208,7 @@ describe('a GoAway', () => {
       const leaving = await world().service('provider', { env });
       await world().service('provider', { env });
       const caller = await world().caller('http://provider/echo', 50, { env });
+      await world().called(leaving);
       await world().leave(leaving);
       expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'success', acked: 1 });
       expect(await caller.stop()).toMatchObject({ failed: 0 });

@@ -56,6 +56,7 @@ test('a service whose name has capitals is found, and leaves without loss', asyn
   );
   const [leaving] = services;
   if (leaving === undefined) throw new Error('no service');
+  await world().called(leaving, 10);
   await world().leave(leaving);
   const { verdict } = await world().trace(leaving);
   expect(verdict).toMatchObject({ problems: [], whole: true, result: 'success', planned: 2, acked: 2, afterAck: 0 });

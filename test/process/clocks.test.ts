@@ -21,8 +21,10 @@ describe('clocks five minutes apart', () => {
     const leaving = await world().service('provider', { env });
     const staying = await world().service('provider');
     const caller = await world().caller('http://provider/echo', 60);
+    await world().called(leaving);
     await world().leave(leaving);
     const joining = await world().service('provider', { env });
+    await world().called(staying);
     await world().leave(staying);
     for (const service of [leaving, staying]) {
       const { verdict } = await world().trace(service);
@@ -46,6 +48,7 @@ describe('clocks five minutes apart', () => {
     });
     await world().service('provider', { env: secret });
     const caller = await world().caller('http://provider/echo', 60, { env: secret });
+    await world().called(leaving);
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     expect(trace.verdict).toMatchObject({ result: 'incomplete', planned: 1, acked: 0, orphans: 0 });

@@ -106,6 +106,7 @@ test('a GoAway gets in while a stranger keeps the port of its consumer busy', as
   const leaving = await world().service('provider');
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 20);
+  await world().called(leaving);
   await flood(await world().controlPort({ ...caller, port: 0 }), '', '127.0.0.9');
   await world().leave(leaving);
   const { verdict } = await world().trace(leaving);

@@ -32,6 +32,7 @@ test.each(names)('%s leaves without losing a request', async (kind) => {
   const service = () => world.service(name, { kind, file: FRAMEWORKS, env: { LOSSLESS_WARMUP_MS: '0' } });
   const [leaving] = await Promise.all([service(), service()]);
   const caller = await world.caller(`http://${name}/echo`, 50, { client: CLIENTS[kind] ?? 'fetch' });
+  await world.called(leaving);
   const ending = await world.leave(leaving);
   const { verdict } = await world.trace(leaving);
   expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });

@@ -188,7 +188,10 @@ describe('the packed package in an empty project', () => {
 
   test('each entry has one file of declarations, which imports nothing', () => {
     const declarations = packed().filter((file) => /\.d\.c?ts$/.test(file));
-    const entries = ['index', 'register'].flatMap((name) => [`dist/src/${name}.d.cts`, `dist/src/${name}.d.ts`]);
+    const entries = ['index', 'register', 'registry'].flatMap((name) => [
+      `dist/src/${name}.d.cts`,
+      `dist/src/${name}.d.ts`,
+    ]);
     expect(declarations.toSorted()).toEqual(entries);
     for (const file of declarations)
       expect(read(file).match(/(?<=from )'\.[^']*'/g) ?? [], file).toEqual(

@@ -19,6 +19,7 @@ describe('an application that does not know of the plugin leaves without losing 
   test.each(['http', 'express', 'fastify', 'koa', 'websocket'])('%s', async (kind) => {
     const [leaving] = [await world().service('provider', { kind }), await world().service('provider', { kind })];
     const caller = await world().caller('http://provider/echo', 100);
+    await world().called(leaving);
     const ending = await world().leave(leaving);
     const { verdict } = await world().trace(leaving);
     const counted = await caller.stop();

@@ -38,6 +38,7 @@ describe('real shutdowns', () => {
       await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '1000' } }),
     ];
     const caller = await world().caller('http://provider/echo', 30);
+    await world().called(first);
     await world().leave(first);
     await world().trace(first);
     const clean = await verify('provider', '--since', '5m', '--expect', '1');
@@ -77,6 +78,7 @@ test('a release is judged by itself: the last one, or one that is named', async 
   const middle = await world().service('provider', { env: version('1.1.0') });
   await world().leave(old);
   const last = await world().service('provider', { env: version('1.2.0') });
+  await world().called(middle);
   await world().leave(middle);
   await world().trace(old);
   await world().trace(middle);

@@ -36,8 +36,10 @@ describe.skipIf(missing)('what compose.yaml starts, with agents before it', () =
     const first = await world().service('shop', { env });
     const second = await world().service('shop', { env });
     for (let n = 0; n < 2; n++) await world().caller('http://shop/', 10, { name: 'till', env });
+    await world().called(first, 10);
     await world().leave(first);
     await world().service('shop', { env });
+    await world().called(second, 10);
     await world().leave(second);
 
     const client = new JaegerClient(new URL(jaeger.queryUrl));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -28,13 +28,21 @@ export function buildLastVersion(folder: string): string {
   const source = join(folder, 'source');
   mkdirSync(source);
   execFileSync('tar', ['-x', '-C', source], { input: git('archive', LAST_VERSION.commit) });
-  symlinkSync(join(ROOT, 'node_modules'), join(source, 'node_modules'));
+  linkPackages(join(source, 'node_modules'));
   run(process.execPath, ['scripts/build.ts'], source);
   run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], source);
   const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz')) ?? '';
   execFileSync('tar', ['-xf', join(folder, tarball), '-C', folder]);
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  linkPackages(join(folder, 'node_modules'));
   return pathToFileURL(join(folder, 'package/dist/src/register.js')).href;
+}
+
+/** Fills `folder` with links to all that is installed here, for the build and, as the last version needs more, for the tests. */
+function linkPackages(folder: string): void {
+  mkdirSync(folder);
+  for (const installed of [join(ROOT, 'node_modules'), join(ROOT, 'test/packages/node_modules')])
+    for (const name of readdirSync(installed))
+      if (!existsSync(join(folder, name))) symlinkSync(join(installed, name), join(folder, name));
 }
 
 function git(...args: readonly string[]): Buffer {
