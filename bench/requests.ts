@@ -18,11 +18,11 @@ const SERVER = new URL('request-server.ts', import.meta.url);
 
 /** Processes of each kind: what one happens to have compiled must not decide. */
 const PROCESSES = 3;
-const PAIRS = 36;
+const PAIRS = 24;
 const REQUESTS = 1_000;
 
 /** Of each process, before anything is measured. */
-const WARM_REQUESTS = 5_000;
+const WARM_REQUESTS = 3_000;
 
 const LOADS = [1, CONCURRENCY] as const;
 
