@@ -12,6 +12,7 @@ import { page } from './page.ts';
 import { preconnect } from './preconnect.ts';
 import { preload } from './preload.ts';
 import { registries } from './registries.ts';
+import { requests } from './requests.ts';
 import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
 import { start } from './start.ts';
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   fanout,
   'stop-sending': stopSending,
   cost,
+  requests,
   preload,
   start,
   stall,

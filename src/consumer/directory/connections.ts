@@ -5,6 +5,8 @@ import type { Guard } from '../../guard.ts';
 
 /** A request in progress over `node:http`. */
 export interface OpenCall {
+  /** Where it stands among the calls of its instance; kept by these. */
+  place: number;
   /** Moves to another instance if nothing is written yet; otherwise has the connection closed after the response. */
   leave(): void;
 }
@@ -48,7 +50,11 @@ export class Connections {
   readonly idle: Promise<void>;
   readonly #guard: Guard;
   readonly #resolveIdle: () => void;
-  readonly #calls = new Set<OpenCall>();
+  /**
+   * In no order. A set would be made anew every few dozen requests, and the tables it leaves behind in old memory keep the requests that
+   * they held until the next collection of everything.
+   */
+  readonly #calls: OpenCall[] = [];
   readonly #sockets = new Set<Owned>();
   /** Sockets in use by a request. Node.js marks a socket only a moment after it was given out. */
   readonly #lent = new Set<Owned>();
@@ -74,7 +80,7 @@ export class Connections {
 
   /** Requests not finished and upgraded connections not closed. */
   get outstanding(): number {
-    let sum = this.#dispatched + this.#calls.size + this.#upgraded.size;
+    let sum = this.#dispatched + this.#calls.length + this.#upgraded.size;
     for (const session of this.#sessions) sum += session.outstanding;
     return sum;
   }
@@ -107,12 +113,19 @@ export class Connections {
 
   /** A request of node:http begins. */
   add(call: OpenCall): void {
-    this.#calls.add(call);
+    call.place = this.#calls.push(call) - 1;
   }
 
   /** A request of node:http has ended here, or moves elsewhere. */
   remove(call: OpenCall): void {
-    if (!this.#calls.delete(call) || !this.#closed) return;
+    const { place } = call;
+    if (this.#calls[place] !== call) return;
+    const last = this.#calls.pop();
+    if (last !== undefined && last !== call) {
+      this.#calls[place] = last;
+      last.place = place;
+    }
+    if (!this.#closed) return;
     // Its socket turns idle right after, so check again then.
     process.nextTick(this.#guard.listener(HOOK, () => this.#closeIdleSockets()));
   }

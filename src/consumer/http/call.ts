@@ -47,11 +47,20 @@ export function callOf(request: ClientRequest): HttpCall | undefined {
 }
 
 /**
+ * `onSocket` of every request that has a call. It is one function for all: with a function of its own each request was kept in memory until
+ * the next full collection, and cost a third more.
+ */
+function giveToCall(this: ClientRequest, socket: Socket | null | undefined, error?: Error | null): void {
+  callOf(this)?.connected(socket, error);
+}
+
+/**
  * One request made with `node:http` or `node:https` to a service. It gets its connection only when that is established, so
  * nothing is written before: when its instance is isolated or refuses the connection, it moves to another one with its body
  * untouched. Pools stay those of the application's agent, one for each real address.
  */
 export class HttpCall implements OpenCall {
+  place = -1;
   readonly #context: CallContext;
   readonly #service: Service;
   readonly #agent: Agent;
@@ -86,7 +95,7 @@ export class HttpCall implements OpenCall {
     setRequestHeader(request, CONSUMER_HEADER, context.header);
     request.on('close', () => this.#guarded(() => this.#end()));
     const mine = request as unknown as { onSocket: OnSocket; [CALL]?: HttpCall };
-    mine.onSocket = (socket, error) => this.#guarded(() => this.#onSocket(socket, error), socket, error);
+    mine.onSocket = giveToCall;
     mine[CALL] = this;
   }
 
@@ -156,6 +165,11 @@ export class HttpCall implements OpenCall {
       this.#given = true;
       this.#give.call(this.#request, isGone ? null : socket, error ?? (isGone ? hungUp() : undefined));
     });
+  }
+
+  /** The pool has found a connection for this request, or says that there will be none. */
+  connected(socket: Socket | null | undefined, error?: Error | null): void {
+    this.#guarded(() => this.#onSocket(socket, error), socket, error);
   }
 
   /** The pool has a connection, perhaps one that is still being made. */

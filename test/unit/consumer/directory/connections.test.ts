@@ -99,7 +99,7 @@ describe('whatever fails of it in an event of a socket is said, and nobody else 
   test('the turn after a request has ended', async () => {
     const { guard, failed } = watchedGuard();
     const connections = new Connections(guard);
-    const [socket, call] = [new FakeSocket(), { leave() {} }];
+    const [socket, call] = [new FakeSocket(), { place: -1, leave() {} }];
     own(connections, socket);
     connections.add(call);
     connections.close();

@@ -1,0 +1,11 @@
+/** A server that says its port, and at each message how many microseconds of CPU its process has used: `request-server.ts`. */
+import { createServer } from 'node:http';
+import { listening } from '../test/support/listening.ts';
+
+const server = createServer((request, response) => request.resume().on('end', () => response.end('ok')));
+process.on('disconnect', () => process.exit());
+process.on('message', () => {
+  const { system, user } = process.cpuUsage();
+  process.send?.({ µs: system + user });
+});
+process.send?.({ port: await listening(server) });
