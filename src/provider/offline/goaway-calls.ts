@@ -24,6 +24,8 @@ export interface GoAwayCallsOptions {
   readonly keys: Keys | undefined;
   /** How this process speaks TLS; undefined: it cannot. */
   readonly tls: ControlTls | undefined;
+  /** Makes one call. Default: over the network. */
+  readonly call?: typeof callGoAway;
 }
 
 /** A call whose first line is there, or can come no more. */
@@ -68,9 +70,9 @@ export class GoAwayCalls {
   }
 
   #call({ address, caller, localAddress }: RecentCaller, traceparent: string | undefined, isBound: boolean): Call {
-    const { clock, deadline, isolationMs, keys, provider, signal, timeoutMs, tls } = this.#options;
+    const { call = callGoAway, clock, deadline, isolationMs, keys, provider, signal, timeoutMs, tls } = this.#options;
     const body = encodeGoAway({ provider, expiresInMs: isolationMs() });
-    return callGoAway({
+    return call({
       clock,
       signal,
       address,
