@@ -32,6 +32,7 @@ export class FleetClock implements Clock {
 
   /** Lets time pass until `until`, or until `isOver` says so. */
   async run(until: number, isOver: () => boolean = () => false): Promise<void> {
+    await settled();
     while (!isOver()) {
       const next = this.#heap[0];
       if (next === undefined || next.at > until) break;
@@ -40,8 +41,7 @@ export class FleetClock implements Clock {
         this.#pop();
         due.fire?.();
       }
-      // Every promise that is resolved has been heard when this is.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await settled();
     }
     if (!isOver()) this.#now = until;
   }
@@ -71,6 +71,11 @@ export class FleetClock implements Clock {
     }
     heap[at] = last;
   }
+}
+
+/** Every promise that is resolved has been heard when this one is. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function isBefore(one: Entry, other: Entry): boolean {

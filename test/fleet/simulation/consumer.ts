@@ -81,13 +81,19 @@ export class SimulatedConsumer {
 
   /** Takes a GoAway, as the control server does. */
   receive({ body }: CallOptions): { readonly ack: Ack; readonly idle: Promise<Idle> } {
+    const { at, network } = this.#options;
     const goAway = decodeGoAway(body);
     const { outstanding, others, refreshed, idle } = this.#consumer.goAway(goAway);
     const { address, generation } = goAway.provider;
     if (others !== 0) this.#acked.set(address, generation);
     return {
       ack: { isolated: true, outstanding, ...(others !== undefined && { others }) },
-      idle: refreshed.then(() => idle).then((addresses) => ({ idle: true, addresses })),
+      idle: refreshed
+        .then(() => idle)
+        .then((addresses) => {
+          network.bring(this.number, () => at(address)?.disconnect(this.number));
+          return { idle: true, addresses };
+        }),
     };
   }
 
@@ -102,15 +108,16 @@ export class SimulatedConsumer {
     connections.begin();
     const ended = (): void => connections.end();
     const instance = at(endpoint.address);
-    // Nobody listens there any more: the connection is refused, and the request goes to another one.
-    if (instance === undefined || instance.hasEnded)
-      return void network.bring(this.number, () => {
-        ended();
-        this.#service?.rest(endpoint);
-        this.#send(new Set([...(tried ?? []), endpoint]));
-      });
+    // Who holds no connection to it finds no listener: the request goes to another one.
+    const refused = (): void => {
+      ended();
+      this.#service?.rest(endpoint);
+      this.#send(new Set([...(tried ?? []), endpoint]));
+    };
+    const isConnected = instance?.isConnected(this.number) === true;
     network.bring(this.number, () => {
-      if (!instance.hasEnded) return void instance.serve(this, () => network.bring(this.number, ended));
+      if (instance?.takes(this.number)) return void instance.serve(this, () => network.bring(this.number, ended));
+      if (!isConnected) return refused();
       counts.failed(network.isCut(this.number));
       ended();
     });

@@ -57,6 +57,7 @@ export class SimulatedInstance {
   #inflight = 0;
   #lastActivity = 0;
   #lastBegun = 0;
+  #isListening = true;
   served = 0;
   afterAck = 0;
 
@@ -78,6 +79,23 @@ export class SimulatedInstance {
 
   get hasEnded(): boolean {
     return this.#machine.state === 'stopped';
+  }
+
+  isConnected(consumer: number): boolean {
+    return this.#links.has(consumer);
+  }
+
+  /** Whether a request of that consumer would be served now. */
+  takes(consumer: number): boolean {
+    return this.#isListening || (!this.hasEnded && this.isConnected(consumer));
+  }
+
+  /** A consumer has closed its connection. */
+  disconnect(consumer: number): void {
+    const known = this.#links.get(consumer);
+    if (known === undefined || known.link.inflight > 0) return;
+    this.#callers.closed(known.entry, known.link);
+    this.#links.delete(consumer);
   }
 
   /** Comes online: registered and read back. */
@@ -147,7 +165,10 @@ export class SimulatedInstance {
     this.#move('notified');
     const drain = this.#journal.start('drain', { parent: root.ids });
     const unconfirmed = deregistered !== 'confirmed';
-    const { result: drainResult } = await this.#drain(fanout, deadline, since, unconfirmed).run('serve', ending.signal);
+    const draining = this.#drain(fanout, deadline, since, unconfirmed);
+    let { result: drainResult } = await draining.run('serve', ending.signal);
+    this.#isListening = false;
+    if (drainResult !== 'timeout') ({ result: drainResult } = await draining.run('rest', ending.signal));
     drain.end({ result: drainResult });
     const { idle, stranded } = fanout.coverage;
     this.#move('drained');
@@ -194,7 +215,7 @@ export class SimulatedInstance {
           const until = reason === 'none' ? since : since + HOLD_MS;
           return { ...progress, holding: { reason, until, bound: until } };
         },
-        hasConnections: () => true,
+        hasConnections: () => this.#links.size > 0,
         unread: () => 0,
       },
     });

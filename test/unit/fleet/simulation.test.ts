@@ -50,6 +50,7 @@ test('who is cut off is not told, and the shutdown says so', async () => {
 test('a release that does not wait for a slow registry leaves consumers with nobody else, and says so', async () => {
   const ran = await simulate({ ...SHAPE, instances: 8, services: 1, registry: 'Eureka', waits: false });
   expect(ran.panic).toBeGreaterThan(0);
-  expect(ran.lost).toBe(0);
-  expect(ran.offlineMs[1]).toBeGreaterThan(10_000);
+  expect(ran.arrivedAfterAck).toBe(0);
+  // What is cut at the deadline has a shutdown that is no success.
+  expect(ran.results['last_instance']).toBeGreaterThan(0);
 });
