@@ -71,7 +71,9 @@ export class ServiceList {
         const wait = (): void => {
           if (isWaiting) return;
           isWaiting = true;
-          this.#clock.after(lagMs, tell);
+          const now = this.#clock.now();
+          const unseen = this.#versions.find(({ at }) => at > now - lagMs) ?? this.#newest;
+          this.#clock.after(unseen.at + lagMs - now, tell);
         };
         listener(told);
         this.#watches.add(wait);
