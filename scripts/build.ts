@@ -66,7 +66,7 @@ const preloaded = {
 await bundle({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
 const startFiles = await bundle({
   ...preloaded,
-  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index'].map((entry) => ({
+  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index', 'registry'].map((entry) => ({
     in: join(src, `${entry}.js`),
     out: basename(entry),
   })),
@@ -100,8 +100,9 @@ await bundle({
   },
   outfile: join(src, 'register.js'),
 });
-writeFileSync(join(src, 'index.js'), `export * from './index.cjs';\n`);
-for (const name of ['index', 'register']) writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
+for (const name of ['index', 'registry']) writeFileSync(join(src, `${name}.js`), `export * from './${name}.cjs';\n`);
+for (const name of ['index', 'register', 'registry'])
+  writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
 
 // The page of the collector: its script with preact, for browsers, beside what it is made from.
 const page = join(root, 'collector/page');
