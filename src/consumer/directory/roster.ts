@@ -4,6 +4,7 @@ import type { GoAway } from '../../protocol/identity.ts';
 import { addressesOf, addressKey, newestByAddress } from '../../registry/address.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
+import { creditAmong } from './rotation.ts';
 
 /**
  * Most instances that are kept after they left the list: to recognize the sender of a late GoAway, and as a last resort when the
@@ -79,10 +80,7 @@ export class Roster {
     const listed = instances.slice(0, MOST_INSTANCES);
     for (const [address, instance] of newestByAddress(listed)) {
       const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
-      next.set(
-        address,
-        continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard),
-      );
+      next.set(address, continued(known, instance) ?? this.#join(instance));
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
     for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
@@ -112,6 +110,12 @@ export class Roster {
     const age = this.#clock.wall() - registeredAt;
     const most = this.#times === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
     return this.#clock.now() - (age <= most ? Math.min(Math.max(age, 0), this.#warmupMs) : 0);
+  }
+
+  #join(instance: Instance): Endpoint {
+    const joined = new Endpoint(instance, this.#warmingSince(instance), this.#guard);
+    joined.credit = creditAmong(this.listed) ?? joined.credit;
+    return joined;
   }
 
   #depart(endpoint: Endpoint): void {

@@ -21,3 +21,14 @@ export function nextTurn<T extends Turn>(turns: readonly T[]): T | undefined {
   if (best !== undefined) best.credit -= total;
   return best;
 }
+
+/**
+ * The credit of one that joins others: that of any of them, so it comes when that one does. Many consumers see it at the same
+ * time; were its place between those who had their turn in this round and those who had not, all would come to it together, round
+ * after round.
+ *
+ * @returns undefined when there are none
+ */
+export function creditAmong(others: readonly Turn[]): number | undefined {
+  return others[Math.floor(Math.random() * others.length)]?.credit;
+}

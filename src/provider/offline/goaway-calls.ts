@@ -24,6 +24,8 @@ export interface GoAwayCallsOptions {
   readonly keys: Keys | undefined;
   /** TLS of this process; undefined without TLS. */
   readonly tls: ControlTls | undefined;
+  /** Makes one call. Default: over the network. */
+  readonly call?: typeof callGoAway;
 }
 
 /** A call whose first line has come, or will not come. */
@@ -69,9 +71,9 @@ export class GoAwayCalls {
   }
 
   #call({ address, caller, localAddress }: RecentCaller, traceparent: string | undefined, isBound: boolean): Call {
-    const { clock, deadline, isolationMs, keys, provider, signal, timeoutMs, tls } = this.#options;
+    const { call = callGoAway, clock, deadline, isolationMs, keys, provider, signal, timeoutMs, tls } = this.#options;
     const body = encodeGoAway({ provider, expiresInMs: isolationMs() });
-    return callGoAway({
+    return call({
       clock,
       signal,
       address,
