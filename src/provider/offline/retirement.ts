@@ -108,8 +108,8 @@ export class Retirement {
       if (!http2.destroyed) http2.close();
     };
     const ask = async (): Promise<void> => {
+      await this.#pause(session);
       if (usesNotice && canNotice(http2)) await this.#notice(http2);
-      else await this.#pause(session);
       end();
     };
     const running = guard
