@@ -12,7 +12,10 @@ const STALL_MS = 30;
 /** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
 const IDLE_QUIET_MS = 50;
 
-/** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
+/**
+ * Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port, and who asks for
+ * the health without a pause always has something there.
+ */
 const KERNEL_MS = 500;
 
 /** What a drain looks at. */
@@ -22,15 +25,17 @@ export interface Observed {
   readonly arriving: () => number;
   /** HTTP/2 sessions that were asked to go and may begin streams still. */
   readonly retiring: () => number;
-  /** Monotonic time at which a request last started or ended, or a connection came. */
+  /** Monotonic time at which a request last started or ended. */
   readonly lastActivity: () => number;
+  /** Monotonic time at which a connection last came that has said nothing yet. */
+  readonly lastConnection: () => number;
   /** Monotonic time at which a request last started. */
   readonly lastBegun: () => number;
   /** Looks at each consumer, so it is asked once a tick. */
   readonly consumers: () => Consumers;
   /** Whether any connection is open, silent ones included. */
   readonly hasConnections: () => boolean;
-  /** What the kernel holds for our ports and the application has not read, as of this very moment. */
+  /** What the kernel holds for our ports and the application has not read, and answers that nobody waits for, as of this very moment. */
   readonly unread: (isListening: boolean) => number;
 }
 
@@ -168,7 +173,15 @@ export class Drain {
     if (this.#isDeserted) return true;
     const now = clock.now();
     if (this.#isListening && now < consumers.holding.until) return false;
-    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
+    return now - this.#quietSince(consumers) >= this.#quietMs(consumers);
+  }
+
+  /** Who only connects, or keeps the event loop busy, is not waited for beyond the hold time: who is connected is served without a listener too. */
+  #quietSince({ holding }: Consumers): number {
+    const { clock, observed } = this.#options;
+    const lastActivity = observed.lastActivity();
+    if (this.#isListening && clock.now() >= holding.bound) return lastActivity;
+    return Math.max(lastActivity, observed.lastConnection(), this.#stalledAt);
   }
 
   /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */

@@ -288,13 +288,14 @@ export class Offline {
         arriving: () => traffic.arriving,
         retiring: () => this.#retirement.running,
         lastActivity: () => traffic.lastActivity,
+        lastConnection: () => this.#untold.lastConnection ?? Number.NEGATIVE_INFINITY,
         lastBegun: () => traffic.lastBegun,
         consumers: () => {
           const { coverage, ...progress } = this.#fanout.progress;
           return { ...progress, holding: this.#untold.holding(coverage) };
         },
         hasConnections: () => traffic.hasConnections,
-        unread: (isListening) => unreadInKernel(traffic.ports, isListening),
+        unread: (isListening) => unreadInKernel(traffic.ports, isListening) + (isListening ? 0 : traffic.aside),
       },
     });
     // Before the drain, as nothing may be waited for between its end and the stop. Who shares the port leaves later than this.

@@ -24,6 +24,8 @@ export class Connection {
   address: string | undefined;
   /** Its last request was a health check: nobody waits for what follows it. */
   isProbe = false;
+  /** Its only unfinished request is a health check: an instance that leaves does not wait for its answer. */
+  isAside = false;
   /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */
   activeAt = 0;
 
