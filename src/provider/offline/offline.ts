@@ -97,7 +97,7 @@ export class Offline {
     this.#root = journal.start('offline', { ids, links, facts });
     journal.start('offline.started', { parent: this.#root.ids, facts }).end();
     // What stands keeps a proxy from connecting in the moment in which the listeners close.
-    traffic.endsConnections = settings.entry !== 'refuse';
+    traffic.ending = settings.entry === 'refuse' ? 'none' : 'plain';
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -344,7 +344,8 @@ export class Offline {
   #look(isListening: boolean): void {
     const { clock, probers, settings, traffic } = this.#context;
     const isSettling = settings.entry === 'refuse' || this.#entry.isSettling;
-    traffic.endsConnections = !isListening || !isSettling;
+    const ending = isSettling ? 'none' : 'plain';
+    traffic.ending = isListening ? ending : 'all';
     const areTold = probers.about(() => true).toldAt !== undefined;
     this.#retirement.look(traffic.sessions, {
       isListening,

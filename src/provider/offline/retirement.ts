@@ -47,7 +47,8 @@ export interface Known {
  *
  * It takes two steps (RFC 9113, section 6.8): a notice, after which a client begins no stream any more; and, when a PING has come back and
  * all streams that were on their way are here, the end of the session, which waits for its streams. Where no notice can be written the
- * end alone has to do, and streams that cross it are refused.
+ * end alone has to do, and streams that cross it are refused. Either is done when a stream has just come, as the next one is then least
+ * likely on its way.
  */
 export class Retirement {
   readonly #options: RetirementOptions;

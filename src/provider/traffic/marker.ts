@@ -3,12 +3,17 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import type { Connection } from './connection.ts';
 
+/**
+ * Whose connections end with their answer: nobody's; those on which the client has never pipelined, which sends nothing before it has
+ * that answer (races R4); or all, since nobody can come back and who pipelines is told by it what has not been looked at (RFC 9112, 9.6).
+ */
+export type Ending = 'none' | 'plain' | 'all';
+
 /** Puts the draining marker on responses. What fails of it leaves the response as the application made it. */
 export class Marker {
   readonly #name: string;
   readonly #guard: Guard;
-  /** Answers end their connections. */
-  ends = true;
+  ending: Ending = 'plain';
 
   constructor(name: string, guard: Guard) {
     this.#name = name;
@@ -17,8 +22,7 @@ export class Marker {
 
   /**
    * Puts the marker on `response` when a consumer asks (it tells who this instance is, which is nobody else's business), and
-   * `connection: close` when no other request is queued on its connection, the client has never pipelined there (races R4), and
-   * no upload is running: Node.js destroys the connection after the answer, and a client that is still writing would lose it.
+   * `connection: close` when its connection shall end, no other request is queued there, and no upload is running: Node.js destroys the connection after the answer, and a client that is still writing would lose it.
    *
    * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
    * `writeHead(status, array)` throw inside the application.
@@ -84,9 +88,13 @@ export class Marker {
       if (Array.isArray(headers)) marked[at] = withMarker(headers, this.#name, value);
       else response.setHeader(this.#name, value);
     }
-    if (this.ends && connection.inflight <= 1 && !connection.pipelined && isSent(response.req))
+    if (this.#ends(connection) && connection.isNewest(response) && isSent(response.req))
       response.shouldKeepAlive = false;
     return marked;
+  }
+
+  #ends({ pipelined }: Connection): boolean {
+    return this.ending === 'all' || (this.ending === 'plain' && !pipelined);
   }
 }
 

@@ -10,7 +10,7 @@ import { Arriving } from './arriving.ts';
 import { Connection } from './connection.ts';
 import type { Asked } from './health.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
-import { Marker } from './marker.ts';
+import { type Ending, Marker } from './marker.ts';
 import { type Head, Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
 import { type Session, Stream } from './session.ts';
@@ -189,15 +189,15 @@ export class Traffic {
     for (const { http2, isConsumers } of this.#streams) if (isConsumers) this.#marking.stream(http2, value);
   }
 
-  /** Whether answers end their connections while the instance leaves: their clients then connect again, here or elsewhere. */
-  set endsConnections(ends: boolean) {
-    this.#marking.ends = ends;
+  /** Whose connections end with their answer while the instance leaves: their clients then connect again, here or elsewhere. */
+  set ending(ending: Ending) {
+    this.#marking.ending = ending;
   }
 
   /** No marker any more: the offline was undone. */
   unmark(): void {
     this.#marker = undefined;
-    this.#marking.ends = true;
+    this.#marking.ending = 'plain';
   }
 
   #listening(server: object): void {
