@@ -53,36 +53,60 @@ async function startHost(host: string, application: number, control: number) {
   return checks;
 }
 
-describe('one check of the host that stays is late while the other host leaves', () => {
-  const FRONTS: readonly (readonly [ProxyName, string])[] = [
-    ['caddy', 'Caddyfile'],
-    ['envoy', 'envoy-front.yaml'],
-    ['haproxy', 'haproxy-front.cfg'],
-  ];
+const FRONTS: readonly (readonly [ProxyName, string])[] = [
+  ['caddy', 'Caddyfile'],
+  ['envoy', 'envoy-front.yaml'],
+  ['haproxy', 'haproxy-front.cfg'],
+];
+
+/** Two hosts behind a proxy that has seen both. */
+async function startHosts(proxy: ProxyName, file: string) {
+  const [application, control, port] = [await freePort(), await freePort(), await freePort()];
+  const [leaving, staying] = await Promise.all(
+    Object.values(HOSTS).map((host) => startHost(host, application, control)),
+  );
+  if (leaving === undefined || staying === undefined) throw new Error('two hosts were expected');
+  const config = template(file, { ...HOSTS, '8080': `${application}`, '54199': `${control}` });
+  const at = { host: '127.0.0.1', port };
+  proxies.add(await startProxy(proxy, listeningAt(config, at), useScratchFolder(), at));
+  await until(() => leaving.checked > 2 && staying.checked > 2, 20_000);
+  return { leaving, staying, at };
+}
+
+describe('one of two hosts leaves', () => {
   for (const [proxy, file] of FRONTS) {
     const missing = serverMissing(...serversOf(proxy));
+    const why = missing ? ` (${missing})` : '';
     it.skipIf(missing)(
-      `${proxy}: no request is lost${missing ? ` (${missing})` : ''}`,
+      `${proxy}: one check of the other is late, and no request is lost${why}`,
       async () => {
-        const [application, control, port] = [await freePort(), await freePort(), await freePort()];
-        const [leaving, staying] = await Promise.all(
-          Object.values(HOSTS).map((host) => startHost(host, application, control)),
-        );
-        if (leaving === undefined || staying === undefined) throw new Error('two hosts were expected');
-        const config = template(file, { ...HOSTS, '8080': `${application}`, '54199': `${control}` });
-        const at = { host: '127.0.0.1', port };
-        proxies.add(await startProxy(proxy, listeningAt(config, at), useScratchFolder(), at));
-        await until(() => leaving.checked > 2 && staying.checked > 2, 20_000);
+        const { at, leaving, staying } = await startHosts(proxy, file);
         const load = startHttp1({ ...at, sends: 'post', clients: 8, perSecond: 10 });
         await until(() => leaving.called > 50 && staying.called > 50);
         staying.isLate = true;
         leaving.status = 503;
         const { checked } = staying;
         await until(() => staying.checked >= checked + 5, 20_000);
-        const { called } = leaving;
         const { failed, sent } = await load.stop();
         expect(failed).toEqual([]);
         expect(sent).toBeGreaterThan(200);
+      },
+      60_000,
+    );
+
+    it.skipIf(missing)(
+      `${proxy}: requests come at the same time, and each finds the other${why}`,
+      async () => {
+        const { at, leaving, staying } = await startHosts(proxy, file);
+        const load = startHttp1({ ...at, sends: 'post', clients: 100, perSecond: 8 });
+        await until(() => leaving.called > 50 && staying.called > 50);
+        leaving.status = 503;
+        const { checked } = staying;
+        await until(() => staying.checked >= checked + 5, 20_000);
+        const { called } = leaving;
+        const { failed, sent } = await load.stop();
+        expect(failed).toEqual([]);
+        expect(sent).toBeGreaterThan(2_000);
         expect(leaving.called).toBe(called);
       },
       60_000,
