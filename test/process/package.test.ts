@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
@@ -24,6 +24,27 @@ fetch('http://provider/').then((response) => response.text()).then((text) => get
 setInterval(() => {}, 1000);`,
 };
 
+/** A backend that lists what it was given. */
+const OPEN = `openBackend = () => {
+  const entries = new Map();
+  const list = async () => [...entries.values()];
+  const write = async (instance) => void entries.set(instance.instanceId, instance);
+  const remove = async ({ instanceId }) => void entries.delete(instanceId);
+  const rounds = () => async (deliver) => (deliver(await list()), 100);
+  const capabilities = { push: false, lagMs: 200, expires: false };
+  return { title: 'Own', address: 'here', capabilities, beatMs: 1000, write, beat: write, remove, list, rounds };
+};`;
+
+/** Files of modules, by what they are named as: a path, a package of CommonJS, one that can be imported only. */
+const MODULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  './own.mjs': { 'own.mjs': `export const ${OPEN}` },
+  'own-common': { 'package.json': '{"main":"index.cjs"}', 'index.cjs': `exports.${OPEN}` },
+  '@own/esm': {
+    'package.json': '{"type":"module","exports":{"import":"./index.js"}}',
+    'index.js': `export const ${OPEN}`,
+  },
+};
+
 describe('the packed package in an empty project', () => {
   const project = useScratchFolder();
 
@@ -38,6 +59,12 @@ describe('the packed package in an empty project', () => {
       stdio: 'pipe',
     });
     for (const [name, text] of Object.entries(APPS)) writeFileSync(join(project, name), text);
+    for (const [name, files] of Object.entries(MODULES))
+      for (const [file, text] of Object.entries(files)) {
+        const folder = name.startsWith('.') ? project : join(project, 'node_modules', name);
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, file), text);
+      }
     mkdirSync(join(project, 'registry'));
   }, 180_000);
 
@@ -79,6 +106,20 @@ describe('the packed package in an empty project', () => {
     },
   );
 
+  test.each(LINES.flatMap((line) => Object.keys(MODULES).map((specifier) => ({ line, specifier }))))(
+    'a registry of its own is found as $specifier, on Node $line',
+    async ({ line, specifier }) => {
+      const registry = `own://host?module=${specifier}`;
+      const provider = children.run(NODES[line], ['app.mjs'], {
+        cwd: project,
+        env: { ...env(), LOSSLESS_REGISTRY: registry },
+      });
+      await entered(provider, 'warming');
+      provider.signal('SIGTERM');
+      await provider.sees(/offline ended: success/);
+    },
+  );
+
   test.each(PRELOADS)('a start that is strict, with %s', async (options) => {
     const strict = { ...env(), NODE_OPTIONS: options, LOSSLESS_STRICT: 'true' };
     const wrong = children.run(NODES[LINE], ['app.cjs'], { cwd: project, env: { ...strict, LOSSLESS_HOLD_MS: 'x' } });
@@ -95,6 +136,17 @@ describe('the packed package in an empty project', () => {
     expect(help.stdout).toContain('usage: lossless <command>');
     expect(help.stdout).toContain('demo');
   });
+
+  test('npx lossless-lifecycle demo: an install without development packages counts both sets and ends with 0', async () => {
+    const demo = children.run('npx', ['--no-install', 'lossless-lifecycle', 'demo', '--seconds', '5', '--rate', '20'], {
+      cwd: project,
+      env: { npm_config_update_notifier: 'false' },
+    });
+    expect(await demo.ends(120_000), demo.stderr).toEqual({ code: 0, signal: null });
+    expect(demo.stdout).toMatch(/^base \(by hand\) +\d+ +\d+ +\d+ /m);
+    expect(demo.stdout).toMatch(/^gray \(plugin\) +\d+ +0 +\d+ /m);
+    expect(demo.stdout).toMatch(/^(\d+) of \1 shutdown traces and (\d+) of \2 traces of starts are whole$/m);
+  }, 180_000);
 
   test('the collector has its page', async () => {
     const args = ['collector', '--port', '0', '--query-port', '0', '--db', ':memory:'];
@@ -132,6 +184,16 @@ describe('the packed package in an empty project', () => {
     expect(packed().filter((file) => file.endsWith('.map'))).toEqual([]);
     const scripts = packed().filter((file) => /\.c?js$/.test(file));
     expect(scripts.filter((file) => read(file).includes('sourceMappingURL='))).toEqual([]);
+  });
+
+  test('each entry has one file of declarations, which imports nothing', () => {
+    const declarations = packed().filter((file) => /\.d\.c?ts$/.test(file));
+    const entries = ['index', 'register'].flatMap((name) => [`dist/src/${name}.d.cts`, `dist/src/${name}.d.ts`]);
+    expect(declarations.toSorted()).toEqual(entries);
+    for (const file of declarations)
+      expect(read(file).match(/(?<=from )'\.[^']*'/g) ?? [], file).toEqual(
+        file.endsWith('.d.cts') ? [`'./${basename(file, '.d.cts')}.js'`] : [],
+      );
   });
 
   test('names an author, and no address that it does not have', () => {

@@ -32,6 +32,9 @@ async function distant(delayMs: number): Promise<Service> {
 /** Callers without the plugin are not waited for longer than what they have begun. */
 const UNHELD = { LOSSLESS_HOLD_MS: '0' };
 
+/** A hold that would be noticed. */
+const HELD = { LOSSLESS_HOLD_MS: '10000' };
+
 async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
   const control = await world().controlPort(service);
   const { body } = await operator(control, '/status');
@@ -136,36 +139,6 @@ test('R20: requests that wait in the kernel while the event loop stands still at
   await service.child.ends();
 });
 
-test('R21: a pause between two bursts is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '2500' } });
-  const post = () =>
-    fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' }).then((response) => response.status);
-  await post();
-  service.child.signal('SIGTERM');
-  await entered(service.child, 'draining');
-  for (let burst = 0; burst < 4; burst++) {
-    expect(await Promise.all([post(), post(), post()])).toEqual([200, 200, 200]);
-    // Far shorter than the quiet window.
-    await pause(700);
-  }
-  await service.child.ends();
-});
-
-test('R21: the pause after a long request is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '1500' } });
-  const post = (ms: number) =>
-    fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x' }).then(({ status }) => status);
-  await post(0);
-  service.child.signal('SIGTERM');
-  await entered(service.child, 'draining');
-  for (let sent = 0; sent < 3; sent++) {
-    // Longer than the quiet window, which begins when it ends.
-    expect(await post(1_700)).toBe(200);
-    await pause(100);
-  }
-  await service.child.ends();
-});
-
 describe('what counts as in flight', () => {
   test('a long request is finished', async () => {
     const service = await world().service('provider');
@@ -211,10 +184,10 @@ describe('what counts as in flight', () => {
   test.each(LINES)(
     'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
     async (line) => {
-      const service = await world().service('provider', { line });
-      const { answer } = await draining(service, 1_000);
+      const service = await world().service('provider', { line, env: UNHELD });
+      const { answer } = await draining(service, 2_000);
       const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
-      const slow = upload(service.port, 60, 64 * 1_024, 30);
+      const slow = upload(service.port, 200, 64 * 1_024, 30);
       expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
       expect(await answer).toBe(200);
       expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
@@ -394,7 +367,7 @@ describe('a request that has begun to arrive is a request', () => {
 
 describe('a connection that has said nothing', () => {
   test.each(['http', 'https'])('%s: its first request within the hold time is answered', async (kind) => {
-    const service = await world().service('provider', { kind });
+    const service = await world().service('provider', { kind, env: HELD });
     const socket = kind === 'https' ? await secured(service.port) : await connected(service.port);
     const answers = collect(socket);
     service.child.signal('SIGTERM');
@@ -430,7 +403,7 @@ describe('a connection that has said nothing', () => {
   });
 
   test('one of a balancer that knows that this instance leaves holds nothing: proxies connect ahead', async () => {
-    const service = await world().service('provider');
+    const service = await world().service('provider', { env: HELD });
     const controlPort = await world().controlPort(service);
     const socket = await connected(service.port);
     const checks = setInterval(() => fetch(`http://127.0.0.1:${controlPort}/readiness`).catch(() => {}), 50);
@@ -445,7 +418,7 @@ describe('a connection that has said nothing', () => {
   });
 
   test('it holds nothing once it is closed', async () => {
-    const service = await world().service('provider');
+    const service = await world().service('provider', { env: HELD });
     const socket = await connected(service.port);
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');

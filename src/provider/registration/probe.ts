@@ -5,10 +5,10 @@ import { type HttpServer, kindOf, speaksHttp1 } from '../traffic/http-server.ts'
 import { checkGrpc } from './grpc-check.ts';
 import { AGENT, type Answer, type ProbeTarget, TIMEOUT_MS, UNCHECKED } from './probe-target.ts';
 
-/** Longest rest of an answer that is read, so that the application is not cut off, in bytes. */
+/** Longest rest of an answer that is still read, in bytes, so that the application sees no cut connection. */
 const LONGEST_ANSWER = 1_024 * 1_024;
 
-/** What a probe of gRPC begins with; the service that is asked for follows. */
+/** Prefix of a gRPC probe; the name of the service follows. */
 const GRPC = 'grpc:';
 
 /** Whether LOSSLESS_PROBE asks the health service of gRPC rather than a path. */
@@ -28,7 +28,7 @@ export async function ask(server: HttpServer, target: ProbeTarget, probe: string
       ? checkGrpc(target, probe.slice(GRPC.length), clock)
       : { isGood: false, said: 'nothing, as it speaks HTTP/1.1' };
   if (speaksHttp1(server)) return askPath(target, probe, clock);
-  const said = 'nothing, as it speaks HTTP/2 alone (for a server of gRPC write LOSSLESS_PROBE=grpc: or grpc:<service>)';
+  const said = 'nothing, because it speaks only HTTP/2 (for a gRPC server set LOSSLESS_PROBE=grpc: or grpc:<service>)';
   return { isGood: false, said };
 }
 
