@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { useAsking } from '../support/entry/use-asking.ts';
 import { appPortOf, entered } from '../support/process/announced.ts';
 import { LINE, NODES } from '../support/process/node-lines.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
@@ -15,54 +16,7 @@ const APP = new URL('../fixtures/apps/app.ts', import.meta.url).pathname;
 /** Where a balancer asks, in these tests. */
 const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health' };
 
-const ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends.splice(0)) end();
-});
-
-interface Asked {
-  readonly method?: string;
-  readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** This end of the connection. */
-  readonly from?: string;
-  readonly agent?: Agent | false;
-}
-
-/** Resolves with the status; rejects when the connection breaks. */
-function ask(port: number, { from = '127.0.0.1', agent = false, ...asked }: Asked = {}): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ ...asked, host: '127.0.0.1', port, localAddress: from, agent });
-    sent.once('error', reject).once('response', (response) => {
-      response.resume().once('end', () => resolve(response.statusCode ?? 0));
-    });
-    sent.end(asked.method === 'POST' ? 'x'.repeat(512) : undefined);
-  });
-}
-
-/** Asks as soon as it is answered, until the test ends or nobody listens any more. Counts what was answered and what was lost. */
-function keepAsking(port: number, how: () => Asked, pauseMs = 0) {
-  const counted = { answered: 0, lost: [] as string[] };
-  let goesOn = true;
-  const run = async (): Promise<void> => {
-    while (goesOn) {
-      try {
-        await ask(port, how());
-        counted.answered++;
-      } catch (thrown) {
-        const { code = 'error' } = thrown as NodeJS.ErrnoException;
-        if (code === 'ECONNREFUSED') return;
-        counted.lost.push(code);
-      }
-      await new Promise((resolve) => (pauseMs === 0 ? setImmediate(resolve) : setTimeout(resolve, pauseMs)));
-    }
-  };
-  void run();
-  ends.push(() => {
-    goesOn = false;
-  });
-  return counted;
-}
+const { ask, atEnd, keepAsking } = useAsking();
 
 /** Lines of the log with this code. */
 function lines({ child }: Service, code: string): readonly string[] {
@@ -78,7 +32,7 @@ describe('who names himself as a health check and is none', () => {
   ])('%s %s %s: is waited for as any caller', async (name, method, path) => {
     const service = await world().service('provider', { env: HEALTH });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    ends.push(() => agent.destroy());
+    atEnd(() => agent.destroy());
     const asked = { method, path, headers: { 'user-agent': name }, agent };
     // A check that such a caller begins with makes no difference.
     await ask(service.port, { ...asked, method: 'GET', path: '/health' });
@@ -106,41 +60,6 @@ describe('who names himself as a health check and is none', () => {
     expect(trace.verdict.result).toBe('success');
     expect(spansOf(trace, 'entry')).toHaveLength(0);
   });
-});
-
-test('a flood of checks with made-up names costs an offline no more than its deadline, and nobody a request', async () => {
-  const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_GRACE_PERIOD_MS: '8000' } });
-  const control = await world().controlPort(service);
-  const balancer = { from: '127.0.0.2', headers: { 'user-agent': 'balancer' } };
-  let isIn = true;
-  const checks = setInterval(async () => {
-    isIn = (await ask(service.port, { ...balancer, path: '/health' }).catch(() => 503)) === 200;
-  }, 300);
-  ends.push(() => clearInterval(checks));
-  const lost: string[] = [];
-  let sent = 0;
-  const calls = setInterval(() => {
-    if (!isIn) return;
-    sent++;
-    ask(service.port, { ...balancer, method: 'POST', path: '/echo' }).catch((thrown) => lost.push(String(thrown)));
-  }, 20);
-  ends.push(() => clearInterval(calls));
-  let name = 0;
-  const made = () => ({ path: '/health', from: '127.0.0.9', headers: { 'user-agent': `stranger ${name++}` } });
-  const floods = Array.from({ length: 8 }, () => keepAsking(service.port, made));
-  const other = keepAsking(control, () => ({ ...made(), path: '/readiness' }));
-  await until(() => sent > 50 && name > 1_000);
-  const begun = performance.now();
-  service.child.signal('SIGTERM');
-  await service.child.ends();
-  expect(performance.now() - begun).toBeLessThan(9_000);
-  expect(lost).toEqual([]);
-  expect(floods.every(({ answered }) => answered > 0)).toBe(true);
-  expect(other.answered).toBeGreaterThan(0);
-  const trace = await world().trace(service);
-  // The balancer is told by its own checks.
-  expect(spansOf(trace, 'entry')[0]?.tags).toMatchObject({ 'lossless.entry.told': true, 'lossless.entry.probers': 1 });
-  expect(service.child.stderr.split('\n').length).toBeLessThan(60);
 });
 
 describe('the status file', () => {

@@ -128,6 +128,26 @@ describe.each([
   });
 });
 
+test('a listener of leaving() that throws ends the process as any listener does, and the next start says so', async () => {
+  const child = await application(['serve', 'listener-throws']);
+  child.signal('SIGTERM');
+  expect(await child.ends()).toEqual({ code: 1, signal: null });
+  expect(child.stderr).toContain('TypeError: no such listener');
+  const next = await application(['serve']);
+  const { verdict } = await world().trace({ child, port: 0 });
+  expect(verdict.result).toBe('killed');
+  next.signal('SIGTERM');
+  await next.ends();
+});
+
+test('a listener of leaving() that never ends is not waited for', async () => {
+  const child = await application(['serve', 'listener-hangs']);
+  child.signal('SIGTERM');
+  expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+  const { verdict } = await world().trace({ child, port: 0 });
+  expect(verdict.result).toBe('success');
+});
+
 test('an offline that is undone tells its handlers, and the next one runs them again', async () => {
   const child = await application(['serve', 'pool', 'queue', 'task:mail:1000']);
   const port = await controlPortOf(child);

@@ -15,7 +15,10 @@ export const QUIET_MS = 300;
 /** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
 const IDLE_QUIET_MS = 50;
 
-/** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
+/**
+ * Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port, and who asks for
+ * the health without a pause always has something there.
+ */
 const KERNEL_MS = 500;
 
 /** The traffic that a drain watches. */
@@ -25,15 +28,17 @@ export interface Observed {
   readonly arriving: () => number;
   /** HTTP/2 sessions that were asked to go and may still begin streams. */
   readonly retiring: () => number;
-  /** Monotonic time at which a request last started or ended, or a connection came. */
+  /** Monotonic time at which a request last started or ended. */
   readonly lastActivity: () => number;
+  /** Monotonic time at which a connection last came that has said nothing yet. */
+  readonly lastConnection: () => number;
   /** Monotonic time at which a request last started. */
   readonly lastBegun: () => number;
   /** Visits each consumer, so call it once a tick. */
   readonly consumers: () => Consumers;
   /** Whether any connection is open, silent ones included. */
   readonly hasConnections: () => boolean;
-  /** Data in the kernel for our ports that the application has not read, at this moment. */
+  /** Data in the kernel for our ports that the application has not read, and answers to health checks that run, at this moment. */
   readonly unread: (isListening: boolean) => number;
 }
 
@@ -171,7 +176,15 @@ export class Drain {
     if (this.#isDeserted) return true;
     const now = clock.now();
     if (this.#isListening && now < consumers.holding.until) return false;
-    return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
+    return now - this.#quietSince(consumers) >= this.#quietMs(consumers);
+  }
+
+  /** Who only connects, or keeps the event loop busy, is not waited for beyond the hold time: who is connected is served without a listener too. */
+  #quietSince({ holding }: Consumers): number {
+    const { clock, observed } = this.#options;
+    const lastActivity = observed.lastActivity();
+    if (this.#isListening && clock.now() >= holding.bound) return lastActivity;
+    return Math.max(lastActivity, observed.lastConnection(), this.#stalledAt);
   }
 
   /** Whether the callers that come cannot be told. Consumers that are not idle must be served. */

@@ -101,7 +101,7 @@ export class Offline {
     this.#root = journal.start('offline', { ids, links, facts });
     journal.start('offline.started', { parent: this.#root.ids, facts }).end();
     // Open connections keep a proxy from connecting at the moment in which the listeners close.
-    traffic.endsConnections = settings.entry !== 'refuse';
+    traffic.ending = settings.entry === 'refuse' ? 'none' : 'plain';
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
     const instance = context.registration.instance;
@@ -296,13 +296,14 @@ export class Offline {
         arriving: () => traffic.arriving,
         retiring: () => this.#retirement.running,
         lastActivity: () => traffic.lastActivity,
+        lastConnection: () => this.#untold.lastConnection ?? Number.NEGATIVE_INFINITY,
         lastBegun: () => traffic.lastBegun,
         consumers: () => {
           const { coverage, ...progress } = this.#fanout.progress;
           return { ...progress, holding: this.#untold.holding(coverage) };
         },
         hasConnections: () => traffic.hasConnections,
-        unread: (isListening) => unreadInKernel(traffic.ports, isListening),
+        unread: (isListening) => unreadInKernel(traffic.ports, isListening) + (isListening ? 0 : traffic.aside),
       },
     });
     // Before the drain, because nothing may be awaited between its end and the stop. Another process on the port leaves later
@@ -352,7 +353,8 @@ export class Offline {
   #look(isListening: boolean): void {
     const { clock, probers, settings, traffic } = this.#context;
     const isSettling = settings.entry === 'refuse' || this.#entry.isSettling;
-    traffic.endsConnections = !isListening || !isSettling;
+    const ending = isSettling ? 'none' : 'plain';
+    traffic.ending = isListening ? ending : 'all';
     const areTold = probers.about(() => true).toldAt !== undefined;
     this.#retirement.look(traffic.sessions, {
       isListening,

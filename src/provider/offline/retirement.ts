@@ -2,6 +2,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import { within } from '../../lifecycle/within.ts';
+import type { Connection } from '../traffic/connection.ts';
 import type { Session } from '../traffic/session.ts';
 import { canNotice, writeNotice } from './notice.ts';
 
@@ -46,7 +47,8 @@ export interface Known {
  *
  * It takes two steps (RFC 9113, section 6.8). After a notice a client begins no more streams. When a PING has come back, all
  * streams on their way have arrived, and the session ends and waits for its streams. Where no notice can be written there is only
- * the end, and streams that cross it are refused.
+ * the end, and streams that cross it are refused. Either is done when a stream has just come, because the next one is then least
+ * likely on its way.
  */
 export class Retirement {
   readonly #options: RetirementOptions;
@@ -76,40 +78,60 @@ export class Retirement {
 
   /** Asks the sessions that are due. */
   look(sessions: readonly Session[], known: Known): void {
-    for (const session of sessions) if (this.#isDue(session, known)) this.#ask(session.http2);
+    for (const session of sessions) if (this.#isDue(session, known)) this.#ask(session);
   }
 
   #isDue({ connection, http2, openedAt }: Session, known: Known): boolean {
     if (http2.closed || http2.destroyed || this.#asked.has(http2)) return false;
-    const { clock, idleMs, since, usesNotice } = this.#options;
-    const now = clock.now();
-    const { address, inflight = 0, owner } = connection ?? {};
+    const { clock, since, usesNotice } = this.#options;
+    const { address, owner } = connection ?? {};
     if (known.isListening) {
       if (owner !== 'unmanaged' || connection === undefined || known.isSettling || known.comesBack(address))
         return false;
-      const isIdle = inflight === 0 && now - Math.max(connection.activeAt, since) >= idleMs;
       // A session that has come since was asked already, or will be when the listeners have closed.
-      return isIdle || (openedAt < since && usesNotice && canNotice(http2));
+      return this.#isIdle(connection) || (openedAt < since && usesNotice && canNotice(http2));
     }
-    if (owner === undefined) return now - openedAt >= YOUNG_MS;
+    if (owner === undefined) return clock.now() - openedAt >= YOUNG_MS;
     return typeof owner !== 'object' || known.allIdle();
   }
 
-  #ask(session: ServerHttp2Session): void {
+  #isIdle({ activeAt, inflight }: Connection): boolean {
+    const { clock, idleMs, since } = this.#options;
+    return inflight === 0 && clock.now() - Math.max(activeAt, since) >= idleMs;
+  }
+
+  #ask(session: Session): void {
     const { guard, usesNotice } = this.#options;
-    this.#asked.add(session);
+    const { http2 } = session;
+    this.#asked.add(http2);
     this.#count++;
     const end = (): void => {
-      if (!session.destroyed) session.close();
+      if (!http2.destroyed) http2.close();
     };
     const ask = async (): Promise<void> => {
-      if (usesNotice && canNotice(session)) await this.#notice(session);
+      await this.#pause(session);
+      if (usesNotice && canNotice(http2)) await this.#notice(http2);
       end();
     };
     const running = guard
       .attempt('the end of an HTTP/2 session', ask, async () => end())
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
+  }
+
+  /**
+   * Resolves when a stream of its client is least likely on its way: right after one has come, because most clients pause for longer
+   * than a round trip before the next, and one that waits for its answer sends none; or when none has come for long.
+   */
+  async #pause({ connection, http2 }: Session): Promise<void> {
+    const { clock, idleMs } = this.#options;
+    if (connection?.owner !== 'unmanaged' || this.#isIdle(connection)) return;
+    const begun = Promise.withResolvers<void>();
+    // Streams that came with it are read in the same turn.
+    const come = (): void => void setImmediate(begun.resolve);
+    http2.once('stream', come);
+    await within(clock, idleMs, begun.promise, () => {});
+    http2.off('stream', come);
   }
 
   /** Resolves when no stream of its client is on its way any more, as far as possible. */

@@ -30,6 +30,15 @@ export class Untold {
     return this.deregistered.result === 'failed' || this.deregistered.result === 'unconfirmed';
   }
 
+  /**
+   * Monotonic time at which the newest connection came that has said nothing yet; undefined when there is none. A proxy that is told
+   * connects ahead, and uses what is free first.
+   */
+  get lastConnection(): number | undefined {
+    const { probers, traffic } = this.#context;
+    return traffic.newestSilent((address) => probers.about((each) => each === address).toldAt !== undefined);
+  }
+
   /** The listeners are about to close. */
   listenersClose({ keptComing }: Drained): void {
     if (this.#context.settings.entry === 'refuse') return;
@@ -67,13 +76,11 @@ export class Untold {
 
   /** Why the whole hold time must pass; undefined: no such reason. */
   #holdReason({ failed, stranded }: Coverage): HoldReason | undefined {
-    const { callers, probers, traffic } = this.#context;
+    const { callers } = this.#context;
     if (stranded > 0) return 'last_instance';
     if (failed > 0) return 'goaway_failed';
     if (this.isUnconfirmed) return 'deregister_unconfirmed';
     if (callers.overflowed > 0) return 'callers_overflowed';
-    // A proxy connects ahead, and uses free connections first.
-    const isTold = (address: string): boolean => probers.about((each) => each === address).toldAt !== undefined;
-    return traffic.silentOf(isTold) > 0 ? 'silent_connection' : undefined;
+    return this.lastConnection === undefined ? undefined : 'silent_connection';
   }
 }

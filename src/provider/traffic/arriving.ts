@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lifecycle/clock.ts';
+import { plainAddress } from '../../protocol/host-port.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
 
 /** State of an HTTP/1.1 connection in Node.js (lib/_http_server.js). */
@@ -37,9 +38,11 @@ export class Arriving {
   /** Monotonic time at which a part of a head was first seen, by connection. */
   #since: ReadonlyMap<Socket, number> = new Map();
   #begun: readonly Socket[] = [];
-  #silent: ReadonlySet<Socket> = new Set();
+  /** Monotonic time at which a connection that has said nothing was first seen. */
+  #silent: ReadonlyMap<Socket, number> = new Map();
   #handshakes = 0;
-  #newestAt = 0;
+  /** Monotonic time at which there were last more of them. */
+  #handshakesAt = 0;
 
   constructor(clock: Clock, servers: Iterable<HttpServer>) {
     this.#clock = clock;
@@ -53,7 +56,7 @@ export class Arriving {
 
   /** Connections that have never sent data. */
   get silent(): readonly Socket[] {
-    return [...this.#silent];
+    return [...this.#silent.keys()];
   }
 
   /** Number of connections that have never sent a request, including those in a TLS handshake. */
@@ -61,9 +64,17 @@ export class Arriving {
     return this.#silent.size + this.#handshakes;
   }
 
-  /** Monotonic time at which the newest of these was first seen. */
-  get newestAt(): number {
-    return this.#newestAt;
+  /**
+   * Monotonic time at which the newest of these was first seen; undefined when there are none. @param isTold the address of somebody
+   * who sends nothing more, and does not count
+   */
+  newestSilent(isTold: (address: string) => boolean): number | undefined {
+    const newest = new Map<string, number>();
+    for (const [{ remoteAddress = '' }, at] of this.#silent)
+      newest.set(remoteAddress, Math.max(at, newest.get(remoteAddress) ?? at));
+    let last = this.#handshakes > 0 ? this.#handshakesAt : undefined;
+    for (const [address, at] of newest) if (!isTold(plainAddress(address))) last = Math.max(at, last ?? at);
+    return last;
   }
 
   /** These values are from the last check. */
@@ -71,7 +82,7 @@ export class Arriving {
     const now = this.#clock.now();
     const since = new Map<Socket, number>();
     const begun: Socket[] = [];
-    const silent = new Set<Socket>();
+    const silent = new Map<Socket, number>();
     let handshakes = 0;
     for (const server of this.#servers) {
       const shape = server as unknown as Shape;
@@ -81,7 +92,7 @@ export class Arriving {
       for (const { socket, incoming } of connections.active()) {
         if (socket === null || socket.destroyed || incoming != null) continue;
         if (socket.bytesRead === 0) {
-          silent.add(socket);
+          silent.set(socket, this.#silent.get(socket) ?? now);
           continue;
         }
         const at = this.#since.get(socket) ?? now;
@@ -90,8 +101,7 @@ export class Arriving {
       }
       if (kindOf(server) === 'http1') handshakes += Math.max(0, shape._connections - connections.all().length);
     }
-    const isNewer = handshakes > this.#handshakes || [...silent].some((socket) => !this.#silent.has(socket));
-    if (isNewer) this.#newestAt = now;
+    if (handshakes > this.#handshakes) this.#handshakesAt = now;
     this.#since = since;
     this.#begun = begun;
     this.#silent = silent;

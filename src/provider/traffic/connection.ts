@@ -15,7 +15,7 @@ export class Connection {
   first: ServerResponse | undefined;
   /** Further unfinished responses, when the client pipelines. */
   queue: ServerResponse[] | undefined;
-  /** The client has pipelined: this connection must never be closed by a response header (races R4). */
+  /** The client has pipelined: a request may be on its way behind every answer (races R4). */
   pipelined = false;
   /** The last consumer header, so that it is decoded only when it changes. */
   header: string | undefined;
@@ -24,6 +24,8 @@ export class Connection {
   address: string | undefined;
   /** Its last request was a health check: no caller waits for the next one. */
   isProbe = false;
+  /** Its only unfinished request is a health check: an instance that leaves does not wait for its answer. */
+  isAside = false;
   /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */
   activeAt = 0;
 
@@ -36,6 +38,11 @@ export class Connection {
     this.pipelined = true;
     this.queue ??= [];
     this.queue.push(response);
+  }
+
+  /** Whether no request has begun after that of this response. */
+  isNewest(response: ServerResponse): boolean {
+    return (this.queue?.at(-1) ?? this.first) === response;
   }
 
   /** The oldest response is finished. */

@@ -3,12 +3,17 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import type { Connection } from './connection.ts';
 
+/**
+ * Whose connections end with their answer: nobody's; those on which the client has never pipelined, so that nothing is on its way
+ * (races R4); or all, when the listeners have closed: a client that pipelines learns by it which requests were not read (RFC 9112, 9.6).
+ */
+export type Ending = 'none' | 'plain' | 'all';
+
 /** Puts the draining marker on responses. A failure leaves the response as the application made it. */
 export class Marker {
   readonly #name: string;
   readonly #guard: Guard;
-  /** Answers end their connections. */
-  ends = true;
+  ending: Ending = 'plain';
 
   constructor(name: string, guard: Guard) {
     this.#name = name;
@@ -17,8 +22,8 @@ export class Marker {
 
   /**
    * Puts the marker on `response` when a consumer asks; other callers do not learn the identity of this instance. Adds
-   * `connection: close` when no other request is queued on the connection, the client has never pipelined there (races R4), and
-   * no upload is running: Node.js destroys the connection after the answer, and a client that still writes would lose the answer.
+   * `connection: close` when the connection shall end, no other request is queued on it, and no upload is running: Node.js destroys
+   * the connection after the answer, and a client that still writes would lose the answer.
    *
    * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
    * `writeHead(status, array)` throw inside the application.
@@ -84,9 +89,13 @@ export class Marker {
       if (Array.isArray(headers)) marked[at] = withMarker(headers, this.#name, value);
       else response.setHeader(this.#name, value);
     }
-    if (this.ends && connection.inflight <= 1 && !connection.pipelined && isSent(response.req))
+    if (this.#ends(connection) && connection.isNewest(response) && isSent(response.req))
       response.shouldKeepAlive = false;
     return marked;
+  }
+
+  #ends({ pipelined }: Connection): boolean {
+    return this.ending === 'all' || (this.ending === 'plain' && !pipelined);
   }
 }
 

@@ -16,7 +16,7 @@ export class Stream {
   readonly http2: ServerHttp2Stream;
   readonly isConsumers: boolean;
   /** A leaving instance waits for its end. */
-  readonly isAwaited: boolean;
+  isAwaited: boolean;
   /** It speaks gRPC, which ends with a status in trailers. */
   readonly isGrpc: boolean;
 

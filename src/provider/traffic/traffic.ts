@@ -5,13 +5,12 @@ import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:ht
 import type { Socket } from 'node:net';
 import { isOwn } from '../../io/own-server.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
-import { plainAddress } from '../../protocol/host-port.ts';
 import { dropHeader } from '../../protocol/raw-headers.ts';
 import { Arriving } from './arriving.ts';
 import { Connection } from './connection.ts';
 import type { Asked } from './health.ts';
 import { type HttpServer, kindOf } from './http-server.ts';
-import { Marker } from './marker.ts';
+import { type Ending, Marker } from './marker.ts';
 import { type Head, Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
 import { type Session, Stream } from './session.ts';
@@ -54,6 +53,7 @@ export class Traffic {
   readonly #consumer = new ReceivedHeader(CONSUMER_HEADER);
   readonly #owners: Owners;
   #inflight = 0;
+  #aside = 0;
   #lastActivity = 0;
   #lastBegun = 0;
   #marker: string | undefined;
@@ -84,14 +84,19 @@ export class Traffic {
     for (const [name, listener] of this.#channels) unsubscribe(name, listener as (message: unknown) => void);
   }
 
-  /** Requests accepted whose response is not finished, and uploads that were answered early and still run. */
+  /** Requests accepted whose response is not finished, and uploads that were answered early and still run; no health checks. */
   get inflight(): number {
     for (const [socket, request] of this.#uploads) {
       if (!request.complete) continue;
       this.#uploads.delete(socket);
       this.#active();
     }
-    return this.#inflight + this.#uploads.size;
+    return this.#inflight - this.#aside + this.#uploads.size;
+  }
+
+  /** Health checks of HTTP/1.1 whose answer is not finished. */
+  get aside(): number {
+    return this.#aside;
   }
 
   /** HTTP/1.1 requests whose head has begun to arrive; checks every connection. */
@@ -101,12 +106,11 @@ export class Traffic {
   }
 
   /**
-   * Open connections that have never sent data, at the last check. @param isTold whether the caller at an address sends nothing
-   * more
+   * Monotonic time at which the newest connection came that has never sent data, at the last check; undefined without one.
+   * @param isTold whether the caller at an address sends nothing more, and does not count
    */
-  silentOf(isTold: (address: string) => boolean): number {
-    const told = this.#arriving.silent.filter(({ remoteAddress = '' }) => isTold(plainAddress(remoteAddress)));
-    return this.#arriving.silentCount - told.length;
+  newestSilent(isTold: (address: string) => boolean): number | undefined {
+    return this.#arriving.newestSilent(isTold);
   }
 
   /** Number of requests, by owner. */
@@ -114,9 +118,9 @@ export class Traffic {
     return this.#owners;
   }
 
-  /** Monotonic time at which a request last started or ended, or a connection came; kept only while marking. */
+  /** Monotonic time at which a request last started or ended; kept only while marking. */
   get lastActivity(): number {
-    return Math.max(this.#lastActivity, this.#arriving.newestAt);
+    return this.#lastActivity;
   }
 
   /** Monotonic time at which a request last started; kept only while marking. */
@@ -147,7 +151,8 @@ export class Traffic {
       const connection = socket[CONNECTION];
       if (connection === undefined || arriving.has(socket)) continue;
       const isUploading = this.#uploads.get(socket)?.complete === false;
-      (connection.inflight === 0 && !isUploading ? idle : busy).push(socket);
+      const isIdle = connection.inflight === 0 || connection.isAside;
+      (isIdle && !isUploading ? idle : busy).push(socket);
     }
     return { busy, idle };
   }
@@ -184,15 +189,15 @@ export class Traffic {
     for (const { http2, isConsumers } of this.#streams) if (isConsumers) this.#marking.stream(http2, value);
   }
 
-  /** Whether answers close their connections while the instance leaves; the clients then connect again, here or elsewhere. */
-  set endsConnections(ends: boolean) {
-    this.#marking.ends = ends;
+  /** Whose connections end with their answer while the instance leaves; the clients then connect again, here or elsewhere. */
+  set ending(ending: Ending) {
+    this.#marking.ending = ending;
   }
 
   /** Stops marking: the offline was undone. */
   unmark(): void {
     this.#marker = undefined;
-    this.#marking.ends = true;
+    this.#marking.ending = 'plain';
   }
 
   #listening(server: object): void {
@@ -270,6 +275,7 @@ export class Traffic {
     connection.begin(response);
     this.#inflight++;
     this.#owners.count(connection, this.#consumer.take(request), request, socket);
+    this.#setAside(connection, connection.isProbe && connection.inflight === 1);
     this.#active(connection, true);
     const isCheck = connection.isProbe && this.#isCheck(request, socket);
     if (this.#marker === undefined) return;
@@ -290,6 +296,7 @@ export class Traffic {
     if (connection === undefined || connection.inflight <= 0) return;
     connection.finish();
     this.#inflight--;
+    this.#setAside(connection, false);
     this.#active(connection);
     if (!request.complete) this.#uploads.set(socket, request);
     if (this.#marker === undefined || response.statusCode >= 300 || typeof connection.owner === 'object') return;
@@ -304,18 +311,19 @@ export class Traffic {
     const header = headers[CONSUMER_HEADER] as string | undefined;
     if (header !== undefined) delete headers[CONSUMER_HEADER];
     const stream = new Stream(http2, headers, header !== undefined);
-    const { isAwaited } = stream;
     connection.protocol = stream.isGrpc ? 'grpc' : 'h2';
-    if (isAwaited) this.#count(connection, 1);
     const { ':method': method, ':path': url } = headers as Readonly<Record<string, string | undefined>>;
-    const request: Head = { url, method, headers, isAside: !isAwaited };
+    const request: Head = { url, method, headers, isAside: !stream.isAwaited };
     this.#owners.count(connection, header, request, session.socket);
     const { isProbe } = connection;
+    if (isProbe) stream.isAwaited = false;
+    const { isAwaited } = stream;
+    if (isAwaited) this.#count(connection, 1);
     this.#streams.add(stream);
     const closed = (): void => {
       this.#streams.delete(stream);
       if (isAwaited) this.#count(connection, -1);
-      if (!isProbe && isAwaited) this.#active(connection);
+      if (isAwaited) this.#active(connection);
     };
     http2.once('close', this.#guarded('stream', 'close', closed));
     // Streams on an open session do not show whether new callers come.
@@ -324,6 +332,13 @@ export class Traffic {
     if (this.#marker === undefined) return;
     if (isCheck) this.#marking.failStream(http2);
     else if (stream.isConsumers) this.#marking.stream(http2, this.#marker);
+  }
+
+  /** Whether what is unfinished on a connection is nothing but a health check. */
+  #setAside(connection: Connection, isAside: boolean): void {
+    if (connection.isAside === isAside) return;
+    connection.isAside = isAside;
+    this.#aside += isAside ? 1 : -1;
   }
 
   /** Streams have begun, or have ended. */
@@ -375,6 +390,7 @@ export class Traffic {
       if (owner === 'unmanaged' && inflight === 0 && this.#marker === undefined && isOurs(socket))
         this.#options.unmanaged.idleClosed++;
       this.#inflight -= inflight;
+      this.#setAside(connection, false);
       connection.inflight = Number.NEGATIVE_INFINITY;
       if (inflight > 0) this.#active(connection);
       this.#owners.disown(connection);

@@ -12,6 +12,7 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
     arriving: 0,
     retiring: 0,
     lastActivity: 0,
+    lastConnection: 0,
     lastBegun: 0,
     allIdle: true,
     roundTripMs: 10,
@@ -31,6 +32,7 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
       arriving: () => around.arriving,
       retiring: () => around.retiring,
       lastActivity: () => around.lastActivity,
+      lastConnection: () => around.lastConnection,
       lastBegun: () => around.lastBegun,
       consumers: () => ({
         ...around,
@@ -145,6 +147,27 @@ describe('a drain', () => {
     await it.clock.advance(9_990);
     it.around.lastActivity = it.clock.now();
     expect(await endOf(it, 3_000)).toBe(1_200);
+  });
+
+  test('who connects again and again and says nothing is waited for until the hold time is over', async () => {
+    const it = drain();
+    it.around.holdReason = 'silent_connection';
+    for (let passed = 0; passed < 9_990; passed += 10) {
+      await it.clock.advance(10);
+      it.around.lastConnection = it.clock.now();
+    }
+    expect(it.result()).toBeUndefined();
+    expect(await endOf(it, 1_000)).toBe(10);
+    expect(it.result()).toMatchObject({ result: 'drained', keptComing: false });
+  });
+
+  test('who is connected without a listener and has said nothing is waited for', async () => {
+    const it = drain(30_000, 'rest');
+    it.around.inflight = 1;
+    await it.clock.advance(12_000);
+    it.around.inflight = 0;
+    it.around.lastConnection = it.clock.now();
+    expect(await endOf(it, 1_000)).toBe(50);
   });
 
   test('R20: a stall of the event loop begins a new quiet window', async () => {
