@@ -13,6 +13,8 @@ export interface OpenCall {
 export interface OpenAgent extends Pick<Agent, 'dispatch'> {
   /** Takes no request any more. Resolves when the last one has ended and no connection is left but those that were upgraded. */
   close(): Promise<void>;
+  /** Fails all requests with `error`, those that are in progress too. */
+  destroy(error: Error): Promise<void>;
   /** A connection left it to speak another protocol. */
   upgraded(socket: Duplex): void;
 }
@@ -83,12 +85,26 @@ export class Connections {
     const agent = create();
     const [oldest] = this.#agents;
     if (oldest !== undefined && this.#agents.size >= MOST_AGENTS) {
-      this.#agents.delete(oldest[0]);
-      this.#closeAgent(oldest[1]);
+      void this.closeAgent(oldest[0]);
     }
     this.#agents.set(owner, agent);
     this.#openAgents++;
     return agent;
+  }
+
+  /** Whoever had these connections made needs them no more. Resolves when they are closed. */
+  async closeAgent(owner: object): Promise<void> {
+    const agent = this.#agents.get(owner);
+    if (!this.#agents.delete(owner) || agent === undefined || this.#closed) return;
+    await this.#ends(agent.close());
+  }
+
+  /** The same, and what goes by them fails with `error`. */
+  async destroyAgent(owner: object, error: Error): Promise<void> {
+    const agent = this.#agents.get(owner);
+    if (!this.#agents.delete(owner) || agent === undefined) return;
+    const destroyed = agent.destroy(error);
+    await (this.#closed ? destroyed.catch(() => {}) : this.#ends(destroyed));
   }
 
   /** A request of undici begins. */
@@ -151,19 +167,18 @@ export class Connections {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const agent of this.#agents.values()) this.#closeAgent(agent);
+    for (const agent of this.#agents.values()) void this.#ends(agent.close());
     // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
     for (const session of [...this.#sessions]) session.leave();
   }
 
-  #closeAgent(agent: OpenAgent): void {
-    const closed = (): void => {
-      this.#openAgents--;
-      this.#settle();
-    };
-    agent.close().then(closed, closed);
+  /** @param end of an agent, once for each */
+  async #ends(end: Promise<void>): Promise<void> {
+    await end.catch(() => {});
+    this.#openAgents--;
+    this.#settle();
   }
 
   /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
