@@ -36,7 +36,7 @@ export interface ServiceStatus {
     readonly address: string;
     /** Its label `zone`. */
     readonly zone: string | undefined;
-    /** Part of the traffic, 0 to 1. */
+    /** Part of the traffic, 0 to 1; of several protocols that it is called by, their mean. */
     readonly share: number;
     readonly isolated: boolean;
     readonly outstanding: number;
@@ -67,6 +67,8 @@ export class Service {
   #step: Timer | undefined;
   #closed = false;
   #called = false;
+  /** Protocols of the calls that were made to it of late. */
+  readonly #calledBy = new Set<Protocol>();
   #changed = Promise.withResolvers<void>();
   readonly #followers = new Set<() => void>();
   #refusal: LosslessError | undefined;
@@ -81,7 +83,7 @@ export class Service {
 
   /** It has or had instances; anything else is not a service. */
   get known(): boolean {
-    return this.#roster.last.length > 0;
+    return this.#roster.known;
   }
 
   /** It is not followed any more: nobody has called it for a while. */
@@ -121,9 +123,20 @@ export class Service {
     return this.#free.map(({ address }) => address);
   }
 
-  /** Instances that can take a request now; one that could not be connected to when it was last tried may be dead. */
-  get others(): number {
-    return this.#free.filter(({ rest }) => rest === undefined || rest.isOver).length;
+  /**
+   * Instances that can take a request in the place of those that are leaving. Of the protocols that these are called by, that with
+   * the fewest counts. An instance that could not be connected to when it was last tried may be dead.
+   */
+  othersThan(leaving: readonly Endpoint[]): number {
+    const able = this.#free.filter(({ rest }) => rest === undefined || rest.isOver);
+    const missed = [...this.#calledBy].filter((protocol) => leaving.some((endpoint) => endpoint.takes(protocol)));
+    return Math.min(able.length, ...missed.map((each) => able.filter((endpoint) => endpoint.takes(each)).length));
+  }
+
+  /** Nobody has called it for a while, unless somebody does again. */
+  forget(): void {
+    this.used = false;
+    this.#calledBy.clear();
   }
 
   /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
@@ -153,7 +166,7 @@ export class Service {
    * @returns undefined when there is none left
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
-    this.#call();
+    this.#call('http');
     const { turns, isPanic } = this.#choice;
     if (tried === undefined && isPanic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? turns : this.#untried(tried));
@@ -170,7 +183,7 @@ export class Service {
    * @returns undefined when there is none
    */
   pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
-    this.#call();
+    this.#call(protocol);
     const { turns, isPanic } = this.#choiceFor(protocol);
     const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
     if (picked !== undefined && isPanic) this.#panicPicks++;
@@ -210,9 +223,9 @@ export class Service {
     if (endpoint.rest?.succeeded()) this.rebuild();
   }
 
-  /** Whether another instance can take a request that this one keeps waiting. */
+  /** Whether another instance can take a request of HTTP that this one keeps waiting. */
   hasOther(endpoint: Endpoint): boolean {
-    return this.#free.some((other) => other !== endpoint && !isResting(other));
+    return this.#free.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
 
   /** Decides anew who is picked; to be called when an isolation begins or ends. */
@@ -222,27 +235,28 @@ export class Service {
     this.#warm();
     const calledBy = new Set<Protocol>(['http', ...this.#choices.keys()]);
     this.#choices.clear();
-    const isPanic = [...calledBy].filter((protocol) => this.#choiceFor(protocol).isPanic).length > 0;
+    const needed = new Set([...calledBy].flatMap((protocol) => this.#neededFor(protocol)));
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    if (isPanic) return;
-    // Somebody better is there again: what was used in need is left.
-    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
-    for (const endpoint of this.#roster.departed) endpoint.close();
+    // Where somebody better is there again, what was used in need is left.
+    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
+    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
 
   status(): ServiceStatus {
     const { quarantine } = this.#options;
-    const turns = [...this.#choices.values()].map((choice) => choice.turns).find(({ length }) => length > 0) ?? [];
-    const total = turns.reduce((sum, { share }) => sum + share, 0);
+    const protocols = this.#calledBy.size > 0 ? this.#calledBy : this.#choices.keys();
+    const choices = [...protocols].map((each) => this.#choiceFor(each).turns).filter(({ length }) => length > 0);
+    const partIn = (turns: readonly Endpoint[], endpoint: Endpoint): number =>
+      turns.includes(endpoint) ? endpoint.share / turns.reduce((sum, { share }) => sum + share, 0) : 0;
     return {
       instances: this.#roster.listed.map((endpoint) => ({
         instanceId: endpoint.instance.instanceId,
         generation: endpoint.instance.generation,
         address: endpoint.address,
         zone: endpoint.instance.metadata['zone'],
-        share: turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
+        share: choices.reduce((sum, turns) => sum + partIn(turns, endpoint) / choices.length, 0),
         isolated: quarantine.has(endpoint.instance, endpoint.key),
         outstanding: endpoint.outstanding,
       })),
@@ -258,8 +272,9 @@ export class Service {
     this.#tell();
   }
 
-  #call(): void {
+  #call(protocol: Protocol): void {
     this.used = true;
+    this.#calledBy.add(protocol);
     if (!this.#called) this.#options.onCalled?.(this.name);
     this.#called = true;
   }
@@ -286,6 +301,12 @@ export class Service {
     return choice;
   }
 
+  /** Those that take calls of `protocol` although they are isolated or no longer listed: there is nobody else. */
+  #neededFor(protocol: Protocol): readonly Endpoint[] {
+    const { turns, isPanic } = this.#choiceFor(protocol);
+    return isPanic ? turns : [];
+  }
+
   /** The best of those that this request was not given to. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
     for (const tier of this.#tiers('http')) {
@@ -298,7 +319,8 @@ export class Service {
   /** Of those that take calls of `protocol` who may be picked, best first: a tier is used only when those before it are empty. */
   #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const [free, listed, last] = [taking(this.#free), taking(this.#roster.listed), taking(this.#roster.last)];
+    const [free, listed] = [taking(this.#free), taking(this.#roster.listed)];
+    const last = taking(this.#roster.lastOf(protocol));
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
     return [
@@ -313,7 +335,7 @@ export class Service {
   }
 
   #speaksGrpcAlone(): LosslessError {
-    const [first] = this.#roster.last;
+    const [first] = this.#roster.lastOf('grpc');
     return new LosslessError(
       'LOSSLESS_GRPC_ALONE',
       `expected an instance of ${this.name} that takes HTTP, received a list of such as speak gRPC alone (${first?.address}): call it with a client of gRPC, or let it listen with an HTTP server too`,
@@ -331,7 +353,7 @@ export class Service {
     const counted = this.#free;
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
-    for (const endpoint of this.#roster.last) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
+    for (const endpoint of this.#roster.all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
     for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
       const shares = warmupShares(group.map(uptimeOf), warmup);
       for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;
