@@ -87,7 +87,11 @@ describe('a call of grpc-js by name', () => {
     const services = [await start(), await start()];
     const child = caller(scenario);
     await child.sees(/streams/);
-    const inflight = await Promise.all(services.map(inflightOf));
+    let inflight: readonly number[] = [];
+    await until(async () => {
+      inflight = await Promise.all(services.map(inflightOf));
+      return inflight.includes(1);
+    });
     const [leaving, staying] = inflight[0] === 1 ? services : services.toReversed();
     if (leaving === undefined || staying === undefined) throw new Error('expected two services');
     leaving.child.signal('SIGTERM');

@@ -323,6 +323,8 @@ export class Service {
     const last = taking(this.#roster.lastOf(protocol));
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
+    // The last ones for this protocol may be leaving, and serve until they are gone. When nobody is listed at all, the list may be wrong.
+    const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
       usable,
@@ -330,7 +332,7 @@ export class Service {
       free,
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
-      last,
+      left,
     ];
   }
 

@@ -65,6 +65,9 @@ describe('an instance with several ports', () => {
     expect(count(service, 10)).toEqual({ b: 10 });
     expect(service.preferredFor('grpc').map(({ instance }) => instance.instanceId)).toEqual(['a']);
     service.apply([of('a', { port: 9090, endpoints: [GRPC] })]);
+    // It leaves, and serves until it is gone.
+    expect(count(service, 5)).toEqual({ b: 5 });
+    service.rest(service.pick() as Endpoint);
     expect(service.pick()).toBeUndefined();
     expect(service.refusal).toMatchObject({ code: 'LOSSLESS_GRPC_ALONE' });
     service.apply([of('a', { port: 9090, endpoints: [GRPC, HTTP] })]);
