@@ -1,6 +1,8 @@
 import type { Agent, ClientRequest, RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { asError } from '../../errors.ts';
+import type { Guard } from '../../guard.ts';
+import { onBuiltin } from '../../process/modules.ts';
 import type { AddRequest, AgentOptions, OnSocket } from './call.ts';
 
 /** A function of `node:http` or `node:https` that begins a request. */
@@ -8,41 +10,45 @@ type Begin = (...call: unknown[]) => ClientRequest;
 
 type Modules = Record<'request' | 'get', Begin>;
 
-/** Undocumented parts of a request that Node.js sets where there is no agent. */
+/** Undocumented parts of a request that Node.js sets without an agent. */
 type Agentless = ClientRequest & { agent: Agent | undefined; _last: boolean };
 
 type Connect = (options: object, done: (error: Error | null, socket?: Socket) => void) => Socket | undefined;
 
 /**
- * Gives requests an agent that make their connection themselves (`createConnection` and no agent, as those of WebSocket clients):
- * Node.js asks nobody about them otherwise.
+ * Gives an agent to requests that make their connection themselves (`createConnection` and no agent, as those of WebSocket
+ * clients), for which Node.js offers no other hook. `node:https` is not loaded for them.
  *
- * @param isMeant whether a request to that host is for `agent`; all others are begun as they came
- * @returns how to take it back
+ * @param isMeant whether a request to that host gets `agent`; all others begin unchanged
+ * @returns a function that restores the former functions
  */
-export function withAgent(agent: Agent, isMeant: (host: string) => boolean): () => void {
-  const undo = ['node:http', 'node:https'].flatMap((name) => {
+export function withAgent(agent: Agent, isMeant: (host: string) => boolean, guard: Guard): () => void {
+  const undo: (() => void)[] = [];
+  // Updates imports by name.
+  const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
+  const wrap = (name: 'node:http' | 'node:https'): void => {
     const module = process.getBuiltinModule(name as 'node:http') as unknown as Modules;
-    return (['request', 'get'] as const).map((method) => {
+    for (const method of ['request', 'get'] as const) {
       const begin = module[method];
       const beginWithAgent: Begin = (...call) => begin(...given(call, agent, isMeant));
       Object.defineProperties(beginWithAgent, Object.getOwnPropertyDescriptors(begin));
       module[method] = beginWithAgent;
-      return () => {
+      undo.push(() => {
         if (module[method] === beginWithAgent) module[method] = begin;
-      };
-    });
-  });
-  // For those that import them by name.
-  const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
-  syncBuiltinESMExports();
+      });
+    }
+    syncBuiltinESMExports();
+  };
+  wrap('node:http');
+  const end = onBuiltin('https', guard, () => wrap('node:https'));
   return () => {
+    end();
     for (const each of undo) each();
     syncBuiltinESMExports();
   };
 }
 
-/** The arguments, with the agent among the options where one is to be there. */
+/** The arguments, with the agent added to the options where needed. */
 function given(call: readonly unknown[], agent: Agent, isMeant: (host: string) => boolean): readonly unknown[] {
   const [url, second] = call;
   const hasUrl = typeof url === 'string' || url instanceof URL;
@@ -58,11 +64,11 @@ function given(call: readonly unknown[], agent: Agent, isMeant: (host: string) =
 /**
  * An agent for requests that make their connection themselves.
  *
- * @param covering what stands before the way of Node.js
+ * @param covering takes a request before Node.js connects it
  */
 export function agentless(covering: (addRequest: AddRequest) => AddRequest): Agent {
   const addRequest = covering(connectItself);
-  // With these two a request says of itself what it says without an agent.
+  // With these two a request looks as without an agent.
   const agent = {
     keepAlive: false,
     maxSockets: 0,
@@ -74,7 +80,10 @@ export function agentless(covering: (addRequest: AddRequest) => AddRequest): Age
   return agent as unknown as Agent;
 }
 
-/** Connects a request as Node.js does it without an agent. A certificate is for the name the application knows, wherever it is sent. */
+/**
+ * Connects a request as Node.js does it without an agent. The certificate must be for the application's host name, whatever the
+ * address.
+ */
 const connectItself: AddRequest = (request, options) => {
   const itself = request as Agentless;
   itself.agent = undefined;

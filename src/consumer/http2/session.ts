@@ -9,13 +9,13 @@ import { headRequests } from './consumer-header.ts';
 /** What the guard calls this. */
 const HOOK = 'a session of node:http2';
 
-/** The last stream that an HTTP/2 GOAWAY frame can name: none of those that are open is refused. */
+/** The highest stream that an HTTP/2 GOAWAY frame can name, so that it refuses no open stream. */
 const LAST_STREAM = 2 ** 31 - 1;
 
 /**
- * A session of HTTP/2 to an instance. Its requests carry the consumer header and count until their streams close. When the instance
- * is isolated, the session says that the instance has sent an HTTP/2 GOAWAY frame, so whoever pools it takes it out and opens another
- * one; what is open ends normally, and then the connection closes.
+ * An HTTP/2 session to an instance. Its requests carry the consumer header and count until their streams close. When the instance
+ * is isolated, the session emits `goaway`, so its pool removes it and opens another one; open streams end normally, and then the
+ * connection closes.
  */
 export class ServiceSession implements OpenSession {
   readonly #context: CallContext;
@@ -24,7 +24,7 @@ export class ServiceSession implements OpenSession {
   #streams = 0;
   #isHeaded = false;
 
-  /** @param way tells the instance it leads to; undefined: that is not known yet, and its requests wait as they are */
+  /** @param way gives its instance; undefined: not known yet, and its requests wait unchanged */
   constructor(context: CallContext, session: ClientHttp2Session, way: { readonly listed: Listed | undefined }) {
     this.#context = context;
     this.#way = way;
@@ -51,7 +51,10 @@ export class ServiceSession implements OpenSession {
     return this.#streams;
   }
 
-  /** The session leads to this instance. @param socket of it, which outlives what a client does to the listeners of the session */
+  /**
+   * The session leads to this instance. @param socket its socket, which keeps its listeners when a client removes those of the
+   * session
+   */
   join(listed: Listed, socket: Socket): void {
     if (socket.destroyed) return;
     this.#head();
@@ -66,12 +69,12 @@ export class ServiceSession implements OpenSession {
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     const { close } = session;
-    // Requests of this turn are written at its end: a GOAWAY frame of ours that went before them would make the instance refuse them.
+    // Requests of this turn are written at its end; a GOAWAY frame from here before them would make the instance refuse them.
     const later = (done?: () => void): void => {
       setImmediate(() => setImmediate(() => close.call(session, done)));
     };
     session.close = later;
-    // What a listener of the application throws must not keep the others from leaving.
+    // An error of a listener of the application must not keep the other sessions from leaving.
     this.#context.guard.listener(HOOK, () => session.emit('goaway', 0, LAST_STREAM, Buffer.alloc(0)))();
     session.close();
   }

@@ -14,12 +14,12 @@ import { routed } from './routed.ts';
 /** What the guard calls this. */
 const HOOK = 'an upgraded connection of undici';
 
-/** Thrown where undici is about to write: the instance was isolated while the request waited. */
+/** Thrown just before undici writes: the instance was isolated while the request waited. */
 const ISOLATED = new Error('the instance was isolated before the request was written');
 
 /**
- * One request made with undici or fetch to a service: sends it to a picked instance, and as long as nothing was written to
- * another one when that is isolated or refuses the connection. The body is untouched until then, whatever its type.
+ * One request of undici or fetch to a service. It goes to a picked instance, and, while nothing is written, to another one when
+ * that is isolated or refuses the connection. The body of any type is untouched until then.
  */
 export class UndiciCall implements Progress {
   readonly #context: CallContext;
@@ -55,7 +55,7 @@ export class UndiciCall implements Progress {
   /**
    * Sends it.
    *
-   * @returns as undici: false when the caller should wait for `drain`; undefined when undici does not take the request as it is
+   * @returns as undici: false when the caller should wait for `drain`; undefined when undici rejects the request
    */
   send(endpoint: Endpoint | undefined = this.#service.pick()): boolean | undefined {
     if (endpoint === undefined) return this.#notTaken();
