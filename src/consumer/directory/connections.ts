@@ -13,7 +13,7 @@ export interface OpenCall {
 export interface OpenAgent extends Pick<Agent, 'dispatch'> {
   /** Takes no more requests. Resolves when the last one has ended and only upgraded connections are left. */
   close(): Promise<void>;
-  /** Fails all requests with `error`, those that are in progress too. */
+  /** Fails all requests with `error`, including those in progress. */
   destroy(error: Error): Promise<void>;
   /** A connection left it to speak another protocol. */
   upgraded(socket: Duplex): void;
@@ -95,14 +95,14 @@ export class Connections {
     return agent;
   }
 
-  /** Whoever had these connections made needs them no more. Resolves when they are closed. */
+  /** Closes the connections that were made for `owner`. Resolves when they are closed. */
   async closeAgent(owner: object): Promise<void> {
     const agent = this.#agents.get(owner);
     if (!this.#agents.delete(owner) || agent === undefined || this.#closed) return;
     await this.#ends(agent.close());
   }
 
-  /** The same, and what goes by them fails with `error`. */
+  /** Destroys the connections that were made for `owner`: their requests fail with `error`. */
   async destroyAgent(owner: object, error: Error): Promise<void> {
     const agent = this.#agents.get(owner);
     if (!this.#agents.delete(owner) || agent === undefined) return;
@@ -177,7 +177,7 @@ export class Connections {
     for (const session of [...this.#sessions]) session.leave();
   }
 
-  /** @param end of an agent, once for each */
+  /** Waits for the end of one agent. */
   async #ends(end: Promise<void>): Promise<void> {
     await end.catch(() => {});
     this.#openAgents--;

@@ -126,8 +126,8 @@ export class Service {
   }
 
   /**
-   * Instances that can take a request in the place of those that are leaving. Of the protocols that these are called by, that with
-   * the fewest counts. An instance that could not be connected to when it was last tried may be dead.
+   * How many instances can take the requests of those that leave, without instances whose last connection failed. When the leaving
+   * ones are called by several protocols, the protocol with the fewest instances counts.
    */
   othersThan(leaving: readonly Endpoint[]): number {
     const able = this.#free.filter(({ rest }) => rest === undefined || rest.isOver);
@@ -135,7 +135,7 @@ export class Service {
     return Math.min(able.length, ...missed.map((each) => able.filter((endpoint) => endpoint.takes(each)).length));
   }
 
-  /** Nobody has called it for a while, unless somebody does again. */
+  /** Forgets who called it; a new call counts again. */
   forget(): void {
     this.used = false;
     this.#calledBy.clear();
@@ -241,7 +241,7 @@ export class Service {
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    // Where somebody better is there again, what was used in need is left.
+    // Better instances are back: leaves those that were used as a last resort.
     const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
     for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
@@ -303,7 +303,7 @@ export class Service {
     return choice;
   }
 
-  /** Those that take calls of `protocol` although they are isolated or no longer listed: there is nobody else. */
+  /** Isolated or no longer listed instances that calls of `protocol` use because there are no others. */
   #neededFor(protocol: Protocol): readonly Endpoint[] {
     const { turns, isPanic } = this.#choiceFor(protocol);
     return isPanic ? turns : [];
@@ -325,7 +325,7 @@ export class Service {
     const last = taking(this.#roster.lastOf(protocol));
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
-    // The last ones for this protocol may be leaving, and serve until they are gone. When nobody is listed at all, the list may be wrong.
+    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
     const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),

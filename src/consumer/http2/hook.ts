@@ -15,7 +15,7 @@ import { ServiceSession } from './session.ts';
 /** What the guard calls this. */
 const HOOK = 'http2.connect';
 
-/** As `http2.connect` hands them on to `net.connect` or `tls.connect`, which let them decide. */
+/** Node.js passes them to `net.connect` or `tls.connect`, where they win over the authority. */
 type Options = SecureClientSessionOptions & { readonly host?: string; readonly port?: number; readonly path?: string };
 /** Where to, as it is given to `http2.connect`. */
 type Authority = string | URL;
@@ -102,12 +102,12 @@ export class Http2Hook {
       this.#failing.delete(listed.service);
       (early ?? new ServiceSession(context, session, { listed })).join(listed, socket);
     };
-    // Before those of the application, which may send requests.
+    // Before the listeners of the application, which may send requests.
     session.prependOnceListener('connect', guard.listener(HOOK, connected));
   }
 }
 
-/** Whether they say where the connection leads, whatever the authority is: those of grpc-js 1.10 to 1.12 over TLS do. */
+/** Whether the options name the destination, whatever the authority is. grpc-js 1.10 to 1.12 does that over TLS. */
 function isDirected({ createConnection, host, path, port }: Options): boolean {
   return [createConnection, host, path, port].some((given) => given !== undefined);
 }

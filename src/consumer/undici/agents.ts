@@ -31,9 +31,9 @@ export interface AgentsOptions {
  */
 export class Agents {
   readonly #options: AgentsOptions;
-  /** Requests that have not ended, also such as wait for the first list of a service. */
+  /** Requests that have not ended, including those that wait for the first list of a service. */
   readonly #calls = new Set<object>();
-  /** Those among which some are of these agents. */
+  /** Connections to instances that these agents use. */
   readonly #used = new Set<Connections>();
   #idle = Promise.withResolvers<void>();
   #failure: Error | undefined;
@@ -42,7 +42,7 @@ export class Agents {
     this.#options = options;
   }
 
-  /** What they were destroyed with: no request goes by them any more. */
+  /** The error with which they were destroyed; undefined: they were not. */
   get failure(): Error | undefined {
     return this.#failure;
   }

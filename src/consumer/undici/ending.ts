@@ -9,8 +9,8 @@ const HOOK = 'the end of a dispatcher of undici';
 type Step = (...call: unknown[]) => Promise<unknown>;
 
 /**
- * Closing or destroying a dispatcher of the application does the same with the agents that stand in its place: it is closed when
- * their requests have ended too, and those fail when it is destroyed. What undici does around these two steps stays as it is.
+ * Closes and destroys the agents of a dispatcher together with it: the dispatcher is closed when their requests have ended too, and
+ * these fail when it is destroyed. undici calls both as steps of its own, and everything around these steps stays as it is.
  */
 export function endsWith(dispatcher: Dispatcher, agents: Agents, guard: Guard): void {
   extend(dispatcher, 'close', () => guard.attempt(HOOK, () => agents.close(), done));
