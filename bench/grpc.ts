@@ -30,7 +30,7 @@ const oneAddress = (perSecond: number, more: Partial<Cell>): Cell => ({
   framework: 'connect',
   by: 'one',
   byHand: ['close'],
-  times: 20,
+  times: 16,
   delayMs: NEAR_MS,
   callers: [{ client: 'connect-node', method: 'say', ms: 5, perSecond }],
   ...more,

@@ -250,9 +250,9 @@ export class Consumer implements CallContext {
     for (const endpoint of endpoints) endpoint.close();
     return {
       outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
-      others: service?.others,
+      others: service?.othersThan(endpoints),
       before,
-      idle: untilLeft(service, () =>
+      idle: untilLeft(service, endpoints, () =>
         endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
       ),
       refreshed:
@@ -296,17 +296,15 @@ export class Consumer implements CallContext {
   }
 }
 
-/**
- * Resolves when `service` has other instances, or is not called any more, and `quiet` has resolved: no request goes to the
- * instance.
- */
+/** Resolves when `service` has others than `leaving` to pick, or is not called any more, and nothing goes to the instance, as `quiet` tells. */
 async function untilLeft(
   service: Service | undefined,
+  leaving: readonly Endpoint[],
   quiet: () => readonly Promise<void>[],
 ): Promise<readonly string[]> {
   for (;;) {
     await Promise.all(quiet());
-    if (service === undefined || service.closed || service.others > 0) return service?.addresses ?? [];
+    if (service === undefined || service.closed || service.othersThan(leaving) > 0) return service?.addresses ?? [];
     await service.changed();
   }
 }

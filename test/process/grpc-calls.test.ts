@@ -40,6 +40,7 @@ async function outstanding(child: Child): Promise<number> {
 describe('a call of grpc-js by name', () => {
   test.each([
     ['metadata', { status: 'OK', answer: 'x', headers: { authority: 'provider', echo: 'one' } }],
+    ['intercepted', { status: 'OK', answer: 'x', headers: { echo: 'intercepted' } }],
     ['authority', { status: 'OK', answer: 'x', headers: { authority: 'shop.example' } }],
     ['deadline', { status: 'DEADLINE_EXCEEDED' }],
     ['cancelled', { status: 'CANCELLED' }],
@@ -78,18 +79,26 @@ describe('a call of grpc-js by name', () => {
     expect(await told(child)).toMatchObject({ refused: 'UNAVAILABLE', status: 'OK', answer: 'x' });
   });
 
-  test('a stream goes on while its instance leaves, and new calls go elsewhere meanwhile', async () => {
+  test.each([
+    ['repeating', { stream: 'OK' }],
+    ['gathering', { stream: '101' }],
+    ['chatting', { stream: 'OK', heard: 51 }],
+  ])('%s: a stream goes on while its instance leaves, and new calls go elsewhere meanwhile', async (scenario, came) => {
     const services = [await start(), await start()];
-    const child = caller('streaming');
+    const child = caller(scenario);
     await child.sees(/streams/);
-    const inflight = await Promise.all(services.map(inflightOf));
+    let inflight: readonly number[] = [];
+    await until(async () => {
+      inflight = await Promise.all(services.map(inflightOf));
+      return inflight.includes(1);
+    });
     const [leaving, staying] = inflight[0] === 1 ? services : services.toReversed();
     if (leaving === undefined || staying === undefined) throw new Error('expected two services');
     leaving.child.signal('SIGTERM');
     await leaving.child.sees(/draining/);
     const before = await world().served(staying);
     child.say('go');
-    expect(await told(child)).toEqual({ stream: 'OK', calls: ['OK'] });
+    expect(await told(child)).toEqual({ ...came, calls: ['OK'] });
     expect((await world().served(staying)) - before).toBe(50);
     await leaving.child.ends();
     const { verdict, ...trace } = await world().trace(leaving);

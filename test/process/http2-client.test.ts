@@ -129,6 +129,21 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(copied).toEqual({ port, consumer, own: 'yes' });
   });
 
+  test.each(['http://shop', 'listed'])(
+    'to %s carries it when it is asked for by the listener of the application',
+    async (to) => {
+      const [port] = ports();
+      const { first } = await run(line, 'listened', to === 'listed' ? `http://127.0.0.1:${port}` : to);
+      expect(first).toEqual({ port: expect.any(Number), consumer });
+    },
+  );
+
+  test('leads where its options say, under the name of a service too', async () => {
+    const [port] = ports();
+    const answers = await run(line, 'directed', `http://shop:${port}`);
+    expect(answers).toEqual(Array.from({ length: 4 }, () => ({ port, consumer })));
+  });
+
   test('to anything else does not', async () => {
     const server = await start();
     const port = portOf(server);

@@ -120,6 +120,49 @@ test('a consumer that calls an instance by HTTP and by gRPC is told once, and le
   expect(shown).toMatch(/goaway .* caller by (http\/1\.1, grpc|grpc, http\/1\.1) acked$/m);
 });
 
+describe('the last instance of a service that speaks gRPC, beside one of HTTP alone', () => {
+  const env = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
+
+  /** @param servers of the instance that is to leave */
+  async function called(servers: readonly string[], url: string, client: string) {
+    const [leaving] = [await starts(servers, env), await starts(['http'])];
+    await until(() => entries().length === 2);
+    const caller = await world().caller(url, 50, { client });
+    await until(async () => (await statusOf(leaving.child)).consumers.recent === 1);
+    return { leaving: leaving.child, caller };
+  }
+
+  test('serves its callers by gRPC to the deadline, and says that they have nobody else', async () => {
+    const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc');
+    leaving.signal('SIGTERM');
+    await leaving.ends();
+    const { verdict } = await world().trace({ child: leaving, port: 0 });
+    expect(verdict).toMatchObject({ result: 'last_instance', planned: 1, acked: 1, stranded: 1, afterAck: 0 });
+    expect((await caller.stop()).sent).toBeGreaterThan(150);
+  });
+
+  test('leaves as soon as another one of gRPC is there, and its callers lose nothing', async () => {
+    const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc');
+    leaving.signal('SIGTERM');
+    await until(async () => (await statusOf(leaving)).state === 'draining');
+    await starts(['bare']);
+    await leaving.ends();
+    const { verdict } = await world().trace({ child: leaving, port: 0 });
+    expect(await caller.stop()).toEqual({ sent: expect.any(Number), failed: 0, reasons: {} });
+    expect(verdict).toMatchObject({ result: 'success', whole: true, stranded: 0, problems: [] });
+  });
+
+  test('is not waited for by a caller by HTTP', async () => {
+    const { leaving, caller } = await called(['bare', 'http'], 'http://both/x', 'fetch');
+    leaving.signal('SIGTERM');
+    await leaving.ends();
+    const { verdict } = await world().trace({ child: leaving, port: 0 });
+    expect(await caller.stop()).toEqual({ sent: expect.any(Number), failed: 0, reasons: {} });
+    expect(verdict).toMatchObject({ result: 'success', whole: true, stranded: 0, problems: [] });
+    expect(verdict.durationMs).toBeLessThan(3_000);
+  });
+});
+
 test('a request of HTTP to a service of gRPC alone fails with its code, but not one of HTTP/2, and goes on when a server of HTTP is there', async () => {
   const { child, ports } = await starts(['grpc']);
   await areRegistered(`grpc:${ports['grpc']}`);
@@ -152,7 +195,7 @@ describe('the probe of a server of gRPC', () => {
     ['grpc:unknown.Service', 'grpc', /does not know this service/],
     ['grpc:', 'h2', /not as gRPC does/],
     ['grpc:', 'http', /speaks HTTP\/1\.1/],
-    ['/health', 'grpc', /speaks HTTP\/2 alone .*write LOSSLESS_PROBE=grpc:/],
+    ['/health', 'grpc', /speaks only HTTP\/2 .*LOSSLESS_PROBE=grpc:/],
   ])('%s of the server %s is not passed, and says why', async (probe, server, why) => {
     const { child } = await starts([server], { LOSSLESS_PROBE: probe });
     await waitsFor(child, why);

@@ -57,6 +57,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       response.writeEarlyHints({ link: '</style.css>; rel=preload' });
       response.end('late');
       return;
+    case '/late':
+      setTimeout(() => response.end('late'), 200);
+      return;
     case '/reset':
       request.socket.resetAndDestroy();
       return;

@@ -15,7 +15,9 @@ export interface OpenCall {
 export interface OpenAgent extends Pick<Agent, 'dispatch'> {
   /** Takes no more requests. Resolves when the last one has ended and only upgraded connections are left. */
   close(): Promise<void>;
-  /** A connection was upgraded to another protocol. */
+  /** Fails all requests with `error`, including those in progress. */
+  destroy(error: Error): Promise<void>;
+  /** A connection left it to speak another protocol. */
   upgraded(socket: Duplex): void;
 }
 
@@ -92,12 +94,26 @@ export class Connections {
     const agent = create();
     const [oldest] = this.#agents;
     if (oldest !== undefined && this.#agents.size >= MOST_AGENTS) {
-      this.#agents.delete(oldest[0]);
-      this.#closeAgent(oldest[1]);
+      void this.closeAgent(oldest[0]);
     }
     this.#agents.set(owner, agent);
     this.#openAgents++;
     return agent;
+  }
+
+  /** Closes the connections that were made for `owner`. Resolves when they are closed. */
+  async closeAgent(owner: object): Promise<void> {
+    const agent = this.#agents.get(owner);
+    if (!this.#agents.delete(owner) || agent === undefined || this.#closed) return;
+    await this.#ends(agent.close());
+  }
+
+  /** Destroys the connections that were made for `owner`: their requests fail with `error`. */
+  async destroyAgent(owner: object, error: Error): Promise<void> {
+    const agent = this.#agents.get(owner);
+    if (!this.#agents.delete(owner) || agent === undefined) return;
+    const destroyed = agent.destroy(error);
+    await (this.#closed ? destroyed.catch(() => {}) : this.#ends(destroyed));
   }
 
   /** A request of undici begins. */
@@ -167,19 +183,18 @@ export class Connections {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const agent of this.#agents.values()) this.#closeAgent(agent);
-    // Idle ones first, so that a moving request does not find them in its pool.
+    for (const agent of this.#agents.values()) void this.#ends(agent.close());
+    // Idle ones first: a request that moves must not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
     for (const session of [...this.#sessions]) session.leave();
   }
 
-  #closeAgent(agent: OpenAgent): void {
-    const closed = (): void => {
-      this.#openAgents--;
-      this.#settle();
-    };
-    agent.close().then(closed, closed);
+  /** Waits for the end of one agent. */
+  async #ends(end: Promise<void>): Promise<void> {
+    await end.catch(() => {});
+    this.#openAgents--;
+    this.#settle();
   }
 
   /** Destroyed and removed from their pool in one step; otherwise the pool could give one out before its `close` event. */

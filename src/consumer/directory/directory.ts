@@ -222,7 +222,7 @@ export class Directory {
   #dropUnused(): void {
     for (const [name, { service }] of this.#entries) {
       if (!service.used && !service.busy) this.#drop(name);
-      else service.used = false;
+      else service.forget();
     }
     this.#sweep = this.#entries.size > 0 ? this.#options.clock.after(SWEEP_MS, () => this.#dropUnused()) : undefined;
   }

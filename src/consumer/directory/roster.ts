@@ -2,6 +2,7 @@ import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { GoAway } from '../../protocol/identity.ts';
 import { addressesOf, addressKey, newestByAddress } from '../../registry/address.ts';
+import { PROTOCOLS, type Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 import { creditAmong } from './rotation.ts';
@@ -31,7 +32,8 @@ export class Roster {
   readonly #warmupMs: number;
   readonly #departed = new Map<string, Endpoint>();
   #listed = new Map<string, Endpoint>();
-  #last: readonly Endpoint[] = [];
+  /** Of each protocol, those that take its calls in the last list that had any. */
+  readonly #last = new Map<Protocol, readonly Endpoint[]>();
   #times = 0;
   #listedAt: number | undefined;
 
@@ -47,9 +49,14 @@ export class Roster {
     return [...this.#listed.values()];
   }
 
-  /** The instances of the last list that was not empty. */
-  get last(): readonly Endpoint[] {
-    return this.#last;
+  /** Whether a list was not empty. */
+  get known(): boolean {
+    return this.#last.size > 0;
+  }
+
+  /** The instances that take calls of `protocol` in the last list that had such. */
+  lastOf(protocol: Protocol): readonly Endpoint[] {
+    return this.#last.get(protocol) ?? [];
   }
 
   /** Instances and generations that have left the list. */
@@ -86,7 +93,10 @@ export class Roster {
     for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
     for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
     this.#listed = next;
-    if (next.size > 0) this.#last = [...next.values()];
+    for (const protocol of PROTOCOLS) {
+      const taking = this.listed.filter((endpoint) => endpoint.takes(protocol));
+      if (taking.length > 0) this.#last.set(protocol, taking);
+    }
   }
 
   /** The endpoints at an address, of all generations. */

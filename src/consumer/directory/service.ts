@@ -38,7 +38,7 @@ export interface ServiceStatus {
     readonly address: string;
     /** Its label `zone`. */
     readonly zone: string | undefined;
-    /** Part of the traffic, 0 to 1. */
+    /** Part of the traffic, 0 to 1; of several protocols that it is called by, their mean. */
     readonly share: number;
     readonly isolated: boolean;
     readonly outstanding: number;
@@ -69,6 +69,8 @@ export class Service {
   #step: Timer | undefined;
   #closed = false;
   #called = false;
+  /** Protocols of the calls that were made to it of late. */
+  readonly #calledBy = new Set<Protocol>();
   #changed = Promise.withResolvers<void>();
   readonly #followers = new Set<() => void>();
   #refusal: LosslessError | undefined;
@@ -83,7 +85,7 @@ export class Service {
 
   /** It has or had instances; anything else is not a service. */
   get known(): boolean {
-    return this.#roster.last.length > 0;
+    return this.#roster.known;
   }
 
   /** The watch has ended, because there were no calls for a while. */
@@ -123,9 +125,20 @@ export class Service {
     return this.#free.map(({ address }) => address);
   }
 
-  /** Instances that can take a request now, without those whose last connection failed. */
-  get others(): number {
-    return this.#free.filter(({ rest }) => rest === undefined || rest.isOver).length;
+  /**
+   * How many instances can take the requests of those that leave, without instances whose last connection failed. When the leaving
+   * ones are called by several protocols, the protocol with the fewest instances counts.
+   */
+  othersThan(leaving: readonly Endpoint[]): number {
+    const able = this.#free.filter(({ rest }) => rest === undefined || rest.isOver);
+    const missed = [...this.#calledBy].filter((protocol) => leaving.some((endpoint) => endpoint.takes(protocol)));
+    return Math.min(able.length, ...missed.map((each) => able.filter((endpoint) => endpoint.takes(each)).length));
+  }
+
+  /** Forgets who called it; a new call counts again. */
+  forget(): void {
+    this.used = false;
+    this.#calledBy.clear();
   }
 
   /** Whether one of its instances is, or was, at `authority`, the host and port of a URL. */
@@ -155,7 +168,7 @@ export class Service {
    * @returns undefined when there is none left
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
-    this.#call();
+    this.#call('http');
     const { turns, isPanic } = this.#choice;
     if (tried === undefined && isPanic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? turns : this.#untried(tried));
@@ -172,7 +185,7 @@ export class Service {
    * @returns undefined when there is none
    */
   pickAmong(protocol: Protocol, can: (endpoint: Endpoint) => boolean): Endpoint | undefined {
-    this.#call();
+    this.#call(protocol);
     const { turns, isPanic } = this.#choiceFor(protocol);
     const picked = nextTurn(turns.every(can) ? turns : turns.filter(can));
     if (picked !== undefined && isPanic) this.#panicPicks++;
@@ -212,9 +225,9 @@ export class Service {
     if (endpoint.rest?.succeeded()) this.rebuild();
   }
 
-  /** Whether another instance can take a request that this one keeps waiting. */
+  /** Whether another instance can take a request of HTTP that this one keeps waiting. */
   hasOther(endpoint: Endpoint): boolean {
-    return this.#free.some((other) => other !== endpoint && !isResting(other));
+    return this.#free.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
 
   /** Chooses the instances again; call it when an isolation begins or ends. */
@@ -224,27 +237,28 @@ export class Service {
     this.#warm();
     const calledBy = new Set<Protocol>(['http', ...this.#choices.keys()]);
     this.#choices.clear();
-    const isPanic = [...calledBy].filter((protocol) => this.#choiceFor(protocol).isPanic).length > 0;
+    const needed = new Set([...calledBy].flatMap((protocol) => this.#neededFor(protocol)));
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    if (isPanic) return;
     // Better instances are back: leaves those that were used as a last resort.
-    for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
-    for (const endpoint of this.#roster.departed) endpoint.close();
+    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
+    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
 
   status(): ServiceStatus {
     const { quarantine } = this.#options;
-    const turns = [...this.#choices.values()].map((choice) => choice.turns).find(({ length }) => length > 0) ?? [];
-    const total = turns.reduce((sum, { share }) => sum + share, 0);
+    const protocols = this.#calledBy.size > 0 ? this.#calledBy : this.#choices.keys();
+    const choices = [...protocols].map((each) => this.#choiceFor(each).turns).filter(({ length }) => length > 0);
+    const partIn = (turns: readonly Endpoint[], endpoint: Endpoint): number =>
+      turns.includes(endpoint) ? endpoint.share / turns.reduce((sum, { share }) => sum + share, 0) : 0;
     return {
       instances: this.#roster.listed.map((endpoint) => ({
         instanceId: endpoint.instance.instanceId,
         generation: endpoint.instance.generation,
         address: endpoint.address,
         zone: endpoint.instance.metadata['zone'],
-        share: turns.includes(endpoint) && total > 0 ? endpoint.share / total : 0,
+        share: choices.reduce((sum, turns) => sum + partIn(turns, endpoint) / choices.length, 0),
         isolated: quarantine.has(endpoint.instance, endpoint.key),
         outstanding: endpoint.outstanding,
       })),
@@ -260,8 +274,9 @@ export class Service {
     this.#tell();
   }
 
-  #call(): void {
+  #call(protocol: Protocol): void {
     this.used = true;
+    this.#calledBy.add(protocol);
     if (!this.#called) this.#options.onCalled?.(this.name);
     this.#called = true;
   }
@@ -288,7 +303,13 @@ export class Service {
     return choice;
   }
 
-  /** The best of the instances that this request has not tried. */
+  /** Isolated or no longer listed instances that calls of `protocol` use because there are no others. */
+  #neededFor(protocol: Protocol): readonly Endpoint[] {
+    const { turns, isPanic } = this.#choiceFor(protocol);
+    return isPanic ? turns : [];
+  }
+
+  /** The best of those that this request was not given to. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
     for (const tier of this.#tiers('http')) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
@@ -300,9 +321,12 @@ export class Service {
   /** Tiers of instances for calls of `protocol`, best first: a tier is used only when those before it are empty. */
   #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const [free, listed, last] = [taking(this.#free), taking(this.#roster.listed), taking(this.#roster.last)];
+    const [free, listed] = [taking(this.#free), taking(this.#roster.listed)];
+    const last = taking(this.#roster.lastOf(protocol));
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
+    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
+    const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
       usable,
@@ -310,12 +334,12 @@ export class Service {
       free,
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
-      last,
+      left,
     ];
   }
 
   #speaksGrpcAlone(): LosslessError {
-    const [first] = this.#roster.last;
+    const [first] = this.#roster.lastOf('grpc');
     return new LosslessError(
       'LOSSLESS_GRPC_ALONE',
       `expected an instance of ${this.name} that takes HTTP, received a list of instances that speak only gRPC (${first?.address}): call it with a gRPC client, or let it listen with an HTTP server too`,
@@ -335,7 +359,7 @@ export class Service {
     const counted = this.#free;
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
-    for (const endpoint of this.#roster.last) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
+    for (const endpoint of this.#roster.all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
     for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
       const shares = warmupShares(group.map(uptimeOf), warmup);
       for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;

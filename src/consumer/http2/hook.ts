@@ -10,14 +10,14 @@ import type { Address } from '../directory/roster.ts';
 import type { Service } from '../directory/service.ts';
 import { dial, dialSecure } from './dial.ts';
 import { Leg } from './leg.ts';
-import { headQueued } from './queued.ts';
 import { ServiceSession } from './session.ts';
 
 /** What the guard calls this. */
 const HOOK = 'http2.connect';
 
-type Options = SecureClientSessionOptions;
-/** The destination, as given to `http2.connect`. */
+/** Node.js passes them to `net.connect` or `tls.connect`, where they win over the authority. */
+type Options = SecureClientSessionOptions & { readonly host?: string; readonly port?: number; readonly path?: string };
+/** Where to, as it is given to `http2.connect`. */
 type Authority = string | URL;
 
 export interface Http2HookOptions {
@@ -69,10 +69,10 @@ export class Http2Hook {
     this.#undo.push(wrapConnect(wrap));
   }
 
-  /** @returns undefined when the application makes the connection itself, or for a session to another host than a service */
+  /** @returns undefined when the application says where the connection leads, or it does not go to a service */
   #legTo(authority: Authority, options: Options = {}): Leg | undefined {
     const url = URL.parse(`${authority}`);
-    if (url === null || options.createConnection !== undefined) return undefined;
+    if (url === null || isDirected(options)) return undefined;
     const { hostname: host, port, protocol } = url;
     const { context } = this.#options;
     const found = context.route(host);
@@ -100,14 +100,19 @@ export class Http2Hook {
       const listed = leg === undefined ? at(peerOf(socket), hostOf(authority)) : leg.listed;
       if (listed === undefined) return;
       this.#failing.delete(listed.service);
-      headQueued(session, context.header);
       (early ?? new ServiceSession(context, session, { listed })).join(listed, socket);
     };
-    session.once('connect', guard.listener(HOOK, connected));
+    // Before the listeners of the application, which may send requests.
+    session.prependOnceListener('connect', guard.listener(HOOK, connected));
   }
 }
 
-/** The options of `http2.connect` for such a session. */
+/** Whether the options name the destination, whatever the authority is. grpc-js 1.10 to 1.12 does that over TLS. */
+function isDirected({ createConnection, host, path, port }: Options): boolean {
+  return [createConnection, host, path, port].some((given) => given !== undefined);
+}
+
+/** The options of `http2.connect` for a session that goes this way. */
 function leading(leg: Leg, authority: Authority, options: Options = {}): Options {
   const { protocol, hostname } = new URL(authority);
   const createConnection = (): Socket => (protocol === 'https:' ? dialSecure(leg, hostname, options) : dial(leg));

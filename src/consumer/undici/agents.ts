@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
 import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
+import type { Connections, OpenAgent } from '../directory/connections.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
 import { type BuildConnector, connectTo } from './connect.ts';
@@ -30,13 +31,64 @@ export interface AgentsOptions {
  */
 export class Agents {
   readonly #options: AgentsOptions;
+  /** Requests that have not ended, including those that wait for the first list of a service. */
+  readonly #calls = new Set<object>();
+  /** Connections to instances that these agents use. */
+  readonly #used = new Set<Connections>();
+  #idle = Promise.withResolvers<void>();
+  #failure: Error | undefined;
 
   constructor(options: AgentsOptions) {
     this.#options = options;
   }
 
-  /** An agent whose connections all lead to `endpoint`. */
-  to(service: Service, endpoint: Endpoint): InstanceAgent {
+  /** The error with which they were destroyed; undefined: they were not. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  begin(call: object): void {
+    this.#calls.add(call);
+  }
+
+  /** A request waits for this before it begins. */
+  async during(wait: Promise<unknown>): Promise<void> {
+    this.begin(wait);
+    await wait.catch(() => {});
+    this.end(wait);
+  }
+
+  end(call: object): void {
+    this.#calls.delete(call);
+    if (this.#calls.size === 0) this.#idle.resolve();
+  }
+
+  /** Closes the connections when all requests have ended. Resolves when that is done. */
+  async close(): Promise<void> {
+    while (this.#calls.size > 0) {
+      this.#idle = Promise.withResolvers();
+      await this.#idle.promise;
+    }
+    await Promise.all([...this.#used].map((connections) => connections.closeAgent(this)));
+  }
+
+  /** Fails all requests with `error`. Resolves when the connections are closed. */
+  async destroy(error: Error): Promise<void> {
+    this.#failure = error;
+    await Promise.all([...this.#used].map((connections) => connections.destroyAgent(this, error)));
+  }
+
+  /** The one whose connections all lead to `endpoint`. */
+  to(service: Service, endpoint: Endpoint): OpenAgent {
+    const { connections } = endpoint;
+    if (!this.#used.has(connections)) {
+      this.#used.add(connections);
+      void connections.idle.then(() => this.#used.delete(connections));
+    }
+    return connections.agent(this, () => this.#agentTo(service, endpoint));
+  }
+
+  #agentTo(service: Service, endpoint: Endpoint): InstanceAgent {
     const { clock, guard, Agent, parts, http2, settings } = this.#options;
     const { connect, isReadyTaken } = settings;
     const build: BuildConnector = (more) => connect?.(parts.buildConnector, more) ?? parts.buildConnector(more);

@@ -49,6 +49,7 @@ export class UndiciCall implements Progress {
       >,
     };
     this.#handler = listening(handler, this, context.guard);
+    agents.begin(this);
   }
 
   /**
@@ -57,24 +58,24 @@ export class UndiciCall implements Progress {
    * @returns as undici: false when the caller should wait for `drain`; undefined when undici rejects the request
    */
   send(endpoint: Endpoint | undefined = this.#service.pick()): boolean | undefined {
-    if (endpoint === undefined) return undefined;
+    if (endpoint === undefined) return this.#notTaken();
     this.#attempts++;
     this.#endpoint = endpoint;
-    const connections = endpoint.connections;
-    this.#agent = connections.agent(this.#agents, () => this.#agents.to(this.#service, endpoint));
+    const { connections } = endpoint;
+    this.#agent = this.#agents.to(this.#service, endpoint);
     const origin = this.#isSecure ? endpoint.origins.https : endpoint.origins.http;
     this.#connections = connections;
     connections.begin();
     try {
       return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
     } catch {
-      // For example, its handler is from another copy: without the plugin the application gets that error too.
-      this.ended();
-      return undefined;
+      // Its handler is of another copy, for one: without the plugin the application hears that too.
+      return this.#notTaken();
     }
   }
 
   starts(): void {
+    if (this.#agents.failure !== undefined) throw this.#agents.failure;
     if (this.#connections?.closed && this.#attempts < MOST_ATTEMPTS) throw ISOLATED;
     this.#started = true;
   }
@@ -88,24 +89,38 @@ export class UndiciCall implements Progress {
 
   upgraded(socket: Duplex): void {
     this.#agent?.upgraded(socket);
+    this.#agents.end(this);
     socket.once(
       'close',
-      this.#context.guard.listener(HOOK, () => this.ended()),
+      this.#context.guard.listener(HOOK, () => this.#leave()),
     );
   }
 
   ended(): void {
-    const connections = this.#connections;
-    this.#connections = undefined;
-    connections?.end();
+    this.#leave();
+    this.#agents.end(this);
   }
 
   moves(error: Error): boolean {
     const endpoint = this.#endpoint;
+    this.#leave();
+    const isFinal = this.#started || endpoint === undefined || this.#agents.failure !== undefined;
+    const next = isFinal ? undefined : this.#next(endpoint, error);
+    // What it failed with before says more than a second refusal.
+    if (next !== undefined && this.send(next) !== undefined) return true;
+    this.#agents.end(this);
+    return false;
+  }
+
+  #notTaken(): undefined {
     this.ended();
-    const next = this.#started || endpoint === undefined ? undefined : this.#next(endpoint, error);
-    // Its first error says more than a second refusal.
-    return next !== undefined && this.send(next) !== undefined;
+  }
+
+  /** It is not at that instance any more. */
+  #leave(): void {
+    const connections = this.#connections;
+    this.#connections = undefined;
+    connections?.end();
   }
 
   /** The instance that takes the request instead; undefined: the failure is final. */

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Guard } from '../../guard.ts';
 import { onPackage } from '../../process/modules.ts';
 import { originOf } from '../directory/origin.ts';
+import type { Service } from '../directory/service.ts';
 import type { AgentClass, Agents } from './agents.ts';
 import { type Composable, composing, type Dispatch, type Handler, type Options } from './cover.ts';
 import { asMocked } from './mocks.ts';
@@ -118,11 +119,16 @@ export class UndiciCopies {
     if (known === undefined || known.isBound || dispatcher.closed || dispatcher.destroyed)
       return next(options, handler);
     const { settings = NO_SETTINGS } = known;
-    return router.take(known.origin ?? originOf(options?.origin), given, (service, origin) => {
+    const send = (service: Service, origin: string): true | undefined => {
+      // While the first list was read.
+      if (dispatcher.destroyed) return undefined;
       if (known.settings === undefined && dispatcher.constructor.name !== ENVIRONMENT_PROXY)
         router.sayBypassed(service, `a ${dispatcher.constructor.name} of the application`);
       return router.sendOwn(service, { ...given, options: { ...options, origin } }, dispatcher, agentsLike(settings));
-    });
+    };
+    return router.take(known.origin ?? originOf(options?.origin), given, send, (found) =>
+      this.#guard.attempt(HOOK, () => agentsLike(settings).during(found), nothing),
+    );
   }
 
   #knownOf(dispatcher: Dispatcher): Known {

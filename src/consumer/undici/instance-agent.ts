@@ -39,6 +39,13 @@ export class InstanceAgent implements OpenAgent {
     }
   }
 
+  async destroy(error: Error): Promise<void> {
+    const destroyed = this.#agent.destroy(error);
+    // One that is being closed has forgotten its connections.
+    for (const socket of this.#open) socket.destroy(error);
+    await destroyed;
+  }
+
   upgraded(socket: Duplex): void {
     this.#open.delete(socket);
   }

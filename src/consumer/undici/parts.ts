@@ -29,7 +29,7 @@ export const RELIED_ON = [
   { majors: [5, 6, 7, 8], what: 'all but composed dispatchers have one `dispatch`', where: 'lib/dispatcher-base.js' },
   {
     majors: [5, 6, 7, 8],
-    what: 'symbols of a dispatcher by their names: options, connections, connector, url',
+    what: 'symbols of a dispatcher by their names: options, connections, connector, url, close, destroy',
     where: 'lib/core/symbols.js',
   },
   { majors: [5, 6, 7], what: 'handlers with onConnect, onHeaders, onData, onComplete', where: 'lib/api/' },

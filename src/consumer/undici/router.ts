@@ -6,6 +6,7 @@ import type { Service } from '../directory/service.ts';
 import { type AgentClass, Agents } from './agents.ts';
 import { UndiciCall } from './call.ts';
 import type { Dispatch, Handler, Options } from './cover.ts';
+import { endsWith } from './ending.ts';
 import { fail } from './handlers.ts';
 import { UndiciParts } from './parts.ts';
 import { isRouted, routed, unrouted } from './routed.ts';
@@ -37,7 +38,7 @@ export class UndiciRouter {
   readonly #parts = new UndiciParts();
   /** Agents of every copy of undici with a known `Agent`. */
   readonly #copies = new Map<AgentClass, Agents>();
-  /** Agents for dispatchers of the application with settings of their own. */
+  /** Of dispatchers that the application has made for itself. */
   readonly #own = new WeakMap<Dispatcher, Agents>();
   /** Dispatchers that could not be covered completely, each logged once. */
   readonly #said = new Set<ErrorCode>();
@@ -54,13 +55,15 @@ export class UndiciRouter {
   /**
    * Passes a request to a service to `send`, and any other one to the original dispatcher.
    *
-   * @param origin its origin, if known
-   * @param send returns undefined when undici rejects the request: the original dispatcher then reports why
+   * @param origin where it goes, if that is known
+   * @param send undefined when undici does not take it: the dispatcher as it was says why
+   * @param onWait told when it waits for the first list of a service
    */
   take(
     origin: string | undefined,
     { options, handler, next }: Given,
     send: (service: Service, origin: string) => boolean | undefined,
+    onWait: (found: Promise<unknown>) => void = nothing,
   ): boolean {
     const { guard } = this.#context;
     const pass = (): boolean => next(options, handler);
@@ -75,6 +78,7 @@ export class UndiciRouter {
       return true;
     };
     if (!(service instanceof Promise)) return go(service);
+    onWait(service);
     service
       .then(go)
       // The call of the application has returned, so the error goes to the handler, as undici reports errors before a connection.
@@ -136,13 +140,13 @@ export class UndiciRouter {
     return agents;
   }
 
-  /** Agents that connect and wait as this dispatcher of the application does. */
+  /** Agents that connect, wait and end as this dispatcher of the application does. */
   agentsLike(dispatcher: Dispatcher, settings: Settings, Agent: AgentClass, http2: boolean): Agents {
-    if (settings === NO_SETTINGS) return this.agentsFor(Agent, http2);
     const known = this.#own.get(dispatcher);
     if (known !== undefined) return known;
     const agents = this.#agents(Agent, http2, settings);
     this.#own.set(dispatcher, agents);
+    endsWith(dispatcher, agents, this.#context.guard);
     return agents;
   }
 

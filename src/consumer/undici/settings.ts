@@ -81,6 +81,19 @@ function connecting(settings: Kept): object {
 
 /** A value that undici stores under a symbol. */
 function kept(dispatcher: Dispatcher, name: string): unknown {
-  const symbol = Object.getOwnPropertySymbols(dispatcher).find(({ description }) => description === name);
+  const symbol = ownSymbolOf(dispatcher, name);
   return symbol === undefined ? undefined : Reflect.get(dispatcher, symbol);
+}
+
+/** The symbol of that name which a dispatcher or one of its classes has. */
+export function symbolOf(dispatcher: Dispatcher, name: string): symbol | undefined {
+  for (let at: object | null = dispatcher; at !== null; at = Object.getPrototypeOf(at)) {
+    const symbol = ownSymbolOf(at, name);
+    if (symbol !== undefined) return symbol;
+  }
+  return undefined;
+}
+
+function ownSymbolOf(of: object, name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(of).find(({ description }) => description === name);
 }

@@ -1,11 +1,14 @@
 /** Ways in which an application calls `provider` by grpc-js, by name, each with what came of it. */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type ChannelOptions,
   type ClientUnaryCall,
   credentials,
+  InterceptingCall,
+  type Interceptor,
   Metadata,
   type ServiceError,
   status,
@@ -68,6 +71,17 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     const metadata = new Metadata();
     metadata.add('echo', 'one');
     return say(clientOf(), word('x'), metadata);
+  },
+  /** By an interceptor of the application. */
+  async intercepted() {
+    const adding: Interceptor = (options, next) =>
+      new InterceptingCall(next(options), {
+        start: (metadata, listener, go) => {
+          metadata.add('echo', 'intercepted');
+          go(metadata, listener);
+        },
+      });
+    return say(clientOf({ ...ONCE, interceptors: [adding] } as ChannelOptions), word('x'));
   },
   async authority() {
     return say(clientOf({ ...ONCE, 'grpc.default_authority': 'shop.example' }), word('x'));
@@ -164,23 +178,58 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { answer } = await say(clientOf(), word('x'));
     return { older: answered, newer: answer };
   },
-  /** A stream that goes on while its instance leaves, and calls meanwhile. */
-  async streaming() {
+  /** A stream of the server that goes on while its instance leaves, and calls meanwhile. */
+  async repeating() {
     const client = clientOf();
-    const stream = client['repeat']?.(word('x', 2_500));
-    stream.once('data', () => console.log('streams'));
-    stream.on('data', () => {});
-    const ended = new Promise<string>((resolve) => {
-      stream.on('error', (error: ServiceError) => resolve(status[error.code] ?? ''));
-      stream.on('end', () => resolve('OK'));
-    });
-    await once(lines, 'line');
-    const calls: Promise<Said>[] = [];
-    for (let n = 0; n < 50; n++) {
-      calls.push(say(client, word('x')));
-      await pause(20);
-    }
-    const statuses = (await Promise.all(calls)).map((said) => said.status);
-    return { stream: await ended, calls: [...new Set(statuses)] };
+    const ended = endOf(client['repeat']?.(word('x', 2_500)));
+    const calls = await callsMeanwhile(client, () => {});
+    return { stream: await ended, calls };
+  },
+  /** A stream of the client that does. */
+  async gathering() {
+    const client = clientOf();
+    const answered = Promise.withResolvers<string>();
+    const stream = client['gather']?.((error: ServiceError | null, answer?: Word) =>
+      answered.resolve(error === null ? `${answer?.text.length}` : (status[error.code] ?? '')),
+    );
+    stream.write(word('x'));
+    console.log('streams');
+    const calls = await callsMeanwhile(client, () => stream.write(word('x')));
+    stream.end();
+    return { stream: await answered.promise, calls };
+  },
+  /** One of both sides. */
+  async chatting() {
+    const client = clientOf();
+    const stream = client['chat']?.();
+    let heard = 0;
+    stream.on('data', () => heard++);
+    const ended = endOf(stream);
+    stream.write(word('x'));
+    const calls = await callsMeanwhile(client, () => stream.write(word('x')));
+    stream.end();
+    return { stream: await ended, heard, calls };
   },
 };
+
+/** The status with which a stream ends. Says when its first word has come. */
+function endOf(stream: Readable): Promise<string> {
+  stream.once('data', () => console.log('streams'));
+  stream.on('data', () => {});
+  return new Promise((resolve) => {
+    stream.on('error', (error) => resolve(status[(error as ServiceError).code] ?? ''));
+    stream.on('end', () => resolve('OK'));
+  });
+}
+
+/** Calls from the moment at which the instance of a stream leaves. @param also what is done with each */
+async function callsMeanwhile(client: InstanceType<typeof Echo>, also: () => void): Promise<readonly string[]> {
+  await once(lines, 'line');
+  const calls: Promise<Said>[] = [];
+  for (let n = 0; n < 50; n++) {
+    calls.push(say(client, word('x')));
+    also();
+    await pause(20);
+  }
+  return [...new Set((await Promise.all(calls)).map((said) => said.status))];
+}

@@ -18,7 +18,7 @@ const own = (connections: Connections, socket: FakeSocket): void => connections.
 
 /** @param close how it closes */
 function agentThat(close: () => Promise<void>): OpenAgent {
-  return { dispatch: () => true, close, upgraded() {} };
+  return { dispatch: () => true, close, destroy: async () => {}, upgraded() {} };
 }
 
 async function isIdle({ idle }: Connections): Promise<boolean> {

@@ -65,6 +65,9 @@ describe('an instance with several ports', () => {
     expect(count(service, 10)).toEqual({ b: 10 });
     expect(service.preferredFor('grpc').map(({ instance }) => instance.instanceId)).toEqual(['a']);
     service.apply([of('a', { port: 9090, endpoints: [GRPC] })]);
+    // It leaves, and serves until it is gone.
+    expect(count(service, 5)).toEqual({ b: 5 });
+    service.rest(service.pick() as Endpoint);
     expect(service.pick()).toBeUndefined();
     expect(service.refusal).toMatchObject({ code: 'LOSSLESS_GRPC_ALONE' });
     service.apply([of('a', { port: 9090, endpoints: [GRPC, HTTP] })]);
@@ -189,6 +192,36 @@ describe('zones', () => {
       ...others,
     ]);
     expect(count(service, 210)).toEqual(expected);
+  });
+});
+
+describe('protocols', () => {
+  const grpc = { endpoints: [{ protocol: 'grpc', port: 9_090, secure: false }] } as const;
+  const http = { endpoints: [{ protocol: 'http', port: 8_080, secure: false }] } as const;
+
+  test('an instance is replaced by those that take the calls which it gets', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', grpc), of('b', http), of('c', http)]);
+    const [a, b] = ['a', 'b'].map((id) => service.at(of(id))) as [Endpoint[], Endpoint[]];
+    expect(service.othersThan([])).toBe(3);
+    service.pickAmong('grpc', () => true);
+    expect([service.othersThan(a), service.othersThan(b)]).toEqual([1, 3]);
+    service.pick();
+    expect([service.othersThan(a), service.othersThan(b)]).toEqual([1, 2]);
+    service.apply([of('b', http), of('c', http)]);
+    expect(service.othersThan(a)).toBe(0);
+    service.forget();
+    expect(service.othersThan(a)).toBe(2);
+  });
+
+  test('shares are those of the protocols that are called', () => {
+    const { service, of } = setUp();
+    service.apply([of('a', grpc), of('b', http), of('c', http)]);
+    const shares = (): readonly number[] => service.status().instances.map(({ share }) => share);
+    service.pickAmong('grpc', () => true);
+    expect(shares()).toEqual([1, 0, 0]);
+    service.pick();
+    expect(shares()).toEqual([0.5, 0.25, 0.25]);
   });
 });
 

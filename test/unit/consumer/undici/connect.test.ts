@@ -4,6 +4,7 @@ import { expect, test, vi } from 'vitest';
 import type { Connections } from '../../../../src/consumer/directory/connections.ts';
 import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
+import type { Agents } from '../../../../src/consumer/undici/agents.ts';
 import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
 import { connectTo } from '../../../../src/consumer/undici/connect.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
@@ -59,11 +60,8 @@ test('undici gets its connection, whatever fails when it stands', () => {
 
 test('what fails when an upgraded connection closes is said', () => {
   const { guard, failed } = watchedGuard();
-  const connections = {
-    agent: () => ({ dispatch: () => true, upgraded() {} }),
-    begin() {},
-    end: spoiled,
-  } as unknown as Connections;
+  const connections = { begin() {}, end: spoiled } as unknown as Connections;
+  const agents = { begin() {}, end() {}, to: () => ({ dispatch: () => true, upgraded() {} }) } as unknown as Agents;
   const endpoint = { connections, origins: { http: 'http://127.0.0.1:1' } } as Endpoint;
   const service = { pick: () => endpoint } as unknown as Service;
   const context = {
@@ -73,7 +71,7 @@ test('what fails when an upgraded connection closes is said', () => {
     route: () => service,
     marked() {},
   };
-  const call = new UndiciCall(context, {} as never, service, { origin: 'http://s', path: '/', method: 'GET' }, {});
+  const call = new UndiciCall(context, agents, service, { origin: 'http://s', path: '/', method: 'GET' }, {});
   call.send();
   const socket = new EventEmitter();
   call.upgraded(socket as never);
