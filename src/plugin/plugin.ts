@@ -145,7 +145,6 @@ export class Plugin {
       grpc: options.grpc,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
-      warmupCurve: options.warmupCurve,
       zone: options.zone,
     });
     this.#attendance = new Attendance({

@@ -5,7 +5,7 @@ import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
 import { isRunning, isUnseen } from '../lifecycle/transitions.ts';
-import { warmupShare } from '../lifecycle/warmup.ts';
+import { WARMUP_CURVE, warmupShare } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { isWorker } from '../process/cluster.ts';
@@ -53,19 +53,16 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'port'
     | 'metadata'
     | 'gracePeriodMs'
-    | 'quietMs'
     | 'holdMs'
     | 'entry'
     | 'entryPorts'
     | 'entryCheckMs'
     | 'goawayTimeoutMs'
-    | 'goawayAttempts'
     | 'sessionNotice'
     | 'streamMs'
     | 'registerDelayMs'
     | 'probe'
     | 'warmupMs'
-    | 'warmupCurve'
     | 'readiness'
   >;
   /** What caused this process. */
@@ -170,7 +167,7 @@ export class Attendance {
   get weight(): number {
     if (!this.#registration.listed) return 0;
     const { clock, settings } = this.#context;
-    return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: settings.warmupCurve });
+    return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: WARMUP_CURVE });
   }
 
   /** The application has work of its own, so there is something to leave. */

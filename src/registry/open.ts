@@ -7,7 +7,7 @@ import { Secrets } from './secrets.ts';
 
 type Adapter = (url: URL, context: AdapterContext) => Promise<Registry>;
 
-/** Adapters by the scheme of their URL; each is loaded only when it is named. */
+/** Adapters by the scheme of their URL; each is loaded when its scheme is used. */
 const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'file:': async (url, context) => (await import('./file/file.ts')).fileRegistry(url, context),
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
@@ -22,7 +22,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
 /** That of every other scheme whose URL names a module. */
 const ofModule: Adapter = async (url, context) => (await import('./module/module.ts')).moduleRegistry(url, context);
 
-/** Those to which `OrderService` and `orderservice` are one, or whose names have no capitals. */
+/** Schemes whose service names ignore case or have no capitals. */
 const CASELESS: readonly string[] = ['consul:', 'eureka:', 'kubernetes:'];
 
 /**

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
@@ -184,6 +184,16 @@ describe('the packed package in an empty project', () => {
     expect(packed().filter((file) => file.endsWith('.map'))).toEqual([]);
     const scripts = packed().filter((file) => /\.c?js$/.test(file));
     expect(scripts.filter((file) => read(file).includes('sourceMappingURL='))).toEqual([]);
+  });
+
+  test('each entry has one file of declarations, which imports nothing', () => {
+    const declarations = packed().filter((file) => /\.d\.c?ts$/.test(file));
+    const entries = ['index', 'register'].flatMap((name) => [`dist/src/${name}.d.cts`, `dist/src/${name}.d.ts`]);
+    expect(declarations.toSorted()).toEqual(entries);
+    for (const file of declarations)
+      expect(read(file).match(/(?<=from )'\.[^']*'/g) ?? [], file).toEqual(
+        file.endsWith('.d.cts') ? [`'./${basename(file, '.d.cts')}.js'`] : [],
+      );
   });
 
   test('names an author, and no address that it does not have', () => {
