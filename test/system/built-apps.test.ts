@@ -57,8 +57,8 @@ describe.each(Object.entries(APPS))('%s', (_, { server, says, start }) => {
     leaving.signal('SIGTERM');
     await leaving.ends();
     expect(leaving.stdout).toMatch(says);
-    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     const { verdict } = await world().trace({ child: leaving, port: 0 });
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     expect(verdict).toMatchObject({ result: 'success', planned: 1, acked: 1, afterAck: 0, whole: true });
   });
 });

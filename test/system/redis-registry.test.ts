@@ -67,8 +67,8 @@ describe.skipIf(missing)('a registry that a module knows', () => {
     const caller = await world().caller('http://provider/echo', 100, { env });
     await world().called(leaving);
     await world().leave(leaving);
-    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     const trace = await world().trace(leaving);
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
     expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, problems: [] });
     expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({
       'lossless.deregister.result': 'confirmed',
