@@ -3,6 +3,7 @@ import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Facts } from '../lifecycle/facts.ts';
 import type { RefreshResult } from '../lifecycle/outcomes.ts';
+import { WARMUP_CURVE } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
@@ -45,8 +46,6 @@ export interface ConsumerOptions {
   readonly onCalled?: (service: string) => void;
   /** Warm-up time in milliseconds; 0 switches it off. */
   readonly warmupMs: number;
-  /** Exponent of the warm-up. */
-  readonly warmupCurve: number;
   /** Zone of this process, whose instances are preferred. Undefined: no preference. */
   readonly zone?: string | undefined;
 }
@@ -125,7 +124,7 @@ export class Consumer implements CallContext {
   header: string | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { clock, log, registry, services, warmupMs, warmupCurve, zone } = options;
+    const { clock, log, registry, services, warmupMs, zone } = options;
     this.#options = options;
     this.guard = options.guard ?? new Guard(log);
     this.#quarantine = new Quarantine(clock, () => this.#rebuild());
@@ -136,7 +135,7 @@ export class Consumer implements CallContext {
       log,
       services,
       quarantine: this.#quarantine,
-      warmup: { ms: warmupMs, curve: warmupCurve },
+      warmup: { ms: warmupMs, curve: WARMUP_CURVE },
       zone,
       prepare: () => this.#prepare(),
       onCalled: options.onCalled,

@@ -63,7 +63,7 @@ export function isAlive({ pid, started }: Entry): boolean {
  */
 export function decodeInstance(value: unknown): Instance {
   const fields = objectOf(value, 'instance');
-  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
+  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata, uid } = fields;
   const endpoints = decodeEndpoints(fields['endpoints']);
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
   if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
@@ -79,6 +79,7 @@ export function decodeInstance(value: unknown): Instance {
     registeredAt: whole(registeredAt, 'registeredAt', 0),
     metadata: labelsOf(metadata),
     ...(endpoints.length > 0 && { endpoints }),
+    ...(typeof uid === 'string' && uid !== '' && { uid }),
   };
 }
 

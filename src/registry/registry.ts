@@ -54,7 +54,7 @@ export interface Failure {
 }
 
 /**
- * A directory of instances. Every adapter keeps these rules, and `test/contract/registry.ts` proves them:
+ * A directory of instances. Every adapter keeps these rules, and `contract/` proves them:
  *
  * - `register` and `deregister` are idempotent; `register` of the same `instanceId` replaces the entry.
  * - `deregister` first awaits a registration and a heartbeat in flight: after it resolves nothing of this process writes the

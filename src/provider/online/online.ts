@@ -7,6 +7,7 @@ import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
 import type { OnlineTrigger, Readiness } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
+import { WARMUP_CURVE } from '../../lifecycle/warmup.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import { describe, withEndpoints } from '../registration/endpoints.ts';
@@ -53,7 +54,6 @@ export interface OnlineSettings {
   readonly registerDelayMs: number;
   readonly probe: string | undefined;
   readonly warmupMs: number;
-  readonly warmupCurve: number;
   readonly readiness: Readiness;
 }
 
@@ -329,6 +329,7 @@ export class Online {
       this.#trouble = undefined;
       return answer;
     } catch (thrown) {
+      if (this.#isEnded) return undefined;
       this.#trouble = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       return undefined;
@@ -346,7 +347,7 @@ export class Online {
   async #warmUp(): Promise<void> {
     const { clock, settings, started } = this.#context;
     const work = this.#begin('warmup', 'the end of the warm-up');
-    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
+    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: WARMUP_CURVE }, started);
     await this.#warming.run(this.#ending.signal);
     work.end(this.#warming.facts);
   }

@@ -2,8 +2,8 @@
 export interface Departure {
   readonly traceId: string;
   /**
-   * Resolves when all traffic and all tasks of `waitUntil` are over and no caller can come any more; then close what requests
-   * needed. Rejects with an `AbortError` when the offline is undone.
+   * Resolves when all traffic and all tasks of `waitUntil` are over and no caller can come any more, or when the rest has been cut;
+   * then close what requests needed. Rejects with an `AbortError` when the offline is undone, or its deadline comes first.
    */
   readonly drained: Promise<void>;
   /**
@@ -34,10 +34,14 @@ export class Handlers {
     return [...this.#handlers];
   }
 
-  /** @returns a function that removes it */
-  add(name: string, handle: Handler): () => void {
+  add(name: string, handle: Handler): NamedHandler {
     const handler = { name: String(name).slice(0, LONGEST_NAME), handle };
     this.#handlers.add(handler);
-    return () => void this.#handlers.delete(handler);
+    return handler;
+  }
+
+  /** Takes it back. */
+  remove(handler: NamedHandler): void {
+    this.#handlers.delete(handler);
   }
 }
