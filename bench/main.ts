@@ -14,6 +14,7 @@ import { preload } from './preload.ts';
 import { registries } from './registries.ts';
 import type { Benchmark, Row } from './row.ts';
 import { stall } from './stall.ts';
+import { start } from './start.ts';
 import { stopSending } from './stop-sending.ts';
 import { trace } from './trace.ts';
 import { verify } from './verify.ts';
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   'stop-sending': stopSending,
   cost,
   preload,
+  start,
   stall,
   trace,
   collector,

@@ -7,10 +7,11 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type BuildOptions, build, type Metafile, transform } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { declarationsOf } from './declarations.ts';
 import { lazyBuiltins } from './lazy-builtins.ts';
 import { bundledPackages, notice, packageIn, sbom } from './sbom.ts';
+import { bundleStart } from './start-files.ts';
 
 /** What applications import, each by its file in `src/`: it gets one file of declarations. */
 const ENTRIES = ['index', 'register', 'registry'];
@@ -33,7 +34,6 @@ const common = {
   allowOverwrite: true,
   bundle: true,
   minify: true,
-  keepNames: true,
   platform,
   format: 'esm',
   target,
@@ -48,51 +48,44 @@ async function bundle(options: BuildOptions): Promise<Metafile['outputs']> {
   return metafile.outputs;
 }
 
-const sdk = join(src, 'trace/sdk.js');
-await bundle({
-  ...common,
-  entryPoints: [sdk],
-  outfile: sdk,
-  // Its CommonJS parts ask for built-in modules by `require`.
-  banner: {
-    js: "import{createRequire as lossless_require}from'node:module';const require=lossless_require(import.meta.url);",
-  },
-});
-
 // What is preloaded is loaded at once, also where Node.js may not `require` ESM, so it is CommonJS. Its files are known by name.
+const sdk = join(src, 'trace/sdk');
+await bundle({ ...common, keepNames: true, format: 'cjs', entryPoints: [`${sdk}.js`], outfile: `${sdk}.cjs` });
+rmSync(`${sdk}.js`);
+
+/** Files that stand beside what imports them: one class of errors for all, and what is bundled above. */
+const beside: Plugin = {
+  name: 'beside',
+  setup(own) {
+    own.onResolve({ filter: /\/errors\.js$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: './errors.cjs', external: true },
+    );
+    own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: './trace/sdk.cjs', external: true }));
+  },
+};
 const preloaded = {
   ...common,
   outdir: src,
   outExtension: { '.js': '.cjs' },
-  plugins: [lazyBuiltins],
+  plugins: [lazyBuiltins, beside],
+  // Dependencies of the package itself, installed beside it.
+  external: Object.keys(dependencies),
   define: { 'import.meta.filename': '__filename', 'import.meta.dirname': '__dirname' },
 };
-await bundle({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
-const startFiles = await bundle({
+await bundle({ ...preloaded, format: 'cjs', plugins: [lazyBuiltins], entryPoints: [join(src, 'register.js')] });
+await bundle({
   ...preloaded,
-  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index', 'registry'].map((entry) => ({
+  format: 'cjs',
+  entryPoints: ['errors', 'index', 'registry', 'plugin/app-tracing', 'plugin/thread'].map((entry) => ({
     in: join(src, `${entry}.js`),
     out: basename(entry),
   })),
-  // Beside the entries: what a chunk imports lazily is the same path from each.
-  chunkNames: '[name]-[hash]',
-  // esbuild splits ESM only; each file is made CommonJS after that.
-  splitting: true,
-  // Dependencies of the package itself, installed beside it.
-  external: Object.keys(dependencies),
-  plugins: [
-    lazyBuiltins,
-    {
-      name: 'sdk',
-      setup: (own) => own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: './trace/sdk.js', external: true })),
-    },
-  ],
 });
-for (const file of Object.keys(startFiles)) {
-  const made = await transform(readFileSync(file, 'utf8'), { minify: true, platform, target, format: 'cjs' });
-  if (made.warnings.length > 0) throw new Error(`${file}: ${made.warnings.map(({ text }) => text).join('; ')}`);
-  writeFileSync(file, made.code);
-}
+Object.assign(
+  outputs,
+  // Beside the entries: what a chunk imports lazily is the same path from each.
+  await bundleStart(join(src, 'plugin/start.js'), { ...preloaded, chunkNames: '[name]-[hash]' }),
+);
 
 // The entries for `import`: one waits, one passes on.
 await bundle({

@@ -4,7 +4,7 @@ import { DISPATCHERS } from '../consumer/undici/dispatchers.ts';
 import { Guard } from '../guard.ts';
 import { hasWorkers } from '../process/cluster.ts';
 import { type Connect, wrapConnect } from '../process/http2-connect.ts';
-import { onHttp2, onPackage } from '../process/modules.ts';
+import { onBuiltin, onPackage } from '../process/modules.ts';
 import { threadClosed, threadListens } from '../process/threads.ts';
 import { kindOf } from '../provider/traffic/http-server.ts';
 
@@ -106,7 +106,7 @@ function beforeFirstRequest(begin: () => boolean): () => void {
 /** `node:http2` can be wrapped only once it is loaded, which few processes do. */
 function beforeFirstSession(begin: () => boolean): () => void {
   let restore = (): void => {};
-  const end = onHttp2(GUARD, () => {
+  const end = onBuiltin('http2', GUARD, () => {
     restore = wrapConnect(
       (connect) =>
         (...call) =>

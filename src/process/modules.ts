@@ -66,14 +66,14 @@ export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPacka
 }
 
 /**
- * Calls `seen` once, just before the application loads `node:http2`, or at once when it is loaded. Code that reads `connect`
- * later, also by an import of an ES module, gets the function that `seen` has installed.
+ * Calls `seen` once, just before the application loads that module of Node.js, or at once when it is loaded. Code that reads a function
+ * of it later, also by an import of an ES module, gets the one that `seen` has installed.
  *
  * @returns a function that ends it
  */
-export function onHttp2(guard: Guard, seen: () => void): () => void {
-  const tell = guard.listener('node:http2', seen);
-  if (isHttp2Loaded()) {
+export function onBuiltin(name: 'http2' | 'https', guard: Guard, seen: () => void): () => void {
+  const tell = guard.listener(`node:${name}`, seen);
+  if (isLoaded(name)) {
     tell();
     return () => {};
   }
@@ -81,7 +81,7 @@ export function onHttp2(guard: Guard, seen: () => void): () => void {
   // Nothing else tells of a built-in module that an ES module imports.
   const hooks = nodeModule().registerHooks({
     resolve(specifier, context, next) {
-      if (specifier === 'node:http2' || specifier === 'http2') {
+      if (specifier === name || specifier === `node:${name}`) {
         end();
         tell();
       }
@@ -106,7 +106,7 @@ function fileOf(id: string, parentFilename: string | undefined): string | undefi
   }
 }
 
-function isHttp2Loaded(): boolean {
+function isLoaded(name: string): boolean {
   const { moduleLoadList } = process as { moduleLoadList?: unknown };
-  return Array.isArray(moduleLoadList) && moduleLoadList.includes('NativeModule http2');
+  return Array.isArray(moduleLoadList) && moduleLoadList.includes(`NativeModule ${name}`);
 }

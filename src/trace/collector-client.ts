@@ -31,6 +31,9 @@ const WAITS = { initialMs: 100, factor: 2, capMs: 1_000 };
 /** How requests are written, by the protocols of OTLP over HTTP. */
 const CONTENT_TYPES = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const;
 
+/** Shortest request that is compressed, in bytes: to load and begin a compressor costs more than a packet or two. */
+const LEAST_COMPRESSED = 4_096;
+
 /** The answer of who does not take what a request is written in. */
 const WRONG_TYPE = 415;
 
@@ -144,7 +147,8 @@ export class CollectorClient {
       const reason = `it cannot be written in Protobuf: ${asError(thrown).message}`;
       return { reason, retryable: false, refuses: 'this' };
     }
-    const content = compression === 'gzip' ? await promisify(gzip)(plain) : plain;
+    const isCompressed = compression === 'gzip' && plain.length >= LEAST_COMPRESSED;
+    const content = isCompressed ? await promisify(gzip)(plain) : plain;
     const secured = endpoint.protocol === 'https:' ? tlsOf(tls) : undefined;
     try {
       return await request(
@@ -156,7 +160,7 @@ export class CollectorClient {
           headers: {
             ...headers,
             'content-type': CONTENT_TYPES[protocol],
-            ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
+            ...(isCompressed && { 'content-encoding': 'gzip' }),
           },
           body: content,
           timeoutMs: withinMs,

@@ -35,7 +35,16 @@ export class Exporter<T> {
     const { clock, log, serialize, spoolDir: directory, target } = options;
     const { signal } = target;
     this.#options = options;
-    this.spool = new Spool({ directory, target: targetLabel(target), signal, clock, log });
+    this.spool = new Spool({
+      directory,
+      // Made when a file is named: a digest loads `node:crypto`, which a process that only calls has no need of.
+      get target() {
+        return targetLabel(target);
+      },
+      signal,
+      clock,
+      log,
+    });
     this.#collector = new CollectorClient(target, clock);
     this.#outbox = new Outbox<T>({
       signal,

@@ -240,7 +240,7 @@ describe('the packed package in an empty project', () => {
       const inSbom = sbom().components.flatMap((one) =>
         (one.evidence?.occurrences ?? []).map(({ location }) => {
           expect(packed()).toContain(location);
-          return `${location.replace(/\.js$/, '.NOTICE')}: ${line(one)}`;
+          return `${location.replace(/\.c?js$/, '.NOTICE')}: ${line(one)}`;
         }),
       );
       expect(inSbom.sort()).toEqual(inNotices.sort());

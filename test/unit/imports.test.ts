@@ -43,7 +43,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   provider: [...SHARED, 'process', 'provider/*'],
   'consumer/directory': SHARED,
   'consumer/call': [...SHARED, 'consumer/directory'],
-  'consumer/http': [...SHARED, 'consumer/directory', 'consumer/call'],
+  'consumer/http': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/undici': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/http2': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
   'consumer/grpc': [...SHARED, 'process', 'consumer/directory', 'consumer/call'],
@@ -115,7 +115,7 @@ const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   },
   // What is preloaded into a service must not cost its start; these are loaded when they are needed.
   {
-    hazard: /^(import|export) (?!type )[^;]*?from '(undici|pino|node:(http|https|http2|dgram))'/m,
+    hazard: /^(import|export) (?!type )[^;]*?from '(undici|node:(http|https|http2|dgram))'/m,
     owner: /^(src\/cli|collector)/,
   },
   { hazard: /\bimport\('node:http'\)/, owner: /^$/ },

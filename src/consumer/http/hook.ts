@@ -43,6 +43,7 @@ export class HttpHook {
     const takeBack = withAgent(
       agentless((itself) => covering(context, itself)),
       (host) => context.guard.attempt(HOOK, () => context.route(host), nothing) !== undefined,
+      context.guard,
     );
     this.#restore = () => {
       if (prototype.addRequest === addRequestToService) prototype.addRequest = addRequest;

@@ -1,6 +1,8 @@
 import type { Agent, ClientRequest, RequestOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import { asError } from '../../errors.ts';
+import type { Guard } from '../../guard.ts';
+import { onBuiltin } from '../../process/modules.ts';
 import type { AddRequest, AgentOptions, OnSocket } from './call.ts';
 
 /** A function of `node:http` or `node:https` that begins a request. */
@@ -15,28 +17,32 @@ type Connect = (options: object, done: (error: Error | null, socket?: Socket) =>
 
 /**
  * Gives an agent to requests that make their connection themselves (`createConnection` and no agent, as those of WebSocket
- * clients), for which Node.js offers no other hook.
+ * clients), for which Node.js offers no other hook. `node:https` is not loaded for them.
  *
  * @param isMeant whether a request to that host gets `agent`; all others begin unchanged
  * @returns a function that restores the former functions
  */
-export function withAgent(agent: Agent, isMeant: (host: string) => boolean): () => void {
-  const undo = ['node:http', 'node:https'].flatMap((name) => {
+export function withAgent(agent: Agent, isMeant: (host: string) => boolean, guard: Guard): () => void {
+  const undo: (() => void)[] = [];
+  // Updates imports by name.
+  const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
+  const wrap = (name: 'node:http' | 'node:https'): void => {
     const module = process.getBuiltinModule(name as 'node:http') as unknown as Modules;
-    return (['request', 'get'] as const).map((method) => {
+    for (const method of ['request', 'get'] as const) {
       const begin = module[method];
       const beginWithAgent: Begin = (...call) => begin(...given(call, agent, isMeant));
       Object.defineProperties(beginWithAgent, Object.getOwnPropertyDescriptors(begin));
       module[method] = beginWithAgent;
-      return () => {
+      undo.push(() => {
         if (module[method] === beginWithAgent) module[method] = begin;
-      };
-    });
-  });
-  // Updates imports by name.
-  const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
-  syncBuiltinESMExports();
+      });
+    }
+    syncBuiltinESMExports();
+  };
+  wrap('node:http');
+  const end = onBuiltin('https', guard, () => wrap('node:https'));
   return () => {
+    end();
     for (const each of undo) each();
     syncBuiltinESMExports();
   };

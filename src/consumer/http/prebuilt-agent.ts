@@ -48,9 +48,8 @@ export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, guard: Guard, add
 function connectsAsNode(pool: Pool): boolean {
   const { createConnection, options } = pool;
   if (options.proxyEnv !== undefined || Object.hasOwn(pool, 'createConnection')) return false;
-  return [process.getBuiltinModule('node:http'), process.getBuiltinModule('node:https')].some(
-    ({ Agent }) => (Agent.prototype as unknown as Pool).createConnection === createConnection,
-  );
+  const { Agent } = process.getBuiltinModule(pool.protocol === 'https:' ? 'node:https' : 'node:http');
+  return (Agent.prototype as unknown as Pool).createConnection === createConnection;
 }
 
 /** Options of `net.connect` and `tls.connect` that make connections differ and are not part of the name of their pool. */

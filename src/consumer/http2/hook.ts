@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { rawSocket } from '../../io/raw-socket.ts';
 import type { Log } from '../../log.ts';
 import { type Connect, wrapConnect } from '../../process/http2-connect.ts';
-import { onHttp2 } from '../../process/modules.ts';
+import { onBuiltin } from '../../process/modules.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { Listed } from '../directory/directory.ts';
 import type { Address } from '../directory/roster.ts';
@@ -43,7 +43,7 @@ export class Http2Hook {
   }
 
   install(): void {
-    this.#undo.push(onHttp2(this.#options.context.guard, () => this.#wrap()));
+    this.#undo.push(onBuiltin('http2', this.#options.context.guard, () => this.#wrap()));
   }
 
   uninstall(): void {

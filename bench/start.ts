@@ -1,0 +1,110 @@
+import { createServer } from 'node:http';
+import { systemClock } from '../src/lifecycle/clock.ts';
+import { openRegistry } from '../src/registry/open.ts';
+import { anInstance } from '../test/support/an-instance.ts';
+import { listening } from '../test/support/listening.ts';
+import { entered } from '../test/support/process/announced.ts';
+import { Child } from '../test/support/process/child.ts';
+import { registryIn } from '../test/support/process/plugin-env.ts';
+import { ScratchFolder } from '../test/support/scratch-folder.ts';
+import { pluginEnvironment } from './fleet.ts';
+import { type Paired, paired } from './paired.ts';
+import { type Benchmark, type Row, reached } from './row.ts';
+
+const PROGRAM = new URL('begin.cjs', import.meta.url);
+const PAIRS = 20;
+
+/** How long a process stays after it has listened, or been answered, in milliseconds: a start has ended by then. */
+const STAY_MS = { provider: 1_000, consumer: 250 };
+
+/** What one process says of itself. */
+interface Told {
+  readonly cpuMs: number;
+  /** From the start of the process until it listened, or was answered. */
+  readonly ms: number;
+}
+
+interface Case {
+  readonly what: string;
+  readonly does: 'serve' | 'http.request' | 'fetch' | 'undici';
+  /** Most milliseconds of CPU that the plugin may add. */
+  readonly goal?: number;
+  /** Whether the request goes to an address of a service without a list of it, with the plugin too. */
+  readonly isElsewhere?: boolean;
+}
+
+const CASES: readonly Case[] = [
+  { what: 'provider, until it is registered', does: 'serve', goal: 35 },
+  { what: 'consumer, first `http.request` to a service', does: 'http.request', goal: 15 },
+  { what: 'consumer, first `fetch` to a service', does: 'fetch', goal: 10 },
+  { what: 'consumer, first request of undici to a service', does: 'undici' },
+  { what: '`fetch` to what is no service', does: 'fetch', isElsewhere: true },
+];
+
+async function told(child: Child): Promise<Told> {
+  await child.ends();
+  return JSON.parse(child.lines.at(-1) ?? '') as Told;
+}
+
+async function rowOf({ what, does, goal, isElsewhere = false }: Case): Promise<Row> {
+  const folder = new ScratchFolder();
+  const registry = await openRegistry(new URL(registryIn(folder.path)), { clock: systemClock, log: () => {} });
+  const server = createServer((_, response) => response.end('ok'));
+  const port = await listening(server);
+  await registry.register(anInstance({ service: 'provider', port, registeredAt: 1 }));
+  const address = `http://127.0.0.1:${port}/`;
+  const stay = does === 'serve' ? STAY_MS.provider : STAY_MS.consumer;
+  const wall: { without: number[]; with: number[] } = { without: [], with: [] };
+  const run = async (kind: 'without' | 'with'): Promise<number> => {
+    const env = kind === 'with' ? pluginEnvironment('own', folder.path, { OTEL_SDK_DISABLED: 'false' }) : {};
+    const url = kind === 'with' && !isElsewhere ? 'http://provider/' : address;
+    const child = Child.node(PROGRAM, { args: [does, url, stay], env });
+    const [{ cpuMs, ms }] = await Promise.all([
+      told(child),
+      ...(kind === 'with' && does === 'serve' ? [entered(child, 'warming')] : []),
+    ]);
+    wall[kind].push(ms);
+    return cpuMs;
+  };
+  try {
+    await run('without');
+    await run('with');
+    const cpu = await paired(
+      PAIRS,
+      () => run('without'),
+      () => run('with'),
+    );
+    const waits = wall.with.map((ms, n) => ms - (wall.without[n] ?? 0));
+    return { what, measured: `${said(cpu)}; ${added(middle(waits))} until then`, against: against(cpu, goal) };
+  } finally {
+    server.close();
+    await registry.close();
+    folder.remove();
+  }
+}
+
+function said({ added: more, base, low, high }: Paired): string {
+  return `${added(more)} (${low.toFixed(0)} to ${high.toFixed(0)}) on ${base.toFixed(0)} ms`;
+}
+
+function added(ms: number): string {
+  return `${ms < 0 ? '' : '+'}${ms.toFixed(0)} ms`;
+}
+
+function middle(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function against({ added: more }: Paired, goal: number | undefined): string {
+  return goal === undefined ? '' : reached(more <= goal, `≤ ${goal} ms`);
+}
+
+export const start: Benchmark = {
+  title: 'CPU cost of a start',
+  how: `Processes that begin, do one thing once and end, in ${PAIRS} pairs with and without the plugin, alternating; registry \`file:\`, traces on and no collector there. User and system time of the whole process: what the plugin adds (the median of the differences, and its 95 % interval) on what the process takes without it. Then how much later the server listens, or the answer is there. A provider lives on for ${STAY_MS.provider} ms, a consumer for ${STAY_MS.consumer} ms.`,
+  run: async () => {
+    const rows: Row[] = [];
+    for (const each of CASES) rows.push(await rowOf(each));
+    return rows;
+  },
+};
