@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
@@ -270,9 +270,9 @@ export class Store {
   #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
     if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
-    const hash = createHash('sha256').update(body).digest('hex');
     const { addOrigin, findOrigin } = this.#statements;
-    const id = Number((findOrigin.get(hash) ?? addOrigin.get(hash, body))?.['id']);
+    const digest = hash('sha256', body);
+    const id = Number((findOrigin.get(digest) ?? addOrigin.get(digest, body))?.['id']);
     return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
