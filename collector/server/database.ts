@@ -14,11 +14,14 @@ const PAGE = 4_096;
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
 
-/**
- * The few spans that say that a shutdown or a start began or ended, with what is counted of them. Made anew when an earlier
- * version made another.
- */
-const ROOT_INDEX = `CREATE INDEX span_by_root ON span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`;
+/** Indexes beside those of the keys: few, as each is written for every span. Those of an earlier version are made anew. */
+const INDEXES: Readonly<Record<string, string>> = {
+  trace_by_arrival: 'trace (received)',
+  span_by_service: 'span (service, start, name, kind)',
+  span_by_origin: 'span (origin)',
+  // The few spans that say that a shutdown or a start began or ended, with what is counted of them.
+  span_by_root: `span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`,
+};
 
 /** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
 const APPLICATION = 0x6c6f7373;
@@ -26,14 +29,10 @@ const APPLICATION = 0x6c6f7373;
 const TABLES = `
   CREATE TABLE origin (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
   CREATE TABLE trace (id TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE INDEX trace_by_arrival ON trace (received);
   CREATE TABLE span (
     trace_id TEXT NOT NULL, span_id TEXT NOT NULL, origin INTEGER NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL,
     kind INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (trace_id, span_id)
   );
-  CREATE INDEX span_by_service ON span (service, start);
-  CREATE INDEX span_by_operation ON span (service, name, kind, start);
-  CREATE INDEX span_by_origin ON span (origin);
 `;
 
 /** Results of SQLite for a file that is damaged, or no database at all (sqlite.org/rescode.html). */
@@ -123,9 +122,17 @@ function withTables(db: DatabaseSync, path: string): DatabaseSync {
         ${TABLES} PRAGMA user_version = ${VERSION}; PRAGMA application_id = ${APPLICATION}
       `),
     );
-  if (db.prepare("SELECT sql FROM sqlite_schema WHERE name = 'span_by_root'").get()?.['sql'] !== ROOT_INDEX)
-    together(db, () => db.exec(`DROP INDEX IF EXISTS span_by_root; ${ROOT_INDEX}`));
+  together(db, () => makeIndexes(db));
   return db;
+}
+
+function makeIndexes(db: DatabaseSync): void {
+  const wanted = new Map(Object.entries(INDEXES).map(([name, on]) => [name, `CREATE INDEX ${name} ON ${on}`]));
+  const made = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").all();
+  for (const { name, sql } of made)
+    if (wanted.get(String(name)) === sql) wanted.delete(String(name));
+    else db.exec(`DROP INDEX "${name}"`);
+  for (const sql of wanted.values()) db.exec(sql);
 }
 
 /** SQLite is loaded only now, and on Node.js 22 without its warning that it is experimental. */
