@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RULES, type Rule } from '../src/cli/conformance/rules.ts';
 import { VARIABLES, type Variable } from '../src/config/variables.ts';
 import { ERRORS } from '../src/errors.ts';
 import type { WorkName } from '../src/lifecycle/facts.ts';
@@ -40,7 +41,7 @@ function variables(): string {
       `${doc}${secret ? ' Never logged.' : ''}`,
     ],
   );
-  return `# Variables\n\nDurations are in milliseconds. A bad value is one log line that names the variable, the value and the rule; the application then runs without the plugin, unless \`LOSSLESS_STRICT=true\`.\n\n${table(['variable', 'default', 'must be', 'meaning'], rows)}\n`;
+  return `# Variables\n\nDurations are in milliseconds. A bad value is one log line that names the variable, the value and the rule. After a bad \`LOSSLESS_*\` value the application runs without the plugin, or ends with \`LOSSLESS_STRICT=true\`. In place of a bad value of another variable the plugin uses the default. *Elsewhere* is the name of the same thing in other software.\n\n${table(['variable', 'default', 'must be', 'meaning'], rows)}\n`;
 }
 
 function spans(): string {
@@ -92,7 +93,7 @@ function metrics(): string {
     values.map((value) => `\`${value}\``).join(', '),
     doc,
   ]);
-  return `# Metrics\n\n## On \`/metrics\`\n\nOf each instance, at its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n\n## At the end of an offline\n\nSent once, as OTLP metrics, to \`/v1/metrics\` of the collector ([where to](../pipeline.md#metrics-of-an-offline)). All are gauges. The resource is that of the spans: \`service.name\`, \`service.namespace\`, \`service.instance.id\`, \`service.version\`, \`deployment.environment.name\` and so on.\n\n${table(['metric', 'in Prometheus', 'unit', 'attributes', 'meaning'], offlineRows)}\n\n${table(['attribute', 'values', 'meaning'], attributeRows)}\n\nOther attributes are [those of spans](spans.md#attributes).\n`;
+  return `# Metrics\n\n## On \`/metrics\`\n\nEach instance serves these metrics at its control port, for Prometheus. Every series also has \`service_name\`.\n\n${table(['metric', 'type', 'labels', 'meaning'], rows)}\n\n## At the end of an offline\n\nEach instance sends these metrics once, as OTLP, to \`/v1/metrics\` of the collector ([which servers take them](../pipeline.md#metrics-of-an-offline)). All are gauges. The resource is that of the spans: \`service.name\`, \`service.namespace\`, \`service.instance.id\`, \`service.version\`, \`deployment.environment.name\` and so on.\n\n${table(['metric', 'in Prometheus', 'unit', 'attributes', 'meaning'], offlineRows)}\n\n${table(['attribute', 'values', 'meaning'], attributeRows)}\n\nOther attributes are [those of spans](spans.md#attributes).\n`;
 }
 
 const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {
@@ -104,13 +105,14 @@ const COVERAGE_HEADS: Readonly<Record<Coverage['kind'], string>> = {
   tracing: 'Tracing',
 };
 
-/** The version that is installed, and so the one that was tried. */
+/** The installed version, which the tests use. */
 function versionOf(of: Coverage['of']): string {
   if (of === undefined) return 'of Node.js';
-  const [name, workspace] = of;
-  const folders = workspace === undefined ? [root] : [join(root, 'test/support', workspace), root];
-  const path = folders.map((folder) => join(folder, 'node_modules', name, 'package.json')).find(existsSync);
-  if (path === undefined) throw new Error(`${name} is not installed: run \`npm ci\``);
+  const [name] = of;
+  const path = ['.', 'test/packages', 'test/support/otel']
+    .map((folder) => join(root, folder, 'node_modules', name, 'package.json'))
+    .find(existsSync);
+  if (path === undefined) throw new Error(`${name} is not installed: run scripts/install.sh`);
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }
 
@@ -125,9 +127,9 @@ function coverage(): string {
         `\`${join('test/process', file)}\``,
       ],
     );
-    return `## ${COVERAGE_HEADS[kind]}\n\n${table(['what', 'version tried', 'covered', 'what is not, and what to write instead', 'proved by'], found)}`;
+    return `## ${COVERAGE_HEADS[kind]}\n\n${table(['what', 'tested version', 'covered', 'what is not covered, and what to write instead', 'test'], found)}`;
   });
-  return `# What is covered\n\nEach row names its test. \`clients.test.ts\` and \`frameworks.test.ts\` let an instance leave under load and count no failed call; the other tests of clients show which calls reach a service, and what the first call says that does not.\n\n${parts.join('\n\n')}\n`;
+  return `# What is covered\n\nEach row names its test. In \`clients.test.ts\` and \`frameworks.test.ts\` an instance leaves under load and no call fails. The other tests of clients show which calls reach a service, and what the plugin logs about the first call that does not.\n\n${parts.join('\n\n')}\n`;
 }
 
 function diagram(): string {
@@ -146,6 +148,18 @@ function withDiagram(page: string): string {
   return page.replace(/(<!-- states -->\n)[\s\S]*?(<!-- \/states -->)/, `$1${diagram()}\n$2`);
 }
 
+/** Puts what `lossless conformance` tries where a page that is otherwise written by hand has room for it. */
+function withRules(page: string): string {
+  const rows = Object.entries(RULES).map(([id, rule]) => [id, rule.of, rule.text, whenOf(rule)]);
+  const rules = table(['rule', 'of', 'what must hold', 'tried'], rows);
+  return page.replace(/(<!-- rules -->\n)[\s\S]*?(<!-- \/rules -->)/, (_, begin, end) => `${begin}${rules}\n${end}`);
+}
+
+function whenOf(rule: Rule): string {
+  if (rule.secret) return 'with a secret';
+  return rule.optional ? 'and may be missing' : 'always';
+}
+
 /** Puts the programs of `examples/` where a page that is otherwise written by hand names them. */
 function withExamples(page: string): string {
   return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
@@ -161,6 +175,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/reference/metrics.md': `${NOTE}\n${metrics()}`,
   'docs/reference/states.md': `${NOTE}\n${states()}`,
   'docs/coverage.md': `${NOTE}\n${coverage()}`,
+  'docs/protocol.md': withRules(readFileSync(join(root, 'docs/protocol.md'), 'utf8')),
   'docs/application.md': withExamples(readFileSync(join(root, 'docs/application.md'), 'utf8')),
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };

@@ -2,8 +2,8 @@ import { asError } from './errors.ts';
 import type { Log } from './log.ts';
 
 /**
- * The border between the application and the plugin. Whatever of ours fails inside a call of the application is one log line
- * for each hook, and steps aside: that call goes on as without the plugin, and the next one is tried again.
+ * The border between the application and the plugin. When the plugin fails inside a call of the application, it logs one line for
+ * each hook, and the call goes on as without the plugin. The next call uses the hook again.
  */
 export class Guard {
   readonly #log: Log;
@@ -13,7 +13,7 @@ export class Guard {
     this.#log = log;
   }
 
-  /** What `work` returns, or `aside` when it throws; of a promise what it resolves with, or `aside` when it rejects. */
+  /** The result of `work`, or `aside` when it throws; for a promise its value, or `aside` when it rejects. */
   attempt<R>(hook: string, work: () => R, aside: () => R): R {
     try {
       const result = work();
@@ -28,7 +28,7 @@ export class Guard {
     return aside();
   }
 
-  /** `listener`, which never throws and, if it is asynchronous, leaves no rejection behind. */
+  /** A `listener` that never throws and, if it is asynchronous, never rejects. */
   listener<Call extends unknown[]>(hook: string, listener: (...call: Call) => unknown): (...call: Call) => void {
     return (...call) => {
       try {
@@ -49,7 +49,7 @@ export class Guard {
       const code = 'LOSSLESS_HOOK_FAILED';
       this.#log('error', `${hook}: the application goes on without the plugin here: ${message}`, { code, stack });
     } catch {
-      // Nobody is left to tell.
+      // The log itself has failed.
     }
   }
 }

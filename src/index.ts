@@ -1,6 +1,6 @@
 /**
- * The programming interface, for applications that want to take part; none of it is needed. It speaks to the plugin that
- * `lossless-lifecycle/register` started in this process.
+ * The programming interface, for applications with work other than HTTP requests. Every function talks to the plugin that
+ * `lossless-lifecycle/register` has started in this process, and does nothing without it.
  */
 
 export { leaving, offline, online, onOffline, status, subscribe, waitUntil } from './api.ts';

@@ -6,7 +6,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value of a JSON text, whose length its reader has bounded; undefined, which no JSON is, when it is none. */
+/** The value of a JSON text, whose length the caller has bounded; undefined when the text is not JSON. */
 export function valueIn(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -15,14 +15,14 @@ export function valueIn(text: string): unknown {
   }
 }
 
-/** The same of an object; undefined when it is none. */
+/** The same for an object; undefined when the text holds none. */
 export function objectIn(text: string): Json | undefined {
   const value = valueIn(text);
   return isObject(value) ? value : undefined;
 }
 
 /**
- * Reads JSON that something else has written. The message never repeats the text, as the engine's own does: it may be anything.
+ * Reads JSON from another program. Unlike the engine's own message, the error never repeats the text, which may hold a secret.
  *
  * @param what it is, for the message: `the answer`
  * @throws Error
@@ -33,7 +33,7 @@ export function parseJson(text: string, what: string): unknown {
   return value;
 }
 
-/** The same of an object. @throws Error */
+/** The same for an object. @throws Error */
 export function parseObject(text: string, what: string): Json {
   return objectOf(parseJson(text, what), what);
 }
@@ -44,7 +44,7 @@ export function objectOf(value: unknown, what: string): Json {
   return value;
 }
 
-/** The texts of a list in JSON, as Jaeger shows one of an attribute; empty for anything else. */
+/** The texts of a JSON list, the form in which Jaeger shows a list attribute; empty for any other value. */
 export function textsIn(json: unknown): readonly string[] {
   const list = valueIn(String(json));
   return Array.isArray(list) ? list.filter((each) => typeof each === 'string') : [];

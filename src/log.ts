@@ -52,13 +52,13 @@ export function createLog(level: Level | 'silent', service: string): Log {
   };
 }
 
-/** Most causes that are told apart by `Seldom`. */
+/** Most causes that `Seldom` distinguishes. */
 const MOST_CAUSES = 100;
 
 /** How long a cause is not repeated, in milliseconds. */
 const SELDOM_MS = 60_000;
 
-/** A log for what strangers can cause as often as they like: one line a minute for each cause. */
+/** A log for events that strangers can cause without limit: one line a minute for each cause. */
 export class Seldom {
   readonly #log: Log;
   readonly #clock: Clock;

@@ -1,9 +1,10 @@
 /**
  * Entry for `NODE_OPTIONS=--import=lossless-lifecycle/register`, and as CommonJS for `--require=lossless-lifecycle/register`.
  *
- * It runs inside every Node.js program that sees the option, npm and older versions included, so it loads nothing unless it
- * is switched on, in the main thread, of a version that can run it, and then no more than tells when the program serves or
- * calls. In a worker thread it only notices a server that listens there, and says so. Whatever fails here is one log line; the application starts all the same.
+ * It runs inside every Node.js program that sees the option, including npm and older versions. It loads code only when the plugin
+ * is switched on, in the main thread of a supported version, and then only the code that notices when the program serves or
+ * calls. In a worker thread it notices a server that listens there, and logs it. A failure is one log line; the application
+ * starts all the same.
  */
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,14 +15,20 @@ import { onFirstUse, onThreadListens } from './plugin/first-use.ts';
 import { RUNNING } from './plugin/running.ts';
 import { shareThreads } from './process/threads.ts';
 
-/** Loads what is built as CommonJS: at once, so that nothing of the application goes on meanwhile, and whether or not Node.js may `require` ESM. */
+/**
+ * Loads the CommonJS build: synchronously, so that the application does not run meanwhile, and also where Node.js cannot
+ * `require` ESM.
+ */
 const built = createRequire(import.meta.filename);
 
 function load(): typeof import('./plugin/start.ts') {
   return built('./start.cjs');
 }
 
-/** Whether the program is `lossless`: in a shell with the variables of a service it must not come online as that. */
+/**
+ * Whether the program is the command `lossless`: in a shell with the variables of a service it must not come online as that
+ * service.
+ */
 function isCommand(): boolean {
   try {
     return realpathSync(process.argv[1] ?? '') === join(import.meta.dirname, 'cli/main.js');

@@ -24,19 +24,19 @@ export interface Status {
   readonly state: State;
   /** When the state was entered, ISO 8601. */
   readonly since: string;
-  /** What has to happen before the next state, in words. */
+  /** The condition for the next state, in words. */
   readonly waitsFor: string;
   readonly ready: boolean;
   readonly registry: {
     readonly type: string;
     readonly address: string;
-    /** It has confirmed this instance. */
+    /** The registry has confirmed this instance. */
     readonly listed: boolean;
     readonly failing?: { readonly since: string; readonly message: string };
   };
   /** `host:port` under which it is registered. */
   readonly address: string | undefined;
-  /** Part of its full share that consumers give it, 0 to 1: below 1 while it warms up. */
+  /** Part of its full share that consumers give the instance, 0 to 1; below 1 while it warms up. */
   readonly weight: number;
   readonly requests: {
     readonly started: number;
@@ -49,30 +49,30 @@ export interface Status {
   readonly consumers: {
     /** Callers of the last ten minutes with an address to notify. */
     readonly recent: number;
-    /** How many processes of each service they are. */
+    /** Number of processes, by service. */
     readonly services: Readonly<Record<string, number>>;
-    /** Callers that were forgotten because there were too many. */
+    /** Callers that a full table has forgotten. */
     readonly overflowed: number;
   };
   /** Callers without the plugin. */
   readonly unmanaged: {
     /** Their open connections. */
     readonly connections: number;
-    /** Idle connections of theirs that a server has closed: a request may have been on its way. */
+    /** Idle connections of such callers that a server has closed, perhaps with a request on its way. */
     readonly idleClosed: number;
-    /** Health checks of balancers, by whether the answer was that the instance can be used. */
+    /** Health checks of balancers, by whether they were answered that the instance can be used. */
     readonly checks: { readonly good: number; readonly failing: number };
-    /** Whether LOSSLESS_STATUS_FILE could not be written or removed, and says what is not so. */
+    /** Whether the last write or removal of LOSSLESS_STATUS_FILE failed, so that the file shows an old state. */
     readonly statusFileFailing: boolean;
   };
   readonly online: { readonly traceId: string } | undefined;
   readonly offline: ({ readonly traceId: string; readonly url: string } & Coverage) | undefined;
-  /** The services that it calls. */
+  /** Services that this instance calls. */
   readonly calls: ConsumerStatus;
   readonly telemetry: Delivery | undefined;
 }
 
-/** Where the status is read off. */
+/** The parts from which the status is read. */
 export interface StatusParts {
   readonly identity: Identity;
   readonly machine: Machine;

@@ -1,4 +1,4 @@
-/** Version of this package, as its package.json says; a test holds the two together. */
+/** Version of this package, the same as in package.json; a test compares the two. */
 export const VERSION = '0.1.0';
 
 /** Version of the OpenTelemetry SDK that is built in. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
+import { CONTENT_TYPES, formatOf } from '../../src/metrics/text.ts';
 import { encode } from '../../src/trace/model/protobuf.ts';
 import { BodyReader } from './body.ts';
 import { Closing } from './closing.ts';
@@ -7,7 +8,6 @@ import { Intake } from './intake.ts';
 import { answerQuery, failure } from './jaeger.ts';
 import type { Answer } from './jaeger-answer.ts';
 import { answerQueryV3, failureV3 } from './jaeger-v3.ts';
-import { CONTENT_TYPES, formatOf } from './metrics-text.ts';
 import { checkMetrics, decodeOtlp, ENCODINGS, type Encoding } from './otlp.ts';
 import { PAGE_HEADERS, PageServer, type Tagged } from './page-server.ts';
 import { Refused } from './refused.ts';

@@ -1,6 +1,6 @@
+import { type Exemplar, type Format, type Labels, MetricsText } from '../../src/metrics/text.ts';
 import { textOf } from './attributes.ts';
 import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
-import { type Exemplar, type Format, type Labels, MetricsText } from './metrics-text.ts';
 import type { Origin, Span, SpanGroup } from './otlp.ts';
 
 /** Upper bounds of the duration's buckets, in milliseconds: those of the spanmetrics connector. */

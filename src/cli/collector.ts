@@ -49,7 +49,7 @@ export const command: Command = {
     io.out(`OTLP/HTTP (JSON): ${collector.otlpUrl}\npage and queries: ${collector.queryUrl}\ndatabase: ${database}`);
     if (!isLoopback(values.host))
       io.err(
-        `warning: whoever reaches ${values.host} can read all traces and send any, as there is no password; keep other machines away, or leave out --host`,
+        `warning: everyone who reaches ${values.host} can read all traces and send new ones, because there is no password; keep other machines away, or leave out --host`,
       );
     await ended;
     await collector.close();

@@ -103,7 +103,7 @@ export async function callControl(options: ControlArgs, method: 'GET' | 'POST', 
   if (status === 403 && typeof body?.['message'] === 'string')
     throw new LosslessError(
       'LOSSLESS_CONTROL_PORT',
-      `${where} refuses: ${printable(body['message'].slice(0, LONGEST_REFUSAL))}; set LOSSLESS_SECRET or LOSSLESS_SECRET_FILE as the instance has it`,
+      `${where} refuses: ${printable(body['message'].slice(0, LONGEST_REFUSAL))}; set the LOSSLESS_SECRET or LOSSLESS_SECRET_FILE of the instance`,
     );
   if (status === 421 && typeof body?.['message'] === 'string')
     throw new LosslessError(
@@ -145,7 +145,7 @@ async function authorization(options: ControlArgs, method: string, path: string)
     return authorize(keys, method, path, place, systemClock.wall());
   throw new LosslessError(
     'LOSSLESS_CONTROL_PORT',
-    `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so it is shown nothing: it is something else, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
+    `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so this command sends it nothing: it is another program, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
   );
 }
 

@@ -74,7 +74,7 @@ async function askRelease(
   if (namespaces.length > 1)
     throw new LosslessError(
       'LOSSLESS_USAGE',
-      `${service} is there in the namespaces ${namespaces.map((each) => each || '(none)').join(', ')}: name one with --namespace`,
+      `${service} exists in the namespaces ${namespaces.map((each) => each || '(none)').join(', ')}: name one with --namespace`,
     );
   const releases = releasesOf(verdicts);
   const release = releaseNamed(releases, name);

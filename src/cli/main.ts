@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   status: () => import('./status.ts'),
   token: () => import('./token.ts'),
   replay: () => import('./replay.ts'),
+  conformance: () => import('./conformance.ts'),
 };
 
 /** Errors of `node:util` parseArgs: the command line is wrong, not the program. */

@@ -12,8 +12,7 @@ import { configured } from './configured.ts';
 
 export const command: Command = {
   usage: '[--dir LOSSLESS_SPOOL_DIR] [--otlp OTEL_EXPORTER_OTLP_ENDPOINT] [--all]',
-  summary:
-    'Sends the spans and metrics that wait in the spool for this collector; --all those that wait for others too.',
+  summary: 'Sends the spooled spans and metrics of this collector; with --all those of other collectors too.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -44,7 +43,9 @@ async function replayTo(target: Target, directory: string, everyTarget: boolean,
   let { waiting, reason } = first;
   let { sent } = first;
   if (first.unsure > 0) {
-    io.err(`${first.unsure} processes of other containers may still leave; they are looked at again`);
+    io.err(
+      `${first.unsure} processes of other containers may still be leaving; their files are read again in a moment`,
+    );
     await sleepAlive(STILL_MS);
     const second = await replay();
     sent += second.sent;

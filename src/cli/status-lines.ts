@@ -79,7 +79,8 @@ function serviceLines(
   { instances, listAgeMs, panicPicks }: Status['calls']['services'][string],
 ): readonly string[] {
   const age = listAgeMs === undefined ? 'no list yet' : `list from ${duration(listAgeMs)} ago`;
-  const panic = panicPicks > 0 ? `, ${counted(panicPicks, 'request')} to isolated ones for want of others` : '';
+  const panic =
+    panicPicks > 0 ? `, ${counted(panicPicks, 'request')} to isolated instances because there was no other` : '';
   const hasZones = instances.some(({ zone }) => zone !== undefined);
   const rows = instances.map(({ address, isolated, outstanding, share, zone }) => [
     address,

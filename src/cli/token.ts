@@ -14,7 +14,7 @@ export const command: Command = {
     if (keys === undefined)
       throw new LosslessError(
         'LOSSLESS_CONFIG_INVALID',
-        'there is no token without a secret; set LOSSLESS_SECRET or LOSSLESS_SECRET_FILE as the instances have it',
+        'there is no token without a secret; set the LOSSLESS_SECRET or LOSSLESS_SECRET_FILE of the instances',
       );
     io.out(keys.token);
     return 0;

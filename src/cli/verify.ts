@@ -23,7 +23,7 @@ const EXIT: Readonly<Record<Judgement['verdict'], number>> = { lossless: 0, loss
 export const command: Command = {
   usage:
     '--service NAME --since 10m|2026-01-31T12:00:00Z [--release latest|VERSION|TIME] [--namespace NAME] [--expect N] [--wait 5m] [--url http://127.0.0.1:16686] [--json] [--junit FILE] [--html FILE]',
-  summary: 'Release gate: were all shutdowns of a service lossless? Exit code 0 yes, 1 no, 2 could not tell.',
+  summary: 'Release gate: were all shutdowns of a service lossless? Exit code 0 yes, 1 no, 2 unknown.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],

@@ -1,9 +1,8 @@
 import { unsupportedNode } from './node-version.ts';
 
 /**
- * Whether the plugin is switched on, told without loading anything: this runs in every Node.js program that sees the same
- * `NODE_OPTIONS`. An older Node.js gets one line; anything but a clear yes is a no, except that a misspelt value is left
- * to the full check.
+ * Whether the plugin is switched on. It loads nothing, because it runs in every Node.js program that sees the same
+ * `NODE_OPTIONS`. An older Node.js gets one line. Only a clear yes is a yes; the full check reports a misspelt value.
  */
 export function isEnabled(): boolean {
   const value = process.env['LOSSLESS_ENABLED'];
@@ -19,7 +18,7 @@ export function isStrict(): boolean {
   return isYes(process.env['LOSSLESS_STRICT']);
 }
 
-/** Whether the application's requests are to be traced, which begins before it is loaded. */
+/** Whether to trace the application's requests, which begins before the application is loaded. */
 export function isAppTracing(): boolean {
   return isYes(process.env['LOSSLESS_APP_TRACING']);
 }

@@ -3,7 +3,7 @@ import { choice, list, type Parser } from './parsers.ts';
 
 const names = list(choice(...END_SIGNALS), END_SIGNALS.length);
 
-/** At least one of them, each once. */
+/** A list of at least one signal, each once. */
 export const endSignals: Parser<readonly EndSignal[]> = Object.assign(
   (text: string): readonly EndSignal[] => {
     const signals = new Set(names(text));

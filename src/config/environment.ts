@@ -1,18 +1,18 @@
 import { asError } from '../errors.ts';
 import { type Environment, VARIABLES, type Variable, type VariableName } from './variables.ts';
 
-/** Something to say about the environment. */
+/** A problem of the environment. */
 export interface Problem {
   /** One line: variable, value (never a secret one), rule. */
   readonly message: string;
-  /** The plugin cannot run with it. */
+  /** The plugin cannot run with this value. */
   readonly fatal: boolean;
 }
 
-/** The environment as a program sees it. */
+/** The environment, unchecked. */
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 
-/** Most characters of a bad value that are repeated in a message. */
+/** Most characters of a bad value in a message. */
 const SHOWN = 80;
 
 /** Reads every variable of the table; bad values and misspelt names become problems, and bad ones take their default. */
@@ -36,7 +36,10 @@ export function readEnvironment(raw: RawEnvironment): { environment: Environment
   return { environment: environment as Environment, problems: [...problems, ...misspelt(raw)] };
 }
 
-/** A bad value may be a URL with a password or a token that is not where it belongs, so everything up to an `@` and after a `?` goes. */
+/**
+ * A bad value may be a URL with a password, or with a token in the wrong place, so everything before an `@` and after a `?` is
+ * removed.
+ */
 function withoutCredentials(text: string): string {
   const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(text)?.[0] ?? '';
   const at = text.lastIndexOf('@');
@@ -48,7 +51,7 @@ function fallback(variable: Variable<unknown>): unknown {
   return variable.default === undefined ? undefined : variable.parse(variable.default);
 }
 
-/** A name that begins with LOSSLESS_ and is not in the table does nothing, which nobody means. */
+/** A name that begins with LOSSLESS_ and is not in the table has no effect: it is a mistake. */
 function misspelt(raw: RawEnvironment): readonly Problem[] {
   return Object.keys(raw)
     .filter(

@@ -1,7 +1,10 @@
-/** Oldest version that is supported: the first with every diagnostics channel that is needed and with TypeScript-free `node:sqlite`. */
+/**
+ * Oldest supported version: the first with all diagnostics channels that the plugin needs, and with TypeScript-free
+ * `node:sqlite`.
+ */
 const OLDEST = [22, 19] as const;
 
-/** What is wrong with the Node.js that runs this, in one line; undefined: nothing. */
+/** One line about a Node.js that is too old; undefined when this one is supported. */
 export function unsupportedNode(): string | undefined {
   const { node } = process.versions;
   const [major = 0, minor = 0] = node.split('.').map(Number);

@@ -11,10 +11,12 @@ import { completeResource } from './resource.ts';
 import type { Signal, Target } from './target.ts';
 import { type Environment, VARIABLES } from './variables.ts';
 
-/** A process that nothing names; the plugin says so when it listens, and not before, because most such processes are tools. */
+/**
+ * Name of a process without a name. The plugin logs that only when the process listens, because most such processes are tools.
+ */
 export const UNNAMED = 'unknown_service';
 
-/** What the rooms are configured with: the environment, checked, completed and under plain names. */
+/** The configuration of all rooms: the environment, checked and completed, under plain names. */
 export interface Options {
   readonly enabled: boolean;
   readonly service: string;
@@ -23,20 +25,20 @@ export interface Options {
   /** At least one. */
   readonly registries: readonly URL[];
   readonly advertise: Environment['LOSSLESS_ADVERTISE'];
-  /** The port that the platform has given the application: its variable PORT, when that is the number of one. */
+  /** The port that the platform has given the application: its variable PORT, when it is a port number. */
   readonly port: number | undefined;
   /** Labels of the registration, the zone among them. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly zone: string | undefined;
   readonly controlPort: number;
-  /** Somebody relies on that very port: it is set, or this is a pod, whose probes and hooks name it. */
+  /** Probes or hooks rely on this very port: the variable is set, or the process runs in a pod. */
   readonly controlPortIsFixed: boolean;
   /** GET changes state as POST does. */
   readonly controlGet: boolean;
   readonly controlHost: string;
-  /** One or two; undefined: nothing is signed. */
+  /** One or two secrets; undefined: nothing is signed. */
   readonly secrets: readonly string[] | undefined;
-  /** Where they were read, and are to be read again. */
+  /** The file from which they were read, and will be read again. */
   readonly secretFile: string | undefined;
   /** Undefined: the control port speaks plain HTTP. */
   readonly tls: TlsOptions | undefined;
@@ -50,7 +52,7 @@ export interface Options {
   readonly entry: Environment['LOSSLESS_ENTRY'];
   readonly entryPorts: readonly number[];
   readonly entryCheckMs: number;
-  /** Undefined: what the application sets. */
+  /** Undefined: the value of the application. */
   readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
   readonly goawayAttempts: number;
@@ -74,14 +76,14 @@ export interface Options {
   readonly traces: Target;
   /** Where the metrics of an offline are sent. */
   readonly metrics: Target;
-  /** Where traces are looked at, without a trailing slash. */
+  /** Where people look at traces, without a trailing slash. */
   readonly jaegerUrl: string;
   /** Whether spans are made, and metrics of an offline. */
   readonly exported: { readonly traces: boolean; readonly metrics: boolean };
   readonly traceparent: string | undefined;
-  /** Where Kubernetes takes a last message from. */
+  /** The file from which Kubernetes takes a last message. */
   readonly terminationLog: string | undefined;
-  /** What a process manager says of itself. */
+  /** Variables of a process manager. */
   readonly processManager: ProcessManager;
 }
 
@@ -89,9 +91,9 @@ export interface Options {
 export interface TlsOptions {
   /** Holds the files of `TLS_FILES`. */
   readonly directory: string;
-  /** What every certificate must name; undefined: the address that is called. */
+  /** The name that every certificate must contain; undefined: the called address. */
   readonly name: string | undefined;
-  /** Whoever sends GoAways or operates shows a certificate too. */
+  /** Senders of GoAways and operators must present a certificate too. */
   readonly clientAuth: boolean;
 }
 
@@ -174,7 +176,7 @@ export function loadOptions(raw: RawEnvironment): Loaded {
   const exporters = environment.OTEL_TRACES_EXPORTER.map((name) => name.toLowerCase());
   if (!isNone(exporters) && !exporters.includes('otlp'))
     problems.push({
-      message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; none sends none`,
+      message: `OTEL_TRACES_EXPORTER is ${exporters.join(',')}, but shutdown traces go by OTLP, to ${endpoint.host}; set it to none to send none`,
       fatal: false,
     });
   const spool = environment.LOSSLESS_SPOOL_DIR === undefined ? defaultDirectory('lossless-spool') : undefined;
@@ -249,20 +251,20 @@ function pathsOf(probe: string | undefined): readonly string[] {
   return probe?.startsWith('/') !== true ? [] : [probe.replace(/\?.*/s, '')];
 }
 
-/** `kubernetes:` without a host is the API server of the cluster, as every pod is told. */
+/** `kubernetes:` without a host is the API server of the cluster, from the variables of the pod. */
 function inCluster(url: URL, raw: RawEnvironment): URL {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = raw;
   if (url.protocol !== 'kubernetes:' || url.hostname !== '' || host === undefined) return url;
   return URL.parse(`kubernetes://${host.includes(':') ? `[${host}]` : host}:${port}/${url.search}`) ?? url;
 }
 
-/** A variable of others may hold anything (a pipe, a URL), and then names no port. */
+/** PORT belongs to others and may hold another value (a pipe, a URL). */
 function portOf(text = ''): number | undefined {
   const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
-/** Naming both a secret and a file is a mistake that would show only when the key is rotated, so neither wins. */
+/** Both a secret and a file are a mistake that would show only when the secret is replaced, so neither wins. */
 function readSecrets(environment: Environment, problems: Problem[]): readonly string[] | undefined {
   const path = environment.LOSSLESS_SECRET_FILE;
   if (path === undefined) return environment.LOSSLESS_SECRET;
@@ -319,7 +321,7 @@ function appendPath(endpoint: URL, signal: Signal): URL {
   return url;
 }
 
-/** Who names a collector for traces alone has not named one for metrics. */
+/** A collector that is named only for traces is not one for metrics. */
 function isForTracesOnly(environment: Environment, raw: RawEnvironment): boolean {
   const { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: traces, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: metrics } = environment;
   return traces !== undefined && metrics === undefined && (raw['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '').trim() === '';
@@ -330,7 +332,7 @@ function isNone(exporters: readonly string[]): boolean {
   return exporters.length > 0 && exporters.every((name) => name.toLowerCase() === 'none');
 }
 
-/** What is not spoken, gRPC, is written as the default. */
+/** In place of gRPC, which the plugin does not speak, the default is used. */
 function protocolOf(environment: Environment, of: 'TRACES' | 'METRICS'): Target['protocol'] {
   const named = environment[`OTEL_EXPORTER_OTLP_${of}_PROTOCOL`] ?? environment.OTEL_EXPORTER_OTLP_PROTOCOL;
   return named === 'http/json' ? named : 'http/protobuf';

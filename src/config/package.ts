@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { readLinked } from '../io/small-file.ts';
 import { objectIn } from '../json.ts';
 
-/** What the package.json of the program says of it. */
+/** Name and version from the package.json of the program. */
 export interface Package {
   /** Without its scope. */
   readonly name: string;
@@ -24,7 +24,7 @@ export function nearestPackage(): Package | undefined {
   }
 }
 
-/** Where the program that was started really is: package managers start programs by a link. */
+/** The real path of the started program: package managers start programs by a link. */
 function programDirectory(): string {
   try {
     return dirname(realpathSync(process.argv[1] ?? ''));

@@ -1,20 +1,20 @@
-/** Pairs as OpenTelemetry writes them, and how many of them could not be read. */
+/** Pairs in the form of OpenTelemetry, and the number of bad ones. */
 export interface Pairs {
   readonly values: Readonly<Record<string, string>>;
   readonly bad: number;
 }
 
-/** Whether a pair can be used for what it is meant for. */
+/** Whether a pair fits its purpose. */
 export type Rule = (key: string, value: string) => boolean;
 
 /** Any text is an attribute of a resource. */
 export const isAttribute: Rule = () => true;
 
-/** What every registry can hold: a short name and one line of text. */
+/** A label that every registry can hold: a short name and one line of text. */
 export const isLabel: Rule = (key, value) =>
   /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/.test(key) && /^\P{Cc}{0,256}$/u.test(value);
 
-/** What Node.js takes as a header; anything else would make every export fail (RFC 9110, sections 5.1 and 5.5). */
+/** A header that Node.js accepts; any other one would make every export fail (RFC 9110, sections 5.1 and 5.5). */
 export const isHeader: Rule = (key, value) =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key) && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 

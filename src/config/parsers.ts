@@ -1,11 +1,11 @@
 /** Reads the text of one variable; throws an `Error` that names the rule when the text breaks it. */
 export interface Parser<T> {
   (text: string): T;
-  /** What a value must be, as it stands in messages and in the reference. */
+  /** The rule in words, for messages and for the reference. */
   readonly rule: string;
 }
 
-/** A parser of trimmed text; `read` returns undefined for what breaks the rule. */
+/** A parser of trimmed text; `read` returns undefined for a value that breaks the rule. */
 function parser<T>(rule: string, read: (value: string) => T | undefined): Parser<T> {
   const parse = (text: string): T => {
     const value = read(text.trim());
@@ -52,7 +52,7 @@ export function line(most: number): Parser<string> {
   );
 }
 
-/** One or two secrets, each on a line of its own. Guessing one must take longer than anybody has. */
+/** One or two secrets, each on a line of its own, long enough that guessing is hopeless. */
 export const secrets: Parser<readonly string[]> = parser(
   'one or two lines, each of 16 to 1024 characters without control characters',
   (text) => {
@@ -104,7 +104,7 @@ export interface Address {
   readonly port?: number;
 }
 
-/** The same, and where others reach the server of gRPC when that cannot be told from where it listens. */
+/** The same, and the address of the gRPC server where others cannot derive it from its port. */
 export interface Advertise extends Address {
   readonly grpcPort?: number;
 }

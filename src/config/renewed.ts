@@ -1,25 +1,25 @@
 import { asError } from '../errors.ts';
 import { readLinked } from '../io/small-file.ts';
 
-/** How long what was read is used before the files are looked at again, in milliseconds. */
+/** How long a value is used before the files are read again, in milliseconds. */
 const FRESH_MS = 1_000;
 
 export interface RenewedOptions<T> {
   readonly files: readonly string[];
-  /** Makes the value of the texts of the files, in their order; throws when they are no good. */
+  /** Makes the value from the texts of the files, in their order; throws when they are invalid. */
   readonly make: (texts: readonly string[]) => T;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Another content was taken. */
+  /** New content was accepted. */
   readonly onTaken: (value: T) => void;
-  /** Another content, or none, is there and cannot be taken: the last good value stays. Called once for each cause. */
+  /** New content is invalid or missing: the last good value stays. Called once for each cause. */
   readonly onRefused: (cause: Error) => void;
 }
 
 /**
- * What is made of files, and made again when their content has changed. They are read when the value is asked for, at most
- * once a second: no watch is needed, and it does not matter how a file is replaced (written, renamed, or by a link that is
- * changed, as Kubernetes does).
+ * A value made from files, and made again when their content changes. It reads the files when the value is used, at most once a
+ * second. So it needs no watch, and works however a file is replaced (written, renamed, or by a changed link, as Kubernetes
+ * does).
  */
 export class Renewed<T> {
   readonly #options: RenewedOptions<T>;

@@ -5,7 +5,7 @@ import { SDK_VERSION, VERSION } from '../version.ts';
 /** Attributes of a resource (OpenTelemetry semantic conventions, resource). */
 export type Resource = Readonly<Record<string, string>>;
 
-/** What is known of this process beside its resource attributes. */
+/** Facts about this process beside its resource attributes. */
 export interface Known {
   /** LOSSLESS_ZONE. */
   readonly zone: string | undefined;
@@ -15,7 +15,7 @@ export interface Known {
   readonly pod: string | undefined;
 }
 
-/** Longest value of an attribute that is found out, in characters. */
+/** Longest detected value of an attribute, in characters. */
 const LONGEST = 255;
 
 /** Where Kubernetes writes the namespace of a pod. */
@@ -27,8 +27,8 @@ const CONTAINER_FILES = ['/proc/self/cgroup', '/proc/self/mountinfo'];
 const MOST_READ = 64 * 1_024;
 
 /**
- * The resource of this process: what is given (OTEL_RESOURCE_ATTRIBUTES), and for each further attribute what can be found out. Never
- * throws.
+ * The resource of this process: the configured attributes (OTEL_RESOURCE_ATTRIBUTES), and others as far as they can be detected.
+ * Never throws.
  */
 export function completeResource(given: Resource, { zone, version, pod }: Known): Resource {
   const namespace = pod === undefined ? undefined : quietly(() => readSmall(POD_NAMESPACE, LONGEST)?.trim());
@@ -57,7 +57,7 @@ export function completeResource(given: Resource, { zone, version, pod }: Known)
   return { ...(Object.fromEntries(known) as Resource), ...given };
 }
 
-/** The container that a list of control groups or mounts is of. */
+/** The id of the container, from a list of control groups or mounts. */
 export function containerOf(text: string): string | undefined {
   return CONTAINER.exec(text)?.[1];
 }
@@ -70,7 +70,7 @@ function containerId(): string | undefined {
   return undefined;
 }
 
-/** What cannot be found out is left out. */
+/** An attribute that cannot be detected is left out. */
 function quietly<T>(find: () => T): T | undefined {
   try {
     return find();

@@ -1,4 +1,4 @@
-/** What goes to a collector, each to an address of its own. */
+/** The signals that go to a collector, each to an address of its own. */
 export type Signal = 'traces' | 'metrics';
 
 /** A collector that takes one signal of OTLP over HTTP. */
@@ -8,7 +8,7 @@ export interface Target {
   readonly endpoint: URL;
   /** From OTEL_EXPORTER_OTLP_HEADERS; may hold credentials. */
   readonly headers: Readonly<Record<string, string>>;
-  /** How requests are written first; a collector that does not take that gets the other form. */
+  /** Encoding of the first request; a collector that refuses it gets the other one. */
   readonly protocol: 'http/protobuf' | 'http/json';
   readonly compression: 'gzip' | 'none';
   /** Longest time for one request with its retries, in milliseconds. */

@@ -189,7 +189,7 @@ export class Consumer implements CallContext {
     if (isSeen && isFollowed) return;
     this.#markers++;
     const done = isFollowed
-      ? `connections to ${endpoint.address}, where a newer one is, are renewed`
+      ? `a newer instance is at ${endpoint.address}: connections to it are renewed`
       : 'it is isolated';
     this.#options.log('info', `${named.instanceId} of ${service.name} marked a response: ${done}`);
     void this.#isolate({ addresses: [endpoint.instance], generation }, service, named.isolationMs ?? MARKED_MS)

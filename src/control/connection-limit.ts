@@ -2,32 +2,32 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { readStart } from '../io/small-file.ts';
 
-/** Most connections, whatever the process may open: 2,000 providers may say GoAway at once. */
+/** Most connections, however many descriptors the process may open: 2,000 providers may send a GoAway at once. */
 const MOST = 4_096;
 
-/** Fewest, however little it may open. */
+/** Fewest connections, however few descriptors the process may open. */
 const FEWEST = 16;
 
-/** Descriptors of a process where they cannot be read: the usual soft limit of a shell. */
+/** Descriptors of a process whose limit cannot be read: the usual soft limit of a shell. */
 const USUAL_DESCRIPTORS = 1_024;
 
-/** More than `/proc/self/limits` has, in bytes. */
+/** Larger than `/proc/self/limits`, in bytes. */
 const LONGEST_LIMITS = 8_192;
 
 /** Part of the process's descriptors that connections of the control server may take, and part of those that one address may. */
 const SHARE = 1 / 4;
 const SHARE_OF_ADDRESS = 1 / 2;
 
-/** The connections of one address by their key: those that may be cut off, the longest idle first, and those that are kept. */
+/** The connections of one address by their key: those that may be closed, the longest idle first, and those that are kept. */
 interface Group {
   readonly idle: Map<string, Socket>;
   readonly kept: Map<string, Socket>;
 }
 
 /**
- * Bounds connections, so that a stranger who opens many takes no descriptor that the application needs. When there are too
- * many the one that has been idle longest goes, of the address that has most: so who has just come is served while a flood
- * lasts. Only who has proved himself is kept, because a stranger can be slow in a thousand ways.
+ * Bounds connections, so that a stranger who opens many takes no descriptor from the application. When there are too many, it
+ * closes the longest idle one of the address that has most, so that a new caller is served during a flood. Only proved callers
+ * keep their connections, because a stranger can be slow in many ways.
  */
 export class ConnectionLimit {
   readonly #most: number;
@@ -41,7 +41,7 @@ export class ConnectionLimit {
     this.#mostEach = Math.max(Math.floor(most * SHARE_OF_ADDRESS), 1);
   }
 
-  /** A connection has come: another one goes for it if need be, or it does itself when all are kept. */
+  /** Takes a new connection: closes another one for it if necessary, or the new one when all others are kept. */
   admit(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
     const key = keyOf(socket);
@@ -63,7 +63,7 @@ export class ConnectionLimit {
     });
   }
 
-  /** A request has come on it: it is the last to go. */
+  /** A request has arrived on it: it becomes the last to be closed. */
   touch(socket: Socket): void {
     const key = keyOf(socket);
     const idle = this.#groupOf.get(key)?.idle;
@@ -73,7 +73,7 @@ export class ConnectionLimit {
     idle?.set(key, known);
   }
 
-  /** Who calls has proved himself: it stays until `response` is over. */
+  /** The caller is proved: its connection stays until `response` is over. */
   keep(socket: Socket, response: ServerResponse): void {
     const key = keyOf(socket);
     const group = this.#groupOf.get(key);
@@ -88,7 +88,7 @@ export class ConnectionLimit {
     });
   }
 
-  /** The address with most connections, of those that have one that may be cut off. */
+  /** The address with most connections, among those with one that may be closed. */
   #greediest(): Group | undefined {
     let greediest: Group | undefined;
     for (const group of this.#groups.values())
@@ -105,7 +105,7 @@ export class ConnectionLimit {
   }
 }
 
-/** Its far end: the same for a connection and for the TLS that runs over it, which are two sockets. */
+/** The remote end, which is the same for a connection and for the TLS socket over it. */
 function keyOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }
@@ -114,7 +114,7 @@ function sizeOf({ idle, kept }: Group): number {
   return idle.size + kept.size;
 }
 
-/** How many descriptors this process may have open: the soft limit, where the system tells it (Linux, proc(5)). */
+/** Descriptors that this process may open: the soft limit, where the system reports it (Linux, proc(5)). */
 function descriptors(): number {
   try {
     const soft = /^Max open files +(\d+)/m.exec(readStart('/proc/self/limits', LONGEST_LIMITS))?.[1];

@@ -6,13 +6,13 @@ import { namesIn, readSmall, removeFile, writeSmall } from '../io/small-file.ts'
 import { objectIn } from '../json.ts';
 import { startedAt } from '../process/started-at.ts';
 
-/** Most files that are looked at, and longest one in bytes. */
+/** Most files that are read, and the longest one, in bytes. */
 const MOST = 1_000;
 const LIMIT = 2_048;
 
 const NAME = /^\.control-\d{1,5}\.json$/;
 
-/** Which instance has which control port on this machine. */
+/** An instance on this machine and its control port. */
 export interface ControlHolder {
   readonly service: string;
   readonly instanceId: string;
@@ -20,18 +20,19 @@ export interface ControlHolder {
   readonly pid: number;
 }
 
-/** What a file holds. A directory may be shared by containers, each of which numbers its processes anew. */
+/** Content of a file. Containers, each with process ids of its own, may share a directory. */
 interface Held extends ControlHolder {
   readonly machine: string;
-  /** Names the process for good, because ids are used again; 0: not known. */
+  /** Start time of the process, which with the id identifies it although ids are used again; 0: unknown. */
   readonly startedAt: number;
 }
 
 /**
- * Says in a file beside the spool which control port this process has, so that commands find it by its name. Files of
- * processes that have ended go. One for each port, so that few stay behind wherever that cannot be told.
+ * Writes the control port of this process into a file beside the spool, so that commands find the instance by its name. It
+ * removes files of processes that have exited. There is one file for each port, so that few are left where an exit cannot be
+ * proved.
  *
- * @param directory as private as that of the spool; made when it is not there
+ * @param directory as private as that of the spool; created when missing
  */
 export async function writeControlFile(directory: string, holder: ControlHolder): Promise<void> {
   makePrivateDirectory(directory);
@@ -41,7 +42,7 @@ export async function writeControlFile(directory: string, holder: ControlHolder)
   await writeSmall(join(directory, `.control-${holder.port}.json`), JSON.stringify(held));
 }
 
-/** The instances of this user that run on this machine; none when the directory is not one of this user. */
+/** The running instances of this user on this machine; none when the directory belongs to another user. */
 export function controlHolders(directory: string): readonly ControlHolder[] {
   return filesIn(directory).flatMap(({ held }) => (held?.machine === machine() && isAlive(held) ? [held] : []));
 }
@@ -53,7 +54,7 @@ function filesIn(directory: string): readonly { readonly path: string; readonly 
     .map((name) => ({ path: join(directory, name), held: read(join(directory, name)) }));
 }
 
-/** What somebody else has put there could name a port of his. */
+/** A file from another user could name a port of that user. */
 function isOwn(directory: string): boolean {
   const found = lstatSync(directory, { throwIfNoEntry: false });
   return found?.isDirectory() === true && found.uid === (process.geteuid?.() ?? found.uid);
@@ -76,7 +77,7 @@ function isAlive(held: Held): boolean {
   return started !== undefined && (started === held.startedAt || started === 0 || held.startedAt === 0);
 }
 
-/** This machine, or this container: ids of processes mean something only within it. */
+/** Identity of this machine or container, within which ids of processes are valid. */
 function machine(): string {
   try {
     return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;

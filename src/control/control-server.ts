@@ -18,21 +18,21 @@ const HOOK = 'the control server';
 const NEXT_PORTS = 20;
 
 /**
- * Who may call a route: `open` anybody who reaches the port, `instance` the same (the route itself authenticates), `operator` the
- * holder of the secret, or, when there is none, a program on this machine. With mutual TLS the last two must show a certificate
+ * Who may call a route. `open`: every caller that reaches the port. `instance`: the same; the route itself authenticates.
+ * `operator`: a holder of the secret, or without one a program on this machine. With mutual TLS the last two need a certificate
  * too.
  */
 export type Access = 'open' | 'instance' | 'operator';
 
-/** How an operator is proved: by the secret, or by being on this machine when there is none. */
+/** The proof of an operator: the secret, or without one its place on this machine. */
 type Proof = 'token' | 'place';
 
-/** One request, as far as it has been looked at. */
+/** One request, parsed so far. */
 export interface Call {
   readonly query: URLSearchParams;
-  /** Whether an operator makes it; always so where the access is `operator`. */
+  /** Whether an operator makes it; always true where the access is `operator`. */
   readonly isOperator: boolean;
-  /** Who makes it has proved himself: its connection is not cut off for another one before it is answered. */
+  /** The caller is proved: its connection is not closed in favour of another one before the answer. */
   keep(): void;
 }
 
@@ -40,9 +40,9 @@ export interface Call {
 export interface Route {
   readonly methods: readonly string[];
   readonly access: Access;
-  /** It changes what the instance does, so GET needs the token or `ControlOptions.changesByGet`: a link is no will. */
+  /** The route changes the state, so GET needs the token or `ControlOptions.changesByGet`: a link must not change it. */
   readonly changes?: boolean;
-  /** Names in its query, beside `service` and `instance` of an operator's. */
+  /** Names in its query; operators may add `service` and `instance`. */
   readonly parameters?: readonly string[];
   readonly handle: (request: IncomingMessage, response: ServerResponse, call: Call) => void | Promise<void>;
 }
@@ -52,15 +52,15 @@ export interface ControlOptions {
   readonly host: string;
   /** Wanted port. */
   readonly port: number;
-  /** Somebody relies on that very port; else the next free one is used when it is taken. */
+  /** Probes or hooks rely on this very port; otherwise the next free one is used when it is taken. */
   readonly isFixed: boolean;
-  /** Tells who has the secret; undefined: there is none. */
+  /** Checks who has the secret; undefined without a secret. */
   readonly operators: Operators | undefined;
   /** Undefined: plain HTTP. */
   readonly tls: ControlTls | undefined;
-  /** Somebody could not be understood or was not believed by TLS. Strangers can make it be called. */
+  /** A TLS handshake failed. Strangers can trigger it. */
   readonly onTlsError?: (error: Error) => void;
-  /** Who an operator's `service` and `instance` are compared with. */
+  /** The instance with which an operator's `service` and `instance` are compared. */
   readonly identity: () => Identity;
   /** Whether GET changes state as POST does. */
   readonly changesByGet: boolean;
@@ -128,7 +128,7 @@ function createServer({ onTlsError, tls }: ControlOptions): Server {
     // Probes have no certificate: the routes that need one ask for it.
     rejectUnauthorized: false,
   });
-  // Before the handshake of the very connection that asks.
+  // Before the handshake of this connection.
   server.prependListener('connection', () => {
     if (shown === tls.material) return;
     shown = tls.material;
@@ -141,7 +141,7 @@ function createServer({ onTlsError, tls }: ControlOptions): Server {
 async function bind(server: Server, { host, isFixed, port }: ControlOptions): Promise<void> {
   const others = isFixed ? [] : [...Array.from({ length: NEXT_PORTS }, (_, n) => port + n + 1), 0];
   const wanted = port === 0 ? [0] : [port, ...others.filter((n) => n < 65_536)];
-  // A machine without IPv6 has no `::`.
+  // A machine without IPv6 cannot listen on `::`.
   const hosts = host === '::' ? [host, '0.0.0.0'] : [host];
   let last: NodeJS.ErrnoException | undefined;
   for (const candidate of hosts)
@@ -197,7 +197,7 @@ async function dispatch(
     }
     if (route.access !== 'open' && options.tls?.clientAuth === true && !(socket as TLSSocket).authorized)
       return answer(response, 403, {
-        message: 'allowed with a certificate that is signed by ca.crt of LOSSLESS_TLS_DIR',
+        message: 'expected a client certificate that ca.crt of LOSSLESS_TLS_DIR has signed',
       });
     const call: Call = {
       query: new URLSearchParams(query),
@@ -224,7 +224,7 @@ interface Refusal {
   readonly message: string;
 }
 
-/** Why an operator's route is not handled. */
+/** Why an operator's request is refused. */
 function refusalOf(
   { changesByGet, identity, operators }: ControlOptions,
   { changes, parameters = [] }: Route,
@@ -235,14 +235,14 @@ function refusalOf(
   if (proof === undefined) {
     const message =
       operators === undefined
-        ? `expected a program on this machine, received ${whyNotHere(request)}; with LOSSLESS_SECRET its holder is an operator`
-        : 'expected what `lossless token` prints as bearer token, or the `lossless` command with LOSSLESS_SECRET';
+        ? `expected a program on this machine, received ${whyNotHere(request)}; set LOSSLESS_SECRET to call from elsewhere`
+        : 'expected the output of `lossless token` as bearer token, or the `lossless` command with LOSSLESS_SECRET';
     return { status: 403, code: 'LOSSLESS_OPERATOR_UNPROVED', message };
   }
   if (changes && request.method !== 'POST' && proof !== 'token' && !changesByGet)
     return {
       status: 405,
-      message: 'expected POST: write `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
+      message: 'expected POST: use `lossless offline` or `lossless online`, or set LOSSLESS_CONTROL_GET=true for GET',
     };
   const known = ['service', 'instance', ...parameters];
   if ([...query.keys()].some((name) => !known.includes(name)))
@@ -253,11 +253,11 @@ function refusalOf(
   return {
     status: 421,
     code: 'LOSSLESS_OTHER_INSTANCE',
-    message: `another instance is meant: here is ${service} ${instanceId}`,
+    message: `the call names another instance; this is ${service} ${instanceId}`,
   };
 }
 
-/** With a secret only its holder is an operator, wherever he is: what is near proves less than what is known. */
+/** With a secret only its holder is an operator, on this machine too: the secret proves more than the place. */
 function proofOf(request: IncomingMessage, operators: Operators | undefined): Proof | undefined {
   if (operators === undefined) return whyNotHere(request) === undefined ? 'place' : undefined;
   const { headers, method = '', socket, url = '' } = request;

@@ -2,14 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { isLoopback, plainAddress } from '../protocol/host-port.ts';
 import { browserHeader, forwardingHeader, hostOf } from '../protocol/request-headers.ts';
 
-/** Where Istio's sidecar connects from, whoever has called it. */
+/** Address from which Istio's sidecar forwards every caller. */
 const SIDECAR = '127.0.0.6';
 
 /**
- * Why a request does not prove that a program on this machine has made it; undefined when it does. That a packet comes from
- * loopback says little: a sidecar, a reverse proxy and the port forwarder of a container connect from there for anybody. So
- * both ends of the connection have to be loopback, it names a loopback host, no header tells of somebody in between, and
- * neither of a page in a browser, which could call loopback in its user's name (cross-site request, DNS rebinding).
+ * Why a request does not prove that a program on this machine has made it; undefined when it does. Loopback alone proves little,
+ * because sidecars, reverse proxies and port forwarders of containers connect from there on behalf of others. So both ends of the
+ * connection must be loopback, `Host` must name loopback, and no header may show a proxy or a page in a browser, which could call
+ * loopback in its user's name (cross-site request, DNS rebinding).
  */
 export function whyNotHere({ headers, httpVersion, socket }: IncomingMessage): string | undefined {
   if (!isLoopback(socket.remoteAddress) || !isLoopback(socket.localAddress)) return 'another address';

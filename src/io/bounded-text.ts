@@ -1,4 +1,4 @@
-/** The text of a body; undefined when it has more than `most` bytes, and then the rest is not read. */
+/** The text of a body; undefined, without reading the rest, when it has more than `most` bytes. */
 export async function boundedText(body: AsyncIterable<Buffer>, most: number): Promise<string | undefined> {
   return (await boundedBytes(body, most))?.toString('utf8');
 }

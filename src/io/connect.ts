@@ -3,13 +3,13 @@ import type { ConnectionOptions } from 'node:tls';
 import { readLinked } from './small-file.ts';
 import { suppressTracing } from './suppress.ts';
 
-/** Where a server is. */
+/** Address of a server. */
 export interface Server {
   readonly host: string;
   readonly port: number;
 }
 
-/** What a connection goes to: a port, from one address of ours or from any, or a Unix socket. */
+/** Destination of a connection: a port, from a given or any local address, or a Unix socket. */
 export type Peer = (Server & { readonly localAddress?: string | undefined }) | { readonly socketPath: string };
 
 /** Paths of PEM files. */
@@ -20,9 +20,9 @@ export interface TlsFiles {
 }
 
 /**
- * How TLS is spoken with these files, read now: certificates rotate, so each connection asks anew.
+ * TLS options from these files, read now: certificates rotate, so each connection reads them again.
  *
- * @throws Error when a file cannot be read or is none of its kind
+ * @throws Error when a file cannot be read or has the wrong content
  */
 export function tlsOf({ ca, cert, key }: TlsFiles): ConnectionOptions {
   const { createSecureContext } = process.getBuiltinModule('node:tls');
@@ -36,7 +36,7 @@ export function tlsOf({ ca, cert, key }: TlsFiles): ConnectionOptions {
 }
 
 /**
- * A connection of the plugin's own, which no instrumentation of the application sees and which never keeps the process alive.
+ * A connection of the plugin, invisible to the application's instrumentation, that never keeps the process alive.
  *
  * @param tls undefined: without TLS
  */
@@ -45,14 +45,14 @@ export function connect(peer: Peer, tls: ConnectionOptions | undefined): Socket 
   const to = 'socketPath' in peer ? { path: peer.socketPath } : { ...peer, noDelay: true };
   const name = 'host' in peer && net.isIP(peer.host) === 0 ? { servername: peer.host } : {};
   return suppressTracing(() =>
-    // A socket of our own: an application may have put something of its own in the place of `net.connect`.
+    // Made directly, because an application may have replaced `net.connect`.
     tls === undefined
       ? new net.Socket().connect(to)
       : process.getBuiltinModule('node:tls').connect({ ...to, ...name, ...tls }),
   ).unref();
 }
 
-/** An error of the network in words: several addresses of a host fail with one error that has no message. */
+/** The message of a network error. When several addresses of a host fail, Node.js gives one error without a message. */
 export function tell(error: NodeJS.ErrnoException): string {
   return error.message || error.code || error.name;
 }

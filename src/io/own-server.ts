@@ -1,12 +1,12 @@
-/** Marks a server of ours, whose requests are not the application's. */
+/** Marks a server of the plugin, whose requests are not the application's. */
 const OWN = Symbol('lossless.own');
 
-/** Takes `server` for one of ours: nobody looks for it or counts its requests. */
+/** Marks `server` as one of the plugin: it is not registered, and its requests are not counted. */
 export function markOwn(server: object): void {
   Object.defineProperty(server, OWN, { value: true });
 }
 
-/** Whether a server is one of ours. */
+/** Whether a server belongs to the plugin. */
 export function isOwn(server: object): boolean {
   return OWN in server;
 }

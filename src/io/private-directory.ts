@@ -8,11 +8,10 @@ const WRITABLE_BY_OTHERS = 0o022;
 const ROOT = 0;
 
 /**
- * The directory for files that the processes of one user share, and that nobody else may put there: `path`, which is made
- * when it is missing. Where others may write too, as in the mount point of a volume, it is one of this user inside it. What is
- * there already keeps its mode.
+ * The directory for files that only the processes of one user may write: `path`, which is created when missing. Where others may
+ * write too, as in the mount point of a volume, it is a directory of this user inside it. An existing directory keeps its mode.
  *
- * @throws Error when it cannot be made, or somebody else could exchange it
+ * @throws Error when it cannot be created, or another user could replace it
  */
 export function makePrivateDirectory(path: string): string {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -24,9 +23,9 @@ export function makePrivateDirectory(path: string): string {
 }
 
 /**
- * The same directory when it is there; nothing is made.
+ * The same directory if it exists; creates nothing.
  *
- * @throws Error when somebody else could have put there what it holds
+ * @throws Error when another user could have written its content
  */
 export function findPrivateDirectory(path: string): string | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
@@ -39,15 +38,15 @@ export function findPrivateDirectory(path: string): string | undefined {
   return directory;
 }
 
-/** Where a directory of this user is kept unless one is named, and what is wrong with the usual place. */
+/** The default directory of this user, and the problem of the usual place. */
 export interface DefaultDirectory {
   readonly path: string;
-  /** The usual place, in the temporary directory, is somebody else's: in words. */
+  /** Why the usual place, in the temporary directory, cannot be used. */
   readonly problem?: string;
 }
 
 /**
- * A directory that all processes of this user find without being told: in the temporary directory, or, when somebody has
+ * A directory that all processes of this user find without configuration: in the temporary directory, or, when another user has
  * taken its name there, in the cache of the user's home.
  */
 export function defaultDirectory(name: string): DefaultDirectory {
@@ -71,14 +70,13 @@ function elsewhere(name: string, why: string): DefaultDirectory | undefined {
   }
 }
 
-/** @throws Error when neither `path` nor a directory inside it is safe from others */
+/** @throws Error when other users can change `path` and any directory inside it */
 function placeIn(path: string, found: Stats): string {
   const uid = process.geteuid?.();
   assertDirectory(found);
   if (uid === undefined) return path;
-  // Who owns a directory can exchange what is in it; root can anyway.
-  if (found.uid !== uid && found.uid !== ROOT)
-    throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
+  // The owner of a directory can replace its content; root can anyway.
+  if (found.uid !== uid && found.uid !== ROOT) throw new Error(`it belongs to another user (${found.uid}, not ${uid})`);
   return found.uid === uid && (found.mode & WRITABLE_BY_OTHERS) === 0 ? path : join(path, `lossless-${uid}`);
 }
 
@@ -86,11 +84,11 @@ function assertOwn(found: Stats): void {
   assertDirectory(found);
   const uid = process.geteuid?.();
   if (uid === undefined) return;
-  if (found.uid !== uid) throw new Error(`it belongs to somebody else (user ${found.uid}, not ${uid})`);
-  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('others may write in it');
+  if (found.uid !== uid) throw new Error(`it belongs to another user (${found.uid}, not ${uid})`);
+  if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('other users may write in it');
 }
 
 function assertDirectory(found: Stats): void {
   if (found.isSymbolicLink()) throw new Error('it is a link');
-  if (!found.isDirectory()) throw new Error('it is no directory');
+  if (!found.isDirectory()) throw new Error('it is not a directory');
 }

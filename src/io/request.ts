@@ -12,7 +12,7 @@ import { suppressTracing } from './suppress.ts';
 export interface Request {
   readonly clock: Clock;
   readonly to: Peer;
-  /** How TLS is spoken; undefined: it is not. */
+  /** TLS options; undefined: plain HTTP. */
   readonly tls: ConnectionOptions | undefined;
   /** Default: GET. */
   readonly method?: string;
@@ -22,20 +22,20 @@ export interface Request {
   readonly auth?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer | undefined;
-  /** Longest time until the answer is read, in milliseconds, unless its reader cancels `late`; undefined: any. */
+  /** Longest time until the answer is read, in milliseconds, unless its reader cancels `late`; undefined: no limit. */
   readonly timeoutMs: number | undefined;
   /** Ends the request; it then rejects with the reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** There was no answer, or not all of it, in time. */
+/** The answer, or a part of it, did not come in time. */
 export class NoAnswer extends Error {
   constructor(ms: number) {
     super(`no answer within ${Math.round(ms)} ms`);
   }
 }
 
-/** What a URL says of a request. */
+/** The parts of a URL for a request. */
 export function partsOf(url: URL): Pick<Request, 'path' | 'auth'> & { readonly to: Peer } {
   const { hostname, port, path, auth } = urlToHttpOptions(url);
   const host = hostname ?? '';
@@ -46,11 +46,11 @@ export function partsOf(url: URL): Pick<Request, 'path' | 'auth'> & { readonly t
   };
 }
 
-/** An answer whose head is there. What is read of it is bounded, and fails as the request does. */
+/** An answer whose head has arrived. Its reads are bounded, and fail as the request does. */
 export class Answer {
   readonly #response: IncomingMessage;
   readonly #failed: Promise<never>;
-  /** The time-out of the request: cancelled by who awaits more than the answer to it. */
+  /** The time-out of the request; a reader that waits longer cancels it. */
   readonly late: Timer | undefined;
 
   constructor(response: IncomingMessage, failed: Promise<never>, late: Timer | undefined) {
@@ -72,7 +72,7 @@ export class Answer {
     return this.#response.socket.remoteAddress;
   }
 
-  /** All of it. @throws Error when it has more than `most` bytes */
+  /** The whole body. @throws Error when it has more than `most` bytes */
   bytes(most: number): Promise<Buffer> {
     return Promise.race([bytesOf(this.#response, most), this.#failed]);
   }
@@ -93,10 +93,9 @@ export class Answer {
 }
 
 /**
- * Makes one request of the plugin's own, out of sight of everything that watches the calls of the application: it has no agent, so
- * neither our hook nor another one picks an address for it; it is `ClientRequest` itself under suppressed tracing, so it has no
- * span and no second `traceparent`, which every parser rejects. It has a connection of its own, which never keeps the process
- * alive and is closed when `read` has ended.
+ * Makes one request of the plugin, hidden from everything that watches the calls of the application. It has no agent, so no hook
+ * picks an address for it. It is a plain `ClientRequest` under suppressed tracing, so it has no span and no second `traceparent`,
+ * which every parser rejects. Its connection is its own, never keeps the process alive, and is closed when `read` has ended.
  *
  * @returns what `read` returns
  * @throws NoAnswer, the reason of `signal`, the error of the network, which has a message, or what `read` throws
@@ -159,7 +158,7 @@ async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer>
 async function readLines(response: IncomingMessage, longest: number, onLine: (line: string) => unknown): Promise<void> {
   let started = '';
   for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
-    // A long line comes in many pieces, which are put together once.
+    // A long line comes in many pieces, which are joined once.
     const lines = chunk.includes('\n') ? (started + chunk).split('\n') : [started + chunk];
     started = lines.pop() ?? '';
     if (started.length > longest) throw new Error(`a line of the answer has more than ${longest} characters`);

@@ -3,10 +3,10 @@ import { closeSync, constants, fstatSync, opendirSync, openSync, readFileSync, r
 import { rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** A file that is being written: `.<pid>-<random>`, so that what a killed writer left can be told apart. */
+/** Suffix of a file that is being written: `.<pid>-<random>`, so that leftovers of a killed writer can be recognized. */
 const ASIDE = /^\.(\d{1,10})-[0-9a-f]{12}$/;
 
-/** Does not wait for the writer of a pipe; absent on Windows, as the next one is. */
+/** Prevents waiting for the writer of a pipe; absent on Windows, like the next one. */
 const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 const NO_LINK = constants.O_NOFOLLOW ?? 0;
 
@@ -14,10 +14,10 @@ const NO_LINK = constants.O_NOFOLLOW ?? 0;
 const LONGEST_LINKED = 1_024 * 1_024;
 
 /**
- * Reads a plain file of at most `limit` bytes, and no link to one.
+ * Reads a plain file of at most `limit` bytes; refuses a link.
  *
- * @returns undefined when there is none
- * @throws Error when it is something else, longer or cannot be read
+ * @returns undefined when there is no such file
+ * @throws Error when it is not a plain file, is longer, or cannot be read
  */
 export function readSmall(path: string, limit: number): string | undefined {
   try {
@@ -29,9 +29,9 @@ export function readSmall(path: string, limit: number): string | undefined {
 }
 
 /**
- * Reads a plain file of at most 1 MiB, or a link to one: that is how Kubernetes mounts what is secret.
+ * Reads a plain file of at most 1 MiB, or a link to one, as Kubernetes mounts secrets.
  *
- * @throws Error when there is none, it is something else, longer or cannot be read
+ * @throws Error when it is missing, is not a plain file, is longer, or cannot be read
  */
 export function readLinked(path: string): string {
   return readPlain(path, READ, LONGEST_LINKED);
@@ -65,8 +65,8 @@ function readPlain(path: string, flags: number, limit: number): string {
 }
 
 /**
- * Writes a file so that a reader sees all of it or nothing, replacing what is there. Off the event loop, as removing is: a
- * busy disk was seen to take hundreds of milliseconds for it.
+ * Writes a file so that a reader sees all of it or nothing, and replaces an existing one. It works off the event loop, like the
+ * removal: a busy disk has taken hundreds of milliseconds.
  */
 export async function writeSmall(path: string, text: string): Promise<void> {
   const aside = join(dirname(path), `.${process.pid}-${randomBytes(6).toString('hex')}`);
@@ -88,7 +88,7 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-/** The process that was writing a file of this name, if it is one that is being written. */
+/** The process that writes the file of this name, if the name is one of a file being written. */
 export function writerOf(name: string): number | undefined {
   const pid = ASIDE.exec(name)?.[1];
   return pid === undefined ? undefined : Number(pid);

@@ -1,7 +1,7 @@
-/** Where every copy of `@opentelemetry/api` 1.x keeps its globals. */
+/** Global symbol under which every copy of `@opentelemetry/api` 1.x keeps its globals. */
 const API = Symbol.for('opentelemetry.js.api.1');
 
-/** The context key that instrumentations ask for (`@opentelemetry/core`, suppress-tracing). */
+/** The context key that instrumentations check (`@opentelemetry/core`, suppress-tracing). */
 const SUPPRESSED = Symbol.for('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
 
 interface Context {
@@ -14,8 +14,8 @@ interface ContextManager {
 }
 
 /**
- * Runs `run` so that the application's own instrumentation makes no spans and adds no headers. It goes through the
- * application's context manager by its global: a copy of the API of another minor version would silently do nothing.
+ * Runs `run` so that the application's own instrumentation makes no spans and adds no headers. It uses the application's context
+ * manager through its global, because a copy of the API of another minor version would silently do nothing.
  */
 export function suppressTracing<T>(run: () => T): T {
   const manager = (globalThis as { [API]?: { context?: ContextManager } })[API]?.context;

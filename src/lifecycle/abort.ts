@@ -1,6 +1,6 @@
 /**
- * Calls `then`, which must not throw, once `signal` is aborted: at once when it is. Returns a function that takes this back:
- * who calls it when the wait is over leaves no listener on a signal that outlives it.
+ * Calls `then`, which must not throw, once `signal` is aborted, or at once if it already is. Returns a function that removes the
+ * listener; call it when the wait is over, because the signal may live much longer.
  */
 export function whenAborted(signal: AbortSignal, then: () => void): () => void {
   if (signal.aborted) then();

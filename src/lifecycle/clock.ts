@@ -10,13 +10,13 @@ export interface Timer {
  * moves neither a deadline nor the length of a span.
  */
 export interface Clock {
-  /** Monotonic milliseconds with a fraction; only differences mean something. */
+  /** Monotonic milliseconds with a fraction; use only differences. */
   now(): number;
-  /** Milliseconds since the Unix epoch, as the wall clock says now. */
+  /** Milliseconds since the Unix epoch, by the wall clock. */
   wall(): number;
   /**
-   * Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. What `fire` throws, or rejects the
-   * promise it returns with, ends nothing but its own work where the clock is guarded.
+   * Calls `fire` once after `ms` milliseconds. The timer never keeps the process alive. With a guarded clock an error or a
+   * rejection of `fire` ends only its own work.
    */
   after(ms: number, fire: () => unknown): Timer;
   /** Keeps the process alive until cancelled: for a sequence that must not be cut short by an empty event loop. */
@@ -26,7 +26,7 @@ export interface Clock {
 /** Longest time a Node.js timer can run, in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-// Taken at once: tests of an application may put others in their place, whose time stands still.
+// Taken when this file loads: tests of an application may replace them later by fake timers.
 const { setTimeout, clearTimeout, setInterval, clearInterval } = globalThis;
 const now = performance.now.bind(performance);
 
@@ -50,7 +50,7 @@ export function guardedClock(clock: Clock, guarded: (fire: () => unknown) => () 
   return { ...clock, after: (ms, fire) => clock.after(ms, guarded(fire)) };
 }
 
-/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted: who waits asks the signal which it was. Never rejects. */
+/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted; the caller checks the signal. Never rejects. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = clock.after(ms, () => {

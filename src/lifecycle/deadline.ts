@@ -4,7 +4,7 @@ import { within } from './within.ts';
 /** A twelfth of an hour, in milliseconds. */
 export const TWELFTH_MS = 300_000;
 
-/** Which twelfth of its hour a moment lies in, 0 to 11. @param at milliseconds since the Unix epoch */
+/** The twelfth of the hour in which a moment lies, 0 to 11. @param at milliseconds since the Unix epoch */
 export function twelfthOf(at: number): number {
   return Math.floor(at / TWELFTH_MS) % 12;
 }
@@ -20,7 +20,7 @@ export class Deadline {
 
   /**
    * @param graceMs total budget in milliseconds, from now
-   * @param reserveMs part of it that is kept for sending the trace
+   * @param reserveMs part of it that is reserved for sending the trace
    */
   constructor(clock: Clock, graceMs: number, reserveMs: number) {
     this.#clock = clock;
@@ -38,7 +38,7 @@ export class Deadline {
     return Math.max(0, Math.min(this.#reserve, this.#at - this.#clock.now()));
   }
 
-  /** Settles like `work`, or resolves with `late` when the time left for work is over first. */
+  /** Settles like `work`, or resolves with `late` when the time left for work ends first. */
   within<T, L>(work: Promise<T>, late: L, mostMs: number = Number.POSITIVE_INFINITY): Promise<T | L> {
     return within(this.#clock, Math.min(this.left, mostMs), work, () => late);
   }

@@ -16,26 +16,26 @@ import type {
   RegisterResult,
 } from './outcomes.ts';
 
-/** What a fan-out has reached. */
+/** Counts of a fan-out. */
 export interface Coverage {
-  /** Consumers to tell; those that had ended are not counted. */
+  /** Consumers to tell, without those that had exited. */
   readonly planned: number;
   readonly acked: number;
   readonly idle: number;
   readonly failed: number;
-  /** Callers that had ended: nobody was there to tell. */
+  /** Callers that had exited and needed no GoAway. */
   readonly gone: number;
-  /** Consumers that still call and have nobody else to call. */
+  /** Consumers that still call and have no other instance. */
   readonly stranded: number;
 }
 
-/** What one round of a fan-out has reached. */
+/** Counts of one round of a fan-out. */
 type Told = Pick<Coverage, 'planned' | 'acked' | 'gone'>;
 
 /** Which registry was asked. */
 interface Asked {
   readonly registryType: string;
-  /** Where it is, without credentials. */
+  /** Its address, without credentials. */
   readonly registryAddress: string;
 }
 
@@ -44,7 +44,7 @@ interface Asked {
  * `Ms`; a moment is in milliseconds since the Unix epoch. `SPANS` in `src/trace/model/schema.ts` says which attribute each fact
  * becomes, and `docs/reference/spans.md` what it means.
  *
- * A fact is told once it is known: at the start of the work, or at its end.
+ * A fact is recorded once it is known: at the start of the work, or at its end.
  */
 export interface Facts {
   readonly offline: Coverage & {
@@ -68,20 +68,20 @@ export interface Facts {
     readonly port: number;
     readonly consumerService: string;
     readonly consumerInstanceId: string;
-    /** By what it has called this instance. */
+    /** Protocols by which it has called this instance. */
     readonly protocols: readonly CallProtocol[];
     readonly result: GoAwayResult;
     readonly attempts: number;
-    /** Of the last answer. */
+    /** Status of the last answer. */
     readonly statusCode: number;
     /** The consumer has no list of this service. */
     readonly unused: true;
-    /** As its ack says. */
+    /** From its ack. */
     readonly consumerVersion: string;
     readonly consumerZone: string;
   };
   readonly 'goaway.attempt': {
-    /** Which retry this is, from 1. */
+    /** Number of this retry, from 1. */
     readonly resend: number;
     readonly statusCode: number;
   };
@@ -107,19 +107,19 @@ export interface Facts {
     readonly mode: EntryMode;
     /** Balancers and proxies that check this instance. */
     readonly probers: number;
-    /** Failing answers they got. */
+    /** Failing answers to their checks. */
     readonly failedChecks: number;
     readonly told: boolean;
-    /** From the trigger until the last of them knew. */
+    /** From the trigger until the last of them was told. */
     readonly toldAfterMs: number;
     /** Open connections of callers without the plugin. */
     readonly connectionsStart: number;
     readonly connectionsEnd: number;
-    /** Connections a second in the minute before, of callers that no balancer sends. */
+    /** Connections a second in the minute before, of callers without a balancer. */
     readonly arrivalsPerSecond: number;
-    /** From the trigger to the last request of theirs that began or ended. */
+    /** From the trigger to the last beginning or end of a request of such callers. */
     readonly lastRequestAfterMs: number;
-    /** Connections of the proxy beside the application, at the last look. */
+    /** Connections of the proxy beside the application, at the last check. */
     readonly portConnections: number;
     readonly endedBy: EntryEnd;
   };
@@ -135,11 +135,11 @@ export interface Facts {
     readonly sessionsRetired: number;
     /** Tasks of the application that ran when the drain began. */
     readonly tasksStart: number;
-    /** Names of those that ran when it ended. */
+    /** Names of the tasks that ran when it ended. */
     readonly tasksLeft: readonly string[];
     readonly result: DrainResult;
     readonly requestsPerSecond: readonly number[];
-    /** The moment at which the first of those seconds begins. */
+    /** Beginning of the first of those seconds. */
     readonly requestsSince: number;
   };
   readonly stop: {
@@ -148,7 +148,7 @@ export interface Facts {
     readonly idle: number;
     /** Connections cut with a request in flight. */
     readonly forced: number;
-    /** Streams of gRPC that were answering and ended with a status. */
+    /** gRPC streams that were being answered and ended with a status. */
     readonly ended: number;
   };
   readonly handler: { readonly name: string; readonly result: HandlerResult };
@@ -158,7 +158,7 @@ export interface Facts {
     readonly readiness: Readiness;
   };
   readonly 'online.started': { readonly trigger: OnlineTrigger };
-  /** How often it was looked for the server that consumers call. */
+  /** Attempts to find the server that consumers call. */
   readonly locate: { readonly attempts: number };
   readonly delay: { readonly delayMs: number };
   readonly probe: { readonly path: string; readonly attempts: number; readonly statusCode?: number };
@@ -188,5 +188,5 @@ export interface Facts {
 /** A piece of work that is measured and traced; its span is called `lossless.` + this name. */
 export type WorkName = keyof Facts;
 
-/** What is known so far of a piece of work; a fact that is `undefined` is not known. */
+/** Facts of a piece of work that are known so far; `undefined` is not known. */
 export type Known<W extends WorkName> = { readonly [F in keyof Facts[W]]?: Facts[W][F] | undefined };

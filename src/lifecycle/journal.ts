@@ -4,10 +4,10 @@ import type { Known, WorkName } from './facts.ts';
 import type { Ended, Failure, LifecycleRecord, Moved, SpanIds, Started } from './records.ts';
 import type { State, Trigger } from './transitions.ts';
 
-/** Receives every record, synchronously and in order. One that throws is dropped from that record, never from the run. */
+/** Receives every record, synchronously and in order. A sink that throws misses that record and gets the next one. */
 export type Sink = (record: LifecycleRecord) => void;
 
-/** How a piece of work stands in its trace. */
+/** The place of a piece of work in its trace. */
 export interface WorkOptions<W extends WorkName> {
   /** The work it is part of, in this process. */
   readonly parent?: SpanIds;
@@ -15,9 +15,9 @@ export interface WorkOptions<W extends WorkName> {
   readonly remoteParent?: SpanIds;
   /** Causes in other traces. */
   readonly links?: readonly SpanIds[];
-  /** What is known of it already. */
+  /** Facts that are known already. */
   readonly facts?: Known<W>;
-  /** Ids from `newRoot`, for work that is told of before it starts. Not together with a parent. */
+  /** Ids from `newRoot`, for work that is announced before it starts. Not together with a parent. */
   readonly ids?: SpanIds;
 }
 
@@ -52,7 +52,7 @@ export class Journal {
     this.#monotonicAnchor = clock.now();
   }
 
-  /** Adds a receiver; returns how to remove it. */
+  /** Adds a sink; returns a function that removes it. */
   subscribe(sink: Sink): () => void {
     this.#sinks.add(sink);
     return () => this.#sinks.delete(sink);
@@ -68,7 +68,7 @@ export class Journal {
     this.#emit({ kind, at: this.#now(), from, trigger, to, ...(ids && { ids }) });
   }
 
-  /** Ids of a root that starts later: the move that lets it start can name it. */
+  /** Ids of a root that starts later, so that the move that starts it can name them. */
   newRoot(): SpanIds {
     return { traceId: this.#hex(16), spanId: this.#hex(8) };
   }
@@ -115,7 +115,7 @@ export class Journal {
   #emit<W extends WorkName>(record: Moved | Started<W> | Ended<W>): void {
     for (const sink of this.#sinks) {
       try {
-        // That each work's record is one of all of them is beyond the compiler.
+        // The compiler cannot see that the record of each work is one of the union.
         sink(record as LifecycleRecord);
       } catch {
         // A sink reports its own failures; it must never stop an offline.

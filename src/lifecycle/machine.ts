@@ -20,7 +20,7 @@ export class Machine {
     return this.#state;
   }
 
-  /** When the state was entered, in milliseconds since the Unix epoch. */
+  /** Time of the last move, in milliseconds since the Unix epoch. */
   get since(): number {
     return this.#since;
   }

@@ -1,4 +1,6 @@
-/** Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2, the others where they are set. */
+/**
+ * Signals that ask a process to end: SIGTERM from platforms, SIGINT from terminals and PM2; SIGHUP and SIGQUIT by configuration.
+ */
 export const END_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 export type EndSignal = (typeof END_SIGNALS)[number];
 
@@ -6,7 +8,7 @@ export type EndSignal = (typeof END_SIGNALS)[number];
 export const OFFLINE_TRIGGERS = [...END_SIGNALS, 'endpoint', 'api'] as const;
 export type OfflineTrigger = (typeof OFFLINE_TRIGGERS)[number];
 
-/** How an offline ended. What each result means is said in `docs/reference/spans.md`, of all outcomes in this file. */
+/** How an offline ended. `docs/reference/spans.md` explains each result, and the other outcomes of this file. */
 export const OFFLINE_RESULTS = [
   'success',
   'incomplete',
@@ -19,7 +21,7 @@ export const OFFLINE_RESULTS = [
 ] as const;
 export type OfflineResult = (typeof OFFLINE_RESULTS)[number];
 
-/** The result that others give to a shutdown whose process did not live to end it. */
+/** The result of a shutdown whose process died before its end; another process records it. */
 export const KILLED = 'killed' satisfies OfflineResult;
 
 /** How one GoAway ended. */
@@ -35,7 +37,7 @@ export const GOAWAY_RESULTS = [
 ] as const;
 export type GoAwayResult = (typeof GOAWAY_RESULTS)[number];
 
-/** By what consumers call, as ALPN has it; `grpc` is HTTP/2 too. */
+/** Protocols of calls, named as in ALPN; `grpc` is HTTP/2 too. */
 export const CALL_PROTOCOLS = ['http/1.1', 'h2', 'grpc'] as const;
 export type CallProtocol = (typeof CALL_PROTOCOLS)[number];
 
@@ -43,7 +45,7 @@ export type CallProtocol = (typeof CALL_PROTOCOLS)[number];
 export const REFRESH_RESULTS = ['refreshed', 'stale', 'failed', 'unused'] as const;
 export type RefreshResult = (typeof REFRESH_RESULTS)[number];
 
-/** What the registry said to a deregistration. */
+/** How the registry answered a deregistration. */
 export const DEREGISTER_RESULTS = ['confirmed', 'unconfirmed', 'failed', 'none', 'cancelled'] as const;
 export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
 
@@ -51,11 +53,11 @@ export type DeregisterResult = (typeof DEREGISTER_RESULTS)[number];
 export const DRAIN_RESULTS = ['drained', 'timeout', 'cancelled'] as const;
 export type DrainResult = (typeof DRAIN_RESULTS)[number];
 
-/** How a handler of the application ended that takes part in an offline. */
+/** How a handler of `onOffline` ended. */
 export const HANDLER_RESULTS = ['done', 'failed', 'timeout', 'cancelled'] as const;
 export type HandlerResult = (typeof HANDLER_RESULTS)[number];
 
-/** Why the hold time had to pass. */
+/** Reasons for the hold time. */
 export const HOLD_REASONS = [
   'none',
   'goaway_failed',
@@ -69,9 +71,10 @@ export const HOLD_REASONS = [
 export type HoldReason = (typeof HOLD_REASONS)[number];
 
 /**
- * Why an instance waited no longer for callers without the plugin: nobody came; the balancers that check it knew; no connection came
- * for as long as the pauses between them say; the proxy beside it had none left. Or the hold time was over before that, a balancer did not
- * know, connections were open, or callers came all along; it took no connection from the beginning; the deadline came.
+ * Why an instance stopped waiting for callers without the plugin. Good ends: there were none; every balancer that checks it was
+ * told; no connection came for longer than the usual pauses; the proxy beside it had no connection left. Other ends: the hold
+ * time was over first; a balancer was not told; connections were open; callers kept coming; it refused connections from the
+ * beginning; the deadline came.
  */
 export const ENTRY_ENDS = [
   'nobody',
@@ -88,11 +91,13 @@ export const ENTRY_ENDS = [
 ] as const;
 export type EntryEnd = (typeof ENTRY_ENDS)[number];
 
-/** What callers without the plugin find while an instance leaves. */
+/** How a leaving instance treats callers without the plugin. */
 export const ENTRY_MODES = ['serve', 'refuse'] as const;
 export type EntryMode = (typeof ENTRY_MODES)[number];
 
-/** What caused an online: the application listens, an offline was undone, or another server is registered than before. */
+/**
+ * What caused an online: the application listens, an offline was undone, or another server takes the place of the registered one.
+ */
 export const ONLINE_TRIGGERS = ['start', 'undo', 'server'] as const;
 export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
 
@@ -100,10 +105,10 @@ export type OnlineTrigger = (typeof ONLINE_TRIGGERS)[number];
 export const ONLINE_RESULTS = ['success', 'cancelled', 'error'] as const;
 export type OnlineResult = (typeof ONLINE_RESULTS)[number];
 
-/** What the registry said to a registration. */
+/** How the registry answered a registration. */
 export const REGISTER_RESULTS = ['confirmed', 'none', 'cancelled'] as const;
 export type RegisterResult = (typeof REGISTER_RESULTS)[number];
 
-/** What readiness waits for: that the registry lists the instance, or that the warm-up is over too. */
+/** Condition of readiness: the registry lists the instance, or its warm-up is over too. */
 export const READINESS = ['registered', 'warmed'] as const;
 export type Readiness = (typeof READINESS)[number];

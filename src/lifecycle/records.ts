@@ -48,7 +48,7 @@ export interface Started<W extends WorkName> extends Stamped {
   readonly facts: Known<W>;
 }
 
-/** A piece of work ended; `facts` are those that were not known when it began. */
+/** A piece of work ended; `facts` are those that became known after its beginning. */
 export interface Ended<W extends WorkName> extends Stamped {
   readonly kind: 'ended';
   readonly work: W;
@@ -57,11 +57,11 @@ export interface Ended<W extends WorkName> extends Stamped {
   readonly failure?: Failure;
 }
 
-/** What is recorded of a piece of work: `work` says which facts it has. */
+/** The record of a piece of work: `work` decides which facts it has. */
 export type WorkRecord = { [W in WorkName]: Started<W> | Ended<W> }[WorkName];
 
 /**
- * Everything that happens, as flat objects. Trace, log lines, the diagnostics channel and metrics are derived from these
- * and from nothing else, so that they cannot disagree. POLICY: a new fact becomes a field, not a kind.
+ * Every event, as a flat object. Trace, log lines, the diagnostics channel and metrics are derived only from these, so that they
+ * cannot disagree. POLICY: a new fact becomes a field, not a kind.
  */
 export type LifecycleRecord = Moved | WorkRecord;

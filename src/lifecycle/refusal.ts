@@ -4,17 +4,17 @@ import { type State, TRANSITIONS, type Trigger } from './transitions.ts';
 export interface Refusal {
   readonly result: 'refused';
   readonly trigger: Trigger;
-  /** Where the machine stays. */
+  /** The state in which the machine stays. */
   readonly state: State;
   /** Where the move is legal, and what to do. */
   readonly message: string;
 }
 
 const NOTHING_LEFT =
-  'nothing was left; the instance comes online by itself when an HTTP server of the application listens';
+  'there is nothing to undo; the instance comes online by itself when an HTTP server of the application listens';
 const LEFT = 'the instance has left; start a new process';
 
-/** What to do instead, for the moves that people ask for. */
+/** What to do instead, for the moves that operators request. */
 const ADVICE: Readonly<Partial<Record<Trigger, Readonly<Partial<Record<State, string>>>>>> = {
   offline: {
     created: 'no HTTP server of the application listens, so there is nothing to leave; the process can end as it is',
@@ -32,7 +32,7 @@ const ADVICE: Readonly<Partial<Record<Trigger, Readonly<Partial<Record<State, st
   listening: { stopping: LEFT, stopped: LEFT },
 };
 
-/** What is answered when `trigger` is refused in `state`. */
+/** The answer when `trigger` is refused in `state`. */
 export function refusal(trigger: Trigger, state: State): Refusal {
   const legal = TRANSITIONS.filter((move) => move.trigger === trigger).map((move) => move.from);
   const advice = ADVICE[trigger]?.[state];

@@ -1,4 +1,4 @@
-/** How a result is to be taken: good, not quite, bad, or neither. Page and dashboards colour by it. */
+/** How good a result is: good, not quite, bad, or neither. Page and dashboards take their colours from it. */
 export type ResultTone = 'ok' | 'warn' | 'bad' | 'plain';
 
 const TONES: Readonly<Record<string, ResultTone>> = {
@@ -24,7 +24,7 @@ const TONES: Readonly<Record<string, ResultTone>> = {
   lossy: 'bad',
 };
 
-/** The tone of a result of any work; what is not in the table is neither good nor bad. */
+/** The tone of a result of any work; a result outside the table is neither good nor bad. */
 export function toneOfResult(result: string): ResultTone {
   return TONES[result] ?? 'plain';
 }

@@ -1,21 +1,23 @@
 /**
- * What an instance can be. Each state says who causes it, what holds while it lasts and what ends it.
+ * The states of an instance: each entry says what causes it, what holds while it lasts, and what ends it.
  * `docs/reference/states.md` and its diagram are generated from here.
  */
 export const STATES = {
   created: 'The plugin is loaded; the application does not listen yet. Ends when its first HTTP server listens.',
   working:
-    'The application has named work of its own (`waitUntil`, `onOffline`) and does not listen: nothing is registered. Ends when its first HTTP server listens, or with an offline.',
+    'The application has work of its own (`waitUntil`, `onOffline`) and does not listen: nothing is registered. Ends when its first HTTP server listens, or with an offline.',
   starting:
-    'An HTTP server listens, an offline was undone, or another server is to be registered: start delay, choice of the server, probe and connections built ahead. Ends when a server is found that answers.',
-  registering: 'The instance is being written to the registry. Ends when the registry lists it.',
+    'An HTTP server listens, an offline was undone, or another server will be registered: start delay, choice of the server, probe, and connections built ahead. Ends when a server answers.',
+  registering: 'The plugin writes the instance to the registry. Ends when the registry lists it.',
   warming: 'The registry lists it; consumers send a growing share. Ends when the warm-up time is over.',
   serving:
-    'Registered, ready, full share; a server on a Unix socket alone is ready and not registered. Ends with an offline.',
-  notifying: 'Offline has begun: consumers are told, the registry entry is removed, requests are served as before.',
-  draining: 'Everybody who can be told was told; waits until traffic is over. Ends when quiet, or at the deadline.',
-  stopping: 'Listeners and sockets are closed and the trace is sent. Nothing leads back from here.',
-  stopped: 'The sequence is over; the process is handed to the application or ends.',
+    'Registered, ready, full share. An instance that serves only a Unix socket is ready and not registered. Ends with an offline.',
+  notifying:
+    'An offline has begun: the plugin sends GoAways and removes the registry entry; the instance serves as before. Ends when every GoAway has its answer or time-out.',
+  draining:
+    'Every consumer that can be told was told; the instance waits until traffic is over. Ends when it is quiet, or at the deadline.',
+  stopping: 'The plugin closes listeners and sockets and sends the trace. No way leads back from here.',
+  stopped: 'The offline is over: the application decides how the process ends, or it ends at once.',
 } as const;
 
 /** A state of the machine. */
@@ -25,11 +27,11 @@ export type State = keyof typeof STATES;
 export const TRIGGERS = {
   working: 'the application calls `waitUntil` or `onOffline` for the first time',
   listening: 'the first HTTP server of the application listens',
-  probed: 'the application answered its probe, or none is configured',
+  probed: 'the application answered its probe, or has none',
   registered: 'the registry lists this instance',
-  portless: 'the application listens on a Unix socket alone, so there is nothing to register',
+  portless: 'the application listens only on a Unix socket, so there is nothing to register',
   warmed: 'the warm-up time is over',
-  moved: 'the application has closed the registered server, or another one is to be registered instead',
+  moved: 'the application has closed the registered server, or another one takes its place',
   offline: 'a signal, a call of /offline, the API or the command line',
   notified: 'every GoAway has its answer or its time-out, and the registry was asked',
   drained: 'all traffic is done and quiet, or the deadline is reached',
@@ -47,16 +49,16 @@ export interface Transition {
   readonly to: State;
 }
 
-/** The states in which no server listens yet. */
+/** The states before a server listens. */
 const UNSEEN = ['created', 'working'] as const satisfies readonly State[];
 
-/** The states from which an offline can begin, and in which a server is looked for again. */
+/** The states from which an offline can begin, and in which the plugin may choose another server. */
 const RUNNING = ['starting', 'registering', 'warming', 'serving'] as const satisfies readonly State[];
 
 /** The states from which an offline can be undone. */
 const UNDOABLE = ['notifying', 'draining'] as const satisfies readonly State[];
 
-/** Every legal move; anything else is refused and recorded. */
+/** Every legal move. The machine refuses and records any other one. */
 export const TRANSITIONS: readonly Transition[] = [
   { from: 'created', trigger: 'working', to: 'working' },
   ...UNSEEN.map((from) => ({ from, trigger: 'listening', to: 'starting' }) as const),

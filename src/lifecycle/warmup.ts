@@ -16,8 +16,8 @@ export function warmupShare(uptimeMs: number, { ms, curve }: Warmup): number {
 }
 
 /**
- * Shares of the instances of one service. When half of them or more are warming all take their full weight: the few warm ones
- * would otherwise carry everything, and a service that is all new has nothing to compare with.
+ * Shares of the instances of one service. When half of them or more are warming, all take their full weight: otherwise the few
+ * warm ones would carry everything, and a service of only new instances would have no warm ones to compare with.
  */
 export function warmupShares(uptimesMs: readonly number[], warmup: Warmup): readonly number[] {
   const warming = uptimesMs.filter((uptime) => uptime < warmup.ms).length;

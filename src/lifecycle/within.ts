@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 
 /**
- * Settles like `work`, or as `late` does when `ms` milliseconds have passed first. The timer ends with it; what `work` does later
- * is of no consequence.
+ * Settles like `work`, or like `late` when `ms` milliseconds pass first. The timer ends with it; later results of `work` are
+ * ignored.
  */
 export async function within<T, L>(
   clock: Clock,

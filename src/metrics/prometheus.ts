@@ -1,4 +1,3 @@
-import { Counter, Gauge, type OpenMetricsContentType, type PrometheusContentType, Registry } from 'prom-client';
 import { GOAWAY_OUTCOMES } from '../consumer/consumer.ts';
 import { GOAWAY_RESULTS, OFFLINE_RESULTS, ONLINE_RESULTS } from '../lifecycle/outcomes.ts';
 import { STATES } from '../lifecycle/transitions.ts';
@@ -6,6 +5,7 @@ import type { Status } from '../status.ts';
 import type { Delivery, SpoolUsage } from '../trace/tracing.ts';
 import type { Counts } from './counts.ts';
 import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';
+import { CONTENT_TYPES, formatOf, type Labels, MetricsText } from './text.ts';
 
 /** What the metrics are made of. */
 export interface Measured {
@@ -27,35 +27,24 @@ export interface Exposition {
 
 const NOTHING: Delivery = { exported: 0, spooled: 0, lost: 0 };
 
-type Labels = Readonly<Record<string, string>>;
 type Series = readonly (readonly [value: number, labels?: Labels])[];
 
 /**
- * The metrics of this instance. Everything is read when it is asked for, so nothing is counted twice; a registry of its own
- * is made each time, and the application's is never touched.
+ * The metrics of this instance. Everything is read when it is asked for, so nothing is counted twice; a registry of the
+ * application is never touched.
  *
  * @param accept value of the Accept header; OpenMetrics is answered to who asks for it
  */
-export async function expose(measured: Measured, accept: string): Promise<Exposition> {
-  const registry = new Registry<PrometheusContentType | OpenMetricsContentType>();
-  registry.setContentType(
-    accept.includes('application/openmetrics-text')
-      ? Registry.OPENMETRICS_CONTENT_TYPE
-      : Registry.PROMETHEUS_CONTENT_TYPE,
-  );
-  registry.setDefaultLabels({ service_name: measured.status.service });
-  for (const [name, series] of Object.entries(seriesOf(measured)) as [MetricName, Series][]) {
-    const { help, labels, type }: MetricSchema = METRICS[name];
-    const options = { name, help, labelNames: [...labels], registers: [registry] };
-    if (type === 'counter') {
-      const counter = new Counter(options);
-      for (const [value, of = {}] of series) counter.inc(of, value);
-    } else {
-      const gauge = new Gauge(options);
-      for (const [value, of = {}] of series) gauge.set(of, value);
-    }
+export function expose(measured: Measured, accept: string): Exposition {
+  const format = formatOf(accept);
+  const text = new MetricsText(format);
+  for (const [metric, series] of Object.entries(seriesOf(measured)) as [MetricName, Series][]) {
+    const { help, type }: MetricSchema = METRICS[metric];
+    const name = type === 'counter' ? metric.replace(/_total$/, '') : metric;
+    text.family(name, type, help);
+    for (const [value, labels] of series) text[type](name, { ...labels, service_name: measured.status.service }, value);
   }
-  return { contentType: registry.contentType, body: await registry.metrics() };
+  return { contentType: CONTENT_TYPES[format], body: text.end() };
 }
 
 /** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */

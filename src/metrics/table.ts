@@ -5,17 +5,17 @@ export interface MetricSchema {
   readonly labels: readonly string[];
 }
 
-/** Most series of one metric that has a series for each instance this process calls. */
+/** Most series of a metric with one series for each called instance. */
 export const MOST_INSTANCES = 100;
 
 /**
- * Every metric of an instance. Each series has `service_name` as well, as span metrics have. `docs/reference/metrics.md` is
+ * Every metric of an instance. Each series also has `service_name`, as span metrics have. `docs/reference/metrics.md` is
  * generated from this table.
  */
 export const METRICS = {
   lossless_info: {
     type: 'gauge',
-    help: 'Always 1; labels say of which release and place this instance is, as far as its resource does, and to an operator which one.',
+    help: 'Always 1. Labels name the release and place of this instance, as far as its resource does; only an operator gets instance_id and generation.',
     labels: [
       'service_namespace',
       'service_version',
@@ -27,25 +27,25 @@ export const METRICS = {
   },
   lossless_state: {
     type: 'gauge',
-    help: '1 for the state the instance is in, 0 for all others.',
+    help: '1 for the state of the instance, 0 for all others.',
     labels: ['state'],
   },
   lossless_state_since_seconds: {
     type: 'gauge',
-    help: 'When that state was entered, in seconds since the Unix epoch.',
+    help: 'When the instance entered its state, in seconds since the Unix epoch.',
     labels: [],
   },
   lossless_ready: { type: 'gauge', help: '1 when /readiness answers 200.', labels: [] },
   lossless_registry_listed: { type: 'gauge', help: '1 when the registry has confirmed the entry.', labels: [] },
-  lossless_registry_failing: { type: 'gauge', help: '1 when the last call of the registry failed.', labels: [] },
+  lossless_registry_failing: { type: 'gauge', help: '1 when the last call to the registry failed.', labels: [] },
   lossless_weight: {
     type: 'gauge',
-    help: 'Part of its full share that consumers give the instance, 0 to 1: below 1 while it warms up.',
+    help: 'Part of its full share that consumers give this instance, 0 to 1; below 1 while it warms up.',
     labels: [],
   },
   lossless_requests_total: {
     type: 'counter',
-    help: 'Requests started; managed: of a caller with the plugin, or a health check.',
+    help: 'Requests started. managed: of a caller with the plugin, or a health check.',
     labels: ['caller'],
   },
   lossless_requests_in_flight: { type: 'gauge', help: 'Requests accepted and not finished.', labels: [] },
@@ -56,12 +56,12 @@ export const METRICS = {
   },
   lossless_recent_consumers: {
     type: 'gauge',
-    help: 'Processes with an address to notify that called in the last ten minutes.',
+    help: 'Processes that called in the last ten minutes and get a GoAway.',
     labels: ['service'],
   },
   lossless_recent_consumers_overflowed_total: {
     type: 'counter',
-    help: 'Consumers that were forgotten because there were too many.',
+    help: 'Consumers that a full table has forgotten.',
     labels: [],
   },
   lossless_unmanaged_connections: {
@@ -71,39 +71,39 @@ export const METRICS = {
   },
   lossless_idle_closed_total: {
     type: 'counter',
-    help: 'Idle connections of callers without the plugin that a server has closed: a request may have been on its way. See LOSSLESS_KEEP_ALIVE_MS.',
+    help: 'Idle connections of callers without the plugin that a server has closed, perhaps with a request on its way. See LOSSLESS_KEEP_ALIVE_MS.',
     labels: [],
   },
   lossless_health_checks_total: {
     type: 'counter',
-    help: 'Health checks of balancers and platforms; good: the answer was that the instance can be used.',
+    help: 'Health checks of balancers and platforms. good: they were answered that the instance can be used.',
     labels: ['result'],
   },
   lossless_status_file_failing: {
     type: 'gauge',
-    help: '1 when LOSSLESS_STATUS_FILE could not be written or removed the last time: who looks at it is told what is not so.',
+    help: '1 when the last write or removal of LOSSLESS_STATUS_FILE failed, so that a proxy sees an old state.',
     labels: [],
   },
-  lossless_goaways_sent_total: { type: 'counter', help: 'GoAways, by how they ended.', labels: ['result'] },
-  lossless_goaways_received_total: { type: 'counter', help: 'GoAways, by how they were taken.', labels: ['outcome'] },
+  lossless_goaways_sent_total: { type: 'counter', help: 'GoAways sent, by result.', labels: ['result'] },
+  lossless_goaways_received_total: { type: 'counter', help: 'GoAways received, by outcome.', labels: ['outcome'] },
   lossless_draining_markers_total: { type: 'counter', help: 'Isolations by a draining marker.', labels: [] },
   lossless_offlines_total: { type: 'counter', help: 'Shutdowns that ended, by result.', labels: ['result'] },
   lossless_onlines_total: { type: 'counter', help: 'Starts that ended, by result.', labels: ['result'] },
   lossless_quarantined_instances: { type: 'gauge', help: 'Instances that are isolated here.', labels: [] },
   lossless_panic_picks_total: {
     type: 'counter',
-    help: 'Picks of an isolated or no longer listed instance because there was no other.',
+    help: 'Picks of an isolated or unlisted instance because there was no other.',
     labels: ['service'],
   },
   lossless_pick_share: {
     type: 'gauge',
-    help: `Part of the traffic to a service that an instance is given, 0 to 1; of ${MOST_INSTANCES} instances at most. Told to an operator only.`,
+    help: `Part of the traffic to a service that an instance gets from this one, 0 to 1; for ${MOST_INSTANCES} instances at most. Only an operator gets it.`,
     labels: ['service', 'address'],
   },
   lossless_pick_instances: { type: 'gauge', help: 'Instances of a service in the last list.', labels: ['service'] },
   lossless_spool_files: { type: 'gauge', help: 'Spooled files that wait to be sent.', labels: [] },
   lossless_spool_bytes: { type: 'gauge', help: 'Bytes of those files.', labels: [] },
-  lossless_spans_total: { type: 'counter', help: 'Spans, by what became of them.', labels: ['outcome'] },
+  lossless_spans_total: { type: 'counter', help: 'Spans, by outcome.', labels: ['outcome'] },
 } as const satisfies Record<string, MetricSchema>;
 
 /** The name of a metric. */

@@ -6,7 +6,7 @@ import { createLog } from '../log.ts';
 import { startAppTracing } from '../trace/app-tracing.ts';
 import { APP_TRACING } from './running.ts';
 
-/** Starts request traces of the application (LOSSLESS_APP_TRACING), or says in one line why not. Never throws. */
+/** Starts request traces of the application (LOSSLESS_APP_TRACING), or logs in one line why it cannot. Never throws. */
 export function traceApplication(): void {
   const environment = processEnvironment();
   const { options } = loadOptions(environment);

@@ -4,7 +4,10 @@ import { Backoff } from '../lifecycle/backoff.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 
-/** Waits before a port is tried again that somebody else has: another process of a rolling update has it for seconds, a stranger for good. */
+/**
+ * Waits between tries of a taken port: the former process of a rolling update frees it within seconds, another program may keep
+ * it.
+ */
 const WAITS = { initialMs: 1_000, factor: 2, capMs: 5_000 };
 
 export interface ControlPortOptions {
@@ -12,13 +15,16 @@ export interface ControlPortOptions {
   readonly log: Log;
   readonly listen: () => Promise<Control>;
   readonly wanted: number;
-  /** Where instances say which port they have. */
+  /** Directory in which instances publish their ports. */
   readonly spoolDir: string;
   readonly service: string;
   readonly instanceId: string;
 }
 
-/** The control port of this process: opened when it is first needed, tried again while somebody else has it, and told to commands. */
+/**
+ * The control port of this process: opened when it is first needed, tried again while another process has it, and published for
+ * commands.
+ */
 export class ControlPort {
   readonly #options: ControlPortOptions;
   #server: Promise<Control | undefined> | undefined;
@@ -55,7 +61,7 @@ export class ControlPort {
     });
   }
 
-  /** Who has the wanted port, as far as can be known, for people. */
+  /** The process that has the wanted port, as far as known, for people. */
   async #holder(): Promise<string> {
     const { spoolDir, wanted } = this.#options;
     const { controlHolders } = await import('../control/control-file.ts');
@@ -63,7 +69,7 @@ export class ControlPort {
     return holder ? `; ${holder.service} (process ${holder.pid}) has port ${wanted}` : '';
   }
 
-  /** Says where the control server is, to commands and, when it is not where it was wanted, in the log. Never rejects. */
+  /** Publishes the port of the control server for commands, and logs it when it is not the wanted one. Never rejects. */
   async #tell(port: number): Promise<void> {
     const { instanceId, log, service, spoolDir, wanted } = this.#options;
     try {
@@ -71,7 +77,7 @@ export class ControlPort {
       if (wanted !== 0 && port !== wanted)
         log(
           'info',
-          `control port ${wanted} is taken${await this.#holder()}, so this instance has ${port}: \`lossless\` finds it by --service or --instance, all else needs a LOSSLESS_CONTROL_PORT of its own`,
+          `control port ${wanted} is taken${await this.#holder()}, so this instance has ${port}: \`lossless\` finds it by --service or --instance; for probes and hooks give each instance a LOSSLESS_CONTROL_PORT of its own`,
           { code: 'LOSSLESS_CONTROL_PORT' },
         );
       await writeControlFile(spoolDir, { service, instanceId, port, pid: process.pid });

@@ -12,7 +12,7 @@ import { CHALLENGE_PATH, type Operators, placeOf } from '../protocol/operator.ts
 import { decodeTraceparent } from '../protocol/traceparent.ts';
 import type { OfflineHandle } from '../provider/attendance.ts';
 
-/** What can be asked of an instance, and done to it, from outside. */
+/** The part of the plugin that the control server uses. */
 export interface Controlled {
   readonly identity: Identity;
   readonly state: State;
@@ -22,12 +22,12 @@ export interface Controlled {
   metrics(accept: string, isOperator: boolean): Promise<Exposition>;
   offline(trigger: OfflineTrigger, links: readonly SpanIds[]): OfflineHandle;
   online(): Promise<Refusal | undefined>;
-  /** A balancer has asked if it can be used. */
+  /** A balancer has checked whether the instance can be used. */
   checked(address: string | undefined, agent: string | undefined): void;
   exit(): void;
 }
 
-/** What the control server answers. */
+/** The routes of the control server. */
 export function controlRoutes(
   instance: Controlled,
   receive: Receiver,
@@ -90,7 +90,7 @@ export function causeOf(traceparent: string | undefined): readonly SpanIds[] {
   return ids === undefined ? [] : [ids];
 }
 
-/** Proves to an operator, who has shown nothing yet, that this instance has the secret. */
+/** Proves to an operator, before the operator sends any proof, that this instance has the secret. */
 function answerChallenge(
   operators: Operators | undefined,
   { socket }: IncomingMessage,
@@ -103,7 +103,7 @@ function answerChallenge(
   else answer(response, 400, { message: 'expected `nonce`: 22 characters of base64url' });
 }
 
-/** Begins or joins the offline; who began it here has the process end after it. */
+/** Begins or joins the offline. An offline that begins here ends the process afterwards. */
 async function answerOffline(
   instance: Controlled,
   request: IncomingMessage,

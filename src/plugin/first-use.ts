@@ -8,15 +8,15 @@ import { onHttp2, onPackage } from '../process/modules.ts';
 import { threadClosed, threadListens } from '../process/threads.ts';
 import { kindOf } from '../provider/traffic/http-server.ts';
 
-/** Nothing is loaded yet that could write a log. */
+/** The log is not loaded yet. */
 const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
 
 /**
- * Calls `use` once, at the first sign that this process is a service or calls one: an HTTP server begins to listen, a
- * request is about to be sent, a session of HTTP/2 opens, grpc-js is loaded, a cluster forks, or `symbol` of the global object is
- * read. `use` runs before that goes on, and whatever was put in place here is gone by then.
+ * Calls `use` once, at the first sign that this process is a service or calls one: an HTTP server begins to listen, a request is
+ * about to be sent, a session of HTTP/2 opens, grpc-js is loaded, a cluster forks, or `symbol` of the global object is read.
+ * `use` runs before that event goes on; all hooks of this function are removed by then.
  */
 export function onFirstUse(symbol: symbol, use: () => void): void {
   const undo: (() => void)[] = [];
@@ -56,7 +56,7 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   });
   listen('child_process', () => process.nextTick(GUARD.listener('child_process', () => hasWorkers() && begin())));
   undo.push(beforeFirstRequest(begin));
-  // Its channels look for resolvers as they are made, so these must stand before.
+  // Channels of grpc-js look up resolvers as they are made, so the resolvers must be registered before.
   let [isSet, isThere] = [false, false];
   const grpcLoaded = (): void => {
     if (isSet) begin();
@@ -65,7 +65,7 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   undo.push(onPackage('@grpc/grpc-js', GUARD, grpcLoaded));
   undo.push(beforeFirstSession(begin));
   isSet = true;
-  // Loaded before us, by another preload: no getter can tell of its first request.
+  // Another preload loaded undici before the plugin, so no getter can notice its first request.
   if (isThere || DISPATCHERS.some((key) => key in globalThis)) begin();
   else DISPATCHERS.forEach(getter);
 }
@@ -88,12 +88,12 @@ export function onThreadListens(first: () => void): void {
   subscribe(channel, GUARD.listener(channel, listens));
 }
 
-/** `node:http` tells of a request only when it is with its agent, so the one method in between is wrapped. */
+/** `node:http` publishes a request only after its agent has it, so the one method in between is wrapped. */
 function beforeFirstRequest(begin: () => boolean): () => void {
   const prototype = process.getBuiltinModule('node:http').Agent.prototype as Agent & { addRequest: AddRequest };
   const { addRequest } = prototype;
   const wrapped: AddRequest = function (...call) {
-    // The first one goes on by what stands there now; a later one comes from somebody who kept this method.
+    // The first call uses the method installed now; later calls come from a kept reference.
     const next = begin() ? prototype.addRequest : addRequest;
     next.apply(this, call);
   };
@@ -103,7 +103,7 @@ function beforeFirstRequest(begin: () => boolean): () => void {
   };
 }
 
-/** Nothing is known of `node:http2` before it is loaded, which few processes do. */
+/** `node:http2` can be wrapped only once it is loaded, which few processes do. */
 function beforeFirstSession(begin: () => boolean): () => void {
   let restore = (): void => {};
   const end = onHttp2(GUARD, () => {
@@ -119,7 +119,7 @@ function beforeFirstSession(begin: () => boolean): () => void {
   };
 }
 
-/** What stands there now. */
+/** The function installed now. */
 function connectNow(...call: unknown[]): ReturnType<Connect> {
   return (process.getBuiltinModule('node:http2') as unknown as { connect: Connect }).connect(...call);
 }

@@ -177,7 +177,8 @@ export class Plugin {
     const { exported } = options;
     this.#tracing = exported.traces ? createTracing(this.#telemetryTo(options.traces)) : undefined;
     this.#offlineMetrics = exported.metrics ? new OfflineMetrics(this.#telemetryTo(options.metrics)) : undefined;
-    if (!exported.traces) log('info', 'no shutdown traces are made, as OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER says');
+    if (!exported.traces)
+      log('info', 'no shutdown traces: OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER switches them off');
     this.#signals = createSignals({
       clock,
       guard,
@@ -196,14 +197,15 @@ export class Plugin {
     this.#journal.subscribe(this.#counts.sink);
     this.#journal.subscribe(logRecords(log));
     const records = channel(RECORDS);
-    // Later, but before anything else happens: a subscriber may begin an offline, and must not do so in the middle of a move.
+    // In a microtask: a subscriber may begin an offline, and must not do so in the middle of a move.
     this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
     for (const telemetry of [this.#tracing, this.#offlineMetrics])
       if (telemetry !== undefined) this.#journal.subscribe(telemetry.sink);
   }
 
   /**
-   * Hooks into this process, at once. Resolves when the registry is opened; when it cannot be, everything is taken back.
+   * Installs the hooks of this process synchronously. Resolves when the registry is open; when it cannot be opened, removes all
+   * hooks.
    *
    * @throws LosslessError LOSSLESS_REGISTRY_URL
    */
@@ -236,12 +238,12 @@ export class Plugin {
     return this.#attendance.isReady;
   }
 
-  /** A balancer has asked the control server if this instance can be used. */
+  /** A balancer has asked the control server whether this instance can be used. */
   checked(address: string | undefined, agent: string | undefined): void {
     this.#entry.checked(address, agent, !this.isReady);
   }
 
-  /** Whether an offline has begun that was not undone. */
+  /** Whether an offline has begun and was not undone. */
   get isLeaving(): boolean {
     return this.#attendance.leaving !== undefined;
   }
@@ -265,7 +267,7 @@ export class Plugin {
   /**
    * Undoes a running offline.
    *
-   * @returns why not, when there is none, or when it can no longer be undone
+   * @returns the reason, when there is none or it can no longer be undone
    */
   async online(): Promise<Refusal | undefined> {
     const refused = await this.#attendance.comeBack();
@@ -284,14 +286,14 @@ export class Plugin {
     this.#working();
   }
 
-  /** Runs `handle` in every offline. @returns takes it back */
+  /** Runs `handle` in every offline. @returns a function that removes it */
   onOffline(name: string, handle: Handler): () => void {
     const forget = this.#handlers.add(name, handle);
     this.#working();
     return forget;
   }
 
-  /** The process has something to leave, so its signals are ours first. */
+  /** The process has work to end, so the plugin takes its signals first. */
   #working(): void {
     this.#attendance.working();
     this.#signals.arm();
@@ -323,7 +325,7 @@ export class Plugin {
     });
   }
 
-  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The library is loaded when it is first asked for. */
+  /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The code is loaded at the first call. */
   async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
     const [{ expose }, spool] = await Promise.all([
       import('../metrics/prometheus.ts'),
@@ -342,7 +344,7 @@ export class Plugin {
     );
   }
 
-  /** The process is a service: from now on its signals are ours first. */
+  /** The process is a service: from now on the plugin takes its signals first. */
   #serving(): void {
     this.#signals.arm();
     this.#curve.start();
@@ -361,7 +363,7 @@ export class Plugin {
     return services.length === 0 ? undefined : this.#consumer.preconnect(services);
   }
 
-  /** Sends what the offline has left to send, in the time that is kept for it. */
+  /** Sends the remaining telemetry of the offline, in the time reserved for it. */
   async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
     const [spans, metrics] = await Promise.all([
       this.#tracing?.shutdown(withinMs),
@@ -371,7 +373,7 @@ export class Plugin {
     return { ...spans, ...(metrics !== undefined && { metrics }) };
   }
 
-  /** Sends the spans of the last requests, if this plugin traces them; what takes longer is left. */
+  /** Sends the spans of the last requests, if the plugin traces them, as far as the time allows. */
   async #endAppTracing(withinMs: number): Promise<void> {
     const ended = appTracing()
       ?.shutdown()
@@ -384,7 +386,7 @@ export class Plugin {
     return { clock: this.#clock, identity: () => this.identity, target, resource, spoolDir, log: this.#log };
   }
 
-  /** Value of the request header of this process; it names the control port, so that is opened first. */
+  /** Value of the request header of this process; it names the control port, which is therefore opened first. */
   async #consumerHeader(): Promise<string | undefined> {
     const control = await this.#controlServer();
     const host = this.#options.advertise?.host;
@@ -422,7 +424,7 @@ export class Plugin {
     });
   }
 
-  /** What acks say of this process. */
+  /** Facts about this process in acks. */
   get #aboutConsumer(): Pick<Ack, 'version' | 'zone'> {
     const { resource, zone } = this.#options;
     const version = resource['service.version'];
@@ -454,7 +456,7 @@ export class Plugin {
   }
 }
 
-/** Where a trace can be looked at. What is printed holds no password, and no query, which may be a token. */
+/** Link to a trace, without password and query, which may hold a token. */
 function linkTo(jaegerUrl: string, traceId: string): string {
   const { origin, pathname } = new URL(jaegerUrl);
   return `${origin}${pathname.replace(/\/+$/, '')}/trace/${traceId}`;

@@ -4,13 +4,13 @@ import type { Status } from '../status.ts';
 import type { AppTracing } from '../trace/app-tracing.ts';
 import type { Controlled } from './control-routes.ts';
 
-/** Where the plugin of this process is found, by every copy of this package. */
+/** Global symbol under which every copy of this package finds the plugin of this process. */
 export const RUNNING = Symbol.for('lossless-lifecycle.plugin');
 
-/** Where the request traces of this process are found, if they were started. */
+/** Global symbol of the request traces of this process, if they were started. */
 export const APP_TRACING = Symbol.for('lossless-lifecycle.app-tracing');
 
-/** The plugin, as other copies of this package may use it. */
+/** The part of the plugin that other copies of this package may use. */
 export interface Running extends Pick<Controlled, 'online'> {
   offline(trigger: 'api'): OfflineHandle;
   status(): Status;
@@ -24,7 +24,7 @@ export function appTracing(): AppTracing | undefined {
   return (globalThis as { [APP_TRACING]?: AppTracing })[APP_TRACING];
 }
 
-/** The plugin of this process, if it is switched on. Asking for it starts it. */
+/** The plugin of this process, if it is switched on. The first call starts it. */
 export function running(): Running | undefined {
   return (globalThis as { [RUNNING]?: Running })[RUNNING];
 }

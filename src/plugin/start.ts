@@ -6,8 +6,8 @@ import { Plugin } from './plugin.ts';
 import { RUNNING, type Running } from './running.ts';
 
 /**
- * Starts the plugin from the environment; it works when this returns. Resolves when its registry is opened. Never throws or
- * rejects: a bad value or a failed start is one log line each and the application runs without the plugin, unless
+ * Starts the plugin from the environment; its hooks are installed when this returns. Resolves when its registry is open. Never
+ * throws or rejects: each bad value or failed start is one log line, and the application runs without the plugin, unless
  * LOSSLESS_STRICT ends the process.
  */
 export async function start(): Promise<void> {
@@ -34,7 +34,7 @@ export async function start(): Promise<void> {
 /** Exit code of a program whose configuration is wrong (`EX_CONFIG` of sysexits.h). */
 const EX_CONFIG = 78;
 
-/** Under LOSSLESS_STRICT no start is better than one without the plugin. Written at once: the application must not begin. */
+/** LOSSLESS_STRICT prefers no start to one without the plugin. Writes synchronously, because the application must not begin. */
 function end(code: ErrorCode, message: string): never {
   process.stderr.write(`${code}: ${message}\n`);
   process.exit(EX_CONFIG);

@@ -9,31 +9,31 @@ import type { Caller } from '../protocol/identity.ts';
 import { Keys } from '../protocol/keys.ts';
 import { ControlTls, usable } from '../protocol/tls.ts';
 
-/** What this process proves itself with, and whom it believes. */
+/** Keys and certificates of this process, and checks of others. */
 export interface Trust {
-  /** Undefined without a secret: nothing is signed, and addresses decide. */
+  /** Undefined without a secret: nothing is signed, and addresses are checked. */
   readonly keys: Keys | undefined;
   /** Undefined without a TLS directory: the control port speaks plain HTTP. */
   readonly tls: ControlTls | undefined;
 }
 
 /**
- * Trust as it is configured; its files are read again when they change.
+ * Trust from the configuration; its files are read again when they change.
  *
- * @throws LosslessError LOSSLESS_CONFIG_INVALID when a file is no good
+ * @throws LosslessError LOSSLESS_CONFIG_INVALID when a file is invalid
  */
 export function trustOf(options: Pick<Options, 'secrets' | 'secretFile' | 'tls'>, clock: Clock, log: Log): Trust {
   return { keys: keysOf(options, clock, log), tls: tlsOf(options, clock, log) };
 }
 
 /**
- * Reads consumer headers: who calls, or undefined when that cannot be believed. What keeps a consumer from being told is said
- * when it is first seen, and not only when this instance leaves.
+ * Reads consumer headers: the caller, or undefined when the header is not valid. An obstacle to its GoAway is logged at its first
+ * call, before this instance leaves.
  */
 export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (header: string) => Caller | undefined {
   const seldom = new Seldom(log, clock);
   const reader = new ConsumerReader(keys, clock, (why, { service }) =>
-    seldom.say('unproved', 'warn', `a consumer header of ${service} is not believed: ${why}`, {
+    seldom.say('unproved', 'warn', `a consumer header of ${service} is rejected: ${why}`, {
       code: 'LOSSLESS_CONSUMER_UNPROVED',
     }),
   );
@@ -42,23 +42,23 @@ export function consumerReader({ keys, tls }: Trust, clock: Clock, log: Log): (h
     if (caller === undefined || (caller.tls === true) === (tls !== undefined)) return caller;
     const [level, message] =
       tls === undefined
-        ? (['warn', 'speaks TLS: it cannot be told that this instance leaves; set LOSSLESS_TLS_DIR here too'] as const)
-        : (['info', 'speaks no TLS: it is told in plain HTTP; set LOSSLESS_TLS_DIR there too'] as const);
+        ? (['warn', 'speaks TLS, so it gets no GoAway from this instance; set LOSSLESS_TLS_DIR here too'] as const)
+        : (['info', 'speaks plain HTTP, so GoAways go to it unencrypted; set LOSSLESS_TLS_DIR there too'] as const);
     seldom.say(message, level, `the control port of ${caller.service} ${message}`, { code: 'LOSSLESS_TLS_MISMATCH' });
     return caller;
   };
 }
 
-/** Takes what goes wrong before a request can be read, on a control port that speaks TLS. */
+/** Logs failed handshakes on a control port that speaks TLS. */
 export function tlsErrors(clock: Clock, log: Log): (error: Error) => void {
   const seldom = new Seldom(log, clock);
   return (error) => {
     const cause = (error as NodeJS.ErrnoException).code ?? error.message;
     const message =
       cause === 'ERR_SSL_HTTP_REQUEST'
-        ? 'somebody speaks plain HTTP to the control port, which speaks TLS: probes need `scheme: HTTPS`'
+        ? 'a caller speaks plain HTTP to the control port, which speaks TLS: probes need `scheme: HTTPS`'
         : `a TLS connection to the control port failed: ${cause}`;
-    // A connection that was only opened, as TCP probes do, is no mistake.
+    // A connection without data, as from a TCP probe, is not an error.
     seldom.say(cause, cause === 'ECONNRESET' ? 'debug' : 'warn', message, { code: 'LOSSLESS_TLS_MISMATCH' });
   };
 }
@@ -93,7 +93,7 @@ function follow<T>(
       now: () => clock.now(),
       onTaken: () => log('info', `${name} has changed: the new content is used from now on`),
       onRefused: ({ message }) =>
-        log('error', `${name} has changed and cannot be used, so what it held before still is: ${message}`, { code }),
+        log('error', `${name} has changed and cannot be used; the former content stays in use: ${message}`, { code }),
     });
   } catch (thrown) {
     throw new LosslessError(code, `${name} cannot be used: ${asError(thrown).message}`);

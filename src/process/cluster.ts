@@ -6,7 +6,7 @@ import { within } from '../lifecycle/within.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 
-/** The module, not imported at the top: few processes need it. */
+/** The module, loaded when needed: few processes use it. */
 function nodeCluster(): Cluster {
   return process.getBuiltinModule('node:cluster') as unknown as Cluster;
 }
@@ -25,7 +25,7 @@ export function hasWorkers(): boolean {
 const FORK = 'the first fork of a cluster';
 const DISCONNECT = 'a primary that is lost';
 
-/** Calls `listener` with the first fork of a cluster primary. Returns how to unsubscribe. */
+/** Calls `listener` with the first fork of a cluster primary. Returns a function that unsubscribes. */
 export function onFirstFork(guard: Guard, listener: () => void): () => void {
   const cluster = nodeCluster();
   const forked = guard.listener(FORK, listener);
@@ -34,9 +34,9 @@ export function onFirstFork(guard: Guard, listener: () => void): () => void {
 }
 
 /**
- * Calls `listener` when a cluster worker loses its primary without having been asked to disconnect. Node.js would exit with
- * 0 at that moment, whatever is in flight (lib/internal/cluster/child.js); as the channel is marked as left on purpose, it
- * does not, and ending the process is up to the listener. Does nothing in other processes. Returns how to unsubscribe.
+ * Calls `listener` when a cluster worker loses its primary without having been asked to disconnect. Node.js would then exit with
+ * 0, even with requests in flight (lib/internal/cluster/child.js). The plugin marks the channel as left on purpose, so Node.js
+ * does not exit, and the listener ends the process. Does nothing in other processes. Returns a function that unsubscribes.
  */
 export function onPrimaryLost(guard: Guard, listener: () => void): () => void {
   const worker = nodeCluster().worker as Told | undefined;

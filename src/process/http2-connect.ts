@@ -2,11 +2,10 @@
 export type Connect = (...call: unknown[]) => NodeJS.EventEmitter;
 
 /**
- * Puts another function in the place of `http2.connect`, also where an ES module has imported it, and where it was made to give
- * promises. It loads `node:http2`.
+ * Replaces `http2.connect`, also for ES modules that have imported it, and in its promisified form. It loads `node:http2`.
  *
- * @param wrap makes it, of the one that was there
- * @returns how to take it back
+ * @param wrap makes the new function from the former one
+ * @returns a function that restores the former one
  */
 export function wrapConnect(wrap: (connect: Connect) => Connect): () => void {
   const http2 = process.getBuiltinModule('node:http2') as unknown as { connect: Connect };

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 /** Time in milliseconds after which PM2 kills when nothing is configured (pm2, constants.js, KILL_TIMEOUT). */
 const PM2_KILL_MS = 1_600;
 
-/** Shells that may stay between a launcher and the service; they end at a signal and pass nothing on. */
+/** Shells that may stay between a launcher and the service; they end at a signal and do not pass it on. */
 const SHELLS: ReadonlySet<string> = new Set(['sh', 'dash', 'ash', 'bash', 'busybox', 'ksh', 'zsh']);
 
 /** Package managers that run a script through `sh -c`. */
@@ -16,18 +16,21 @@ const PACKAGE_MANAGERS: ReadonlySet<string> = new Set(['npm', 'npm-cli', 'npx', 
 const MOST_BYTES = 4_096;
 
 /**
- * Time in milliseconds between the signal and SIGKILL, when PM2 started this process; undefined otherwise. PM2 sets `pm_id`
- * in every process it starts and `kill_timeout` when it is configured; anything but a positive integer there is passed over.
+ * Time in milliseconds between the signal and SIGKILL, when PM2 started this process; undefined otherwise. PM2 sets `pm_id` in
+ * every process it starts and `kill_timeout` when it is configured; any other value than a positive integer is ignored.
  */
 export function killTimeout({ pm_id, kill_timeout = '' }: ProcessManager): number | undefined {
   if (pm_id === undefined) return undefined;
   return /^[1-9]\d{0,8}$/.test(kill_timeout) ? Number(kill_timeout) : PM2_KILL_MS;
 }
 
-/** How much earlier than the process manager kills an offline is over, in milliseconds: its clock is ahead when the signal arrives. */
+/**
+ * How long before the kill of the process manager an offline must be over, in milliseconds: the manager began to count before the
+ * signal arrived.
+ */
 const KILL_MARGIN_MS = 200;
 
-/** The whole budget of an offline in milliseconds: the grace period, unless a process manager kills earlier. */
+/** Total time of an offline in milliseconds: the grace period, unless a process manager kills earlier. */
 export function budgetOf({ gracePeriodMs, processManager }: Options, log: Log): number {
   const kill = killTimeout(processManager);
   if (kill === undefined || kill - KILL_MARGIN_MS >= gracePeriodMs) return gracePeriodMs;
@@ -38,12 +41,12 @@ export function budgetOf({ gracePeriodMs, processManager }: Options, log: Log): 
 }
 
 /**
- * Why no signal will reach this service and what to do about it, when it was started so; undefined when nothing of the kind
- * is seen, and where there is no /proc. Never throws.
+ * Why signals will not reach this service, and what to do about it; undefined when no such launcher is found, and where there is
+ * no /proc. Never throws.
  *
- * `sh -c "node server.js"` runs node as a child where the shell does not replace itself (dash, the `sh` of Debian, does
- * not): the signal ends the shell and leaves the service behind. npm, pnpm, yarn and the shell form of CMD in a Dockerfile
- * start services like that, and `node --run` passes no signal on at all.
+ * `sh -c "node server.js"` runs node as a child where the shell does not replace itself (dash, the `sh` of Debian, does not): the
+ * signal ends the shell and leaves the service behind. npm, pnpm, yarn and the shell form of CMD in a Dockerfile start services
+ * like that, and `node --run` never passes signals on.
  */
 export function signalUnseen(proc = '/proc', ppid: number = process.ppid): string | undefined {
   const parent = readProcess(proc, ppid);
@@ -66,7 +69,7 @@ function unseen(launcher: string, fix: string): string {
 interface Ancestor {
   /** Name of the program. */
   readonly name: string;
-  /** Its command line; of each word what stands between the last slash and the extension. */
+  /** Its command line; of each word the part between the last slash and the extension. */
   readonly words: readonly string[];
   readonly ppid: number;
 }

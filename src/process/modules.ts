@@ -7,43 +7,43 @@ import { objectIn } from '../json.ts';
 /** Published after each `require`, and after each `import` of a CommonJS package, whose id is then its file. */
 const REQUIRED = 'tracing:module.require:end';
 
-/** What Node.js publishes there. */
+/** The message of Node.js on that channel. */
 interface Required {
   readonly id: string;
-  /** The file that asked; undefined where an ES module did. */
+  /** The requiring file; undefined for an ES module. */
   readonly parentFilename: string | undefined;
 }
 
-/** A copy of a package, loaded to its end. */
+/** A copy of a package that has finished loading. */
 export interface LoadedPackage {
   readonly exports: unknown;
-  /** As its package.json has it; empty where that has none. */
+  /** From its package.json; empty when that has none. */
   readonly version: string;
   /** Its main file. */
   readonly file: string;
 }
 
-/** The module, not imported at the top: this file is preloaded into every version of Node.js. */
+/** The module, loaded when needed: this file is preloaded into every version of Node.js. */
 function nodeModule(): typeof import('node:module') {
   return process.getBuiltinModule('node:module');
 }
 
 /**
  * Calls `seen` once for each copy of a CommonJS package that the application loads, or has loaded already. A copy under an alias
- * is found when the alias contains the last part of the name, as `grpc-js-1.10` does of `@grpc/grpc-js`. One inside a bundle is not
- * found. Other modules cost the search for that part in their id.
+ * is found when the alias contains the last part of the name, as `grpc-js-1.10` does of `@grpc/grpc-js`. A copy inside a bundle
+ * is not found. For every other module the cost is one search in its id.
  *
- * @returns how to end it
+ * @returns a function that ends it
  */
 export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPackage) => void): () => void {
   const part = name.slice(name.lastIndexOf('/') + 1);
   const { createRequire, findPackageJSON } = nodeModule();
   const { cache } = createRequire(import.meta.filename);
-  /** Files that were looked at: each is one that is loaded. */
+  /** Files that were checked; each is loaded. */
   const known = new Set<string>();
   const look = (file: string): void => {
     const module = cache[file];
-    // While it is half loaded nothing of its exports is read: that would warn the application of a circular dependency.
+    // The exports of a half-loaded package are not read, because Node.js would warn the application of a circular dependency.
     if (known.has(file) || module?.loaded !== true) return;
     known.add(file);
     const path = findPackageJSON('.', file);
@@ -66,10 +66,10 @@ export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPacka
 }
 
 /**
- * Calls `seen` once, just before the application loads `node:http2`, or at once when it is loaded. Whatever takes `connect` of it
- * later, also as an import of an ES module, finds what `seen` has put there.
+ * Calls `seen` once, just before the application loads `node:http2`, or at once when it is loaded. Code that reads `connect`
+ * later, also by an import of an ES module, gets the function that `seen` has installed.
  *
- * @returns how to end it
+ * @returns a function that ends it
  */
 export function onHttp2(guard: Guard, seen: () => void): () => void {
   const tell = guard.listener('node:http2', seen);
@@ -95,13 +95,13 @@ export function onHttp2(guard: Guard, seen: () => void): () => void {
   return () => end();
 }
 
-/** @returns the file of a package that was asked for; undefined when it cannot be told */
+/** @returns the file of the requested package; undefined when it is unknown */
 function fileOf(id: string, parentFilename: string | undefined): string | undefined {
   if (parentFilename === undefined) return id;
   try {
     return nodeModule().createRequire(parentFilename).resolve(id);
   } catch {
-    // It was asked for in vain.
+    // The package was not found.
     return undefined;
   }
 }

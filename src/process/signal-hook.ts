@@ -9,12 +9,12 @@ const HOOK = 'a signal';
 export type SignalListener = (signal: NodeJS.Signals, number: number) => unknown;
 
 /**
- * Sees signals before any listener of the application, whenever that was added and however: before or after us,
- * prepended, once, or after `removeAllListeners`.
+ * Sees signals before every listener of the application, however it was added: before or after the plugin, prepended, once, or
+ * after `removeAllListeners`.
  *
  * Node.js binds `process.emit` to the signal when its first listener is added (lib/internal/process/signal.js). So `emit` is
- * replaced during that one call and is the original again afterwards. Listeners that came earlier are taken off and put
- * back in their order. `process.listenerCount` is one higher while the signals are taken.
+ * replaced during that one call and is the original again afterwards. Earlier listeners are removed and added again in their
+ * order. `process.listenerCount` is one higher while the signals are taken.
  */
 export class SignalHook {
   readonly #signals: readonly EndSignal[];
@@ -24,8 +24,8 @@ export class SignalHook {
   readonly #onRemoved: (event: string | symbol, listener: unknown) => void;
 
   /**
-   * @param see called with each of these signals; false lets it go on to the listeners as if there were no hook. When it throws,
-   * all signals are given back.
+   * @param see called with each of these signals; false passes the signal to the listeners as without the hook. When it throws,
+   *   the hook is removed.
    */
   constructor(signals: readonly EndSignal[], guard: Guard, see: (signal: EndSignal) => boolean) {
     this.#signals = signals;
@@ -59,9 +59,9 @@ export class SignalHook {
   }
 
   /**
-   * Listeners that do not show in `process.listeners`. A launcher has put them there and waits for what they report: tsx (its
-   * preflight.cjs) kills when 30 ms bring nothing. What hides does not decide about the process as long as somebody else
-   * listens.
+   * Listeners that are hidden from `process.listeners`. A launcher has added them and waits for their report: tsx (its
+   * preflight.cjs) kills the process when no report comes within 30 ms. A hidden listener does not decide how the process ends
+   * while another one listens.
    */
   relays(signal: EndSignal): readonly SignalListener[] {
     const shown = new Set<unknown>(process.listeners(signal));
@@ -69,7 +69,7 @@ export class SignalHook {
     return raw.filter((each) => !shown.has(each.listener ?? each));
   }
 
-  /** Lets its relays hear `signal`. */
+  /** Calls the relays with `signal`. */
   tellRelays(signal: EndSignal): void {
     for (const relay of this.relays(signal)) tell(relay, signal);
   }
@@ -108,7 +108,7 @@ export class SignalHook {
   }
 }
 
-/** What it throws is an uncaught exception, as it is without us. */
+/** An error it throws is an uncaught exception, as without the plugin. */
 function tell(listener: SignalListener, signal: EndSignal): void {
   try {
     listener.call(process, signal, constants.signals[signal]);

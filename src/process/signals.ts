@@ -7,10 +7,13 @@ import type { Log } from '../log.ts';
 import { forwardToWorkers, isWorker, onFirstFork, onPrimaryLost } from './cluster.ts';
 import { SignalHook, type SignalListener } from './signal-hook.ts';
 
-/** The same signal again within this time, in milliseconds, is an echo: a terminal signals npm and us, and npm passes it on. */
+/**
+ * The same signal again within this time, in milliseconds, is an echo: a terminal signals npm and this process, and npm passes it
+ * on.
+ */
 const ECHO_MS = 50;
 
-/** The same where systemd or a terminal signals it, and so does its cluster primary or its launcher, however busy that is. */
+/** The same where a cluster primary or a launcher, which may be busy, passes on a signal of systemd or a terminal. */
 const PASSED_ON_ECHO_MS = 1_000;
 
 /** The application's own listeners get at least this long, in milliseconds, even when the deadline has passed. */
@@ -32,11 +35,11 @@ export interface SignalsOptions {
   readonly offline: (signal: EndSignal) => Promise<boolean>;
   /** Milliseconds after the hand-over until the process is ended when the application's own listeners leave it running. */
   readonly exitAfter: () => number;
-  /** Milliseconds an offline may take; as long a cluster primary waits for its workers. */
+  /** Milliseconds an offline may take; a cluster primary waits as long for its workers. */
   readonly gracePeriod: () => number;
 }
 
-/** What ends the process when the application leaves it to us. */
+/** How the plugin ends a process that the application leaves running. */
 interface Ending {
   /** Exit code at the deadline, unless the application has set `process.exitCode`. */
   readonly code: number;
@@ -47,25 +50,25 @@ interface Ending {
 const EXIT: Ending = { code: 0, end: () => process.exit() };
 
 /**
- * Decides how the process ends; nothing else does.
+ * The only place that decides how the process ends.
  *
- * 1. The first of `signals` runs the offline, or joins one that runs (R23: preStop and SIGTERM both trigger). The
- *    application's listeners wait, so its telemetry and its connections live until the last request is answered (R25:
- *    telemetry shut down at SIGTERM). Those of a launcher hear it at once, see `SignalHook.tellRelays`.
+ * 1. The first of `signals` runs the offline, or joins one that runs (R23: preStop and SIGTERM both trigger). The application's
+ *    listeners wait, so its telemetry and its connections live until the last request is answered (R25: telemetry shut down at
+ *    SIGTERM). Those of a launcher run at once, see `SignalHook.tellRelays`.
  * 2. Then the signal is handed over:
  *    - to the application's own listeners, when it has any. The process ends as they decide. One they leave running ends by
  *      itself when nothing is left open, or after `exitAfter`, at least 1 s, with `process.exitCode`, else with 128 + n;
- *    - to listeners that only flush telemetry (`register` of OpenTelemetry), which replace the default action without
- *      meaning to: when they have settled, the default action follows;
- *    - to the default action otherwise: killed by the signal, so that the parent sees the true status. Where that has no
- *      effect (PID 1) the process exits with 128 + n.
- * 3. A second signal while the offline runs is handed over at once, the same or the other one. The same one within 50 ms,
- *    in a cluster worker or under a launcher with a relay within 1 s, is an echo of the first.
+ *    - to listeners that only flush telemetry (`register` of OpenTelemetry), which replace the default action without meaning to:
+ *      when they have settled, the default action follows;
+ *    - to the default action otherwise: killed by the signal, so that the parent sees the true status. Where that has no effect
+ *      (PID 1) the process exits with 128 + n.
+ * 3. A second signal while the offline runs is handed over at once, the same or the other one. The same one within 50 ms, in a
+ *    cluster worker or under a launcher with a relay within 1 s, is an echo of the first.
  *
- * A cluster primary without own listeners passes the signal on and ends after its workers, see `forwardToWorkers`. One with
- * own listeners is left alone, unless it serves HTTP itself. A worker that loses its primary goes offline and exits with 0.
+ * A cluster primary without own listeners passes the signal on and ends after its workers, see `forwardToWorkers`. One with own
+ * listeners is left alone, unless it serves HTTP itself. A worker that loses its primary goes offline and exits with 0.
  *
- * `process.emit('SIGTERM')` by the application is no signal; it reaches its listeners as before.
+ * `process.emit('SIGTERM')` by the application is not a signal; it reaches the listeners as before.
  */
 export class Signals {
   readonly #options: SignalsOptions;
@@ -74,7 +77,7 @@ export class Signals {
   #serves = false;
   #forks = false;
   #first: { readonly signal: EndSignal; readonly at: number } | undefined;
-  /** What began the offline that runs. */
+  /** The signal that began the running offline. */
   #leaving: { readonly signal: EndSignal; readonly ending: Ending } | undefined;
   #forget: readonly (() => void)[] = [];
 
@@ -83,7 +86,7 @@ export class Signals {
     this.#hook = new SignalHook(options.signals, options.guard, (signal) => this.#see(signal));
   }
 
-  /** Call at the start: a cluster primary serves nothing itself, so it is armed with its first fork. */
+  /** Call at the start: a cluster primary does not serve itself, so its first fork arms it. */
   watch(): void {
     const forked = onFirstFork(this.#options.guard, () => {
       this.#forks = true;
@@ -101,7 +104,7 @@ export class Signals {
     this.#arm();
   }
 
-  /** Gives the signals back. One whose offline runs is handed over: nothing else would come of it. */
+  /** Releases the signals. A signal whose offline runs is handed over now, because otherwise it would be lost. */
   disarm(): void {
     const leaving = this.#phase === 'offline' ? this.#leaving : undefined;
     for (const forget of this.#forget) forget();
@@ -200,7 +203,7 @@ export class Signals {
     return { code, end };
   }
 
-  /** What a listener throws must be an uncaught exception, as it is without us: not to be called where it is caught. */
+  /** An error of a listener must be an uncaught exception, as without the plugin: do not call this where errors are caught. */
   #handOver(signal: EndSignal, { code, end }: Ending): void {
     const { clock, exitAfter } = this.#options;
     const listeners = this.#hook.listeners(signal);
@@ -215,7 +218,7 @@ export class Signals {
     else void this.#flush(signal, listeners).then(end);
   }
 
-  /** Runs listeners that only flush telemetry, and takes them off so that the default action is the default again. */
+  /** Runs listeners that only flush telemetry, and removes them so that the default action applies again. */
   async #flush(signal: EndSignal, listeners: readonly SignalListener[]): Promise<void> {
     const alive = this.#options.clock.hold();
     const number = constants.signals[signal];
@@ -230,12 +233,12 @@ function emit(signal: EndSignal): void {
   Reflect.apply(process.emit, process, [signal, signal, constants.signals[signal]]);
 }
 
-/** By itself: what a listener of `exit` throws is an uncaught exception and ends the process, and the guard of a timer would catch it. */
+/** Outside the guarded clock: an error of a listener of `exit` must stay an uncaught exception and end the process. */
 function exit(code: number | string): void {
   queueMicrotask(() => process.exit(code));
 }
 
-/** Arms nothing yet: see `watch` and `arm`. */
+/** Takes no signal yet: see `watch` and `arm`. */
 export function createSignals(options: SignalsOptions): Signals {
   return new Signals(options);
 }

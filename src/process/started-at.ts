@@ -1,13 +1,13 @@
 import { readStart } from '../io/small-file.ts';
 
-/** More than the first 22 fields of `/proc/<pid>/stat` can have, in bytes. */
+/** More than the first 22 fields of `/proc/<pid>/stat` can take, in bytes. */
 const STAT_LIMIT = 1_024;
 
 /**
  * When a process started, in clock ticks since boot, from `/proc/<pid>/stat` (Linux, proc(5), field 22). With the id it
- * names a process for good, because ids are used again.
+ * identifies a process, although ids are used again.
  *
- * @returns undefined when there is no such process, or it is a zombie; 0 where that cannot be read
+ * @returns undefined when there is no such process, or it is a zombie; 0 where the file cannot be read
  */
 export function startedAt(pid: number): number | undefined {
   let stat: string;

@@ -1,13 +1,13 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 
-/** Where every thread of this process finds how many servers listen in worker threads, and whether that was told. */
+/** Environment key under which every thread finds the number of servers in worker threads, and whether that was logged. */
 const KEY = 'lossless-lifecycle.threads';
 
-/** What is shared: servers that listen, and 1 once it was told. */
+/** Shared numbers: listening servers, and 1 once that was logged. */
 const LISTENING = 0;
 const TOLD = 1;
 
-/** Call in the main thread before there are others: they get what is shared when they start. */
+/** Call in the main thread before it starts others: they get the shared numbers at their start. */
 export function shareThreads(): void {
   if (isMainThread) setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)));
 }
@@ -25,7 +25,7 @@ export function threadListens(): boolean {
   return Atomics.exchange(numbers, TOLD, 1) === 0;
 }
 
-/** It does not listen any more. */
+/** It has stopped listening. */
 export function threadClosed(): void {
   const numbers = shared();
   if (numbers !== undefined) Atomics.sub(numbers, LISTENING, 1);

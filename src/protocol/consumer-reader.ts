@@ -3,27 +3,27 @@ import { consumerProof, decodeConsumer } from './header.ts';
 import type { Caller } from './identity.ts';
 import type { Keys } from './keys.ts';
 
-/** How often a consumer signs its header, in milliseconds: it is another one when a minute has begun or a key has changed. */
+/** How often a consumer signs its header, in milliseconds: with each new minute, and with each new key. */
 export const SIGNED_MS = 5_000;
 
-/** How long a signed header is believed, and how far its sender's clock may be off, in milliseconds, each way. */
+/** How long a signed header is valid, and how far its sender's clock may be off, in milliseconds, in either direction. */
 const BELIEVED_MS = 600_000;
 
-/** Most headers that are remembered as proved: as many consumers at a time. */
+/** Most valid headers in memory, one for each consumer at a time. */
 const MOST_REMEMBERED = 1_000;
 
-/** Reads `lossless-consumer` headers: who calls, or undefined when it cannot be believed. */
+/** Reads `lossless-consumer` headers: the caller, or undefined when the header is not valid. */
 export class ConsumerReader {
   readonly #keys: Keys | undefined;
   readonly #clock: Clock;
   readonly #refused: (why: string, caller: Caller) => void;
-  /** By header. Only holders of the secret can fill it. */
+  /** Valid headers. Only holders of the secret can fill this map. */
   readonly #proved = new Map<string, Proved>();
   #version: unknown;
 
   /**
-   * @param keys with them only what is signed is believed
-   * @param refused told of a header that is well formed and not believed. Strangers can make it be called
+   * @param keys with keys only signed headers are valid
+   * @param refused called with the reason for a well-formed header that is not valid. Strangers can trigger it
    */
   constructor(keys: Keys | undefined, clock: Clock, refused: (why: string, caller: Caller) => void) {
     this.#keys = keys;
@@ -31,7 +31,7 @@ export class ConsumerReader {
     this.#refused = refused;
   }
 
-  /** Costs a proof for a header that was not seen lately, and a look-up for one that was. */
+  /** Costs an HMAC for a header that is not in memory, and a look-up for one that is. */
   read(header: string): Caller | undefined {
     if (this.#keys === undefined) return decodeConsumer(header);
     this.#forgetOldKeys(this.#keys);
@@ -61,7 +61,7 @@ export class ConsumerReader {
     return Math.abs(this.#clock.wall() - signedAt);
   }
 
-  /** What was proved by a secret that is gone is proved no more. */
+  /** A header signed with a removed secret is no longer valid. */
   #forgetOldKeys({ version }: Keys): void {
     if (version !== this.#version) this.#proved.clear();
     this.#version = version;
@@ -73,7 +73,7 @@ export class ConsumerReader {
   }
 }
 
-/** Who was proved to call, and when that was signed, in milliseconds since the Unix epoch. */
+/** The caller of a valid header, and the time of its signature, in milliseconds since the Unix epoch. */
 interface Proved {
   readonly caller: Caller;
   readonly signedAt: number;

@@ -2,10 +2,10 @@ import { LosslessError } from '../errors.ts';
 import { isObject, type Json, objectIn } from '../json.ts';
 import type { Ack, GoAway, Idle } from './identity.ts';
 
-/** Where a control server takes a GoAway. */
+/** Path of GoAways at a control server. */
 export const GOAWAY_PATH = '/lossless/goaway';
 
-/** Names the consumer that is meant: another process may listen at its address by now, which then answers 410. */
+/** Header that names the receiving consumer: another process that listens at its address by now answers 410. */
 export const AUDIENCE_HEADER = 'lossless-audience';
 
 /** Longest body of a GoAway, in bytes. */
@@ -20,7 +20,7 @@ const LONGEST_ISOLATION_MS = 600_000;
 /** Most ports of a provider. */
 const MOST_PORTS = 16;
 
-/** Longest version or zone of a consumer that is read, in characters. */
+/** Longest version or zone of a consumer, in characters. */
 const LONGEST_LABEL = 128;
 
 /** Most addresses in a second line. */
@@ -32,7 +32,7 @@ export function encodeGoAway(goAway: GoAway): string {
 }
 
 /**
- * Reads the body of a GoAway. Fields it does not know are ignored, so that a newer provider can say more.
+ * Reads the body of a GoAway. It ignores unknown fields, so that a newer provider can send more.
  *
  * @throws LosslessError LOSSLESS_GOAWAY_INVALID naming the field and its rule
  */
@@ -107,7 +107,7 @@ function textOf(from: Json, field: string, most: number, least = 1): string {
   return value;
 }
 
-/** Ports alone, at the host of `address`: nobody can name the address of somebody else so. */
+/** Only ports, at the host of `address`, so that a provider cannot name the address of another host. */
 function portsOf(value: unknown): readonly number[] {
   if (!Array.isArray(value) || value.length > MOST_PORTS)
     throw invalid(`\`provider.ports\` to be a list of at most ${MOST_PORTS} ports`);

@@ -19,14 +19,14 @@ interface Item {
   readonly parameters: ReadonlyMap<string, string | number>;
 }
 
-/** A signed header: what is claimed, when in seconds since the Unix epoch, and a proof for each secret. */
+/** A signed header: the claim, its time in seconds since the Unix epoch, and a proof for each secret. */
 const SIGNED = new RegExp(
   `^(?<claim>.*;t=(?<time>\\d{1,12}));sig="(?<proofs>[A-Za-z0-9_-]{${PROOF_LENGTH}}(?: [A-Za-z0-9_-]{${PROOF_LENGTH}}){0,${MOST_SECRETS - 1}})"$`,
 );
 
 /** The proof of a `lossless-consumer` header. */
 export interface ConsumerProof {
-  /** All of the header that stands before the proofs. */
+  /** The header up to the proofs. */
   readonly claim: string;
   /** When it was signed, in milliseconds since the Unix epoch. */
   readonly signedAt: number;
@@ -34,9 +34,10 @@ export interface ConsumerProof {
 }
 
 /**
- * The `lossless-consumer` header. With keys all of it is signed: service, id, generation, port, whether that speaks TLS, host
- * and time. The time is that at which the minute began, so that the value seldom changes. A host is left out when it is not signed, or when it would make the value longer than `HEADER_LIMIT`: a caller
- * that is known by its socket's address is better than one that is not known. Without a host it always fits.
+ * The `lossless-consumer` header. With keys all of it is signed: service, id, generation, port, whether that speaks TLS, host and
+ * time. The time is the beginning of the minute, so that the value seldom changes. The host is left out without a signature, or
+ * when the value would be longer than `HEADER_LIMIT`: the provider then uses the address of the socket. Without a host the header
+ * always fits.
  *
  * @param wallMs when it is signed, in milliseconds since the Unix epoch
  */
@@ -53,7 +54,8 @@ export function encodeConsumer(caller: Caller, keys?: Keys, wallMs = 0): string 
 /**
  * Reads a `lossless-consumer` header.
  *
- * @param isProved its proof was found good. Only then a `host` is taken: the provider must not be made to call third parties
+ * @param isProved whether its proof is valid. Only then the `host` is used, so that no caller can make the provider call third
+ *   parties
  * @returns undefined when the value is malformed, oversized or out of range
  */
 export function decodeConsumer(value: string, isProved = false): Caller | undefined {
@@ -71,7 +73,7 @@ export function decodeConsumer(value: string, isProved = false): Caller | undefi
   };
 }
 
-/** The proof of a `lossless-consumer` header, which is not checked here; undefined when it has none. */
+/** The proof of a `lossless-consumer` header, unchecked; undefined when it has none. */
 export function consumerProof(value: string): ConsumerProof | undefined {
   if (value.length > HEADER_LIMIT) return undefined;
   const { claim, time, proofs } = SIGNED.exec(value)?.groups ?? {};
@@ -82,7 +84,7 @@ export function consumerProof(value: string): ConsumerProof | undefined {
 /**
  * The `lossless-draining` header.
  *
- * @param isolationMs how long the caller shall send nothing more, in milliseconds; written in whole seconds
+ * @param isolationMs how long the caller must send nothing, in milliseconds; written in whole seconds
  */
 export function encodeDraining({ service, instanceId, generation }: Identity, isolationMs?: number): string {
   const plain = `${text(service)};id=${text(instanceId)};gen=${generation}`;

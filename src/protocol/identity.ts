@@ -1,4 +1,4 @@
-/** Who an instance is, wherever it is named on the wire. */
+/** The identity of an instance on the wire. */
 export interface Identity {
   readonly service: string;
   /** One per address and process. */
@@ -7,25 +7,25 @@ export interface Identity {
   readonly generation: number;
 }
 
-/** A caller as its request header names it. */
+/** A caller, from its request header. */
 export interface Caller extends Identity {
   /** Port of its control server, at the address the request came from. */
   readonly port: number;
-  /** Another address to notify; believed only with a valid signature. */
+  /** Another address for GoAways; used only with a valid signature. */
   readonly host?: string;
   /** Its control server speaks TLS. */
   readonly tls?: boolean;
 }
 
-/** The body of a GoAway: who leaves. */
+/** The body of a GoAway: the leaving instance. */
 export interface GoAway {
   readonly provider: Identity & {
     /** `host:port` as registered. */
     readonly address: string;
-    /** All its ports at that host, the one of `address` among them. Absent: that alone, as 0.1.0 says it. */
+    /** All its ports at that host, including the one of `address`. Absent in GoAways of 0.1.0: only that one. */
     readonly ports?: readonly number[];
   };
-  /** How long to keep the isolation when nothing renews it, in milliseconds. */
+  /** How long to keep the isolation without a renewal, in milliseconds. */
   readonly expiresInMs: number;
 }
 
@@ -36,18 +36,18 @@ export interface Ack {
   readonly outstanding: number;
   /** Other instances of the service that it can call; absent when it does not call the service any more. */
   readonly others?: number;
-  /** It has no list of that service, so nothing is isolated and there is no span of it. */
+  /** The consumer has no list of that service, so it isolates nothing and makes no span. */
   readonly unused?: true;
   /** Version and zone of this consumer, as far as they are known; absent in the ack of 0.1.0. */
   readonly version?: string;
   readonly zone?: string;
 }
 
-/** Second line: nothing is outstanding any more, and the consumer has somebody else to call, or calls nobody. */
+/** Second line: nothing is outstanding any more, and the consumer has another instance to call or does not call the service. */
 export interface Idle {
   readonly idle: true;
   /** `host:port` of the instances that can be picked now; at most 100. */
   readonly addresses: readonly string[];
-  /** The consumer does not call the service any more, so an empty list leaves it without nothing. */
+  /** The consumer does not call the service any more, so an empty list is no loss for it. */
   readonly unused?: boolean;
 }

@@ -2,21 +2,21 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:cryp
 import { sameText } from './same-text.ts';
 
 /**
- * What a proof is for, and by which of the two keys of a secret: one signs what instances say to each other, the other one
- * proves operators, and whom they speak to. A proof for one purpose is none for another.
+ * The purposes of proofs, and the key of each. One key of a secret signs messages between instances; the other one proves
+ * operators, and control servers to operators. A proof for one purpose is not valid for another.
  */
 const PURPOSES = { consumer: 'signing', goaway: 'signing', operator: 'operator', answer: 'operator' } as const;
 
-/** What a proof is for. */
+/** The purpose of a proof. */
 export type Purpose = keyof typeof PURPOSES;
 
-/** How long a proof is, in characters of base64url: HMAC-SHA256. */
+/** Length of a proof, in characters of base64url: HMAC-SHA256. */
 export const PROOF_LENGTH = 43;
 
-/** Most secrets at a time: the one that goes and the one that comes. */
+/** Most secrets at a time: the old and the new one. */
 export const MOST_SECRETS = 2;
 
-/** What is made of one secret. Neither key tells the other one, nor the secret. */
+/** The keys of one secret. Neither key reveals the other one or the secret. */
 interface Derived {
   readonly secret: string;
   readonly signing: KeyObject;
@@ -25,21 +25,20 @@ interface Derived {
 }
 
 /**
- * The keys of the fleet, derived by HKDF-SHA256 (RFC 5869) from the secrets that are accepted now. Nothing but what is made
- * with them crosses the wire. While a secret is replaced there are two: whoever proves something proves it with both, and
- * whoever checks takes either.
+ * The keys of the fleet, derived by HKDF-SHA256 (RFC 5869) from the current secrets. Only proofs and tokens made with them cross
+ * the wire. While a secret is replaced there are two: the sender proves with both, and the receiver accepts either.
  */
 export class Keys {
   readonly #secrets: () => readonly string[];
   #from: readonly string[] = [];
   #derived: readonly Derived[] = [];
 
-  /** @param secrets one or two, as they are now; the same array as long as they are the same */
+  /** @param secrets returns the current one or two secrets; the same array until they change */
   constructor(secrets: () => readonly string[]) {
     this.#secrets = secrets;
   }
 
-  /** Another value whenever the secrets have changed. */
+  /** A value that changes with the secrets. */
   get version(): unknown {
     return this.#secrets();
   }
@@ -59,14 +58,14 @@ export class Keys {
     return this.#now().map((derived) => mac(derived[PURPOSES[purpose]], [purpose, ...parts]));
   }
 
-  /** Whether one of `proofs` proves `parts`, by one of the secrets. */
+  /** Whether one of `proofs` proves `parts` with one of the secrets. */
   isProved(purpose: Purpose, parts: readonly string[], proofs: readonly string[]): boolean {
     return this.prove(purpose, parts).some((expected) => proofs.some((proof) => sameText(proof, expected)));
   }
 
   /**
-   * Whether `proofs` are what version 0.1.0 made of `parts`: with the secret itself as the key. Taken for GoAways, so that
-   * instances of that version can leave losslessly while a fleet moves on to this one.
+   * Whether `proofs` are those of version 0.1.0 for `parts`, with the secret itself as the key. Accepted for GoAways, so that
+   * instances of that version leave losslessly while a fleet is updated.
    */
   isProvedBy010(parts: readonly string[], proofs: readonly string[]): boolean {
     return this.#now().some(({ secret }) => proofs.some((proof) => sameText(proof, mac(secret, parts))));

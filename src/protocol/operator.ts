@@ -3,7 +3,7 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Keys } from './keys.ts';
 import { sign, Verifier } from './signature.ts';
 
-/** Where a control server proves that it has the secret, before anybody shows it anything. */
+/** Path at which a control server proves that it has the secret, before a command sends it anything. */
 export const CHALLENGE_PATH = '/lossless/challenge';
 
 /** Authentication scheme of a signed request (RFC 9110, 11.1). */
@@ -12,28 +12,28 @@ const SCHEME = 'Lossless ';
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
 
 /**
- * Where a control server is, as its own end and the caller's end of a connection see it alike, whatever translates addresses
- * between machines: the port, and whether it is on this machine. So nobody at a port of this machine can pass on what it is asked
- * to an instance on another one.
+ * The place of a control server, which both ends of a connection see alike, even behind address translation: the port, and
+ * whether it is on this machine. A process at a port of this machine therefore cannot forward a challenge to an instance on
+ * another one.
  */
 export function placeOf(address: string | undefined, port: number | undefined): string {
   const isHere = /^(::1|(::ffff:)?127(\.\d{1,3}){3})$/i.test(address ?? '');
   return `${isHere ? 'here' : 'elsewhere'}:${port}`;
 }
 
-/** What a command asks a control server to prove. */
+/** The challenge of a command to a control server. */
 export function newChallenge(): string {
   return randomBytes(16).toString('base64url');
 }
 
-/** Whether `proofs` answer `challenge`, made by the control server at `place` and by no other one. */
+/** Whether `proofs` answer `challenge` and come from the control server at `place`. */
 export function isAnswer(keys: Keys, challenge: string, place: string, proofs: readonly string[]): boolean {
   return keys.isProved('answer', [challenge, place], proofs);
 }
 
 /**
- * The `authorization` header of one request of an operator. It is good for this method, path and place, once, for a minute;
- * nothing can be learnt from it.
+ * The `authorization` header of one request of an operator. It is valid for this method, path and place, once, for a minute; it
+ * reveals nothing else.
  */
 export function authorize(keys: Keys, method: string, path: string, place: string, wallMs: number): string {
   return SCHEME + sign(keys, 'operator', place, `${method} ${path}`, wallMs);
@@ -49,7 +49,7 @@ export class Operators {
     this.#verifier = new Verifier(keys, 'operator', clock);
   }
 
-  /** Proofs that this control server, at `place`, has the secret; undefined when `challenge` is none. */
+  /** Proofs that this control server, at `place`, has the secret; undefined when `challenge` is malformed. */
   answer(challenge: string, place: string): readonly string[] | undefined {
     return NONCE.test(challenge) ? this.#keys.prove('answer', [challenge, place]) : undefined;
   }

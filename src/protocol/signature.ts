@@ -6,7 +6,7 @@ import { type Keys, MOST_SECRETS, PROOF_LENGTH } from './keys.ts';
 /** Header that carries the signature of a GoAway. */
 export const SIGNATURE_HEADER = 'lossless-signature';
 
-/** How far the sender's clock may be off, in milliseconds, each way. */
+/** How far the sender's clock may be off, in milliseconds, in either direction. */
 const SKEW_MS = 60_000;
 
 /** Most nonces remembered: 800 signatures a second for the two minutes in which one could come again. */
@@ -16,13 +16,14 @@ const FORMAT = new RegExp(
   `^t=(?<time>\\d{1,16});n=(?<nonce>[A-Za-z0-9_-]{22})(?<proofs>(?:;s=[A-Za-z0-9_-]{${PROOF_LENGTH}}){1,${MOST_SECRETS}})$`,
 );
 
-/** What is signed, once for one receiver: a GoAway, or the request of an operator. */
+/** A message that is signed for one receiver: a GoAway, or the request of an operator. */
 type Signed = 'goaway' | 'operator';
 
 /**
  * Signs `body` for one receiver: HMAC-SHA256 over time, nonce, receiver and body, once for each secret.
  *
- * @param audience the receiver, so that it cannot be replayed to another: the `instanceId` of a consumer, the port of a control server
+ * @param audience the receiver, so that the message cannot be replayed to another one: the `instanceId` of a consumer, the port
+ *   of a control server
  * @param wallMs the sender's wall clock, in milliseconds since the Unix epoch
  */
 export function sign(keys: Keys, what: Signed, audience: string, body: string, wallMs: number): string {
@@ -48,8 +49,9 @@ export class Verifier {
   }
 
   /**
-   * @param audience who receives it here
-   * @throws LosslessError LOSSLESS_SIGNATURE_INVALID when missing, malformed, for somebody else, too old or new, or seen before
+   * @param audience this receiver
+   * @throws LosslessError LOSSLESS_SIGNATURE_INVALID when missing, malformed, for another receiver, too old or new, or seen
+   *   before
    */
   verify(header: string | undefined, audience: string, body: string): void {
     const { time = '', nonce = '', proofs = '' } = FORMAT.exec(header ?? '')?.groups ?? {};
@@ -73,8 +75,8 @@ export class Verifier {
   }
 
   /**
-   * A full memory refuses rather than forgets: a forgotten nonce could be replayed, and only holders of the secret can fill
-   * it, because nothing unsigned is remembered.
+   * A full memory refuses new signatures and forgets none, because a forgotten nonce could be replayed. Only holders of the
+   * secret can fill it, because unsigned messages are not remembered.
    */
   #remember(nonce: string, now: number): void {
     for (const [old, until] of this.#seen) {

@@ -1,15 +1,15 @@
 import type { PeerCertificate, SecureContext } from 'node:tls';
 import { plainAddress } from './host-port.ts';
 
-/** What a control port shows and whom it trusts, as text (PEM). */
+/** Certificate, key and trusted authorities of a control port, as text (PEM). */
 export interface Material {
   readonly cert: string;
   readonly key: string;
-  /** Nobody else is trusted: not the authorities of the system either. */
+  /** The only trusted authorities; those of the system are not. */
   readonly ca: string;
 }
 
-/** Material whose key and certificate fit. */
+/** Material whose key and certificate match. */
 interface Usable extends Material {
   readonly context: SecureContext;
 }
@@ -17,7 +17,7 @@ interface Usable extends Material {
 /**
  * Makes material usable.
  *
- * @throws Error when it is no PEM, or the key is not the certificate's
+ * @throws Error when it is not PEM, or the key does not match the certificate
  */
 export function usable(material: Material): Usable {
   for (const [name, text] of Object.entries(material))
@@ -25,16 +25,16 @@ export function usable(material: Material): Usable {
   return { ...material, context: tls().createSecureContext({ ...material }) };
 }
 
-/** How control ports speak TLS: what this process shows as a server and as a client, and whom it believes. */
+/** TLS of control ports: the certificate of this process as server and client, and the trusted authorities. */
 export class ControlTls {
   readonly #current: () => Usable;
   readonly #name: string | undefined;
-  /** Whoever sends GoAways or operates must show a certificate. */
+  /** Senders of GoAways and operators must present a certificate. */
   readonly clientAuth: boolean;
 
   /**
-   * @param current what is to be used now
-   * @param name what every certificate must name; undefined: the address that is called
+   * @param current returns the current material
+   * @param name the name that every certificate must contain; undefined: the called address
    */
   constructor(current: () => Usable, name: string | undefined, clientAuth: boolean) {
     this.#current = current;
@@ -42,7 +42,7 @@ export class ControlTls {
     this.clientAuth = clientAuth;
   }
 
-  /** What a server shows; the same object as long as it is the same. */
+  /** Context of a server; the same object until the material changes. */
   get material(): Material {
     return this.#current();
   }
@@ -57,7 +57,7 @@ export class ControlTls {
       key,
       ca,
       secureContext: context,
-      // An address is no server name (RFC 6066, 3).
+      // An address is not a server name (RFC 6066, 3).
       servername: isIP(name) === 0 ? name : '',
       checkServerIdentity: (_: string, shown: PeerCertificate) => tls().checkServerIdentity(name, shown),
     };

@@ -26,20 +26,20 @@ import { isShared } from './traffic/shared-port.ts';
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
 const VACATE_MS = 10_000;
 
-/** What an offline answers while it runs. */
+/** A running offline, as its callers see it. */
 export interface OfflineHandle {
   /** Undefined when it was refused: there is no trace. */
   readonly traceId: string | undefined;
-  /** Where the trace can be looked at. */
+  /** Link to the trace. */
   readonly url: string | undefined;
   /**
-   * Resolves when the stop is done and the trace is sent or spooled; at once, with the state and what to do, when there was
-   * nothing to leave. Never rejects.
+   * Resolves when the stop is done and the trace is sent or spooled; at once, with the state and what to do, when an offline was
+   * refused. Never rejects.
    */
   readonly done: Promise<OfflineReport | Refusal>;
 }
 
-/** What an instance is made of. */
+/** The parts of an instance. */
 export interface AttendanceContext extends Omit<OfflineContext, 'registration' | 'wasReady' | 'identity' | 'settings'> {
   readonly log: Log;
   readonly tryConnection: TryConnection;
@@ -72,10 +72,10 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
   readonly preconnect: OnlineContext['preconnect'];
   /** The first server listens: the process is a service from now on. */
   readonly onServing: () => void;
-  /** What has to be there before the instance is registered. */
+  /** Resolves when everything is ready for the registration. */
   readonly beforeOnline: () => Promise<unknown>;
   readonly urlOf: (traceId: string) => string;
-  /** Sends what the offline has left to send; resolves with what there is to tell of that. */
+  /** Sends the remaining telemetry of the offline; resolves with a note for people. */
   readonly afterOffline: (run: Offline) => Promise<object | undefined>;
 }
 
@@ -85,8 +85,8 @@ interface Leaving {
 }
 
 /**
- * Whether this instance is there: it comes online when a server listens, moves when another server is the one that consumers
- * call, leaves, and comes back. Every step asks the machine first, and what is refused is answered.
+ * The presence of this instance: it comes online when a server listens, moves when consumers call another server, leaves, and
+ * comes back. Every step asks the machine first; a refusal is answered.
  */
 export class Attendance {
   readonly #context: AttendanceContext;
@@ -98,9 +98,9 @@ export class Attendance {
   #leaving: Leaving | undefined;
   #main: MainServer | undefined;
   #registeredAt = 0;
-  /** How often servers have begun to listen or were closed: what an older look has found out is of no use. */
+  /** Counts servers that begin to listen or close, so that a result from before such a change is discarded. */
   #looks = 0;
-  /** Resolves when nothing of before writes or removes the entry any more. */
+  /** Resolves when no earlier start or offline writes or removes the entry any more. */
   #vacated: Promise<unknown> = Promise.resolve();
 
   constructor(context: AttendanceContext) {
@@ -121,7 +121,7 @@ export class Attendance {
         this.#lookAgain().catch((thrown) => log('error', asError(thrown).message));
       },
     });
-    // The first registry that is on the network; its address decides which of our own consumers can reach.
+    // The first registry on the network; its address decides which local address consumers can reach.
     const onNetwork = settings.registries.find(({ hostname }) => hostname !== '');
     const [first] = settings.registries;
     this.#location = {
@@ -154,17 +154,17 @@ export class Attendance {
     return this.#online;
   }
 
-  /** The offline that has begun and was not undone. */
+  /** The offline that has begun, unless it was undone. */
   get leaving(): Leaving | undefined {
     return this.#leaving;
   }
 
-  /** Where consumers reach it. */
+  /** The address at which consumers reach it. */
   get advertised(): MainServer['advertised'] {
     return this.#main?.advertised;
   }
 
-  /** Part of its full share; of a registration that is not confirmed nothing. */
+  /** Part of its full share; 0 while the registration is not confirmed. */
   get weight(): number {
     if (!this.#registration.listed) return 0;
     const { clock, settings } = this.#context;
@@ -201,7 +201,7 @@ export class Attendance {
     if (this.#leaving !== undefined) return this.#leaving.handle;
     const { causes, journal, log, machine, settings, urlOf } = this.#context;
     const ids = journal.newRoot();
-    // A process that serves nobody is ready as it is.
+    // A process without a server is always ready.
     const servesNobody = machine.state === 'working';
     if (!machine.move('offline', ids)) {
       const refused = refusal('offline', machine.state);
@@ -225,14 +225,14 @@ export class Attendance {
   /**
    * Undoes a running offline, as a new generation, so that consumers lift the isolation at once.
    *
-   * @returns why not, when there is none, or when it can no longer be undone
+   * @returns the reason, when there is none or it can no longer be undone
    */
   async comeBack(): Promise<Refusal | undefined> {
     const { machine } = this.#context;
     const leaving = this.#leaving;
     if (!machine.move('online', leaving?.run.ids) || leaving === undefined) return refusal('online', machine.state);
     leaving.run.cancel();
-    // A signal that comes while it ends must not join it: nothing would come of that signal.
+    // A signal that comes while the undone offline ends must not join it, because the signal would be lost.
     this.#leaving = undefined;
     this.#main = undefined;
     this.#vacated = leaving.handle.done;
@@ -270,7 +270,7 @@ export class Attendance {
     });
   }
 
-  /** The entry as it is written now: the warm-up begins with it. */
+  /** The entry for a write now; the warm-up begins with it. */
   #entry(advertised: NonNullable<MainServer['advertised']>): Instance {
     const { clock, settings } = this.#context;
     this.#registeredAt = clock.wall();
@@ -283,14 +283,14 @@ export class Attendance {
     };
   }
 
-  /** Servers have begun to listen or were closed: is the one that is registered still the right one? */
+  /** Servers have begun to listen or were closed: checks whether the registered one is still the right one. */
   async #lookAgain(): Promise<void> {
     const { machine } = this.#context;
     const main = this.#main;
     const look = ++this.#looks;
     if (!isRunning(machine.state)) return;
     if (main === undefined) {
-      // Where a start runs, it takes part in this; else this is the server that was waited for.
+      // A running start chooses the server itself; otherwise this server begins a start.
       if (this.#online === undefined && this.#servers.candidates.length > 0) this.#comeOnline('server', []);
       return;
     }
@@ -307,32 +307,32 @@ export class Attendance {
     if (isLatest()) await this.#advertise(next);
   }
 
-  /** Other ports than the main one have changed: the entry is written again, and stays one of the same generation. */
+  /** Ports beside the main one have changed: writes the entry again, with the same generation. */
   async #advertise(next: MainServer): Promise<void> {
     const { advertised } = next;
     if (advertised === undefined || isDeepStrictEqual(advertised, this.#main?.advertised)) return;
     this.#main = next;
     this.#context.log('info', `reached by ${describe(advertised)}`);
     const { instance } = this.#registration;
-    // One that is not written yet is written so by the start.
+    // The start writes an entry that is not written yet.
     if (instance?.generation === this.#generation) await this.#online?.rewrite({ ...instance, ...advertised });
   }
 
-  /** The application has closed the server that was registered. */
+  /** The application has closed the registered server. */
   #takeUpNext(closed: Candidate): void {
     if (!this.#vacate()) return;
     const isNext = this.#servers.candidates.some((each) => this.#servers.mayFollow(each, closed));
     this.#context.log(
       'warn',
-      `the application has closed the server that was registered (${nameOf(closed)}): not ready and not registered until ${isNext ? 'another one is' : 'another one begins to listen'}`,
+      `the application has closed the registered server (${nameOf(closed)}): not ready and not registered until ${isNext ? 'another one is' : 'another one begins to listen'}`,
     );
     if (isNext) this.#comeOnline('server', []);
   }
 
-  /** Whether another server is preferred to `current`. With a probe it has to answer that, as `current` has done. */
+  /** Whether another server is likelier than `current`. With a probe it must answer that, as `current` has done. */
   async #compare(current: Candidate): Promise<{ readonly better?: Candidate; readonly proof?: string }> {
     const { clock, settings } = this.#context;
-    // What is asked of gRPC says nothing of which server is for requests of HTTP.
+    // A probe of gRPC does not tell which server takes HTTP requests.
     const path = isGrpcProbe(settings.probe) ? undefined : settings.probe;
     const others = this.#servers.candidates.filter((each) => each !== current);
     const asked = others.map(
@@ -346,7 +346,7 @@ export class Attendance {
     return path !== undefined && good.length === 0 ? { proof: 'it alone answers the probe with 2xx' } : {};
   }
 
-  /** Gives up the place in the registry, as a step to another one. @returns false when it is refused */
+  /** Leaves the registry as a step to another server. @returns false when the machine refuses */
   #vacate(): boolean {
     const { clock, log, machine } = this.#context;
     if (!machine.move('moved', this.#online?.ids)) return false;
@@ -364,7 +364,7 @@ export class Attendance {
     return true;
   }
 
-  /** The next registration is one of a new generation: it replaces what consumers know. */
+  /** The next registration has a new generation, so that it replaces the one that consumers know. */
   #renew(): void {
     this.#generation = Math.max(this.#generation + 1, this.#context.clock.wall());
   }

@@ -1,13 +1,16 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** What the channel `lossless:draining` tells. */
+/** The message of the channel `lossless:draining`. */
 export interface Draining {
   readonly traceId: string;
-  /** Milliseconds until what is left is cut. */
+  /** Milliseconds until remaining work is cut. */
   readonly leftMs: number;
 }
 
-/** Tells the application that its instance leaves, while everything still works: it can end what no other instance takes over. */
+/**
+ * Tells the application that its instance leaves while everything still works, so that it can end work that no other instance
+ * takes over.
+ */
 export class Leaving {
   readonly #channel = channel('lossless:draining');
   #controller = new AbortController();
@@ -17,7 +20,7 @@ export class Leaving {
     return this.#controller.signal;
   }
 
-  /** An offline has begun. The application hears it when the offline has told everybody else. */
+  /** An offline has begun. The application hears it after the offline has told the consumers. */
   begin(draining: Draining): void {
     const controller = this.#controller;
     queueMicrotask(() => {

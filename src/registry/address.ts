@@ -16,14 +16,14 @@ const SHOWN = 80;
  * in its endpoints either. The metadata of a cloud machine are at a link-local address, at Amazon also at one that is not.
  */
 const UNUSABLE: readonly { readonly form: RegExp; readonly what: string }[] = [
-  { form: /^0\./, what: 'no address of a host' },
+  { form: /^0\./, what: 'not an address of a host' },
   { form: /^169\.254\./, what: 'a link-local address' },
   { form: /^(22[4-9]|23\d)\./, what: 'a multicast address' },
   { form: /^(24\d|25[0-5])\./, what: 'a reserved address' },
-  { form: /^::$/, what: 'no address of a host' },
+  { form: /^::$/, what: 'not an address of a host' },
   { form: /^fe[89ab][0-9a-f]:/, what: 'a link-local address' },
   { form: /^ff[0-9a-f]{2}:/, what: 'a multicast address' },
-  { form: /^fd00:ec2::254$/, what: 'that of the metadata of a cloud machine' },
+  { form: /^fd00:ec2::254$/, what: 'the address of the metadata of a cloud machine' },
 ];
 
 /**

@@ -46,7 +46,7 @@ export class EntryReader {
     this.#corrupt.warn(
       name,
       'LOSSLESS_REGISTRY_CORRUPT',
-      `the ${this.#kind} ${name} is passed over: ${this.#secrets.excerpt(message)}`,
+      `the ${this.#kind} ${name} is skipped: ${this.#secrets.excerpt(message)}`,
     );
   }
 }

@@ -46,7 +46,7 @@ export function startAppTracing(options: AppTracingOptions): AppTracing | NotSta
   if (found === undefined)
     return {
       level: 'warn',
-      reason: `LOSSLESS_APP_TRACING needs packages that are not there: npm install ${PACKAGES.join(' ')}`,
+      reason: `LOSSLESS_APP_TRACING needs packages that are missing: npm install ${PACKAGES.join(' ')}`,
     };
   const [sdkNode, { HttpInstrumentation }, { UndiciInstrumentation }] = PACKAGES.map((name) => found(name));
   const sdk = new sdkNode.NodeSDK({

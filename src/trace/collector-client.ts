@@ -201,7 +201,7 @@ async function answerOf(answer: Received, signal: Signal): Promise<Answer> {
   const seconds = Number(headers['retry-after']);
   const isUnsupported = signal === 'metrics' && UNSUPPORTED.includes(status);
   return {
-    reason: `the collector answered ${status}${isUnsupported ? '; OTEL_METRICS_EXPORTER=none sends it none' : ''}`,
+    reason: `the collector answered ${status}${isUnsupported ? '; set OTEL_METRICS_EXPORTER=none to send no metrics' : ''}`,
     status,
     retryable: RETRYABLE.includes(status),
     refuses: refusedBy(status),

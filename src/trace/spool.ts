@@ -253,7 +253,7 @@ export class Spool {
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_EXPORT_FAILED',
-        `what is spooled in ${directory} is not sent: ${asError(thrown).message}`,
+        `the spool in ${directory} is not sent: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }

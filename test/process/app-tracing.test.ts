@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { listening, portOf } from '../support/listening.ts';
@@ -9,6 +10,9 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
+/** Where the application runs, and the packages of OpenTelemetry are found. */
+const cwd = fileURLToPath(new URL('..', import.meta.url));
+
 async function start(
   name: string,
   kind: 'mjs' | 'cjs',
@@ -17,7 +21,7 @@ async function start(
   line: NodeLine = LINE,
 ) {
   const file = new URL(`../fixtures/apps/chain.${kind}`, import.meta.url);
-  const child = world().children.node(file, { line, env: world().env(name, env), args: [next] });
+  const child = world().children.node(file, { line, cwd, env: world().env(name, env), args: [next] });
   const port = await appPortOf(child);
   await entered(child, 'warming');
   return { child, port } satisfies Service;

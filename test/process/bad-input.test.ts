@@ -70,7 +70,9 @@ describe('a consumer header', () => {
         response.end('{"isolated":true,"outstanding":0}\n{"idle":true,"addresses":[]}\n');
       });
       const port = await useServer(server, '0.0.0.0');
-      const service = await world().service('provider', { env: ours === undefined ? {} : { LOSSLESS_SECRET: ours } });
+      const service = await world().service('provider', {
+        env: { LOSSLESS_GRACE_PERIOD_MS: '5000', ...(ours !== undefined && { LOSSLESS_SECRET: ours }) },
+      });
       const header = encodeConsumer(
         { service: 'a', instanceId: 'b', generation: 1, port, host: '127.0.0.9' },
         theirs === undefined ? undefined : keysOf(theirs),

@@ -62,6 +62,12 @@ async function isAnswered(port: number, path: string): Promise<boolean> {
   );
 }
 
+/** As a kubelet counts, the third failure in a row is one: 1,250 others who connect again may fill the queue of the kernel. */
+async function isPassed(port: number, path: string): Promise<boolean> {
+  for (let attempt = 0; attempt < 3; attempt++) if (await isAnswered(port, path)) return true;
+  return false;
+}
+
 /** A service that may have `descriptors` open. */
 async function limited(descriptors: number): Promise<Service> {
   const node = [process.execPath, '--disable-warning=ExperimentalWarning', APP, 'http', '5', '0', '127.0.0.1'];
@@ -89,8 +95,8 @@ describe.each([
     for (let turn = 0; turn < 100; turn++) {
       if (!(await isAnswered(service.port, '/echo'))) failed.application++;
       if (turn % 10 > 0) continue;
-      if (!(await isAnswered(control, '/liveness'))) failed.liveness++;
-      if (!(await isAnswered(control, '/readiness'))) failed.readiness++;
+      if (!(await isPassed(control, '/liveness'))) failed.liveness++;
+      if (!(await isPassed(control, '/readiness'))) failed.readiness++;
     }
     expect(failed).toEqual({ application: 0, liveness: 0, readiness: 0 });
   });

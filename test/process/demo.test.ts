@@ -23,7 +23,7 @@ const DEMOS: readonly (readonly [NodeLine, readonly string[]])[] = [
 test.each(DEMOS)(
   'the demo on Node %s, %j: base loses some, gray none, every trace is whole, one object on standard output',
   async (line, more) => {
-    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '12', '--rate', '40', ...more] });
+    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '8', '--rate', '40', ...more] });
     const ending = await demo.ends(120_000);
     expect(ending, demo.stderr).toEqual({ code: 0, signal: null });
     expect(demo.lines).toHaveLength(1);
@@ -33,7 +33,7 @@ test.each(DEMOS)(
     expect(Object.values(base.reasons as Record<string, number>).reduce((sum, times) => sum + times)).toBe(base.failed);
     expect(gray.reasons).toEqual({});
     expect(GRPC_FAILED.test(Object.keys(base.reasons).join())).toBe(more.includes('--grpc'));
-    expect(base.requests).toBeGreaterThan(12 * 40 * 0.9);
+    expect(base.requests).toBeGreaterThan(8 * 40 * 0.9);
     expect(traces).toHaveLength(gray.shutdowns);
     for (const trace of traces) {
       expect(Object.keys(trace)).toEqual([

@@ -37,5 +37,5 @@ test.each(['fetch', 'http'])('entries with odd addresses beside a good one fail 
   expect({ failed, reasons }).toEqual({ failed: 0, reasons: {} });
   expect(sent).toBeGreaterThanOrEqual(20);
   expect(await world().served(provider)).toBe(sent);
-  expect(caller.child.stderr.match(/is passed over/g)).toHaveLength(6);
+  expect(caller.child.stderr.match(/is skipped/g)).toHaveLength(6);
 });

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { warmupShare } from '../../src/lifecycle/warmup.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
-import { ECHO, fromWorkspace, grpcJs } from '../fixtures/grpc/libraries.ts';
+import { ECHO, grpcJs, require } from '../fixtures/grpc/libraries.ts';
 import { anInstance } from '../support/an-instance.ts';
 import type { Child } from '../support/process/child.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';
@@ -155,7 +155,7 @@ describe('a version of grpc-js that is not known', () => {
 
   /** Two copies that call themselves 1.99.0, and an application that loads both and then calls itself done. */
   function load(env: Readonly<Record<string, string>> = {}): Child {
-    const real = JSON.stringify(fromWorkspace.resolve('@grpc/grpc-js'));
+    const real = JSON.stringify(require.resolve('@grpc/grpc-js'));
     for (const copy of ['a', 'b']) {
       const at = join(folder, copy, 'node_modules/@grpc/grpc-js');
       mkdirSync(at, { recursive: true });

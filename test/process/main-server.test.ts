@@ -171,7 +171,7 @@ describe('a helper that listens before the application', () => {
     const caller = await world().caller('http://provider/echo', 50);
     await caller.stop();
     says(child, 'close app');
-    await child.sees(/has closed the server that was registered .* until another one begins to listen/);
+    await child.sees(/has closed the registered server .* until another one begins to listen/);
     await until(() => registered().length === 0);
     const next = await listens(child, 'app2');
     await isAt(child, next);

@@ -96,6 +96,17 @@ describe('the packed package in an empty project', () => {
     expect(help.stdout).toContain('demo');
   });
 
+  test('npx lossless-lifecycle demo: an install without development packages counts both sets and ends with 0', async () => {
+    const demo = children.run('npx', ['--no-install', 'lossless-lifecycle', 'demo', '--seconds', '5', '--rate', '20'], {
+      cwd: project,
+      env: { npm_config_update_notifier: 'false' },
+    });
+    expect(await demo.ends(120_000), demo.stderr).toEqual({ code: 0, signal: null });
+    expect(demo.stdout).toMatch(/^base \(by hand\) +\d+ +\d+ +\d+ /m);
+    expect(demo.stdout).toMatch(/^gray \(plugin\) +\d+ +0 +\d+ /m);
+    expect(demo.stdout).toMatch(/^(\d+) of \1 shutdown traces and (\d+) of \2 traces of starts are whole$/m);
+  }, 180_000);
+
   test('the collector has its page', async () => {
     const args = ['collector', '--port', '0', '--query-port', '0', '--db', ':memory:'];
     const collector = children.run(NODES['22.19'], ['node_modules/.bin/lossless', ...args], { cwd: project });

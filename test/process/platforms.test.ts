@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -34,7 +35,7 @@ test('PM2 stops a service without losing a request, within its own time-out', as
   const home = join(world().directory, 'pm2');
   mkdirSync(home);
   const env = { PATH: process.env['PATH'] ?? '', HOME: home, PM2_HOME: home };
-  const pm2 = fileURLToPath(new URL('../../node_modules/pm2/bin/pm2', import.meta.url));
+  const pm2 = createRequire(import.meta.url).resolve('pm2/bin/pm2');
   const run = (args: string[], more: Record<string, string> = {}) =>
     promisify(execFile)(process.execPath, [pm2, ...args], { env: { ...env, ...more } });
   await world().service('provider');

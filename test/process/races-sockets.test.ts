@@ -32,6 +32,9 @@ async function distant(delayMs: number): Promise<Service> {
 /** Callers without the plugin are not waited for longer than what they have begun. */
 const UNHELD = { LOSSLESS_HOLD_MS: '0' };
 
+/** A hold that would be noticed. */
+const HELD = { LOSSLESS_HOLD_MS: '10000' };
+
 async function requestsOf(service: Service): Promise<{ started: number; inflight: number }> {
   const control = await world().controlPort(service);
   const { body } = await operator(control, '/status');
@@ -211,10 +214,10 @@ describe('what counts as in flight', () => {
   test.each(LINES)(
     'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
     async (line) => {
-      const service = await world().service('provider', { line });
-      const { answer } = await draining(service, 1_000);
+      const service = await world().service('provider', { line, env: UNHELD });
+      const { answer } = await draining(service, 2_000);
       const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
-      const slow = upload(service.port, 60, 64 * 1_024, 30);
+      const slow = upload(service.port, 200, 64 * 1_024, 30);
       expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
       expect(await answer).toBe(200);
       expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
@@ -394,7 +397,7 @@ describe('a request that has begun to arrive is a request', () => {
 
 describe('a connection that has said nothing', () => {
   test.each(['http', 'https'])('%s: its first request within the hold time is answered', async (kind) => {
-    const service = await world().service('provider', { kind });
+    const service = await world().service('provider', { kind, env: HELD });
     const socket = kind === 'https' ? await secured(service.port) : await connected(service.port);
     const answers = collect(socket);
     service.child.signal('SIGTERM');
@@ -430,7 +433,7 @@ describe('a connection that has said nothing', () => {
   });
 
   test('one of a balancer that knows that this instance leaves holds nothing: proxies connect ahead', async () => {
-    const service = await world().service('provider');
+    const service = await world().service('provider', { env: HELD });
     const controlPort = await world().controlPort(service);
     const socket = await connected(service.port);
     const checks = setInterval(() => fetch(`http://127.0.0.1:${controlPort}/readiness`).catch(() => {}), 50);
@@ -445,7 +448,7 @@ describe('a connection that has said nothing', () => {
   });
 
   test('it holds nothing once it is closed', async () => {
-    const service = await world().service('provider');
+    const service = await world().service('provider', { env: HELD });
     const socket = await connected(service.port);
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');

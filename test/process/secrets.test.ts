@@ -236,7 +236,7 @@ describe('a consumer header', () => {
     const leaving = await world().service('provider', { env });
     await world().service('provider', { env });
     const caller = await world().caller('http://provider/echo', 50);
-    await leaving.child.sees(/a consumer header of caller is not believed: it is not signed/);
+    await leaving.child.sees(/a consumer header of caller is rejected: it is not signed/);
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     expect(spansOf(trace, 'goaway')).toEqual([]);

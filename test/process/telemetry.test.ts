@@ -373,8 +373,8 @@ test.runIf(process.geteuid?.() === 0)(
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
       },
     });
-    expect(service.child.stderr).toMatch(/lossless-registry-0 cannot be used \(it belongs to somebody else/);
-    expect(service.child.stderr).toMatch(/lossless-spool-0 cannot be used \(it belongs to somebody else/);
+    expect(service.child.stderr).toMatch(/lossless-registry-0 cannot be used \(it belongs to another user/);
+    expect(service.child.stderr).toMatch(/lossless-spool-0 cannot be used \(it belongs to another user/);
     const ready = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/readiness`);
     expect(ready.status).toBe(200);
     await world().leave(service);

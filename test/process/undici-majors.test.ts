@@ -3,15 +3,14 @@ import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { listening, portOf } from '../support/listening.ts';
 import { installed, MAJORS, type Major } from '../support/process/majors.ts';
 import { LINES, type NodeLine } from '../support/process/node-lines.ts';
-import { useChildren } from '../support/process/use-children.ts';
+import { newChildren } from '../support/process/use-children.ts';
 
-const children = useChildren();
 const FIXTURE = new URL('../fixtures/consumer/majors.ts', import.meta.url);
 const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.meta.url));
 
@@ -89,6 +88,8 @@ afterAll(() => {
 /** What came of all calls of one copy of undici. */
 async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promise<Readonly<Record<string, unknown>>> {
   const [service, other] = servers.map(portOf) as [number, number];
+  const children = newChildren();
+  onTestFinished(children.destroy);
   const child = children.node(FIXTURE, {
     line,
     nodeArgs: isPlugged ? ['--import', PRELOAD] : [],
@@ -99,7 +100,8 @@ async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promi
   return JSON.parse(child.stdout) as Record<string, unknown>;
 }
 
-describe.each(Object.keys(MAJORS).map(Number) as Major[])('undici %d in the application', (major) => {
+// Most of the time is pauses between attempts.
+describe.concurrent.each(Object.keys(MAJORS).map(Number) as Major[])('undici %d in the application', (major) => {
   const path = installed(major);
   test.skipIf(path === undefined).each(LINES)(
     'on Node.js %s each call answers as without the plugin, with each interceptor, to services and to others',

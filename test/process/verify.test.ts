@@ -130,7 +130,7 @@ describe('what cannot be told is 2', () => {
     await sendOtlp(world().collector.otlpUrl, [own, first]);
     const late = await verify('late', '--since', '1h');
     expect(late).toMatchObject({ code: 2 });
-    expect(late.stdout).toContain('1 of 1 shutdowns may not be all there yet');
+    expect(late.stdout).toContain('1 of 1 shutdowns may still get spans');
     await sendOtlp(world().collector.otlpUrl, [second]);
     expect(await verify('late', '--since', '1h')).toMatchObject({ code: 0 });
     const [lost = '', only = ''] = shutdownBodies('lost', 2, 0, Date.now() - 60_000).bodies;

@@ -2,9 +2,9 @@
 export interface Coverage {
   readonly kind: 'client' | 'gateway' | 'framework' | 'closing' | 'launcher' | 'tracing';
   readonly name: string;
-  /** The package whose installed version is the one that was tried, and the workspace that it is in; undefined: it is part of Node.js. */
-  readonly of?: readonly [name: string, workspace?: 'clients' | 'otel'];
-  /** The version of what no workspace has. */
+  /** The package whose installed version is the one that was tried; undefined: it is part of Node.js. */
+  readonly of?: readonly [name: string];
+  /** The version of what is not installed for the tests. */
   readonly version?: string;
   readonly covered: 'yes' | 'partly' | 'no';
   /** What is not covered, and what to write instead. */
@@ -55,27 +55,27 @@ export const COVERAGE: readonly Coverage[] = [
       name: 'undici H2CClient',
       of: ['undici'],
       covered: 'no',
-      note: 'Its first call says so (`LOSSLESS_DISPATCHER_UNCOVERED`). Write `http2.connect`.',
+      note: 'The plugin logs its first call (`LOSSLESS_DISPATCHER_UNCOVERED`). Write `http2.connect`.',
       test: ['consumer-clients.test.ts', 'one that cannot be covered is said once'],
     },
     {
       name: 'undici MockAgent',
       of: ['undici'],
       covered: 'partly',
-      note: 'What it intercepts is its own, as in tests of an application. What it lets through goes to the host that is named. Write `fetch` without it.',
+      note: 'It answers the requests that it intercepts, as in tests of an application. The others go to the host in their URL. Write `fetch` without it.',
       test: ['consumer-clients.test.ts', 'what a MockAgent intercepts'],
     },
     {
       name: 'fetch with a dispatcher of another major',
       covered: 'partly',
-      note: 'Where undici itself refuses it, to whatever host, the error is that of undici. Write `fetch` and `Agent` of one package.',
+      note: 'undici refuses some combinations, for any host, with an error of its own. Write `fetch` and `Agent` of one package.',
       test: ['consumer-clients.test.ts', 'the built-in fetch by an agent of another major'],
     },
     {
       name: 'undici inside a bundle',
       of: ['undici7'],
       covered: 'partly',
-      note: 'Its global dispatcher is covered. A call by a dispatcher of its own goes past, and the first says so (`LOSSLESS_DISPATCHER_UNCOVERED`). Leave undici out of the bundle (`external`), or write `fetch` without a dispatcher.',
+      note: 'Its global dispatcher is covered. Calls by its other dispatchers bypass the plugin, which logs the first (`LOSSLESS_DISPATCHER_UNCOVERED`). Leave undici out of the bundle (`external`), or write `fetch` without a dispatcher.',
       test: ['consumer-clients.test.ts', 'a copy of undici inside a bundle'],
     },
     { name: 'axios', of: ['axios'], test: CALLED },
@@ -94,16 +94,16 @@ export const COVERAGE: readonly Coverage[] = [
       '@elastic/transport',
       'https-proxy-agent',
       'socks-proxy-agent',
-    ].map((name): Row => ({ name, of: [name, 'clients'], test: CALLED })),
-    { name: 'node-fetch 2', of: ['node-fetch2', 'clients'], test: CALLED },
-    { name: 'node-fetch 3', of: ['node-fetch', 'clients'], test: CALLED },
-    { name: '@elastic/transport by node:http', of: ['@elastic/transport', 'clients'], test: CALLED },
+    ].map((name): Row => ({ name, of: [name], test: CALLED })),
+    { name: 'node-fetch 2', of: ['node-fetch2'], test: CALLED },
+    { name: 'node-fetch 3', of: ['node-fetch'], test: CALLED },
+    { name: '@elastic/transport by node:http', of: ['@elastic/transport'], test: CALLED },
     { name: 'http.globalAgent, replaced', test: CALLED },
     { name: 'WebSocket', test: CALLED },
     { name: 'ws', of: ['ws'], test: CALLED },
     {
       name: 'socket.io-client',
-      of: ['socket.io-client', 'clients'],
+      of: ['socket.io-client'],
       covered: 'partly',
       note: "Each request of its polling goes to another instance, which Socket.IO refuses without sticky sessions. Write `transports: ['websocket']`.",
       test: CALLED,
@@ -111,12 +111,12 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows(
     'gateway',
-    { name: '@fastify/http-proxy', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/http-proxy with settings of undici', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/http-proxy by node:http', of: ['@fastify/http-proxy', 'clients'], test: CALLED },
-    { name: '@fastify/reply-from', of: ['@fastify/reply-from', 'clients'], test: CALLED },
-    { name: 'http-proxy', of: ['http-proxy', 'clients'], test: CALLED },
-    { name: 'http-proxy-middleware', of: ['http-proxy-middleware', 'clients'], test: CALLED },
+    { name: '@fastify/http-proxy', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/http-proxy with settings of undici', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/http-proxy by node:http', of: ['@fastify/http-proxy'], test: CALLED },
+    { name: '@fastify/reply-from', of: ['@fastify/reply-from'], test: CALLED },
+    { name: 'http-proxy', of: ['http-proxy'], test: CALLED },
+    { name: 'http-proxy-middleware', of: ['http-proxy-middleware'], test: CALLED },
   ),
   ...rows(
     'framework',
@@ -128,32 +128,32 @@ export const COVERAGE: readonly Coverage[] = [
         test: ['servers.test.ts', 'an application that does not know of the plugin leaves'],
       }),
     ),
-    { name: 'hapi', of: ['@hapi/hapi', 'clients'], test: SERVED },
-    { name: 'hono', of: ['hono', 'clients'], test: SERVED },
-    { name: 'graphql-yoga', of: ['graphql-yoga', 'clients'], test: SERVED },
-    { name: 'apollo-server', of: ['@apollo/server', 'clients'], test: SERVED },
+    { name: 'hapi', of: ['@hapi/hapi'], test: SERVED },
+    { name: 'hono', of: ['hono'], test: SERVED },
+    { name: 'graphql-yoga', of: ['graphql-yoga'], test: SERVED },
+    { name: 'apollo-server', of: ['@apollo/server'], test: SERVED },
     ...['express', 'fastify'].flatMap((platform): readonly Row[] => {
-      const of = [`@nestjs/platform-${platform}`, 'clients'] as const;
+      const of = [`@nestjs/platform-${platform}`] as const;
       const name = `nest on ${platform}`;
       return [
         { name, of, test: SERVED },
         { name: `${name}, with shutdown hooks`, of, test: SERVED },
       ];
     }),
-    { name: 'trpc', of: ['@trpc/server', 'clients'], test: SERVED },
+    { name: 'trpc', of: ['@trpc/server'], test: SERVED },
     {
       name: 'WebSocket and Socket.IO',
-      of: ['socket.io', 'clients'],
+      of: ['socket.io'],
       covered: 'partly',
-      note: 'An open connection is waited for until the deadline, then cut. Close it when `leaving()` says so.',
+      note: 'An offline waits for open connections until the deadline, then cuts them. Close them when `leaving()` is aborted.',
       test: ['races-sockets.test.ts', 'a WebSocket is waited for until the deadline'],
     },
   ),
   ...rows(
     'closing',
-    { name: 'terminus', of: ['@godaddy/terminus', 'clients'], test: SERVED },
-    { name: 'http-terminator', of: ['http-terminator', 'clients'], test: SERVED },
-    { name: 'close-with-grace', of: ['close-with-grace', 'clients'], test: SERVED },
+    { name: 'terminus', of: ['@godaddy/terminus'], test: SERVED },
+    { name: 'http-terminator', of: ['http-terminator'], test: SERVED },
+    { name: 'close-with-grace', of: ['close-with-grace'], test: SERVED },
   ),
   ...rows(
     'launcher',
@@ -169,7 +169,7 @@ export const COVERAGE: readonly Coverage[] = [
   ),
   ...rows('tracing', {
     name: 'OpenTelemetry, before or after the plugin',
-    of: ['@opentelemetry/auto-instrumentations-node', 'otel'],
+    of: ['@opentelemetry/auto-instrumentations-node'],
     test: ['signals-otel.test.ts', 'register of OpenTelemetry %s us'],
   }),
 ];

@@ -51,7 +51,7 @@ export function report(base: DemoSet, gray: DemoSet, traces: FleetTraces, json: 
         ? []
         : [
             '',
-            'one shutdown, as its trace tells it:',
+            'one shutdown, from its trace:',
             '',
             ...waterfall(shown, io),
             '',

@@ -51,7 +51,7 @@ export class KnownServices {
       if (!Array.isArray(names)) return [];
       return names.filter((name) => typeof name === 'string' && NAME.test(name)).slice(0, MOST);
     } catch (thrown) {
-      this.#log('debug', `${this.#name} in ${this.#directory} is passed over: ${asError(thrown).message}`);
+      this.#log('debug', `${this.#name} in ${this.#directory} is skipped: ${asError(thrown).message}`);
       return [];
     }
   }

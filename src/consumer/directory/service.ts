@@ -316,7 +316,7 @@ export class Service {
     const [first] = this.#roster.last;
     return new LosslessError(
       'LOSSLESS_GRPC_ALONE',
-      `expected an instance of ${this.name} that takes HTTP, received a list of such as speak gRPC alone (${first?.address}): call it with a client of gRPC, or let it listen with an HTTP server too`,
+      `expected an instance of ${this.name} that takes HTTP, received a list of instances that speak only gRPC (${first?.address}): call it with a gRPC client, or let it listen with an HTTP server too`,
     );
   }
 

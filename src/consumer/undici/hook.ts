@@ -201,7 +201,7 @@ export class UndiciHook {
     if (text === undefined || !this.#options.covers(text)) return;
     this.#router.sayOnce(
       'LOSSLESS_DISPATCHER_UNCOVERED',
-      `a request to ${text} went past: by a dispatcher of a copy of undici inside a bundle, or by an H2CClient; use fetch without a dispatcher, or leave undici out of the bundle`,
+      `a request to ${text} bypassed the plugin, by a dispatcher of a copy of undici inside a bundle or by an H2CClient; use fetch without a dispatcher, or leave undici out of the bundle`,
     );
   }
 }

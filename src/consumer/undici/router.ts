@@ -155,7 +155,7 @@ export class UndiciRouter {
   sayBypassed({ name }: Service, whose: string): void {
     this.sayOnce(
       'LOSSLESS_DISPATCHER_BYPASSED',
-      `requests to services, as to ${name}, do not go through ${whose}: its settings and interceptors do not hold for them`,
+      `requests to services, such as ${name}, bypass ${whose}: its settings and interceptors do not hold for them`,
     );
   }
 

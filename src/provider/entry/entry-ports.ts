@@ -1,13 +1,13 @@
 import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import { eachRow } from '../traffic/kernel.ts';
 
-/** How often is looked, in milliseconds. The kernel writes a table of every socket of the machine or pod for each look. */
+/** Interval of checks, in milliseconds. For each one the kernel writes a table of every socket of the machine or pod. */
 const EVERY_MS = 250;
 
 /** State of an established connection, as `/proc/net/tcp` writes it (Linux, include/net/tcp_states.h). */
 const ESTABLISHED = '01';
 
-/** The connections that a proxy beside the application has open towards its clients. Looked at until it is aborted. */
+/** The open connections between a proxy beside the application and its clients. Checked until aborted. */
 export class EntryPorts {
   readonly #clock: Clock;
   readonly #ports: ReadonlySet<number>;
@@ -19,7 +19,7 @@ export class EntryPorts {
     void this.#run(signal);
   }
 
-  /** How many there were at the last look; undefined before the first one. */
+  /** Their number at the last check; undefined before the first one. */
   get connections(): number | undefined {
     return this.#connections;
   }

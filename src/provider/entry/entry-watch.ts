@@ -25,7 +25,7 @@ export interface EntryWatchOptions {
   readonly keepAliveMs: number | undefined;
 }
 
-/** What is known of callers without the plugin while an instance serves: who checks it, who calls it, and how often. */
+/** Facts about callers without the plugin while an instance serves: who checks it, who calls it, and how often. */
 export class EntryWatch {
   readonly #options: EntryWatchOptions;
   readonly health: Health;
@@ -44,7 +44,7 @@ export class EntryWatch {
     this.arrivals = new Curve(clock, () => this.unmanaged.arrivals, ARRIVALS_S);
   }
 
-  /** What traffic tells it, and needs of it. */
+  /** The interface between it and the traffic. */
   get hooks(): Pick<TrafficOptions, 'health' | 'unmanaged' | 'onCheck' | 'onUnknownCheck' | 'onProxied'> {
     const { health, unmanaged } = this;
     return {
@@ -62,7 +62,7 @@ export class EntryWatch {
     if (keepAliveMs !== undefined) setKeepAlive(server, keepAliveMs);
   }
 
-  /** A balancer asks, at whatever port, if this instance can be used. */
+  /** A balancer checks, at any port, whether this instance can be used. */
   checked(address: string | undefined, agent: string | undefined, isFailing: boolean): void {
     this.probers.asked(plainAddress(address ?? ''), agent ?? '', isFailing);
   }
@@ -73,7 +73,7 @@ export class EntryWatch {
   readonly #onUnknownCheck = (path: string): void =>
     this.#sayOnce(
       'LOSSLESS_HEALTH_PATH',
-      `${path} was answered with 2xx while this instance leaves: a balancer that asks there goes on sending. Add it to LOSSLESS_HEALTH_PATHS, or to none if no balancer asks there`,
+      `${path} was answered with 2xx while this instance leaves, so a balancer that checks it keeps sending. Add it to LOSSLESS_HEALTH_PATHS if a balancer checks it`,
     );
 
   readonly #onProxied = (connection: Ends): void => {

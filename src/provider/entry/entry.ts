@@ -7,10 +7,10 @@ import type { Unmanaged } from '../traffic/unmanaged.ts';
 import type { EntryPorts } from './entry-ports.ts';
 import type { Knowledge, Probers } from './probers.ts';
 
-/** Of callers that come at random one in a thousand lets so many of their mean pauses pass (e^-7). */
+/** Pauses, as a multiple of the mean one, that random callers exceed once in a thousand (e^-7). */
 const PAUSES = 7;
 
-/** Most that is waited beyond that because many come, in milliseconds. */
+/** Longest extra wait because many come, in milliseconds. */
 const MORE_MS = 400;
 
 export interface EntryOptions {
@@ -23,58 +23,60 @@ export interface EntryOptions {
   readonly probers: Probers;
   /** Monotonic time at which the offline began. */
   readonly since: number;
-  /** Longest wait for callers of whom nothing better is known, in milliseconds. */
+  /** Longest wait for callers of which nothing better is known, in milliseconds. */
   readonly holdMs: number;
   /** Longest wait for a balancer whose checks say how long it takes, in milliseconds. */
   readonly longestMs: number;
   readonly quietMs: number;
-  /** New connections a second in the minute before, of callers that no prober speaks for; undefined: too few to know. */
+  /** New connections a second in the minute before, of callers without a prober; undefined: too few to know. */
   readonly arrivalsPerSecond: number | undefined;
   /** Connections that a proxy beside the application has open; undefined: no ports of one are watched. */
   readonly ports: EntryPorts | undefined;
-  /** How long a balancer whose checks are not seen takes to take an instance out, in milliseconds. */
+  /** How long a balancer with invisible checks takes to take an instance out, in milliseconds. */
   readonly checkMs: number;
 }
 
-/** How long one kind of caller wants it to be. */
+/** The wait that one kind of caller needs. */
 type Wait = Pick<Waiting, 'until' | 'end'>;
 
-/** Until when an instance goes on serving for callers that nobody can tell. */
+/** Until when an instance serves for callers that get no GoAway. */
 export interface Waiting {
   /** Monotonic time, as far as is known now. */
   readonly until: number;
-  /** The same, if the hold time were endless. */
+  /** The same without the limit of the hold time. */
   readonly wanted: number;
   readonly end: EntryEnd;
 }
 
 /**
- * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds: a proxy then sends what
- * it has by those it has, and no handshake is under way that the kernel would reset. With a short hold time half of that.
+ * How long connections are kept open before the listeners close on callers that keep coming, in milliseconds. A proxy then uses
+ * its open connections, and no handshake is under way that the kernel would reset. With a short hold time it is half of that
+ * time.
  */
 const SETTLE_MS = 1_000;
 
-/** What it means that the wait ends before its time, by what it waits for. */
+/** The meaning of an early end of the wait, by its reason. */
 const TOO_SHORT: Partial<Record<EntryEnd, string>> = {
-  not_told: 'a balancer that checks this instance had not got enough failing answers when the wait for it was over',
-  quiet: 'the hold time was over before the pauses between callers without the plugin say that none comes any more',
+  not_told: 'a balancer that checks this instance got too few failing answers before the wait for it was over',
+  quiet: 'the hold time was over before callers without the plugin had stayed away long enough',
   ports_empty: 'the proxy beside the application still had connections when the hold time was over',
 };
 
 /**
- * How long callers without the plugin have to be waited for: by what is known, not for a fixed time.
+ * How long to wait for callers without the plugin: from what is known of them, in place of a fixed time.
  *
- * Balancers that check this instance know that it leaves when enough of their checks have failed, or when they have stopped. What
- * they send ends with that. Others come by a list that nobody sees: when their connections came at `c` a second, and none has come
- * for longer than chance explains, the list has changed. A connection of theirs that is open and idle is ended by its next answer or by its
- * time-out; a proxy beside the application by having no connection left. None of this is waited for longer than the hold time.
+ * A balancer that checks this instance knows that it leaves once enough of its checks have failed, or once it has stopped
+ * checking; then it sends nothing more. Other callers follow a list that the plugin cannot see: when their connections came at
+ * `c` a second, and none has come for longer than chance explains, the list has changed. An open and idle connection of a caller
+ * ends with its next answer or by its time-out. A proxy beside the application is done when it has no connection left. No wait is
+ * longer than the hold time.
  */
 export class Entry {
   readonly #options: EntryOptions;
   /** Monotonic time at which a watched port was last seen with a connection. */
   #connectedAt: number;
   readonly #connectionsStart: number;
-  /** Begun when somebody has to be waited for. */
+  /** The span, begun when there is a caller to wait for. */
   #work: Work<'entry'> | undefined;
 
   constructor(options: EntryOptions) {
@@ -96,7 +98,7 @@ export class Entry {
     return Math.abs(this.bound - clock.now()) < Math.min(SETTLE_MS, holdMs / 2);
   }
 
-  /** What balancers know that send something. Who only asks watches, and sends nothing after it is told either. */
+  /** Knowledge of the balancers that send requests. One that only checks sends nothing later either. */
   get #knowledge(): Knowledge {
     const { ports, probers, unmanaged } = this.#options;
     return probers.about((address) => ports !== undefined || unmanaged.hasSent(address));
@@ -110,25 +112,25 @@ export class Entry {
   }
 
   /**
-   * Why callers may still come, in words, when the wait ends now; undefined: nothing says so. A connection that is open and idle is no
-   * such reason: it ends by itself.
+   * Why callers may still come, in words, when the wait ends now; undefined: no sign of that. An open and idle connection is not
+   * a reason: it ends by itself.
    */
   get tooShort(): string | undefined {
     const { clock } = this.#options;
     const { end, wanted } = this.#waiting();
     if (wanted <= clock.now()) return undefined;
-    // Rare callers want to be waited for very long; what counts is whether one came late.
+    // Rare callers would need a very long wait, so only a late caller counts.
     if (end === 'quiet' && !this.cameLate) return undefined;
     return TOO_SHORT[end];
   }
 
-  /** Whether a caller came when others had long gone elsewhere. */
+  /** Whether a caller came long after others had gone elsewhere. */
   get cameLate(): boolean {
     const { since, unmanaged } = this.#options;
     return unmanaged.cameAt >= (since + this.bound) / 2;
   }
 
-  /** It is over. @param by undefined: as is known now */
+  /** The wait is over. @param by the reason; undefined: from what is known now */
   end(by: EntryEnd | undefined): void {
     const { end } = this.#waiting();
     const isCut = end !== 'not_told' && this.tooShort !== undefined;
@@ -162,7 +164,7 @@ export class Entry {
     return { end: longest.end, until: Math.min(longest.until, this.bound), wanted: longest.until };
   }
 
-  /** Those that a balancer sends. */
+  /** Callers behind a balancer. */
   #told(): Wait | undefined {
     const { quietMs, since, unmanaged } = this.#options;
     const { count, toldAt } = this.#knowledge;
@@ -171,7 +173,7 @@ export class Entry {
     return { until: Math.max(since, toldAt, unmanaged.activeAt) + quietMs, end: 'told' };
   }
 
-  /** Those that come by a list or a name. */
+  /** Callers with a list or a name. */
   #quiet(): Wait | undefined {
     const { arrivalsPerSecond, holdMs, quietMs, since, unmanaged } = this.#options;
     if (unmanaged.openOfOthers > 0) return { until: Number.POSITIVE_INFINITY, end: 'connected' };
@@ -181,7 +183,7 @@ export class Entry {
     return { until: Math.max(since, unmanaged.activeAt) + pauseMs, end: 'quiet' };
   }
 
-  /** Those that a proxy beside the application lets in. */
+  /** Callers behind a proxy beside the application. */
   #portsEmpty(): Wait | undefined {
     const { checkMs, clock, ports, quietMs, since } = this.#options;
     if (ports === undefined) return undefined;
@@ -191,9 +193,9 @@ export class Entry {
 }
 
 /**
- * How long a pause of random callers has to be to say that they come no more, in milliseconds: 7 / c seconds, and up to 400 ms more when many
- * come, as each of those that come while the list is old may be followed by it. By chance it then comes in less than one of a hundred
- * drains, and in one of a thousand when ten or more come in a second.
+ * The pause, in milliseconds, after which random callers have stopped: 7 / c seconds, and up to 400 ms more when many come,
+ * because each caller during the old list may be followed by such a pause. By chance it occurs in fewer than one of a hundred
+ * drains, and in one of a thousand when ten or more callers come in a second.
  *
  * @param perSecond callers a second
  * @param holdMs how long the list may be old, in milliseconds

@@ -1,27 +1,27 @@
 import type { Guard } from '../../guard.ts';
 import type { Sink } from '../../lifecycle/journal.ts';
 
-/** What is used of an instance of `HealthImplementation`. */
+/** The used part of a `HealthImplementation`. */
 interface Health {
   readonly statusMap: ReadonlyMap<string, string>;
   setStatus(service: string, status: string): void;
   addToServer(server: unknown): void;
 }
 
-/** What a client of gRPC goes by. */
+/** The status that a gRPC client follows. */
 const NOT_SERVING = 'NOT_SERVING';
 
-/** Most instances that are told: an application has one for each server. */
+/** Most instances of `HealthImplementation`: an application has one for each server. */
 const MOST = 100;
 
 /**
- * Health of the services of gRPC, as the package `grpc-health-check` tells it: none of them serves while this instance leaves, whatever
- * the application says meanwhile. With an undo each has the status that it would have.
+ * Health of the gRPC services that the package `grpc-health-check` reports: all are NOT_SERVING while this instance leaves,
+ * whatever the application sets meanwhile. An undo restores the status that the application has set last.
  */
 export class GrpcHealth {
   readonly #guard: Guard;
   readonly #instances = new Set<Health>();
-  /** What each service would have, by its instance; undefined while the instance does not leave. */
+  /** The status that the application has set for each service, by instance; undefined while the instance does not leave. */
   #wanted: Map<Health, Map<string, string>> | undefined;
   #set: Health['setStatus'] = () => {};
 
@@ -47,7 +47,7 @@ export class GrpcHealth {
     };
   }
 
-  /** To be subscribed to the journal. */
+  /** Subscribe it to the journal. */
   readonly sink: Sink = (record) => {
     if (record.kind !== 'transition') return;
     if (record.trigger === 'offline') this.#leave();
@@ -60,7 +60,7 @@ export class GrpcHealth {
     if (this.#wanted !== undefined) this.#end(health);
   }
 
-  /** @returns the status that it gets now */
+  /** @returns the status to set now */
   #wish(health: Health, service: string, status: string): string {
     const wanted = this.#wanted?.get(health);
     wanted?.set(service, status);
@@ -85,7 +85,7 @@ export class GrpcHealth {
       for (const [service, status] of statuses) this.#tell(health, service, status);
   }
 
-  /** Who watches is written to in this very call. */
+  /** This call writes to the watchers. */
   #tell(health: Health, service: string, status: string): void {
     const set = (): void => this.#set.call(health, service, status);
     this.#guard.attempt('the health of a service of gRPC', set, () => {});

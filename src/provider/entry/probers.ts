@@ -1,55 +1,55 @@
 import type { Clock } from '../../lifecycle/clock.ts';
 
-/** Who has not asked for this long is no prober any more, in milliseconds. */
+/** A prober that is silent for this long is forgotten, in milliseconds. */
 const RECENT_MS = 10 * 60_000;
 
-/** Most probers that are remembered: a balancer has a few nodes, a stranger any number of names. */
+/** Most probers in memory: a balancer has a few nodes, a stranger can use any number of names. */
 const MOST = 64;
 
-/** Most names of one address that are told apart; further ones count as one prober. */
+/** Most names of one address; further ones count as one prober. */
 const MOST_NAMES = 8;
 
-/** Who has been silent for this many of his intervals has stopped asking. */
+/** A prober that is silent for this many of its intervals has stopped asking. */
 const SILENT_INTERVALS = 3;
 
-/** The probes of a kubelet decide about its pod; no balancer goes by them. */
+/** The probes of a kubelet decide about its pod; no balancer follows them. */
 const KUBELET = 'kube-probe/';
 
 interface Prober {
   readonly address: string;
   lastAt: number;
-  /** Undefined until he has asked twice. */
+  /** Undefined until it has asked twice. */
   intervalMs: number | undefined;
-  /** Failing answers he got since the instance leaves. */
+  /** Failing answers since the offline began. */
   failures: number;
   toldAt: number | undefined;
 }
 
-/** What some probers know. */
+/** Knowledge of some probers. */
 export interface Knowledge {
   readonly count: number;
-  /** Failing answers they got since the instance leaves. */
+  /** Their failing answers since the offline began. */
   readonly failures: number;
-  /** Monotonic time at which the last of them knew; undefined while one does not, or when there are none. */
+  /** Monotonic time at which the last of them was told; undefined while one is not, or without any. */
   readonly toldAt: number | undefined;
-  /** How long it takes at most to tell those whose interval is known, in milliseconds. */
+  /** Longest time to tell those with a known interval, in milliseconds. */
   readonly takesMs: number;
 }
 
-/** Balancers and proxies that ask whether this instance can be used, and whether they know that it leaves. */
+/** Balancers and proxies that check this instance, and whether each knows that it leaves. */
 export class Probers {
   readonly #clock: Clock;
   readonly #failuresNeeded: number;
   readonly #probers = new Map<string, Prober>();
   readonly #checks = { good: 0, failing: 0 };
 
-  /** @param failuresNeeded how many failing answers make a balancer take an instance out */
+  /** @param failuresNeeded failing answers after which a balancer takes an instance out */
   constructor(clock: Clock, failuresNeeded: number) {
     this.#clock = clock;
     this.#failuresNeeded = failuresNeeded;
   }
 
-  /** A health check has come. @param isFailing the answer is that the instance is not to be used */
+  /** A health check has come. @param isFailing whether its answer takes the instance out */
   asked(address: string, agent: string, isFailing: boolean): void {
     this.#checks[isFailing ? 'failing' : 'good']++;
     if (agent.startsWith(KUBELET)) return;
@@ -60,13 +60,13 @@ export class Probers {
     if (known !== undefined) prober.intervalMs = intervalOf(now - prober.lastAt, prober.intervalMs);
     prober.lastAt = now;
     if (isFailing && ++prober.failures >= this.#failuresNeeded) prober.toldAt ??= now;
-    // The one that has been silent longest stands first.
+    // The one that has been silent longest comes first.
     this.#probers.delete(key);
     this.#probers.set(key, prober);
     if (this.#probers.size > MOST) this.#probers.delete(this.#probers.keys().next().value as string);
   }
 
-  /** A stranger that makes up names takes the place of none but himself. */
+  /** A stranger that makes up names displaces only itself. */
   #keyOf(address: string, agent: string): string {
     const key = `${address} ${agent}`;
     if (this.#probers.has(key)) return key;
@@ -75,7 +75,7 @@ export class Probers {
     return names < MOST_NAMES ? key : `${address} and others`;
   }
 
-  /** An offline begins: nobody knows yet. */
+  /** An offline begins: no prober knows yet. */
   reset(): void {
     const now = this.#clock.now();
     for (const [key, prober] of this.#probers) {
@@ -90,13 +90,13 @@ export class Probers {
     return { ...this.#checks };
   }
 
-  /** Whether somebody who asks has this address: what comes from there comes by a balancer. */
+  /** Whether a prober has this address, so that its requests come through a balancer. */
   has(address: string | undefined): boolean {
     for (const prober of this.#probers.values()) if (prober.address === address) return true;
     return false;
   }
 
-  /** What those know at whose address `isMeant`. */
+  /** Knowledge of the probers at the addresses that `isMeant` accepts. */
   about(isMeant: (address: string) => boolean): Knowledge {
     const now = this.#clock.now();
     const meant = [...this.#probers.values()].filter(({ address }) => isMeant(address));

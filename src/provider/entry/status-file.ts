@@ -7,12 +7,12 @@ import type { Log } from '../../log.ts';
 /** Moves with which an instance stops being ready. */
 const LEAVING: readonly Trigger[] = ['offline', 'moved'];
 
-/** Never follows a link: whoever may put one there could have another file overwritten. */
+/** Never follows a link: a user who may create one could have another file overwritten. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 /**
- * A file that is there while this instance is ready: a proxy beside the application looks at it. It is the first thing that goes in
- * an offline, and comes back with an undo. What an earlier process has left, killed or not, goes when this one starts.
+ * A file that exists while this instance is ready, for a proxy beside the application. An offline removes it first, and an undo
+ * writes it again. The start removes the file of an earlier process.
  */
 export class StatusFile {
   readonly #path: string;
@@ -24,17 +24,17 @@ export class StatusFile {
     this.#log = log;
   }
 
-  /** Whether the last attempt to write or remove it failed, so that its reader is wrong. */
+  /** Whether the last attempt to write or remove it failed, so that its reader sees an old state. */
   get isFailing(): boolean {
     return this.#isFailing;
   }
 
-  /** To be called when the process starts. */
+  /** Call when the process starts. */
   clear(): void {
     this.#attempt('removed', () => this.#remove());
   }
 
-  /** To be subscribed to the journal. */
+  /** Subscribe it to the journal. */
   readonly sink: Sink = (record) => {
     if (record.kind === 'ended' && record.work === 'ready') this.#attempt('written', () => this.#write());
     else if (record.kind === 'transition' && LEAVING.includes(record.trigger)) this.clear();
@@ -56,7 +56,7 @@ export class StatusFile {
     unlinkSync(this.#path);
   }
 
-  /** A status file that fails costs its reader the truth, and nobody else anything. */
+  /** A failure affects only the reader of the file. */
   #attempt(what: string, work: () => void): void {
     try {
       work();

@@ -7,7 +7,7 @@ export interface AckedOptions {
   readonly clock: Clock;
   /** Longest wait for a consumer that has acked, holds no connection and does not say that it is idle, in milliseconds. */
   readonly holdMs: number;
-  /** A consumer has nobody else to call. */
+  /** The consumer has no other instance to call. */
   readonly onStranded: () => void;
 }
 
@@ -15,17 +15,17 @@ export interface AckedOptions {
 interface Waiting {
   readonly telling: Telling;
   readonly ackedAt: number;
-  /** A call stands that may bring its second line. */
+  /** A call is open that may bring the second line. */
   isListening: boolean;
 }
 
-/** The consumers that have acked, as they are at one moment. */
+/** A snapshot of the consumers that have acked. */
 export interface Look {
-  /** Those that may send something more, as far as is known. */
+  /** Consumers that may still send requests, as far as known. */
   readonly busy: number;
-  /** Those among them that have nobody else to call. */
+  /** Those among them without another instance to call. */
   readonly stranded: number;
-  /** Those among them that have to be waited for: the others hold no connection, and have had the hold time to say something. */
+  /** Those among them to wait for; the others hold no connection and have been silent for the hold time. */
   readonly awaited: number;
 }
 
@@ -39,7 +39,7 @@ export class Acked {
     this.#options = options;
   }
 
-  /** Each of them, idle or not. */
+  /** All of them, idle or not. */
   get all(): readonly RecentCaller[] {
     return [...this.#all];
   }
@@ -48,7 +48,7 @@ export class Acked {
     return [...this.#waiting.values()].some(({ telling }) => telling.stranded);
   }
 
-  /** Looks at each once: a drain asks with every tick. */
+  /** Visits each consumer once, because a drain calls it with every tick. */
   look(): Look {
     const { clock, holdMs } = this.#options;
     const now = clock.now();
@@ -68,7 +68,7 @@ export class Acked {
     return this.#waiting.has(entry);
   }
 
-  /** From here on nothing of it may arrive but what was on its way, unless it has nobody else. */
+  /** From now on only its requests on their way may arrive, unless it has no other instance. */
   add(entry: RecentCaller, telling: Telling, call: Call, ack: Ack | undefined): void {
     const now = this.#options.clock.now();
     telling.acked((ack?.outstanding ?? 0) - entry.inflight, ack?.others === 0, now);
@@ -79,7 +79,9 @@ export class Acked {
     void this.#listen(entry, waiting, call);
   }
 
-  /** It has acked once more. Returns whether `call` is listened to now: it is idle, or another call stands, otherwise. */
+  /**
+   * It has acked again. Returns whether it now waits for the second line of `call`; not when it is idle or another call is open.
+   */
   addAgain(entry: RecentCaller, call: Call): boolean {
     const waiting = this.#waiting.get(entry);
     if (waiting === undefined || waiting.isListening) return false;
@@ -88,7 +90,7 @@ export class Acked {
     return true;
   }
 
-  /** It is done with this instance. */
+  /** It sends nothing more to this instance. */
   left(entry: RecentCaller): void {
     this.#waiting.get(entry)?.telling.idle();
     this.#waiting.delete(entry);
@@ -100,13 +102,13 @@ export class Acked {
     waiting.isListening = false;
     if (idle === undefined) return;
     if (idle.addresses.length > 0 || idle.unused) return this.left(entry);
-    // Its list is empty: it has nobody else, whatever it has said before.
+    // Its list is empty: it has no other instance, whatever it has said before.
     waiting.telling.stranded = true;
     this.#options.onStranded();
   }
 }
 
-/** It will send nothing more, as far as can be known without its word. */
+/** It will send nothing more, as far as can be known without its second line. */
 function isDone({ open, inflight, rhythm }: RecentCaller, { isListening, telling }: Waiting, now: number): boolean {
   if (telling.stranded) return inflight === 0 && rhythm.hasStopped(now);
   return !isListening && open === 0;

@@ -15,7 +15,7 @@ import type { Handlers } from '../work/handlers.ts';
 import type { Tasks } from '../work/tasks.ts';
 import type { FanoutOptions } from './fanout.ts';
 
-/** What an offline works with. */
+/** The parts of the instance that an offline uses. */
 export interface OfflineContext {
   readonly clock: Clock;
   readonly guard: Guard;
@@ -25,17 +25,17 @@ export interface OfflineContext {
   readonly callers: Callers;
   readonly unmanaged: Unmanaged;
   readonly probers: Probers;
-  /** Connections of callers that no balancer sends, a second, of the last minute. */
+  /** Connections a second in the last minute, of callers without a balancer. */
   readonly arrivals: Curve;
   readonly curve: Curve;
-  /** What the application does beside requests, and when it leaves. */
+  /** Tasks and handlers of the application. */
   readonly tasks: Tasks;
   readonly handlers: Handlers;
   readonly registry: Registry;
   readonly registration: Registration;
-  /** Whether the file is left by which a proxy beside the application takes this instance for ready. */
+  /** Whether the status file is left, so that a proxy beside the application takes this instance for ready. */
   readonly isStatusFileLeft: () => boolean;
-  /** The instance has been ready at least once, registered or on a Unix socket alone. */
+  /** The instance has been ready at least once, registered or only on a Unix socket. */
   readonly wasReady: boolean;
   readonly identity: () => Identity;
   readonly settings: OfflineSettings;

@@ -3,10 +3,10 @@ import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
 import type { DrainResult, HoldReason } from '../../lifecycle/outcomes.ts';
 
-/** How often the conditions are looked at, in milliseconds. */
+/** Interval of checks, in milliseconds. */
 const TICK_MS = 10;
 
-/** What is this much later than planned, in milliseconds, means that the event loop stood still and requests may be waiting unread. */
+/** A tick that is this late, in milliseconds, means that the event loop was blocked and requests may be waiting unread. */
 const STALL_MS = 30;
 
 /** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
@@ -15,36 +15,36 @@ const IDLE_QUIET_MS = 50;
 /** Longest wait for the kernel's queues once all else is done, in milliseconds: another process may share the port. */
 const KERNEL_MS = 500;
 
-/** What a drain looks at. */
+/** The traffic that a drain watches. */
 export interface Observed {
   readonly inflight: () => number;
   /** Requests that have begun to arrive; their heads are not whole. Asked before the activity and the consumers. */
   readonly arriving: () => number;
-  /** HTTP/2 sessions that were asked to go and may begin streams still. */
+  /** HTTP/2 sessions that were asked to go and may still begin streams. */
   readonly retiring: () => number;
   /** Monotonic time at which a request last started or ended, or a connection came. */
   readonly lastActivity: () => number;
   /** Monotonic time at which a request last started. */
   readonly lastBegun: () => number;
-  /** Looks at each consumer, so it is asked once a tick. */
+  /** Visits each consumer, so call it once a tick. */
   readonly consumers: () => Consumers;
   /** Whether any connection is open, silent ones included. */
   readonly hasConnections: () => boolean;
-  /** What the kernel holds for our ports and the application has not read, as of this very moment. */
+  /** Data in the kernel for our ports that the application has not read, at this moment. */
   readonly unread: (isListening: boolean) => number;
 }
 
-/** How those who call this instance are, at one moment. */
+/** A snapshot of the callers of this instance. */
 export interface Consumers {
   /** Every recent consumer that can answer is idle. */
   readonly allIdle: boolean;
   /** Slowest GoAway round trip, in milliseconds. */
   readonly roundTripMs: number;
-  /** Who has to be waited for who cannot be told, and how long. */
+  /** The wait for callers that cannot be told. */
   readonly holding: Holding;
 }
 
-/** Why and until when an instance goes on serving for callers that could not be told. */
+/** Why and until when an instance serves for callers that could not be told. */
 export interface Holding {
   readonly reason: HoldReason;
   /** Monotonic time, as far as is known now. */
@@ -58,15 +58,15 @@ export interface DrainOptions {
   readonly deadline: Deadline;
   readonly observed: Observed;
   readonly quietMs: number;
-  /** Called with each look, before it. */
+  /** Called before each check. */
   readonly onLook?: (isListening: boolean) => void;
   /** Monotonic time at which the offline began. */
   readonly since: number;
 }
 
 /**
- * What a drain waits for. `serve`: until the listeners can be closed as nobody comes. `refuse`: until they can be closed although
- * callers come. `rest`: they are closed, and what is connected is waited for.
+ * The condition of a drain. `serve`: nobody comes, so the listeners can close. `refuse`: they can close although callers come.
+ * `rest`: they are closed, and the open connections end.
  */
 export type Phase = 'serve' | 'refuse' | 'rest';
 
@@ -82,19 +82,20 @@ export interface Drained {
 }
 
 /**
- * Waits until traffic is over: all consumers idle, nothing in flight or arriving, no request started or ended for the quiet
- * window, nobody to wait for who could not be told, and the kernel's queues empty. Ends at the deadline at the latest.
+ * Waits until traffic is over: all consumers are idle, nothing is in flight or arriving, no request has started or ended for the
+ * quiet window, the wait for callers that could not be told is over, and the kernel's queues are empty. Ends at the deadline at
+ * the latest.
  *
- * Callers that keep coming when the hold time is over end the first run too: no connection is taken any more then, and what is
- * connected is served to its end. That is in a moment in which nobody is connecting: who has begun to connect would be reset, while
- * who has not is refused, and goes elsewhere.
+ * The first run also ends when callers keep coming after the hold time: the instance then takes no new connection and serves the
+ * open ones to their end. It waits for a moment in which nobody is connecting, because the kernel resets a client that has begun
+ * to connect, while one that has not is refused and goes elsewhere.
  *
- * The quiet timer knows event-loop stalls: requests that arrived during a stall are not counted yet, so a late tick begins
- * a new quiet window instead of ending the old one (races R20, R21).
+ * A late tick begins a new quiet window instead of ending the old one, because requests that arrived while the event loop was
+ * blocked are not counted yet (races R20, R21).
  *
- * It runs twice: until the listeners can be closed, and after that for what is connected. Once no connection is left then, nothing can
- * come, and there is no quiet window to wait for. The last look at the kernel is in the turn
- * in which `run` resolves, so who closes the listeners at once leaves a connection no time to come in between.
+ * It runs twice: until the listeners can close, and then for the open connections. The second run needs no quiet window once no
+ * connection is left. The last check of the kernel is in the turn in which `run` resolves; a caller that closes the listeners at
+ * once leaves no time for a connection in between.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -124,7 +125,7 @@ export class Drain {
     return this.#done.promise.finally(forget);
   }
 
-  /** Whether connections are taken still. Once they are not, nobody new has to be waited for. */
+  /** Whether the instance still takes connections. If not, no new caller can come. */
   get #isListening(): boolean {
     return this.#phase !== 'rest';
   }
@@ -153,7 +154,7 @@ export class Drain {
     else this.#schedule(TICK_MS);
   }
 
-  /** What was planned for now or earlier has not come. */
+  /** The tick that was planned for now has not come. */
   #noticeStall(): void {
     const now = this.#options.clock.now();
     const lateMs = now - this.#tickAt;
@@ -171,7 +172,7 @@ export class Drain {
     return now - Math.max(observed.lastActivity(), this.#stalledAt) >= this.#quietMs(consumers);
   }
 
-  /** Whether nobody can keep away those who come. Consumers that are not idle have to be served. */
+  /** Whether the callers that come cannot be told. Consumers that are not idle must be served. */
   #keepComing(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
     const { allIdle, holding } = consumers;
@@ -185,7 +186,7 @@ export class Drain {
     return !this.#isListening && !this.#options.observed.hasConnections();
   }
 
-  /** A look that took long says what was, not what is (a machine with very many sockets): the next tick looks again. */
+  /** A check that took long (a machine with very many sockets) is outdated: the next tick checks again. */
   #kernelEmpty(): boolean {
     if (this.#isDeserted) return true;
     const { clock, observed } = this.#options;

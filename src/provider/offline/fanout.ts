@@ -19,14 +19,14 @@ export interface FanoutOptions extends GoAwayCallsOptions, Pick<HasEndedOptions,
   readonly holdMs: number;
   /** Most attempts per consumer. */
   readonly attempts: number;
-  /** A caller is not told: names come from outside, and each costs spans and calls. */
+  /** A caller is not told, because names come from outside and each costs spans and calls. */
   readonly onOverflow: () => void;
 }
 
-/** How far a fan-out has come, at one moment. */
+/** A snapshot of a fan-out. */
 export interface Progress {
   readonly coverage: Coverage;
-  /** Nobody has to be waited for: whoever acked is idle, or holds no connection and has had the hold time to say so. */
+  /** Every consumer that acked is idle, or holds no connection and has been silent for the hold time. */
   readonly allIdle: boolean;
   /** Slowest first line so far, in milliseconds. */
   readonly roundTripMs: number;
@@ -55,7 +55,7 @@ export class Fanout {
     this.#round = new Round(journal, root);
   }
 
-  /** Looks at each consumer once. */
+  /** Visits each consumer once. */
   get progress(): Progress {
     const { planned, acked, failed, gone } = this.#told;
     const { awaited, busy, stranded } = this.#acked.look();
@@ -94,7 +94,7 @@ export class Fanout {
     this.#running.add(run);
   }
 
-  /** Resolves when everybody told so far has answered or failed. */
+  /** Resolves when every consumer told so far has answered or failed. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
     this.#endRound();
@@ -121,7 +121,7 @@ export class Fanout {
     round.answered(group, result, errorType);
   }
 
-  /** Strangers can make up callers that never answer: a crowd of those is asked once. */
+  /** Strangers can make up callers that never answer, so each of a crowd gets only one attempt. */
   #attemptsFor({ open, reached }: RecentCaller): number {
     const isDoubtful = reached === false && open === 0 && this.#told.known > MOST_AT_ONCE;
     return isDoubtful ? 1 : this.#options.attempts;

@@ -17,16 +17,16 @@ export interface GoAwayCallsOptions {
   /** Aborted with a {@link CallEnd}: every call ends, and none is made any more. */
   readonly signal: AbortSignal;
   readonly provider: GoAway['provider'];
-  /** How long consumers shall keep the isolation from now on, in milliseconds. */
+  /** How long consumers must keep the isolation from now on, in milliseconds. */
   readonly isolationMs: () => number;
   readonly timeoutMs: number;
   /** Undefined: GoAways are not signed. */
   readonly keys: Keys | undefined;
-  /** How this process speaks TLS; undefined: it cannot. */
+  /** TLS of this process; undefined without TLS. */
   readonly tls: ControlTls | undefined;
 }
 
-/** A call whose first line is there, or can come no more. */
+/** A call whose first line has come, or will not come. */
 export interface Sent {
   readonly first: First;
   /** Undefined: none was made. */
@@ -35,7 +35,7 @@ export interface Sent {
   readonly tookMs: number;
 }
 
-/** The calls of one offline: made, signed and so many at a time. */
+/** Makes and signs the calls of one offline, a bounded number at a time. */
 export class GoAwayCalls {
   readonly #options: GoAwayCallsOptions;
   readonly #queue: (() => void)[] = [];
@@ -49,7 +49,8 @@ export class GoAwayCalls {
    * Calls a consumer as soon as there is a place. Never rejects.
    *
    * @param traceparent undefined: a repetition, for which the consumer makes no span
-   * @param isBound calls from the address under which the consumer knows this instance, by which it may tell who calls
+   * @param isBound whether to call from the address under which the consumer knows this instance, so that the consumer recognizes
+   *   it
    */
   async send(entry: RecentCaller, traceparent: string | undefined, isBound: boolean): Promise<Sent> {
     const { clock, signal, tls } = this.#options;

@@ -9,7 +9,7 @@ import type { ControlTls } from '../../protocol/tls.ts';
 /** How one call ended. */
 export type CallResult = 'acked' | 'gone' | 'refused' | 'rejected' | 'skipped' | 'unreachable' | CallEnd;
 
-/** Why calls are ended, which their signal is aborted with: the offline was undone, or is over. */
+/** The reason with which the signal of calls is aborted: the offline was undone, or is over. */
 export type CallEnd = 'cancelled' | 'timeout';
 
 /** Why `signal` was aborted. */
@@ -19,7 +19,7 @@ export function endOf({ reason }: AbortSignal): CallEnd {
 
 export interface CallOptions {
   readonly clock: Clock;
-  /** Ends the call, with a {@link CallEnd}. When its first line is not there, that is its result. */
+  /** Ends the call, with a {@link CallEnd}, which is its result unless the first line has come. */
   readonly signal: AbortSignal;
   readonly address: string;
   readonly port: number;
@@ -29,11 +29,11 @@ export interface CallOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Time until the first line, in milliseconds. */
   readonly timeoutMs: number;
-  /** The consumer's port speaks TLS: how this process does; undefined: plain HTTP. */
+  /** TLS options when the consumer's port speaks TLS; undefined: plain HTTP. */
   readonly tls: ControlTls | undefined;
 }
 
-/** What is known when the first line is there, or can come no more. */
+/** The outcome, once the first line has come or will not come. */
 export interface First {
   readonly result: CallResult;
   readonly ack?: Ack;
@@ -43,21 +43,21 @@ export interface First {
 
 /** One call to one consumer. */
 export interface Call {
-  /** Resolves with the first line, or with why there is none. Never rejects. */
+  /** Resolves with the first line, or with the reason why none came. Never rejects. */
   readonly first: Promise<First>;
-  /** Resolves with the second line, or with undefined when it can come no more. Never rejects. */
+  /** Resolves with the second line, or with undefined when it will not come. Never rejects. */
   readonly idle: Promise<Idle | undefined>;
   /** Ends a call whose second line is not wanted. */
   hangUp(): void;
 }
 
-/** Status by which another process, that listens there now, says that the consumer is not there. */
+/** Status of another process that listens at the consumer's address now. */
 const GONE = 410;
 
-/** Status by which this instance answers itself: the address leads back here. */
+/** Status with which this instance answers its own GoAway: the address leads back here. */
 const SELF = 421;
 
-/** Causes that say that nobody listens there: a kernel refuses, a firewall may reset. */
+/** Errors that mean that no process listens there: a kernel refuses, a firewall may reset. */
 const REFUSED = new Set(['ECONNREFUSED']);
 
 /** Result by status; any other status is a rejection. */
@@ -88,7 +88,7 @@ export function callGoAway(options: CallOptions): Call {
   return { first: first.promise, idle: idle.promise, hangUp };
 }
 
-/** Tells what the answer says, line by line. @throws what the request fails with before its answer begins */
+/** Passes on the answer, line by line. @throws the error of the request before its answer begins */
 function listen(
   { address, port, localAddress, tls, ...options }: CallOptions,
   signal: AbortSignal,
@@ -113,7 +113,7 @@ function listen(
     } catch (thrown) {
       if (thrown instanceof NoAnswer) throw thrown;
     }
-    // An answer without a line is none: nobody is isolated by it.
+    // An answer without a line is not an ack: the consumer isolates nothing.
     onFirst({ result: 'rejected', status, errorType: 'bad_answer' });
   });
 }

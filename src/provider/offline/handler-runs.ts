@@ -4,21 +4,21 @@ import type { HandlerResult } from '../../lifecycle/outcomes.ts';
 import type { Failure, SpanIds } from '../../lifecycle/records.ts';
 import type { Handler, NamedHandler } from '../work/handlers.ts';
 
-/** A handler that runs, or has run. */
+/** A handler that is running or has run. */
 interface Run {
   readonly work: Work<'handler'>;
   readonly controller: AbortController;
   hasEnded: boolean;
 }
 
-/** What the handlers of the application do at one offline. They begin with it, and have time until its deadline. */
+/** The handlers of the application in one offline. They begin with it, and have time until its deadline. */
 export class HandlerRuns {
   readonly #drained = Promise.withResolvers<void>();
   readonly #runs: ReadonlyMap<NamedHandler, Run>;
   readonly #settled: Promise<unknown>;
 
   constructor(journal: Journal, root: SpanIds, handlers: readonly NamedHandler[]) {
-    // Nobody needs to wait for it.
+    // Every handler has ended.
     this.#drained.promise.catch(() => {});
     this.#runs = new Map(
       handlers.map((handler) => {
@@ -34,13 +34,13 @@ export class HandlerRuns {
     return [...this.#runs].filter(([, { hasEnded }]) => !hasEnded).map(([{ name }]) => name);
   }
 
-  /** Tells them that traffic is over. Resolves when each has ended. Never rejects. */
+  /** Tells the handlers that traffic is over. Resolves when all have ended. Never rejects. */
   async finish(): Promise<void> {
     this.#drained.resolve();
     await this.#settled;
   }
 
-  /** The offline was undone: who has closed something already hears it too. */
+  /** The offline was undone: handlers that have already ended hear it too. */
   undo(): void {
     const reason = new DOMException('the offline was undone', 'AbortError');
     for (const run of this.#runs.values()) {
@@ -50,7 +50,7 @@ export class HandlerRuns {
     this.#drained.reject(reason);
   }
 
-  /** Waits for none any more: the deadline has come. */
+  /** The deadline has come: stops waiting for handlers. */
   leave(): void {
     const reason = new DOMException('the deadline of the offline has come', 'AbortError');
     for (const run of this.#runs.values()) if (end(run, 'timeout')) run.controller.abort(reason);
@@ -59,7 +59,7 @@ export class HandlerRuns {
 
   async #run(handle: Handler, run: Run, traceId: string): Promise<void> {
     try {
-      // Later: an offline tells everybody else first, and an application may ask for anything here.
+      // In a later turn: the offline tells the consumers first, and a handler may call any function of the plugin.
       await Promise.resolve();
       await handle({ traceId, drained: this.#drained.promise, signal: run.controller.signal });
       end(run, 'done');

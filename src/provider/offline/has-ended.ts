@@ -4,20 +4,20 @@ import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import type { Presence } from './presence.ts';
 
-/** Longest wait for the registry that is asked whether a caller is still listed, in milliseconds. */
+/** Longest wait for the registry's answer whether a caller is still listed, in milliseconds. */
 const PRESENCE_MS = 1_000;
 
 export interface HasEndedOptions {
   readonly deadline: Deadline;
   readonly signal: AbortSignal;
-  /** What the registry says of a caller. */
+  /** Looks a caller up in the registry. */
   readonly presenceOf: (entry: RecentCaller) => Promise<Presence>;
 }
 
 /**
- * Whether a caller that did not answer has ended, which is proved and never guessed: its control server has answered this
- * instance before, it holds no connection, and the registry does not list it. A silence proves less than a refusal, so there
- * the registry must list others of its service.
+ * Whether a caller that did not answer has exited. This must be proved: its control server has answered this instance before, it
+ * holds no connection, and the registry does not list it. Silence proves less than a refusal, so after silence the registry must
+ * also list other instances of its service.
  */
 export async function hasEnded(
   entry: RecentCaller,

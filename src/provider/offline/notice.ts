@@ -5,41 +5,41 @@ import { rawSocket } from '../../io/raw-socket.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 
 /**
- * A GOAWAY frame that ends nothing yet (RFC 9113, section 6.8): length 8, type 7, of the connection; last stream 2^31 - 1, NO_ERROR. Its
- * receiver begins no stream any more, and those that are on their way are still served.
+ * A GOAWAY frame that announces the end (RFC 9113, section 6.8): length 8, type 7, of the connection; last stream 2^31 - 1,
+ * NO_ERROR. Its receiver begins no more streams; those on their way are still served.
  */
 const NOTICE = Buffer.from('0000080700000000007fffffff00000000', 'hex');
 
-/** How long the rest of a notice is tried at once, in milliseconds: nothing else may be written before it. */
+/** How long to retry the rest of a notice synchronously, in milliseconds: nothing else may be written before it. */
 const REST_MS = 5;
 
-/** What Node.js keeps of a connection (src/stream_base.cc, src/tcp_wrap.cc). */
+/** The handle of a connection in Node.js (src/stream_base.cc, src/tcp_wrap.cc). */
 interface Handle {
   readonly fd: number;
   readonly writeQueueSize: number;
 }
 
 /**
- * What became of a notice: `written`; `waits`: something is queued before it; `impossible`: there is no descriptor, or the connection
- * takes nothing; `torn`: a part of it was written and the rest was not taken, so the connection is of no use any more.
+ * Outcome of a notice. `written`; `waits`: other data is queued before it; `impossible`: there is no descriptor, or the kernel
+ * refuses the write; `torn`: only a part was written, so the connection can no longer be used.
  */
 export type Noticed = 'written' | 'waits' | 'impossible' | 'torn';
 
-/** What of a session is needed. */
+/** The used part of a session. */
 type Noticeable = Pick<ServerHttp2Session, 'destroyed' | 'encrypted' | 'socket'>;
 
-/** How many bytes the kernel has taken; throws when it takes none. */
+/** Bytes that the kernel has taken; throws when it takes none. */
 type Write = (fd: number, bytes: Uint8Array) => number;
 
-/** Whether a session can get a notice at all: under TLS what is written beside it is no record of that. */
+/** Whether a session can get a notice at all: under TLS a plain write would not be a TLS record. */
 export function canNotice(session: Noticeable): boolean {
   return process.platform !== 'win32' && !session.encrypted && handleOf(session) !== undefined;
 }
 
 /**
- * Writes the notice to the descriptor of a connection, below Node.js: its own `goaway()` makes nghttp2 ignore every new stream
- * whatever the frame says, and a write to the socket, of which the session does not know, aborts the process when it ends.
- * What nghttp2 has made is whole frames and, while nothing is queued, in the kernel.
+ * Writes the notice to the descriptor of a connection, below Node.js. Node's own `goaway()` makes nghttp2 ignore every new
+ * stream, whatever the frame says; a write to the socket, unknown to the session, aborts the process when it ends. nghttp2 writes
+ * whole frames, which are all in the kernel while nothing is queued.
  */
 export function writeNotice(session: Noticeable, clock: Pick<Clock, 'now'>, write: Write = writeSync): Noticed {
   const handle = handleOf(session);
@@ -53,7 +53,7 @@ export function writeNotice(session: Noticeable, clock: Pick<Clock, 'now'>, writ
   return written === NOTICE.length ? 'written' : 'torn';
 }
 
-/** Undefined when the connection has ended, or is none of the operating system. */
+/** Undefined when the connection has ended, or has no descriptor of the operating system. */
 function handleOf(session: Noticeable): Handle | undefined {
   if (session.destroyed) return undefined;
   const own = rawSocket(session) as Socket & { _handle?: Partial<Handle> | null };
@@ -62,7 +62,7 @@ function handleOf(session: Noticeable): Handle | undefined {
   return { fd, writeQueueSize };
 }
 
-/** None when the kernel has no room, or the connection has ended. */
+/** 0 when the kernel has no room, or the connection has ended. */
 function taken(write: () => number): number {
   try {
     return write();

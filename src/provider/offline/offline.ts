@@ -27,15 +27,15 @@ import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
 import { Untold } from './untold.ts';
 
-/** Longest wait for the answer of the system who listens at a port, in milliseconds. */
+/** Longest wait for the system's answer which processes listen at a port, in milliseconds. */
 const LOOK_MS = 1_000;
 
-/** Time kept for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
+/** Time reserved for sending the trace: at most this many milliseconds, and at most a quarter of the grace period. */
 const TELEMETRY_RESERVE_MS = 2_000;
 
 /**
- * How long consumers keep an isolation beyond the deadline, and the longest that can be asked for, in milliseconds: registries may
- * name an instance for a while that has gone.
+ * How long consumers keep an isolation beyond the deadline, and the longest isolation, in milliseconds: a registry may list an
+ * instance for a while after its end.
  */
 const ISOLATION_BEYOND_MS = 30_000;
 const LONGEST_ISOLATION_MS = 600_000;
@@ -43,13 +43,15 @@ const LONGEST_ISOLATION_MS = 600_000;
 /** Longest wait for the registry, in milliseconds; a registry that is down must leave time for the drain. */
 const REGISTRY_MS = 10_000;
 
-/** How long before the deadline streams end that would go on beyond it, in milliseconds, two quiet windows aside: the drain sees their end. */
+/**
+ * How long before the deadline long streams are ended, in milliseconds, plus two quiet windows, so that the drain sees their end.
+ */
 const STREAM_END_MS = 500;
 
 /** Most ids of other entries on a span. */
 const MOST_OTHERS = 100;
 
-/** What became of an offline. */
+/** Outcome of an offline. */
 export interface OfflineReport extends Coverage {
   readonly traceId: string;
   readonly result: OfflineResult;
@@ -70,18 +72,18 @@ export class Offline {
   readonly #servedBefore: number;
   readonly #unmanagedBefore: number;
   readonly #afterAckBefore: number;
-  /** What the drain ended with: to stop ends every connection, after which everybody would seem idle. */
+  /** State at the end of the drain: the stop closes every connection, after which every consumer would seem idle. */
   #drained: Pick<Coverage, 'idle' | 'stranded'> | undefined;
   /** Handlers of the application that had not ended at the deadline. */
   #unfinished: readonly string[] = [];
-  /** Aborted when it waits for nobody any more: it was undone, or is over. */
+  /** Aborted when the offline was undone or is over. */
   readonly #ending = new AbortController();
 
   /**
-   * Begins at once: the marker is on and every recent consumer is being told when the constructor returns. The machine has
-   * taken the move already.
+   * Begins at once: when the constructor returns, the marker is on and the GoAways are on their way. The machine has already
+   * moved.
    *
-   * @param ids where its trace will be, as the move has named it
+   * @param ids ids of its trace, which the move has named
    */
   constructor(context: OfflineContext, trigger: OfflineTrigger, links: readonly SpanIds[], ids: SpanIds) {
     const { clock, journal, traffic, callers, curve, settings, unmanaged } = context;
@@ -96,7 +98,7 @@ export class Offline {
     const facts = { trigger, gracePeriodMs, due: twelfthOf(clock.wall() + gracePeriodMs) };
     this.#root = journal.start('offline', { ids, links, facts });
     journal.start('offline.started', { parent: this.#root.ids, facts }).end();
-    // What stands keeps a proxy from connecting in the moment in which the listeners close.
+    // Open connections keep a proxy from connecting at the moment in which the listeners close.
     traffic.endsConnections = settings.entry !== 'refuse';
     traffic.mark(encodeDraining(identity, this.#isolationMs));
     curve.hold();
@@ -157,7 +159,7 @@ export class Offline {
     });
   }
 
-  /** Where its trace is. */
+  /** Ids of its trace. */
   get ids(): SpanIds {
     return this.#root.ids;
   }
@@ -172,17 +174,17 @@ export class Offline {
     return this.#deadline.leftForTelemetry;
   }
 
-  /** What has been reached so far. */
+  /** Counts so far. */
   get coverage(): Coverage {
     return this.#fanout.coverage;
   }
 
-  /** Consumers shall not come back before this instance has gone. */
+  /** Consumers must not come back before this instance has gone. */
   get #isolationMs(): number {
     return Math.min(Math.ceil(this.left) + TELEMETRY_RESERVE_MS + ISOLATION_BEYOND_MS, LONGEST_ISOLATION_MS);
   }
 
-  /** What it waits for, for people. */
+  /** The current wait, for people. */
   get waitsFor(): string {
     const { machine, tasks, traffic } = this.#context;
     const { coverage } = this;
@@ -197,18 +199,18 @@ export class Offline {
     if (traffic.inflight > 0) return `requests in flight: ${traffic.inflight}`;
     if (traffic.arriving > 0) return `requests that have begun to arrive: ${traffic.arriving}`;
     if (tasks.count > 0) return `tasks of the application: ${Object.keys(tasks.running).join(', ')}`;
-    if (stranded > 0) return `another instance for consumers that still call and have nobody else: ${stranded}`;
+    if (stranded > 0) return `another instance for consumers that still call and have no other: ${stranded}`;
     if (acked > idle) return `consumers that are not idle: ${acked - idle}`;
     const { reason } = this.#untold.holding(coverage);
     return reason === 'none' ? 'the quiet window' : `the hold time (${reason}), and the quiet window`;
   }
 
-  /** A caller first seen now is told as well (races R11). */
+  /** A caller first seen now gets a GoAway too (races R11). */
   tell(entry: RecentCaller): void {
     this.#fanout.tell(entry);
   }
 
-  /** Undoes it; `run` then resolves with `cancelled`. To be called in `notifying` and `draining` only. */
+  /** Undoes the offline; `run` then resolves with `cancelled`. Call only in `notifying` and `draining`. */
   cancel(): void {
     this.#end('cancelled');
     this.#handlers.undo();
@@ -248,7 +250,7 @@ export class Offline {
     }
   }
 
-  /** @throws Error when the machine refuses: somebody else has moved it, and the trace says so */
+  /** @throws Error when the machine refuses because other code has moved it; the trace says so */
   #move(trigger: Trigger): void {
     const { machine } = this.#context;
     if (!machine.move(trigger, this.ids)) throw new Error(refusal(trigger, machine.state).message);
@@ -297,7 +299,8 @@ export class Offline {
         unread: (isListening) => unreadInKernel(traffic.ports, isListening),
       },
     });
-    // Before the drain, as nothing may be waited for between its end and the stop. Who shares the port leaves later than this.
+    // Before the drain, because nothing may be awaited between its end and the stop. Another process on the port leaves later
+    // than this.
     this.#untold.isPortShared = await this.#deadline.within(
       isShared(traffic.ports).catch(() => false),
       false,
@@ -307,7 +310,7 @@ export class Offline {
     const entryEnd = entryEndOf(drained, settings.entry);
     if (drained.result !== 'cancelled') {
       this.#untold.listenersClose(drained);
-      // In the turn of the last look at the kernel: a connection that comes in between is reset, and nobody sees it.
+      // In the turn of the last check of the kernel: a connection in between would be reset unseen.
       stopListening(traffic);
       this.#move('drained');
       if (drained.result !== 'timeout') drained = await drain.run('rest', this.#ending.signal);
@@ -339,7 +342,7 @@ export class Offline {
     return drained;
   }
 
-  /** Asks to go, and ends, what does not end by itself. */
+  /** Asks sessions to go, and ends streams that do not end by themselves. */
   #look(isListening: boolean): void {
     const { clock, probers, settings, traffic } = this.#context;
     const isSettling = settings.entry === 'refuse' || this.#entry.isSettling;
@@ -372,7 +375,7 @@ export class Offline {
     work.end(stopped, failure);
   }
 
-  /** What requests needed can be closed now; who takes longer than the deadline is left. */
+  /** Handlers can now close what requests needed; those that take longer than the deadline are left. */
   async #finishHandlers(): Promise<void> {
     await this.#deadline.within(this.#handlers.finish(), undefined);
     this.#unfinished = this.#handlers.names;
@@ -418,7 +421,7 @@ export class Offline {
   }
 }
 
-/** Why the wait for callers without the plugin ended; undefined: as is known of them. */
+/** Why the wait for callers without the plugin ended; undefined: from what is known of them. */
 function entryEndOf(drained: Drained, mode: EntryMode): EntryEnd | undefined {
   if (drained.result === 'cancelled') return 'cancelled';
   if (drained.result === 'timeout') return 'deadline';
@@ -426,5 +429,5 @@ function entryEndOf(drained: Drained, mode: EntryMode): EntryEnd | undefined {
   return drained.keptComing ? 'coming' : undefined;
 }
 
-/** Part of the grace period in which callers that nobody can tell are waited for; the rest is for what is connected then. */
+/** Part of the grace period for callers that cannot be told; the rest is for connections that are then open. */
 const MOST_OF_GRACE = 0.75;

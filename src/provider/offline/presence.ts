@@ -3,10 +3,10 @@ import { plainAddress } from '../../protocol/host-port.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 
-/** How long one reading of a list answers for all callers of that service, in milliseconds. */
+/** How long one read of a list is reused for all callers of that service, in milliseconds. */
 const FRESH_MS = 500;
 
-/** What the registry says of a caller: it is listed; others of its service are; or nobody of that service is. */
+/** The registry's answer about a caller: it is listed; only others of its service are; or no instance of that service is. */
 export type Presence = 'listed' | 'others' | 'nobody';
 
 /** Asks the registry whether callers are still listed. */
@@ -21,7 +21,7 @@ export class Presences {
   }
 
   /**
-   * What something else than the plugin has listed (generation 0) is known by its host alone.
+   * An entry of others (generation 0) is recognized only by its host.
    *
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */

@@ -7,16 +7,16 @@ import type { RecentCaller } from '../traffic/recent-caller.ts';
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 2_000;
 
-/** Most callers that are asked at a time, and that wait for it. What is beyond stays unknown. */
+/** Most callers that are asked at a time, and that wait for it. Further ones stay unknown. */
 const MOST_AT_ONCE = 16;
 const MOST_WAITING = 2_000;
 
-/** What is asked: any control server answers it to anybody. */
+/** The question, which every control server answers to every caller. */
 const PATH = '/liveness';
 
 /**
- * Asks each new caller's control server once whether it is there. A refusal at the end then means that the process has ended,
- * where otherwise it may as well mean that this instance could never have reached it.
+ * Asks each new caller's control server once whether it can be reached. A refusal during an offline then means that the process
+ * has exited, and not that this instance could never reach it.
  */
 export class Reach {
   readonly #clock: Clock;
@@ -24,13 +24,13 @@ export class Reach {
   readonly #waiting: RecentCaller[] = [];
   #active = 0;
 
-  /** @param tls how this process speaks TLS; undefined: it cannot, so it reaches nobody who does */
+  /** @param tls TLS of this process; undefined: callers with TLS cannot be reached */
   constructor(clock: Clock, tls: ControlTls | undefined) {
     this.#clock = clock;
     this.#tls = tls;
   }
 
-  /** Asks as soon as there is room. Never throws. */
+  /** Asks `caller` as soon as there is room. Never throws. */
   ask(entry: RecentCaller): void {
     if (this.#waiting.length >= MOST_WAITING) return;
     this.#waiting.push(entry);
@@ -52,7 +52,7 @@ export class Reach {
   }
 }
 
-/** Whether the process that answers there is the one that called. Never rejects. */
+/** Whether the caller itself answers at its control port. Never rejects. */
 async function isThere(
   clock: Clock,
   { address, caller, localAddress }: RecentCaller,

@@ -5,7 +5,10 @@ import type { Acked } from './acked.ts';
 import type { GoAwayCalls } from './goaway-calls.ts';
 import { type HasEndedOptions, hasEnded } from './has-ended.ts';
 
-/** How often isolations are renewed, in milliseconds: unsigned ones last a minute. Those who have nobody else are asked more often. */
+/**
+ * How often isolations are renewed, in milliseconds: unsigned ones last a minute. Consumers without another instance are asked
+ * more often.
+ */
 const RENEW_MS = 25_000;
 const RENEW_STRANDED_MS = 2_000;
 
@@ -26,7 +29,7 @@ export class Renewal {
     whenAborted(options.signal, () => this.#timer?.cancel());
   }
 
-  /** Waits anew: shorter once somebody has nobody else. */
+  /** Waits again, for a shorter time once a consumer has no other instance. */
   schedule(): void {
     const { acked, clock, signal } = this.#options;
     this.#timer?.cancel();
@@ -37,7 +40,7 @@ export class Renewal {
     });
   }
 
-  /** Says it again, without a span. Who had nobody else may have somebody now, or may have ended. */
+  /** Repeats the GoAway, without a span. A consumer without another instance may have one now, or may have exited. */
   async #renew(entry: RecentCaller): Promise<void> {
     const { acked, calls } = this.#options;
     const { first, call } = await calls.send(entry, undefined, true);

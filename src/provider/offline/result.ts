@@ -2,29 +2,29 @@ import type { Coverage } from '../../lifecycle/facts.ts';
 import type { DrainResult, OfflineResult } from '../../lifecycle/outcomes.ts';
 import type { Failure } from '../../lifecycle/records.ts';
 
-/** What an offline has come to, as far as its result depends on it. */
+/** The facts that decide the result of an offline. */
 export interface Outcome {
   readonly coverage: Coverage;
   /** Undefined when it never drained. */
   readonly drainResult: DrainResult | undefined;
-  /** It was never ready and served nobody. */
+  /** The instance was never ready and served nobody. */
   readonly hadNothing: boolean;
   /** Handlers of the application that had not ended at the deadline. */
   readonly unfinished: readonly string[];
-  /** Callers that were forgotten or not told because there were too many. */
+  /** Callers that a full table forgot, or that were too many to tell. */
   readonly overflowed: number;
   /** The registry did not confirm that the instance has left. */
   readonly unconfirmed: boolean;
   /** Why consumers were not told, with counts. */
   readonly causes: string;
-  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
+  /** Why callers come or may come that cannot be told, in words; undefined: none are known. */
   readonly exposed: string | undefined;
 }
 
 /** Results that mark the root as failed. */
 const FAILED: ReadonlySet<OfflineResult> = new Set(['incomplete', 'timeout', 'last_instance']);
 
-/** How an offline ended that nothing of ours has broken. */
+/** The result of an offline without a failure of the plugin. */
 export function resultOf({
   coverage,
   drainResult,
@@ -43,12 +43,12 @@ export function resultOf({
   return isTold && !unconfirmed && exposed === undefined ? 'success' : 'incomplete';
 }
 
-/** What the root says of a result that is none to be content with. */
+/** The failure on the root for a result that is not good. */
 export function failureOf(result: OfflineResult, outcome: Outcome): Failure | undefined {
   return FAILED.has(result) ? { type: result, message: describe(result, outcome) } : undefined;
 }
 
-/** Why a drain came to its deadline. @param tasks names of those of the application that ran still */
+/** Why a drain reached its deadline. @param tasks names of the tasks of the application that still run */
 export function describeTimeout(coverage: Coverage, tasks: readonly string[] | undefined): string {
   if (coverage.stranded > 0) return describeStranded(coverage);
   if (tasks !== undefined) return `the deadline came before tasks of the application were over: ${tasks.join(', ')}`;
@@ -68,5 +68,5 @@ function describe(result: OfflineResult, { causes, coverage, drainResult, expose
       : `the grace period ended before these handlers of the application: ${unfinished.join(', ')}`;
   if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
-  return exposed ?? 'not everybody could be told, or the registry did not confirm';
+  return exposed ?? 'a caller was not told, or the registry did not confirm';
 }

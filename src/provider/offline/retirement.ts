@@ -5,14 +5,14 @@ import { within } from '../../lifecycle/within.ts';
 import type { Session } from '../traffic/session.ts';
 import { canNotice, writeNotice } from './notice.ts';
 
-/** Longest wait until a connection that has something to write can take a notice, in milliseconds, and how often it is asked. */
+/** Longest wait until a connection with queued data can take a notice, and the interval of attempts, in milliseconds. */
 const NOTICE_MS = 500;
 const RETRY_MS = 5;
 
 /** Longest wait for the answer of a PING, in milliseconds. */
 const ROUND_TRIP_MS = 1_000;
 
-/** A session younger than this, in milliseconds, whose first stream has not come may be of a consumer that has just connected. */
+/** A session younger than this, in milliseconds, without a first stream may belong to a consumer that has just connected. */
 const YOUNG_MS = 1_000;
 
 export interface RetirementOptions {
@@ -28,25 +28,25 @@ export interface RetirementOptions {
   readonly usesNotice: boolean;
 }
 
-/** What an offline knows at one look. */
+/** A snapshot of an offline. */
 export interface Known {
-  /** Connections are taken: who goes may come back. */
+  /** The instance takes connections, so a client that goes may come back. */
   readonly isListening: boolean;
-  /** The listeners close soon: who goes now may come back just then. */
+  /** The listeners close soon: a client that goes now may come back at that moment. */
   readonly isSettling: boolean;
   /** Whether a caller at this address would be sent here again. */
   readonly comesBack: (address: string | undefined) => boolean;
-  /** Every consumer that was told has nothing outstanding any more. */
+  /** Every consumer that was told is idle. */
   readonly allIdle: () => boolean;
 }
 
 /**
- * Asks the clients of HTTP/2 sessions to go, each once: those of callers without the plugin when they would not be sent here again,
- * and whoever is left when no connection is taken any more.
+ * Asks the clients of HTTP/2 sessions to go, each once: a caller without the plugin when it would not be sent here again, and all
+ * remaining ones when the listeners have closed.
  *
- * It takes two steps (RFC 9113, section 6.8): a notice, after which a client begins no stream any more; and, when a PING has come back and
- * all streams that were on their way are here, the end of the session, which waits for its streams. Where no notice can be written the
- * end alone has to do, and streams that cross it are refused.
+ * It takes two steps (RFC 9113, section 6.8). After a notice a client begins no more streams. When a PING has come back, all
+ * streams on their way have arrived, and the session ends and waits for its streams. Where no notice can be written there is only
+ * the end, and streams that cross it are refused.
  */
 export class Retirement {
   readonly #options: RetirementOptions;
@@ -64,7 +64,7 @@ export class Retirement {
     return this.#count;
   }
 
-  /** Those among them whose connection had to be given up. */
+  /** Those among them whose connection became unusable. */
   get torn(): number {
     return this.#torn;
   }
@@ -74,7 +74,7 @@ export class Retirement {
     return this.#running.size;
   }
 
-  /** Asks those whose time has come. */
+  /** Asks the sessions that are due. */
   look(sessions: readonly Session[], known: Known): void {
     for (const session of sessions) if (this.#isDue(session, known)) this.#ask(session.http2);
   }
@@ -88,7 +88,7 @@ export class Retirement {
       if (owner !== 'unmanaged' || connection === undefined || known.isSettling || known.comesBack(address))
         return false;
       const isIdle = inflight === 0 && now - Math.max(connection.activeAt, since) >= idleMs;
-      // Who has come since then was asked already, or will be when nobody can come any more.
+      // A session that has come since was asked already, or will be when the listeners have closed.
       return isIdle || (openedAt < since && usesNotice && canNotice(http2));
     }
     if (owner === undefined) return now - openedAt >= YOUNG_MS;
@@ -112,7 +112,7 @@ export class Retirement {
     this.#running.add(running);
   }
 
-  /** Resolves when no stream of its client is on its way any more, as far as can be had. */
+  /** Resolves when no stream of its client is on its way any more, as far as possible. */
   async #notice(session: ServerHttp2Session): Promise<void> {
     const { clock, signal } = this.#options;
     const until = clock.now() + NOTICE_MS;
@@ -129,7 +129,7 @@ export class Retirement {
   }
 }
 
-/** Resolves when a PING has come back, or cannot. */
+/** Resolves when a PING has come back, or cannot come back. */
 function roundTrip(session: ServerHttp2Session): Promise<void> {
   return new Promise((resolve) => {
     if (session.destroyed || !session.ping(() => resolve())) resolve();

@@ -3,7 +3,7 @@ import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
 import { Tally } from './tally.ts';
 
-/** What callers who are told belong to, and what became of them. */
+/** The span and the counts of a group of callers. */
 interface Group {
   readonly work: Work<'notify' | 'notify.service'>;
   readonly told: Tally;
@@ -12,15 +12,18 @@ interface Group {
 /** Callers of one service that are told at the same time. */
 export interface ServiceGroup extends Group {
   readonly service: string;
-  /** How many of them have not answered. */
+  /** Callers that have not answered yet. */
   asked: number;
 }
 
-/** Callers that are told at the same time, and the spans of it. Whoever appears after they have answered is a round of its own. */
+/**
+ * Callers that are told at the same time, and their spans. A caller that appears after all have answered begins a round of its
+ * own.
+ */
 export class Round {
   readonly #journal: Journal;
   readonly #whole: Group;
-  /** Services of which somebody has not answered: a few rows to fold in a trace view instead of hundreds. */
+  /** Services with a caller that has not answered. A trace view then folds a few rows instead of hundreds. */
   readonly #services = new Map<string, ServiceGroup>();
 
   constructor(journal: Journal, root: SpanIds) {
@@ -28,7 +31,7 @@ export class Round {
     this.#whole = { work: journal.start('notify', { parent: root }), told: new Tally() };
   }
 
-  /** A caller is told. */
+  /** A caller gets a GoAway. */
   begin(service: string): ServiceGroup {
     const group = this.#services.get(service) ?? this.#start(service);
     group.asked++;
@@ -37,7 +40,10 @@ export class Round {
     return group;
   }
 
-  /** A caller has answered, or cannot be told. The last one of a service ends its span: others may take much longer. */
+  /**
+   * A caller has answered, or cannot be told. The last one of a service ends the span of the service, because other services may
+   * take much longer.
+   */
   answered(group: ServiceGroup, result: GoAwayResult, cause: string): void {
     this.#whole.told.end(result, cause);
     group.told.end(result, cause);
@@ -47,7 +53,7 @@ export class Round {
     endGroup(group);
   }
 
-  /** Everybody has answered. */
+  /** Every caller has answered. */
   end(): void {
     endGroup(this.#whole);
   }

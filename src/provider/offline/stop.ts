@@ -9,7 +9,7 @@ import type { StreamEnds } from './streams.ts';
 /** Longest wait for clients to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
 const GOODBYE_MS = 500;
 
-/** Takes no connection any more, at once. Who has closed a listener cannot come back. */
+/** Closes the listeners, at once and for good. */
 export function stopListening(traffic: Pick<Traffic, 'servers'>): void {
   for (const server of traffic.servers) closeListener(server);
 }
@@ -17,13 +17,13 @@ export function stopListening(traffic: Pick<Traffic, 'servers'>): void {
 export interface StopOptions {
   readonly clock: Clock;
   readonly ends: StreamEnds;
-  /** What is left for it, in milliseconds. */
+  /** Milliseconds left for it. */
   readonly leftMs: number;
 }
 
 /**
- * Closes the idle connections, then what is left, after {@link stopListening}. After a drain that ended quiet nothing is in flight
- * and no request is lost by it; after a time-out the rest is cut and counted as forced.
+ * Closes the idle connections, then the rest, after {@link stopListening}. After a quiet drain nothing is in flight and no
+ * request is lost. After a time-out it cuts the rest and counts it as forced.
  */
 export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOptions): Promise<Facts['stop']> {
   const { servers, sessions } = traffic;
@@ -51,20 +51,20 @@ async function allClosed(sessions: readonly Session[], clock: Clock, ms: number)
   await within(clock, ms, Promise.all(closed), () => {});
 }
 
-/** What a server listens by (lib/net.js). */
+/** The listening handle of a server (lib/net.js). */
 interface Handle {
   readonly close: () => void;
   readonly [name: string]: unknown;
 }
 
 /**
- * Takes no connection any more and leaves the server as it is for the application: it listens, at its address, until the
- * application closes it. That is then the first time, however it calls `close`, and no error.
+ * Closes the listening handle and leaves the server unchanged for the application: it seems to listen at its address until the
+ * application closes it, for the first time and without an error.
  */
 function closeListener(server: Server): void {
   const own = server as unknown as { _handle?: Handle | null };
   const handle = own._handle;
-  // A server of another kind: what it offers is to be closed.
+  // A server of another kind: close it by its own method.
   if (!handle) return void server.close();
   const address = server.address();
   own._handle = {
@@ -72,7 +72,7 @@ function closeListener(server: Server): void {
     ref: () => {},
     unref: () => {},
     hasRef: () => false,
-    // A server on a Unix socket tells its path without asking.
+    // A server on a Unix socket keeps its path in a property.
     ...(typeof address === 'object' && { getsockname: (out: object) => void Object.assign(out, address) }),
   };
   handle.close();

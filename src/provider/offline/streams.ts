@@ -3,10 +3,10 @@ import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import type { Stream } from '../traffic/session.ts';
 
-/** Error code of a stream that its server could not end (RFC 9113, section 7): clients of Node.js see no error in CANCEL. */
+/** Error code of a cut stream (RFC 9113, section 7). Not CANCEL, in which clients of Node.js see no error. */
 const INTERNAL_ERROR = 2;
 
-/** How a call of gRPC ends whose server goes away; its message tells why. */
+/** Status of a gRPC call whose server goes away, with the reason as its message. */
 const UNAVAILABLE: OutgoingHttpHeaders = { 'grpc-status': '14', 'grpc-message': 'the instance is leaving' };
 
 /** Ends HTTP/2 streams that outlive their instance: those of gRPC with a status, which every client understands. */
@@ -19,14 +19,14 @@ export class StreamEnds {
     this.#guard = guard;
   }
 
-  /** Streams that were answering and were ended with a status. */
+  /** Streams that were being answered and were ended with a status. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * Ends those that nobody waits for and whose session goes away, which would keep that open, and when it is late those that are
-   * answering. A call without any answer is waited for.
+   * Ends watch streams of sessions that go away, because they would keep the session open, and shortly before the deadline
+   * streams that are being answered. It waits for a call without an answer.
    */
   end(streams: readonly Stream[], isLate: boolean): void {
     for (const stream of streams) {
@@ -36,9 +36,9 @@ export class StreamEnds {
   }
 
   /**
-   * Ends all of them, with a status where that is possible, else with an error: without one a client takes what it has for the whole.
+   * Ends all streams, with a status where possible, else with an error: without one a client would take a part for the whole.
    *
-   * @returns the sessions of which work was lost; one that was ended before may still be on its way to its client
+   * @returns the sessions that lost work; a stream that was ended before may still be on its way to its client
    */
   cut(streams: readonly Stream[]): Set<Http2Session | undefined> {
     const lost = new Set<Http2Session | undefined>();
@@ -74,8 +74,8 @@ const HOOK = 'the end of an HTTP/2 stream';
 const ignore = (): void => {};
 
 /**
- * Ends the answer with these trailers, or answers with them alone. What the application writes after that goes nowhere, and it hears
- * the end of the stream (`close`).
+ * Ends the answer with these trailers, or answers with them alone. Later writes of the application are dropped, and it gets the
+ * event `close` of the stream.
  */
 function endWith(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders): void {
   if (stream.headersSent) {
@@ -86,7 +86,7 @@ function endWith(stream: ServerHttp2Stream, trailers: OutgoingHttpHeaders): void
       isSent = true;
       sendTrailers.call(stream, trailers);
     };
-    // The application may have something to send in this very moment.
+    // The application may be sending at this moment.
     stream.sendTrailers = send;
     stream.once('wantTrailers', send);
     stream.end();

@@ -1,15 +1,15 @@
 import type { GoAwayResult } from '../../lifecycle/outcomes.ts';
 
-/** What has become of some consumers. It is asked for all the time, so it is counted and not looked up. */
+/** Counts of outcomes of some consumers. They are read often, so they are counted as outcomes come. */
 export class Tally {
-  /** Those that have ended included. */
+  /** Including those that have exited. */
   known = 0;
   acked = 0;
   failed = 0;
   gone = 0;
   readonly #causes = new Map<string, number>();
 
-  /** Those to tell. */
+  /** Consumers to tell. */
   get planned(): number {
     return this.known - this.gone;
   }

@@ -12,7 +12,7 @@ import { type HasEndedOptions, hasEnded } from './has-ended.ts';
 /** Waits between attempts: tighter than dubbo-go's 0.5, 1 and 2 s, since a grace period has room for few. */
 const WAITS = { initialMs: 100, factor: 3, capMs: 900 };
 
-/** Results that another attempt may change. */
+/** Results after which another attempt may help. */
 const RETRYABLE: ReadonlySet<GoAwayResult> = new Set(['refused', 'gone', 'timeout', 'unreachable']);
 
 export interface TellerOptions extends HasEndedOptions {
@@ -21,14 +21,14 @@ export interface TellerOptions extends HasEndedOptions {
   readonly calls: GoAwayCalls;
 }
 
-/** What became of telling one consumer. */
+/** Outcome of the GoAway to one consumer. */
 export interface Outcome extends Omit<First, 'result'> {
   readonly result: GoAwayResult;
   readonly attempts: number;
 }
 
 interface Told {
-  /** What the span of it lies under. */
+  /** The parent of its span. */
   readonly parent: SpanIds;
   /** Most attempts. */
   readonly attempts: number;
@@ -36,7 +36,7 @@ interface Told {
   readonly onAck: (sent: Sent) => void;
 }
 
-/** Tells one consumer after the other that this instance leaves, each in a span of its own. */
+/** Sends a GoAway to each consumer, each in a span of its own. */
 export class Teller {
   readonly #options: TellerOptions;
 
@@ -91,7 +91,7 @@ export class Teller {
       if (resend + 1 < told.attempts) await sleep(clock, Math.min(deadline.left, backoff.next()), signal);
     }
     if (signal.aborted && endOf(signal) === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
-    // Nothing proves that it has ended.
+    // Nothing proves that it has exited.
     return outcome.result === 'gone' ? { ...outcome, result: 'rejected' } : outcome;
   }
 
@@ -107,7 +107,7 @@ export class Teller {
   }
 }
 
-/** Causes that need more than a word. */
+/** Causes that need an explanation. */
 const WORDS: Readonly<Record<string, string>> = {
   self: 'its address leads back to this instance, because a proxy hides where callers are; set LOSSLESS_SECRET and LOSSLESS_ADVERTISE on the consumers',
   another_process:
@@ -121,7 +121,7 @@ const WORDS: Readonly<Record<string, string>> = {
     'its certificate names neither its address nor LOSSLESS_TLS_NAME; renew it, or set that variable',
 };
 
-/** Whether somebody is left who is to be told and was not. */
+/** Whether the result leaves a consumer that was not told. */
 export function isFailure(result: GoAwayResult): result is Exclude<GoAwayResult, 'acked' | 'gone' | 'cancelled'> {
   return result !== 'acked' && result !== 'gone' && result !== 'cancelled';
 }

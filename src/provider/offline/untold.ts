@@ -7,16 +7,16 @@ import type { OfflineContext } from './context.ts';
 import type { Drained, Holding } from './drain.ts';
 import type { Retirement } from './retirement.ts';
 
-/** Callers that could not be told: how long they are waited for, and whether some come or may come still when the instance has left. */
+/** Callers that could not be told: how long to wait for them, and whether some may still come when the instance has left. */
 export class Untold {
   readonly #context: OfflineContext;
   readonly #entry: Entry;
   readonly #retirement: Retirement;
-  /** What the registry has said so far. */
+  /** The registry's answer so far. */
   deregistered: Deregistered = { result: 'none' };
   /** Another process listens on the same port. */
   isPortShared = false;
-  /** Callers whom nobody could tell came until the listeners closed, or would have. */
+  /** Callers that could not be told came until the listeners closed, or might have. */
   #stillComing: string | undefined;
 
   constructor(context: OfflineContext, entry: Entry, retirement: Retirement) {
@@ -39,7 +39,7 @@ export class Untold {
         : this.#entry.tooShort;
   }
 
-  /** Who has to be waited for, and how long. */
+  /** The reason and the end of the wait. */
   holding(coverage: Coverage): Holding {
     const { bound } = this.#entry;
     const { until, end } = this.#entry.look();
@@ -49,31 +49,30 @@ export class Untold {
     return { reason: end === 'not_told' ? 'entry_not_told' : 'unmanaged_caller', until, bound };
   }
 
-  /** Why callers come or may come whom nobody can keep away, in words; undefined: none are known. */
+  /** Why callers come or may come that cannot be told, in words; undefined: none are known. */
   exposed({ planned }: Coverage): string | undefined {
     const { isStatusFileLeft, unmanaged } = this.#context;
-    if (isStatusFileLeft())
-      return 'the status file could not be removed: a proxy that looks at it goes on sending here';
+    if (isStatusFileLeft()) return 'the status file could not be removed: a proxy that follows it keeps sending here';
     const { others = [] } = this.deregistered;
     if (others.length > 0 && unmanaged.seen)
-      return `callers without the plugin still find this address, as it is listed for ${others.slice(0, 3).join(', ')} too`;
+      return `callers without the plugin still find this address in other entries: ${others.slice(0, 3).join(', ')}`;
     if (this.isPortShared && (unmanaged.seen || planned > 0))
       return 'another process listens on the same port, and the kernel gives connections to this one until it has closed';
     if (this.#retirement.torn > 0)
-      return `connections took a part of a notice only and were given up: ${this.#retirement.torn}`;
+      return `connections took only a part of an HTTP/2 notice and could not be used any more: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }
 
-  /** Why the whole hold time has to pass; undefined: nothing of this kind. */
+  /** Why the whole hold time must pass; undefined: no such reason. */
   #holdReason({ failed, stranded }: Coverage): HoldReason | undefined {
     const { callers, probers, traffic } = this.#context;
     if (stranded > 0) return 'last_instance';
     if (failed > 0) return 'goaway_failed';
     if (this.isUnconfirmed) return 'deregister_unconfirmed';
     if (callers.overflowed > 0) return 'callers_overflowed';
-    // A proxy connects ahead, and uses what is free first.
+    // A proxy connects ahead, and uses free connections first.
     const isTold = (address: string): boolean => probers.about((each) => each === address).toldAt !== undefined;
     return traffic.silentOf(isTold) > 0 ? 'silent_connection' : undefined;
   }

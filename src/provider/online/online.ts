@@ -173,7 +173,7 @@ export class Online {
       }
       if (main !== undefined && 'unreachable' in main) {
         const { unreachable } = main;
-        this.#waitsFor = `a connection to its own address, which nobody takes: ${unreachable}`;
+        this.#waitsFor = `a connection to its own address, which fails: ${unreachable}`;
         if (tries === 0)
           log('warn', `not registered before its address takes a connection from this process: ${unreachable}`, {
             code: 'LOSSLESS_ADDRESS_UNREACHABLE',

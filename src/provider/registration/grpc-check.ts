@@ -107,6 +107,6 @@ function read({ headers, trailers, body, failure }: Received): GrpcAnswer {
   if (code !== '0') return { isGrpc, isGood: false, said: CODES[code] ?? `the status ${code} of gRPC` };
   // `ServingStatus status = 1` is a varint; a message without it is 0.
   const [key, value] = body.subarray(FRAME_HEAD);
-  const said = STATUSES[key === 0x08 ? (value ?? 0) : 0] ?? 'a status that nobody knows';
+  const said = STATUSES[key === 0x08 ? (value ?? 0) : 0] ?? 'an unknown status';
   return { isGrpc, isGood: said === 'SERVING', said };
 }

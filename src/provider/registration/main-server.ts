@@ -71,7 +71,7 @@ export async function locate(candidate: Candidate, options: LocateOptions): Prom
 function warn({ host, port }: { host: string; port: number }, failure: string, { log }: LocateOptions): void {
   log(
     'warn',
-    `this process cannot connect to ${host} port ${port}, which LOSSLESS_ADVERTISE names (${failure}); it is registered all the same, as it may be an address of the outside`,
+    `this process cannot connect to ${host} port ${port}, which LOSSLESS_ADVERTISE names (${failure}); it is registered all the same, because it may be reachable only from outside`,
     { code: 'LOSSLESS_ADDRESS_UNREACHABLE' },
   );
 }

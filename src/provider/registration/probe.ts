@@ -28,7 +28,7 @@ export async function ask(server: HttpServer, target: ProbeTarget, probe: string
       ? checkGrpc(target, probe.slice(GRPC.length), clock)
       : { isGood: false, said: 'nothing, as it speaks HTTP/1.1' };
   if (speaksHttp1(server)) return askPath(target, probe, clock);
-  const said = 'nothing, as it speaks HTTP/2 alone (for a server of gRPC write LOSSLESS_PROBE=grpc: or grpc:<service>)';
+  const said = 'nothing, because it speaks only HTTP/2 (for a gRPC server set LOSSLESS_PROBE=grpc: or grpc:<service>)';
   return { isGood: false, said };
 }
 

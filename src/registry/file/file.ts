@@ -45,7 +45,7 @@ class FileRegistry implements Registry {
       root: this.address,
       isPrivate: path === undefined,
       onCorrupt: (file, problem) =>
-        this.#told.warn(file, 'LOSSLESS_REGISTRY_CORRUPT', `the registry entry ${file} is passed over: ${problem}`),
+        this.#told.warn(file, 'LOSSLESS_REGISTRY_CORRUPT', `the registry entry ${file} is skipped: ${problem}`),
     });
   }
 
@@ -109,7 +109,7 @@ class FileRegistry implements Registry {
     try {
       if (this.#files.readOne(path, instance.service) === undefined) await this.#files.write(instance);
     } catch (thrown) {
-      const message = `${path} cannot be put back: ${asError(thrown).message}`;
+      const message = `${path} cannot be written again: ${asError(thrown).message}`;
       this.#told.warn(`put ${path}`, 'LOSSLESS_REGISTRY_UNAVAILABLE', message);
     }
   }

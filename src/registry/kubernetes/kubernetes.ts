@@ -194,7 +194,7 @@ class KubernetesRegistry implements Registry {
         this.#told.warn(
           endpoint,
           'LOSSLESS_REGISTRY_CORRUPT',
-          `the endpoint ${this.#http.excerpt(endpoint)} is passed over: ${this.#http.excerpt(message)}`,
+          `the endpoint ${this.#http.excerpt(endpoint)} is skipped: ${this.#http.excerpt(message)}`,
         ),
     };
     return instancesOf(slices.values(), service, this.#port, told).map((instance) => ({

@@ -151,7 +151,7 @@ export class NacosApi {
     const second = await ask(other);
     if (ABSENT.includes(second.status))
       throw new Error(
-        `neither API of Nacos is there (status ${answer.status} and ${second.status}); is the path right?`,
+        `the server has neither API of Nacos (status ${answer.status} and ${second.status}); check the path of the URL`,
       );
     this.#generation = other;
     return second;

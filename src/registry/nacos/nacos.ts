@@ -67,7 +67,10 @@ class Nacos implements Backend {
     // The gRPC port has TLS settings of its own, which nobody has told; and tokens are not sent in clear beside them.
     const push = options.flag('push', tls === undefined);
     if (push && tls !== undefined)
-      throw new LosslessError('LOSSLESS_REGISTRY_URL', 'push=true is not possible with TLS: lists are polled there');
+      throw new LosslessError(
+        'LOSSLESS_REGISTRY_URL',
+        'push=true is not possible with TLS; without push lists are polled',
+      );
     if (push)
       this.#push = new NacosPush({
         clock,

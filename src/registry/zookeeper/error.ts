@@ -8,7 +8,7 @@ const SESSION_MOVED = -118;
 
 /** Refusals in words, by their number. */
 const REFUSALS: Readonly<Record<number, string>> = {
-  [-8]: 'the server does not take such a path',
+  [-8]: 'the server refuses such a path',
   [-6]: 'the server does not know this operation; ZooKeeper 3.6 or later is needed',
   [-102]: 'the registry refuses these credentials (NOAUTH)',
   [SESSION_EXPIRED]: 'the session has expired',

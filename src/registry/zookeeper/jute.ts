@@ -80,7 +80,7 @@ export class JuteReader {
 
   texts(): readonly string[] {
     const count = this.int();
-    if (count > this.#left / 4) throw new Error('the answer is shorter than it says');
+    if (count > this.#left / 4) throw new Error('the answer is shorter than its length says');
     return Array.from({ length: Math.max(count, 0) }, () => this.text());
   }
 
@@ -94,7 +94,7 @@ export class JuteReader {
   }
 
   #take(length: number): Buffer {
-    if (length < 0 || length > this.#left) throw new Error('the answer is shorter than it says');
+    if (length < 0 || length > this.#left) throw new Error('the answer is shorter than its length says');
     this.#at += length;
     return this.#record.subarray(this.#at - length, this.#at);
   }

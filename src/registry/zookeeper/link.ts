@@ -217,7 +217,7 @@ export class ZooKeeperLink {
       return;
     }
     const pending = this.#pending.get(xid);
-    if (pending === undefined) throw new Error('an answer to nothing that was asked');
+    if (pending === undefined) throw new Error('an answer without a request');
     this.#pending.delete(xid);
     pending.late.cancel();
     if (code === 0) pending.resolve(record);

@@ -84,7 +84,7 @@ class ZooKeeper implements Backend {
         if (owner !== nodes.link.session.id) await nodes.delete(path);
         else if (await nodes.set(path, text)) return;
       }
-      throw new Error(`${path} is written by somebody else again and again`);
+      throw new Error(`another client keeps writing ${path}`);
     });
   }
 

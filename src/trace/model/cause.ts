@@ -45,7 +45,7 @@ const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = 
     runbook: 'LosslessLastInstance',
   }),
   incomplete: (said) => ({
-    text: said.root?.message || 'somebody was not told, or the registry did not confirm',
+    text: said.root?.message || 'a caller was not told, or the registry did not confirm',
     runbook: untoldOf(said),
   }),
   error: ({ root }) => ({ text: `the plugin failed: ${root?.message || 'no reason was given'}`, runbook: undefined }),
@@ -68,7 +68,7 @@ function leftOf({ drain, root, stop }: Said): string {
   const left = [
     [number(stop, ATTR.socketsForced), 'connection', ' cut while busy'],
     [number(drain, ATTR.inflightEnd), 'request', ' in flight'],
-    [number(root, ATTR.unmanaged), 'request', ' of callers without the plugin, which nobody keeps away'],
+    [number(root, ATTR.unmanaged), 'request', ' of callers without the plugin, which get no GoAway'],
     [busy, 'consumer', ' not idle'],
   ] as const;
   const given = left.filter(([count]) => count > 0).map(([count, word, words]) => `${counted(count, word)}${words}`);

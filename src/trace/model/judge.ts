@@ -31,9 +31,9 @@ export function judge(verdicts: readonly Verdict[], now: number, expected = 1, i
   if (lossy.length > 0)
     return { verdict: 'lossy', reason: `${lossy.length} of ${counted.length} shutdowns were not lossless${aside}` };
   if (!isComplete)
-    return { verdict: 'unknown', reason: `the store did not answer all shutdowns beyond ${verdicts.length}` };
+    return { verdict: 'unknown', reason: `the store has more shutdowns than the ${verdicts.length} that it answered` };
   if (coming.length > 0)
-    return { verdict: 'unknown', reason: `${coming.length} of ${counted.length} shutdowns may not be all there yet` };
+    return { verdict: 'unknown', reason: `${coming.length} of ${counted.length} shutdowns may still get spans` };
   if (counted.length < expected)
     return { verdict: 'unknown', reason: `${counted.length} shutdowns found, ${expected} expected${aside}` };
   return { verdict: 'lossless', reason: `${counted.length} shutdowns, all lossless${aside}` };

@@ -47,7 +47,7 @@ export function missingParts(
 ): readonly string[] {
   return [
     ...missingSpans(kind, result, named),
-    ...(orphans === 0 ? [] : [`the part that ${counted(orphans, 'span')} belong to has not arrived`]),
+    ...(orphans === 0 ? [] : [`the parent of ${counted(orphans, 'span')} has not arrived`]),
     ...missingConsumers(named, named(kind)[0]),
     ...names.filter((name) => !(name.slice('lossless.'.length) in SPANS)).map((name) => `unknown span ${name}`),
   ];
@@ -83,10 +83,10 @@ function missingConsumers(named: Named, root: Span | undefined): readonly string
   const said = (name: string, count: number): number => Number(root?.tags[name] ?? (root === undefined ? count : 0));
   const [planned, ackedOfRoot] = [said(ATTR.fanoutPlanned, told), said(ATTR.fanoutAcked, acked.size)];
   return [
-    ...(told === planned ? [] : [`${counted(planned, 'consumer')} were to be told, ${told} have a span`]),
+    ...(told === planned ? [] : [`${counted(planned, 'consumer')} were planned, ${told} have a span`]),
     ...(acked.size === ackedOfRoot
       ? []
       : [`the end says ${ackedOfRoot} acked, the spans of the consumers say ${acked.size}`]),
-    ...(silent === 0 ? [] : [`what became of the address lists of ${counted(silent, 'consumer')} has not arrived`]),
+    ...(silent === 0 ? [] : [`the address lists of ${counted(silent, 'consumer')} after the GoAway have not arrived`]),
   ];
 }

@@ -7,7 +7,7 @@ export const PARTS = ['notify', 'deregister', 'entry', 'drain', 'stop'] as const
 /** A part of an offline. */
 export type Part = (typeof PARTS)[number];
 
-/** What became of the consumers of an instance that left. */
+/** Outcomes of the consumers of an instance that left. */
 export const OUTCOMES = [
   'planned',
   'acked',
@@ -23,11 +23,11 @@ export const POINT_ATTR = { phase: 'lossless.offline.phase', outcome: 'lossless.
 /** An attribute of a point. */
 export type PointAttribute = (typeof POINT_ATTR)[keyof typeof POINT_ATTR] | AttributeName;
 
-/** What each of them says. */
+/** The meaning of each. */
 export const POINT_ATTRIBUTES = {
-  'lossless.offline.phase': { doc: 'Which part of the offline.', values: PARTS },
+  'lossless.offline.phase': { doc: 'Part of the offline.', values: PARTS },
   'lossless.consumers.outcome': {
-    doc: 'As the attributes `lossless.fanout.*` of the span `lossless.offline`; `acked` ones are `planned` ones too.',
+    doc: 'As the attributes `lossless.fanout.*` of the span `lossless.offline`. An `acked` consumer is a `planned` one too.',
     values: OUTCOMES,
   },
 } as const satisfies Readonly<
@@ -46,13 +46,13 @@ export interface OfflineMetricSchema {
 const RESULT = [ATTR.offlineResult] as const;
 
 /**
- * What an instance sends at the end of its offline, once, as OTLP metrics. Its points have the times of what they tell, and not that
- * of a scrape; unless something else is said, that of the end. `docs/reference/metrics.md` is generated from this table.
+ * The OTLP metrics that an instance sends once, at the end of its offline. A point has the time of its event, not that of a scrape;
+ * where its text names none, the end of the offline. `docs/reference/metrics.md` is generated from this table.
  */
 export const OFFLINE_METRICS = {
   'lossless.offline.requests': {
     unit: '{request}/s',
-    doc: 'Requests started in each second, from at most a minute before the offline; the time of a point is the beginning of its second. The last point is 0, at the end of the offline. At most 900 seconds. Absent when the offline was undone.',
+    doc: 'Requests started in each second, from at most a minute before the offline; the time of a point is the beginning of its second. The last point is 0, at the end of the offline. Covers at most 900 seconds. Absent when the offline was undone.',
     attributes: [],
   },
   'lossless.offline.start_time': {
@@ -62,12 +62,12 @@ export const OFFLINE_METRICS = {
   },
   'lossless.offline.end_time': {
     unit: 'ms',
-    doc: 'When it ended, since the Unix epoch.',
+    doc: 'When the offline ended, since the Unix epoch.',
     attributes: [...RESULT, ATTR.trigger],
   },
   'lossless.offline.phase.active': {
     unit: '{phase}',
-    doc: '1 at the beginning of a phase, 0 at its end: two points, at those times. A phase may last milliseconds only; max_over_time sees it.',
+    doc: '1 at the beginning of a phase, 0 at its end: two points, at those times. A phase may last only milliseconds; query it with max_over_time.',
     attributes: [POINT_ATTR.phase],
   },
   'lossless.offline.phase.start_time': {
@@ -82,7 +82,7 @@ export const OFFLINE_METRICS = {
   },
   'lossless.offline.consumers': {
     unit: '{consumer}',
-    doc: 'Consumers, by what became of them.',
+    doc: 'Consumers, by outcome.',
     attributes: [...RESULT, POINT_ATTR.outcome],
   },
   'lossless.offline.requests.served': {
@@ -92,7 +92,7 @@ export const OFFLINE_METRICS = {
   },
   'lossless.offline.requests.unmanaged': {
     unit: '{request}',
-    doc: 'Those of callers without the plugin.',
+    doc: 'Requests during the offline from callers without the plugin.',
     attributes: RESULT,
   },
   'lossless.offline.requests.after_ack': {
@@ -110,10 +110,10 @@ export const OFFLINE_METRICS = {
 /** The name of a metric of an offline. */
 export type OfflineMetricName = keyof typeof OFFLINE_METRICS;
 
-/** What Prometheus adds to the name of a gauge for its unit. */
+/** The suffix that Prometheus adds to the name of a gauge for its unit. */
 const SUFFIXES: Readonly<Record<string, string>> = { ms: '_milliseconds', s: '_seconds', '{request}/s': '_per_second' };
 
-/** The name of a metric in Prometheus, whichever way it came there: its OTLP receiver, or the exporters of the OpenTelemetry Collector. */
+/** The name of a metric in Prometheus, by its OTLP receiver and by the exporters of the OpenTelemetry Collector. */
 export function prometheusName(name: OfflineMetricName): string {
   return `${name.replaceAll('.', '_')}${SUFFIXES[OFFLINE_METRICS[name].unit] ?? ''}`;
 }

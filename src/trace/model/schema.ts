@@ -136,7 +136,7 @@ export const ATTR = {
   warmupRequests: 'lossless.warmup.requests',
 } as const;
 
-/** What an attribute says is said by this one too, for readers who know its older name only. */
+/** Attributes that repeat another one under its older name, for readers that know only that name. */
 export const ALSO: Readonly<Partial<Record<AttributeName, AttributeName>>> = {
   'service.peer.name': 'peer.service',
 };
@@ -146,66 +146,69 @@ export type AttributeName = (typeof ATTR)[keyof typeof ATTR];
 
 /** Every attribute: its type, meaning and unit. */
 export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
-  'lossless.instance.id': { type: 'string', doc: 'The instance that made the span; one per address and process.' },
+  'lossless.instance.id': { type: 'string', doc: 'The instance that made the span; one for each address and process.' },
   'lossless.instance.generation': { type: 'int', doc: 'Start of the process, milliseconds since the Unix epoch.' },
   'lossless.service': { type: 'string', doc: 'The service of the instance that made the span.' },
   'lossless.offline.trigger': { type: 'string', doc: 'What caused the offline.', values: OFFLINE_TRIGGERS },
   'lossless.offline.result': {
     type: 'string',
-    doc: 'success; incomplete: left safely, but somebody was not told or the registry did not confirm; timeout: the deadline came with work left; last_instance: the deadline came and consumers that still called had nobody else to call; error: our own failure; killed: the process ended before its shutdown did; cancelled: undone by an online; never_ready: it was never ready and served nobody, so there was nothing to lose.',
+    doc: 'success; incomplete: it left safely, but a consumer was not told or the registry did not confirm; timeout: the deadline came with work left; last_instance: the deadline came, and consumers that still called had no other instance; error: the plugin failed; killed: the process ended before its shutdown; cancelled: an online undid it; never_ready: it was never ready and served nobody, so there was nothing to lose.',
     values: OFFLINE_RESULTS,
   },
-  'lossless.fanout.planned': { type: 'int', doc: 'Recent consumers to tell.' },
-  'lossless.fanout.acked': { type: 'int', doc: 'Consumers that said they isolate this instance.' },
-  'lossless.fanout.idle': { type: 'int', doc: 'Consumers that have nothing outstanding any more.' },
-  'lossless.fanout.failed': { type: 'int', doc: 'Consumers that could not be told.' },
-  'lossless.fanout.gone': { type: 'int', doc: 'Callers that had ended, so nobody was there to tell; not planned.' },
+  'lossless.fanout.planned': { type: 'int', doc: 'Recent consumers that get a GoAway.' },
+  'lossless.fanout.acked': { type: 'int', doc: 'Consumers that acknowledged that they isolate this instance.' },
+  'lossless.fanout.idle': { type: 'int', doc: 'Consumers whose requests to this instance are all done.' },
+  'lossless.fanout.failed': { type: 'int', doc: 'Consumers whose GoAway failed.' },
+  'lossless.fanout.gone': { type: 'int', doc: 'Callers that had exited and needed no GoAway; not counted as planned.' },
   'lossless.fanout.stranded': {
     type: 'int',
-    doc: 'Consumers that still called and had no other instance to call when the drain ended.',
+    doc: 'Consumers that still called when the drain ended and had no other instance.',
   },
   'lossless.fanout.complete': { type: 'boolean', doc: 'Every planned GoAway was acked.' },
   'lossless.requests.served': { type: 'int', doc: 'Requests that started during the offline.' },
   'lossless.requests.after_ack': {
     type: 'int',
-    doc: 'Requests that arrived after the ack of their consumer, beyond those it said were on their way.',
+    doc: 'Requests that arrived after the ack of their consumer, beyond those on their way at that moment.',
   },
-  'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline of callers without the plugin.' },
-  'lossless.grace_period': { type: 'double', doc: 'Total budget of the offline, in seconds.' },
+  'lossless.requests.unmanaged': { type: 'int', doc: 'Requests during the offline from callers without the plugin.' },
+  'lossless.grace_period': { type: 'double', doc: 'Total time for the offline, in seconds.' },
   'lossless.offline.due': {
     type: 'int',
-    doc: 'Which twelfth of the hour its deadline lies in, 0 to 11: once that is over, a shutdown without an end was killed.',
+    doc: 'Twelfth of the hour in which the deadline lies, 0 to 11. A shutdown without an end after that was killed.',
   },
   'service.peer.name': { type: 'string', doc: 'The service of the other side.' },
   'peer.service': {
     type: 'string',
-    doc: 'The same as service.peer.name, under its older name: Jaeger names the other side of a span by it.',
+    doc: 'The same as service.peer.name under its older name, which Jaeger shows as the other side of a span.',
   },
-  'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that is told.' },
+  'lossless.consumer.instance.id': { type: 'string', doc: 'The consumer instance that gets the GoAway.' },
   'lossless.consumer.version': {
     type: 'string',
-    doc: 'Its version, as its ack says: `service.version` of its resource. Absent when it did not ack, and of 0.1.0.',
+    doc: 'Version of the consumer, from its ack: `service.version` of its resource. Absent without an ack, and for version 0.1.0 of the plugin.',
   },
-  'lossless.consumer.zone': { type: 'string', doc: 'Its LOSSLESS_ZONE, as its ack says. Absent in the same cases.' },
+  'lossless.consumer.zone': {
+    type: 'string',
+    doc: 'LOSSLESS_ZONE of the consumer, from its ack. Absent in the same cases.',
+  },
   'lossless.consumer.protocols': {
     type: 'string[]',
-    doc: 'By what the consumer has called this instance, as ALPN has it (h2: HTTP/2), or grpc. What it is told by is HTTP/1.1.',
+    doc: 'Protocols by which the consumer has called this instance, named as in ALPN (h2: HTTP/2), or grpc. The GoAway itself goes by HTTP/1.1.',
     values: CALL_PROTOCOLS,
   },
   'server.address': { type: 'string', doc: "Address of the consumer's control server." },
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
     type: 'string',
-    doc: 'acked; gone: the consumer has ended, so there was nobody to tell (not counted as planned); refused: nobody listens, but it still holds a connection; rejected: answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address; cancelled: the offline was undone before.',
+    doc: 'acked; gone: the consumer has exited and needs no GoAway (not counted as planned); refused: its port refuses, but it still holds a connection; rejected: it answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address; cancelled: the offline was undone before.',
     values: GOAWAY_RESULTS,
   },
   'lossless.goaway.unused': {
     type: 'boolean',
-    doc: 'The consumer acked that it has no list of this service: it makes no span. Absent otherwise.',
+    doc: 'The consumer acked that it has no list of this service, so it makes no span. Absent otherwise.',
   },
   'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },
   'http.response.status_code': { type: 'int', doc: 'Status of the last answer.' },
-  'http.request.resend_count': { type: 'int', doc: 'Which retry this is, from 1.' },
+  'http.request.resend_count': { type: 'int', doc: 'Number of this retry, from 1.' },
   'error.type': { type: 'string', doc: 'Why the span failed; few distinct values.' },
   'lossless.provider.service': { type: 'string', doc: 'The service of the instance that leaves.' },
   'lossless.provider.instance.id': { type: 'string', doc: 'The instance that leaves.' },
@@ -217,27 +220,30 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.consumer.addresses.before': {
     type: 'string[]',
-    doc: 'host:port of every instance that could be picked before the GoAway; at most 100. The instance is not among them when a response told its consumer earlier.',
+    doc: 'host:port of every instance that could be picked before the GoAway; at most 100. The leaving instance is missing when a draining marker reached the consumer earlier.',
   },
   'lossless.consumer.address_count': { type: 'int', doc: 'How many instances can be picked after the refresh.' },
   'lossless.consumer.address_count.before': { type: 'int', doc: 'How many could be picked before the GoAway.' },
-  'lossless.consumer.isolated': { type: 'boolean', doc: 'The instance is isolated by this GoAway or an earlier one.' },
+  'lossless.consumer.isolated': {
+    type: 'boolean',
+    doc: 'The consumer isolates the instance, by this GoAway or an earlier one.',
+  },
   'lossless.consumer.refresh.result': {
     type: 'string',
-    doc: 'refreshed; stale: the registry still lists the instance; failed: the registry could not be read, the last good list is kept; unused: this process has no list of that service.',
+    doc: 'refreshed; stale: the registry still lists the instance; failed: the registry could not be read, and the consumer keeps its last list; unused: this process has no list of that service.',
     values: REFRESH_RESULTS,
   },
   'lossless.registry.type': { type: 'string', doc: 'Scheme of LOSSLESS_REGISTRY.' },
-  'lossless.registry.address': { type: 'string', doc: 'Where the registry is, without credentials.' },
+  'lossless.registry.address': { type: 'string', doc: 'Address of the registry, without credentials.' },
   'lossless.deregister.result': {
     type: 'string',
-    doc: 'confirmed: read back, not listed; unconfirmed: the registry said yes but still lists the instance, or could not be read back; failed; none: was never registered; cancelled: the offline was undone before.',
+    doc: 'confirmed: the list, read back, no longer has the instance; unconfirmed: the registry accepted the removal but still lists the instance, or could not be read back; failed; none: the instance was never registered; cancelled: the offline was undone before.',
     values: DEREGISTER_RESULTS,
   },
   'lossless.deregister.listed_after': { type: 'int', doc: 'Instances of the service listed when read back.' },
   'lossless.deregister.others': {
     type: 'string[]',
-    doc: 'Ids of entries of others with the address of this instance, listed when read back; at most 100. They are not waited for. Consumers isolate the address; callers without the plugin still find it, and if there are any the result is incomplete. Absent without any.',
+    doc: 'Ids of entries of others at the address of this instance, listed when read back; at most 100. The deregistration does not wait for them. Consumers isolate the address; callers without the plugin still find it, and if any have called, the result is incomplete. Absent without such entries.',
   },
   'lossless.entry.mode': {
     type: 'string',
@@ -248,45 +254,48 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'int',
     doc: 'Balancers and proxies that check this instance and have sent something within ten minutes.',
   },
-  'lossless.entry.checks.failed': { type: 'int', doc: 'Failing answers that their checks got.' },
+  'lossless.entry.checks.failed': { type: 'int', doc: 'Failing answers to the checks of these balancers and proxies.' },
   'lossless.entry.told': {
     type: 'boolean',
-    doc: 'Each of them got as many failing answers as LOSSLESS_HEALTH_FAILURES says, or stopped asking.',
+    doc: 'Each balancer and proxy got LOSSLESS_HEALTH_FAILURES failing answers, or stopped asking.',
   },
   'lossless.entry.told_after': {
     type: 'double',
-    doc: 'From the trigger until the last of them knew, in seconds. Absent when one never did.',
+    doc: 'From the trigger until the last balancer or proxy was told, in seconds. Absent when one never was.',
   },
   'lossless.entry.connections.start': {
     type: 'int',
     doc: 'Open connections of callers without the plugin when the offline began.',
   },
-  'lossless.entry.connections.end': { type: 'int', doc: 'How many of them were open when the wait ended.' },
+  'lossless.entry.connections.end': {
+    type: 'int',
+    doc: 'Open connections of callers without the plugin when the wait ended.',
+  },
   'lossless.entry.connections.per_second': {
     type: 'double',
-    doc: 'New connections a second in the minute before, of callers that no balancer sends. Absent when fewer than two came.',
+    doc: 'New connections a second in the minute before the offline, of callers without a balancer. Absent when fewer than two came.',
   },
   'lossless.entry.last_request_after': {
     type: 'double',
-    doc: 'From the trigger to the last request of such a caller, in seconds. Absent without any.',
+    doc: 'From the trigger to the last request of a caller without the plugin, in seconds. Absent without any.',
   },
   'lossless.entry.ports.connections': {
     type: 'int',
-    doc: 'Connections of the ports of LOSSLESS_ENTRY_PORTS at the last look. Absent without such ports.',
+    doc: 'Connections of the ports of LOSSLESS_ENTRY_PORTS at the last check. Absent without such ports.',
   },
   'lossless.entry.ended_by': {
     type: 'string',
-    doc: 'told: balancers knew; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside it had no connection left; nobody: nobody came; hold: the hold time was over before that; not_told: a balancer did not know; connected: connections were open and idle; coming: callers came all along, and no connection was taken any more; refused: none was taken from the beginning; deadline; cancelled: the offline was undone.',
+    doc: 'told: every balancer had its failing answers; quiet: no connection came for longer than the pauses between them explain; ports_empty: the proxy beside the application had no connection left; nobody: there were no callers; hold: the hold time was over first; not_told: a balancer had too few failing answers; connected: open and idle connections were left; coming: callers kept coming, and the instance began to refuse connections; refused: it refused them from the beginning; deadline; cancelled: the offline was undone.',
     values: ENTRY_ENDS,
   },
   'lossless.drain.inflight.start': { type: 'int', doc: 'Requests in flight when the drain began.' },
   'lossless.drain.inflight.end': { type: 'int', doc: 'Requests in flight when the drain ended.' },
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
-  'lossless.drain.quiet': { type: 'double', doc: 'Quiet window that had to pass, in seconds.' },
-  'lossless.drain.hold': { type: 'double', doc: 'Hold time that had to pass, in seconds; 0 when everybody was told.' },
+  'lossless.drain.quiet': { type: 'double', doc: 'Required quiet window, in seconds.' },
+  'lossless.drain.hold': { type: 'double', doc: 'Required hold time, in seconds; 0 when every caller was told.' },
   'lossless.drain.hold.reason': {
     type: 'string',
-    doc: 'Why the hold time had to pass. silent_connection: somebody is connected who has never said anything.',
+    doc: 'Reason for the hold time. silent_connection: a connection that has never carried a request.',
     values: HOLD_REASONS,
   },
   'lossless.drain.longest_stall': {
@@ -296,11 +305,11 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.sessions.retired': { type: 'int', doc: 'HTTP/2 sessions whose clients were asked to go.' },
   'lossless.drain.tasks.start': {
     type: 'int',
-    doc: 'Tasks of `waitUntil` that ran when the drain began. Absent without any.',
+    doc: 'Tasks of `waitUntil` that were running when the drain began. Absent without any.',
   },
   'lossless.drain.tasks.left': {
     type: 'string[]',
-    doc: 'Names of the tasks that ran when the drain ended: the deadline came. Absent without any.',
+    doc: 'Names of the tasks that were still running at the deadline. Absent without any.',
   },
   'lossless.drain.result': { type: 'string', doc: 'How the drain ended.', values: DRAIN_RESULTS },
   'lossless.traffic.requests_per_second': {
@@ -316,54 +325,54 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.stop.sockets.forced': { type: 'int', doc: 'Connections cut with a request in flight, at the deadline.' },
   'lossless.stop.streams.ended': {
     type: 'int',
-    doc: 'Streams of gRPC that were answering and ended with the status 14 (UNAVAILABLE), as they would have outlived the instance.',
+    doc: 'gRPC streams that were being answered and ended with the status 14 (UNAVAILABLE), because they would have outlived the instance.',
   },
-  'lossless.handler.name': { type: 'string', doc: 'Its name, as `onOffline` was told.' },
+  'lossless.handler.name': { type: 'string', doc: 'Name given to `onOffline`.' },
   'lossless.handler.result': {
     type: 'string',
-    doc: 'done; failed: it threw or rejected; timeout: the deadline came before its end; cancelled: the offline was undone before.',
+    doc: 'done; failed: the handler threw or rejected; timeout: the deadline came before its end; cancelled: the offline was undone before.',
     values: HANDLER_RESULTS,
   },
   'lossless.online.trigger': {
     type: 'string',
-    doc: 'start: the application listens; undo: an offline was undone; server: another server of the application is registered than before, because the former was closed or another one is preferred.',
+    doc: 'start: the application listens; undo: an offline was undone; server: another server of the application takes the place of the registered one, which was closed or is less likely.',
     values: ONLINE_TRIGGERS,
   },
   'lossless.online.result': {
     type: 'string',
-    doc: 'success: it serves with its full share; cancelled: an offline began before, or its server was closed; error: our own failure.',
+    doc: 'success: the instance serves with its full share; cancelled: an offline began before, or its server was closed; error: the plugin failed.',
     values: ONLINE_RESULTS,
   },
   'lossless.locate.attempts': {
     type: 'int',
-    doc: 'How often it was looked for the server that consumers call, until its address took a connection.',
+    doc: 'Attempts to find the server that consumers call, until its address took a connection.',
   },
   'lossless.delay': { type: 'double', doc: 'Wait between listening and the probe, in seconds.' },
-  'lossless.probe.path': { type: 'string', doc: 'Path that the application is asked for.' },
-  'lossless.probe.attempts': { type: 'int', doc: 'Times it was asked.' },
+  'lossless.probe.path': { type: 'string', doc: 'Path of the probe.' },
+  'lossless.probe.attempts': { type: 'int', doc: 'Calls of the probe.' },
   'lossless.preconnect.services': { type: 'int', doc: 'Services that connections were built to.' },
   'lossless.preconnect.planned': { type: 'int', doc: 'Connections to build.' },
-  'lossless.preconnect.connected': { type: 'int', doc: 'Connections that stand.' },
+  'lossless.preconnect.connected': { type: 'int', doc: 'Connections that were built.' },
   'lossless.preconnect.failed': { type: 'int', doc: 'Connections that could not be built in time.' },
-  'lossless.register.attempts': { type: 'int', doc: 'Calls made until the registry took the entry, or confirmed it.' },
+  'lossless.register.attempts': { type: 'int', doc: 'Calls until the registry accepted the entry, or confirmed it.' },
   'lossless.register.result': {
     type: 'string',
-    doc: 'confirmed: read back, listed; none: the application listens on a Unix socket alone; cancelled: an offline began before, or its server was closed.',
+    doc: 'confirmed: the list, read back, has the instance; none: the application listens only on a Unix socket; cancelled: an offline began before, or its server was closed.',
     values: REGISTER_RESULTS,
   },
   'lossless.register.listed': { type: 'int', doc: 'Instances of the service listed when read back.' },
-  'lossless.readiness': { type: 'string', doc: 'What readiness waited for.', values: READINESS },
+  'lossless.readiness': { type: 'string', doc: 'Condition of readiness.', values: READINESS },
   'lossless.warmup.duration': { type: 'double', doc: 'Warm-up time, in seconds.' },
   'lossless.warmup.curve': { type: 'double', doc: 'Exponent of the warm-up.' },
   'lossless.warmup.step': { type: 'double', doc: 'Length of one step, in seconds.' },
   'lossless.warmup.weights': {
     type: 'double[]',
-    doc: 'Part of its full weight that consumers give the instance in the middle of each step, 0 to 1.',
+    doc: 'Part of its full weight that consumers give this instance in the middle of each step, 0 to 1.',
   },
   'lossless.warmup.requests': { type: 'int[]', doc: 'Requests started in each step.' },
 };
 
-/** The kind of a span, as OpenTelemetry names it. */
+/** The kind of a span, as in OpenTelemetry. */
 export type Kind = 'INTERNAL' | 'CLIENT' | 'SERVER';
 
 /** On every span, at its creation. */
@@ -372,10 +381,10 @@ export const IDENTITY: readonly AttributeName[] = [ATTR.service, ATTR.instanceId
 /** One span. */
 export interface SpanSchema<W extends WorkName = WorkName> {
   readonly kind: Kind;
-  /** The span it hangs under; `null` for the root. */
+  /** The parent span; `null` for a root. */
   readonly parent: WorkName | null;
   readonly doc: string;
-  /** What each fact of the work becomes. A fact in milliseconds becomes an attribute in seconds. */
+  /** The attribute of each fact. A fact in milliseconds becomes an attribute in seconds. */
   readonly attributes: Readonly<Record<keyof Facts[W], AttributeName>>;
   /** The work can fail; its span then has `error.type`. */
   readonly canFail: boolean;
@@ -412,28 +421,28 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   'offline.started': {
     kind: 'INTERNAL',
     parent: 'offline',
-    doc: 'Exported at once: proof that a shutdown began even if the process is killed.',
+    doc: 'Exported at once: proof that a shutdown began, even if the process is killed.',
     attributes: { trigger: ATTR.trigger, gracePeriodMs: ATTR.gracePeriod, due: ATTR.due },
     canFail: false,
   },
   notify: {
     kind: 'INTERNAL',
     parent: 'offline',
-    doc: 'Telling every recent consumer.',
+    doc: 'GoAways to all recent consumers.',
     attributes: FANOUT,
     canFail: true,
   },
   'notify.service': {
     kind: 'INTERNAL',
     parent: 'notify',
-    doc: 'Telling the instances of one consumer service.',
+    doc: 'GoAways to the instances of one consumer service.',
     attributes: { consumerService: ATTR.peerService, ...FANOUT },
     canFail: true,
   },
   goaway: {
     kind: 'CLIENT',
     parent: 'notify.service',
-    doc: 'Telling one consumer, until its first line.',
+    doc: 'GoAway to one consumer, until the first line of its answer.',
     attributes: {
       address: ATTR.serverAddress,
       port: ATTR.serverPort,
@@ -452,7 +461,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   'goaway.attempt': {
     kind: 'CLIENT',
     parent: 'goaway',
-    doc: 'One call, when more than one was needed.',
+    doc: 'One call of a GoAway. Absent when one call was enough.',
     attributes: { resend: ATTR.resendCount, statusCode: ATTR.statusCode },
     canFail: true,
   },
@@ -490,7 +499,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   entry: {
     kind: 'INTERNAL',
     parent: 'offline',
-    doc: 'Waiting for callers without the plugin: who was told, and why the wait ended. Absent when there were none.',
+    doc: 'Waiting for callers without the plugin: which balancers were told, and why the wait ended. Absent without such callers.',
     attributes: {
       mode: ATTR.entryMode,
       probers: ATTR.entryProbers,
@@ -542,7 +551,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   handler: {
     kind: 'INTERNAL',
     parent: 'offline',
-    doc: 'What the application does when its instance leaves, one span for each handler of `onOffline`. Absent without any.',
+    doc: 'One handler of `onOffline`: work of the application when its instance leaves. Absent without handlers.',
     attributes: { name: ATTR.handlerName, result: ATTR.handlerResult },
     canFail: true,
   },
@@ -556,14 +565,14 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   'online.started': {
     kind: 'INTERNAL',
     parent: 'online',
-    doc: 'Exported at once: proof that a start began even if the process does not live to its end.',
+    doc: 'Exported at once: proof that a start began, even if the process dies before its end.',
     attributes: { trigger: ATTR.onlineTrigger },
     canFail: false,
   },
   locate: {
     kind: 'INTERNAL',
     parent: 'online',
-    doc: 'Opening the control port, and finding the server that consumers call and its address. The start delay and the probe lie in it.',
+    doc: 'Opening the control port, and finding the server that consumers call and its address. Includes the start delay and the probe.',
     attributes: { attempts: ATTR.locateAttempts },
     canFail: false,
   },
@@ -633,7 +642,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   },
 };
 
-/** What a span of `work` can say beside its identity. */
+/** Attributes that a span of `work` can have beside its identity. */
 export function attributesOfSpan(work: WorkName): readonly AttributeName[] {
   const { attributes, canFail } = SPANS[work];
   const said = [...Object.values(attributes), ...(canFail ? [ATTR.errorType] : [])];

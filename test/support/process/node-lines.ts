@@ -1,20 +1,26 @@
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Node.js lines the tests run on: the long-term ones and the oldest supported one. */
-export const NODES = {
-  '26': nodeOf('../node-26/'),
-  '24': nodeOf('../../../'),
-  '22.19': nodeOf('../node-22/'),
-} as const;
+/** Node.js lines the tests run on, the long-term ones and the oldest supported one, and where each is installed. */
+const FOLDERS = { '26': '../node-26/', '24': '../../../', '22.19': '../node-22/' } as const;
 
 /** A Node.js line. */
-export type NodeLine = keyof typeof NODES;
+export type NodeLine = keyof typeof FOLDERS;
 
-export const LINES = Object.keys(NODES) as readonly NodeLine[];
+const nodeOf = (line: NodeLine): string =>
+  fileURLToPath(new URL(`${FOLDERS[line]}node_modules/node/bin/node`, import.meta.url));
+
+const isInstalled = (line: NodeLine): boolean => existsSync(nodeOf(line));
+
+/** The installed ones: `npm ci` brings 24 alone. */
+export const LINES: readonly NodeLine[] = (['26', '24', '22.19'] as const).filter(isInstalled);
+
+/** The program of each line; that of 24 for one that is not installed. */
+export const NODES = {
+  '26': nodeOf(isInstalled('26') ? '26' : '24'),
+  '24': nodeOf('24'),
+  '22.19': nodeOf(isInstalled('22.19') ? '22.19' : '24'),
+} as const;
 
 /** The line that runs the tests; children run on it unless a test says otherwise. */
 export const LINE: NodeLine = LINES.find((line) => process.versions.node.startsWith(`${line}.`)) ?? '24';
-
-function nodeOf(folder: string): string {
-  return fileURLToPath(new URL(`${folder}node_modules/node/bin/node`, import.meta.url));
-}

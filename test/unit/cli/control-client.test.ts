@@ -107,7 +107,7 @@ describe('what is no answer of an instance is one clear message', () => {
     ['nothing', 204, '', /received 204 and nothing/],
     ['control characters', 200, '\u001b[2Jgone', /received 200 and \ufffd\[2Jgone/],
     ['another path', 404, '{"message":"Not Found"}', /received 404 and \{"message":"Not Found"\}/],
-    ['a refusal', 403, '{"message":"not you"}', /^LOSSLESS_CONTROL_PORT: .* refuses: not you; set LOSSLESS_SECRET/],
+    ['a refusal', 403, '{"message":"not you"}', /^LOSSLESS_CONTROL_PORT: .* refuses: not you; set the LOSSLESS_SECRET/],
   ])('%s', async (_, status, answer, message) => {
     const args = await serverOf((_request, response) => response.writeHead(status).end(answer));
     await expect(callControl(controlArgs(args), 'POST', '/online')).rejects.toThrow(message);
@@ -194,10 +194,10 @@ describe('who is meant', () => {
     const args = await serverOf((_request, response) =>
       response
         .writeHead(421)
-        .end('{"code":"LOSSLESS_OTHER_INSTANCE","message":"another instance is meant: here is shop 1"}'),
+        .end('{"code":"LOSSLESS_OTHER_INSTANCE","message":"the call names another instance; this is shop 1"}'),
     );
     await expect(callControl(controlArgs(args), 'POST', '/offline')).rejects.toThrow(
-      /^LOSSLESS_OTHER_INSTANCE: 127\.0\.0\.1 port \d+: another instance is meant: here is shop 1; name its port with --port$/,
+      /^LOSSLESS_OTHER_INSTANCE: 127\.0\.0\.1 port \d+: the call names another instance; this is shop 1; name its port with --port$/,
     );
   });
 });

@@ -138,7 +138,7 @@ describe('GET changes nothing', () => {
     const { ask, changed } = await start();
     const { status, body } = await ask('/change?wait=true', { method: 'GET' });
     expect(status).toBe(405);
-    expect(body['message']).toMatch(/expected POST: write `lossless offline`.*LOSSLESS_CONTROL_GET=true/);
+    expect(body['message']).toMatch(/expected POST: use `lossless offline`.*LOSSLESS_CONTROL_GET=true/);
     expect(changed()).toBe(0);
   });
 
@@ -174,7 +174,7 @@ describe('who is meant can be named', () => {
     expect(status).toBe(421);
     expect(body).toEqual({
       code: 'LOSSLESS_OTHER_INSTANCE',
-      message: 'another instance is meant: here is shop shop-1',
+      message: 'the call names another instance; this is shop shop-1',
     });
     expect(changed()).toBe(0);
   });

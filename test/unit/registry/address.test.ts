@@ -55,8 +55,8 @@ describe('a host', () => {
   });
 
   test.each([
-    ['0.0.0.0', 'no address of a host'],
-    ['::', 'no address of a host'],
+    ['0.0.0.0', 'not an address of a host'],
+    ['::', 'not an address of a host'],
     ['169.254.169.254', 'a link-local address'],
     ['::ffff:169.254.169.254', 'a link-local address'],
     ['fe80::1', 'a link-local address'],

@@ -52,7 +52,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     rmSync(own);
     mkdirSync(own);
     chmodSync(own, 0o777);
-    await expect(put(spoolAt(directory))).rejects.toThrow('others may write in it');
+    await expect(put(spoolAt(directory))).rejects.toThrow('other users may write in it');
   });
 
   test('keeps in the mode that it has what others may only read', async () => {
@@ -76,7 +76,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     const directory = join(root, `${way}-foreign`);
     mkdirSync(directory);
     chownSync(directory, 54_321, 54_321);
-    await expect(put(spoolAt(directory))).rejects.toThrow('belongs to somebody else (user 54321, not 0)');
+    await expect(put(spoolAt(directory))).rejects.toThrow('belongs to another user (54321, not 0)');
     expect(readdirSync(directory)).toEqual([]);
   });
 });
@@ -95,7 +95,7 @@ describe('sending', () => {
     mkdirSync(directory);
     writeFileSync(join(directory, '1-a.json'), '{"resourceSpans":[]}');
     chownSync(directory, 54_321, 54_321);
-    await expect(send(directory)).rejects.toThrow('belongs to somebody else');
+    await expect(send(directory)).rejects.toThrow('belongs to another user');
     expect(readdirSync(directory)).toEqual(['1-a.json']);
   });
 

@@ -159,7 +159,7 @@ describe('the wait for callers that nobody can tell', () => {
     unmanaged.closed(connection);
     await clock.advance(10_000 - (end === 'quiet' ? 8_000 : 0));
     expect(subject.look().end).toBe(end);
-    expect(subject.tooShort).toContain(end === 'quiet' ? 'hold time was over' : 'not got enough failing answers');
+    expect(subject.tooShort).toContain(end === 'quiet' ? 'hold time was over' : 'got too few failing answers');
   });
 
   test('rare callers who stayed away are no reason to doubt', async () => {

@@ -42,14 +42,9 @@ describe('the result of an offline', () => {
       'a registry that did not confirm',
       { unconfirmed: true },
       'incomplete',
-      'not everybody could be told, or the registry did not confirm',
+      'a caller was not told, or the registry did not confirm',
     ],
-    [
-      'too many callers',
-      { overflowed: 1 },
-      'incomplete',
-      'not everybody could be told, or the registry did not confirm',
-    ],
+    ['too many callers', { overflowed: 1 }, 'incomplete', 'a caller was not told, or the registry did not confirm'],
   ])('%s', (_, outcome, result, message) => {
     const whole = { ...GOOD, ...outcome };
     expect(resultOf(whole)).toBe(result);

@@ -49,7 +49,7 @@ test('whatever a record holds, reading it ends with a value or an error', () => 
         try {
           new JuteReader(Buffer.from(bytes)).skip(skipped)[read]();
         } catch (thrown) {
-          expect((thrown as Error).message).toMatch(/shorter than it says/);
+          expect((thrown as Error).message).toMatch(/shorter than its length says/);
         }
     }),
   );
@@ -63,7 +63,7 @@ test.each([
   ['a count beyond the record', new JuteWriter().int(2 ** 31 - 1).int(0)],
   ['a length beyond the record', new JuteWriter().int(1).int(100)],
 ])('%s is an error, and nothing is made ready for it', (_, record) => {
-  expect(() => new JuteReader(record.frame().subarray(4)).texts()).toThrow(/shorter than it says/);
+  expect(() => new JuteReader(record.frame().subarray(4)).texts()).toThrow(/shorter than its length says/);
 });
 
 test.each([-1, 32 * 1_024 * 1_024, 2 ** 31 - 1])('a frame of %i bytes is refused before it comes', (length) => {

@@ -34,7 +34,7 @@ describe('the cause of a shutdown that did not end well', () => {
     [
       'callers nobody keeps away',
       { root: { [ATTR.unmanaged]: 335 }, drain: { [ATTR.inflightEnd]: 0 }, stop: { [ATTR.socketsForced]: 0 } },
-      'the grace period ended with 335 requests of callers without the plugin, which nobody keeps away',
+      'the grace period ended with 335 requests of callers without the plugin, which get no GoAway',
       'LosslessDrainTimedOut',
     ],
     [

@@ -41,14 +41,18 @@ export class MetricsText {
     this.#isOpen = format === 'openmetrics';
   }
 
-  /** Begins a metric; all its samples follow. OpenMetrics names a counter without `_total`. */
-  family(name: string, type: 'counter' | 'histogram', help: string): void {
+  /** Begins a metric; all its samples follow. A counter is named without `_total`, as OpenMetrics does. */
+  family(name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void {
     const shown = type === 'counter' && !this.#isOpen ? `${name}_total` : name;
     this.#lines.push(`# HELP ${shown} ${help}`, `# TYPE ${shown} ${type}`);
   }
 
-  counter(name: string, labels: Labels, value: number, exemplar: Exemplar | undefined): void {
+  counter(name: string, labels: Labels, value: number, exemplar?: Exemplar): void {
     this.#sample(`${name}_total`, labels, value, value > 0 ? exemplar : undefined);
+  }
+
+  gauge(name: string, labels: Labels, value: number): void {
+    this.#sample(name, labels, value);
   }
 
   histogram(name: string, labels: Labels, { bounds, counts, exemplars, sum }: Histogram): void {

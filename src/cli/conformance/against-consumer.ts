@@ -1,0 +1,169 @@
+import { sleep, systemClock } from '../../lifecycle/clock.ts';
+import type { Trust } from '../../plugin/trust.ts';
+import { ConsumerReader } from '../../protocol/consumer-reader.ts';
+import { encodeGoAway, GOAWAY_LIMIT } from '../../protocol/goaway.ts';
+import { encodeDraining } from '../../protocol/header.ts';
+import type { Caller } from '../../protocol/identity.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { ANSWER_MS, type Answered, ControlPort } from './control-port.ts';
+import { FakeProvider } from './fake-provider.ts';
+import { eventually, expectThat, type Findings } from './rules.ts';
+
+/** How long the other instance is watched for what must not come, in milliseconds, and by how many requests it must be called then. */
+const WATCHED_MS = 1_000;
+const CALLS = 5;
+
+const ISOLATION_MS = 60_000;
+
+export interface Against {
+  readonly registry: Registry;
+  readonly service: string;
+  readonly host: string;
+  readonly trust: Trust;
+  readonly findings: Findings;
+  /** Longest wait for whoever is tried, in milliseconds. */
+  readonly waitMs: number;
+  readonly tell: (text: string) => void;
+}
+
+/** Plays two instances of a service against the consumer that calls it. */
+export async function againstConsumer(against: Against): Promise<void> {
+  const { host, registry, service } = against;
+  const leaving = new FakeProvider(service, 'leaving', host);
+  const staying = new FakeProvider(service, 'staying', host);
+  try {
+    for (const provider of [leaving, staying]) {
+      await provider.listen();
+      await registry.register(provider.instance);
+    }
+    against.tell(`let the consumer call ${service}: ${leaving.address} and ${staying.address} are listed now`);
+    await play(against, leaving, staying);
+  } finally {
+    for (const provider of [leaving, staying]) {
+      await registry.deregister(provider.instance).catch(() => {});
+      provider.close();
+    }
+  }
+}
+
+async function play(against: Against, leaving: FakeProvider, staying: FakeProvider): Promise<void> {
+  const { findings, registry, trust, waitMs } = against;
+  await eventually(() => leaving.begun > 0 && staying.begun > 0, waitMs, 'expected requests at both instances');
+  let caller: Caller | undefined;
+  await findings.try('C1', async () => {
+    await eventually(() => leaving.caller !== undefined, ANSWER_MS, 'expected a consumer header');
+    expectThat(leaving.unnamed + staying.unnamed === 0, 'a request came without it');
+    let refusal = 'it is malformed';
+    const reader = new ConsumerReader(trust.keys, systemClock, (why) => {
+      refusal = why;
+    });
+    caller = reader.read(leaving.caller?.header ?? '');
+    expectThat(caller !== undefined, `received ${leaving.caller?.header}: ${refusal}`);
+  });
+  if (caller === undefined) return;
+  const consumer = new ControlPort(caller, caller.host ?? leaving.caller?.address ?? '', trust);
+  const goAway = (provider = leaving, more: object = {}) => ({
+    body: encodeGoAway({
+      provider: { ...identityOf(provider), address: provider.address },
+      expiresInMs: ISOLATION_MS,
+      ...more,
+    }),
+  });
+
+  await findings.try('C2', async () => {
+    expectStatus(await consumer.liveness(caller?.instanceId), 200);
+    expectStatus(await consumer.liveness('another process'), 410);
+  });
+  await findings.try('C3', async () =>
+    expectStatus((await consumer.post({ ...goAway(), audience: 'another process' })).status, 410),
+  );
+  await findings.try('C4', async () => {
+    for (const body of ['no JSON', '[]', '{}', goAway(leaving, { expiresInMs: 0 }).body])
+      expectStatus((await consumer.post({ body })).status, 400);
+    expectStatus((await consumer.post({ body: `${' '.repeat(GOAWAY_LIMIT)}{}` })).status, 413);
+  });
+  await findings.try('C5', async () => {
+    expectStatus((await consumer.post({ ...goAway(), headers: { 'content-type': 'text/plain' } })).status, 415);
+    expectStatus((await consumer.post({ ...goAway(), headers: { origin: 'http://page.example' } })).status, 403);
+  });
+  await findings.try('C6', async () => {
+    expectStatus((await consumer.post({ ...goAway(), signature: undefined })).status, 403);
+    const signature = consumer.sign('{}');
+    expectStatus((await consumer.post({ body: '{}', signature })).status, 400);
+    expectStatus((await consumer.post({ body: '{}', signature })).status, 403);
+  });
+
+  leaving.holdNext();
+  await eventually(() => leaving.holds, waitMs, 'expected one more request at the instance that leaves');
+  let first: Answered | undefined;
+  let most = 0;
+  await findings.try('C7', async () => {
+    const answered = await consumer.post(goAway());
+    expectStatus(answered.status, 200);
+    const { ack } = answered;
+    expectThat(ack !== undefined, 'the first line is no ack');
+    // What it has sent and has not arrived here may come still.
+    most = leaving.begun + Math.max(0, ack.outstanding - leaving.inflight);
+    expectThat(ack.outstanding > 0, 'it does not count the request that is outstanding');
+    first = answered;
+  });
+  await findings.try('C8', () => staysAway(leaving, staying, waitMs, () => most));
+  await findings.try('C9', async () => {
+    const again = await consumer.post(goAway(leaving, { later: { version: 9 } }));
+    expectThat(again.ack !== undefined, `received ${again.status} without an ack`);
+    again.hangUp();
+  });
+  await findings.try('C10', async () => {
+    expectThat(first !== undefined, 'there was no ack');
+    expectThat(!first.isOver, 'the answer ended while a request was outstanding');
+    leaving.release();
+    const idle = await Promise.race([first.idle, sleep(systemClock, ANSWER_MS)]);
+    expectThat(idle !== undefined, `no idle line came within ${ANSWER_MS} ms`);
+    expectThat(idle.addresses.includes(staying.address), `it does not name ${staying.address}`);
+    expectThat(!idle.addresses.includes(leaving.address), `it names ${leaving.address}, which leaves`);
+  });
+  leaving.release();
+
+  const old = goAway();
+  await findings.try('C11', async () => {
+    leaving.restart();
+    await registry.register(leaving.instance);
+    const before = leaving.begun;
+    await eventually(() => leaving.begun > before, waitMs, 'expected a request at the newer generation');
+  });
+  await findings.try('C12', async () => {
+    const answered = await consumer.post(old);
+    answered.hangUp();
+    const before = leaving.begun + CALLS;
+    await eventually(() => leaving.begun > before, waitMs, 'expected requests at the newer generation still');
+  });
+  await findings.try('C13', async () => {
+    staying.marker = encodeDraining(identityOf(staying), ISOLATION_MS);
+    const before = staying.begun;
+    await eventually(() => staying.begun > before, waitMs, 'expected a request at the instance that marks');
+    // What was sent before the first marked response may come still.
+    await sleep(systemClock, WATCHED_MS);
+    await staysAway(staying, leaving, waitMs, () => staying.begun);
+  });
+}
+
+function identityOf({ instance: { service, instanceId, generation } }: FakeProvider) {
+  return { service, instanceId, generation };
+}
+
+/** The consumer calls `other`, and `isolated` not more often than `most` says now. */
+async function staysAway(
+  isolated: FakeProvider,
+  other: FakeProvider,
+  waitMs: number,
+  most: () => number,
+): Promise<void> {
+  const [bound, before] = [most(), other.begun + CALLS];
+  await eventually(() => other.begun > before, waitMs, 'expected requests at the other instance');
+  await sleep(systemClock, WATCHED_MS);
+  expectThat(isolated.begun <= bound, `requests that came: ${isolated.begun - bound}`);
+}
+
+function expectStatus(status: number, expected: number): void {
+  expectThat(status === expected, `expected ${expected}, received ${status}`);
+}

@@ -1,0 +1,105 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { boundedText } from '../../io/bounded-text.ts';
+import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
+import { hostPort } from '../../protocol/host-port.ts';
+import type { Instance } from '../../registry/registry.ts';
+
+/** Longest body that is echoed, in bytes. */
+const LONGEST_BODY = 65_536;
+
+/** An instance that answers each request with its body, and remembers who has called. */
+export class FakeProvider {
+  readonly #server = createServer((request, response) => void this.#serve(request, response));
+  readonly #service: string;
+  readonly #id: string;
+  readonly #host: string;
+  #generation = Date.now();
+  #holdsNext = false;
+  #release: (() => void) | undefined;
+  /** Requests that came. */
+  begun = 0;
+  /** Requests that are not answered. */
+  inflight = 0;
+  /** The consumer header that came last, and from where. */
+  caller: { readonly header: string; readonly address: string } | undefined;
+  /** A request came without a consumer header. */
+  unnamed = 0;
+  /** Value of the draining marker on responses. */
+  marker: string | undefined;
+
+  constructor(service: string, id: string, host: string) {
+    this.#service = service;
+    this.#id = `${id}:${process.pid}`;
+    this.#host = host;
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen(0, this.#host, resolve);
+    });
+  }
+
+  /** As it is registered. */
+  get instance(): Instance {
+    const { port } = this.#server.address() as AddressInfo;
+    return {
+      service: this.#service,
+      instanceId: this.#id,
+      generation: this.#generation,
+      host: this.#host,
+      port,
+      scheme: 'http',
+      weight: 100,
+      // Long ago: it takes its whole share at once.
+      registeredAt: this.#generation - 3_600_000,
+      metadata: {},
+    };
+  }
+
+  get address(): string {
+    return hostPort(this.instance);
+  }
+
+  /** Another process at the same address. */
+  restart(): void {
+    this.#generation++;
+  }
+
+  /** The next request is not answered before `release`. */
+  holdNext(): void {
+    this.#holdsNext = true;
+  }
+
+  get holds(): boolean {
+    return this.#release !== undefined;
+  }
+
+  release(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  close(): void {
+    this.release();
+    this.#server.close().closeAllConnections();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.begun++;
+    this.inflight++;
+    response.once('close', () => this.inflight--);
+    const header = request.headers[CONSUMER_HEADER];
+    if (typeof header === 'string') this.caller = { header, address: request.socket.remoteAddress ?? '' };
+    else this.unnamed++;
+    if (this.#holdsNext) {
+      this.#holdsNext = false;
+      await new Promise<void>((resolve) => {
+        this.#release = resolve;
+      });
+    }
+    const body = await boundedText(request, LONGEST_BODY).catch(() => undefined);
+    if (this.marker !== undefined) response.setHeader(DRAINING_HEADER, this.marker);
+    response.writeHead(body === undefined ? 413 : 200).end(body);
+  }
+}
