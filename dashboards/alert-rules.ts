@@ -3,7 +3,7 @@ import { KILLED } from '../src/lifecycle/outcomes.ts';
 import type { MetricName } from '../src/metrics/table.ts';
 import { ATTR } from '../src/trace/model/schema.ts';
 import { INSTANCE } from './instance-metrics.ts';
-import { calls, IDENTITY, label, news, past, SERVICE, SPAN_METRICS_JOB, watched } from './span-metrics.ts';
+import { calls, IDENTITY, label, news, past, SPAN_METRICS_JOB, watched } from './span-metrics.ts';
 
 /** How long an event is told about. */
 const WINDOW = '15m';

@@ -48,7 +48,7 @@ export function FilterBar({ filters, services, narrow, type }: FilterBarProps): 
           type="search"
           name="search"
           value={filters.search}
-          placeholder="instance, pod, trace id"
+          placeholder="instance, consumer, trace id"
           onInput={(event) => type({ search: event.currentTarget.value })}
         />
       </label>

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { IS_CLEAN, RESULT, ROOTS } from './roots.ts';
+import { IS_CLEAN, IS_UNTOLD, RESULT, ROOTS } from './roots.ts';
 
 /**
  * Length of the journal, in bytes, at which what it holds is written into the database, and to which it is then cut. By default
@@ -18,7 +18,9 @@ const VERSION = 1;
 const INDEXES: Readonly<Record<string, string>> = {
   trace_by_arrival: 'trace (received)',
   span_by_service: 'span (service, start, name, kind)',
-  span_by_origin: 'span (origin)',
+  span_by_origin: 'span (origin, trace_id)',
+  // The few consumers that a search finds by what their own span says.
+  span_by_untold: `span (trace_id) WHERE ${IS_UNTOLD}`,
   // The few spans that say that a shutdown or a start began or ended, with what is counted of them.
   span_by_root: `span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`,
 };
