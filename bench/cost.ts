@@ -101,7 +101,6 @@ async function consumer(): Promise<readonly Row[]> {
     header: async () => header,
     services: [],
     warmupMs: 0,
-    warmupCurve: 2,
   });
   const undici = await import('undici');
   const direct = new undici.Agent();

@@ -5,11 +5,15 @@
  * written beside it, and the SBOM of the package.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type BuildOptions, build, type Metafile, transform } from 'esbuild';
+import { declarationsOf } from './declarations.ts';
 import { lazyBuiltins } from './lazy-builtins.ts';
 import { bundledPackages, notice, packageIn, sbom } from './sbom.ts';
+
+/** What applications import, each by its file in `src/`: it gets one file of declarations. */
+const ENTRIES = ['index', 'register', 'registry'];
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -66,7 +70,7 @@ const preloaded = {
 await bundle({ ...preloaded, format: 'cjs', entryPoints: [join(src, 'register.js')] });
 const startFiles = await bundle({
   ...preloaded,
-  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index'].map((entry) => ({
+  entryPoints: ['plugin/start', 'plugin/app-tracing', 'plugin/thread', 'index', 'registry'].map((entry) => ({
     in: join(src, `${entry}.js`),
     out: basename(entry),
   })),
@@ -100,8 +104,14 @@ await bundle({
   },
   outfile: join(src, 'register.js'),
 });
-writeFileSync(join(src, 'index.js'), `export * from './index.cjs';\n`);
-for (const name of ['index', 'register']) writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
+for (const name of ['index', 'registry']) writeFileSync(join(src, `${name}.js`), `export * from './${name}.cjs';\n`);
+
+const declarations = await Promise.all(ENTRIES.map((name) => declarationsOf(join(src, `${name}.d.ts`))));
+for (const file of globSync('**/*.d.ts', { cwd: dist })) rmSync(join(dist, file));
+for (const [n, name] of ENTRIES.entries()) {
+  writeFileSync(join(src, `${name}.d.ts`), declarations[n] ?? '');
+  writeFileSync(join(src, `${name}.d.cts`), `export * from './${name}.js';\n`);
+}
 
 // The page of the collector: its script with preact, for browsers, beside what it is made from.
 const page = join(root, 'collector/page');

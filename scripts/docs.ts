@@ -164,7 +164,7 @@ function whenOf(rule: Rule): string {
 function withExamples(page: string): string {
   return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
     const program = readFileSync(join(root, 'examples', file), 'utf8');
-    return `${begin}\`\`\`js\n${program}\`\`\`\n${end}`;
+    return `${begin}\`\`\`${file.endsWith('.ts') ? 'ts' : 'js'}\n${program}\`\`\`\n${end}`;
   });
 }
 
@@ -177,6 +177,7 @@ const pages: Readonly<Record<string, string>> = {
   'docs/coverage.md': `${NOTE}\n${coverage()}`,
   'docs/protocol.md': withRules(readFileSync(join(root, 'docs/protocol.md'), 'utf8')),
   'docs/application.md': withExamples(readFileSync(join(root, 'docs/application.md'), 'utf8')),
+  'docs/registries/own.md': withExamples(readFileSync(join(root, 'docs/registries/own.md'), 'utf8')),
   'docs/architecture.md': withDiagram(readFileSync(join(root, 'docs/architecture.md'), 'utf8')),
 };
 

@@ -38,6 +38,8 @@ export const ERRORS = {
   LOSSLESS_APP_TRACING:
     'LOSSLESS_APP_TRACING is set, and request traces were not started: the application has its own SDK, or packages are missing.',
   LOSSLESS_REGISTRY_URL: 'LOSSLESS_REGISTRY names no known registry or is not a URL. Use a documented scheme.',
+  LOSSLESS_REGISTRY_MODULE:
+    'The module that LOSSLESS_REGISTRY names cannot be loaded, does not export openBackend, or returns no backend. See docs/registries/own.md.',
   LOSSLESS_REGISTRY_UNAVAILABLE:
     'The registry could not be reached or refused the call. Check its address and permissions.',
   LOSSLESS_REGISTRY_CORRUPT: 'The registry holds an entry that the plugin cannot use; it skips the entry.',
@@ -61,7 +63,7 @@ export const ERRORS = {
   LOSSLESS_GRPC_UNCOVERED:
     'This plugin does not cover calls to services by name with this version of @grpc/grpc-js. See docs/grpc.md for the covered versions.',
   LOSSLESS_TASK_FAILED:
-    'A promise that the application gave to `waitUntil` was rejected, for the first time under this name. The task counts as over.',
+    'A promise that the application gave to `waitUntil` was rejected, for the first time under this name, or a listener of `subscribe` has failed. The task counts as over.',
   LOSSLESS_HOOK_FAILED:
     'The plugin failed inside a call of the application, which went on without it. Please report the line.',
   LOSSLESS_SIGNAL_UNSEEN: 'The parent process may not pass signals on. Start the service with `exec node ...`.',

@@ -44,7 +44,6 @@ export interface Options {
   readonly tls: TlsOptions | undefined;
   readonly gracePeriodMs: number;
   readonly signals: readonly EndSignal[];
-  readonly quietMs: number;
   readonly holdMs: number;
   readonly healthPaths: readonly string[];
   readonly healthFailures: number;
@@ -55,12 +54,10 @@ export interface Options {
   /** Undefined: the value of the application. */
   readonly keepAliveMs: number | undefined;
   readonly goawayTimeoutMs: number;
-  readonly goawayAttempts: number;
   readonly sessionNotice: boolean;
   readonly streamMs: number | undefined;
   readonly services: readonly string[];
   readonly warmupMs: number;
-  readonly warmupCurve: number;
   readonly registerDelayMs: number;
   readonly probe: string | undefined;
   readonly readiness: Environment['LOSSLESS_READINESS'];
@@ -201,7 +198,6 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     tls,
     gracePeriodMs: environment.LOSSLESS_GRACE_PERIOD_MS,
     signals: environment.LOSSLESS_SIGNALS,
-    quietMs: environment.LOSSLESS_QUIET_MS,
     holdMs: environment.LOSSLESS_HOLD_MS,
     healthPaths: environment.LOSSLESS_HEALTH_PATHS ?? pathsOf(environment.LOSSLESS_PROBE),
     healthFailures: environment.LOSSLESS_HEALTH_FAILURES,
@@ -211,12 +207,10 @@ export function loadOptions(raw: RawEnvironment): Loaded {
     entryCheckMs: environment.LOSSLESS_ENTRY_CHECK_MS,
     keepAliveMs: environment.LOSSLESS_KEEP_ALIVE_MS,
     goawayTimeoutMs: environment.LOSSLESS_GOAWAY_TIMEOUT_MS,
-    goawayAttempts: environment.LOSSLESS_GOAWAY_ATTEMPTS,
     sessionNotice: environment.LOSSLESS_SESSION_NOTICE,
     streamMs: environment.LOSSLESS_STREAM_MS,
     services: environment.LOSSLESS_SERVICES,
     warmupMs: environment.LOSSLESS_WARMUP_MS,
-    warmupCurve: environment.LOSSLESS_WARMUP_CURVE,
     registerDelayMs: environment.LOSSLESS_REGISTER_DELAY_MS,
     probe: environment.LOSSLESS_PROBE,
     preconnect: preconnected(environment.LOSSLESS_PRECONNECT),

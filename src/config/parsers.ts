@@ -29,14 +29,6 @@ export function integer(least: number, most: number): Parser<number> {
   });
 }
 
-/** A number within bounds. */
-export function decimal(least: number, most: number): Parser<number> {
-  return parser(`a number from ${least} to ${most}`, (value) => {
-    const number = Number(value);
-    return /^\d+(\.\d+)?$/.test(value) && number >= least && number <= most ? number : undefined;
-  });
-}
-
 /** One of the given words, in any case. */
 export function choice<const W extends string>(...words: readonly W[]): Parser<W> {
   return parser(`one of ${words.join(', ')}`, (value) =>

@@ -3,7 +3,6 @@ import { endSignals } from './end-signals.ts';
 import {
   advertise,
   choice,
-  decimal,
   flag,
   integer,
   line,
@@ -48,7 +47,8 @@ function protecting<T>(parse: Parser<T>, doc: string, secret = false): Variable<
 
 /**
  * Every variable that the plugin reads. The type of the options, the reference page and every message about a bad value come from
- * this table.
+ * this table. A name is its subject, the aspect, then the unit or kind of the value where it is a time (`_MS`), a path (`_FILE`, `_DIR`)
+ * or an address (`_PORT`, `_HOST`, `_URL`).
  */
 export const VARIABLES = {
   LOSSLESS_ENABLED: having(flag, 'false', 'Switches the plugin on. With `false` it changes nothing in the process.'),
@@ -59,7 +59,7 @@ export const VARIABLES = {
   LOSSLESS_REGISTRY: having(
     registryUrls,
     'file:',
-    'URL of the registry; docs/registries has a page for each. `file:` is a directory of this user under the temporary directory, `file:///path` another directory; `memory:` is for tests within one process. For a migration name several, separated by commas: the plugin registers each instance in all of them and merges their lists.',
+    'URL of the registry; docs/registries has a page for each. `file:` is a directory of this user under the temporary directory, `file:///path` another directory; `memory:` is for tests within one process. Any other scheme needs `module=`, a package or a path that knows this registry (docs/registries/own.md). For a migration name several, separated by commas: the plugin registers each instance in all of them and merges their lists.',
   ),
   LOSSLESS_ADVERTISE: optional(
     advertise,
@@ -120,11 +120,6 @@ export const VARIABLES = {
     'SIGTERM,SIGINT',
     'Signals that begin an offline, separated by commas. Any other signal acts as without the plugin.',
   ),
-  LOSSLESS_QUIET_MS: having(
-    integer(0, 60_000),
-    '300',
-    'Shortest time without a new request, in milliseconds, that ends a drain when not every consumer has said that it is idle. Sensible: 100 to 2000, above the longest pause within a burst of requests.',
-  ),
   LOSSLESS_HOLD_MS: having(
     integer(0, HOUR),
     '10000',
@@ -176,11 +171,6 @@ export const VARIABLES = {
     '500',
     'How long one attempt of a GoAway waits for the first line of the answer, in milliseconds. Sensible: 200 to 2000, ten round trips or more.',
   ),
-  LOSSLESS_GOAWAY_ATTEMPTS: having(
-    integer(1, 10),
-    '3',
-    'Attempts of a GoAway for each consumer, 100, 300 and 900 ms apart with jitter. Sensible: 2 to 5.',
-  ),
   LOSSLESS_SERVICES: having(
     list(serviceName, 1_000),
     '',
@@ -190,11 +180,6 @@ export const VARIABLES = {
     integer(0, HOUR),
     '120000',
     'Warm-up time of a new instance, in milliseconds, during which its share of the calls grows; 0 switches it off. Sensible: 10000 to 300000, until caches and the JIT compiler are warm. Elsewhere: `slow_start` of nginx, `slow_start_window` of Envoy.',
-  ),
-  LOSSLESS_WARMUP_CURVE: having(
-    decimal(1, 10),
-    '2',
-    'Exponent of the warm-up: share = (uptime / warm-up time) ^ curve. 1 is linear; a higher value begins slower. Sensible: 1 to 3. Elsewhere: 1 / `aggression` of Envoy.',
   ),
   LOSSLESS_REGISTER_DELAY_MS: having(
     integer(0, HOUR),

@@ -3,6 +3,7 @@ import { Guard } from '../guard.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Facts } from '../lifecycle/facts.ts';
 import type { RefreshResult } from '../lifecycle/outcomes.ts';
+import { WARMUP_CURVE } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { decodeDraining } from '../protocol/header.ts';
@@ -21,7 +22,7 @@ import { HttpHook } from './http/hook.ts';
 import { Http2Hook } from './http2/hook.ts';
 import { UndiciHook } from './undici/hook.ts';
 
-/** How long an instance stays isolated that marked its responses and does not say how long, in milliseconds. */
+/** Isolation after a draining marker without a duration, in milliseconds. */
 const MARKED_MS = 30_000;
 
 /** Longest time a refresh waits for the registry, in milliseconds. */
@@ -33,9 +34,9 @@ export interface ConsumerOptions {
   readonly log: Log;
   /** Default: one of its own. */
   readonly guard?: Guard;
-  /** Value of the consumer header of this process. Asked for with the first request to a service; undefined: none is sent. */
+  /** Value of the consumer header of this process. Requested with the first request to a service; undefined: none is sent. */
   readonly header: () => Promise<string | undefined>;
-  /** How long such a value is used before the next one is asked for, in milliseconds; undefined: for ever. */
+  /** How long such a value is used before the next one is requested, in milliseconds; undefined: without limit. */
   readonly headerMs?: number | undefined;
   /** Host names, beside single-label ones, that are services. */
   readonly services: readonly string[];
@@ -45,13 +46,11 @@ export interface ConsumerOptions {
   readonly onCalled?: (service: string) => void;
   /** Warm-up time in milliseconds; 0 switches it off. */
   readonly warmupMs: number;
-  /** Exponent of the warm-up. */
-  readonly warmupCurve: number;
-  /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
+  /** Zone of this process, whose instances are preferred. Undefined: no preference. */
   readonly zone?: string | undefined;
 }
 
-/** What the registry said after an isolation. */
+/** The registry's answer after an isolation. */
 export interface Refresh {
   readonly result: RefreshResult;
   /** `host:port` of the instances that can be picked now. */
@@ -66,33 +65,33 @@ export interface Isolation {
   readonly outstanding: number;
   /** Instances that can be picked instead, as this process knows them; undefined when it does not call the service. */
   readonly others: number | undefined;
-  /** Addresses that could be picked before. */
+  /** Addresses that could be picked before the isolation. */
   readonly before: readonly string[];
   /**
-   * Resolves with what can be picked instead, when something can, nothing is outstanding and no connection to it is left: until
-   * then the instance may be used after all. Never rejects.
+   * Resolves with the other instances once there is one, nothing is outstanding, and no connection to the isolated one is left;
+   * until then the isolated one may still be used. Never rejects.
    */
   readonly idle: Promise<readonly string[]>;
-  /** Resolves when the list was read again, or could not be. Never rejects. */
+  /** Resolves when the list was read again, or could not be read. Never rejects. */
   readonly refreshed: Promise<Refresh>;
 }
 
-/** What leaves: all that is listed at these addresses up to this generation. */
+/** The target of a GoAway: every entry at these addresses up to this generation. */
 interface Leaving {
   readonly addresses: readonly Address[];
   readonly generation: number;
 }
 
-/** How a GoAway was taken. */
+/** Outcome of a received GoAway. */
 export const GOAWAY_OUTCOMES = ['isolated', 'unused', 'invalid', 'forbidden', 'gone', 'self'] as const;
 export type GoAwayOutcome = (typeof GOAWAY_OUTCOMES)[number];
 
-/** How the consumer half stands, for people. */
+/** State of the consumer half, for people. */
 export interface ConsumerStatus {
   readonly services: Readonly<Record<string, ServiceStatus>>;
   /** Addresses isolated now. */
   readonly isolated: number;
-  /** GoAways received, by how they were taken. */
+  /** GoAways received, by outcome. */
   readonly goAways: Readonly<Record<GoAwayOutcome, number>>;
   /** Isolations by a draining marker. */
   readonly markers: number;
@@ -101,8 +100,8 @@ export interface ConsumerStatus {
 /**
  * This process as a caller: sends requests to services to picked instances, and stops sending to those that leave.
  *
- * Isolation wins over a list that still names the instance, until it expires or a newer generation is listed. When nobody
- * else is left the isolated are used after all, then those of the last list that was not empty: never nobody.
+ * Isolation wins over a list that still names the instance, until it expires or a newer generation is listed. When no other
+ * instance is left, it uses the isolated ones, then those of the last non-empty list: a request always has an instance to try.
  */
 export class Consumer implements CallContext {
   readonly #options: ConsumerOptions;
@@ -125,7 +124,7 @@ export class Consumer implements CallContext {
   header: string | undefined;
 
   constructor(options: ConsumerOptions) {
-    const { clock, log, registry, services, warmupMs, warmupCurve, zone } = options;
+    const { clock, log, registry, services, warmupMs, zone } = options;
     this.#options = options;
     this.guard = options.guard ?? new Guard(log);
     this.#quarantine = new Quarantine(clock, () => this.#rebuild());
@@ -136,7 +135,7 @@ export class Consumer implements CallContext {
       log,
       services,
       quarantine: this.#quarantine,
-      warmup: { ms: warmupMs, curve: warmupCurve },
+      warmup: { ms: warmupMs, curve: WARMUP_CURVE },
       zone,
       prepare: () => this.#prepare(),
       onCalled: options.onCalled,
@@ -149,12 +148,12 @@ export class Consumer implements CallContext {
     ];
   }
 
-  /** Hooks into undici, `node:http`, `node:http2` and grpc-js. Loads none of them and no list: that comes with the first request. */
+  /** Hooks into undici, `node:http`, `node:http2` and grpc-js. It loads none of them, and no list, before the first request. */
   install(): void {
     for (const hook of this.#hooks) hook.install();
   }
 
-  /** Takes the hooks back and ends all watches. Requests in progress end normally. */
+  /** Removes the hooks and ends all watches. Requests in progress end normally. */
   async uninstall(): Promise<void> {
     for (const hook of this.#hooks) hook.uninstall();
     this.#uninstalled = true;
@@ -181,7 +180,7 @@ export class Consumer implements CallContext {
     if (isSeen && this.#quarantine.has(endpoint.instance, endpoint.key)) return;
     endpoint.marker = marker;
     const named = decodeDraining(marker);
-    // A service may hand on the response of another instance of its own, with its marker.
+    // A service may forward the response of another of its instances, with the marker of that one.
     if (named === undefined || named.service.toLowerCase() !== service.name.toLowerCase()) return;
     if (service.hasElsewhere(named.instanceId, endpoint)) return;
     const { generation } = named;
@@ -208,14 +207,14 @@ export class Consumer implements CallContext {
     this.#goAways[outcome]++;
   }
 
-  /** What a GoAway would isolate. */
+  /** The instances that a GoAway would isolate. */
   addressesOf(provider: GoAway['provider']): readonly Address[] {
     return this.#directory.named(provider.service)?.addressesOf(provider) ?? addressesOf(provider);
   }
 
   /**
-   * Hosts of that, as they are or were listed here under the id of the instance, or by something else than the plugin, whose
-   * ids say nothing. Undefined when this process has no list of the service.
+   * Hosts of these instances, as listed here now or before, under the id of the instance or by others, whose ids are not known.
+   * Undefined when this process has no list of the service.
    */
   hostsOf(provider: GoAway['provider']): readonly string[] | undefined {
     const service = this.#directory.named(provider.service);
@@ -236,8 +235,8 @@ export class Consumer implements CallContext {
   }
 
   /**
-   * Isolates all that is listed at the addresses up to the generation, under whatever ids. Where a newer one is listed, that one
-   * is used on; but connections made before may lead to either, so they are closed too.
+   * Isolates every entry at the addresses up to the generation, whatever its id. A newer entry stays in use; but connections made
+   * before may lead to either process, so they are closed too.
    */
   #isolate(leaving: Leaving, service: Service | undefined, expiresInMs: number): Isolation {
     const before = service?.addresses ?? [];
@@ -281,7 +280,7 @@ export class Consumer implements CallContext {
     return this.#header;
   }
 
-  /** By a timer, so that no request looks at a clock. */
+  /** By a timer, so that no request reads a clock. */
   async #renewHeader(): Promise<void> {
     const { clock, header, headerMs, log } = this.#options;
     try {
@@ -297,7 +296,10 @@ export class Consumer implements CallContext {
   }
 }
 
-/** Resolves when `service` has others to pick, or is not called any more, and nothing goes to the instance, as `quiet` tells. */
+/**
+ * Resolves when `service` has other instances, or is not called any more, and `quiet` has resolved: no request goes to the
+ * instance.
+ */
 async function untilLeft(
   service: Service | undefined,
   quiet: () => readonly Promise<void>[],

@@ -1,6 +1,9 @@
 /** Least share of a warming instance, so that it always takes traffic (Envoy slow start: `min_weight_percent` 10 %). */
 export const WARMUP_FLOOR = 0.1;
 
+/** Exponent of the curve of every instance: its share grows slowly while it is cold. */
+export const WARMUP_CURVE = 2;
+
 /** How instances warm up. */
 export interface Warmup {
   /** Warm-up time in milliseconds; 0 switches it off. */

@@ -3,11 +3,11 @@ import type { LifecycleRecord } from '../lifecycle/records.ts';
 /** Work that is counted. */
 export type Counted = 'goaway' | 'offline' | 'online';
 
-/** How often each piece of work ended how: the same records that become spans, so that the two cannot disagree. */
+/** Counts of results by piece of work, from the same records as the spans, so that the two cannot disagree. */
 export class Counts {
   readonly #counts: Record<Counted, Record<string, number>> = { goaway: {}, offline: {}, online: {} };
 
-  /** To be subscribed to the journal. */
+  /** Subscribe it to the journal. */
   readonly sink = (record: LifecycleRecord): void => {
     if (record.kind !== 'ended') return;
     const { work, facts } = record;

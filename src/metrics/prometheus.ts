@@ -7,7 +7,7 @@ import type { Counts } from './counts.ts';
 import { METRICS, type MetricName, type MetricSchema, MOST_INSTANCES } from './table.ts';
 import { CONTENT_TYPES, formatOf, type Labels, MetricsText } from './text.ts';
 
-/** What the metrics are made of. */
+/** Sources of the metrics. */
 export interface Measured {
   readonly status: Status;
   /** Attributes of the resource of this process. */
@@ -15,7 +15,7 @@ export interface Measured {
   readonly counts: Counts;
   readonly afterAck: number;
   readonly spool: SpoolUsage;
-  /** Whether an operator asks: nobody else is told ids and addresses. */
+  /** Whether an operator asks: only operators get ids and addresses. */
   readonly isOperator: boolean;
 }
 
@@ -30,10 +30,10 @@ const NOTHING: Delivery = { exported: 0, spooled: 0, lost: 0 };
 type Series = readonly (readonly [value: number, labels?: Labels])[];
 
 /**
- * The metrics of this instance. Everything is read when it is asked for, so nothing is counted twice; a registry of the
- * application is never touched.
+ * The metrics of this instance. It reads every value at the scrape, so nothing is counted twice, and does not touch a registry of
+ * the application.
  *
- * @param accept value of the Accept header; OpenMetrics is answered to who asks for it
+ * @param accept value of the Accept header; a client that asks for OpenMetrics gets it
  */
 export function expose(measured: Measured, accept: string): Exposition {
   const format = formatOf(accept);
@@ -47,7 +47,7 @@ export function expose(measured: Measured, accept: string): Exposition {
   return { contentType: CONTENT_TYPES[format], body: text.end() };
 }
 
-/** Every value, with 0 for what has not happened yet: an increase from nothing to 1 would not be seen. */
+/** Every value, with 0 before the first event, because Prometheus would miss an increase from nothing to 1. */
 function seriesOf({ status, resource, counts, afterAck, spool, isOperator }: Measured): Record<MetricName, Series> {
   const { calls, consumers, registry, requests, telemetry, unmanaged } = status;
   const services = Object.entries(calls.services);

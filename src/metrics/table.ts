@@ -15,7 +15,7 @@ export const MOST_INSTANCES = 100;
 export const METRICS = {
   lossless_info: {
     type: 'gauge',
-    help: 'Always 1. Labels name the release and place of this instance, as far as its resource does; only an operator gets instance_id and generation.',
+    help: 'Always 1. Labels name the release and place of this instance, as far as its resource does; only an operator gets its id and generation.',
     labels: [
       'service_namespace',
       'service_version',

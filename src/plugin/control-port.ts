@@ -30,6 +30,7 @@ export class ControlPort {
   #server: Promise<Control | undefined> | undefined;
   readonly #backoff = new Backoff(WAITS);
   #hasFailed = false;
+  #isClosed = false;
 
   constructor(options: ControlPortOptions) {
     this.#options = options;
@@ -44,6 +45,12 @@ export class ControlPort {
     return this.#server;
   }
 
+  /** Closes the server, and opens no other one. */
+  close(): void {
+    this.#isClosed = true;
+    void this.#server?.then((control) => control?.close());
+  }
+
   #opened(control: Control): Control {
     this.#options.log('info', `control server listens on port ${control.port}`);
     void this.#tell(control.port);
@@ -56,6 +63,7 @@ export class ControlPort {
     log(this.#hasFailed ? 'debug' : 'error', `${message}${holder}`, { code: 'LOSSLESS_CONTROL_PORT' });
     this.#hasFailed = true;
     clock.after(this.#backoff.next(), () => {
+      if (this.#isClosed) return;
       this.#server = undefined;
       void this.server;
     });

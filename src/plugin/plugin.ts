@@ -13,7 +13,7 @@ import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
 import { Machine } from '../lifecycle/machine.ts';
 import type { OfflineTrigger } from '../lifecycle/outcomes.ts';
-import { RECORDS, type SpanIds } from '../lifecycle/records.ts';
+import { type LifecycleRecord, RECORDS, type SpanIds } from '../lifecycle/records.ts';
 import type { Refusal } from '../lifecycle/refusal.ts';
 import type { State } from '../lifecycle/transitions.ts';
 import { within } from '../lifecycle/within.ts';
@@ -40,6 +40,7 @@ import { tryConnection } from '../provider/registration/try-connection.ts';
 import { Callers } from '../provider/traffic/callers.ts';
 import { Curve } from '../provider/traffic/curve.ts';
 import { Traffic } from '../provider/traffic/traffic.ts';
+import { followRecords } from '../provider/work/follow-records.ts';
 import { type Handler, Handlers } from '../provider/work/handlers.ts';
 import { Tasks } from '../provider/work/tasks.ts';
 import { openRegistries } from '../registry/open.ts';
@@ -144,7 +145,6 @@ export class Plugin {
       grpc: options.grpc,
       onCalled: (service) => this.#known.add(service),
       warmupMs: options.warmupMs,
-      warmupCurve: options.warmupCurve,
       zone: options.zone,
     });
     this.#attendance = new Attendance({
@@ -207,7 +207,7 @@ export class Plugin {
    * Installs the hooks of this process synchronously. Resolves when the registry is open; when it cannot be opened, removes all
    * hooks.
    *
-   * @throws LosslessError LOSSLESS_REGISTRY_URL
+   * @throws LosslessError LOSSLESS_REGISTRY_URL, LOSSLESS_REGISTRY_MODULE
    */
   async start(): Promise<void> {
     this.#traffic.start();
@@ -217,6 +217,8 @@ export class Plugin {
     try {
       await this.#opening;
     } catch (thrown) {
+      this.#attendance.fail(asError(thrown));
+      this.#control.close();
       forget();
       this.#traffic.stop();
       await this.#consumer.uninstall();
@@ -288,9 +290,15 @@ export class Plugin {
 
   /** Runs `handle` in every offline. @returns a function that removes it */
   onOffline(name: string, handle: Handler): () => void {
-    const forget = this.#handlers.add(name, handle);
+    const handler = this.#handlers.add(name, handle);
     this.#working();
-    return forget;
+    this.#attendance.newHandler(handler);
+    return () => this.#handlers.remove(handler);
+  }
+
+  /** Tells `listener` every record. @returns ends it */
+  subscribe(listener: (record: LifecycleRecord) => unknown): () => void {
+    return followRecords(listener, this.#log);
   }
 
   /** The process has work to end, so the plugin takes its signals first. */

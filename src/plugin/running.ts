@@ -1,3 +1,4 @@
+import type { LifecycleRecord } from '../lifecycle/records.ts';
 import type { OfflineHandle } from '../provider/attendance.ts';
 import type { Handler } from '../provider/work/handlers.ts';
 import type { Status } from '../status.ts';
@@ -17,6 +18,7 @@ export interface Running extends Pick<Controlled, 'online'> {
   readonly leaving: AbortSignal;
   waitUntil(name: string, task: PromiseLike<unknown>): void;
   onOffline(name: string, handle: Handler): () => void;
+  subscribe(listener: (record: LifecycleRecord) => unknown): () => void;
 }
 
 /** The request traces that the plugin started for the application. */

@@ -5,7 +5,7 @@ import type { OfflineTrigger, OnlineTrigger } from '../lifecycle/outcomes.ts';
 import type { SpanIds } from '../lifecycle/records.ts';
 import { type Refusal, refusal } from '../lifecycle/refusal.ts';
 import { isRunning, isUnseen } from '../lifecycle/transitions.ts';
-import { warmupShare } from '../lifecycle/warmup.ts';
+import { WARMUP_CURVE, warmupShare } from '../lifecycle/warmup.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
 import { isWorker } from '../process/cluster.ts';
@@ -22,6 +22,7 @@ import { type Candidate, nameOf, Servers } from './registration/servers.ts';
 import type { HttpServer } from './traffic/http-server.ts';
 import type { RecentCaller } from './traffic/recent-caller.ts';
 import { isShared } from './traffic/shared-port.ts';
+import type { NamedHandler } from './work/handlers.ts';
 
 /** Longest wait for the removal of an entry before another one is written, in milliseconds. */
 const VACATE_MS = 10_000;
@@ -52,19 +53,16 @@ export interface AttendanceContext extends Omit<OfflineContext, 'registration' |
     | 'port'
     | 'metadata'
     | 'gracePeriodMs'
-    | 'quietMs'
     | 'holdMs'
     | 'entry'
     | 'entryPorts'
     | 'entryCheckMs'
     | 'goawayTimeoutMs'
-    | 'goawayAttempts'
     | 'sessionNotice'
     | 'streamMs'
     | 'registerDelayMs'
     | 'probe'
     | 'warmupMs'
-    | 'warmupCurve'
     | 'readiness'
   >;
   /** What caused this process. */
@@ -98,6 +96,7 @@ export class Attendance {
   #leaving: Leaving | undefined;
   #main: MainServer | undefined;
   #registeredAt = 0;
+  #hasFailed = false;
   /** Counts servers that begin to listen or close, so that a result from before such a change is discarded. */
   #looks = 0;
   /** Resolves when no earlier start or offline writes or removes the entry any more. */
@@ -168,7 +167,7 @@ export class Attendance {
   get weight(): number {
     if (!this.#registration.listed) return 0;
     const { clock, settings } = this.#context;
-    return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: settings.warmupCurve });
+    return warmupShare(clock.wall() - this.#registeredAt, { ms: settings.warmupMs, curve: WARMUP_CURVE });
   }
 
   /** The application has work of its own, so there is something to leave. */
@@ -194,6 +193,11 @@ export class Attendance {
   /** A caller is seen for the first time. */
   newCaller(caller: RecentCaller): void {
     this.#leaving?.run.tell(caller);
+  }
+
+  /** The application has named a handler: a running offline runs it too. */
+  newHandler(handler: NamedHandler): void {
+    this.#leaving?.run.handle(handler);
   }
 
   /** Begins an offline, or joins the running one. */
@@ -242,6 +246,12 @@ export class Attendance {
     return undefined;
   }
 
+  /** The start has failed for good: nothing is registered, now or later. */
+  fail(error: Error): void {
+    this.#hasFailed = true;
+    this.#online?.fail(error);
+  }
+
   /** Begins to come online. */
   #comeOnline(trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds): void {
     const { beforeOnline, log, traffic, settings } = this.#context;
@@ -288,7 +298,7 @@ export class Attendance {
     const { machine } = this.#context;
     const main = this.#main;
     const look = ++this.#looks;
-    if (!isRunning(machine.state)) return;
+    if (this.#hasFailed || !isRunning(machine.state)) return;
     if (main === undefined) {
       // A running start chooses the server itself; otherwise this server begins a start.
       if (this.#online === undefined && this.#servers.candidates.length > 0) this.#comeOnline('server', []);

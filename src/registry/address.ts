@@ -2,18 +2,18 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { hostPort } from '../protocol/host-port.ts';
 import type { Instance } from './registry.ts';
 
-/** A name of a host (RFC 1123), also with underscores, which Docker gives. */
+/** A host name (RFC 1123), also with underscores, which Docker uses. */
 const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
 
-/** What a URL takes for the last part of an IPv4 address, in whichever of its notations, and no name ends with. */
+/** The last part of an IPv4 address in any notation of a URL; a host name cannot end like that. */
 const NUMBER = /(^|\.)(\d+|0x[0-9a-f]*)\.?$/i;
 
-/** Longest part of a host that a message repeats, in characters. */
+/** Longest part of a host in a message, in characters. */
 const SHOWN = 80;
 
 /**
- * Addresses at which no other process can be reached, or not without the name of an interface; Kubernetes admits none of them
- * in its endpoints either. The metadata of a cloud machine are at a link-local address, at Amazon also at one that is not.
+ * Addresses at which no other process can be reached, or only with the name of an interface; Kubernetes refuses them in its
+ * endpoints too. The metadata of a cloud machine are at a link-local address, at Amazon also at another one.
  */
 const UNUSABLE: readonly { readonly form: RegExp; readonly what: string }[] = [
   { form: /^0\./, what: 'not an address of a host' },
@@ -27,10 +27,10 @@ const UNUSABLE: readonly { readonly form: RegExp; readonly what: string }[] = [
 ];
 
 /**
- * The host of an instance, as whoever listed it has written it: without blanks around it, brackets and the zone of an IPv6
- * address. An IPv6 address comes in its one short form, one that stands for an IPv4 address as that.
+ * The normalized host of a listed instance: without blanks around it, brackets, and the zone of an IPv6 address. An IPv6 address
+ * gets its short form; one that stands for an IPv4 address becomes that.
  *
- * @throws Error when it is neither an IP address at which others can be reached nor the name of a host
+ * @throws Error when it is neither an IP address at which other processes can be reached nor a host name
  */
 export function hostOf(value: unknown): string {
   if (typeof value !== 'string') throw new Error('`host` is not text');
@@ -46,18 +46,18 @@ export function hostOf(value: unknown): string {
   );
 }
 
-/** `host:port` in one spelling: two instances with the same are reached by the same connections. */
+/** `host:port`, normalized: two instances with the same key are reached by the same connections. */
 export function addressKey({ host, port }: { readonly host: string; readonly port: number }): string {
   return hostPort({ host: host.includes(':') && isIPv6(host) ? shortest(host) : host.toLowerCase(), port });
 }
 
-/** Reads `host:port` as it crosses the wire; undefined when it is none. */
+/** Reads `host:port` from the wire; undefined when it is malformed. */
 export function hostPortOf(address: string): { readonly host: string; readonly port: number } | undefined {
   const [, host, port] = /^(.+):(\d{1,5})$/s.exec(address.trim()) ?? [];
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) };
 }
 
-/** What a GoAway says is leaving: its address, and its other ports at the same host. */
+/** Addresses of the leaving instance in a GoAway: its address, and its other ports at the same host. */
 export function addressesOf({
   address,
   ports = [],
@@ -70,10 +70,7 @@ export function addressesOf({
   return [main, ...ports.filter((port) => port !== main.port).map((port) => ({ host: main.host, port }))];
 }
 
-/**
- * Of the entries with one address the newest generation, which stands for all: the others are of the same process, or of one
- * that has ended.
- */
+/** The newest generation of the entries with one address; the others belong to the same process, or to one that has exited. */
 export function newestByAddress(instances: readonly Instance[]): ReadonlyMap<string, Instance> {
   const newest = new Map<string, Instance>();
   for (const instance of instances) {

@@ -1,12 +1,12 @@
 import type { ProtocolEndpoint } from './endpoints.ts';
 import type { Instance } from './registry.ts';
 
-/** What a port speaks: `other` is nothing that is called here, `opaque` may be anything. */
+/** The protocol of a port. `other`: never called by the plugin; `opaque`: may be any protocol. */
 export type AppProtocol = 'http' | 'https' | 'h2' | 'h2c' | 'grpc' | 'grpcs' | 'opaque' | 'other';
 
 /**
- * Names of protocols: those of Istio (Protocol Selection), of Kubernetes (`appProtocol`, without its prefix), and what Dubbo,
- * kratos and go-micro call theirs. `grpc`, `h2c` and `http2` are HTTP/2 that begins at once, which no HTTP/1.1 call can.
+ * Names of protocols of Istio (Protocol Selection), Kubernetes (`appProtocol`, without its prefix), Dubbo, kratos and go-micro.
+ * `grpc`, `h2c` and `http2` are HTTP/2 from the first byte, which an HTTP/1.1 call cannot use.
  */
 const PROTOCOLS: Readonly<Record<AppProtocol, readonly string[]>> = {
   http: ['http', 'http1', 'rest', 'ws'],
@@ -27,7 +27,7 @@ const KINDS: ReadonlyMap<string, AppProtocol> = new Map(
   Object.entries(PROTOCOLS).flatMap(([kind, names]) => names.map((name) => [name, kind as AppProtocol])),
 );
 
-/** As endpoints say it. */
+/** The protocols of endpoints. */
 const SPOKEN: Readonly<Partial<Record<AppProtocol, Pick<ProtocolEndpoint, 'protocol' | 'secure'>>>> = {
   http: { protocol: 'http', secure: false },
   https: { protocol: 'http', secure: true },
@@ -45,24 +45,24 @@ const OVER_TLS: Readonly<Partial<Record<AppProtocol, AppProtocol>>> = {
   opaque: 'https',
 };
 
-/** What an endpoint says of a port; undefined when that is not known, or nothing that is called here. */
+/** The protocol of an endpoint; undefined when it is unknown, or never called by the plugin. */
 export function spokenAs(protocol: AppProtocol | undefined): Pick<ProtocolEndpoint, 'protocol' | 'secure'> | undefined {
   return protocol && SPOKEN[protocol];
 }
 
-/** The protocol of that name, in any case; undefined when nobody knows it. */
+/** The protocol of that name, in any case of letters; undefined for an unknown name. */
 export function appProtocolOf(name: unknown): AppProtocol | undefined {
   return typeof name === 'string' ? KINDS.get(name.trim().toLowerCase()) : undefined;
 }
 
-/** What a port of that name speaks: the name begins with its protocol (`<protocol>[-<suffix>]`). */
+/** The protocol of a port, from its name (`<protocol>[-<suffix>]`). */
 export function protocolInName(name: unknown): AppProtocol | undefined {
   return typeof name === 'string' ? appProtocolOf(name.split('-')[0]) : undefined;
 }
 
 /**
- * What the labels of an instance say of its port: `protocol` and `kind` (kratos) name what it speaks, `secure` and `scheme` that
- * it is TLS (Spring Cloud), and `gRPC_port` which port is that of gRPC, for a service that has no other one too.
+ * The protocol of an instance's port, from its labels: `protocol` and `kind` (kratos) name it, `secure` and `scheme` mean TLS
+ * (Spring Cloud), and `gRPC_port` is the gRPC port, perhaps the only one.
  */
 export function protocolInLabels(labels: Labels, port: unknown): AppProtocol | undefined {
   if (grpcPortIn(labels) === Number(port)) return 'grpc';
@@ -71,7 +71,7 @@ export function protocolInLabels(labels: Labels, port: unknown): AppProtocol | u
   return labels['secure'] === 'true' ? overTls(kind) : kind;
 }
 
-/** What a port speaks that is known to be TLS. */
+/** The protocol of a port with TLS. */
 export function overTls(protocol: AppProtocol | undefined): AppProtocol {
   return protocol === undefined ? 'https' : (OVER_TLS[protocol] ?? protocol);
 }
@@ -87,13 +87,13 @@ function grpcPortIn(labels: Labels): number | undefined {
   return Number.isInteger(port) && port >= 1 && port <= 65_535 ? port : undefined;
 }
 
-/** The labels of an instance with the one by which others find its port of gRPC. */
+/** The labels of an instance, with the label for its gRPC port. */
 export function labelsWithGrpc({ endpoints = [], metadata }: Pick<Instance, 'endpoints' | 'metadata'>): Labels {
   const grpc = endpoints.find(({ protocol }) => protocol === 'grpc');
   return grpc === undefined ? metadata : { ...metadata, [GRPC_PORT]: String(grpc.port) };
 }
 
-/** The label in which grpc-spring has the port of gRPC. */
+/** The label of grpc-spring for the gRPC port. */
 export const GRPC_PORT = 'gRPC_port';
 
 type Labels = Readonly<Record<string, string>>;

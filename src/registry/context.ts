@@ -2,14 +2,14 @@ import type { Clock } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import type { Secrets } from './secrets.ts';
 
-/** What registries work with. */
+/** The environment of registries. */
 export interface RegistryContext {
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** What every adapter is given. */
+/** The environment of every adapter. */
 export interface AdapterContext extends RegistryContext {
-  /** What must not be told of what its servers say. */
+  /** Secrets to mask in texts of its servers. */
   readonly secrets: Secrets;
 }

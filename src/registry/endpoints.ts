@@ -1,4 +1,4 @@
-/** What is spoken at a port: `http` HTTP/1.1, `h2` HTTP/2, `grpc` gRPC over HTTP/2. The first is the likeliest main port. */
+/** Protocols of ports: `http` HTTP/1.1, `h2` HTTP/2, `grpc` gRPC over HTTP/2. The likeliest for a main port first. */
 export const PROTOCOLS = ['http', 'h2', 'grpc'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
@@ -10,7 +10,7 @@ export interface ProtocolEndpoint {
   readonly secure: boolean;
 }
 
-/** What an instance says of its ports. */
+/** The ports of an instance. */
 interface Ports {
   readonly port: number;
   readonly scheme: 'http' | 'https';
@@ -18,8 +18,8 @@ interface Ports {
 }
 
 /**
- * What can take a call of each protocol, the best first. A client of HTTP may speak HTTP/2, and a server of HTTP/2 may serve
- * gRPC beside other things. A gRPC server understands no call but its own.
+ * Endpoints that can take a call of each protocol, the best first. An HTTP client may speak HTTP/2, and an HTTP/2 server may also
+ * serve gRPC. A gRPC server takes only gRPC calls.
  */
 const TAKES: Readonly<Record<Protocol, readonly Protocol[]>> = {
   http: ['http', 'h2'],
@@ -28,9 +28,9 @@ const TAKES: Readonly<Record<Protocol, readonly Protocol[]>> = {
 };
 
 /**
- * Where a call of `protocol` to an instance goes.
+ * The destination of a call of `protocol` to an instance.
  *
- * @returns undefined when the instance says what its ports speak and none of them can take such a call
+ * @returns undefined when the protocols of all its ports are known and none of them takes such a call
  */
 export function endpointOf({ endpoints, port, scheme }: Ports, protocol: Protocol): ProtocolEndpoint | undefined {
   if (endpoints === undefined) return { protocol, port, secure: scheme === 'https' };

@@ -4,10 +4,10 @@ import type { Instance } from './registry.ts';
 import type { Secrets } from './secrets.ts';
 import { TellOnce } from './tell-once.ts';
 
-/** An instance, nothing that takes calls, or why an instance is passed over. */
+/** An instance; undefined for an entry that takes no calls; or the error of a skipped entry. */
 export type Decoded = Instance | Error | undefined;
 
-/** Reads the entries of lists. One that cannot be read is passed over, which is told once. */
+/** Reads the entries of lists. It skips an unreadable entry and logs it once. */
 export class EntryReader {
   readonly #kind: string;
   readonly #secrets: Secrets;
@@ -21,8 +21,8 @@ export class EntryReader {
   }
 
   /**
-   * @param decode the instances of an entry, none or more, and what is wrong with the others; throws when it cannot be read
-   * @param nameOf what an entry is called for people
+   * @param decode returns the instances of an entry, none or more, and the errors of the others; throws when it is unreadable
+   * @param nameOf the name of an entry for people
    * @returns in the order of their ids
    */
   read<Entry>(

@@ -7,10 +7,10 @@ import { PROTOCOLS, type ProtocolEndpoint } from './endpoints.ts';
 import { endpointsAmong, type SpeakingPort } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
-/** One file of the `file:` registry: an instance and the process that vouches for it. */
+/** One file of the `file:` registry: an instance, and the process that owns the entry. */
 export interface Entry {
   readonly pid: number;
-  /** When that process started, in clock ticks since boot (`/proc/<pid>/stat`, field 22); 0 where that is not known. */
+  /** Start of that process, in clock ticks since boot (`/proc/<pid>/stat`, field 22); 0 where it is unknown. */
   readonly started: number;
   readonly instance: Instance;
 }
@@ -18,19 +18,19 @@ export interface Entry {
 /** Longest entry that is read or written, in bytes. */
 export const ENTRY_LIMIT = 16_384;
 
-/** Largest weight; a larger one counts as this. Sums of any list of them are still exact. */
+/** Largest weight; a larger one counts as this, so that sums of a list stay exact. */
 const MOST_WEIGHT = 1e9;
 
-/** Most endpoints of an instance: there is one of each protocol, and a later version may know more of these. */
+/** Most endpoints of an instance: one of each protocol, with room for protocols of later versions. */
 const MOST_ENDPOINTS = 16;
 
-/** Weight of an instance that names none. */
+/** Default weight of an instance. */
 const WEIGHT = 100;
 
 /** Process ids are 32-bit integers. */
 const LARGEST_PID = 2 ** 31 - 1;
 
-/** The text of an entry that this process vouches for. */
+/** The text of an entry of this process. */
 export function encodeEntry(instance: Instance): string {
   const entry: Entry = { pid: process.pid, started: startedAt(process.pid) ?? 0, instance };
   return `${JSON.stringify(entry)}\n`;
@@ -50,20 +50,20 @@ export function decodeEntry(text: string): Entry {
   };
 }
 
-/** Whether the process that vouches for an entry still runs. */
+/** Whether the process that owns an entry still runs. */
 export function isAlive({ pid, started }: Entry): boolean {
   const now = startedAt(pid);
   return now !== undefined && (now === started || now === 0 || started === 0);
 }
 
 /**
- * Reads an instance as JSON holds it.
+ * Reads an instance from JSON.
  *
  * @throws Error naming what is wrong with it
  */
 export function decodeInstance(value: unknown): Instance {
   const fields = objectOf(value, 'instance');
-  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata } = fields;
+  const { service, instanceId, generation, host, port, scheme, weight, registeredAt, metadata, uid } = fields;
   const endpoints = decodeEndpoints(fields['endpoints']);
   if (scheme !== 'http' && scheme !== 'https') throw new Error('`scheme` is not http or https');
   if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0)
@@ -79,11 +79,12 @@ export function decodeInstance(value: unknown): Instance {
     registeredAt: whole(registeredAt, 'registeredAt', 0),
     metadata: labelsOf(metadata),
     ...(endpoints.length > 0 && { endpoints }),
+    ...(typeof uid === 'string' && uid !== '' && { uid }),
   };
 }
 
 /**
- * Reads the endpoints of an instance as JSON holds them; protocols that a later version may have are passed over.
+ * Reads the endpoints of an instance from JSON; it skips unknown protocols of later versions.
  *
  * @throws Error naming what is wrong with them
  */
@@ -98,27 +99,27 @@ function decodeEndpoints(value: unknown): readonly ProtocolEndpoint[] {
   });
 }
 
-/** What something else than this package says of an instance; each field as it came. */
+/** An instance from another client; the fields are unchecked. */
 export interface Foreign {
   readonly service: string;
-  /** Absent, empty or no text: its address stands for it. */
+  /** When absent, empty or not text, its address is used. */
   readonly id?: unknown;
   readonly host: unknown;
   readonly port: unknown;
-  /** What the port speaks. Absent: not known. */
+  /** Protocol of the port. Absent: unknown. */
   readonly speaks?: AppProtocol | undefined;
   /** Further ports, at the same host. */
   readonly others?: readonly SpeakingPort[];
-  /** In our unit. What is not a number from 0 counts as the default. */
+  /** In the unit of this package. A value that is not a number from 0 counts as the default. */
   readonly weight?: unknown;
   readonly labels: unknown;
   readonly uid?: string | undefined;
 }
 
 /**
- * An instance that something else has listed. It has no generation: it is known by its address.
+ * An instance that another client has listed. It has no generation and is identified by its address.
  *
- * @throws Error naming what is wrong with its address; nothing else is a reason to do without it
+ * @throws Error naming what is wrong with its address; errors in other fields do not exclude it
  */
 export function foreignInstance(foreign: Foreign): Instance {
   const { service, id, host, port, speaks, others = [], weight, uid } = foreign;
@@ -140,7 +141,7 @@ export function foreignInstance(foreign: Foreign): Instance {
   };
 }
 
-/** Labels are text: what can be is made text, the rest is left out. */
+/** Labels are text: other values become text where possible, and are dropped otherwise. */
 export function labelsOf(value: unknown): Readonly<Record<string, string>> {
   if (!isObject(value)) return {};
   return Object.fromEntries(
@@ -150,7 +151,7 @@ export function labelsOf(value: unknown): Readonly<Record<string, string>> {
   );
 }
 
-/** Some write numbers as text. */
+/** Some clients write numbers as text. */
 function portOf(value: unknown): number {
   return whole(typeof value === 'string' && /^\s*\d{1,5}\s*$/.test(value) ? Number(value) : value, 'port', 1, 65_535);
 }

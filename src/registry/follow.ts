@@ -5,42 +5,42 @@ import { sleep, type Timer } from '../lifecycle/clock.ts';
 import type { RegistryContext } from './context.ts';
 import type { Instance, Listener } from './registry.ts';
 
-/** Waits after rounds that failed: a registry that restarts is back within seconds, and its list is then five seconds old at most. */
+/** Waits after failed rounds: a restarted registry is back within seconds, and its list is then at most five seconds old. */
 const WAITS = { initialMs: 200, factor: 2, capMs: 5_000 };
 
-/** Rounds that end at once are at least so far apart, in milliseconds: a server that answers without waiting is not flooded. */
+/** Least time between rounds, in milliseconds, so that a server that answers at once is not flooded. */
 const LEAST_ROUND_MS = 20;
 
 /**
- * Least time between two lists, in milliseconds for each instance of the former, and at most: making and comparing one takes
- * up to 0.02 ms for each instance, and the application's event loop is not to be had for more than a part of that.
+ * Least time between two lists, in milliseconds for each instance of the former one, and its largest value. Making and comparing
+ * a list takes up to 0.02 ms for each instance, and the plugin may use only a small part of the application's event loop.
  */
 const GAP_MS = { perInstance: 0.1, most: 2_000 };
 
 type Instances = readonly Instance[];
 
-/** A list, or what makes it: that is called when the list is due, so not for each change of a long one. */
+/** A list, or a function that makes it, which is called when the list is due, not for each change of a long one. */
 type Listed = Instances | (() => Instances);
 
 /**
- * Reads the list, waits for changes as far as the registry can, and delivers each list. It is called again when it has
- * resolved, with the wait until then in milliseconds, and after a growing wait when it rejects. `signal` is aborted when the watch ends.
+ * One round: reads the list, waits for changes as far as the registry can, and delivers each list. It resolves with the wait
+ * before the next round, in milliseconds; after a rejection the wait grows. `signal` is aborted when the watch ends.
  */
 export type Round = (deliver: (list: Listed) => void, signal: AbortSignal) => Promise<number>;
 
 export interface FollowOptions {
   readonly context: RegistryContext;
   readonly listener: Listener;
-  /** What is followed, for the log. */
+  /** Name of the list, for the log. */
   readonly what: string;
   readonly round: Round;
 }
 
 /**
  * Follows the list of a service until `signal` is aborted: the first one is delivered before it resolves, later ones when they
- * differ. When the registry fails the last list stays, and it is asked again.
+ * differ. When the registry fails, the last list stays, and the next round follows.
  *
- * @throws whatever the first round fails with before it delivers; Error when it was ended before
+ * @throws the error of the first round before its first list; Error when the watch ended before
  */
 export function follow(options: FollowOptions, signal: AbortSignal): Promise<void> {
   return new Follower(options, signal).start();
@@ -52,9 +52,9 @@ class Follower {
   readonly #backoff = new Backoff(WAITS);
   readonly #first = Promise.withResolvers<void>();
   #delivered: string | undefined;
-  /** From when on the next list may be delivered, on the monotonic clock. */
+  /** Monotonic time from which the next list may be delivered. */
   #freeAt = 0;
-  /** The list that waits until then. */
+  /** The list that waits for that time. */
   #waiting: Listed | undefined;
   #due: Timer | undefined;
   #isFailing = false;
@@ -139,7 +139,7 @@ class Follower {
     try {
       if (isNew) this.#options.listener(instances);
     } catch {
-      // A listener's failure is its own.
+      // An error of a listener does not affect the watch.
     }
     this.#first.resolve();
   }

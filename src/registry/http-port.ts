@@ -1,13 +1,13 @@
 import { type AppProtocol, spokenAs } from './app-protocol.ts';
 import type { ProtocolEndpoint } from './endpoints.ts';
 
-/** A port, and what it speaks as far as that is known. */
+/** A port, and its protocol as far as known. */
 export interface SpeakingPort {
   readonly port: number;
   readonly speaks?: AppProtocol | undefined;
 }
 
-/** One of several, which have names. */
+/** A named port. */
 export interface NamedPort extends SpeakingPort {
   readonly name: string;
 }
@@ -25,16 +25,16 @@ const LIKELY: readonly ((port: NamedPort) => boolean)[] = [
   ({ speaks }) => speaks === 'grpc' || speaks === 'grpcs',
 ];
 
-/** Of several ports those that calls are likeliest meant for: one, several alike, or none. */
+/** The likeliest of several ports: one, several equal ones, or none. */
 export function likeliest<P extends NamedPort>(ports: readonly P[]): readonly P[] {
   return LIKELY.map((isOne) => ports.filter(isOne)).find((some) => some.length > 0) ?? [];
 }
 
 /**
- * The endpoints of an instance: its main port, and of the others the first of each further protocol. A main port of which
- * nothing is known is one of HTTP where others are known.
+ * The endpoints of an instance: its main port, and the first port of each further protocol. A main port of unknown protocol
+ * counts as HTTP when the protocols of others are known.
  *
- * @returns undefined when nothing is known of any
+ * @returns undefined when no protocol is known
  */
 export function endpointsAmong(
   main: SpeakingPort,

@@ -9,7 +9,7 @@ import { hostPort } from '../protocol/host-port.ts';
 import type { Failure } from './registry.ts';
 import { Secrets } from './secrets.ts';
 
-/** Longest time for one call, in milliseconds, when nothing else is said: an offline waits ten seconds for the registry. */
+/** Default longest time for one call, in milliseconds: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
 
 /** Most servers that one call tries. */
@@ -23,28 +23,28 @@ const MOST_AT_A_TIME = 16;
 
 export interface HttpOptions {
   readonly clock: Clock;
-  /** Where the registry listens: tried in turn, beginning with the one that answered last. */
+  /** Addresses of the registry, tried in turn, beginning with the one that answered last. */
   readonly servers: readonly Server[];
   /** Undefined: plain HTTP. */
   readonly tls?: TlsFiles | undefined;
-  /** Sent with every call and asked for each time: tokens rotate. */
+  /** Headers for every call, requested each time because tokens rotate. */
   readonly headers?: () => Readonly<Record<string, string>>;
-  /** What must not be told of what a server says, beside those headers. */
+  /** Secrets to mask in texts of a server, beside those headers. */
   readonly secrets?: Secrets | undefined;
 }
 
-/** One call. It may be sent to more than one server, so it must be idempotent. */
+/** One call. It must be idempotent, because it may go to more than one server. */
 export interface Call {
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
-  /** With its query; messages name it without. */
+  /** With its query, which messages omit. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Longest time for the whole answer, or until the head of a stream, in milliseconds. Default: 3000 ms. */
   readonly timeoutMs?: number;
-  /** Statuses that are an answer too, beside 2xx. */
+  /** Further statuses that are an answer, beside 2xx. */
   readonly expected?: readonly number[];
-  /** The registry holds the answer back until something changes: such calls are not counted among those at a time. */
+  /** The registry holds the answer back until a change; such calls do not count towards the limit. */
   readonly waits?: boolean;
   /** Ends the call. */
   readonly signal?: AbortSignal;
@@ -57,8 +57,8 @@ export interface Answer {
 }
 
 /**
- * Why a call failed; `status` is absent when it was not answered. No message holds a query, a header or a body of ours, nor what
- * is secret of them when the server has repeated it.
+ * The error of a call; `status` is absent without an answer. Messages contain no query, header or body of the call, and mask
+ * secrets that the server repeats.
  */
 export class HttpError extends Error {
   readonly status: number | undefined;
@@ -70,7 +70,7 @@ export class HttpError extends Error {
   }
 }
 
-/** HTTP towards a registry: tries its servers in turn, few calls at a time, and tells no secret. */
+/** HTTP client of a registry: tries its servers in turn, with few calls at a time, and masks secrets. */
 export class HttpClient {
   readonly #options: HttpOptions;
   readonly #secrets: Secrets;
@@ -85,7 +85,7 @@ export class HttpClient {
     this.#secrets = options.secrets ?? new Secrets();
   }
 
-  /** The beginning of what a server says, as it may be told. */
+  /** The beginning of a server's text, with secrets masked. */
   excerpt(text: unknown): string {
     return this.#secrets.excerpt(text);
   }
@@ -116,12 +116,12 @@ export class HttpClient {
   }
 
   /**
-   * Reads an endless answer with one JSON value on each line. Resolves when the server ends it, or after `lastsMs`: a
-   * connection that died without a word would otherwise never be found out.
+   * Reads an endless answer with one JSON value on each line. Resolves when the server ends it, or after `lastsMs`, because a
+   * silently dead connection would otherwise never be noticed.
    *
    * @param onLine returns false when it wants no further line
    * @param onOpen called when the server has begun to answer
-   * @throws HttpError, also for what `onLine` throws
+   * @throws HttpError, also for an error of `onLine`
    */
   lines(
     call: Call & { readonly lastsMs: number },
@@ -136,7 +136,7 @@ export class HttpClient {
     });
   }
 
-  /** A call that ends hands its place to the one that waits longest. */
+  /** A call that ends gives its place to the one that has waited longest. */
   async #slot(): Promise<void> {
     if (this.#running < MOST_AT_A_TIME) this.#running++;
     else await new Promise<void>((resolve) => this.#queue.push(resolve));
@@ -150,7 +150,7 @@ export class HttpClient {
 
   async #inTurn<T>(call: Call, mostTries: number, read: Read<T>): Promise<T> {
     const { clock, servers } = this.#options;
-    // Calls at the same time find out by themselves: none pushes another one past the server that answers.
+    // Concurrent calls choose by themselves, so that none moves another one away from the server that answers.
     let at = this.#current;
     for (let left = Math.min(servers.length, mostTries); ; left--) {
       try {
@@ -161,7 +161,7 @@ export class HttpClient {
         const { message, status } = thrown as HttpError;
         if (call.signal?.aborted === true) throw thrown;
         this.#failure = { since: this.#failure?.since ?? clock.wall(), message };
-        // A refusal is the registry's: another server of it would say the same.
+        // A refusal is final: another server of the registry would give the same answer.
         if (status !== undefined && status < 500) throw thrown;
         at = (at + 1) % servers.length;
         if (left > 1) continue;

@@ -8,12 +8,12 @@ import type { Decoded } from './entry-reader.ts';
 import type { SpeakingPort } from './http-port.ts';
 import type { Instance } from './registry.ts';
 
-/** What kratos and this package take for the weight of an instance that names none. */
+/** Default weight of kratos and of this package. */
 const WEIGHT = 100;
 
 /**
- * An instance as kratos writes it (`registry.ServiceInstance`, contrib/registry), so that its consumers can read it; the
- * instance itself is in the field `lossless`, which they pass over.
+ * An instance in the format of kratos (`registry.ServiceInstance`, contrib/registry) for its consumers; the instance itself is in
+ * the field `lossless`, which they ignore.
  */
 export function encodeEntry(instance: Instance): string {
   return JSON.stringify(kratosFields(instance));
@@ -32,12 +32,12 @@ export function kratosFields(instance: Instance): Readonly<Record<string, unknow
   };
 }
 
-/** Where the main port of an instance is, as a URL. */
+/** URL of the main port of an instance. */
 export function originOf(instance: Instance): string {
   return originsOf(instance)[0]?.origin ?? '';
 }
 
-/** An endpoint as kratos has it. */
+/** An endpoint of kratos. */
 interface Origin {
   /** Of the URL. */
   readonly scheme: string;
@@ -45,7 +45,7 @@ interface Origin {
   readonly origin: string;
 }
 
-/** The endpoints of an instance as kratos has them, one of each scheme, the main one first. */
+/** The endpoints of an instance in the format of kratos, one of each scheme, the main one first. */
 export function originsOf({ host, port, scheme, endpoints }: Instance): readonly Origin[] {
   const main = { protocol: 'http', port, secure: scheme === 'https' } as const;
   const all = (endpoints ?? [main]).map(({ protocol, port: own, secure }): Origin => {
@@ -56,17 +56,17 @@ export function originsOf({ host, port, scheme, endpoints }: Instance): readonly
 }
 
 /**
- * Reads an entry: ours, that of kratos, or that of go-micro (`registry.Service` with nodes). Those of others have no
- * generation: a GoAway is matched by their address. Endpoints of other protocols than HTTP and gRPC are passed over.
+ * Reads an entry of this package, of kratos, or of go-micro (`registry.Service` with nodes). Entries of others have no
+ * generation: a GoAway matches them by address. Endpoints of other protocols than HTTP and gRPC are skipped.
  *
- * @returns of nodes that cannot be read what is wrong with them
+ * @returns the instances, and the errors of unreadable nodes
  * @throws Error naming what is wrong with it
  */
 export function decodeEntry(text: string, service: string): readonly Decoded[] {
   return decodeFields(parseObject(text, 'it'), service);
 }
 
-/** Reads the fields of an entry, as `decodeEntry` does. */
+/** Like `decodeEntry`, for parsed fields. */
 export function decodeFields(entry: Json, service: string): readonly Decoded[] {
   if (entry['lossless'] !== undefined)
     return [decodeInstance(entry['lossless'])].filter((found) => found.service === service);
@@ -92,7 +92,7 @@ function foreign(node: Json, service: string): Instance | undefined {
 
 type Place = Pick<Foreign, 'host' | 'port' | 'speaks' | 'others'>;
 
-/** The port that a URL without one means. */
+/** The default port of a URL without one. */
 const DEFAULT_PORTS: Readonly<Partial<Record<AppProtocol, number>>> = { http: 80, https: 443 };
 
 function endpointOf({ endpoints }: Json): Place | undefined {
@@ -101,7 +101,7 @@ function endpointOf({ endpoints }: Json): Place | undefined {
   return main && { ...main, others: places.filter(({ host }) => host === main.host) };
 }
 
-/** One endpoint; none when kratos has no such scheme, or nothing is called by it here. */
+/** One endpoint; none for a scheme unknown to kratos or never called by the plugin. */
 function placeAt(endpoint: string): readonly (SpeakingPort & { readonly host: string })[] {
   const url = URL.parse(endpoint);
   const name = url?.protocol.slice(0, -1);
@@ -111,7 +111,7 @@ function placeAt(endpoint: string): readonly (SpeakingPort & { readonly host: st
   return [{ host: url.hostname, port: Number(url.port) || (DEFAULT_PORTS[speaks] ?? 0), speaks }];
 }
 
-/** Old versions of go-micro have the port apart. */
+/** Old versions of go-micro have the port in a separate field. */
 function addressOf({ address, port }: Json, labels: Readonly<Record<string, string>>): Place | undefined {
   const place = hostPortOf(String(address)) ?? { host: address, port };
   const protocol = protocolInLabels(labels, place.port);

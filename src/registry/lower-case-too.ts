@@ -1,9 +1,8 @@
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 
 /**
- * A registry that tells capitals from small letters, in which a service whose name has capitals is listed in small letters
- * too: the host of a URL has no capitals, so `http://OrderService/` asks for `orderservice`. Those who ask for the name as it
- * is find it as it is.
+ * Wraps a registry that distinguishes capitals. It lists a service whose name has capitals in small letters too, because the host
+ * of a URL has no capitals: `http://OrderService/` asks for `orderservice`. Clients that use the original name find that.
  */
 export class LowerCaseToo implements Registry {
   readonly #registry: Registry;

@@ -1,14 +1,14 @@
 import { LosslessError } from '../errors.ts';
 import type { Instance, Listener, Registry } from './registry.ts';
 
-/** One watch: it hears of one service, and only of changes. */
+/** One watch of one service. */
 interface Watch {
   readonly service: string;
   readonly listener: Listener;
   delivered: string | undefined;
 }
 
-/** What every `memory:` registry of one name in this process shares. */
+/** State shared by every `memory:` registry of one name in this process. */
 interface Shared {
   readonly instances: Map<string, Instance>;
   readonly watches: Set<Watch>;
@@ -20,7 +20,7 @@ const LISTS = Symbol.for('lossless-lifecycle.registry.memory');
 /** Most entries of one name. */
 const MOST_ENTRIES = 100_000;
 
-/** A registry inside one process, for tests. `memory:name` keeps lists apart by name. */
+/** A registry inside one process, for tests. Each `memory:name` has lists of its own. */
 export function memoryRegistry(url: URL): Registry {
   const { instances, watches } = sharedOf(url.pathname);
   const mine = new Set<Watch>();
@@ -37,7 +37,7 @@ export function memoryRegistry(url: URL): Registry {
     try {
       watch.listener(found);
     } catch {
-      // One listener must not keep the others from their list.
+      // An error of one listener must not affect the others.
     }
   };
   const deliverAll = (service: string): void => {

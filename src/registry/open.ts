@@ -1,4 +1,4 @@
-import { REGISTRY_SCHEMES } from '../config/registries.ts';
+import { MODULE, REGISTRY_SCHEMES } from '../config/registries.ts';
 import { LosslessError } from '../errors.ts';
 import type { AdapterContext, RegistryContext } from './context.ts';
 import { LowerCaseToo } from './lower-case-too.ts';
@@ -7,7 +7,7 @@ import { Secrets } from './secrets.ts';
 
 type Adapter = (url: URL, context: AdapterContext) => Promise<Registry>;
 
-/** Adapters by the scheme of their URL; each is loaded only when it is named. */
+/** Adapters by the scheme of their URL; each is loaded when its scheme is used. */
 const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'file:': async (url, context) => (await import('./file/file.ts')).fileRegistry(url, context),
   'memory:': async (url) => (await import('./memory.ts')).memoryRegistry(url),
@@ -19,31 +19,36 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'zookeeper:': async (url, context) => (await import('./zookeeper/zookeeper.ts')).zookeeperRegistry(url, context),
 };
 
-/** Those to which `OrderService` and `orderservice` are one, or whose names have no capitals. */
+/** That of every other scheme whose URL names a module. */
+const ofModule: Adapter = async (url, context) => (await import('./module/module.ts')).moduleRegistry(url, context);
+
+/** Schemes whose service names ignore case or have no capitals. */
 const CASELESS: readonly string[] = ['consul:', 'eureka:', 'kubernetes:'];
 
 /**
- * Opens the registry that `url` names. Nothing is contacted before it is used.
+ * Opens the registry that `url` names. Nothing is contacted before it is used, but for what a module does.
  *
- * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme, or the adapter cannot use the URL
+ * @throws LosslessError LOSSLESS_REGISTRY_URL when no adapter has that scheme, or the adapter cannot use the URL;
+ * LOSSLESS_REGISTRY_MODULE when the module that it names is none
  */
 export async function openRegistry(url: URL, context: RegistryContext): Promise<Registry> {
   const scheme = REGISTRY_SCHEMES.find((known) => known === url.protocol);
-  if (scheme === undefined) {
+  const adapter = scheme === undefined ? url.searchParams.has(MODULE) && ofModule : ADAPTERS[scheme];
+  if (!adapter) {
     const known = REGISTRY_SCHEMES.join(' or ');
     throw new LosslessError(
       'LOSSLESS_REGISTRY_URL',
-      `expected a URL beginning with ${known}, received ${url.protocol}`,
+      `expected a URL beginning with ${known}, or one with ${MODULE}=, received ${url.protocol}`,
     );
   }
-  const registry = await ADAPTERS[scheme](url, { ...context, secrets: new Secrets() });
-  return CASELESS.includes(scheme) ? registry : new LowerCaseToo(registry);
+  const registry = await adapter(url, { ...context, secrets: new Secrets() });
+  return CASELESS.some((known) => known === scheme) ? registry : new LowerCaseToo(registry);
 }
 
 /**
  * Opens one registry, or several as one.
  *
- * @throws LosslessError LOSSLESS_REGISTRY_URL
+ * @throws LosslessError LOSSLESS_REGISTRY_URL, LOSSLESS_REGISTRY_MODULE
  */
 export async function openRegistries(urls: readonly URL[], context: RegistryContext): Promise<Registry> {
   const opened = await Promise.all(urls.map((url) => openRegistry(url, context)));

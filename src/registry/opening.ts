@@ -1,6 +1,9 @@
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 
-/** A registry whose adapter is still being loaded: each call waits for that, and fails with what it failed with. */
+/**
+ * A registry whose adapter is still being loaded. Calls wait until the adapter is loaded; if that fails they reject with its
+ * error.
+ */
 export class OpeningRegistry implements Registry {
   readonly type: string;
   readonly #opening: Promise<Registry>;

@@ -1,35 +1,35 @@
-/** Most secrets that are known at a time; those that were added first, which are of the URL, stay. */
+/** Most secrets at a time; the first ones, from the URL, stay. */
 const MOST = 100;
 const FIRST = 10;
 
-/** A secret that is shorter, in characters, is masked only where it stands alone: it may be a part of any word. */
+/** A shorter secret, in characters, is masked only as a whole word, because it may be a part of any word. */
 const SHORT = 4;
 
-/** From this length on also the beginning of a secret, of so many characters and more, is masked: answers cut what they repeat. */
+/** A beginning of a secret of at least this many characters is masked too, because answers may truncate what they repeat. */
 const LONG = 16;
 const BEGINNING = 8;
 
-/** Longest text that is looked through, and longest part of it that is told, in characters. */
+/** Longest text that is searched, and longest excerpt, in characters. */
 const LONGEST = 1_024 * 1_024;
 const EXCERPT = 200;
 
 const MASK = '***';
 
 /**
- * What must not be told though a server says it: registries, and the proxies before them, repeat what they were asked with in their
- * error pages. Foreign text goes through here before it enters a message.
+ * Secrets to mask in texts of servers: registries, and proxies before them, repeat requests in their error pages. Foreign text
+ * passes through here before it enters a message.
  */
 export class Secrets {
   readonly #known = new Map<string, RegExp>();
 
-  /** A secret that goes out. Adding it again costs nothing. */
+  /** Adds a secret that is sent. Adding it again costs nothing. */
   add(secret: string): void {
     if (secret === '' || this.#known.has(secret)) return;
     if (this.#known.size >= MOST) this.#known.delete([...this.#known.keys()][FIRST] ?? '');
     this.#known.set(secret, patternOf(secret));
   }
 
-  /** Headers that go out with a call: each value, and what stands after its scheme (`Bearer`, `Basic`). */
+  /** Adds the headers of a call: each value, and its part after the scheme (`Bearer`, `Basic`). */
   addHeaders(headers: Readonly<Record<string, string>>): void {
     for (const value of Object.values(headers)) {
       this.add(value);
@@ -48,7 +48,7 @@ export class Secrets {
   }
 }
 
-/** Matches a secret in whichever coding it may be repeated. */
+/** Matches a secret in every encoding in which it may be repeated. */
 function patternOf(secret: string): RegExp {
   const base64 = Buffer.from(secret).toString('base64');
   const codings = [

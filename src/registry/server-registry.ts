@@ -5,28 +5,28 @@ import { attempt } from './unavailable.ts';
 import { type EntryStore, Upkeep } from './upkeep.ts';
 import { Watches } from './watches.ts';
 
-/** What one kind of server is asked and told, and how: all that an adapter has of its own. */
+/** The calls to one kind of server: the specific part of an adapter. */
 export interface Backend extends EntryStore {
   /** Scheme of the URL. */
   readonly type: string;
   /** Its name for people, for example `Consul`. */
   readonly title: string;
-  /** Where it is, without credentials. */
+  /** Its address, without credentials. */
   readonly address: string;
   readonly capabilities: Capabilities;
   /** Interval of heartbeats, in milliseconds. */
   readonly beatMs: number;
   /** Set while the server does not answer. */
   readonly failure: Failure | undefined;
-  /** Asks for the list of a service. */
+  /** Reads the list of a service. */
   list(service: string): Promise<readonly Instance[]>;
-  /** How the list of a service is followed. */
+  /** Follows the list of a service. */
   rounds(service: string): Round;
-  /** Ends connections that stay open. */
+  /** Closes open connections. */
   close?(): Promise<void>;
 }
 
-/** A registry that a server keeps, reached through its backend: entries are kept up, lists followed, failures told alike. */
+/** A registry with a server, used through its backend. Upkeep of entries, following of lists and errors are the same for all. */
 export class ServerRegistry implements Registry {
   readonly #backend: Backend;
   readonly #context: RegistryContext;

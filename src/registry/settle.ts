@@ -1,15 +1,15 @@
 import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
 
-/** Waits after looks, 1.3 to 1.7 s in all: Nacos answers for a list half a second after the call. */
+/** Waits between reads, 1.3 to 1.7 s in all: Nacos updates a list half a second after the call. */
 const WAITS = { initialMs: 20, factor: 2, capMs: 350 };
 const MOST_LOOKS = 8;
 
 /**
- * Waits until a list shows what was written: some registries answer for their lists a little later than for the call. It gives
- * up in silence, also when a list cannot be read, as whoever needs to know reads the list back.
+ * Waits until a list shows a write: some registries update their lists a little after the call. It gives up silently, also when a
+ * list cannot be read, because callers that need certainty read the list back.
  *
- * @param isDone shown, or no longer of interest
+ * @param isDone whether the list shows it, or it no longer matters
  */
 export async function settle(clock: Clock, isDone: () => Promise<boolean>): Promise<void> {
   const backoff = new Backoff(WAITS);

@@ -7,13 +7,13 @@ import type { RegistryContext } from './context.ts';
 import type { Capabilities, Failure, Instance, Listener, Registry } from './registry.ts';
 import { Watches } from './watches.ts';
 
-/** Waits before a watch that one registry refused is tried again: the others are read meanwhile, so there is no hurry. */
+/** Waits before a refused watch of one registry is retried; the others are read meanwhile, so there is no hurry. */
 const WAITS = { initialMs: 2_000, factor: 1.6, capMs: 30_000 };
 
 /**
- * Several registries as one, for the time of a migration. An instance is registered in all of them and deregistered from all;
- * one failure fails the whole, so that no instance counts as ready, or as gone, that some consumers see otherwise. Lists are
- * merged: one entry for each address, of the newest generation. Of a registry that cannot be read its last list stays.
+ * Several registries as one, for the time of a migration. An instance is registered in all of them and deregistered from all; one
+ * failure fails the whole, so that an instance counts as ready, or as gone, only when all consumers see it so. Lists are merged:
+ * one entry for each address, of the newest generation. When a registry cannot be read, its last list stays.
  */
 class SeveralRegistries implements Registry {
   readonly type: string;
@@ -109,7 +109,7 @@ class MergedWatch {
     return this.#lists[n];
   }
 
-  /** Delivers what can be read; the others are tried again. @throws when nothing can be read */
+  /** Delivers the lists that can be read and retries the others. @throws when none can be read */
   async start(): Promise<void> {
     const begun = await Promise.allSettled(this.#members.map((_, n) => this.#begin(n)));
     const failed = begun.flatMap((each, n) => (each.status === 'rejected' ? [{ n, error: asError(each.reason) }] : []));
@@ -139,7 +139,7 @@ class MergedWatch {
       try {
         return await this.#begin(n);
       } catch {
-        // It was said once, and it is tried again.
+        // It is logged once, and retried.
       }
     }
   }
@@ -153,7 +153,7 @@ class MergedWatch {
     try {
       this.#listener(merged);
     } catch {
-      // A listener's failure is its own.
+      // An error of a listener does not affect the watch.
     }
   }
 }

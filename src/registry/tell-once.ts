@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Log } from '../log.ts';
 
-/** Most things that are told of. */
+/** Most different warnings. */
 const MOST_TOLD = 1_000;
 
-/** Warns of each thing, named by its key, once. */
+/** Logs one warning for each key. */
 export class TellOnce {
   readonly #log: Log;
   readonly #told = new Set<string>();

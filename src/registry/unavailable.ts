@@ -1,9 +1,9 @@
 import { asError, LosslessError } from '../errors.ts';
 
 /**
- * Does `work` and tells what it fails with as the contract wants it.
+ * Runs `work`; any failure becomes `LOSSLESS_REGISTRY_UNAVAILABLE`, as the contract requires.
  *
- * @param registry as it is named to people, for example `the consul registry at 127.0.0.1:8500`
+ * @param registry its name for people, for example `the consul registry at 127.0.0.1:8500`
  * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
  */
 export async function attempt<T>(registry: string, work: () => Promise<T>): Promise<T> {

@@ -4,27 +4,27 @@ import { sleep, type Timer } from '../lifecycle/clock.ts';
 import type { RegistryContext } from './context.ts';
 import type { Instance } from './registry.ts';
 
-/** Waits before a removal that failed is tried again, and how often it is tried: a server that restarts is back by then. */
+/** Waits between attempts of a removal, and their number; a restarted server is back by then. */
 const REMOVALS = { initialMs: 300, factor: 3, capMs: 900 };
 const MOST_REMOVALS = 3;
 
 /**
- * Wait before a heartbeat that failed is tried again, in milliseconds, when the interval is not shorter. It does not grow: an
- * entry expires within a few intervals, and one that the registry has lost is to be back a second after the registry.
+ * Wait after a failed heartbeat, in milliseconds, when the interval is not shorter. It does not grow: an entry expires within a
+ * few intervals, and a lost entry must be back a second after the registry.
  */
 const BEAT_AGAIN_MS = 1_000;
 
-/** What an adapter does with one entry of this process. No two of these run at a time for the same instance. */
+/** The operations of an adapter on one entry of this process, run one at a time for each instance. */
 export interface EntryStore {
   /**
-   * Writes the entry, replacing what is there.
+   * Writes the entry, replacing an existing one.
    *
-   * @param former what this process has written there and not removed since: it is in use, and must not vanish meanwhile
+   * @param former the entry of this process that is there now: it is in use, and must not vanish meanwhile
    */
   write(instance: Instance, former?: Instance): Promise<void>;
-  /** Says that the instance lives, and writes the entry again if the registry has lost it. */
+  /** Sends a heartbeat, and writes the entry again if the registry has lost it. */
   beat(instance: Instance): Promise<void>;
-  /** Removes the entry; there may be none. */
+  /** Removes the entry, if there is one. */
   remove(instance: Instance): Promise<void>;
 }
 
@@ -36,17 +36,17 @@ export interface UpkeepOptions {
 }
 
 interface Entry {
-  /** What is to be listed; undefined: nothing. */
+  /** The wanted entry; undefined: none. */
   wanted: Instance | undefined;
-  /** Settles when the last piece of work of this entry has ended. Never rejects. */
+  /** Settles when the last operation on this entry has ended. Never rejects. */
   turn: Promise<unknown>;
   beat: Timer | undefined;
   failing: boolean;
 }
 
 /**
- * The entries of this process: written, kept alive by heartbeats, removed, for each instance one thing after the other. A
- * removal therefore awaits a write and a heartbeat in flight, and none follows it (races R28).
+ * The entries of this process. For each instance it writes, sends heartbeats and removes one after the other, so a removal awaits
+ * a write and a heartbeat in flight, and none follows it (races R28).
  */
 export class Upkeep {
   readonly #options: UpkeepOptions;
@@ -73,7 +73,7 @@ export class Upkeep {
     });
   }
 
-  /** Ends all heartbeats and awaits what is in flight; a removal that has failed is then tried again at once. The entries stay. */
+  /** Ends all heartbeats and awaits operations in flight; a failed removal is then retried at once. The entries stay. */
   async close(): Promise<void> {
     this.#closing.abort();
     const entries = [...this.#entries.values()];

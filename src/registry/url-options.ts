@@ -5,7 +5,7 @@ import { hostPort } from '../protocol/host-port.ts';
 import { Secrets } from './secrets.ts';
 
 /**
- * The options in the query of a registry's URL. Each is asked for once; what nobody asked for is a mistake.
+ * The options in the query of a registry's URL. The adapter reads each once; an option that it does not read is an error.
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL from every method; no message holds a value
  */
@@ -14,7 +14,7 @@ export class UrlOptions {
   readonly #secrets: Secrets;
   readonly #asked = new Set<string>();
 
-  /** @param secrets those of the URL are added to it */
+  /** @param secrets gets the secrets of the URL */
   constructor(url: URL, secrets: Secrets = new Secrets()) {
     this.url = url;
     this.#secrets = secrets;
@@ -65,7 +65,7 @@ export class UrlOptions {
     return user;
   }
 
-  /** A secret that is in the URL, or in the file that `<name>File` names; read anew for each call, as it may rotate. */
+  /** A secret in the URL, or in the file that `<name>File` names; read again for each call, because it may rotate. */
   secret(name: string): (() => string) | undefined {
     const [text, path] = [this.text(name), this.text(`${name}File`)];
     if (text !== undefined && path !== undefined) throw this.#bad(`one of ${name} and ${name}File`);
@@ -84,7 +84,7 @@ export class UrlOptions {
     return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
   }
 
-  /** To be called last: every option must have been asked for. */
+  /** Call last, after all options are read. */
   done(): void {
     const unknown = [...this.url.searchParams.keys()]
       .filter((name) => !this.#asked.has(name))
@@ -112,7 +112,7 @@ export class UrlOptions {
   }
 }
 
-/** `host:port`, comma-separated: how a registry is named to people. */
+/** `host:port`, comma-separated: the name of a registry for people. */
 export function addressOf(servers: readonly Server[]): string {
   return servers.map(hostPort).join(',');
 }

@@ -1,4 +1,4 @@
-/** The watches of one registry: each can be ended, and all end with the registry. */
+/** The watches of one registry, which all end with the registry. */
 export class Watches {
   readonly #running = new Set<AbortController>();
   #isClosed = false;
@@ -6,8 +6,8 @@ export class Watches {
   /**
    * Begins a watch. Resolves, when `begin` has, with a function that ends the watch.
    *
-   * @param begin goes on until `signal` is aborted
-   * @throws what `begin` throws; nothing goes on then
+   * @param begin runs until `signal` is aborted
+   * @throws the error of `begin`; the watch has then ended
    */
   async begin(begin: (signal: AbortSignal) => void | Promise<void>): Promise<() => void> {
     const ending = new AbortController();

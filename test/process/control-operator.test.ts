@@ -113,7 +113,7 @@ describe('two instances on one machine', () => {
     const again = await lossless(['offline', '--wait'], world().env('cart', env));
     expect(again).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/^LOSSLESS_OTHER_INSTANCE: .* here is shop /),
+      stderr: expect.stringMatching(/^LOSSLESS_OTHER_INSTANCE: .* this is shop /),
     });
     expect(await stateOf(shop)).toBe('warming');
   });

@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { controlPortOf, entered } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
 import { lossless } from '../support/process/cli.ts';
+import { LINES } from '../support/process/node-lines.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 
+const HARMLESS = new URL('../fixtures/apps/harmless.mjs', import.meta.url);
 const APP = new URL('../fixtures/apps/own-work.mjs', import.meta.url);
 
 const world = useWorld();
@@ -83,6 +85,47 @@ describe.each([
     expect(child.stderr.match(/LOSSLESS_TASK_FAILED/g)).toHaveLength(1);
     expect(child.stdout).not.toContain('forgotten: begun');
   });
+
+  test('what comes while the offline runs takes part in it', async () => {
+    const child = await application([...kind, 'late', 'task:mail:300']);
+    child.signal('SIGTERM');
+    await child.ends();
+    const said = child.stdout.split('\n').filter((line) => /^(late|mail)/.test(line));
+    expect(said).toEqual(['late: begun', 'late: once more', 'late: over', 'mail: over']);
+    const trace = await world().trace({ child, port: 0 });
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, problems: [] });
+    expect(spansOf(trace, 'handler')).toHaveLength(2);
+  });
+
+  test('ten thousand tasks are waited for, under a hundred names and those of the others', async () => {
+    const child = await application([...kind, 'many']);
+    const { body } = await operator(await controlPortOf(child), '/status');
+    expect(body).toMatchObject({ tasks: { 'job 0': 1, 'job 99': 1, others: 9_900 } });
+    child.signal('SIGTERM');
+    await child.ends();
+    const trace = await world().trace({ child, port: 0 });
+    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, problems: [] });
+    expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.tasks.start']).toBe(10_000);
+  });
+
+  test('a listener that fails is one line, and nothing else', async () => {
+    const child = await application([...kind, 'pool', 'deaf']);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(child.stderr.match(/a listener of subscribe failed: no such table/g)).toHaveLength(1);
+    expect(child.stdout).toContain('record: stopped');
+  });
+
+  test('it may begin its offline itself, once, and whatever it says afterwards does no harm', async () => {
+    const child = await application([...kind, 'pool', 'api']);
+    child.say('leave');
+    await child.sees(/api: true\n/);
+    expect(child.stdout).toContain('api: true success true false\n');
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(child.stdout).not.toContain('too late: begun');
+    expect(child.stderr).toContain('too late of the application failed: gone');
+  });
 });
 
 test('an offline that is undone tells its handlers, and the next one runs them again', async () => {
@@ -105,10 +148,31 @@ test('a worker that has named nothing keeps its own behaviour', async () => {
   expect(child.stderr).not.toContain('offline begun');
 });
 
-test('without the plugin the calls are there and do nothing', async () => {
-  const child = world().children.node(APP, { args: ['pool', 'task:mail:10'] });
-  await child.sees(/ready\n/);
-  child.signal('SIGTERM');
-  expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
-  expect(child.stdout).not.toContain('pool');
+/** What comes of each call where no plugin runs. */
+const NOTHING = {
+  online: false,
+  leaving: false,
+  isOneSignal: true,
+  isTask: true,
+  isRejection: 'no mail server',
+  forgotten: 'object',
+  never: 'object',
+  many: 10_000,
+};
+
+describe.each(LINES)('the calls do nothing, and keep no process alive, on Node.js %s', (line) => {
+  test.each([
+    ['without the plugin', [], () => ({})],
+    ['when it is off', [], () => world().env('worker', { LOSSLESS_ENABLED: 'false' })],
+    ['in a worker thread beside it', ['thread'], () => world().env('worker')],
+  ])('%s', async (_, args, env) => {
+    const child = world().children.node(HARMLESS, { line, args: [...args], env: env() });
+    expect(await child.ends()).toEqual({ code: 0, signal: null });
+    const said = child.stdout.trim().split('\n');
+    expect(said.map((text) => JSON.parse(text))).toEqual([NOTHING, NOTHING]);
+    const warnings = child.stderr.match(
+      /\[LOSSLESS_TASK_FAILED\] Warning: mail of the application failed: no mail server/g,
+    );
+    expect(warnings).toHaveLength(4);
+  });
 });

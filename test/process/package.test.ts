@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
@@ -24,6 +24,27 @@ fetch('http://provider/').then((response) => response.text()).then((text) => get
 setInterval(() => {}, 1000);`,
 };
 
+/** A backend that lists what it was given. */
+const OPEN = `openBackend = () => {
+  const entries = new Map();
+  const list = async () => [...entries.values()];
+  const write = async (instance) => void entries.set(instance.instanceId, instance);
+  const remove = async ({ instanceId }) => void entries.delete(instanceId);
+  const rounds = () => async (deliver) => (deliver(await list()), 100);
+  const capabilities = { push: false, lagMs: 200, expires: false };
+  return { title: 'Own', address: 'here', capabilities, beatMs: 1000, write, beat: write, remove, list, rounds };
+};`;
+
+/** Files of modules, by what they are named as: a path, a package of CommonJS, one that can be imported only. */
+const MODULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  './own.mjs': { 'own.mjs': `export const ${OPEN}` },
+  'own-common': { 'package.json': '{"main":"index.cjs"}', 'index.cjs': `exports.${OPEN}` },
+  '@own/esm': {
+    'package.json': '{"type":"module","exports":{"import":"./index.js"}}',
+    'index.js': `export const ${OPEN}`,
+  },
+};
+
 describe('the packed package in an empty project', () => {
   const project = useScratchFolder();
 
@@ -38,6 +59,12 @@ describe('the packed package in an empty project', () => {
       stdio: 'pipe',
     });
     for (const [name, text] of Object.entries(APPS)) writeFileSync(join(project, name), text);
+    for (const [name, files] of Object.entries(MODULES))
+      for (const [file, text] of Object.entries(files)) {
+        const folder = name.startsWith('.') ? project : join(project, 'node_modules', name);
+        mkdirSync(folder, { recursive: true });
+        writeFileSync(join(folder, file), text);
+      }
     mkdirSync(join(project, 'registry'));
   }, 180_000);
 
@@ -76,6 +103,20 @@ describe('the packed package in an empty project', () => {
       await provider.sees(/offline ended: success/);
       expect(await provider.ends()).toEqual({ code: null, signal: 'SIGTERM' });
       expect(provider.stderr).toMatch(/"acked":1/);
+    },
+  );
+
+  test.each(LINES.flatMap((line) => Object.keys(MODULES).map((specifier) => ({ line, specifier }))))(
+    'a registry of its own is found as $specifier, on Node $line',
+    async ({ line, specifier }) => {
+      const registry = `own://host?module=${specifier}`;
+      const provider = children.run(NODES[line], ['app.mjs'], {
+        cwd: project,
+        env: { ...env(), LOSSLESS_REGISTRY: registry },
+      });
+      await entered(provider, 'warming');
+      provider.signal('SIGTERM');
+      await provider.sees(/offline ended: success/);
     },
   );
 
@@ -143,6 +184,16 @@ describe('the packed package in an empty project', () => {
     expect(packed().filter((file) => file.endsWith('.map'))).toEqual([]);
     const scripts = packed().filter((file) => /\.c?js$/.test(file));
     expect(scripts.filter((file) => read(file).includes('sourceMappingURL='))).toEqual([]);
+  });
+
+  test('each entry has one file of declarations, which imports nothing', () => {
+    const declarations = packed().filter((file) => /\.d\.c?ts$/.test(file));
+    const entries = ['index', 'register'].flatMap((name) => [`dist/src/${name}.d.cts`, `dist/src/${name}.d.ts`]);
+    expect(declarations.toSorted()).toEqual(entries);
+    for (const file of declarations)
+      expect(read(file).match(/(?<=from )'\.[^']*'/g) ?? [], file).toEqual(
+        file.endsWith('.d.cts') ? [`'./${basename(file, '.d.cts')}.js'`] : [],
+      );
   });
 
   test('names an author, and no address that it does not have', () => {

@@ -139,36 +139,6 @@ test('R20: requests that wait in the kernel while the event loop stands still at
   await service.child.ends();
 });
 
-test('R21: a pause between two bursts is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '2500' } });
-  const post = () =>
-    fetch(`http://127.0.0.1:${service.port}/echo`, { method: 'POST', body: 'x' }).then((response) => response.status);
-  await post();
-  service.child.signal('SIGTERM');
-  await entered(service.child, 'draining');
-  for (let burst = 0; burst < 4; burst++) {
-    expect(await Promise.all([post(), post(), post()])).toEqual([200, 200, 200]);
-    // Far shorter than the quiet window.
-    await pause(700);
-  }
-  await service.child.ends();
-});
-
-test('R21: the pause after a long request is not the end of traffic', async () => {
-  const service = await world().service('provider', { env: { LOSSLESS_QUIET_MS: '1500' } });
-  const post = (ms: number) =>
-    fetch(`http://127.0.0.1:${service.port}/slow?ms=${ms}`, { method: 'POST', body: 'x' }).then(({ status }) => status);
-  await post(0);
-  service.child.signal('SIGTERM');
-  await entered(service.child, 'draining');
-  for (let sent = 0; sent < 3; sent++) {
-    // Longer than the quiet window, which begins when it ends.
-    expect(await post(1_700)).toBe(200);
-    await pause(100);
-  }
-  await service.child.ends();
-});
-
 describe('what counts as in flight', () => {
   test('a long request is finished', async () => {
     const service = await world().service('provider');

@@ -322,7 +322,7 @@ describe('a process that is killed while it leaves', () => {
     await lossless(['replay', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);
     await until(async () => (await verdict(service))?.result === 'killed');
     expect(await verdict(leaving)).toMatchObject({ result: 'missing' });
-    expect(living.child.stderr).toContain('no shutdown traces are made');
+    expect(living.child.stderr).toContain('no shutdown traces: OTEL_SDK_DISABLED');
     leaving.child.signal('SIGTERM');
   });
 
@@ -350,7 +350,7 @@ describe('a process that is killed while it leaves', () => {
 test('OTEL_TRACES_EXPORTER=none: no spans, said once, everything else as usual', async () => {
   const service = await world().service('provider', { env: { OTEL_TRACES_EXPORTER: 'none' } });
   expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
-  expect(linesOf(service).filter(({ msg }) => msg.startsWith('no shutdown traces are made'))).toHaveLength(1);
+  expect(linesOf(service).filter(({ msg }) => msg.startsWith('no shutdown traces: OTEL_SDK_DISABLED'))).toHaveLength(1);
   await expect(world().jaeger.trace(world().traceId(service))).rejects.toThrow('LOSSLESS_TRACE_NOT_FOUND');
 });
 

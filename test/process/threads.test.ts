@@ -16,7 +16,7 @@ describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, 
     child.signal('SIGTERM');
     expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
     expect(told(child.stderr)).toBe(1);
-    expect(child.stderr).toMatch(/a signal ends its requests/);
+    expect(child.stderr).toMatch(/a signal cuts its requests/);
   });
 
   test('beside one in the main thread: its shutdown is no success', async () => {

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Admin, Producer, stringSerializers } from '@platformatic/kafka';
 import { Queue } from 'bullmq';
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { entered } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
+import { LINE, NODES } from '../support/process/node-lines.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 import { freePort, serverMissing } from '../support/servers/built.ts';
 import { Kafka } from '../support/servers/kafka.ts';
@@ -14,10 +17,11 @@ import { useStarted } from '../support/use-started.ts';
 
 const world = useWorld();
 
+const folderOf = (path: string): string => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
+
 /** Starts a program of `examples/` with the plugin. */
 function example(file: string, env: Readonly<Record<string, string>>): Child {
-  const path = new URL(`../../examples/${file}`, import.meta.url);
-  return world().children.node(path, { env: world().env(file, env) });
+  return world().children.node(pathToFileURL(folderOf(file)), { env: world().env(file, env) });
 }
 
 /** Leaves by SIGTERM; resolves with the result and its handlers, each with its result. */
@@ -116,4 +120,29 @@ test('a service with WebSockets asks each client to connect again, and waits for
   const codes = Promise.all(sockets.map(async (socket) => (await once(socket, 'close'))[0]));
   expect(await leave(child)).toEqual(['success']);
   expect(new Set(await codes)).toEqual(new Set([1012]));
+});
+
+test('an application of Nest ends its streams, its mails and its connection, and then hears the signal', async () => {
+  const port = await freePort();
+  const child = world().children.run(NODES[LINE], ['--import=tsx', 'main.ts'], {
+    cwd: folderOf('nest'),
+    env: world().env('nest', { PORT: String(port) }),
+  });
+  await entered(child, 'warming');
+  const ticks = await fetch(`http://127.0.0.1:${port}/ticks`);
+  const order = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST' });
+  expect(await order.text()).toBe('ordered');
+  let [seen, left] = ['', undefined as Promise<unknown> | undefined];
+  for await (const chunk of ticks.body ?? []) {
+    seen += Buffer.from(chunk);
+    if (seen.includes('tick 0')) left ??= leave(child);
+  }
+  expect(await left).toEqual(['success', ['Mails', 'done']]);
+  const lines = child.stdout.trim().split('\n');
+  expect(lines).toEqual([
+    'begun "order 7"',
+    'sent "order 7"',
+    'connection to the mail server closed',
+    'Nest ends by SIGTERM',
+  ]);
 });

@@ -28,7 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   registry: [...PURE, 'log', 'io', 'process', 'registry/*'],
   'registry/*': [...PURE, 'io', 'process', 'registry'],
   'provider/traffic': SHARED,
-  'provider/work': ['errors', 'log'],
+  'provider/work': ['errors', 'lifecycle', 'log'],
   'provider/entry': [...SHARED, 'provider/traffic'],
   'provider/registration': [...SHARED, 'provider/traffic'],
   'provider/online': [...SHARED, 'provider/registration'],
@@ -73,7 +73,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'trace',
   ],
   register: ['config', 'plugin', 'process'],
-  api: ['lifecycle', 'plugin', 'provider', 'provider/work', 'status'],
+  api: ['errors', 'lifecycle', 'plugin', 'provider', 'provider/work', 'status'],
   index: ['api', 'errors', 'lifecycle', 'provider', 'provider/offline', 'provider/work', 'status'],
   cli: [
     ...SHARED,

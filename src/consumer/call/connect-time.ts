@@ -1,5 +1,5 @@
 /**
- * How long a connection to an instance is waited for while another one can take the request, in milliseconds, whatever the
- * client: longer than it takes when the network lost the first packet, which Linux sends again after a second.
+ * Longest wait for a connection while another instance can take the request, in milliseconds, for every client. It is longer than
+ * a second, after which Linux repeats a lost first packet.
  */
 export const CONNECT_MS = 1_200;

@@ -1,7 +1,7 @@
 /**
- * Codes of failures that happen before a connection is there, the last ones of addresses that none can be made to. Where nothing was written yet they prove that the peer never
- * saw the request, so any method may go to another instance. A failed certificate is not among them: it is the same at
- * every instance and must be seen.
+ * Codes of failures before a connection stands; the last ones are of addresses that cannot be connected to. While nothing is
+ * written they prove that the peer never saw the request, so any method may go to another instance. A failed certificate is not
+ * among them: every instance has the same, and the application must see the error.
  */
 const BEFORE_CONNECTED: ReadonlySet<unknown> = new Set([
   'ECONNREFUSED',
@@ -27,7 +27,7 @@ const BEFORE_CONNECTED: ReadonlySet<unknown> = new Set([
   'ERR_SOCKET_BAD_PORT',
 ]);
 
-/** Most instances one request is given to, moves and refusals together. */
+/** Most instances that one request tries, moves and refusals together. */
 export const MOST_ATTEMPTS = 6;
 
 /** Whether a request whose connection failed like this, before anything was written, can go to another instance. */

@@ -5,41 +5,44 @@ import type { Guard } from '../../guard.ts';
 
 /** A request in progress over `node:http`. */
 export interface OpenCall {
-  /** Goes to another instance if nothing was written yet; otherwise asks for the connection to be closed after the response. */
+  /** Moves to another instance if nothing is written yet; otherwise has the connection closed after the response. */
   leave(): void;
 }
 
 /** An agent of undici whose connections all lead to the instance. */
 export interface OpenAgent extends Pick<Agent, 'dispatch'> {
-  /** Takes no request any more. Resolves when the last one has ended and no connection is left but those that were upgraded. */
+  /** Takes no more requests. Resolves when the last one has ended and only upgraded connections are left. */
   close(): Promise<void>;
-  /** A connection left it to speak another protocol. */
+  /** A connection was upgraded to another protocol. */
   upgraded(socket: Duplex): void;
 }
 
-/** Most agents of undici that keep connections to one instance; the oldest gives way: an application may make a dispatcher for each request. */
+/**
+ * Most agents of undici for one instance; a new one replaces the oldest, because an application may make a dispatcher for each
+ * request.
+ */
 const MOST_AGENTS = 64;
 
 /** A session of HTTP/2, which carries many requests at a time. */
 export interface OpenSession {
   /** Its requests that are not finished. */
   readonly outstanding: number;
-  /** Sends nothing new; closes when what is in progress has ended. */
+  /** Sends nothing new; closes when the requests in progress have ended. */
   leave(): void;
 }
 
 /** What the guard calls this. */
 const HOOK = 'a connection of node:http';
 
-/** Where the connections a socket belongs to are kept. */
+/** Symbol of the connections to which a socket belongs. */
 const OWNER = Symbol('lossless.connections');
 
 type Owned = Socket & { [OWNER]?: Connections; secureConnecting?: boolean };
 
 /**
  * All connections of this process to one instance, from the first request until the instance is isolated or leaves the list.
- * Closing them is isolation: nothing queued is written any more, idle connections are closed from this side, and `idle`
- * resolves when the last response was read. Upgraded connections (WebSocket) cannot be moved: they count until they close.
+ * Closing them is isolation: queued requests are no longer written, this side closes idle connections, and `idle` resolves when
+ * the last response was read. Upgraded connections (WebSocket) cannot be moved: they count until they close.
  */
 export class Connections {
   readonly idle: Promise<void>;
@@ -47,12 +50,12 @@ export class Connections {
   readonly #resolveIdle: () => void;
   readonly #calls = new Set<OpenCall>();
   readonly #sockets = new Set<Owned>();
-  /** Those that a request has: what Node.js notes on a socket comes a moment after it was given out. */
+  /** Sockets in use by a request. Node.js marks a socket only a moment after it was given out. */
   readonly #lent = new Set<Owned>();
   readonly #sessions = new Set<OpenSession>();
-  /** Those that left their pool to speak another protocol. */
+  /** Upgraded connections, which have left their pool. */
   readonly #upgraded = new Set<Owned>();
-  /** One for each copy of undici that requests are made with, and for each dispatcher with settings of its own. */
+  /** One agent for each copy of undici in use, and for each dispatcher with settings of its own. */
   readonly #agents = new Map<object, OpenAgent>();
   #openAgents = 0;
   #dispatched = 0;
@@ -96,7 +99,7 @@ export class Connections {
     this.#dispatched++;
   }
 
-  /** A request of undici has ended here, or goes elsewhere. */
+  /** A request of undici has ended here, or moves elsewhere. */
   end(): void {
     this.#dispatched--;
     this.#settle();
@@ -107,10 +110,10 @@ export class Connections {
     this.#calls.add(call);
   }
 
-  /** A request of node:http has ended here, or goes elsewhere. */
+  /** A request of node:http has ended here, or moves elsewhere. */
   remove(call: OpenCall): void {
     if (!this.#calls.delete(call) || !this.#closed) return;
-    // Its socket turns idle right after: look again then.
+    // Its socket turns idle right after, so check again then.
     process.nextTick(this.#guard.listener(HOOK, () => this.#closeIdleSockets()));
   }
 
@@ -131,12 +134,12 @@ export class Connections {
       this.#settle();
     };
     const guard = this.#guard;
-    // Before its pool hears of it, which may give it to the next request at once.
+    // Before its pool, which may give it to the next request at once.
     socket.prependListener('free', guard.listener(HOOK, free));
     socket.once('agentRemove', guard.listener(HOOK, removed)).once('close', guard.listener(HOOK, closed));
   }
 
-  /** A session of HTTP/2 stands; it belongs here until it is taken out. */
+  /** An HTTP/2 session is open; it belongs here until it is removed. */
   addSession(session: OpenSession): void {
     this.#sessions.add(session);
   }
@@ -152,7 +155,7 @@ export class Connections {
     if (this.#closed) return;
     this.#closed = true;
     for (const agent of this.#agents.values()) this.#closeAgent(agent);
-    // Idle ones first: a request that moves must not find them in its pool.
+    // Idle ones first, so that a moving request does not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
     for (const session of [...this.#sessions]) session.leave();
@@ -166,7 +169,7 @@ export class Connections {
     agent.close().then(closed, closed);
   }
 
-  /** Destroyed and taken out of their pool in one step: the pool could otherwise hand one out before its `close` event. */
+  /** Destroyed and removed from their pool in one step; otherwise the pool could give one out before its `close` event. */
   #closeIdleSockets(): void {
     for (const socket of [...this.#sockets]) {
       const isInTheMaking = socket.connecting || socket.secureConnecting;

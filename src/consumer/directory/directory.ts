@@ -13,16 +13,16 @@ import { Service, type ServiceOptions } from './service.ts';
 /** Longest time the first request to a host waits for the first list, in milliseconds; then it goes on unchanged. */
 const FIRST_LIST_MS = 2_000;
 
-/** Waits between attempts to read a first list: requests go on unchanged meanwhile, and up to a thousand services ask. */
+/** Waits between attempts to read a first list. Requests pass unchanged meanwhile, and up to a thousand services may wait. */
 const WAITS = { initialMs: 500, factor: 2, capMs: 30_000 };
 
 /** Services watched at a time. */
 const MOST_SERVICES = 1_000;
 
-/** Names watched besides that never had an instance, the latest ones: users of an application may invent them. */
+/** Most further names without an instance that are watched, the latest ones, because users of an application may invent names. */
 const MOST_UNKNOWN = 100;
 
-/** Origins whose answer is remembered; all are forgotten when there are more. */
+/** Most origins with a remembered answer; beyond that all are forgotten. */
 const MOST_ORIGINS = 10_000;
 
 /** A service without requests for one to two of these, in milliseconds, is no longer watched. */
@@ -36,7 +36,7 @@ export interface DirectoryOptions extends ServiceOptions {
   readonly log: Log;
   /** Further host names that are services. */
   readonly services: readonly string[];
-  /** Work that a first request waits for besides the list. Never rejects. */
+  /** Further work for which a first request waits. Never rejects. */
   readonly prepare: () => Promise<void>;
 }
 
@@ -48,16 +48,16 @@ export interface Listed {
 
 interface Entry {
   readonly service: Service;
-  /** Those that lead to it. */
+  /** Origins that lead to it. */
   readonly origins: string[];
-  /** Pending until the first list is there, or will not come in time. */
+  /** Pending until the first list has come, or will not come in time. */
   pending: Promise<void> | undefined;
   readonly backoff: Backoff;
-  /** Aborted when it is watched no longer. */
+  /** Aborted when the watch ends. */
   readonly ending: AbortController;
 }
 
-/** Which hosts are services, and their lists. */
+/** The hosts that are services, and their lists. */
 export class Directory {
   readonly #options: DirectoryOptions;
   readonly #named: ReadonlyMap<string, string>;
@@ -80,7 +80,7 @@ export class Directory {
     return [...this.#entries.values()].map(({ service }) => service);
   }
 
-  /** The service of a name as it is registered, if it is watched. */
+  /** The watched service of a registered name. */
   named(name: string): Service | undefined {
     return (this.#entries.get(name) ?? this.#entries.get(name.toLowerCase()))?.service;
   }
@@ -102,9 +102,9 @@ export class Directory {
   }
 
   /**
-   * The instance that is listed at an address, of all services whose lists are known here.
+   * The instance at an address, among all services with a known list.
    *
-   * @param host names the service to look at first
+   * @param host the service to check first
    */
   at(address: Address, host: string): Listed | undefined {
     const first = this.named(host);
@@ -115,14 +115,16 @@ export class Directory {
     return undefined;
   }
 
-  /** Whether `origin` is one whose requests must go through here. One that an instance advertises is where they go to. */
+  /**
+   * Whether requests to `origin` must go through the plugin. Origins advertised by an instance are destinations, not services.
+   */
   covers(origin: string): boolean {
     const service = this.#origins.get(origin)?.service;
     return service?.known === true && !service.isAt(authorityOf(origin));
   }
 
   /**
-   * Reads the list of a service anew. Callers at the same time share one read, but never one that began before they asked.
+   * Reads the list of a service again. Concurrent callers share one read, but never one that began before their call.
    *
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
@@ -184,7 +186,7 @@ export class Directory {
     return entry;
   }
 
-  /** Starts the watch, and again later if that fails. Resolves after the first attempt. */
+  /** Starts the watch, and retries if that fails. Resolves after the first attempt. */
   async #begin(entry: Entry): Promise<void> {
     const { registry, log, clock } = this.#options;
     const { service, backoff } = entry;
@@ -204,7 +206,7 @@ export class Directory {
   #read(service: Service): Promise<Instances> {
     const began = service.listedTimes;
     const running = this.#options.registry.instances(service.name).then((instances) => {
-      // A list that was pushed meanwhile is newer than one that was asked for before.
+      // A list that was pushed meanwhile is newer than one that was requested before.
       if (service.listedTimes === began) service.apply(instances);
       return instances;
     });
@@ -225,7 +227,10 @@ export class Directory {
     this.#sweep = this.#entries.size > 0 ? this.#options.clock.after(SWEEP_MS, () => this.#dropUnused()) : undefined;
   }
 
-  /** The latest stay: what was called before it was registered is found when it is. One whose first list is awaited is not judged yet. */
+  /**
+   * Keeps the latest, so that a service that was called before its registration is found later. One that awaits its first list is
+   * kept.
+   */
   #dropUnknown(): void {
     const unknown = [...this.#entries].filter(([, { service, pending }]) => !service.known && pending === undefined);
     for (const [name] of unknown.slice(0, -MOST_UNKNOWN)) this.#drop(name);

@@ -9,7 +9,7 @@ import { Prebuilt } from './prebuilt.ts';
 import type { Rest } from './rest.ts';
 import type { Turn } from './rotation.ts';
 
-/** Most ids of one address that are remembered: the workers of a cluster share theirs. */
+/** Most ids of one address: the workers of a cluster share an address. */
 const MOST_IDS = 256;
 
 /** One instance as this process sees it: where it is, its share of the traffic, and the connections to it. */
@@ -18,17 +18,17 @@ export class Endpoint implements Turn {
   readonly warmingSince: number;
   share = 0;
   credit: number;
-  /** How it is spared since it could not be connected to; undefined: that never happened. */
+  /** Its rest after a failed connection; undefined: none has failed. */
   rest: Rest | undefined;
-  /** The draining marker last seen, as it came. */
+  /** The raw value of the last draining marker. */
   marker: string | undefined;
-  /** Where calls of HTTP connect. */
+  /** Target of HTTP calls. */
   target: { readonly host: string; readonly port: number } = { host: '', port: 0 };
   /** `target` as origins. */
   origins: { readonly http: string; readonly https: string } = { http: '', https: '' };
   /** `host:port` of its main port, IPv6 in brackets. */
   readonly address: string;
-  /** The same in one spelling. */
+  /** The same, normalized. */
   readonly key: string;
   /** Ids under which the plugin has listed this address. */
   readonly #ids = new Set<string>();
@@ -42,14 +42,14 @@ export class Endpoint implements Turn {
     this.#guard = guard;
     this.#instance = instance;
     this.instance = instance;
-    // Less than one turn: with more it would take several before the others have theirs.
+    // Less than one turn; with more credit it would take several turns before the others.
     this.credit = Math.random() * instance.weight;
     this.address = hostPort(instance);
     this.key = addressKey(instance);
     this.warmingSince = warmingSince;
   }
 
-  /** What is known of it; the next list may say more of the same one. */
+  /** The listed facts; the next list may have more of the same instance. */
   get instance(): Instance {
     return this.#instance;
   }
@@ -62,29 +62,29 @@ export class Endpoint implements Turn {
     this.origins = { http: `http://${authority}`, https: `https://${authority}` };
   }
 
-  /** Whether one of its ports is at that address, in the spelling of `addressKey`. */
+  /** Whether one of its ports has that address, in the form of `addressKey`. */
   isAt(key: string): boolean {
     const { host, endpoints = [] } = this.#instance;
     return key === this.key || endpoints.some(({ port }) => addressKey({ host, port }) === key);
   }
 
-  /** Where calls of `protocol` connect; undefined when it takes none. */
+  /** Target of calls of `protocol`; undefined when it takes none. */
   targetOf(protocol: Protocol): { readonly host: string; readonly port: number } | undefined {
     const found = endpointOf(this.#instance, protocol);
     return found && { host: this.#instance.host, port: found.port };
   }
 
-  /** Whether a call of that protocol can be made to it. */
+  /** Whether it takes calls of that protocol. */
   takes(protocol: Protocol): boolean {
     return endpointOf(this.#instance, protocol) !== undefined;
   }
 
-  /** Whether the plugin has listed this address under that id: only who registered there is likely to know it. */
+  /** Whether the plugin has listed this address under that id, which only the registered process is likely to know. */
   isKnownAs(instanceId: string): boolean {
     return this.#ids.has(instanceId);
   }
 
-  /** This address is listed so too. */
+  /** Adds a further id of this address. */
   knowAs({ instanceId, generation }: Instance): void {
     if (generation === 0) return;
     if (this.#ids.size >= MOST_IDS) this.#ids.clear();
@@ -98,7 +98,7 @@ export class Endpoint implements Turn {
     return sum;
   }
 
-  /** The connections that new requests use; opened again when an isolated instance must be used after all. */
+  /** The connections for new requests; opened again when an isolated instance must be used. */
   get connections(): Connections {
     if (this.#current === undefined) {
       const connections = new Connections(this.#guard);
@@ -109,16 +109,16 @@ export class Endpoint implements Turn {
     return this.#current;
   }
 
-  /** A connection that stands ready for the first request. */
+  /** A connection that is ready for the first request. */
   get prebuilt(): Prebuilt | undefined {
     return this.#prebuilt?.stands ? this.#prebuilt : undefined;
   }
 
   /**
-   * Builds a connection ahead.
+   * Prepares a connection.
    *
-   * @param service what a certificate must be for
-   * @throws Error when it does not stand within `withinMs` milliseconds
+   * @param service the name that a certificate must have
+   * @throws Error when it is not ready within `withinMs` milliseconds
    */
   async prebuild(service: string, clock: Clock, withinMs: number): Promise<void> {
     const { host, port } = this.target;
@@ -128,7 +128,7 @@ export class Endpoint implements Turn {
     await this.#prebuilt.open(withinMs);
   }
 
-  /** Closes its connections; what is in progress ends normally. */
+  /** Closes its connections; requests in progress end normally. */
   close(): void {
     this.#prebuilt?.close();
     const current = this.#current;
@@ -136,7 +136,7 @@ export class Endpoint implements Turn {
     current?.close();
   }
 
-  /** Resolves when no connection that was closed until now is left; there may be new ones. */
+  /** Resolves when the connections closed so far have ended; there may be new ones. */
   async closed(): Promise<void> {
     await Promise.all([...this.#open].map((connections) => connections.closed && connections.idle));
   }

@@ -5,11 +5,11 @@ import { readSmall, writeSmall } from '../../io/small-file.ts';
 import { parseJson } from '../../json.ts';
 import type { Log } from '../../log.ts';
 
-/** Most names, and longest file in bytes that is read. */
+/** Most names, and the longest file, in bytes. */
 const MOST = 50;
 const LIMIT = 16_384;
 
-/** What a name can be (docs/reference/variables.md, LOSSLESS_SERVICE). */
+/** Form of a name (docs/reference/variables.md, LOSSLESS_SERVICE). */
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/;
 
 /**
@@ -20,23 +20,23 @@ export class KnownServices {
   readonly #directory: string;
   readonly #name: string;
   readonly #log: Log;
-  /** Called since the start, as far as they are remembered. */
+  /** Services called since the start, as far as they are remembered. */
   readonly #called = new Set<string>();
   #writing: Promise<void> | undefined;
 
-  /** @param directory as private as that of the spool; made when something is to be remembered */
+  /** @param directory as private as that of the spool; created when a service is remembered */
   constructor(directory: string, service: string, log: Log) {
     this.#directory = directory;
     this.#name = `${encodeURIComponent(service)}.calls`;
     this.#log = log;
   }
 
-  /** Those called since the start, and those that the file holds; none of it when it is not there, or not one of ours. */
+  /** Services called since the start, and those in the file; an invalid or missing file counts as empty. */
   get names(): readonly string[] {
     return [...new Set([...[...this.#called].reverse(), ...this.#read()])].slice(0, MOST);
   }
 
-  /** Remembers a service. The file is written later, once for all that come together. */
+  /** Remembers a service. The file is written later, once for several services. */
   add(name: string): void {
     if (this.#called.has(name) || this.#called.size >= MOST) return;
     this.#called.add(name);
@@ -61,7 +61,7 @@ export class KnownServices {
       // Again for those that came while it was written.
       for (let written = 0; written < this.#called.size; ) {
         written = this.#called.size;
-        // Where they are: what is no longer called goes to the end, and makes room.
+        // Path of the file. Services that are no longer called move to the end and are dropped first.
         const kept = this.#read().slice(0, written);
         if ([...this.#called].every((name) => kept.includes(name))) continue;
         await writeSmall(join(makePrivateDirectory(this.#directory), this.#name), JSON.stringify(this.names));

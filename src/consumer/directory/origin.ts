@@ -1,4 +1,4 @@
-/** An origin as text, whichever of its forms undici was given; undefined for anything else. */
+/** An origin as text, from any form that undici accepts; undefined for other values. */
 export function originOf(origin: unknown): string | undefined {
   if (typeof origin === 'string') return origin;
   return origin instanceof URL ? origin.origin : undefined;

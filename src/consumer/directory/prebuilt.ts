@@ -4,18 +4,18 @@ import { suppressTracing } from '../../io/suppress.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
 /**
- * How long a connection stands unused, in milliseconds, before another one takes its place: servers close one that brings no
- * request, Tomcat after 20 seconds (`connectionTimeout`), Node.js after 60 (`headersTimeout`).
+ * How long an unused connection is kept before it is renewed, in milliseconds: servers close connections without a request,
+ * Tomcat after 20 seconds (`connectionTimeout`), Node.js after 60 (`headersTimeout`).
  */
 const LIFE_MS = 15_000;
 
-/** How often it is replaced: the first requests come when the platform has seen that this instance is ready. */
+/** Number of renewals: the first requests come once the platform has seen that this instance is ready. */
 const RENEWALS = 3;
 
-/** Idle time until TCP probes the other side, in milliseconds: that of undici. */
+/** Idle time before TCP keep-alive probes, in milliseconds, the same as in undici. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** What makes a connection useless before it was used: also what a server says before it is asked. */
+/** Events that make an unused connection useless, including data from the server before a request. */
 const GONE = ['data', 'end', 'close'];
 
 /** What the guard calls this. */
@@ -25,13 +25,13 @@ const HOOK = 'a connection that stands ready';
 export interface Destination {
   readonly host: string;
   readonly port: number;
-  /** With TLS: the name that the certificate must have. */
+  /** The name that the certificate must have; undefined without TLS. */
   readonly servername?: string;
 }
 
 /**
- * One connection that stands ready before its first request, whatever client will send that. It speaks HTTP/1.1, with the
- * authorities Node.js knows. It never keeps the process alive.
+ * One connection that is prepared for the first request of any client. It speaks HTTP/1.1, with the authorities of Node.js. It
+ * never keeps the process alive.
  */
 export class Prebuilt {
   readonly destination: Destination;
@@ -49,9 +49,9 @@ export class Prebuilt {
   }
 
   /**
-   * Resolves when the connection stands.
+   * Resolves when the connection is ready.
    *
-   * @throws Error when it does not within `withinMs` milliseconds
+   * @throws Error when it is not ready within `withinMs` milliseconds
    */
   async open(withinMs: number): Promise<void> {
     const { once } = process.getBuiltinModule('node:events');
@@ -75,7 +75,7 @@ export class Prebuilt {
     return this.#socket !== undefined;
   }
 
-  /** The connection, for a request of HTTP/1.1 that begins now; undefined when it does not stand (any more). */
+  /** The connection, for an HTTP/1.1 request that begins now; undefined when it is not ready (any more). */
   take(): Socket | undefined {
     this.#left = 0;
     const socket = this.#release();

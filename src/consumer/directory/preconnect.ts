@@ -2,13 +2,13 @@ import type { Clock } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
 import type { Directory } from './directory.ts';
 
-/** Longest time for the lists and the connections together, in milliseconds: so much later is the registration. */
+/** Longest time for the lists and the connections together, in milliseconds, by which they may delay the registration. */
 const WITHIN_MS = 3_000;
 
 /** Most connections: one for each instance, services in turn. */
 const MOST = 100;
 
-/** Builds one connection to each instance of these services that requests go to. What fails is only counted. */
+/** Prepares one connection to each instance of these services that takes requests. Failures are only counted. */
 export async function preconnect(
   names: readonly string[],
   directory: Directory,

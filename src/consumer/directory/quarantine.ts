@@ -2,14 +2,14 @@ import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import { addressKey } from '../../registry/address.ts';
 import type { Instance } from '../../registry/registry.ts';
 
-/** Shortest and longest isolation, in milliseconds, whatever a GoAway asks for. */
+/** Shortest and longest isolation, in milliseconds, for any GoAway. */
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 600_000;
 
-/** Most addresses isolated at a time; the oldest gives way. Twice a fleet of 2,000 instances restarted at once. */
+/** Most isolated addresses; a new one replaces the oldest. It is twice a fleet of 2,000 instances restarted at once. */
 const MOST = 4_096;
 
-/** What is isolated of an address: calls go to addresses, whatever ids a list has for them. */
+/** The isolation of an address. Calls go to addresses, so ids do not matter. */
 export type Isolated = Pick<Instance, 'host' | 'port' | 'generation' | 'uid'>;
 
 interface Entry {
@@ -19,16 +19,16 @@ interface Entry {
 }
 
 /**
- * The addresses that are not picked although a list names them. An entry holds for its generation and older ones, and for
- * instances of which no generation is known, so that an instance restarted on the same address is served at once; one that is
- * known to be another life of the process (`uid`) is free too. It ends by itself unless renewed.
+ * The addresses that are not picked although a list names them. An isolation holds for its generation and older ones, and for
+ * instances without a known generation. So an instance restarted on the same address is used at once, as is another life of the
+ * process (`uid`). An isolation expires unless it is renewed.
  */
 export class Quarantine {
   readonly #clock: Clock;
   readonly #onExpiry: () => void;
   readonly #entries = new Map<string, Entry>();
 
-  /** @param onExpiry an isolation has ended by itself */
+  /** @param onExpiry called when an isolation has expired */
   constructor(clock: Clock, onExpiry: () => void) {
     this.#clock = clock;
     this.#onExpiry = onExpiry;
@@ -53,7 +53,7 @@ export class Quarantine {
     this.#entries.set(address, { generation, uid, expiry });
   }
 
-  /** @param address of it, in one spelling, where that is known already */
+  /** @param address its normalized address, if the caller has it already */
   has(instance: Isolated, address: string = addressKey(instance)): boolean {
     const { generation, uid } = instance;
     const entry = this.#entries.get(address);

@@ -8,9 +8,9 @@ const WAITS = { initialMs: 1_000, factor: 1.6, capMs: 30_000 };
 type State = 'none' | 'resting' | 'due' | 'probing';
 
 /**
- * How an instance is spared that could not be connected to: it is passed over for a while, then one request at a time tries
- * it, and each that fails makes the next while longer. A request that never tells how it went (it was aborted) counts as
- * neither: after the same while another one tries.
+ * The rest of an instance that could not be connected to. It is not picked for a while, then one request at a time tries it, and
+ * each failure makes the next rest longer. An aborted request is neither a success nor a failure: after the same time another one
+ * tries.
  */
 export class Rest {
   readonly #clock: Clock;
@@ -26,12 +26,12 @@ export class Rest {
     this.#onDue = onDue;
   }
 
-  /** Whether the instance is used only if there is no other. */
+  /** Whether the instance is used only without another one. */
   get isPassedOver(): boolean {
     return this.#state === 'resting' || this.#state === 'probing';
   }
 
-  /** Whether the instance was connected to when it was last tried. */
+  /** Whether the last try to connect succeeded. */
   get isOver(): boolean {
     return this.#state === 'none';
   }
@@ -41,7 +41,7 @@ export class Rest {
     return this.#state === 'due';
   }
 
-  /** No connection was made. Returns whether that changes anything: of those that fail together the first counts. */
+  /** A connection failed. Returns whether that changes the state: of several that fail together only the first counts. */
   failed(): boolean {
     if (this.#state === 'resting') return false;
     this.#ms = this.#backoff.next();
@@ -54,7 +54,7 @@ export class Rest {
     this.#wait('probing');
   }
 
-  /** It could be connected to, or has answered. Returns whether that changes anything. */
+  /** A connection succeeded, or the instance has answered. Returns whether that changes the state. */
   succeeded(): boolean {
     if (this.#state === 'none') return false;
     this.#timer?.cancel();

@@ -5,21 +5,24 @@ import { addressesOf, addressKey, newestByAddress } from '../../registry/address
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
 
-/** Instances kept after they left the list: to know who sends a late GoAway, and to have somebody when the list is empty. */
+/**
+ * Most instances that are kept after they left the list: to recognize the sender of a late GoAway, and as a last resort when the
+ * list is empty.
+ */
 const MOST_DEPARTED = 200;
 
-/** Longest time in milliseconds between a registration and its first sight that is believed: the defaults of Eureka add up to it. */
+/** Longest plausible time between a registration and its first sight, in milliseconds: the defaults of Eureka add up to it. */
 const REGISTRY_LAG_MS = 60_000;
 
 /** Most instances of one service that are used. */
 const MOST_INSTANCES = 5_000;
 
-/** Where calls go: what a message about an instance is about, whatever ids lists have for it. */
+/** Addresses of an instance, by which a message finds it whatever its id in a list. */
 export type Address = Pick<Instance, 'host' | 'port'>;
 
 /**
- * Who the instances of one service are, list after list. Calls go to addresses: of the entries with one address the newest
- * generation stands for all, as the others are of the same process or of one that has ended.
+ * The instances of one service, from list to list. Calls go to addresses: of several entries with one address only the newest
+ * generation is used, because the others belong to the same process or to one that has exited.
  */
 export class Roster {
   readonly #clock: Clock;
@@ -53,7 +56,7 @@ export class Roster {
     return [...this.#departed.values()];
   }
 
-  /** Everybody who is known. */
+  /** All known instances. */
   get all(): readonly Endpoint[] {
     return [...this.#listed.values(), ...this.#departed.values()];
   }
@@ -68,7 +71,7 @@ export class Roster {
     return this.#listedAt === undefined ? undefined : Math.round(this.#clock.now() - this.#listedAt);
   }
 
-  /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
+  /** Applies a full list. An older generation of a known instance never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     this.#listedAt = this.#clock.now();
     this.#times++;
@@ -94,7 +97,7 @@ export class Roster {
     return this.all.filter((endpoint) => endpoint.isAt(key));
   }
 
-  /** Where an instance is: where this list has its id, else at the addresses it names, where it may have another id here. */
+  /** Endpoints of an instance: those with its id in this list, else those at its addresses, where it may have another id. */
   addressesOf(provider: GoAway['provider']): readonly Address[] {
     const known = this.all.filter((endpoint) => endpoint.isKnownAs(provider.instanceId));
     if (known.length > 0) return [...new Map(known.map(({ key, instance }) => [key, instance])).values()];
@@ -102,9 +105,8 @@ export class Roster {
   }
 
   /**
-   * When an instance that was not known began to warm up. In the first list it may be of any age, and only its registration
-   * tells. One that appears later is new: its registration is believed as far as a registry may lag, because the clock it
-   * was taken from may be minutes off.
+   * When a new instance began to warm up. In the first list it may have any age, and only its registration time tells. One that
+   * appears later is new: its registration time counts only as far as a registry may lag, because its clock may be minutes off.
    */
   #warmingSince({ registeredAt }: Instance): number {
     const age = this.#clock.wall() - registeredAt;
@@ -121,8 +123,8 @@ export class Roster {
 }
 
 /**
- * The endpoint that goes on with `instance`, unless it is another generation or another life. An older entry never replaces a
- * newer one; one without a generation that outlives it is the same process, and says what there is to say of it.
+ * The endpoint to keep for `instance`, unless that is another generation or another life. An older entry never replaces a newer
+ * one. An entry without a generation that remains at the address is the same process.
  */
 function continued(known: Endpoint | undefined, instance: Instance): Endpoint | undefined {
   if (known === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Something that takes turns. */
+/** A participant of a rotation. */
 export interface Turn {
   /** Share of the turns, relative to the others. */
   share: number;
@@ -7,8 +7,8 @@ export interface Turn {
 }
 
 /**
- * Smooth weighted round robin (nginx `ngx_http_upstream_get_round_robin_peer`): exact shares and no long runs on one
- * instance. Consumers start at random credits, so that many of them do not walk in step.
+ * Smooth weighted round robin (nginx `ngx_http_upstream_get_round_robin_peer`): exact shares and no long runs on one instance.
+ * Consumers start with random credits, so that many of them do not pick the same instance at once.
  */
 export function nextTurn<T extends Turn>(turns: readonly T[]): T | undefined {
   let best: T | undefined;

@@ -11,7 +11,9 @@ import { Rest } from './rest.ts';
 import { type Address, Roster } from './roster.ts';
 import { nextTurn } from './rotation.ts';
 
-/** Shares of warming instances are renewed this often, as a part of the warm-up time, and at these bounds in milliseconds. */
+/**
+ * Interval at which shares of warming instances are updated, as a part of the warm-up time, with these bounds in milliseconds.
+ */
 const STEPS = 200;
 const SHORTEST_STEP_MS = 20;
 const LONGEST_STEP_MS = 1_000;
@@ -21,13 +23,13 @@ export interface ServiceOptions {
   readonly guard: Guard;
   readonly quarantine: Quarantine;
   readonly warmup: Warmup;
-  /** Zone of this process: instances of the same one go before others. Undefined: all are alike. */
+  /** Zone of this process, whose instances are preferred. Undefined: no preference. */
   readonly zone?: string | undefined;
   /** Called with the name of a service when its first request is about to be sent. It must not throw. */
   readonly onCalled?: ((service: string) => void) | undefined;
 }
 
-/** What is known about a service, for people. */
+/** State of a service, for people. */
 export interface ServiceStatus {
   /** The instances of the last list. */
   readonly instances: readonly {
@@ -41,27 +43,27 @@ export interface ServiceStatus {
     readonly isolated: boolean;
     readonly outstanding: number;
   }[];
-  /** Picks of an isolated or no longer listed instance because there was no other. */
+  /** Picks of an isolated or unlisted instance because there was no other. */
   readonly panicPicks: number;
   /** Age of the list, in milliseconds. */
   readonly listAgeMs: number | undefined;
 }
 
-/** Who takes the calls of one protocol. */
+/** The instances for calls of one protocol. */
 interface Choice {
   readonly turns: readonly Endpoint[];
-  /** Only isolated or no longer listed instances are left. */
+  /** Only isolated or unlisted instances are left. */
   readonly isPanic: boolean;
 }
 
-/** The instances of one service, and which one takes the next request. */
+/** The instances of one service, and the pick of the next one. */
 export class Service {
   readonly name: string;
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
-  /** Of HTTP. */
+  /** For HTTP. */
   #choice: Choice = { turns: [], isPanic: false };
-  /** Of the protocols that it is called by. */
+  /** For each protocol in use. */
   readonly #choices = new Map<Protocol, Choice>();
   #panicPicks = 0;
   #step: Timer | undefined;
@@ -84,22 +86,22 @@ export class Service {
     return this.#roster.last.length > 0;
   }
 
-  /** It is not followed any more: nobody has called it for a while. */
+  /** The watch has ended, because there were no calls for a while. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** Resolves when it is decided anew who is picked, or when it is closed. */
+  /** Resolves when the choice of instances changes, or when this is closed. */
   changed(): Promise<void> {
     return this.#changed.promise;
   }
 
   /**
-   * Calls `listener` at once whenever it is decided anew who is picked, and when this is closed. Who follows a service calls it,
-   * whether or not there are requests.
+   * Calls `listener` synchronously whenever the choice of instances changes, and when this is closed. A follower counts as a
+   * caller, with or without requests.
    *
    * @param listener must not throw
-   * @returns how to end it
+   * @returns a function that ends it
    */
   follow(listener: () => void): () => void {
     this.#followers.add(listener);
@@ -111,7 +113,7 @@ export class Service {
     return this.#roster.times;
   }
 
-  /** Somebody follows it, or requests to an instance are not finished. Connections that only stand open are no reason to follow it. */
+  /** It has a follower or unfinished requests. Open connections alone do not count. */
   get busy(): boolean {
     return this.#followers.size > 0 || this.#roster.all.some(({ outstanding }) => outstanding > 0);
   }
@@ -121,27 +123,27 @@ export class Service {
     return this.#free.map(({ address }) => address);
   }
 
-  /** Instances that can take a request now; one that could not be connected to when it was last tried may be dead. */
+  /** Instances that can take a request now, without those whose last connection failed. */
   get others(): number {
     return this.#free.filter(({ rest }) => rest === undefined || rest.isOver).length;
   }
 
-  /** Whether one of its instances is, or was, at `authority`, as the host of an URL and its port. */
+  /** Whether one of its instances is, or was, at `authority`, the host and port of a URL. */
   isAt(authority: string): boolean {
     return this.#roster.all.some(({ address }) => address === authority);
   }
 
-  /** The instances that requests of HTTP go to. */
+  /** The instances for HTTP requests. */
   get preferred(): readonly Endpoint[] {
     return this.#choice.turns;
   }
 
-  /** The instances that calls of `protocol` go to, as things are now; `endpointOf` says at which port of each. */
+  /** The current instances for calls of `protocol`; `endpointOf` gives the port of each. */
   preferredFor(protocol: Protocol): readonly Endpoint[] {
     return this.#choiceFor(protocol).turns;
   }
 
-  /** Why no request of HTTP can be made to it: all of its instances speak gRPC alone. Undefined: one can. */
+  /** Why HTTP requests are impossible: all instances speak only gRPC. Undefined: they are possible. */
   get refusal(): LosslessError | undefined {
     return this.#refusal;
   }
@@ -165,7 +167,7 @@ export class Service {
   }
 
   /**
-   * The same of those that calls of `protocol` go to, among the ones that `can` take it: their connections are kept by somebody else.
+   * The same for calls of `protocol`, among the instances that `can` take it; the caller keeps the connections.
    *
    * @returns undefined when there is none
    */
@@ -177,7 +179,7 @@ export class Service {
     return picked;
   }
 
-  /** Takes over a full list. An older generation of an instance that is known never replaces a newer one. */
+  /** Applies a full list. An older generation of a known instance never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
     this.#roster.apply(instances);
@@ -189,7 +191,7 @@ export class Service {
     return this.#roster.at(address);
   }
 
-  /** Where an instance is: where this list has its id, else at the address it names. */
+  /** Endpoints of an instance: those with its id in this list, else those at its address. */
   addressesOf(provider: GoAway['provider']): readonly Address[] {
     return this.#roster.addressesOf(provider);
   }
@@ -215,7 +217,7 @@ export class Service {
     return this.#free.some((other) => other !== endpoint && !isResting(other));
   }
 
-  /** Decides anew who is picked; to be called when an isolation begins or ends. */
+  /** Chooses the instances again; call it when an isolation begins or ends. */
   rebuild(): void {
     if (this.#closed) return;
     const { quarantine } = this.#options;
@@ -227,7 +229,7 @@ export class Service {
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
     if (isPanic) return;
-    // Somebody better is there again: what was used in need is left.
+    // Better instances are back: leaves those that were used as a last resort.
     for (const endpoint of this.#roster.listed) if (quarantine.has(endpoint.instance, endpoint.key)) endpoint.close();
     for (const endpoint of this.#roster.departed) endpoint.close();
   }
@@ -270,7 +272,7 @@ export class Service {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Those of the last list that are not isolated. */
+  /** Instances of the last list that are not isolated. */
   get #free(): readonly Endpoint[] {
     const { quarantine } = this.#options;
     return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
@@ -286,7 +288,7 @@ export class Service {
     return choice;
   }
 
-  /** The best of those that this request was not given to. */
+  /** The best of the instances that this request has not tried. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
     for (const tier of this.#tiers('http')) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
@@ -295,7 +297,7 @@ export class Service {
     return [];
   }
 
-  /** Of those that take calls of `protocol` who may be picked, best first: a tier is used only when those before it are empty. */
+  /** Tiers of instances for calls of `protocol`, best first: a tier is used only when those before it are empty. */
   #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
     const [free, listed, last] = [taking(this.#free), taking(this.#roster.listed), taking(this.#roster.last)];
@@ -325,7 +327,9 @@ export class Service {
     return zone === undefined || instance.metadata['zone'] === zone;
   }
 
-  /** Shares of all, those near and those elsewhere apart, and again after a step while somebody is warming. */
+  /**
+   * Computes all shares, of the near instances and of the others separately, and again after a step while an instance is warming.
+   */
   #warm(): void {
     const { clock, warmup } = this.#options;
     const counted = this.#free;
@@ -347,5 +351,5 @@ function isResting({ rest }: Endpoint): boolean {
   return rest?.isPassedOver === true;
 }
 
-/** From here on only isolated or no longer listed instances are left. */
+/** From here on only isolated or unlisted instances are left. */
 const PANIC_TIER = 4;

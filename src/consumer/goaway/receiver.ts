@@ -22,7 +22,7 @@ const IDLE_MS = 600_000;
 /** Most addresses on a span. */
 const MOST_ADDRESSES = 100;
 
-/** Longest isolation that nobody has signed for, in milliseconds; a provider renews it while it needs longer. */
+/** Longest isolation by an unsigned GoAway, in milliseconds; a provider renews it while it needs longer. */
 const UNSIGNED_MS = 60_000;
 
 /** Most characters of a sender's text in a message. */
@@ -35,17 +35,17 @@ export interface ReceiverOptions {
   readonly journal: Journal;
   readonly log: Log;
   readonly self: () => Identity;
-  /** What the ack says of this process beside. */
+  /** Version and zone of this process, for acks. */
   readonly about: Pick<Ack, 'version' | 'zone'>;
-  /** The host this process advertises, by which providers may call it; undefined: by its addresses only. */
+  /** The advertised host of this process, by which providers may call it; undefined: only by its addresses. */
   readonly host: string | undefined;
-  /** This process sends nothing more, and may not live long enough to tell its part: for a provider it has ended. */
+  /** This process sends nothing more and may exit before it can answer; for a provider it has exited. */
   readonly hasLeft: () => boolean;
-  /** Checks signatures; undefined: no secret is configured, and the source address decides. */
+  /** Checks signatures; undefined without a secret: the source address decides. */
   readonly verifier: Verifier | undefined;
 }
 
-/** Answers `POST /lossless/goaway`. `keep` is called for a sender that has proved itself. */
+/** Answers `POST /lossless/goaway`. It calls `keep` for a proved sender. */
 export type Receiver = (
   request: IncomingMessage,
   response: ServerResponse,
@@ -53,12 +53,12 @@ export type Receiver = (
 ) => Promise<void>;
 
 /**
- * Takes GoAways: isolates, answers the first line, reads the list again, and answers the second line when nothing is
- * outstanding any more. Malformed ones are answered with 400, those that are no JSON with 415, oversized with 413, those of a
- * page or of somebody else with 403, those meant for another process with 410, this process's own with 421.
+ * Receives GoAways: isolates, answers the first line, reads the list again, and answers the second line when nothing is
+ * outstanding any more. Status of refusals: 400 malformed, 415 not JSON, 413 oversized, 403 from a page or a wrong sender, 410
+ * for another process, 421 this process's own.
  *
- * One without `traceparent` renews an isolation, or comes from who makes no spans: it has no span here either. Neither has one
- * that concerns nobody, because anybody can send that.
+ * A GoAway without `traceparent` renews an isolation, or comes from a sender without spans, so it makes no span. One about a
+ * service that this process does not call makes none either, because every stranger can send it.
  */
 export function createReceiver(options: ReceiverOptions): Receiver {
   const { consumer, registry, clock, verifier } = options;
@@ -67,7 +67,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   return async (request, response, { keep }) => {
     const { headers, socket } = request;
     try {
-      // A body that is too long leaves the connection, so that the refusal can be written.
+      // A body that is too long does not close the connection, so that the refusal can be written.
       const body = await boundedText(request.iterator({ destroyOnReturn: false }), GOAWAY_LIMIT);
       checkHead(headers, options.host);
       if (body === undefined) throw new Oversized();
@@ -75,7 +75,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       const audience = textOf(headers[AUDIENCE_HEADER]) ?? instanceId;
       verifier?.verify(textOf(headers[SIGNATURE_HEADER]), audience, body);
       const goAway = decodeGoAway(body);
-      // Before anything else that depends on who is meant: the sender must learn that this address is its own.
+      // Before other checks of the receiver: the sender must learn that this address is its own.
       if (goAway.provider.instanceId === instanceId)
         throw new LosslessError('LOSSLESS_GOAWAY_SELF', 'the address of a consumer leads back to this instance');
       if (options.hasLeft()) throw new LosslessError('LOSSLESS_AUDIENCE_GONE', 'this process has left');
@@ -109,12 +109,12 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   };
 }
 
-/** Whom an idle line names when nobody depends on the provider. */
+/** The second line when this process does not depend on the provider. */
 const NOBODY: Idle = { idle: true, addresses: [], unused: true };
 
 /**
- * A page in a browser can post to this machine in its user's name: without a preflight it cannot say that it sends JSON, it
- * says where it comes from, and under a name that was rebound to this address it names that one as host.
+ * A page in a browser can post to this machine in its user's name. But without a preflight it cannot send JSON, it reveals its
+ * origin, and under a rebound name it has that name as host.
  */
 function checkHead(headers: IncomingHttpHeaders, advertised: string | undefined): void {
   const isPage = headers.origin !== undefined || (headers['sec-fetch-site'] ?? 'none') !== 'none';
@@ -130,7 +130,7 @@ function checkHead(headers: IncomingHttpHeaders, advertised: string | undefined)
     throw new Refused(415, 'expected content-type application/json');
 }
 
-/** Reads the list again, under the span of the sender if it has one. @returns whom can be picked now */
+/** Reads the list again, under the span of the sender if it has one. @returns the instances that can be picked now */
 async function refresh(
   journal: Journal,
   goAway: GoAway,
@@ -162,7 +162,7 @@ const REFUSALS: Readonly<Partial<Record<ErrorCode, Refusal>>> = {
   LOSSLESS_SENDER_FORBIDDEN: FORBIDDEN,
 };
 
-/** What is not even read, with a status of its own. */
+/** A request that is refused unread, with its status. */
 class Refused extends LosslessError {
   readonly status: number;
 
@@ -202,12 +202,12 @@ function factsOf({ provider }: GoAway, { before }: Isolation): Known<'consumer.r
   };
 }
 
-/** The second line, when idle; none when that takes too long or the provider has gone. */
+/** Writes the second line when idle; none when that takes too long or the provider has gone. */
 async function sayIdle(clock: Clock, response: ServerResponse, { idle }: Isolation): Promise<void> {
   const gone = new Promise<void>((resolve) => response.once('close', resolve));
   const addresses = await within(clock, IDLE_MS, Promise.race([idle, gone]), () => {});
   if (response.destroyed) return;
-  // Whoever still calls the service is idle only once there is somebody else to call.
+  // A process that still calls the service is idle only once it has another instance to call.
   response.end(addresses && encodeIdle({ idle: true, addresses, ...(addresses.length === 0 && { unused: true }) }));
 }
 

@@ -5,12 +5,12 @@ import type { Fields, Log } from '../../log.ts';
 const EVERY_MS = 1_000;
 
 interface Window {
-  /** What was left out since the last line. */
+  /** Refusals since the last line. */
   count: number;
   last: () => void;
 }
 
-/** Warns of what strangers send, once a second for each reason at most; each line says how many were left out before it. */
+/** Logs refused messages of strangers, at most once a second for each reason; each line counts those left out before it. */
 export class Refusals {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -21,7 +21,7 @@ export class Refusals {
     this.#log = log;
   }
 
-  /** @param reason one of few: it begins and ends its own second */
+  /** @param reason one of a few; each has a second of its own */
   warn(reason: string, message: string, fields: Fields): void {
     const window = this.#windows.get(reason);
     if (window === undefined) {

@@ -12,16 +12,16 @@ const CHECK_MS = 2_000;
 /** Most addresses a host name may have. */
 const MOST_ADDRESSES = 64;
 
-/** What is known about who sent a GoAway: it is the instance it names, it is somebody else, or nothing here depends on it. */
+/** The sender of a GoAway: the named instance, another sender, or irrelevant because nothing here depends on it. */
 export type Sender = 'named' | 'other' | 'irrelevant';
 
 /**
- * Most checks at a time that ask the registry or the resolver; further GoAways are refused, so that nobody can make this
+ * Most concurrent checks that ask the registry or the resolver; further GoAways are refused, so that strangers cannot make this
  * process flood them.
  */
 const MOST_CHECKS = 32;
 
-/** Tells who sends GoAways when there is no secret. */
+/** Checks the senders of GoAways without a secret. */
 export class SenderCheck {
   readonly #consumer: Consumer;
   readonly #registry: Registry;
@@ -35,8 +35,8 @@ export class SenderCheck {
   }
 
   /**
-   * Whether a GoAway comes from the address at which the instance it names is, or was a moment ago, registered: it has usually
-   * been deregistered by now, so what this process knew comes first. When this process never had a list of the service, and
+   * Whether a GoAway comes from the address at which the named instance is, or was a moment ago, registered. It is usually
+   * deregistered by now, so the former list of this process comes first. When this process never had a list of the service, and
    * the registry does not know the instance, there is nothing to protect.
    */
   async check(provider: GoAway['provider'], remoteAddress: string): Promise<Sender> {
@@ -54,7 +54,7 @@ export class SenderCheck {
     }
   }
 
-  /** The same of what is registered at the addresses that would be isolated. */
+  /** The same for the instances at the addresses that would be isolated. */
   async #registered(provider: GoAway['provider']): Promise<readonly string[]> {
     const addresses = new Set(this.#consumer.addressesOf(provider).map(addressKey));
     const listed = await orNone(this.#clock, this.#registry.instances(provider.service));
@@ -88,7 +88,7 @@ export function normalise(host: string): string {
   return plain === 'localhost' || plain === '::1' || /^127(\.\d{1,3}){3}$/.test(plain) ? 'loopback' : plain;
 }
 
-/** What is found in time; nothing when it fails. */
+/** The result in time; empty on failure. */
 function orNone<T>(clock: Clock, work: Promise<readonly T[]>): Promise<readonly T[]> {
   const none = (): readonly T[] => [];
   return within(clock, CHECK_MS, work.catch(none), none);

@@ -62,7 +62,7 @@ export class GrpcHook {
     this.#undo.push(() => experimental.registerResolver('dns', dns));
   }
 
-  /** @param dns what resolves a target that is no service; undefined: nothing does */
+  /** @param dns resolver of targets that are not services; undefined: none */
   #resolver(parts: Parts, dns: ResolverClass | undefined): ResolverClass {
     const context = this.#context;
     const make = (target: Target, listener: Listener, channel: ChannelOptions): Resolver => {
@@ -71,7 +71,9 @@ export class GrpcHook {
       if (otherwise !== undefined && (this.#isBinding || isOther(target, name))) return otherwise;
       return new ServiceResolver({ context, parts, name, listener, channel, otherwise });
     };
-    /** An address, a full name that is no service, or one that a server of its own shall resolve: the channel is as without the plugin. */
+    /**
+     * An address, a full name that is not a service, or a name for a given DNS server: the channel works as without the plugin.
+     */
     const isOther = ({ authority = '' }: Target, name: string): boolean =>
       context.guard.attempt(
         HOOK,
@@ -99,7 +101,7 @@ export class GrpcHook {
     };
   }
 
-  /** A server looks for the address that it shall listen on by the same resolvers. */
+  /** A server uses the same resolvers for the address on which it listens. */
   #coverBinding({ Server }: Parts): void {
     const { bindAsync } = Server.prototype;
     const hook = this;
@@ -118,7 +120,7 @@ export class GrpcHook {
   }
 }
 
-/** The class behind `dns:`, of which grpc-js makes nothing known. */
+/** The class behind `dns:`, which grpc-js does not export. */
 function dnsOf({ experimental }: Parts): ResolverClass {
   const resolver = experimental.createResolver({ scheme: 'dns', path: '127.0.0.1:1' }, () => true, {});
   resolver.destroy();

@@ -1,21 +1,21 @@
 import type { LoadedPackage } from '../../process/modules.ts';
 
-/** Minor versions of @grpc/grpc-js 1 whose parts were tried; each has changed some of them. */
+/** Tested minor versions of @grpc/grpc-js 1; each has changed some parts. */
 const KNOWN = { least: 10, most: 14 };
 
-/** A target, as grpc-js has taken it apart. */
+/** A target, as parsed by grpc-js. */
 export interface Target {
   readonly scheme?: string;
   readonly authority?: string;
   readonly path: string;
 }
 
-/** Where an instance is, as a resolver tells it and a policy is told. What is not an address is passed on as it is. */
+/** The place of an instance, from a resolver to a policy. Other properties than the address pass through unchanged. */
 export interface Place {
   readonly addresses: readonly { readonly host?: string | undefined; readonly port?: number | undefined }[];
 }
 
-/** What is told since 1.14; before that, lists and errors came by themselves. */
+/** The result since 1.14; before, lists and errors came separately. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: Failure };
 
 export interface Failure {
@@ -59,7 +59,7 @@ export interface Subchannel {
   getRealSubchannel(): { resetBackoff(): void };
 }
 
-/** What a policy asks of its channel. */
+/** The part of a channel that a policy uses. */
 export interface Channel {
   createSubchannel(...parts: readonly unknown[]): Subchannel;
   updateState(state: number, picker: Picker, error: string | null): void;
@@ -74,7 +74,7 @@ export interface Leaf {
   destroy(): void;
 }
 
-/** What is relied on of one copy of grpc-js. */
+/** The used parts of one copy of grpc-js. */
 export interface Parts {
   readonly version: string;
   readonly states: {
@@ -99,7 +99,7 @@ export interface Parts {
   readonly validateServiceConfig: (config: unknown) => { readonly loadBalancingConfig: readonly unknown[] };
 }
 
-/** @returns undefined when it is a version whose parts are not known */
+/** @returns undefined for an untested version */
 export function partsOf({ exports, version, file }: LoadedPackage): Parts | undefined {
   const [, minor = ''] = /^1\.(\d+)\.\d+$/.exec(version) ?? [];
   if (minor === '' || Number(minor) < KNOWN.least || Number(minor) > KNOWN.most) return undefined;

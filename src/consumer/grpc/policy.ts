@@ -29,14 +29,14 @@ export function registerPolicy(parts: Parts, guard: Guard): void {
 }
 
 /**
- * A load-balancing policy of grpc-js that keeps a connection to each instance that requests go to, and asks the service whose turn it
- * is among those that are connected. So weights, zones, warm-up and isolation are those of every other call.
+ * A load-balancing policy of grpc-js that keeps a connection to each usable instance, and asks the service which of the connected
+ * ones is next. So weights, zones, warm-up and isolation are the same as for every other call.
  */
 class Policy {
   readonly #parts: Parts;
   readonly #guard: Guard;
   readonly #channel: Channel;
-  /** What a leaf is made with besides: known here up to 1.12, told with each list since. */
+  /** Further arguments of a leaf: stored here up to 1.12, part of each list since. */
   readonly #more: readonly unknown[];
   readonly #leaves = new Map<Endpoint, Leaf>();
   #service: Service | undefined;
@@ -93,7 +93,7 @@ class Policy {
     this.#isPaused = true;
     for (const leaf of added) leaf.startConnecting();
     this.#isPaused = false;
-    // First nothing is sent to those that have left, then their connections go.
+    // First no call goes to instances that have left, then their connections close.
     this.#update();
     for (const leaf of left.values()) leaf.destroy();
   }
@@ -111,7 +111,7 @@ class Policy {
     );
     let isFirst = true;
     const own = experimental.createChildChannelControlHelper(channel, {
-      // Another life of an instance at the same address does not wait for what the one before had failed at.
+      // A new life of an instance at the same address does not inherit the back-off of the former one.
       createSubchannel: (...parts) => {
         const subchannel = channel.createSubchannel(...parts);
         if (isFirst) resetBackoff(subchannel);
@@ -119,7 +119,7 @@ class Policy {
         return subchannel;
       },
       updateState: (state) => {
-        // Later, as others may be picked then, and this leaf with them.
+        // In a later turn, because the choice may then be different and include this leaf.
         queueMicrotask(() => connected(state));
         changed();
       },
@@ -147,7 +147,7 @@ class Policy {
     this.#channel.updateState(states.TRANSIENT_FAILURE, picker, failure.details);
   }
 
-  /** Picks among the leaves that are connected now; when one of them is not any more, the channel gets another picker. */
+  /** Picks among the leaves that are connected now; the channel gets another picker when one disconnects. */
   #picker(): Picker {
     const { experimental, states } = this.#parts;
     const ready = new Map<Endpoint, Picker>();

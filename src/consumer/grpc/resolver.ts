@@ -9,16 +9,16 @@ import type { ChannelOptions, Listener, Parts, Place, Resolver } from './parts.t
 /** The name under which the policy is registered. */
 export const POLICY = 'lossless';
 
-/** How often a name without instances is looked up, in milliseconds. */
+/** Interval of look-ups of a name without instances, in milliseconds. */
 const AGAIN_MS = 1_000;
 
-/** Where a place says which instance is there; no attribute, which would be part of what a connection is known by. */
+/** Symbol of the instance on a place. Not an attribute, because attributes are part of the identity of a connection. */
 const LISTED = Symbol('lossless.listed');
 
 /** What the guard calls this. */
 const HOOK = 'a resolver of grpc-js';
 
-/** The instance that is at a place. */
+/** The instance at a place. */
 export function listedAt(place: Place): Listed | undefined {
   return (place as { readonly [LISTED]?: Listed })[LISTED];
 }
@@ -29,11 +29,11 @@ export interface ServiceResolverOptions {
   readonly name: string;
   readonly listener: Listener;
   readonly channel: ChannelOptions;
-  /** Resolves the name while it is not that of a service; undefined: nothing else does. */
+  /** Resolves the name while it is not a service; undefined: nothing else resolves it. */
   readonly otherwise: Resolver | undefined;
 }
 
-/** Tells a channel of grpc-js who the instances of a service are, from the first list on, each time that others are picked. */
+/** Gives a channel of grpc-js the instances of a service, from the first list on, with each change of the choice. */
 export class ServiceResolver implements Resolver {
   readonly #options: ServiceResolverOptions;
   #service: Service | undefined;
@@ -58,7 +58,7 @@ export class ServiceResolver implements Resolver {
       () => context.route(name),
       () => undefined,
     );
-    // Never in the call that asks.
+    // Never synchronously in the request.
     const settle = context.guard.listener(HOOK, (service: Service | undefined) => this.#found(service));
     void Promise.resolve(found).then((service) => setImmediate(() => settle(service)));
   }
@@ -113,7 +113,10 @@ export class ServiceResolver implements Resolver {
     this.#told = [];
   }
 
-  /** That of the application with the policy of the plugin; null, which leaves it as it is, when that names a policy. */
+  /**
+   * The application's service config with the policy of the plugin; null, which leaves the config unchanged, when it names a
+   * policy.
+   */
   #config(): object | null {
     const { channel, parts } = this.#options;
     const text = channel['grpc.service_config'];

@@ -21,7 +21,7 @@ export type AddRequest = (
   localAddress?: unknown,
 ) => void;
 
-/** What the pool is given. */
+/** The arguments for the pool. */
 export type AgentOptions = Omit<RequestOptions, 'host' | 'port'> & {
   host?: string | null | undefined;
   port?: number | string | null | undefined;
@@ -33,23 +33,23 @@ export type OnSocket = (socket: Socket | null | undefined, error?: Error | null)
 /** What the guard calls this. */
 const HOOK = 'a request of node:http';
 
-/** Where the call of a request is kept. */
+/** Symbol of the call of a request. */
 const CALL = Symbol('lossless.call');
 
-/** As Node.js says that a connection was closed before it stood. */
+/** The error of Node.js for a connection that closed before it was established. */
 function hungUp(): Error {
   return Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
 }
 
-/** The call a request belongs to, if it goes to a service. */
+/** The call of a request to a service. */
 export function callOf(request: ClientRequest): HttpCall | undefined {
   return (request as { [CALL]?: HttpCall })[CALL];
 }
 
 /**
- * One request made with `node:http` or `node:https` to a service. It is given its connection only when that is established,
- * so that until then nothing is written: when its instance is isolated or refuses the connection, it goes to another one with
- * its body untouched. Pools stay those of the application's agent, one for each real address.
+ * One request made with `node:http` or `node:https` to a service. It gets its connection only when that is established, so
+ * nothing is written before: when its instance is isolated or refuses the connection, it moves to another one with its body
+ * untouched. Pools stay those of the application's agent, one for each real address.
  */
 export class HttpCall implements OpenCall {
   readonly #context: CallContext;
@@ -61,7 +61,7 @@ export class HttpCall implements OpenCall {
   readonly #give: OnSocket;
   #endpoint: Endpoint | undefined;
   #connections: Connections | undefined;
-  /** Stops waiting for a connection in the making. */
+  /** Stops waiting for a connection attempt. */
   #stopWaiting: (() => void) | undefined;
   #given = false;
   #attempts = 0;
@@ -91,11 +91,11 @@ export class HttpCall implements OpenCall {
   }
 
   /**
-   * Gives the request to the pool of the real address. The pool copies the options at once, so they are lent the address for
-   * that moment: a copy of our own would cost more than all the rest.
+   * Gives the request to the pool of the real address. The pool copies the options at once, so the address is set in them only
+   * for that moment: copying them here would cost more than all the rest.
    */
   send(next?: Endpoint): void {
-    // What fails of this is ours: the request goes where the application sent it.
+    // On a failure of the plugin the request goes where the application sent it.
     const endpoint = this.#context.guard.attempt(
       HOOK,
       () => this.#begin(next ?? this.#service.pick()),
@@ -148,7 +148,7 @@ export class HttpCall implements OpenCall {
     if (marker !== undefined) this.#context.marked(this.#service, this.#endpoint, marker);
   }
 
-  /** What fails is ours: the application gets the connection that is there, as without this. */
+  /** On a failure of the plugin the application gets the available connection, as without the plugin. */
   #guarded(work: () => void, socket?: Socket | null, error?: Error | null): void {
     this.#context.guard.attempt(HOOK, work, () => {
       if (this.#given || (!socket && !error)) return;
@@ -158,7 +158,7 @@ export class HttpCall implements OpenCall {
     });
   }
 
-  /** The pool has a connection, perhaps one in the making. */
+  /** The pool has a connection, perhaps one that is still being made. */
   #onSocket(socket: Socket | null | undefined, error?: Error | null): void {
     if (socket && !error) this.#connections?.own(socket);
     if (this.#given) this.#give.call(this.#request, socket, error);
@@ -203,13 +203,13 @@ export class HttpCall implements OpenCall {
       this.#failed(socket, error);
     });
     const onClose = (): void => onError(hungUp());
-    // The time-out of the application runs from here too: it gets the connection as it is, and then the event.
+    // The application's time-out runs from here too: the request gets the connection in its current state, and then the event.
     const onTimeout = guarded((): void => {
       stop();
       this.#take(socket);
       process.nextTick(() => socket.emit('timeout'));
     });
-    // Nobody answers: somebody else may. If not, the application decides how long it waits, and it begins with the connection.
+    // No answer: tries another instance. Without one, the application's time-outs decide, which begin with the connection.
     const onSlow = (): void => {
       const next = socket.connecting ? this.#free() : undefined;
       if (next === undefined) {
@@ -235,7 +235,7 @@ export class HttpCall implements OpenCall {
     };
   }
 
-  /** There will be no connection to this instance. */
+  /** The connection to this instance has failed. */
   #failed(socket: Socket | null | undefined, error: Error | undefined): void {
     const next = isUnsent(error) && !this.#request.destroyed ? this.#other() : undefined;
     if (next === undefined) this.#take(socket?.destroyed ? null : socket, error);
@@ -252,13 +252,13 @@ export class HttpCall implements OpenCall {
     return this.#service.pick(this.#tried);
   }
 
-  /** The same, but none that may have gone: the one that is slow can still answer. */
+  /** The same, without instances that may have gone: the slow one may still answer. */
   #free(): Endpoint | undefined {
     const other = this.#other();
     return other !== undefined && this.#service.addresses.includes(other.address) ? other : undefined;
   }
 
-  /** The application is no longer there to catch what its agent throws: it gets the event. */
+  /** The call of the application has returned, so an error of its agent becomes an event. */
   #again(next?: Endpoint): void {
     this.#end();
     try {

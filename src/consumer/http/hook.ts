@@ -17,8 +17,9 @@ const HOOK = 'a request of node:http';
 type Pool = Agent & { addRequest: AddRequest };
 
 /**
- * Wraps the one method through which every request of every agent goes: `http.request`, `https.request`, own agents,
- * `agent: false`, and the libraries built on them; and gives those an agent that connect by themselves. Requests to anything but services are passed on as they came.
+ * Wraps the one method through which every request with an agent goes: `http.request`, `https.request`, own agents, `agent:
+ * false`, and the libraries built on them. It gives an agent to requests that connect by themselves. Requests to anything but
+ * services pass unchanged.
  */
 export class HttpHook {
   readonly #context: CallContext;
@@ -56,7 +57,7 @@ export class HttpHook {
   }
 }
 
-/** Stands before `addRequest`: takes what goes to services. */
+/** Replaces `addRequest`: takes requests to services. */
 function covering(context: CallContext, addRequest: AddRequest): AddRequest {
   const { guard } = context;
   return function (this: Agent, request, options, port, localAddress) {
@@ -79,12 +80,12 @@ function covering(context: CallContext, addRequest: AddRequest): AddRequest {
     if (!(service instanceof Promise)) return go(service);
     service
       .then(go)
-      // The application is no longer there to catch it: it gets the event.
+      // The call of the application has returned, so the error becomes an event.
       .catch((thrown) => (request.onSocket as OnSocket).call(request, null, asError(thrown)));
   };
 }
 
-/** `options` is a host in calls of another time. */
+/** In calls of old code `options` is a host. */
 function route(context: CallContext, options: AgentOptions | string): ReturnType<CallContext['route']> {
   const host = typeof options === 'object' && !options.socketPath ? options.host : undefined;
   return typeof host === 'string' ? context.route(host) : undefined;

@@ -8,17 +8,17 @@ type Begin = (...call: unknown[]) => ClientRequest;
 
 type Modules = Record<'request' | 'get', Begin>;
 
-/** Undocumented parts of a request that Node.js sets where there is no agent. */
+/** Undocumented parts of a request that Node.js sets without an agent. */
 type Agentless = ClientRequest & { agent: Agent | undefined; _last: boolean };
 
 type Connect = (options: object, done: (error: Error | null, socket?: Socket) => void) => Socket | undefined;
 
 /**
- * Gives requests an agent that make their connection themselves (`createConnection` and no agent, as those of WebSocket clients):
- * Node.js asks nobody about them otherwise.
+ * Gives an agent to requests that make their connection themselves (`createConnection` and no agent, as those of WebSocket
+ * clients), for which Node.js offers no other hook.
  *
- * @param isMeant whether a request to that host is for `agent`; all others are begun as they came
- * @returns how to take it back
+ * @param isMeant whether a request to that host gets `agent`; all others begin unchanged
+ * @returns a function that restores the former functions
  */
 export function withAgent(agent: Agent, isMeant: (host: string) => boolean): () => void {
   const undo = ['node:http', 'node:https'].flatMap((name) => {
@@ -33,7 +33,7 @@ export function withAgent(agent: Agent, isMeant: (host: string) => boolean): () 
       };
     });
   });
-  // For those that import them by name.
+  // Updates imports by name.
   const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
   syncBuiltinESMExports();
   return () => {
@@ -42,7 +42,7 @@ export function withAgent(agent: Agent, isMeant: (host: string) => boolean): () 
   };
 }
 
-/** The arguments, with the agent among the options where one is to be there. */
+/** The arguments, with the agent added to the options where needed. */
 function given(call: readonly unknown[], agent: Agent, isMeant: (host: string) => boolean): readonly unknown[] {
   const [url, second] = call;
   const hasUrl = typeof url === 'string' || url instanceof URL;
@@ -58,11 +58,11 @@ function given(call: readonly unknown[], agent: Agent, isMeant: (host: string) =
 /**
  * An agent for requests that make their connection themselves.
  *
- * @param covering what stands before the way of Node.js
+ * @param covering takes a request before Node.js connects it
  */
 export function agentless(covering: (addRequest: AddRequest) => AddRequest): Agent {
   const addRequest = covering(connectItself);
-  // With these two a request says of itself what it says without an agent.
+  // With these two a request looks as without an agent.
   const agent = {
     keepAlive: false,
     maxSockets: 0,
@@ -74,7 +74,10 @@ export function agentless(covering: (addRequest: AddRequest) => AddRequest): Age
   return agent as unknown as Agent;
 }
 
-/** Connects a request as Node.js does it without an agent. A certificate is for the name the application knows, wherever it is sent. */
+/**
+ * Connects a request as Node.js does it without an agent. The certificate must be for the application's host name, whatever the
+ * address.
+ */
 const connectItself: AddRequest = (request, options) => {
   const itself = request as Agentless;
   itself.agent = undefined;

@@ -15,8 +15,8 @@ interface Pool {
 const HOOK = 'a connection that an agent makes';
 
 /**
- * Lets an agent take a connection that stands ready, if it makes one while `addRequest` runs. An agent that connects in a way
- * of its own or knows a proxy, and a request with TLS settings of its own, make their own connection.
+ * Lets an agent take a prepared connection, if it makes one while `addRequest` runs. An agent with its own way of connecting or
+ * with a proxy, and a request with its own TLS settings, make their own connection.
  */
 export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, guard: Guard, addRequest: () => void): void {
   const pool = agent as unknown as Pool;
@@ -33,7 +33,7 @@ export function withPrebuilt(agent: Agent, prebuilt: Prebuilt, guard: Guard, add
   pool.createConnection = (asked, done) => {
     const take = (): Socket | undefined => {
       const socket = isPlain(pool, asked, prebuilt) ? prebuilt.take() : undefined;
-      // The agent leaves its time-out to whoever connects.
+      // The agent leaves its time-out to the connecting code.
       return socket?.setTimeout(asked.timeout ?? 0);
     };
     return guard.attempt(HOOK, take, () => undefined) ?? createConnection.call(pool, asked, done);
@@ -53,7 +53,7 @@ function connectsAsNode(pool: Pool): boolean {
   );
 }
 
-/** What `net.connect` and `tls.connect` take that makes connections differ, and is not in the name of their pool. */
+/** Options of `net.connect` and `tls.connect` that make connections differ and are not part of the name of their pool. */
 const UNNAMED = [
   'allowHalfOpen',
   'ALPNProtocols',
@@ -73,12 +73,12 @@ const UNNAMED = [
   'typeOfService',
 ];
 
-/** Pools are named after nearly everything that makes connections differ. */
+/** The name of a pool holds nearly all options that make connections differ. */
 function isPlain(pool: Pool, options: RequestOptions, { destination }: Prebuilt): boolean {
   const asked = options as Readonly<Record<string, unknown>>;
   return (
     UNNAMED.every((option) => asked[option] === undefined) &&
-    // The name of a pool of HTTP says nothing of TLS.
+    // The name of an HTTP pool holds no TLS options.
     (pool.protocol === 'https:') === (destination.servername !== undefined) &&
     pool.getName(options) === pool.getName(destination)
   );

@@ -4,17 +4,17 @@ import { rewriteHead } from './request-head.ts';
 /** An agent with the options that it was made with; those of an environment proxy (NODE_USE_ENV_PROXY, `proxyEnv`) are there since Node.js 24.5. */
 type Proxied = Agent & { readonly options: AgentOptions & { readonly proxyEnv?: object }; readonly protocol: string };
 
-/** What Node.js adds for a proxy before it asks the agent. */
+/** Changes of Node.js for a proxy, made before the agent is called. */
 const HEADERS = ['proxy-connection', 'proxy-authorization'];
 
 const ABSOLUTE = /^http:\/\/[^/?#]+/i;
 
-/** Agents without a proxy, by the agent of the application in whose place they are used. */
+/** Agents without a proxy, by the application's agent that they replace. */
 const direct = new WeakMap<Agent, Agent>();
 
 /**
- * An agent that is like this one but goes past the proxy of the environment; in general itself. Node.js gives that proxy to its
- * global agents. An agent of the application has the one that the application has chosen for it.
+ * An agent like this one that bypasses the environment proxy; usually the agent itself. Node.js gives that proxy to its global
+ * agents; an agent of the application has the proxy that the application chose.
  */
 export function withoutProxy(agent: Agent): Agent {
   const { options, protocol } = agent as Proxied;
@@ -33,7 +33,7 @@ function isGlobal(agent: Agent): boolean {
   return agent === http.globalAgent || agent === https.globalAgent;
 }
 
-/** Takes back what Node.js wrote into a request for a proxy: the whole URL as its path, and two headers. */
+/** Undoes the changes of Node.js for a proxy: the whole URL as path, and two headers. */
 export function forNoProxy(request: ClientRequest): void {
   if (!ABSOLUTE.test(request.path)) return;
   const path = request.path.replace(ABSOLUTE, '');

@@ -7,7 +7,9 @@ type Written = ClientRequest & {
   readonly outputData: { data: unknown }[];
 };
 
-/** Sets a header, in whichever form the application gave its own; what it set by this name is gone. Undefined: there is none. */
+/**
+ * Sets a header in the form in which the application gave its headers, and replaces its value of this name. Undefined removes it.
+ */
 export function setRequestHeader(request: ClientRequest, name: string, value: string | undefined): void {
   if ((request as Written)._header !== null) {
     const line = value === undefined ? '' : `\r\n${name}: ${value}`;
@@ -16,7 +18,7 @@ export function setRequestHeader(request: ClientRequest, name: string, value: st
   else request.setHeader(name, value);
 }
 
-/** Changes a head that is text, after the lines of some headers were taken out of it. */
+/** Rewrites a head that is text: removes the lines of some headers and adds others. */
 export function rewriteHead(
   request: ClientRequest,
   change: (head: string) => string,

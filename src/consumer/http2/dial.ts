@@ -1,23 +1,23 @@
 import type { SecureClientSessionOptions } from 'node:http2';
 import type { Socket, TcpNetConnectOpts } from 'node:net';
 
-/** Where a connection leads. */
+/** Destination of a connection. */
 export type Target = Pick<TcpNetConnectOpts, 'host' | 'port'>;
 
-/** Where a connection goes. */
+/** Destinations of a connection, one after the other. */
 export interface Way {
-  /** At once, or when it is known. */
+  /** The first one, at once or when it is known. */
   readonly first: Target | Promise<Target>;
-  /** What is tried after it could not be connected to the last one; undefined: it has failed. */
+  /** The next one after a failure; undefined: the connection has failed. */
   next(error: Error): Target | undefined;
 }
 
-/** Linux says it once more of a socket that was refused, when that is to connect again. */
+/** Linux reports a refusal once more when a refused socket connects again. */
 const ONCE_MORE = 'ECONNABORTED';
 
 /**
- * A connection that begins at once, or when it is known where to. It has what the kernel knows it by from the start: around one
- * that has not, `node:http2` puts a stream of JavaScript that loses requests. So it is the same one that is connected to the next place.
+ * A connection that begins at once, or when its destination is known. It has a kernel handle from the start, because `node:http2`
+ * wraps a socket without one in a JavaScript stream that loses requests. So the same socket connects to the next destination.
  */
 export function dial(way: Way): Socket {
   const { first } = way;
@@ -40,7 +40,9 @@ export function dial(way: Way): Socket {
   return socket;
 }
 
-/** The same under TLS, as `node:http2` makes it. @param host what the certificate must be for, unless the options say it */
+/**
+ * The same under TLS, as `node:http2` makes it. @param host the name that the certificate must have, unless the options have one
+ */
 export function dialSecure(way: Way, host: string, options: SecureClientSessionOptions): Socket {
   const servername = options.servername ?? host;
   const ALPNProtocols = options.ALPNProtocols ?? ['h2'];

@@ -17,24 +17,24 @@ import { ServiceSession } from './session.ts';
 const HOOK = 'http2.connect';
 
 type Options = SecureClientSessionOptions;
-/** Where to, as it is given to `http2.connect`. */
+/** The destination, as given to `http2.connect`. */
 type Authority = string | URL;
 
 export interface Http2HookOptions {
   readonly context: CallContext;
   readonly log: Log;
-  /** The instance that is listed at an address, of the service of this name first. */
+  /** The instance at an address, of the service of this name first. */
   readonly at: (address: Address, host: string) => Listed | undefined;
 }
 
 /**
- * Wraps `http2.connect`, through which every client of HTTP/2 goes: a session to the name of a service gets a connection to a picked
- * instance, and that or one to a listed address is followed until it closes. A session has one connection, so its requests all go to
- * one instance. Those of undici are covered above it.
+ * Wraps `http2.connect`, through which every HTTP/2 client goes. A session to the name of a service gets a connection to a picked
+ * instance. The plugin follows such a session, and one to a listed address, until it closes. A session has one connection, so all
+ * its requests go to one instance. Sessions of undici are covered by its own hook.
  */
 export class Http2Hook {
   readonly #options: Http2HookOptions;
-  /** Services of which no instance took a connection; said once for each until one does. */
+  /** Services without an instance that accepts a connection; logged once for each until one does. */
   readonly #failing = new WeakSet<Service>();
   readonly #undo: (() => void)[] = [];
 
@@ -69,7 +69,7 @@ export class Http2Hook {
     this.#undo.push(wrapConnect(wrap));
   }
 
-  /** @returns undefined when the application makes the connection itself, or it does not go to a service */
+  /** @returns undefined when the application makes the connection itself, or for a session to another host than a service */
   #legTo(authority: Authority, options: Options = {}): Leg | undefined {
     const url = URL.parse(`${authority}`);
     if (url === null || options.createConnection !== undefined) return undefined;
@@ -91,7 +91,7 @@ export class Http2Hook {
   #follow(session: ClientHttp2Session, authority: Authority, leg: Leg | undefined): void {
     const { context, at } = this.#options;
     const { guard } = context;
-    // By name: its requests count from the first one on, which may be made before the connection stands.
+    // By name: its requests count from the first one, which may come before the connection.
     const early = leg && new ServiceSession(context, session, leg);
     if (leg !== undefined) leg.session = session;
     const connected = (): void => {
@@ -107,7 +107,7 @@ export class Http2Hook {
   }
 }
 
-/** The options of `http2.connect` for a session that goes this way. */
+/** The options of `http2.connect` for such a session. */
 function leading(leg: Leg, authority: Authority, options: Options = {}): Options {
   const { protocol, hostname } = new URL(authority);
   const createConnection = (): Socket => (protocol === 'https:' ? dialSecure(leg, hostname, options) : dial(leg));
@@ -124,7 +124,7 @@ function hostOf(authority: Authority): string {
   return URL.parse(`${authority}`)?.hostname ?? '';
 }
 
-/** Whether undici has made it: it notes its client and socket on each of its sessions. */
+/** Whether undici has made it: undici stores its client and socket on each of its sessions. */
 function isOfUndici(session: object): boolean {
   const notes = Object.getOwnPropertySymbols(session).map(({ description }) => description);
   return notes.includes('client') && notes.includes('socket');

@@ -11,19 +11,19 @@ const HOOK = 'a connection of node:http2';
 export interface LegOptions {
   readonly context: CallContext;
   readonly found: Service | Promise<Service | undefined>;
-  /** Where it goes when that is no service, or none of its instances takes HTTP/2. */
+  /** The destination for a host that is not a service, or a service without HTTP/2. */
   readonly plain: Target;
-  /** No instance of the service took the connection. */
+  /** No instance of the service accepted the connection. */
   readonly onFailed: (service: Service, error: Error) => void;
 }
 
-/** The way of one session to an instance, and to the next one while connections are refused: nothing has been sent by then. */
+/** The way of one session to an instance, and to the next one while connections are refused; until then nothing is sent. */
 export class Leg implements Way {
   readonly first: Target | Promise<Target>;
   readonly #options: LegOptions;
   readonly #tried = new Set<Endpoint>();
   #listed: Listed | undefined;
-  /** The application may end it before there is a connection. */
+  /** The application may close the session before it has a connection. */
   session: { readonly destroyed: boolean } | undefined;
 
   constructor(options: LegOptions) {
@@ -33,7 +33,7 @@ export class Leg implements Way {
       found instanceof Promise ? found.then((service) => this.#begin(service)).catch(() => plain) : this.#begin(found);
   }
 
-  /** The instance that it goes to; undefined: that is not known yet, or it goes to none. */
+  /** The instance of the session; undefined: not known yet, or none. */
   get listed(): Listed | undefined {
     return this.#listed;
   }

@@ -1,10 +1,12 @@
 import type { ClientHttp2Session } from 'node:http2';
 import { CONSUMER_HEADER } from '../../protocol/header.ts';
 
-/** Headers as Node.js hands them to nghttp2: one text of names, values and flags, and how many there are (lib/internal/http2/util.js). */
+/**
+ * Headers in the form of Node.js for nghttp2: one text of names, values and flags, and their number (lib/internal/http2/util.js).
+ */
 type HeaderList = readonly [text: string, count: number];
 
-/** What a session has of its own in Node.js (src/node_http2.cc). */
+/** The handle of a session in Node.js (src/node_http2.cc). */
 interface Handle {
   request(headers: unknown, ...more: unknown[]): unknown;
 }
@@ -13,10 +15,10 @@ interface Handle {
 const HEADER = /([^\0]+)\0([^\0]*)\0([\s\S])/g;
 
 /**
- * Gives the consumer header to requests that waited for the connection of their session. Node.js has made a text of their headers
- * long before, and writes them in the turn in which the session says that it is connected: this is to be called in it, before that.
+ * Adds the consumer header to requests that waited for the connection of their session. Node.js has already made a text of their
+ * headers, and writes them in the turn in which the session emits `connect`; call this in that turn, before the event.
  *
- * @param value of the header; undefined: there is none
+ * @param value of the header; undefined: none
  */
 export function headQueued(session: ClientHttp2Session, value: string | undefined): void {
   const handle = handleOf(session);

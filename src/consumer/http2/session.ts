@@ -9,18 +9,18 @@ import type { Listed } from '../directory/directory.ts';
 /** What the guard calls this. */
 const HOOK = 'a session of node:http2';
 
-/** The last stream that an HTTP/2 GOAWAY frame can name: none of those that are open is refused. */
+/** The highest stream that an HTTP/2 GOAWAY frame can name, so that it refuses no open stream. */
 const LAST_STREAM = 2 ** 31 - 1;
 
-/** Headers as an application gives them: by name, or names and values in turn. */
+/** Headers of an application: by name, or names and values in turn. */
 type Headers = Record<string | symbol, unknown> | string[];
 
 type Request = (this: ClientHttp2Session, headers?: Headers, ...more: unknown[]) => ClientHttp2Stream;
 
 /**
- * A session of HTTP/2 to an instance. Its requests carry the consumer header and count until their streams close. When the instance
- * is isolated, the session says that the instance has sent an HTTP/2 GOAWAY frame, so whoever pools it takes it out and opens another
- * one; what is open ends normally, and then the connection closes.
+ * An HTTP/2 session to an instance. Its requests carry the consumer header and count until their streams close. When the instance
+ * is isolated, the session emits `goaway`, so its pool removes it and opens another one; open streams end normally, and then the
+ * connection closes.
  */
 export class ServiceSession implements OpenSession {
   readonly #context: CallContext;
@@ -28,7 +28,7 @@ export class ServiceSession implements OpenSession {
   readonly #way: { readonly listed: Listed | undefined };
   #streams = 0;
 
-  /** @param way tells the instance it leads to; undefined: that is not known yet, and its requests wait as they are */
+  /** @param way gives its instance; undefined: not known yet, and its requests wait unchanged */
   constructor(context: CallContext, session: ClientHttp2Session, way: { readonly listed: Listed | undefined }) {
     this.#context = context;
     this.#way = way;
@@ -36,7 +36,7 @@ export class ServiceSession implements OpenSession {
     const { guard } = context;
     const own = session as unknown as { request: Request };
     const { request } = own;
-    // One of each for all streams: a call must cost as little as can be.
+    // Shared by all streams, so that a call costs as little as possible.
     const ended = guard.listener(HOOK, () => void this.#streams--);
     const answered = guard.listener(HOOK, (headers: IncomingHttpHeaders) => this.#answered(headers));
     const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => {
@@ -61,7 +61,10 @@ export class ServiceSession implements OpenSession {
     return this.#streams;
   }
 
-  /** The session leads to this instance. @param socket of it, which outlives what a client does to the listeners of the session */
+  /**
+   * The session leads to this instance. @param socket its socket, which keeps its listeners when a client removes those of the
+   * session
+   */
   join(listed: Listed, socket: Socket): void {
     if (socket.destroyed) return;
     const { connections } = listed.endpoint;
@@ -75,12 +78,12 @@ export class ServiceSession implements OpenSession {
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     const { close } = session;
-    // Requests of this turn are written at its end: a GOAWAY frame of ours that went before them would make the instance refuse them.
+    // Requests of this turn are written at its end; a GOAWAY frame from here before them would make the instance refuse them.
     const later = (done?: () => void): void => {
       setImmediate(() => setImmediate(() => close.call(session, done)));
     };
     session.close = later;
-    // What a listener of the application throws must not keep the others from leaving.
+    // An error of a listener of the application must not keep the other sessions from leaving.
     this.#context.guard.listener(HOOK, () => session.emit('goaway', 0, LAST_STREAM, Buffer.alloc(0)))();
     session.close();
   }
@@ -92,7 +95,7 @@ export class ServiceSession implements OpenSession {
   }
 }
 
-/** A copy of the headers with ours; what the application has copied of another process is gone. */
+/** A copy of the headers with the consumer header of this process in place of a copied one. */
 function withHeader(headers: Headers | undefined, value: string | undefined): Headers {
   if (Array.isArray(headers)) {
     const list = [...headers];

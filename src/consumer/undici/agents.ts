@@ -20,13 +20,13 @@ export interface AgentsOptions {
   readonly parts: { readonly buildConnector: BuildConnector };
   /** Whether agents of this copy speak HTTP/2 unless a request forbids it. */
   readonly http2: boolean;
-  /** What the dispatcher in whose place they stand was made with. */
+  /** Settings of the dispatcher that they replace. */
   readonly settings: Settings;
 }
 
 /**
- * Makes the agents by which requests to services go. They are of the copy of undici that the request was made with: its bodies,
- * handlers and errors are known to that copy alone.
+ * Makes the agents for requests to services, from the copy of undici of the request, because only that copy knows its bodies,
+ * handlers and errors.
  */
 export class Agents {
   readonly #options: AgentsOptions;
@@ -35,7 +35,7 @@ export class Agents {
     this.#options = options;
   }
 
-  /** One whose connections all lead to `endpoint`. */
+  /** An agent whose connections all lead to `endpoint`. */
   to(service: Service, endpoint: Endpoint): InstanceAgent {
     const { clock, guard, Agent, parts, http2, settings } = this.#options;
     const { connect, isReadyTaken } = settings;
@@ -44,7 +44,9 @@ export class Agents {
     return new InstanceAgent((own) => new Agent({ ...settings.options, connect: own }), connector, guard);
   }
 
-  /** One that follows redirects as undici 5 and 6 do when a request asks for that; each step is a request of its own to `dispatch`. */
+  /**
+   * An agent that follows redirects as undici 5 and 6 do when a request asks for that; each step is a new request to `dispatch`.
+   */
   following(dispatch: Dispatch): Agent {
     const factory = (): Dispatcher =>
       Object.assign(new EventEmitter(), { dispatch, close: async () => {}, destroy: async () => {} }) as never;

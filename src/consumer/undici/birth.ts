@@ -1,12 +1,12 @@
 import type { EventEmitter } from 'node:events';
 import type { Dispatcher } from 'undici';
 
-/** What every emitter is begun with; `node:domain` stands there in the same way. */
+/** The initializer of every emitter, which `node:domain` replaces in the same way. */
 type Init = (this: EventEmitter, ...options: unknown[]) => void;
 
 /**
- * Calls `take` with the next dispatcher that is made before what runs now is done, while it is being made: whoever makes it
- * cannot have used it yet. A copy of undici that finds no global dispatcher makes one at once, and tells nobody.
+ * Calls `take` with the next dispatcher that is constructed in this synchronous run, during its construction, so that its creator
+ * cannot have used it yet. A copy of undici that finds no global dispatcher makes one at once, without any event.
  */
 export function onBirth(take: (dispatcher: Dispatcher) => void): void {
   const emitter = process.getBuiltinModule('node:events') as unknown as { init: Init };

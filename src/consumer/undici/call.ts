@@ -14,12 +14,12 @@ import { routed } from './routed.ts';
 /** What the guard calls this. */
 const HOOK = 'an upgraded connection of undici';
 
-/** Thrown where undici is about to write: the instance was isolated while the request waited. */
+/** Thrown just before undici writes: the instance was isolated while the request waited. */
 const ISOLATED = new Error('the instance was isolated before the request was written');
 
 /**
- * One request made with undici or fetch to a service: sends it to a picked instance, and as long as nothing was written to
- * another one when that is isolated or refuses the connection. The body is untouched until then, whatever its type.
+ * One request of undici or fetch to a service. It goes to a picked instance, and, while nothing is written, to another one when
+ * that is isolated or refuses the connection. The body of any type is untouched until then.
  */
 export class UndiciCall implements Progress {
   readonly #context: CallContext;
@@ -54,7 +54,7 @@ export class UndiciCall implements Progress {
   /**
    * Sends it.
    *
-   * @returns as undici: false when the caller should wait for `drain`; undefined when undici does not take the request as it is
+   * @returns as undici: false when the caller should wait for `drain`; undefined when undici rejects the request
    */
   send(endpoint: Endpoint | undefined = this.#service.pick()): boolean | undefined {
     if (endpoint === undefined) return undefined;
@@ -68,7 +68,7 @@ export class UndiciCall implements Progress {
     try {
       return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
     } catch {
-      // Its handler is of another copy, for one: without the plugin the application hears that too.
+      // For example, its handler is from another copy: without the plugin the application gets that error too.
       this.ended();
       return undefined;
     }
@@ -104,7 +104,7 @@ export class UndiciCall implements Progress {
     const endpoint = this.#endpoint;
     this.ended();
     const next = this.#started || endpoint === undefined ? undefined : this.#next(endpoint, error);
-    // What it failed with before says more than a second refusal.
+    // Its first error says more than a second refusal.
     return next !== undefined && this.send(next) !== undefined;
   }
 

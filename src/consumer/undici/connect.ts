@@ -8,7 +8,7 @@ import type { Service } from '../directory/service.ts';
 /** What the guard calls this. */
 const HOOK = 'a connection that undici makes';
 
-/** How undici connects; all requests of one agent go to one instance. */
+/** Connector of undici; all requests of one agent go to one instance. */
 export type Connector = (
   options: Target,
   done: (error: Error | null, socket: Socket | null) => void,
@@ -30,16 +30,16 @@ export interface ConnectOptions {
   readonly build: BuildConnector;
   /** Whether the agent speaks HTTP/2 unless a request forbids it. */
   readonly http2: boolean;
-  /** Whether a connection that stands ready may be taken: it was made with the settings of Node.js. */
+  /** Whether a prepared connection may be taken, which has the settings of Node.js. */
   readonly isReadyTaken: boolean;
 }
 
 /**
- * Connects to one instance as undici itself would, but takes the connection that stands ready, if it is what is asked for, and
- * gives up after `CONNECT_MS` while another instance can take the request.
+ * Connects to one instance as undici itself would, but takes a prepared connection if it fits, and gives up after `CONNECT_MS`
+ * while another instance can take the request.
  */
 export function connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken }: ConnectOptions): Connector {
-  // Whether HTTP/2 is offered is settled when a connector is built, not by what it is asked for.
+  // A connector decides at its construction whether it offers HTTP/2.
   const [connect, connectHttp1] = [build({}), build({ allowH2: false })];
   return (target, done) => {
     const take = (): Socket | undefined => (isReadyTaken ? readyFor(target, endpoint) : undefined);
@@ -69,7 +69,7 @@ function readyFor({ protocol, servername }: Target, { prebuilt }: Endpoint): Soc
   return name === prebuilt?.destination.servername ? prebuilt?.take() : undefined;
 }
 
-/** As undici's own, which differs from copy to copy and is matched by its code. */
+/** Like undici's own error, which differs between copies and is recognized by its code. */
 class NotConnected extends Error {
   readonly code = 'UND_ERR_CONNECT_TIMEOUT';
 

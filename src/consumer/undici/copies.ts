@@ -12,29 +12,29 @@ import { isBound, NO_SETTINGS, originOfPool, type Settings, settingsOf } from '.
 /** The first major whose dispatchers speak HTTP/2 unless that is forbidden. */
 const HTTP2_SINCE = 8;
 
-/** What undici and Node.js call dispatchers that only go by the proxy of the environment. */
+/** Class names of dispatchers that only use the environment proxy. */
 const ENVIRONMENT_PROXY = 'EnvHttpProxyAgent';
 
-/** All but those that are composed. */
+/** All dispatchers except composed ones. */
 type Closable = Dispatcher & { readonly closed: boolean; readonly destroyed: boolean };
 
-/** What is known of a dispatcher of the application. */
+/** Facts about a dispatcher of the application. */
 interface Known {
-  /** Where all its requests go; undefined: each says that. */
+  /** Fixed origin of its requests; undefined: each request names one. */
   readonly origin: string | undefined;
   readonly isBound: boolean;
-  /** Undefined: it tells none. */
+  /** Undefined: it does not reveal any. */
   readonly settings: Settings | undefined;
 }
 
 /**
- * Stands before every dispatcher of every copy of undici that the application makes for itself: agents, pools, clients, and what
- * is built on them. All of a copy share one method, and hand requests on to each other by it: the first one decides.
+ * Covers every dispatcher that the application makes with a copy of undici: agents, pools, clients, and what is built on them.
+ * All dispatchers of a copy share one method, by which they pass requests on to each other; the first one decides.
  */
 export class UndiciCopies {
   readonly #router: UndiciRouter;
   readonly #guard: Guard;
-  /** How to leave each class of dispatchers as it was, by its prototype. */
+  /** Functions that restore each class of dispatchers, by its prototype. */
   readonly #undo = new Map<Dispatcher, () => void>();
   readonly #known = new WeakMap<Dispatcher, Known>();
   #end: () => void = () => {};
@@ -59,7 +59,7 @@ export class UndiciCopies {
   }
 
   /**
-   * Stands before the dispatchers of the copy that has this `Agent`.
+   * Covers the dispatchers of the copy that has this `Agent`.
    *
    * @param http2 whether they speak HTTP/2 unless a request forbids it
    */
@@ -84,7 +84,7 @@ export class UndiciCopies {
     });
   }
 
-  /** What the mocks of a copy are given is theirs. */
+  /** Requests to mocks of a copy stay with the mocks. */
   #spare(prototype: Dispatcher): void {
     if (this.#undo.has(prototype)) return;
     const { dispatch } = prototype as { dispatch: Dispatch };
@@ -99,7 +99,7 @@ export class UndiciCopies {
     });
   }
 
-  /** @returns how to take it back */
+  /** @returns a function that restores it */
   #coverCompose(dispatcher: Composable): () => void {
     const { compose } = dispatcher;
     if (compose === undefined) return nothing;
@@ -114,7 +114,7 @@ export class UndiciCopies {
     const { options, handler, next } = given;
     const router = this.#router;
     const known = this.#guard.attempt(HOOK, () => this.#knownOf(dispatcher), nothing);
-    // What is closed says so.
+    // A closed dispatcher reports that itself.
     if (known === undefined || known.isBound || dispatcher.closed || dispatcher.destroyed)
       return next(options, handler);
     const { settings = NO_SETTINGS } = known;

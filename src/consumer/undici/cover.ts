@@ -16,18 +16,18 @@ export type Compose = (
 export type Composable = Omit<Dispatcher, 'compose'> & { compose?: Compose };
 
 export interface CoverOptions {
-  /** Takes what goes to services, and gives the rest to `next`, which is the dispatcher as it was. */
+  /** Takes requests to services, and passes the rest to `next`, the original dispatcher. */
   readonly take: (next: Dispatch, options: Options, handler: Handler) => boolean;
   readonly isService: (origin: string) => boolean;
-  /** Told of what is composed of the covered dispatcher: what goes through that comes to `take`. */
+  /** Called with each dispatcher composed from the covered one; its requests come to `take` too. */
   readonly onComposed: (composed: Dispatcher) => void;
 }
 
 /**
- * Stands before a dispatcher: two of its methods are ours from now on, everything else is what it was. Of one that lets
- * nobody change it (a frozen one, or what undici 7 and 8 compose) a proxy has them.
+ * Covers a dispatcher: replaces two of its methods and leaves the rest. For a dispatcher that cannot be changed (a frozen one, or
+ * a composed one of undici 7 and 8) it returns a proxy with these methods.
  *
- * @returns what is to be used in its place, in general itself
+ * @returns the dispatcher to use in its place, usually itself
  */
 export function cover(target: Dispatcher, options: CoverOptions): { readonly dispatcher: Dispatcher; undo(): void } {
   const methods = methodsOf(target, options);
@@ -64,7 +64,7 @@ function methodsOf(
   });
 }
 
-/** `compose`, but that requests to services go past interceptors that look names up. */
+/** `compose`, except that requests to services bypass interceptors that look names up. */
 export function composing(compose: Compose, isService: CoverOptions['isService']): Compose {
   return function (...interceptors): Dispatcher {
     const list = (Array.isArray(interceptors[0]) ? interceptors[0] : interceptors) as readonly Interceptor[];
@@ -72,16 +72,16 @@ export function composing(compose: Compose, isService: CoverOptions['isService']
   };
 }
 
-/** Methods of a class with private fields work on their own object only. */
+/** Methods of a class with private fields work only on their own object. */
 function propertyOf(target: Dispatcher, key: PropertyKey): unknown {
   const value: unknown = Reflect.get(target, key, target);
   return typeof value === 'function' && key !== 'constructor' ? value.bind(target) : value;
 }
 
-/** What undici calls the dispatch of `interceptors.dns()`, since it has that (6.21). */
+/** Name of the dispatch of `interceptors.dns()` in undici (since 6.21). */
 const LOOKUP = 'dnsInterceptor';
 
-/** The name of a service is for no resolver: requests to services go past an interceptor that looks names up. */
+/** No resolver knows the name of a service, so requests to services bypass an interceptor that looks names up. */
 function pastLookup(interceptor: Interceptor, isService: CoverOptions['isService']): Interceptor {
   if (typeof interceptor !== 'function') return interceptor;
   const past: Interceptor = (dispatch, ...more) => {
@@ -92,6 +92,6 @@ function pastLookup(interceptor: Interceptor, isService: CoverOptions['isService
       return origin !== undefined && isService(origin) ? dispatch(options, handler) : inner(options, handler);
     };
   };
-  // undici 8 keeps there in which order they may be composed.
+  // undici 8 stores there the order in which interceptors may be composed.
   return Object.defineProperties(past, Object.getOwnPropertyDescriptors(interceptor) as PropertyDescriptorMap);
 }

@@ -3,22 +3,22 @@ import type { Dispatcher } from 'undici';
 import type { Guard } from '../../guard.ts';
 import { DRAINING_HEADER } from '../../protocol/header.ts';
 
-/** What a call learns of its request. */
+/** Events of a request for its call. */
 export interface Progress {
-  /** It is about to be written. @throws to have it fail before that */
+  /** The request is about to be written. @throws to make it fail before that */
   starts(): void;
   /** The head of a response has come. @param marker finds the draining marker that it carries */
   answered(marker: () => string | undefined): void;
   upgraded(socket: Duplex): void;
   ended(): void;
-  /** @returns whether it was given to another instance, so that nobody need hear of it */
+  /** @returns whether another instance has taken it, so that the application gets no error */
   moves(error: Error): boolean;
 }
 
 type Current = Dispatcher.DispatchHandler;
 type Of<Name extends keyof Current> = Parameters<NonNullable<Current[Name]>>;
 
-/** Handlers as undici 5 to 7 make them; undici 8 passes its further methods on. */
+/** Handlers of undici 5 to 7; further methods of undici 8 are passed on. */
 interface Legacy {
   onConnect?(...call: unknown[]): unknown;
   onUpgrade?(status: number, headers: unknown, socket: Duplex): unknown;
@@ -31,7 +31,7 @@ interface Legacy {
   onRequestSent?(): unknown;
 }
 
-/** What undici is given in the place of a handler: of the same kind, so that nothing is translated on the way. */
+/** The handler for undici in place of the application's, of the same kind, so that nothing is translated. */
 export function listening(handler: Current, progress: Progress, guard: Guard): Current {
   const guarded = new GuardedProgress(progress, guard);
   return isCurrent(handler)
@@ -39,7 +39,7 @@ export function listening(handler: Current, progress: Progress, guard: Guard): C
     : (new LegacyListener(handler as Legacy, guarded) as Current);
 }
 
-/** Fails as `starts` means to, and in no other way. */
+/** Lets only the intended error of `starts` through. */
 class GuardedProgress implements Progress {
   readonly #progress: Progress;
   readonly #guard: Guard;
@@ -85,7 +85,7 @@ export function fail(handler: Current, error: Error): void {
   else (handler as Legacy).onError?.(error);
 }
 
-/** Those of undici 8, and what 7 composes. */
+/** Handlers of undici 8, and composed ones of 7. */
 function isCurrent(handler: Current): boolean {
   return typeof handler?.onRequestStart === 'function';
 }

@@ -1,6 +1,6 @@
 import { CONSUMER_HEADER } from '../../protocol/header.ts';
 
-/** Headers as undici takes them: flat list, object, pairs, or none. */
+/** Headers in the forms of undici: flat list, object, pairs, or none. */
 export type UndiciHeaders =
   | readonly string[]
   | Readonly<Record<string, string | readonly string[] | undefined>>
@@ -9,8 +9,8 @@ export type UndiciHeaders =
   | undefined;
 
 /**
- * The application's headers with the logical `host`, unless it set that itself, and the consumer header, which is always ours:
- * one that it has copied from a request is another process's. A copy: the application may use its own again.
+ * The application's headers with the logical `host`, unless it set that itself, and the consumer header of this process, which
+ * replaces a copied one. Returns a copy, because the application may use its own again.
  */
 export function withHeaders(
   headers: UndiciHeaders,
@@ -40,7 +40,7 @@ function flatWithHeaders(given: readonly string[], host: string, consumer: strin
   for (let n = 0; n < given.length; n += 2) {
     const name = String(given[n]);
     if (is(name, HOST)) hasHost = true;
-    // What is no pair stays none: undici says so.
+    // Leaves a malformed pair: undici reports it.
     if (!is(name, CONSUMER_HEADER)) flat.push(...given.slice(n, n + 2));
   }
   if (!hasHost) flat.push(HOST, host);
@@ -48,7 +48,7 @@ function flatWithHeaders(given: readonly string[], host: string, consumer: strin
   return flat;
 }
 
-/** Names are compared by their length first: nearly all differ in it. */
+/** Compares the lengths of names first, because nearly all differ. */
 function is(name: string, lower: string): boolean {
   return name.length === lower.length && name.toLowerCase() === lower;
 }

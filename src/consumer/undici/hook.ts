@@ -14,23 +14,26 @@ import { type Global, HOOK, isAgent, UndiciRouter } from './router.ts';
 /** Published by every copy of undici for every request. */
 const REQUEST_CREATE = 'undici:request:create';
 
-/** Published when a server begins to listen: an application has usually set up by then what it calls with. */
+/** Published when a server begins to listen; by then an application has usually set up its clients. */
 const LISTEN = 'tracing:net.server.listen:asyncStart';
 
-/** What undici and Node.js themselves set: for an environment proxy (NODE_USE_ENV_PROXY), for older copies, and else. */
+/**
+ * Class names of dispatchers that undici and Node.js set themselves: for an environment proxy (NODE_USE_ENV_PROXY), for older
+ * copies, and by default.
+ */
 const NOT_CHOSEN = ['Agent', 'EnvHttpProxyAgent', 'Dispatcher1Wrapper'];
 
-/** The wrapper that undici 8 sets under the legacy symbol, around what it sets under the current one. */
+/** The wrapper that undici 8 sets under the legacy symbol, around the dispatcher under the current one. */
 const WRAPPER = 'Dispatcher1Wrapper';
 
 type Place = (typeof DISPATCHERS)[number];
 type Globals = { [CURRENT]?: Dispatcher; [LEGACY]?: Dispatcher };
 
-/** A dispatcher that is stood before. */
+/** A covered dispatcher. */
 interface Covered {
-  /** As it was found. */
+  /** The original one. */
   readonly target: Dispatcher;
-  /** What is used in its place, in general itself. */
+  /** The one used in its place, usually itself. */
   readonly dispatcher: Dispatcher;
   undo(): void;
 }
@@ -38,21 +41,21 @@ interface Covered {
 export interface UndiciHookOptions {
   readonly context: CallContext;
   readonly log: Log;
-  /** Whether requests to `origin` must go through here. */
+  /** Whether requests to `origin` must go through the plugin. */
   readonly covers: (origin: string) => boolean;
 }
 
 /**
- * Stands before the global dispatcher of undici, which also carries the built-in fetch: requests to services are taken, all
- * others do not notice. The dispatcher is the one that the first copy of undici makes for itself, or that the application sets.
+ * Covers the global dispatcher of undici, which the built-in fetch uses too: takes requests to services and leaves all others. It
+ * is the dispatcher that the first copy of undici makes, or that the application sets.
  */
 export class UndiciHook {
   readonly #options: UndiciHookOptions;
   readonly #router: UndiciRouter;
   readonly #copies: UndiciCopies;
-  /** By what was found and by what is used in its place. */
+  /** By the original and by the dispatcher in its place. */
   readonly #covered = new WeakMap<Dispatcher, Covered>();
-  /** Dispatchers through which requests to services come here. */
+  /** Dispatchers whose requests to services come here. */
   readonly #standing = new WeakSet<Dispatcher>();
   readonly #onCreate: (message: unknown) => void;
   readonly #onListen: () => void;
@@ -74,7 +77,7 @@ export class UndiciHook {
     const globals = globalThis as Globals;
     for (const symbol of DISPATCHERS) {
       if (!(symbol in globals)) this.#coverLater(symbol);
-      // Of one that was there before nobody can tell who set it, unless its kind does.
+      // Only the kind of an earlier dispatcher can show who set it.
       else this.#coverPresent(symbol, !NOT_CHOSEN.includes(globals[symbol]?.constructor.name ?? ''));
     }
     this.#copies.install();
@@ -97,7 +100,7 @@ export class UndiciHook {
     }
   }
 
-  /** Asked for by undici itself while it loads: it finds none and makes its own, which is stood before as it is made. */
+  /** undici itself reads it while it loads: it finds none and makes its own, which is covered during its construction. */
   #coverLater(symbol: Place): void {
     const { guard } = this.#options.context;
     Object.defineProperty(globalThis, symbol, {
@@ -114,7 +117,7 @@ export class UndiciHook {
     });
   }
 
-  /** When what runs now is done, and before anything that waits for the network: who loads undici often sets a dispatcher right after. */
+  /** In a microtask, before any network event: code that loads undici often sets a dispatcher right after. */
   #lookSoon(): void {
     if (this.#looksSoon) return;
     this.#looksSoon = true;
@@ -128,7 +131,7 @@ export class UndiciHook {
 
   /** Covers dispatchers that the application has set since. Returns whether there was one. */
   #coverSet(): boolean {
-    // Not by a read: that is what undici asks while it loads.
+    // Not by a getter, because undici reads it while it loads.
     const isSet = DISPATCHERS.map((symbol) => {
       const { value } = Object.getOwnPropertyDescriptor(globalThis, symbol) ?? {};
       return value !== undefined && this.#coverPresent(symbol, true);
@@ -145,13 +148,16 @@ export class UndiciHook {
       this.#wrapAgain(present);
       return false;
     }
-    // Those who ask for a legacy one know no HTTP/2.
+    // Readers of the legacy symbol do not speak HTTP/2.
     const http2 = symbol === CURRENT && globals[LEGACY] !== present;
     globals[symbol] = this.#cover(present, { isChosen, http2 });
     return true;
   }
 
-  /** The wrapper is around what undici 8 has set with it. That is covered by now; if another object stands there, so it must be here. */
+  /**
+   * The wrapper surrounds the dispatcher that undici 8 has set with it, which is covered by now; if a proxy has replaced that
+   * one, the wrapper must use it too.
+   */
   #wrapAgain(wrapper: Dispatcher): void {
     const globals = globalThis as Globals;
     const current = Object.getOwnPropertyDescriptor(globals, CURRENT)?.value as Dispatcher | undefined;
@@ -182,9 +188,9 @@ export class UndiciHook {
     return dispatcher;
   }
 
-  /** What a global dispatcher that is stood before does with a request. */
+  /** Handles a request of a covered global dispatcher. */
   #takeOf(target: Dispatcher, global: () => Global): CoverOptions['take'] {
-    // What an agent does by itself, it does for services too; of any other only its place is known.
+    // A plain agent keeps its behaviour for services; of any other dispatcher only its role is known.
     if (isAgent(target)) return (next, options, handler) => next(options, handler);
     if (isMock(target)) return (next, options, handler) => asMocked(next)(options, handler);
     return (next, options, handler) =>
@@ -193,10 +199,10 @@ export class UndiciHook {
       );
   }
 
-  /** A request whose origin is still a service went past: by a dispatcher of the application. */
+  /** A request to a service bypassed the plugin, by a dispatcher of the application. */
   async #created(origin: unknown): Promise<void> {
     const text = originOf(origin);
-    // Perhaps the first to this origin, by a global dispatcher that was set a moment ago.
+    // Perhaps the first request to this origin, by a global dispatcher that was set a moment ago.
     if (this.#coverSet() && text !== undefined) await this.#options.context.route(text);
     if (text === undefined || !this.#options.covers(text)) return;
     this.#router.sayOnce(
@@ -206,7 +212,7 @@ export class UndiciHook {
   }
 }
 
-/** As undici defines it, but configurable, so that it can be taken back. */
+/** Defined as by undici, but configurable, so that it can be restored. */
 function define(symbol: symbol, value: Dispatcher): void {
   Object.defineProperty(globalThis, symbol, { value, writable: true, enumerable: false, configurable: true });
 }

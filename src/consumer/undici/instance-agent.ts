@@ -34,7 +34,7 @@ export class InstanceAgent implements OpenAgent {
     try {
       await this.#agent.close();
     } finally {
-      // undici 5 forgets one of two connections that it makes for a client while it loads its parser, and the instance waits for it.
+      // While undici 5 loads its parser it may forget one of two connections of a client; the instance would wait for it.
       for (const socket of this.#open) socket.destroy();
     }
   }
@@ -43,7 +43,7 @@ export class InstanceAgent implements OpenAgent {
     this.#open.delete(socket);
   }
 
-  /** @param socket of no value when there is none */
+  /** @param socket null or undefined when there is none */
   #keep(socket: Socket | null | undefined): void {
     if (!socket) return;
     this.#open.add(socket);

@@ -3,14 +3,14 @@ import type { AgentClass } from './agents.ts';
 import type { BuildConnector } from './connect.ts';
 import type { Handler } from './cover.ts';
 
-/** Files of our own copy of undici that it does not export: the whole takes twice as long to load. */
+/** Unexported files of the plugin's copy of undici: the whole package takes twice as long to load. */
 export const PRIVATE_FILES = {
   Agent: 'undici/lib/dispatcher/agent.js',
   buildConnector: 'undici/lib/core/connect.js',
   Dispatcher1Wrapper: 'undici/lib/dispatcher/dispatcher1-wrapper.js',
 } as const;
 
-/** The parts of our own copy that are used. */
+/** The used parts of the plugin's copy. */
 interface Parts {
   readonly Agent: AgentClass;
   readonly buildConnector: BuildConnector;
@@ -18,8 +18,8 @@ interface Parts {
 }
 
 /**
- * What is relied on beside what undici documents, and the majors in which it was found. Each major is tried with each of its
- * interceptors by `test/process/undici-majors.test.ts`; our own copy is pinned to one version.
+ * Undocumented parts of undici that the plugin relies on, and the majors that have them. `test/process/undici-majors.test.ts`
+ * tests each major with each of its interceptors; the plugin's copy is pinned to one version.
  */
 export const RELIED_ON = [
   { majors: [5, 6, 7, 8], what: 'the symbols of the global dispatcher', where: 'lib/global.js' },
@@ -43,7 +43,7 @@ export const RELIED_ON = [
   { majors: [8], what: 'our own copy: files that it does not export', where: Object.values(PRIVATE_FILES).join(', ') },
 ] as const;
 
-/** Our own copy, loaded with the first request to a service. */
+/** The plugin's copy, loaded with the first request to a service. */
 export class UndiciParts {
   readonly #require = createRequire(import.meta.filename);
 
@@ -55,7 +55,7 @@ export class UndiciParts {
     return this.#require(PRIVATE_FILES.buildConnector);
   }
 
-  /** A handler as our own copy takes it. */
+  /** A handler for the plugin's copy. */
   wrap(handler: Handler): Handler {
     const { wrapHandler } = this.#require(PRIVATE_FILES.Dispatcher1Wrapper) as Parts['Dispatcher1Wrapper'];
     return wrapHandler(handler);

@@ -1,6 +1,6 @@
 import type { Options } from './cover.ts';
 
-/** Marks a request whose way is decided, since dispatchers of undici hand requests on to each other. */
+/** Marks a request with a decided way, because dispatchers of undici pass requests on to each other. */
 const ROUTED = Symbol('lossless.routed');
 
 type Marked = Options & { readonly [ROUTED]?: true };
@@ -9,13 +9,13 @@ export function isRouted(options: Options): boolean {
   return (options as Marked | undefined)?.[ROUTED] === true;
 }
 
-/** A copy. */
+/** A marked copy. */
 export function routed(options: Options): Options {
   const marked: Marked = { ...options, [ROUTED]: true };
   return marked;
 }
 
-/** A copy whose way is to be decided again. */
+/** A copy without the mark. */
 export function unrouted(options: Options): Options {
   const { [ROUTED]: _, ...rest } = options as Marked;
   return rest;

@@ -14,15 +14,15 @@ import { NO_SETTINGS, type Settings } from './settings.ts';
 /** What the guard calls this. */
 export const HOOK = 'a request of fetch or undici';
 
-/** A request as a dispatcher got it. */
+/** A request of a dispatcher. */
 export interface Given {
   readonly options: Options;
   readonly handler: Handler;
-  /** The dispatcher as it was. */
+  /** The original dispatcher. */
   readonly next: Dispatch;
 }
 
-/** The global dispatcher that a request was given to. */
+/** The global dispatcher of a request. */
 export interface Global {
   readonly dispatcher: Dispatcher;
   /** Whether the application chose it. */
@@ -30,16 +30,16 @@ export interface Global {
   readonly http2: boolean;
 }
 
-/** Decides for each request of undici whether it goes to a service, and sends those that do by agents of the copy it was made with. */
+/** Decides for each request of undici whether it goes to a service, and sends such requests by agents of the same copy. */
 export class UndiciRouter {
   readonly #context: CallContext;
   readonly #log: Log;
   readonly #parts = new UndiciParts();
-  /** Of every copy of undici whose `Agent` was seen. */
+  /** Agents of every copy of undici with a known `Agent`. */
   readonly #copies = new Map<AgentClass, Agents>();
-  /** Of dispatchers of the application that have settings of their own. */
+  /** Agents for dispatchers of the application with settings of their own. */
   readonly #own = new WeakMap<Dispatcher, Agents>();
-  /** Those that could not be covered as they should, each said once. */
+  /** Dispatchers that could not be covered completely, each logged once. */
   readonly #said = new Set<ErrorCode>();
 
   constructor(context: CallContext, log: Log) {
@@ -52,10 +52,10 @@ export class UndiciRouter {
   }
 
   /**
-   * Gives a request to `send` when it goes to a service, and to the dispatcher as it was when it does not.
+   * Passes a request to a service to `send`, and any other one to the original dispatcher.
    *
-   * @param origin where it goes, if that is known
-   * @param send undefined when undici does not take it: the dispatcher as it was says why
+   * @param origin its origin, if known
+   * @param send returns undefined when undici rejects the request: the original dispatcher then reports why
    */
   take(
     origin: string | undefined,
@@ -77,12 +77,12 @@ export class UndiciRouter {
     if (!(service instanceof Promise)) return go(service);
     service
       .then(go)
-      // The application is no longer there to catch it. As undici says what is wrong before there is a connection.
+      // The call of the application has returned, so the error goes to the handler, as undici reports errors before a connection.
       .catch((thrown) => fail(handler, asError(thrown)));
     return true;
   }
 
-  /** Sends what a global dispatcher was given. */
+  /** Sends a request of a global dispatcher. */
   sendGlobal(
     service: Service,
     { options, handler }: Omit<Given, 'next'>,
@@ -98,7 +98,7 @@ export class UndiciRouter {
     return this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
   }
 
-  /** Sends what a dispatcher was given that the application has made for itself, of the copy that has this `Agent`. */
+  /** Sends a request of a dispatcher that the application has made, from the copy with this `Agent`. */
   sendOwn(
     service: Service,
     { options, handler }: Omit<Given, 'next'>,
@@ -106,7 +106,7 @@ export class UndiciRouter {
     agents: Agents,
   ): true | undefined {
     const isSent = this.#sendBy(agents, service, options, handler, (step, each) => dispatcher.dispatch(step, each));
-    // Whoever made it would wait for a `drain` of that dispatcher, which does not come from here.
+    // The caller would wait for a `drain` of that dispatcher, which does not come from here.
     return isSent === undefined ? undefined : true;
   }
 
@@ -115,13 +115,13 @@ export class UndiciRouter {
     const call = (one: Options, each: Handler): boolean | undefined =>
       new UndiciCall(this.#context, agents, service, one, each).send();
     if (!followsRedirects(options)) return call(options, handler);
-    // Those who do not know that option say so.
+    // Copies without that option report it.
     const either: Dispatch = (one, each) =>
       (followsRedirects(one) ? call(one, each) : undefined) ?? step(unrouted(one), each);
     return agents.following(either).dispatch(routed(options), handler);
   }
 
-  /** Those of the copy of undici that `dispatcher` is of; undefined when its `Agent` was never seen. */
+  /** Agents of the copy of `dispatcher`; undefined when its `Agent` is unknown. */
   #agentsOf(dispatcher: Dispatcher): Agents | undefined {
     for (const [Agent, agents] of this.#copies) if (dispatcher instanceof baseOf(Agent)) return agents;
     return undefined;
@@ -151,7 +151,7 @@ export class UndiciRouter {
     return new Agents({ clock, guard, Agent, parts: this.#parts, http2, settings });
   }
 
-  /** @param whose the dispatcher that is not asked */
+  /** @param whose the bypassed dispatcher */
   sayBypassed({ name }: Service, whose: string): void {
     this.sayOnce(
       'LOSSLESS_DISPATCHER_BYPASSED',
@@ -174,7 +174,7 @@ function baseOf(Agent: AgentClass): new () => Dispatcher {
   return Object.getPrototypeOf(Object.getPrototypeOf(Agent));
 }
 
-/** Whether undici 5 and 6 shall follow redirects, which is done above the agents of instances: each may lead elsewhere. */
+/** Whether undici 5 and 6 follow redirects, which happens above the agents of instances, because each step may lead elsewhere. */
 function followsRedirects(options: Options): boolean {
   return Number((options as { maxRedirections?: number }).maxRedirections ?? 0) > 0;
 }

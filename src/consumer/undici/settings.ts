@@ -1,26 +1,26 @@
 import type { Dispatcher } from 'undici';
 import type { BuildConnector, Connector } from './connect.ts';
 
-/** What a dispatcher was made with, for agents that stand in its place. */
+/** Settings of a dispatcher, for the agents in its place. */
 export interface Settings {
-  /** What an `Agent` of its copy takes, but for `connect`. */
+  /** Options for an `Agent` of its copy, without `connect`. */
   readonly options: object;
-  /** Connects as it does; undefined: as undici does by itself. */
+  /** Its connector; undefined: that of undici. */
   readonly connect?: (build: BuildConnector, more: object) => Connector;
-  /** Whether it takes a connection that Node.js has made without settings. */
+  /** Whether a connection of Node.js without settings fits. */
   readonly isReadyTaken: boolean;
 }
 
 export const NO_SETTINGS: Settings = { options: {}, isReadyTaken: true };
 
-/** Settings as undici keeps them. */
+/** Settings in the form of undici. */
 interface Kept {
   readonly [option: string]: unknown;
   readonly connect?: object | Connector;
   readonly tls?: object;
 }
 
-/** What an agent hands on to its connector. Names as `buildConnector` has them, by what they are called in the settings. */
+/** Options of an agent for its connector: names of `buildConnector` by names of the settings. */
 const CONNECTING = {
   maxCachedSessions: 'maxCachedSessions',
   allowH2: 'allowH2',
@@ -33,7 +33,7 @@ const CONNECTING = {
 /**
  * The settings of a dispatcher of any copy of undici.
  *
- * @returns undefined when it tells none, as a proxy agent
+ * @returns undefined when it reveals none, such as a proxy agent
  */
 export function settingsOf(dispatcher: Dispatcher): Settings | undefined {
   const connector = kept(dispatcher, 'connector');
@@ -56,13 +56,16 @@ export function settingsOf(dispatcher: Dispatcher): Settings | undefined {
   };
 }
 
-/** Where a pool or a client leads, whatever origin its requests name; undefined: each request says that. */
+/** Fixed origin of a pool or a client; undefined: each request names its own. */
 export function originOfPool(dispatcher: Dispatcher): string | undefined {
   const url = kept(dispatcher, 'url');
   return url instanceof URL ? url.origin : undefined;
 }
 
-/** Whether its requests can go nowhere else: to a Unix socket, where hosts are names of nobody, or by HTTP/2 without TLS alone. */
+/**
+ * Whether its requests cannot go to another place: to a Unix socket, where host names have no meaning, or only by HTTP/2 without
+ * TLS.
+ */
 export function isBound(dispatcher: Dispatcher): boolean {
   const options = kept(dispatcher, 'options') as Kept | undefined;
   const places = [options, options?.connect, options?.tls] as readonly (Kept | undefined)[];
@@ -76,7 +79,7 @@ function connecting(settings: Kept): object {
   return Object.fromEntries(found.map(([name, as]) => [as, settings[name]]));
 }
 
-/** What undici keeps under a symbol of its own. */
+/** A value that undici stores under a symbol. */
 function kept(dispatcher: Dispatcher, name: string): unknown {
   const symbol = Object.getOwnPropertySymbols(dispatcher).find(({ description }) => description === name);
   return symbol === undefined ? undefined : Reflect.get(dispatcher, symbol);

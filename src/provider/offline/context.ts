@@ -44,13 +44,11 @@ export interface OfflineContext {
 
 export interface OfflineSettings {
   readonly gracePeriodMs: number;
-  readonly quietMs: number;
   readonly holdMs: number;
   readonly entry: EntryMode;
   readonly entryPorts: readonly number[];
   readonly entryCheckMs: number;
   readonly goawayTimeoutMs: number;
-  readonly goawayAttempts: number;
   readonly sessionNotice: boolean;
   readonly streamMs: number | undefined;
 }

@@ -9,6 +9,9 @@ const TICK_MS = 10;
 /** A tick that is this late, in milliseconds, means that the event loop was blocked and requests may be waiting unread. */
 const STALL_MS = 30;
 
+/** Shortest quiet window otherwise, in milliseconds: a burst of requests has shorter pauses. */
+export const QUIET_MS = 300;
+
 /** Quiet window when every caller was told and has said that it is idle, in milliseconds. */
 const IDLE_QUIET_MS = 50;
 
@@ -57,7 +60,6 @@ export interface DrainOptions {
   readonly clock: Clock;
   readonly deadline: Deadline;
   readonly observed: Observed;
-  readonly quietMs: number;
   /** Called before each check. */
   readonly onLook?: (isListening: boolean) => void;
   /** Monotonic time at which the offline began. */
@@ -132,7 +134,7 @@ export class Drain {
 
   #quietMs({ allIdle, holding, roundTripMs }: Consumers): number {
     const allTold = allIdle && holding.reason === 'none';
-    return allTold ? IDLE_QUIET_MS : Math.max(this.#options.quietMs, 3 * roundTripMs);
+    return allTold ? IDLE_QUIET_MS : Math.max(QUIET_MS, 3 * roundTripMs);
   }
 
   #schedule(ms: number): void {

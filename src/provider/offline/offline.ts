@@ -15,8 +15,9 @@ import type { Deregistered } from '../registration/registration.ts';
 import { unreadInKernel } from '../traffic/kernel.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { isShared } from '../traffic/shared-port.ts';
+import type { NamedHandler } from '../work/handlers.ts';
 import type { OfflineContext } from './context.ts';
-import { Drain, type Drained } from './drain.ts';
+import { Drain, type Drained, QUIET_MS } from './drain.ts';
 import { Fanout } from './fanout.ts';
 import { type CallEnd, endOf } from './goaway.ts';
 import { HandlerRuns } from './handler-runs.ts';
@@ -25,6 +26,7 @@ import { describeTimeout, failureOf, type Outcome, resultOf } from './result.ts'
 import { Retirement } from './retirement.ts';
 import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
+import { GOAWAY_ATTEMPTS } from './teller.ts';
 import { Untold } from './untold.ts';
 
 /** Longest wait for the system's answer which processes listen at a port, in milliseconds. */
@@ -118,7 +120,7 @@ export class Offline {
       isolationMs: () => this.#isolationMs,
       holdMs: settings.holdMs,
       timeoutMs: settings.goawayTimeoutMs,
-      attempts: settings.goawayAttempts,
+      attempts: GOAWAY_ATTEMPTS,
       ...context.trust,
       presenceOf: (entry) => presences.of(entry),
       onOverflow: () => callers.overflow(),
@@ -132,7 +134,7 @@ export class Offline {
       guard: context.guard,
       signal: this.#ending.signal,
       since: this.#since,
-      idleMs: settings.quietMs,
+      idleMs: QUIET_MS,
       usesNotice: settings.sessionNotice,
     });
     this.#untold = new Untold(context, this.#entry, this.#retirement);
@@ -140,7 +142,7 @@ export class Offline {
 
   #createEntry(): Entry {
     const { arrivals, clock, journal, probers, settings, unmanaged } = this.#context;
-    const { entry: mode, entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs, quietMs } = settings;
+    const { entry: mode, entryCheckMs: checkMs, entryPorts, gracePeriodMs, holdMs } = settings;
     probers.reset();
     return new Entry({
       clock,
@@ -152,7 +154,7 @@ export class Offline {
       since: this.#since,
       holdMs: Math.min(holdMs, gracePeriodMs / 2),
       longestMs: MOST_OF_GRACE * gracePeriodMs,
-      quietMs,
+      quietMs: QUIET_MS,
       arrivalsPerSecond: arrivals.rate,
       ports: entryPorts.length === 0 ? undefined : new EntryPorts(clock, entryPorts, this.#ending.signal),
       checkMs,
@@ -208,6 +210,11 @@ export class Offline {
   /** A caller first seen now gets a GoAway too (races R11). */
   tell(entry: RecentCaller): void {
     this.#fanout.tell(entry);
+  }
+
+  /** Runs a handler that the application has added during this offline. */
+  handle(handler: NamedHandler): void {
+    this.#handlers.begin(handler);
   }
 
   /** Undoes the offline; `run` then resolves with `cancelled`. Call only in `notifying` and `draining`. */
@@ -282,7 +289,6 @@ export class Offline {
     const drain = new Drain({
       clock,
       deadline: this.#deadline,
-      quietMs: settings.quietMs,
       since: this.#since,
       onLook: (isListening) => this.#look(isListening),
       observed: {
@@ -354,8 +360,8 @@ export class Offline {
       comesBack: (address) => !areTold && probers.has(address),
       allIdle: () => this.#fanout.progress.allIdle,
     });
-    const { gracePeriodMs, quietMs, streamMs = Number.POSITIVE_INFINITY } = settings;
-    const goodbyeMs = Math.min(STREAM_END_MS + 2 * quietMs, gracePeriodMs / 4);
+    const { gracePeriodMs, streamMs = Number.POSITIVE_INFINITY } = settings;
+    const goodbyeMs = Math.min(STREAM_END_MS + 2 * QUIET_MS, gracePeriodMs / 4);
     this.#ends.end(traffic.streams, clock.now() - this.#since >= streamMs || this.left <= goodbyeMs);
   }
 

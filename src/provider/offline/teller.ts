@@ -12,6 +12,9 @@ import { type HasEndedOptions, hasEnded } from './has-ended.ts';
 /** Waits between attempts: tighter than dubbo-go's 0.5, 1 and 2 s, since a grace period has room for few. */
 const WAITS = { initialMs: 100, factor: 3, capMs: 900 };
 
+/** Attempts of a GoAway for each consumer. */
+export const GOAWAY_ATTEMPTS = 3;
+
 /** Results after which another attempt may help. */
 const RETRYABLE: ReadonlySet<GoAwayResult> = new Set(['refused', 'gone', 'timeout', 'unreachable']);
 

@@ -7,6 +7,7 @@ import type { Journal, Work } from '../../lifecycle/journal.ts';
 import type { Machine } from '../../lifecycle/machine.ts';
 import type { OnlineTrigger, Readiness } from '../../lifecycle/outcomes.ts';
 import type { SpanIds } from '../../lifecycle/records.ts';
+import { WARMUP_CURVE } from '../../lifecycle/warmup.ts';
 import type { Log } from '../../log.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 import { describe, withEndpoints } from '../registration/endpoints.ts';
@@ -20,13 +21,13 @@ import { Warming } from './warming.ts';
 /** Time between two tries of the probe, in milliseconds. */
 const PROBE_EVERY_MS = 1_000;
 
-/** Time until a server is looked for again, in milliseconds, when none can be registered. */
+/** Wait before the next search for a server, in milliseconds, when none can be registered. */
 const FIND_EVERY_MS = 250;
 
-/** Waits between two calls of the registry: one that restarts takes the entry soon, one that is down for long is left in peace. */
+/** Waits between calls of the registry: short at first for a restart, then longer for an outage. */
 const WAITS = { initialMs: 200, factor: 2, capMs: 10_000 };
 
-/** A registry that has not answered for so long, in milliseconds, is told of. */
+/** The plugin logs a registry that has not answered for this long, in milliseconds. */
 const REGISTRY_LATE_MS = 10_000;
 
 export interface OnlineContext {
@@ -38,9 +39,9 @@ export interface OnlineContext {
   readonly registration: Registration;
   readonly servers: Servers;
   readonly location: LocateOptions;
-  /** A server is chosen: it is what `entry` and everybody else has to speak of. */
+  /** A server is chosen; `entry` and the other parts use it from now on. */
   readonly onChosen: (main: MainServer) => void;
-  /** What is written: asked for each time, because consumers measure the warm-up from its `registeredAt`. */
+  /** The entry to write: computed for each write, because consumers measure the warm-up from its `registeredAt`. */
   readonly entry: (advertised: NonNullable<MainServer['advertised']>) => Instance;
   /** Requests started since the process began. */
   readonly started: () => number;
@@ -53,15 +54,14 @@ export interface OnlineSettings {
   readonly registerDelayMs: number;
   readonly probe: string | undefined;
   readonly warmupMs: number;
-  readonly warmupCurve: number;
   readonly readiness: Readiness;
 }
 
 /**
- * How one instance comes online, once: delay, choice of the server, probe, connections, registration read back, ready,
- * warm-up. It never registers before the application answers its probe and is never ready before the registry lists it. A
- * server on a Unix socket has no address to register and is ready without. What fails is tried again, at
- * a bounded rate, for as long as the process lives: a platform that has lost patience restarts it.
+ * One start of an instance: delay, choice of the server, probe, connections, registration read back, ready, warm-up. It registers
+ * only after the application answers its probe, and is ready only when the registry lists it. A server on a Unix socket has no
+ * address to register and is ready without an entry. A failed step is retried, at a bounded rate, for as long as the process
+ * lives; the platform may restart it.
  */
 export class Online {
   readonly #context: OnlineContext;
@@ -72,13 +72,13 @@ export class Online {
   #phase: Work | undefined;
   #warming: Warming | undefined;
   #waitsFor = 'nothing';
-  /** Why the registry does not take the entry or list it; undefined while it answers. */
+  /** Why the registry does not accept or list the entry; undefined while it answers. */
   #trouble: string | undefined;
   #ready = false;
 
   /**
-   * @param links the offline that is undone, and what caused this process
-   * @param ids where its trace will be, when a move has named it
+   * @param links the undone offline, and the cause of this process
+   * @param ids ids of its trace, when a move has named them
    */
   constructor(context: OnlineContext, trigger: OnlineTrigger, links: readonly SpanIds[], ids?: SpanIds) {
     this.#context = context;
@@ -87,12 +87,12 @@ export class Online {
     context.journal.start('online.started', { parent: this.#root.ids, facts: { trigger } }).end();
   }
 
-  /** Where its trace is. */
+  /** Ids of its trace. */
   get ids(): SpanIds {
     return this.#root.ids;
   }
 
-  /** What it waits for, for people. */
+  /** The current wait, for people. */
   get waitsFor(): string {
     return this.#trouble ?? this.#waitsFor;
   }
@@ -106,12 +106,12 @@ export class Online {
     return this.#ending.signal.aborted;
   }
 
-  /** Goes no further: an offline has begun. Its spans end at once. */
+  /** Cancels the start: an offline has begun. Its spans end at once. */
   cancel(): void {
     if (this.#end()) this.#root.end({ result: 'cancelled' });
   }
 
-  /** Goes no further: what failed is nothing that another try could change. */
+  /** Ends the start: another try cannot change this failure. */
   fail({ name, message }: Error): void {
     if (!this.#end()) return;
     this.#waitsFor = `nothing, as it has failed: ${message}`;
@@ -121,7 +121,7 @@ export class Online {
   /**
    * From `starting` to `serving`.
    *
-   * @param vacated resolves when nothing of before writes or removes the entry any more
+   * @param vacated resolves when no earlier start or offline writes or removes the entry any more
    */
   async run(vacated: Promise<unknown>): Promise<void> {
     const { journal, machine } = this.#context;
@@ -137,7 +137,7 @@ export class Online {
     await this.#register(() => this.#context.entry(advertised));
   }
 
-  /** Writes the entry again, as `instance`, until the registry takes it, or this has ended. */
+  /** Writes the entry again, as `instance`, until the registry accepts it or this start has ended. */
   async rewrite(instance: Instance): Promise<void> {
     await this.#until(() => this.#tryWrite(() => instance));
   }
@@ -152,7 +152,7 @@ export class Online {
     work.end();
   }
 
-  /** @returns undefined when it was cancelled before */
+  /** @returns undefined when the start was cancelled before */
   async #find(): Promise<MainServer | undefined> {
     const { clock, location, log, onChosen, servers, settings } = this.#context;
     for (let tries = 0; !this.#isEnded; tries++) {
@@ -218,7 +218,7 @@ export class Online {
     this.#root.end({ result: 'success', readiness: settings.readiness });
   }
 
-  /** @returns false when it was ended before */
+  /** @returns false when the start has ended before */
   #end(): boolean {
     if (this.#isEnded) return false;
     this.#ending.abort();
@@ -236,10 +236,10 @@ export class Online {
   }
 
   /**
-   * Asks every server that may be the one consumers call, until one answers well. A server of gRPC that does says that the
-   * process is ready, and not that it is the one for requests of HTTP.
+   * Probes every server that consumers may call, until one answers well. A good answer of a gRPC server means that the process is
+   * ready, not that this server takes HTTP requests.
    *
-   * @returns undefined when it was cancelled before
+   * @returns undefined when the start was cancelled before
    */
   async #probe(path: string): Promise<Candidate | undefined> {
     const { clock, log, servers } = this.#context;
@@ -287,7 +287,7 @@ export class Online {
     work.end({ attempts });
   }
 
-  /** A list that does not show the entry may lag, or may have lost it: it is written again before each further look. */
+  /** A list without the entry may lag, or may have lost it: the entry is written again before each further read. */
   async #readBack(entry: () => Instance): Promise<void> {
     const { registration } = this.#context;
     const work = this.#begin('register.read_back', 'the registry to list this instance');
@@ -305,7 +305,7 @@ export class Online {
     return (await this.#call(() => this.#context.registration.write(entry()).then(() => true))) === true;
   }
 
-  /** Tries until it succeeds, waiting longer each time. @returns how often it tried */
+  /** Tries until it succeeds, with growing waits. @returns the number of attempts */
   async #until(attempt: (n: number) => Promise<boolean>): Promise<number> {
     const backoff = new Backoff(WAITS);
     for (let n = 1; ; n++) {
@@ -314,10 +314,10 @@ export class Online {
     }
   }
 
-  /** Calls the registry. @returns undefined when it refused, which is told */
+  /** Calls the registry. @returns undefined when it refused, which is logged */
   async #call<T>(call: () => Promise<T>): Promise<T | undefined> {
     const { clock, log } = this.#context;
-    // A second call beside one that hangs would help nobody, so it is told of and waited for.
+    // A second call beside a hanging one would not help, so the plugin logs it and waits.
     const late = clock.after(REGISTRY_LATE_MS, () => {
       this.#trouble = 'the registry, which does not answer';
       log('warn', `the registry has not answered for ${REGISTRY_LATE_MS} ms`, {
@@ -329,6 +329,7 @@ export class Online {
       this.#trouble = undefined;
       return answer;
     } catch (thrown) {
+      if (this.#isEnded) return undefined;
       this.#trouble = `the registry: ${asError(thrown).message}`;
       log('warn', asError(thrown).message, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
       return undefined;
@@ -346,7 +347,7 @@ export class Online {
   async #warmUp(): Promise<void> {
     const { clock, settings, started } = this.#context;
     const work = this.#begin('warmup', 'the end of the warm-up');
-    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: settings.warmupCurve }, started);
+    this.#warming = new Warming(clock, { ms: settings.warmupMs, curve: WARMUP_CURVE }, started);
     await this.#warming.run(this.#ending.signal);
     work.end(this.#warming.facts);
   }

@@ -2,10 +2,10 @@ import { type Clock, sleep } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
 import { type Warmup, warmupShare } from '../../lifecycle/warmup.ts';
 
-/** Parts that the course of a warm-up is told in. */
+/** Steps of a warm-up in its trace. */
 const STEPS = 20;
 
-/** The course of one warm-up: how many requests came while consumers gave this instance which part of its weight. */
+/** One warm-up: in each step, the part of its weight that consumers give this instance, and its requests. */
 export class Warming {
   readonly #clock: Clock;
   readonly #warmup: Warmup;

@@ -13,10 +13,10 @@ export interface Advertised {
 }
 
 /**
- * Where consumers may reach a server, the likeliest first: what is configured; else the address the server is bound to; for
- * a wildcard the local address from which the registry is reached, because that is the network the consumers share with it,
- * and then the other addresses of that interface, because a wildcard may mean IPv6 alone. A registry on this machine (no
- * host in its URL) means loopback.
+ * Addresses at which consumers may reach a server, the likeliest first: the configured one; else the address to which the server
+ * is bound; for a wildcard the local address from which this machine reaches the registry, because consumers share that network,
+ * and then the other addresses of that interface, because a wildcard may mean only IPv6. A registry on this machine (no host in
+ * its URL) means loopback.
  */
 export async function advertisable(
   bound: AddressInfo,
@@ -40,7 +40,7 @@ export function isLocal({ address }: Pick<AddressInfo, 'address'>): boolean {
   return address === '::1' || address.startsWith('127.');
 }
 
-/** Addresses of the interface that has `address`; those of one link alone say nothing to others. */
+/** Addresses of the interface that has `address`, without link-local ones, which other machines cannot use. */
 function besides(address: string): readonly string[] {
   const interfaces = Object.values(networkInterfaces()).map((all = []) => all);
   const own = interfaces.find((all) => all.some((each) => each.address === address)) ?? [];
@@ -55,7 +55,7 @@ async function localAddressTowards(registry: URL): Promise<string | undefined> {
   try {
     return await new Promise<string>((resolve, reject) => {
       socket.once('error', reject);
-      // A name that cannot be resolved is told to the callback, which the types do not know.
+      // The callback also gets the error of a name that cannot be resolved, which the types omit.
       socket.connect(Number(registry.port) || 9, host, ((error?: Error) =>
         error ? reject(error) : resolve(socket.address().address)) as () => void);
     });

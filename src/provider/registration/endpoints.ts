@@ -6,12 +6,12 @@ import { checkGrpc } from './grpc-check.ts';
 import { type LocateOptions, type MainServer, schemeOf, targetOf } from './main-server.ts';
 import type { Candidate } from './servers.ts';
 
-/** Servers that have answered as gRPC does: they are not asked again. */
+/** Servers that have answered in gRPC; they are not asked again. */
 const ANSWERED = new WeakSet<HttpServer>();
 
 /**
- * The main server with all that the process can be called by: of each protocol one server, the main one first, then the
- * likeliest that is reached at the same host.
+ * The main server with its endpoints: one server of each protocol, the main one first, then the likeliest that is reached at the
+ * same host.
  *
  * @param candidates all servers that listen, the likeliest first
  */
@@ -49,8 +49,8 @@ async function endpointsAt(
 }
 
 /**
- * What a server speaks. Nothing in a server of HTTP/2 says that it serves gRPC, so it is asked, by a health check: whatever it
- * says to that, it says it as gRPC does or not.
+ * The protocol of a server. An HTTP/2 server does not reveal that it serves gRPC, so the plugin calls its health check: any
+ * answer in the form of gRPC proves it.
  */
 async function protocolsOf(candidate: Candidate, options: LocateOptions): Promise<readonly Protocol[]> {
   const { server } = candidate;
@@ -73,12 +73,12 @@ async function outsideOf(
   if (configured === undefined)
     return (await tryConnection({ host, port, scheme: schemeOf(server) }, clock)) === undefined ? port : undefined;
   if (configured.grpcPort !== undefined && kindOf(server) === 'http2') return configured.grpcPort;
-  // Behind a mapping of ports nobody knows where another one leads.
+  // Behind a mapping of ports the outside of another port is unknown.
   const isMapped = typeof candidate.bound !== 'string' && candidate.bound.port !== advertised.port;
   return isMapped || (isLocal(bound) && !isLocal({ address: host })) ? undefined : port;
 }
 
-/** The port of gRPC that LOSSLESS_ADVERTISE names is that of the server of gRPC, or of HTTP/2 when none says that it is one. */
+/** The gRPC port in LOSSLESS_ADVERTISE belongs to the gRPC server, or to the HTTP/2 server when none proves to be gRPC. */
 function withNamed(endpoints: readonly ProtocolEndpoint[], { configured }: LocateOptions): readonly ProtocolEndpoint[] {
   const port = configured?.grpcPort;
   if (port === undefined) return endpoints;
@@ -86,7 +86,7 @@ function withNamed(endpoints: readonly ProtocolEndpoint[], { configured }: Locat
   return endpoints.map((each) => (each.protocol === isGrpc ? { ...each, protocol: 'grpc', port } : each));
 }
 
-/** What is registered of a server, for people. */
+/** The registered form of a server, for people. */
 export function describe({ host, endpoints = [] }: NonNullable<MainServer['advertised']>): string {
   return endpoints
     .map(({ protocol, port, secure }) => `${protocol}${secure ? ' over TLS' : ''} at ${hostPort({ host, port })}`)

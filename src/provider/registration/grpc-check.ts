@@ -4,29 +4,29 @@ import { connect } from '../../io/connect.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { AGENT, type Answer, type ProbeTarget, TIMEOUT_MS, UNCHECKED } from './probe-target.ts';
 
-/** What is asked for (grpc.health.v1): a server without it answers all the same, as gRPC does. */
+/** The called method (grpc.health.v1): a gRPC server without it answers in gRPC too. */
 const PATH = '/grpc.health.v1.Health/Check';
 
-/** Longest answer that is read, in bytes: a status has two, and a frame of gRPC five before them. */
+/** Longest answer that is read, in bytes: a status has two, after the five of a gRPC frame. */
 const LONGEST_ANSWER = 64;
 const FRAME_HEAD = 5;
 
 /** `ServingStatus` of the answer. */
 const STATUSES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
-/** Codes of gRPC that the health service gives a meaning, in words. */
+/** gRPC codes with a meaning in the health service, in words. */
 const CODES: Readonly<Record<string, string>> = {
   '5': 'that its health service does not know this service (NOT_FOUND)',
   '12': 'that it has no grpc.health.v1.Health (UNIMPLEMENTED)',
 };
 
-/** What a server says to a health check of gRPC. */
+/** The answer of a server to a gRPC health check. */
 export interface GrpcAnswer extends Answer {
-  /** It has answered as a server of gRPC does, whatever it said. */
+  /** It has answered in gRPC, whatever the status. */
   readonly isGrpc: boolean;
 }
 
-/** What has come of an answer. */
+/** The answer so far. */
 interface Received {
   headers: IncomingHttpHeaders;
   trailers: IncomingHttpHeaders;
@@ -35,11 +35,11 @@ interface Received {
 }
 
 /**
- * Asks a server of HTTP/2 once whether it is serving, by the health check of gRPC, over TLS or without (h2c). The answer is
- * waited for `TIMEOUT_MS`.
+ * Asks an HTTP/2 server once whether it is serving, by the gRPC health check, over TLS or without (h2c). Waits `TIMEOUT_MS` for
+ * the answer.
  *
  * @param service as the health service knows it, for example `echo.Echo`; empty: the server as a whole
- * @returns what it said, or why it said nothing. Never rejects
+ * @returns its answer, or why there is none. Never rejects
  */
 export async function checkGrpc({ at, scheme }: ProbeTarget, service: string, clock: Clock): Promise<GrpcAnswer> {
   const received: Received = { headers: {}, trailers: {}, body: Buffer.alloc(0), failure: undefined };
@@ -55,7 +55,7 @@ export async function checkGrpc({ at, scheme }: ProbeTarget, service: string, cl
   return read(received);
 }
 
-/** Resolves when the answer has ended, or there will be none. */
+/** Resolves when the answer has ended, or will not come. */
 function ask(session: ClientHttp2Session, service: string, received: Received, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     const fail = (failure: string): void => {

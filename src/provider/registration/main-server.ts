@@ -10,16 +10,16 @@ import type { Candidate } from './servers.ts';
 /** The server that consumers call. */
 export interface MainServer {
   readonly candidate: Candidate;
-  /** Where consumers reach it; undefined when it listens on a Unix socket, where none of them can. */
+  /** Address for consumers; undefined for a Unix socket, which they cannot reach. */
   readonly advertised: Pick<Instance, 'host' | 'port' | 'scheme' | 'endpoints'> | undefined;
 }
 
-/** A server whose address takes no connections, with the reason. */
+/** A server whose address accepts no connection, with the reason. */
 export interface Unreachable {
   readonly unreachable: string;
 }
 
-/** Tries one connection; undefined when it is taken, else why not. */
+/** Tries one connection; undefined when it succeeds, else the reason. */
 export type TryConnection = (
   to: { readonly host: string; readonly port: number; readonly scheme: Scheme },
   clock: Clock,
@@ -34,7 +34,7 @@ export interface LocateOptions {
   readonly registry: URL;
 }
 
-/** Where this process reaches a server: the first address that takes a connection, else the likeliest. */
+/** The address at which this process reaches a server: the first one that accepts a connection, else the likeliest. */
 export async function targetOf(
   { server, bound }: Candidate,
   { clock, tryConnection }: LocateOptions,
@@ -48,8 +48,8 @@ export async function targetOf(
 }
 
 /**
- * Finds out under which address a server is registered. An address that was worked out here must take a connection before
- * it is registered. One that is configured may be of the outside and not be reachable from here, so a failure is told only.
+ * Finds the address under which to register a server. A derived address must accept a connection first. A configured one may be
+ * reachable only from outside, so a failure is only logged.
  */
 export async function locate(candidate: Candidate, options: LocateOptions): Promise<MainServer | Unreachable> {
   const { clock, configured, tryConnection, registry } = options;

@@ -3,27 +3,27 @@ import type { Peer } from '../../io/connect.ts';
 /** Longest answer time, in milliseconds. */
 export const TIMEOUT_MS = 2_000;
 
-/** By which the plugin, and others, know a platform's health check. */
+/** User agent that marks the health check of a platform. */
 export const AGENT = 'kube-probe/lossless';
 
-/** Certificates are not checked: this process asks itself. */
+/** Certificates are not checked, because this process asks itself. */
 export const UNCHECKED = { rejectUnauthorized: false };
 
-/** What a port speaks. */
+/** Protocol of a port. */
 export type Scheme = 'http' | 'https';
 
-/** Where the application listens, as this process reaches it. */
+/** Address at which this process reaches the application. */
 export interface ProbeTarget {
   readonly at: Peer;
   readonly scheme: Scheme;
 }
 
-/** What the application says to a probe. */
+/** The application's answer to a probe. */
 export interface Answer {
-  /** It may be registered. */
+  /** The instance may be registered. */
   readonly isGood: boolean;
   /** For people: its status, or why there was none. */
   readonly said: string;
-  /** Of HTTP. */
+  /** HTTP status. */
   readonly statusCode?: number;
 }

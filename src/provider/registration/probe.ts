@@ -5,10 +5,10 @@ import { type HttpServer, kindOf, speaksHttp1 } from '../traffic/http-server.ts'
 import { checkGrpc } from './grpc-check.ts';
 import { AGENT, type Answer, type ProbeTarget, TIMEOUT_MS, UNCHECKED } from './probe-target.ts';
 
-/** Longest rest of an answer that is read, so that the application is not cut off, in bytes. */
+/** Longest rest of an answer that is still read, in bytes, so that the application sees no cut connection. */
 const LONGEST_ANSWER = 1_024 * 1_024;
 
-/** What a probe of gRPC begins with; the service that is asked for follows. */
+/** Prefix of a gRPC probe; the name of the service follows. */
 const GRPC = 'grpc:';
 
 /** Whether LOSSLESS_PROBE asks the health service of gRPC rather than a path. */

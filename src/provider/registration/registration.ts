@@ -4,18 +4,18 @@ import type { DeregisterResult } from '../../lifecycle/outcomes.ts';
 import { addressKey, hostOf } from '../../registry/address.ts';
 import type { Instance, Registry } from '../../registry/registry.ts';
 
-/** Waits between read-backs, 1.2 to 1.5 s in all: registries answer for the list a little later than for the call. */
+/** Waits between reads of the list, 1.2 to 1.5 s in all: registries update the list a little after the call. */
 const WAITS = { initialMs: 20, factor: 2.1, capMs: 800 };
 const MOST_READ_BACKS = 7;
 
-/** What the registry said to a deregistration. */
+/** How the registry answered a deregistration. */
 export interface Deregistered {
   readonly result: DeregisterResult;
   /** Instances of the service listed afterwards; absent when they could not be read. */
   readonly listedAfter?: number;
   /**
-   * Ids of entries of others with this address: of the application's own code, say, or of a process that was killed. Absent
-   * when living processes share the address: it goes on being right.
+   * Ids of entries of others at this address: of the application's own code, for example, or of a killed process. Absent when
+   * living processes share the address, because it stays valid.
    */
   readonly others?: readonly string[];
   readonly error?: Error;
@@ -38,12 +38,12 @@ export class Registration {
     this.#isAlone = isAlone;
   }
 
-  /** The entry as it was written last. */
+  /** The entry, as last written. */
   get instance(): Instance | undefined {
     return this.#instance;
   }
 
-  /** The registry has confirmed the entry and it was not removed since. */
+  /** The registry has confirmed the entry, and it was not removed since. */
   get listed(): boolean {
     return this.#listed;
   }
@@ -56,7 +56,7 @@ export class Registration {
   /**
    * Writes the entry.
    *
-   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE, Error when its host is none at which others can reach it
+   * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE, Error when others cannot reach an instance at its host
    */
   async write(instance: Instance): Promise<void> {
     const own = { ...instance, host: hostOf(instance.host) };
@@ -66,12 +66,12 @@ export class Registration {
   }
 
   /**
-   * Reads the list back, for a while; of several registries each list. Where something else lists the instance, because it is
-   * ready, nothing is read back. Older entries of the plugin at this address are removed: whoever wrote them has ended, unless
-   * this process is not alone there.
+   * Polls until the entry is visible; with several registries, in each. Where the platform lists the instance because it is
+   * ready, it reads nothing. It removes older entries of the plugin at this address, whose processes have exited, unless another
+   * process listens there too.
    *
    * @param signal ends the reading
-   * @returns whether it holds the entry, and how many instances it holds
+   * @returns whether the list has the entry, and its number of instances
    * @throws LosslessError LOSSLESS_REGISTRY_UNAVAILABLE
    */
   async confirm(signal?: AbortSignal): Promise<{ readonly listed: boolean; readonly count: number }> {
@@ -87,8 +87,8 @@ export class Registration {
   }
 
   /**
-   * Removes the entry, after a registration in flight, and reads the list back. Entries of others with the same address are
-   * not waited for: who wrote them removes them. Never rejects.
+   * Removes the entry, after a registration in flight, and reads the list back. It does not wait for entries of others at the
+   * same address: their writers remove them. Never rejects.
    *
    * @param signal ends the reading, not the removal
    */
@@ -126,12 +126,12 @@ export class Registration {
         if (entry.generation > 0 && (await this.#isAlone())) await member.deregister(entry).catch(() => {});
   }
 
-  /** Each has a list of its own, which some consumers see and others do not. */
+  /** Each registry has a list of its own, which only some consumers see. */
   get #members(): readonly Registry[] {
     return this.#registry.members ?? [this.#registry];
   }
 
-  /** @returns whether every list has reached that, how many instances the longest holds, and the lists */
+  /** @returns whether every list fulfils the condition, the length of the longest one, and the lists */
   async #readBack(
     members: readonly Registry[],
     reached: (member: Registry, listed: readonly Instance[]) => boolean,
@@ -150,7 +150,7 @@ export class Registration {
     }
   }
 
-  /** Where nothing is registered by this package, an entry is this instance's when its address is. */
+  /** Where the plugin writes nothing, an entry belongs to this instance when its address does. */
   #isThis(member: Registry, entry: Instance): boolean {
     const own = this.#instance;
     if (own === undefined) return false;
@@ -158,7 +158,7 @@ export class Registration {
     return member.capabilities.registers === false && addressKey(entry) === addressKey(own);
   }
 
-  /** Older entries at this address, which others have written; a newer one is of a process that is there now. */
+  /** Older entries of others at this address; a newer one belongs to a process that runs now. */
   #othersIn(member: Registry, listed: readonly Instance[]): readonly Instance[] {
     const own = this.#instance;
     if (own === undefined) return [];
@@ -174,7 +174,7 @@ export class Registration {
   }
 }
 
-/** What one registry lists. */
+/** The list of one registry. */
 interface List {
   readonly member: Registry;
   readonly listed: readonly Instance[];

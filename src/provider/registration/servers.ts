@@ -7,20 +7,20 @@ import type { Log } from '../../log.ts';
 import { boundTo, type HttpServer, speaksHttp1 } from '../traffic/http-server.ts';
 import { isLocal } from './advertise.ts';
 
-/** How often is looked while servers begin to listen, in milliseconds. */
+/** Interval of checks while servers begin to listen, in milliseconds. */
 const TICK_MS = 25;
 
 /**
- * Servers that begin to listen with fewer ticks between them belong to one start. Ticks, not milliseconds: a process that
- * stands still (no CPU left) sees one tick only.
+ * Servers that begin to listen with fewer ticks between them belong to one start. Ticks, not milliseconds: a process without CPU
+ * time sees only one tick.
  */
 const TOGETHER_TICKS = 2;
 
-/** Ticks without another server that begins to listen until one is chosen; more while nobody listens on a port that is named. */
+/** Ticks without a new server until one is chosen; more while no server listens on a named port. */
 const SETTLED_TICKS = 10;
 const NAMED_TICKS = 60;
 
-/** How often is looked whether they still listen, in milliseconds: nothing tells of a server that is closed. */
+/** Interval of checks whether servers still listen, in milliseconds: Node.js publishes no event for a closed server. */
 const WATCH_MS = 250;
 
 const HOW_TO_CHOOSE =
@@ -31,24 +31,24 @@ export interface Candidate {
   readonly server: HttpServer;
   /** The path of a Unix socket, when it is a string. */
   readonly bound: AddressInfo | string;
-  /** Which start it belongs to: servers that began to listen together have the same number. */
+  /** Number of its start: servers that began to listen together have the same one. */
   readonly start: number;
 }
 
-/** What makes one server the likelier one to be called by consumers, the strongest first. */
+/** Criteria for the server that consumers call, the strongest first. */
 interface Preference {
   readonly holds: (candidate: Candidate) => boolean;
   readonly because: string;
-  /** It leaves no doubt. */
+  /** The criterion is a proof. */
   readonly isSure: boolean;
 }
 
 export interface ServersOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Ports that are named: that of LOSSLESS_ADVERTISE, PORT. */
+  /** Named ports: that of LOSSLESS_ADVERTISE, and PORT. */
   readonly named: readonly number[];
-  /** Servers have begun to listen or were closed; not told in between, while servers begin to listen one after the other. */
+  /** Servers have begun to listen or were closed; not called between servers that begin one after the other. */
   readonly onChange: () => void;
   readonly guard: Guard;
   /** Whether the last request on a connection was a consumer's. */
@@ -56,10 +56,10 @@ export interface ServersOptions {
 }
 
 /**
- * The HTTP servers of the application, and which of them consumers call. What is known decides: a port that is named, a port
- * at all, the protocol that consumers speak, an address that others can reach, answers that consumers have had. Otherwise
- * the last start does: helpers (metrics, health) listen before the application is ready; in one start the first server.
- * That is a guess, and is told.
+ * The HTTP servers of the application, and the one that consumers call. Known facts decide: a named port, a port rather than a
+ * Unix socket, the protocol of consumers, an address that others can reach, answers that consumers have had. Otherwise the latest
+ * start wins, because helpers (metrics, health) listen before the application is ready; within a start the first server. That is
+ * a guess, and is logged.
  */
 export class Servers {
   readonly #options: ServersOptions;
@@ -113,14 +113,14 @@ export class Servers {
     if (this.#isNamed) this.#settle();
   }
 
-  /** Those that may be the main one, the likeliest first; a named one alone. */
+  /** Candidates for the main server, the likeliest first; only the named one when there is one. */
   get candidates(): readonly Candidate[] {
     const { all } = this;
     const [first] = all;
     return first !== undefined && this.#isNamedOne(first) ? [first] : all;
   }
 
-  /** Those that listen, the likeliest first. */
+  /** Listening servers, the likeliest first. */
   get all(): readonly Candidate[] {
     return this.#listening.toSorted((a, b) => this.#compare(a, b));
   }
@@ -131,19 +131,19 @@ export class Servers {
   }
 
   /**
-   * Whether `one` may take the place of `closed`. One that was there all along while consumers had their answers from the
-   * other is a helper.
+   * Whether `one` may take the place of `closed`. A server that listened while consumers got their answers from the other one is
+   * a helper.
    */
   mayFollow(one: Candidate, closed: Candidate): boolean {
     return one.start > closed.start || !this.#answered.has(closed.server) || this.#isNamedOne(one);
   }
 
-  /** Resolves when servers listen and, unless a named one does, no other began to for a moment. */
+  /** Resolves when a named server listens, or when servers listen and no other has begun for a moment. */
   get settled(): Promise<void> {
     return this.#settled.promise;
   }
 
-  /** Whether it still listens where it did. */
+  /** Whether it still listens at the same place. */
   listens({ server, bound }: Candidate): boolean {
     const now = boundTo(server);
     if (typeof bound === 'string' || typeof now === 'string') return now === bound;
@@ -151,9 +151,9 @@ export class Servers {
   }
 
   /**
-   * Tells of a choice among several, once: as a warning when it was a guess.
+   * Logs a choice among several servers once, as a warning when it was a guess.
    *
-   * @param proof what has decided beside the preferences: an answer to the probe that the others did not give
+   * @param proof a deciding fact beside the criteria: an answer to the probe that the others did not give
    */
   say(chosen: Candidate, proof?: string): void {
     // One that speaks another protocol is an endpoint of its own, beside the chosen one.
@@ -193,7 +193,7 @@ export class Servers {
     return b.start - a.start;
   }
 
-  /** Looks at once, and then again and again for as long as any listens. */
+  /** Checks at once, and then repeatedly while any server listens. */
   #again(): void {
     this.#timer?.cancel();
     const ms = this.#quiet < this.#patience ? TICK_MS : WATCH_MS;
@@ -229,7 +229,7 @@ export class Servers {
     this.#options.onChange();
   }
 
-  /** Looks out for the first good answer to a consumer after a server has begun to listen. */
+  /** Watches for the first good answer to a consumer after a server has begun to listen. */
   #watchAnswers(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
@@ -244,7 +244,7 @@ export class Servers {
   }
 }
 
-/** The channel that tells of each answer, and what it tells. */
+/** The channel of answers, and its message. */
 const ANSWERS = 'http.server.response.finish';
 interface Answer {
   readonly socket: Socket;

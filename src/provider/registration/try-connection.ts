@@ -7,10 +7,10 @@ import { type Scheme, UNCHECKED } from './probe-target.ts';
 const CONNECT_MS = 1_000;
 
 /**
- * Tries whether somebody takes connections there, by one that is closed at once. Over TLS the handshake is done, so that the
- * server has no error to tell of; certificates are not checked, as nothing is sent.
+ * Tests whether a server accepts connections, by one that it closes at once. Over TLS it completes the handshake, so that the
+ * server logs no error; it does not check certificates, because it sends nothing.
  *
- * @returns why not; undefined when somebody does. Never rejects
+ * @returns the reason of a failure; undefined on success. Never rejects
  */
 export async function tryConnection(
   { host, port, scheme }: { readonly host: string; readonly port: number; readonly scheme: Scheme },

@@ -14,19 +14,19 @@ export const MOST_CALLERS = 10_000;
  */
 const MOST_UNPROVED = 256;
 
-/** Most services that are told apart in the status and in metrics. */
+/** Most services in the status and in metrics. */
 const MOST_NAMES = 100;
 
 /**
- * The callers of the last ten minutes. A caller is recent while it has an open connection, and for ten minutes after its
- * last one closed. Bounded: when full, the caller that has been away longest is forgotten and counted for ten minutes, because
- * somebody who should be told then is not.
+ * The callers of the last ten minutes. A caller is recent while it has an open connection, and for ten minutes after its last one
+ * closed. Bounded: when full, it forgets the caller that has been away longest and counts that for ten minutes, because this
+ * caller may need a GoAway.
  */
 export class Callers {
   readonly #clock: Clock;
   readonly #most: number;
   readonly #entries = new Map<string, RecentCaller>();
-  /** How many each address has that hold no connection and have not answered. */
+  /** By address, the number of callers that hold no connection and have not answered. */
   readonly #unproved = new Map<string, Set<string>>();
   #overflowed = 0;
   #overflowedAt = Number.NEGATIVE_INFINITY;
@@ -36,12 +36,12 @@ export class Callers {
     this.#most = most;
   }
 
-  /** How many were forgotten within ten minutes because there were too many, or were not told because too many were. */
+  /** Callers that a full table forgot within ten minutes, or that were too many to tell. */
   get overflowed(): number {
     return this.#clock.now() - this.#overflowedAt < RECENT_MS ? this.#overflowed : 0;
   }
 
-  /** A caller that should be told is not. */
+  /** Counts a caller that gets no GoAway. */
   overflow(): void {
     this.#overflowed = this.overflowed + 1;
     this.#overflowedAt = this.#clock.now();
@@ -75,7 +75,7 @@ export class Callers {
     if (entry.open === 0 && entry.reached !== true) this.#doubt(entry);
   }
 
-  /** Everybody to tell. Forgets those that are no longer recent. */
+  /** All callers to tell. Forgets those that are no longer recent. */
   recent(): readonly RecentCaller[] {
     const now = this.#clock.now();
     for (const [key, entry] of this.#entries)
@@ -83,7 +83,7 @@ export class Callers {
     return [...this.#entries.values()];
   }
 
-  /** How many recent callers each service has. Names come from outside: those beyond a hundred are counted as `other`. */
+  /** Number of recent callers, by service. Names come from outside: those beyond a hundred count as `other`. */
   byService(): Readonly<Record<string, number>> {
     const counts = new Map<string, number>();
     for (const { caller } of this.recent()) {
@@ -93,12 +93,12 @@ export class Callers {
     return Object.fromEntries(counts);
   }
 
-  /** Nobody has been told anything: an offline was undone. */
+  /** Resets what callers were told: an offline was undone. */
   reset(): void {
     for (const entry of this.#entries.values()) entry.telling = undefined;
   }
 
-  /** Of those at one address that nothing proves, the first to have come gives way. */
+  /** Among unproved callers at one address, removes the oldest. */
   #doubt(entry: RecentCaller): void {
     const { address, caller } = entry;
     const keys = this.#unproved.get(address) ?? new Set();

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http';
 import type { CallProtocol } from '../../lifecycle/outcomes.ts';
 import type { RecentCaller } from './recent-caller.ts';
 
-/** Who uses a connection: unknown until its first request. `self` is this very process, `probe` nothing but health checks. */
+/** The user of a connection, unknown until its first request. `self`: this process; `probe`: only health checks. */
 type Owner = RecentCaller | 'unmanaged' | 'probe' | 'self' | undefined;
 
-/** What is known about one connection of a client. Of an HTTP/2 session: its owner and how many streams are open. */
+/** One connection of a client. For an HTTP/2 session: its owner and its number of open streams. */
 export class Connection {
   /** Of its last request. */
   protocol: CallProtocol = 'http/1.1';
@@ -17,12 +17,12 @@ export class Connection {
   queue: ServerResponse[] | undefined;
   /** The client has pipelined: this connection must never be closed by a response header (races R4). */
   pipelined = false;
-  /** The consumer header as it was last seen, to decode it only when it changes. */
+  /** The last consumer header, so that it is decoded only when it changes. */
   header: string | undefined;
   owner: Owner;
-  /** Where its client is. */
+  /** Address of its client. */
   address: string | undefined;
-  /** Its last request was a health check: nobody waits for what follows it. */
+  /** Its last request was a health check: no caller waits for the next one. */
   isProbe = false;
   /** Monotonic time at which its last request started or ended; kept only while the instance leaves. */
   activeAt = 0;

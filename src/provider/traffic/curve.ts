@@ -1,14 +1,14 @@
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
-/** How many seconds before an offline are kept of requests. */
+/** Seconds before an offline for which requests are kept. */
 const BEFORE_S = 60;
 
-/** A single one in more seconds than this tells nothing of the next one. */
+/** A single request in more seconds than this does not predict the next one. */
 const SINGLE_S = 30;
 
 /**
- * When so large a part of the seconds is empty, that part tells how many come in one: e^-n of n that come at random. When fewer are, the
- * second in the middle does.
+ * When at least this part of the seconds is empty, the rate follows from it: with n random requests a second, e^-n of the seconds
+ * are empty. Otherwise the median second gives the rate.
  */
 const MANY_EMPTY = Math.exp(-2);
 
@@ -16,8 +16,8 @@ const MANY_EMPTY = Math.exp(-2);
 const MOST_S = 900;
 
 /**
- * Requests started per second: what shows in a trace that traffic was over before the stop. Sampled once a second from a
- * counter, so that a request costs nothing.
+ * Requests started per second, which show in a trace that traffic was over before the stop. Sampled once a second from a counter,
+ * so that a request costs nothing.
  */
 export class Curve {
   readonly #clock: Clock;
@@ -30,7 +30,7 @@ export class Curve {
   #timer: Timer | undefined;
 
   /**
-   * @param started what is counted, since the process began
+   * @param started the counter, since the process began
    * @param before seconds before an offline that are kept
    */
   constructor(clock: Clock, started: () => number, before: number = BEFORE_S) {
@@ -68,9 +68,9 @@ export class Curve {
   }
 
   /**
-   * How many start in a usual second, since the first of those seconds in which one started: clients that all connect at once, as they do
-   * when another instance leaves, tell nothing of the pauses between the others. Undefined when there was none, or a single one in more
-   * than half a minute: that tells nothing of when the next one comes.
+   * Requests in a usual second, from the first second with one. Bursts, as when another instance leaves and its clients connect
+   * at once, do not change it much, because they do not predict pauses. Undefined without requests, or with a single one in more
+   * than half a minute, which does not predict the next one.
    */
   get rate(): number | undefined {
     const { perSecond } = this.read();

@@ -1,35 +1,35 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** How health checks of platforms begin to name themselves. They are nobody's calls. */
+/** Beginnings of user agents of platform health checks, which are not calls. */
 const AGENTS = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Consul Health Check', 'Envoy/HC', 'Prometheus/'];
 
-/** Prometheus and every scraper that is built from it send this header. */
+/** Header of Prometheus and every scraper built from it. */
 const SCRAPE_HEADER = 'x-prometheus-scrape-timeout-seconds';
 
-/** Methods that ask for no work. HAProxy checks by OPTIONS when it is told nothing else. */
+/** Methods of health checks. HAProxy uses OPTIONS by default. */
 const METHODS: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** How paths of health checks are usually called. */
+/** Usual paths of health checks. */
 const USUAL =
   /^\/(?:[\w.-]+\/){0,3}[-_]*(?:health|healthz|healthy|healthcheck|health-check|ready|readyz|readiness|live|livez|liveness|ping|lb-status)\/?$/i;
 
-/** How paths of metrics are usually called. */
+/** Usual paths of metrics. */
 const METRICS = /\/(?:metrics|prometheus)$/i;
 
 /** Scheme and host, which a request may have before its path (RFC 9112, 3.2.2). */
 const ORIGIN = /^https?:\/\/[^/?]*/i;
 
-/** Longest path that is taken for one of health checks. */
+/** Longest path of a health check. */
 const LONGEST = 128;
 
-/** What of a request tells whether it is a health check. */
+/** The parts of a request that show whether it is a health check. */
 export interface Asked {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
 }
 
-/** Tells health checks and scrapes from calls. */
+/** Distinguishes health checks and scrapes from calls. */
 export class Health {
   readonly #paths: ReadonlySet<string>;
 
@@ -38,12 +38,12 @@ export class Health {
     this.#paths = new Set(paths);
   }
 
-  /** Whether a balancer asks if this instance can be used: the answer is no while it leaves. */
+  /** Whether a balancer checks whether this instance can be used; the answer is no while it leaves. */
   isCheck({ method, url }: Omit<Asked, 'headers'>): boolean {
     return url !== undefined && this.#paths.size > 0 && METHODS.has(method) && this.#paths.has(pathOf(url));
   }
 
-  /** Whether it is a health check of a platform or a scrape. Who only names himself as one and asks for something else is a caller. */
+  /** Whether it is a health check of a platform or a scrape. A request for anything else is a call, whatever its user agent. */
   isProbe(asked: Asked): boolean {
     if (this.isCheck(asked)) return true;
     const { headers, method, url = '' } = asked;
@@ -51,12 +51,12 @@ export class Health {
     if (headers[SCRAPE_HEADER] !== undefined) return true;
     if (!AGENTS.some((agent) => headers['user-agent']?.startsWith(agent))) return false;
     const path = pathOf(url);
-    // Checks of the root have connections of their own; a site of that name is called on those that stay.
+    // A check of `/` has a connection of its own; calls of a web page at `/` come on connections that stay.
     if (path === '/') return headers.connection?.toLowerCase() === 'close';
     return path.length <= LONGEST && (USUAL.test(path) || METRICS.test(path));
   }
 
-  /** The path of `url`, when it is called as health checks usually are and is not known as one. */
+  /** The path of `url`, when it is a usual path of health checks and is not configured as one. */
   unknownCheck(url: string | undefined): string | undefined {
     const path = pathOf(url ?? '');
     return path.length <= LONGEST && USUAL.test(path) && !this.#paths.has(path) ? path : undefined;

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 /** A server that speaks HTTP. */
 export type HttpServer = (Server | Http2Server) & { readonly listening: boolean };
 
-/** What a server speaks, told by its shape: loading `node:http2` or `node:https` to ask would cost 15 ms each. */
+/** The protocol of a server, from its shape: loading `node:http2` or `node:https` for `instanceof` would cost 15 ms each. */
 export function kindOf(server: object): 'http1' | 'http2' | 'other' {
   const shape = server as { updateSettings?: unknown; headersTimeout?: unknown; closeIdleConnections?: unknown };
   if (typeof shape.updateSettings === 'function') return 'http2';
@@ -14,7 +14,7 @@ export function kindOf(server: object): 'http1' | 'http2' | 'other' {
     : 'other';
 }
 
-/** Whether a server takes calls of HTTP/1.1: one of HTTP/2 does over TLS with `allowHTTP1`, and has its time-outs then. */
+/** Whether a server takes HTTP/1.1: an HTTP/2 server does over TLS with `allowHTTP1`, and then has the time-outs of HTTP/1.1. */
 export function speaksHttp1(server: object): boolean {
   const { headersTimeout } = server as { headersTimeout?: unknown };
   return kindOf(server) === 'http1' || typeof headersTimeout === 'number';

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** Socket states of `/proc/net/tcp` (Linux, include/net/tcp_states.h): established, close-wait, listening. */
 const STATES: ReadonlySet<number> = new Set([0x01, 0x08, 0x0a]);
 
-/** Its client has been answered and takes itself for connected soon, or does already. */
+/** A handshake whose client has its answer and is, or soon will be, connected. */
 const SYN_RECEIVED = 0x03;
 
 const LISTENING = '0A';
@@ -22,16 +22,16 @@ const NEWLINE = 0x0a;
 const COLON = 0x3a;
 
 /**
- * Bytes and connections that the kernel holds for `ports` and this process has not read yet: for a listening socket its
- * accept queue and the handshakes under way, for a connection its receive queue. Closing a listener or a connection while they are
- * not empty loses requests that were already delivered (races R20), or whose client takes itself for connected. 0 where
+ * Bytes and connections that the kernel holds for `ports` and this process has not read yet: for a listening socket its accept
+ * queue and the handshakes under way, for a connection its receive queue. Closing a listener or a connection while they are not
+ * empty loses requests that were already delivered (races R20), or resets a client that believes it is connected. 0 where
  * `/proc/net/tcp` does not exist.
  *
- * It is asked at the end of a drain, and what is closed then is closed in the same turn: so it does not wait for a thread of the pool.
- * The tables hold every socket of the machine or pod; they are looked at as bytes, rows of these ports alone.
+ * It runs at the end of a drain, and the listeners close in the same turn, so it is synchronous and uses no thread of the pool.
+ * The tables hold every socket of the machine or pod; it scans them as bytes and parses only the rows of these ports.
  *
- * @param isListening whether this process listens there. When it has closed its listeners, one at these ports and what waits in its
- * accept queue belong to somebody else, as to systemd.
+ * @param isListening whether this process listens there. Otherwise a listener at these ports, with its accept queue, belongs to
+ *   another process, such as systemd.
  */
 export function unreadInKernel(ports: ReadonlySet<number>, isListening: boolean, folder = '/proc/net'): number {
   let unread = 0;
@@ -50,7 +50,7 @@ export function unreadInKernel(ports: ReadonlySet<number>, isListening: boolean,
   return unread;
 }
 
-/** Whether a row is a connection that a process has accepted: one that waits in an accept queue has no inode yet. */
+/** Whether a row is an accepted connection: one in an accept queue has no inode yet. */
 function isAccepted(rows: Buffer, state: number): boolean {
   // state sent:received timer:when retransmits uid timeout inode
   const [st = '', , , , , , inode] = rows.toString('latin1', state, rows.indexOf(NEWLINE, state)).split(/ +/);
@@ -66,12 +66,14 @@ function readTable(path: string): Buffer {
   }
 }
 
-/** How the local ports stand in a row. */
+/** The local ports, as written in a row. */
 function needlesOf(ports: ReadonlySet<number>): readonly Buffer[] {
   return [...ports].map((port) => Buffer.from(`:${port.toString(16).toUpperCase().padStart(4, '0')} `));
 }
 
-/** Is told where the state of a row stands. A row begins after the newline before it and ends with the one behind it. */
+/**
+ * Called with the position of the state in a row. A row begins after the newline before it and ends with the newline after it.
+ */
 type Visit = (rows: Buffer, state: number) => void;
 
 /**
@@ -91,7 +93,7 @@ async function eachRowOf(path: string, digits: number, needles: readonly Buffer[
       for (const needle of needles) eachOf(rows, needle, digits, visit);
     });
   } catch {
-    // What cannot be read tells nothing.
+    // An unreadable table counts as empty.
   } finally {
     await file.close();
   }
@@ -116,7 +118,7 @@ async function readSlices(file: FileHandle, each: (rows: Buffer) => void): Promi
  */
 function eachOf(rows: Buffer, needle: Buffer, digits: number, visit: Visit): void {
   for (let at = rows.indexOf(needle); at >= 0; at = rows.indexOf(needle, at + 1)) {
-    // The same port of the other side stands behind one of this side, where no colon is.
+    // A remote port is not followed by a colon at that distance, so it does not match.
     if (rows[at - digits - 2] !== COLON) continue;
     visit(rows, at + needle.length + digits + needle.length);
   }

@@ -3,7 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2';
 import type { Guard } from '../../guard.ts';
 import type { Connection } from './connection.ts';
 
-/** Puts the draining marker on responses. What fails of it leaves the response as the application made it. */
+/** Puts the draining marker on responses. A failure leaves the response as the application made it. */
 export class Marker {
   readonly #name: string;
   readonly #guard: Guard;
@@ -16,9 +16,9 @@ export class Marker {
   }
 
   /**
-   * Puts the marker on `response` when a consumer asks (it tells who this instance is, which is nobody else's business), and
-   * `connection: close` when no other request is queued on its connection, the client has never pipelined there (races R4), and
-   * no upload is running: Node.js destroys the connection after the answer, and a client that is still writing would lose it.
+   * Puts the marker on `response` when a consumer asks; other callers do not learn the identity of this instance. Adds
+   * `connection: close` when no other request is queued on the connection, the client has never pipelined there (races R4), and
+   * no upload is running: Node.js destroys the connection after the answer, and a client that still writes would lose the answer.
    *
    * `writeHead` is wrapped on this one response, because a header set earlier is wiped by error handlers and makes
    * `writeHead(status, array)` throw inside the application.
@@ -27,12 +27,12 @@ export class Marker {
     this.#onHead(response, (args) => this.#marked(response, connection, value, args));
   }
 
-  /** The answer to a health check is no, whatever the application says. */
+  /** Answers a health check with 503, whatever the application says. */
   fail(response: ServerResponse): void {
     this.#onHead(response, ([, second, ...rest]) => [UNAVAILABLE, ...(typeof second === 'string' ? rest : [second])]);
   }
 
-  /** What the application passes to `writeHead` of this one response goes through `change`. */
+  /** Passes the arguments of `writeHead` of this one response through `change`. */
   #onHead(response: ServerResponse, change: (args: unknown[]) => unknown[]): void {
     if (response.headersSent) return;
     const original = response.writeHead;
@@ -53,7 +53,7 @@ export class Marker {
     this.#onStreamHead(stream, this.#name, value);
   }
 
-  /** The answer to a health check is no, whatever the application says. */
+  /** Answers a health check with 503, whatever the application says. */
   failStream(stream: ServerHttp2Stream): void {
     this.#onStreamHead(stream, ':status', UNAVAILABLE);
   }
@@ -97,8 +97,8 @@ const UNAVAILABLE = 503;
 const HOOK = 'the draining marker';
 
 /**
- * Whether the client has sent all of `request`. A handler that answers at once is called before a body is parsed, however
- * short it is, and a network may bring it later than the head: only one that is empty is known to be there.
+ * Whether the client has sent all of `request`. Node.js calls the handler before it parses even a short body, and the body may
+ * arrive after the head. So only an empty body is known to be complete.
  */
 function isSent({ complete, headers }: IncomingMessage): boolean {
   return complete || (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0);
@@ -112,7 +112,7 @@ function withMarker(headers: readonly unknown[], name: string, value: string): u
 /** The ways in which an HTTP/2 stream sends its head, and where its headers stand among the arguments. */
 const HEADS = { respond: 0, respondWithFD: 1, respondWithFile: 1 } as const;
 
-/** Headers are an object or a flat list; a name stands in a list once. */
+/** Headers are an object or a flat list; a list has each name once. */
 function withStreamHeader(args: readonly unknown[], at: number, name: string, value: string | number): unknown[] {
   const changed = [...args];
   const headers = args[at];

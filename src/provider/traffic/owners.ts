@@ -9,9 +9,9 @@ import type { Asked, Health } from './health.ts';
 import type { Ends, RecentCaller } from './recent-caller.ts';
 import type { Unmanaged } from './unmanaged.ts';
 
-/** What of a request tells who sends it. */
+/** The parts of a request that identify its sender. */
 export interface Head extends Asked {
-  /** It asks something about this server, and no work of it. */
+  /** It is a question about the server itself, not a call. */
   readonly isAside?: boolean;
 }
 
@@ -23,15 +23,18 @@ export interface OwnersOptions {
   readonly health: Health;
   /** Reads a consumer header; `undefined` when it is malformed. */
   readonly decode: (header: string) => Caller | undefined;
-  /** A caller is this very process. */
+  /** The caller is this process. */
   readonly isSelf: (caller: Caller) => boolean;
   /** A caller is seen for the first time. */
   readonly onNewCaller: (caller: RecentCaller) => void;
-  /** A proxy passes requests on, on a connection of which these are the ends. */
+  /** A proxy forwards requests on the connection with these ends. */
   readonly onProxied: (ends: Ends) => void;
 }
 
-/** Whose each request is. A connection of a consumer is looked at when its header changes, one of anybody else with each request. */
+/**
+ * The owner of each request. For a consumer it checks a connection only when its header changes; for other callers with each
+ * request.
+ */
 export class Owners {
   readonly #options: OwnersOptions;
   #started = 0;
@@ -52,19 +55,19 @@ export class Owners {
     return this.#started - this.#notServed;
   }
 
-  /** Requests of consumers that started after their ack, beyond those that were on their way then. */
+  /** Requests of consumers that started after their ack, beyond those on their way at that moment. */
   get afterAck(): number {
     return this.#afterAck;
   }
 
-  /** Counts a request and finds out whose it is. */
+  /** Counts a request and finds its owner. */
   count(connection: Connection, header: string | undefined, request: Head, ends: Ends): void {
     this.#started++;
     if (connection.owner === undefined || header !== connection.header)
       this.#options.guard.attempt(
         'who sends a request',
         () => this.#own(connection, header, request.headers, ends),
-        // Whoever cannot be known cannot be told.
+        // A caller without an address gets no GoAway.
         () => this.#ownUnmanaged(connection),
       );
     const { owner } = connection;
@@ -77,7 +80,7 @@ export class Owners {
     else this.#countStranger(connection, request);
   }
 
-  /** The connection is closed, or another one speaks on it. */
+  /** The connection is closed, or has a new owner. */
   disown(connection: Connection): void {
     const { owner } = connection;
     connection.owner = undefined;
@@ -109,7 +112,7 @@ export class Owners {
       connection.owner = entry;
       if (isNew) onNewCaller(entry);
     } else {
-      // Until it carries a request that is no health check.
+      // Until it carries a request other than a health check.
       connection.owner = 'probe';
       if (isProxied(headers)) this.#options.onProxied(ends);
     }
@@ -121,7 +124,7 @@ export class Owners {
   }
 }
 
-/** Whether a proxy has passed a request on and says so (RFC 7239, RFC 9110 section 7.6.3). */
+/** Whether a header shows that a proxy has forwarded the request (RFC 7239, RFC 9110 section 7.6.3). */
 function isProxied(headers: IncomingHttpHeaders): boolean {
   return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined || headers.via !== undefined;
 }

@@ -4,15 +4,15 @@ import { indexOfHeader } from '../../protocol/raw-headers.ts';
 /** How many of its `rawHeaders` a request builds its headers from (lib/_http_incoming.js, Node.js 22 to 26). */
 const COUNT = 'kHeadersCount';
 
-/** The headers that it has built already, if it has. */
+/** The headers object, if it is already built. */
 const BUILT = ['kHeaders', 'kHeadersDistinct'];
 
 type Parts = Record<string | symbol, unknown>;
 
 /**
- * Takes a header of ours out of requests, however often it came, so that an application that copies the headers it received
- * does not pass it on. A request builds `headers` from the first so many of `rawHeaders`, later or never, and that number must
- * shrink with them. Where it cannot be found nothing is taken out, and the value is read all the same.
+ * Removes every occurrence of a header of the plugin from requests, so that an application that copies received headers does not
+ * forward it. A request builds `headers` lazily from the first entries of `rawHeaders`, whose number must shrink too. Where that
+ * number cannot be found, nothing is removed; the value is still read.
  */
 export class ReceivedHeader {
   readonly #name: string;
@@ -22,7 +22,7 @@ export class ReceivedHeader {
     this.#name = name;
   }
 
-  /** Its value as it came first; undefined when it did not. */
+  /** Its first value; undefined when it is absent. */
   take(request: IncomingMessage): string | undefined {
     const { rawHeaders } = request;
     const first = indexOfHeader(rawHeaders, this.#name);

@@ -5,10 +5,10 @@ import { Rhythm } from './rhythm.ts';
 /** How long a request that a consumer had on its way when it acked may take to arrive, in milliseconds. */
 const ON_ITS_WAY_MS = 5_000;
 
-/** How one caller is told, in one offline, that this instance leaves. An undone offline goes on writing into its own. */
+/** The state of one caller in one offline. An undone offline goes on writing into its own. */
 export class Telling {
   told: 'telling' | 'acked' | 'failed' | 'gone' | 'cancelled' = 'telling';
-  /** It has nobody else to call, so it goes on calling this instance. */
+  /** It has no other instance to call, so it keeps calling this one. */
   stranded = false;
   #onTheirWay = 0;
   #until = 0;
@@ -16,7 +16,7 @@ export class Telling {
   /**
    * It has acked.
    *
-   * @param onTheirWay its requests that are not finished and have not arrived here
+   * @param onTheirWay its unfinished requests that have not arrived here
    * @param now monotonic time, in milliseconds
    */
   acked(onTheirWay: number, stranded: boolean, now: number): void {
@@ -26,7 +26,7 @@ export class Telling {
     this.#until = now + ON_ITS_WAY_MS;
   }
 
-  /** It has nothing outstanding and has somebody else to call. */
+  /** It has nothing outstanding and has another instance to call. */
   idle(): void {
     this.stranded = false;
     this.#onTheirWay = 0;
@@ -41,17 +41,17 @@ export class Telling {
   }
 }
 
-/** A connection, as far as its caller is asked for what is unfinished, and by what it calls. */
+/** The part of a connection that a caller needs: unfinished requests and protocols. */
 export interface OpenConnection {
   readonly inflight: number;
   readonly protocol: CallProtocol;
 }
 
-/** Where a caller was seen: the two ends of its connection. */
+/** The two ends of a caller's connection. */
 export interface Ends {
   readonly remoteAddress?: string | undefined;
   readonly localAddress?: string | undefined;
-  /** The server that has accepted it, as Node.js puts it on the socket. */
+  /** The accepting server, which Node.js sets on the socket. */
   readonly server?: { readonly keepAliveTimeout?: number } | undefined;
 }
 
@@ -59,19 +59,19 @@ export interface Ends {
 export class RecentCaller {
   /** Renewed when the process restarts under the same id. */
   caller: Caller;
-  /** Where its control server is. */
+  /** Address of its control server. */
   readonly address: string;
   /** The address of ours under which it knows this instance; undefined when it has named an address of its own. */
   localAddress: string | undefined;
   /** Its connections that are open now. */
   readonly connections = new Set<OpenConnection>();
-  /** By what it has called. */
+  /** Protocols of its calls. */
   readonly protocols = new Set<CallProtocol>();
   /** Monotonic time at which the last connection closed. */
   closedAt = 0;
-  /** Undefined when it has been told nothing. */
+  /** Undefined before its GoAway. */
   telling: Telling | undefined;
-  /** Whether its control server has answered as this very process; undefined until it was asked. */
+  /** Whether its control server has answered as this process; undefined before the first question. */
   reached: boolean | undefined;
   readonly rhythm = new Rhythm();
 
@@ -81,12 +81,12 @@ export class RecentCaller {
     this.localAddress = caller.host === undefined ? localAddress : undefined;
   }
 
-  /** How many of its connections are open. */
+  /** Number of its open connections. */
   get open(): number {
     return this.connections.size;
   }
 
-  /** Its requests that are not finished here. */
+  /** Its unfinished requests here. */
   get inflight(): number {
     let sum = 0;
     for (const { inflight } of this.connections) sum += inflight;

@@ -1,16 +1,16 @@
-/** Once is no rhythm: who has called once counts as calling every so many milliseconds. */
+/** Assumed interval of a caller that has called once, in milliseconds. */
 const UNKNOWN_MS = 10_000;
 
-/** Who is silent for so many times its longest pause has stopped calling. */
+/** A caller that is silent for this many of its longest pauses has stopped calling. */
 const PAUSES = 3;
 
-/** Shortest silence, in milliseconds, that tells anything: a busy process pauses for a second or two now and then. */
+/** Shortest silence, in milliseconds, that counts: a busy process sometimes pauses for a second or two. */
 const SHORTEST_MS = 3_000;
 
 /** How long the longest pause counts, in milliseconds. */
 const MEMORY_MS = 10 * 60_000;
 
-/** When one caller calls: tells whether it has stopped. Times are monotonic, in milliseconds. */
+/** The rhythm of one caller, which shows whether it has stopped. Times are monotonic, in milliseconds. */
 export class Rhythm {
   #last: number | undefined;
   #pauseMs: number | undefined;
@@ -28,7 +28,7 @@ export class Rhythm {
     this.#last = now;
   }
 
-  /** It has been silent for much longer than it ever was between two requests. */
+  /** It has been silent for much longer than its longest pause. */
   hasStopped(now: number): boolean {
     if (this.#last === undefined) return true;
     return now - this.#last > Math.max(SHORTEST_MS, PAUSES * (this.#pauseMs ?? UNKNOWN_MS));

@@ -7,7 +7,7 @@ export interface Session {
   readonly http2: ServerHttp2Session;
   /** Monotonic time at which it began. */
   readonly openedAt: number;
-  /** Whose it is, and how many of its streams are open; undefined until its first stream. */
+  /** Its owner and number of open streams; undefined until its first stream. */
   connection: Connection | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface Session {
 export class Stream {
   readonly http2: ServerHttp2Stream;
   readonly isConsumers: boolean;
-  /** An instance that leaves waits for its end. */
+  /** A leaving instance waits for its end. */
   readonly isAwaited: boolean;
   /** It speaks gRPC, which ends with a status in trailers. */
   readonly isGrpc: boolean;
@@ -27,13 +27,13 @@ export class Stream {
     this.isGrpc = GRPC.test(headers['content-type'] ?? '');
   }
 
-  /** The caller has got the head of an answer. */
+  /** The head of its answer is sent. */
   get isAnswering(): boolean {
     return this.http2.headersSent;
   }
 }
 
-/** Services of gRPC that tell of a server: who watches them holds a stream for as long as it lives, and waits for no answer. */
+/** gRPC services that describe a server: a watcher keeps its stream open without waiting for an answer. */
 const ASIDE = /^\/grpc\.(?:health\.v\d\w*\.Health|reflection\.v\d\w*\.ServerReflection|channelz\.v\d\w*\.Channelz)\//;
 
 /** gRPC-Web, which has no trailers, is another protocol. */

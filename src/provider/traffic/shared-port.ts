@@ -17,7 +17,7 @@ export async function isShared(ports: ReadonlySet<number>): Promise<boolean> {
 }
 
 interface Listener {
-  /** Address and port, as the kernel writes them. */
+  /** Address and port, in the form of the kernel. */
   readonly local: string;
   /** Number of its socket. */
   readonly inode: string;

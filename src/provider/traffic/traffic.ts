@@ -16,24 +16,24 @@ import { type Head, Owners, type OwnersOptions } from './owners.ts';
 import { ReceivedHeader } from './received-header.ts';
 import { type Session, Stream } from './session.ts';
 
-/** Where the state of a connection is kept. */
+/** Symbol of the state of a connection. */
 const CONNECTION = Symbol('lossless.connection');
 
-/** A connection of HTTP/1.1, or a session of HTTP/2: its socket throws whatever is read of it once the session has ended. */
+/** An HTTP/1.1 connection, or an HTTP/2 session, because reading its socket throws once the session has ended. */
 type Tracked<T extends EventEmitter> = T & { [CONNECTION]?: Connection };
 type Exchange = { request: IncomingMessage; response: ServerResponse; socket: Tracked<Socket>; server: object };
 
 export interface TrafficOptions extends OwnersOptions {
   /** An HTTP server of the application listens. */
   readonly onListen: (server: HttpServer) => void;
-  /** Somebody asks at a path for health checks if the instance can be used. */
+  /** A request at a path for health checks has come. */
   readonly onCheck: (socket: Socket, headers: IncomingHttpHeaders, isLeaving: boolean) => void;
-  /** The application said yes at a path that looks like one for health checks, while the instance leaves. */
+  /** The application answered 2xx at a usual path of health checks while the instance leaves. */
   readonly onUnknownCheck: (path: string) => void;
 }
 
 /**
- * Finds the application's HTTP servers and counts their requests, all by diagnostics channels. Per request it does two
+ * Finds the application's HTTP servers and counts their requests, all by diagnostics channels. Per request it makes two
  * increments and one header look-up; no clock, no listener, no allocation.
  *
  * In flight are: HTTP/1.1 requests until their response is handed to the kernel and they are read to their end, or their
@@ -48,7 +48,7 @@ export class Traffic {
   readonly #sessions = new Map<ServerHttp2Session, Session>();
   readonly #connections = new Set<Tracked<Socket>>();
   readonly #streams = new Set<Stream>();
-  /** Requests that were answered before they were read to their end, by connection. */
+  /** Requests that were answered before their body was read completely, by connection. */
   readonly #uploads = new Map<Tracked<Socket>, IncomingMessage>();
   readonly #arriving: Arriving;
   readonly #consumer = new ReceivedHeader(CONSUMER_HEADER);
@@ -94,19 +94,22 @@ export class Traffic {
     return this.#inflight + this.#uploads.size;
   }
 
-  /** Requests of HTTP/1.1 whose head has begun to arrive; a look at every connection. */
+  /** HTTP/1.1 requests whose head has begun to arrive; checks every connection. */
   get arriving(): number {
     this.#arriving.look();
     return this.#arriving.begun.length;
   }
 
-  /** Open connections that have never said anything, as of the last look. @param isTold the address of somebody who sends nothing more */
+  /**
+   * Open connections that have never sent data, at the last check. @param isTold whether the caller at an address sends nothing
+   * more
+   */
   silentOf(isTold: (address: string) => boolean): number {
     const told = this.#arriving.silent.filter(({ remoteAddress = '' }) => isTold(plainAddress(remoteAddress)));
     return this.#arriving.silentCount - told.length;
   }
 
-  /** How many requests there were, and whose. */
+  /** Number of requests, by owner. */
   get counts(): Pick<Owners, 'started' | 'served' | 'afterAck'> {
     return this.#owners;
   }
@@ -149,7 +152,7 @@ export class Traffic {
     return { busy, idle };
   }
 
-  /** Whether any is open, HTTP/2 and those that have said nothing included, as of the last look at what arrives. */
+  /** Whether any connection is open, including HTTP/2 and silent ones, at the last check of arrivals. */
   get hasConnections(): boolean {
     return this.#connections.size + this.#sessions.size + this.#arriving.silentCount + this.#arriving.begun.length > 0;
   }
@@ -159,7 +162,7 @@ export class Traffic {
     return [...this.#sessions.values()];
   }
 
-  /** Open HTTP/2 streams, those that nobody waits for included. */
+  /** Open HTTP/2 streams, including those without a waiting caller. */
   get streams(): readonly Stream[] {
     return [...this.#streams];
   }
@@ -181,12 +184,12 @@ export class Traffic {
     for (const { http2, isConsumers } of this.#streams) if (isConsumers) this.#marking.stream(http2, value);
   }
 
-  /** Whether answers end their connections while the instance leaves: their clients then connect again, here or elsewhere. */
+  /** Whether answers close their connections while the instance leaves; the clients then connect again, here or elsewhere. */
   set endsConnections(ends: boolean) {
     this.#marking.ends = ends;
   }
 
-  /** No marker any more: the offline was undone. */
+  /** Stops marking: the offline was undone. */
   unmark(): void {
     this.#marker = undefined;
     this.#marking.ends = true;
@@ -196,7 +199,7 @@ export class Traffic {
     const kind = kindOf(server);
     if (kind === 'other' || isOwn(server)) return;
     const http = server as HttpServer;
-    // One that listens again while connections of before stand has not told that it was closed.
+    // A server that listens again while old connections are open has emitted no `close`.
     if (!this.#servers.has(http))
       http.once(
         'close',
@@ -231,8 +234,8 @@ export class Traffic {
   }
 
   /**
-   * An upgrade listener of ours alone would turn plain requests with an `Upgrade` header into upgrades, so there is one only
-   * beside one of the application's.
+   * A sole upgrade listener of the plugin would turn plain requests with an `Upgrade` header into upgrades, so it is added only
+   * beside one of the application.
    */
   #watchUpgrades(server: Server): void {
     const upgraded = this.#guarded('server', 'upgrade', (request: IncomingMessage, socket: Tracked<Socket>) =>
@@ -274,7 +277,7 @@ export class Traffic {
     else this.#marking.response(response, connection, this.#marker);
   }
 
-  /** Whether it is a health check that a balancer goes by; tells of it. */
+  /** Whether it is a health check that a balancer follows; reports it. */
   #isCheck(request: Asked, socket: Socket): boolean {
     const { health, onCheck } = this.#options;
     const isCheck = health.isCheck(request);
@@ -315,7 +318,7 @@ export class Traffic {
       if (!isProbe && isAwaited) this.#active(connection);
     };
     http2.once('close', this.#guarded('stream', 'close', closed));
-    // What comes on a session that stands says nothing of who comes anew.
+    // Streams on an open session do not show whether new callers come.
     if (isAwaited) this.#active(connection, true, known === undefined);
     const isCheck = isProbe && this.#isCheck(request, session.socket);
     if (this.#marker === undefined) return;
@@ -329,7 +332,7 @@ export class Traffic {
     connection.inflight += streams;
   }
 
-  /** A listener of ours among those of the application. */
+  /** A listener of the plugin among those of the application. */
   #guarded<Call extends unknown[]>(
     of: 'server' | 'session' | 'stream' | 'connection',
     event: string,
@@ -339,8 +342,8 @@ export class Traffic {
   }
 
   /**
-   * A request has started or ended: who waited for an answer may send the next one now. A process that calls itself would never
-   * be quiet, and ends with its own calls; a health check is nobody who waits.
+   * A request has started or ended: its caller may send the next one now. Calls of this process itself do not count, because it
+   * would never be quiet; health checks have no waiting caller.
    */
   #active(of?: Connection, hasBegun = false, hasCome = hasBegun): void {
     if (this.#marker === undefined || of?.owner === 'self' || of?.isProbe) return;
@@ -381,7 +384,7 @@ export class Traffic {
   }
 }
 
-/** Whether this side has closed a connection, and not its client or an error. */
+/** Whether this side has closed a connection, rather than its client or an error. */
 function isOurs(socket: Socket): boolean {
   return !socket.readableEnded && socket.errored === null;
 }

@@ -7,34 +7,36 @@ const RECENT_MS = 10 * 60_000;
 /** Most addresses without a connection that are remembered. */
 const MOST_ADDRESSES = 1_000;
 
-/** What is known of one address. */
+/** Facts about one address. */
 interface Sender {
   /** Monotonic time at which a connection of it last came or went. */
   at: number;
-  /** Connections it has made. */
+  /** Connections from it so far. */
   arrivals: number;
-  /** How many of them are open. */
+  /** Open connections from it. */
   open: number;
 }
 
-/** Callers without the plugin, which nobody can tell: balancers, proxies, browsers, services of other makes. */
+/** Callers without the plugin, which get no GoAway: balancers, proxies, browsers, other services. */
 export class Unmanaged {
   readonly #clock: Clock;
   readonly #isSpokenFor: (address: string | undefined) => boolean;
   #open = 0;
   #closedAt = Number.NEGATIVE_INFINITY;
-  /** Of each address, the one that has been away longest first. */
+  /** By address, the one that has been away longest first. */
   readonly #senders = new Map<string | undefined, Sender>();
-  /** Connections of those that were forgotten. */
+  /** Connections of forgotten addresses. */
   #forgotten = 0;
   #activeAt = Number.NEGATIVE_INFINITY;
   #cameAt = Number.NEGATIVE_INFINITY;
   /** Their requests since the process began. */
   requests = 0;
-  /** Idle connections of theirs that the server has closed: a request may have been on its way. */
+  /** Idle connections that the server has closed, perhaps with a request on its way. */
   idleClosed = 0;
 
-  /** @param isSpokenFor whether it is seen otherwise when this address stays away: a balancer that checks, a proxy whose ports are watched */
+  /**
+   * @param isSpokenFor whether another signal shows when this address stays away: checks of a balancer, watched ports of a proxy
+   */
   constructor(clock: Clock, isSpokenFor: (address: string | undefined) => boolean) {
     this.#clock = clock;
     this.#isSpokenFor = isSpokenFor;
@@ -45,17 +47,17 @@ export class Unmanaged {
     return this.#open;
   }
 
-  /** Those of them for whom nobody speaks. */
+  /** Those without another signal. */
   get openOfOthers(): number {
     return this.#ofOthers(({ open }) => open);
   }
 
-  /** How many connections there have been since the process began for whom nobody speaks. */
+  /** Connections without another signal since the process began. */
   get arrivals(): number {
     return this.#forgotten + this.#ofOthers(({ arrivals }) => arrivals);
   }
 
-  /** One was there within the last ten minutes. */
+  /** A caller was connected within the last ten minutes. */
   get seen(): boolean {
     return this.#open > 0 || this.#clock.now() - this.#closedAt < RECENT_MS;
   }
@@ -66,14 +68,14 @@ export class Unmanaged {
   }
 
   /**
-   * Monotonic time at which one of them last came: with a request of HTTP/1.1, or with a new session of HTTP/2, on which the further
-   * ones come anyway; kept only while the instance leaves.
+   * Monotonic time of the last arrival: a request of HTTP/1.1, or a new session of HTTP/2 (later streams on it are no new
+   * arrivals); kept only while the instance leaves.
    */
   get cameAt(): number {
     return this.#cameAt;
   }
 
-  /** Whether calls have come from there within the last ten minutes, or come still. */
+  /** Whether calls have come from there within the last ten minutes, or a connection is open. */
   hasSent(address: string): boolean {
     const sender = this.#senders.get(address);
     return sender !== undefined && (sender.open > 0 || this.#clock.now() - sender.at < RECENT_MS);
@@ -86,7 +88,7 @@ export class Unmanaged {
     this.#open++;
   }
 
-  /** A request has started or ended. @param hasCome its caller chose this instance for it */
+  /** A request has started or ended. @param hasCome whether its caller chose this instance for it */
   active(connection: Connection, now: number, hasCome: boolean): void {
     this.#activeAt = now;
     if (hasCome) this.#cameAt = now;
@@ -105,7 +107,7 @@ export class Unmanaged {
     return sum;
   }
 
-  /** What is known of an address from which something has come or to which something goes. */
+  /** The facts about an address of a request or a connection. */
   #touched(address: string | undefined): Sender {
     const sender = this.#senders.get(address) ?? { at: 0, arrivals: 0, open: 0 };
     sender.at = this.#clock.now();
@@ -115,7 +117,7 @@ export class Unmanaged {
     return sender;
   }
 
-  /** The one that has been away longest. */
+  /** The address that has been away longest. */
   #forgetOne(): void {
     for (const [address, { arrivals, open }] of this.#senders) {
       if (open > 0) continue;

@@ -1,16 +1,19 @@
-/** What an application is told of the offline that it takes part in. */
+/** The offline, as a handler of the application sees it. */
 export interface Departure {
   readonly traceId: string;
   /**
-   * Resolves when all traffic and every task of `waitUntil` is over and nobody can come any more: what requests needed can be closed
-   * then. Rejects with an `AbortError` when the offline is undone.
+   * Resolves when all traffic and all tasks of `waitUntil` are over and no caller can come any more, or when the rest has been cut;
+   * then close what requests needed. Rejects with an `AbortError` when the offline is undone, or its deadline comes first.
    */
   readonly drained: Promise<void>;
-  /** Aborted when the offline is undone, also after the end of the handler: open again what it has closed. Aborted at the deadline too. */
+  /**
+   * Aborted when the offline is undone, also after the end of the handler: then open again what it has closed. Aborted at the
+   * deadline too.
+   */
   readonly signal: AbortSignal;
 }
 
-/** What an application does when its instance leaves. */
+/** Work of the application when its instance leaves. */
 export type Handler = (departure: Departure) => unknown;
 
 /** A handler and its name in the trace. */
@@ -22,7 +25,7 @@ export interface NamedHandler {
 /** Longest name, in characters: it is for people. */
 const LONGEST_NAME = 100;
 
-/** What the application has asked to do at every offline. */
+/** The handlers of the application for every offline. */
 export class Handlers {
   readonly #handlers = new Set<NamedHandler>();
 
@@ -31,10 +34,14 @@ export class Handlers {
     return [...this.#handlers];
   }
 
-  /** @returns takes it back */
-  add(name: string, handle: Handler): () => void {
+  add(name: string, handle: Handler): NamedHandler {
     const handler = { name: String(name).slice(0, LONGEST_NAME), handle };
     this.#handlers.add(handler);
-    return () => void this.#handlers.delete(handler);
+    return handler;
+  }
+
+  /** Takes it back. */
+  remove(handler: NamedHandler): void {
+    this.#handlers.delete(handler);
   }
 }

@@ -1,18 +1,18 @@
 import { asError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 
-/** Most names that are told apart, and the longest, in characters: they are for people. */
+/** Most names, and the longest one, in characters: they are for people. */
 const MOST_NAMES = 100;
 const LONGEST_NAME = 100;
 
-/** What tasks are called that come under ever new names. */
+/** Name of tasks beyond the most names. */
 const OTHERS = 'others';
 
-/** Work of the application that is no request: jobs, messages of a queue. An offline waits for it. */
+/** Work of the application other than requests: jobs, messages of a queue. An offline waits for it. */
 export class Tasks {
   readonly #log: Log;
   readonly #running = new Map<string, number>();
-  /** Names of those whose failure has been said. */
+  /** Names whose first failure is logged. */
   readonly #said = new Set<string>();
   #count = 0;
   #begun = 0;
@@ -31,12 +31,12 @@ export class Tasks {
     return this.#begun;
   }
 
-  /** How many run under each name. */
+  /** Running tasks, by name. */
   get running(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#running);
   }
 
-  /** Counts `task` until it settles. What an application gives may be anything. */
+  /** Counts `task` until it settles. `task` may be any value. */
   add(name: string, task: unknown): void {
     const key = this.#key(String(name));
     this.#running.set(key, (this.#running.get(key) ?? 0) + 1);

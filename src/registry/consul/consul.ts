@@ -11,13 +11,13 @@ import { decodeService, encodeService, serviceIdOf } from './entry.ts';
 /** Default port of an agent's HTTP API. */
 const PORT = 8_500;
 
-/** How long a blocking query waits for a change, in seconds: a connection that died silently is found out after it. */
+/** How long a blocking query waits for a change, in seconds; a silently dead connection is noticed after it. */
 const WAIT_S = 30;
 
-/** Consul adds up to a sixteenth to the wait; so much longer, in milliseconds, is its answer awaited. */
+/** Extra wait for the answer, in milliseconds: Consul adds up to a sixteenth to the wait. */
 const WAIT_GRACE_MS = 5_000;
 
-/** Consul removes a service that was critical for so long; a shorter time is not possible. */
+/** How long a service is critical before Consul removes it; the shortest possible time. */
 const FORGET = '1m';
 
 /**
@@ -35,11 +35,13 @@ class Consul implements Backend {
   readonly #dc: string | undefined;
   readonly #ttlMs: number;
   readonly #reader: EntryReader;
-  /** Services of this process: they are listed in the data centre of the agent, whatever lists of others are read from. */
+  /**
+   * Services of this process, which are listed in the data centre of the agent, even if lists of others come from another one.
+   */
   readonly #own = new Set<string>();
 
   constructor(options: UrlOptions, context: AdapterContext) {
-    // An entry belongs to one agent: another one could not remove it.
+    // An entry belongs to one agent, and only that agent can remove it.
     const servers = [options.server(PORT)];
     const token = options.secret('token');
     this.address = addressOf(servers);

@@ -12,19 +12,19 @@ const MOST_PAIRS = 64;
 const LONGEST_VALUE = 512;
 const KEY = /^(?!consul-|lossless-)[A-Za-z0-9_-]{1,128}$/;
 
-/** Most pairs that hold an instance; the rest is for copies that others read. */
+/** Most pairs that hold an instance; the rest is for copies for other clients. */
 const MOST_PARTS = 48;
 
-/** The part of our weights that is one of Consul's: both defaults are then alike. */
+/** Factor between the weights of this package and of Consul, so that both defaults are equal. */
 const WEIGHT = 100;
 
-/** What `/v1/agent/service/register` takes. */
+/** Body of `/v1/agent/service/register`. */
 export interface ConsulService {
   readonly ID: string;
   readonly Name: string;
   readonly Address: string;
   readonly Port: number;
-  /** By scheme, the URL as kratos reads it. Consul itself uses those under other names only. */
+  /** The URL for kratos, by scheme. Consul itself uses only tagged addresses with other names. */
   readonly TaggedAddresses: Readonly<Record<string, { readonly Address: string; readonly Port: number }>>;
   readonly Meta: Readonly<Record<string, string>>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
@@ -60,7 +60,7 @@ export function encodeService(instance: Instance): ConsulService {
   };
 }
 
-/** Ids are unique within an agent and do not know case; plain ones are kept for people. */
+/** Ids are unique within an agent and ignore case; plain ones are kept for people. */
 export function serviceIdOf({ service, instanceId }: Instance): string {
   const id = `${service}:${instanceId}`;
   if (/^[a-z0-9][a-z0-9:._-]{0,200}$/.test(id)) return id;
@@ -68,8 +68,8 @@ export function serviceIdOf({ service, instanceId }: Instance): string {
 }
 
 /**
- * Reads one entry of `/v1/health/service/<name>`. Those that others have registered (Spring Cloud, go-micro, kratos, a
- * configuration file) have no generation: a GoAway is matched by their address.
+ * Reads one entry of `/v1/health/service/<name>`. Entries of others (Spring Cloud, go-micro, kratos, a configuration file) have
+ * no generation: a GoAway matches them by address.
  *
  * @returns undefined when it is of another service, has no port, or none that speaks HTTP or gRPC
  * @throws Error naming what is wrong with it

@@ -11,7 +11,7 @@ import { EtcdGateway, type KeyValue, type Range, type WatchMessage } from './gat
 /** Default port of etcd's clients. */
 const PORT = 2_379;
 
-/** A watch is opened again so often, in milliseconds: a connection that died silently is found out then. */
+/** Interval at which a watch is opened again, in milliseconds, so that a silently dead connection is noticed. */
 const REOPEN_MS = 60_000;
 
 /**
@@ -56,7 +56,7 @@ class Etcd implements Backend {
     if (!(await this.#etcd.put(entry, lease))) throw new Error('etcd has lost the lease that it has just granted');
   }
 
-  /** Keeps the lease, and puts back an entry that somebody removed. */
+  /** Keeps the lease alive, and writes a removed entry again. */
   async beat(instance: Instance): Promise<void> {
     const entry = this.#entryOf(instance);
     const lease = this.#leases.get(entry.key);
@@ -70,7 +70,7 @@ class Etcd implements Backend {
     const lease = this.#leases.get(key);
     if (lease !== undefined) await this.#etcd.revoke(lease);
     this.#leases.delete(key);
-    // It may be under a lease of another process, or of an earlier registration.
+    // The key may be under a lease of another process, or of an earlier registration.
     await this.#etcd.delete(key);
   }
 

@@ -8,7 +8,7 @@ export interface KeyValue {
   readonly value: string;
 }
 
-/** What a range of keys was at a revision. */
+/** A range of keys at a revision. */
 export interface Range {
   readonly revision: bigint;
   readonly entries: readonly KeyValue[];
@@ -16,11 +16,11 @@ export interface Range {
 
 /** One message of a watch. */
 export interface WatchMessage {
-  /** Of the whole store. */
+  /** Revision of the whole store. */
   readonly revision: bigint;
-  /** The first message: the watch is there. */
+  /** The first message: the watch has begun. */
   readonly isCreated: boolean;
-  /** The server has forgotten the changes since the revision that was asked for, and has ended the watch. */
+  /** The server has forgotten the changes since the requested revision, and has ended the watch. */
   readonly isCompacted: boolean;
   /** Why else the server has ended the watch, for example because the permission is gone. */
   readonly canceled: string | undefined;
@@ -43,7 +43,7 @@ interface Credentials {
 /** Statuses of a lease that is gone. */
 const GONE = 404;
 
-/** With this etcd refuses, as a bad request, tokens (JWT) that are older than the last change of its users and roles. */
+/** Text with which etcd refuses, as a bad request, tokens (JWT) older than the last change of its users and roles. */
 const OLD_TOKEN = 'revision of auth store is old';
 
 /**
@@ -88,7 +88,7 @@ export class EtcdGateway {
     await this.#call('/v3/kv/deleterange', { key: encode(key) });
   }
 
-  /** @returns the id of a lease that ends after so many seconds unless kept alive */
+  /** @returns the id of a lease that ends after these seconds unless kept alive */
   async grant(seconds: number): Promise<string> {
     const { ID } = await this.#call('/v3/lease/grant', { TTL: seconds });
     if (typeof ID !== 'string') throw new Error('etcd has granted a lease without an id');
@@ -106,7 +106,7 @@ export class EtcdGateway {
     await this.#leased('/v3/lease/revoke', { ID: lease });
   }
 
-  /** Follows the keys that begin with `prefix`, for so long, or until `onMessage` returns false. */
+  /** Follows the keys that begin with `prefix` for this time, or until `onMessage` returns false. */
   async watch(
     prefix: string,
     options: { readonly from: bigint; readonly lastsMs: number; readonly signal: AbortSignal },
@@ -114,7 +114,7 @@ export class EtcdGateway {
   ): Promise<void> {
     const create_request = { key: encode(prefix), range_end: endOf(prefix), start_revision: String(options.from) };
     const { lastsMs, signal } = options;
-    // A member that has lost its leader ends the watch; without this it would just have nothing to say.
+    // Makes a member that has lost its leader end the watch; otherwise it would stay silent.
     const headers = { 'grpc-metadata-hasleader': 'true' };
     await this.#authenticated(() =>
       this.#http.lines(
@@ -154,7 +154,7 @@ export class EtcdGateway {
     }
   }
 
-  /** One for all calls that want it: a server takes long to compare a password. */
+  /** Shared by all calls that need it, because a server takes long to compare a password. */
   #logIn(user: Credentials): Promise<void> {
     this.#authenticating ??= this.#authenticate(user).finally(() => {
       this.#authenticating = undefined;

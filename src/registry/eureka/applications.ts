@@ -29,23 +29,23 @@ interface Entry {
 }
 
 interface Known {
-  /** By application and id. Of applications that nobody follows only the status is kept. */
+  /** By application and id. For applications without a follower only the status is kept. */
   readonly apps: Map<string, Map<string, Entry>>;
-  /** How many applications were followed when it was read. */
+  /** Number of followed applications at the read. */
   readonly followed: number;
 }
 
 /**
- * All applications as all watches of this process share them: read whole once, then kept up by one poll of what has changed
- * in the last three minutes. The server's count of instances by status tells whether they still agree; if not, and after any
- * failure, they are read whole again.
+ * All applications, shared by all watches of this process: read completely once, then updated by one poll of the changes of the
+ * last three minutes. The server's count of instances by status shows whether both sides agree; if not, and after any failure,
+ * all are read again.
  */
 export class EurekaApplications {
   readonly #options: EurekaApplicationsOptions;
   readonly #ending = new AbortController();
   readonly #followed = new Set<string>();
   #known: Known | undefined;
-  /** When it was read, by the wall clock, which goes on while the machine sleeps; undefined after a failure. */
+  /** Time of the read, by the wall clock, which runs while the machine sleeps; undefined after a failure. */
   #readAt: number | undefined;
   #reading: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -59,12 +59,12 @@ export class EurekaApplications {
     this.#followed.add(app);
   }
 
-  /** As they were read last. */
+  /** From the last read. */
   entriesOf(app: string): readonly unknown[] {
     return [...(this.#known?.apps.get(app)?.values() ?? [])];
   }
 
-  /** Resolves when they have been read by a call that was sent after this one. @throws HttpError */
+  /** Resolves when a call sent after this one has read them. @throws HttpError */
   async refresh(): Promise<void> {
     await this.#reading?.catch(() => {});
     this.#reading ??= this.#read().finally(() => {
@@ -73,7 +73,7 @@ export class EurekaApplications {
     await this.#reading;
   }
 
-  /** Resolves after the next poll, which all who wait share. @throws HttpError */
+  /** Resolves after the next poll, which all waiting callers share. @throws HttpError */
   async next(): Promise<void> {
     this.#next ??= sleep(this.#options.clock, jitter(this.#options.pollMs), this.#ending.signal)
       .then(() => this.refresh())
@@ -96,7 +96,7 @@ export class EurekaApplications {
     this.#readAt = startedAt;
   }
 
-  /** Whether all that has happened since is among the changes. */
+  /** Whether the changes cover the whole time since the last read. */
   #isSound(now: number): boolean {
     return (
       this.#readAt !== undefined &&
@@ -156,7 +156,7 @@ export function entriesOf(application: unknown): readonly Entry[] {
   return listOf(record(application)['instance']).map(record);
 }
 
-/** A list of one is a single value in the JSON of old servers. */
+/** In the JSON of old servers a list of one is a single value. */
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : value === undefined ? [] : [value];
 }
@@ -169,7 +169,7 @@ function idOf({ instanceId, hostName }: Entry): string {
   return String(instanceId ?? hostName);
 }
 
-/** `DOWN_1_UP_3_`: how many instances have each status, which is what the server sends with the changes. */
+/** `DOWN_1_UP_3_`: number of instances by status, in the form that the server sends with the changes. */
 function hashOf({ apps }: Known): string {
   const counts = new Map<string, number>();
   for (const app of apps.values())

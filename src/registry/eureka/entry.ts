@@ -4,19 +4,22 @@ import { labelsWithGrpc, overTls, protocolInLabels } from '../app-protocol.ts';
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';
 
-/** The part of our weights that is one of Spring Cloud's (metadata `weight`, a whole number): both defaults are then alike. */
+/**
+ * Factor between the weights of this package and of Spring Cloud (metadata `weight`, a whole number), so that both defaults are
+ * equal.
+ */
 const WEIGHT = 100;
 
 /** Labels that Eureka's XML can hold too: their names become those of elements. */
 const NAME = /^(?!lossless$|xml)[A-Za-z_][A-Za-z0-9_.-]{0,127}$/i;
 
-/** A port as Eureka's JSON has it. */
+/** A port in Eureka's JSON. */
 interface Port {
   readonly $: number;
   readonly '@enabled': 'true' | 'false';
 }
 
-/** What `POST /apps/<APP>` takes, of `com.netflix.appinfo.InstanceInfo`. */
+/** Body of `POST /apps/<APP>`: fields of `com.netflix.appinfo.InstanceInfo`. */
 export interface InstanceInfo {
   readonly instanceId: string;
   readonly hostName: string;
@@ -30,17 +33,16 @@ export interface InstanceInfo {
   readonly dataCenterInfo: { readonly '@class': string; readonly name: string };
   readonly leaseInfo: { readonly renewalIntervalInSecs: number; readonly durationInSecs: number };
   readonly metadata: Readonly<Record<string, string>>;
-  /** Of two registrations the server keeps the one that has the later time. */
+  /** Of two registrations the server keeps the one with the later time. */
   readonly lastDirtyTimestamp: string;
 }
 
 /**
- * An instance as Eureka takes it, not in service yet: it becomes `UP` by a status override, which Eureka forgets with the
- * entry. One that arrives after the removal is therefore never listed, one that replaces an entry in service leaves it in
- * service. The instance itself is JSON in the metadata `lossless`; labels are copied under their names, for consumers without
- * the plugin.
+ * An instance for Eureka, not in service yet: a status override, which Eureka forgets with the entry, makes it `UP`. So a
+ * registration after the removal is never listed, and one that replaces an entry in service leaves it in service. The instance
+ * itself is JSON in the metadata `lossless`; labels are copied under their names, for consumers without the plugin.
  *
- * @param leaseS how long it lives without a heartbeat, in seconds
+ * @param leaseS lifetime without a heartbeat, in seconds
  * @param writtenAt milliseconds since the Unix epoch
  */
 export function encodeInfo(instance: Instance, leaseS: number, writtenAt: number): InstanceInfo {
@@ -70,14 +72,14 @@ export function encodeInfo(instance: Instance, leaseS: number, writtenAt: number
   };
 }
 
-/** Applications do not know case. */
+/** Application names ignore case. */
 export function appOf(service: string): string {
   return service.toUpperCase();
 }
 
 /**
- * The id under which Eureka knows an instance. It names the service too: overrides of all applications share their ids. Plain
- * ones are kept for people; others, which Eureka's paths cannot hold, are hashed.
+ * The id of an instance in Eureka. It contains the service, because overrides of all applications share one set of ids. Plain ids
+ * are kept for people; those that Eureka's paths cannot hold are hashed.
  */
 export function infoIdOf({ service, instanceId }: Instance): string {
   const id = `${service}:${instanceId}`;
@@ -86,8 +88,8 @@ export function infoIdOf({ service, instanceId }: Instance): string {
 }
 
 /**
- * Reads an entry. One that others have registered (Spring Cloud) has no generation: a GoAway is matched by its address. That
- * is its `hostName`, which is what Spring Cloud calls; under `prefer-ip-address` it is the IP address.
+ * Reads an entry. An entry of others (Spring Cloud) has no generation: a GoAway matches it by address. The address is its
+ * `hostName`, which Spring Cloud calls; under `prefer-ip-address` that is the IP address.
  *
  * @returns undefined when it is not in service, has no port, none that speaks HTTP, or is of a service that differs in case only
  * @throws Error naming what is wrong with it

@@ -12,7 +12,7 @@ import { appOf, decodeInfo, encodeInfo, infoIdOf } from './entry.ts';
 /** Default port of a Eureka server. */
 const PORT = 8_761;
 
-/** Where Spring Cloud serves Eureka's API. */
+/** Path of Eureka's API in Spring Cloud. */
 const BASE = '/eureka';
 
 /** How long a server shows a list before it makes a new one, in milliseconds: `responseCacheUpdateIntervalMs`. */
@@ -20,13 +20,13 @@ const SERVER_CACHE_MS = 30_000;
 
 /**
  * Default interval of polls, in milliseconds. The server's own cache decides how old a list may be; Eureka's 30 s would double
- * that, and what has changed is a short answer.
+ * that, and the answer with the changes is short.
  */
 const POLL_MS = 5_000;
 
 /**
- * Default time an entry lives without a heartbeat, in milliseconds: Eureka's. Heartbeats are then 30 s apart, which is what the
- * server counts on when it decides whether so many are missing that it rather removes nobody (self-preservation).
+ * Default time an entry lives without a heartbeat, in milliseconds: Eureka's. Heartbeats are then 30 s apart, as the server
+ * expects when it decides whether too many are missing to remove instances (self-preservation).
  */
 const LEASE_MS = 90_000;
 
@@ -49,9 +49,9 @@ class Eureka implements Backend {
   readonly #leaseS: number;
   readonly #applications: EurekaApplications;
   readonly #reader: EntryReader;
-  /** Paths of entries that were removed here: a list may be older than that. */
+  /** Paths of entries that this process has removed; a list may be older than the removal. */
   readonly #removed = new Set<string>();
-  /** Ids of entries that were put in service, and whether they were touched since. */
+  /** Ids of entries that were put in service, and whether a heartbeat touched them since. */
   readonly #touched = new Map<string, boolean>();
   #writtenAt = 0;
 
@@ -96,9 +96,9 @@ class Eureka implements Backend {
   }
 
   /**
-   * Leaves an override of somebody else alone. The first one touches the entry, which changes nothing of it: a list that the
-   * server was making while the entry was put in service is otherwise shown for three minutes, because its cache is not told
-   * during that time (`responseCacheAutoExpirationInSeconds`).
+   * Does not change an override of another client. The first heartbeat touches the entry without a change: otherwise a list that
+   * the server was making while the entry was put in service would be shown for three minutes, because its cache misses such
+   * changes (`responseCacheAutoExpirationInSeconds`).
    */
   async beat(instance: Instance): Promise<void> {
     const id = infoIdOf(instance);
@@ -115,7 +115,10 @@ class Eureka implements Backend {
     if (this.#removed.size < MOST_REMOVED) this.#removed.add(pathOf(instance));
   }
 
-  /** A server answers with a list of up to half a minute ago. Of what was removed here it is asked itself: that it answers at once. */
+  /**
+   * A list of the server may be half a minute old. For an entry that this process has removed it asks for the entry itself, which
+   * the server answers at once.
+   */
   async list(service: string): Promise<readonly Instance[]> {
     const listed = await this.#list(service);
     const isThere = await Promise.all(

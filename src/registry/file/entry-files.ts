@@ -11,21 +11,21 @@ import type { Instance } from '../registry.ts';
 /** Most files of one service; further ones are not read, and none is added. */
 const MOST_FILES = 10_000;
 
-/** Others may write what is in a directory with one of these bits. */
+/** Mode bits with which other users may write in a directory. */
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** Where the entries are. */
+/** Directory of the entries. */
 export interface EntryFilesOptions {
   readonly root: string;
-  /** The root must be this user's alone: it is in a place where anybody may have made it first. */
+  /** The root must belong only to this user, because any user could have created it first. */
   readonly isPrivate: boolean;
-  /** Told of each file that cannot be used, at each reading. */
+  /** Called with each unusable file, at each read. */
   readonly onCorrupt: (path: string, problem: string) => void;
 }
 
 /**
- * The entries of the `file:` registry on disk: one directory for each service, in that one file for each instance, written
- * aside and renamed. Files that cannot be used are passed over and never removed. Methods throw what the disk says.
+ * The entries of the `file:` registry on disk: one directory for each service, with one file for each instance, written aside and
+ * renamed. Unusable files are skipped and never removed. Methods throw errors of the disk.
  */
 export class EntryFiles {
   readonly #options: EntryFilesOptions;
@@ -47,7 +47,7 @@ export class EntryFiles {
       .sort((a, b) => (a.instance.instanceId < b.instance.instanceId ? -1 : 1));
   }
 
-  /** @returns undefined when there is no such entry, or none that can be used */
+  /** @returns undefined when there is no usable entry */
   readOne(path: string, service: string): Entry | undefined {
     try {
       const text = readSmall(path, ENTRY_LIMIT);
@@ -62,7 +62,7 @@ export class EntryFiles {
     }
   }
 
-  /** Writes the entry of an instance of this process, replacing what is there. */
+  /** Writes the entry of an instance of this process, replacing an existing one. */
   async write(instance: Instance): Promise<void> {
     const text = encodeEntry(instance);
     const size = Buffer.byteLength(text);
@@ -85,7 +85,7 @@ export class EntryFiles {
     return join(this.directoryOf(service), `${digest(instanceId)}.json`);
   }
 
-  /** Plain names are kept for people; others, and those a file system may take for equal, are not. */
+  /** Keeps plain names for people; encodes others, and names that a file system may treat as equal. */
   directoryOf(service: string): string {
     const isPlain = /^[a-z0-9][a-z0-9._-]{0,127}$/.test(service);
     return join(this.#options.root, isPlain ? service : `~${digest(service)}`);
@@ -101,12 +101,12 @@ export class EntryFiles {
     if ((stat.mode & WRITABLE_BY_OTHERS) !== 0) throw new Error('other users may write in it; set its mode to 0700');
   }
 
-  /** Removes what dead processes left behind, as far as it may; returns how many files there were besides. */
+  /** Removes files of dead processes, as far as permitted; returns the number of other files. */
   async #sweep(service: string): Promise<number> {
     const directory = this.directoryOf(service);
     const names = namesIn(directory, MOST_FILES);
     const left = names.filter((name) => this.#isLeft(directory, name, service));
-    // What another user left is for that user to remove.
+    // Files of another user stay.
     for (const name of left) await removeFile(join(directory, name)).catch(() => {});
     return names.length - left.length;
   }

@@ -10,7 +10,7 @@ import { Watches } from '../watches.ts';
 import { EntryFiles } from './entry-files.ts';
 import { FileWatch } from './watch.ts';
 
-/** How often own entries that somebody removed or spoiled are put back, in milliseconds. */
+/** Interval at which own entries that were removed or damaged are written again, in milliseconds. */
 const MEND_MS = 1_000;
 
 /**
@@ -60,7 +60,7 @@ class FileRegistry implements Registry {
   deregister(instance: Instance): Promise<void> {
     return this.#inTurn(async () => {
       const path = this.#files.pathOf(instance);
-      // A directory somebody removed is put back: watchers take a missing directory for a failure, not for an empty list.
+      // Creates a removed directory again: watchers take a missing directory for a failure, not for an empty list.
       if (this.#mine.delete(path)) await this.#files.prepare(instance.service);
       await removeFile(path);
     });
@@ -93,7 +93,7 @@ class FileRegistry implements Registry {
     await this.#lastTurn;
   }
 
-  /** Puts own entries back, again and again. */
+  /** Writes own entries again, repeatedly. */
   #mendLater(): void {
     if (this.#closed) return;
     this.#mending ??= this.#context.clock.after(MEND_MS, () =>
@@ -137,8 +137,8 @@ class FileRegistry implements Registry {
 }
 
 /**
- * Opens the registry that a `file:` URL names: `file:` alone is a directory of this user under the temporary directory.
- * Nothing is touched before it is used.
+ * Opens the registry that a `file:` URL names: `file:` alone is a directory of this user under the temporary directory. It
+ * touches nothing before its first use.
  *
  * @throws LosslessError LOSSLESS_REGISTRY_URL when the URL is not that of a path on this machine
  */

@@ -6,22 +6,22 @@ import { isRunning } from '../../process/started-at.ts';
 import { type Entry, isAlive } from '../entry.ts';
 import type { Listener } from '../registry.ts';
 
-/** How often the directory and the processes are looked at, in milliseconds: within the 100 ms that are promised. */
+/** Interval of checks of the directory and the processes, in milliseconds: below the promised 100 ms. */
 const POLL_MS = 80;
 
 /** Changes within this time, in milliseconds, are read together. */
 const GATHER_MS = 10;
 
-/** The list is read at least this often, in milliseconds: for an entry that was changed in place. */
+/** Longest time between reads of the list, in milliseconds, for entries that were changed in place. */
 const CHECK_MS = 1_000;
 
 /** Time stamps of files have the grain of the kernel's tick, at most this many milliseconds: two changes may share one. */
 const GRAIN_MS = 20;
 
-/** Entries whose process is asked exactly in one look; all of them are asked whether it runs at all. */
+/** Entries whose process is identified exactly in one check; for all of them it checks whether the process id is in use. */
 const EXACT_AT_A_TIME = 16;
 
-/** What a watch works with. */
+/** The environment of a watch. */
 export interface WatchOptions {
   readonly directory: string;
   readonly clock: Clock;
@@ -33,17 +33,17 @@ export interface WatchOptions {
 }
 
 /**
- * Watches one directory: events of the operating system tell of most changes at once, a cheap look every 80 ms of those
- * they miss and of dead processes. When the directory cannot be read the last list stays, less the dead.
+ * Watches one directory. Events of the operating system report most changes at once; a cheap check every 80 ms finds missed ones
+ * and dead processes. When the directory cannot be read, the last list stays, without the dead.
  */
 export class FileWatch {
   readonly #options: WatchOptions;
   #entries: readonly Entry[] = [];
   #delivered: string | undefined;
-  /** The directory and its last change, as they were last read; empty while there is no directory. */
+  /** Identity and last change of the directory at the last read; empty without a directory. */
   #stamp = '';
   #readAt = 0;
-  /** There was an event, or the last reading was so soon after a change that its time stamp may stand for another one. */
+  /** There was an event, or the last read came so soon after a change that another change may have the same time stamp. */
   #mayHaveChanged = false;
   #isFailing = false;
   #cursor = 0;
@@ -94,7 +94,7 @@ export class FileWatch {
     }
   }
 
-  /** A directory that was there and is gone is a failure, not an empty list: its instances still run. */
+  /** A vanished directory is a failure, not an empty list, because its instances still run. */
   #stat(): Stats | undefined {
     const stat = statSync(this.#options.directory, { throwIfNoEntry: false });
     if (stat === undefined && this.#stamp !== '') throw new Error('the directory was removed');
@@ -111,7 +111,7 @@ export class FileWatch {
     );
   }
 
-  /** A zombie or a re-used id is only seen by the exact question, which is asked of some at a time. */
+  /** Only the exact check finds a zombie or a reused id; it runs for some entries at a time. */
   #hasDead(): boolean {
     const entries = this.#entries;
     const exact = Array.from(
@@ -143,11 +143,11 @@ export class FileWatch {
     try {
       this.#options.listener(instances);
     } catch {
-      // A listener's failure is its own.
+      // An error of a listener does not affect the watch.
     }
   }
 
-  /** Where there are no events (no directory yet, no more of them to be had) the looks are enough. */
+  /** Without events (no directory yet, or no more watches available) the checks are enough. */
   #listenFor(stat: Stats | undefined): void {
     const identity = identityOf(stat);
     if (identity === this.#eventsOf || this.#ended) return;
@@ -166,7 +166,7 @@ export class FileWatch {
     }
   }
 
-  /** Looks again when `ms` have passed since the last reading. */
+  /** Checks again when `ms` have passed since the last read. */
   #lookSoon(ms: number): void {
     const { clock } = this.#options;
     if (this.#ended) return;
@@ -177,7 +177,7 @@ export class FileWatch {
   }
 }
 
-/** Which directory it is: a number alone is used again for the next one. */
+/** Identity of the directory; an inode number alone may be reused. */
 function identityOf(stat: Stats | undefined): string {
   return stat === undefined ? '' : `${stat.ino}:${stat.birthtimeMs}`;
 }

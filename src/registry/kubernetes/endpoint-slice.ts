@@ -27,11 +27,11 @@ interface SliceEndpoint {
   readonly zone?: string | null;
 }
 
-/** What is told of a Service, once. */
+/** Warnings about a Service, each logged once. */
 export interface SliceTold {
-  /** Of several ports any could be meant. */
+  /** Several ports are equally likely. */
   readonly onChoice: (message: string) => void;
-  /** An endpoint is passed over. */
+  /** An endpoint is skipped. */
   readonly onCorrupt: (endpoint: string, message: string) => void;
 }
 
@@ -101,7 +101,7 @@ function instanceOf(
   }
 }
 
-/** Only TCP: HTTP/3 is not spoken here. */
+/** Only TCP: the plugin does not speak HTTP/3. */
 function portsIn(ports: readonly SlicePort[]): readonly NamedPort[] {
   return ports.flatMap((given) => {
     const { port, protocol, appProtocol } = given ?? {};
@@ -111,7 +111,7 @@ function portsIn(ports: readonly SlicePort[]): readonly NamedPort[] {
   });
 }
 
-/** The port that calls go to. */
+/** The port for calls. */
 function mainOf(
   all: readonly NamedPort[],
   service: string,
@@ -134,7 +134,7 @@ function mainOf(
   return chosen;
 }
 
-/** An `appProtocol` that nobody here knows is a protocol all the same, and not HTTP. */
+/** An unknown `appProtocol` is a protocol other than HTTP. */
 function speaksOf(appProtocol: string): AppProtocol {
   return appProtocolOf(appProtocol.replace(/^kubernetes\.io\//, '')) ?? 'other';
 }

@@ -16,31 +16,31 @@ import { instancesOf, type Slice, type SliceTold, sliceOf } from './endpoint-sli
 /** Default port of an API server. */
 const PORT = 443;
 
-/** What every pod with a service account finds (Kubernetes documentation, "Accessing the Kubernetes API from a Pod"). */
+/** Files in every pod with a service account (Kubernetes documentation, "Accessing the Kubernetes API from a Pod"). */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** A watch ends and is opened again so often, in seconds: a connection that died silently is found out then. */
+/** Interval at which a watch ends and is opened again, in seconds, so that a silently dead connection is noticed. */
 const WATCH_S = 60;
 
-/** How much later than that this side ends it, in milliseconds. */
+/** How much later this side ends it, in milliseconds. */
 const WATCH_GRACE_MS = 5_000;
 
-/** How long a deregistration waits for the endpoint to leave the slices, and how often it looks, in milliseconds. */
+/** How long a deregistration waits for the endpoint to leave the slices, and the interval of its reads, in milliseconds. */
 const LEAVE_MS = 8_000;
 const LOOK_MS = 500;
 
 /** Names that a Service can have (RFC 1123 label). */
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** What a watch knows of one service. */
+/** State of the watch of one service. */
 interface Known {
   readonly slices: Map<string, Slice>;
   resourceVersion: string;
 }
 
 /**
- * The EndpointSlices of a cluster. Nothing is registered: the readiness probe and the life of the pod list an instance and
- * remove it. A deregistration waits until they have. Entries have no generation, so a GoAway is matched by their address.
+ * The EndpointSlices of a cluster. The plugin writes nothing: Kubernetes lists and removes an instance by its readiness probe and
+ * the life of its pod. A deregistration waits for that. Entries have no generation, so a GoAway matches them by address.
  */
 class KubernetesRegistry implements Registry {
   readonly type = 'kubernetes';
@@ -52,7 +52,7 @@ class KubernetesRegistry implements Registry {
   readonly #port: string | undefined;
   readonly #told: TellOnce;
   readonly #watches = new Watches();
-  /** When each instance was first listed, by service, for those that are watched: what the warm-up is measured from. */
+  /** First sight of each instance of a watched service, which is the beginning of its warm-up. */
   readonly #seen = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(options: UrlOptions, context: AdapterContext) {
@@ -84,7 +84,7 @@ class KubernetesRegistry implements Registry {
 
   async register(): Promise<void> {}
 
-  /** Resolves when the instance is in no slice any more, or after eight seconds; the list read afterwards tells. */
+  /** Resolves when the instance is in no slice any more, or after eight seconds; the read of the list afterwards decides. */
   async deregister({ service, host, port }: Instance): Promise<void> {
     const { clock } = this.#context;
     const deadline = clock.now() + LEAVE_MS;
@@ -95,7 +95,7 @@ class KubernetesRegistry implements Registry {
     }
   }
 
-  /** @returns undefined when it failed; an empty list when who may not read asks, who will not be told more later */
+  /** @returns undefined after a failure; an empty list without the permission to read, which will not change soon */
   async #look(service: string): Promise<readonly Instance[] | undefined> {
     try {
       return await this.instances(service);
@@ -140,7 +140,7 @@ class KubernetesRegistry implements Registry {
     };
   }
 
-  /** Lists once, then follows the changes from there; lists again when the server has forgotten them (410). */
+  /** Lists once, then follows the changes; lists again when the server has forgotten them (410). */
   #rounds(service: string): Round {
     const path = this.#pathOf(service);
     let known: Known | undefined;
@@ -177,7 +177,8 @@ class KubernetesRegistry implements Registry {
           () => show(current),
         );
       } catch (thrown) {
-        // A refusal, for example 410, asks for a new list, as a bad event does; a broken connection goes on where it was.
+        // After a refusal, for example 410, or a bad event it lists again; after a broken connection it goes on from the last
+        // change.
         if ((thrown as HttpError).status !== undefined) known = undefined;
         throw thrown;
       }
@@ -225,7 +226,7 @@ function lifeOf({ instanceId, uid }: Instance): string {
 }
 
 /**
- * Takes over one event of a watch.
+ * Applies one event of a watch.
  *
  * @returns whether slices have changed
  * @throws Error on an ERROR event, for example 410: the resource version is too old

@@ -8,7 +8,7 @@ export interface NacosOptions extends Omit<HttpOptions, 'headers'> {
   /** Undefined: `public`. */
   readonly namespace: string | undefined;
   readonly group: string;
-  /** Comma-separated: the first holds what is registered, all are listed. */
+  /** Comma-separated: registrations go to the first, lists come from all. */
   readonly clusters: string;
   /** Path of the server, for example `/nacos`. */
   readonly base: string;
@@ -39,7 +39,7 @@ const V3: Generation = {
   list: { method: 'GET', path: '/v3/client/ns/instance/list' },
 };
 
-/** Nacos 1.x and 2.x. Its heartbeat names the instance only: with a full `beat` it would register a removed one again. */
+/** Nacos 1.x and 2.x. Its heartbeat names only the instance, because a full `beat` would register a removed one again. */
 const V1: Generation = {
   login: { method: 'POST', path: '/v1/auth/login' },
   register: { method: 'POST', path: '/v1/ns/instance' },
@@ -48,20 +48,20 @@ const V1: Generation = {
   list: { method: 'GET', path: '/v1/ns/instance/list' },
 };
 
-/** Statuses of a server that has not, or no longer, an API; the last is that of a path it does not map to a method. */
+/** Statuses of a server without this API; the last one is for a path without that method. */
 const ABSENT = [404, 410, 501];
 
-/** Codes of an answer that says yes: of v3, and of a heartbeat of v1. Lists of v1 have none. */
+/** Codes of success: of v3, and of a heartbeat of v1. Lists of v1 have none. */
 const FINE: readonly unknown[] = [0, 200, 10_200, undefined];
 
-/** Codes of an instance that is not known, of v1 and of v3. */
+/** Codes for an unknown instance, of v1 and of v3. */
 const UNKNOWN: readonly unknown[] = [20_404, 21_003];
 
-/** A token is renewed after this part of its life, and when that fails again after so long, in milliseconds. */
+/** Part of its life after which a token is renewed, and the wait after a failed renewal, in milliseconds. */
 const RENEW_AFTER = 0.8;
 const RENEW_AGAIN_MS = 10_000;
 
-/** The HTTP API of Nacos, of whichever generation the server speaks. */
+/** The HTTP API of Nacos, of the generation that the server speaks. */
 export class NacosApi {
   readonly #http: HttpClient;
   readonly #options: NacosOptions;
@@ -79,7 +79,7 @@ export class NacosApi {
     });
   }
 
-  /** What a request over gRPC holds: the token of the last login. */
+  /** Headers for requests over gRPC: the token of the last login. */
   get credentials(): Readonly<Record<string, string>> {
     return this.#token ? { accessToken: this.#token.text } : {};
   }
@@ -142,7 +142,7 @@ export class NacosApi {
     return json;
   }
 
-  /** Asks in the generation that was answered last, and in the other one when the server does not have it. */
+  /** Uses the generation that worked last, and the other one when the server does not have it. */
   async #known(ask: (generation: Generation) => Promise<Answer>): Promise<Answer> {
     const first = this.#generation;
     const answer = await ask(first);
@@ -157,14 +157,14 @@ export class NacosApi {
     return second;
   }
 
-  /** With a token, when there is a user. One that is refused is renewed once: servers restart, keys change. */
+  /** With a token, if there is a user. A refused token is renewed once, because servers restart and keys change. */
   async #authorized(call: () => Promise<Answer>): Promise<Answer> {
     if (this.#options.user === undefined) return call();
     const isFresh = this.#token === undefined || this.#clock.now() > this.#token.renewAt;
     if (isFresh)
       await this.#logIn().catch((thrown) => {
         if (this.#token === undefined) throw thrown;
-        // It is good for a while yet.
+        // The token is still valid for a while.
         this.#token = { ...this.#token, renewAt: this.#clock.now() + RENEW_AGAIN_MS };
       });
     try {
@@ -189,7 +189,7 @@ export class NacosApi {
     const { name: username = '', password = '' } = this.#options.user ?? {};
     const { text } = await this.#known(({ login }) => this.#send(login, { username, password }, ABSENT)).catch(
       (thrown: HttpError) => {
-        // Nacos 2 answers so to a user that it does not know.
+        // Nacos 2 answers an unknown user like this.
         if (thrown.status !== 500) throw thrown;
         throw new HttpError(`the registry refuses these credentials, or has failed: ${thrown.message}`, 500);
       },

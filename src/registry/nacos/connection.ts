@@ -6,19 +6,19 @@ import { type Clock, sleep, type Timer } from '../../lifecycle/clock.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import { encodePayload, type Payload, PayloadReader } from './payload.ts';
 
-/** The gRPC port of a server is so much above that of HTTP (`SDK_GRPC_PORT_DEFAULT_OFFSET`). */
+/** Offset of the gRPC port of a server from its HTTP port (`SDK_GRPC_PORT_DEFAULT_OFFSET`). */
 const OFFSET = 1_000;
 
 /** Longest time until a call is answered, in milliseconds. */
 const TIMEOUT_MS = 3_000;
 
 /**
- * A health check goes out so often after the last one, in milliseconds: half of what Nacos waits before it looks whether
- * anybody is there (20 s), and forgets who has been silent. It also finds out a connection that died silently.
+ * Interval of health checks, in milliseconds: half of the time after which Nacos checks a silent client (20 s) and drops it. They
+ * also find a silently dead connection.
  */
 const PROBE_MS = 10_000;
 
-/** Wait between two looks whether the server knows a new connection, in milliseconds. */
+/** Interval of checks whether the server knows a new connection, in milliseconds. */
 const LOOK_MS = 20;
 
 export interface ConnectionOptions {
@@ -29,11 +29,11 @@ export interface ConnectionOptions {
   readonly group: string;
   /** Comma-separated. */
   readonly clusters: string;
-  /** Headers of each request: a token that ends is asked for again. */
+  /** Headers of each request, requested again because tokens end. */
   readonly headers: () => Readonly<Record<string, string>>;
 }
 
-/** Who follows a service. */
+/** A follower of a service. */
 export interface Subscriber {
   /** Receives the whole list. */
   onHosts(hosts: readonly unknown[]): void;
@@ -61,7 +61,7 @@ export class NacosConnection {
     this.#session = suppressTracing(() => connect(`http://${grpc}`));
     this.#session.unref();
     this.#session.on('error', () => {});
-    // A server that wants no further calls has forgotten whom it sends lists to.
+    // A server that closes its connection has forgotten the subscribers.
     this.#session.once('goaway', () => this.close());
     this.#probe = clock.after(PROBE_MS, () => this.#probeNow());
     this.ended = new Promise((resolve) => this.#session.once('close', resolve));
@@ -84,9 +84,9 @@ export class NacosConnection {
   }
 
   /**
-   * Hands on the list as it is, and each later one. Resolves with a function that ends that.
+   * Delivers the current list and each later one. Resolves with a function that ends that.
    *
-   * @throws Error when the server refuses, or answers with what is no list; nothing more is handed on then
+   * @throws Error when the server refuses, or answers without a list; nothing more is delivered then
    */
   async subscribe(service: string, subscriber: Subscriber): Promise<() => void> {
     const all = this.#subscribers.get(service) ?? new Set();
@@ -124,8 +124,8 @@ export class NacosConnection {
   }
 
   /**
-   * Resolves when the server has taken this connection into its books, which is a moment after the set-up: it refuses every
-   * call until then, and only newer ones say when.
+   * Resolves when the server has recorded this connection, a moment after the set-up. Until then it refuses every call, and only
+   * newer servers announce the moment.
    *
    * @throws Error when that is not so in time
    */
@@ -164,7 +164,7 @@ export class NacosConnection {
   /** @throws Error when it is refused, or not answered in time */
   #call(type: string, body: Body): Promise<Body> {
     return new Promise((resolve, reject) => {
-      // First, as Node.js 22 throws here when the connection has ended.
+      // First, because Node.js 22 throws here when the connection has ended.
       const stream = this.#open('/Request/request', ({ body: answer }) => {
         late.cancel();
         if (answer['resultCode'] === 200) resolve(answer);

@@ -3,7 +3,7 @@ import { GRPC_PORT, labelsWithGrpc, protocolInLabels } from '../app-protocol.ts'
 import { decodeInstance, foreignInstance, labelsOf } from '../entry.ts';
 import type { Instance } from '../registry.ts';
 
-/** The part of our weights that is one of Nacos': both defaults are then alike. */
+/** Factor between the weights of this package and of Nacos, so that both defaults are equal. */
 const WEIGHT = 100;
 
 /** Largest weight of Nacos. */
@@ -12,7 +12,7 @@ const MOST_WEIGHT = 10_000;
 /** Metadata that are not labels: ours, what Spring Cloud reads, and times that the server reads. */
 const RESERVED = /^(lossless|secure|preserved\..*)$/;
 
-/** What a registration says about an instance, beside its service. */
+/** Fields of a registration, beside the service. */
 export interface NacosEntry {
   readonly ip: string;
   readonly port: string;
@@ -22,8 +22,8 @@ export interface NacosEntry {
 }
 
 /**
- * An instance as a Nacos instance: labels are metadata, and what Nacos has no field for is JSON in the metadata `lossless`.
- * `secure` is what Spring Cloud reads.
+ * An instance as a Nacos instance: labels are metadata, fields that Nacos does not have are JSON in the metadata `lossless`, and
+ * Spring Cloud reads `secure`.
  *
  * @param ttlMs after so long without a heartbeat it is unhealthy, and removed after twice that
  */
@@ -54,7 +54,7 @@ export function encodeEntry(instance: Instance, ttlMs: number): NacosEntry {
 }
 
 /**
- * Reads one instance of a list. Those that others have registered have no generation: a GoAway is matched by their address.
+ * Reads one instance of a list. Entries of others have no generation: a GoAway matches them by address.
  *
  * @returns undefined when it takes no traffic: unhealthy, disabled, or with a port that speaks neither HTTP nor gRPC
  * @throws Error naming what is wrong with it
@@ -65,7 +65,7 @@ export function decodeEntry(value: unknown, service: string): Instance | undefin
   >;
   if (healthy === false || enabled === false) return undefined;
   const labels = labelsOf(metadata);
-  // A quotient of two numbers, back in the unit it came from.
+  // Converts a quotient of two numbers back to its former unit.
   const share = typeof weight === 'number' ? Math.round(weight * WEIGHT * 1e6) / 1e6 : WEIGHT;
   if (labels['lossless'] === undefined) {
     const protocol = protocolInLabels(labels, port);

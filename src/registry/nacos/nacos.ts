@@ -15,15 +15,14 @@ import { NacosPush } from './push.ts';
 /** Default port of the HTTP API. */
 const PORT = 8_848;
 
-/** So long after a change a list shows it, in milliseconds: the push delay of the server and a little. */
+/** Delay until a list shows a change, in milliseconds: the push delay of the server and a margin. */
 const DELAY_MS = 700;
 
 /**
- * Nacos 1.x to 3.x over HTTP. An entry is an ephemeral instance, registered as unhealthy and made healthy by its first
- * heartbeat: a registration that arrives late, after the entry was removed, is therefore never used, and a late heartbeat
- * finds no instance. What replaces an entry in use is healthy from the start, as it would otherwise be gone for a moment. The
- * server sends the lists that are watched (gRPC, from Nacos 2 on); otherwise they are polled. A call that writes resolves when
- * the list shows it, or after a while.
+ * Nacos 1.x to 3.x over HTTP. An entry is an ephemeral instance, registered as unhealthy and made healthy by its first heartbeat:
+ * a registration that arrives late, after the entry was removed, is therefore never used, and a late heartbeat finds no instance.
+ * An instance that replaces an entry in use is healthy from the start; otherwise it would vanish for a moment. The server pushes
+ * watched lists (gRPC, from Nacos 2 on); otherwise they are polled. A write resolves when the list shows it, or after a while.
  */
 class Nacos implements Backend {
   readonly type = 'nacos';
@@ -43,7 +42,7 @@ class Nacos implements Backend {
     const base = options.url.pathname.replace(/\/+$/, '') || '/nacos';
     const namespace = options.text('namespace');
     const group = options.text('group') ?? 'DEFAULT_GROUP';
-    // The new API lists one cluster unless others are named, the old one and the pushes all: they are always named.
+    // The clusters are always named, because by default the new API lists one cluster, the old one and the pushes all.
     const clusters = options.text('cluster') ?? 'DEFAULT';
     const tls = options.tls();
     this.#context = context;
@@ -64,7 +63,7 @@ class Nacos implements Backend {
       group,
       clusters,
     });
-    // The gRPC port has TLS settings of its own, which nobody has told; and tokens are not sent in clear beside them.
+    // The gRPC port has TLS settings of its own, which are not configured; and a token must not be sent in clear text.
     const push = options.flag('push', tls === undefined);
     if (push && tls !== undefined)
       throw new LosslessError(
@@ -128,7 +127,7 @@ class Nacos implements Backend {
     this.#push?.close();
   }
 
-  /** An address has one entry here: of a newer process that has the same one, it stays. */
+  /** An address has one entry here: that of a newer process at the same address stays. */
   async #isTaken({ service, instanceId, generation, ...address }: Instance): Promise<boolean> {
     if (this.failure !== undefined) return false;
     const listed = await this.list(service).catch(() => []);
@@ -138,7 +137,7 @@ class Nacos implements Backend {
     );
   }
 
-  /** Waits until the list shows what was written: it answers a little later than the call. */
+  /** Waits until the list shows a write, a little after the call. */
   #shows(service: string, isShown: (list: readonly Instance[]) => boolean): Promise<void> {
     return settle(this.#context.clock, async () => isShown(await this.list(service)));
   }

@@ -13,9 +13,8 @@ export interface Payload {
 }
 
 /**
- * A message as Nacos' gRPC services want it (nacos_grpc_service.proto):
- * `Payload { Metadata metadata = 2; google.protobuf.Any body = 3; }`,
- * `Metadata { string type = 3; map<string, string> headers = 7; }`, JSON as the `value` of the body.
+ * A message of Nacos' gRPC services (nacos_grpc_service.proto): `Payload { Metadata metadata = 2; google.protobuf.Any body = 3;
+ * }`, `Metadata { string type = 3; map<string, string> headers = 7; }`, JSON as the `value` of the body.
  */
 export function encodePayload({ type, body }: Payload, headers: Readonly<Record<string, string>> = {}): Buffer {
   const entries = Object.entries(headers).map(([name, value]) =>
@@ -28,7 +27,7 @@ export function encodePayload({ type, body }: Payload, headers: Readonly<Record<
   return Buffer.concat([prefix, message]);
 }
 
-/** Cuts a stream of bytes into messages. */
+/** Splits a stream of bytes into messages. */
 export class PayloadReader {
   #chunks: Buffer[] = [];
   #length = 0;
@@ -80,7 +79,7 @@ function varint(value: number): Buffer {
   }
 }
 
-/** The bytes of the field with that number; empty when it is absent. Fields of other types are passed over. */
+/** The bytes of the field with that number; empty when it is absent. Fields of other types are skipped. */
 function bytesOf(message: Buffer, wanted: number): Buffer {
   let at = 0;
   const number = (): number => {

@@ -4,15 +4,15 @@ import { Backoff } from '../../lifecycle/backoff.ts';
 import { type ConnectionOptions, NacosConnection, type Subscriber } from './connection.ts';
 
 /**
- * Waits before the next server is asked, after one without a gRPC port (Nacos 1, a firewall), or one that has soon ended a
- * connection: lists are polled meanwhile, and servers are updated or moved within minutes, not seconds.
+ * Waits before the next server is tried, after one without a gRPC port (Nacos 1, a firewall) or one that soon ended a connection.
+ * Lists are polled meanwhile, and servers are updated or moved within minutes, not seconds.
  */
 const WAITS = { initialMs: 30_000, factor: 2, capMs: 300_000 };
 
-/** A connection that ends sooner than this, in milliseconds, was not wanted. */
+/** A connection that ends sooner than this, in milliseconds, counts as refused. */
 const SOON_MS = 30_000;
 
-/** A subscription is made anew, and the list read, so often, in milliseconds. */
+/** Interval at which a subscription is renewed and its list read, in milliseconds. */
 const RENEW_MS = 60_000;
 
 export interface PushOptions extends Omit<ConnectionOptions, 'server'> {
@@ -20,7 +20,7 @@ export interface PushOptions extends Omit<ConnectionOptions, 'server'> {
   readonly servers: readonly Server[];
 }
 
-/** The lists that Nacos sends by itself: one connection for all services, opened when it is needed. */
+/** The lists that Nacos pushes: one connection for all services, opened when it is needed. */
 export class NacosPush {
   readonly #options: PushOptions;
   #connection: Promise<NacosConnection | undefined> | undefined;
@@ -33,13 +33,13 @@ export class NacosPush {
     this.#options = options;
   }
 
-  /** The server sends lists, as far as is known. */
+  /** The server pushes lists, as far as known. */
   get stands(): boolean {
     return this.#stands;
   }
 
   /**
-   * Hands on the lists of a service until the connection ends, or for a while.
+   * Delivers the lists of a service until the connection ends, or for a while.
    *
    * @returns false, at once, when there is no such connection, or the server does not send that list
    */
@@ -84,7 +84,7 @@ export class NacosPush {
     return this.#connection;
   }
 
-  /** The next server, and not at once. */
+  /** The next server, after a wait. */
   #later(): void {
     this.#turn++;
     this.#notBefore = Math.max(this.#notBefore, this.#options.clock.now() + this.#backoff.next());

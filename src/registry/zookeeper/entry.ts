@@ -5,14 +5,14 @@ import type { Decoded } from '../entry-reader.ts';
 import { decodeFields, kratosFields, originOf } from '../kratos-entry.ts';
 import type { Instance } from '../registry.ts';
 
-/** Its payload of Spring Cloud: the class that Curator makes of it, which only consumers with Spring Cloud have. */
+/** Class of the payload for Spring Cloud; only consumers with Spring Cloud have it. */
 const SPRING = 'org.springframework.cloud.zookeeper.discovery.ZookeeperInstance';
 
 /**
- * An instance as kratos writes it and as Curator does (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too):
- * both pass over the fields of the other.
+ * An instance in the formats of kratos and of Curator (`ServiceInstance` of curator-x-discovery, which Spring Cloud uses too) at
+ * once: each ignores the fields of the other.
  *
- * @param isForSpring with the labels as Spring Cloud has them, that of the port of gRPC among them
+ * @param isForSpring adds the labels in the form of Spring Cloud, including that of the gRPC port
  */
 export function encodeEntry(instance: Instance, isForSpring: boolean): string {
   const { instanceId, service, host, port, scheme, registeredAt } = instance;
@@ -26,14 +26,14 @@ export function encodeEntry(instance: Instance, isForSpring: boolean): string {
       : null,
     registrationTimeUTC: registeredAt,
     serviceType: 'DYNAMIC',
-    // Spring Cloud builds its URL of it.
+    // Spring Cloud builds its URL from it.
     uriSpec: { parts: [{ value: originOf(instance), variable: false }] },
     enabled: true,
   });
 }
 
 /**
- * Reads an entry: ours, that of kratos, or that of Curator.
+ * Reads an entry of this package, of kratos, or of Curator.
  *
  * @throws Error naming what is wrong with it
  */
@@ -64,7 +64,7 @@ function isServing(entry: Json): boolean {
   return entry['enabled'] !== false && (labelsIn(entry)['instance_status'] ?? 'UP') === 'UP';
 }
 
-/** What Spring Cloud has in the payload; the payload of others may be anything. */
+/** The metadata in the payload of Spring Cloud; the payload of others may hold any value. */
 function labelsIn({ payload }: Json): Readonly<Record<string, string>> {
   return labelsOf((payload as { readonly metadata?: unknown } | null | undefined)?.metadata);
 }

@@ -2,7 +2,7 @@
 export const NO_NODE = -101;
 export const NODE_EXISTS = -110;
 
-/** Refusals after which a connection is of no more use. */
+/** Refusals after which a connection cannot be used any more. */
 const SESSION_EXPIRED = -112;
 const SESSION_MOVED = -118;
 
@@ -26,11 +26,11 @@ export class ZooKeeperError extends Error {
     this.code = code;
   }
 
-  /** The connection is of no more use. */
+  /** The connection cannot be used any more. */
   get endsSession(): boolean {
     return this.code === SESSION_EXPIRED || this.code === SESSION_MOVED;
   }
 }
 
-/** The session that was to be gone on with does not exist any more, and its entries are gone. */
+/** The session to resume does not exist any more, and its entries are gone. */
 export class SessionExpired extends Error {}

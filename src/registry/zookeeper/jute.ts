@@ -1,4 +1,4 @@
-/** Longest frame that is taken, in bytes: far more than the names of ten thousand instances. */
+/** Longest frame, in bytes: far more than the names of ten thousand instances. */
 const LONGEST_FRAME = 32 * 1_024 * 1_024;
 
 /** Writes a record in the encoding of ZooKeeper (jute): numbers are big-endian, text and bytes have their length before them. */
@@ -27,7 +27,7 @@ export class JuteWriter {
     return this.bytes(Buffer.from(value));
   }
 
-  /** Adds all of another record. */
+  /** Appends another record. */
   append(record: JuteWriter): this {
     this.#parts.push(...record.#parts);
     return this;
@@ -100,7 +100,7 @@ export class JuteReader {
   }
 }
 
-/** Cuts what arrives into frames. */
+/** Splits received bytes into frames. */
 export class Frames {
   #chunks: Buffer[] = [];
   #length = 0;
@@ -131,7 +131,7 @@ export class Frames {
     return (first !== undefined && first.length >= 4 ? first : this.#joined()).readInt32BE();
   }
 
-  /** A long frame comes in many chunks, which are put together once. */
+  /** A long frame comes in many chunks, which are joined once. */
   #joined(): Buffer {
     if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
     return this.#chunks[0] ?? Buffer.alloc(0);

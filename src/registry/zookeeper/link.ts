@@ -10,23 +10,23 @@ import { Frames, JuteReader, JuteWriter } from './jute.ts';
 /** Longest time for an answer, in milliseconds: an offline waits ten seconds for the registry. */
 const TIMEOUT_MS = 3_000;
 
-/** Longest time until a session has begun or goes on, in milliseconds. A server that is starting takes connections in silence. */
+/** Longest time until a session begins or resumes, in milliseconds. A starting server accepts connections without an answer. */
 const START_MS = 1_500;
 
-/** Least time between two pings, in milliseconds, whatever the server says of its sessions. */
+/** Least time between two pings, in milliseconds, for any session time-out of the server. */
 const LEAST_PING_MS = 100;
 
-/** Numbers of operations that stand for themselves. */
+/** Numbers of operations without a path. */
 const PING = 11;
 const AUTHENTICATE = 100;
 const END = -11;
 
-/** Marks of messages that answer no request, and of pings and authentications, of which one at a time is under way. */
+/** Ids of messages without a request, and of pings and authentications, of which one at a time is in flight. */
 const EVENT_XID = -1;
 const PING_XID = -2;
 const AUTHENTICATE_XID = -4;
 
-/** What names a session, at every server of the ensemble. */
+/** Identity of a session, at every server of the ensemble. */
 export interface SessionKey {
   readonly id: bigint;
   readonly password: Buffer;
@@ -37,9 +37,9 @@ export interface LinkOptions {
   readonly server: Server;
   /** Undefined: without TLS. */
   readonly tls: TlsFiles | undefined;
-  /** How long a session shall outlive its connection, in milliseconds; the server has its limits. */
+  /** Requested time for which a session outlives its connection, in milliseconds; the server limits it. */
   readonly sessionMs: number;
-  /** The session to go on with; undefined: a new one. */
+  /** The session to resume; undefined: a new one. */
   readonly session: SessionKey | undefined;
   /** `user:password` of the scheme digest. */
   readonly user: string | undefined;
@@ -60,9 +60,9 @@ interface Pending {
 }
 
 /**
- * One connection to a ZooKeeper server, and the session that it serves. It is out of sight of everything that watches the
- * calls of the application, and never keeps the process alive. When an answer does not come in time the connection is cut:
- * all that was asked on it fails.
+ * One connection to a ZooKeeper server, and the session that it serves. It is hidden from everything that watches the calls of
+ * the application, and never keeps the process alive. When an answer does not come in time, the connection is closed, and all its
+ * requests fail.
  */
 export class ZooKeeperLink {
   readonly #options: LinkOptions;
@@ -88,7 +88,7 @@ export class ZooKeeperLink {
   }
 
   /**
-   * Connects, goes on with the session or begins one, and names the user.
+   * Connects, resumes the session or begins one, and authenticates the user.
    *
    * @throws SessionExpired
    */
@@ -117,9 +117,9 @@ export class ZooKeeperLink {
   }
 
   /**
-   * Calls `listener` with the path of every node that a watch tells of, and with undefined when the connection has ended.
+   * Calls `listener` with the path of every node that a watch reports, and with undefined when the connection has ended.
    *
-   * @returns what ends it
+   * @returns a function that ends it
    */
   listen(listener: (path: string | undefined) => void): () => void {
     this.#onEvent.add(listener);
@@ -127,7 +127,7 @@ export class ZooKeeperLink {
   }
 
   /**
-   * Asks for an operation on the node at `path`. What is asked on one connection is done and answered in its order.
+   * Requests an operation on the node at `path`. Requests of one connection are executed and answered in order.
    *
    * @param rest the arguments after the path
    * @throws ZooKeeperError when it is refused, another Error when there is no answer
@@ -137,7 +137,7 @@ export class ZooKeeperLink {
     return this.#ask(`${name} ${path}`, this.#xid, type, (head) => head.text(path).append(rest));
   }
 
-  /** Ends the session: its entries vanish, and nothing that was asked in it is done later. */
+  /** Ends the session: its entries vanish, and none of its requests is executed later. */
   async end(): Promise<void> {
     this.#xid = (this.#xid % 0x7fff_fffe) + 1;
     await this.#ask('the end of the session', this.#xid, END);
@@ -152,7 +152,7 @@ export class ZooKeeperLink {
   async #start(): Promise<void> {
     const { clock, session, sessionMs, user } = this.#options;
     const { id, password } = session ?? this.#session;
-    // No last change seen: a server that begins anew with an empty store would refuse it, and lists are read after a sync.
+    // Sends no last change: a server with a new, empty store would refuse it, and lists are read after a sync.
     const hello = new JuteWriter().int(0).long(0n).int(sessionMs).long(id).bytes(password).bool(false);
     this.#socket.write(hello.frame());
     const answer = await within(clock, START_MS, Promise.race([this.#started.promise, this.lost]), () => {
@@ -167,7 +167,7 @@ export class ZooKeeperLink {
     this.#pingLater(Math.max(timeoutMs / 3, LEAST_PING_MS));
   }
 
-  /** An answer that is a third of the session late is one that does not come. */
+  /** An answer that is a third of the session late counts as lost. */
   #pingLater(ms: number): void {
     this.#ping = this.#options.clock.after(ms, () => {
       if (!this.#isOpen) return;

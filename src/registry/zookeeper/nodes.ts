@@ -15,17 +15,17 @@ const ADD_WATCH = { name: 'addWatch', type: 106 };
 /** Any version of a node. */
 const ANY = -1;
 
-/** How a node is made. */
+/** Modes of creating a node. */
 const PERSISTENT = 0;
 const EPHEMERAL = 1;
 
-/** A watch that stays, on a node and all below it. */
+/** A persistent watch, on a node and all below it. */
 const RECURSIVE = 1;
 
 /** Kinds of watches that are removed: all. */
 const ALL_WATCHES = 3;
 
-/** Bytes of a node's description before the session that owns it. */
+/** Bytes of a node's description before its owning session. */
 const BEFORE_OWNER = 44;
 
 /** Permissions: to read; everything. */
@@ -37,14 +37,14 @@ export class ZooKeeperNodes {
   readonly link: ZooKeeperLink;
   readonly #isOwned: boolean;
 
-  /** @param isOwned only who made a node may change it, and everybody may read it; else everybody may do everything */
+  /** @param isOwned only the creator of a node may change it, and everybody may read it; otherwise everybody may do everything */
   constructor(link: ZooKeeperLink, isOwned: boolean) {
     this.link = link;
     this.#isOwned = isOwned;
   }
 
   /**
-   * Makes a node that ends with the session, and its parents, which do not.
+   * Creates a node that ends with the session, and its parents, which stay.
    *
    * @returns false when it is there
    */
@@ -67,7 +67,7 @@ export class ZooKeeperNodes {
     return this.#found(DELETE, path, new JuteWriter().int(ANY)).then(isThere);
   }
 
-  /** The session that a node ends with; 0: none; undefined: there is no such node. */
+  /** The session with which a node ends; 0: none; undefined: there is no such node. */
   async ownerOf(path: string): Promise<bigint | undefined> {
     return (await this.#found(EXISTS, path, new JuteWriter().bool(false)))?.skip(BEFORE_OWNER).long();
   }
@@ -86,7 +86,7 @@ export class ZooKeeperNodes {
     return answer?.texts() ?? [];
   }
 
-  /** Has the server tell of every change of this node, which need not be there, and of all below it. */
+  /** Asks the server to report every change of this node, which need not exist, and of all below it. */
   async watch(path: string): Promise<void> {
     await this.link.request(ADD_WATCH, path, new JuteWriter().int(RECURSIVE));
   }
@@ -95,7 +95,7 @@ export class ZooKeeperNodes {
     await this.link.request(REMOVE_WATCHES, path, new JuteWriter().int(ALL_WATCHES));
   }
 
-  /** From the nearest parent downwards: whoever may not make the upper ones has them made by somebody else. */
+  /** From the nearest existing parent downwards: a user without permission for the upper ones needs them to exist. */
   async #createParents(path: string): Promise<void> {
     const missing: string[] = [];
     for (let parent = parentOf(path); parent !== ''; parent = parentOf(parent)) {

@@ -7,12 +7,12 @@ import { SessionExpired } from './error.ts';
 import { type SessionKey, ZooKeeperLink } from './link.ts';
 
 /**
- * Waits before a connection that was lost is opened again when no call does so: shorter than any session, and longer where one
- * after the other is lost before a call was answered.
+ * Waits before a lost connection is opened again without a call: shorter than any session, and longer after each connection that
+ * is lost before an answer.
  */
 const RECONNECTS = { initialMs: 500, factor: 2, capMs: 2_000 };
 
-/** How often one call tries to connect, to one server after the other. */
+/** Connection attempts of one call, to one server after the other. */
 const TRIES = { least: 2, most: 3 };
 
 export interface SessionOptions {
@@ -21,16 +21,15 @@ export interface SessionOptions {
   readonly servers: readonly Server[];
   /** Undefined: without TLS. */
   readonly tls: TlsFiles | undefined;
-  /** How long the session shall outlive its connection, in milliseconds. */
+  /** Requested time for which the session outlives its connection, in milliseconds. */
   readonly sessionMs: number;
   /** `user:password` of the scheme digest. */
   readonly user: string | undefined;
 }
 
 /**
- * A session with an ensemble, over one connection after the other. It is connected when it is used, and goes on under its key:
- * then the server that had its former connection does nothing any more of what was asked there. A session that has expired is
- * followed by a new one.
+ * A session with an ensemble, over one connection after the other. It connects when it is used, and resumes by its key; the
+ * server of its former connection then ignores the requests of that one. An expired session is followed by a new one.
  */
 export class ZooKeeperSession {
   readonly #options: SessionOptions;
@@ -62,7 +61,7 @@ export class ZooKeeperSession {
     return this.#opening;
   }
 
-  /** Notes how a call has ended: undefined, it was answered. */
+  /** Records how a call has ended; undefined: it was answered. */
   note(thrown?: unknown): void {
     if (thrown === undefined) {
       this.#failure = undefined;
@@ -71,12 +70,12 @@ export class ZooKeeperSession {
       this.#failure = { since: this.#failure?.since ?? this.#options.clock.wall(), message: asError(thrown).message };
   }
 
-  /** Another session follows with the next call. This one is ended first, with every entry of it, as soon as it can be. */
+  /** The next call begins another session. This one, with all its entries, is ended as soon as possible. */
   renew(): void {
     this.#isToEnd = true;
   }
 
-  /** @param isKept the session lives on for its time, and so do its entries */
+  /** @param isKept the session and its entries live on for their time */
   async close(isKept: boolean): Promise<void> {
     this.#closing.abort();
     const link = this.#link;

@@ -14,22 +14,22 @@ import { ZooKeeperSession } from './session.ts';
 /** Default port of ZooKeeper's clients. */
 const PORT = 2_181;
 
-/** Nodes that are read at a time: many requests are on their way, and no answer waits long. */
+/** Nodes that are read at a time: enough requests in flight, and no answer waits long. */
 const READS_AT_A_TIME = 64;
 
 /** Most nodes of a service. */
 const MOST_NODES = 100_000;
 
-/** How often an entry is written that others remove and make again in between. */
+/** Attempts to write an entry that other clients remove and create in between. */
 const MOST_WRITES = 3;
 
 /** The entries of a service by the names of their nodes: the text, or why it cannot be read. */
 type Entries = Map<string, string | Error>;
 
 /**
- * ZooKeeper. An entry is an ephemeral node of the one session of this client. All that is asked in a session is done in its
- * order, and a server does nothing any more for a connection that another one of the session has followed: a registration that
- * arrives late is not carried out. A watch is recursive and stays; each node that it tells of is read.
+ * ZooKeeper. An entry is an ephemeral node of the one session of this client. Requests of a session are executed in order, and a
+ * server ignores a connection once another one has taken over its session: a late registration is not executed. A watch is
+ * recursive and persistent; each reported node is read.
  */
 class ZooKeeper implements Backend {
   readonly type = 'zookeeper';
@@ -42,9 +42,9 @@ class ZooKeeper implements Backend {
   readonly #prefix: string;
   readonly #isForSpring: boolean;
   readonly #reader: EntryReader;
-  /** Nodes that may be there: they outlive this client. */
+  /** Nodes that may exist and outlive this client. */
   readonly #held = new Set<string>();
-  /** How many follow a service, by the path of its node. */
+  /** Number of followers of a service, by the path of its node. */
   readonly #followed = new Map<string, number>();
 
   constructor(options: UrlOptions, context: AdapterContext) {
@@ -80,7 +80,7 @@ class ZooKeeper implements Backend {
       for (let left = MOST_WRITES; left > 0; left--) {
         if (await nodes.create(path, text)) return;
         const owner = await nodes.ownerOf(path);
-        // It may be of a process before this one, and would end with that one's session.
+        // It may belong to an earlier process, and would end with that process's session.
         if (owner !== nodes.link.session.id) await nodes.delete(path);
         else if (await nodes.set(path, text)) return;
       }
@@ -88,7 +88,7 @@ class ZooKeeper implements Backend {
     });
   }
 
-  /** The connection keeps the session; the entry is put back when the session was lost, or somebody has removed it. */
+  /** The connection keeps the session; the entry is written again when the session was lost or another client has removed it. */
   async beat(instance: Instance): Promise<void> {
     const isThere = await this.#using(
       async (nodes) => (await nodes.ownerOf(this.#pathOf(instance))) === nodes.link.session.id,
@@ -96,7 +96,7 @@ class ZooKeeper implements Backend {
     if (!isThere) await this.write(instance);
   }
 
-  /** When that fails the session is given up: the entry ends with it. */
+  /** On failure it abandons the session, with which the entry ends. */
   async remove(instance: Instance): Promise<void> {
     const path = this.#pathOf(instance);
     try {
@@ -160,7 +160,7 @@ class ZooKeeper implements Backend {
     return this.#session.close(this.#held.size > 0);
   }
 
-  /** Does `work` over the connection and notes how that has ended. */
+  /** Runs `work` over the connection and records its outcome. */
   async #using<T>(work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
     try {
       const done = await work(new ZooKeeperNodes(await this.#session.link(), this.#hasUser));
@@ -199,7 +199,7 @@ class ZooKeeper implements Backend {
   }
 }
 
-/** Reads the nodes that have changed, which are taken out of `changed`; those that are gone vanish from `entries`. */
+/** Reads the changed nodes and removes them from `changed`; deleted ones are removed from `entries`. */
 async function readInto(entries: Entries, nodes: ZooKeeperNodes, folder: string, changed: Set<string>): Promise<void> {
   while (changed.size > 0) {
     if (entries.size + changed.size > MOST_NODES) throw new Error(`${folder} has more than ${MOST_NODES} nodes`);
@@ -212,7 +212,7 @@ async function readInto(entries: Entries, nodes: ZooKeeperNodes, folder: string,
   }
 }
 
-/** A node that this user may not read is passed over, like one with a text that nobody understands. */
+/** Skips a node that this user may not read, like one with an unreadable text. */
 async function readNode(nodes: ZooKeeperNodes, path: string): Promise<string | Error | undefined> {
   try {
     return await nodes.read(path);
@@ -222,7 +222,7 @@ async function readNode(nodes: ZooKeeperNodes, path: string): Promise<string | E
   }
 }
 
-/** What lies deeper is no entry, though the watch tells of it. */
+/** Deeper nodes are not entries, although the watch reports them. */
 function isDirectlyBelow(folder: string, path: string): boolean {
   return path.startsWith(`${folder}/`) && !path.includes('/', folder.length + 1);
 }

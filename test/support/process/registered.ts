@@ -1,5 +1,5 @@
+import type { OtherProcess } from '../../../src/registry/contract/subject.ts';
 import type { Instance } from '../../../src/registry/registry.ts';
-import type { OtherProcess } from '../../contract/registry.ts';
 import type { Children } from './use-children.ts';
 
 const REGISTERED = new URL('../../fixtures/registry/registered.ts', import.meta.url);

@@ -56,7 +56,6 @@ describe('the environment', () => {
       service: 'a',
       controlPort: 54_199,
       gracePeriodMs: 30_000,
-      quietMs: 300,
       holdMs: 10_000,
       warmupMs: 120_000,
       jaegerUrl: 'http://127.0.0.1:16686',

@@ -29,7 +29,6 @@ async function subject(host = '192.0.2.1') {
     header: async () => undefined,
     services: [],
     warmupMs: 0,
-    warmupCurve: 1,
   });
   closing.push(
     () => consumer.uninstall(),

@@ -32,7 +32,7 @@ async function subject(list: readonly Instance[]) {
   } as unknown as Registry;
   const logged: string[] = [];
   const log = (_: string, message: string): void => void logged.push(message);
-  const common = { registry, clock: systemClock, log, services: [], warmupMs: 0, warmupCurve: 1 };
+  const common = { registry, clock: systemClock, log, services: [], warmupMs: 0 };
   const consumer = new Consumer({ ...common, header: async () => undefined });
   closing.push(() => consumer.uninstall());
   const service = (await consumer.route('http://shop')) as Service;

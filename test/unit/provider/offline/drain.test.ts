@@ -25,7 +25,6 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
   const subject = new Drain({
     clock,
     deadline: new Deadline(clock, graceMs, 0),
-    quietMs: 300,
     since: clock.now(),
     observed: {
       inflight: () => around.inflight,
@@ -89,6 +88,17 @@ describe('a drain', () => {
     expect(await endOf(it, 5_000)).toBeUndefined();
     it.around.arriving = 0;
     expect(await endOf(it, 1_000)).toBe(10);
+  });
+
+  test('R21: a pause between two bursts, or after a long request, is not the end of traffic while not all are told', async () => {
+    const it = drain();
+    it.around.holdReason = 'unmanaged_caller';
+    it.around.until = 0;
+    for (let burst = 0; burst < 4; burst++) {
+      expect(await endOf(it, 290)).toBeUndefined();
+      it.around.lastActivity = it.clock.now();
+    }
+    expect(await endOf(it, 1_000)).toBe(300);
   });
 
   test('a request begins a new quiet window', async () => {

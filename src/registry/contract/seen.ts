@@ -1,0 +1,56 @@
+import { deepEqual } from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
+import { sleep, systemClock } from '../../lifecycle/clock.ts';
+import type { Instance, Registry } from '../registry.ts';
+import { anInstance } from './an-instance.ts';
+
+/** Added to every time that is promised, in milliseconds: machines that run tests are busy. */
+export const SLACK_MS = 3_000;
+
+/** Longest wait for what nothing is promised for, in milliseconds. */
+const PATIENCE_MS = 30_000;
+
+/** Pause between two looks, in milliseconds. */
+const LOOK_MS = 10;
+
+type List = readonly Instance[];
+
+/** Two instances of one service. */
+export function twins(): [Instance, Instance] {
+  const first = anInstance();
+  return [first, anInstance({ service: first.service, port: first.port + 1 })];
+}
+
+export function idOf({ instanceId }: Instance): string {
+  return instanceId;
+}
+
+export function inOrder(instances: List): List {
+  return [...instances].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+}
+
+/** Resolves when `holds` does; in silence when it has not in time, as whoever waits looks then. */
+export async function until(holds: () => boolean | Promise<boolean>, withinMs: number = PATIENCE_MS): Promise<void> {
+  const deadline = systemClock.now() + withinMs;
+  while (!(await holds()) && systemClock.now() < deadline) await sleep(systemClock, LOOK_MS);
+}
+
+/** What a listener was given. */
+export class Recorder {
+  readonly lists: List[] = [];
+  readonly listener = (list: List): void => void this.lists.push(list);
+
+  /** @throws AssertionError when the last list is another one for longer than `withinMs` milliseconds */
+  async shows(expected: List, withinMs?: number): Promise<void> {
+    await until(() => isDeepStrictEqual(inOrder(this.lists.at(-1) ?? []), expected), withinMs);
+    deepEqual(inOrder(this.lists.at(-1) ?? []), expected);
+  }
+}
+
+/** Another client sees it now, or within the lag of the registry. */
+export async function eventually(registry: Registry, service: string, expected: List): Promise<void> {
+  const list = async (): Promise<List> => inOrder(await registry.instances(service));
+  const within = registry.capabilities.lagMs + SLACK_MS;
+  await until(async () => isDeepStrictEqual(await list(), expected), within);
+  deepEqual(await list(), expected);
+}
