@@ -3,7 +3,7 @@ import { KILLED } from '../src/lifecycle/outcomes.ts';
 import type { MetricName } from '../src/metrics/table.ts';
 import { ATTR } from '../src/trace/model/schema.ts';
 import { INSTANCE } from './instance-metrics.ts';
-import { calls, IDENTITY, label, news, past, SERVICE, SPAN_METRICS_JOB, watched } from './span-metrics.ts';
+import { calls, IDENTITY, label, news, past, SPAN_METRICS_JOB, watched } from './span-metrics.ts';
 
 /** How long an event is told about. */
 const WINDOW = '15m';
@@ -89,10 +89,11 @@ function twelfthsThatAreOver(): string {
  */
 export function unseen(): string {
   const info = 'lossless_info' satisfies MetricName;
-  const vanished = `count by (${SERVICE}) (last_over_time(${info}[${ROLL}] offset ${GONE_AFTER}) unless on (${SERVICE}, ${INSTANCE}) last_over_time(${info}[${GONE_AFTER}]))`;
+  const by = IDENTITY.join(', ');
+  const vanished = `count by (${by}) (last_over_time(${info}[${ROLL}] offset ${GONE_AFTER}) unless on (${by}, ${INSTANCE}) last_over_time(${info}[${GONE_AFTER}]))`;
   const began = calls('offline.started');
   const [latest, earliest] = [past(began, '9m'), past(began, '75m')];
-  const seen = `sum by (${SERVICE}) (${latest} - ${earliest} >= 0 or ${latest})`;
+  const seen = `sum by (${by}) (${latest} - ${earliest} >= 0 or ${latest})`;
   return `${vanished} - (${seen} or 0 * ${vanished}) > 0`;
 }
 

@@ -6,7 +6,7 @@ import { happened, INSTANCE } from './instance-metrics.ts';
 import { page } from './page.ts';
 import { bars, gauges, numbers, rowsTable } from './panels.ts';
 import { curve, rows, value } from './queries.ts';
-import { calls, counted, every, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
+import { calls, counted, every, IDENTITY, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
 import { count } from './span-panels.ts';
 
 /** Whether what the other dashboards show can be believed. */
@@ -15,8 +15,9 @@ export function telemetry(): Dashboard {
   const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));
   const byConsumer = `label_replace(${acked}, "${SERVICE}", "$1", "${peer}", "(.*)")`;
   const refreshed = count([SERVICE], calls('consumer.refresh'));
-  const gone = `count by (${SERVICE}) (last_over_time(lossless_info[$__range]) unless on (${SERVICE}, ${INSTANCE}) lossless_info)`;
-  const began = count([SERVICE], calls('offline.started'));
+  const identity = IDENTITY.join(', ');
+  const gone = `count by (${identity}) (last_over_time(lossless_info[$__range]) unless on (${identity}, ${INSTANCE}) lossless_info)`;
+  const began = count(IDENTITY, calls('offline.started'));
   return page(
     'lossless-telemetry',
     'Telemetry health',
@@ -149,7 +150,7 @@ export function telemetry(): Dashboard {
         datasource: PROMETHEUS,
         width: 24,
         height: 5,
-        targets: [value(`clamp_min(${gone} - (${began} or 0 * ${gone}), 0)`, `{{${SERVICE}}}`)],
+        targets: [value(`sum by (${SERVICE}) (clamp_min(${gone} - (${began} or 0 * ${gone}), 0))`, `{{${SERVICE}}}`)],
       }),
     )
     .withPanel(

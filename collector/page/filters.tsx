@@ -48,7 +48,7 @@ export function FilterBar({ filters, services, narrow, type }: FilterBarProps): 
           type="search"
           name="search"
           value={filters.search}
-          placeholder="instance, pod, trace id"
+          placeholder="instance, consumer, trace id"
           onInput={(event) => type({ search: event.currentTarget.value })}
         />
       </label>
@@ -61,8 +61,10 @@ export function FilterBar({ filters, services, narrow, type }: FilterBarProps): 
       />
       <Choice name="result" value={filters.result} options={RESULTS} choose={(result) => narrow({ result })} />
       <Choice name="ended" value={filters.within} options={WITHIN} choose={(within) => narrow({ within })} />
-      <Moment name="from" value={filters.from} choose={(from) => narrow({ from })} />
-      <Moment name="to" value={filters.to} choose={(to) => narrow({ to })} />
+      <span class="period">
+        <Moment name="from" value={filters.from} choose={(from) => narrow({ from })} />
+        <Moment name="to" value={filters.to} choose={(to) => narrow({ to })} />
+      </span>
     </form>
   );
 }

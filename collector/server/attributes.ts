@@ -41,7 +41,7 @@ export function readAttributes(attributes: unknown, depth = 0): readonly Attribu
 
 /** A value whose field is missing or null has none, as in ProtoJSON; one that its field cannot hold is kept as text. */
 function readValue(value: Readonly<Record<string, unknown>>, depth: number): Value {
-  for (const [field, read] of Object.entries(SCALARS)) {
+  for (const [field, read] of SCALARS) {
     const given = value[field];
     if (given != null) return read(given) ?? { stringValue: plainText(given) };
   }
@@ -58,7 +58,7 @@ function readValue(value: Readonly<Record<string, unknown>>, depth: number): Val
 }
 
 /** Values of one field; undefined for one that the field cannot hold. */
-const SCALARS: Readonly<Record<string, (value: unknown) => Value | undefined>> = {
+const SCALARS = Object.entries<(value: unknown) => Value | undefined>({
   stringValue: () => undefined,
   boolValue: (value) => (typeof value === 'boolean' ? { boolValue: value } : undefined),
   intValue: (value) => {
@@ -72,7 +72,7 @@ const SCALARS: Readonly<Record<string, (value: unknown) => Value | undefined>> =
     return typeof number === 'number' && Number.isFinite(number) ? { doubleValue: number } : undefined;
   },
   bytesValue: (value) => (typeof value === 'string' ? { bytesValue: value } : undefined),
-};
+});
 
 /** Text as it is, and what else JSON holds as JSON. */
 function plainText(value: unknown): string {

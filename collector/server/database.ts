@@ -1,18 +1,29 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { IS_CLEAN, RESULT, ROOTS } from './roots.ts';
+import { IS_CLEAN, IS_UNTOLD, RESULT, ROOTS } from './roots.ts';
 
-/** Longest journal that is kept when what it holds has been written, in bytes: otherwise it keeps the size that it once had. */
+/**
+ * Length of the journal, in bytes, at which what it holds is written into the database, and to which it is then cut. By default
+ * that is a quarter: pages that many spans share were written, and waited for, four times as often.
+ */
 const LONGEST_JOURNAL = 16 * 1_024 * 1_024;
+
+/** Bytes of a page of SQLite: its default. */
+const PAGE = 4_096;
 
 /** Changes with the tables: a database of another version is begun anew. */
 const VERSION = 1;
 
-/**
- * The few spans that say that a shutdown or a start began or ended, with what is counted of them. Made anew when an earlier
- * version made another.
- */
-const ROOT_INDEX = `CREATE INDEX span_by_root ON span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`;
+/** Indexes beside those of the keys: few, as each is written for every span. Those of an earlier version are made anew. */
+const INDEXES: Readonly<Record<string, string>> = {
+  trace_by_arrival: 'trace (received)',
+  span_by_service: 'span (service, start, name, kind)',
+  span_by_origin: 'span (origin, trace_id)',
+  // The few consumers that a search finds by what their own span says.
+  span_by_untold: `span (trace_id) WHERE ${IS_UNTOLD}`,
+  // The few spans that say that a shutdown or a start began or ended, with what is counted of them.
+  span_by_root: `span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`,
+};
 
 /** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
 const APPLICATION = 0x6c6f7373;
@@ -20,14 +31,10 @@ const APPLICATION = 0x6c6f7373;
 const TABLES = `
   CREATE TABLE origin (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
   CREATE TABLE trace (id TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE INDEX trace_by_arrival ON trace (received);
   CREATE TABLE span (
     trace_id TEXT NOT NULL, span_id TEXT NOT NULL, origin INTEGER NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL,
     kind INTEGER NOT NULL, start INTEGER NOT NULL, duration INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (trace_id, span_id)
   );
-  CREATE INDEX span_by_service ON span (service, start);
-  CREATE INDEX span_by_operation ON span (service, name, kind, start);
-  CREATE INDEX span_by_origin ON span (origin);
 `;
 
 /** Results of SQLite for a file that is damaged, or no database at all (sqlite.org/rescode.html). */
@@ -109,7 +116,7 @@ function withTables(db: DatabaseSync, path: string): DatabaseSync {
     throw new Error(`${path} is a database of something else; name a new file`);
   // Space is given back only if that is said before anything is written.
   db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-  db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}`);
+  db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}; PRAGMA wal_autocheckpoint = ${LONGEST_JOURNAL / PAGE}`);
   if (pragma(db, 'user_version') !== VERSION)
     together(db, () =>
       db.exec(`
@@ -117,9 +124,17 @@ function withTables(db: DatabaseSync, path: string): DatabaseSync {
         ${TABLES} PRAGMA user_version = ${VERSION}; PRAGMA application_id = ${APPLICATION}
       `),
     );
-  if (db.prepare("SELECT sql FROM sqlite_schema WHERE name = 'span_by_root'").get()?.['sql'] !== ROOT_INDEX)
-    together(db, () => db.exec(`DROP INDEX IF EXISTS span_by_root; ${ROOT_INDEX}`));
+  together(db, () => makeIndexes(db));
   return db;
+}
+
+function makeIndexes(db: DatabaseSync): void {
+  const wanted = new Map(Object.entries(INDEXES).map(([name, on]) => [name, `CREATE INDEX ${name} ON ${on}`]));
+  const made = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").all();
+  for (const { name, sql } of made)
+    if (wanted.get(String(name)) === sql) wanted.delete(String(name));
+    else db.exec(`DROP INDEX "${name}"`);
+  for (const sql of wanted.values()) db.exec(sql);
 }
 
 /** SQLite is loaded only now, and on Node.js 22 without its warning that it is experimental. */

@@ -32,6 +32,8 @@ interface Route {
 const RPC_CODES: Readonly<Record<number, number>> = { 404: 5, 405: 12, 413: 8, 500: 13, 503: 14 };
 const INVALID_ARGUMENT = 3;
 
+const BY_MEDIA_TYPE: ReadonlyMap<string, Encoding> = new Map(Object.entries(ENCODINGS));
+
 /** Most bytes of all answers that their readers have not taken yet: slow readers must not fill the memory. */
 const MOST_UNREAD = 128 * 1_024 * 1_024;
 
@@ -193,7 +195,7 @@ function mediaTypeOf({ headers }: IncomingMessage): string {
 
 /** Undefined for a request that is written in none that is read. */
 function encodingOf(request: IncomingMessage): Encoding | undefined {
-  return new Map<string, Encoding>(Object.entries(ENCODINGS)).get(mediaTypeOf(request));
+  return BY_MEDIA_TYPE.get(mediaTypeOf(request));
 }
 
 /** An answer is written as its request was. */

@@ -17,7 +17,7 @@ import type { ListedRelease, ReleaseList, ReleaseOfTrace } from './release-list.
 import type { FoundRoot } from './root-queries.ts';
 import { resultOf } from './shutdowns.ts';
 import type { Store } from './store.ts';
-import type { Verdicts } from './verdicts.ts';
+import { MOST_KEPT, type Verdicts } from './verdicts.ts';
 
 /** A start or a shutdown as its root tells it: enough to find its release, without reading its trace. */
 interface Found extends Passage {
@@ -27,13 +27,15 @@ interface Found extends Passage {
 /** Releases of one answer, the latest of them. */
 const MOST_RELEASES = 20;
 
-/** How long traces are read for one answer, in milliseconds; those that are left are read for the next. */
+/** How long an answer waits for traces to be read, in milliseconds; those that are left are read for the next one. */
 const READING_MS = 250;
 
 /** The releases of a service: found by the roots of its traces, told by the verdicts of those that are asked for. */
 export class Releases {
   readonly #store: Store;
   readonly #verdicts: Verdicts;
+  /** Whether traces are read that no answer waits for. */
+  #isAhead = false;
   #found: { readonly service: string; readonly revision: number; readonly passages: readonly Found[] } | undefined;
 
   constructor(store: Store, verdicts: Verdicts) {
@@ -96,6 +98,7 @@ export class Releases {
       // Spans that arrive go first.
       if (kept === undefined) await setImmediate();
     }
+    if (read.size < members.length) void this.#readAhead(members);
     const those = (passages: readonly Passage[]): readonly Shown[] =>
       passages.flatMap(({ traceId }) => read.get(traceId) ?? []);
     return {
@@ -103,6 +106,22 @@ export class Releases {
       release: { ...release, starts: those(release.starts), stops: those(release.stops) },
       unread: members.length - read.size,
     };
+  }
+
+  /** Reads what is left while the answer is on its way: who asks again finds it. */
+  async #readAhead(members: readonly Passage[]): Promise<void> {
+    if (this.#isAhead) return;
+    this.#isAhead = true;
+    try {
+      for (const { traceId } of members.slice(0, MOST_KEPT)) {
+        this.#verdicts.of(traceId);
+        await setImmediate();
+      }
+    } catch {
+      // Whoever asks again is told.
+    } finally {
+      this.#isAhead = false;
+    }
   }
 
   #passages(service: string, namespace: string | undefined): readonly Found[] {

@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { spanName } from '../../src/trace/model/schema.ts';
 import { Origins } from './origins.ts';
 import type { Span, StoredSpan } from './otlp.ts';
-import { IS_CLEAN, RESULT, ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
+import { IS_CLEAN, IS_UNTOLD, RESULT, ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
 import type { RootCounts } from './shutdown-list.ts';
 
 /** Which shutdowns and onlines are looked for. Times are microseconds since the Unix epoch. */
@@ -12,7 +12,10 @@ export interface RootQuery {
   readonly service?: string | undefined;
   /** What a root says; `missing` for those that have none. */
   readonly result?: string | undefined;
-  /** Text that the root, the span that began before it or their resource holds, in either case: a trace id, an instance, a pod. */
+  /**
+   * Text, in either case: a trace id, an instance, a pod. The root or the span of its beginning holds it, or the resource of any
+   * process of the trace, or the span of a consumer that was not told.
+   */
   readonly search?: string | undefined;
   /** Those that began before. */
   readonly before: number;
@@ -129,16 +132,20 @@ function conditionOf({ kind, service, search, before }: Omit<RootQuery, 'result'
   };
 }
 
-/** Either of the two spans may say it, and both are needed. */
+/**
+ * The root or the span of its beginning says it, a process that has sent any span of the trace is named so, or a consumer that
+ * was not told. All other spans are left unread: there may be millions of them.
+ */
 function searchCondition(text: string): Condition {
   // As it stands inside JSON.
   const written = JSON.stringify(text).slice(1, -1);
   return {
     sql: `trace_id IN (
-      SELECT trace_id FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND (
-        instr(lower(body), ?) > 0 OR origin IN (SELECT id FROM origin WHERE instr(lower(body), ?) > 0)
-      )
+      SELECT trace_id FROM span INDEXED BY span_by_root WHERE name IN (${ROOTS}) AND instr(lower(body), ?) > 0
+      UNION SELECT trace_id FROM span INDEXED BY span_by_untold WHERE ${IS_UNTOLD} AND instr(lower(body), ?) > 0
+      UNION SELECT trace_id FROM span INDEXED BY span_by_origin
+        WHERE origin IN (SELECT id FROM origin WHERE instr(lower(body), ?) > 0)
     )`,
-    values: [written, written],
+    values: [written, written, written],
   };
 }

@@ -41,3 +41,6 @@ export const RESULT = `CASE ${results.join(' ')} ELSE 'other' END`;
 export const IS_CLEAN = [ATTR.afterAck, ATTR.fanoutStranded]
   .map((key) => `(instr(body, '"${key}"') = 0 OR ${says({ key, value: { intValue: '0' } })})`)
   .join(' AND ');
+
+/** Whether a span tells of a consumer that was not told, for SQL. */
+export const IS_UNTOLD = `name = '${spanName('goaway')}' AND instr(body, '${written({ key: ATTR.goawayResult, value: { stringValue: 'acked' } })}') = 0`;

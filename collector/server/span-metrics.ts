@@ -1,5 +1,5 @@
 import { type Exemplar, type Format, type Labels, MetricsText } from '../../src/metrics/text.ts';
-import { textOf, type Value } from './attributes.ts';
+import { textOf } from './attributes.ts';
 import { CALLS_DIMENSIONS, labelOf, METRIC_DIMENSIONS } from './dimensions.ts';
 import type { Origin, Span, SpanGroup } from './otlp.ts';
 
@@ -9,6 +9,9 @@ const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_
 /** Most series of each metric; spans that would need another are counted together in one more. */
 const MOST_SERIES = 2_000;
 const OVERFLOW: Labels = { otel_metric_overflow: 'true' };
+const OVERFLOW_KEY = JSON.stringify(OVERFLOW);
+
+const DIMENSIONS: ReadonlySet<string> = new Set([...METRIC_DIMENSIONS, ...CALLS_DIMENSIONS]);
 
 /** Longest value of a label, in characters: anybody may have sent it. */
 const LONGEST_VALUE = 128;
@@ -68,25 +71,29 @@ export class SpanMetrics {
   #countSpan(origin: Origin, span: Span, now: number): void {
     const value = durationMs(span);
     const exemplar = { traceId: span.traceId, spanId: span.spanId, value, at: now };
-    const given = new Map([...origin.resource, ...span.attributes].map(({ key, value }) => [key, value]));
-    const labels = {
-      ...labelsOf(origin, span, given.get('service.namespace')),
-      ...dimensionsOf(given, METRIC_DIMENSIONS),
-    };
-    const calls = seriesIn(this.#calls, { ...labels, ...dimensionsOf(given, CALLS_DIMENSIONS) }, (own) => ({
-      labels: own,
+    const said = saidOf(origin, span);
+    const labels = (names: readonly string[]): Labels => ({
+      ...labelsOf(origin, span, said),
+      ...dimensionsOf(said, names),
+    });
+    const { service } = origin;
+    // Labels are made for a new series only.
+    const of = [service, span.kind, span.name, span.status.code, ...METRIC_DIMENSIONS.map((name) => said.get(name))];
+    const durations = seriesIn(this.#durations, JSON.stringify(of), () => ({
+      labels: labels(METRIC_DIMENSIONS),
+      sum: 0,
+      counts: new Array<number>(BUCKETS.length + 1).fill(0),
+      exemplars: [],
+    }));
+    of.push(...CALLS_DIMENSIONS.map((name) => said.get(name)));
+    const calls = seriesIn(this.#calls, JSON.stringify(of), () => ({
+      labels: labels([...METRIC_DIMENSIONS, ...CALLS_DIMENSIONS]),
       since: now,
       calls: 0,
       latest: undefined,
     }));
     calls.calls++;
     calls.latest = exemplar;
-    const durations = seriesIn(this.#durations, labels, (own) => ({
-      labels: own,
-      sum: 0,
-      counts: new Array<number>(BUCKETS.length + 1).fill(0),
-      exemplars: [],
-    }));
     const bucket = BUCKETS.findIndex((bound) => value <= bound);
     const index = bucket < 0 ? BUCKETS.length : bucket;
     durations.sum += value;
@@ -95,19 +102,20 @@ export class SpanMetrics {
   }
 }
 
-/** The series of these labels; the one of all others when there are too many. */
-function seriesIn<S>(all: Map<string, S>, labels: Labels, create: (labels: Labels) => S): S {
-  const key = JSON.stringify(labels);
+/** The series of a key, a new one if need be; the one of all others when there are too many. */
+function seriesIn<S extends { readonly labels: Labels }>(all: Map<string, S>, key: string, create: () => S): S {
   const known = all.get(key);
   if (known !== undefined) return known;
-  if (all.size >= MOST_SERIES && labels !== OVERFLOW) return seriesIn(all, OVERFLOW, create);
-  const series = create(labels);
+  if (all.size >= MOST_SERIES && key !== OVERFLOW_KEY)
+    return seriesIn(all, OVERFLOW_KEY, () => ({ ...create(), labels: OVERFLOW }));
+  const series = create();
   all.set(key, series);
   return series;
 }
 
-function labelsOf({ service }: Origin, { kind, name, status }: Span, namespace: Value | undefined): Labels {
-  const job = namespace === undefined ? service : `${textOf(namespace)}/${service}`;
+function labelsOf({ service }: Origin, { kind, name, status }: Span, said: ReadonlyMap<string, string>): Labels {
+  const namespace = said.get('service.namespace');
+  const job = namespace === undefined ? service : `${namespace}/${service}`;
   return {
     job: job.slice(0, LONGEST_VALUE),
     otel_scope_name: 'spanmetricsconnector',
@@ -118,12 +126,19 @@ function labelsOf({ service }: Origin, { kind, name, status }: Span, namespace: 
   };
 }
 
-/** @param given what the span says and, where it says nothing, its resource, as the connector looks it up */
-function dimensionsOf(given: ReadonlyMap<string, Value>, names: readonly string[]): Labels {
+/** What a span says of the dimensions and, where it says nothing, its resource, as the connector looks it up. */
+function saidOf({ resource }: Origin, { attributes }: Span): ReadonlyMap<string, string> {
+  const said = new Map<string, string>();
+  for (const list of [resource, attributes])
+    for (const { key, value } of list) if (DIMENSIONS.has(key)) said.set(key, textOf(value).slice(0, LONGEST_VALUE));
+  return said;
+}
+
+function dimensionsOf(said: ReadonlyMap<string, string>, names: readonly string[]): Labels {
   return Object.fromEntries(
     names.flatMap((name) => {
-      const value = given.get(name);
-      return value === undefined ? [] : [[labelOf(name), textOf(value).slice(0, LONGEST_VALUE)]];
+      const value = said.get(name);
+      return value === undefined ? [] : [[labelOf(name), value]];
     }),
   );
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KILLED } from '../../src/lifecycle/outcomes.ts';
 import { ATTR, spanName } from '../../src/trace/model/schema.ts';
@@ -30,7 +30,7 @@ export interface StoreOptions extends DatabaseOptions {
   readonly path: string;
   /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
   readonly maxAgeMs: number;
-  /** When the database is larger, in bytes, the traces that arrived first are removed before the next is added. */
+  /** When the database is larger, in bytes, the traces that arrived first are removed; between two looks it may grow by half a percent. */
   readonly maxBytes: number;
 }
 
@@ -39,6 +39,9 @@ const SAID_KILLED = written({ key: ATTR.offlineResult, value: { stringValue: KIL
 
 /** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
 const SHARE_REMOVED = 0.1;
+
+/** Part of the bound by which the store may grow between two looks at its size. */
+const SHARE_UNSEEN = 0.005;
 
 /** Time between two looks at the age, in milliseconds. */
 const AGE_EVERY_MS = 1_000;
@@ -64,7 +67,11 @@ function prepare(db: DatabaseSync): Statements {
   return {
     findOrigin: db.prepare('SELECT id FROM origin WHERE hash = ?'),
     addOrigin: db.prepare('INSERT INTO origin (hash, body) VALUES (?, ?) RETURNING id'),
-    addTrace: db.prepare('INSERT INTO trace VALUES (?, ?) ON CONFLICT DO UPDATE SET received = excluded.received'),
+    // Not for every span: an age is looked at as seldom.
+    addTrace: db.prepare(
+      `INSERT INTO trace VALUES (?, ?)
+       ON CONFLICT DO UPDATE SET received = excluded.received WHERE abs(excluded.received - received) >= ${AGE_EVERY_MS}`,
+    ),
     addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     // Pages in use; those that are free again do not count.
     size: db.prepare(
@@ -85,6 +92,8 @@ export class Store {
   #db: DatabaseSync;
   #statements: Statements;
   #agedAt = Number.NEGATIVE_INFINITY;
+  /** Characters of spans that were added since the size was looked at. */
+  #grown = 0;
   #changes = 0;
 
   constructor(options: StoreOptions) {
@@ -120,7 +129,8 @@ export class Store {
    */
   add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
     // First, as that may fail: what has been added is not refused.
-    this.bound(now);
+    const isLookDue = this.#grown >= this.#options.maxBytes * SHARE_UNSEEN || now - this.#agedAt >= AGE_EVERY_MS;
+    if (isLookDue) this.bound(now);
     const added: SpanGroup[] = [];
     together(this.#db, () => {
       for (const { origin, spans } of groups) added.push({ origin, spans: this.#addGroup(origin, spans) });
@@ -257,6 +267,7 @@ export class Store {
         performance.now() - begun < REMOVING_MS
       );
     }
+    this.#grown = 0;
     while (this.#bytes() > this.#options.maxBytes) {
       const share = 'SELECT max(1, CAST(COUNT(*) * ? AS INTEGER)) FROM trace';
       if (this.#remove(`SELECT id FROM trace ORDER BY received LIMIT (${share})`, SHARE_REMOVED) === 0) break;
@@ -270,13 +281,14 @@ export class Store {
   #addGroup(origin: Origin, spans: readonly Span[]): readonly Span[] {
     if (spans.length === 0) return [];
     const body = JSON.stringify(origin);
-    const hash = createHash('sha256').update(body).digest('hex');
     const { addOrigin, findOrigin } = this.#statements;
-    const id = Number((findOrigin.get(hash) ?? addOrigin.get(hash, body))?.['id']);
+    const digest = hash('sha256', body);
+    const id = Number((findOrigin.get(digest) ?? addOrigin.get(digest, body))?.['id']);
     return spans.filter((span) => {
       const { start, duration } = timesOf(span);
       const { traceId, spanId, name, kind } = span;
       const text = JSON.stringify(span);
+      this.#grown += text.length;
       const row = [id, origin.service, name, kind, start, duration, text];
       if (this.#statements.addSpan.run(traceId, spanId, ...row).changes > 0) return true;
       // The root that a process made itself takes the place of one that others made for it.

@@ -5,7 +5,7 @@ import { jaegerTrace } from './jaeger.ts';
 import type { Store } from './store.ts';
 
 /** Verdicts that are kept. */
-const MOST_KEPT = 5_000;
+export const MOST_KEPT = 5_000;
 
 interface Kept {
   readonly version: string;

@@ -119,6 +119,30 @@ const scenarios: Readonly<Record<string, RuleCase>> = {
     series: scraped('shop', 3),
     firing: { 19: [], 23: [critical('LosslessShutdownsUnseen', 'shop')] },
   },
+  'one vanishes unseen in production, while another of that name is seen to leave in staging': {
+    series: {
+      [instance('shop', '10.0.0.1:54199', { service_namespace: 'eu', deployment_environment_name: 'production' })]:
+        '1x40 stale',
+      [instance('shop', '10.0.0.2:54199', { service_namespace: 'eu', deployment_environment_name: 'staging' })]:
+        '1x40 stale',
+      [calls('offline.started', 'shop', { service_namespace: 'eu', deployment_environment_name: 'staging' })]: one,
+      [calls('offline', 'shop', {
+        service_namespace: 'eu',
+        deployment_environment_name: 'staging',
+        lossless_offline_result: 'success',
+      })]: one,
+    },
+    firing: {
+      19: [],
+      22: [
+        {
+          ...critical('LosslessShutdownsUnseen', 'shop'),
+          service_namespace: 'eu',
+          deployment_environment_name: 'production',
+        },
+      ],
+    },
+  },
   'span metrics not scraped, 1 h': {
     series: {},
     scraped: '1x280 0x240 1x400',

@@ -30,23 +30,26 @@ const SAYS: Partial<Readonly<Record<WorkName, string>>> = {
 };
 
 /** The spans of ours in a trace, by their work. */
-type Named = (work: WorkName) => readonly Span[];
+export type Named = (work: WorkName) => readonly Span[];
 
 /**
  * What is not in a trace and should be, in words; empty for a whole one.
  *
- * @param spans those of ours
+ * @param names of the spans of ours, each once
  * @param orphans how many have no parent in the trace
  */
-export function missingParts(kind: Kind, result: string, spans: readonly Span[], orphans: number): readonly string[] {
-  const named: Named = (work) => spans.filter((span) => span.name === spanName(work));
+export function missingParts(
+  kind: Kind,
+  result: string,
+  names: readonly string[],
+  named: Named,
+  orphans: number,
+): readonly string[] {
   return [
     ...missingSpans(kind, result, named),
     ...(orphans === 0 ? [] : [`the parent of ${counted(orphans, 'span')} has not arrived`]),
     ...missingConsumers(named, named(kind)[0]),
-    ...spans
-      .filter((span) => !(span.name.slice('lossless.'.length) in SPANS))
-      .map((span) => `unknown span ${span.name}`),
+    ...names.filter((name) => !(name.slice('lossless.'.length) in SPANS)).map((name) => `unknown span ${name}`),
   ];
 }
 

@@ -53,43 +53,45 @@ export interface JaegerSpan {
 
 /** Reads a trace of Jaeger. */
 export function traceOf({ traceID, spans, processes }: JaegerTrace): Trace {
+  const origins = new Map(Object.entries(processes).map(([id, process]) => [id, originOf(process)]));
   return {
     traceId: traceID.padStart(32, '0'),
-    spans: spans.map((span) => spanOf(span, traceID, processes)).sort((a, b) => a.start - b.start),
+    spans: spans
+      .map((span) => ({ ...spanOf(span, traceID), ...(origins.get(span.processID) ?? { service: '' }) }))
+      .sort((a, b) => a.start - b.start),
   };
 }
 
-function spanOf(span: JaegerSpan, traceID: string, processes: JaegerTrace['processes']): Span {
+function spanOf(span: JaegerSpan, traceID: string): Omit<Span, keyof Origin> {
   const tags = Object.fromEntries(
     (span.tags ?? []).map(({ key, value }) => [key, typeof value === 'string' ? printable(value) : value]),
   );
-  const from = processes[span.processID];
   return {
     spanId: span.spanID,
     parentSpanId:
       span.references?.find((reference) => reference.refType === 'CHILD_OF' && reference.traceID === traceID)?.spanID ??
       '',
     name: printable(span.operationName),
-    service: printable(from?.serviceName ?? ''),
     start: span.startTime / 1_000,
     durationMs: span.duration / 1_000,
     isError: tags['error'] === true || tags['otel.status_code'] === 'ERROR',
     message: String(tags['otel.status_description'] ?? ''),
     tags,
-    ...resourceOf(from?.tags),
   };
 }
+
+/** What a span says of the process that made it. */
+type Origin = Pick<Span, 'service' | keyof typeof RESOURCE>;
 
 /** What is asked of the process that a span comes from, by the names of its resource. */
 const RESOURCE = { version: 'service.version', namespace: 'service.namespace' } as const;
 
-function resourceOf(tags: JaegerProcess['tags']): Pick<Span, keyof typeof RESOURCE> {
-  return Object.fromEntries(
-    Object.entries(RESOURCE).flatMap(([name, key]) => {
-      const value = tags?.find((tag) => tag.key === key)?.value;
-      return typeof value === 'string' ? [[name, printable(value)]] : [];
-    }),
-  );
+function originOf({ serviceName, tags }: JaegerProcess): Origin {
+  const resource = Object.entries(RESOURCE).flatMap(([name, key]) => {
+    const value = tags?.find((tag) => tag.key === key)?.value;
+    return typeof value === 'string' ? [[name, printable(value)]] : [];
+  });
+  return { service: printable(serviceName ?? ''), ...Object.fromEntries(resource) };
 }
 
 /** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */

@@ -2,7 +2,7 @@ import type { WorkName } from '../../lifecycle/facts.ts';
 import { KILLED } from '../../lifecycle/outcomes.ts';
 import { type Cause, causeOf, type Runbook } from './cause.ts';
 import { type Marks, marksOf } from './marks.ts';
-import { missingParts } from './missing.ts';
+import { missingParts, type Named } from './missing.ts';
 import { ATTR, spanName } from './schema.ts';
 import { counted, type Span, type Trace } from './trace.ts';
 
@@ -66,9 +66,6 @@ const LONGEST_NAME = 200;
 /** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
 export const LATE_MS = 5_000;
 
-/** The spans of ours in a trace, by their work. */
-type Named = (work: WorkName) => readonly Span[];
-
 /**
  * Reads the trace of a shutdown or of a start.
  *
@@ -77,7 +74,8 @@ type Named = (work: WorkName) => readonly Span[];
  */
 export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INFINITY): Verdict {
   const spans = all.filter((span) => span.name.startsWith('lossless.'));
-  const named: Named = (work) => spans.filter((span) => span.name === spanName(work));
+  const byName = Map.groupBy(spans, ({ name }) => name);
+  const named: Named = (work) => byName.get(spanName(work)) ?? [];
   const kind = named('online').length + named('online.started').length > 0 ? 'online' : 'offline';
   const [root] = named(kind);
   const told = root ?? named(`${kind}.started`)[0];
@@ -93,7 +91,7 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
   // What an instance does not say, the lists of its consumers tell.
   const stranded = Number(root?.tags[ATTR.fanoutStranded] ?? named('consumer.refresh').filter(isEmptied).length);
   // Of one that was killed most may be missing, and nobody can say what.
-  const missing = result === KILLED ? [] : missingParts(kind, result, spans, orphans);
+  const missing = result === KILLED ? [] : missingParts(kind, result, [...byName.keys()], named, orphans);
   const wrong = kind === 'offline' ? wrongOf(result, named, afterAck, stranded) : [];
   return {
     traceId,

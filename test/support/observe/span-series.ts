@@ -28,8 +28,8 @@ export function ended(service: string, result: string, due: number, more: Labels
 }
 
 /** Instances that are scraped. */
-export function instance(service: string, address: string): string {
-  return series('lossless_info', { service_name: service, instance: address });
+export function instance(service: string, address: string, more: Labels = {}): string {
+  return series('lossless_info', { service_name: service, instance: address, ...more });
 }
 
 export function warning(alertname: string, service: string): Firing {

@@ -56,6 +56,18 @@ describe('the list of shutdowns', () => {
     expect(await services({ search: '%' })).toEqual([]);
   });
 
+  test('by a consumer: one that answered, by what its process says, and one that was not told', async () => {
+    const { add, list, services } = setUp();
+    add('orders', 3, 0, NOW, ['web']);
+    add('mail', 3, 1, NOW + 1_000, ['mobile']);
+    expect(await services({ search: 'WEB-2' })).toEqual(['orders']);
+    expect(await services({ search: 'mobile-2' })).toEqual(['mail']);
+    // The first was not told and has sent nothing: the provider alone knows it.
+    expect(await services({ search: 'mobile-0' })).toEqual(['mail']);
+    expect((await list.list({ ...ALL, search: 'web-2' })).counts.shutdowns).toBe(1);
+    expect(await services({ search: 'web-3' })).toEqual([]);
+  });
+
   test('counts are of all that is asked for, on whatever page and with whatever result', async () => {
     const { add, store, list } = setUp();
     for (let n = 0; n < 60; n++) add('many', 1, n % 20 === 0 ? 1 : 0, NOW + n * 1_000);
