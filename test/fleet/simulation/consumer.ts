@@ -46,7 +46,6 @@ export class SimulatedConsumer {
       header: async () => undefined,
       services: [],
       warmupMs,
-      warmupCurve: 2,
     });
   }
 
@@ -126,7 +125,7 @@ export class SimulatedConsumer {
   /** The isolated are used after all while there is nobody else. */
   #pickedAfterAck(endpoint: Endpoint): void {
     const { counts } = this.#options;
-    if ((this.#service?.others ?? 0) === 0) counts.panic++;
+    if ((this.#service?.othersThan([endpoint]) ?? 0) === 0) counts.panic++;
     else counts.afterAck(endpoint.address);
   }
 }

@@ -209,6 +209,7 @@ export class SimulatedInstance {
         retiring: () => 0,
         lastActivity: () => this.#lastActivity,
         lastBegun: () => this.#lastBegun,
+        lastConnection: () => Number.NEGATIVE_INFINITY,
         consumers: () => {
           const { coverage, ...progress } = fanout.progress;
           const reason = holdReason(coverage);
