@@ -21,7 +21,6 @@ import type { Counts } from './counts.ts';
 /** The defaults of the product, in milliseconds. */
 const GRACE_MS = 30_000;
 const RESERVE_MS = 2_000;
-const QUIET_MS = 300;
 const HOLD_MS = 10_000;
 const GOAWAY_MS = 500;
 const ATTEMPTS = 3;
@@ -201,7 +200,6 @@ export class SimulatedInstance {
     return new Drain({
       clock: this.#options.clock,
       deadline,
-      quietMs: QUIET_MS,
       since,
       observed: {
         inflight: () => this.#inflight,
