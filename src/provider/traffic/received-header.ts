@@ -9,12 +9,6 @@ const BUILT = ['kHeaders', 'kHeadersDistinct'];
 
 type Parts = Record<string | symbol, unknown>;
 
-/** Where a request keeps these, the same for all: looked up once, as that takes longer than all else here. */
-interface Keys {
-  readonly count: symbol;
-  readonly built: readonly symbol[];
-}
-
 /**
  * Removes every occurrence of a header of the plugin from requests, so that an application that copies received headers does not
  * forward it. A request builds `headers` lazily from the first entries of `rawHeaders`, whose number must shrink too. Where that
@@ -22,7 +16,6 @@ interface Keys {
  */
 export class ReceivedHeader {
   readonly #name: string;
-  #keys: Keys | undefined;
 
   /** @param name in lower case */
   constructor(name: string) {
@@ -36,22 +29,16 @@ export class ReceivedHeader {
     if (first < 0) return undefined;
     const value = rawHeaders[first + 1];
     const parts = request as unknown as Parts;
-    this.#keys ??= keysOf(request);
-    if (this.#keys === undefined || parts[this.#keys.count] !== rawHeaders.length) return value;
+    const symbols = Object.getOwnPropertySymbols(request);
+    const count = symbols.find(({ description }) => description === COUNT);
+    if (count === undefined || parts[count] !== rawHeaders.length) return value;
     for (let at = first; at >= 0; at = indexOfHeader(rawHeaders, this.#name)) rawHeaders.splice(at, 2);
-    parts[this.#keys.count] = rawHeaders.length;
-    for (const key of this.#keys.built) {
-      const built = parts[key] as Parts | null | undefined;
+    parts[count] = rawHeaders.length;
+    // Which of them a request has differs: they are set when they are first asked for.
+    for (const symbol of symbols) {
+      const built = BUILT.includes(symbol.description ?? '') ? (parts[symbol] as Parts | null) : undefined;
       if (built) delete built[this.#name];
     }
     return value;
   }
-}
-
-/** Undefined when the number cannot be found. */
-function keysOf(request: IncomingMessage): Keys | undefined {
-  const symbols = Object.getOwnPropertySymbols(request);
-  const count = symbols.find(({ description }) => description === COUNT);
-  const built = symbols.filter(({ description = '' }) => BUILT.includes(description));
-  return count && { count, built };
 }
