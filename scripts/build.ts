@@ -54,12 +54,12 @@ const sdk = join(src, 'trace/sdk');
 await bundle({ ...common, keepNames: true, format: 'cjs', entryPoints: [`${sdk}.js`], outfile: `${sdk}.cjs` });
 rmSync(`${sdk}.js`);
 
-/** Files that stand beside what imports them: one class of errors for all, and what is bundled above. */
+/** Files that stand beside what imports them: one class of errors for all, what imports modules of others, and what is bundled above. */
 const beside: Plugin = {
   name: 'beside',
   setup(own) {
-    own.onResolve({ filter: /\/errors\.js$/ }, ({ kind }) =>
-      kind === 'entry-point' ? undefined : { path: './errors.cjs', external: true },
+    own.onResolve({ filter: /\/(errors|module\/module)\.js$/ }, ({ kind, path }) =>
+      kind === 'entry-point' ? undefined : { path: `./${basename(path, '.js')}.cjs`, external: true },
     );
     own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: './trace/sdk.cjs', external: true }));
   },
@@ -77,10 +77,12 @@ await bundle({ ...preloaded, format: 'cjs', plugins: [lazyBuiltins], entryPoints
 await bundle({
   ...preloaded,
   format: 'cjs',
-  entryPoints: ['errors', 'index', 'registry', 'plugin/app-tracing', 'plugin/thread'].map((entry) => ({
-    in: join(src, `${entry}.js`),
-    out: basename(entry),
-  })),
+  entryPoints: ['errors', 'index', 'registry', 'registry/module/module', 'plugin/app-tracing', 'plugin/thread'].map(
+    (entry) => ({
+      in: join(src, `${entry}.js`),
+      out: basename(entry),
+    }),
+  ),
 });
 Object.assign(
   outputs,

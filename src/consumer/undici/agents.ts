@@ -35,7 +35,8 @@ export class Agents {
   readonly #calls = new Set<object>();
   /** Connections to instances that these agents use. */
   readonly #used = new Set<Connections>();
-  #idle = Promise.withResolvers<void>();
+  /** Resolves when all requests have ended; undefined: nobody waits for that. */
+  #idle: PromiseWithResolvers<void> | undefined;
   #failure: Error | undefined;
 
   constructor(options: AgentsOptions) {
@@ -60,13 +61,15 @@ export class Agents {
 
   end(call: object): void {
     this.#calls.delete(call);
-    if (this.#calls.size === 0) this.#idle.resolve();
+    if (this.#calls.size > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 
   /** Closes the connections when all requests have ended. Resolves when that is done. */
   async close(): Promise<void> {
     while (this.#calls.size > 0) {
-      this.#idle = Promise.withResolvers();
+      this.#idle ??= Promise.withResolvers();
       await this.#idle.promise;
     }
     await Promise.all([...this.#used].map((connections) => connections.closeAgent(this)));
