@@ -93,5 +93,23 @@ describe('one of two hosts leaves', () => {
       },
       60_000,
     );
+
+    it.skipIf(missing)(
+      `${proxy}: requests come at the same time, and each finds the other${why}`,
+      async () => {
+        const { at, leaving, staying } = await startHosts(proxy, file);
+        const load = startHttp1({ ...at, sends: 'post', clients: 100, perSecond: 8 });
+        await until(() => leaving.called > 50 && staying.called > 50);
+        leaving.status = 503;
+        const { checked } = staying;
+        await until(() => staying.checked >= checked + 5, 20_000);
+        const { called } = leaving;
+        const { failed, sent } = await load.stop();
+        expect(failed).toEqual([]);
+        expect(sent).toBeGreaterThan(2_000);
+        expect(leaving.called).toBe(called);
+      },
+      60_000,
+    );
   }
 });
