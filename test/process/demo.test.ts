@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Fleet } from '../../src/cli/demo/fleet.ts';
 import { CLI } from '../support/process/cli.ts';
@@ -14,6 +15,9 @@ const children = useChildren();
 /** Why calls of the base set fail by gRPC: their server has gone, and the list is old. */
 const GRPC_FAILED = /UNAVAILABLE/;
 
+/** The folder that has `@grpc/grpc-js`. */
+const PACKAGES = join(import.meta.dirname, '../packages');
+
 /** Each line, and what the demo is told besides. */
 const DEMOS: readonly (readonly [NodeLine, readonly string[]])[] = [
   ...LINES.map((line) => [line, []] as const),
@@ -23,7 +27,11 @@ const DEMOS: readonly (readonly [NodeLine, readonly string[]])[] = [
 test.each(DEMOS)(
   'the demo on Node %s, %j: base loses some, gray none, every trace is whole, one object on standard output',
   async (line, more) => {
-    const demo = children.node(CLI, { line, args: ['demo', '--json', '--seconds', '8', '--rate', '40', ...more] });
+    const demo = children.node(CLI, {
+      line,
+      cwd: PACKAGES,
+      args: ['demo', '--json', '--seconds', '12', '--rate', '40', ...more],
+    });
     const ending = await demo.ends(120_000);
     expect(ending, demo.stderr).toEqual({ code: 0, signal: null });
     expect(demo.lines).toHaveLength(1);
@@ -33,7 +41,7 @@ test.each(DEMOS)(
     expect(Object.values(base.reasons as Record<string, number>).reduce((sum, times) => sum + times)).toBe(base.failed);
     expect(gray.reasons).toEqual({});
     expect(GRPC_FAILED.test(Object.keys(base.reasons).join())).toBe(more.includes('--grpc'));
-    expect(base.requests).toBeGreaterThan(8 * 40 * 0.9);
+    expect(base.requests).toBeGreaterThan(12 * 40 * 0.9);
     expect(traces).toHaveLength(gray.shutdowns);
     for (const trace of traces) {
       expect(Object.keys(trace)).toEqual([

@@ -37,7 +37,7 @@ test('callers without the plugin still find that entry: such a shutdown is no su
   await world().leave(leaving);
   const trace = await world().trace(leaving);
   expect(trace.verdict.result).toBe('incomplete');
-  expect(JSON.stringify(spansOf(trace, 'offline'))).toContain('listed for provider-own too');
+  expect(JSON.stringify(spansOf(trace, 'offline'))).toContain('find this address in other entries: provider-own');
 });
 
 test('the one that takes over the address of one that was isolated is called at once', async () => {
