@@ -3,7 +3,10 @@ import { dts } from 'rolldown-plugin-dts';
 
 /** The declarations of `entry`, a file that `tsc` has made, with all that they need of this package, as one file. */
 export async function declarationsOf(entry: string): Promise<string> {
-  const bundle = await rolldown({ input: entry, plugins: [dts({ dtsOnly: true, tsconfig: false, generator: 'oxc' })] });
+  const bundle = await rolldown({
+    input: entry,
+    plugins: [dts({ dtsInput: true, emitDtsOnly: true, tsconfig: false })],
+  });
   const { output } = await bundle.generate({ format: 'es' });
   await bundle.close();
   const [file, ...more] = output;
