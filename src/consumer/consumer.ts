@@ -242,19 +242,27 @@ export class Consumer implements CallContext {
     const before = service?.addresses ?? [];
     const { addresses, generation } = leaving;
     const endpoints = addresses.flatMap((address) => service?.at(address) ?? []);
+    // A repeated GoAway takes no promise back.
+    const fresh = endpoints.filter(({ instance }) => !this.#quarantine.has(instance));
     for (const { host, port } of addresses) {
       const uid = service?.at({ host, port })[0]?.instance.uid;
       this.#quarantine.add({ host, port, generation, ...(uid !== undefined && { uid }) }, expiresInMs);
     }
+    const others = service?.othersThan(endpoints);
+    for (const endpoint of fresh) endpoint.isKept = others === 0;
     service?.rebuild();
     for (const endpoint of endpoints) endpoint.close();
+    const idle = untilLeft(service, endpoints, () =>
+      endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
+    );
     return {
       outstanding: endpoints.reduce((sum, { outstanding }) => sum + outstanding, 0),
-      others: service?.othersThan(endpoints),
+      others,
       before,
-      idle: untilLeft(service, endpoints, () =>
-        endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
-      ),
+      idle: idle.finally(() => {
+        for (const endpoint of endpoints) endpoint.isKept = false;
+        service?.rebuild();
+      }),
       refreshed:
         service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(leaving, service),
     };

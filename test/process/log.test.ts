@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Child } from '../support/process/child.ts';
+import { until } from '../support/until.ts';
 
 const FLOOD = new URL('../fixtures/apps/log-flood.ts', import.meta.url);
 
@@ -13,6 +14,8 @@ test('a standard error that nobody reads loses lines, is counted, and holds up n
     const [, ms] = await child.sees(/"ms":([\d.]+)/);
     expect(Number(ms)).toBeLessThan(1_000);
     child.process.stderr?.resume();
+    // As much as a pipe holds.
+    await until(() => child.stderr.length > 60_000);
     child.say('read');
     await child.ends();
     const lines = child.stderr

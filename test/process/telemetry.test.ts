@@ -181,11 +181,12 @@ describe('the spool', () => {
     await world().leave(service);
     const names: string[] = [];
     const server = createServer(async (request, response) => {
-      const chunks = await request.toArray();
+      const sent = Buffer.concat(await request.toArray());
+      const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
       const isProtobuf = request.headers['content-type'] === 'application/x-protobuf';
       response.writeHead(isProtobuf ? 200 : 415).end();
       if (!isProtobuf || request.url !== '/v1/traces') return;
-      const { groups } = decodeOtlp(gunzipSync(Buffer.concat(chunks)), 'protobuf');
+      const { groups } = decodeOtlp(body, 'protobuf');
       names.push(...groups.flatMap(({ spans }) => spans.map(({ name }) => name)));
     });
     const otlp = `http://127.0.0.1:${await useServer(server)}`;

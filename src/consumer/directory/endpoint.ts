@@ -20,6 +20,8 @@ export class Endpoint implements Turn {
   credit: number;
   /** Its rest after a failed connection; undefined: none has failed. */
   rest: Rest | undefined;
+  /** It is leaving, and waits for this process, whose ack said that it has no other instance to call. */
+  isKept = false;
   /** The raw value of the last draining marker. */
   marker: string | undefined;
   /** Target of HTTP calls. */

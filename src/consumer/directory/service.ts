@@ -327,11 +327,14 @@ export class Service {
     const usable = awake.filter(({ instance }) => instance.weight > 0);
     // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
     const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
+    // The others that leave were promised no more requests, and may stop at any moment.
+    const kept = taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
     return [
       usable.filter((endpoint) => this.#isNear(endpoint)),
       usable,
       awake,
       free,
+      kept,
       listed.filter((endpoint) => !isResting(endpoint)),
       listed,
       left,

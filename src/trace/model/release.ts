@@ -24,8 +24,9 @@ export const GAP_MS = 600_000;
 
 /**
  * The releases of one service, the earliest first, those of each namespace by themselves. A start belongs to the release of its
- * version, a shutdown to that of the start of another version that is nearest in time, before or after it, and to its own version
- * when no other one comes. Without versions a pause of ten minutes divides two releases.
+ * version. A shutdown belongs to the last other version that had come before it and after the instance itself, to the first one that
+ * comes later when there is none, and to its own version when no other one comes. Without versions a pause of ten minutes divides
+ * two releases.
  */
 export function releasesOf<P extends Passage>(passages: readonly P[]): readonly Release<P>[] {
   const ordered = passages.toSorted((one, other) => one.startedAt - other.startedAt);
@@ -119,10 +120,9 @@ function splitByVersion<P extends Passage>(burst: readonly P[]): readonly Releas
 function releasedBy(passage: Passage, coming: readonly Passage[]): string {
   const { startedAt, version } = passage;
   if (coming.includes(passage)) return version;
-  const distance = (start: Passage): number => Math.abs(start.startedAt - startedAt);
-  const others = coming.filter((start) => start.version !== version);
-  const [first] = others;
-  return first === undefined
-    ? version
-    : others.reduce((nearest, start) => (distance(start) < distance(nearest) ? start : nearest), first).version;
+  const instance = instanceOf(passage);
+  const since = coming.find((start) => instanceOf(start) === instance)?.startedAt ?? Number.NEGATIVE_INFINITY;
+  const others = coming.filter((start) => start.version !== version && start.startedAt > since);
+  const before = others.findLast((start) => start.startedAt <= startedAt);
+  return (before ?? others[0])?.version ?? version;
 }

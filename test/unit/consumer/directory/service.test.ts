@@ -237,6 +237,22 @@ describe('lists', () => {
     expect(service.status().panicPicks).toBe(5);
   });
 
+  test('when all are leaving, the one that waits for this process is called, until it refuses connections', () => {
+    const { service, quarantine, of } = setUp();
+    service.apply([of('a'), of('b'), of('c')]);
+    for (const id of ['a', 'b', 'c']) quarantine.add(of(id), 30_000);
+    const [kept] = service.at(of('b'));
+    if (kept === undefined) throw new Error('b is listed');
+    kept.isKept = true;
+    service.rebuild();
+    expect(count(service, 6)).toEqual({ b: 6 });
+    // It is not listed any more, the others still are.
+    service.apply([of('a'), of('c')]);
+    expect(count(service, 6)).toEqual({ b: 6 });
+    service.rest(kept);
+    expect(Object.keys(count(service, 6)).toSorted()).toEqual(['a', 'c']);
+  });
+
   test('R12: an older generation in a stale list does not replace a newer one', () => {
     const { service, of } = setUp();
     service.apply([of('a', { generation: 2 })]);

@@ -72,6 +72,15 @@ describe('releases', () => {
     expect(summaries(roll)[0]?.fewestReady).toBe(1);
   });
 
+  test('a shutdown belongs to the version that had come before it, however soon the next one comes', () => {
+    const soon = [comes('2', 'b', 10), goes('1', 'a', 20), comes('3', 'c', 21), goes('2', 'b', 25)];
+    expect(shape([comes('1', 'a', 0), ...soon])).toEqual([
+      ['1', 'a', ''],
+      ['2', 'b', 'a'],
+      ['3', 'c', 'b'],
+    ]);
+  });
+
   test('a release that is taken back is two', () => {
     const roll = [comes('2', 'b', 0), goes('1', 'a', 3), comes('1', 'c', 60), goes('2', 'b', 63)];
     expect(shape(roll)).toEqual([
