@@ -2,9 +2,15 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { leftOut } from './test/support/left-out.ts';
 
 /** What fills the processors or measures how long something takes: one after the other, when all others are done. */
-const ALONE = ['collector-heavy', 'control-flood', 'demo', 'entry-load', 'http2-pressure', 'made-up-consumers'].map(
-  (name) => `test/process/${name}.test.ts`,
-);
+const ALONE = [
+  'collector-heavy',
+  'control-flood',
+  'demo',
+  'entry-load',
+  'http2-pressure',
+  'made-up-consumers',
+  'undici-majors',
+].map((name) => `test/process/${name}.test.ts`);
 
 export default defineConfig({
   test: {

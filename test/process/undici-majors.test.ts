@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RELIED_ON } from '../../src/consumer/undici/parts.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { listening, portOf } from '../support/listening.ts';
@@ -80,26 +80,28 @@ async function start(): Promise<Server> {
   return server;
 }
 
+/** Of all tests, because these run at the same time. */
+const children = newChildren();
+
 let servers: readonly Server[] = [];
 beforeAll(async () => {
   servers = await Promise.all([start(), start()]);
 });
-afterAll(() => {
+afterAll(async () => {
+  await children.destroy();
   for (const server of servers) server.close().closeAllConnections();
 });
 
 /** What came of all calls of one copy of undici. */
 async function outcomes(path: string, line: NodeLine, isPlugged: boolean): Promise<Readonly<Record<string, unknown>>> {
   const [service, other] = servers.map(portOf) as [number, number];
-  const children = newChildren();
-  onTestFinished(children.destroy);
   const child = children.node(FIXTURE, {
     line,
     nodeArgs: isPlugged ? ['--import', PRELOAD] : [],
     args: [path, isPlugged ? 'http://shop' : `http://127.0.0.1:${service}`, `http://localhost:${other}`],
     env: { FIXTURE_LISTS: JSON.stringify({ shop: [anInstance({ service: 'shop', port: service, registeredAt: 0 })] }) },
   });
-  await child.ends(100_000);
+  expect(await child.ends(100_000), child.stderr).toEqual({ code: 0, signal: null });
   return JSON.parse(child.stdout) as Record<string, unknown>;
 }
 
