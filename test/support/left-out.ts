@@ -16,12 +16,14 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
     'process/grpc-calls',
     'process/grpc-client',
     'process/grpc-pick',
+    'process/last-instance',
     'process/modules',
     'process/platforms',
     'process/pm2',
     'process/servers',
     'process/several-ports',
     'process/versions',
+    'process/zone',
     'unit/provider/entry/grpc-health',
     'system/examples',
     'system/grpc-peers',
@@ -33,7 +35,8 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
   'test/support/node-26': [],
 };
 
-const isMissing = (folder: string): boolean => !existsSync(join(root, folder, 'node_modules'));
+/** Whether `scripts/install.sh` has not installed a folder. */
+export const isMissing = (folder: keyof typeof NEEDED): boolean => !existsSync(join(root, folder, 'node_modules'));
 
 /** Test files that cannot run here, as globs; says which folders they miss. */
 export function leftOut(): readonly string[] {
