@@ -3,6 +3,12 @@ import type { Ack } from '../../protocol/identity.ts';
 import type { RecentCaller, Telling } from '../traffic/recent-caller.ts';
 import type { Call } from './goaway.ts';
 
+/**
+ * Shortest wait for the idle line of a consumer that holds no connection any more, in milliseconds: the line may come later than the
+ * end of its last connection, and no hold time is too short for it.
+ */
+const IDLE_LINE_MS = 500;
+
 export interface AckedOptions {
   readonly clock: Clock;
   /** Longest wait for a consumer that has acked, holds no connection and does not say that it is idle, in milliseconds. */
@@ -56,7 +62,7 @@ export class Acked {
     for (const [entry, waiting] of this.#waiting) {
       if (isDone(entry, waiting, now)) continue;
       const isStranded = waiting.telling.stranded;
-      const isAway = entry.open === 0 && now - waiting.ackedAt >= holdMs;
+      const isAway = entry.open === 0 && now - waiting.ackedAt >= Math.max(holdMs, IDLE_LINE_MS);
       busy++;
       if (isStranded) stranded++;
       if (isStranded || !isAway) awaited++;

@@ -489,7 +489,8 @@ test('whatever happens in whatever state, each offline ends within its deadline,
         }
       },
     ),
-    { numRuns: 300 },
+    // Instances that leave before they are ready are rare among the others.
+    { numRuns: 300, examples: [['starting', 'confirms', [{ what: 'offline' }]]] },
   );
   // Had one of them never come, nothing would be said about it.
   const expected = ['cancelled', 'incomplete', 'last_instance', 'never_ready', 'refused', 'success', 'timeout'];
