@@ -60,7 +60,9 @@ test.skipIf(missing)(
     try {
       for (let n = 0; n < 5; n++)
         await fetch(`http://127.0.0.1:${providers[1].port}/echo`, { method: 'POST', body: 'x' });
-      const slow = fetch(`http://127.0.0.1:${providers[0].port}/slow?ms=4000`, { method: 'POST', body: 'x' });
+      const slow = (ms: number) =>
+        fetch(`http://127.0.0.1:${providers[0].port}/slow?ms=${ms}`, { method: 'POST', body: 'x' });
+      const early = slow(4_000);
       const asked = async (expr: string) => (await prometheus.query(expr))[0]?.value;
       await until(async () => (await asked(`lossless_requests_total{instance="${second}",caller="unmanaged"}`)) === 5);
       const panels = new PanelReader({
@@ -107,6 +109,9 @@ test.skipIf(missing)(
       await withinBudget(`http://${second}/metrics`, { callers: 1, called: 0 });
       await withinBudget(`http://${await hostOf(caller)}/metrics`, { callers: 0, called: 1 });
 
+      // Draining lasts for as long as this one.
+      const late = slow(12_000);
+      await until(async () => ((await own('In flight'))[first] ?? 0) >= 1);
       providers[0].child.signal('SIGTERM');
       await entered(providers[0].child, 'draining');
       await until(async () => (await asked(`lossless_state{instance="${first}",state="draining"}`)) === 1);
@@ -120,7 +125,8 @@ test.skipIf(missing)(
         `provider ${second}`,
       );
       expect((await own('Requests of unmanaged callers'))['provider']).toBeGreaterThanOrEqual(5);
-      expect((await slow).status).toBe(200);
+      expect((await early).status).toBe(200);
+      expect((await late).status).toBe(200);
       await providers[0].child.ends();
 
       expect(await panels.numbers('telemetry', 'Spooled files')).toEqual({ provider: 0, caller: 0 });
