@@ -129,7 +129,9 @@ describe.skipIf(missing)('the page of the collector', () => {
   });
 
   test('a real shutdown with 250 consumers of which ten never answer: each failure with its attempts, on one screen', async () => {
-    const provider = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '0' } });
+    // The consumers are in this process, beside a browser.
+    const env = { LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '0', LOSSLESS_GOAWAY_TIMEOUT_MS: '2000' };
+    const provider = await world().service('provider', { env });
     const consumers = await fakeConsumers(provider.port, [...Array(240).fill('answers'), ...Array(10).fill('hangs')]);
     try {
       provider.child.signal('SIGTERM');
