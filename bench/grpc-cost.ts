@@ -2,7 +2,7 @@ import { embeddedCollector } from '../test/support/embedded-collector.ts';
 import { Child } from '../test/support/process/child.ts';
 import { newChildren } from '../test/support/process/use-children.ts';
 import { World } from '../test/support/process/world.ts';
-import { paired } from './paired.ts';
+import { asShares, paired } from './paired.ts';
 import { type Benchmark, type Row, reached } from './row.ts';
 import { CONCURRENCY } from './slice.ts';
 
@@ -31,11 +31,11 @@ async function cost(): Promise<Row> {
     const withPlugin = each.map(() => start({ ports, service: 'echo' }, world.env('caller')));
     for (const caller of [...without, ...withPlugin]) await call(caller, WARM_CALLS);
     const of = (callers: readonly Child[]) => (pair: number) => call(callers[pair % PROCESSES] as Child, CALLS);
-    const { added, base, low, high } = await paired(PAIRS, of(without), of(withPlugin));
-    const share = (µs: number): string => `${((100 * µs) / base).toFixed(1)} %`;
+    const costs = await paired(PAIRS, of(without), of(withPlugin));
+    const { added, base } = costs;
     return {
       what: 'grpc-js, `lossless:///echo`, against round_robin over a list',
-      measured: `${share(added)} (${share(low)} to ${share(high)}) on ${base.toFixed(0)} µs`,
+      measured: `${asShares(costs)} on ${base.toFixed(0)} µs`,
       against: reached(added <= 0.05 * base, '≤ 5 %'),
     };
   } finally {

@@ -9,6 +9,12 @@ export interface Paired {
   readonly high: number;
 }
 
+/** What is added, and its interval, as parts of what stands without it. */
+export function asShares({ added, base, low, high }: Paired): string {
+  const share = (part: number): string => `${((100 * part) / base).toFixed(1)} %`;
+  return `${share(added)} (${share(low)} to ${share(high)})`;
+}
+
 /** Differences of neighbouring slices, in turn first: what else the machine does falls on both, and garbage collections are outliers. */
 export async function paired(
   pairs: number,

@@ -9,7 +9,7 @@ import { registryIn } from '../test/support/process/plugin-env.ts';
 import { newChildren } from '../test/support/process/use-children.ts';
 import { ScratchFolder } from '../test/support/scratch-folder.ts';
 import { pluginEnvironment } from './fleet.ts';
-import { paired } from './paired.ts';
+import { asShares, paired } from './paired.ts';
 import { type Benchmark, type Row, reached } from './row.ts';
 import { CONCURRENCY, slice } from './slice.ts';
 
@@ -32,11 +32,11 @@ type Run = (requests: number) => Promise<number>;
 async function rowOf(what: string, without: readonly Run[], withPlugin: readonly Run[]): Promise<Row> {
   for (const run of [...without, ...withPlugin]) await run(WARM_REQUESTS);
   const of = (runs: readonly Run[]) => (pair: number) => (runs[pair % PROCESSES] as Run)(REQUESTS);
-  const { added, base, low, high } = await paired(PAIRS, of(without), of(withPlugin));
-  const share = (µs: number): string => `${((100 * µs) / base).toFixed(1)} %`;
+  const costs = await paired(PAIRS, of(without), of(withPlugin));
+  const { added, base } = costs;
   return {
     what,
-    measured: `${share(added)} (${share(low)} to ${share(high)}), ${added.toFixed(1)} µs on ${base.toFixed(0)} µs`,
+    measured: `${asShares(costs)}, ${added.toFixed(1)} µs on ${base.toFixed(0)} µs`,
     against: reached(added <= 0.03 * base, '≤ 3 %'),
   };
 }

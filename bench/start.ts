@@ -9,7 +9,7 @@ import { registryIn } from '../test/support/process/plugin-env.ts';
 import { ScratchFolder } from '../test/support/scratch-folder.ts';
 import { pluginEnvironment } from './fleet.ts';
 import { type Paired, paired } from './paired.ts';
-import { type Benchmark, type Row, reached } from './row.ts';
+import { type Benchmark, quantile, type Row, reached } from './row.ts';
 
 const PROGRAM = new URL('begin.cjs', import.meta.url);
 const PAIRS = 20;
@@ -75,7 +75,7 @@ async function rowOf({ what, does, goal, isElsewhere = false }: Case): Promise<R
       () => run('with'),
     );
     const waits = wall.with.map((ms, n) => ms - (wall.without[n] ?? 0));
-    return { what, measured: `${said(cpu)}; ${added(middle(waits))} until then`, against: against(cpu, goal) };
+    return { what, measured: `${said(cpu)}; ${added(quantile(waits, 0.5))} until then`, against: against(cpu, goal) };
   } finally {
     server.close();
     await registry.close();
@@ -89,10 +89,6 @@ function said({ added: more, base, low, high }: Paired): string {
 
 function added(ms: number): string {
   return `${ms < 0 ? '' : '+'}${ms.toFixed(0)} ms`;
-}
-
-function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function against({ added: more }: Paired, goal: number | undefined): string {

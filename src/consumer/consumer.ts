@@ -260,8 +260,9 @@ export class Consumer implements CallContext {
       others,
       before,
       idle: idle.finally(() => {
-        for (const endpoint of endpoints) endpoint.isKept = false;
-        service?.rebuild();
+        const kept = endpoints.filter(({ isKept }) => isKept);
+        for (const endpoint of kept) endpoint.isKept = false;
+        if (kept.length > 0) service?.rebuild();
       }),
       refreshed:
         service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(leaving, service),
@@ -304,7 +305,10 @@ export class Consumer implements CallContext {
   }
 }
 
-/** Resolves when `service` has others than `leaving` to pick, or is not called any more, and nothing goes to the instance, as `quiet` tells. */
+/**
+ * Resolves when `service` has other instances than `leaving`, or is not called any more, and `quiet` has resolved: no request goes to
+ * those that leave.
+ */
 async function untilLeft(
   service: Service | undefined,
   leaving: readonly Endpoint[],

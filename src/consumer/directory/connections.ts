@@ -17,7 +17,7 @@ export interface OpenAgent extends Pick<Agent, 'dispatch'> {
   close(): Promise<void>;
   /** Fails all requests with `error`, including those in progress. */
   destroy(error: Error): Promise<void>;
-  /** A connection left it to speak another protocol. */
+  /** A connection was upgraded to another protocol. */
   upgraded(socket: Duplex): void;
 }
 
@@ -184,7 +184,7 @@ export class Connections {
     if (this.#closed) return;
     this.#closed = true;
     for (const agent of this.#agents.values()) void this.#ends(agent.close());
-    // Idle ones first: a request that moves must not find them in its pool.
+    // Idle ones first, so that a moving request does not find them in its pool.
     this.#closeIdleSockets();
     for (const call of [...this.#calls]) call.leave();
     for (const session of [...this.#sessions]) session.leave();

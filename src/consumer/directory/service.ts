@@ -225,7 +225,7 @@ export class Service {
     if (endpoint.rest?.succeeded()) this.rebuild();
   }
 
-  /** Whether another instance can take a request of HTTP that this one keeps waiting. */
+  /** Whether another instance can take an HTTP request that this one keeps waiting. */
   hasOther(endpoint: Endpoint): boolean {
     return this.#free.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
@@ -309,7 +309,7 @@ export class Service {
     return isPanic ? turns : [];
   }
 
-  /** The best of those that this request was not given to. */
+  /** The best of the instances that this request has not tried. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
     for (const tier of this.#tiers('http')) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));

@@ -17,7 +17,7 @@ const HOOK = 'http2.connect';
 
 /** Node.js passes them to `net.connect` or `tls.connect`, where they win over the authority. */
 type Options = SecureClientSessionOptions & { readonly host?: string; readonly port?: number; readonly path?: string };
-/** Where to, as it is given to `http2.connect`. */
+/** The destination, as given to `http2.connect`. */
 type Authority = string | URL;
 
 export interface Http2HookOptions {
@@ -112,7 +112,7 @@ function isDirected({ createConnection, host, path, port }: Options): boolean {
   return [createConnection, host, path, port].some((given) => given !== undefined);
 }
 
-/** The options of `http2.connect` for a session that goes this way. */
+/** The options of `http2.connect` for such a session. */
 function leading(leg: Leg, authority: Authority, options: Options = {}): Options {
   const { protocol, hostname } = new URL(authority);
   const createConnection = (): Socket => (protocol === 'https:' ? dialSecure(leg, hostname, options) : dial(leg));

@@ -81,7 +81,7 @@ export class Agents {
     await Promise.all([...this.#used].map((connections) => connections.destroyAgent(this, error)));
   }
 
-  /** The one whose connections all lead to `endpoint`. */
+  /** An agent whose connections all lead to `endpoint`. */
   to(service: Service, endpoint: Endpoint): OpenAgent {
     const { connections } = endpoint;
     if (!this.#used.has(connections)) {

@@ -69,7 +69,7 @@ export class UndiciCall implements Progress {
     try {
       return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
     } catch {
-      // Its handler is of another copy, for one: without the plugin the application hears that too.
+      // For example, its handler is from another copy: without the plugin the application gets that error too.
       return this.#notTaken();
     }
   }
@@ -106,7 +106,7 @@ export class UndiciCall implements Progress {
     this.#leave();
     const isFinal = this.#started || endpoint === undefined || this.#agents.failure !== undefined;
     const next = isFinal ? undefined : this.#next(endpoint, error);
-    // What it failed with before says more than a second refusal.
+    // Its first error says more than a second refusal.
     if (next !== undefined && this.send(next) !== undefined) return true;
     this.#agents.end(this);
     return false;

@@ -38,7 +38,7 @@ export class UndiciRouter {
   readonly #parts = new UndiciParts();
   /** Agents of every copy of undici with a known `Agent`. */
   readonly #copies = new Map<AgentClass, Agents>();
-  /** Of dispatchers that the application has made for itself. */
+  /** Agents for dispatchers of the application with settings of their own. */
   readonly #own = new WeakMap<Dispatcher, Agents>();
   /** Dispatchers that could not be covered completely, each logged once. */
   readonly #said = new Set<ErrorCode>();
@@ -55,9 +55,9 @@ export class UndiciRouter {
   /**
    * Passes a request to a service to `send`, and any other one to the original dispatcher.
    *
-   * @param origin where it goes, if that is known
-   * @param send undefined when undici does not take it: the dispatcher as it was says why
-   * @param onWait told when it waits for the first list of a service
+   * @param origin its origin, if known
+   * @param send returns undefined when undici rejects the request: the original dispatcher then reports why
+   * @param onWait called when the request waits for the first list of a service
    */
   take(
     origin: string | undefined,

@@ -1,9 +1,19 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict';
 import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import { inOrder, Recorder, SLACK_MS, twins, until } from './seen.ts';
-import type { Rule } from './subject.ts';
+import type { Rule, Scene } from './subject.ts';
 
 const UNAVAILABLE = { name: 'LosslessError', code: 'LOSSLESS_REGISTRY_UNAVAILABLE' };
+
+/** One of two twins is registered by one client, and its service is watched by another. */
+async function watched(open: Scene['open']) {
+  const [watching, changing] = [await open(), await open()];
+  const [first, second] = twins();
+  await changing.register(first);
+  const seen = new Recorder();
+  await watching.watch(first.service, seen.listener);
+  return { changing, first, second, seen, watching };
+}
 
 /** What holds when entries, the registry or other processes fail. */
 export const FAILURES: readonly Rule[] = [
@@ -11,11 +21,7 @@ export const FAILURES: readonly Rule[] = [
     name: 'an entry that cannot be read is passed over, and left alone',
     needs: 'corrupt',
     async holds({ open, subject }) {
-      const [watching, changing] = [await open(), await open()];
-      const [first, second] = twins();
-      await changing.register(first);
-      const seen = new Recorder();
-      await watching.watch(first.service, seen.listener);
+      const { changing, first, second, seen, watching } = await watched(open);
       await subject.corrupt?.(first.service);
       deepEqual(await watching.instances(first.service), [first]);
       await changing.register(second);
@@ -28,11 +34,7 @@ export const FAILURES: readonly Rule[] = [
     name: 'when the registry fails, calls say so and a watch keeps the last good list',
     needs: 'breakDown',
     async holds({ open, subject }) {
-      const [watching, changing] = [await open(), await open()];
-      const [first, second] = twins();
-      await changing.register(first);
-      const seen = new Recorder();
-      await watching.watch(first.service, seen.listener);
+      const { changing, first, second, seen, watching } = await watched(open);
       const mend = await subject.breakDown?.(first.service);
       await rejects(changing.register(second), UNAVAILABLE);
       await rejects(watching.instances(first.service), UNAVAILABLE);
