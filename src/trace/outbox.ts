@@ -40,7 +40,7 @@ interface Batch {
 
 /**
  * What is finished, on its way to the collector. Each batch is kept until the collector has acknowledged it; what it does
- * not take is spooled. The SDK's batch processor is not used: it drops what its queue cannot hold, forgets a batch
+ * not take is spooled. The batch processor of OpenTelemetry drops what its queue cannot hold, forgets a batch
  * before it is sent, and its `forceFlush` does not wait for one that is on its way.
  */
 export class Outbox<T> {

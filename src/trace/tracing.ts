@@ -33,8 +33,8 @@ export interface SpoolUsage {
 /** Makes spans of records and delivers them. */
 export interface Tracing {
   /**
-   * To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile, and sends
-   * what earlier processes left in the spool, now and again until it is empty.
+   * To be subscribed to the journal. With the first piece of work it begins to send what earlier processes left in the spool, now and
+   * again until it is empty.
    */
   readonly sink: Sink;
   /** So far. */
