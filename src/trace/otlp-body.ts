@@ -117,7 +117,7 @@ function keyValues(attributes: Attributes): readonly object[] {
   return Object.entries(attributes).map(([key, value]) => ({ key, value: typedValue(value) }));
 }
 
-/** Whole numbers as the SDK writes them, whatever the attribute holds otherwise. */
+/** Whole numbers as OpenTelemetry's SDK writes them, whatever the attribute holds otherwise. */
 function typedValue(value: AttributeValue): object {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };
