@@ -1,5 +1,4 @@
-import { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { indexOfHeader } from '../../protocol/raw-headers.ts';
 
 /** How many of its `rawHeaders` a request builds its headers from (lib/_http_incoming.js, Node.js 22 to 26). */
@@ -17,7 +16,8 @@ interface Symbols {
 
 /** Taken from a request of our own: to search those of each request would cost more than all the rest. */
 function symbolsOfNode(): Symbols {
-  const message = new IncomingMessage(new Socket());
+  const { IncomingMessage } = process.getBuiltinModule('node:http');
+  const message = new IncomingMessage(new (process.getBuiltinModule('node:net').Socket)());
   const objects: unknown[] = [message.headers, message.headersDistinct];
   const symbols = Object.getOwnPropertySymbols(message);
   return {
