@@ -51,7 +51,7 @@ export class Intake {
     for (const each of all) this.#keep([each], each.failed);
   }
 
-  /** Stores all requests or none. When it stores none, calls `failed` with the reason.*/
+  /** Stores all requests or none. When it stores none, calls `failed` with the reason. */
   #keep(all: readonly Waiting[], failed?: Waiting['failed']): boolean {
     try {
       this.#added(this.#store.add(all.flatMap(({ groups }) => groups)));
