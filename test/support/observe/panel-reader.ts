@@ -6,7 +6,7 @@ import { rowsOf, transform } from './grafana-transform.ts';
 export type Numbers = Readonly<Record<string, number>>;
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Panels of metrics on the instances' own pages; other tests read them. */
+/** Panels of metrics from the instances' own `/metrics`; only a test with such instances reads them. */
 export const OF_INSTANCES =
   /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances|Instances that vanished)/;
 
