@@ -122,7 +122,7 @@ test.each([
   expect(endpointsOf(grpc)).toEqual([{ main: 9090, endpoints: [`${protocol}:9090`] }]);
 });
 
-test('a Service without a port for HTTP or gRPC is not called, which is told with what to do', () => {
+test('a Service without a port for HTTP or gRPC is not called, and the message says what to do', () => {
   const told: string[] = [];
   const ports = [port('amqp', 9090), port('mysql', 3306)];
   expect(addresses([slice({ ports })], undefined, { onChoice: (message) => told.push(message) })).toEqual([]);
