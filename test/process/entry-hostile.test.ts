@@ -86,7 +86,7 @@ describe('the status file', () => {
 
   const missing = mountMissing();
   test.skipIf(missing)(
-    `cannot be removed, as its file system has become read-only: it is said, in the trace too, and the offline ends${missing ? ` (${missing})` : ''}`,
+    `cannot be removed, as its file system has become read-only: log and trace say so, and the offline ends${missing ? ` (${missing})` : ''}`,
     async () => {
       const folder = join(world().directory, 'status');
       mkdirSync(folder);

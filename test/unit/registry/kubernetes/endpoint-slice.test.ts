@@ -136,7 +136,7 @@ test.each([
   [[port('http', 1), port('http-b', 2)], false],
   [[port('http', 1), port('https', 2)], false],
   [[port('http', 1), port('grpc', 2)], false],
-])('of the ports %j a choice is told of: %s', (ports, isTold) => {
+])('of the ports %j a choice is logged: %s', (ports, isTold) => {
   const told: string[] = [];
   addresses([slice({ ports })], undefined, { onChoice: (message) => told.push(message) });
   expect(told.join().includes('port=')).toBe(isTold);

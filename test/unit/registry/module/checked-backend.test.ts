@@ -83,7 +83,7 @@ describe('a backend is not believed', () => {
     await expect(registry.watch('shop', () => {})).rejects.toMatchObject(unavailable);
   });
 
-  test('entries that are none are skipped, each told of once', async () => {
+  test('entries that are none are skipped, each with one log line', async () => {
     const sound = anInstance({ service: 'shop', uid: 'pod-1' });
     const list = [
       null,
