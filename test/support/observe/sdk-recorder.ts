@@ -15,7 +15,7 @@ import { attributesOf, identityOf, resourceOf } from '../../../src/trace/attribu
 import { SCOPE, SPANS, spanName } from '../../../src/trace/model/schema.ts';
 import { VERSION } from '../../../src/version.ts';
 
-/** The words of the schema, and the numbers of the SDK for them. */
+/** The SDK's numbers for the words of the schema. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
 
 /** A finished span, ready to be sent or written. */
