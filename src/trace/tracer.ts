@@ -40,7 +40,7 @@ export function createTracing(options: TracingOptions): Tracing {
     if (record.work === 'offline') void handOver();
   };
 
-  /** A shutdown that was undone needs no last will once its root is where the others are; one that was not is closed soon. */
+  /** Drops the last will of an undone shutdown once its root is sent, spooled or lost. `shutdown` drops that of any other. */
   const handOver = async (): Promise<void> => {
     await exporter.settled();
     if (!exporter.isEnding) await will.drop();
