@@ -99,9 +99,10 @@ describe('the spool', () => {
 
   test('is looked at again while a dead process has claimed something of it', async () => {
     writeFileSync(join(directory, '1-a.json.sending'), BODY);
-    const { tracing, work, look } = makeProcess();
+    const { tracing, work, waits, look } = makeProcess();
     work();
     await until(() => tracing.delivery.exported === 1);
+    await waits(); // The first look has found the claimed file.
     expect(await tracing.spooled()).toEqual({ files: 1, bytes: BODY.length });
     renameSync(join(directory, '1-a.json.sending'), join(directory, '1-a.json')); // It was stale.
     await look();
