@@ -36,7 +36,7 @@ function row(text: string, what: string): string {
 test('releases with chaos cost no request, lose no trace and grow nothing; nothing is left behind', async () => {
   const { code, text } = await soak();
   expect(text).not.toContain('FAILED');
-  expect(code).toBe(0);
+  expect(code, text).toBe(0);
   expect(Number.parseInt(row(text, 'requests of callers'), 10)).toBeGreaterThan(300);
   expect(Number.parseInt(row(text, 'graceful shutdowns'), 10)).toBeGreaterThan(1);
   expect(row(text, 'caller-http heap')).toMatch(/^\d+\.\d → \d+\.\d MiB/);

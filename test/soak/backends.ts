@@ -19,6 +19,9 @@ const LONGEST_MS = 365 * 86_400_000;
 /** Where callers have their control servers, so that a proxy can stand before them on 127.0.0.1. */
 export const BEHIND = '127.0.0.2';
 
+/** Spans, metrics and last wills; the others say who runs here, and what services call. */
+const WAITING = /^\d.*\.(json|metrics|leaving)(\.sending)?$/;
+
 /** What a process reaches through proxies; a caller is reached through one too. */
 export interface Link {
   readonly collector: FaultProxy;
@@ -89,9 +92,14 @@ export class Backends {
     return () => rmSync(path);
   }
 
-  /** Files in the spool. */
-  get spooled(): readonly string[] {
+  /** Files beside the spool and in it. */
+  get files(): readonly string[] {
     return filesIn(this.#disk);
+  }
+
+  /** Files that wait to be sent. */
+  get spooled(): readonly string[] {
+    return this.files.filter((name) => WAITING.test(name));
   }
 
   /** What the registry holds. */
@@ -106,6 +114,7 @@ export class Backends {
     await Promise.all(proxies.map((proxy) => proxy?.close()));
     await this.#etcd?.close();
     await this.collector.close();
+    if (this.lacks.disk_full === undefined) execFileSync('umount', [this.#disk]);
   }
 
   get #disk(): string {

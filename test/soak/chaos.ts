@@ -60,9 +60,9 @@ export const CHAOS: Readonly<Record<ChaosName, Chaos>> = {
   descriptors: async ({ victim }) => victim.limit(SPARE),
 };
 
-/** Whom the chaos of a step befalls: a kill befalls instances only. */
+/** Whom the chaos of a step befalls: another instance where the leaving one has ended already, and an instance where it is a kill. */
 export function victimOf(fleet: Fleet, step: Step, leaving: Member): Member {
-  if (step.whom === 'leaving') return leaving;
+  if (step.whom === 'leaving' && !leaving.hasEnded) return leaving;
   if (step.whom === 'caller' && step.chaos !== 'kill') return callerOf(fleet, step);
   const peers = fleet.peers(leaving);
   return peers[step.pick % peers.length] as Member;

@@ -63,8 +63,10 @@ export class Fleet {
     const backends = await Backends.open(options.folder, options.isOwn);
     const fleet = new Fleet(options, backends, await backends.link(false));
     try {
-      for (const tier of ['stock', 'shop'] as const)
-        await Promise.all(Array.from({ length: TIERS[tier].instances }, () => fleet.start(tier)));
+      for (const tier of ['stock', 'shop'] as const) {
+        await fleet.start(tier);
+        await Promise.all(Array.from({ length: TIERS[tier].instances - 1 }, () => fleet.start(tier)));
+      }
       await Promise.all(CALLERS.map((via) => fleet.#call(via)));
     } catch (thrown) {
       await fleet.close();

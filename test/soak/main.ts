@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { whole } from '../../src/cli/whole.ts';
 import { inNamespace, namespaceMissing } from '../support/process/namespace.ts';
 import { ScratchFolder } from '../support/scratch-folder.ts';
 import { judge } from './judge.ts';
@@ -13,6 +14,9 @@ import { keep, linesOf } from './report.ts';
 import { STEP_MS, soak } from './run.ts';
 
 const MINUTE_MS = 60_000;
+
+/** Largest seed and number of a step. */
+const MOST = 1_000_000_000;
 
 const { values } = parseArgs({
   options: {
@@ -41,16 +45,19 @@ function outside(): number {
   );
 }
 
-/** A quarter of an hour, unless told otherwise. */
+/** A quarter of an hour, unless told otherwise. @throws Error for what is no time */
 function durationMs(): number {
-  if (values.hours !== undefined) return Number(values.hours) * 60 * MINUTE_MS;
-  if (values.minutes !== undefined) return Number(values.minutes) * MINUTE_MS;
   // A step may take as long as a grace period.
-  return values.steps === undefined ? 15 * MINUTE_MS : Number(values.steps) * 4 * STEP_MS;
+  const byDefault = values.steps === undefined ? 15 : (Number(values.steps) * 4 * STEP_MS) / MINUTE_MS;
+  const minutes = values.hours === undefined ? Number(values.minutes ?? byDefault) : Number(values.hours) * 60;
+  if (!(minutes > 0))
+    throw new Error(`--hours and --minutes must be above 0, received ${values.hours ?? values.minutes}`);
+  return minutes * MINUTE_MS;
 }
 
 async function inside(): Promise<number> {
-  const [seed, from] = [Number(values.seed), Number(values.from)];
+  const seed = whole('--seed', values.seed, 0, MOST);
+  const from = whole('--from', values.from, 0, MOST);
   const folder = new ScratchFolder();
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
@@ -58,9 +65,9 @@ async function inside(): Promise<number> {
     folder: folder.path,
     seed,
     from,
-    steps: Number(values.steps ?? Number.POSITIVE_INFINITY),
+    steps: whole('--steps', values.steps ?? `${MOST}`, 1, MOST),
     withinMs: durationMs(),
-    rate: Number(values.rate),
+    rate: whole('--rate', values.rate, 1, 10_000),
     env: Object.fromEntries(values.env.map((pair) => [pair.split('=', 1)[0], pair.slice(pair.indexOf('=') + 1)])),
     isOwn: values.inside,
     signal: stop.signal,

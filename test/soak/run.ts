@@ -176,7 +176,7 @@ class Soak {
       this.#note(`${member.name} rss`, rssBytes);
       this.#note(`${member.name} descriptors`, member.descriptors);
     }
-    this.#note('spool files', backends.spooled.length);
+    this.#note('spool files', backends.files.length);
     this.#note('registry entries', await backends.entries());
   }
 

@@ -16,8 +16,8 @@ const SAID_MS = 60_000;
 /** How long a trace is asked for again and again, and then once more at the end, in milliseconds. */
 const ASKED_MS = 120_000;
 
-/** Longest wait for the last spans, in milliseconds. */
-const LAST_MS = 20_000;
+/** Longest wait for the last spans, in milliseconds: a collector that does not answer is waited for by their senders. */
+const LAST_MS = 30_000;
 
 /** A shutdown whose trace is not yet known to be whole. */
 export interface Left extends Pick<Shutdown, 'chaos' | 'durationMs' | 'name' | 'step'> {
@@ -55,15 +55,12 @@ export class Traces {
 
   /** Sends what waits in the spool, waits for the last spans, and judges what is then not whole. Those traces are kept in `folder`. */
   async end(lives: readonly Life[], folder: string): Promise<void> {
-    const { collector, spoolDir } = this.#backends;
-    const silent = (): void => {};
-    const args = ['--dir', spoolDir, '--otlp', collector.otlpUrl, '--all'];
-    await replay.run(args, { out: silent, err: silent, color: false, width: 200 });
     const deadline = now() + LAST_MS;
     for (;;) {
+      await this.#replay();
       await this.settle(Number.POSITIVE_INFINITY);
       if (this.#open.every(({ traceId }) => traceId === undefined) || now() >= deadline) break;
-      await pause(250);
+      await pause(1_000);
     }
     for (const left of this.#open) {
       const trace = (await this.#find(left)) ?? { traceId: left.traceId ?? '', spans: [] };
@@ -72,6 +69,14 @@ export class Traces {
       writeFileSync(join(folder, 'traces', `${left.name}.json`), JSON.stringify(trace, undefined, 2));
     }
     this.#open = [];
+  }
+
+  /** Sends what waits in the spool. Its files name the proxies before the collector, so those of every target are sent. */
+  async #replay(): Promise<void> {
+    const { collector, spoolDir } = this.#backends;
+    const silent = (): void => {};
+    const args = ['--dir', spoolDir, '--otlp', collector.otlpUrl, '--all'];
+    await replay.run(args, { out: silent, err: silent, color: false, width: 200 });
   }
 
   async #find({ traceId }: Left): Promise<Trace | undefined> {
