@@ -12,10 +12,13 @@ const SERVICE = new URL('../fixtures/soak/service.ts', import.meta.url);
 const CALLER = new URL('../fixtures/soak/caller.ts', import.meta.url);
 
 /** Total time of a shutdown, in milliseconds. */
-export const GRACE_PERIOD_MS = 12_000;
+const GRACE_PERIOD_MS = 12_000;
 
 /** Longest wait until an instance is registered, in milliseconds. */
 const READY_MS = 45_000;
+
+/** Longest time that the end of a process takes beside its grace period, in milliseconds: it may stand still meanwhile. */
+const ENDING_MS = 10_000;
 
 const ENV = {
   LOSSLESS_SECRET: 'one secret for the whole fleet',
@@ -111,7 +114,7 @@ export class Fleet {
   /** Asks an instance to leave and resolves when it has ended. */
   async leave(member: Member): Promise<void> {
     this.#forget(member);
-    await member.leave(GRACE_PERIOD_MS + READY_MS);
+    await member.leave(GRACE_PERIOD_MS + ENDING_MS);
   }
 
   async kill(member: Member): Promise<void> {

@@ -77,6 +77,8 @@ describe('the judge of a soak', () => {
     ['a shutdown that did not end', { lives: [{ ...life, isHung: true }] }, 'that did not end'],
     ['a process that ended unasked', { lives: [{ ...life, leftAt: undefined }] }, 'processes that ended unasked'],
     ['spans that are lost in silence', { shutdowns: [{ ...shutdown, trace: 'silent' }] }, 'that miss spans in silence'],
+    ['that nothing was called', { requests: 0 }, 'requests of callers'],
+    ['that nothing left', { shutdowns: [] }, 'graceful shutdowns'],
     ['a step that broke', { broken: [{ step: 1, text: 'not ready' }] }, 'steps that could not be played'],
     ['files in the spool', { spooled: ['1-2-3.json'] }, 'files left in the spool'],
     ['memory that grows', { series: new Map([['caller heap', climbing(2 ** 20)]]) }, 'caller heap'],
