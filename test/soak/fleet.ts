@@ -102,11 +102,16 @@ export class Fleet {
     return this.#links.get(member) ?? this.#link;
   }
 
-  /** Starts an instance and resolves when it is registered. */
+  /** Starts an instance and resolves when it is registered. @throws Error with its output when it never is */
   async start(tier: Tier): Promise<Member> {
     const member = this.#member(tier, SERVICE, [TIERS[tier].next], this.#link);
-    member.port = await appPortOf(member.child);
-    await member.child.sees(/registering -> warming/, READY_MS);
+    try {
+      member.port = await appPortOf(member.child);
+      await member.child.sees(/registering -> warming/, READY_MS);
+    } catch (thrown) {
+      await member.kill();
+      throw thrown;
+    }
     this.#serving[tier].push(member);
     return member;
   }
