@@ -1,4 +1,4 @@
-/** How much lateness of its own a load makes up for, in milliseconds: what a machine that stalled has not sent is left out. */
+/** How much of its own lateness a load makes up for, in milliseconds; after a longer stall the missed requests are left out. */
 const MADE_UP_MS = 500;
 
 /** Calls `send` so many times a second, however slow the answers are. @returns what ends it */
