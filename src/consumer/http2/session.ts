@@ -30,9 +30,13 @@ export class ServiceSession implements OpenSession {
     this.#way = way;
     this.#session = session;
     const { guard } = context;
-    // One of each for all streams: a call must cost as little as can be.
-    const ended = guard.listener(HOOK, () => void this.#streams--);
-    const answered = guard.listener(HOOK, (headers: IncomingHttpHeaders) => this.#answered(headers));
+    // One of each for all streams, and as little as can be in each: every call pays for them.
+    const ended = (): void => void this.#streams--;
+    const marked = guard.listener(HOOK, (marker: unknown) => this.#marked(marker));
+    const answered = (headers?: IncomingHttpHeaders): void => {
+      const marker = headers?.[DRAINING_HEADER];
+      if (marker !== undefined) marked(marker);
+    };
     const begins = guard.listener(HOOK, () => this.#head());
     const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => {
       this.#streams++;
@@ -85,7 +89,7 @@ export class ServiceSession implements OpenSession {
       this.#isHeaded = headRequests(this.#session, () => this.#context.header);
   }
 
-  #answered({ [DRAINING_HEADER]: marker }: IncomingHttpHeaders): void {
+  #marked(marker: unknown): void {
     const { listed } = this.#way;
     if (listed !== undefined && typeof marker === 'string')
       this.#context.marked(listed.service, listed.endpoint, marker);
