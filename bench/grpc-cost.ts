@@ -11,7 +11,7 @@ const CALLER = new URL('grpc-caller.ts', import.meta.url);
 
 /** Processes of each kind: what one happens to have compiled must not decide. */
 const PROCESSES = 6;
-const PAIRS = 600;
+const PAIRS = 1_000;
 const CALLS = 500;
 
 /** Of each process, before anything is measured. */
