@@ -11,7 +11,7 @@ import type { Address } from '../directory/roster.ts';
 import type { Service } from '../directory/service.ts';
 import { dial, dialSecure } from './dial.ts';
 import { Leg } from './leg.ts';
-import { ServiceSession } from './session.ts';
+import { ServiceSession, watchStreams } from './session.ts';
 
 /** What the guard calls this. */
 const HOOK = 'http2.connect';
@@ -69,7 +69,7 @@ export class Http2Hook {
       };
       return covered as Connect;
     };
-    this.#undo.push(wrapConnect(wrap));
+    this.#undo.push(wrapConnect(wrap), watchStreams(guard));
   }
 
   /** @returns undefined when the application says where the connection leads, or it does not go to a service */
