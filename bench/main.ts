@@ -1,6 +1,6 @@
 /**
- * `npm run bench [name …] [-- --only TEXT]`: measures, prints, and writes the sections of docs/benchmarks.md that were measured; of
- * benchmarks of gRPC only the rows whose name has that text.
+ * `npm run bench [name …] [-- --only TEXT]`: measures, prints, and writes the measured sections of docs/benchmarks.md; of benchmarks of
+ * gRPC only the rows whose name contains that text.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -3,19 +3,19 @@ import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { loadSync } from '@grpc/proto-loader';
 
-/** The service that these tests call. */
+/** Path of the definition of the called service. */
 export const PROTO = fileURLToPath(new URL('echo.proto', import.meta.url));
 
-/** What is said, and what comes back. */
+/** A message of a call and of its answer. */
 export interface Word {
   readonly text: string;
-  /** How long the answer takes, in milliseconds. */
+  /** Time before the answer, in milliseconds. */
   readonly ms: number;
 }
 
 export const definition = loadSync(PROTO);
 
-/** Of Connect. */
+/** The service for Connect. */
 export const service = connectService();
 
 function connectService() {
