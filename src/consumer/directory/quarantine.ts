@@ -25,11 +25,11 @@ interface Entry {
  */
 export class Quarantine {
   readonly #clock: Clock;
-  readonly #onExpiry: () => void;
+  readonly #onExpiry: (address: string) => void;
   readonly #entries = new Map<string, Entry>();
 
-  /** @param onExpiry called when an isolation has expired */
-  constructor(clock: Clock, onExpiry: () => void) {
+  /** @param onExpiry called with the normalized address whose isolation has expired */
+  constructor(clock: Clock, onExpiry: (address: string) => void) {
     this.#clock = clock;
     this.#onExpiry = onExpiry;
   }
@@ -48,7 +48,7 @@ export class Quarantine {
     if (oldest !== undefined) this.#drop(oldest);
     const expiry = this.#clock.after(Math.min(Math.max(expiresInMs, SHORTEST_MS), LONGEST_MS), () => {
       this.#entries.delete(address);
-      this.#onExpiry();
+      this.#onExpiry(address);
     });
     this.#entries.set(address, { generation, uid, expiry });
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { GoAway } from '../../protocol/identity.ts';
@@ -32,6 +33,8 @@ export class Roster {
   readonly #warmupMs: number;
   readonly #departed = new Map<string, Endpoint>();
   #listed = new Map<string, Endpoint>();
+  /** The last list, as it came. */
+  #applied: readonly Instance[] | undefined;
   /** Of each protocol, those that take its calls in the last list that had any. */
   readonly #last = new Map<Protocol, readonly Endpoint[]>();
   #times = 0;
@@ -47,6 +50,11 @@ export class Roster {
   /** The instances of the last list. */
   get listed(): readonly Endpoint[] {
     return [...this.#listed.values()];
+  }
+
+  /** Whether the last list has an instance at an address, in the form of `addressKey`. */
+  lists(key: string): boolean {
+    return this.#listed.has(key);
   }
 
   /** Whether a list was not empty. */
@@ -79,24 +87,32 @@ export class Roster {
     return this.#listedAt === undefined ? undefined : Math.round(this.#clock.now() - this.#listedAt);
   }
 
-  /** Applies a full list. An older generation of a known instance never replaces a newer one. */
-  apply(instances: readonly Instance[]): void {
+  /**
+   * Applies a full list. An older generation of a known instance never replaces a newer one.
+   *
+   * @returns whether it differs from the last one; most do not, because each GoAway and each poll reads one
+   */
+  apply(instances: readonly Instance[]): boolean {
     this.#listedAt = this.#clock.now();
     this.#times++;
-    const next = new Map<string, Endpoint>();
     const listed = instances.slice(0, MOST_INSTANCES);
+    if (isDeepStrictEqual(listed, this.#applied)) return false;
+    this.#applied = listed;
+    const next = new Map<string, Endpoint>();
     for (const [address, instance] of newestByAddress(listed)) {
       const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
       next.set(address, continued(known, instance) ?? this.#join(instance));
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
     for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
-    for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
+    for (const endpoint of next.values())
+      if (this.#listed.get(endpoint.key) !== endpoint) this.#departed.delete(keyOf(endpoint.instance));
     this.#listed = next;
     for (const protocol of PROTOCOLS) {
       const taking = this.listed.filter((endpoint) => endpoint.takes(protocol));
       if (taking.length > 0) this.#last.set(protocol, taking);
     }
+    return true;
   }
 
   /** The endpoints at an address, of all generations. */

@@ -146,6 +146,11 @@ export class Service {
     return this.#roster.all.some(({ address }) => address === authority);
   }
 
+  /** Whether the last list has an instance at an address, in the form of `addressKey`. */
+  lists(key: string): boolean {
+    return this.#roster.lists(key);
+  }
+
   /** The instances for HTTP requests. */
   get preferred(): readonly Endpoint[] {
     return this.#choice.turns;
@@ -195,8 +200,8 @@ export class Service {
   /** Applies a full list. An older generation of a known instance never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
-    this.#roster.apply(instances);
-    this.rebuild();
+    if (this.#roster.apply(instances)) this.rebuild();
+    else this.#closeUnneeded();
   }
 
   /** The endpoints at an address, of all generations. */
@@ -233,17 +238,14 @@ export class Service {
   /** Chooses the instances again; call it when an isolation begins or ends. */
   rebuild(): void {
     if (this.#closed) return;
-    const { quarantine } = this.#options;
     this.#warm();
-    const calledBy = new Set<Protocol>(['http', ...this.#choices.keys()]);
+    const protocols = [...this.#choices.keys()];
     this.#choices.clear();
-    const needed = new Set([...calledBy].flatMap((protocol) => this.#neededFor(protocol)));
+    for (const protocol of protocols) this.#choiceFor(protocol);
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    // Better instances are back: leaves those that were used as a last resort.
-    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
-    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
+    this.#closeUnneeded();
   }
 
   status(): ServiceStatus {
@@ -296,17 +298,26 @@ export class Service {
   #choiceFor(protocol: Protocol): Choice {
     const known = this.#choices.get(protocol);
     if (known !== undefined) return known;
-    const tiers = this.#tiers(protocol);
-    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
-    const choice = { turns: tiers[tier] ?? [], isPanic: tier >= PANIC_TIER };
+    const choice = this.#best(protocol);
     this.#choices.set(protocol, choice);
     return choice;
   }
 
-  /** Isolated or no longer listed instances that calls of `protocol` use because there are no others. */
-  #neededFor(protocol: Protocol): readonly Endpoint[] {
-    const { turns, isPanic } = this.#choiceFor(protocol);
-    return isPanic ? turns : [];
+  #best(protocol: Protocol): Choice {
+    let tier = 0;
+    for (const turns of this.#tiers(protocol)) {
+      if (turns.length > 0) return { turns, isPanic: tier >= PANIC_TIER };
+      tier++;
+    }
+    return { turns: [], isPanic: false };
+  }
+
+  /** Leaves isolated and no longer listed instances, but for those that calls use because there are no others. */
+  #closeUnneeded(): void {
+    const { quarantine } = this.#options;
+    const needed = new Set([...this.#choices.values()].flatMap(({ isPanic, turns }) => (isPanic ? turns : [])));
+    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
+    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
 
   /** The best of the instances that this request has not tried. */
@@ -318,27 +329,26 @@ export class Service {
     return [];
   }
 
-  /** Tiers of instances for calls of `protocol`, best first: a tier is used only when those before it are empty. */
-  #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
+  /**
+   * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty.
+   */
+  *#tiers(protocol: Protocol): Generator<readonly Endpoint[]> {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const [free, listed] = [taking(this.#free), taking(this.#roster.listed)];
-    const last = taking(this.#roster.lastOf(protocol));
+    const free = taking(this.#free);
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
-    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
-    const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
+    yield usable.filter((endpoint) => this.#isNear(endpoint));
+    yield usable;
+    yield awake;
+    yield free;
     // The others that leave were promised no more requests, and may stop at any moment.
-    const kept = taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
-    return [
-      usable.filter((endpoint) => this.#isNear(endpoint)),
-      usable,
-      awake,
-      free,
-      kept,
-      listed.filter((endpoint) => !isResting(endpoint)),
-      listed,
-      left,
-    ];
+    yield taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
+    const listed = taking(this.#roster.listed);
+    yield listed.filter((endpoint) => !isResting(endpoint));
+    yield listed;
+    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
+    const last = taking(this.#roster.lastOf(protocol));
+    yield this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
   }
 
   #speaksGrpcAlone(): LosslessError {
