@@ -6,7 +6,6 @@ import { addressesOf, addressKey, newestByAddress } from '../../registry/address
 import { PROTOCOLS, type Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
-import { creditAmong } from './rotation.ts';
 
 /**
  * Most instances that are kept after they left the list: to recognize the sender of a late GoAway, and as a last resort when the
@@ -101,7 +100,8 @@ export class Roster {
     const next = new Map<string, Endpoint>();
     for (const [address, instance] of newestByAddress(listed)) {
       const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
-      next.set(address, continued(known, instance) ?? this.#join(instance));
+      const endpoint = continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard);
+      next.set(address, endpoint);
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
     for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
@@ -136,12 +136,6 @@ export class Roster {
     const age = this.#clock.wall() - registeredAt;
     const most = this.#times === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
     return this.#clock.now() - (age <= most ? Math.min(Math.max(age, 0), this.#warmupMs) : 0);
-  }
-
-  #join(instance: Instance): Endpoint {
-    const joined = new Endpoint(instance, this.#warmingSince(instance), this.#guard);
-    joined.credit = creditAmong(this.listed) ?? joined.credit;
-    return joined;
   }
 
   #depart(endpoint: Endpoint): void {

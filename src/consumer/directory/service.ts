@@ -9,7 +9,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
 import { Rest } from './rest.ts';
 import { type Address, Roster } from './roster.ts';
-import { nextTurn } from './rotation.ts';
+import { nextTurn, seat } from './rotation.ts';
 
 /**
  * Interval at which shares of warming instances are updated, as a part of the warm-up time, with these bounds in milliseconds.
@@ -201,7 +201,7 @@ export class Service {
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
     if (this.#roster.apply(instances)) this.rebuild();
-    else this.#closeUnneeded();
+    else this.#closeUnneeded(this.#parts.isolated ?? []);
   }
 
   /** The endpoints at an address, of all generations. */
@@ -238,14 +238,14 @@ export class Service {
   /** Chooses the instances again; call it when an isolation begins or ends. */
   rebuild(): void {
     if (this.#closed) return;
-    this.#warm();
-    const protocols = [...this.#choices.keys()];
-    this.#choices.clear();
-    for (const protocol of protocols) this.#choiceFor(protocol);
+    const { free = [], isolated = [] } = this.#parts;
+    this.#warm(free);
+    const protocols = new Set<Protocol>(['http', ...this.#choices.keys()]);
+    for (const protocol of protocols) this.#choices.set(protocol, this.#best(protocol, free));
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    this.#closeUnneeded();
+    this.#closeUnneeded(isolated);
   }
 
   status(): ServiceStatus {
@@ -289,40 +289,47 @@ export class Service {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Instances of the last list that are not isolated. */
-  get #free(): readonly Endpoint[] {
+  /** Instances of the last list, by whether they are isolated. */
+  get #parts(): { readonly free?: readonly Endpoint[]; readonly isolated?: readonly Endpoint[] } {
     const { quarantine } = this.#options;
-    return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
+    return Object.groupBy(this.#roster.listed, ({ instance, key }) =>
+      quarantine.has(instance, key) ? 'isolated' : 'free',
+    );
+  }
+
+  get #free(): readonly Endpoint[] {
+    return this.#parts.free ?? [];
   }
 
   #choiceFor(protocol: Protocol): Choice {
     const known = this.#choices.get(protocol);
     if (known !== undefined) return known;
-    const choice = this.#best(protocol);
+    const choice = this.#best(protocol, this.#free);
     this.#choices.set(protocol, choice);
     return choice;
   }
 
-  #best(protocol: Protocol): Choice {
+  #best(protocol: Protocol, free: readonly Endpoint[]): Choice {
     let tier = 0;
-    for (const turns of this.#tiers(protocol)) {
-      if (turns.length > 0) return { turns, isPanic: tier >= PANIC_TIER };
+    for (const turns of this.#tiers(protocol, free)) {
+      if (turns.length > 0) {
+        seat(turns);
+        return { turns, isPanic: tier >= PANIC_TIER };
+      }
       tier++;
     }
     return { turns: [], isPanic: false };
   }
 
   /** Leaves isolated and no longer listed instances, but for those that calls use because there are no others. */
-  #closeUnneeded(): void {
-    const { quarantine } = this.#options;
+  #closeUnneeded(isolated: readonly Endpoint[]): void {
     const needed = new Set([...this.#choices.values()].flatMap(({ isPanic, turns }) => (isPanic ? turns : [])));
-    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
     for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
 
   /** The best of the instances that this request has not tried. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
-    for (const tier of this.#tiers('http')) {
+    for (const tier of this.#tiers('http', this.#free)) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
       if (left.length > 0) return left;
     }
@@ -332,9 +339,9 @@ export class Service {
   /**
    * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty.
    */
-  *#tiers(protocol: Protocol): Generator<readonly Endpoint[]> {
+  *#tiers(protocol: Protocol, unisolated: readonly Endpoint[]): Generator<readonly Endpoint[]> {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const free = taking(this.#free);
+    const free = taking(unisolated);
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
     yield usable.filter((endpoint) => this.#isNear(endpoint));
@@ -367,9 +374,8 @@ export class Service {
   /**
    * Computes all shares, of the near instances and of the others separately, and again after a step while an instance is warming.
    */
-  #warm(): void {
+  #warm(counted: readonly Endpoint[]): void {
     const { clock, warmup } = this.#options;
-    const counted = this.#free;
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
     for (const endpoint of this.#roster.all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
