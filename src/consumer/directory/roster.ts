@@ -31,7 +31,8 @@ export class Roster {
   readonly #guard: Guard;
   readonly #warmupMs: number;
   readonly #departed = new Map<string, Endpoint>();
-  #listed = new Map<string, Endpoint>();
+  #byKey: ReadonlyMap<string, Endpoint> = new Map();
+  #listed: readonly Endpoint[] = [];
   /** The last list, as it came. */
   #applied: readonly Instance[] | undefined;
   /** Of each protocol, those that take its calls in the last list that had any. */
@@ -46,14 +47,14 @@ export class Roster {
     this.#warmupMs = warmupMs;
   }
 
-  /** The instances of the last list. */
+  /** The instances of the last list; the same array until a list differs. */
   get listed(): readonly Endpoint[] {
-    return [...this.#listed.values()];
+    return this.#listed;
   }
 
   /** Whether the last list has an instance at an address, in the form of `addressKey`. */
   lists(key: string): boolean {
-    return this.#listed.has(key);
+    return this.#byKey.has(key);
   }
 
   /** Whether a list was not empty. */
@@ -73,7 +74,7 @@ export class Roster {
 
   /** All known instances. */
   get all(): readonly Endpoint[] {
-    return [...this.#listed.values(), ...this.#departed.values()];
+    return [...this.#listed, ...this.#departed.values()];
   }
 
   /** How many lists were applied, empty ones included. */
@@ -99,17 +100,18 @@ export class Roster {
     this.#applied = listed;
     const next = new Map<string, Endpoint>();
     for (const [address, instance] of newestByAddress(listed)) {
-      const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
+      const known = this.#byKey.get(address) ?? this.#departed.get(keyOf(instance));
       const endpoint = continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard);
       next.set(address, endpoint);
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
-    for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
+    for (const endpoint of this.#listed) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
     for (const endpoint of next.values())
-      if (this.#listed.get(endpoint.key) !== endpoint) this.#departed.delete(keyOf(endpoint.instance));
-    this.#listed = next;
+      if (this.#byKey.get(endpoint.key) !== endpoint) this.#departed.delete(keyOf(endpoint.instance));
+    this.#byKey = next;
+    this.#listed = [...next.values()];
     for (const protocol of PROTOCOLS) {
-      const taking = this.listed.filter((endpoint) => endpoint.takes(protocol));
+      const taking = this.#listed.filter((endpoint) => endpoint.takes(protocol));
       if (taking.length > 0) this.#last.set(protocol, taking);
     }
     return true;

@@ -56,6 +56,14 @@ interface Choice {
   readonly isPanic: boolean;
 }
 
+/** The listed instances by whether they are isolated, and what that was found from. */
+interface Parts {
+  readonly listed: readonly Endpoint[];
+  readonly changes: number;
+  readonly free: readonly Endpoint[];
+  readonly isolated: readonly Endpoint[];
+}
+
 /** The instances of one service, and the pick of the next one. */
 export class Service {
   readonly name: string;
@@ -65,6 +73,7 @@ export class Service {
   #choice: Choice = { turns: [], isPanic: false };
   /** For each protocol in use. */
   readonly #choices = new Map<Protocol, Choice>();
+  #parted: Parts = { listed: [], changes: 0, free: [], isolated: [] };
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
@@ -201,7 +210,7 @@ export class Service {
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
     if (this.#roster.apply(instances)) this.rebuild();
-    else this.#closeUnneeded(this.#parts.isolated ?? []);
+    else this.#closeUnneeded(this.#parts.isolated);
   }
 
   /** The endpoints at an address, of all generations. */
@@ -238,7 +247,7 @@ export class Service {
   /** Chooses the instances again; call it when an isolation begins or ends. */
   rebuild(): void {
     if (this.#closed) return;
-    const { free = [], isolated = [] } = this.#parts;
+    const { free, isolated } = this.#parts;
     this.#warm(free);
     const protocols = new Set<Protocol>(['http', ...this.#choices.keys()]);
     for (const protocol of protocols) this.#choices.set(protocol, this.#best(protocol, free));
@@ -289,16 +298,22 @@ export class Service {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Instances of the last list, by whether they are isolated. */
-  get #parts(): { readonly free?: readonly Endpoint[]; readonly isolated?: readonly Endpoint[] } {
+  /** Instances of the last list, by whether they are isolated; looked up anew when one of the two has changed. */
+  get #parts(): Parts {
     const { quarantine } = this.#options;
-    return Object.groupBy(this.#roster.listed, ({ instance, key }) =>
-      quarantine.has(instance, key) ? 'isolated' : 'free',
-    );
+    const { listed } = this.#roster;
+    const { changes } = quarantine;
+    if (this.#parted.listed !== listed || this.#parted.changes !== changes) {
+      const { free = [], isolated = [] } = Object.groupBy(listed, ({ instance, key }) =>
+        quarantine.has(instance, key) ? 'isolated' : 'free',
+      );
+      this.#parted = { listed, changes, free, isolated };
+    }
+    return this.#parted;
   }
 
   get #free(): readonly Endpoint[] {
-    return this.#parts.free ?? [];
+    return this.#parts.free;
   }
 
   #choiceFor(protocol: Protocol): Choice {

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Consumer } from '../../../../src/consumer/consumer.ts';
 import { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
+import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import { hostPort } from '../../../../src/protocol/host-port.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
@@ -88,6 +89,14 @@ test('an isolation that is over chooses anew only while its address is listed', 
   clock.pass(30_000);
   expect(choices()).toBe(before + 1);
   expect(service.addresses).toHaveLength(SIZE - 1);
+});
+
+test('a GoAway looks up the isolations of a service once', async () => {
+  const { leave } = await subject();
+  const has = vi.spyOn(Quarantine.prototype, 'has');
+  await leave(first).refreshed;
+  // Those of the one that leaves are asked for beside it.
+  expect(has.mock.calls.length).toBeLessThan(SIZE + 10);
 });
 
 test('a choice looks at what is worse only when there is nothing better', async () => {
