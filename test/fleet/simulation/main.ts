@@ -3,14 +3,12 @@
  * plays whole releases of fleets, each in one process over a simulated clock and network, and prints what must hold and does not. With `--write` the table
  * and the pictures of `docs/scale.md` are made anew. Exit code 1 when something did not hold.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { broken } from './broken.ts';
-import { CURVES, pictureOf } from './curves.ts';
 import { type Shape, WEATHER } from './fleet.ts';
+import { growthOf, tableOf, writePage } from './page.ts';
+import { keep, keptRuns } from './runs.ts';
 import { type Ran, simulate } from './simulate.ts';
-
-const PAGE = new URL('../../../docs/scale.md', import.meta.url);
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -24,7 +22,7 @@ const { values } = parseArgs({
     others: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     registry: { type: 'string', default: 'Nacos 3.1, push' },
-    /** Requests of each consumer a second. */
+    /** Requests of each consumer a second; one number for each size. */
     rate: { type: 'string', default: '4' },
     warmup: { type: 'string', default: '120000' },
     /** Whether a release waits as long as its registry lags. */
@@ -35,6 +33,7 @@ const { values } = parseArgs({
 
 const shapes = values.instances.split(',').map((instances, n): Shape => {
   const consumers = values.consumers?.split(',')[n];
+  const rates = values.rate.split(',');
   return {
     seed: Number(values.seed),
     instances: Number(instances),
@@ -42,58 +41,23 @@ const shapes = values.instances.split(',').map((instances, n): Shape => {
     consumers: consumers === undefined ? Math.round(Number(instances) / 4) : Number(consumers),
     consumersOfOthers: Number(values.others),
     registry: values.registry,
-    perSecond: Number(values.rate),
+    perSecond: Number(rates[n] ?? rates[0]),
     warmupMs: Number(values.warmup),
     waits: values.waits,
     weather: WEATHER,
   };
 });
 
-const percent = (off: number | undefined): string =>
-  off === undefined ? 'too few requests' : `${(100 * off).toFixed(1)} %`;
-const HEAD =
-  '| instances | consumers of one service | requests | lost | after an ack | off its weight, before and after | GoAways | told within | shutdowns | processor, s | memory, MiB | spans | series |';
-
-function rowOf(ran: Ran): string {
-  const { instances, consumers } = ran.shape;
-  const results = Object.entries(ran.results).map(([result, count]) => `${count} ${result}`);
-  return `| ${[
-    instances,
-    consumers,
-    ran.requests,
-    ran.lost,
-    ran.pickedAfterAck + ran.arrivedAfterAck,
-    `${percent(ran.offBefore)}, ${percent(ran.offAfter)}`,
-    ran.calls,
-    `${ran.toldMs[0]} ms, longest ${ran.toldMs[1]} ms`,
-    results.join(', '),
-    ran.cpuS.toFixed(1),
-    ran.memoryMiB,
-    ran.spans,
-    ran.series,
-  ].join(' | ')} |`;
-}
-
 const runs: Ran[] = [];
-console.log(HEAD);
 for (const shape of shapes) {
   const ran = await simulate(shape);
   runs.push(ran);
-  console.log(rowOf(ran));
+  console.log(tableOf([ran]));
   for (const what of broken(ran)) {
     process.exitCode = 1;
     console.log(`does not hold: ${what}`);
   }
-  if (values.write) write();
+  if (values.write) keep(ran);
 }
-
-function write(): void {
-  const table = [HEAD, HEAD.replace(/[^|]+/g, ' --- '), ...runs.map(rowOf)].join('\n');
-  const page = readFileSync(PAGE, 'utf8');
-  writeFileSync(
-    PAGE,
-    page.replace(/(<!-- runs -->\n)[\s\S]*?(<!-- \/runs -->)/, (_, begin, end) => `${begin}${table}\n${end}`),
-  );
-  for (const curve of CURVES)
-    writeFileSync(new URL(`../../../docs/images/scale-${curve.name}.svg`, import.meta.url), pictureOf(curve, runs));
-}
+console.log(growthOf(runs));
+if (values.write) writePage(keptRuns());
