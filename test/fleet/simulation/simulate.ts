@@ -16,10 +16,10 @@ const WINDOW_MS = 60_000;
 /** Longest release, in milliseconds. */
 const LONGEST_MS = 3_600_000;
 
-/** Instances with fewer requests in a window say nothing of shares. */
+/** Fewest requests in a window from which the share of an instance can be judged. */
 const FEWEST = 1_000;
 
-/** What a run has shown. */
+/** The results of a run. */
 export interface Ran {
   readonly shape: Shape;
   readonly requests: number;
@@ -28,7 +28,7 @@ export interface Ran {
   readonly lostWhenCut: number;
   readonly panic: number;
   readonly pickedAfterAck: number;
-  /** Requests that arrived after an ack, as the instances count them. */
+  /** Requests that arrived after an ack, by the counts of the instances. */
   readonly arrivedAfterAck: number;
   readonly shutdowns: number;
   readonly results: Readonly<Record<string, number>>;
@@ -38,7 +38,7 @@ export interface Ran {
   readonly calls: number;
   readonly spans: number;
   readonly series: number;
-  /** Simulated milliseconds: until all consumers of an instance were told, and of an offline; median and longest. */
+  /** Simulated milliseconds until all consumers of an instance were told, and of an offline: median and longest. */
   readonly toldMs: readonly [number, number];
   readonly offlineMs: readonly [number, number];
   /** Processor time of this process in seconds: of the releases without the requests meanwhile, and of the requests in a minute. */
@@ -57,10 +57,10 @@ export interface Load {
   readonly off: number;
 }
 
-/** Plays a fleet: it stands, is measured, is released as a whole, settles and is measured again. */
+/** Plays a fleet: starts it, measures its load, releases all of it, lets it settle and measures again. */
 export async function simulate(shape: Shape): Promise<Ran> {
   const { random } = Math;
-  // Where a rotation begins is the only chance in the product's own code.
+  // Seeded, because the product's code begins each rotation at a random place.
   const seeded = new Random(shape.seed + 1);
   Math.random = () => seeded.next();
   try {
