@@ -127,7 +127,7 @@ export class Consumer implements CallContext {
     const { clock, log, registry, services, warmupMs, zone } = options;
     this.#options = options;
     this.guard = options.guard ?? new Guard(log);
-    this.#quarantine = new Quarantine(clock, () => this.#rebuild());
+    this.#quarantine = new Quarantine(clock, (address) => this.#rebuild(address));
     this.#directory = new Directory({
       registry,
       clock,
@@ -300,8 +300,9 @@ export class Consumer implements CallContext {
     if (headerMs !== undefined && !this.#uninstalled) this.#renewal = clock.after(headerMs, () => this.#renewHeader());
   }
 
-  #rebuild(): void {
-    for (const service of this.#directory.services) service.rebuild();
+  /** An isolation is over. Most that leave are not listed any more by then, and nothing changes. */
+  #rebuild(address: string): void {
+    for (const service of this.#directory.services) if (service.lists(address)) service.rebuild();
   }
 }
 

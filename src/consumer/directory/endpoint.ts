@@ -17,7 +17,8 @@ export class Endpoint implements Turn {
   /** Monotonic time from which its warm-up is measured. */
   readonly warmingSince: number;
   share = 0;
-  credit: number;
+  credit = 0;
+  isNew = true;
   /** Its rest after a failed connection; undefined: none has failed. */
   rest: Rest | undefined;
   /** It is leaving, and waits for this process, whose ack said that it has no other instance to call. */
@@ -44,8 +45,6 @@ export class Endpoint implements Turn {
     this.#guard = guard;
     this.#instance = instance;
     this.instance = instance;
-    // Less than one turn; with more credit it would take several turns before the others.
-    this.credit = Math.random() * instance.weight;
     this.address = hostPort(instance);
     this.key = addressKey(instance);
     this.warmingSince = warmingSince;

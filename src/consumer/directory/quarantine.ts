@@ -25,17 +25,23 @@ interface Entry {
  */
 export class Quarantine {
   readonly #clock: Clock;
-  readonly #onExpiry: () => void;
+  readonly #onExpiry: (address: string) => void;
   readonly #entries = new Map<string, Entry>();
+  #changes = 0;
 
-  /** @param onExpiry called when an isolation has expired */
-  constructor(clock: Clock, onExpiry: () => void) {
+  /** @param onExpiry called with the normalized address whose isolation has expired */
+  constructor(clock: Clock, onExpiry: (address: string) => void) {
     this.#clock = clock;
     this.#onExpiry = onExpiry;
   }
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Grows with each isolation that begins or ends, so that nobody asks again while it stays. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Isolates, or renews. A message about an older generation than the isolated one changes nothing. */
@@ -47,10 +53,11 @@ export class Quarantine {
     const oldest = this.#entries.size < MOST ? undefined : this.#entries.keys().next().value;
     if (oldest !== undefined) this.#drop(oldest);
     const expiry = this.#clock.after(Math.min(Math.max(expiresInMs, SHORTEST_MS), LONGEST_MS), () => {
-      this.#entries.delete(address);
-      this.#onExpiry();
+      this.#drop(address);
+      this.#onExpiry(address);
     });
     this.#entries.set(address, { generation, uid, expiry });
+    this.#changes++;
   }
 
   /** @param address its normalized address, if the caller has it already */
@@ -68,5 +75,6 @@ export class Quarantine {
   #drop(address: string): void {
     this.#entries.get(address)?.expiry.cancel();
     this.#entries.delete(address);
+    this.#changes++;
   }
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Guard } from '../../guard.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { GoAway } from '../../protocol/identity.ts';
@@ -5,7 +6,6 @@ import { addressesOf, addressKey, newestByAddress } from '../../registry/address
 import { PROTOCOLS, type Protocol } from '../../registry/endpoints.ts';
 import type { Instance } from '../../registry/registry.ts';
 import { Endpoint } from './endpoint.ts';
-import { creditAmong } from './rotation.ts';
 
 /**
  * Most instances that are kept after they left the list: to recognize the sender of a late GoAway, and as a last resort when the
@@ -31,7 +31,10 @@ export class Roster {
   readonly #guard: Guard;
   readonly #warmupMs: number;
   readonly #departed = new Map<string, Endpoint>();
-  #listed = new Map<string, Endpoint>();
+  #byKey: ReadonlyMap<string, Endpoint> = new Map();
+  #listed: readonly Endpoint[] = [];
+  /** The last list, as it came. */
+  #applied: readonly Instance[] | undefined;
   /** Of each protocol, those that take its calls in the last list that had any. */
   readonly #last = new Map<Protocol, readonly Endpoint[]>();
   #times = 0;
@@ -44,9 +47,14 @@ export class Roster {
     this.#warmupMs = warmupMs;
   }
 
-  /** The instances of the last list. */
+  /** The instances of the last list; the same array until a list differs. */
   get listed(): readonly Endpoint[] {
-    return [...this.#listed.values()];
+    return this.#listed;
+  }
+
+  /** Whether the last list has an instance at an address, in the form of `addressKey`. */
+  lists(key: string): boolean {
+    return this.#byKey.has(key);
   }
 
   /** Whether a list was not empty. */
@@ -66,7 +74,7 @@ export class Roster {
 
   /** All known instances. */
   get all(): readonly Endpoint[] {
-    return [...this.#listed.values(), ...this.#departed.values()];
+    return [...this.#listed, ...this.#departed.values()];
   }
 
   /** How many lists were applied, empty ones included. */
@@ -79,24 +87,34 @@ export class Roster {
     return this.#listedAt === undefined ? undefined : Math.round(this.#clock.now() - this.#listedAt);
   }
 
-  /** Applies a full list. An older generation of a known instance never replaces a newer one. */
-  apply(instances: readonly Instance[]): void {
+  /**
+   * Applies a full list. An older generation of a known instance never replaces a newer one.
+   *
+   * @returns whether it differs from the last one; most do not, because each GoAway and each poll reads one
+   */
+  apply(instances: readonly Instance[]): boolean {
     this.#listedAt = this.#clock.now();
     this.#times++;
-    const next = new Map<string, Endpoint>();
     const listed = instances.slice(0, MOST_INSTANCES);
+    if (isDeepStrictEqual(listed, this.#applied)) return false;
+    this.#applied = listed;
+    const next = new Map<string, Endpoint>();
     for (const [address, instance] of newestByAddress(listed)) {
-      const known = this.#listed.get(address) ?? this.#departed.get(keyOf(instance));
-      next.set(address, continued(known, instance) ?? this.#join(instance));
+      const known = this.#byKey.get(address) ?? this.#departed.get(keyOf(instance));
+      const endpoint = continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard);
+      next.set(address, endpoint);
     }
     for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
-    for (const endpoint of this.#listed.values()) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
-    for (const endpoint of next.values()) this.#departed.delete(keyOf(endpoint.instance));
-    this.#listed = next;
+    for (const endpoint of this.#listed) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
+    for (const endpoint of next.values())
+      if (this.#byKey.get(endpoint.key) !== endpoint) this.#departed.delete(keyOf(endpoint.instance));
+    this.#byKey = next;
+    this.#listed = [...next.values()];
     for (const protocol of PROTOCOLS) {
-      const taking = this.listed.filter((endpoint) => endpoint.takes(protocol));
+      const taking = this.#listed.filter((endpoint) => endpoint.takes(protocol));
       if (taking.length > 0) this.#last.set(protocol, taking);
     }
+    return true;
   }
 
   /** The endpoints at an address, of all generations. */
@@ -120,12 +138,6 @@ export class Roster {
     const age = this.#clock.wall() - registeredAt;
     const most = this.#times === 1 ? Number.POSITIVE_INFINITY : REGISTRY_LAG_MS;
     return this.#clock.now() - (age <= most ? Math.min(Math.max(age, 0), this.#warmupMs) : 0);
-  }
-
-  #join(instance: Instance): Endpoint {
-    const joined = new Endpoint(instance, this.#warmingSince(instance), this.#guard);
-    joined.credit = creditAmong(this.listed) ?? joined.credit;
-    return joined;
   }
 
   #depart(endpoint: Endpoint): void {

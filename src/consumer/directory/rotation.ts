@@ -4,11 +4,12 @@ export interface Turn {
   share: number;
   /** Credit between turns; belongs to the rotation. */
   credit: number;
+  /** It has no place in the rounds yet. */
+  isNew: boolean;
 }
 
 /**
  * Smooth weighted round robin (nginx `ngx_http_upstream_get_round_robin_peer`): exact shares and no long runs on one instance.
- * Consumers start with random credits, so that many of them do not pick the same instance at once.
  */
 export function nextTurn<T extends Turn>(turns: readonly T[]): T | undefined {
   let best: T | undefined;
@@ -23,12 +24,20 @@ export function nextTurn<T extends Turn>(turns: readonly T[]): T | undefined {
 }
 
 /**
- * The credit of one that joins others: that of any of them, so it comes when that one does. Many consumers see it at the same
- * time; were its place between those who had their turn in this round and those who had not, all would come to it together, round
- * after round.
+ * Gives those that are new a place in the rounds, at random, because many consumers begin, or see a new instance, at the same time.
  *
- * @returns undefined when there are none
+ * Those that begin together come anywhere in a round, as they do later. A round is as long as all shares together; were it as long as
+ * one share, all consumers would come to the heavy ones first, then to the light ones, and so round after round.
+ *
+ * One that joins others gets the credit of any of them, so it comes when that one does.
  */
-export function creditAmong(others: readonly Turn[]): number | undefined {
-  return others[Math.floor(Math.random() * others.length)]?.credit;
+export function seat(turns: readonly Turn[]): void {
+  const joining = turns.filter(({ isNew }) => isNew);
+  if (joining.length === 0) return;
+  const others = turns.filter(({ isNew }) => !isNew);
+  const round = turns.reduce((sum, { share }) => sum + share, 0);
+  for (const turn of joining) {
+    turn.credit = others[Math.floor(Math.random() * others.length)]?.credit ?? -Math.random() * round;
+    turn.isNew = false;
+  }
 }

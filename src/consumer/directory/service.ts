@@ -9,7 +9,7 @@ import type { Endpoint } from './endpoint.ts';
 import type { Quarantine } from './quarantine.ts';
 import { Rest } from './rest.ts';
 import { type Address, Roster } from './roster.ts';
-import { nextTurn } from './rotation.ts';
+import { nextTurn, seat } from './rotation.ts';
 
 /**
  * Interval at which shares of warming instances are updated, as a part of the warm-up time, with these bounds in milliseconds.
@@ -56,6 +56,14 @@ interface Choice {
   readonly isPanic: boolean;
 }
 
+/** The listed instances by whether they are isolated, and what that was found from. */
+interface Parts {
+  readonly listed: readonly Endpoint[];
+  readonly changes: number;
+  readonly free: readonly Endpoint[];
+  readonly isolated: readonly Endpoint[];
+}
+
 /** The instances of one service, and the pick of the next one. */
 export class Service {
   readonly name: string;
@@ -65,6 +73,7 @@ export class Service {
   #choice: Choice = { turns: [], isPanic: false };
   /** For each protocol in use. */
   readonly #choices = new Map<Protocol, Choice>();
+  #parted: Parts = { listed: [], changes: 0, free: [], isolated: [] };
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
@@ -146,6 +155,11 @@ export class Service {
     return this.#roster.all.some(({ address }) => address === authority);
   }
 
+  /** Whether the last list has an instance at an address, in the form of `addressKey`. */
+  lists(key: string): boolean {
+    return this.#roster.lists(key);
+  }
+
   /** The instances for HTTP requests. */
   get preferred(): readonly Endpoint[] {
     return this.#choice.turns;
@@ -195,8 +209,8 @@ export class Service {
   /** Applies a full list. An older generation of a known instance never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
-    this.#roster.apply(instances);
-    this.rebuild();
+    if (this.#roster.apply(instances)) this.rebuild();
+    else this.#closeUnneeded(this.#parts.isolated);
   }
 
   /** The endpoints at an address, of all generations. */
@@ -233,17 +247,14 @@ export class Service {
   /** Chooses the instances again; call it when an isolation begins or ends. */
   rebuild(): void {
     if (this.#closed) return;
-    const { quarantine } = this.#options;
-    this.#warm();
-    const calledBy = new Set<Protocol>(['http', ...this.#choices.keys()]);
-    this.#choices.clear();
-    const needed = new Set([...calledBy].flatMap((protocol) => this.#neededFor(protocol)));
+    const { free, isolated } = this.#parts;
+    this.#warm(free);
+    const protocols = new Set<Protocol>(['http', ...this.#choices.keys()]);
+    for (const protocol of protocols) this.#choices.set(protocol, this.#best(protocol, free));
     this.#choice = this.#choiceFor('http');
     this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
     this.#tell();
-    // Better instances are back: leaves those that were used as a last resort.
-    const isolated = this.#roster.listed.filter(({ instance, key }) => quarantine.has(instance, key));
-    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
+    this.#closeUnneeded(isolated);
   }
 
   status(): ServiceStatus {
@@ -287,58 +298,79 @@ export class Service {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Instances of the last list that are not isolated. */
-  get #free(): readonly Endpoint[] {
+  /** Instances of the last list, by whether they are isolated; looked up anew when one of the two has changed. */
+  get #parts(): Parts {
     const { quarantine } = this.#options;
-    return this.#roster.listed.filter(({ instance, key }) => !quarantine.has(instance, key));
+    const { listed } = this.#roster;
+    const { changes } = quarantine;
+    if (this.#parted.listed !== listed || this.#parted.changes !== changes) {
+      const { free = [], isolated = [] } = Object.groupBy(listed, ({ instance, key }) =>
+        quarantine.has(instance, key) ? 'isolated' : 'free',
+      );
+      this.#parted = { listed, changes, free, isolated };
+    }
+    return this.#parted;
+  }
+
+  get #free(): readonly Endpoint[] {
+    return this.#parts.free;
   }
 
   #choiceFor(protocol: Protocol): Choice {
     const known = this.#choices.get(protocol);
     if (known !== undefined) return known;
-    const tiers = this.#tiers(protocol);
-    const tier = tiers.findIndex((endpoints) => endpoints.length > 0);
-    const choice = { turns: tiers[tier] ?? [], isPanic: tier >= PANIC_TIER };
+    const choice = this.#best(protocol, this.#free);
     this.#choices.set(protocol, choice);
     return choice;
   }
 
-  /** Isolated or no longer listed instances that calls of `protocol` use because there are no others. */
-  #neededFor(protocol: Protocol): readonly Endpoint[] {
-    const { turns, isPanic } = this.#choiceFor(protocol);
-    return isPanic ? turns : [];
+  #best(protocol: Protocol, free: readonly Endpoint[]): Choice {
+    let tier = 0;
+    for (const turns of this.#tiers(protocol, free)) {
+      if (turns.length > 0) {
+        seat(turns);
+        return { turns, isPanic: tier >= PANIC_TIER };
+      }
+      tier++;
+    }
+    return { turns: [], isPanic: false };
+  }
+
+  /** Leaves isolated and no longer listed instances, but for those that calls use because there are no others. */
+  #closeUnneeded(isolated: readonly Endpoint[]): void {
+    const needed = new Set([...this.#choices.values()].flatMap(({ isPanic, turns }) => (isPanic ? turns : [])));
+    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
   }
 
   /** The best of the instances that this request has not tried. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
-    for (const tier of this.#tiers('http')) {
+    for (const tier of this.#tiers('http', this.#free)) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
       if (left.length > 0) return left;
     }
     return [];
   }
 
-  /** Tiers of instances for calls of `protocol`, best first: a tier is used only when those before it are empty. */
-  #tiers(protocol: Protocol): readonly (readonly Endpoint[])[] {
+  /**
+   * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty.
+   */
+  *#tiers(protocol: Protocol, unisolated: readonly Endpoint[]): Generator<readonly Endpoint[]> {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const [free, listed] = [taking(this.#free), taking(this.#roster.listed)];
-    const last = taking(this.#roster.lastOf(protocol));
+    const free = taking(unisolated);
     const awake = free.filter((endpoint) => !isResting(endpoint));
     const usable = awake.filter(({ instance }) => instance.weight > 0);
-    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
-    const left = this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
+    yield usable.filter((endpoint) => this.#isNear(endpoint));
+    yield usable;
+    yield awake;
+    yield free;
     // The others that leave were promised no more requests, and may stop at any moment.
-    const kept = taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
-    return [
-      usable.filter((endpoint) => this.#isNear(endpoint)),
-      usable,
-      awake,
-      free,
-      kept,
-      listed.filter((endpoint) => !isResting(endpoint)),
-      listed,
-      left,
-    ];
+    yield taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
+    const listed = taking(this.#roster.listed);
+    yield listed.filter((endpoint) => !isResting(endpoint));
+    yield listed;
+    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
+    const last = taking(this.#roster.lastOf(protocol));
+    yield this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
   }
 
   #speaksGrpcAlone(): LosslessError {
@@ -357,9 +389,8 @@ export class Service {
   /**
    * Computes all shares, of the near instances and of the others separately, and again after a step while an instance is warming.
    */
-  #warm(): void {
+  #warm(counted: readonly Endpoint[]): void {
     const { clock, warmup } = this.#options;
-    const counted = this.#free;
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
     for (const endpoint of this.#roster.all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;

@@ -1,3 +1,4 @@
+import { pairsOf } from './fleet.ts';
 import type { Ran } from './simulate.ts';
 
 /** Largest part by which the load of an instance may deviate from its weight. */
@@ -16,9 +17,9 @@ const MOST_SERIES = 20;
 /** The broken rules in words; empty when all hold. */
 export function broken(ran: Ran): readonly string[] {
   const { shape, results, shutdowns } = ran;
-  const { consumers, consumersOfOthers, instances, services } = shape;
+  const { instances, services } = shape;
   const each = Math.floor(instances / services);
-  const told = each * (consumers + (services - 1) * consumersOfOthers);
+  const told = pairsOf(shape);
   const unsuccessful = shutdowns - (results['success'] ?? 0);
   const rules: readonly (readonly [boolean, string])[] = [
     [ran.pickedAfterAck === 0, `requests that were sent after an ack: ${ran.pickedAfterAck}`],
@@ -30,8 +31,8 @@ export function broken(ran: Ran): readonly string[] {
       ran.lostWhenCut === 0 || unsuccessful > 0,
       `requests were lost and each shutdown was a success: ${ran.lostWhenCut}`,
     ],
-    [(ran.offBefore ?? 0) <= MOST_OFF, `load off its weight before the release: ${ran.offBefore}`],
-    [(ran.offAfter ?? 0) <= MOST_OFF, `load off its weight after the release: ${ran.offAfter}`],
+    [ran.before.off <= MOST_OFF, `load off its weight before the release: ${ran.before.off}`],
+    [ran.after.off <= MOST_OFF, `load off its weight after the release: ${ran.after.off}`],
     [ran.calls <= told * (1 + MOST_AGAIN), `GoAways: ${ran.calls} for ${told} consumers of instances`],
     [ran.spans <= MOST_SPANS * told + SPANS_BESIDE * shutdowns, `spans: ${ran.spans}`],
     [ran.series <= MOST_SERIES * services, `series: ${ran.series} of ${services} services`],

@@ -53,9 +53,14 @@ export class SimulatedConsumer {
     return this.#options.number;
   }
 
-  /** Its name in requests. Its number is its address. */
+  /** Its id, and its address. */
+  get name(): string {
+    return `caller-${this.number}`;
+  }
+
+  /** As its requests name it. */
   get caller(): Caller {
-    return { service: 'caller', instanceId: `caller-${this.number}`, generation: 1, port: 1 };
+    return { service: 'caller', instanceId: this.name, generation: 1, port: 1 };
   }
 
   /** Reads the list, and begins to send. */
@@ -90,7 +95,7 @@ export class SimulatedConsumer {
       idle: refreshed
         .then(() => idle)
         .then((addresses) => {
-          network.bring(this.number, () => at(address)?.disconnect(this.number));
+          network.bring(this.number, () => at(address)?.traffic.disconnect(this.number));
           return { idle: true, addresses };
         }),
     };
@@ -113,9 +118,10 @@ export class SimulatedConsumer {
       this.#service?.rest(endpoint);
       this.#send(new Set([...(tried ?? []), endpoint]));
     };
-    const isConnected = instance?.isConnected(this.number) === true;
+    const isConnected = instance?.traffic.isConnected(this.number) === true;
     network.bring(this.number, () => {
-      if (instance?.takes(this.number)) return void instance.serve(this, () => network.bring(this.number, ended));
+      if (instance?.takes(this.number))
+        return void instance.traffic.serve(this, () => network.bring(this.number, ended));
       if (!isConnected) return refused();
       counts.failed(network.isCut(this.number));
       ended();
@@ -126,6 +132,6 @@ export class SimulatedConsumer {
   #pickedAfterAck(endpoint: Endpoint): void {
     const { counts } = this.#options;
     if ((this.#service?.othersThan([endpoint]) ?? 0) === 0) counts.panic++;
-    else counts.afterAck(endpoint.address);
+    else counts.pickedAfterAck++;
   }
 }

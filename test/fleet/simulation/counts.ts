@@ -14,9 +14,10 @@ export class Counts {
   spans = 0;
   readonly #series = new Set<string>();
   readonly results = new Map<OfflineResult, number>();
-  /** Addresses to which requests were sent after the ack. */
-  readonly pickedAfterAck: string[] = [];
-  /** Durations of offlines, in milliseconds. */
+  /** Requests that were sent after the ack, and such that arrived after it. */
+  pickedAfterAck = 0;
+  arrivedAfterAck = 0;
+  /** How long offlines took, in milliseconds. */
   readonly offlineMs: number[] = [];
   /** Time from the beginning of an offline until all consumers were told, in milliseconds. */
   readonly toldMs: number[] = [];
@@ -24,10 +25,6 @@ export class Counts {
   failed(wasCut: boolean): void {
     if (wasCut) this.lostWhenCut++;
     else this.lost++;
-  }
-
-  afterAck(address: string): void {
-    this.pickedAfterAck.push(address);
   }
 
   result(result: OfflineResult): void {

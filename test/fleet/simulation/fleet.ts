@@ -1,8 +1,7 @@
-import { whenAborted } from '../../../src/lifecycle/abort.ts';
 import type { Clock } from '../../../src/lifecycle/clock.ts';
-import type { Idle } from '../../../src/protocol/identity.ts';
-import { type Call, type CallOptions, endOf, type First } from '../../../src/provider/offline/goaway.ts';
+import { hostPort } from '../../../src/protocol/host-port.ts';
 import { Random } from '../random.ts';
+import { callOver } from './call.ts';
 import { SimulatedConsumer } from './consumer.ts';
 import { Counts } from './counts.ts';
 import { leaveAll, SimulatedInstance } from './instance.ts';
@@ -26,6 +25,16 @@ export interface Shape {
   /** A release waits as long as its registry lags before old instances leave. */
   readonly waits: boolean;
   readonly weather: Weather;
+}
+
+/** Consumers of all services together. */
+export function allConsumers({ consumers, consumersOfOthers, services }: Shape): number {
+  return consumers + (services - 1) * consumersOfOthers;
+}
+
+/** How often an instance has a consumer. */
+export function pairsOf(shape: Shape): number {
+  return Math.floor(shape.instances / shape.services) * allConsumers(shape);
 }
 
 /** A day on which a packet in a thousand is lost, and a consumer in a hundred is cut off once. */
@@ -62,7 +71,8 @@ export class Fleet {
   readonly #network: Network;
   readonly #waits: boolean;
   readonly #byAddress = new Map<string, SimulatedInstance>();
-  readonly #consumers: SimulatedConsumer[] = [];
+  /** By their names, which are their addresses. */
+  readonly #consumers = new Map<string, SimulatedConsumer>();
   #instances = 0;
   #ids = 0;
 
@@ -82,12 +92,12 @@ export class Fleet {
 
   /** Lets all consumers begin to send. */
   async call(): Promise<void> {
-    await Promise.all(this.#consumers.map((consumer) => consumer.start()));
+    await Promise.all([...this.#consumers.values()].map((consumer) => consumer.start()));
   }
 
   /** Replaces every instance of every service by a new one. */
   async release(): Promise<void> {
-    this.#network.cut(this.#consumers.length, this.clock.now());
+    this.#network.cut(this.#consumers.size, this.clock.now());
     await Promise.all(
       this.services.map(async (service, n) => {
         await this.#pause(n * PAUSE_MS);
@@ -97,7 +107,7 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+    await Promise.all([...this.#consumers.values()].map((consumer) => consumer.stop()));
   }
 
   async #releaseOne(service: FleetService): Promise<void> {
@@ -112,6 +122,8 @@ export class Fleet {
       service.instances = [...service.instances, ...joining];
       if (this.#waits) await this.#pause(service.lag.lagMs[1]);
       await leaveAll(leaving, this.clock, this.random);
+      // What a process knew ends with it.
+      for (const { instance } of leaving) this.#byAddress.delete(hostPort(instance));
       service.instances = service.instances.filter((instance) => !instance.hasEnded);
       await this.#pause(PAUSE_MS);
     }
@@ -135,13 +147,13 @@ export class Fleet {
       random: this.random,
       counts: this.counts,
       registry: list.reader(this.random.next()),
-      number: this.#consumers.length,
+      number: this.#consumers.size,
       service,
       perSecond,
       warmupMs,
       at: (address) => this.#byAddress.get(address),
     });
-    this.#consumers.push(consumer);
+    this.#consumers.set(consumer.name, consumer);
     return consumer;
   }
 
@@ -151,7 +163,6 @@ export class Fleet {
     const instance = new SimulatedInstance({
       clock: this.clock,
       hex: (bytes) => (++this.#ids).toString(16).padStart(2 * bytes, '0'),
-      random: this.random,
       counts: this.counts,
       registry: list.writer,
       instance: {
@@ -165,39 +176,13 @@ export class Fleet {
         registeredAt,
         metadata: {},
       },
-      call: (options) => this.#call(options),
+      call: (options) => {
+        this.counts.calls++;
+        return callOver(this.#network, this.#consumers.get(options.address) as SimulatedConsumer, options);
+      },
     });
-    this.#byAddress.set(`${host}:8080`, instance);
+    this.#byAddress.set(hostPort(instance.instance), instance);
     return instance;
-  }
-
-  /** Makes one call of a GoAway over the simulated network. */
-  #call(options: CallOptions): Call {
-    const { address, signal, timeoutMs } = options;
-    this.counts.calls++;
-    const first = Promise.withResolvers<First>();
-    const idle = Promise.withResolvers<Idle | undefined>();
-    const late = this.clock.after(timeoutMs, () => first.resolve({ result: 'timeout', errorType: 'timeout' }));
-    const hangUp = (): void => {
-      late.cancel();
-      forget();
-      idle.resolve(undefined);
-    };
-    const forget = whenAborted(signal, () => {
-      first.resolve({ result: endOf(signal) });
-      hangUp();
-    });
-    const number = Number(address.split('-')[1]);
-    const consumer = this.#consumers[number] as SimulatedConsumer;
-    this.#network.bring(number, () => {
-      const answer = consumer.receive(options);
-      this.#network.bring(number, () => {
-        late.cancel();
-        first.resolve({ result: 'acked', status: 200, ack: answer.ack });
-      });
-      void answer.idle.then((line) => this.#network.bring(number, () => idle.resolve(line)));
-    });
-    return { first: first.promise, idle: idle.promise.finally(forget), hangUp };
   }
 
   async #pause(ms: number): Promise<void> {

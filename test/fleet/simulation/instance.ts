@@ -11,12 +11,10 @@ import type { Call, CallOptions } from '../../../src/provider/offline/goaway.ts'
 import { Presences } from '../../../src/provider/offline/presence.ts';
 import { resultOf } from '../../../src/provider/offline/result.ts';
 import { Registration } from '../../../src/provider/registration/registration.ts';
-import { Callers } from '../../../src/provider/traffic/callers.ts';
-import type { OpenConnection, RecentCaller } from '../../../src/provider/traffic/recent-caller.ts';
 import type { Instance, Registry } from '../../../src/registry/registry.ts';
 import type { Random } from '../random.ts';
-import type { SimulatedConsumer } from './consumer.ts';
 import type { Counts } from './counts.ts';
+import { SimulatedTraffic } from './traffic.ts';
 
 /** The defaults of the product, in milliseconds. */
 const GRACE_MS = 30_000;
@@ -25,23 +23,17 @@ const HOLD_MS = 10_000;
 const GOAWAY_MS = 500;
 const ATTEMPTS = 3;
 
-/** Work of a request, in milliseconds. */
-const WORK_MS = 5;
+/** Within how long the instances of a batch are signalled, in milliseconds. */
+const WITHIN_MS = 20;
 
 export interface InstanceOptions {
   readonly clock: Clock;
   readonly hex: RandomHex;
-  readonly random: Random;
   readonly counts: Counts;
   readonly registry: Registry;
   readonly instance: Instance;
   /** Makes one call of a GoAway. */
   readonly call: (options: CallOptions) => Call;
-}
-
-/** The connection of a consumer. */
-interface Link extends OpenConnection {
-  inflight: number;
 }
 
 /** A process that serves: the product's machine, registration, callers, fan-out and drain, without sockets. */
@@ -50,15 +42,7 @@ export class SimulatedInstance {
   readonly #journal: Journal;
   readonly #machine: Machine;
   readonly #registration: Registration;
-  readonly #callers: Callers;
-  readonly #links = new Map<number, { readonly link: Link; readonly entry: RecentCaller }>();
-  #fanout: Fanout | undefined;
-  #inflight = 0;
-  #lastActivity = 0;
-  #lastBegun = 0;
-  #isListening = true;
-  served = 0;
-  afterAck = 0;
+  readonly traffic: SimulatedTraffic;
 
   constructor(options: InstanceOptions) {
     const { clock, counts, hex, instance, registry } = options;
@@ -69,7 +53,7 @@ export class SimulatedInstance {
     });
     this.#machine = new Machine(this.#journal, clock);
     this.#registration = new Registration(registry, clock);
-    this.#callers = new Callers(clock);
+    this.traffic = new SimulatedTraffic(clock, counts);
   }
 
   get instance(): Instance {
@@ -80,21 +64,9 @@ export class SimulatedInstance {
     return this.#machine.state === 'stopped';
   }
 
-  isConnected(consumer: number): boolean {
-    return this.#links.has(consumer);
-  }
-
-  /** Whether the instance would serve a request of that consumer now. */
+  /** Whether a request of that consumer would be served now. */
   takes(consumer: number): boolean {
-    return this.#isListening || (!this.hasEnded && this.isConnected(consumer));
-  }
-
-  /** A consumer has closed its connection. */
-  disconnect(consumer: number): void {
-    const known = this.#links.get(consumer);
-    if (known === undefined || known.link.inflight > 0) return;
-    this.#callers.closed(known.entry, known.link);
-    this.#links.delete(consumer);
+    return this.traffic.isListening || (!this.hasEnded && this.traffic.isConnected(consumer));
   }
 
   /** Comes online: registered and read back. */
@@ -108,23 +80,7 @@ export class SimulatedInstance {
     this.#move('warmed');
   }
 
-  /** A request has arrived. */
-  serve(consumer: SimulatedConsumer, answered: () => void): void {
-    const { clock, counts } = this.#options;
-    const { entry, link } = this.#links.get(consumer.number) ?? this.#connect(consumer);
-    if (entry.telling?.isBrokenBy(clock.now())) this.afterAck++;
-    entry.rhythm.beat(clock.now());
-    this.#count(link, 1);
-    this.#lastBegun = clock.now();
-    counts.served++;
-    this.served++;
-    clock.after(WORK_MS, () => {
-      this.#count(link, -1);
-      answered();
-    });
-  }
-
-  /** Leaves as the product does. */
+  /** Leaves, as the product does. */
   async leave(): Promise<void> {
     const { call, clock, counts, registry } = this.#options;
     const since = clock.now();
@@ -149,10 +105,10 @@ export class SimulatedInstance {
       holdMs: HOLD_MS,
       attempts: ATTEMPTS,
       presenceOf: (entry) => presences.of(entry),
-      onOverflow: () => this.#callers.overflow(),
+      onOverflow: () => this.traffic.callers.overflow(),
     });
-    this.#fanout = fanout;
-    for (const entry of this.#callers.recent()) fanout.tell(entry);
+    this.traffic.onCaller = (entry) => fanout.tell(entry);
+    for (const entry of this.traffic.callers.recent()) fanout.tell(entry);
     const deregister = this.#journal.start('deregister', { parent: root.ids });
     const [, { result: deregistered }] = await Promise.all([
       deadline.within(fanout.settled(), undefined).then(() => counts.toldMs.push(clock.now() - since)),
@@ -166,7 +122,7 @@ export class SimulatedInstance {
     const unconfirmed = deregistered !== 'confirmed';
     const draining = this.#drain(fanout, deadline, since, unconfirmed);
     let { result: drainResult } = await draining.run('serve', ending.signal);
-    this.#isListening = false;
+    this.traffic.isListening = false;
     if (drainResult !== 'timeout') ({ result: drainResult } = await draining.run('rest', ending.signal));
     drain.end({ result: drainResult });
     const { idle, stranded } = fanout.coverage;
@@ -179,7 +135,7 @@ export class SimulatedInstance {
       drainResult,
       hadNothing: false,
       unfinished: [],
-      overflowed: this.#callers.overflowed,
+      overflowed: this.traffic.callers.overflowed,
       unconfirmed,
       causes: fanout.causes,
       exposed: undefined,
@@ -191,22 +147,23 @@ export class SimulatedInstance {
   }
 
   #drain(fanout: Fanout, deadline: Deadline, since: number, unconfirmed: boolean): Drain {
+    const { traffic } = this;
     const holdReason = ({ failed, stranded }: { failed: number; stranded: number }): HoldReason => {
       if (stranded > 0) return 'last_instance';
       if (failed > 0) return 'goaway_failed';
       if (unconfirmed) return 'deregister_unconfirmed';
-      return this.#callers.overflowed > 0 ? 'callers_overflowed' : 'none';
+      return traffic.callers.overflowed > 0 ? 'callers_overflowed' : 'none';
     };
     return new Drain({
       clock: this.#options.clock,
       deadline,
       since,
       observed: {
-        inflight: () => this.#inflight,
+        inflight: () => traffic.inflight,
         arriving: () => 0,
         retiring: () => 0,
-        lastActivity: () => this.#lastActivity,
-        lastBegun: () => this.#lastBegun,
+        lastActivity: () => traffic.lastActivity,
+        lastBegun: () => traffic.lastBegun,
         lastConnection: () => Number.NEGATIVE_INFINITY,
         consumers: () => {
           const { coverage, ...progress } = fanout.progress;
@@ -214,26 +171,10 @@ export class SimulatedInstance {
           const until = reason === 'none' ? since : since + HOLD_MS;
           return { ...progress, holding: { reason, until, bound: until } };
         },
-        hasConnections: () => this.#links.size > 0,
+        hasConnections: () => traffic.hasConnections,
         unread: () => 0,
       },
     });
-  }
-
-  #connect(consumer: SimulatedConsumer): { readonly link: Link; readonly entry: RecentCaller } {
-    const link: Link = { inflight: 0, protocol: 'http/1.1' };
-    const remoteAddress = `caller-${consumer.number}`;
-    const { entry } = this.#callers.opened(consumer.caller, { remoteAddress }, link);
-    const known = { link, entry };
-    this.#links.set(consumer.number, known);
-    this.#fanout?.tell(entry);
-    return known;
-  }
-
-  #count(link: Link, by: 1 | -1): void {
-    link.inflight += by;
-    this.#inflight += by;
-    this.#lastActivity = this.#options.clock.now();
   }
 
   #move(trigger: Trigger): void {
@@ -241,11 +182,11 @@ export class SimulatedInstance {
   }
 }
 
-/** Lets instances leave, beginning at different moments. */
+/** Lets instances begin to leave as signals reach them: together, and not all in the same moment. */
 export async function leaveAll(instances: readonly SimulatedInstance[], clock: Clock, random: Random): Promise<void> {
   await Promise.all(
     instances.map(async (instance) => {
-      await sleep(clock, random.below(100));
+      await sleep(clock, random.below(WITHIN_MS));
       await instance.leave();
     }),
   );

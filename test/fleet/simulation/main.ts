@@ -1,16 +1,14 @@
 /**
- * `npm run simulate -- [--instances 1000,2000] [--services 50] [--consumers 250,500] [--seed 1] [--no-waits] [--registry NAME] [--write]`:
- * plays whole releases of fleets, each in one process over a simulated clock and network, and prints the broken rules. `--write` makes
- * the table and the pictures of `docs/scale.md` anew. Exit code 1 when a rule is broken.
+ * `npm run simulate -- [--instances 1000,2000] [--services 50] [--consumers 250,500] [--rate 4,4] [--seed 1] [--no-waits] [--registry NAME] [--write]`:
+ * plays whole releases of fleets, each in one process over a simulated clock and network, and prints what must hold and does not. With `--write` the runs
+ * are kept, and the tables and pictures of `docs/scale.md` are made anew of all kept ones. Exit code 1 when something did not hold.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { broken } from './broken.ts';
-import { CURVES, pictureOf } from './curves.ts';
 import { type Shape, WEATHER } from './fleet.ts';
+import { growthOf, tableOf, writePage } from './page.ts';
+import { keep, keptRuns } from './runs.ts';
 import { type Ran, simulate } from './simulate.ts';
-
-const PAGE = new URL('../../../docs/scale.md', import.meta.url);
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -18,13 +16,13 @@ const { values } = parseArgs({
     /** Of all services together; several sizes make curves. */
     instances: { type: 'string', default: '1000' },
     services: { type: 'string', default: '50' },
-    /** Of the first service; by default a quarter of the instances. */
+    /** Of the first service, for each size or for all; by default a quarter of the instances. */
     consumers: { type: 'string' },
     /** Of each other service. */
     others: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     registry: { type: 'string', default: 'Nacos 3.1, push' },
-    /** Requests of each consumer a second. */
+    /** Requests of each consumer a second, for each size or for all. */
     rate: { type: 'string', default: '4' },
     warmup: { type: 'string', default: '120000' },
     /** Whether a release waits as long as its registry lags. */
@@ -33,67 +31,37 @@ const { values } = parseArgs({
   },
 });
 
-const shapes = values.instances.split(',').map((instances, n): Shape => {
-  const consumers = values.consumers?.split(',')[n];
-  return {
+/** What a list says of one of the sizes; its last number is that of the sizes beyond it. */
+function numberFor(list: string, n: number): number {
+  const numbers = list.split(',');
+  return Number(numbers[n] ?? numbers.at(-1));
+}
+
+const shapes = values.instances.split(',').map(
+  (instances, n): Shape => ({
     seed: Number(values.seed),
     instances: Number(instances),
     services: Number(values.services),
-    consumers: consumers === undefined ? Math.round(Number(instances) / 4) : Number(consumers),
+    consumers: values.consumers === undefined ? Math.round(Number(instances) / 4) : numberFor(values.consumers, n),
     consumersOfOthers: Number(values.others),
     registry: values.registry,
-    perSecond: Number(values.rate),
+    perSecond: numberFor(values.rate, n),
     warmupMs: Number(values.warmup),
     waits: values.waits,
     weather: WEATHER,
-  };
-});
-
-const percent = (off: number | undefined): string =>
-  off === undefined ? 'too few requests' : `${(100 * off).toFixed(1)} %`;
-const HEAD =
-  '| instances | consumers of one service | requests | lost | after an ack | off its weight, before and after | GoAways | told within | shutdowns | processor, s | memory, MiB | spans | series |';
-
-function rowOf(ran: Ran): string {
-  const { instances, consumers } = ran.shape;
-  const results = Object.entries(ran.results).map(([result, count]) => `${count} ${result}`);
-  return `| ${[
-    instances,
-    consumers,
-    ran.requests,
-    ran.lost,
-    ran.pickedAfterAck + ran.arrivedAfterAck,
-    `${percent(ran.offBefore)}, ${percent(ran.offAfter)}`,
-    ran.calls,
-    `${ran.toldMs[0]} ms, longest ${ran.toldMs[1]} ms`,
-    results.join(', '),
-    ran.cpuS.toFixed(1),
-    ran.memoryMiB,
-    ran.spans,
-    ran.series,
-  ].join(' | ')} |`;
-}
+  }),
+);
 
 const runs: Ran[] = [];
-console.log(HEAD);
 for (const shape of shapes) {
   const ran = await simulate(shape);
   runs.push(ran);
-  console.log(rowOf(ran));
+  console.log(tableOf([ran]));
   for (const what of broken(ran)) {
     process.exitCode = 1;
     console.log(`does not hold: ${what}`);
   }
-  if (values.write) write();
+  if (values.write) keep(ran);
 }
-
-function write(): void {
-  const table = [HEAD, HEAD.replace(/[^|]+/g, ' --- '), ...runs.map(rowOf)].join('\n');
-  const page = readFileSync(PAGE, 'utf8');
-  writeFileSync(
-    PAGE,
-    page.replace(/(<!-- runs -->\n)[\s\S]*?(<!-- \/runs -->)/, (_, begin, end) => `${begin}${table}\n${end}`),
-  );
-  for (const curve of CURVES)
-    writeFileSync(new URL(`../../../docs/images/scale-${curve.name}.svg`, import.meta.url), pictureOf(curve, runs));
-}
+console.log(growthOf(runs));
+if (values.write) writePage(keptRuns());

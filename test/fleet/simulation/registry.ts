@@ -55,27 +55,28 @@ export class ServiceList {
   reader(chance: number): Registry {
     const [median, longest] = this.#lag.lagMs;
     const lagMs = median + chance * (longest - median);
-    const seen = (): readonly Instance[] => this.#asOf(this.#clock.now() - lagMs);
+    const { isCached } = this.#lag;
+    const seen = (): Version => (isCached ? this.#asOf(this.#clock.now() - lagMs) : this.#newest);
     return this.#view(
-      async () => (this.#lag.isCached ? seen() : this.#newest.list),
+      async () => seen().list,
       (listener) => {
-        let told = this.#newest.list;
+        let told = this.#newest;
         let isWaiting = false;
         const tell = (): void => {
           isWaiting = false;
-          const list = seen();
-          if (list !== told) listener(list);
-          told = list;
-          if (list !== this.#newest.list) wait();
+          const version = seen();
+          if (version !== told) listener(version.list);
+          told = version;
+          if (told !== this.#newest) wait();
         };
+        // What changes until the first of several changes is pushed comes with it, as servers and polls do it.
         const wait = (): void => {
           if (isWaiting) return;
           isWaiting = true;
-          const now = this.#clock.now();
-          const unseen = this.#versions.find(({ at }) => at > now - lagMs) ?? this.#newest;
-          this.#clock.after(unseen.at + lagMs - now, tell);
+          const unseen = this.#versions.find(({ at }) => at > told.at) ?? this.#newest;
+          this.#clock.after(unseen.at + lagMs - this.#clock.now(), tell);
         };
-        listener(told);
+        listener(told.list);
         this.#watches.add(wait);
         return () => this.#watches.delete(wait);
       },
@@ -86,8 +87,8 @@ export class ServiceList {
     return this.#versions.at(-1) as Version;
   }
 
-  #asOf(at: number): readonly Instance[] {
-    return (this.#versions.findLast((version) => version.at <= at) ?? (this.#versions[0] as Version)).list;
+  #asOf(at: number): Version {
+    return this.#versions.findLast((version) => version.at <= at) ?? (this.#versions[0] as Version);
   }
 
   #change(): void {

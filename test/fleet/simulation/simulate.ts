@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Random } from '../random.ts';
 import { FleetClock } from './clock.ts';
 import { Fleet, type FleetService, type Shape } from './fleet.ts';
@@ -5,7 +7,10 @@ import { Fleet, type FleetService, type Shape } from './fleet.ts';
 /** Longer than any registry lags, in milliseconds. */
 const SETTLES_MS = 40_000;
 
-/** Length of a measurement of the load, in milliseconds. */
+/** How long consumers have called before anything is measured, in milliseconds: each has then called each instance. */
+const STANDS_MS = 150_000;
+
+/** How long the load is measured, in milliseconds. */
 const WINDOW_MS = 60_000;
 
 /** Longest release, in milliseconds. */
@@ -27,18 +32,29 @@ export interface Ran {
   readonly arrivedAfterAck: number;
   readonly shutdowns: number;
   readonly results: Readonly<Record<string, number>>;
-  /** Largest deviation of an instance's load from its weight, as a part, before and after the releases; undefined with too few requests. */
-  readonly offBefore: number | undefined;
-  readonly offAfter: number | undefined;
+  /** The load of the instances with enough requests, before the releases and after them. */
+  readonly before: Load;
+  readonly after: Load;
   readonly calls: number;
   readonly spans: number;
   readonly series: number;
   /** Simulated milliseconds until all consumers of an instance were told, and of an offline: median and longest. */
   readonly toldMs: readonly [number, number];
   readonly offlineMs: readonly [number, number];
-  /** Processor time of the releases, in seconds, and memory of the whole fleet, in MiB, both of this process. */
-  readonly cpuS: number;
+  /** Processor time of this process in seconds: of the releases without the requests meanwhile, and of the requests in a minute. */
+  readonly releaseS: number;
+  readonly minuteS: number;
+  /** Memory of the whole fleet after the releases, and the most that this process had, in MiB. */
   readonly memoryMiB: number;
+  readonly mostMiB: number;
+}
+
+/** How the load of instances follows their weights. */
+export interface Load {
+  /** Instances with enough requests. */
+  readonly judged: number;
+  /** Largest part by which the load of one of them is off its weight. */
+  readonly off: number;
 }
 
 /** Plays a fleet: starts it, measures its load, releases all of it, lets it settle and measures again. */
@@ -58,18 +74,20 @@ async function play(shape: Shape): Promise<Ran> {
   const clock = new FleetClock();
   const fleet = new Fleet(clock, shape);
   const { counts, services } = fleet;
+  const empty = usedHeap();
   await run(clock, fleet.register());
   await clock.run(clock.now() + SETTLES_MS);
   await run(clock, fleet.call());
-  await clock.run(clock.now() + SETTLES_MS);
-  const offBefore = await measure(clock, services);
-  const begun = process.cpuUsage();
-  const all = services.flatMap(({ instances }) => instances);
+  await clock.run(clock.now() + STANDS_MS);
+  const standing = process.cpuUsage();
+  const before = await measure(clock, services);
+  const minuteS = secondsSince(standing);
+  const [begun, beganAt] = [process.cpuUsage(), clock.now()];
   await run(clock, fleet.release());
-  const { user, system } = process.cpuUsage(begun);
+  const releaseS = secondsSince(begun) - (minuteS * (clock.now() - beganAt)) / WINDOW_MS;
   await clock.run(clock.now() + SETTLES_MS + shape.warmupMs);
-  const memoryMiB = Math.round(process.memoryUsage().heapUsed / 2 ** 20);
-  const offAfter = await measure(clock, services);
+  const memoryMiB = Math.round((usedHeap() - empty) / 2 ** 20);
+  const after = await measure(clock, services);
   await fleet.stop();
   return {
     shape,
@@ -78,19 +96,21 @@ async function play(shape: Shape): Promise<Ran> {
     lost: counts.lost,
     lostWhenCut: counts.lostWhenCut,
     panic: counts.panic,
-    pickedAfterAck: counts.pickedAfterAck.length,
-    arrivedAfterAck: all.reduce((sum, { afterAck }) => sum + afterAck, 0),
+    pickedAfterAck: counts.pickedAfterAck,
+    arrivedAfterAck: counts.arrivedAfterAck,
     shutdowns: counts.offlineMs.length,
     results: Object.fromEntries(counts.results),
-    offBefore,
-    offAfter,
+    before,
+    after,
     calls: counts.calls,
     spans: counts.spans,
     series: counts.series,
     toldMs: middleAndMost(counts.toldMs),
     offlineMs: middleAndMost(counts.offlineMs),
-    cpuS: (user + system) / 1e6,
+    releaseS,
+    minuteS,
     memoryMiB,
+    mostMiB: Math.round(process.resourceUsage().maxRSS / 2 ** 10),
   };
 }
 
@@ -105,22 +125,35 @@ async function run(clock: FleetClock, work: Promise<void>): Promise<void> {
   await done;
 }
 
-/** The largest deviation of an instance's load from its weight. */
-async function measure(clock: FleetClock, services: readonly FleetService[]): Promise<number | undefined> {
-  for (const { instances } of services) for (const instance of instances) instance.served = 0;
+/** How the load of a minute follows the weights. */
+async function measure(clock: FleetClock, services: readonly FleetService[]): Promise<Load> {
+  for (const { instances } of services) for (const { traffic } of instances) traffic.served = 0;
   await clock.run(clock.now() + WINDOW_MS);
   const off = services.flatMap(({ instances }) => {
-    const served = instances.reduce((sum, instance) => sum + instance.served, 0);
+    const served = instances.reduce((sum, { traffic }) => sum + traffic.served, 0);
     const weights = instances.reduce((sum, { instance }) => sum + instance.weight, 0);
-    return instances.flatMap((instance) => {
-      const expected = (served * instance.instance.weight) / weights;
-      return expected < FEWEST ? [] : [Math.abs(instance.served / expected - 1)];
+    return instances.flatMap(({ instance, traffic }) => {
+      const expected = (served * instance.weight) / weights;
+      return expected < FEWEST ? [] : [Math.abs(traffic.served / expected - 1)];
     });
   });
-  return off.length === 0 ? undefined : Math.max(...off);
+  return { judged: off.length, off: Math.max(0, ...off) };
+}
+
+function secondsSince(begun: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1e6;
 }
 
 function middleAndMost(values: readonly number[]): readonly [number, number] {
   const sorted = values.toSorted((a, b) => a - b);
   return [sorted[Math.floor(sorted.length / 2)] ?? 0, sorted.at(-1) ?? 0];
+}
+
+/** What is in use once the engine has collected everything else, in bytes. */
+function usedHeap(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+  return process.memoryUsage().heapUsed;
 }

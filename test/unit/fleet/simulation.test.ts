@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { broken } from '../../fleet/simulation/broken.ts';
 import { FleetClock } from '../../fleet/simulation/clock.ts';
+import { AXES, along, COSTS, exponentOf } from '../../fleet/simulation/costs.ts';
 import { type Shape, WEATHER } from '../../fleet/simulation/fleet.ts';
 import { simulate } from '../../fleet/simulation/simulate.ts';
 
@@ -16,6 +17,9 @@ const SHAPE: Shape = {
   waits: true,
   weather: WEATHER,
 };
+
+/** What differs from run to run. */
+const MEASURED = { releaseS: 0, minuteS: 0, memoryMiB: 0, mostMiB: 0 };
 
 test('timers of a fleet fire in the order of their times, and then of their making', async () => {
   const clock = new FleetClock();
@@ -37,7 +41,7 @@ test.each([1, 2, 3])('seed %i: a whole release of a fleet keeps what is promised
 test('the same seed is the same fleet', async () => {
   const shape = { ...SHAPE, instances: 8, services: 2, consumers: 10 };
   const [one, other] = [await simulate(shape), await simulate(shape)];
-  expect({ ...one, cpuS: 0, memoryMiB: 0 }).toEqual({ ...other, cpuS: 0, memoryMiB: 0 });
+  expect({ ...one, ...MEASURED }).toEqual({ ...other, ...MEASURED });
 });
 
 test('a consumer that is cut off is not told, and the shutdown says so', async () => {
@@ -50,7 +54,28 @@ test('a consumer that is cut off is not told, and the shutdown says so', async (
 test('a release that does not wait for a slow registry leaves consumers without another instance, and says so', async () => {
   const ran = await simulate({ ...SHAPE, instances: 8, services: 1, registry: 'Eureka', waits: false });
   expect(ran.arrivedAfterAck).toBe(0);
-  // The last one serves those that have nobody else until its deadline, and its shutdown is no success.
-  expect(ran.results).toEqual({ success: 7, last_instance: 1 });
+  // The last batch serves those that have nobody else until its deadline, and neither shutdown is a success.
+  const { last_instance: last, success, ...others } = ran.results;
+  expect(success).toBe(6);
+  expect(last).toBeGreaterThan(0);
+  expect(Object.keys(others).filter((result) => result !== 'timeout')).toEqual([]);
   expect(ran.lost).toBeGreaterThan(0);
+});
+
+test('what grows with the square of the instances has the exponent two, and what does not grow has none', async () => {
+  const one = await simulate({ ...SHAPE, instances: 8, services: 2, consumers: 5 });
+  const runs = [100, 10, 1_000].map((instances) => ({
+    ...one,
+    shape: { ...one.shape, instances },
+    spans: instances ** 2,
+  }));
+  const unlike = { ...one, shape: { ...one.shape, instances: 7, seed: 2 } };
+  expect(along(AXES.instances, [unlike, ...runs])).toEqual(runs);
+  const exponents = COSTS.map((cost) => [cost.name, exponentOf(cost, AXES.instances, [unlike, ...runs])]);
+  expect(Object.fromEntries(exponents)).toMatchObject({
+    spans: expect.closeTo(2),
+    series: expect.closeTo(0),
+    calls: expect.closeTo(0),
+  });
+  expect(COSTS.map((cost) => exponentOf(cost, AXES.consumers, runs))).toEqual(COSTS.map(() => undefined));
 });
