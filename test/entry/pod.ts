@@ -1,11 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { template } from '../../src/cli/demo/template.ts';
+import { terminate } from '../support/kubernetes/terminate.ts';
 import { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
-
-/** What the kubelet leaves a container after its preStop at least, in milliseconds, when that has taken the whole time. */
-const LEAST_MS = 2_000;
 
 /** Variables that name what is in the image, or what every application of the scenarios has. */
 const OF_THE_IMAGE: readonly string[] = ['NODE_OPTIONS', 'LOSSLESS_ENABLED', 'OTEL_SERVICE_NAME'];
@@ -32,22 +29,7 @@ export function podOf(manifest: string, values: Readonly<Record<string, string>>
   return { env: Object.fromEntries(variables), preStop, graceMs: terminationGracePeriodSeconds * 1_000 };
 }
 
-/** Ends a container in the order of the kubelet: preStop, SIGTERM, and SIGKILL when its time is over. */
-export async function terminate(container: Child, { env, graceMs, preStop }: Pod): Promise<void> {
-  const killAt = performance.now() + graceMs;
-  const hook = new Child(process.execPath, [CLI, ...preStop], { env });
-  const ended = container.ended.then(() => {});
-  await Promise.race([hook.ended, ended, sleep(graceMs)]);
-  await hook.destroy();
-  const signal = (name: NodeJS.Signals): void => {
-    try {
-      container.signal(name);
-    } catch {
-      // It has ended.
-    }
-  };
-  signal('SIGTERM');
-  await Promise.race([ended, sleep(Math.max(LEAST_MS, killAt - performance.now()))]);
-  signal('SIGKILL');
-  await ended;
+/** Ends a container as the kubelet does. */
+export function terminatePod(container: Child, { env, graceMs, preStop }: Pod): Promise<void> {
+  return terminate(container, graceMs, new Child(process.execPath, [CLI, ...preStop], { env }));
 }

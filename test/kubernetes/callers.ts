@@ -1,0 +1,104 @@
+import type { Cluster } from '../support/kubernetes/cluster.ts';
+import { pathOf } from '../support/kubernetes/manifest.ts';
+import { PATIENCE_MS, until } from '../support/until.ts';
+import type { SetName } from './sets.ts';
+
+/** Who calls, each a pod of its own on the node of the clients. None of them sends a request twice. */
+export const CALLERS = ['with the plugin', 'keep-alive', 'new connections'] as const;
+export type CallerName = (typeof CALLERS)[number];
+
+/** Requests of each in a second. */
+const PER_SECOND = 40;
+
+/** Clients of `test/fixtures/apps/caller.ts`. */
+const CLIENTS: Readonly<Record<CallerName, string>> = {
+  'with the plugin': 'fetch',
+  'keep-alive': 'http',
+  'new connections': 'close',
+};
+
+/** What a caller has counted. */
+export interface Counted {
+  readonly sent: number;
+  readonly failed: number;
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** The callers of a set by name, until they are stopped. */
+export class Callers {
+  readonly #cluster: Cluster;
+  readonly #names: readonly CallerName[];
+
+  private constructor(cluster: Cluster, names: readonly CallerName[]) {
+    this.#cluster = cluster;
+    this.#names = names;
+  }
+
+  /** Resolves when each has had answers. By hand nobody has the plugin. */
+  static async start(cluster: Cluster, set: SetName, collector: string): Promise<Callers> {
+    const names = CALLERS.filter((name) => set === 'plugin' || name !== 'with the plugin');
+    const callers = new Callers(cluster, names);
+    const service = await cluster.kubernetes.read<{ spec: { clusterIP: string } }>(pathOf('Service', 'orders'));
+    for (const name of names) await callers.#launch(name, service.spec.clusterIP, collector);
+    for (const name of names) {
+      await until(() => callers.#processOf(name) !== undefined);
+      await callers.#processOf(name)?.sees(/answered/);
+    }
+    return callers;
+  }
+
+  /** Sends nothing more; resolves with what each has counted when every answer is in. */
+  async stop(): Promise<Readonly<Partial<Record<CallerName, Counted>>>> {
+    const counts = await Promise.all(this.#names.map(async (name) => [name, await this.#stop(name)] as const));
+    for (const name of this.#names) await this.#cluster.kubernetes.write('DELETE', pathOf('Pod', podOf(name)));
+    await until(() => this.#names.every((name) => this.#cluster.container(podOf(name)) === undefined));
+    return Object.fromEntries(counts);
+  }
+
+  async #stop(name: CallerName): Promise<Counted> {
+    const process = this.#processOf(name);
+    if (process === undefined) throw new Error(`the caller ${name} does not run`);
+    process.say('stop');
+    const [, counted = ''] = await process.sees(/counted (.*)\n/, PATIENCE_MS);
+    return JSON.parse(counted) as Counted;
+  }
+
+  #processOf(name: CallerName) {
+    return this.#cluster.container(podOf(name))?.process;
+  }
+
+  async #launch(name: CallerName, clusterIp: string, collector: string): Promise<void> {
+    const hasPlugin = name === 'with the plugin';
+    const url = `http://${hasPlugin ? 'orders' : clusterIp}/`;
+    await this.#cluster.kubernetes.write('POST', pathOf('Pod'), {
+      metadata: { name: podOf(name) },
+      spec: {
+        nodeName: 'clients',
+        restartPolicy: 'Never',
+        serviceAccountName: 'orders',
+        containers: [
+          {
+            name: 'caller',
+            image: 'registry.example/caller:1',
+            args: [url, `${PER_SECOND}`, CLIENTS[name]],
+            env: hasPlugin ? variablesOf(collector) : [],
+          },
+        ],
+      },
+    });
+  }
+}
+
+function podOf(name: CallerName): string {
+  return `caller-${name.replaceAll(' ', '-')}`;
+}
+
+function variablesOf(collector: string): readonly { readonly name: string; readonly value: string }[] {
+  return Object.entries({
+    NODE_OPTIONS: '--import=lossless-lifecycle/register',
+    LOSSLESS_ENABLED: 'true',
+    OTEL_SERVICE_NAME: 'caller',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector,
+    LOSSLESS_REGISTRY: 'kubernetes:',
+  }).map(([name, value]) => ({ name, value }));
+}

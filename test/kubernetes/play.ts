@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Collector, startCollector } from '../../collector/server/server.ts';
+import { Cluster, type ClusterOptions } from '../support/kubernetes/cluster.ts';
+import { pathOf } from '../support/kubernetes/manifest.ts';
+import { CONTROL_PLANE } from '../support/kubernetes/network.ts';
+import { NAMESPACE } from '../support/servers/kubernetes.ts';
+import { until } from '../support/until.ts';
+import { type CallerName, Callers, type Counted } from './callers.ts';
+import { Departures, type Told } from './departures.ts';
+import { EVENTS, type EventName, restore, settled } from './events.ts';
+import { applicationOf, type SetName } from './sets.ts';
+
+/** How long callers go on before an event and after it, in milliseconds. */
+const AROUND_MS = 3_000;
+
+/** What one event was like. */
+export interface Played {
+  readonly set: SetName;
+  readonly event: EventName;
+  readonly callers: Readonly<Partial<Record<CallerName, Counted>>>;
+  readonly departures: readonly Told[];
+}
+
+/** A cluster in which the application runs as one set after the other. */
+export class Stage {
+  readonly #cluster: Cluster;
+  readonly #collector: Collector;
+  readonly #departures: Departures;
+
+  private constructor(cluster: Cluster, collector: Collector) {
+    this.#cluster = cluster;
+    this.#collector = collector;
+    this.#departures = new Departures(cluster.kubernetes);
+  }
+
+  /** In the namespaces of `onControlPlane`. */
+  static async open(options: ClusterOptions): Promise<Stage> {
+    const cluster = await Cluster.start(options);
+    const inMemory = { ports: [0], database: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 };
+    return new Stage(cluster, await startCollector({ host: CONTROL_PLANE, ...inMemory }));
+  }
+
+  /** Deploys a set and plays these events, one after the other. */
+  async *play(set: SetName, events: readonly EventName[]): AsyncGenerator<Played> {
+    const { kubernetes } = this.#cluster;
+    const { otlpUrl, queryUrl } = this.#collector;
+    const account = `/api/v1/namespaces/${NAMESPACE}/configmaps/kube-root-ca.crt`;
+    await until(async () => (await kubernetes.call('GET', account)).status === 200);
+    const manifests = applicationOf(set, otlpUrl);
+    for (const manifest of manifests) await kubernetes.write('POST', pathOf(manifest.kind), manifest);
+    await settled(kubernetes);
+    for (const event of events) {
+      this.#departures.take();
+      const callers = await Callers.start(this.#cluster, set, otlpUrl);
+      await sleep(AROUND_MS);
+      await EVENTS[event](kubernetes);
+      await settled(kubernetes);
+      await sleep(AROUND_MS);
+      yield { set, event, callers: await callers.stop(), departures: await this.#departures.told(queryUrl) };
+      await restore(kubernetes);
+    }
+    for (const { kind, metadata } of manifests) await kubernetes.write('DELETE', pathOf(kind, metadata.name));
+    await until(() => this.#departures.isEmpty, 120_000);
+  }
+
+  async close(): Promise<void> {
+    this.#departures.close();
+    await this.#cluster.close();
+    await this.#collector.close();
+  }
+}
