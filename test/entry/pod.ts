@@ -1,5 +1,4 @@
-import { parseAllDocuments } from 'yaml';
-import { template } from '../../src/cli/demo/template.ts';
+import { manifestsOf, podSpecOf } from '../support/kubernetes/manifest.ts';
 import { terminate } from '../support/kubernetes/terminate.ts';
 import { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
@@ -18,14 +17,12 @@ export interface Pod {
 
 /** Reads a manifest. @param values what stands instead of the values of its variables */
 export function podOf(manifest: string, values: Readonly<Record<string, string>>): Pod {
-  const [deployment] = parseAllDocuments(template(`kubernetes/${manifest}`));
-  if (deployment === undefined) throw new Error(`${manifest} is empty`);
-  const { containers, terminationGracePeriodSeconds } = deployment.toJS().spec.template.spec;
-  const [{ env, lifecycle }] = containers;
-  const variables = (env as readonly { readonly name: string; readonly value: string }[])
+  const { containers, terminationGracePeriodSeconds } = podSpecOf(manifestsOf(manifest));
+  const [{ env = [], lifecycle } = {}] = containers;
+  const variables = env
     .filter(({ name }) => !OF_THE_IMAGE.includes(name))
-    .map(({ name, value }) => [name, values[value] ?? value]);
-  const [, ...preStop] = lifecycle.preStop.exec.command;
+    .map(({ name, value = '' }) => [name, values[value] ?? value]);
+  const [, ...preStop] = lifecycle?.preStop?.exec?.command ?? [];
   return { env: Object.fromEntries(variables), preStop, graceMs: terminationGracePeriodSeconds * 1_000 };
 }
 

@@ -38,6 +38,7 @@ export class Callers {
   static async start(cluster: Cluster, set: SetName, collector: string): Promise<Callers> {
     const names = CALLERS.filter((name) => set === 'plugin' || name !== 'with the plugin');
     const callers = new Callers(cluster, names);
+    if (set === 'plugin') await callers.#beService();
     const service = await cluster.kubernetes.read<{ spec: { clusterIP: string } }>(pathOf('Service', 'orders'));
     for (const name of names) await callers.#launch(name, service.spec.clusterIP, collector);
     for (const name of names) {
@@ -67,11 +68,21 @@ export class Callers {
     return this.#cluster.container(podOf(name))?.process;
   }
 
+  /** Its own Service lets the instances that it called know that it has gone: nothing answers at the address of a pod that has. */
+  async #beService(): Promise<void> {
+    const spec = { clusterIP: 'None', selector: { caller: 'plugin' }, ports: [{ port: 80 }] };
+    const { status, text } = await this.#cluster.kubernetes.call('POST', pathOf('Service'), {
+      metadata: { name: 'caller' },
+      spec,
+    });
+    if (status !== 201 && status !== 409) throw new Error(`the Service of the caller: ${status} ${text}`);
+  }
+
   async #launch(name: CallerName, clusterIp: string, collector: string): Promise<void> {
     const hasPlugin = name === 'with the plugin';
     const url = `http://${hasPlugin ? 'orders' : clusterIp}/`;
     await this.#cluster.kubernetes.write('POST', pathOf('Pod'), {
-      metadata: { name: podOf(name) },
+      metadata: { name: podOf(name), labels: { caller: hasPlugin ? 'plugin' : 'plain' } },
       spec: {
         nodeName: 'clients',
         restartPolicy: 'Never',

@@ -1,6 +1,6 @@
 import { JaegerClient } from '../../src/cli/jaeger-client.ts';
-import { ATTR, spanName } from '../../src/trace/model/schema.ts';
-import { assess, isLossless } from '../../src/trace/model/verdict.ts';
+import { spanName } from '../../src/trace/model/schema.ts';
+import { assess, isLossless, type Verdict } from '../../src/trace/model/verdict.ts';
 import { pathOf } from '../support/kubernetes/manifest.ts';
 import type { Pod } from '../support/kubernetes/objects.ts';
 import type { Kubernetes } from '../support/servers/kubernetes.ts';
@@ -11,11 +11,12 @@ export interface Departure {
   readonly pod: string;
   /** From the deletion to the end of the pod, in seconds. */
   readonly seconds: number;
+  /** What its trace says; by hand there is none. */
+  readonly trace?: Told;
 }
 
-/** What the trace of a departure says. */
-export interface Told extends Departure {
-  /** `missing` without a trace. */
+interface Told {
+  /** `missing` when there is none yet. */
   readonly result: string;
   readonly isLossless: boolean;
   readonly problems: readonly string[];
@@ -29,7 +30,6 @@ export class Departures {
   /** When a pod was deleted, in milliseconds since the epoch. */
   readonly #deleted = new Map<string, number>();
   readonly #present = new Set<string>();
-  readonly #addresses = new Map<string, string>();
   readonly #over: Departure[] = [];
   readonly #stop = new AbortController();
 
@@ -48,20 +48,24 @@ export class Departures {
   }
 
   /** The same, with what a collector has of each. */
-  async told(queryUrl: string): Promise<readonly Told[]> {
+  async told(queryUrl: string): Promise<readonly Departure[]> {
     const departures = this.take();
     const jaeger = new JaegerClient(new URL(queryUrl));
-    let verdicts = new Map<string, ReturnType<typeof assess>>();
+    let verdicts = new Map<string, Verdict>();
     const read = async (): Promise<boolean> => {
       const traces = await jaeger.search({ service: 'orders', operation: spanName('offline'), limit: 1_000 });
-      verdicts = new Map(traces.map((trace) => [hostOf(trace.spans), assess(trace)]));
-      return departures.every(({ pod }) => verdicts.get(this.#addresses.get(pod) ?? '')?.whole);
+      // The id of an instance begins with its host name, which is that of its pod.
+      verdicts = new Map(
+        traces.map((trace) => assess(trace)).map((verdict) => [verdict.instanceId.split(':')[0] ?? '', verdict]),
+      );
+      return departures.every(({ pod }) => verdicts.get(pod)?.whole);
     };
     await until(read, TRACES_MS).catch(() => {});
     return departures.map((departure) => {
-      const verdict = verdicts.get(this.#addresses.get(departure.pod) ?? '');
+      const verdict = verdicts.get(departure.pod);
       const { problems = [], result = 'missing' } = verdict ?? {};
-      return { ...departure, result, problems, isLossless: verdict !== undefined && isLossless(verdict) };
+      const trace = { result, problems, isLossless: verdict !== undefined && isLossless(verdict) };
+      return { ...departure, trace };
     });
   }
 
@@ -69,9 +73,8 @@ export class Departures {
     this.#stop.abort();
   }
 
-  readonly #see = ({ metadata, status }: Pod, type: string): void => {
+  readonly #see = ({ metadata }: Pod, type: string): void => {
     const { deletionTimestamp, name } = metadata;
-    if (status?.podIP !== undefined) this.#addresses.set(name, status.podIP);
     if (type === 'DELETED') this.#present.delete(name);
     else this.#present.add(name);
     const deletedAt = this.#deleted.get(name);
@@ -79,10 +82,4 @@ export class Departures {
       this.#over.push({ pod: name, seconds: (Date.now() - deletedAt) / 1_000 });
     else if (deletionTimestamp !== undefined && deletedAt === undefined) this.#deleted.set(name, Date.now());
   };
-}
-
-/** The address that an instance has in its id. */
-function hostOf(spans: readonly { readonly tags: Readonly<Record<string, unknown>> }[]): string {
-  const id = spans.map(({ tags }) => tags[ATTR.instanceId]).find((value) => value !== undefined);
-  return String(id).split(':')[0] ?? '';
 }

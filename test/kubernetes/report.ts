@@ -17,7 +17,7 @@ export function isLossless({ callers, departures }: Played): boolean {
   return (
     Object.values(callers).every(({ failed }) => failed === 0) &&
     departures.length > 0 &&
-    departures.every((one) => one.isLossless)
+    departures.every(({ trace }) => trace?.isLossless)
   );
 }
 
@@ -28,14 +28,15 @@ export function lineOf({ callers, departures, event, set }: Played): string {
     const why = Object.entries(reasons).map(([reason, times]) => `${times} ${reason}`);
     return sent === 0 ? '-' : `${failed} of ${sent}${failed === 0 ? '' : ` (${why.join(', ')})`}`;
   });
-  const results =
-    set === 'plugin' ? new Set(departures.map(({ problems, result }) => [result, ...problems].join(': '))) : [];
+  const results = departures.flatMap(({ trace }) =>
+    trace === undefined ? [] : [trace.result, ...trace.problems].join(': '),
+  );
   return row([
     set,
     event,
     ...lost,
     departures.map(({ seconds }) => seconds.toFixed(1)).join(' '),
-    [...results].join('; '),
+    [...new Set(results)].join('; '),
   ]);
 }
 

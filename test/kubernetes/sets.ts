@@ -1,5 +1,5 @@
-import { type Manifest, manifestsOf } from '../support/kubernetes/manifest.ts';
-import type { ContainerSpec, Hook } from '../support/kubernetes/objects.ts';
+import { isDeployment, type Manifest, manifestsOf } from '../support/kubernetes/manifest.ts';
+import type { Hook } from '../support/kubernetes/objects.ts';
 
 /** How an application leaves: by the plugin, or as it is usually written by hand. */
 export const SETS = ['plugin', 'preStop sleep 5', 'no preStop'] as const;
@@ -30,12 +30,4 @@ export function applicationOf(set: SetName, collector: string): readonly Manifes
     }));
     return { ...manifest, spec: { ...manifest.spec, template: { ...metadata, spec: { ...spec, containers } } } };
   });
-}
-
-interface Deployment extends Manifest {
-  readonly spec: { readonly template: { readonly spec: { readonly containers: readonly ContainerSpec[] } } };
-}
-
-function isDeployment(manifest: Manifest): manifest is Deployment {
-  return manifest.kind === 'Deployment';
 }

@@ -1,6 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import { template, type Values } from '../../../src/cli/demo/template.ts';
 import { NAMESPACE } from '../servers/kubernetes.ts';
+import type { Pod } from './objects.ts';
 
 /** The path of an API group. */
 const GROUPS = {
@@ -28,6 +29,22 @@ export interface Manifest {
   readonly kind: Kind;
   readonly metadata: { readonly name: string };
   readonly spec?: object;
+}
+
+/** What a Deployment says of its pods. */
+interface Deployment extends Manifest {
+  readonly spec: { readonly template: { readonly spec: Pod['spec'] } };
+}
+
+export function isDeployment(manifest: Manifest): manifest is Deployment {
+  return manifest.kind === 'Deployment';
+}
+
+/** What the Deployment among them says of its pods. */
+export function podSpecOf(manifests: readonly Manifest[]): Pod['spec'] {
+  const deployment = manifests.find(isDeployment);
+  if (deployment === undefined) throw new Error('expected a Deployment, received none');
+  return deployment.spec.template.spec;
 }
 
 /** The objects of a file of `deploy/kubernetes`, with its example values replaced. */

@@ -7,6 +7,7 @@ export interface Pod {
     readonly initContainers?: readonly ContainerSpec[];
     readonly containers: readonly ContainerSpec[];
     readonly volumes?: readonly Volume[];
+    readonly terminationGracePeriodSeconds: number;
   };
   readonly status?: { readonly phase?: string; readonly podIP?: string; readonly conditions?: readonly Condition[] };
 }
