@@ -12,8 +12,11 @@ const REFUSED_MS = 5_000;
 
 const PODS = `${pathOf('Pod')}?labelSelector=app%3Dorders`;
 
+export const EVENT_NAMES = ['rolling update', 'scale-down', 'eviction', 'node drain'] as const;
+export type EventName = (typeof EVENT_NAMES)[number];
+
 /** What happens to an application in a cluster; each resolves when the cluster has done it. */
-export const EVENTS = {
+export const EVENTS: Readonly<Record<EventName, (kubernetes: Kubernetes) => Promise<void>>> = {
   /** As `kubectl rollout restart` does. */
   'rolling update': async (kubernetes) => {
     const annotations = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
@@ -33,17 +36,19 @@ export const EVENTS = {
     await cordon(kubernetes, node, true);
     for (const pod of await podsOf(kubernetes)) if (pod.spec.nodeName === node) await evict(kubernetes, pod);
   },
-} as const satisfies Readonly<Record<string, (kubernetes: Kubernetes) => Promise<void>>>;
-
-export type EventName = keyof typeof EVENTS;
+};
 
 /** Resolves when every pod of the application is ready and as many as are wanted, and none is leaving. */
 export async function settled(kubernetes: Kubernetes): Promise<void> {
   await until(async () => {
     const { metadata, spec, status } = await kubernetes.read<Deployment>(pathOf('Deployment', 'orders'));
     const { availableReplicas = 0, observedGeneration = 0, replicas = 0, updatedReplicas = 0 } = status;
-    const wanted = [availableReplicas, replicas, updatedReplicas].every((count) => count === spec.replicas);
-    return wanted && observedGeneration >= metadata.generation && (await podsOf(kubernetes)).length === spec.replicas;
+    const pods = await podsOf(kubernetes);
+    const counts = [availableReplicas, replicas, updatedReplicas, pods.length];
+    const nobodyLeaves = pods.every((pod) => pod.metadata.deletionTimestamp === undefined);
+    return (
+      nobodyLeaves && observedGeneration >= metadata.generation && counts.every((count) => count === spec.replicas)
+    );
   }, LONGEST_MS);
 }
 

@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { clusterMissing } from '../support/kubernetes/missing.ts';
 import { onControlPlane } from '../support/kubernetes/network.ts';
-import { EVENTS, type EventName } from './events.ts';
+import { EVENT_NAMES, type EventName } from './events.ts';
 import { Stage } from './play.ts';
 import { isLossless, lineOf, TITLE } from './report.ts';
-import { SETS } from './sets.ts';
+import { SETS, type SetName } from './sets.ts';
 
 const { values } = parseArgs({
   options: {
@@ -41,22 +41,26 @@ function outside(): number {
   return spawnSync('unshare', onControlPlane([...command, ...process.argv.slice(2)]), { stdio: 'inherit' }).status ?? 1;
 }
 
+function eventsOf(set: SetName): readonly EventName[] {
+  const chosen = EVENT_NAMES.filter((event) => `${set}, ${event}`.includes(values.only));
+  return Array.from({ length: Number(values.times) }, () => chosen).flat();
+}
+
 async function inside(): Promise<number> {
   const stage = await Stage.open({ delayMs: Number(values.delay), proxySyncMs: Number(values.sync) });
-  let missed = 0;
-  if (!values.json) console.log(TITLE);
-  const names = Object.keys(EVENTS) as EventName[];
-  for (const set of SETS) {
-    const chosen = names.filter((event) => `${set}, ${event}`.includes(values.only));
-    const events = Array.from({ length: Number(values.times) }, () => chosen).flat();
-    if (events.length === 0) continue;
-    for await (const played of stage.play(set, events)) {
-      if (set === 'plugin' && !isLossless(played)) missed++;
-      console.log(values.json ? JSON.stringify(played) : lineOf(played));
+  try {
+    let missed = 0;
+    if (!values.json) console.log(TITLE);
+    for (const set of SETS) {
+      for await (const played of stage.play(set, eventsOf(set))) {
+        if (set === 'plugin' && !isLossless(played)) missed++;
+        console.log(values.json ? JSON.stringify(played) : lineOf(played));
+      }
     }
+    return missed === 0 ? 0 : 1;
+  } finally {
+    await stage.close();
   }
-  await stage.close();
-  return missed === 0 ? 0 : 1;
 }
 
 process.exit(values.inside ? await inside() : outside());

@@ -48,7 +48,7 @@ export class Stage {
   async *play(set: SetName, events: readonly EventName[]): AsyncGenerator<Played> {
     const { kubernetes } = this.#cluster;
     const { otlpUrl, queryUrl } = this.#collector;
-    await this.#deploy(applicationOf(set, otlpUrl));
+    if (events.length > 0) await this.#deploy(applicationOf(set, otlpUrl));
     for (const event of events) {
       this.#departures.take();
       const callers = await Callers.start(this.#cluster, set, otlpUrl);
