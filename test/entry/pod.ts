@@ -4,7 +4,12 @@ import { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 
 /** Variables that name what is in the image, or what every application of the scenarios has. */
-const OF_THE_IMAGE: readonly string[] = ['NODE_OPTIONS', 'LOSSLESS_ENABLED', 'OTEL_SERVICE_NAME'];
+const OF_THE_IMAGE: readonly string[] = [
+  'NODE_OPTIONS',
+  'LOSSLESS_ENABLED',
+  'OTEL_SERVICE_NAME',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+];
 
 /** What a manifest of `deploy/kubernetes` says of the container of its application. */
 export interface Pod {

@@ -1,5 +1,6 @@
 import type { Cluster } from '../support/kubernetes/cluster.ts';
 import { pathOf } from '../support/kubernetes/manifest.ts';
+import type { Kubernetes } from '../support/servers/kubernetes.ts';
 import { PATIENCE_MS, until } from '../support/until.ts';
 import type { SetName } from './sets.ts';
 
@@ -34,13 +35,13 @@ export class Callers {
     this.#names = names;
   }
 
-  /** Resolves when each has had answers. By hand nobody has the plugin. */
+  /** Resolves when each has had answers. The caller with the plugin calls what is in the registry. */
   static async start(cluster: Cluster, set: SetName, collector: string): Promise<Callers> {
     const names = CALLERS.filter((name) => set === 'plugin' || name !== 'with the plugin');
     const callers = new Callers(cluster, names);
     if (set === 'plugin') await callers.#beService();
-    const service = await cluster.kubernetes.read<{ spec: { clusterIP: string } }>(pathOf('Service', 'orders'));
-    for (const name of names) await callers.#launch(name, service.spec.clusterIP, collector);
+    const url = await urlOf(cluster.kubernetes);
+    for (const name of names) await callers.#launch(name, url, collector);
     for (const name of names) {
       await until(() => callers.#processOf(name) !== undefined);
       await callers.#processOf(name)?.sees(/answered/);
@@ -78,26 +79,31 @@ export class Callers {
     if (status !== 201 && status !== 409) throw new Error(`the Service of the caller: ${status} ${text}`);
   }
 
-  async #launch(name: CallerName, clusterIp: string, collector: string): Promise<void> {
+  async #launch(name: CallerName, url: string, collector: string): Promise<void> {
     const hasPlugin = name === 'with the plugin';
-    const url = `http://${hasPlugin ? 'orders' : clusterIp}/`;
     await this.#cluster.kubernetes.write('POST', pathOf('Pod'), {
       metadata: { name: podOf(name), labels: { caller: hasPlugin ? 'plugin' : 'plain' } },
       spec: {
         nodeName: 'clients',
         restartPolicy: 'Never',
-        serviceAccountName: 'orders',
+        ...(hasPlugin && { serviceAccountName: 'orders' }),
         containers: [
           {
             name: 'caller',
             image: 'registry.example/caller:1',
-            args: [url, `${PER_SECOND}`, CLIENTS[name]],
+            args: [hasPlugin ? 'http://orders/' : url, `${PER_SECOND}`, CLIENTS[name]],
             env: hasPlugin ? variablesOf(collector) : [],
           },
         ],
       },
     });
   }
+}
+
+/** Where the application is reached without the plugin: the cluster address of its Service. */
+export async function urlOf(kubernetes: Kubernetes): Promise<string> {
+  const { spec } = await kubernetes.read<{ spec: { clusterIP: string } }>(pathOf('Service', 'orders'));
+  return `http://${spec.clusterIP}/`;
 }
 
 function podOf(name: CallerName): string {

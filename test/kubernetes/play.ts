@@ -5,10 +5,10 @@ import { type Manifest, pathOf } from '../support/kubernetes/manifest.ts';
 import { CONTROL_PLANE } from '../support/kubernetes/network.ts';
 import { NAMESPACE } from '../support/servers/kubernetes.ts';
 import { until } from '../support/until.ts';
-import { type CallerName, Callers, type Counted } from './callers.ts';
+import { type CallerName, Callers, type Counted, urlOf } from './callers.ts';
 import { type Departure, Departures } from './departures.ts';
 import { EVENTS, type EventName, restore, settled } from './events.ts';
-import { applicationOf, type SetName } from './sets.ts';
+import { applicationOf, hasPlugin, type SetName } from './sets.ts';
 
 /** How long callers go on before an event and after it, in milliseconds. */
 const AROUND_MS = 3_000;
@@ -57,7 +57,7 @@ export class Stage {
       await settled(kubernetes);
       await sleep(AROUND_MS);
       const counted = await callers.stop();
-      const departures = set === 'plugin' ? await this.#departures.told(queryUrl) : this.#departures.take();
+      const departures = hasPlugin(set) ? await this.#departures.told(queryUrl) : this.#departures.take();
       yield { set, event, callers: counted, departures };
       await restore(kubernetes);
     }
@@ -73,6 +73,8 @@ export class Stage {
     for (const manifest of manifests) await kubernetes.write('POST', pathOf(manifest.kind), manifest);
     this.#deployed = manifests;
     await settled(kubernetes);
+    const url = await urlOf(kubernetes);
+    await until(() => this.#cluster.reaches('clients', url));
   }
 
   async close(): Promise<void> {

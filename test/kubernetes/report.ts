@@ -2,7 +2,7 @@ import { CALLERS } from './callers.ts';
 import type { Played } from './play.ts';
 
 const COLUMNS = [
-  ['set', 16],
+  ['set', 20],
   ['event', 15],
   ...CALLERS.map((name) => [`lost: ${name}`, 26] as const),
   ['seconds', 18],

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child } from '../process/child.ts';
@@ -61,6 +61,12 @@ export class Cluster {
   /** The container of a pod by name, once a node runs it. */
   container(pod: string): Container | undefined {
     return this.#kubelets.map((kubelet) => kubelet.container(pod)).find((container) => container !== undefined);
+  }
+
+  /** Whether the kube-proxy of a node leads to this URL already, and somebody answers there with 2xx. */
+  reaches(node: NodeName, url: string): boolean {
+    const [program = '', ...parameters] = [...inside(node), 'curl', '-fsS', '-m', '1', '-o', '/dev/null', url];
+    return spawnSync(program, parameters, { stdio: 'ignore' }).status === 0;
   }
 
   async close(): Promise<void> {

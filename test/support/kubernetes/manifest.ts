@@ -13,6 +13,7 @@ const GROUPS = {
 
 /** Where objects of a kind are, in the namespace of the tests. */
 const PATHS = {
+  ConfigMap: `${GROUPS.core}/configmaps`,
   Deployment: `${GROUPS.apps}/deployments`,
   Pod: `${GROUPS.core}/pods`,
   PodDisruptionBudget: `${GROUPS.policy}/poddisruptionbudgets`,
@@ -29,6 +30,7 @@ export interface Manifest {
   readonly kind: Kind;
   readonly metadata: { readonly name: string };
   readonly spec?: object;
+  readonly data?: Readonly<Record<string, string>>;
 }
 
 /** What a Deployment says of its pods. */
