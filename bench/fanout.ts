@@ -5,12 +5,12 @@ import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const CONSUMERS = 250;
 
-/** The dead ones: half refuse while their connection is open, half take the call and never answer. */
+/** Manners of consumers. Of the dead ones, half refuse while their connection is open, half take the call and never answer. */
 function manners(consumers: number, dead: number): readonly Manner[] {
   return Array.from({ length: consumers }, (_, n) => (n >= dead ? 'answers' : n % 2 === 0 ? 'refuses' : 'hangs'));
 }
 
-/** Lets an instance leave that so many consumers have called, some of them dead by then. */
+/** Makes an instance leave after `count` consumers have called it, some of them dead by then. */
 export async function measure(
   count: number,
   dead: number,

@@ -26,7 +26,7 @@ type Leave = (server: Server) => void | Promise<void>;
 
 const onTerm = (leave: () => void): void => void process.once('SIGTERM', leave);
 
-/** Each leaves in the way its documentation shows; `fastify` does so where it is made. */
+/** Each peer leaves as its documentation shows; `fastify` does so where the application is made. */
 const PEERS: Readonly<Record<string, Leave>> = {
   'server.close': (server) => onTerm(() => server.close(() => process.exit())),
   'sleep 30': (server) => onTerm(() => setTimeout(() => server.close(() => process.exit()), 30_000)),
@@ -46,7 +46,7 @@ const PEERS: Readonly<Record<string, Leave>> = {
     }),
 };
 
-/** Whoever takes the signal gets it when the registry has removed this instance; `kill` takes none and removes nothing. */
+/** Holds the signal back from its listeners until the registry has removed this instance; `kill` has no listener and removes nothing. */
 function deregisterFirst(deregister: () => Promise<void>): void {
   const leave = process.listeners('SIGTERM') as readonly NodeJS.SignalsListener[];
   if (leave.length === 0) return;
@@ -82,7 +82,7 @@ async function started(): Promise<Server> {
 }
 
 const server = await started();
-// No connection expires during a run: that race, on a busy machine, is not the one that is measured.
+// No connection expires during a run, because that race is not the measured one.
 server.keepAliveTimeout = 72_000;
 const port = portOf(server);
 process.on('disconnect', () => process.exit());

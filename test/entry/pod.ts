@@ -3,7 +3,7 @@ import { terminate } from '../support/kubernetes/terminate.ts';
 import { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 
-/** Variables that name what is in the image, or what every application of the scenarios has. */
+/** Variables that belong to the image, or that every application of the scenarios has. */
 const OF_THE_IMAGE: readonly string[] = [
   'NODE_OPTIONS',
   'LOSSLESS_ENABLED',
@@ -11,16 +11,16 @@ const OF_THE_IMAGE: readonly string[] = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',
 ];
 
-/** What a manifest of `deploy/kubernetes` says of the container of its application. */
+/** The container of the application in a manifest of `deploy/kubernetes`. */
 export interface Pod {
   readonly env: Readonly<Record<string, string>>;
   /** Arguments of `lossless`. */
   readonly preStop: readonly string[];
-  /** How long its end may take, preStop included, in milliseconds. */
+  /** Longest end, preStop included, in milliseconds. */
   readonly graceMs: number;
 }
 
-/** Reads a manifest. @param values what stands instead of the values of its variables */
+/** Reads a manifest. @param values replacements for the values of its variables */
 export function podOf(manifest: string, values: Readonly<Record<string, string>>): Pod {
   const { containers, terminationGracePeriodSeconds } = podSpecOf(manifestsOf(manifest));
   const [{ env = [], lifecycle } = {}] = containers;

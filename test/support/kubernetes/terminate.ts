@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What the kubelet leaves a container after its preStop at least, in milliseconds, when that has taken the whole time. */
+/** Least time that the kubelet gives a container after its preStop, in milliseconds, even when the preStop has used up all time. */
 const LEAST_MS = 2_000;
 
 /** Something that can be asked to end. */
@@ -27,7 +27,7 @@ export async function terminate(
     try {
       container.signal(name);
     } catch {
-      // It has ended.
+      // The container has ended.
     }
   };
   await Promise.race([preStop?.ended, container.ended, sleep(graceMs)]);
