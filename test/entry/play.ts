@@ -16,7 +16,7 @@ import { startWebSocket } from '../support/entry/websocket-load.ts';
 import { Child } from '../support/process/child.ts';
 import { serverProgram } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
-import { terminate } from './pod.ts';
+import { terminatePod } from './pod.ts';
 import { BALANCER, BESIDE_PORTS, type Calls, HOSTS, type Placed, PORTS, type Scenario } from './scenario.ts';
 import { type Told, toldOf } from './told.ts';
 
@@ -141,7 +141,7 @@ class Stage {
     if (pod !== undefined) {
       const env = this.#env(host);
       // `--host`, because this application is not at the command's default address, as it would be in its own pod.
-      await terminate(child, { ...pod, env, preStop: [...pod.preStop, '--host', this.#address(host)] });
+      await terminatePod(child, { ...pod, env, preStop: [...pod.preStop, '--host', this.#address(host)] });
       return child.pid;
     }
     const before = endedUnder(child).length;

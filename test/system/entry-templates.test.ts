@@ -1,13 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { template } from '../../src/cli/demo/template.ts';
 import { faultsOf, type ProxyName, serversOf } from '../support/entry/proxies.ts';
+import { manifestsOf, podSpecOf } from '../support/kubernetes/manifest.ts';
 import { serverMissing } from '../support/servers/built.ts';
-
-const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 
 /** Which programs must take which template. */
 const TEMPLATES: readonly (readonly [ProxyName, string])[] = [
@@ -44,16 +42,10 @@ describe('the templates of deploy/', () => {
 });
 
 describe('the manifests of deploy/kubernetes', () => {
-  for (const name of ['alone.yaml', 'with-proxy.yaml'])
+  for (const name of ['alone.yaml', 'with-proxy.yaml', 'with-registry.yaml'])
     it(`${name} gives a pod 5 s more than the grace period`, () => {
-      const [parsed] = parseAllDocuments(readFileSync(join(DEPLOY, 'kubernetes', name), 'utf8'));
-      if (parsed === undefined) throw new Error(`${name} is empty`);
-      const { terminationGracePeriodSeconds, containers } = parsed.toJS().spec.template.spec;
-      const env = new Map<string, string>(
-        containers[0].env.map((one: { name: string; value: string }) => [one.name, one.value]),
-      );
-      expect(Number(terminationGracePeriodSeconds)).toBeGreaterThanOrEqual(
-        Number(env.get('LOSSLESS_GRACE_PERIOD_MS')) / 1_000 + 5,
-      );
+      const { containers, terminationGracePeriodSeconds } = podSpecOf(manifestsOf(name));
+      const grace = containers[0]?.env?.find((variable) => variable.name === 'LOSSLESS_GRACE_PERIOD_MS')?.value;
+      expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(Number(grace) / 1_000 + 5);
     });
 });

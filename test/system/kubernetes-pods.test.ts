@@ -13,7 +13,7 @@ const INSIDE = 'LOSSLESS_TEST_PODS';
 
 const PODS = ['192.0.2.1', '192.0.2.2'] as const;
 
-const missing = serverMissing('kube-apiserver', 'etcd') || (process.env[INSIDE] ? false : namespaceMissing());
+const missing = serverMissing('kubernetes', 'etcd') || (process.env[INSIDE] ? false : namespaceMissing());
 if (missing) console.warn(`tests of pods are skipped: ${missing}`);
 
 describe.skipIf(missing || process.env[INSIDE])('pods', () => {

@@ -17,7 +17,7 @@ import { until } from '../support/until.ts';
 import { useScratchFolder } from '../support/use-scratch-folder.ts';
 import { useStarted } from '../support/use-started.ts';
 
-const missing = serverMissing('kube-apiserver', 'etcd');
+const missing = serverMissing('kubernetes', 'etcd');
 if (missing) console.warn(`Kubernetes tests are skipped: ${missing}`);
 
 describe.skipIf(missing)('a real Kubernetes API', () => {

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Child } from '../process/child.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { until } from '../until.ts';
@@ -14,24 +15,39 @@ export const TOKENS = { admin: 'admin-token', reader: 'reader-token', stranger: 
 /** The namespace of the tests, in which the reader may read EndpointSlices. */
 export const NAMESPACE = 'shop';
 
-/** A real API server over a real etcd, without controllers and nodes: the tests write the EndpointSlices. */
+/** Flags of an API server without controllers and nodes: the tests write the EndpointSlices. */
+const ALONE = [
+  '--bind-address=127.0.0.1',
+  // Needed because the server finds no address without a default route. A documentation address, which nothing calls.
+  '--advertise-address=192.0.2.254',
+  '--service-cluster-ip-range=10.0.0.0/24',
+  '--disable-admission-plugins=ServiceAccount',
+];
+
+/** A real API server over a real etcd. */
 export class Kubernetes {
   readonly port: number;
   /** Certificate of the server, which its clients trust. */
   readonly ca: string;
+  /** The key that signs tokens of service accounts. */
+  readonly serviceAccountKey: string;
+  readonly #flags: readonly string[];
   readonly #directory: ScratchFolder;
   readonly #etcd: Etcd;
   #child: Child | undefined;
 
-  private constructor(port: number, etcd: Etcd, directory: ScratchFolder) {
+  private constructor(port: number, etcd: Etcd, directory: ScratchFolder, flags: readonly string[]) {
     this.port = port;
     this.#etcd = etcd;
     this.#directory = directory;
+    this.#flags = flags;
     this.ca = join(directory.path, 'apiserver.crt');
+    this.serviceAccountKey = join(directory.path, 'sa.key');
   }
 
-  static async start(): Promise<Kubernetes> {
-    const kubernetes = new Kubernetes(await freePort(), await Etcd.start(), new ScratchFolder());
+  /** @param flags of its addresses and admission plugins; by default it is on loopback, and takes pods of any service account */
+  static async start(flags: readonly string[] = ALONE): Promise<Kubernetes> {
+    const kubernetes = new Kubernetes(await freePort(), await Etcd.start(), new ScratchFolder(), flags);
     try {
       kubernetes.#prepare();
       await kubernetes.start();
@@ -45,21 +61,17 @@ export class Kubernetes {
 
   async start(): Promise<void> {
     const path = (name: string): string => join(this.#directory.path, name);
-    this.#child = new Child(serverProgram('kube-apiserver'), [
+    this.#child = new Child(kubernetesProgram('kube-apiserver'), [
       `--etcd-servers=http://127.0.0.1:${this.#etcd.port}`,
       `--cert-dir=${this.#directory.path}`,
-      '--bind-address=127.0.0.1',
-      // Needed because the server finds no address without a default route. A documentation address, which nothing calls.
-      '--advertise-address=192.0.2.254',
       `--secure-port=${this.port}`,
-      '--service-cluster-ip-range=10.0.0.0/24',
       '--authorization-mode=RBAC',
-      '--disable-admission-plugins=ServiceAccount',
       `--token-auth-file=${path('tokens.csv')}`,
       `--service-account-issuer=https://127.0.0.1:${this.port}/`,
       `--service-account-key-file=${path('sa.pub')}`,
-      `--service-account-signing-key-file=${path('sa.key')}`,
+      `--service-account-signing-key-file=${this.serviceAccountKey}`,
       '--enable-priority-and-fairness=false',
+      ...this.#flags,
     ]);
     await until(async () => (await this.call('GET', '/readyz')).status === 200);
   }
@@ -72,27 +84,45 @@ export class Kubernetes {
   /** Calls the API as the administrator. */
   call(method: string, path: string, body?: object, type = 'application/json'): Promise<KubernetesAnswer> {
     return new Promise((resolve) => {
-      const call = request(
-        {
-          host: '127.0.0.1',
-          port: this.port,
-          method,
-          path,
-          agent: false,
-          rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${TOKENS.admin}`, 'content-type': type },
-        },
-        (response) => {
-          let text = '';
-          response.setEncoding('utf8').on('data', (chunk: string) => {
-            text += chunk;
-          });
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-        },
-      );
+      const call = request({ ...this.#to(path), method }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      const text = body === undefined ? '' : JSON.stringify(body);
+      call.setHeader('content-type', type);
+      // Node.js sends the body of a DELETE without its length.
+      call.setHeader('content-length', Buffer.byteLength(text));
       call.on('error', () => resolve({ status: 0, text: '' }));
-      call.end(body && JSON.stringify(body));
+      call.end(text);
     });
+  }
+
+  /** An object. @throws Error when there is none */
+  read<T>(path: string): Promise<T> {
+    return this.write<T>('GET', path);
+  }
+
+  /** A call that has to succeed; a PATCH merges. @returns the object that was answered. @throws Error with the answer otherwise */
+  async write<T>(method: string, path: string, body?: object): Promise<T> {
+    const { status, text } = await this.call(method, path, body, method === 'PATCH' ? MERGE : undefined);
+    if (status < 200 || status > 299) throw new Error(`${method} ${path}: ${status} ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  /** Follows a list: every object there is, and then each change. Ends with the signal, or with the server. */
+  watch<T>(path: string, listener: (object: T, type: string) => void, signal: AbortSignal): void {
+    const call = request({ ...this.#to(`${path}${path.includes('?') ? '&' : '?'}watch=true`), signal }, (response) => {
+      const lines = createInterface(response);
+      lines.on('line', (line) => {
+        const { type, object } = JSON.parse(line) as { type: string; object: T };
+        listener(object, type);
+      });
+      lines.on('error', () => lines.close());
+    });
+    call.on('error', () => {}).end();
   }
 
   /** Creates or replaces an EndpointSlice of the namespace. */
@@ -116,7 +146,7 @@ export class Kubernetes {
     const { text } = await this.call('GET', `${SLICES}/${name}`);
     const { endpoints } = JSON.parse(text) as { endpoints: object[] };
     const patch = { endpoints: [{ ...endpoints[0], conditions }, ...endpoints.slice(1)] };
-    const { status } = await this.call('PATCH', `${SLICES}/${name}`, patch, 'application/merge-patch+json');
+    const { status } = await this.call('PATCH', `${SLICES}/${name}`, patch, MERGE);
     if (status !== 200) throw new Error(`the slice ${name} cannot be changed: ${status}`);
   }
 
@@ -137,6 +167,11 @@ export class Kubernetes {
     this.#directory.remove();
   }
 
+  #to(path: string) {
+    const headers = { authorization: `Bearer ${TOKENS.admin}` };
+    return { host: '127.0.0.1', port: this.port, path, agent: false, rejectUnauthorized: false, headers };
+  }
+
   #prepare(): void {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2_048,
@@ -144,7 +179,7 @@ export class Kubernetes {
       privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     });
     writeFileSync(join(this.#directory.path, 'sa.pub'), publicKey);
-    writeFileSync(join(this.#directory.path, 'sa.key'), privateKey);
+    writeFileSync(this.serviceAccountKey, privateKey);
     const rows = [
       `${TOKENS.admin},admin,1,system:masters`,
       `${TOKENS.reader},system:serviceaccount:${NAMESPACE}:reader,2,system:serviceaccounts`,
@@ -172,6 +207,15 @@ export class Kubernetes {
 }
 
 const SLICES = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`;
+
+/** A program of Kubernetes; all are built together. */
+export function kubernetesProgram(
+  name: 'kube-apiserver' | 'kube-controller-manager' | 'kube-proxy' | 'kube-scheduler',
+): string {
+  return join(serverProgram('kubernetes'), name);
+}
+
+const MERGE = 'application/merge-patch+json';
 
 interface KubernetesAnswer {
   readonly status: number;
