@@ -31,7 +31,22 @@ export interface Work<W extends WorkName = WorkName> {
 /** Ids for traces and spans: `bytes` random bytes in hexadecimal. */
 export type RandomHex = (bytes: number) => string;
 
-const randomHex: RandomHex = (bytes) => randomBytes(bytes).toString('hex');
+/** How many random bytes are drawn at a time: a draw costs several times what an id does. */
+const DRAWN = 4_096;
+
+function drawAhead(): RandomHex {
+  let drawn = '';
+  let at = 0;
+  return (bytes) => {
+    const digits = 2 * bytes;
+    if (at + digits > drawn.length) {
+      drawn = randomBytes(DRAWN).toString('hex');
+      at = 0;
+    }
+    at += digits;
+    return drawn.slice(at - digits, at);
+  };
+}
 
 /**
  * The one place where records are made. Ids are known when work starts, so that they can be printed and sent to other
@@ -45,7 +60,7 @@ export class Journal {
   #wallAnchor: number;
   #monotonicAnchor: number;
 
-  constructor(clock: Clock, hex: RandomHex = randomHex) {
+  constructor(clock: Clock, hex: RandomHex = drawAhead()) {
     this.#clock = clock;
     this.#hex = hex;
     this.#wallAnchor = clock.wall();

@@ -1,7 +1,6 @@
-import { whenAborted } from '../../../src/lifecycle/abort.ts';
 import type { Clock } from '../../../src/lifecycle/clock.ts';
 import type { Idle } from '../../../src/protocol/identity.ts';
-import { type Call, type CallOptions, endOf, type First } from '../../../src/provider/offline/goaway.ts';
+import type { Call, CallEnd, CallOptions, First } from '../../../src/provider/offline/goaway.ts';
 import { Random } from '../random.ts';
 import { SimulatedConsumer } from './consumer.ts';
 import { Counts } from './counts.ts';
@@ -173,20 +172,16 @@ export class Fleet {
 
   /** One call of a GoAway over the simulated network. */
   #call(options: CallOptions): Call {
-    const { address, signal, timeoutMs } = options;
+    const { address, timeoutMs } = options;
     this.counts.calls++;
     const first = Promise.withResolvers<First>();
     const idle = Promise.withResolvers<Idle | undefined>();
     const late = this.clock.after(timeoutMs, () => first.resolve({ result: 'timeout', errorType: 'timeout' }));
-    const hangUp = (): void => {
+    const hangUp = (why: CallEnd): void => {
       late.cancel();
-      forget();
+      first.resolve({ result: why });
       idle.resolve(undefined);
     };
-    const forget = whenAborted(signal, () => {
-      first.resolve({ result: endOf(signal) });
-      hangUp();
-    });
     const number = Number(address.split('-')[1]);
     const consumer = this.#consumers[number] as SimulatedConsumer;
     this.#network.bring(number, () => {
@@ -197,7 +192,7 @@ export class Fleet {
       });
       void answer.idle.then((line) => this.#network.bring(number, () => idle.resolve(line)));
     });
-    return { first: first.promise, idle: idle.promise.finally(forget), hangUp };
+    return { first: first.promise, idle: idle.promise, hangUp };
   }
 
   async #pause(ms: number): Promise<void> {
