@@ -137,6 +137,18 @@ describe('an undone fan-out', () => {
   });
 });
 
+test('hundreds of consumers that take the call and do not answer hold up nobody', async () => {
+  const hangs = await caller(() => {});
+  const { subject, end } = fanout(1);
+  for (let n = 0; n < 300; n++) subject.tell(callerAt(hangs.caller.port));
+  subject.tell(await caller(ends));
+  // The others have five seconds each.
+  await until(() => subject.coverage.acked === 1, 4_000);
+  expect(subject.coverage.failed).toBe(0);
+  end('timeout');
+  await subject.settled();
+});
+
 test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
   const { subject, records, refused } = fanout(0);
   const own = new Callers(systemClock, 10);
