@@ -146,7 +146,7 @@ function Row({ shutdown }: { readonly shutdown: Shutdown }): JSX.Element {
         {instanceId}
       </td>
       <td class="version">
-        <a href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })} title="its release">
+        <a href={hrefOfRelease({ service, namespace, name: timeOf(shutdown) })} title={`release ${version}`}>
           {version || 'release'}
         </a>
       </td>

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { entered } from '../support/process/announced.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
 
@@ -32,21 +33,13 @@ function ask({ port }: Service, path: string, headers: Readonly<Record<string, s
   });
 }
 
-/** A request that is in flight until `ms` have passed; resolves when the service has begun to serve it. */
-async function inFlight(service: Service, ms: number): Promise<{ readonly done: Promise<Answer> }> {
-  const before = await world().served(service);
-  const done = ask(service, `/slow?ms=${ms}`);
-  await until(async () => (await world().served(service)) > before);
-  return { done };
-}
-
 describe('while an instance leaves', () => {
   test.each(['http', 'express', 'fastify'])(
     '%s: a health path fails, whatever the application says, and calls are served',
     async (kind) => {
       const service = await world().service('provider', { kind, env: HEALTH });
       expect((await ask(service, '/health?full=1')).status).toBe(200);
-      const { done } = await inFlight(service, 1_500);
+      const held = await holdRequest(service);
       service.child.signal('SIGTERM');
       await entered(service.child, 'draining');
       expect(await ask(service, '/health?full=1')).toMatchObject({
@@ -55,7 +48,7 @@ describe('while an instance leaves', () => {
       });
       expect((await ask(service, '/ready')).status).toBe(503);
       expect(await ask(service, '/other')).toMatchObject({ status: 200, headers: { connection: 'close' } });
-      expect((await done).status).toBe(200);
+      expect(await held.letGo()).toBe(200);
       await service.child.ends();
       const trace = await world().trace(service);
       expect(trace.verdict.result).toBe('success');
@@ -85,11 +78,11 @@ describe('while an instance leaves', () => {
 
   test('a path that is called as a health check and stays good is named, once', async () => {
     const service = await world().service('provider');
-    const { done } = await inFlight(service, 1_000);
+    const held = await holdRequest(service);
     service.child.signal('SIGTERM');
     await entered(service.child, 'draining');
     for (const path of ['/healthz', '/healthz', '/other']) expect((await ask(service, path)).status).toBe(200);
-    await done;
+    expect(await held.letGo()).toBe(200);
     await service.child.ends();
     const warnings = service.child.stderr.split('\n').filter((line) => line.includes('LOSSLESS_HEALTH_PATH'));
     expect(warnings).toHaveLength(1);
@@ -102,10 +95,10 @@ describe('while an instance leaves', () => {
       subscribe('lossless:draining', ({ traceId, leftMs }) => console.log('leaving', traceId, leftMs > 1_000));`)}`;
     const env = { NODE_OPTIONS: `${world().env('x')['NODE_OPTIONS']} --import=${listener}` };
     const service = await world().service('provider', { env });
-    const { done } = await inFlight(service, 800);
+    const held = await holdRequest(service);
     service.child.signal('SIGTERM');
     const [, traceId] = await service.child.sees(/leaving ([0-9a-f]{32}) true/);
-    expect((await done).status).toBe(200);
+    expect(await held.letGo()).toBe(200);
     await service.child.ends();
     expect(traceId).toBe(world().traceId(service));
   });
@@ -121,11 +114,11 @@ test('the status file is there from ready until the offline begins; one of a kil
   expect(existsSync(file)).toBe(true);
   const service = await world().service('provider', { env: { ...env, LOSSLESS_REGISTER_DELAY_MS: '500' } });
   await until(() => existsSync(file));
-  const { done } = await inFlight(service, 500);
+  const held = await holdRequest(service);
   service.child.signal('SIGTERM');
   await entered(service.child, 'notifying');
   expect(existsSync(file)).toBe(false);
-  await done;
+  await held.letGo();
   await service.child.ends();
 });
 

@@ -47,10 +47,10 @@ describe('a sidecar that hides who calls: each connection comes from 127.0.0.6',
       env: { LOSSLESS_HOLD_MS: '300', ...env, LOSSLESS_ADVERTISE: `127.0.0.1:${port}` },
     });
     target = leaving.port;
-    await world().service('provider', { env });
     const caller = await world().caller('http://provider/echo', 50, {
       env: { ...env, LOSSLESS_ADVERTISE: '127.0.0.1' },
     });
+    await world().service('provider', { env });
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     const tags = spansOf(trace, 'goaway')[0]?.tags ?? {};
@@ -99,10 +99,10 @@ describe('a sidecar that takes nothing but the TLS of its mesh at the control po
   async function shutdown(advertised: string, more: Record<string, string> = {}) {
     const env = { LOSSLESS_SECRET: SECRET, LOSSLESS_HOLD_MS: '300', ...more };
     const leaving = await world().service('provider', { env });
-    await world().service('provider', { env });
     const caller = await world().caller('http://provider/echo', 50, {
       env: { ...env, LOSSLESS_ADVERTISE: advertised },
     });
+    await world().service('provider', { env });
     const port = await controlPortOf(caller.child);
     await inbound(port);
     await outbound(port);

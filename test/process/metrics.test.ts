@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { controlPortOf, entered } from '../support/process/announced.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { ask, operator } from '../support/process/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -43,8 +44,8 @@ test('count what really happened, on both sides, through a shutdown', async () =
     /lossless_info\{service_version="[^"]+",instance_id="[^"]+",generation="\d+",service_name="provider"\} 1/,
   );
 
-  const slow = fetch(`http://127.0.0.1:${leaving.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
-  await until(async () => (await scrape(leaving)).value('lossless_requests_in_flight') >= 1);
+  const held = await holdRequest(leaving);
+  expect((await scrape(leaving)).value('lossless_requests_in_flight')).toBeGreaterThanOrEqual(1);
   leaving.child.signal('SIGTERM');
   await entered(leaving.child, 'draining');
   const during = await scrape(leaving);
@@ -52,7 +53,7 @@ test('count what really happened, on both sides, through a shutdown', async () =
   expect(during.value('lossless_ready')).toBe(0);
   expect(during.value('lossless_goaways_sent_total', 'result="acked"')).toBe(2);
   expect(during.value('lossless_requests_after_ack_total')).toBe(0);
-  expect((await slow).status).toBe(200);
+  expect(await held.letGo()).toBe(200);
   await leaving.child.ends();
 
   for (const caller of callers) {

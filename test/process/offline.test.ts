@@ -4,6 +4,7 @@ import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
 import { fakeConsumers } from '../support/fakes/fake-consumers.ts';
 import { entered } from '../support/process/announced.ts';
 import { lossless } from '../support/process/cli.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { type Asking, operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { pause, until } from '../support/until.ts';
@@ -119,12 +120,12 @@ describe('what begins an offline', () => {
 describe('R23: several triggers are one run', () => {
   test('/offline, then SIGTERM: one trace', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '300' } });
-    const answer = slow(service, 600);
+    const held = await holdRequest(service);
     const first = await call(service, '/offline');
     const second = await call(service, '/offline');
     expect(second.body['traceId']).toBe(first.body['traceId']);
     service.child.signal('SIGTERM');
-    expect(await answer).toBe(200);
+    expect(await held.letGo()).toBe(200);
     await service.child.ends();
     expect(service.child.stderr.match(/offline begun/g)).toHaveLength(1);
   });
@@ -147,7 +148,7 @@ describe('undo', () => {
     const other = await world().service('provider');
     const service = await world().service('provider');
     const caller = await world().caller('http://provider/echo', 50);
-    const answer = slow(service, 1_500);
+    const held = await holdRequest(service);
     const generation = (await call(service, '/status')).body['generation'] as number;
     await call(service, '/offline');
     await entered(service.child, 'draining');
@@ -159,7 +160,7 @@ describe('undo', () => {
     await until(
       async () => ((await call(service, '/status')).body['requests'] as { started: number }).started > started + 3,
     );
-    expect(await answer).toBe(200);
+    expect(await held.letGo()).toBe(200);
     const traceId = world().traceId(service);
     await until(
       async () =>
@@ -190,11 +191,11 @@ describe('undo', () => {
   test('after an undo the requests of a consumer that had acked are the usual ones, and not after its ack', async () => {
     const service = await world().service('provider');
     const fakes = await fakeConsumers(service.port, ['answers', 'answers']);
-    const begun = slow(service, 1_000);
+    const held = await holdRequest(service);
     await call(service, '/offline');
     await until(async () => (await call(service, '/status')).body['state'] === 'draining');
     expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 200 });
-    await begun;
+    expect(await held.letGo()).toBe(200);
     await fakes.call();
     const metrics = await fetch(`http://127.0.0.1:${await world().controlPort(service)}/metrics`);
     expect(await metrics.text()).toMatch(/^lossless_requests_after_ack_total\S* 0$/m);
@@ -249,7 +250,7 @@ describe('undo', () => {
 test('R22: liveness and requests stay good while readiness fails', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
   expect((await call(service, '/readiness')).status).toBe(200);
-  const answer = slow(service, 800);
+  const held = await holdRequest(service);
   await call(service, '/offline');
   expect((await call(service, '/readiness')).status).toBe(503);
   expect((await call(service, '/liveness')).status).toBe(200);
@@ -262,7 +263,7 @@ test('R22: liveness and requests stay good while readiness fails', async () => {
   const told = await fetch(`http://127.0.0.1:${service.port}/echo`, { headers: { [CONSUMER_HEADER]: header } });
   expect(told.headers.get('lossless-draining')).toMatch(/^"provider";id="/);
   expect(told.headers.get('connection')).toBe('close');
-  expect(await answer).toBe(200);
+  expect(await held.letGo()).toBe(200);
   await service.child.ends();
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Trace } from '../../src/trace/model/trace.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
 import { appPortOf, controlPortOf, entered } from '../support/process/announced.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { until } from '../support/until.ts';
@@ -133,16 +134,12 @@ describe('registration', () => {
     const env = { LOSSLESS_PROBE: '/health', LOSSLESS_REGISTER_DELAY_MS: '50', LOSSLESS_WARMUP_MS: '200' };
     const service = await starting(env, 503);
     await service.child.sees(/LOSSLESS_PROBE_FAILED/);
-    const slow = fetch(`http://127.0.0.1:${service.port}/slow`);
-    await until(async () => {
-      const { body } = await control(service, '/status');
-      return (body['requests'] as { inflight: number }).inflight === 1;
-    });
+    const held = await holdRequest(service);
     await control(service, '/offline');
     await entered(service.child, 'draining');
     expect((await control(service, '/online')).status).toBe(200);
     await until(async () => String((await control(service, '/status')).body['waitsFor']).includes('503'));
-    expect((await slow).status).toBe(200);
+    expect(await held.letGo()).toBe(200);
     expect((await control(service, '/readiness')).status).toBe(503);
     expect(registered()).toEqual([]);
     service.child.say('200');
@@ -200,17 +197,12 @@ test('a process that opens no port is created, is never registered, and says wha
 
 test('an undone offline is a start of its own, linked to it, and it can be undone again', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '300' } });
-  const busy = () => fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, { method: 'POST', body: 'x' });
   for (let times = 1; times <= 2; times++) {
     await entered(service.child, 'serving');
-    const running = busy();
-    await until(async () => {
-      const { body } = await control(service, '/status');
-      return (body['requests'] as { inflight: number }).inflight === 1;
-    });
+    const held = await holdRequest(service);
     await control(service, '/offline');
     expect((await control(service, '/online')).status).toBe(200);
-    expect((await running).status).toBe(200);
+    expect(await held.letGo()).toBe(200);
     const trace = await online(service, times);
     expect(spansOf(trace, 'online')[0]?.tags).toMatchObject({
       'lossless.online.trigger': 'undo',

@@ -61,6 +61,7 @@ test.each(Object.keys(FORMS))(
     };
     const pods = [await world().service('provider', { env }), await world().service('provider', { env })] as const;
     const caller = await world().caller('http://provider/echo', 60, { env });
+    await world().called(pods[0]);
     const begun = performance.now();
     expect(await FORMS[form]?.(pods[0], env)).toBe(EXPECTED[form]);
     // A container that has ended in its preStop gets no signal.

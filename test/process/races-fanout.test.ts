@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { CONSUMER_HEADER, encodeConsumer } from '../../src/protocol/header.ts';
@@ -7,7 +7,7 @@ import { type FakeConsumers, fakeConsumers, type Manner } from '../support/fakes
 import { keysOf } from '../support/keys.ts';
 import { listening } from '../support/listening.ts';
 import { entered } from '../support/process/announced.ts';
-import { operator } from '../support/process/operator.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
 import { pause, until } from '../support/until.ts';
 
@@ -135,21 +135,13 @@ test('R17: the process does not end before a slow consumer has answered', async 
 
 test('R11: a consumer whose first call comes during the drain gets the marker and a GoAway', async () => {
   const service = await world().service('provider');
-  const slow = fetch(`http://127.0.0.1:${service.port}/slow?ms=1500`, {
-    method: 'POST',
-    body: 'x',
-  });
-  const control = await world().controlPort(service);
-  await until(async () => {
-    const { body } = await operator(control, '/status');
-    return (body['requests'] as { inflight: number }).inflight === 1;
-  });
+  const held = await holdRequest(service);
   service.child.signal('SIGTERM');
   await entered(service.child, 'draining');
   fakes = await fakeConsumers(service.port, ['answers']);
   expect(fakes.markers).toBe(1);
   await until(() => fakes?.goAways === 1);
-  await slow;
+  expect(await held.letGo()).toBe(200);
   await service.child.ends();
   const trace = await world().jaeger.trace(world().traceId(service));
   expect(spansOf(trace, 'offline')[0]?.tags).toMatchObject({
@@ -163,17 +155,13 @@ test('R28: nothing writes the entry again once it is removed', async () => {
   const directory = join(world().directory, 'registry', 'provider');
   const entries = () => readdirSync(directory).filter((file) => file.endsWith('.json'));
   expect(entries()).toHaveLength(1);
-  const held = request({
-    port: service.port,
-    method: 'POST',
-    path: '/slow?ms=2500',
-  }).on('error', () => {});
-  held.end('x');
+  const held = await holdRequest(service);
   service.child.signal('SIGTERM');
   await entered(service.child, 'draining');
   for (let look = 0; look < 20; look++) {
     expect(entries()).toEqual([]);
     await pause(100);
   }
+  await held.letGo();
   await service.child.ends();
 });

@@ -64,6 +64,7 @@ test('every span that is exported is as the schema says: name, kind, parent, att
   await entered(leaving.child, 'serving');
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 50);
+  await world().called(leaving);
   await fetch(`http://127.0.0.1:${leaving.port}/echo`, {
     method: 'POST',
     body: 'x',

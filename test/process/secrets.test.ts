@@ -74,6 +74,7 @@ describe('a secret is replaced', () => {
       const leaving = await world().service('provider', { env: provider.env });
       await world().service('provider', { env: provider.env });
       const caller = await world().caller('http://provider/echo', 50, { env: consumer.env });
+      await world().called(leaving);
       expect(await leaves(leaving)).toEqual(TOLD);
       expect(await caller.stop()).toMatchObject({ failed: 0 });
     },

@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { controlPortOf, entered } from '../support/process/announced.ts';
 import { CLI, lossless } from '../support/process/cli.ts';
+import { holdRequest } from '../support/process/held-request.ts';
 import { type Service, useWorld } from '../support/process/world.ts';
-import { until } from '../support/until.ts';
 
 const world = useWorld();
 
@@ -41,15 +41,15 @@ test('lossless status says who calls, who is called with what weight, and what i
 
 test('while it leaves it says what it still waits for', async () => {
   const provider = await world().service('provider');
-  const slow = fetch(`http://127.0.0.1:${provider.port}/slow?ms=2000`, { method: 'POST', body: 'x' });
-  await until(async () => /1 in flight/.test(await status(provider)));
+  const held = await holdRequest(provider);
+  expect(await status(provider)).toMatch(/1 in flight/);
   provider.child.signal('SIGTERM');
   await entered(provider.child, 'draining');
   const text = await status(provider);
   expect(text).toMatch(/^state +draining for \d+ s, not ready$/m);
   expect(text).toMatch(/^waits for +requests in flight: 1$/m);
   expect(text).toMatch(/^offline +0 of 0 consumers acked, 0 idle, 0 failed\n +http/m);
-  expect((await slow).status).toBe(200);
+  expect(await held.letGo()).toBe(200);
   await provider.child.ends();
 });
 

@@ -204,6 +204,7 @@ describe('the spool', () => {
     const caller = await world().caller('http://provider/echo', 50, {
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: await badCollector() },
     });
+    await world().called(leaving);
     await world().leave(leaving);
     await until(
       async () =>
@@ -405,6 +406,7 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
       const leaving = await world().service('provider', { env: own(options) });
       await world().service('provider', { env: own(options) });
       const caller = await world().caller('http://provider/echo', 50, { env: own(options) });
+      await world().called(leaving);
       await world().leave(leaving);
       const trace = await world().trace(leaving);
       expect(trace.verdict).toMatchObject({

@@ -28,11 +28,11 @@ const tls = (more: Record<string, string> = {}) => ({
   ...more,
 });
 
-/** Two providers and a caller; one provider leaves. */
+/** A provider and its caller; it leaves when there is a second one. */
 async function shutdown(provider: Record<string, string>, consumer: Record<string, string>) {
   const leaving = await world().service('provider', { env: provider });
-  await world().service('provider', { env: provider });
   const caller = await world().caller('http://provider/echo', 50, { env: consumer });
+  await world().service('provider', { env: provider });
   await world().leave(leaving);
   const trace = await world().trace(leaving);
   const goaway = spansOf(trace, 'goaway')[0]?.tags ?? {};
@@ -78,8 +78,8 @@ describe('GoAways over TLS', () => {
 
   test('a certificate names the address, also where the provider sees it as IPv4 in IPv6', async () => {
     const leaving = await world().service('provider', { env: tls(), host: '::' });
-    await world().service('provider', { env: tls() });
     const caller = await world().caller('http://provider/echo', 50, { env: tls() });
+    await world().service('provider', { env: tls() });
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     expect(spansOf(trace, 'goaway')[0]?.tags).toMatchObject({

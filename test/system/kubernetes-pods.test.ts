@@ -77,6 +77,7 @@ describe.skipIf(missing || !process.env[INSIDE])('pods of a Service', () => {
   test('a pod that is deleted leaves without a failed request, and the slice confirms', async () => {
     const [leaving] = [await pod(PODS[0]), await pod(PODS[1])];
     const caller = await world().caller('http://shop/', 50, { env: env() });
+    await world().called(leaving);
     leaving.child.signal('SIGTERM');
     await kubernetes.patchConditions(sliceOf(PODS[0]), { ready: false, serving: true, terminating: true });
     expect(await leaving.child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
@@ -97,6 +98,7 @@ describe.skipIf(missing || !process.env[INSIDE])('pods of a Service', () => {
   test('an offline of a pod that stays: its probe takes it off the list', async () => {
     const [leaving] = [await pod(PODS[0]), await pod(PODS[1])];
     const caller = await world().caller('http://shop/', 50, { env: env() });
+    await world().called(leaving);
     const { status } = await operator(await world().controlPort(leaving), '/offline', { method: 'POST' });
     expect(status).toBe(202);
     await leaving.child.ends();
@@ -109,6 +111,7 @@ describe.skipIf(missing || !process.env[INSIDE])('pods of a Service', () => {
   test('a provider without permissions leaves as safely, and says that it is not confirmed', async () => {
     const [leaving] = [await pod(PODS[0], TOKENS.stranger), await pod(PODS[1])];
     const caller = await world().caller('http://shop/', 50, { env: env() });
+    await world().called(leaving);
     await world().leave(leaving);
     const trace = await world().trace(leaving);
     expect(await caller.stop()).toMatchObject({ failed: 0 });

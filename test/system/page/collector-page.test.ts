@@ -7,6 +7,7 @@ import { useBrowser } from '../../support/observe/browser.ts';
 import { chromiumMissing } from '../../support/observe/chromium.ts';
 import { hex, otlpBody, sendOtlp, shutdownBodies } from '../../support/observe/otlp.ts';
 import { foreignBody } from '../../support/observe/otlp-foreign.ts';
+import { holdRequest } from '../../support/process/held-request.ts';
 import { operator } from '../../support/process/operator.ts';
 import { useWorld } from '../../support/process/world.ts';
 import { until } from '../../support/until.ts';
@@ -48,6 +49,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     const caller = await world().caller('http://provider/', 20);
     const port = await world().controlPort(other);
     await until(async () => ((await operator(port, '/status')).body as unknown as Status).consumers.recent === 1);
+    const held = await holdRequest(provider);
     provider.child.signal('SIGTERM');
     const [link] = await provider.child.sees(/http:\/\/127\.0\.0\.1:\d+\/trace\/[0-9a-f]{32}/);
     const { page, faults, hosts, shoot } = await browser.open(link);
@@ -56,6 +58,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     await page.locator('.verdict .badge.live', { hasText: 'leaving' }).waitFor();
     await page.locator('.waterfall tr', { hasText: 'deregister' }).waitFor();
     await shoot('leaving');
+    expect(await held.letGo()).toBe(200);
     await page.locator('.verdict .badge.ok', { hasText: 'success' }).waitFor();
     expect((await provider.child.ends()).signal).toBe('SIGTERM');
     expect((await caller.stop()).failed).toBe(0);
@@ -86,8 +89,8 @@ describe.skipIf(missing)('the page of the collector', () => {
   }, 120_000);
 
   test('a start is listed and shown as a shutdown is: when it was ready, its registration, its warm-up', async () => {
-    const service = await world().service('fresh', { env: { LOSSLESS_WARMUP_MS: '1500' } });
     const { page, faults, shoot } = await browser.open(`${world().collector.queryUrl}/?kind=online`);
+    const service = await world().service('fresh', { env: { LOSSLESS_WARMUP_MS: '3000' } });
     const row = page.locator('.list tbody tr', { hasText: 'fresh' });
     await row.filter({ hasText: 'starting' }).waitFor();
     await row.filter({ hasText: 'success' }).waitFor();
@@ -243,11 +246,9 @@ describe.skipIf(missing)('the page of the collector', () => {
     };
     // A start is taken to run for at most a quarter of an hour.
     const [offline, online] = [begun('offline.started', Date.now()), begun('online.started', Date.now() - 888_000)];
+    const list = await browser.open(`${queryUrl}/`);
     await sendOtlp(otlpUrl, [otlpBody('killed', 'killed-1', [offline, online])]);
-    const [list, one] = [
-      await browser.open(`${queryUrl}/`),
-      await browser.open(`${queryUrl}/trace/${offline.traceId}`),
-    ];
+    const one = await browser.open(`${queryUrl}/trace/${offline.traceId}`);
     const badges = [
       list.page.locator('.list tbody tr', { hasText: 'offline' }).locator('.result'),
       list.page.locator('.list tbody tr', { hasText: 'online' }).locator('.result'),
