@@ -60,6 +60,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
     const offlineMs: number[] = [];
     const logs: string[] = [];
     for (let n = 0; n < shutdowns; n++) {
+      if (peer === 'moleculer') await untilFound(consumers, providers.length);
       const leaving = providers.shift() as Provider;
       const begun = performance.now();
       leaving.child.signal('SIGTERM');
@@ -128,6 +129,12 @@ async function startNodes(role: 'provider' | 'consumers', folder: string, ...mor
   return child;
 }
 
+/** Nodes of Moleculer tell each other by gossip whom they know, which may take longer than a list is read again. */
+async function untilFound(consumers: readonly Child[], providers: number): Promise<void> {
+  for (const consumer of consumers)
+    await until(async () => (await ask(consumer)).providers === providers, LONGEST_OFFLINE_MS);
+}
+
 /** With the plugin a process is one consumer; without it one process holds all of them, each with connections and a list of its own. */
 async function startConsumers(peer: string, folder: string, { consumers, rate }: Traffic): Promise<Child[]> {
   const start = async (mode: string, count: number, env: Readonly<Record<string, string>>): Promise<Child> => {
@@ -143,8 +150,13 @@ async function startConsumers(peer: string, folder: string, { consumers, rate }:
   return children;
 }
 
-function ask(child: Child): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>> {
-  const answer = child.receives<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>>();
+/** What a process of consumers has counted; nodes of Moleculer also say how many providers each of them has found at least. */
+interface Answer extends Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'> {
+  readonly providers?: number;
+}
+
+function ask(child: Child): Promise<Answer> {
+  const answer = child.receives<Answer>();
   child.send('count');
   return answer;
 }

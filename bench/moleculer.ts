@@ -10,9 +10,12 @@ import { WORK_MS } from './peers.ts';
 
 const [role = '', folder = '', count = '1', rate = '1'] = process.argv.slice(2);
 
-/** The part of a broker that says where it is. */
+/** The part of a broker that says where it is, and whom it can call. */
 interface Located {
-  readonly registry: { readonly nodes: { readonly localNode: { hostname: string; readonly port: number } } };
+  readonly registry: {
+    readonly nodes: { readonly localNode: { hostname: string; readonly port: number } };
+    readonly actions: { get(name: string): { count(): number } | undefined };
+  };
 }
 
 /** A node that waits for its calls when it leaves, as the documentation of graceful shutdown asks for. */
@@ -22,7 +25,7 @@ function broker(name: string): ServiceBroker & Located {
     nodeID: `${name}-${process.pid}`,
     logger: false,
     tracking: { enabled: true },
-    transporter: { type: 'TCP', options: { udpDiscovery: false, urls: urls.join(',') } },
+    transporter: { type: 'TCP', options: { udpDiscovery: false, gossipPeriod: 1, urls: urls.join(',') } },
   }) as ServiceBroker & Located;
   made.registry.nodes.localNode.hostname = '127.0.0.1';
   return made;
@@ -66,7 +69,10 @@ async function consume(): Promise<void> {
   await Promise.all(nodes.map((node) => node.waitForServices('provider')));
   for (const node of nodes)
     setTimeout(() => setInterval(() => void call(node), 1_000 / Number(rate)), Math.random() * (1_000 / Number(rate)));
-  process.on('message', () => process.send?.({ sent, failed, reasons, stops: [] }));
+  const found = (node: Located): number => node.registry.actions.get('provider.work')?.count() ?? 0;
+  process.on('message', () => {
+    process.send?.({ sent, failed, reasons, stops: [], providers: Math.min(...nodes.map(found)) });
+  });
 }
 
 mkdirSync(folder, { recursive: true });
