@@ -1,20 +1,24 @@
-import type { Clock } from '../../lifecycle/clock.ts';
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
 
 /** Most calls that are being answered: more make a fan-out slower, not faster. */
 export const MOST_AT_ONCE = 256;
 
-/**
- * How long a call without an answer counts as being answered, in milliseconds. What only waits costs nothing, so consumers that are
- * dead hold up nobody.
- */
-const ANSWERED_MS = 100;
+/** How often a call that has a place is compared with those begun after it, in milliseconds. */
+const COMPARED_MS = 100;
 
-/** A bounded number of places for the calls of one offline. */
+/**
+ * A bounded number of places for the calls of one offline. A call that later ones overtake waits for a consumer that may be dead: it
+ * goes on without its place, so such consumers hold up nobody. When all answers are slow, this process or its consumers are busy, and
+ * no call loses its place.
+ */
 export class Places {
   readonly #clock: Clock;
   /** Calls that wait for a place. */
   readonly #queue: (() => void)[] = [];
   #taken = 0;
+  /** Numbers of the newest call that has begun, and of the newest that has ended. */
+  #begun = 0;
+  #ended = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -27,17 +31,22 @@ export class Places {
    */
   async take<T>(isFurther: boolean, call: () => Promise<T>): Promise<T> {
     await this.#free(isFurther);
-    let isKept = true;
-    const leave = (): void => {
-      if (isKept) this.#release();
-      isKept = false;
+    const number = ++this.#begun;
+    let compared: Timer | undefined;
+    const compareLater = (): void => {
+      compared = this.#clock.after(COMPARED_MS, () => {
+        if (this.#ended < number) return compareLater();
+        compared = undefined;
+        this.#release();
+      });
     };
-    const late = this.#clock.after(ANSWERED_MS, leave);
+    compareLater();
     try {
       return await call();
     } finally {
-      late.cancel();
-      leave();
+      this.#ended = Math.max(this.#ended, number);
+      if (compared !== undefined) this.#release();
+      compared?.cancel();
     }
   }
 
