@@ -1,6 +1,6 @@
 /**
- * A program that does one thing once and tells, as it ends, what its process has cost: `begin.cjs <what> <url> <stay>`.
- * Plain JavaScript, so that no compiler is measured, and CommonJS, which loads nothing of Node.js that is not used.
+ * A program that does one thing once and prints at its end what its process has cost: `begin.cjs <what> <url> <stay>`.
+ * Plain JavaScript, so that no compiler is measured, and CommonJS, which loads only the used parts of Node.js.
  */
 'use strict';
 

@@ -11,13 +11,13 @@ import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 const SHUTDOWNS = 40;
 const CONSUMERS = 250;
 
-/** Requests at a time, as of so many processes. */
+/** Requests at a time, as from so many processes. */
 const SENDERS = 16;
 
-/** Queries of each kind that are timed. */
+/** Timed queries of each kind. */
 const QUERIES = 30;
 
-/** Shutdowns of the list, and its time and memory at the most, in milliseconds and MiB. */
+/** Shutdowns of the list, and its goals: longest time in milliseconds, most memory in MiB. */
 const LISTED = 10_000;
 const LIST_MS = 200;
 const LIST_MIB = 320;
@@ -28,7 +28,7 @@ interface Measured {
   readonly searchMs: number;
 }
 
-/** Fills the list of the page and asks for it again and again: how long that takes, in milliseconds. */
+/** Fills the list of the page and requests it again and again; resolves with the times in milliseconds. */
 async function measureList({ otlpUrl, queryUrl }: Pick<Jaeger, 'otlpUrl' | 'queryUrl'>): Promise<readonly number[]> {
   const now = Date.now();
   const agent = new Agent({ keepAlive: true, maxSockets: SENDERS });
@@ -50,7 +50,7 @@ async function measureList({ otlpUrl, queryUrl }: Pick<Jaeger, 'otlpUrl' | 'quer
   return took;
 }
 
-/** The most memory that a process has had, in MiB (Linux). */
+/** Peak memory of a process, in MiB (Linux). */
 function peakMib(pid: number): number {
   const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kib) / 1_024;
@@ -83,7 +83,7 @@ async function measure({ otlpUrl, queryUrl }: Pick<Jaeger, 'otlpUrl' | 'queryUrl
   return { spansPerSecond: (SHUTDOWNS * (2 * CONSUMERS + 7)) / seconds, traceMs, searchMs };
 }
 
-/** One request; resolves when the answer is read. */
+/** Sends one request; resolves when the answer is read. */
 function call(agent: Agent, url: string, body?: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json' };

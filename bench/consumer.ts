@@ -1,4 +1,4 @@
-/** Consumers that send POSTs at a constant rate and never twice: `consumer.ts <by-list|by-name> <registry> <count> <rate>`. */
+/** Consumers that send POSTs at a constant rate, none twice: `consumer.ts <by-list|by-name> <registry> <count> <rate>`. */
 import { subscribe } from 'node:diagnostics_channel';
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -10,7 +10,7 @@ import type { Stop } from './fleet.ts';
 
 const [mode = '', registryUrl = '', count = '1', rate = '1'] = process.argv.slice(2);
 
-/** A list is read again this often, in milliseconds, by each consumer at a time of its own: it sees a change after 0 to 3 s. */
+/** Interval at which each consumer reads the list again, in milliseconds, at a time of its own: it sees a change after 0 to 3 s. */
 const REFRESH_MS = 3_000;
 
 let sent = 0;
@@ -37,7 +37,7 @@ function post(agent: Agent, origin: string): Promise<void> {
   });
 }
 
-/** Who picks: a list of its own, or the plugin by the name of the service. */
+/** Picks the next URL: from an own list, or the service's name for the plugin. */
 async function picker(): Promise<() => string | undefined> {
   if (mode === 'by-name') return () => 'http://provider';
   const registry = await openRegistry(new URL(registryUrl), { clock: systemClock, log: () => {} });
@@ -55,7 +55,7 @@ async function picker(): Promise<() => string | undefined> {
 
 /** GoAways: the port of the instance, when it arrived and how long its ack took, in milliseconds. */
 const goaways: { readonly port: number; readonly at: number; readonly ackMs: number }[] = [];
-/** When the last request to each port began, whether its instance was isolated by then or not. */
+/** When the last request to each port began, even after its instance was isolated. */
 const lastRequest = new Map<number, number>();
 let arrived = 0;
 
@@ -73,12 +73,12 @@ subscribe('http.client.request.start', (message) => {
   const { socket } = (message as { request: ClientRequest }).request;
   const at = performance.now();
   const keep = (): void => void lastRequest.set(socket?.remotePort ?? 0, at);
-  // Before it is connected a socket does not tell where to.
+  // A socket has no remote port before it is connected.
   if (socket?.connecting) socket.once('connect', keep);
   else keep();
 });
 
-/** Of each GoAway: milliseconds from its arrival to its ack, and to the last request that was sent to that instance. */
+/** For each GoAway: milliseconds from its arrival to its ack, and to the last request to that instance. */
 function stops(): readonly Stop[] {
   return goaways.map(({ port, at, ackMs }) => ({
     ackMs,

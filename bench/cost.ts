@@ -13,7 +13,7 @@ import { type Paired, paired } from './paired.ts';
 import { type Benchmark, type Row, reached } from './row.ts';
 import { CONCURRENCY, slice } from './slice.ts';
 
-/** Slices with and without the hook alternate, so that drift of the machine falls on both. */
+/** Slices with and without the hook alternate, so that drift of the machine affects both. */
 interface Slices {
   readonly pairs: number;
   /** Requests of one slice. */
@@ -24,7 +24,7 @@ interface Slices {
 const LONG: Slices = { pairs: 60, requests: 4_000 };
 const SHORT: Slices = { pairs: 400, requests: 500 };
 
-/** CPU microseconds of a request without the hook, and what the hook adds. */
+/** CPU microseconds of a request without the hook, and the share of the hook. */
 async function measured(
   { pairs, requests }: Slices,
   without: (requests: number) => Promise<number>,

@@ -1,4 +1,4 @@
-/** A service that tells how long its first and its second request to `url` took: `first-caller.ts <url>`. */
+/** A service that reports the times of its first and second request to `url`: `first-caller.ts <url>`. */
 import { createServer } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { listening, portOf } from '../test/support/listening.ts';
@@ -13,7 +13,7 @@ async function timed(to: string): Promise<number> {
 
 const server = createServer((_, response) => response.end('ok'));
 await listening(server);
-// What the client loads with its first request of all is no matter of connections.
+// One request elsewhere first, because the client loads code with its very first request.
 await timed(`http://127.0.0.1:${portOf(server)}/`);
 process.once('message', async () => {
   const first = await timed(url);

@@ -11,26 +11,26 @@ const PROVIDER = new URL('provider.ts', import.meta.url);
 const CONSUMER = new URL('consumer.ts', import.meta.url);
 const MOLECULER = new URL('moleculer.ts', import.meta.url);
 
-/** No peer takes longer to leave, in milliseconds. */
+/** Longest wait for a peer to leave, in milliseconds. */
 const LONGEST_OFFLINE_MS = 120_000;
 
-/** How many consumers and what they send. */
+/** The number of consumers and their load. */
 export interface Traffic {
   readonly consumers: number;
-  /** Requests a second of each. */
+  /** Requests a second of each consumer. */
   readonly rate: number;
   /** Milliseconds between client and server, each way. */
   readonly delayMs: number;
 }
 
-/** What a run has counted. */
+/** The counts of a run. */
 export interface Counted {
   readonly sent: number;
   readonly failed: number;
   readonly reasons: Readonly<Record<string, number>>;
-  /** Milliseconds from SIGTERM to the exit, of each shutdown. */
+  /** Milliseconds from SIGTERM to the exit, for each shutdown. */
   readonly offlineMs: readonly number[];
-  /** Of each GoAway, in its consumer: milliseconds from its arrival to the ack, and to the last request to that instance. */
+  /** For each GoAway, in its consumer: milliseconds from its arrival to the ack, and to the last request to that instance. */
   readonly stops: readonly Stop[];
   /** Standard error of the providers that left. */
   readonly logs: readonly string[];
@@ -47,7 +47,7 @@ interface Provider {
   readonly proxy?: DelayProxy;
 }
 
-/** Providers that leave as `peer` does, one after the other, under the traffic of consumers; one more provider always stays. */
+/** Makes providers leave as `peer` does, one after the other, under the traffic of consumers; one more provider always stays. */
 export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: number): Promise<Counted> {
   const folder = new ScratchFolder();
   const providers: Provider[] = [];
@@ -67,7 +67,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
       await leaving.child.ends(LONGEST_OFFLINE_MS);
       offlineMs.push(performance.now() - begun);
       logs.push(leaving.child.stderr);
-      // By now every list has been read again.
+      // Every consumer has read its list again by then.
       await pause(3_500);
       leaving.proxy?.close();
       if (n + 1 < shutdowns) providers.push(await startProvider(peer, folder.path, traffic.delayMs));
@@ -92,7 +92,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
   }
 }
 
-/** Environment of a process with the plugin; spans go nowhere, unless `more` says where. */
+/** Environment of a process with the plugin; it sends no spans unless `more` names a target. */
 export function pluginEnvironment(
   name: string,
   folder: string,
@@ -135,7 +135,7 @@ async function untilFound(consumers: readonly Child[], providers: number): Promi
     await until(async () => (await ask(consumer)).providers === providers, LONGEST_OFFLINE_MS);
 }
 
-/** With the plugin a process is one consumer; without it one process holds all of them, each with connections and a list of its own. */
+/** With the plugin each process is one consumer; without it one process holds all, each with connections and a list of its own. */
 async function startConsumers(peer: string, folder: string, { consumers, rate }: Traffic): Promise<Child[]> {
   const start = async (mode: string, count: number, env: Readonly<Record<string, string>>): Promise<Child> => {
     const child = Child.node(CONSUMER, { args: [mode, registryIn(folder), count, rate], env, ipc: true });

@@ -1,4 +1,4 @@
-/** A process that calls `echo.Echo` by grpc-js, as often as a message says, and answers its CPU microseconds per call: `grpc-caller.ts <options>`. */
+/** A process that calls `echo.Echo` by grpc-js, as often as a message says, and reports its CPU microseconds per call: `grpc-caller.ts <options>`. */
 import { grpcJsClient } from '../test/support/grpc/clients.ts';
 import { slice } from './slice.ts';
 

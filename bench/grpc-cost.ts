@@ -9,12 +9,12 @@ import { CONCURRENCY } from './slice.ts';
 const SERVER = new URL('../test/fixtures/apps/grpc.ts', import.meta.url);
 const CALLER = new URL('grpc-caller.ts', import.meta.url);
 
-/** Processes of each kind: what one happens to have compiled must not decide. */
+/** Processes of each kind, so that the compiled code of one does not decide. */
 const PROCESSES = 6;
 const PAIRS = 600;
 const CALLS = 500;
 
-/** Of each process, before anything is measured. */
+/** Calls of each process before the measurement. */
 const WARM_CALLS = 8_000;
 
 async function cost(): Promise<Row> {

@@ -1,4 +1,4 @@
-/** A load of a client without the plugin in a process of its own: `grpc-load.ts <options>`, which are those of the load and `client`. */
+/** A load of a client without the plugin, in a process of its own: `grpc-load.ts <options>`, with the options of the load and `client`. */
 import { text } from 'node:stream/consumers';
 import { type LoadOptions, startConnect, startGrpcJs } from '../test/support/grpc/clients.ts';
 
@@ -11,5 +11,5 @@ export interface Options extends LoadOptions {
 const { client, ...options } = JSON.parse(process.argv[2] ?? '') as Options;
 const load = CLIENTS[client](options);
 await text(process.stdin);
-// Long ones are not written at once.
+// The callback, because a long text is not written at once.
 process.stdout.write(JSON.stringify(await load.stop()), () => process.exit());

@@ -14,7 +14,7 @@ interface GrpcServer {
 
 const end = (): void => process.exit();
 
-/** Each as its documentation shows; that of `close` asks every session to go. */
+/** Each way as its documentation shows; `close` sends GOAWAY on every session. */
 const WAYS: Readonly<Record<string, (server: unknown) => unknown>> = {
   tryShutdown: (server) => (server as GrpcServer).tryShutdown(end),
   forceShutdown: (server) => {

@@ -24,43 +24,43 @@ const SETTLED_MS = 300;
 /** Longest wait for the end of an instance, in milliseconds. */
 const PATIENCE_MS = 40_000;
 
-/** One client, and what it calls. */
+/** One client and its load. */
 export interface Caller extends Omit<LoadOptions, 'ports' | 'service' | 'isSecure'> {
   readonly client: 'grpc-js' | 'connect-node' | 'grpc-go';
 }
 
-/** Shutdowns of instances under the calls of clients, and how far away those are. */
+/** Shutdowns of instances under the calls of clients. */
 export interface Shutdowns {
   readonly framework: 'grpc-js' | 'connect';
   /** `plugin`, or by hand: `tryShutdown`, `forceShutdown`, `close`. */
   readonly way: string;
   /**
-   * How clients find two instances: a `list` of two addresses, at each of which one follows the other; the `name` of the service, which takes
-   * the plugin in the client too; or `one` address, behind which new connections go to the instance that stays.
+   * How clients find two instances: a `list` of two addresses, at each of which a new instance follows the old one; the `name` of the
+   * service, which needs the plugin in the client too; or `one` address, behind which new connections go to the instance that stays.
    */
   readonly by: 'list' | 'name' | 'one';
   readonly callers: readonly Caller[];
   readonly times: number;
-  /** Milliseconds each way. */
+  /** Distance of the clients: milliseconds each way. */
   readonly delayMs: number;
   readonly isSecure?: boolean;
-  /** The next one leaves so long after the last one was up, in milliseconds, whoever is connected. Default: when clients call that. */
+  /** Time from the start of an instance to the next shutdown, in milliseconds. Default: until clients call the new instance. */
   readonly apartMs?: number;
 }
 
 export interface Result {
-  /** Of each caller. */
+  /** Counts of each caller. */
   readonly counts: readonly Counts[];
   /** Milliseconds from SIGTERM to the exit. */
   readonly stopMs: readonly number[];
-  /** Calls that were sent, those that were tried again twice; undefined under TLS, where they cannot be seen. */
+  /** Calls that clients sent, each retry included; undefined under TLS, which hides them. */
   readonly begun: number | undefined;
 }
 
-/** An address before which there is a distance. */
+/** An address behind a delay. */
 interface Place {
   readonly proxy: DelayProxy;
-  /** Connections to who is there now. */
+  /** Connections to the current instance. */
   connections: number;
   readonly begun: BegunStreams;
 }
@@ -70,7 +70,7 @@ interface Instance {
   readonly port: number;
 }
 
-/** Instances leave one after the other under load, and another one comes for each. */
+/** Makes instances leave one after the other under load, and starts another one for each. */
 export async function shutDown(options: Shutdowns): Promise<Result> {
   const { by, times } = options;
   const world = new World(newChildren(), await embeddedCollector());
@@ -136,7 +136,7 @@ async function connected(place: Place, clients: number): Promise<void> {
   await pause(SETTLED_MS);
 }
 
-/** @param advertised port under which it is registered; undefined: its own */
+/** @param advertised port under which it is registered; by default its own */
 async function start(world: World, options: Shutdowns, advertised: number | undefined): Promise<Instance> {
   const { framework, isSecure = false, way } = options;
   const isByPlugin = way === 'plugin';
@@ -168,7 +168,7 @@ function startLoad(
   return loadOf(world.children.add(Child.node(LOAD, { env, args: [JSON.stringify(options)] })));
 }
 
-/** What failed, counted by reason. */
+/** The failures, counted by reason. */
 export function reasonsOf(failed: readonly Failure[]): string {
   const counted = Map.groupBy(failed, ({ reason }) => reason.slice(0, 80));
   return [...counted].map(([reason, { length }]) => `${length} ${reason}`).join(', ');

@@ -1,7 +1,7 @@
 import { type Caller, type Result, reasonsOf, type Shutdowns, shutDown } from './grpc-shutdowns.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
-/** A run of the plugin, and the ways by hand beside it. */
+/** A run of the plugin, and the ways by hand to compare. */
 interface Cell extends Omit<Shutdowns, 'way'> {
   readonly byHand: readonly string[];
   /** Most failed calls per shutdown. Default: not more than by hand. */
@@ -64,7 +64,7 @@ function nameOf(run: Shutdowns, { client, isTriedOnce, method, ms: length, perSe
 
 function rowOf(run: Shutdowns, { begun, counts, stopMs }: Result, n: number, against: string): Row {
   const [caller, { failed, sent } = NONE] = [run.callers[n] as Caller, counts[n]];
-  // Of a client that never tries again.
+  // Only for a client that never retries.
   const unsent = run.by === 'one' && begun !== undefined ? `, ${sent - begun} never sent by the client` : '';
   const why = failed.length > 0 ? `: ${reasonsOf(failed)}${unsent}` : '';
   return {
@@ -76,7 +76,7 @@ function rowOf(run: Shutdowns, { begun, counts, stopMs }: Result, n: number, aga
 
 const NONE = { failed: [], sent: 0 };
 
-/** With the plugin, then by hand: there a service has no name, and the client has the list. */
+/** Runs with the plugin, then by hand, where a service has no name, so the client has the list. */
 async function rowsOf({ byHand, goal, goalStopMs, ...cell }: Cell): Promise<readonly Row[]> {
   const run = { ...cell, way: 'plugin' };
   const result = await shutDown(run);

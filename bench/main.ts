@@ -1,4 +1,4 @@
-/** `npm run bench [name …]`: measures, prints, and writes the sections of docs/benchmarks.md that were measured. */
+/** `npm run bench [name …]`: measures, prints, and writes the measured sections of docs/benchmarks.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';

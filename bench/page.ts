@@ -9,7 +9,7 @@ import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 const RUNS = 7;
 
-/** In the page: resolves with the milliseconds since the navigation when a row that failed has opened by a click. */
+/** Runs in the page: resolves with the milliseconds from the navigation until a failed row has opened by a click. */
 const USABLE = `new Promise((resolve) => {
   let isClicked = false;
   const look = () => {
@@ -24,7 +24,7 @@ const USABLE = `new Promise((resolve) => {
   look();
 })`;
 
-/** The same until the sentence of a release says how many were lossless. */
+/** The same until the sentence of a release says how many shutdowns were lossless. */
 const JUDGED = `new Promise((resolve) => {
   const look = () => {
     if (/lossless/.test(document.querySelector('.sentence')?.textContent ?? '')) resolve(performance.now());
@@ -36,7 +36,7 @@ const JUDGED = `new Promise((resolve) => {
 /** A release of 50 instances with 250 consumers each. */
 const ROLL = { service: 'rolled', from: '1', to: '2', instances: 50, consumers: 250, failed: 3, everyMs: 1_000 };
 
-/** Opens a page in a new window and resolves with the milliseconds that it tells. */
+/** Opens a page in a new window and resolves with the milliseconds that the page measures. */
 async function timed(browser: Browser, url: string, until: string): Promise<number> {
   const view = await browser.newPage();
   await view.goto(url, { waitUntil: 'commit' });
@@ -45,7 +45,7 @@ async function timed(browser: Browser, url: string, until: string): Promise<numb
   return took;
 }
 
-/** Each run asks a collector that has just started and has read no trace. */
+/** Each run asks a new collector, which has read no trace yet. */
 async function release(browser: Browser): Promise<readonly Row[]> {
   const folder = new ScratchFolder();
   const database = join(folder.path, 'traces.sqlite');

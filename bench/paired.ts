@@ -9,13 +9,13 @@ export interface Paired {
   readonly high: number;
 }
 
-/** What is added, and its interval, as parts of what stands without it. */
+/** The addition and its interval, as parts of the base. */
 export function asShares({ added, base, low, high }: Paired): string {
   const share = (part: number): string => `${((100 * part) / base).toFixed(1)} %`;
   return `${share(added)} (${share(low)} to ${share(high)})`;
 }
 
-/** Differences of neighbouring slices, in turn first: what else the machine does falls on both, and garbage collections are outliers. */
+/** Differences of neighbouring slices, each first in turn: other work of the machine affects both, and garbage collections are outliers. */
 export async function paired(
   pairs: number,
   without: (pair: number) => Promise<number>,

@@ -3,10 +3,10 @@ import type { Platform } from '../src/cli/demo/fleet.ts';
 import { ScratchFolder } from '../test/support/scratch-folder.ts';
 import { Kubernetes, NAMESPACE, TOKENS } from '../test/support/servers/kubernetes.ts';
 
-/** Where all pods are, each at a port of its own: a documentation address, for a slice takes no loopback address. */
+/** Address of all pods, each at a port of its own: a documentation address, because a slice takes no loopback address. */
 export const POD_ADDRESS = '192.0.2.1';
 
-/** Kubelet and EndpointSlice controller: one slice for each pod; it is taken off in the moment the pod is told to leave. */
+/** Kubelet and EndpointSlice controller: one slice for each pod, removed in the moment in which the pod is told to leave. */
 function platformOf(kubernetes: Kubernetes): Platform {
   const podOf = (service: string, port: number): string => `${service}-${port}`;
   return {
@@ -30,7 +30,7 @@ function platformOf(kubernetes: Kubernetes): Platform {
 }
 
 async function main(seconds: number): Promise<number> {
-  // The plugin as it is published.
+  // The published form of the plugin.
   const { runDemo } = (await import(
     new URL('../dist/src/cli/demo.js', import.meta.url).href
   )) as typeof import('../src/cli/demo.ts');

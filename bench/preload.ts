@@ -6,7 +6,7 @@ import { type Benchmark, quantile, type Row, reached } from './row.ts';
 const EMPTY = `data:text/javascript,`;
 const RUNS = 25;
 
-/** What must not be loaded before it is needed. */
+/** Modules that must not be loaded early. */
 const HEAVY = /\/(undici|start\.cjs|trace\/sdk\.cjs|node_modules\/@opentelemetry)/;
 
 const PROGRAM = `console.log(JSON.stringify({ ms: performance.now(), rss: process.memoryUsage.rss() / 1048576 }))`;

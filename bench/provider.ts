@@ -7,7 +7,7 @@ import { PEERS, serve } from './peers.ts';
 
 const [peer = '', registryUrl = ''] = process.argv.slice(2);
 
-/** Whoever takes the signal gets it when the registry has removed this instance; `kill` takes none and removes nothing. */
+/** Holds the signal back from its listeners until the registry has removed this instance; `kill` has no listener and removes nothing. */
 function deregisterFirst(deregister: () => Promise<void>): void {
   const leave = process.listeners('SIGTERM') as readonly NodeJS.SignalsListener[];
   if (leave.length === 0) return;
@@ -26,7 +26,7 @@ async function register(port: number): Promise<() => Promise<void>> {
 }
 
 const server = await serve(peer);
-// No connection expires during a run: that race, on a busy machine, is not the one that is measured.
+// No connection expires during a run, because that race is not the measured one.
 server.keepAliveTimeout = 72_000;
 const port = portOf(server);
 process.on('disconnect', () => process.exit());

@@ -54,7 +54,7 @@ async function startFile(): Promise<Server> {
   return { url: pathToFileURL(directory.path).href, close };
 }
 
-/** Milliseconds from a removal until the last of the consumers has a list without the instance. */
+/** Milliseconds from a removal until the last consumer has a list without the instance. */
 async function lags(
   url: string,
   add: () => Promise<unknown>,
@@ -77,7 +77,7 @@ async function lags(
   for (let n = 0; n < REMOVALS; n++) {
     await add();
     while (!listed.every(Boolean)) await pause(5);
-    // Where lists are made at fixed times, removals must not follow them.
+    // A random wait, because some registries make lists at fixed times, and removals must not follow those.
     await pause(Math.random() * 3_000);
     const begun = performance.now();
     await remove();
@@ -103,7 +103,7 @@ async function lagsOf(url: string): Promise<readonly number[]> {
   }
 }
 
-/** A slice is written by the cluster: from the moment that it is. */
+/** The cluster writes a slice, so the time begins with that write. */
 async function lagsOfKubernetes(): Promise<readonly number[]> {
   const kubernetes = await Kubernetes.start();
   const slice = (ready: boolean) =>
@@ -138,12 +138,12 @@ interface Sets {
   readonly gray: Set;
 }
 
-/** The demo on this registry. */
+/** Runs the demo on this registry. */
 function demo(url: string): Promise<Sets> {
   return reported(process.execPath, [CLI, 'demo', '--json', '--seconds', String(DEMO_S), '--registry', url]);
 }
 
-/** The demo as pods. */
+/** Runs the demo as pods. */
 function demoOfPods(): Promise<Sets> {
   return reported('unshare', inNamespace([POD_ADDRESS], [process.execPath, PODS, String(DEMO_S)]));
 }

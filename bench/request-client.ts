@@ -1,4 +1,4 @@
-/** A process that sends POSTs, as many as a message says, and answers its CPU microseconds per request: `request-client.ts <client> <url> <at a time>`. */
+/** A process that sends POSTs, as many as a message says, and reports its CPU microseconds per request: `request-client.ts <client> <url> <at a time>`. */
 import { Agent, request as httpRequest } from 'node:http';
 import { request as undiciRequest } from 'undici';
 import { slice } from './slice.ts';

@@ -1,4 +1,4 @@
-/** A server that says its port, and at each message how many microseconds of CPU its process has used: `request-server.ts`. */
+/** A server that reports its port, and at each message the CPU microseconds of its process: `request-server.ts`. */
 import { createServer } from 'node:http';
 import { listening } from '../test/support/listening.ts';
 

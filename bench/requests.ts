@@ -16,17 +16,17 @@ import { CONCURRENCY, slice } from './slice.ts';
 const CLIENT = new URL('request-client.ts', import.meta.url);
 const SERVER = new URL('request-server.ts', import.meta.url);
 
-/** Processes of each kind: what one happens to have compiled must not decide. */
+/** Processes of each kind, so that the compiled code of one does not decide. */
 const PROCESSES = 3;
 const PAIRS = 24;
 const REQUESTS = 1_000;
 
-/** Of each process, before anything is measured. */
+/** Requests of each process before the measurement. */
 const WARM_REQUESTS = 3_000;
 
 const LOADS = [1, CONCURRENCY] as const;
 
-/** Sends that many requests to or by one process. @returns its CPU microseconds per request */
+/** Sends `requests` requests to or by one process. @returns its CPU microseconds per request */
 type Run = (requests: number) => Promise<number>;
 
 async function rowOf(what: string, without: readonly Run[], withPlugin: readonly Run[]): Promise<Row> {
@@ -110,7 +110,7 @@ async function sentBy(child: Child, requests: number): Promise<number> {
   return (await answer).µs;
 }
 
-/** As a consumer with the plugin asks, so that the provider knows it. */
+/** The header of a consumer with the plugin, so that the provider knows it. */
 const HEADER = encodeConsumer({ service: 'consumer', instanceId: 'consumer-1', generation: 1, port: 1 });
 
 function post(port: number, agent: Agent): Promise<void> {

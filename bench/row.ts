@@ -1,16 +1,16 @@
 /** One line of the results. */
 export interface Row {
   readonly what: string;
-  /** What was measured, in words with units. */
+  /** The measured values, in words with units. */
   readonly measured: string;
-  /** The same of the plugin divided by that of the peer, or the target and whether it was reached. */
+  /** The plugin's value divided by the peer's, or the target and whether it was reached. */
   readonly against: string;
 }
 
 /** One benchmark. */
 export interface Benchmark {
   readonly title: string;
-  /** How it is measured, for whoever repeats it. */
+  /** How it is measured, for readers who repeat it. */
   readonly how: string;
   /** Heads of the three columns; absent: what, measured, target. */
   readonly columns?: readonly [string, string, string];

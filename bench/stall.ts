@@ -4,7 +4,7 @@ import { REGISTER } from '../test/support/process/plugin-env.ts';
 import { startOneProvider } from './one-provider.ts';
 import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
-/** Measures in the provider: the longest time between two turns of its event loop, told when it is asked and when it ends. */
+/** Measures in the provider: the longest time between two turns of its event loop, reported on request and at its end. */
 const WATCH = `data:text/javascript,${encodeURIComponent(`
   let last = performance.now(), longest = 0;
   setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last - 1); last = now; }, 1).unref();

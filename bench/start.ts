@@ -14,13 +14,13 @@ import { type Benchmark, quantile, type Row, reached } from './row.ts';
 const PROGRAM = new URL('begin.cjs', import.meta.url);
 const PAIRS = 20;
 
-/** How long a process stays after it has listened, or been answered, in milliseconds: a start has ended by then. */
+/** How long a process stays after it listens, or has its answer, in milliseconds: a start has ended by then. */
 const STAY_MS = { provider: 1_000, consumer: 250 };
 
-/** What one process says of itself. */
+/** The report of one process. */
 interface Told {
   readonly cpuMs: number;
-  /** From the start of the process until it listened, or was answered. */
+  /** From the start of the process until it listened, or had its answer. */
   readonly ms: number;
 }
 
@@ -29,7 +29,7 @@ interface Case {
   readonly does: 'serve' | 'http.request' | 'fetch' | 'undici';
   /** Most milliseconds of CPU that the plugin may add. */
   readonly goal?: number;
-  /** Whether the request goes to an address of a service without a list of it, with the plugin too. */
+  /** Whether the request goes to an address of a service whose list the plugin does not have. */
   readonly isElsewhere?: boolean;
 }
 

@@ -22,7 +22,7 @@ async function gate(queryUrl: string, ...args: readonly string[]): Promise<numbe
   return performance.now() - begun;
 }
 
-/** Asks as the page does, until all traces of the release have been read. */
+/** Asks as the page does, until the collector has read all traces of the release. */
 async function click(queryUrl: string): Promise<number> {
   const begun = performance.now();
   for (;;) {

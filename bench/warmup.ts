@@ -16,7 +16,7 @@ const WARMUP_MS = 15_000;
 const PROVIDER = new URL('cold-provider.ts', import.meta.url);
 const CONSUMER = new URL('timed-consumer.ts', import.meta.url);
 
-/** Latencies of the whole fleet while a cold instance warms up. */
+/** Measures latencies of the whole fleet while a cold instance warms up. */
 async function joinCold(warmupMs: number): Promise<readonly number[]> {
   const folder = new ScratchFolder();
   const registry = await openRegistry(new URL(registryIn(folder.path)), { clock: systemClock, log: () => {} });
@@ -41,7 +41,7 @@ async function joinCold(warmupMs: number): Promise<readonly number[]> {
   try {
     for (let n = 0; n < WARM; n++) start('provider', PROVIDER, [0, 0]);
     await registered(WARM);
-    // The first ones are past their own warm-up.
+    // The first instances are past their own warm-up then.
     await pause(warmupMs + 1_000);
     const consumer = start('consumer', CONSUMER, [RATE]);
     await pause(3_000);

@@ -46,7 +46,7 @@ interface ListProps {
   readonly title: string;
   readonly count: number;
   readonly addresses: readonly string[];
-  /** Addresses that have a word beside them. */
+  /** Addresses with a word beside them. */
   readonly marked: readonly string[];
   readonly mark: 'leaves' | 'new';
 }

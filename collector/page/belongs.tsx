@@ -4,7 +4,7 @@ import type { ReleaseOfTrace } from '../server/release-list.ts';
 import { useLive } from './live.ts';
 import { hrefOfRelease } from './release-page.tsx';
 
-/** Time between two looks, in milliseconds: what a trace belongs to seldom changes. */
+/** Interval of requests, in milliseconds: the answer seldom changes. */
 const EVERY_MS = 10_000;
 
 /** Links from a trace to its release, and to the other end of the same instance. */

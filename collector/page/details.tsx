@@ -4,7 +4,7 @@ import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { AddressLists } from './addresses.tsx';
 import { Value } from './parts.tsx';
 
-/** Attributes that are shown in another way, or say nothing beyond the span. */
+/** Attributes that are shown in another way, or repeat the span. */
 const SHOWN_ELSEWHERE: readonly string[] = [
   ATTR.addresses,
   ATTR.addressesBefore,
@@ -13,7 +13,7 @@ const SHOWN_ELSEWHERE: readonly string[] = [
   'otel.status_description',
 ];
 
-/** Everything that a span says, and for a GoAway what its consumer did. */
+/** Everything about a span, and for a GoAway what its consumer did. */
 export function Details({ span, refresh }: { readonly span: Span; readonly refresh: Span | undefined }): JSX.Element {
   return (
     <div class="details">

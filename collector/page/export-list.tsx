@@ -7,7 +7,7 @@ import { csvOf, save } from './save.ts';
 /** Most rows of one file. */
 const MOST = 2_000;
 
-/** Columns of the file, and where each comes from. */
+/** Columns of the file, and the value of each. */
 const COLUMNS: readonly (readonly [string, (shutdown: Shutdown) => string | number])[] = [
   ['began', ({ startedAt }) => new Date(startedAt).toISOString()],
   ['took_ms', ({ durationMs }) => durationMs],
@@ -24,7 +24,7 @@ const COLUMNS: readonly (readonly [string, (shutdown: Shutdown) => string | numb
   ['trace_id', ({ traceId }) => traceId],
 ];
 
-/** Saves what is asked for, on every page, as a file. */
+/** Saves all pages of the filtered list as a file. */
 export function ExportList({ filters }: { readonly filters: Filters }): JSX.Element {
   const [said, say] = useState('');
   const write = async (type: 'csv' | 'json'): Promise<void> => {
@@ -54,7 +54,7 @@ export function ExportList({ filters }: { readonly filters: Filters }): JSX.Elem
   );
 }
 
-/** Page after page. */
+/** Reads page after page. */
 async function allOf(filters: Filters, read: (count: number) => void): Promise<readonly Shutdown[]> {
   const rows: Shutdown[] = [];
   for (let { before } = filters; rows.length < MOST; ) {

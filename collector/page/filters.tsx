@@ -1,21 +1,21 @@
 import type { JSX } from 'preact';
 import { OFFLINE_RESULTS } from '../../src/lifecycle/outcomes.ts';
 
-/** Kinds to choose from, and in words. */
+/** Kinds to choose from, with their words. */
 const KINDS: readonly (readonly [string, string])[] = [
   ['', 'all'],
   ['offline', 'offline'],
   ['online', 'online'],
 ];
 
-/** Results to choose from, and in words. */
+/** Results to choose from, with their words. */
 const RESULTS: readonly (readonly [string, string])[] = [
   ['', 'all'],
   ...OFFLINE_RESULTS.map((result) => [result, result] as const),
   ['missing', 'no end'],
 ];
 
-/** Ends of shutdowns to choose from: seconds ago, and in words. */
+/** Ends of shutdowns to choose from: seconds ago, with their words. */
 const WITHIN = [
   ['', 'any time'],
   ['300', 'last 5 minutes'],
@@ -23,22 +23,22 @@ const WITHIN = [
   ['86400', 'last 24 hours'],
 ] as const;
 
-/** What the list is narrowed by, as it stands in the address of the page. Times are milliseconds since the Unix epoch. */
+/** Filters of the list, as in the address of the page. Times are milliseconds since the Unix epoch. */
 const FILTERS = ['kind', 'service', 'result', 'within', 'from', 'to', 'search', 'before'] as const;
 export type Filters = Readonly<Record<(typeof FILTERS)[number], string>>;
 
-/** Nothing is narrowed. */
+/** No filter is set. */
 export const ALL = Object.fromEntries(FILTERS.map((name) => [name, ''])) as Filters;
 
 interface FilterBarProps {
   readonly filters: Filters;
   readonly services: readonly string[];
   readonly narrow: (change: Partial<Filters>) => void;
-  /** While a reader types. */
+  /** Called while a reader types. */
   readonly type: (change: Partial<Filters>) => void;
 }
 
-/** What a list can be narrowed by. */
+/** The filters of the list. */
 export function FilterBar({ filters, services, narrow, type }: FilterBarProps): JSX.Element {
   return (
     <form class="filters" onSubmit={(event) => event.preventDefault()}>
@@ -76,7 +76,7 @@ interface MomentProps {
   readonly choose: (value: string) => void;
 }
 
-/** A moment in the reader's time; in the address it is one for all readers. */
+/** A moment in the reader's time zone; the address holds it in one form for all readers. */
 function Moment({ name, value, choose }: MomentProps): JSX.Element {
   return (
     <label>
@@ -95,7 +95,7 @@ function Moment({ name, value, choose }: MomentProps): JSX.Element {
   );
 }
 
-/** How the input of a moment writes it; empty for what is none. */
+/** The text of a moment for its input; empty for any other text. */
 function localOf(value: string): string {
   const at = new Date(Number(value));
   if (value === '' || Number.isNaN(at.getTime())) return '';
@@ -125,7 +125,7 @@ function Choice({ name, value, options, choose }: ChoiceProps): JSX.Element {
   );
 }
 
-/** A service that is asked for stays in the choice when it has no shutdown any more. */
+/** The chosen service stays in the list when it has no shutdown any more. */
 function named(services: readonly string[], chosen: string): readonly (readonly [string, string])[] {
   const all = chosen === '' || services.includes(chosen) ? services : [chosen, ...services];
   return all.map((service) => [service, service]);

@@ -11,7 +11,7 @@ import { PhaseBar } from './phases.tsx';
 import { hrefOfRelease } from './release-page.tsx';
 import { isRunning, momentOf, outcomeOf } from './words.ts';
 
-/** Time between two looks, in milliseconds. */
+/** Interval of requests, in milliseconds. */
 const EVERY_MS = 1_000;
 
 /** Shutdowns and starts with their verdicts, the latest first. */
@@ -22,10 +22,10 @@ export function List(): JSX.Element {
     addEventListener('popstate', back);
     return () => removeEventListener('popstate', back);
   }, []);
-  /** The first page of what is asked for now, unless a page is asked for. */
+  /** Changes filters, and goes to the first page unless `change` names one. */
   const narrow = (change: Partial<Filters>, isTyped = false): void => {
     const changed = { ...filters, before: '', ...change };
-    // Each letter that is typed is no step to go back to.
+    // A typed letter makes no entry of its own in the browser's history.
     history[isTyped ? 'replaceState' : 'pushState'](null, '', `/${queryOf(changed)}`);
     setFilters(changed);
   };
@@ -72,9 +72,9 @@ export function List(): JSX.Element {
   );
 }
 
-/** How many there are of all that is asked for, and how many were lossless. */
+/** The totals under the filters, with the share of lossless shutdowns. */
 function wordsOf({ lossless, shutdowns, starts }: ShutdownList['counts']): string {
-  // Rounded down: that one of very many was lossy is not rounded away.
+  // Rounded down, so that one lossy shutdown among very many still shows.
   const share = Math.floor((lossless / shutdowns) * 1_000) / 10;
   return [
     ...(shutdowns === 0 ? [] : [`${counted(shutdowns, 'shutdown')}, ${share} % lossless`]),

@@ -1,24 +1,24 @@
 import { useLayoutEffect, useState } from 'preact/hooks';
 
-/** What a URL of the collector answers, kept up to date. */
+/** The answer of a URL of the collector, kept up to date. */
 export interface Live<T> {
   /** The last good answer. */
   readonly data: T | undefined;
-  /** Why there is no newer one, in words; empty when all is well. */
+  /** Why there is no newer answer, in words; empty when all is well. */
   readonly problem: string;
-  /** The last status; 0 while there was no answer. */
+  /** The last status; 0 before the first answer. */
   readonly status: number;
 }
 
 /** Longest wait for an answer, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** Time to the next request after one that failed, in milliseconds. */
+/** Wait after a failed request, in milliseconds. */
 const AGAIN_MS = 2_000;
 
 /**
- * Asks a URL again and again, one request at a time, and only while the page is seen. What has not changed is not sent
- * again. `everyMs` says how long to wait after an answer, or undefined before there was one.
+ * Asks a URL again and again, one request at a time, and only while the page is visible. The collector does not send an unchanged
+ * answer again. `everyMs` gives the wait after an answer; it gets undefined before the first good one.
  */
 export function useLive<T>(url: string, everyMs: (data: T | undefined) => number): Live<T> {
   const [live, setLive] = useState<Live<T>>({ data: undefined, problem: '', status: 0 });
@@ -51,7 +51,7 @@ async function follow<T>(
         tell(() => ({ data: fresh, problem: '', status }));
       } else {
         const problem = status === 304 ? '' : `the collector answered ${status}`;
-        // Told also when nothing is new: what is shown depends on the time as well, as whether a shutdown may still run.
+        // Called for an unchanged answer too, because the picture also depends on the time: whether a shutdown may still run.
         tell((before) => ({ ...before, problem, status }));
       }
       await pause(everyMs(data), gone);
@@ -76,7 +76,7 @@ function pause(ms: number, gone: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves when somebody looks. */
+/** Resolves when the page is visible. */
 function seen(gone: AbortSignal): Promise<void> {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => {

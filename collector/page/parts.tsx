@@ -10,7 +10,7 @@ export function Badge({ word: { text, tone } }: { readonly word: Word }): JSX.El
   return <span class={`badge ${tone}`}>{text}</span>;
 }
 
-/** A value as text, however long: the beginning, and all of it on demand. */
+/** A value as text: the beginning of a long one, and all of it on demand. */
 export function Value({ text }: { readonly text: string }): JSX.Element {
   const [isOpen, open] = useState(false);
   if (text.length <= SHORT) return <span class="value">{text}</span>;
@@ -34,7 +34,7 @@ export function Fact({ name, children }: { readonly name: string; readonly child
   );
 }
 
-/** What is wrong with the connection to the collector, said to screen readers too. */
+/** A problem of the connection to the collector, announced to screen readers too. */
 export function Problem({ text }: { readonly text: string }): JSX.Element {
   return (
     <p class="problem" role="status">

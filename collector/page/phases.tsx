@@ -3,7 +3,7 @@ import { spanName } from '../../src/trace/model/schema.ts';
 import { milliseconds, type Span } from '../../src/trace/model/trace.ts';
 import { PHASES, type Phase, type Verdict } from '../../src/trace/model/verdict.ts';
 
-/** A phase and when it was, in milliseconds since the Unix epoch. */
+/** A phase and its time, in milliseconds since the Unix epoch. */
 export interface PhaseTime {
   readonly phase: Phase;
   readonly from: number;
@@ -22,7 +22,7 @@ export function colourOf(phase: Phase): string {
   return `phase-${phase.replace('.', '-')}`;
 }
 
-/** How long each phase took, as a bar for a row of a list. */
+/** The duration of each phase, as a bar for a row of a list. */
 export function PhaseBar({ kind, phases }: Pick<Verdict, 'kind' | 'phases'>): JSX.Element {
   const given = PHASES[kind].filter((phase) => phases[phase] !== undefined);
   const words = given.map((phase) => `${phase} ${milliseconds(phases[phase] ?? 0)}`).join(', ');

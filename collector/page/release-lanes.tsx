@@ -21,7 +21,7 @@ interface LanesProps {
   readonly hrefOf: (traceId: string) => string;
 }
 
-/** One row for each instance: old ones, then new ones. A row opens and tells all of its moments. */
+/** One row for each instance: old ones, then new ones. An opened row shows all of its moments. */
 export function Lanes({ lanes, series, axis, now, hrefOf }: LanesProps): JSX.Element {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const toggle = (key: string): void => setOpen(toggled(open, key));
@@ -115,7 +115,7 @@ function LaneCells({ lane, tone, axis, now, hrefOf }: LaneProps): JSX.Element {
   );
 }
 
-/** When it served, how it came and how it left. */
+/** When an instance served, how it came and how it left. */
 function Course({ lane, tone, axis, now }: Omit<LaneProps, 'hrefOf'>): JSX.Element {
   const at = (ms: number): string => `${percentOf(ms, axis)}%`;
   const width = (from: number, to: number): string => `${percentOf(to, axis) - percentOf(from, axis)}%`;
@@ -154,7 +154,7 @@ function Course({ lane, tone, axis, now }: Omit<LaneProps, 'hrefOf'>): JSX.Eleme
   );
 }
 
-/** The passage that a lane is about: one that lost something, or that by which it left, or came. */
+/** The main passage of a lane: one that lost something, else the start of a new instance or the last passage of an old one. */
 function mainOf({ isNew, passages }: Lane<Shown>): Shown {
   return passages.find(isLossy) ?? (isNew ? passages[0] : (passages.at(-1) ?? passages[0]));
 }
@@ -168,7 +168,7 @@ function tookOf({ durationMs, kind, marks, result, startedAt }: Shown): string {
   return result === 'missing' || result === KILLED ? '' : milliseconds(durationMs);
 }
 
-/** All moments of a lane, for whoever cannot see it. */
+/** All moments of a lane in words, for readers who cannot see it. */
 function wordsOf(passages: readonly Shown[], origin: number): string {
   return passages
     .flatMap(({ kind, marks, startedAt }) => [

@@ -5,7 +5,7 @@ import { Badge, Problem } from './parts.tsx';
 import { hrefOfRelease } from './release-page.tsx';
 import { momentOf, outcomeOfRelease } from './words.ts';
 
-/** Time between two looks, in milliseconds: while traces are read, and then. */
+/** Interval of requests, in milliseconds: while traces are still read, and afterwards. */
 const AT_ONCE_MS = 50;
 const EVERY_MS = 2_000;
 

@@ -6,21 +6,21 @@ import { Problem } from './parts.tsx';
 import { ReleaseView } from './release.tsx';
 import { scaleOf } from './release-picture.tsx';
 
-/** Time between two looks, in milliseconds: while traces are read, while the release goes on, and then. */
+/** Interval of requests, in milliseconds: while traces are still read, while the release goes on, and afterwards. */
 const AT_ONCE_MS = 50;
 const SOON_MS = 1_000;
 const SELDOM_MS = 5_000;
 
-/** Which release; a page of its own for each, and one for two beside each other. */
+/** The release of a page, and a second one beside it. */
 export interface ReleaseAddress {
   readonly service: string;
   readonly name: string;
-  /** The one beside it; empty for none. */
+  /** Name of the second release; empty for none. */
   readonly beside: string;
   readonly namespace: string | null;
 }
 
-/** Where a release is shown. */
+/** The address of the page of a release. */
 export function hrefOfRelease({ service, name, namespace, beside }: Partial<ReleaseAddress>): string {
   const query = new URLSearchParams({ ...(namespace && { namespace }), ...(beside && { beside }) });
   const path = ['/release', service ?? '', ...(name ? [name] : [])].map((part, n) =>
@@ -29,7 +29,7 @@ export function hrefOfRelease({ service, name, namespace, beside }: Partial<Rele
   return `${path.join('/')}${query.size > 0 ? `?${query}` : ''}`;
 }
 
-/** A release, live while it goes on, and the one that it is compared with. */
+/** A release, live while it goes on, alone or compared with another one. */
 export function ReleasePage(address: ReleaseAddress): JSX.Element {
   return address.beside === '' ? <One {...address} /> : <Two {...address} />;
 }
@@ -49,11 +49,11 @@ function Two(address: ReleaseAddress): JSX.Element {
 
 interface FrameProps {
   readonly address: ReleaseAddress;
-  /** The one that is asked for is the last. */
+  /** The release that the address names is the last. */
   readonly releases: readonly Live<ShownRelease>[];
 }
 
-/** What is above the releases, and all of them on one scale. */
+/** The header of the page, and all releases on one scale. */
 function Frame({ address, releases }: FrameProps): JSX.Element {
   const { service, name, beside, namespace } = address;
   const own = releases.at(-1)?.data;
@@ -110,7 +110,7 @@ function useRelease(service: string, name: string, namespace: string | null): Li
   });
 }
 
-/** Somebody still leaves or comes, or spans may be on their way. */
+/** Whether an instance still leaves or comes, or spans may still arrive. */
 function goesOn({ release: { starts, stops } }: ShownRelease): boolean {
   const isOpen = [...starts, ...stops].some(({ result }) => result === 'missing');
   return isOpen || judge(stops, Date.now(), 0).verdict === 'unknown';

@@ -6,7 +6,7 @@ import { Lanes } from './release-lanes.tsx';
 import { seriesOf, stackOf } from './release-series.ts';
 import { ReleaseTraffic } from './release-traffic.tsx';
 
-/** How two pictures are made comparable. */
+/** A scale that makes two pictures comparable. */
 export interface Scale {
   /** Length of the time axis, in milliseconds. */
   readonly lengthMs: number;
@@ -14,16 +14,16 @@ export interface Scale {
   readonly peak: number;
 }
 
-/** Time that is shown before the first and after the last thing that happened, as a part of the whole. */
+/** Time shown before the first and after the last moment, as a part of the whole. */
 const MARGIN = 0.04;
 
 /** Shortest axis, in milliseconds. */
 const SHORTEST_MS = 2_000;
 
-/** The axis goes on for so long after the last thing that is known, while something has no end. */
+/** While an end is missing, the axis goes on for so long after the last known moment. */
 const LONGEST_SILENCE_MS = 30_000;
 
-/** From the first to the last thing that happened in a release, milliseconds since the Unix epoch. */
+/** From the first to the last moment of a release, with margins, in milliseconds since the Unix epoch. */
 export function rangeOf({ release }: ShownRelease, now: number): { readonly from: number; readonly to: number } {
   const passages: readonly Shown[] = [...release.starts, ...release.stops];
   const moments = passages.flatMap(({ marks, startedAt, durationMs }) => [
@@ -47,7 +47,7 @@ interface PictureProps {
   readonly shown: ShownRelease;
   readonly now: number;
   readonly scale: Scale;
-  /** Where a trace is shown. */
+  /** The address of the page of a trace. */
   readonly hrefOf: (traceId: string) => string;
 }
 

@@ -7,7 +7,7 @@ import { isCounted } from '../../src/trace/model/verdict.ts';
 export interface Series {
   readonly version: string;
   readonly isNew: boolean;
-  /** The class that gives it its colour. */
+  /** The CSS class of its colour. */
   readonly tone: string;
   readonly instances: number;
   readonly curves: readonly Curve[];
@@ -20,21 +20,21 @@ export interface Stack {
   readonly stepMs: number;
   /** Requests per second of each series in each step. */
   readonly rates: readonly (readonly number[])[];
-  /** What instances served of which no trace tells, if each served as much as the mean of those with a full share that tell. */
+  /** Estimated rate in each step of the instances whose traces tell none: each counts as much as the mean of the others. */
   readonly untold: readonly number[];
 }
 
 /** A part of time, milliseconds since the Unix epoch. */
 type Period = readonly [from: number, to: number];
 
-/** Steps that are drawn at most, and the shortest one, in milliseconds: traces tell nothing finer than a second. */
+/** Most steps of a drawing, and the shortest one, in milliseconds: traces are no finer than a second. */
 const MOST_STEPS = 600;
 const SHORTEST_STEP_MS = 1_000;
 
-/** Colours of one side; more versions than these share the last. */
+/** Colours of one side; further versions share the last. */
 const COLOURS = 3;
 
-/** Old versions first, each with the traffic that the traces of its instances hold. */
+/** Old versions first, each with the traffic in the traces of its instances. */
 export function seriesOf(release: ShownRelease['release']): readonly Series[] {
   const lanes = lanesOf(release);
   return [false, true].flatMap((isNew) => {
@@ -92,7 +92,7 @@ function untoldOf(
     const at = from + (step + 0.5) * stepMs;
     const serving = instances.filter(({ served }) => served.some(([begin, end]) => begin <= at && at < end));
     const told = serving.flatMap(({ curves }) => curves.find((curve) => rateAt(curve, at) !== undefined) ?? []);
-    // The last step of a curve may be a part of one.
+    // The last step of a curve may be incomplete.
     const complete = told.filter((curve) => rateAt(curve, at + curve.stepMs) !== undefined);
     if (complete.length > 0)
       mean = complete.reduce((sum, curve) => sum + (rateAt(curve, at) ?? 0), 0) / complete.length;
@@ -100,13 +100,13 @@ function untoldOf(
   });
 }
 
-/** Requests per second at a time; undefined when the curve does not tell of it. */
+/** Requests per second at a time; undefined outside of the curve. */
 function rateAt({ counts, since, stepMs }: Curve, at: number): number | undefined {
   const count = counts[Math.floor((at - since) / stepMs)];
   return count === undefined ? undefined : (count * 1_000) / stepMs;
 }
 
-/** Adds the requests of each step of a curve to the steps that it lies in, by their parts of it. */
+/** Adds the requests of each step of a curve to the drawn steps that it overlaps, in proportion to the overlap. */
 function spread({ counts, since, stepMs: own }: Curve, from: number, stepMs: number, sums: number[]): void {
   for (const [index, count] of counts.entries()) {
     const begin = (since + index * own - from) / stepMs;

@@ -7,7 +7,7 @@ import { ticksOf } from './ticks.ts';
 export interface Axis {
   readonly from: number;
   readonly to: number;
-  /** What its labels count from. */
+  /** Zero of its labels. */
   readonly origin: number;
 }
 
@@ -15,7 +15,7 @@ export interface Axis {
 const WIDTH = 1_000;
 const HEIGHT = 100;
 
-/** Where a moment is on an axis, in percent of it. */
+/** The position of a moment on an axis, in percent. */
 export function percentOf(at: number, { from, to }: Axis): number {
   return (Math.min(Math.max(at, from), to) - from) / (to - from) / 0.01;
 }
@@ -29,7 +29,7 @@ interface TrafficProps {
   readonly peak: number;
 }
 
-/** Requests per second stacked by version, and how many instances were ready. */
+/** Requests per second stacked by version, and the number of ready instances. */
 export function ReleaseTraffic({ series, stack, steps, fewest, axis, peak }: TrafficProps): JSX.Element {
   const x = (step: number): number => ((step * stack.stepMs) / (axis.to - axis.from)) * WIDTH;
   const y = (rate: number): number => HEIGHT - (rate / peak) * (HEIGHT - 2);

@@ -8,7 +8,7 @@ import { Badge, Fact, Value } from './parts.tsx';
 import { Picture, type Scale, scaleOf } from './release-picture.tsx';
 import { momentOf, outcomeOfRelease } from './words.ts';
 
-/** Shutdowns whose problems are told above the picture. */
+/** Most shutdowns whose problems are listed above the picture. */
 const TOLD = 3;
 
 interface ReleaseProps {
@@ -19,7 +19,7 @@ interface ReleaseProps {
   readonly hrefOf: (traceId: string) => string;
 }
 
-/** One release: what it came to, and its picture. */
+/** One release: its summary and its picture. */
 export function ReleaseView({ shown, now, scale = scaleOf(shown, now), hrefOf }: ReleaseProps): JSX.Element {
   const { release, unread } = shown;
   const summary = summaryOf(release);
@@ -69,7 +69,7 @@ function Facts({ shown: { release }, now }: Pick<ReleaseProps, 'shown' | 'now'>)
   );
 }
 
-/** Who lost what. */
+/** The instances that lost something, and their problems. */
 function Losses({ shown: { release }, hrefOf }: Pick<ReleaseProps, 'shown' | 'hrefOf'>): JSX.Element | null {
   const lossy = [...release.stops, ...release.starts].filter(isLossy);
   if (lossy.length === 0) return null;

@@ -3,14 +3,14 @@ import { valueIn } from '../../src/json.ts';
 import type { ShownRelease } from '../../src/trace/model/shown.ts';
 import { ReleaseView } from './release.tsx';
 
-/** A release in a page that stands alone, and where the traces are that it leads to. */
+/** A release in a page that stands alone, with the store of the traces to which it links. */
 export interface Report extends ShownRelease {
   readonly store: string;
-  /** When it was written, milliseconds since the Unix epoch. */
+  /** When the page was written, milliseconds since the Unix epoch. */
   readonly at: number;
 }
 
-/** What `lossless verify --html` has written into this page; undefined in the page of a collector. */
+/** The report that `lossless verify --html` has written into this page; undefined in the page of a collector. */
 export function reportIn(page: Document): Report | undefined {
   const text = page.getElementById('release')?.textContent;
   return text ? (valueIn(text) as Report) : undefined;

@@ -1,9 +1,9 @@
 import { useRef, useState } from 'preact/hooks';
 
-/** What keys do beside moving. */
+/** The effect of further keys. */
 type Keys = Readonly<Record<string, () => unknown>>;
 
-/** Rows of a table of which one has the focus, as in a tree (ARIA authoring practices): arrows, Home and End move it. */
+/** Keeps the focus on one row of a table, as in a tree (ARIA authoring practices): arrows, Home and End move it. */
 export function useRows(keys: readonly string[], more: (key: string) => Keys) {
   const [active, setActive] = useState('');
   const body = useRef<HTMLTableSectionElement>(null);
@@ -15,7 +15,7 @@ export function useRows(keys: readonly string[], more: (key: string) => Keys) {
     rows.find((each) => each.dataset['key'] === key)?.focus();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    // Keys inside a row are those of what has the focus there.
+    // Keys inside a row belong to the focused element there.
     if (current === undefined || !(event.target instanceof HTMLElement) || event.target.dataset['key'] === undefined)
       return;
     const index = keys.indexOf(current);
@@ -33,7 +33,7 @@ export function useRows(keys: readonly string[], more: (key: string) => Keys) {
   return { body, focus, onKeyDown, setActive, isCurrent: (key: string) => key === current };
 }
 
-/** The rows that are open when one more is opened, or closed. */
+/** The open rows after one is opened or closed. */
 export function toggled(open: ReadonlySet<string>, key: string): ReadonlySet<string> {
   const changed = new Set(open);
   if (!changed.delete(key)) changed.add(key);

@@ -4,14 +4,14 @@ import { type Branch, treeOf } from '../../src/trace/model/tree.ts';
 import { nameOf } from './span-words.ts';
 import type { View } from './view.ts';
 
-/** One span, or how many are folded. `key` is unique in a trace and the same in the next answer. */
+/** One span, or a number of folded ones. `key` is unique in a trace and stays the same in the next answer. */
 export type Row =
   | {
       readonly kind: 'span';
       readonly key: string;
       readonly depth: number;
       readonly span: Span;
-      /** What the consumer did because of a GoAway. */
+      /** The refresh of the consumer after a GoAway. */
       readonly refresh: Span | undefined;
       /** Undefined when there is nothing below. */
       readonly isOpen: boolean | undefined;
@@ -24,15 +24,15 @@ export type Row =
       readonly words: string;
     };
 
-/** What a reader has searched for, opened, closed and asked more of, by the keys of rows. */
+/** What a reader has searched for, opened, closed and expanded, by the keys of rows. */
 export interface Folds extends Pick<View, 'find' | 'open' | 'told'> {
   readonly more: ReadonlyMap<string, number>;
 }
 
-/** Consumers of a service that are shown at first when none of them failed. */
+/** Consumers of a service that are shown at first when none failed. */
 const SHOWN = 10;
 
-/** Rows of a trace from the top; of consumers those that failed come first. Those that tell all of their span are always shown. */
+/** Rows of a trace from the top; consumers that failed come first. Rows with open details are always shown. */
 export function rowsOf(spans: readonly Span[], folds: Folds): readonly Row[] {
   const tree = treeOf(spans);
   const text = folds.find.trim().toLowerCase();
@@ -43,7 +43,7 @@ class Rows {
   readonly #folds: Folds;
   readonly #above: ReadonlySet<string>;
 
-  /** @param above spans that must be open, as one below them tells all of itself */
+  /** @param above spans that must be open, because a row below them has open details */
   constructor(folds: Folds, above: ReadonlySet<string>) {
     this.#folds = folds;
     this.#above = above;
@@ -67,7 +67,7 @@ class Rows {
     if (isOpen) yield* this.below(key, children, depth + 1);
   }
 
-  /** A service whose consumers were all told is one row, unless they are few or searched for. */
+  /** A service whose consumers were all told is folded into one row, unless they are few or searched for. */
   #opensFirst(span: Span, children: readonly Branch[]): boolean {
     if (this.#above.has(span.spanId)) return true;
     if (span.name === spanName('goaway')) return false;
@@ -76,7 +76,7 @@ class Rows {
   }
 }
 
-/** The branches that hold a span that says a text, and nothing beside them; below one that says it all is kept. */
+/** The branches that lead to a span with a text; everything below such a span stays. */
 function matching(branches: readonly Branch[], text: string): readonly Branch[] {
   return branches.flatMap((branch) => {
     if (says(branch.span, text)) return [branch];
@@ -85,7 +85,7 @@ function matching(branches: readonly Branch[], text: string): readonly Branch[] 
   });
 }
 
-/** Whether a span says a text in its name, its service, its message or a value. */
+/** Whether a span has a text in its name, service, message, id or a value. */
 function says(span: Span, text: string): boolean {
   const { message, service, spanId, tags } = span;
   return [nameOf(span), service, message, spanId, ...Object.values(tags)].some((value) =>
@@ -93,7 +93,7 @@ function says(span: Span, text: string): boolean {
   );
 }
 
-/** The ids of all spans above some. */
+/** The ids of all spans above the given ones. */
 function above(spans: readonly Span[], ids: ReadonlySet<string>): ReadonlySet<string> {
   const parents = new Map(spans.map(({ parentSpanId, spanId }) => [spanId, parentSpanId]));
   const found = new Set<string>();
@@ -112,7 +112,7 @@ function refreshOf({ name }: Span, children: readonly Branch[]): Span | undefine
     .find(({ span }) => span.name === spanName('consumer.refresh'))?.span;
 }
 
-/** How many GoAways ended how, in words. */
+/** The number of GoAways by result, in words. */
 function resultsOf(goaways: readonly Branch[]): string {
   const byResult = Map.groupBy(goaways, ({ span }) => String(span.tags[ATTR.goawayResult]));
   return [...byResult].map(([result, those]) => `${those.length} more ${result}`).join(', ');

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { milliseconds } from '../../src/trace/model/trace.ts';
 import { PHASES, type Phase, type Verdict } from '../../src/trace/model/verdict.ts';
 
-/** What an instance does in each phase, in words. */
+/** The work of each phase in words. */
 const DOING: Readonly<Record<Phase, string>> = {
   notify: 'Telling its consumers',
   deregister: 'Leaving the registry',
@@ -16,7 +16,7 @@ const DOING: Readonly<Record<Phase, string>> = {
   warmup: 'Warming up',
 };
 
-/** A shutdown or a start that has not ended: what it does now, for how long it has, and how much of its time is left. */
+/** A shutdown or a start that has not ended: its current phase, the time since its beginning, and the time left. */
 export function Running({ verdict, now }: { readonly verdict: Verdict; readonly now: number }): JSX.Element {
   const { acked, gracePeriodMs, kind, planned, startedAt } = verdict;
   const passed = Math.max(0, now - startedAt);
@@ -38,7 +38,7 @@ export function Running({ verdict, now }: { readonly verdict: Verdict; readonly 
   );
 }
 
-/** Spans come when their work has ended: what runs is the first phase of a shutdown without one, and the one after the last of a start. */
+/** Spans arrive when their work has ended. So a shutdown is in its first phase without a span, a start in the one after its last. */
 function phaseOf({ kind, phases }: Verdict): Phase {
   const all: readonly Phase[] = PHASES[kind];
   const at = kind === 'offline' ? all.findIndex((phase) => phases[phase] === undefined) : lastOf(all, phases) + 1;

@@ -1,7 +1,7 @@
 /** A table of text and numbers; the first row names its columns. */
 export type Table = readonly (readonly (string | number)[])[];
 
-/** What a spreadsheet would take for a formula, and anybody may have sent it. */
+/** Beginnings that a spreadsheet takes for a formula; anybody may have sent them. */
 const FORMULA = /^[=+\-@\t\r]/;
 
 /** A table as CSV (RFC 4180). */
@@ -15,7 +15,7 @@ function cellOf(value: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Hands a file to the reader. */
+/** Makes the browser save a file. */
 export function save(name: string, type: string, text: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement('a');

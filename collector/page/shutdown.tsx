@@ -13,12 +13,12 @@ import { Traffic } from './traffic.tsx';
 import { Waterfall } from './waterfall.tsx';
 import { isRunning } from './words.ts';
 
-/** Time between two looks, in milliseconds: while a shutdown runs or its first span is awaited, until it is whole, and then. */
+/** Interval of requests, in milliseconds: while a shutdown runs or has no span yet, until it is whole, and afterwards. */
 const SOON_MS = 500;
 const UNTIL_WHOLE_MS = 2_000;
 const SELDOM_MS = 10_000;
 
-/** Where the same traces are in a Jaeger; empty when the collector was told of none. */
+/** URL of a Jaeger with the same traces; empty when the collector knows none. */
 const JAEGER = document.querySelector<HTMLMetaElement>('meta[name=jaeger]')?.content ?? '';
 
 /** One shutdown or start, live while it runs. */

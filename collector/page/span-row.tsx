@@ -10,16 +10,16 @@ import type { Row } from './rows.ts';
 import { nameOf, resultOf, toneOf } from './span-words.ts';
 import { wordOf } from './words.ts';
 
-/** Folded consumers that are added at a time. */
+/** Folded consumers that are unfolded at a time. */
 export const MORE = 250;
 
-/** A part of time that is shown, in milliseconds since the Unix epoch. */
+/** The shown part of time, in milliseconds since the Unix epoch. */
 export interface Range {
   readonly from: number;
   readonly to: number;
 }
 
-/** What stands for a span: its name, its bar, how long it took and how it ended. */
+/** The cells of a span: its name, bar, duration and result. */
 export function SpanCells({
   row,
   range,
@@ -49,7 +49,7 @@ export function SpanCells({
   );
 }
 
-/** What stands for consumers that are folded. */
+/** The cell of folded consumers. */
 export function MoreCells({ row }: { readonly row: Row & { readonly kind: 'more' } }): JSX.Element {
   return (
     <td class="name" colSpan={4} style={{ '--depth': row.depth }}>
@@ -96,10 +96,10 @@ function Result({ span, refresh }: { readonly span: Span; readonly refresh: Span
   );
 }
 
-/** Spans below that of telling the consumers. */
+/** Spans below the span `lossless.notify`. */
 const NOTIFYING: readonly (keyof typeof SPANS)[] = ['notify.service', 'goaway', 'goaway.attempt', 'consumer.refresh'];
 
-/** The phase whose colour a bar has; the root and moments have none. */
+/** The class of a bar's colour, by its phase; the root and moments have none. */
 function phaseOf({ name }: Span): string {
   const phase = [...PHASES.offline, ...PHASES.online].find((each) => name === spanName(each));
   if (phase !== undefined) return colourOf(phase);
@@ -110,7 +110,7 @@ export function isRefresh({ name }: Span): boolean {
   return name === spanName('consumer.refresh');
 }
 
-/** Where a bar is; what lies outside of the range is cut off by its cell. */
+/** The place of a bar; its cell cuts off what lies outside of the range. */
 function place({ start, durationMs }: Span, { from, to }: Range): { readonly left: string; readonly width: string } {
   const scale = 100 / Math.max(0.001, to - from);
   const left = Math.max(-1, (start - from) * scale);

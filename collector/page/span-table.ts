@@ -3,7 +3,7 @@ import type { Span } from '../../src/trace/model/trace.ts';
 import type { Table } from './save.ts';
 import { resultOf } from './span-words.ts';
 
-/** Columns of a table of spans, and where each comes from. */
+/** Columns of a table of spans, and the value of each. */
 const COLUMNS: readonly (readonly [string, (span: Span) => string | number])[] = [
   ['start', ({ start }) => new Date(start).toISOString()],
   ['took_ms', ({ durationMs }) => durationMs],

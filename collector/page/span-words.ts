@@ -2,7 +2,7 @@ import { ATTR, spanName } from '../../src/trace/model/schema.ts';
 import type { Span } from '../../src/trace/model/trace.ts';
 import { type Tone, wordOf } from './words.ts';
 
-/** Attributes that say how the work of a span ended. */
+/** Attributes that hold the result of a span's work. */
 const RESULTS = [
   ATTR.offlineResult,
   ATTR.onlineResult,
@@ -13,13 +13,13 @@ const RESULTS = [
   ATTR.drainResult,
 ];
 
-/** How the work of a span ended; undefined when it does not say it. */
+/** The result of a span's work; undefined when the span has none. */
 export function resultOf({ tags }: Span): string | undefined {
   const value = RESULTS.map((name) => tags[name]).find((each) => each !== undefined);
   return value === undefined ? undefined : String(value);
 }
 
-/** The tone of a span that failed: that of its result, else whether the telling it stands for has reached some. */
+/** The tone of a failed span: that of its result; without one, a service's depends on whether any consumer was told. */
 export function toneOf(span: Span): Tone {
   if (!span.isError) return 'plain';
   const result = resultOf(span);
@@ -27,7 +27,7 @@ export function toneOf(span: Span): Tone {
   return Number(span.tags[ATTR.fanoutAcked] ?? 0) > 0 ? 'warn' : 'bad';
 }
 
-/** What a row is called: a consumer by its instance, a service by its name. */
+/** The name of a row: a consumer's is its instance, a service's is its name. */
 export function nameOf({ name, service, tags }: Span): string {
   if (name === spanName('notify.service')) return String(tags[ATTR.peerService] ?? 'consumers');
   if (name === spanName('goaway')) return String(tags[ATTR.consumerInstanceId] ?? tags[ATTR.peerService] ?? 'consumer');

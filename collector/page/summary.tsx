@@ -8,7 +8,7 @@ import { Badge, Fact, Value } from './parts.tsx';
 import { Running } from './running.tsx';
 import { isRunning, momentOf, outcomeOf, wordOf } from './words.ts';
 
-/** Problems that are told at first. */
+/** Problems that are shown at first. */
 const TOLD = 4;
 
 interface SummaryProps {
@@ -18,7 +18,7 @@ interface SummaryProps {
   readonly skew?: string | undefined;
 }
 
-/** How it ended and why, or what it does now; and the facts. */
+/** The result and its reason, or the current phase; then the facts. */
 export function Summary({ verdict, spans, skew }: SummaryProps): JSX.Element {
   const now = Date.now();
   const { kind, problems, runbook, startedAt, durationMs, result, whole } = verdict;
@@ -100,7 +100,7 @@ function tagsOf(spans: readonly Span[], work: keyof typeof SPANS): Span['tags'] 
   return spans.find((span) => span.name === spanName(work))?.tags ?? {};
 }
 
-/** When it could be called. */
+/** When the instance became ready. */
 function startOf({ marks, startedAt }: Verdict): string {
   return marks.ready === undefined ? 'Not ready' : `Ready after ${milliseconds(marks.ready - startedAt)}`;
 }

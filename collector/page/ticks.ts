@@ -11,9 +11,9 @@ export interface Tick {
 }
 
 /**
- * Whole seconds from a moment, at most eight of them; none at the very edge, where its words have no place.
+ * Labels at whole seconds from a moment, at most eight; none near an edge, where the words have no room.
  *
- * @param moment what the seconds are counted from, and what its own label says
+ * @param moment zero of the seconds, and its own label
  */
 export function ticksOf(moment: Tick, since: number, end: number): readonly Tick[] {
   const step = STEPS.find((seconds) => (end - since) / SECOND / seconds <= 8) ?? LONGEST_STEP;

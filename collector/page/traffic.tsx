@@ -7,7 +7,7 @@ import { ticksOf } from './ticks.ts';
 
 const SECOND = 1_000;
 
-/** How much of the time before a shutdown is drawn: so many times what it took, and so many milliseconds at least. */
+/** Most time drawn before a shutdown: a multiple of its duration, but at least a number of milliseconds. */
 const MOST_BEFORE = 9;
 const LEAST_BEFORE_MS = 3_000;
 
@@ -23,7 +23,7 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   const phases = phaseTimes(spans);
   const served = spans.find((span) => span.name === spanName('offline'))?.tags[ATTR.served];
   const over = Math.max(begun, ...phases.map(({ to }) => to));
-  // The last second was read when the drain ended. That of the trigger holds requests of both sides of it: when none came after it,
+  // The last second ends with the drain. The second of the trigger counts requests before and after the trigger: when none came after,
   // all of them came before.
   const until = served === 0 ? begun : Math.min(over, curve.since + counts.length * SECOND);
   const end = over;
@@ -85,7 +85,7 @@ export function Traffic({ spans }: { readonly spans: readonly Span[] }): JSX.Ele
   );
 }
 
-/** Where the axis begins: what came before a short shutdown is cut, so that its phases can be told from each other. */
+/** The beginning of the axis: time before a short shutdown is cut, so that its phases can be told apart. */
 function firstOf({ since }: Curve, begun: number, over: number): number {
   return Math.max(since, begun - Math.max(LEAST_BEFORE_MS, (over - begun) * MOST_BEFORE));
 }
@@ -96,7 +96,7 @@ function wordsOf(curve: Curve, begun: number, until: number): string {
   return `${mean.toFixed(mean < 10 ? 1 : 0)} requests/s before; ${lastOf(curve, begun, until)}`;
 }
 
-/** @param until no request came after it */
+/** @param until time after which no request came */
 function lastOf({ since, counts }: Curve, begun: number, until: number): string {
   const last = counts.findLastIndex((count) => count > 0);
   if (last < 0) return 'no request at all';
@@ -104,7 +104,7 @@ function lastOf({ since, counts }: Curve, begun: number, until: number): string 
   return after <= 0 ? 'none after the trigger' : `the last within ${milliseconds(after)} of the trigger`;
 }
 
-/** Steps, one for each second. */
+/** The path of the curve, with one step for each second. */
 function pathOf(counts: readonly number[], peak: number, x: (second: number) => number): string {
   const steps = counts.map((count, second) => {
     const y = HEIGHT - (count / peak) * (HEIGHT - 4);

@@ -1,16 +1,16 @@
-/** What a reader has chosen to see of a trace, as it stands in the address of the page: a link shows the same. */
+/** What a reader has chosen to see of a trace. The address of the page holds it, so a link shows the same. */
 export interface View {
-  /** The phase whose time is shown; empty for all of it. */
+  /** The phase whose time is shown; empty for the whole trace. */
   readonly zoom: string;
-  /** Text that is searched for. */
+  /** Searched text. */
   readonly find: string;
-  /** Rows that tell all of their span, by its id. */
+  /** Rows with open details, by span id. */
   readonly told: ReadonlySet<string>;
   /** Rows that were opened or closed by hand. */
   readonly open: ReadonlyMap<string, boolean>;
 }
 
-/** Most rows of each kind that an address keeps: what is longer is no link any more. */
+/** Most rows of each kind that an address keeps, so that it stays short enough for a link. */
 const MOST = 40;
 
 const SPAN_ID = /^[0-9a-f]{16}$/;
@@ -40,6 +40,6 @@ export function queryOf({ find, open, told, zoom }: View): string {
     open: those(true).slice(0, MOST).join(','),
     closed: those(false).slice(0, MOST).join(','),
   }).filter(([, value]) => value !== '');
-  // A comma may stand in a query as it is.
+  // A query may contain a plain comma.
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString().replaceAll('%2C', ',')}`;
 }

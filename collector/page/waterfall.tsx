@@ -9,16 +9,16 @@ import { isRefresh, MORE, MoreCells, type Range, SpanCells } from './span-row.ts
 import { toneOf } from './span-words.ts';
 import { queryOf, readView, type View } from './view.ts';
 
-/** Labels of the time axis, at these parts of it. */
+/** Positions of the time axis's labels, as parts of it. */
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
 
 interface WaterfallProps {
   readonly spans: readonly Span[];
-  /** While it runs the axis ends now, in milliseconds since the Unix epoch. */
+  /** Now, while the shutdown or start runs, milliseconds since the Unix epoch: the axis ends there. */
   readonly until?: number | undefined;
 }
 
-/** A trace as rows on one scale. Rows open and close, and each tells all of its span. What is chosen stands in the address. */
+/** A trace as rows on one scale. Rows open and close, and each can show all of its span. The address keeps these choices. */
 export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
   const [view, setView] = useState(() => readView(location.search));
   const [more, setMore] = useState<ReadonlyMap<string, number>>(new Map());
@@ -53,7 +53,7 @@ export function Waterfall({ spans, until = 0 }: WaterfallProps): JSX.Element {
     };
   });
   useEffect(() => {
-    // Who follows a link to a row wants to see that row.
+    // Scroll to the row that a link names.
     const [first] = body.current?.getElementsByClassName('told') ?? [];
     first?.previousElementSibling?.scrollIntoView({ block: 'center' });
   }, []);

@@ -4,7 +4,7 @@ import type { Mark } from '../../src/trace/model/marks.ts';
 import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { Verdict } from '../../src/trace/model/verdict.ts';
 
-/** How a word is to be taken: as the result it is, or as still to come. */
+/** The tone of a word: that of a result, or `live` for one still to come. */
 export type Tone = ResultTone | 'live';
 
 /** A word and its tone. */
@@ -24,10 +24,10 @@ const MARK_WORDS: Readonly<Record<Mark, string>> = {
   full_share: 'full share',
 };
 
-/** Longest time that a start is taken to run, in milliseconds. */
+/** A start without an end counts as running for so long, in milliseconds. */
 const LONGEST_START_MS = 900_000;
 
-/** Longest result that is shown as a word, in characters: ours are short, but anybody may have sent it. */
+/** Longest shown result, in characters: ours are short, but anybody may have sent it. */
 const LONGEST = 40;
 
 /** A result of the trace with its tone. */
@@ -44,7 +44,7 @@ export function isRunning({ kind, result, startedAt }: Verdict, now: number): bo
   return result === 'missing' && startedAt > 0 && (kind === 'offline' || now < startedAt + LONGEST_START_MS);
 }
 
-/** How a shutdown or a start ended, or that it has not. */
+/** The result of a shutdown or a start, or that it has none yet. */
 export function outcomeOf(verdict: Verdict, now: number): Word {
   if (verdict.result !== 'missing') return wordOf(verdict.result);
   return isRunning(verdict, now)
@@ -52,7 +52,7 @@ export function outcomeOf(verdict: Verdict, now: number): Word {
     : { text: 'no end', tone: 'bad' };
 }
 
-/** How a release ended, or that it has not. */
+/** The result of a release, or that it has none yet. */
 export function outcomeOfRelease(
   { verdict }: Judgement,
   { ended, leaving }: Pick<ReleaseSummary, 'ended' | 'leaving'>,
@@ -71,7 +71,7 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
 });
 const DAY = new Intl.DateTimeFormat(undefined, { month: 'short', day: '2-digit' });
 
-/** A moment in the reader's time, with the day when that is not today. */
+/** A moment in the reader's time zone, with the day unless it is today. */
 export function momentOf(ms: number, now: number): string {
   const [moment, today] = [new Date(ms), new Date(now)];
   const clock = CLOCK.format(moment);

@@ -1,6 +1,6 @@
 import { isJson, list, object } from './json.ts';
 
-/** The value of an attribute, as OTLP/JSON writes it: whole numbers are text, so that none loses digits. */
+/** The value of an attribute in OTLP/JSON: whole numbers are text, so that none loses digits. */
 export type Value =
   | { readonly stringValue: string }
   | { readonly boolValue: boolean }
@@ -16,7 +16,7 @@ export interface Attribute {
   readonly value: Value;
 }
 
-/** An attribute as Jaeger's user interface reads it. */
+/** An attribute for Jaeger's user interface. */
 export interface Tag {
   readonly key: string;
   readonly type: 'string' | 'bool' | 'int64' | 'float64' | 'binary';
@@ -25,10 +25,10 @@ export interface Tag {
 
 type NotFinite = 'NaN' | 'Infinity' | '-Infinity';
 
-/** Lists and maps inside each other, at the most; what is deeper becomes empty. */
+/** Deepest nesting of lists and maps; deeper ones become empty. */
 const DEEPEST = 16;
 
-/** What is inside a list or a map. */
+/** A value inside a list or a map. */
 type Plain = string | number | boolean | null | readonly Plain[] | { readonly [key: string]: Plain };
 
 /** @throws Refused 400 */
@@ -39,7 +39,7 @@ export function readAttributes(attributes: unknown, depth = 0): readonly Attribu
   });
 }
 
-/** A value whose field is missing or null has none, as in ProtoJSON; one that its field cannot hold is kept as text. */
+/** A missing or null field means no value, as in ProtoJSON; a value that does not fit its field is kept as text. */
 function readValue(value: Readonly<Record<string, unknown>>, depth: number): Value {
   for (const [field, read] of SCALARS) {
     const given = value[field];
@@ -57,7 +57,7 @@ function readValue(value: Readonly<Record<string, unknown>>, depth: number): Val
   return {};
 }
 
-/** Values of one field; undefined for one that the field cannot hold. */
+/** Readers of the fields; undefined for a value that does not fit. */
 const SCALARS = Object.entries<(value: unknown) => Value | undefined>({
   stringValue: () => undefined,
   boolValue: (value) => (typeof value === 'boolean' ? { boolValue: value } : undefined),
@@ -74,13 +74,13 @@ const SCALARS = Object.entries<(value: unknown) => Value | undefined>({
   bytesValue: (value) => (typeof value === 'string' ? { bytesValue: value } : undefined),
 });
 
-/** Text as it is, and what else JSON holds as JSON. */
+/** Text as it is; any other value as JSON or in words. */
 function plainText(value: unknown): string {
   if (value == null) return '';
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** How Jaeger shows an attribute: lists and maps as JSON, whole numbers that a JavaScript number cannot hold as text. */
+/** An attribute as Jaeger shows it: lists and maps as JSON, whole numbers that a JavaScript number cannot hold as text. */
 export function tagOf({ key, value }: Attribute): Tag {
   if (isJson(value, 'boolValue')) return { key, type: 'bool', value: value.boolValue };
   if (isJson(value, 'intValue')) {
@@ -91,7 +91,7 @@ export function tagOf({ key, value }: Attribute): Tag {
   return { key, type: isJson(value, 'bytesValue') ? 'binary' : 'string', value: textOf(value) };
 }
 
-/** The text of a value; searches compare it. */
+/** The text of a value, which searches compare. */
 export function textOf(value: Value): string {
   const plain = plainOf(value);
   if (plain === null) return '';

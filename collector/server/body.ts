@@ -2,21 +2,21 @@ import type { IncomingMessage } from 'node:http';
 import { createUnzip } from 'node:zlib';
 import { Refused } from './refused.ts';
 
-/** Longest body, in bytes, as it is sent and as it is unpacked: 1,000 consumers make about 2 MB. */
+/** Longest body, in bytes, both packed and unpacked: 1,000 consumers make about 2 MB. */
 const LONGEST = 32 * 1_024 * 1_024;
 
-/** Most bytes of all bodies that are in memory at a time. */
+/** Most bytes of all bodies in memory at a time. */
 const MOST_HELD = 128 * 1_024 * 1_024;
 
-/** How a body may be packed, by the names of RFC 9110, section 8.4.1, which know no case. */
+/** Supported content codings (RFC 9110, section 8.4.1; in either case). */
 const CODINGS = ['identity', 'gzip', 'x-gzip', 'deflate'];
 
-/** Reads the bodies of requests. All their forms are bounded while they are read, so that a small body cannot unpack to a huge one. */
+/** Reads the bodies of requests. Bounds both forms while it reads, so that a small body cannot unpack to a huge one. */
 export class BodyReader {
   #held = 0;
 
   /**
-   * The bytes of a body, handed to `use`; they count as held until that has settled.
+   * Reads a body and hands its bytes to `use`; they count as held until `use` has settled.
    *
    * @throws Refused 400, 413, 415 or 503
    */
@@ -47,7 +47,7 @@ export class BodyReader {
   }
 }
 
-/** The body unpacked. A reader that stops early leaves the connection open, so that the reason can still be answered. */
+/** Unpacks the body. Stopping early leaves the connection open, so that the reason can still be answered. */
 function unpacked(request: IncomingMessage, encoding: string): AsyncIterable<Buffer> {
   if (encoding === 'identity') return request.iterator({ destroyOnReturn: false });
   const unzip = request.pipe(createUnzip());

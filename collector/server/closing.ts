@@ -10,7 +10,7 @@ import type { Store } from './store.ts';
 const STARTED = spanName('offline.started');
 const ROOT = spanName('offline');
 
-/** Most shutdowns whose ends are waited for, and most that are closed at a time. */
+/** Most shutdowns whose ends are awaited, and most that are closed at a time. */
 const MOST_OPEN = 20_000;
 const MOST_CLOSED = 10;
 
@@ -22,14 +22,14 @@ const INTERNAL = 1;
 const ERROR = 2;
 
 /**
- * Waits for the ends of shutdowns, and makes the root of one of which none came when it should have. Waits by the time that
- * passes here: neither the sender's clock nor one that is set can end a shutdown early. A root that comes later takes its place.
+ * Waits for the ends of shutdowns, and makes the root of a shutdown whose own does not arrive in time. It waits by a monotonic
+ * clock, so neither a sender's clock nor a change of the time can end a shutdown early. A real root that comes later replaces it.
  */
 export class Closing {
   readonly #store: Store;
-  /** When the end of each shutdown should be there, oldest first, by a clock that nobody can set. */
+  /** When the end of each shutdown is due, by the monotonic clock, oldest first. */
   readonly #due = new Map<string, number>();
-  /** When this began; undefined once those that were open then are known. */
+  /** When this began; undefined once the shutdowns that were open then are known. */
   #begun: number | undefined;
 
   constructor(store: Store, now: number = performance.now()) {
@@ -37,7 +37,7 @@ export class Closing {
     this.#begun = now;
   }
 
-  /** Takes note of spans that are new. */
+  /** Takes note of new spans. */
   see(groups: readonly SpanGroup[], now: number = performance.now()): void {
     for (const { spans } of groups)
       for (const span of spans) {
@@ -46,7 +46,7 @@ export class Closing {
       }
   }
 
-  /** The roots of those that are over and have none. */
+  /** Makes the roots of shutdowns that are over and have none. */
   roots(now: number = performance.now()): readonly SpanGroup[] {
     if (this.#begun !== undefined) {
       for (const marker of this.#store.openMarkers(MOST_OPEN))

@@ -3,29 +3,29 @@ import type { DatabaseSync } from 'node:sqlite';
 import { IS_CLEAN, IS_UNTOLD, RESULT, ROOTS } from './roots.ts';
 
 /**
- * Length of the journal, in bytes, at which what it holds is written into the database, and to which it is then cut. By default
- * that is a quarter: pages that many spans share were written, and waited for, four times as often.
+ * Length of the journal, in bytes, at which it is written into the database, and to which it is then cut. The default is a quarter:
+ * pages that many spans share would be written, and waited for, four times as often.
  */
 const LONGEST_JOURNAL = 16 * 1_024 * 1_024;
 
 /** Bytes of a page of SQLite: its default. */
 const PAGE = 4_096;
 
-/** Changes with the tables: a database of another version is begun anew. */
+/** Changes with the tables. A database of another version starts empty. */
 const VERSION = 1;
 
-/** Indexes beside those of the keys: few, as each is written for every span. Those of an earlier version are made anew. */
+/** Indexes beside those of the keys: few, because each is written for every span. Those of an earlier version are replaced. */
 const INDEXES: Readonly<Record<string, string>> = {
   trace_by_arrival: 'trace (received)',
   span_by_service: 'span (service, start, name, kind)',
   span_by_origin: 'span (origin, trace_id)',
-  // The few consumers that a search finds by what their own span says.
+  // The few consumers that a search finds by their own span.
   span_by_untold: `span (trace_id) WHERE ${IS_UNTOLD}`,
-  // The few spans that say that a shutdown or a start began or ended, with what is counted of them.
+  // The few spans of beginnings and ends of shutdowns and starts, with what is counted of them.
   span_by_root: `span (start, service, name, duration, trace_id, ${RESULT}, ${IS_CLEAN}) WHERE name IN (${ROOTS})`,
 };
 
-/** Marks a database as ours (`PRAGMA application_id`): that of something else is never touched. */
+/** Marks a database as ours (`PRAGMA application_id`). The collector never touches any other. */
 const APPLICATION = 0x6c6f7373;
 
 const TABLES = `
@@ -40,20 +40,20 @@ const TABLES = `
 /** Results of SQLite for a file that is damaged, or no database at all (sqlite.org/rescode.html). */
 const DAMAGED = [11, 26];
 
-/** What a file of SQLite begins with, and where in it the application's mark is (sqlite.org/fileformat2.html). */
+/** The beginning of a file of SQLite, and the offset of the application's mark (sqlite.org/fileformat2.html). */
 const HEADER = 'SQLite format 3\0';
 const APPLICATION_AT = 68;
 
 export interface DatabaseOptions {
-  /** Whether the file is for nobody else, whatever it holds. Default: it begins like one of ours. */
+  /** Whether the file belongs to the collector, whatever it holds. Default: it begins like one of ours. */
   readonly isOurs?: boolean;
-  /** Told in words when a damaged database was set aside. */
+  /** Called with a message when a damaged database was set aside. */
   readonly onDamage?: (message: string) => void;
 }
 
 /**
- * Opens a database with the tables of spans, creating them if need be. One of ours that is damaged is set aside as
- * `<path>.damaged`, and a new one is begun.
+ * Opens a database with the tables of spans, and creates them if need be. Sets a damaged database of ours aside as
+ * `<path>.damaged`, and begins a new one.
  *
  * @throws Error when the file holds something else
  */
@@ -72,11 +72,11 @@ export function openDatabase(
 
 /** Whether SQLite has found a database damaged. */
 export function isDamage(thrown: unknown): boolean {
-  // The code of the result is in the lowest byte.
+  // The lowest byte holds the code of the result.
   return DAMAGED.includes(Number((thrown as { readonly errcode?: unknown } | null)?.errcode) & 0xff);
 }
 
-/** A file that begins like one of ours, as far as it goes. What somebody else has made is never touched. */
+/** Whether a file begins like one of ours, as far as it goes. Any other file is never touched. */
 function beginsAsOurs(path: string): boolean {
   if (!existsSync(path)) return false;
   const bytes = Buffer.alloc(APPLICATION_AT + 4);
@@ -88,7 +88,7 @@ function beginsAsOurs(path: string): boolean {
 }
 
 /**
- * Renames a database, its journal too; one that was set aside before goes.
+ * Renames a database and its journal; replaces one that was set aside before.
  *
  * @returns what was done, in words
  */
@@ -114,7 +114,7 @@ function openTables(path: string): DatabaseSync {
 function withTables(db: DatabaseSync, path: string): DatabaseSync {
   if (pragma(db, 'application_id') !== APPLICATION && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined)
     throw new Error(`${path} is a database of something else; name a new file`);
-  // Space is given back only if that is said before anything is written.
+  // SQLite gives space back only if auto_vacuum is set before the first write.
   db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
   db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}; PRAGMA wal_autocheckpoint = ${LONGEST_JOURNAL / PAGE}`);
   if (pragma(db, 'user_version') !== VERSION)
@@ -137,13 +137,13 @@ function makeIndexes(db: DatabaseSync): void {
   for (const sql of wanted.values()) db.exec(sql);
 }
 
-/** SQLite is loaded only now, and on Node.js 22 without its warning that it is experimental. */
+/** Loads SQLite only now, and suppresses the warning of Node.js 22 that it is experimental. */
 function openSilently(path: string): DatabaseSync {
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
     const sqlite = process.getBuiltinModule('node:sqlite');
-    // For this user alone, and so are the files that SQLite puts beside it.
+    // Readable by this user alone, and so are the files that SQLite puts beside it.
     if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
     return new sqlite.DatabaseSync(path, { timeout: 1_000 });
   } finally {
@@ -151,7 +151,7 @@ function openSilently(path: string): DatabaseSync {
   }
 }
 
-/** A number that SQLite keeps about a database. */
+/** A number of SQLite about a database. */
 function pragma(db: DatabaseSync, name: string): number {
   return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0] ?? 0);
 }

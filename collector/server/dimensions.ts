@@ -7,7 +7,7 @@ import { ATTR } from '../../src/trace/model/schema.ts';
  * wrong, and instances, addresses and trace ids are never labels.
  */
 export const METRIC_DIMENSIONS: readonly string[] = [
-  // Of the resource: services of one name in two namespaces, or in two environments, are two rows.
+  // Attributes of the resource: one service name in two namespaces, or in two environments, makes two rows.
   'service.namespace',
   'deployment.environment.name',
   ATTR.offlineResult,
@@ -27,7 +27,7 @@ export const METRIC_DIMENSIONS: readonly string[] = [
   ATTR.errorType,
 ];
 
-/** Attributes that become labels of the counter only, `spanmetrics.calls_dimensions`: a histogram has a series for each bucket. */
+/** Attributes that become labels of the counter only (`spanmetrics.calls_dimensions`), because a histogram has a series for each bucket. */
 export const CALLS_DIMENSIONS: readonly string[] = [ATTR.due];
 
 /** The label of an attribute, as the OpenTelemetry exporter for Prometheus writes it. */

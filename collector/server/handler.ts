@@ -14,11 +14,11 @@ import { Refused } from './refused.ts';
 import { SpanMetrics } from './span-metrics.ts';
 import type { Store } from './store.ts';
 
-/** What is sent back. */
+/** An answer, ready to be sent. */
 interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Bytes and not text, which Node.js would keep beside the bytes until they are taken. */
+  /** Bytes, because Node.js would keep a text beside its bytes until they are taken. */
   readonly body: Buffer;
 }
 
@@ -37,7 +37,7 @@ const BY_MEDIA_TYPE: ReadonlyMap<string, Encoding> = new Map(Object.entries(ENCO
 /** Most bytes of all answers that their readers have not taken yet: slow readers must not fill the memory. */
 const MOST_UNREAD = 128 * 1_024 * 1_024;
 
-/** Answers of at most so many bytes are always given: to senders of spans, above all. */
+/** Answers of at most so many bytes are always sent, above all to senders of spans. */
 const SMALL = 16 * 1_024;
 
 /** Answers every request of the collector. */
@@ -53,7 +53,7 @@ export class Handler {
 
   /**
    * @param isLocal only this machine can connect
-   * @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere
+   * @param jaegerUrl URL of a Jaeger with the same traces; empty for none
    */
   constructor(store: Store, isLocal: boolean, jaegerUrl = '') {
     this.#store = store;
@@ -66,7 +66,7 @@ export class Handler {
     });
   }
 
-  /** Ends the shutdowns of processes that did not live to end them. To be called every second. */
+  /** Ends the shutdowns of processes that were killed before they could. Call it every second. */
   close(): void {
     const roots = this.#closing.roots();
     if (roots.length > 0) this.#metrics.count(this.#store.add(roots));
@@ -77,7 +77,7 @@ export class Handler {
     response.on('error', () => {});
     const { status, headers, body } = this.#bounded(await this.#reply(request), response);
     if (!request.complete) {
-      // What was not read of a body would be taken for the next request.
+      // The unread rest of a body would be taken for the next request.
       response.setHeader('connection', 'close');
       request.resume();
     }
@@ -89,12 +89,12 @@ export class Handler {
     response.end(body);
   }
 
-  /** Counts what is sent until it is taken, or the reader has gone. */
+  /** Counts an answer until its reader has taken it or has gone. */
   #bounded(reply: Reply, response: ServerResponse): Reply {
     const { length } = reply.body;
     if (length > SMALL && this.#unread > 0 && this.#unread + length > MOST_UNREAD)
       return json(failureOf([], new Refused(503, 'too many answers wait to be read; ask again')));
-    // Who has gone while the answer was made takes nothing, and is not heard of again.
+    // A reader that has gone meanwhile takes nothing, and emits no further `close`.
     if (response.closed) return reply;
     this.#unread += length;
     response.once('close', () => {
@@ -145,7 +145,7 @@ export class Handler {
     return json(answer);
   }
 
-  /** What was damaged is there anew for the next request. */
+  /** The refusal for an error; a damaged database is new for the next request. */
   #refused(thrown: unknown): Refused {
     const { message } = thrown as Error;
     return this.#store.recover(thrown)
@@ -162,7 +162,7 @@ export class Handler {
     };
   }
 
-  /** @param take takes the body; what it answers is the partial success */
+  /** @param take takes the body and resolves with the partial success */
   async #receive(
     request: IncomingMessage,
     response: string,
@@ -193,12 +193,12 @@ function mediaTypeOf({ headers }: IncomingMessage): string {
   return (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
-/** Undefined for a request that is written in none that is read. */
+/** Undefined for a request in no supported encoding. */
 function encodingOf(request: IncomingMessage): Encoding | undefined {
   return BY_MEDIA_TYPE.get(mediaTypeOf(request));
 }
 
-/** An answer is written as its request was. */
+/** The answer in the encoding of its request. */
 function encoded(answer: Answer, encoding: Encoding, message: string): Reply {
   if (encoding === 'json') return json(answer);
   const headers = { 'content-type': 'application/x-protobuf' };
@@ -209,7 +209,7 @@ function json({ status, body }: Answer): Reply {
   return { status, headers: { 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(body)) };
 }
 
-/** Nothing is answered to who has it already. */
+/** Answers 304 without a body when the browser has this version. */
 async function tagged({ etag, answer }: Tagged, known: string | undefined): Promise<Reply> {
   const headers = { etag, 'cache-control': 'no-cache' };
   if (known === etag) return { status: 304, headers, body: Buffer.alloc(0) };
@@ -217,7 +217,7 @@ async function tagged({ etag, answer }: Tagged, known: string | undefined): Prom
   return { ...reply, headers: { ...reply.headers, ...headers } };
 }
 
-/** A failure in the form of the interface that was asked. */
+/** A failure in the form of the requested interface. */
 function failureOf([first, second]: readonly string[], refused: Refused): Answer {
   if (first === 'api') return second === 'v3' ? failureV3(refused) : failure(refused);
   const { status, message } = refused;
@@ -225,8 +225,8 @@ function failureOf([first, second]: readonly string[], refused: Refused): Answer
 }
 
 /**
- * Whether a host is named as this machine is. A page of somebody else whose name leads to 127.0.0.1 (DNS rebinding) could
- * otherwise read what is only meant for this machine.
+ * Whether a host is a name of this machine. Otherwise a foreign page whose name resolves to 127.0.0.1 (DNS rebinding) could read
+ * what is meant for this machine only.
  */
 function isLocalName(host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase();

@@ -2,10 +2,10 @@ import type { SpanGroup } from './otlp.ts';
 import { Refused } from './refused.ts';
 import type { Store } from './store.ts';
 
-/** Most spans that wait for the end of a turn: more are kept at once. */
+/** Most spans that wait for the end of a turn; with more, all are stored at once. */
 const MOST_WAITING = 5_000;
 
-/** What one request has brought. */
+/** The spans of one request. */
 interface Waiting {
   readonly groups: readonly SpanGroup[];
   readonly kept: () => void;
@@ -13,8 +13,8 @@ interface Waiting {
 }
 
 /**
- * Keeps the spans of requests. Those that arrive in the same turn of the event loop are kept in one transaction: when every consumer
- * of a shutdown sends its span, a transaction for each would cost more than all else.
+ * Stores the spans of requests. All that arrive in the same turn of the event loop go into one transaction: when every consumer of
+ * a shutdown sends its span, a transaction for each would cost more than all else.
  */
 export class Intake {
   readonly #store: Store;
@@ -22,16 +22,16 @@ export class Intake {
   #waiting: Waiting[] = [];
   #spans = 0;
 
-  /** @param added is told what is new */
+  /** @param added called with the spans that are new */
   constructor(store: Store, added: (groups: readonly SpanGroup[]) => void) {
     this.#store = store;
     this.#added = added;
   }
 
   /**
-   * Resolves when the spans are kept and can be found.
+   * Resolves when the spans are stored and can be found.
    *
-   * @throws Refused 503 when they cannot: it is for the sender to repeat; spans that come again are not counted again
+   * @throws Refused 503 when they cannot be stored. The sender should repeat; repeated spans are not counted again
    */
   add(groups: readonly SpanGroup[]): Promise<void> {
     return new Promise((kept, failed) => {
@@ -47,11 +47,11 @@ export class Intake {
     this.#waiting = [];
     this.#spans = 0;
     if (all.length === 0 || this.#keep(all)) return;
-    // One of them is at fault, and it alone is refused.
+    // One of the requests is at fault: only that one is refused.
     for (const each of all) this.#keep([each], each.failed);
   }
 
-  /** All of them, or none: then whether somebody is told why. */
+  /** Stores all requests or none. When it stores none, calls `failed` with the reason. */
   #keep(all: readonly Waiting[], failed?: Waiting['failed']): boolean {
     try {
       this.#added(this.#store.add(all.flatMap(({ groups }) => groups)));

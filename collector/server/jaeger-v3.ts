@@ -22,7 +22,7 @@ export function answerQueryV3(
   return undefined;
 }
 
-/** What Jaeger says when a request is refused. */
+/** Jaeger's answer to a refused request. */
 export function failureV3({ status, message }: Refused): Answer {
   return { status, body: { error: { httpCode: status, message } } };
 }
@@ -56,7 +56,7 @@ function traces(found: readonly (readonly StoredSpan[])[]): Answer {
   return { status: 200, body: { result: { resourceSpans: found.flatMap(resourceSpansOf) } } };
 }
 
-/** The spans of a trace, by where they come from. */
+/** The spans of a trace, grouped by origin. */
 function resourceSpansOf(spans: readonly StoredSpan[]): readonly object[] {
   return [...Map.groupBy(spans, (span) => span.origin)].map(([{ resource, scope }, group]) => ({
     resource: { attributes: resource },
@@ -75,7 +75,7 @@ function spanOf({ origin: _, events, links, status, ...span }: StoredSpan): obje
   };
 }
 
-/** The fields that say something: protobuf's JSON leaves out zero, the empty text and the empty list. */
+/** The fields that are set: protobuf's JSON leaves out zero, the empty text and the empty list. */
 function given(message: object): object {
   return Object.fromEntries(
     Object.entries(message).filter(([, value]) => {

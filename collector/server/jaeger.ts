@@ -6,10 +6,10 @@ import { duration, tags, wholeNumber } from './query-parameters.ts';
 import { Refused } from './refused.ts';
 import type { Store, TraceQuery } from './store.ts';
 
-/** Traces of one answer when `limit` is not given. */
+/** Default of `limit`: traces of one answer. */
 const DEFAULT_LIMIT = 100;
 
-/** How far back is searched when `start` is not given, in microseconds. */
+/** How far back a search goes without `start`, in microseconds. */
 const LOOKBACK = 2 * 24 * 3_600_000_000;
 
 /**
@@ -33,7 +33,7 @@ export function answerQuery(
   return undefined;
 }
 
-/** What Jaeger says when a request is refused. */
+/** Jaeger's answer to a refused request. */
 export function failure({ status, message }: Refused): Answer {
   return { status, body: { data: null, total: 0, limit: 0, offset: 0, errors: [{ code: status, msg: message }] } };
 }
@@ -42,7 +42,7 @@ function listing(data: readonly unknown[] | null): Answer {
   return { status: 200, body: { data, total: data?.length ?? 0, limit: 0, offset: 0, errors: null } };
 }
 
-/** No names are null, not an empty list. */
+/** An empty list of names is null, as in Jaeger. */
 function names(data: readonly string[]): Answer {
   return listing(data.length > 0 ? data : null);
 }
@@ -107,7 +107,7 @@ function required(query: URLSearchParams, name: string): string {
   return value;
 }
 
-/** A trace as the JSON interface shows it. */
+/** A trace in the JSON interface. */
 export function jaegerTrace(spans: readonly StoredSpan[]): JaegerTrace {
   const processes = new Map<string, { readonly id: string; readonly process: JaegerProcess }>();
   const keys = new Map<Origin, string>();
@@ -149,7 +149,7 @@ function spanOf(span: StoredSpan, processID: string): JaegerSpan {
   };
 }
 
-/** The parent and the links; a link to the parent says what kind of parent it is. */
+/** References to the parent and the links; a link to the parent names the kind of that reference. */
 function referencesOf({ traceId, parentSpanId, links }: Span): NonNullable<JaegerSpan['references']> {
   const reference = (refType: string, trace: string, spanID: string) => ({
     refType,
@@ -180,7 +180,7 @@ function logOf({ timeUnixNano, name, attributes }: Event): object {
   };
 }
 
-/** What OTLP has fields for and Jaeger shows as tags. */
+/** Fields of OTLP that Jaeger shows as tags. */
 function ownTags({ kind, origin: { scope }, status, traceState }: StoredSpan): readonly Tag[] {
   const code = STATUS[status.code] ?? '';
   const texts = [
@@ -201,7 +201,7 @@ function textTag(key: string, value: string): Tag {
   return { key, type: 'string', value };
 }
 
-/** Ids of 64 bits are shown with 16 digits. */
+/** Shows an id of 64 bits with 16 digits. */
 function shortId(traceId: string): string {
   return traceId.replace(/^0{16}/, '');
 }

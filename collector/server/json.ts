@@ -1,7 +1,7 @@
 import { isObject, type Json, valueIn } from '../../src/json.ts';
 import { Refused } from './refused.ts';
 
-/** Whether an object of a union is the one with this field. */
+/** Whether an object of a union is the variant with this field. */
 export function isJson<T extends object, K extends string>(
   value: T,
   key: K,
@@ -16,7 +16,7 @@ export function object(value: unknown, what: string): Json {
   return value;
 }
 
-/** Longest list that is looked at. */
+/** Longest list that is read. */
 const LONGEST_LIST = 100_000;
 
 /** A missing list is an empty one, as in protobuf. @throws Refused 400, 413 when it is too long */
@@ -29,14 +29,14 @@ export function list(value: unknown, what: string): readonly unknown[] {
 
 const [OBJECT, LIST, COMMA, QUOTE, BACKSLASH] = [...'{[,"\\'].map((sign) => sign.charCodeAt(0));
 
-/** The mark that some write before text in UTF-8 (RFC 8259, section 8.1: it may be ignored). */
+/** The mark that some senders write before text in UTF-8 (RFC 8259, section 8.1: a reader may ignore it). */
 const BYTE_ORDER_MARK = '\ufeff';
 
 /**
- * Reads JSON of at most `most` values: small ones may take a hundred times the memory of their bytes, so they are counted before
- * any is made.
+ * Reads JSON of at most `most` values. Small values may take a hundred times the memory of their bytes, so it counts them before it
+ * makes any.
  *
- * @throws Refused 400 when it is none, 413 when it holds more
+ * @throws Refused 400 when the bytes are no JSON, 413 when they hold more values
  */
 export function parseJson(bytes: Buffer, most: number): unknown {
   if (valuesIn(bytes, most) > most) throw new Refused(413, `expected at most ${most} values in one request`);
@@ -46,7 +46,7 @@ export function parseJson(bytes: Buffer, most: number): unknown {
   return value;
 }
 
-/** How many values there are at most: one more for each list, object and comma. Ends when there are more than `most`. */
+/** An upper bound of the number of values: one more for each list, object and comma. Stops above `most`. */
 function valuesIn(bytes: Buffer, most: number): number {
   let count = 1;
   for (let at = 0; at < bytes.length && count <= most; at++) {

@@ -1,12 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Origin } from './otlp.ts';
 
-/** Origins by their number. A large one may belong to many spans: each is read once, until they become too many to keep. */
+/** Origins by their number. A large one may belong to many spans, so each is read once and kept, until they become too large. */
 export class Origins {
   readonly #most: number;
   readonly #select: StatementSync;
   readonly #read = new Map<number, Origin>();
-  /** Length of those that are kept. */
+  /** Bytes of the kept origins. */
   bytes = 0;
 
   /** @param most bytes that are kept */

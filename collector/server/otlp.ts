@@ -4,14 +4,14 @@ import { type Attribute, readAttributes } from './attributes.ts';
 import { list, object, parseJson, text } from './json.ts';
 import { Refused } from './refused.ts';
 
-/** Where spans come from: a process (its resource) and the library in it (its scope). Many spans share one. */
+/** The origin of spans: a process (its resource) and the library in it (its scope). Many spans share one. */
 export interface Origin {
   readonly service: string;
   readonly resource: readonly Attribute[];
   readonly scope: { readonly name: string; readonly version: string; readonly attributes: readonly Attribute[] };
 }
 
-/** A span, named and typed as OTLP/JSON does. */
+/** A span with the names and types of OTLP/JSON. */
 export interface Span {
   readonly traceId: string;
   readonly spanId: string;
@@ -40,7 +40,7 @@ export interface Link {
   readonly attributes: readonly Attribute[];
 }
 
-/** A span that is kept, and where it comes from. */
+/** A stored span with its origin. */
 export interface StoredSpan extends Span {
   readonly origin: Origin;
 }
@@ -51,10 +51,10 @@ export interface SpanGroup {
   readonly spans: readonly Span[];
 }
 
-/** What a request holds. */
+/** The content of a request. */
 export interface Decoded {
   readonly groups: readonly SpanGroup[];
-  /** Spans that cannot be kept, and what is wrong with the first. */
+  /** Number of spans that cannot be stored, and the fault of the first. */
   readonly rejected: number;
   readonly reason: string;
 }
@@ -65,20 +65,20 @@ export const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'
 /** Status codes by their number in OTLP, in Jaeger's words. */
 export const STATUS = ['', 'OK', 'ERROR'] as const;
 
-/** Most spans of one request, and values of JSON: an attribute of a span is 4 of them. */
+/** Most spans of one request, and most values of its JSON: an attribute of a span makes 4. */
 const MOST_SPANS = 50_000;
 const MOST_VALUES = 3_000_000;
 
-/** Longest names of services and scopes that are kept, in characters: every span is shown with them. */
+/** Longest stored names of services and scopes, in characters: every span is shown with them. */
 const LONGEST_NAME = 255;
 
-/** The last moment that is stored, in nanoseconds: 2200-01-01. Later ones are broken clocks and are taken for it. */
+/** The last moment that is stored, in nanoseconds: 2200-01-01. A later one comes from a broken clock and is replaced by it. */
 const LAST_TIME = 7_258_118_400_000_000_000n;
 
-/** How a request is written, by its media type. */
+/** The encoding of a request, by its media type. */
 export const ENCODINGS = { 'application/json': 'json', 'application/x-protobuf': 'protobuf' } as const;
 
-/** One of them. */
+/** An encoding of a request. */
 export type Encoding = (typeof ENCODINGS)[keyof typeof ENCODINGS];
 
 /**
@@ -96,7 +96,7 @@ export function decodeOtlp(body: Buffer | string, encoding: Encoding = 'json'): 
 }
 
 /**
- * Looks at a request with metrics. Nothing of them is kept: the traces hold the same.
+ * Checks a request with metrics. None of them is stored: the traces hold the same.
  *
  * @throws Refused 400 when the body as a whole is malformed, 413 when it holds too much
  */
@@ -105,7 +105,7 @@ export function checkMetrics(body: Buffer, encoding: Encoding): object {
   return {};
 }
 
-/** A message of `MESSAGES` as JSON writes it. */
+/** Reads a message of `MESSAGES` into its JSON form. */
 function read(bytes: Buffer, encoding: Encoding, message: string): Json {
   if (encoding === 'json') return object(parseJson(bytes, MOST_VALUES), 'the body');
   try {
@@ -117,7 +117,7 @@ function read(bytes: Buffer, encoding: Encoding, message: string): Json {
   }
 }
 
-/** Reads the spans of one request, and counts those that it cannot. */
+/** Reads the spans of one request, and counts those that it cannot read. */
 class Reader {
   rejected = 0;
   reason = '';
@@ -125,7 +125,7 @@ class Reader {
 
   resource({ resource: source, scopeSpans }: Json): readonly SpanGroup[] {
     const scopes = list(scopeSpans, 'scopeSpans').flatMap((each) => this.#scope(object(each, 'scopeSpans')));
-    // What no span comes from is not looked at: there may be very much of it.
+    // A resource without spans is skipped, because it may be very large.
     if (scopes.length === 0) return [];
     const sent = this.#orRejected(scopes, () => readAttributes(object(source, 'resource')['attributes']));
     if (sent === undefined) return [];
@@ -159,7 +159,7 @@ class Reader {
     return scope === undefined ? [] : [{ scope, spans }];
   }
 
-  /** What `read` reads, or undefined: then these spans are rejected. */
+  /** The result of `read`; undefined when it fails, and these spans are rejected. */
   #orRejected<T>(groups: readonly { readonly spans: readonly unknown[] }[], read: () => T): T | undefined {
     try {
       return read();
@@ -172,7 +172,7 @@ class Reader {
   }
 }
 
-/** Processes that do not say who they are get the names that Jaeger gives them. */
+/** A process without a name gets the name that Jaeger gives it. */
 function serviceOf(resource: readonly Attribute[]): string {
   const value = resource.find((attribute) => attribute.key === 'service.name')?.value;
   if (value === undefined) return 'missing-service-name';

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** Where the build puts the files of the page; from the sources, those of the last build. */
+/** Where the build puts the files of the page; a run from the sources uses those of the last build. */
 const FOLDER = new URL(import.meta.url.endsWith('.ts') ? '../../dist/collector/page/' : '../page/', import.meta.url);
 
-/** Pages of alerts and of what goes wrong, as they lie in the package. */
+/** The runbooks in the package. */
 const RUNBOOKS = new URL(`${import.meta.url.endsWith('.ts') ? '../..' : '../../..'}/docs/runbooks/`, import.meta.url);
 
-/** A runbook; undefined when there is none of that name. */
+/** A runbook by its name; undefined when there is none. */
 export function runbookFile(name: string): Buffer | undefined {
   if (!/^Lossless[A-Za-z]{1,60}\.md$/.test(name)) return undefined;
   try {

@@ -14,7 +14,7 @@ export interface Asset {
   readonly body: Buffer;
 }
 
-/** What is answered as JSON, and the tag by which a browser asks whether it has changed. */
+/** An answer as JSON, and the tag with which a browser asks whether it has changed. */
 export interface Tagged {
   readonly etag: string;
   answer(): Answer | Promise<Answer>;
@@ -28,10 +28,10 @@ const TYPES: Readonly<Record<string, string>> = {
   'icon.svg': 'image/svg+xml',
 };
 
-/** What the page reads the address of a Jaeger from. */
+/** The element from which the page reads the address of a Jaeger. */
 const NO_JAEGER = jaegerTag('');
 
-/** On every file: the page runs its own script, talks to its own server and is shown in no frame. */
+/** Headers of every file: the page runs its own script, talks to its own server and is shown in no frame. */
 export const PAGE_HEADERS = {
   'content-security-policy': [
     "default-src 'none'",
@@ -51,17 +51,17 @@ export const PAGE_HEADERS = {
   'cache-control': 'no-cache',
 };
 
-/** Microseconds of a second and of a millisecond. */
+/** Microseconds in a second and in a millisecond. */
 const MICROSECONDS = 1_000_000;
 const MILLISECONDS = 1_000;
 
-/** Longest text that is searched for, in characters. */
+/** Longest searched text, in characters. */
 const LONGEST_SEARCH = 200;
 
-/** A list of what ended in the last minutes changes though nothing arrives; it is made anew so often, in milliseconds. */
+/** A list of the last minutes changes although nothing arrives, so it is made anew at this interval, in milliseconds. */
 const WITHIN_EVERY_MS = 10_000;
 
-/** Serves the page, and what it shows. */
+/** Serves the page and its data. */
 export class PageServer {
   readonly #store: Store;
   readonly #verdicts: Verdicts;
@@ -69,10 +69,10 @@ export class PageServer {
   readonly #releases: Releases;
   readonly #jaegerUrl: string;
   readonly #assets = new Map<string, Asset>();
-  /** The store counts its changes from 0 in each process. */
+  /** Tells runs apart, because the store counts its changes from 0 in each process. */
   readonly #run = Date.now().toString(36);
 
-  /** @param jaegerUrl where a Jaeger shows the same traces; empty: nowhere */
+  /** @param jaegerUrl URL of a Jaeger with the same traces; empty for none */
   constructor(store: Store, jaegerUrl = '') {
     this.#store = store;
     this.#jaegerUrl = jaegerUrl;
@@ -81,7 +81,7 @@ export class PageServer {
     this.#releases = new Releases(store, this.#verdicts);
   }
 
-  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]`, `/runbooks/<name>.md` and the files that they need; undefined for any other path. @throws Error when it was not built */
+  /** `/`, `/trace/<id>`, `/release/<service>[/<name>]`, `/runbooks/<name>.md` and the files that they need; undefined for any other path. @throws Error when the page was not built */
   asset([first = '', second, ...rest]: readonly string[]): Asset | undefined {
     if (first === 'release' && second && rest.length <= 1) return this.#read('index.html');
     if (rest.length > 0) return undefined;
@@ -130,7 +130,7 @@ export class PageServer {
     };
   }
 
-  /** What changes with the store, with the time, and as traces are read for it. */
+  /** An answer that changes with the store, with the time, and as traces are read for it. */
   #found(find: () => object | undefined | Promise<object | undefined>, missing: string): Tagged {
     const tick = Math.floor(Date.now() / WITHIN_EVERY_MS);
     return {
@@ -166,12 +166,12 @@ export class PageServer {
   }
 }
 
-/** A URL holds no quote that would end the attribute. */
+/** A URL contains no quote that would end the attribute. */
 function jaegerTag(url: string): string {
   return `<meta name="jaeger" content="${url.replaceAll('&', '&amp;')}" />`;
 }
 
-/** As text: a browser shows it as it is. */
+/** A runbook as plain text, which a browser shows as it is. */
 function runbook(name: string): Asset | undefined {
   const body = runbookFile(name);
   return body && { type: 'text/plain; charset=utf-8', body };

@@ -1,7 +1,7 @@
 import { objectIn } from '../../src/json.ts';
 import { Refused } from './refused.ts';
 
-/** Microseconds of the units of a duration, as Go writes them. */
+/** The units of a duration in Go, in microseconds. */
 const UNITS: Readonly<Record<string, number>> = {
   ns: 0.001,
   us: 1,
@@ -33,7 +33,7 @@ export function duration(query: URLSearchParams, name: string): number | undefin
   return sign === '-' ? -sum : sum;
 }
 
-/** A moment as RFC 3339 writes it, in microseconds since the Unix epoch. @throws Refused 400 */
+/** A moment in the form of RFC 3339, in microseconds since the Unix epoch. @throws Refused 400 */
 export function moment(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (!text) return undefined;

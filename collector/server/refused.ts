@@ -1,4 +1,4 @@
-/** A request that cannot be served: the HTTP status and the reason, in words. */
+/** A request that cannot be served: its HTTP status and the reason, in words. */
 export class Refused extends Error {
   readonly status: number;
 

@@ -3,7 +3,7 @@ import type { Release } from '../../src/trace/model/release.ts';
 import type { ReleaseSummary } from '../../src/trace/model/release-summary.ts';
 import type { ShownRelease } from '../../src/trace/model/shown.ts';
 
-/** One row of the list: what a release comes to, as far as its traces have been read. */
+/** One row of the list: the summary of a release, as far as its traces have been read. */
 export interface ListedRelease
   extends Pick<ShownRelease, 'name' | 'unread'>,
     Pick<Release, 'service' | 'namespace' | 'version' | 'startedAt'> {
@@ -18,11 +18,11 @@ export interface ReleaseList {
   readonly releases: readonly ListedRelease[];
 }
 
-/** Where the release of a trace is found. */
+/** The release of a trace. */
 export interface ReleaseOfTrace {
   readonly service: string;
   readonly namespace: string;
   readonly name: string;
-  /** Trace of the other end of the same instance; null when there is none. */
+  /** Trace id of the other end of the same instance; null when there is none. */
   readonly counterpart: string | null;
 }

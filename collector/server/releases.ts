@@ -19,7 +19,7 @@ import { resultOf } from './shutdowns.ts';
 import type { Store } from './store.ts';
 import { MOST_KEPT, type Verdicts } from './verdicts.ts';
 
-/** A start or a shutdown as its root tells it: enough to find its release, without reading its trace. */
+/** A start or a shutdown by its root: enough to find its release without reading its trace. */
 interface Found extends Passage {
   readonly result: string;
 }
@@ -27,14 +27,14 @@ interface Found extends Passage {
 /** Releases of one answer, the latest of them. */
 const MOST_RELEASES = 20;
 
-/** How long an answer waits for traces to be read, in milliseconds; those that are left are read for the next one. */
+/** How long an answer waits for traces to be read, in milliseconds; the rest is read for the next answer. */
 const READING_MS = 250;
 
-/** The releases of a service: found by the roots of its traces, told by the verdicts of those that are asked for. */
+/** The releases of a service, found by the roots of its traces, with the verdicts of the requested ones. */
 export class Releases {
   readonly #store: Store;
   readonly #verdicts: Verdicts;
-  /** Whether traces are read that no answer waits for. */
+  /** Whether traces are being read ahead, for later answers. */
   #isAhead = false;
   #found: { readonly service: string; readonly revision: number; readonly passages: readonly Found[] } | undefined;
 
@@ -43,7 +43,7 @@ export class Releases {
     this.#verdicts = verdicts;
   }
 
-  /** @param namespace undefined for those of every namespace */
+  /** @param namespace undefined for every namespace */
   async list(service: string, namespace: string | undefined): Promise<ReleaseList> {
     const all = releasesOf(this.#passages(service, namespace));
     const deadline = performance.now() + READING_MS;
@@ -56,7 +56,10 @@ export class Releases {
     return { services: this.#store.rootServices(), releases };
   }
 
-  /** @param name as `releaseNamed` takes it; undefined when there is no such release */
+  /**
+   * @param name a name for `releaseNamed`
+   * @returns undefined when there is no such release
+   */
   async one(service: string, namespace: string | undefined, name: string): Promise<ShownRelease | undefined> {
     const passages = this.#passages(service, namespace);
     const all = releasesOf(passages);
@@ -87,7 +90,7 @@ export class Releases {
     deadline: number,
   ): Promise<ShownRelease> {
     const read = new Map<string, Shown>();
-    // What may have lost something is read first.
+    // Read traces first that may have lost something.
     const members = [...release.stops, ...release.starts].sort(
       (one, other) => Number(one.result === 'success') - Number(other.result === 'success'),
     );
@@ -95,7 +98,7 @@ export class Releases {
       const kept = this.#verdicts.kept(traceId);
       if (kept === undefined && performance.now() > deadline) continue;
       read.set(traceId, { ...(kept ?? this.#verdicts.of(traceId)), counterpart: counterparts.get(traceId) ?? null });
-      // Spans that arrive go first.
+      // Let arriving spans go first.
       if (kept === undefined) await setImmediate();
     }
     if (read.size < members.length) void this.#readAhead(members);
@@ -108,7 +111,7 @@ export class Releases {
     };
   }
 
-  /** Reads what is left while the answer is on its way: who asks again finds it. */
+  /** Reads the remaining traces while the answer is on its way, for the next request. */
   async #readAhead(members: readonly Passage[]): Promise<void> {
     if (this.#isAhead) return;
     this.#isAhead = true;
@@ -118,7 +121,7 @@ export class Releases {
         await setImmediate();
       }
     } catch {
-      // Whoever asks again is told.
+      // The next request meets the same error and reports it.
     } finally {
       this.#isAhead = false;
     }

@@ -5,21 +5,21 @@ import type { Span, StoredSpan } from './otlp.ts';
 import { IS_CLEAN, IS_UNTOLD, RESULT, ROOT_NAMES, ROOTS, rootsOf } from './roots.ts';
 import type { RootCounts } from './shutdown-list.ts';
 
-/** Which shutdowns and onlines are looked for. Times are microseconds since the Unix epoch. */
+/** A search for shutdowns and onlines. Times are microseconds since the Unix epoch. */
 export interface RootQuery {
-  /** `offline` or `online`; both when it is neither. */
+  /** `offline` or `online`; any other value finds both. */
   readonly kind?: string | undefined;
   readonly service?: string | undefined;
-  /** What a root says; `missing` for those that have none. */
+  /** The result in the root; `missing` for traces without one. */
   readonly result?: string | undefined;
   /**
-   * Text, in either case: a trace id, an instance, a pod. The root or the span of its beginning holds it, or the resource of any
-   * process of the trace, or the span of a consumer that was not told.
+   * Text, in either case: a trace id, an instance, a pod. Searched in the root and the span of its beginning, in the resource of
+   * every process of the trace, and in the spans of consumers that were not told.
    */
   readonly search?: string | undefined;
-  /** Those that began before. */
+  /** Finds those that began before. */
   readonly before: number;
-  /** Those that ended since, or have not ended. */
+  /** Finds those that ended since, or have not ended. */
   readonly endedSince: number;
 }
 
@@ -29,23 +29,23 @@ export interface FoundRoot {
   readonly start: number;
   /** The root; undefined while it has not arrived. */
   readonly root: Span | undefined;
-  /** The root, or while it has not arrived the span that says that it began. */
+  /** The root; before it has arrived, the span of its beginning. */
   readonly told: StoredSpan;
 }
 
-/** Most spans that are looked at for one list of shutdowns and onlines. */
+/** Most spans that are read for one list of shutdowns and onlines. */
 const MOST_ROOTS = 20_000;
 
 /** Most bytes of resources that are kept while a list is read. */
 const ORIGIN_BYTES = 64 * 1_024 * 1_024;
 
-/** A condition and what it is about. */
+/** A condition and its values. */
 interface Condition {
   readonly sql: string;
   readonly values: readonly SQLInputValue[];
 }
 
-/** Shutdowns and onlines, the one that began last first. */
+/** Shutdowns and onlines, the latest beginning first. */
 export function* rootsIn(db: DatabaseSync, { result, endedSince, ...query }: RootQuery): Generator<FoundRoot> {
   const { sql, values } = conditionOf(query);
   const isRoot = `name IN (${ROOT_NAMES})`;
@@ -75,10 +75,10 @@ export function* rootsIn(db: DatabaseSync, { result, endedSince, ...query }: Roo
   }
 }
 
-/** Of all that a query finds, whatever their results. */
+/** Counts all that a query finds, whatever their results. */
 export function countRoots(db: DatabaseSync, { endedSince, result: _, ...query }: RootQuery): RootCounts {
   const { sql, values } = conditionOf(query);
-  // Not grouped: SQLite then reads the bodies, and not the index that knows what they say.
+  // Not grouped, because SQLite would then read the bodies instead of the index.
   const rows = db
     .prepare(
       `SELECT name, ${RESULT} AS result, ${IS_CLEAN} AS clean FROM span INDEXED BY span_by_root
@@ -96,7 +96,7 @@ export function countRoots(db: DatabaseSync, { endedSince, result: _, ...query }
   return counts;
 }
 
-/** Names of the services that shut down or came online, those that are too long for a choice left out. */
+/** Names of the services that shut down or came online, without those that are too long for a choice. */
 export function rootServicesIn(db: DatabaseSync): readonly string[] {
   return db
     .prepare(
@@ -106,7 +106,7 @@ export function rootServicesIn(db: DatabaseSync): readonly string[] {
     .map((row) => String(row['service']));
 }
 
-/** Beginnings of shutdowns that have no end, the latest first. */
+/** The beginnings of shutdowns without an end, the latest first. */
 export function openMarkersIn(db: DatabaseSync, most: number): readonly Span[] {
   return db
     .prepare(
@@ -133,11 +133,11 @@ function conditionOf({ kind, service, search, before }: Omit<RootQuery, 'result'
 }
 
 /**
- * The root or the span of its beginning says it, a process that has sent any span of the trace is named so, or a consumer that
- * was not told. All other spans are left unread: there may be millions of them.
+ * The root, the span of its beginning, the resource of a process of the trace, or the span of a consumer that was not told holds
+ * the text. All other spans stay unread: there may be millions.
  */
 function searchCondition(text: string): Condition {
-  // As it stands inside JSON.
+  // The text as JSON contains it.
   const written = JSON.stringify(text).slice(1, -1);
   return {
     sql: `trace_id IN (

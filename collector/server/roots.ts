@@ -10,19 +10,19 @@ function sqlList(names: readonly string[]): string {
 const works = Object.keys(SPANS) as (keyof typeof SPANS)[];
 const roots = works.filter((work) => SPANS[work].parent === null);
 
-/** Spans that are the root of a trace, for SQL: they are exported last. */
+/** Names of root spans, for SQL: roots are exported last. */
 export const ROOT_NAMES = sqlList(roots.map(spanName));
 
-/** The roots and the spans that are exported as soon as they begin, for SQL. */
+/** Names of the roots and of the spans that are exported at the beginning, for SQL. */
 export const ROOTS = sqlList(works.filter((work) => roots.includes(work) || work.endsWith('.started')).map(spanName));
 
-/** Those of one kind, `offline` or `online`; of all when there is no such kind. */
+/** The names of one kind, `offline` or `online`; all names for any other kind. */
 export function rootsOf(kind: string | undefined): string {
   const known = roots.find((root) => root === kind);
   return known === undefined ? ROOTS : sqlList([spanName(known), `${spanName(known)}.started`]);
 }
 
-/** How the stored body of a span holds an attribute: quotes inside of what a sender has written stand behind a backslash there. */
+/** An attribute in the stored body of a span. A sender cannot fake it, because JSON escapes the quotes in a sender's text. */
 export function written(attribute: Attribute): string {
   return JSON.stringify(attribute);
 }
@@ -34,10 +34,10 @@ const results = [
   ...ONLINE_RESULTS.map((result) => ({ key: ATTR.onlineResult, result })),
 ].map(({ key, result }) => `WHEN ${says({ key, value: { stringValue: result } })} THEN '${result}'`);
 
-/** The result that a root says, for SQL; `other` for one that is none of ours, or no root. */
+/** The result in a root, for SQL; `other` for a foreign result, or a span that is no root. */
 export const RESULT = `CASE ${results.join(' ')} ELSE 'other' END`;
 
-/** Whether a root tells no loss, for SQL: no request after an ack, and no consumer that was left alone. */
+/** Whether a root tells of no loss, for SQL: no request after an ack, and no stranded consumer. */
 export const IS_CLEAN = [ATTR.afterAck, ATTR.fanoutStranded]
   .map((key) => `(instr(body, '"${key}"') = 0 OR ${says({ key, value: { intValue: '0' } })})`)
   .join(' AND ');

@@ -6,7 +6,7 @@ import { Store } from './store.ts';
 
 export interface CollectorOptions extends DatabaseOptions {
   readonly host: string;
-  /** Ports; OTLP, queries, the page and metrics are answered on each. 0 takes a free one. */
+  /** Ports; each answers OTLP, queries, the page and metrics. 0 takes a free one. */
   readonly ports: readonly number[];
   /** File of the database, or `:memory:`. */
   readonly database: string;
@@ -14,7 +14,7 @@ export interface CollectorOptions extends DatabaseOptions {
   readonly maxAgeMs: number;
   /** Most bytes of the database; the traces that arrived first make room. */
   readonly maxBytes: number;
-  /** Where a Jaeger shows the same traces: the page links to it. Default: nowhere. */
+  /** URL of a Jaeger with the same traces, to which the page links. Default: none. */
   readonly jaegerUrl?: URL | undefined;
 }
 
@@ -27,14 +27,14 @@ export interface Collector {
   close(): Promise<void>;
 }
 
-/** Bounds on slow clients, in milliseconds: for the headers, for the whole request, and without any byte in either direction. */
+/** Bounds on slow clients, in milliseconds: for the headers, for the whole request, and for a silence in both directions. */
 const SLOWEST = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
 const IDLE_MS = 60_000;
 
-/** Most connections of a port at a time: one for each of many consumers that send. */
+/** Most connections of a port at a time; each of many consumers opens one. */
 const MOST_CONNECTIONS = 4_096;
 
-/** Time between two looks at what the store holds, in milliseconds: traces get old, and shutdowns are over, though nothing arrives. */
+/** Interval of checks of the store, in milliseconds: traces get old and shutdowns end although nothing arrives. */
 const TICK_MS = 1_000;
 
 /** Starts a collector for one machine: OTLP/HTTP in; Jaeger's query API, a page and metrics out. */
@@ -67,7 +67,7 @@ function tick(store: Store, handler: Handler): void {
     store.bound();
     handler.close();
   } catch (thrown) {
-    // Unless it is damaged, the disk is full, or gone: whoever sends spans is told.
+    // A damaged database is replaced. When the disk is full or gone, the answers to senders of spans say so.
     recover(store, thrown);
   }
 }
@@ -76,7 +76,7 @@ function recover(store: Store, thrown: unknown): void {
   try {
     store.recover(thrown);
   } catch {
-    // A new one cannot be begun: the next look tries again.
+    // A new database cannot be begun; the next check tries again.
   }
 }
 
@@ -91,11 +91,11 @@ function listen(handler: Handler, host: string, port: number): Promise<Server> {
 }
 
 /**
- * Keeps the connections within their bound: a new one takes the place of that which has asked nothing for the longest time. Were
- * new ones refused instead, whoever opens many and asks nothing would keep everybody else out.
+ * Keeps the connections within their bound: a new one replaces the one that has been silent for the longest time. If new ones were
+ * refused instead, a client with many silent connections would keep everybody else out.
  */
 function makeRoom(server: Server): void {
-  /** The one that asked last comes last. */
+  /** Ordered by the last request, the latest last. */
   const open = new Set<Socket>();
   server.on('connection', (socket) => {
     open.add(socket);
@@ -111,7 +111,7 @@ function makeRoom(server: Server): void {
   });
 }
 
-/** Whether an address to listen on is reached from this machine alone. */
+/** Whether only this machine can reach a listening address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host);
 }

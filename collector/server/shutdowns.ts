@@ -7,9 +7,9 @@ import type { Shutdown, ShutdownList } from './shutdown-list.ts';
 import type { Store } from './store.ts';
 import type { Verdicts } from './verdicts.ts';
 
-/** Which are listed. Times are microseconds since the Unix epoch. */
+/** A query for the list. Times are microseconds since the Unix epoch. */
 export interface ShutdownQuery extends RootQuery {
-  /** Those that began before, on whatever page. */
+  /** Finds those that began before, on any page. */
   readonly to: number;
 }
 
@@ -39,7 +39,7 @@ export class Shutdowns {
     const shutdowns: Shutdown[] = [];
     for (const root of found) {
       shutdowns.push(this.#assess(root));
-      // Spans that arrive go first.
+      // Let arriving spans go first.
       await setImmediate();
     }
     const counts = this.#store.countRoots({ ...query, before: to });
@@ -52,7 +52,7 @@ export class Shutdowns {
   }
 }
 
-/** How it ended, as its root says. */
+/** The result in a root. */
 export function resultOf(root: Span | undefined): string {
   const name = root?.name === spanName('online') ? ATTR.onlineResult : ATTR.offlineResult;
   const value = root?.attributes.find((attribute) => attribute.key === name)?.value;

@@ -6,7 +6,7 @@ import type { Origin, Span, SpanGroup } from './otlp.ts';
 /** Upper bounds of the duration's buckets, in milliseconds: those of the spanmetrics connector. */
 const BUCKETS = [2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000];
 
-/** Most series of each metric; spans that would need another are counted together in one more. */
+/** Most series of each metric; all spans beyond are counted in one more. */
 const MOST_SERIES = 2_000;
 const OVERFLOW: Labels = { otel_metric_overflow: 'true' };
 const OVERFLOW_KEY = JSON.stringify(OVERFLOW);
@@ -19,7 +19,7 @@ const LONGEST_VALUE = 128;
 /** How long a new counter reads 0, in milliseconds: a scrape in that time makes its first increase visible to `increase()`. */
 const ZERO_MS = 15_000;
 
-/** Kinds and status codes by their number in OTLP, as the connector writes them. */
+/** Kinds and status codes by their number in OTLP, in the connector's words. */
 const KIND_LABELS = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
 const STATUS_LABELS = ['UNSET', 'OK', 'ERROR'];
 
@@ -42,9 +42,9 @@ interface Durations {
 }
 
 /**
- * Counts spans whose name begins with `lossless.` as the spanmetrics connector of a Jaeger with this project's
- * configuration does: the same metrics, labels, buckets and exemplars, and counters that begin at 0. What is about a single
- * instance (the label `instance`, `target_info`) is left out. Kept in memory: all begin anew with the process.
+ * Counts spans whose name begins with `lossless.`, like the spanmetrics connector of a Jaeger with this project's configuration:
+ * the same metrics, labels, buckets and exemplars, and counters that begin at 0. It leaves out the label `instance` and
+ * `target_info`. All series are in memory and begin anew with the process.
  */
 export class SpanMetrics {
   readonly #calls = new Map<string, Calls>();
@@ -77,7 +77,7 @@ export class SpanMetrics {
       ...dimensionsOf(said, names),
     });
     const { service } = origin;
-    // Labels are made for a new series only.
+    // Only a new series needs labels.
     const of = [service, span.kind, span.name, span.status.code, ...METRIC_DIMENSIONS.map((name) => said.get(name))];
     const durations = seriesIn(this.#durations, JSON.stringify(of), () => ({
       labels: labels(METRIC_DIMENSIONS),
@@ -102,7 +102,7 @@ export class SpanMetrics {
   }
 }
 
-/** The series of a key, a new one if need be; the one of all others when there are too many. */
+/** The series of a key, a new one if need be; the overflow series when there are too many. */
 function seriesIn<S extends { readonly labels: Labels }>(all: Map<string, S>, key: string, create: () => S): S {
   const known = all.get(key);
   if (known !== undefined) return known;
@@ -126,7 +126,7 @@ function labelsOf({ service }: Origin, { kind, name, status }: Span, said: Reado
   };
 }
 
-/** What a span says of the dimensions and, where it says nothing, its resource, as the connector looks it up. */
+/** The dimensions of a span, from its attributes or else from its resource, as in the connector. */
 function saidOf({ resource }: Origin, { attributes }: Span): ReadonlyMap<string, string> {
   const said = new Map<string, string>();
   for (const list of [resource, attributes])

@@ -10,7 +10,7 @@ import { countRoots, type FoundRoot, openMarkersIn, type RootQuery, rootServices
 import { written } from './roots.ts';
 import type { RootCounts } from './shutdown-list.ts';
 
-/** What is searched for. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
+/** A search. Service, operation, duration and all tags must match on the same span, as in Jaeger. */
 export interface TraceQuery {
   readonly service?: string | undefined;
   readonly operation?: string | undefined;
@@ -30,30 +30,30 @@ export interface StoreOptions extends DatabaseOptions {
   readonly path: string;
   /** Traces whose last span arrived longer ago than this many milliseconds are removed. */
   readonly maxAgeMs: number;
-  /** When the database is larger, in bytes, the traces that arrived first are removed; between two looks it may grow by half a percent. */
+  /** When the database is larger, in bytes, the traces that arrived first are removed. Between two checks it may grow by half a percent. */
   readonly maxBytes: number;
 }
 
-/** How the body of a root says so. */
+/** The result `killed` in the body of a root. */
 const SAID_KILLED = written({ key: ATTR.offlineResult, value: { stringValue: KILLED } });
 
-/** Part of the traces that is removed at once when the store is too large: often enough to stay below the bound, seldom enough to be cheap. */
+/** Part of the traces that is removed at once when the store is too large: large enough that removals stay seldom. */
 const SHARE_REMOVED = 0.1;
 
-/** Part of the bound by which the store may grow between two looks at its size. */
+/** Part of the bound by which the store may grow between two checks of its size. */
 const SHARE_UNSEEN = 0.005;
 
-/** Time between two looks at the age, in milliseconds. */
+/** Interval of checks of the age, in milliseconds. */
 const AGE_EVERY_MS = 1_000;
 
-/** Traces that are removed at once for their age, and how long that may go on at one look, in milliseconds: spans and readers wait meanwhile. */
+/** Old traces that are removed at once, and the longest time for that in one check, in milliseconds: spans and readers wait meanwhile. */
 const TRACES_REMOVED = 10;
 const REMOVING_MS = 100;
 
 /** Most bytes of stored spans that one answer is made from. */
 const ANSWER_BYTES = 64 * 1_024 * 1_024;
 
-/** What is done for each span that arrives. */
+/** Statements for arriving spans. */
 interface Statements {
   readonly findOrigin: StatementSync;
   readonly addOrigin: StatementSync;
@@ -67,18 +67,18 @@ function prepare(db: DatabaseSync): Statements {
   return {
     findOrigin: db.prepare('SELECT id FROM origin WHERE hash = ?'),
     addOrigin: db.prepare('INSERT INTO origin (hash, body) VALUES (?, ?) RETURNING id'),
-    // Not for every span: an age is looked at as seldom.
+    // Not updated for every span, because ages are checked as seldom.
     addTrace: db.prepare(
       `INSERT INTO trace VALUES (?, ?)
        ON CONFLICT DO UPDATE SET received = excluded.received WHERE abs(excluded.received - received) >= ${AGE_EVERY_MS}`,
     ),
     addSpan: db.prepare('INSERT OR IGNORE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-    // Pages in use; those that are free again do not count.
+    // Pages in use, without those that are free again.
     size: db.prepare(
       `SELECT (page_count - freelist_count) * page_size AS bytes
        FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
     ),
-    // As the latest row, so that the version of its trace changes.
+    // Becomes the latest row, so that the version of its trace changes.
     replaceKilled: db.prepare(
       `UPDATE span SET rowid = (SELECT MAX(rowid) + 1 FROM span), origin = ?, service = ?, name = ?, kind = ?, start = ?,
          duration = ?, body = ? WHERE trace_id = ? AND span_id = ? AND name = '${spanName('offline')}' AND instr(body, ?) > 0`,
@@ -86,13 +86,13 @@ function prepare(db: DatabaseSync): Statements {
   };
 }
 
-/** Spans in SQLite, bounded by age and size. A span that arrives twice is kept once; one that comes late joins its trace. */
+/** Spans in SQLite, bounded by age and size. A span that arrives twice is stored once; a late one joins its trace. */
 export class Store {
   readonly #options: StoreOptions;
   #db: DatabaseSync;
   #statements: Statements;
   #agedAt = Number.NEGATIVE_INFINITY;
-  /** Characters of spans that were added since the size was looked at. */
+  /** Characters of spans that were added since the last check of the size. */
   #grown = 0;
   #changes = 0;
 
@@ -108,9 +108,9 @@ export class Store {
   }
 
   /**
-   * Begins a new database when one has turned out to be damaged.
+   * Begins a new database when an error shows that this one is damaged.
    *
-   * @returns whether it has: then what failed may be tried again
+   * @returns whether it has; then the failed work may be tried again
    */
   recover(thrown: unknown): boolean {
     if (!isDamage(thrown)) return false;
@@ -124,11 +124,11 @@ export class Store {
   }
 
   /**
-   * Keeps spans and returns those that are new; they can be found when it returns. All of them or, when it throws, none. A root
-   * takes the place of one that others made for a process that they took for killed.
+   * Stores spans and returns those that are new; they can be found when it returns. Stores all or, when it throws, none. A process's
+   * own root replaces one that others made when they took it for killed.
    */
   add(groups: readonly SpanGroup[], now: number = Date.now()): readonly SpanGroup[] {
-    // First, as that may fail: what has been added is not refused.
+    // Checked first, because it may throw, and spans that have been added must not be refused.
     const isLookDue = this.#grown >= this.#options.maxBytes * SHARE_UNSEEN || now - this.#agedAt >= AGE_EVERY_MS;
     if (isLookDue) this.bound(now);
     const added: SpanGroup[] = [];
@@ -146,7 +146,7 @@ export class Store {
     return this.#changes;
   }
 
-  /** Changes with the spans of a trace: what is made from them holds until it does. */
+  /** Changes with the spans of a trace, so that results made from them hold until it does. */
   version(traceId: string): string {
     const found = this.#db
       .prepare('SELECT COUNT(*) AS size, MAX(rowid) AS latest FROM span WHERE trace_id = ?')
@@ -159,12 +159,12 @@ export class Store {
     return openMarkersIn(this.#db, most);
   }
 
-  /** Shutdowns and onlines, the one that began last first. */
+  /** Shutdowns and onlines, the latest beginning first. */
   roots(query: RootQuery): Generator<FoundRoot> {
     return rootsIn(this.#db, query);
   }
 
-  /** How many of those ended how. */
+  /** Totals of those that a query finds. */
   countRoots(query: RootQuery): RootCounts {
     return countRoots(this.#db, query);
   }
@@ -189,8 +189,8 @@ export class Store {
   }
 
   /**
-   * Traces with all their spans, each by its start; unknown ids are left out. Ends before the trace that would make the answer
-   * too large; only one that is too large by itself is cut.
+   * Traces with all their spans, ordered by start; unknown ids are left out. Stops before the trace that would make the answer too
+   * large; cuts only a trace that is too large by itself.
    */
   traces(ids: readonly string[]): readonly (readonly StoredSpan[])[] {
     const select = this.#db.prepare('SELECT body, origin FROM span WHERE trace_id = ? ORDER BY start, span_id');
@@ -216,8 +216,8 @@ export class Store {
   }
 
   /**
-   * Ids of the traces that match, the one with the latest matching span first. Tags are in no index: a search for some that
-   * few spans have reads every span of the other conditions, and all else waits (2 s for 450,000).
+   * Ids of the traces that match, the one with the latest matching span first. Tags are in no index: a search for rare tags reads
+   * every span of the other conditions, and all else waits (2 s for 450,000).
    */
   find({
     service,
@@ -256,7 +256,7 @@ export class Store {
     return [...found];
   }
 
-  /** Removes what is too much, and what is too old: all of that in a while, when this is called again and again. */
+  /** Removes traces that are too many or too old. Repeated calls remove all old ones after a while. */
   bound(now: number = Date.now()): void {
     if (now - this.#agedAt >= AGE_EVERY_MS) {
       this.#agedAt = now;
@@ -291,13 +291,13 @@ export class Store {
       this.#grown += text.length;
       const row = [id, origin.service, name, kind, start, duration, text];
       if (this.#statements.addSpan.run(traceId, spanId, ...row).changes > 0) return true;
-      // The root that a process made itself takes the place of one that others made for it.
+      // A process's own root replaces one that others made for it.
       const isEnd = name === spanName('offline') && !text.includes(SAID_KILLED);
       return isEnd && this.#statements.replaceKilled.run(...row, traceId, spanId, SAID_KILLED).changes > 0;
     });
   }
 
-  /** Removes the traces whose ids a query selects; returns how many. */
+  /** Removes the traces whose ids a query selects; returns their number. */
   #remove(selection: string, parameter: number): number {
     const ids = this.#db.prepare(selection).all(parameter);
     if (ids.length === 0) return 0;

@@ -4,7 +4,7 @@ import { LATE_MS } from '../../src/trace/model/verdict.ts';
 import { jaegerTrace } from './jaeger.ts';
 import type { Store } from './store.ts';
 
-/** Verdicts that are kept. */
+/** Most verdicts that are kept. */
 export const MOST_KEPT = 5_000;
 
 interface Kept {
@@ -13,11 +13,11 @@ interface Kept {
   readonly shown: Shown;
 }
 
-/** Verdicts of traces. One is made once for each change of its trace, and when it may have become another. */
+/** Verdicts of traces. Makes one anew when its trace has changed, and when time alone may have changed it. */
 export class Verdicts {
   readonly #store: Store;
   readonly #kept = new Map<string, Kept>();
-  /** How many have been made. */
+  /** Number of verdicts made so far. */
   made = 0;
 
   constructor(store: Store) {
@@ -42,7 +42,7 @@ export class Verdicts {
     return shown;
   }
 
-  /** The one that has been made and holds; undefined when it must be made. */
+  /** A kept verdict that still holds; undefined when it must be made. */
   kept(traceId: string): Shown | undefined {
     const kept = this.#kept.get(traceId);
     const holds = kept !== undefined && kept.version === this.#store.version(traceId) && Date.now() < kept.until;

@@ -12,9 +12,9 @@ export interface Io {
 
 /** One command of `lossless`. */
 export interface Command {
-  /** What stands behind the name, for `--help`. */
+  /** The arguments after the name, for `--help`. */
   readonly usage: string;
   readonly summary: string;
-  /** Exit code: 0 yes, 1 no, 2 could not tell or not understood. */
+  /** Resolves with the exit code: 0 yes, 1 no, 2 unknown or not understood. */
   run(args: readonly string[], io: Io): Promise<number>;
 }

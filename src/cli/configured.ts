@@ -4,7 +4,7 @@ import { processEnvironment } from '../config/process-env.ts';
 import { LosslessError } from '../errors.ts';
 
 /**
- * The configuration as an instance with this environment has it.
+ * The configuration that an instance reads from this environment.
  *
  * @param named variables that the command line stands for
  * @throws LosslessError LOSSLESS_CONFIG_INVALID

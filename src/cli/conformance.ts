@@ -11,7 +11,7 @@ import { againstProvider } from './conformance/against-provider.ts';
 import { Findings } from './conformance/rules.ts';
 import { whole } from './whole.ts';
 
-/** Longest wait for whoever is tried, in milliseconds, unless `--wait` says another one. */
+/** Default of `--wait`: longest wait for the program under test, in milliseconds. */
 const WAIT_MS = '60000';
 
 export const command: Command = {

@@ -14,16 +14,16 @@ import { whole } from './whole.ts';
 /** Options that every command for a running instance has. */
 export const CONTROL_USAGE = '[--service S] [--instance I] [--port 54199] [--host 127.0.0.1] [--json]';
 
-/** Longest wait for an answer, in milliseconds, that does not wait for anything itself. */
+/** Longest wait for an answer that comes at once, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
 /** Longest answer that is read, in bytes. */
 const ANSWER_LIMIT = 4 * 2 ** 20;
 
-/** Most characters of a foreign answer that are repeated in a message. */
+/** Most characters that a message repeats of a foreign answer. */
 const SHOWN = 80;
 
-/** Most characters of the refusal of an instance that are repeated: a sentence with an id. */
+/** Most characters that a message repeats of an instance's refusal: a sentence with an id. */
 const LONGEST_REFUSAL = 300;
 
 /** The answer of a control server. */
@@ -32,13 +32,13 @@ export interface ControlAnswer {
   readonly body: Json;
 }
 
-/** Where the instance is, and what the command itself was given. */
+/** Where the instance is, and the options of the command. */
 export interface ControlArgs {
   readonly host: string;
   readonly port: number;
-  /** Another instance than this one refuses. */
+  /** An instance with another name refuses. */
   readonly meant: Meant;
-  /** What the command proves itself with, and whom it believes. */
+  /** The command's own proof, and whom it believes. */
   readonly trust: Trust;
   readonly json: boolean;
   readonly wait: boolean;
@@ -47,8 +47,8 @@ export interface ControlArgs {
 }
 
 /**
- * Reads the options of a command. Service, secret and TLS default to those of the environment, the port to that of the one
- * instance of that service which says that it runs here, else to that of the environment.
+ * Reads the options of a command. Service, secret and TLS default to those of the environment. The port defaults to that of the
+ * only instance of the service on this machine, else to that of the environment.
  *
  * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID
  */
@@ -87,7 +87,7 @@ export function controlArgs(args: readonly string[]): ControlArgs {
 /**
  * Calls the control server of a running instance.
  *
- * @throws LosslessError LOSSLESS_CONTROL_PORT when nobody answers there in time, or not as an instance does, or refuses
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when no answer comes in time, or the answer is a refusal or no instance's
  */
 export async function callControl(options: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
   const where = `${options.host} port ${options.port}`;
@@ -121,10 +121,10 @@ async function authorizedExchange(options: ControlArgs, method: string, path: st
 }
 
 /**
- * Nothing is shown to whoever listens there before that one has proved, for this place, that it has the secret; and then only
- * what is good for this one request.
+ * Sends nothing secret until the listener has proved, for this address, that it has the secret; the authorization then holds for
+ * this request only.
  *
- * @throws LosslessError LOSSLESS_CONTROL_PORT when it cannot
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when the listener cannot prove it
  */
 async function authorization(options: ControlArgs, method: string, path: string): Promise<string | undefined> {
   const {

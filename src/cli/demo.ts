@@ -93,11 +93,11 @@ export interface DemoOptions {
   readonly otlp?: URL | undefined;
   readonly jaeger?: URL | undefined;
   readonly json: boolean;
-  /** Callers without the plugin, behind proxies. Default: false. */
+  /** Runs callers without the plugin, behind proxies. Default: false. */
   readonly entry?: boolean;
-  /** The file of grpc-js, by which every other call between services goes. Default: all go by HTTP. */
+  /** The file of grpc-js, which makes every other call between services. Default: all calls go by HTTP. */
   readonly grpcFile?: string | undefined;
-  /** Wanted for a registry that nothing can be registered with: Kubernetes. */
+  /** Needed for a registry in which processes cannot register themselves: Kubernetes. */
   readonly platform?: Platform;
 }
 
@@ -135,21 +135,21 @@ function entryPlan(options: DemoOptions, directory: string, store: TraceStore, i
   return {
     about:
       'clients -> HAProxy (tcp) -> nginx beside each application -> application twice: by hand, with a flag file and a fixed sleep (base), and with the plugin (gray)',
-    // Longer than the sleep by hand, a start, and what the balancer takes to see it.
+    // Longer than the hand-written sleep, a start, and the balancer's checks of it together.
     rollEveryMs: 14_000,
     base: set('base', undefined),
     gray: set('gray', pluginEnvironment(options, directory, store)),
   };
 }
 
-/** Where spans are sent, and where traces are looked at. */
+/** Where spans are sent, and where traces are read. */
 interface TraceStore {
   readonly otlp: URL;
   readonly jaeger: URL;
   close(): Promise<void>;
 }
 
-/** The one that is given, or a collector for this demo. */
+/** The given store, or a collector of this demo. */
 async function traceStore({ jaeger, otlp }: DemoOptions, directory: string): Promise<TraceStore> {
   if (otlp !== undefined)
     return { otlp, jaeger: jaeger ?? new URL(`http://${otlp.hostname}:16686`), close: async () => {} };
@@ -167,7 +167,7 @@ async function traceStore({ jaeger, otlp }: DemoOptions, directory: string): Pro
   };
 }
 
-/** Each set has a directory of its own, or both the registry that is given. */
+/** The given registry for both sets, or a directory for each. */
 function registryOf({ registry }: DemoOptions, directory: string, set: string): string {
   return registry ?? new URL(`file://${join(directory, `registry-${set}`)}`).href;
 }
@@ -186,9 +186,9 @@ function pluginEnvironment(
     LOSSLESS_CONTROL_HOST: options.platform?.host ?? '127.0.0.1',
     LOSSLESS_SPOOL_DIR: join(directory, 'spool'),
     LOSSLESS_JAEGER_URL: jaeger.href,
-    // Shorter than the demo, so that it shows.
+    // Shorter than the demo, so that the warm-up shows.
     LOSSLESS_WARMUP_MS: '5000',
-    // Twenty processes share one machine here, where a consumer has its own.
+    // Longer than the default: twenty processes share this machine.
     LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
     LOSSLESS_STRICT: 'true',
     OTEL_EXPORTER_OTLP_ENDPOINT: otlp.href,

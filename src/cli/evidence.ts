@@ -9,24 +9,24 @@ import type { JaegerClient } from './jaeger-client.ts';
 import { tracesSince } from './traces-since.ts';
 import type { VerifyReport } from './verify-report.ts';
 
-/** How far is looked back at first for the last release, and how long before it nothing may have happened, in milliseconds. */
+/** How far the first search for the last release looks back, and the quiet time that must lie before that release, in milliseconds. */
 const LATELY_MS = 3_600_000;
 const CLEAR_MS = 1_200_000;
 
-/** What is asked of a trace store. */
+/** A question to a trace store. */
 export interface Question {
   readonly service: string;
-  /** `service.namespace`; undefined for that of all. */
+  /** `service.namespace`; undefined for any. */
   readonly namespace: string | undefined;
   /** Milliseconds since the Unix epoch. */
   readonly begin: number;
-  /** Shutdowns that there must be. */
+  /** Expected number of shutdowns. */
   readonly expected: number;
-  /** As `releaseNamed` takes it; undefined for all shutdowns. */
+  /** A name for `releaseNamed`; undefined for all shutdowns. */
   readonly release: string | undefined;
 }
 
-/** What the store knows about it. */
+/** The answer of the store. */
 export interface Evidence {
   readonly report: VerifyReport;
   /** The release that was asked for; undefined when there is none. */
@@ -36,7 +36,7 @@ export interface Evidence {
 /** @throws LosslessError LOSSLESS_COLLECTOR_UNREACHABLE, and LOSSLESS_USAGE when a release may be of several namespaces */
 export async function ask(client: JaegerClient, question: Question): Promise<Evidence> {
   if (question.release === undefined) return askShutdowns(client, question);
-  // The last release is most often of late, and a store may know ten thousand before it.
+  // Look back an hour first: the last release is most often recent, and a store may know ten thousand shutdowns before it.
   const lately = Math.max(question.begin, Date.now() - LATELY_MS);
   if (question.release === 'latest' && lately > question.begin) {
     const recent = await askRelease(client, question, lately);

@@ -2,7 +2,7 @@ import { type Parser, url } from '../config/parsers.ts';
 import { asError, LosslessError } from '../errors.ts';
 
 /**
- * The value of an option, read as a variable is; undefined when it was not given.
+ * The value of an option, parsed like a variable; undefined when it was not given.
  *
  * @throws LosslessError LOSSLESS_USAGE naming the option, the rule and what was received
  */
@@ -15,5 +15,5 @@ export function given<T>(option: string, text: string | undefined, parse: Parser
   }
 }
 
-/** A server that is named on the command line. */
+/** Parses the URL of a server on the command line. */
 export const httpUrl: Parser<URL> = url('http:', 'https:');

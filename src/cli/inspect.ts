@@ -34,7 +34,7 @@ export const command: Command = {
   },
 };
 
-/** Problems that are said one by one. */
+/** Most problems that are printed. */
 const SAID = 20;
 
 /** A verdict in words. */

@@ -4,7 +4,7 @@ import { objectIn } from '../json.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import { type JaegerTrace, printable, type Trace, traceOf } from '../trace/model/trace.ts';
 
-/** What is searched for; service, operation and tags must match on the same span. */
+/** A search; service, operation and tags must match on the same span. */
 export interface Search {
   readonly service: string;
   readonly operation?: string;
@@ -21,7 +21,7 @@ const TIMEOUT_MS = 10_000;
 /** Longest answer, in bytes: about 200,000 spans. */
 const LONGEST_ANSWER = 256 * 1_024 * 1_024;
 
-/** What every answer of `/api/...` is wrapped in. */
+/** The envelope of every answer of `/api/...`. */
 interface Answer<T> {
   readonly data?: T | null;
   readonly errors?: readonly { readonly msg?: string }[] | null;
@@ -76,7 +76,7 @@ export class JaegerClient {
     );
     const { status, body } = await fetchText(url);
     const answer = objectIn(body) as Answer<T> | undefined;
-    // An unknown path is answered by Jaeger with 200 and its user interface, and what Jaeger refuses is JSON that is called text.
+    // Jaeger answers an unknown path with 200 and its user interface, and labels the JSON of a refusal as text.
     if (answer === undefined || !('data' in answer))
       throw this.#foreign(`JSON, received ${status} and ${body.slice(0, 40) || 'nothing'}`);
     if (status === 404) return undefined;

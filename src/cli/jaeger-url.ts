@@ -2,7 +2,7 @@ import { configured } from './configured.ts';
 import { given, httpUrl } from './given.ts';
 
 /**
- * Where traces are looked at: what the command was given, else what the environment says.
+ * Where traces are read: the URL that the command was given, else that of the environment.
  *
  * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID when it is no URL
  */

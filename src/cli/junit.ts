@@ -1,7 +1,7 @@
 import type { Gate } from '../trace/model/judge.ts';
 import { isCounted, isLossless, type Verdict } from '../trace/model/verdict.ts';
 
-/** A report as CI systems read it: a test suite of the service, with a case for each shutdown and one for the gate itself. */
+/** A report for CI systems: a test suite of the service, with a case for each shutdown and one for the gate itself. */
 export function junitOf({ service, verdict, reason, shutdowns }: Gate): string {
   const cases = [
     ...shutdowns.map((each) => ({ name: `shutdown of ${each.instanceId}`, ms: each.durationMs, ...outcomeOf(each) })),
@@ -29,7 +29,7 @@ function outcomeOf(verdict: Verdict): { readonly failure?: string; readonly skip
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Names come out of traces, so anybody may have written them. */
+/** Escapes names, which come out of traces, so anybody may have written them. */
 function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (sign) => ENTITIES[sign] ?? '');
 }

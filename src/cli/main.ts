@@ -28,13 +28,13 @@ const io: Io = {
   width: process.stdout.columns ?? 100,
 };
 
-// Who reads has seen enough, as `head`. The command ends as it would have, and its exit code still tells.
+// The reader has closed its end, like `head`. The command goes on to its end, and its exit code still tells.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
 
-// What the plugin is made of keeps no process alive: neither its timers nor its calls to a registry or a collector. A command does.
+// Timers and calls of the plugin keep no process alive, so the command holds itself.
 const alive = systemClock.hold();
 process.exitCode = await main(process.argv.slice(2));
 alive.cancel();

@@ -1,17 +1,17 @@
 import { type ControlHolder, controlHolders } from '../control/control-file.ts';
 import { LosslessError } from '../errors.ts';
 
-/** Which instance a command is meant for, as far as it is named. */
+/** The instance that a command is meant for, as far as it is named. */
 export interface Meant {
   readonly service?: string;
   readonly instance?: string;
 }
 
 /**
- * The one instance on this machine that is meant; undefined when none has said that it runs here.
+ * The one running instance on this machine that matches; undefined when there is none.
  *
- * @param directory where instances say which control port they have
- * @throws LosslessError LOSSLESS_USAGE when it could be more than one: the wrong one would leave
+ * @param directory where instances write their control ports
+ * @throws LosslessError LOSSLESS_USAGE when several match, because the wrong one could leave
  */
 export function instanceMeant(directory: string, { service, instance }: Meant): ControlHolder | undefined {
   const [found, ...others] = controlHolders(directory).filter(
@@ -27,7 +27,7 @@ export function instanceMeant(directory: string, { service, instance }: Meant): 
   );
 }
 
-/** `path` with the names of who is meant, so that another instance refuses it. */
+/** `path` with the names of the meant instance, so that another one refuses it. */
 export function aimed(path: string, meant: Meant): string {
   const query = new URLSearchParams({ ...meant }).toString();
   return query === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`;

@@ -3,16 +3,16 @@ import { pageFile } from '../../collector/server/page-files.ts';
 import type { ShownRelease } from '../trace/model/shown.ts';
 
 /**
- * A release as one page of HTML that needs nothing else: it opens from a disk, without a network.
+ * A release as one self-contained page of HTML: it opens from a disk, without a network.
  *
- * @param store where its links to traces lead
+ * @param store URL to which its links to traces lead
  */
 export function releasePage(shown: ShownRelease, store: URL): string {
   const style = pageFile('style.css').toString();
   const script = pageFile('main.js').toString();
   const icon = pageFile('icon.svg').toString('base64');
   const policy = `default-src 'none'; img-src data:; style-src ${hashOf(style)}; script-src ${hashOf(script)}; base-uri 'none'; form-action 'none'`;
-  // Anything may stand in a trace: as JSON without a `<` it cannot end its element.
+  // A trace may contain anything; JSON without a `<` cannot end its element.
   const data = JSON.stringify({ ...shown, store: store.href.replace(/\/*$/, ''), at: Date.now() }).replaceAll(
     '<',
     '\\u003c',
@@ -39,7 +39,7 @@ export function releasePage(shown: ShownRelease, store: URL): string {
 `;
 }
 
-/** How a policy names what it allows. */
+/** The source expression of a content security policy that allows this text. */
 function hashOf(text: string): string {
   return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 }

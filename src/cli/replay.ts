@@ -32,7 +32,7 @@ export const command: Command = {
   },
 };
 
-/** Sends what waits of one signal; how many files still wait. */
+/** Sends the spooled files of one signal. Resolves with the number that still wait. */
 async function replayTo(target: Target, directory: string, everyTarget: boolean, io: Io): Promise<number> {
   const log: Log = (_, message) => io.err(message);
   const clock = systemClock;

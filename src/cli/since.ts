@@ -2,13 +2,13 @@ import { LosslessError } from '../errors.ts';
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A duration with its unit, in milliseconds; undefined when it is something else. */
+/** A duration with its unit, in milliseconds; undefined for any other text. */
 export function durationOf(text: string): number | undefined {
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? 0);
 }
 
-/** `Date.parse` alone takes nearly everything: `10` would be the year 2001. */
+/** Checked first, because `Date.parse` takes nearly everything: `10` would be the year 2001. */
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}/;
 
 /**

@@ -2,13 +2,13 @@ import type { Status } from '../status.ts';
 import { printable } from '../trace/model/trace.ts';
 import { textTable } from './text-table.ts';
 
-/** What is told under one name, on as many lines as it takes. */
+/** One fact: its name and its lines. */
 type Fact = readonly [name: string, ...lines: readonly (string | undefined)[]];
 
-/** Where facts begin. */
+/** Column in which facts begin. */
 const WIDTH = 11;
 
-/** An instance for people: what `--json` says, one fact a line. @param now milliseconds since the Unix epoch */
+/** The status of an instance for people: what `--json` says, one fact a line. @param now milliseconds since the Unix epoch */
 export function statusLines(status: Status, now: number): readonly string[] {
   const { address, consumers, offline, online, registry, requests, telemetry } = status;
   const since = (time: string): string => duration(now - Date.parse(time));
@@ -43,7 +43,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
         `${offline.acked} of ${counted(offline.planned, 'consumer')} acked, ${offline.idle} idle, ${offline.failed} failed`,
       offline?.url,
     ],
-    // Of how it came online there is nothing more to see once it leaves.
+    // Once it leaves, the trace of its start is no longer of interest.
     ['online', offline ? undefined : online && `trace ${online.traceId}`],
     [
       'telemetry',
@@ -57,7 +57,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
   );
 }
 
-/** The services that it calls, and why it does not call some of their instances. */
+/** The services that the instance calls, and why it avoids some of their instances. */
 function callsOf({ goAways, isolated, markers, services }: Status['calls']): readonly Fact[] {
   const taken = Object.entries(goAways).filter(([, times]) => times > 0);
   const told = [

@@ -17,7 +17,7 @@ export const command: Command = {
   },
 };
 
-/** Anybody may answer there: what lacks a part of a status shows when that part is read. */
+/** Any program may answer there: reading an incomplete status throws. */
 function linesOf({ host, port }: ControlArgs, status: Status): readonly string[] {
   try {
     return statusLines(status, Date.now());

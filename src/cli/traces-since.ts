@@ -5,21 +5,21 @@ import type { JaegerClient } from './jaeger-client.ts';
 /** Traces of one search: a hundred shutdowns of 250 consumers are an answer of about 60 MB. */
 const PAGE = 100;
 
-/** Two microseconds, in milliseconds: stores tell starts apart by one, and a number of this size may be wrong by a part of one. */
+/** Two microseconds, in milliseconds: stores have a resolution of one, and a number of this size is off by a fraction of one. */
 const STEP_MS = 0.002;
 
-/** Most traces of a kind that are looked at. */
+/** Most traces of a kind that are read. */
 export const MOST = 10_000;
 
-/** What a store has answered. */
+/** The traces that a store has answered. */
 export interface Found {
   readonly traces: readonly Trace[];
-  /** There are no others. */
+  /** The store has no others. */
   readonly isComplete: boolean;
 }
 
 /**
- * Every shutdown, or every start, of a service that began since then. Each is found by its marker, so that one that was killed is found too.
+ * Every shutdown, or every start, of a service since a time. Searches for markers, so it finds killed instances too.
  *
  * @param since milliseconds since the Unix epoch
  * @throws LosslessError LOSSLESS_COLLECTOR_UNREACHABLE
@@ -45,16 +45,16 @@ export async function tracesSince(
     for (const trace of page) found.set(trace.traceId, trace);
     const traces = [...found.values()];
     const isKnown = found.size === before;
-    // A full page of what is known, and more than anybody reads: there may be others that are never answered.
+    // Enough for any reader, or a full page of known traces: the store may have others that it never answers.
     if (found.size >= MOST || (isKnown && page.length >= PAGE)) return { traces, isComplete: false };
     const oldest = Math.min(...page.map((trace) => startOf(trace, operation)));
-    // A short page is not the last: a store bounds the size of an answer too, maybe to the one shutdown that is asked for again.
+    // A short page need not be the last: a store also bounds the size of an answer, perhaps to one shutdown that it repeats.
     if (isKnown && (oldest !== until || oldest - STEP_MS < since)) return { traces, isComplete: true };
     until = isKnown ? oldest - STEP_MS : oldest;
   }
 }
 
-/** When the marker was made: what a search goes by. */
+/** The time of the marker, by which a search goes. */
 function startOf({ spans }: Trace, operation: SpanName): number {
   return spans.find(({ name }) => name === operation)?.start ?? spans[0]?.start ?? 0;
 }

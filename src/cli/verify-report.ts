@@ -6,18 +6,18 @@ import { isCounted, isLossless } from '../trace/model/verdict.ts';
 import type { Io } from './command.ts';
 import { textTable } from './text-table.ts';
 
-/** Problems that are shown of one shutdown. */
+/** Most problems that are shown of one shutdown. */
 const SHOWN = 3;
 
 /** What `--json` prints. */
 export interface VerifyReport extends Gate {
   /** ISO 8601. */
   readonly since: string;
-  /** The release that `--release` names; absent without it, and when there is none. */
+  /** The release that `--release` names; absent without the option, and when there is no such release. */
   readonly release?: Pick<Release, 'namespace' | 'version' | 'startedAt'> & ReleaseSummary;
 }
 
-/** Says for people what was found. */
+/** Prints a report for people. */
 export function print({ reason, release, service, shutdowns, since, verdict }: VerifyReport, url: URL, io: Io): void {
   const rows = shutdowns.map((each) => [
     each.instanceId,

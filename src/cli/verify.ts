@@ -14,7 +14,7 @@ import { MOST } from './traces-since.ts';
 import { print } from './verify-report.ts';
 import { whole } from './whole.ts';
 
-/** How often the store is asked while one waits for what it cannot tell yet, and for how long at most, in milliseconds. */
+/** Interval of questions to the store while traces are incomplete, and the longest wait, in milliseconds. */
 const ASK_EVERY_MS = 2_000;
 const LONGEST_WAIT_MS = 3_600_000;
 

@@ -3,7 +3,7 @@ import { ATTR, spanName } from '../trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../trace/model/trace.ts';
 import { type Branch, isFanout, treeOf } from '../trace/model/tree.ts';
 
-/** Consumers of one service that are shown one by one; of more, only those that were not told and the first few. */
+/** Most consumers of one service that are all shown; of more, only those that were not told and the first few. */
 const SHOWN = 10;
 
 /** Longest text of one attribute beside a bar, in characters. */
@@ -14,7 +14,7 @@ export interface WaterfallOptions {
   readonly color: boolean;
 }
 
-/** A row: how deep, and either a span or what was folded. */
+/** A row: its depth, and either a span or a text for folded ones. */
 type Row = { readonly depth: number; readonly span: Span } | { readonly depth: number; readonly folded: string };
 
 /** Attributes worth a place beside the bar, with the word that stands before them. */
@@ -62,7 +62,7 @@ export function waterfall({ spans }: Trace, { width, color }: WaterfallOptions):
   });
 }
 
-/** Depth first; of a large fan-out those that failed and the first few. */
+/** Rows depth first; of a large fan-out those that failed and the first few. */
 function* rowsOf(branches: readonly Branch[], depth = 0): Generator<Row> {
   const spans = branches.map((branch) => branch.span);
   const failed = spans.filter((span) => span.isError).length;
@@ -74,7 +74,7 @@ function* rowsOf(branches: readonly Branch[], depth = 0): Generator<Row> {
   if (shown < spans.length) yield { depth, folded: `… ${resultsOf(spans.slice(shown))}` };
 }
 
-/** How many GoAways ended how, in words. */
+/** The number of GoAways by result, in words. */
 function resultsOf(goaways: readonly Span[]): string {
   const byResult = Map.groupBy(goaways, (span) => String(span.tags[ATTR.goawayResult]));
   return [...byResult].map(([result, spans]) => `${spans.length} more ${result}`).join(', ');

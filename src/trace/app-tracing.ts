@@ -1,6 +1,6 @@
 import { syncBuiltinESMExports } from 'node:module';
 
-/** What the SDK is made of; optional peers of this package, found where the application or this package has them. */
+/** Packages that request traces need: optional peers, which the application or this package has installed. */
 const PACKAGES = [
   '@opentelemetry/sdk-node',
   '@opentelemetry/instrumentation-http',
@@ -12,16 +12,16 @@ const API = Symbol.for('opentelemetry.js.api.1');
 
 /** Request traces of an application that has no SDK of its own. */
 export interface AppTracing {
-  /** Sends what waits. */
+  /** Sends the waiting spans. */
   shutdown(): Promise<void>;
 }
 
 export interface AppTracingOptions {
-  /** Name of the service; undefined: the environment names one for OpenTelemetry. */
+  /** Name of the service; undefined when the environment names it for OpenTelemetry. */
   readonly service: string | undefined;
   /** Where the packages are looked for, in this order. */
   readonly requires: readonly NodeJS.Require[];
-  /** Arguments that Node.js itself was given, NODE_OPTIONS included. */
+  /** Arguments of Node.js itself, NODE_OPTIONS included. */
   readonly nodeArguments: string;
 }
 
@@ -32,8 +32,8 @@ export interface NotStarted {
 }
 
 /**
- * Starts `@opentelemetry/sdk-node` with instrumentations of `node:http` and undici, before the application is loaded. It is
- * configured by the standard `OTEL_*` variables: sampler, exporter, propagators. An SDK of the application is never touched: then nothing is started.
+ * Starts `@opentelemetry/sdk-node` with instrumentations of `node:http` and undici, before the application is loaded. The standard
+ * `OTEL_*` variables configure sampler, exporter and propagators. Starts nothing when the application has its own SDK.
  */
 export function startAppTracing(options: AppTracingOptions): AppTracing | NotStarted {
   const { trace } = (globalThis as { [API]?: { trace?: unknown } })[API] ?? {};
@@ -56,8 +56,8 @@ export function startAppTracing(options: AppTracingOptions): AppTracing | NotSta
     logRecordProcessors: [],
   });
   sdk.start();
-  // Instrumentation waits for somebody to require these; an ES module never does. Asked for here, they are wrapped, and what
-  // ES modules import is made the same.
+  // Instrumentation wraps a module when it is required, and an ES module never requires it. So require both here, then give ES
+  // modules the wrapped functions.
   for (const name of ['node:http', 'node:https']) found(name);
   syncBuiltinESMExports();
   return { shutdown: () => sdk.shutdown() };

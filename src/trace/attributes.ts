@@ -2,7 +2,7 @@ import type { WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { ALSO, ATTR, type AttributeName, type Attributes, type AttributeValue, SPANS } from './model/schema.ts';
 
-/** What is said of the process that makes the spans. An id that the user gives joins them with the application's own. */
+/** The resource of the spans. An instance id that the user gives joins them with the application's own spans. */
 export function resourceOf({ service, instanceId }: Identity, more: Attributes): Attributes {
   return { 'service.instance.id': instanceId, ...more, 'service.name': service };
 }
@@ -12,7 +12,7 @@ export function identityOf({ service, instanceId, generation }: Identity): Attri
   return { [ATTR.service]: service, [ATTR.instanceId]: instanceId, [ATTR.generation]: generation };
 }
 
-/** What a record says on the span of its work: the one place where milliseconds become seconds and a failure an attribute. */
+/** The attributes that a record adds to its span. Only here do milliseconds become seconds and a failure an attribute. */
 export function attributesOf(record: WorkRecord): Attributes {
   const names: Readonly<Record<string, AttributeName>> = SPANS[record.work].attributes;
   const attributes: Record<string, AttributeValue> = {};

@@ -12,29 +12,29 @@ import { SIGNALS } from './signals.ts';
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */
 const RETRYABLE = [429, 502, 503, 504];
 
-/** Answers of a collector that takes traces only, and is sent metrics. */
+/** Answers to metrics of a collector that takes traces only. */
 const UNSUPPORTED = [404, 405, 415, 501];
 
-/** Answers that are about who asks and where, not about what the request holds. */
+/** Answers that concern the caller or the path, whatever the request holds. */
 const ABOUT_THE_CALL = [401, 403, 404];
 
-/** Nobody listens, or there is no such machine: to try again within the next second is of little use. */
+/** No process listens, or the machine does not exist: a retry within a second rarely helps. */
 const NOBODY_THERE = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND'];
 
-/** The port that takes OTLP by gRPC, and what a server of HTTP/2 says first: the type of the frame SETTINGS, on stream 0. */
+/** The port of OTLP/gRPC, and the type of the first frame of an HTTP/2 server: SETTINGS, on stream 0. */
 const GRPC_PORT = '4317';
 const SETTINGS = 4;
 
-/** Waits before a repetition, unless the collector names one: a shutdown has two seconds for all of them. */
+/** Waits before a retry, unless the collector names one. A shutdown has two seconds for all attempts. */
 const WAITS = { initialMs: 100, factor: 2, capMs: 1_000 };
 
-/** How requests are written, by the protocols of OTLP over HTTP. */
+/** Content type of a request in each protocol of OTLP over HTTP. */
 const CONTENT_TYPES = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const;
 
-/** Shortest request that is compressed, in bytes: to load and begin a compressor costs more than a packet or two. */
+/** Shortest request that is compressed, in bytes: below it, loading a compressor costs more than the packets it saves. */
 const LEAST_COMPRESSED = 4_096;
 
-/** The answer of who does not take what a request is written in. */
+/** The answer of a collector that does not read the format of a request. */
 const WRONG_TYPE = 415;
 
 /** Longest answer that is read, in bytes, and longest message of it that is passed on, in characters. */
@@ -47,36 +47,36 @@ const MOST_ANSWERED = 100;
 /** Why a collector did not take a request. */
 export interface Refusal {
   readonly reason: string;
-  /** Of HTTP; absent when there was no answer. */
+  /** HTTP status; absent when there was no answer. */
   readonly status?: number;
-  /** It may take the same request later. */
+  /** The collector may take the same request later. */
   readonly retryable: boolean;
   /** No collector is there. */
   readonly isAbsent?: boolean;
-  /** A collector is there, and takes nothing of this signal. */
+  /** The collector takes nothing of this signal. */
   readonly isUnsupported?: boolean;
-  /** Which requests it refuses now: every one, this one for what it holds, or nobody knows. */
+  /** What the collector refuses now: every request, this one for its content, or not known. */
   readonly refuses: 'every' | 'this' | 'unknown';
-  /** When it asked to be called again, in milliseconds. */
+  /** Wait that the collector asked for, in milliseconds. */
   readonly afterMs?: number;
 }
 
-/** What a collector said that took a request, but not all of it (OTLP specification, partial success). */
+/** The collector took a request, but not all of it (OTLP specification, partial success). */
 export interface Rejection {
-  /** Items that it will never take; none when it only warns. */
+  /** Items that the collector will never take; 0 when it only warns. */
   readonly rejected: number;
   readonly reason: string;
 }
 
-/** What became of a request; undefined when all of it was taken. */
+/** What became of a request; undefined when the collector took all of it. */
 export type Answer = Refusal | Rejection | undefined;
 
-/** Sends OTLP/HTTP requests, whose bodies it is given as JSON. */
+/** Sends OTLP/HTTP requests; callers pass the bodies as JSON. */
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
   #protocol: Target['protocol'];
-  /** The collector did not take the form that was named. */
+  /** The collector refused the configured protocol. */
   #hasChanged = false;
   #failure: string | undefined;
 
@@ -86,16 +86,16 @@ export class CollectorClient {
     this.#protocol = target.protocol;
   }
 
-  /** Why the last request that was answered, or failed, was not taken; undefined when it was. */
+  /** Why the collector did not take the last finished request; undefined when it did. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
   /**
-   * Sends `body` again and again while that may help, within the target's time-out. Never rejects.
+   * Sends `body`, and retries while a retry may help, within the target's time-out. Never rejects.
    *
-   * @param hurry when it is aborted, a collector that is not there is asked once more, at once, and no more
-   * @param signal ends it
+   * @param hurry once aborted, an absent collector gets one more attempt, at once
+   * @param signal ends the attempts
    */
   async send(body: string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
@@ -121,7 +121,7 @@ export class CollectorClient {
     return answer;
   }
 
-  /** Writes the request in the other form when the collector does not take this one: once, and for all that follow. */
+  /** Switches to the other format when the collector answers 415: once, and for all later requests. */
   async #postEither(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
     const end = this.#clock.now() + withinMs;
     const protocol = this.#protocol;
@@ -169,7 +169,7 @@ export class CollectorClient {
         (received) => answerOf(received, this.#target.signal),
       );
     } catch (thrown) {
-      // What Node.js does not send at all: another try would change nothing.
+      // Node.js refuses to send it, so a retry would fail too.
       if (thrown instanceof TypeError) throw thrown;
       return failureOf(asError(thrown), endpoint);
     }
@@ -197,7 +197,7 @@ function failureOf(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Ar
 async function answerOf(answer: Received, signal: Signal): Promise<Answer> {
   const { status, headers } = answer;
   if (status >= 200 && status < 300) {
-    // That the request was taken the status has said, whatever becomes of the rest.
+    // The status alone says that the request was taken; its body may be unreadable.
     if (!headers['content-type']?.startsWith('text/html'))
       return rejectionOf(await saidIn(answer, signal).catch(() => undefined), SIGNALS[signal].rejected);
     return { reason: `the collector answered ${status} with a web page`, retryable: false, refuses: 'every' };
@@ -219,7 +219,7 @@ function refusedBy(statusCode: number): Refusal['refuses'] {
   return statusCode >= 400 && statusCode < 500 ? 'this' : 'unknown';
 }
 
-/** What an answer holds; undefined when it is neither JSON nor Protobuf. */
+/** The message in an answer; undefined when it is neither JSON nor Protobuf. */
 async function saidIn(answer: Received, signal: Signal): Promise<Json | undefined> {
   const bytes = await answer.bytes(LONGEST_ANSWER);
   if (!answer.headers['content-type']?.startsWith(CONTENT_TYPES['http/protobuf'])) return objectIn(bytes.toString());

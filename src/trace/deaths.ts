@@ -6,30 +6,30 @@ import { startedAt } from '../process/started-at.ts';
 import { LONGEST_WILL, type Owner, readLastWill } from './last-will.ts';
 
 /**
- * How long the file of a process that cannot be looked up must stand still while it is watched, in milliseconds: a living one
- * touches it every second.
+ * How long this process must see a last will unchanged before its owner may count as dead, when that owner cannot be looked up, in
+ * milliseconds: a living owner touches it every second.
  */
 export const STILL_MS = 3_000;
 
-/** How long after its grace period such a file is old, in milliseconds. */
+/** Such a file is old this long after its grace period, in milliseconds. */
 const LATE_MS = 10_000;
 
-/** More than the id of a start of the machine has, in bytes. */
+/** Longest boot id that is read, in bytes. */
 const LONGEST_ID = 64;
 
 /** Most files that are watched. */
 const MOST_WATCHED = 1_000;
 
-/** This process, for others. */
+/** How other processes identify this one. */
 export function thisProcess(): Owner {
   return { pid: process.pid, started: startedAt(process.pid) ?? 0, space: spaceOfIds() };
 }
 
-/** Proves that processes are dead which left a last will: never by the time of a clock alone, as clocks are set. */
+/** Proves that the owners of last wills are dead. The wall clock alone proves nothing, because it can be set. */
 export class Deaths {
   readonly #clock: Clock;
   readonly #watched = new Map<string, { readonly changed: number; readonly since: number }>();
-  /** Wills that were seen since the last look of whose owners nobody can tell. */
+  /** Wills seen in this look whose owners may be alive or dead. */
   unsure = 0;
 
   constructor(clock: Clock) {
@@ -43,9 +43,9 @@ export class Deaths {
   }
 
   /**
-   * Whether the process that left a will is dead. What is no will nobody can speak for: that is proved too.
+   * Whether the owner of a will is dead. True for a file that holds no will, because it has no owner.
    *
-   * @throws Error when the file cannot be read, as it is gone
+   * @throws Error when the file is gone
    */
   isProved(path: string): boolean {
     const { ctimeMs: changed } = lstatSync(path);
@@ -69,7 +69,7 @@ export class Deaths {
   }
 }
 
-/** Undefined where it cannot be known: it is of another machine or container, or its start is not told. */
+/** Undefined when the process is on another machine or in another container, or when its start is not known. */
 function isAlive({ pid, started, space }: Owner): boolean | undefined {
   if (space !== spaceOfIds()) return undefined;
   const now = startedAt(pid);
@@ -77,7 +77,7 @@ function isAlive({ pid, started, space }: Owner): boolean | undefined {
   return now === 0 || started === 0 ? undefined : now === started;
 }
 
-/** What makes a process id mean one process. The number of a space may be used again, but not while one of its processes lives. */
+/** Where a process id is unique. The number of a space may be used again, but not while one of its processes lives. */
 function spaceOfIds(): string {
   try {
     return `${readStart('/proc/sys/kernel/random/boot_id', LONGEST_ID).trim()} ${readlinkSync('/proc/self/ns/pid')}`;

@@ -9,7 +9,7 @@ import { Spool } from './spool.ts';
 import { targetLabel } from './target-label.ts';
 import type { Delivery } from './tracing.ts';
 
-/** How often the spool is looked at while it holds something, in milliseconds. */
+/** Interval of replays while the spool holds something, in milliseconds. */
 const REPLAY_EVERY_MS = 30_000;
 
 export interface ExporterOptions<T> {
@@ -20,14 +20,14 @@ export interface ExporterOptions<T> {
   readonly log: Log;
 }
 
-/** The way of one signal to its collector: sends what is finished, and what earlier processes left in the spool. */
+/** Sends one signal to its collector: finished items, and what earlier processes left in the spool. */
 export class Exporter<T> {
   readonly spool: Spool;
   readonly #collector: CollectorClient;
   readonly #outbox: Outbox<T>;
   readonly #options: ExporterOptions<T>;
   readonly #ending = new AbortController();
-  /** What the spool holds is sent now, or when this timer fires. */
+  /** The replay that runs. The timer `#again` begins the next one. */
   #replaying: Promise<void> | undefined;
   #again: Timer | undefined;
 
@@ -37,7 +37,7 @@ export class Exporter<T> {
     this.#options = options;
     this.spool = new Spool({
       directory,
-      // Made when a file is named: a digest loads `node:crypto`, which a process that only calls has no need of.
+      // A getter, because a digest loads `node:crypto`, which a process that only calls does not need.
       get target() {
         return targetLabel(target);
       },
@@ -68,9 +68,9 @@ export class Exporter<T> {
   }
 
   /**
-   * Sends what earlier processes left, and spools what is not acknowledged should the process end by `process.exit` or an error.
+   * Sends what earlier processes left. When the process ends by `process.exit` or an error, spools what is not acknowledged.
    *
-   * @param exiting what else is to be done then
+   * @param exiting further work at that end
    */
   open(...exiting: readonly (() => void)[]): void {
     process.once('exit', () => {
@@ -98,20 +98,20 @@ export class Exporter<T> {
     return this.#outbox.settled();
   }
 
-  /** Ends the replay. What comes now is still sent. */
+  /** Ends the replay. Items put later are still sent. */
   end(): void {
     this.#ending.abort();
     this.#again?.cancel();
   }
 
-  /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
+  /** Sends what waits, and spools what is not acknowledged within `withinMs` milliseconds. Safe to call more than once. */
   async shutdown(withinMs: number): Promise<Delivery> {
     this.end();
     await Promise.all([this.#outbox.close(withinMs), this.#replaying]);
     return this.delivery;
   }
 
-  /** Sends what the spool holds, now and again until it is empty. */
+  /** Replays the spool now, and again until it is empty. */
   #replay(): void {
     this.#again?.cancel();
     this.#again = undefined;
@@ -140,7 +140,7 @@ export class Exporter<T> {
       if (removed > 0) log('info', `${removed} spooled files of ${spool.items} were removed: ${reason}`);
       if (waiting > 0) this.#replayLater();
     } catch (thrown) {
-      // Nobody waits for this, and what is wrong with the spool is no end of the service.
+      // Nobody awaits a replay, and a broken spool must not end the service.
       log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' });
     }
   }

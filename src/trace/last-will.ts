@@ -6,18 +6,18 @@ import { ATTR, type Attributes } from './model/schema.ts';
 import { milliseconds } from './model/trace.ts';
 import { otlpBody } from './otlp-body.ts';
 
-/** A process that cannot be taken for a later one with its id. */
+/** A process, told apart from a later one with the same id. */
 export interface Owner {
   readonly pid: number;
   /** When it started, in clock ticks since boot (`/proc/<pid>/stat`, field 22); 0 where that is not known. */
   readonly started: number;
-  /** Where its id means it: a machine since its start and, on Linux, one space of process ids. */
+  /** Where its id is unique: a machine since its boot and, on Linux, one space of process ids. */
   readonly space: string;
 }
 
 /**
- * What is to be said of a shutdown if the process does not live to say it: the root of its trace as far as it is known. Kept in
- * the spool from the trigger until the real root is handed over; the time of its file is the last sign of life.
+ * The root of a shutdown's trace as far as it is known; another process sends it if this one dies. It stays in the spool from the
+ * trigger until the real root is handed over; the time of its file is the last sign of life.
  */
 export interface LastWill {
   readonly owner: Owner;
@@ -27,7 +27,7 @@ export interface LastWill {
   /** Milliseconds since the Unix epoch. */
   readonly start: number;
   readonly gracePeriodMs: number;
-  /** What it did last. */
+  /** What the process did last. */
   readonly during: WorkName;
   readonly attributes: Attributes;
 }
@@ -45,7 +45,7 @@ const DOING: Partial<Record<WorkName, string>> = {
 };
 
 /**
- * @throws Error when it is none
+ * @throws Error when `text` is no last will
  */
 export function readLastWill(text: string): LastWill {
   const will: Partial<LastWill> | undefined = objectIn(text);
@@ -68,8 +68,8 @@ export function readLastWill(text: string): LastWill {
 }
 
 /**
- * The request body with the root of a shutdown whose process is dead. It ends at the last sign of life, and never after the grace
- * period.
+ * The request body with the root of a shutdown whose process is dead. The root ends at the last sign of life, and never after the
+ * grace period.
  *
  * @param lastSign milliseconds since the Unix epoch
  */

@@ -7,11 +7,11 @@ import { ATTR, type AttributeName, type Attributes, SPANS } from './model/schema
 import { metricsBody, type PlainMetric, type PlainSpan, type Point, spansOf } from './otlp-body.ts';
 import type { Delivery, TracingOptions } from './tracing.ts';
 
-/** Makes the metrics of an offline of its records when it ends, and sends them. */
+/** Makes the metrics of an offline from its records when the offline ends, and sends them. */
 export class OfflineMetrics {
   readonly #exporter: Exporter<PlainMetric>;
   readonly #identity: () => Identity;
-  /** Of the offline that runs: its own, and those of each of its phases. */
+  /** Records of the offline that runs and of its phases. */
   #records: WorkRecord[] = [];
   #isOpen = false;
 
@@ -24,7 +24,7 @@ export class OfflineMetrics {
     });
   }
 
-  /** To be subscribed to the journal. From the first piece of work on, what earlier processes have left in the spool is sent. */
+  /** Subscribe this to the journal. The first piece of work begins the replay of the spool. */
   readonly sink = (record: LifecycleRecord): void => {
     if (record.kind !== 'started' && record.kind !== 'ended') return;
     if (!this.#isOpen) this.#exporter.open();
@@ -34,12 +34,12 @@ export class OfflineMetrics {
     if (record.kind === 'ended' && record.work === 'offline') this.#send();
   };
 
-  /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
+  /** Sends what waits, and spools what is not acknowledged within `withinMs` milliseconds. Safe to call more than once. */
   shutdown(withinMs: number): Promise<Delivery> {
     return this.#exporter.shutdown(withinMs);
   }
 
-  /** Of a phase that comes again, as the telling of late callers does, the first time is taken. */
+  /** Only the first round of a phase counts; late callers are told in a further round of `notify`. */
   #isWanted({ kind, ids, work }: WorkRecord): boolean {
     if (kind === 'ended') return this.#records.some((known) => known.ids.spanId === ids.spanId);
     const isPhase = PARTS.some((phase) => phase === work);
@@ -53,7 +53,7 @@ export class OfflineMetrics {
   }
 }
 
-/** The metrics of an offline, of the spans of its root and its phases. */
+/** The metrics of an offline, from the spans of its root and its phases. */
 export function metricsOf(spans: readonly PlainSpan[]): readonly PlainMetric[] {
   const root = spans.find(({ work }) => work === 'offline');
   if (root === undefined) return [];
@@ -98,7 +98,7 @@ export function metricsOf(spans: readonly PlainSpan[]): readonly PlainMetric[] {
     .filter((metric) => metric.points.length > 0);
 }
 
-/** Requests of each second, and none at the end: the instance has gone then. */
+/** Requests of each second, and 0 at the end, when the instance has gone. */
 function curveOf(spans: readonly PlainSpan[], end: number): readonly Point[] {
   const { [ATTR.requestsPerSecond]: perSecond, [ATTR.requestsSince]: since } =
     spans.find(({ work }) => work === 'drain')?.attributes ?? {};

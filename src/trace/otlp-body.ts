@@ -6,7 +6,7 @@ import { attributesOf, identityOf } from './attributes.ts';
 import { OFFLINE_METRICS, type OfflineMetricName } from './model/offline-metrics.ts';
 import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
 
-/** A piece of work that has ended, with all that its span says. Times are milliseconds since the Unix epoch. */
+/** The span of finished work. Times are milliseconds since the Unix epoch. */
 export interface PlainSpan {
   readonly work: WorkName;
   readonly ids: SpanIds;
@@ -39,8 +39,8 @@ const ERROR = 2;
 const OWN_SCOPE = { name: SCOPE, version: VERSION };
 
 /**
- * The body of one OTLP/HTTP request with spans, made without the SDK: for a process that ends before that is loaded, and for one
- * that speaks for another that is dead.
+ * The body of one OTLP/HTTP request with spans, made without the SDK: for a process that ends before the SDK is loaded, and for the
+ * shutdown of a dead process.
  */
 export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
   const scopeSpans = [{ scope: OWN_SCOPE, spans: spans.map(spanOf) }];
@@ -53,7 +53,7 @@ export function metricsBody(resource: Attributes, metrics: readonly PlainMetric[
   return JSON.stringify({ resourceMetrics: [{ resource: { attributes: keyValues(resource) }, scopeMetrics }] });
 }
 
-/** The spans of records; of work that has not ended none can be made. */
+/** The spans of records. Unfinished work has none. */
 export function spansOf(records: readonly LifecycleRecord[], identity: Identity): readonly PlainSpan[] {
   const ended = new Map(records.flatMap((record) => (record.kind === 'ended' ? [[record.ids.spanId, record]] : [])));
   return records.flatMap((record) => {
@@ -101,7 +101,7 @@ function metricOf({ name, points }: PlainMetric): object {
   return { name, description: doc, unit, gauge: { dataPoints } };
 }
 
-/** A number of milliseconds is exact to a thousandth; to multiply it would not be. */
+/** Whole milliseconds and their fraction are converted apart, because one product would lose digits. */
 function nanoseconds(ms: number): string {
   const whole = Math.trunc(ms);
   return `${BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6))}`;
@@ -111,7 +111,7 @@ function keyValues(attributes: Attributes): readonly object[] {
   return Object.entries(attributes).map(([key, value]) => ({ key, value: typedValue(value) }));
 }
 
-/** Whole numbers as the SDK writes them, whatever the attribute holds otherwise. */
+/** A whole number is an integer, as in the SDK, even for an attribute of decimals. */
 function typedValue(value: AttributeValue): object {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };

@@ -8,40 +8,40 @@ import { SIGNALS, type SignalSchema } from './signals.ts';
 import type { Spool } from './spool.ts';
 import type { Delivery } from './tracing.ts';
 
-/** Longest wait of what is finished before it is sent, in milliseconds. */
+/** Longest wait of a finished item before it is sent, in milliseconds. */
 const DELAY_MS = 100;
 
 /** Items of one request. */
 const BATCH = 512;
 
-/** Most items in memory: the spans of ten shutdowns of 1,000 consumers. Beyond it they go to the spool unsent. */
+/** Most items in memory: the spans of ten shutdowns of 1,000 consumers. Further ones go to the spool unsent. */
 const MOST = 20_000;
 
 export interface OutboxOptions<T> {
-  /** What the items are. */
+  /** Signal of the items. */
   readonly signal: Signal;
   readonly clock: Clock;
-  /** Resolves with what the collector said at last, retries included; `hurry` shortens them and `signal` ends them. Never rejects. */
+  /** Resolves with the collector's answer after all retries; `hurry` shortens them and `signal` ends them. Never rejects. */
   readonly send: (body: string, hurry: AbortSignal, signal: AbortSignal) => Promise<Answer>;
-  /** Why the last attempt to send failed; undefined when it did not. */
+  /** Why the last attempt to send failed; undefined when it succeeded. */
   readonly failure: () => string | undefined;
   readonly spool: Spool;
-  /** Called when something was spooled and the process goes on. */
+  /** Called when a batch was spooled and the process goes on. */
   readonly kept: () => void;
   readonly serialize: (items: readonly T[]) => string;
   readonly log: Log;
 }
 
-/** How many items a request holds, and its body: made once, for the collector and for the spool. */
+/** One request: its number of items, and its body, made once for the collector and for the spool. */
 interface Batch {
   readonly count: number;
   readonly body: string;
 }
 
 /**
- * What is finished, on its way to the collector. Each batch is kept until the collector has acknowledged it; what it does
- * not take is spooled. The SDK's batch processor is not used: it drops what its queue cannot hold, forgets a batch
- * before it is sent, and its `forceFlush` does not wait for one that is on its way.
+ * Carries finished items to the collector. Keeps each batch until the collector has acknowledged it, and spools what the
+ * collector does not take. The SDK's batch processor is not used: it drops what its queue cannot hold, forgets a batch
+ * before it is sent, and its `forceFlush` does not wait for a batch on its way.
  */
 export class Outbox<T> {
   readonly #options: OutboxOptions<T>;
@@ -50,9 +50,9 @@ export class Outbox<T> {
   readonly #keeping = new Map<Batch, Promise<void>>();
   #waiting: T[] = [];
   #timer: Timer | undefined;
-  /** Aborted when the close begins: the process waits for what is being sent. */
+  /** Aborted when the close begins: the process waits, so retries are cut short. */
   readonly #hurry = new AbortController();
-  /** Aborted by the close: what is spooled then is not sent too. */
+  /** Aborted when the close spools the rest: no batch is then sent as well. */
   readonly #close = new AbortController();
   #exported = 0;
   #spooled = 0;
@@ -70,7 +70,7 @@ export class Outbox<T> {
     return { exported: this.#exported, spooled: this.#spooled, lost: this.#lost };
   }
 
-  /** Takes what is finished. What comes after the close is spooled at once. */
+  /** Takes a finished item; after the close, spools it at once. */
   put(item: T): void {
     if (this.#closed) {
       this.#keepNow(this.#batch([item]));
@@ -96,7 +96,7 @@ export class Outbox<T> {
     while (this.#sending.size > 0) await Promise.all(this.#sending.values());
   }
 
-  /** Resolves when everything is acknowledged, or spooled: after `withinMs` milliseconds, or at once if no collector is there. */
+  /** Spools what is not acknowledged within `withinMs` milliseconds, or at once when no collector is there; resolves then. */
   async close(withinMs: number): Promise<void> {
     this.#hurry.abort();
     this.flush();
@@ -108,8 +108,8 @@ export class Outbox<T> {
   }
 
   /**
-   * Spools what is not acknowledged, before it returns: the process ends now, by `process.exit` or an error. Also what is
-   * being spooled, as nobody will end that.
+   * Spools what is not acknowledged before it returns: the process ends now, by `process.exit` or an error. This includes
+   * batches whose spooling has begun and would not end.
    */
   closeNow(): void {
     this.#close.abort();
@@ -158,7 +158,7 @@ export class Outbox<T> {
     this.#saidSpooled = false;
   }
 
-  /** Counts a batch of which the collector took a part. To send the rest again would be of no use. */
+  /** Counts a batch that the collector took in part. It never takes the rest. */
   #split({ count }: Batch, { rejected, reason }: Rejection): void {
     const lost = Math.min(rejected, count);
     this.#exported += count - lost;
@@ -168,14 +168,14 @@ export class Outbox<T> {
     });
   }
 
-  /** Who does not take this signal at all is told of once, and nothing is kept for it. */
+  /** Counts a batch whose signal the collector never takes; logs only the first. The spool keeps none of it. */
   #refused({ count }: Batch, { reason }: Refusal): void {
     this.#lost += count;
     if (!this.#saidRefused) this.#options.log('info', `${this.#signal.items} are not kept: ${reason}`);
     this.#saidRefused = true;
   }
 
-  /** Spools a batch, once. It is said once, until the collector takes some again. */
+  /** Spools a batch at most once; logs only the first of an outage. */
   #keep(batch: Batch, why: string): Promise<void> {
     let kept = this.#keeping.get(batch);
     if (kept === undefined) {
@@ -204,7 +204,7 @@ export class Outbox<T> {
     }
   }
 
-  /** Said once; how many in all is in the delivery. */
+  /** Counts a lost batch; logs only the first. */
   #lose(batch: Batch, thrown: unknown): void {
     if (!this.#saidLost) this.#options.log('error', asError(thrown).message, { code: 'LOSSLESS_SPOOL_UNWRITABLE' });
     this.#saidLost = true;

@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 import type { CollectorClient, Refusal } from './collector-client.ts';
 import { type Claim, LONGEST_CLAIM_MS, type Spool } from './spool.ts';
 
-/** Most files that are passed over: a collector that refuses as many is broken. */
+/** Most refused files in one replay: a collector that refuses as many is broken. */
 const MOST_REFUSED = 20;
 
 /** What a replay has done. */
@@ -11,11 +11,11 @@ export interface Replayed {
   readonly sent: number;
   /** Files that still wait. */
   readonly waiting: number;
-  /** Shutdowns among them of processes that may still live: nobody can tell yet. */
+  /** Last wills among them whose owners may be alive or dead. */
   readonly unsure: number;
-  /** Files that were removed, as the collector takes nothing of their signal. */
+  /** Files that were removed, because the collector takes nothing of their signal. */
   readonly removed: number;
-  /** Why the collector did not take the last one that it refused. */
+  /** Why the collector refused the last file that it refused. */
   readonly reason?: string;
 }
 
@@ -24,17 +24,17 @@ export interface ReplayOptions {
   readonly collector: CollectorClient;
   readonly clock: Clock;
   readonly log: Log;
-  /** Sends also what waits for other collectors. */
+  /** Sends files for other collectors too. */
   readonly everyTarget?: boolean;
-  /** Ends it: what is being sent then waits again. */
+  /** Ends the replay; the file that is being sent then waits again. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Sends the files of a spool, oldest first, and stops where the collector would take no other one either. One that is refused
- * for what it holds is set aside when another one is taken; when none is, who refuses may be no collector.
+ * Sends the files of a spool, oldest first, and stops when the collector would refuse every other one too. A file that is refused
+ * for its content is set aside if the collector took another one; if it took none, it may be no collector, and the file waits.
  *
- * @throws LosslessError LOSSLESS_EXPORT_FAILED when the spool is not one of this user
+ * @throws LosslessError LOSSLESS_EXPORT_FAILED when the spool does not belong to this user
  */
 export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
   const { spool, collector, clock, log, everyTarget, signal } = options;
@@ -42,7 +42,7 @@ export async function replaySpool(options: ReplayOptions): Promise<Replayed> {
   let sent = 0;
   let removed = 0;
   let reason: string | undefined;
-  /** Until when the claims that were refused are held. */
+  /** When the claims of refused files must be given back. */
   let until = Number.POSITIVE_INFINITY;
   for await (const claim of spool.claims(everyTarget)) {
     const now = clock.now();

@@ -1,6 +1,6 @@
 /**
- * Everything that needs the OpenTelemetry SDK. It is built into one file, because loading the packages one by one stalls the
- * event loop for 150 ms, and it is imported when the first span is made.
+ * Everything that needs the OpenTelemetry SDK. The build bundles it into one file, because loading the packages one by one stalls
+ * the event loop for 150 ms. The first span imports it.
  */
 import { ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
@@ -18,13 +18,13 @@ import { VERSION } from '../version.ts';
 import { attributesOf, identityOf, resourceOf } from './attributes.ts';
 import { SCOPE, SPANS, spanName } from './model/schema.ts';
 
-/** The words of the schema, and the numbers of the SDK for them. */
+/** The SDK's numbers for the words of the schema. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
 
 /** A finished span, ready to be sent or written. */
 export type FinishedSpan = ReadableSpan;
 
-/** Hands out the ids of the record that is being turned into a span: they were on the wire before the SDK was loaded. */
+/** Gives each span the ids of its record, which were on the wire before the SDK was loaded. */
 class RecordIds implements IdGenerator {
   next: SpanIds = { traceId: '', spanId: '' };
   generateTraceId = (): string => this.next.traceId;
@@ -39,8 +39,8 @@ export interface RecorderOptions {
 }
 
 /**
- * Makes spans of records: an own provider that samples always and touches no global, so that neither the application's
- * sampler nor the shutdown of its SDK reaches these spans.
+ * Makes spans from records. Its own provider always samples and touches no global, so neither the application's sampler nor the
+ * shutdown of its SDK reaches these spans.
  */
 export class Recorder {
   readonly #options: RecorderOptions;

@@ -2,16 +2,16 @@ import type { Signal } from '../config/target.ts';
 
 /** How each signal is written (OpenTelemetry protocol specification 1.9). */
 export interface SignalSchema {
-  /** Names of a request and of its answer, as messages of Protobuf. */
+  /** The messages of Protobuf for a request and its answer. */
   readonly request: string;
   readonly response: string;
   /** The field of a request body that holds everything. */
   readonly list: string;
-  /** The field of a partial success that counts what is never taken. */
+  /** The field of a partial success that counts rejected items. */
   readonly rejected: string;
-  /** How the names of its spooled files end. Versions that know one signal only leave the other's files alone. */
+  /** Suffix of its spooled files. A version that knows only one signal leaves the other's files alone. */
   readonly suffix: string;
-  /** What is counted, for people. */
+  /** The word for its items in messages. */
   readonly items: string;
 }
 

@@ -18,29 +18,29 @@ import type { SpoolUsage } from './tracing.ts';
 const MOST_FILES = 1_000;
 const MOST_BYTES = 64 * 1_024 * 1_024;
 
-/** Most files that are kept aside because they cannot be read. */
+/** Most files that are kept aside, as unreadable or refused. */
 const MOST_CORRUPT = 100;
 
-/** A file claimed, or begun, this long ago, in milliseconds, belongs to a process that died meanwhile. */
+/** A file claimed or begun this long ago, in milliseconds, belongs to a dead process. */
 const STALE_MS = 60_000;
 
-/** Longest time in which a claim may be used, in milliseconds: well before somebody else takes it for a dead one's. */
+/** Longest use of a claim, in milliseconds: well before another process takes its owner for dead. */
 export const LONGEST_CLAIM_MS = STALE_MS / 2;
 
-/** How long a usage holds, in milliseconds: there may be a thousand files to look at, and more than one who asks. */
+/** How long a measured usage is reused, in milliseconds: measuring may visit a thousand files, and several callers ask. */
 const USAGE_MS = 1_000;
 
 const WILL = '.leaving';
 const CLAIMED = '.sending';
 const CORRUPT = '.corrupt';
 
-/** A file that waits, whether or not somebody sends it now. */
+/** A file that waits or is being sent. */
 const HELD = /\.(json|metrics)(\.sending)?$/;
 
 /** The last will of a process, which waits for its death. */
 const WILLS = /\.leaving(\.sending)?$/;
 
-/** The label of its target in the name of a file; those that were put there by hand have none. */
+/** The label of the target in the name of a file. Files put there by hand have none. */
 const LABEL = /^\d+-\d+-[0-9a-f]{8}\.([A-Za-z0-9._-]+)\.(json|metrics|leaving)(\.sending)?$/;
 
 /** A file that is being written. */
@@ -54,31 +54,31 @@ export interface NewFile {
 
 const NOTHING = { directory: '', names: [] } as const;
 
-/** A file that is ours to send. None of these rejects: the file then stays as it is, until it is stale. */
+/** A file that this process may send. No method rejects: after a failure the file stays as it is until it is stale. */
 export interface Claim {
   readonly body: string;
-  /** It was delivered. */
+  /** Removes it: the collector took it. */
   done(): Promise<void>;
-  /** It was not; somebody else may try. */
+  /** Gives it back for another try. */
   release(): Promise<void>;
-  /** It never will be; kept for people to look at. */
+  /** Keeps it for people to look at; it is never sent again. */
   setAside(why: string): Promise<void>;
 }
 
 export interface SpoolOptions {
-  /** Where the files are, or a directory of this user inside it when others may write there. */
+  /** Where the files are; when other users may write there, a directory of this user inside it. */
   readonly directory: string;
-  /** Names the collector that the files are meant for (`targetLabel`); those for another one are left to it. */
+  /** Label of the collector that the files are for (`targetLabel`). */
   readonly target: string;
-  /** What is kept and sent; the other signal's files are left to it. Default: traces. */
+  /** Signal of the files that are kept and sent. Default: traces. */
   readonly signal?: Signal;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * A bounded directory of request bodies that could not be sent, and of last wills, each for the collector that its name says.
- * Files are written aside, synced where the file system can, and renamed.
+ * A bounded directory of unsent request bodies and of last wills; the name of each file says for which collector. A file is
+ * written aside, synced where the file system can, and renamed.
  */
 export class Spool {
   readonly #options: SpoolOptions;
@@ -104,7 +104,7 @@ export class Spool {
         const file = await open(aside, 'wx', 0o600);
         try {
           await file.writeFile(body);
-          // Not every file system can, and what is written is written.
+          // Some file systems cannot sync; the file is written all the same.
           await file.sync().catch(() => {});
         } finally {
           await file.close();
@@ -125,7 +125,7 @@ export class Spool {
   }
 
   /**
-   * Keeps one request body before it returns: for a process that is about to end. The bound is kept by who spools or sends next.
+   * Keeps one request body before it returns: for a process that is about to end. The next `put` or replay enforces the bound.
    *
    * @throws Error when it cannot be written
    */
@@ -141,7 +141,7 @@ export class Spool {
   }
 
   /**
-   * Where a new last will is written, and where before it is renamed.
+   * The names of a new last will.
    *
    * @throws Error when the directory cannot be used
    */
@@ -149,13 +149,13 @@ export class Spool {
     return this.#newFile(WILL);
   }
 
-  /** How many files wait for this target, and last wills of whom nobody knows yet whether they live. */
+  /** Number of files that wait for this target, and of last wills whose owners may be alive or dead. */
   async size(everyTarget = false): Promise<number> {
     const held = await this.#held();
     return held.filter((name) => everyTarget || this.#isOurs(name)).length + this.#deaths.unsure;
   }
 
-  /** How many files wait for other targets, by the labels of those. */
+  /** Number of files that wait for other targets, by label. */
   async others(): Promise<Readonly<Record<string, number>>> {
     const labels = (await this.#held()).filter((name) => !this.#isOurs(name)).map(labelOf);
     return Object.fromEntries(
@@ -163,12 +163,12 @@ export class Spool {
     );
   }
 
-  /** What the files hold, for people. */
+  /** The word for the content of the files in messages. */
   get items(): string {
     return this.#signal.items;
   }
 
-  /** Last wills of processes that may live: they were last seen to stand still. */
+  /** Last wills whose owners may be alive or dead, at the last look. */
   get unsure(): number {
     return this.#deaths.unsure;
   }
@@ -186,11 +186,11 @@ export class Spool {
   }
 
   /**
-   * The files that wait now, oldest first, each taken so that no other process takes it too: request bodies, and the closing
-   * roots of those that died while they left.
+   * Claims the files that wait now, oldest first, so that no other process sends them too: request bodies, and the closing roots of
+   * processes that died while they left.
    *
-   * @param everyTarget also those that wait for other collectors
-   * @throws LosslessError LOSSLESS_EXPORT_FAILED when somebody else could have put them there
+   * @param everyTarget includes files for other collectors
+   * @throws LosslessError LOSSLESS_EXPORT_FAILED when another user could have put them there
    */
   async *claims(everyTarget = false): AsyncGenerator<Claim, void, undefined> {
     const directory = this.#found();
@@ -210,7 +210,7 @@ export class Spool {
         if (isWill && !this.#deaths.isProved(path)) continue;
         await rename(path, claimed);
       } catch {
-        continue; // Somebody else was first, or nobody can tell.
+        continue; // Another process was first, or the file is gone.
       }
       try {
         body = isWill ? readClosing(claimed) : readBody(claimed, this.#signal.list);
@@ -265,7 +265,7 @@ export class Spool {
     return (await this.#names()).filter((name) => [suffix, `${suffix}${CLAIMED}`].some((end) => name.endsWith(end)));
   }
 
-  /** Of the files that are not being written; none of a directory that cannot be used. */
+  /** Names of finished files; empty when the directory cannot be used. */
   async #names(): Promise<readonly string[]> {
     return (await this.#listing()).names.filter((name) => !name.startsWith('.'));
   }
@@ -290,8 +290,8 @@ export class Spool {
   }
 
   /**
-   * Gives back what dead processes had claimed, removes what they had begun, and keeps the bound, which those do not that
-   * spool at their exit. A rename sets the change time, which tells when a file was claimed.
+   * Gives back the claims of dead processes, removes their unfinished files, and enforces the bound, which `putNow` does not. A
+   * rename sets the change time, so that time says when a file was claimed.
    */
   async #tidy(directory: string): Promise<void> {
     for (const name of (await this.#listing()).names.filter((each) => each.endsWith(CLAIMED) || ASIDE.test(each))) {
@@ -346,7 +346,7 @@ function labelOf(name: string): string | undefined {
   return LABEL.exec(name)?.[1];
 }
 
-/** What a file holds is no request body, and never will be. */
+/** The file holds neither a request body nor a last will. */
 class Corrupt extends Error {}
 
 /**
@@ -379,7 +379,7 @@ function readPlain(path: string): string {
   try {
     text = readSmall(path, MOST_BYTES);
   } catch (thrown) {
-    // An error of the system may pass, but for a link; else it is no plain file, or too long.
+    // A system error may pass, except for a link. Any other error means that it is no plain file, or too long.
     const { code } = thrown as NodeJS.ErrnoException;
     throw code === undefined || code === 'ELOOP' ? new Corrupt(asError(thrown).message) : thrown;
   }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Target } from '../config/target.ts';
 
-/** Longest name of a host that a label repeats, in characters. */
+/** Longest host name in a label, in characters. */
 const LONGEST_HOST = 100;
 
 /**
- * A name for where spans go that can stand in the name of a file: host and port for people, and a digest of URL and headers, so
- * that spans of one tenant are never sent as those of another. No credential can be read from it.
+ * A label of a target that fits into a file name: host and port for people, and a digest of URL and headers, so that one tenant's
+ * spans are never sent as another's. It reveals no credential.
  */
 export function targetLabel({ endpoint, headers }: Pick<Target, 'endpoint' | 'headers'>): string {
   const named = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);

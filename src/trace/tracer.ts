@@ -12,7 +12,7 @@ const MOST_WAITING = 50_000;
 
 type Sdk = typeof import('./sdk.ts');
 
-/** Makes the spans of this process. The SDK is not loaded before the first piece of work is recorded. */
+/** Makes the spans of this process. The first piece of work loads the SDK. */
 export function createTracing(options: TracingOptions): Tracing {
   const { clock, identity, log, resource } = options;
   let sdk: Sdk | undefined;
@@ -20,10 +20,10 @@ export function createTracing(options: TracingOptions): Tracing {
   const will = new WillKeeper({ spool: exporter.spool, clock, identity, resource });
   let loading: Promise<void> | undefined;
   let recorder: Recorder | undefined;
-  /** Undefined once the SDK is loaded, or cannot be. */
+  /** Undefined once the SDK is loaded or has failed to load. */
   let waiting: LifecycleRecord[] | undefined = [];
 
-  /** What the SDK is not there for yet is written without it. */
+  /** Spools the spans of waiting records without the SDK. */
   const spoolUnmade = (): void => {
     const spans = spansOf(waiting ?? [], identity());
     if (spans.length > 0) exporter.spool.putNow(otlpBody(resourceOf(identity(), resource), spans));
@@ -46,7 +46,7 @@ export function createTracing(options: TracingOptions): Tracing {
     if (record.kind === 'ended' && record.work.endsWith('.started')) exporter.flush();
   };
 
-  /** A shutdown that was undone needs no last will once its root is where the others are; one that was not is closed soon. */
+  /** Drops the last will of an undone shutdown once its root is sent, spooled or lost. `shutdown` drops that of any other. */
   const handOver = async (): Promise<void> => {
     await loading;
     await exporter.settled();

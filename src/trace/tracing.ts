@@ -4,7 +4,7 @@ import type { Sink } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
 
-/** Where the spans go, or the metrics, and in whose name. */
+/** Where spans or metrics go, and whose they are. */
 export interface TracingOptions {
   readonly clock: Clock;
   /** Put on every span and on the resource. Asked when a span starts, and when metrics are made. */
@@ -12,7 +12,7 @@ export interface TracingOptions {
   readonly target: Target;
   /** Further resource attributes, from OTEL_RESOURCE_ATTRIBUTES. */
   readonly resource: Readonly<Record<string, string>>;
-  /** Where waits what could not be sent. */
+  /** Directory of what could not be sent. */
   readonly spoolDir: string;
   readonly log: Log;
 }
@@ -30,17 +30,17 @@ export interface SpoolUsage {
   readonly bytes: number;
 }
 
-/** Makes spans of records and delivers them. */
+/** Makes spans from records and delivers them. */
 export interface Tracing {
   /**
-   * To be subscribed to the journal. Cheap until the first piece of work; then loads the SDK and buffers meanwhile, and sends
-   * what earlier processes left in the spool, now and again until it is empty.
+   * Subscribe this to the journal. Cheap until the first piece of work, which loads the SDK and begins the replay of the spool;
+   * records wait meanwhile.
    */
   readonly sink: Sink;
   /** So far. */
   readonly delivery: Delivery;
-  /** What waits in the spool, of all processes that share it. Never rejects. */
+  /** What waits in the spool, from all processes that share it. Never rejects. */
   spooled(): Promise<SpoolUsage>;
-  /** Sends what waits; what is not acknowledged within `withinMs` milliseconds is spooled. Safe to call more than once. */
+  /** Sends what waits, and spools what is not acknowledged within `withinMs` milliseconds. Safe to call more than once. */
   shutdown(withinMs: number): Promise<Delivery>;
 }

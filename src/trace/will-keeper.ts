@@ -16,7 +16,7 @@ const SIGN_EVERY_MS = 1_000;
 /** Work whose beginning and end are signs of life, and whose attributes the root repeats. */
 const PHASES: ReadonlySet<WorkName> = new Set(['notify', 'deregister', 'drain', 'stop']);
 
-/** Counts of late rounds are added to those of the first. */
+/** Counts that add up over the rounds of a phase. */
 const COUNTS: ReadonlySet<string> = new Set([ATTR.fanoutPlanned, ATTR.fanoutAcked, ATTR.fanoutGone]);
 
 export interface WillKeeperOptions {
@@ -30,14 +30,14 @@ export interface WillKeeperOptions {
 interface Kept {
   will: LastWill;
   readonly file: NewFile;
-  /** The journal's time and the clock's, at the trigger: what the last sign of life is reckoned from. */
+  /** Times of the journal and of the clock at the trigger, from which later signs of life are reckoned. */
   readonly from: { readonly at: number; readonly now: number };
   isEnded: boolean;
 }
 
 /**
  * Keeps the last will of a process from the trigger of its shutdown until the root of that trace is handed over. It costs a small
- * file and, while the process leaves, a touch a second. A spool that cannot be used is no harm: then there is no will.
+ * file and, while the process leaves, a touch a second. Without a usable spool there is no will.
  */
 export class WillKeeper {
   readonly #options: WillKeeperOptions;
@@ -60,18 +60,18 @@ export class WillKeeper {
     else if (PHASES.has(record.work)) this.#note(kept, record);
   }
 
-  /** The root was handed over, or never can be: removes the will of a shutdown that ended. Never rejects. */
+  /** Removes the will of a shutdown that has ended, once its root was handed over or never can be. Never rejects. */
   async drop(): Promise<void> {
     const kept = this.#kept;
     if (kept?.isEnded !== true) return this.#turn;
-    // It is kept until it is removed: the process may end before.
+    // `#kept` stays until the file is removed: the process may end before.
     await this.#inTurn(async () => {
       await rm(kept.file.path, { force: true });
       if (this.#kept === kept) this.#kept = undefined;
     });
   }
 
-  /** The process ends now: what has ended needs no will, and what has not lived until now. */
+  /** The process ends now: removes the will of a shutdown that has ended, else makes this moment its last sign of life. */
   closeNow(): void {
     const kept = this.#kept;
     if (kept === undefined) return;
@@ -87,7 +87,7 @@ export class WillKeeper {
     try {
       file = spool.newWill();
     } catch {
-      return; // Whoever spools spans says why.
+      return; // The outbox logs the reason when it spools spans.
     }
     const will: LastWill = {
       owner: thisProcess(),
@@ -129,7 +129,7 @@ export class WillKeeper {
     });
   }
 
-  /** At once: the application hears next that it leaves, and may stand still from then on. */
+  /** Synchronous: the application hears next that it leaves, and may block the event loop from then on. */
   #writeFirst({ file: { aside, path }, will }: Kept): void {
     try {
       writeFileSync(aside, JSON.stringify(will), { mode: 0o600 });
@@ -156,13 +156,13 @@ export class WillKeeper {
     return this.#turn;
   }
 
-  /** The time of the journal, which runs evenly when the wall clock is set. */
+  /** The journal's time, which does not jump when the wall clock is set. */
   #seconds({ from }: Kept): number {
     return (from.at + this.#options.clock.now() - from.now) / 1_000;
   }
 }
 
-/** What the root says too. */
+/** The attributes that the root repeats, with counts added up. */
 function repeated(before: Attributes, attributes: Attributes): Attributes {
   const known: readonly string[] = Object.values(SPANS.offline.attributes);
   return Object.fromEntries(

@@ -88,7 +88,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
       ).toEqual([]);
     });
 
-    test('R28: a registration that reaches the server after the deregistration lists nobody', async () => {
+    test('R28: a registration that reaches the server after the deregistration lists no instance', async () => {
       const { registry, other, instance, lists } = await setUp();
       subject.proxy().faults = [{ when: subject.isWrite, delayMs: TOO_LATE_MS }];
       const before = subject.proxy().passed.length;
@@ -179,7 +179,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
       await registry.deregister(instance);
     });
 
-    test('a server that is killed: the last list stays, it is said, and everything is back with the server', async () => {
+    test('a server that is killed: the last list stays, the failure is reported, and everything is back with the server', async () => {
       const { registry, other, instance, lists, shown } = await setUp();
       await registry.register(instance);
       await until(shown);

@@ -1,7 +1,7 @@
 /**
  * `npm run entry -- [--shutdowns 2] [--only TEXT] [--without VARIABLE] [--json]`: plays scenarios of callers without the plugin in a
- * network of its own, with a round trip of 10 ms, and prints what each shutdown lost and took. It takes root. Exit code 1 when a
- * scenario missed its goal.
+ * network of its own, with a round trip of 10 ms, and prints the loss and the time of each shutdown. It needs root. Exit code 1
+ * when a scenario missed its goal.
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,18 +12,18 @@ import { isReached, lineOf, TITLE } from './report.ts';
 import { NETWORK } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
-/** One way, in milliseconds. */
+/** Delay of one way, in milliseconds. */
 const DELAY_MS = 5;
 
 const { values } = parseArgs({
   options: {
-    /** Of each scenario, one host after the other. */
+    /** Shutdowns of each scenario, one host after the other. */
     shutdowns: { type: 'string', default: '2' },
-    /** Those whose name has this in it. */
+    /** Plays only scenarios whose name contains this. */
     only: { type: 'string', default: '' },
-    /** A variable of the applications that is not set: what happens then. */
+    /** Leaves out this variable of the applications, to see the effect. */
     without: { type: 'string', default: '' },
-    /** One line of JSON for each scenario instead of the table. */
+    /** Prints one line of JSON for each scenario instead of the table. */
     json: { type: 'boolean', default: false },
     /** Set for the process that runs in the network. */
     inside: { type: 'boolean', default: false },

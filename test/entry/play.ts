@@ -24,34 +24,34 @@ const REGISTER = new URL('../../dist/src/register.js', import.meta.url).href;
 const APPLICATION = fileURLToPath(new URL('../fixtures/entry/application.ts', import.meta.url));
 const SERVICE = 'orders';
 
-/** Of the hosts. */
+/** Addresses of the hosts. */
 const ADDRESSES: readonly string[] = HOSTS;
 
-/** How long all goes on before the first shutdown and after each, in milliseconds: balancers see who is there, and clients spread. */
+/** Time under load before the first shutdown and after each, in milliseconds: balancers find the hosts, and clients spread. */
 const SETTLING_MS = 4_000;
 
 /** Longest wait for a shutdown, in milliseconds. */
 const LONGEST_MS = 120_000;
 
-/** What one shutdown was like. */
+/** The result of one shutdown. */
 export interface Shutdown extends Told {
   /** When the signal was sent, in milliseconds since the epoch. */
   readonly at: number;
   /** From the signal to the end of the process, in seconds. */
   readonly seconds: number;
-  /** What clients lost from the signal on, until the next one. */
+  /** Failures of clients between the signal and the next one. */
   readonly lost: readonly Failure[];
 }
 
-/** What was seen of a scenario. */
+/** The results of a scenario. */
 export interface Played {
   readonly shutdowns: readonly Shutdown[];
   readonly sent: number;
-  /** What clients lost before the first shutdown. */
+  /** Failures of clients before the first shutdown. */
   readonly before: readonly Failure[];
 }
 
-/** Plays a scenario in the network this process is in: that of `addHosts`. It leaves nothing behind. */
+/** Plays a scenario in this process's network, which needs the hosts of `addHosts`. It leaves nothing behind. */
 export async function play(scenario: Scenario, shutdowns: number): Promise<Played> {
   const stage = await Stage.open(scenario);
   try {
@@ -67,7 +67,7 @@ class Stage {
   readonly #directory = mkdtempSync(join(tmpdir(), 'lossless-entry-'));
   readonly #children = new Set<Child>();
   readonly #applications: Child[] = [];
-  /** The proxies beside them. */
+  /** The proxies beside the applications. */
   readonly #besides: Child[] = [];
 
   private constructor(scenario: Scenario, collector: Collector) {
@@ -129,7 +129,7 @@ class Stage {
     return folder;
   }
 
-  /** Where the application and its control server listen: near, when a proxy stands beside it. */
+  /** The address of an application and its control server: a near one when a proxy stands beside it. */
   #address(host: number): string {
     return this.#scenario.beside === undefined ? (HOSTS[host] as string) : `127.0.0.${host + 1}`;
   }
@@ -140,7 +140,7 @@ class Stage {
     const { pod } = this.#scenario;
     if (pod !== undefined) {
       const env = this.#env(host);
-      // In its own pod the application would be at the address that the command asks.
+      // `--host`, because this application is not at the command's default address, as it would be in its own pod.
       await terminate(child, { ...pod, env, preStop: [...pod.preStop, '--host', this.#address(host)] });
       return child.pid;
     }
@@ -154,7 +154,7 @@ class Stage {
     return endedUnder(child).at(-1) ?? 0;
   }
 
-  /** Starts the application of a host, if its parent does not; resolves when it is ready. */
+  /** Starts the application of a host, unless its parent does; resolves when it is ready. */
   async #start(host: number): Promise<void> {
     const held = this.#scenario.held ? this.#applications[host] : undefined;
     const child = held ?? this.#launch(host);
@@ -202,7 +202,7 @@ class Stage {
     if (beside !== undefined) this.#besides[host] = await this.#place(beside, HOSTS[host] as string, host);
   }
 
-  /** Stops it, as the kubelet does with a native sidecar when the application has gone, and starts the one of the next pod. */
+  /** Stops that proxy, as the kubelet stops a native sidecar after the application, and starts the proxy of the next pod. */
   async #stopBeside(host: number): Promise<void> {
     this.#besides[host]?.signal('SIGQUIT');
     await this.#besides[host]?.ends();
@@ -224,7 +224,7 @@ class Stage {
     return child;
   }
 
-  /** Connections to the service go to these hosts. */
+  /** Sends connections to the service to these hosts. */
   #route(hosts: readonly string[]): void {
     const { beside, serviceLagMs } = this.#scenario;
     if (serviceLagMs === undefined) return;

@@ -4,22 +4,22 @@ import { template } from '../../src/cli/demo/template.ts';
 import { Child } from '../support/process/child.ts';
 import { CLI } from '../support/process/cli.ts';
 
-/** What the kubelet leaves a container after its preStop at least, in milliseconds, when that has taken the whole time. */
+/** Least time that the kubelet gives a container after its preStop, in milliseconds, even when the preStop has used up all time. */
 const LEAST_MS = 2_000;
 
-/** Variables that name what is in the image, or what every application of the scenarios has. */
+/** Variables that belong to the image, or that every application of the scenarios has. */
 const OF_THE_IMAGE: readonly string[] = ['NODE_OPTIONS', 'LOSSLESS_ENABLED', 'OTEL_SERVICE_NAME'];
 
-/** What a manifest of `deploy/kubernetes` says of the container of its application. */
+/** The container of the application in a manifest of `deploy/kubernetes`. */
 export interface Pod {
   readonly env: Readonly<Record<string, string>>;
   /** Arguments of `lossless`. */
   readonly preStop: readonly string[];
-  /** How long its end may take, preStop included, in milliseconds. */
+  /** Longest end, preStop included, in milliseconds. */
   readonly graceMs: number;
 }
 
-/** Reads a manifest. @param values what stands instead of the values of its variables */
+/** Reads a manifest. @param values replacements for the values of its variables */
 export function podOf(manifest: string, values: Readonly<Record<string, string>>): Pod {
   const [deployment] = parseAllDocuments(template(`kubernetes/${manifest}`));
   if (deployment === undefined) throw new Error(`${manifest} is empty`);
@@ -43,7 +43,7 @@ export async function terminate(container: Child, { env, graceMs, preStop }: Pod
     try {
       container.signal(name);
     } catch {
-      // It has ended.
+      // The container has ended.
     }
   };
   signal('SIGTERM');

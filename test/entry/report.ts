@@ -13,7 +13,7 @@ const COLUMNS = [
 /** The first line of the table. */
 export const TITLE = row(COLUMNS.map(([name]) => name));
 
-/** Whether every shutdown went as the scenario demands, and the loss is within the goal on average. */
+/** Whether every shutdown ended as the scenario demands, and the average loss is within the goal. */
 export function isReached({ goal }: Scenario, { before, shutdowns }: Played): boolean {
   const lost = shutdowns.reduce((sum, one) => sum + one.lost.length, 0);
   return (
@@ -23,12 +23,12 @@ export function isReached({ goal }: Scenario, { before, shutdowns }: Played): bo
   );
 }
 
-/** Work that was cut is never as it should be, unless that is what a scenario is about. */
+/** Whether a shutdown ended well: with the expected result, or by default without cut work. */
 function endsAs(result: string, expected: string | undefined): boolean {
   return expected === undefined ? !['timeout', 'missing', 'killed'].includes(result) : result === expected;
 }
 
-/** One line of the table; the values of shutdowns are parted by spaces. */
+/** One line of the table; spaces separate the values of shutdowns. */
 export function lineOf(scenario: Scenario, played: Played): string {
   const { before, sent, shutdowns } = played;
   const reasons = new Map<string, number>();

@@ -19,10 +19,10 @@ const FILES = { haproxy: 'haproxy-front.cfg', caddy: 'Caddyfile', envoy: 'envoy-
 
 const PROXIES = ['haproxy', 'caddy', 'envoy'] as const;
 
-/** Retries of HAProxy hide what was lost. */
+/** Without retries, because HAProxy's would hide losses. */
 const NO_RETRIES = { 'timeout connect 2s': 'timeout connect 2s\n  retries 0' };
 
-/** Three failing answers, a second apart, and a second more. */
+/** The goal: three failing answers, a second apart, and a second more. */
 const TOLD = { lost: 0, seconds: 4 };
 
 const APPLICATION_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
@@ -43,7 +43,7 @@ const READINESS_CHECKED: readonly Scenario[] = PROXIES.map((proxy) => ({
 
 const SLOW_CHECK = 'inter 5s fall 3 rise 1';
 
-/** Few requests hide nothing by chance. */
+/** At several rates, so that no loss stays hidden by chance. */
 const HAPROXY_RATES: readonly Scenario[] = [
   { check: 'inter 1s fall 2 rise 2', failures: '2', seconds: 2.5 },
   { check: SLOW_CHECK, failures: '3', seconds: 17 },
@@ -123,7 +123,7 @@ const WITH_PROXY = podOf('with-proxy.yaml', { '/run/orders/ready': 'DIRECTORY/re
 
 const MANY: Calls = { by: 'http1', sends: 'post', clients: 20, perSecond: 1, keepAlive: false };
 
-/** The rules of the Service follow late. Few callers hide nothing by chance; one that hangs is killed and cannot be lossless. */
+/** The rules of the Service follow late. Several rates, so that no loss stays hidden by chance. A hanging application is killed and cannot be lossless. */
 const SIDECAR: readonly Scenario[] = [
   {
     name: '20 new connections/s',
@@ -156,7 +156,7 @@ const SCRAPED: readonly Scenario[] = [undefined, 'Prometheus/2.53.0', 'ELB-Healt
 const HOLD_S = 10;
 const LONG_HOLD_S = 20;
 
-/** Keep-alive clients, and others whose every request is a new connection. Each host gets its part of these. */
+/** Keep-alive clients, and clients with a new connection for each request, of which each host gets its share. */
 const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
   [1, 20].map((connections) => ({
     name: `kube-proxy, lag ${lag} s, ${connections} new connections/s`,
@@ -173,7 +173,7 @@ const KUBE_PROXY: readonly Scenario[] = [0, 3, 12].flatMap((lag) =>
   })),
 );
 
-/** A stream that was on its way when its session closed is refused: a loss of one round trip. */
+/** A stream that is on its way when its session closes is refused: a loss of one round trip. */
 const HTTP2: Scenario = {
   name: 'HTTP/2 clients straight on the application, 320 requests/s',
   protocol: 'http2',
@@ -182,7 +182,7 @@ const HTTP2: Scenario = {
   goal: { lost: 3.2, seconds: 12 },
 };
 
-/** TLS hides the descriptor, so the session ends in one step: what crosses its end is refused, and its client may send it again. */
+/** TLS hides the descriptor, so the session ends in one step: streams that cross the end are refused, and clients may send them again. */
 const HTTP2_TLS: Scenario = {
   ...HTTP2,
   name: 'HTTP/2 clients by TLS straight on the application, 320 requests/s',
@@ -190,10 +190,10 @@ const HTTP2_TLS: Scenario = {
   calls: [{ by: 'http2', clients: 16, perSecond: 20, isSecure: true }],
 };
 
-/** Clients whose pauses are about as long as Node.js keeps an idle connection: 5 s, and one more since 24. In seconds. */
+/** Pauses of clients, in seconds: about as long as Node.js keeps an idle connection, which is 5 s, and 6 s since Node.js 24. */
 const PAUSES = [6, 6.01, 6.015, 6.02, 6.025, 6.03, 6.04, 6.05];
 
-/** A request that meets a connection that is being closed is lost without any shutdown. */
+/** A request that meets a closing connection is lost even without a shutdown. */
 const IDLE: Scenario = {
   name: 'clients that pause as long as the server keeps idle connections',
   serviceLagMs: 0,
@@ -211,7 +211,7 @@ const SOCKET_ACTIVATION: Scenario = {
   goal: { lost: 0, seconds: 0.3 },
 };
 
-/** Everything that is to hold of callers without the plugin. */
+/** All scenarios of callers without the plugin. */
 export const SCENARIOS: readonly Scenario[] = [
   ...APPLICATION_CHECKED,
   ...READINESS_CHECKED,

@@ -6,13 +6,13 @@ import { until } from '../support/until.ts';
 export interface Told {
   /** Result of its trace; `missing` without one. */
   readonly result: string;
-  /** Why the hold had to pass, as the trace says it. */
+  /** Why the hold time had to pass, by the trace. */
   readonly held: string;
-  /** Requests that the trace says were served in that time. */
+  /** Requests that were served during the offline, by the trace. */
   readonly served: number;
 }
 
-/** What the traces of a service say of each process that left, by its id, once so many have come. */
+/** The results in the traces of a service, by process id, once `count` traces have arrived. */
 export async function toldOf(queryUrl: string, service: string, count: number): Promise<ReadonlyMap<number, Told>> {
   const jaeger = new JaegerClient(new URL(queryUrl));
   const find = () => jaeger.search({ service, operation: spanName('offline'), limit: count + 1 });

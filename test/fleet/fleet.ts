@@ -1,14 +1,14 @@
 /**
- * A fleet as data: who serves, who calls, and what happens to them. The generator writes it from a seed, the runner plays it
- * with real processes, the shrinker makes it smaller, and one that was lost without a word is kept as JSON among the cases.
- * All providers are instances of one service. Times are milliseconds; those of events count from when every client calls.
+ * A fleet as data: who serves, who calls, and what happens to them. The generator makes it from a seed, the runner plays it with
+ * real processes, the shrinker makes it smaller, and the cases keep, as JSON, fleets whose loss no trace reported. All providers are
+ * instances of one service. Times are milliseconds; those of events count from the moment at which every client calls.
  */
 export interface Fleet {
-  /** What a case is about; a generated one has its seed. */
+  /** Subject of a case; a generated fleet has its seed. */
   readonly name: string;
-  /** Between client and provider, each way. */
+  /** Delay between client and provider, each way. */
   readonly delayMs: number;
-  /** How long after the registry consumers' lists change. */
+  /** Delay of consumers' lists after the registry. */
   readonly lagMs: number;
   readonly gracePeriodMs: number;
   readonly holdMs: number;
@@ -19,17 +19,17 @@ export interface Fleet {
 
 /** One instance of the service. */
 export interface Provider {
-  /** How long a request takes. */
+  /** Time of a request. */
   readonly workMs: number;
   readonly keepAliveMs: number;
   readonly servers: Servers;
-  /** Its application registers the same address itself, under an id of its own. */
+  /** Its application registers the same address too, under an id of its own. */
   readonly listedTwice: boolean;
 }
 
 /**
- * `one`. `late`: it listens half a second after the start. `admin_second`, `admin_first`: another server, that answers 404,
- * listens after or before. `admin_closes`: that one listens first and closes when the other one listens.
+ * `one`. `late`: the server listens half a second after the start. `admin_second`, `admin_first`: another server, which answers 404,
+ * listens after or before it. `admin_closes`: the other server listens first and closes when the main one listens.
  */
 export type Servers = 'one' | 'late' | 'admin_second' | 'admin_first' | 'admin_closes';
 
@@ -47,13 +47,13 @@ export interface Consumer {
 }
 
 /**
- * What a provider meets where it takes the consumer's control port to be. `open`: the consumer. `refused`: nobody. `self`: a
- * provider's own control server. Else something that is not the consumer: `gone` answers 410, `reset` resets, `silent` never
- * answers, `broken` answers 500.
+ * What a provider meets at the supposed control port of the consumer. `open`: the consumer. `refused`: nothing. `self`: a
+ * provider's own control server. The others are foreign servers: `gone` answers 410, `reset` resets, `silent` never answers,
+ * `broken` answers 500.
  */
 export type Control = 'open' | 'refused' | 'self' | 'gone' | 'reset' | 'silent' | 'broken';
 
-/** A client without the plugin, behind a balancer that learns late who has left. */
+/** A client without the plugin, behind a balancer that learns late which provider has left. */
 export interface Unmanaged {
   readonly kind: 'unmanaged';
   readonly rate: number;
@@ -62,50 +62,50 @@ export interface Unmanaged {
 }
 
 /**
- * A client that speaks the protocol and calls one provider until nobody is there, whatever that answers. `goes_on`: acks,
- * says how much is outstanding, says idle at once, and sends on all the while. `leaks`: acks, stops, but sends one more a
- * while later, and says idle when all are answered. `calls_again`: acks, says idle when all are answered, and sends on later. `never_idle`: acks, stops, and never says idle. `gone`: answers 410
- * and sends on. `refused`: has no control port and sends on.
+ * A client that speaks the protocol and calls one provider until that refuses connections, whatever the answers. `goes_on`: acks
+ * with the outstanding count, says idle at once, and sends on. `leaks`: acks, stops, but sends one more a while later, and says idle
+ * when all are answered. `calls_again`: acks, says idle when all are answered, and sends on later. `never_idle`: acks, stops, and
+ * never says idle. `gone`: answers 410 and sends on. `refused`: has no control port and sends on.
  */
 export interface Fake {
   readonly kind: 'fake';
   readonly rate: number;
   readonly keepAlive: boolean;
   readonly manner: 'goes_on' | 'leaks' | 'calls_again' | 'never_idle' | 'gone' | 'refused';
-  /** How long each of its requests takes beside the provider's own time. */
+  /** Time of each of its requests, beside the provider's own. */
   readonly workMs: number;
   /** Index of the provider. */
   readonly calls: number;
 }
 
-/** Indices are those of the lists above. Successors and restarts are further lives of the provider they follow. */
+/** Indices refer to the lists above. Successors and restarts are further lives of their provider. */
 export type Event = { readonly at: number } & (
   | { readonly does: 'leave'; readonly provider: number; readonly by: 'SIGTERM' | 'endpoint' }
-  /** A successor starts; when it is ready this one leaves. */
+  /** A successor starts; once that is ready, the provider leaves. */
   | { readonly does: 'replace'; readonly provider: number }
-  /** It leaves, and starts again on its port when it has ended. */
+  /** The provider leaves, and starts again on its port after its end. */
   | { readonly does: 'restart'; readonly provider: number }
   /** An offline begins and is undone. */
   | { readonly does: 'undo'; readonly provider: number; readonly afterMs: number }
   | { readonly does: 'kill'; readonly provider: number }
   | { readonly does: 'leave_killed'; readonly provider: number; readonly afterMs: number }
-  /** A second SIGTERM comes while the first one's offline runs. */
+  /** A second SIGTERM comes during the offline. */
   | { readonly does: 'leave_twice'; readonly provider: number; readonly afterMs: number }
-  /** Its application calls `process.exit` while the offline runs. */
+  /** Its application calls `process.exit` during the offline. */
   | { readonly does: 'leave_exits'; readonly provider: number; readonly afterMs: number }
-  /** The event loop of a provider stands still. */
+  /** A provider blocks its event loop. */
   | { readonly does: 'stall'; readonly provider: number; readonly ms: number }
-  /** A further instance never gets ready and gets SIGTERM, again and again. */
+  /** Further instances never get ready and get SIGTERM, one after the other. */
   | { readonly does: 'crash_loop'; readonly times: number }
   /** A consumer is killed. */
   | { readonly does: 'die'; readonly client: number }
   /** A consumer gets SIGTERM; its application sends on to the end. */
   | { readonly does: 'client_leaves'; readonly client: number }
-  /** A consumer sends its first request now, and none before. */
+  /** A consumer sends its first request now. */
   | { readonly does: 'join'; readonly client: number }
-  /** The event loop of a consumer stands still. */
+  /** A consumer blocks its event loop. */
   | { readonly does: 'block'; readonly client: number; readonly ms: number }
-  /** A consumer sends one request that takes so long. */
+  /** A consumer sends one request that takes `ms`. */
   | { readonly does: 'long'; readonly client: number; readonly ms: number }
 );
 

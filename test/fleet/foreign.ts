@@ -11,7 +11,7 @@ import type { Outcome } from './observed.ts';
 /** Longest wait for an answer, in milliseconds. */
 const PATIENCE_MS = 6_000;
 
-/** When a client that has acked sends again, in milliseconds: later than any quiet window, and surely after the ack. */
+/** Time after which a client that has acked sends again, in milliseconds: later than any quiet window, and surely after the ack. */
 const LATER_MS = 600;
 
 /** Where a client without the plugin sends a request. */
@@ -27,7 +27,7 @@ export interface Load {
 
 export type Record_ = (outcome: Omit<Outcome, 'client'>) => void;
 
-/** Sends to whom the balancer gives; nobody is a failure. */
+/** Sends to the targets of the balancer; a request without a target fails. */
 export function startUnmanaged(
   { keepAlive, rate }: Unmanaged,
   balancer: () => Target | undefined,
@@ -42,7 +42,7 @@ export function startUnmanaged(
   });
 }
 
-/** Sends to one provider until nobody is there. */
+/** Sends to one provider until that refuses connections. */
 export async function startFake(fake: Fake, target: Target, record: Record_): Promise<Load> {
   const liar = new Liar(fake, target, record);
   await liar.listen();
@@ -72,7 +72,7 @@ class Liar {
 
   async listen(): Promise<void> {
     await listening(this.#server);
-    // Nobody listens on port 1.
+    // No process listens on port 1.
     const port = this.#fake.manner === 'refused' ? 1 : portOf(this.#server);
     this.#header = encodeConsumer({ service: 'fake', instanceId: randomUUID(), generation: 1, port });
   }
@@ -160,7 +160,7 @@ function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** What stands where a consumer's control port is looked for. */
+/** A server in place of a consumer's control port. */
 export interface Decoy {
   readonly port: number;
   close(): void;
@@ -173,7 +173,7 @@ const DECOYS: Readonly<Partial<Record<Control, () => Server | TcpServer>>> = {
   reset: () => createTcpServer((socket) => void socket.resetAndDestroy()),
 };
 
-/** Undefined when nothing of ours stands there. */
+/** Undefined for a `control` without a decoy. */
 export async function startDecoy(control: Control): Promise<Decoy | undefined> {
   const server = DECOYS[control]?.();
   if (server === undefined) return undefined;

@@ -1,7 +1,7 @@
 import type { Client, Event, Fleet, Provider } from './fleet.ts';
 import { Random } from './random.ts';
 
-/** Requests a second: as many fleets are quiet as are busy. */
+/** Requests a second: quiet fleets are as likely as busy ones. */
 const RATES = [1, 1, 2, 3, 3, 5, 8, 10, 20, 30, 50, 100];
 
 /** Most requests a second of all clients, so that two cores can carry them. */
@@ -58,7 +58,7 @@ function client(random: Random, providers: number): Client {
   };
 }
 
-/** The fastest ones get slower until two cores can carry them all. */
+/** Slows the fastest clients down until two cores can carry all. */
 function bounded(clients: readonly Client[]): readonly Client[] {
   let slower = [...clients];
   while (slower.reduce((sum, { rate }) => sum + rate, 0) > MOST_RATE) {
@@ -119,7 +119,7 @@ function leaving(random: Random, provider: number, at: number): readonly Event[]
     return isInVain ? [undo, { at: at + random.tens(300, 1_200), does: 'leave', provider, by: 'SIGTERM' }] : [undo];
   }
   if (does === 'leave_killed' || does === 'leave_exits') return [{ at, does, provider, afterMs: random.tens(0, 400) }];
-  // A second one within 50 ms is an echo of the first.
+  // The plugin takes a second signal within 50 ms for an echo of the first.
   if (does === 'leave_twice') return [{ at, does, provider, afterMs: random.tens(60, 400) }];
   return [{ at, does, provider }];
 }

@@ -1,7 +1,7 @@
 /**
- * `npm run fleet -- [--runs 20] [--seed N] [--shrink 30] [--fleet '{…}']`: plays fleets of consecutive seeds and holds what
- * clients lost against what the traces say. A fleet that does wrong is made smaller and printed as JSON, to be put into
- * `cases.json`. Exit code 1 when one did wrong.
+ * `npm run fleet -- [--runs 20] [--seed N] [--shrink 30] [--fleet '{…}']`: plays fleets of consecutive seeds and compares the loss
+ * of clients with the traces. It makes a failing fleet smaller and prints it as JSON, for `cases.json`. Exit code 1 when a fleet
+ * failed.
  */
 import { parseArgs } from 'node:util';
 import cases from './cases.json' with { type: 'json' };
@@ -17,15 +17,15 @@ const SHRINK_MS = 300_000;
 
 const { values } = parseArgs({
   options: {
-    /** How many. */
+    /** Number of fleets. */
     runs: { type: 'string', default: '20' },
-    /** The first seed; by default one of its own for each day. */
+    /** The first seed; by default a new one each day. */
     seed: { type: 'string', default: String(Math.floor(Date.now() / 86_400_000) * 1_000) },
-    /** Most runs that are spent on making a fleet smaller; 0: it is printed as it is. */
+    /** Most runs that make a failing fleet smaller; 0 prints it as it is. */
     shrink: { type: 'string', default: '30' },
-    /** One fleet as JSON, again and again, instead of seeds. */
+    /** Plays one fleet, given as JSON, again and again instead of seeds. */
     fleet: { type: 'string' },
-    /** The committed cases, instead of seeds. */
+    /** Plays the committed cases instead of seeds. */
     cases: { type: 'boolean', default: false },
   },
 });

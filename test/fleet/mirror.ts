@@ -2,13 +2,13 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { decodeEntry, isAlive } from '../../src/registry/entry.ts';
 
-/** How often the directories are looked at, in milliseconds. */
+/** Interval of looks at the directories, in milliseconds. */
 const LOOK_MS = 20;
 
 /**
- * A second `file:` registry that shows one service of the first some time later, as lists of a real registry lag. This
- * process vouches for what it shows: an entry stays for its time even when its instance has ended. Everything else goes
- * from the second to the first at once.
+ * A second `file:` registry that shows one service of the first some time later, as lists of a real registry lag. Its entries name
+ * this process, so an entry stays for its time even when its instance has ended. Everything else goes from the second to the first
+ * at once.
  */
 export class Mirror {
   readonly #first: string;
@@ -16,7 +16,7 @@ export class Mirror {
   readonly #service: string;
   readonly #lagMs: number;
   #isLagging = false;
-  /** What the first one held when it was last looked at, and which of it is shown. */
+  /** Entries of the first registry at the last look. */
   #seen = new Map<string, string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #looking: NodeJS.Timeout;
@@ -30,7 +30,7 @@ export class Mirror {
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
   }
 
-  /** From now on what changes is shown late; until then at once. */
+  /** From now on changes show late; until then at once. */
   lag(): void {
     this.#isLagging = true;
   }
@@ -54,7 +54,7 @@ export class Mirror {
       if (service !== this.#service && service !== TEMPORARY) this.#back(service);
   }
 
-  /** What consumers registered is in the first one too. */
+  /** Copies entries of consumers into the first registry. */
   #back(service: string): void {
     const [from, to] = [join(this.#second, service), join(this.#first, service)];
     mkdirSync(to, { recursive: true });
@@ -86,7 +86,7 @@ function living(directory: string): Map<string, string> {
       const text = readFileSync(join(directory, name), 'utf8');
       if (isAlive(decodeEntry(text))) entries.set(name, text);
     } catch {
-      // It is being written, or was removed meanwhile.
+      // The file is being written, or was removed meanwhile.
     }
   }
   return entries;

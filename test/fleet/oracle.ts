@@ -3,44 +3,43 @@ import type { Client, Fleet } from './fleet.ts';
 import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 
 /**
- * What must hold of a run: no shutdown that cost a client a request is called lossless.
+ * The rule of a run: no shutdown that cost a client a request is called lossless.
  *
- * A shutdown is *called lossless* when the trace says so by the project's own function. What is missing of a trace is no
- * excuse: it is judged as if it were whole. `lossless verify` must not exit with 0 either.
+ * A shutdown is *called lossless* when the project's own function says so for its trace. Missing spans are no excuse: the trace is
+ * judged as if it were whole. `lossless verify` must not exit with 0 either.
  *
  * A *failure* is a request that the right server did not answer with 200: refused, reset, never answered, or answered by
  * another server.
  *
- * The shutdowns it may come from are those of the service that had begun when it ended, and whose reach had not ended when it
- * began. Clients that call one provider whatever happens name it: then only shutdowns of that provider count. A shutdown
- * reaches from its trigger to the end of its process (or of its undo), and on from there, because who is not told goes on
- * calling: for the lag of the lists and two seconds more, and for a client that gets nothing but failures, as after the last
- * instance has gone, until its next request that is answered. When there are such shutdowns, at least one of them must not
- * be called lossless.
+ * A failure may come from each shutdown of the service that had begun when the failure ended, and whose reach had not ended when the
+ * failure began. For a client that always calls one provider, only shutdowns of that provider count. A shutdown reaches from its
+ * trigger to the end of its process (or of its undo), and beyond, because a client that is not told goes on calling: for the lag of
+ * the lists and two seconds more. For a client that gets only failures, as after the last instance has gone, it reaches to that
+ * client's next answered request. When a failure has such shutdowns, at least one of them must not be called lossless.
  *
- * Nobody is blamed for
- * - a failure before any shutdown, or beyond the reach of all: these are counted as unexplained;
- * - a failure that a SIGKILL may have caused, which has the same reach as a shutdown, unless the process had begun one: that
- *   has a trace without an end, which is not called lossless;
- * - a connection of a consumer that the way between has reset for a refusal: at a real distance it would have been refused,
+ * No shutdown is blamed for
+ * - a failure before any shutdown, or beyond the reach of all: counted as unexplained;
+ * - a failure that a SIGKILL may have caused, which has the same reach as a shutdown. If the process had begun a shutdown, that
+ *   one has a trace without an end, which is not called lossless;
+ * - a connection of a consumer that the delaying proxy has reset for a refusal: at a real distance it would have been refused,
  *   and the request sent to another instance;
- * - what a client without the plugin loses once the hold time has passed, or because its balancer knows nobody, so that no
- *   instance was asked: it cannot be told, and the hold time is what an operator gives it. These are counted as untold, and
- *   how many of them no trace says anything of;
- * - what a fake client loses after it has acked: it said that it isolates the instance, and no provider can know better. In
- *   exchange, when a request that it began after its ack, beyond those that it said were outstanding, was answered by that
- *   provider, the provider has seen the lie, and its shutdown must not be called lossless, unless it was undone.
+ * - a failure of a client without the plugin once the hold time has passed, or because its balancer has no target: no one can tell
+ *   such a client, and the operator sets the hold time for it. These are counted as untold, and so is the number of them that no
+ *   trace reports;
+ * - a failure of a fake client after its ack: it said that it isolates the instance, and no provider can know better. But when a
+ *   provider answered a request that the client began after its ack, beyond those that it called outstanding, the provider has
+ *   seen the lie, and its shutdown must not be called lossless, unless it was undone.
  *
- * A shutdown that says that its instance never was ready says nothing about loss, and explains none. An instance that never
- * got ready has no other, and one that was ready has no such; one that was ready and ended without SIGKILL has a trace.
+ * A shutdown with the result `never_ready` says nothing about loss, and explains none. An instance that never got ready has only
+ * such shutdowns, and one that was ready has none. An instance that was ready and ended without SIGKILL has a trace.
  */
 export interface Judgement {
   readonly violations: readonly Violation[];
   readonly failures: readonly Failure[];
-  /** Shutdowns not called lossless from which no failure comes, those that were killed or never got ready excepted. */
+  /** Shutdowns not called lossless although no failure comes from them, except killed and never ready ones. */
   readonly falseAlarms: readonly Shutdown[];
   readonly unexplained: readonly Outcome[];
-  /** What clients without the plugin lost after the hold time. */
+  /** Failures of clients without the plugin after the hold time. */
   readonly untold: readonly Failure[];
 }
 
@@ -51,27 +50,27 @@ export interface Violation {
   readonly text: string;
 }
 
-/** A failure and the shutdowns it may come from. */
+/** A failure and the shutdowns from which it may come. */
 export interface Failure {
   readonly outcome: Outcome;
   readonly shutdowns: readonly Shutdown[];
 }
 
-/** How much longer than the lag of lists clients that were not told may call one that has gone, in milliseconds. */
+/** How long after the lag of lists an untold client may still call an instance that has gone, in milliseconds. */
 const MARGIN_MS = 2_000;
 
-/** How late a client may see what happened on the way between, beside the delay, in milliseconds. */
+/** How late a client may see an event of the delaying proxy, beside the delay, in milliseconds. */
 const LATE_MS = 100;
 
 /** Longest way of an ack to the provider on a busy machine, in milliseconds. */
 const ACK_MS = 300;
 
-/** Whether a trace says that nothing was lost, whatever is missing of it. */
+/** Whether a trace says that nothing was lost, even an incomplete one. */
 export function isCalledLossless(verdict: Verdict): boolean {
   return isLossless({ ...verdict, whole: true });
 }
 
-/** Holds what clients saw against what the traces say. */
+/** Compares what clients saw with what the traces say. */
 export function judge(fleet: Fleet, observed: Observed): Judgement {
   const { outcomes, shutdowns, verify } = observed;
   const counted = shutdowns.filter(({ verdict }) => isCounted(verdict));
@@ -135,7 +134,7 @@ function isUntold({ clients, holdMs }: Fleet, { outcome, shutdowns }: Failure): 
   );
 }
 
-/** Until when a client may fail because a process has gone. */
+/** Computes until when a client may fail because a process has gone. */
 class Reach {
   readonly #afterMs: number;
   readonly #answered: ReadonlyMap<number, readonly number[]>;
@@ -149,7 +148,7 @@ class Reach {
     this.#answered = new Map([...answered].map(([client, each]) => [client, each.map(({ begun }) => begun)]));
   }
 
-  /** @param goneAt undefined for one that has not ended */
+  /** @param goneAt end of the process; undefined when it has not ended */
   until(client: number, goneAt: number | undefined): number {
     if (goneAt === undefined) return Number.POSITIVE_INFINITY;
     const next = this.#answered
@@ -191,7 +190,7 @@ function isOwnLie(client: Client | undefined, { sinceAckMs }: Outcome): boolean 
   return client?.kind === 'fake' && sinceAckMs !== undefined;
 }
 
-/** Ack and request come on two connections, so that only the later requests are surely seen as such. */
+/** Ack and request come on two connections, so a provider surely recognizes only requests well after the ack. */
 function lies(
   { delayMs, events }: Fleet,
   outcomes: readonly Outcome[],

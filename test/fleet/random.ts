@@ -1,10 +1,10 @@
-/** Numbers that follow from a seed alone, on every machine and version (mulberry32). */
+/** Numbers that depend only on a seed, the same on every machine and version (mulberry32). */
 export class Random {
   #state: number;
 
   constructor(seed: number) {
     this.#state = seed | 0;
-    // Neighbouring seeds shall have nothing in common.
+    // Mixed, so that neighbouring seeds have nothing in common.
     for (let n = 0; n < 3; n++) this.#state = Math.floor(this.next() * 2 ** 32) | 0;
   }
 
@@ -34,7 +34,7 @@ export class Random {
     return of[this.below(of.length)] as T;
   }
 
-  /** A key, as often as its value says in comparison with the others. */
+  /** A random key, weighted by its value. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const entries = Object.entries(weights) as [K, number][];
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

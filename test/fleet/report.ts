@@ -2,14 +2,14 @@ import { type Fleet, shapeOf } from './fleet.ts';
 import type { Observed } from './observed.ts';
 import { isCalledLossless, isUnsaid, type Judgement } from './oracle.ts';
 
-/** What became of one fleet. */
+/** The run of one fleet. */
 export interface Ran {
   readonly fleet: Fleet;
   readonly observed: Observed;
   readonly judgement: Judgement;
 }
 
-/** One run in a few lines: its shape, what the traces said, what clients lost, what is wrong. */
+/** One run in a few lines: its shape, the results of the traces, the loss of clients, and the violations. */
 export function linesOf({ fleet, observed, judgement }: Ran): readonly string[] {
   const { failures, falseAlarms, unexplained, untold, violations } = judgement;
   const said = observed.shutdowns.map((shutdown) => {
@@ -65,7 +65,7 @@ function counted(words: readonly string[]): string {
     .join(', ');
 }
 
-/** Result and first problem, spans that are missing excepted, without what differs from run to run. */
+/** Result and first problem, other problems before missing spans, without the parts that differ between runs. */
 function reasonOf(result: string, problems: readonly string[]): string {
   const first = problems.find((problem) => !/\bspans?\b/.test(problem)) ?? problems[0] ?? '';
   return `${result}: ${first.replace(/\S*\d\S*/g, '#')}`;

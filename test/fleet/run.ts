@@ -25,25 +25,25 @@ import type { Life, Observed, Outcome, Shutdown } from './observed.ts';
 const PROVIDER = new URL('../fixtures/fleet/provider.ts', import.meta.url);
 const CONSUMER = new URL('../fixtures/fleet/consumer.ts', import.meta.url);
 
-/** The service that all providers are instances of. */
+/** The service of all providers. */
 const SERVICE = 'shop';
 
-/** Longest wait for everything that is to end, in milliseconds, beside the grace period. */
+/** Longest wait for an end, in milliseconds, beside the grace period. */
 const ENDING_MS = 6_000;
 
-/** How long clients go on after the last event, in milliseconds, beside the lag of lists and the time between two requests. */
+/** Time of clients after the last event, in milliseconds, beside the lag of lists and the time between two requests. */
 const TAIL_MS = 1_500;
 
-/** The lag of lists is waited for so long at most, in milliseconds: in one that lags longer nobody ever leaves. */
+/** Longest wait for the lag of lists, in milliseconds; in fleets with a longer lag no provider leaves. */
 const MOST_LAG_MS = 4_000;
 
-/** Longest wait until an instance is registered, in milliseconds. Some never are. */
+/** Longest wait until an instance is registered, in milliseconds; some never are. */
 const READY_MS = 10_000;
 
-/** Longest wait for spans once nobody calls any more, in milliseconds. */
+/** Longest wait for spans once all clients have stopped, in milliseconds. */
 const SPANS_MS = 1_500;
 
-/** Plays a fleet with real processes and tells what was seen. It leaves nothing behind. */
+/** Plays a fleet with real processes and returns the observations. It leaves nothing behind. */
 export async function run(fleet: Fleet): Promise<Observed> {
   const stage = await Stage.open(fleet);
   try {
@@ -53,11 +53,11 @@ export async function run(fleet: Fleet): Promise<Observed> {
   }
 }
 
-/** A life while it is lived. */
+/** A running life. */
 interface Living {
   readonly index: number;
   readonly provider: number;
-  /** It is meant to get ready. */
+  /** Whether it is meant to get ready. */
   readonly healthy: boolean;
   readonly name: string;
   readonly child: Child;
@@ -168,7 +168,7 @@ class Stage {
       .catch(() => {})
       .then(() => {
         living.exitedAt = now();
-        // Nobody is there any more: a connection is refused, as it would be at the other end of a real way.
+        // Closed after the process, so that a new connection is refused, as it would be at a real distance.
         proxy?.close();
       });
     const listening = await appPortOf(living.child);
@@ -182,7 +182,7 @@ class Stage {
     return living;
   }
 
-  /** Lists a life under another id as well, as an application does that registers itself. */
+  /** Lists a life under another id too, as an application does that registers itself. */
   #listAgain({ child, name, port, provider }: Living): void {
     const files = new EntryFiles({ root: this.#registryOf('provider'), isPrivate: false, onCorrupt: () => {} });
     const metadata = { provider: `${provider}` };
@@ -191,14 +191,14 @@ class Stage {
     writeFileSync(files.pathOf(instance), JSON.stringify({ pid: child.pid, started: 0, instance }));
   }
 
-  /** Consumers' lists name every provider that is ready. */
+  /** Resolves when consumers' lists name every ready provider. */
   #listed(): Promise<void> {
     const files = new EntryFiles({ root: this.#registryOf('consumer'), isPrivate: false, onCorrupt: () => {} });
     const ready = this.#lives.filter(({ readyAt }) => readyAt !== undefined);
     return until(() => files.read(SERVICE).length >= ready.length);
   }
 
-  /** Starts a client and resolves when it has had its first outcome. */
+  /** Starts a client and resolves at its first outcome. */
   async #call(client: Client, index: number): Promise<void> {
     const before = this.#outcomes.length;
     const record = (outcome: Omit<Outcome, 'client'>): void => void this.#outcomes.push({ ...outcome, client: index });
@@ -216,7 +216,7 @@ class Stage {
     const own = control === 'self' ? this.#lives.find(({ readyAt }) => readyAt !== undefined) : undefined;
     const port = own === undefined ? (decoy?.port ?? 0) : await this.#controlPort(own);
     const env = this.#env(`front-${index}`, 'consumer', {
-      // The provider sees the consumer come from 127.0.0.1, and looks for its control port there.
+      // The provider sees the consumer come from 127.0.0.1, and expects its control port there.
       ...(control !== 'open' && { LOSSLESS_CONTROL_HOST: '127.0.0.2', LOSSLESS_CONTROL_PORT: `${port}` }),
     });
     const child = this.#child(CONSUMER, [`http://${SERVICE}/work`, rate, via, listed], env);
@@ -234,7 +234,7 @@ class Stage {
     return { life: living.index, port: living.port };
   }
 
-  /** Gives one ready life after the other, those that left until the balancer learns of it. */
+  /** Returns ready lives in turn, including those that have left until the balancer learns of it. */
   #balancer(learnsAfterMs: number): () => Target | undefined {
     let turn = 0;
     return () => {
@@ -306,7 +306,7 @@ class Stage {
     await post(await this.#controlPort(living), path);
   }
 
-  /** A life that an undo has brought back has not left. */
+  /** An undone life counts as not left. */
   async #undo(living: Living, afterMs: number): Promise<void> {
     const { leftAt } = living;
     await this.#offline(living, '/offline');
@@ -325,7 +325,7 @@ class Stage {
     }
   }
 
-  /** What the traces say, once all of their spans are there or will not come. */
+  /** The results of the traces, once all spans have arrived or none will come. */
   async #shutdowns(): Promise<{ readonly lives: readonly Life[]; readonly list: readonly Shutdown[] }> {
     const jaeger = new JaegerClient(new URL(this.#collector.queryUrl));
     const lives = this.#lives.map(lifeOf);
@@ -345,7 +345,7 @@ class Stage {
     return { lives, list: list.sort((one, other) => one.verdict.startedAt - other.verdict.startedAt) };
   }
 
-  /** Sends what processes that ended in the middle have left behind. */
+  /** Replays the spools of processes that ended early. */
   async #replay(): Promise<void> {
     const silent = (): void => {};
     const args = ['--dir', join(this.#directory.path, 'spool'), '--otlp', this.#collector.otlpUrl];
@@ -385,7 +385,7 @@ function readOutcomes(child: Child, each: (outcome: Printed) => void): void {
   });
 }
 
-/** Resolves when a consumer has had all its answers, or has ended. It lives on, so that its spans are sent. */
+/** Stops a consumer; resolves when it has all answers, or has ended. It lives on, so that it sends its spans. */
 async function stopped(child: Child): Promise<void> {
   child.say('stop');
   await child.sees(/^stopped$/m, 15_000).catch(() => {});

@@ -21,8 +21,8 @@ export function simpler(fleet: Fleet): readonly Fleet[] {
 }
 
 /**
- * The simplest fleet found that still does wrong: the first simpler one that does is taken, again and again, until none does
- * or the bounds are reached.
+ * The simplest failing fleet that was found: takes the first simpler one that fails, again and again, until none fails or the bounds
+ * are reached.
  */
 export async function shrink(
   fleet: Fleet,
@@ -63,7 +63,7 @@ function withoutClient({ clients, events, ...rest }: Fleet, index: number): Flee
   };
 }
 
-/** Its fake clients go with it. */
+/** Leaves out a provider, with its fake clients. */
 function withoutProvider(fleet: Fleet, index: number): Fleet {
   const own = fleet.clients.findIndex((client) => client.kind === 'fake' && client.calls === index);
   if (own >= 0) return withoutProvider(withoutClient(fleet, own), index);
@@ -80,7 +80,7 @@ function withoutProvider(fleet: Fleet, index: number): Fleet {
   };
 }
 
-/** What points behind `index` points to the same as before; what points to it is left out. */
+/** Drops an item that points to `index`, and shifts one that points behind it. */
 function shifted<T, K extends string>(pointing: T & Record<K, number>, key: K, index: number): readonly T[] {
   if (pointing[key] === index) return [];
   return [{ ...pointing, [key]: pointing[key] - (pointing[key] > index ? 1 : 0) }];

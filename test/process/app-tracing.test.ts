@@ -105,7 +105,7 @@ describe('LOSSLESS_APP_TRACING', () => {
     expect(traces).toHaveLength(sent);
   });
 
-  test('an SDK of the application is left alone, which is one line', async () => {
+  test('an SDK of the application is left alone, and one line says so', async () => {
     const preloaded = `--import=data:text/javascript,globalThis[Symbol.for('opentelemetry.js.api.1')]={version:'1.9.0',trace:{}}`;
     const env = world().env('end', TRACED);
     const file = new URL('../fixtures/apps/chain.mjs', import.meta.url);

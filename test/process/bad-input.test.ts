@@ -45,7 +45,7 @@ describe('a consumer header', () => {
     ['with a port out of range', '"a";id="b";gen=1;port=70000'],
     ['oversized', `"a";id="${'b'.repeat(600)}";gen=1;port=1`],
     ['as large as a server takes', `"a";id="${'b'.repeat(12_000)}";gen=1;port=1`],
-  ])('%s: the request is answered, and nobody is remembered', async (_, header) => {
+  ])('%s: the request is answered, and no consumer is remembered', async (_, header) => {
     const service = await world().service('provider');
     const response = await fetch(`http://127.0.0.1:${service.port}/echo`, {
       method: 'POST',
@@ -62,7 +62,7 @@ describe('a consumer header', () => {
     ['no signature', FLEET, undefined, []],
     ['the secret of the fleet', FLEET, FLEET, ['127.0.0.9']],
   ])(
-    'that names another host, with %s: only the fleet is believed, else the caller is called, or nobody when there is a secret',
+    'that names another host, with %s: the GoAway goes there for the fleet alone, else to the caller, with a secret to none',
     async (_, ours, theirs, expected) => {
       const called = new Set<string>();
       const server = createServer((incoming, response) => {
@@ -165,7 +165,7 @@ describe('a GoAway', () => {
     },
   );
 
-  test('for somebody who has ended is 410', async () => {
+  test('for a process that has ended is 410', async () => {
     const consumer = await world().service('consumer');
     expect((await send(consumer, goAway(), { [AUDIENCE_HEADER]: 'somebody-else' })).status).toBe(410);
   });
@@ -271,7 +271,7 @@ describe('the control port', () => {
     expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
-  test('two applications are given the same: the second says who has it, serves, and takes it once it is free', async () => {
+  test('two applications are given the same one: the second names its holder, serves, and takes the port once it is free', async () => {
     const first = await world().service('shop', { env: { LOSSLESS_CONTROL_PORT: '0' } });
     const port = await world().controlPort(first);
     const second = await world().service('cart', { env: { LOSSLESS_CONTROL_PORT: String(port) } });
@@ -310,7 +310,7 @@ describe('the environment', () => {
     expect(ran).toHaveLength(Object.keys(VARIABLES).filter((name) => name.startsWith('LOSSLESS_')).length);
   });
 
-  test('a failure that nobody thought of is one line, and the application runs without the plugin', async () => {
+  test('an unforeseen failure is one line, and the application runs without the plugin', async () => {
     const env = world().env('a', { LOSSLESS_SPOOL_DIR: '', LOSSLESS_STRICT: 'false' });
     const broken = 'data:text/javascript,process.geteuid=()=>{throw(Error("broken"))}';
     const child = world().children.node(app, {

@@ -63,7 +63,7 @@ test('a service whose name has capitals is found, and leaves without loss', asyn
   for (const caller of callers) expect(await caller.stop()).toMatchObject({ failed: 0 });
 });
 
-test('a consumer header that was received never leaves for somebody else, however it is copied', async () => {
+test('a received consumer header is never sent on, however the application copies it', async () => {
   const seen: IncomingHttpHeaders[] = [];
   const third = await start(
     createServer((received, response) => {
@@ -92,7 +92,7 @@ test('a consumer header that was received never leaves for somebody else, howeve
 });
 
 test.each(LINES)(
-  'whatever fails inside a hook is one line for each, and requests are served and sent, on Node.js %s',
+  'a failure inside a hook is one line, and requests are served and sent, on Node.js %s',
   async (line) => {
     const other = await start(createServer((_received, response) => response.end('other')));
     await Promise.all([world().service('shop'), world().service('shop')]);
@@ -129,7 +129,7 @@ test.each(LINES)(
 );
 
 test.each(LINES)(
-  'whatever fails in a timer, in an event of a server or a connection, or of the marker is one line for each, on Node.js %s',
+  'a failure in a timer, in an event of a server or a connection, or of the marker is one line, on Node.js %s',
   async (line) => {
     await world().service('shop');
     const app = world().children.node(FAULTS, {

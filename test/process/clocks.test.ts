@@ -36,7 +36,7 @@ describe('clocks five minutes apart', () => {
     await world().leave(joining);
   });
 
-  test('with a secret, GoAways of such a provider are refused by rule, which the trace says; nothing fails', async () => {
+  test('with a secret, consumers refuse GoAways of such a provider, the trace says so, and no request fails', async () => {
     const { NODE_OPTIONS } = world().env('provider');
     const secret = {
       LOSSLESS_SECRET: 'one secret for all of them',

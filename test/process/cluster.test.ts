@@ -29,7 +29,7 @@ describe.each(LINES)('a cluster of two workers, on Node.js %s', (line) => {
     expect(workers.filter(isRunning)).toEqual([]);
   });
 
-  test('handlers of the workers decide how those end', async () => {
+  test('handlers of the workers decide how the workers end', async () => {
     const { primary } = await start('none', 'handles');
     primary.signal('SIGINT');
     await primary.sees(/offline begun SIGINT/);
@@ -56,7 +56,7 @@ describe.each(LINES)('a cluster of two workers, on Node.js %s', (line) => {
     expect(count(primary, /^offline ended true$/)).toBe(2);
   });
 
-  test('workers that outstay the grace period are not waited for', async () => {
+  test('the primary does not wait for workers beyond the grace period', async () => {
     const { primary } = await start('none', 'none', '60000', '100');
     primary.signal('SIGTERM');
     await until(() => primary.process.signalCode !== null, 10_000);

@@ -89,7 +89,7 @@ async function sockets(url: string, count: number, text: string): Promise<readon
 }
 
 describe('slow clients of lossless collector', () => {
-  test('200 that never end their headers are cut off; 200 that never end their body keep nobody waiting', async () => {
+  test('200 that never end their headers are cut off; 200 that never end their body hold up no other', async () => {
     const collector = await start();
     const headers = await sockets(collector.url, 200, 'POST /v1/traces HTTP/1.1\r\nhost: 127.0.0.1\r\n');
     const bodies = await sockets(
@@ -104,7 +104,7 @@ describe('slow clients of lossless collector', () => {
     for (const socket of bodies) socket.destroy();
   }, 90_000);
 
-  test('4,300 that never end their headers keep nobody out', async () => {
+  test('4,300 that never end their headers keep no other out', async () => {
     const collector = await start();
     const half = 'POST /v1/traces HTTP/1.1\r\nhost: 127.0.0.1\r\n';
     const opened: Socket[] = [];
@@ -113,7 +113,7 @@ describe('slow clients of lossless collector', () => {
     for (const socket of opened) socket.destroy();
   }, 90_000);
 
-  test('readers that never read: what waits for them is bounded, and others are answered', async () => {
+  test('readers that never read: their waiting answers are bounded, and others are answered', async () => {
     const collector = await start();
     const { traceId, bodies } = shutdownBodies('large', 5_000);
     await sendMerged(collector.url, bodies);
@@ -209,7 +209,7 @@ describe('the database of lossless collector', () => {
     ['cut', (path: string) => truncateSync(path, 10_000)],
     ['cut within its head', (path: string) => truncateSync(path, 40)],
     ['spoiled', (path: string) => spoil(path, 4_096)],
-  ])('that was %s is set aside, said once, and a new one is begun', async (_, damage) => {
+  ])('that was %s is set aside with one message, and a new one is begun', async (_, damage) => {
     const { folder, database } = await written();
     damage(database);
     const collector = await start(database);
@@ -232,7 +232,7 @@ describe('the database of lossless collector', () => {
     await isWell(collector);
   });
 
-  test('of something else is never touched', async () => {
+  test('of another program is never touched', async () => {
     const folder = mkdtempSync(join(directory, 'other-'));
     const file = join(folder, 'notes.txt');
     writeFileSync(file, 'x'.repeat(10_000));

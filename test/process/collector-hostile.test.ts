@@ -200,7 +200,7 @@ describe('lossless collector survives', () => {
   test.each([
     ['empty resources', 'resourceSpans'],
     ['empty scopes', 'scopeSpans'],
-  ])('32 MiB of %s, packed small: refused before they are made', async (_, list) => {
+  ])('32 MiB of %s, packed small: refused before the values are made', async (_, list) => {
     const many = `"${list}":[${'{},'.repeat(11_000_000)}{}]`;
     const body = list === 'resourceSpans' ? `{${many}}` : `{"resourceSpans":[{${many}}]}`;
     const answer = await call({ headers: { 'content-encoding': 'gzip' }, body: [gzipSync(body)] });
@@ -216,7 +216,7 @@ describe('lossless collector survives', () => {
     expect((await call({ method: 'GET', path: `/api/traces/${traceId}` })).status).toBe(200);
   });
 
-  test('a bad span among good ones: it is rejected alone, and it is said why', async () => {
+  test('a bad span among good ones: only the bad one is rejected, and the answer says why', async () => {
     const traceId = hex(16);
     const spans = [{ spanId: hex(8) }, { spanId: 'bad' }, { spanId: hex(8) }].map((span) => ({ traceId, ...span }));
     const { status, body } = await call({ body: [JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] })] });
@@ -309,7 +309,7 @@ describe('lossless collector survives', () => {
     await isWell();
   });
 
-  test('a page of somebody else whose name leads here: refused, whatever it asks; names of this machine are not', async () => {
+  test('a foreign page whose name resolves to this machine: every request is refused; names of this machine work', async () => {
     for (const host of ['evil.example', 'evil.example:16686', '127.0.0.1.evil.example', 'localhost.evil.example'])
       for (const path of ['/', '/api/services', '/metrics', '/page/shutdowns']) {
         const { status, body } = await call({ method: 'GET', path, headers: { host } });
@@ -334,7 +334,7 @@ describe('lossless collector survives', () => {
 });
 
 describe('lossless collector keeps', () => {
-  test('what it has answered 200 for, over a SIGKILL', async () => {
+  test('every span that it has answered with 200, over a SIGKILL', async () => {
     const { traceId, bodies } = shutdownBodies('kept', 250);
     await sendOtlp(url, bodies);
     collector.signal('SIGKILL');
@@ -358,7 +358,7 @@ describe('lossless collector keeps', () => {
     });
   });
 
-  test('no more than it may: the traces that came first make room', async () => {
+  test('no more than its bound: the traces that came first make room', async () => {
     collector.signal('SIGTERM');
     expect(await collector.ends()).toEqual({ code: 0, signal: null });
     await start('--max-size', '2');

@@ -89,7 +89,7 @@ describe('what breaks rules is found', () => {
     expect(outcome.code).toBe(1);
   });
 
-  test('of a provider that tells nobody', async () => {
+  test('of a provider that tells no consumer', async () => {
     const server = createServer((request, response) => void request.pipe(response));
     const instance = anInstance({ service: SERVICE, port: await useServer(server) });
     const registered = world().children.node(REGISTERED, { args: [world().registryUrl, JSON.stringify(instance)] });

@@ -156,7 +156,7 @@ describe.each([
     },
   );
 
-  test('TLS: a host that drops what is sent to it keeps no request waiting longer than for one connection', async () => {
+  test('TLS: a host that drops packets delays no request by more than one attempt to connect', async () => {
     const [{ instance }] = secure as [PlainProvider];
     const hole = await DeafInstance.start(instance, 'hole');
     children.push(hole);
@@ -206,7 +206,7 @@ test.each(['fetch', 'undici', 'http', 'httpOwnConnection', 'httpArrayHeaders', '
 describe.each([
   ['this Node.js', LINE],
   ['Node.js 22.19', '22.19'],
-] as const)('what is wrong with a request reaches the application that made it, on %s', (_, line) => {
+] as const)('a request that cannot be made fails in the application, on %s', (_, line) => {
   test.each([
     ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
     ['httpBadAddress', 'http', 'nobody', 'ERR_INVALID_IP_ADDRESS'],
@@ -242,7 +242,7 @@ describe.each([
   const codes = ({ logs }: ConsumerApp) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
   const url = 'http://service-b/';
 
-  test('one of its own and one that replaces the global one are covered, with nothing to say', async () => {
+  test('an own one and one that replaces the global one are covered, without a log line', async () => {
     const app = await setUp();
     await app.run('undici', { url });
     expect((await app.run<Echo>('undiciOwnDispatcher', { url })).instanceId).toBe('b1');
@@ -251,7 +251,7 @@ describe.each([
     expect(codes(app)).toEqual([]);
   });
 
-  test('the very first request by one of its own is covered, also in the turn that sets it', async () => {
+  test('the very first request by an own one is covered, even in the turn that sets it', async () => {
     for (const client of ['undiciOwnDispatcher', 'undiciReplaced']) {
       const app = await setUp();
       const answer = await app.run<{ first?: Echo; instanceId?: string }>(client, { url });
@@ -268,7 +268,7 @@ describe.each([
     expect(codes(app)).toEqual(['LOSSLESS_DISPATCHER_UNCOVERED']);
   });
 
-  test('the built-in fetch by an agent of another major does what it does to any host, with nothing to say', async () => {
+  test('the built-in fetch by an agent of another major calls a service like any host, without a log line', async () => {
     const { provider, app } = await setUpWith();
     const { port } = provider.instance;
     const { service, other } = await app.run<Record<string, unknown>>('fetchByPackage', {
@@ -307,7 +307,7 @@ describe.each([
   });
 
   test.each(['fetch', 'undici'])(
-    '%s: one composed of the one that was there keeps its interceptors',
+    '%s: one composed of the earlier global one keeps its interceptors',
     async (client) => {
       const app = await setUp({ FIXTURE_AT_START: 'composed' });
       for (let n = 0; n < 2; n++) {
@@ -319,7 +319,7 @@ describe.each([
   );
 
   test.each(['fetch', 'undici'])(
-    '%s: what an interceptor throws is the error of the very first request',
+    '%s: an error that an interceptor throws fails the very first request',
     async (client) => {
       const app = await setUp({ FIXTURE_AT_START: 'throws' });
       for (const host of ['nobody', 'nobody', 'noone'])
@@ -333,7 +333,7 @@ describe.each([
 describe('a copy of undici inside a bundle', () => {
   const folder = useScratchFolder();
 
-  test('a call by a dispatcher of its own is said once, and one by its global dispatcher is covered', async () => {
+  test('a call by a dispatcher of its own is logged once, and one by its global dispatcher is covered', async () => {
     const outfile = join(folder, 'bundle.cjs');
     const entryPoints = [join(installed(7) ?? '', 'index.js')];
     await build({ entryPoints, outfile, bundle: true, platform: 'node', logLevel: 'error' });

@@ -90,7 +90,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     await until(async () => (await leaving.tell('state')).sockets === 0);
   });
 
-  test('R9: low rate, the draining marker on one response isolates, a marker that names somebody else does not', async () => {
+  test('R9: low rate, the draining marker on one response isolates, a marker that names another instance does not', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
     const [leaving, staying] = providers as [PlainProvider, PlainProvider];
     await staying.tell('mark', { marker: encodeDraining({ ...leaving.instance, generation: 99 }) });
@@ -102,7 +102,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     expect((await statusOf(app)).markers).toBe(1);
   });
 
-  test('R12: a stale list does not undo the isolation; it ends by itself', async () => {
+  test('R12: a stale list does not undo the isolation, which ends by itself', async () => {
     const { app, providers } = await setUp(['b1', 'b2']);
     const list = { 'service-b': providers.map(({ instance }) => instance) };
     await many(app, client, 10);
@@ -171,7 +171,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
 describe('requests that were never sent', () => {
   test.each(['fetch', 'fetchStream', 'undici', 'http', 'httpAgent', 'axios', 'got'])(
-    '%s: an address that no connection can be made to is passed over, body whole',
+    '%s: an address to which no connection can be made is skipped, body whole',
     async (client) => {
       const good = await PlainProvider.start('b1');
       const app = await ConsumerApp.start({});
@@ -194,7 +194,7 @@ describe('requests that were never sent', () => {
     },
   );
 
-  test('http: those queued in an agent move to another instance with their bodies', async () => {
+  test('http: requests queued in an agent move to another instance with their bodies', async () => {
     const { app, providers } = await setUp(['b1']);
     const [leaving] = providers as [PlainProvider];
     const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 5, body: 'queued ' });
@@ -216,7 +216,7 @@ describe('requests that were never sent', () => {
     expect(await answer.line()).toMatchObject({ idle: true });
   });
 
-  test('R15, http: with one instance those queued in an agent go over a new connection, so that the old one becomes idle', async () => {
+  test('R15, http: with one instance, requests queued in an agent go over a new connection, so that the old one becomes idle', async () => {
     const { app, providers } = await setUp(['b1']);
     const [last] = providers as [PlainProvider];
     const answers = app.run<Echo[]>('httpQueue', { url: 'http://service-b', count: 3, body: '' });
@@ -262,7 +262,7 @@ describe('requests that were never sent', () => {
   });
 
   test.each(['fetch', 'undici', 'http'])(
-    '%s: when everybody refuses the application sees the refusal',
+    '%s: when every instance refuses, the application sees the refusal',
     async (client) => {
       const { app, providers } = await setUp(['b1', 'b2']);
       await Promise.all(providers.map((provider) => provider.stop()));
@@ -289,7 +289,7 @@ test.each([
 describe.each([
   ['this Node.js', LINE],
   ['Node.js 22.19', '22.19'],
-] as const)('an instance whose host drops what is sent to it, on %s', (_, line) => {
+] as const)('an instance whose host drops packets, on %s', (_, line) => {
   const withHole = async (ids: readonly string[]): Promise<ConsumerApp> => {
     const providers = await Promise.all(['b1', ...ids].map((id) => PlainProvider.start(id)));
     const [{ instance }] = providers as [PlainProvider];
@@ -313,7 +313,7 @@ describe.each([
     20_000,
   );
 
-  test('20 requests a second by each client: none fails, none waits longer than for one connection, and fewer and fewer try it', async () => {
+  test('20 requests a second by each client: none fails, none waits for more than one attempt to connect, and fewer and fewer try that instance', async () => {
     const clients = ['fetch', 'http', 'keepAlive', 'axios'];
     const apps = await Promise.all(clients.map(() => withHole(['b2'])));
     const outcomes = await Promise.all(
@@ -338,7 +338,7 @@ describe.each([
     ['httpAbortedBefore', 'ABORT_ERR'],
     ['httpAbortedInQueue', 'ABORT_ERR'],
   ])(
-    '%s: without another one, what ends the request is the application',
+    '%s: without another instance, only the application ends the request',
     async (client, code) => {
       const app = await withHole([]);
       expect(await app.run(client, { url: URL_B })).toBe(code);

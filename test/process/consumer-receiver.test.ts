@@ -28,7 +28,7 @@ async function setUp(
 }
 
 describe('the span of a refresh', () => {
-  test('hangs under the GoAway and says who left, whom it left, and what the registry said', async () => {
+  test('is a child of the GoAway, and names the instance that left, the addresses before and after, and the result', async () => {
     const { app, one, two } = await setUp();
     app.list({ 'service-b': [two.instance] }, { 'service-b': [two.instance] });
     const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
@@ -76,7 +76,7 @@ describe('the span of a refresh', () => {
     expect(await answer.line()).toMatchObject({ idle: true });
   });
 
-  test('there is none of a service this process never called, and the answer says so', async () => {
+  test('a GoAway of a service that this process never called has none, and the answer says so', async () => {
     const { app, one } = await setUp();
     const answer = await post(app.port, bodyOf({ ...one.instance, service: 'service-c' }));
     expect(await answer.line()).toEqual({ isolated: true, outstanding: 0, unused: true });
@@ -127,7 +127,7 @@ describe('who may send a GoAway', () => {
     expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
   });
 
-  test('with a secret only who signs, for this consumer, once', async () => {
+  test('with a secret only a signature for this consumer, once', async () => {
     const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
     const body = bodyOf(one.instance);
     const signature = (audience: string, secret = SECRET): Record<string, string> => ({
@@ -144,7 +144,7 @@ describe('who may send a GoAway', () => {
   });
 });
 
-test('the second line waits for somebody else to call', async () => {
+test('the second line waits for another instance to call', async () => {
   const { app, one, two } = await setUp();
   app.list({ 'service-b': [one.instance] });
   const answer = await post(app.port, bodyOf(one.instance));

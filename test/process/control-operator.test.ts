@@ -28,7 +28,7 @@ async function stateOf(service: Service): Promise<unknown> {
   return (await operator(await world().controlPort(service), '/liveness')).body['state'];
 }
 
-describe('whoever calls through something on this machine is no operator', () => {
+describe('a caller through a program on this machine is no operator', () => {
   test.skipIf(foreign === undefined)('a sidecar, whatever Host it is given', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_CONTROL_HOST: '::' } });
     const port = await world().controlPort(service);
@@ -58,7 +58,7 @@ describe('whoever calls through something on this machine is no operator', () =>
     expect(await stateOf(service)).toBe('warming');
   });
 
-  test('what the application fetches for somebody else', async () => {
+  test('a fetch of the application for its own caller', async () => {
     const service = await world().service('provider');
     const port = await world().controlPort(service);
     for (const method of ['GET', 'POST'])
@@ -83,7 +83,7 @@ test('/metrics and /liveness tell no stranger an instance id or an address', asy
   expect(own.text).toMatch(/lossless_pick_share\{service="provider",address="127\.0\.0\.1:\d+"/);
 });
 
-test('with a secret this machine needs it too, and the command has it', async () => {
+test('with a secret callers on this machine need it too, and the command has it', async () => {
   const env = { LOSSLESS_SECRET: SECRET };
   const service = await world().service('provider', { env });
   const port = await world().controlPort(service);
@@ -118,7 +118,7 @@ describe('two instances on one machine', () => {
     expect(await stateOf(shop)).toBe('warming');
   });
 
-  test('a command that names no one of them takes none, and says who there is', async () => {
+  test('a command that names none of them reaches none, and lists both', async () => {
     const { shop, cart, env } = await two();
     const { LOSSLESS_SERVICE: _, ...nobody } = world().env('', env);
     const refused = await lossless(['offline'], nobody);

@@ -58,7 +58,7 @@ describe('a client that pipelines', () => {
     },
   );
 
-  test('once, and asks one by one from then on, keeps no instance', async () => {
+  test('once, and then asks one by one, keeps no instance from leaving', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '2000' } });
     const client = await connected(service.port);
     const answers = () => client.text().split('HTTP/1.1 200').length - 1;
@@ -98,7 +98,7 @@ describe('an application that takes a connection from its server', () => {
   test.each([
     ['CONNECT', 'CONNECT other:80 HTTP/1.1\r\nHost: other\r\n\r\n'],
     ['an upgrade', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'],
-  ])('for %s: it is open until its client ends it, and what is on its way arrives', async (_, head) => {
+  ])('for %s: the connection is open until its client ends it, and data on its way arrives', async (_, head) => {
     const service = await world().service('provider', { file: TAKEN, env: { LOSSLESS_HOLD_MS: '300' } });
     const client = await connected(service.port);
     client.socket.write(head);

@@ -11,7 +11,7 @@ const { ask, atEnd, keepAsking } = useAsking();
 /** Where a balancer asks, in these tests. */
 const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health' };
 
-test('a flood of checks with made-up names costs nobody a request, and is no time-out', async () => {
+test('a flood of checks with made-up names costs no caller a request, and is no time-out', async () => {
   const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_GRACE_PERIOD_MS: '8000' } });
   const control = await world().controlPort(service);
   const balancer = { from: '127.0.0.2', headers: { 'user-agent': 'balancer' } };

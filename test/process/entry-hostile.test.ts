@@ -23,7 +23,7 @@ function lines({ child }: Service, code: string): readonly string[] {
   return child.stderr.split('\n').filter((line) => line.includes(`"${code}"`));
 }
 
-describe('who names himself as a health check and is none', () => {
+describe('a caller that calls itself a health check and is none', () => {
   test.each([
     ['kube-probe/1.32', 'POST', '/echo'],
     ['ELB-HealthChecker/2.0', 'GET', '/'],
@@ -51,7 +51,7 @@ describe('who names himself as a health check and is none', () => {
     ['ELB-HealthChecker/2.0', '/', { connection: 'close' }],
     ['Prometheus/2.53.0', '/metrics', {}],
     ['a scraper', '/internal/numbers', { 'x-prometheus-scrape-timeout-seconds': '10' }],
-  ])('%s at %s is nobody who is waited for', async (name, path, headers) => {
+  ])('%s at %s is not waited for', async (name, path, headers) => {
     const service = await world().service('provider', { env: HEALTH });
     const counted = keepAsking(service.port, () => ({ path, headers: { 'user-agent': name, ...headers } }), 20);
     await until(() => counted.answered >= 20);
@@ -86,7 +86,7 @@ describe('the status file', () => {
 
   const missing = mountMissing();
   test.skipIf(missing)(
-    `cannot be removed, as its file system has become read-only: it is said, in the trace too, and the offline ends${missing ? ` (${missing})` : ''}`,
+    `cannot be removed, as its file system has become read-only: log and trace say so, and the offline ends${missing ? ` (${missing})` : ''}`,
     async () => {
       const folder = join(world().directory, 'status');
       mkdirSync(folder);

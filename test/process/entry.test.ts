@@ -56,7 +56,7 @@ describe('while an instance leaves', () => {
     },
   );
 
-  test('a health check that goes on all the time is nobody who is waited for', async () => {
+  test('no offline waits for a health check that goes on all the time', async () => {
     const service = await world().service('provider', { env: HEALTH });
     let asked = 0;
     const timer = setInterval(
@@ -176,7 +176,7 @@ async function idleAt(port: number): Promise<Socket> {
   return socket;
 }
 
-test('LOSSLESS_KEEP_ALIVE_MS is how long idle connections are kept; a proxy before a shorter one is warned about, once', async () => {
+test('LOSSLESS_KEEP_ALIVE_MS sets how long idle connections are kept; a proxy before a shorter time is one warning', async () => {
   const proxied = { 'x-forwarded-for': '192.0.2.1' };
   const short = await world().service('short');
   for (let n = 0; n < 2; n++) await ask(short, '/echo', proxied);

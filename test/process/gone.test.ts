@@ -68,7 +68,7 @@ describe('a caller is gone only when that is proved', () => {
   });
 
   test.each(['SIGTERM', 'SIGKILL'] as const)(
-    'one that has ended by %s is: nobody was there to tell',
+    'one that has ended by %s is: there was no process to tell',
     async (signal) => {
       const service = await pair();
       const caller: Caller = await world().caller('http://shop/echo', 40);

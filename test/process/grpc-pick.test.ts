@@ -170,14 +170,14 @@ describe('a version of grpc-js that is not known', () => {
 
   const said = ({ stderr }: Child): number => stderr.match(/LOSSLESS_GRPC_UNCOVERED/g)?.length ?? 0;
 
-  test('is left alone, and that is said once', async () => {
+  test('is left alone, and one line says so', async () => {
     const child = load();
     await child.ends();
     expect(child.stdout).toBe('loaded\n');
     expect(said(child)).toBe(1);
   });
 
-  test('is not spoken of with LOSSLESS_GRPC=false', async () => {
+  test('is not logged with LOSSLESS_GRPC=false', async () => {
     const child = load({ LOSSLESS_GRPC: 'false' });
     await child.ends();
     expect(child.stdout).toBe('loaded\n');

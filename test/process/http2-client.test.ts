@@ -110,7 +110,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(codes).toEqual([]);
   });
 
-  test('fails with the error of the last instance when none takes it, which is said once', async () => {
+  test('fails with the error of the last instance when none takes it, with one log line', async () => {
     const dead = [await refusing(), await refusing()];
     const { came, codes } = await runWith<string[]>(line, 'several', 'http://shop', dead);
     expect(came).toEqual(Array.from({ length: 6 }, () => 'ECONNREFUSED'));

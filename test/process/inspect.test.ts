@@ -24,7 +24,7 @@ async function codeOf(child: Child): Promise<number | null> {
 }
 
 describe('lossless inspect', () => {
-  test('0: a shutdown that is whole and told everybody, the latest of all services', async () => {
+  test('0: a whole shutdown that told every consumer, the latest of all services', async () => {
     const now = Date.now();
     for (const [service, ago] of [
       ['earlier', 20_000],
@@ -43,7 +43,7 @@ describe('lossless inspect', () => {
     expect(await codeOf(earlier)).toBe(0);
   });
 
-  test('1: somebody was not told, or a part of the trace is missing', async () => {
+  test('1: a consumer was not told, or a part of the trace is missing', async () => {
     const told = shutdownBodies('untold', 30, 25);
     await sendOtlp(collector().otlpUrl, told.bodies);
     const untold = await inspect([told.traceId, '--url', collector().queryUrl]);
@@ -76,7 +76,7 @@ describe('lossless inspect', () => {
     [['--service', 'nobody'], /^LOSSLESS_TRACE_NOT_FOUND: no shutdown of nobody/],
     [['not-an-id'], /^LOSSLESS_USAGE: /],
     [['--colour'], /^LOSSLESS_USAGE: /],
-  ])('2: could not tell from %j', async (args, words) => {
+  ])('2: no verdict from %j', async (args, words) => {
     const child = await inspect([...args, '--url', collector().queryUrl]);
     expect(child.stderr).toMatch(words);
     expect(child.stdout).toBe('');

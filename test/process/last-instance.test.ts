@@ -61,7 +61,7 @@ describe('the last instance of a service', () => {
     expect(await verify('shop')).toBe(0);
   });
 
-  test('that nobody calls any more leaves at once', async () => {
+  test('whose callers have stopped leaves at once', async () => {
     const service = await world().service('shop', { env: GRACE });
     const caller = await world().caller('http://shop/echo', 20);
     await until(async () => (await world().served(service)) > 20);

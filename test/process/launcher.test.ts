@@ -53,7 +53,7 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
     await launcher.sees(/offline ended true/);
   };
 
-  test.skipIf(!existsSync(DASH))('npm start through a shell that stays: said at the start, and true', async () => {
+  test.skipIf(!existsSync(DASH))('npm start through a shell that stays: a true warning at the start', async () => {
     const started = await start('npm', 'start');
     expect(started.launcher.stdout).toMatch(/^unseen started by npm through a shell.*exec node/m);
     await orphans(started);
@@ -87,7 +87,7 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
     expect(launcher.stdout.match(/offline begun/g)).toHaveLength(1);
   });
 
-  test('node --run: said at the start, and true', async () => {
+  test('node --run: a true warning at the start', async () => {
     const started = await start(NODES[line], '--run', 'start');
     expect(started.launcher.stdout).toMatch(/^unseen started by node --run/m);
     await orphans(started);

@@ -7,7 +7,7 @@ const FLOOD = new URL('../fixtures/apps/log-flood.ts', import.meta.url);
 /** More than a pipe holds. */
 const LINES = 5_000;
 
-test('a standard error that nobody reads loses lines, is counted, and holds up nobody', async () => {
+test('an unread standard error loses lines, counts them, and holds nothing up', async () => {
   const child = Child.node(FLOOD, { args: [LINES] });
   try {
     child.process.stderr?.pause();

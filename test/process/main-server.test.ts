@@ -102,7 +102,7 @@ describe('a helper that listens before the application', () => {
     ['a metrics server', 'metrics', 1_000],
     ['a health server, as lightship has it', 'health', 200],
     ['a health server, as lightship has it', 'health', 1_000],
-  ])('%s (%s), %i ms before: the application is registered, and it is said', async (_, helper, ms) => {
+  ])('%s (%s), %i ms before: the application is registered, and the log says so', async (_, helper, ms) => {
     const child = await starts();
     const first = await listens(child, helper);
     await pause(ms);
@@ -143,7 +143,7 @@ describe('a helper that listens before the application', () => {
     await child.sees(/several HTTP servers listen/);
   });
 
-  test('a port that is named is registered as soon as somebody listens on it', async () => {
+  test('a named port is registered as soon as a server listens on it', async () => {
     const port = await freePort();
     const child = await starts({ PORT: String(port) });
     await isAt(child, await listens(child, 'app1'));
@@ -152,7 +152,7 @@ describe('a helper that listens before the application', () => {
     expect(registered()).toEqual([`127.0.0.1:${port}`]);
   });
 
-  test('what has answered consumers stays registered when another one listens, which is said', async () => {
+  test('a server that has answered consumers stays registered when another one listens, and the log says so', async () => {
     const child = await starts();
     const port = await listens(child, 'app');
     await isAt(child, port);
@@ -163,7 +163,7 @@ describe('a helper that listens before the application', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
   });
 
-  test('one that was there while consumers had their answers elsewhere does not follow when the application closes that', async () => {
+  test('a helper that was open while another server answered consumers is not registered when the application closes that server', async () => {
     const child = await starts();
     says(child, 'listen app\nlisten metrics');
     const [, port = ''] = await child.sees(/^app listening (\d+)$/m);
@@ -276,7 +276,7 @@ describe('the address that is registered answers', () => {
     await world().leave(other);
   });
 
-  test('one that is configured and cannot be reached from here is said, and registered all the same', async () => {
+  test('a configured one that cannot be reached from here is logged, and registered all the same', async () => {
     const port = await freePort();
     const child = await starts({ LOSSLESS_ADVERTISE: `127.0.0.1:${port}` });
     await listens(child, 'app');
@@ -334,7 +334,7 @@ describe('a server on a Unix socket', () => {
   });
 });
 
-describe('what is refused is answered', () => {
+describe('a refused call is answered', () => {
   test('offline() before anything listens: nothing to leave, and the later shutdown loses nothing', async () => {
     const child = await starts();
     says(child, 'offline');
@@ -387,7 +387,7 @@ describe('what is refused is answered', () => {
     ['registering', 'never_ready'],
     ['serving', 'success'],
   ])(
-    'a subscriber of records that leaves from within the record of %s begins one whole offline',
+    'a subscriber of records that calls offline() at the record of %s begins one whole offline',
     async (state, result) => {
       const child = await starts();
       says(child, `leave ${state}`);

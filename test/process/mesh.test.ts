@@ -58,7 +58,7 @@ describe('a sidecar that hides who calls: each connection comes from 127.0.0.6',
     return { address: tags['server.address'], goaway: tags['lossless.goaway.result'], acked: trace.verdict.acked };
   }
 
-  test('without a secret consumers are looked for where nobody is, and are not told', async () => {
+  test('without a secret consumers are sought at that address, where none listens, and are not told', async () => {
     expect(await shutdown({})).toMatchObject({ address: '127.0.0.6', acked: 0 });
   });
 
@@ -113,7 +113,7 @@ describe('a sidecar that takes nothing but the TLS of its mesh at the control po
     return { result: trace.verdict.result, goaway: tags['lossless.goaway.result'], error: tags['error.type'] };
   }
 
-  test('a provider that calls it directly is cut off: nobody fails, and the trace says why', async () => {
+  test('a provider that calls it directly is cut off: no request fails, and the trace says why', async () => {
     expect(await shutdown('127.0.0.7')).toEqual({
       result: 'incomplete',
       goaway: 'unreachable',

@@ -68,7 +68,7 @@ test('count what really happened, on both sides, through a shutdown', async () =
 });
 
 describe('the page', () => {
-  test('is OpenMetrics for who asks for it, with the same series', async () => {
+  test('is OpenMetrics on request, with the same series', async () => {
     const service = await world().service('provider');
     const [open, plain] = [
       await scrape(service, 'application/openmetrics-text; version=1.0.0'),

@@ -37,7 +37,7 @@ describe('what begins an offline', () => {
   test.each([
     ['SIGHUP', {}],
     ['SIGTERM', { LOSSLESS_SIGNALS: 'SIGINT' }],
-  ] as const)('not %s, when it is not among them', async (signal, env) => {
+  ] as const)('not %s, when LOSSLESS_SIGNALS does not name it', async (signal, env) => {
     const service = await world().service('provider', { env });
     expect(await world().leave(service, signal)).toEqual({ code: null, signal });
     expect(service.child.stderr).not.toContain('offline begun');
@@ -175,7 +175,7 @@ describe('undo', () => {
     await world().leave(other);
   });
 
-  test('an undo waits for no consumer that hangs, and says of none that it was not told', async () => {
+  test('an undo waits for no consumer that hangs, and reports none as not told', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '20000' } });
     const fakes = await fakeConsumers(service.port, ['hangs']);
     await call(service, '/offline');
@@ -188,7 +188,7 @@ describe('undo', () => {
     expect(trace.verdict).toMatchObject({ result: 'cancelled', whole: true, problems: [] });
   });
 
-  test('after an undo the requests of a consumer that had acked are the usual ones, and not after its ack', async () => {
+  test('after an undo the requests of a consumer that had acked do not count as after its ack', async () => {
     const service = await world().service('provider');
     const fakes = await fakeConsumers(service.port, ['answers', 'answers']);
     const held = await holdRequest(service);
@@ -267,7 +267,7 @@ test('R22: liveness and requests stay good while readiness fails', async () => {
   await service.child.ends();
 });
 
-test('R24: the grace period is one deadline, after which the rest is cut and said', async () => {
+test('R24: the grace period is one deadline, after which the rest is cut and counted', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
   const answer = slow(service, 20_000).catch(() => 'cut');
   await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);

@@ -40,7 +40,7 @@ test('callers without the plugin still find that entry: such a shutdown is no su
   expect(JSON.stringify(spansOf(trace, 'offline'))).toContain('find this address in other entries: provider-own');
 });
 
-test('the one that takes over the address of one that was isolated is called at once', async () => {
+test('an instance that takes over the address of an isolated one is called at once', async () => {
   const leaving = await world().service('provider', { env });
   const staying = await world().service('provider', { env });
   const caller = await world().caller('http://provider/echo', 100, { env });
@@ -53,7 +53,7 @@ test('the one that takes over the address of one that was isolated is called at 
 });
 
 test.skipIf(process.platform !== 'linux').each(['fetch', 'close'])(
-  'of two that share a port the older one leaves: as its callers cannot be kept from it, that is no success (%s)',
+  'of two that share a port the older one leaves: its callers cannot be kept away, so that is no success (%s)',
   async (client) => {
     const start = (port: number) =>
       world().service('provider', {

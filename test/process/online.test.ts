@@ -130,7 +130,7 @@ describe('registration', () => {
     expect((await control(service, '/status')).body).toMatchObject({ address: `127.0.0.1:${service.port}` });
   });
 
-  test('an undone offline asks the probe again: what is not healthy stays out', async () => {
+  test('an undone offline asks the probe again: an unhealthy instance stays out', async () => {
     const env = { LOSSLESS_PROBE: '/health', LOSSLESS_REGISTER_DELAY_MS: '50', LOSSLESS_WARMUP_MS: '200' };
     const service = await starting(env, 503);
     await service.child.sees(/LOSSLESS_PROBE_FAILED/);

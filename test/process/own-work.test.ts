@@ -86,7 +86,7 @@ describe.each([
     expect(child.stdout).not.toContain('forgotten: begun');
   });
 
-  test('what comes while the offline runs takes part in it', async () => {
+  test('a handler or a task that comes while the offline runs takes part in it', async () => {
     const child = await application([...kind, 'late', 'task:mail:300']);
     child.signal('SIGTERM');
     await child.ends();
@@ -116,7 +116,7 @@ describe.each([
     expect(child.stdout).toContain('record: stopped');
   });
 
-  test('it may begin its offline itself, once, and whatever it says afterwards does no harm', async () => {
+  test('it may begin its offline itself, once, and later calls do no harm', async () => {
     const child = await application([...kind, 'pool', 'api']);
     child.say('leave');
     await child.sees(/api: true\n/);

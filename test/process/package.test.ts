@@ -167,7 +167,7 @@ describe('the packed package in an empty project', () => {
       .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
   };
 
-  test('its pages come with it, and what they and the alerts lead to', () => {
+  test('its pages come with it, and so do the targets of their links and of the alerts', () => {
     const pages = packed().filter((file) => file.endsWith('.md'));
     expect(pages).toContain('SECURITY.md');
     const links = pages.flatMap((page) =>
@@ -180,7 +180,7 @@ describe('the packed package in an empty project', () => {
     expect(wanted.filter((path) => !existsSync(resolve(directory, path)))).toEqual([]);
   });
 
-  test('no source map, whose sources are not there, and no word of one', () => {
+  test('no source map, because the sources are not packed, and no reference to one', () => {
     expect(packed().filter((file) => file.endsWith('.map'))).toEqual([]);
     const scripts = packed().filter((file) => /\.c?js$/.test(file));
     expect(scripts.filter((file) => read(file).includes('sourceMappingURL='))).toEqual([]);

@@ -150,7 +150,7 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
   });
 });
 
-describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
+describe.each(LINES)('the client behaves as usual on Node %s', (line) => {
   test('the time-out of an agent runs on a connection that was built ahead', async () => {
     await Counting.start(createServer(() => {}) as Server);
     const service = await started(NAMED, line);
@@ -184,7 +184,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     // The fetch of an older undici, whatever that of Node.js knows.
     ['undici7-twice', '1.1,1.1'],
     ['fetch-twice', line === '26' ? '1.1,2.0' : '1.1,1.1'],
-  ])('%s is given HTTP/2 by the connections that follow only if it knows it: %s', async (client, versions) => {
+  ])('later connections give %s HTTP/2 only if it supports that: %s', async (client, versions) => {
     const { key, cert } = await certificate();
     let waiting: (() => void)[] = [];
     // Answers when both are there, so that they need two connections.
@@ -211,7 +211,7 @@ describe.each(LINES)('the client keeps its ways on Node %s', (line) => {
     expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
   });
 
-  test('a process with nothing else to do ends, whatever stands ready', async () => {
+  test('a process with nothing else to do ends although connections stand ready', async () => {
     const provider = await anHttpProvider();
     const service = await started(NAMED, line);
     await until(() => provider.open === 1);
@@ -253,7 +253,7 @@ describe('which services', () => {
     expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
   });
 
-  test('connections built ahead are no calls: what is only remembered gives way to what is called', async () => {
+  test('connections built ahead are no calls: services that are only remembered give way to called ones', async () => {
     const provider = await anHttpProvider();
     const file = join(world().spoolDir, 'front.calls');
     const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
@@ -305,7 +305,7 @@ describe('what goes wrong', () => {
     await registry.deregister(dead.instance);
   });
 
-  test('services that nobody knows are no work', async () => {
+  test('unknown services are no work', async () => {
     const service = await started({ ...NOW, LOSSLESS_PRECONNECT: 'nobody,provider' });
     const [span] = spansOf(await startOf(service), 'preconnect');
     expect(span?.tags).toMatchObject({ 'lossless.preconnect.services': 0, 'lossless.preconnect.planned': 0 });

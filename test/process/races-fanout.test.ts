@@ -63,7 +63,7 @@ describe('R16: dead consumers', () => {
     expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.result']).toBe('incomplete');
   });
 
-  test('one that has ended is gone, not failed: nobody was there to tell', async () => {
+  test('one that has ended is gone, not failed: there was no process to tell', async () => {
     const service = await world().service('provider');
     fakes = await fakeConsumers(service.port, ['answers', 'ends']);
     await fakes.call();
@@ -80,7 +80,7 @@ describe('R16: dead consumers', () => {
     });
   });
 
-  test('the hold time passes when somebody could not be told', async () => {
+  test('the hold time passes when a consumer could not be told', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '2500' } });
     fakes = await fakeConsumers(service.port, ['refuses']);
     const begun = performance.now();

@@ -95,7 +95,7 @@ test('the entries of a killed process disappear within 100 ms, also those of its
 });
 
 test.runIf(process.platform === 'linux')(
-  'the entry of a killed process disappears though nobody reaps it',
+  'the entry of a killed process disappears although no parent reaps it',
   async () => {
     const args = [fileURLToPath(FIXTURE), pathToFileURL(directory).href, 'c'];
     const parent = children.run('sh', ['-c', `exec 3<&0; "$0" "$@" <&3 & exec sleep 60`, NODES[LINE], ...args]);

@@ -60,7 +60,7 @@ async function rollingUpdate(times: number, ready: Ready, env: Record<string, st
 const SLOW_START = { LOSSLESS_REGISTER_DELAY_MS: '3000', LOSSLESS_GRACE_PERIOD_MS: '1500' };
 
 describe('R29: a rolling update', () => {
-  test('with readiness aligned to the registry: no failure, and never nobody registered', async () => {
+  test('with readiness aligned to the registry: no failure, and always an instance registered', async () => {
     const { counted, fewest } = await rollingUpdate(3, byReadiness, SLOW_START);
     expect(counted).toMatchObject({ failed: 0 });
     expect(counted.sent).toBeGreaterThan(300);

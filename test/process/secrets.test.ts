@@ -108,7 +108,7 @@ describe('a secret is replaced', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0 });
   });
 
-  test('a file that holds no secret any more changes nothing, and is said once', async () => {
+  test('a file that holds no secret any more changes nothing, and is logged once', async () => {
     const mounted = new Mounted('provider', 'old');
     const leaving = await world().service('provider', { env: mounted.env });
     await world().service('provider', { env: mounted.env });
@@ -177,7 +177,7 @@ describe('the command', () => {
     return { port: String(port), bytes: () => bytes };
   }
 
-  test.each(['status', 'offline', 'online'])('%s shows whoever sits at the port nothing', async (name) => {
+  test.each(['status', 'offline', 'online'])('%s shows a stranger at the port nothing', async (name) => {
     const { bytes, port } = await squatter(() => '{"state":"serving"}');
     expect(await command(name, '--port', port)).toMatchObject({
       code: 2,
@@ -188,7 +188,7 @@ describe('the command', () => {
       expect(bytes()).not.toContain(word);
   });
 
-  test('one that passes the bytes on to an instance at another port gets nowhere', async () => {
+  test('a stranger that passes the bytes on to an instance at another port gets nowhere', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_SECRET: OLD } });
     const real = await world().controlPort(service);
     const seen: string[] = [];
@@ -232,7 +232,7 @@ describe('the command', () => {
 });
 
 describe('a consumer header', () => {
-  test('that is not signed is one of a caller without the plugin, and that is said', async () => {
+  test('without a signature counts as a caller without the plugin, and the log says so', async () => {
     const env = { LOSSLESS_SECRET: OLD, LOSSLESS_HOLD_MS: '300' };
     const leaving = await world().service('provider', { env });
     await world().service('provider', { env });

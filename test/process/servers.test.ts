@@ -42,7 +42,7 @@ describe('an application that does not know of the plugin leaves without losing 
   test.each([
     ['h2c', 'a caller that does not stop by itself is asked to go', 'http:', Number.POSITIVE_INFINITY],
     ['h2', 'a caller that is idle is asked to go', 'https:', 50],
-  ])('%s: %s, every stream is counted, and refused is only what crossed the end', async (kind, _, protocol, most) => {
+  ])('%s: %s, every stream is counted, only those across the end are refused', async (kind, _, protocol, most) => {
     const leaving = await world().service('provider', { kind, env: { LOSSLESS_HOLD_MS: '1500' } });
     const session = connect(`${protocol}//127.0.0.1:${leaving.port}`, { rejectUnauthorized: false });
     const asked = once(session, 'goaway');
@@ -106,7 +106,7 @@ test.each([
   },
 );
 
-test('what is secret in the paths and addresses of the configuration is not printed', async () => {
+test('secrets in the paths and addresses of the configuration are not printed', async () => {
   const [, jaeger = ''] = world().collector.queryUrl.split('//');
   const service = await world().service('provider', {
     env: {

@@ -132,7 +132,7 @@ describe('the last instance of a service that speaks gRPC, beside one of HTTP al
     return { leaving: leaving.child, caller };
   }
 
-  test('serves its callers by gRPC to the deadline, and says that they have nobody else', async () => {
+  test('serves its callers by gRPC to the deadline, and says that they have no other instance', async () => {
     const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc');
     leaving.signal('SIGTERM');
     await leaving.ends();
@@ -152,7 +152,7 @@ describe('the last instance of a service that speaks gRPC, beside one of HTTP al
     expect(verdict).toMatchObject({ result: 'success', whole: true, stranded: 0, problems: [] });
   });
 
-  test('is not waited for by a caller by HTTP', async () => {
+  test('holds up no caller by HTTP', async () => {
     const { leaving, caller } = await called(['bare', 'http'], 'http://both/x', 'fetch');
     leaving.signal('SIGTERM');
     await leaving.ends();

@@ -53,7 +53,7 @@ test('while it leaves it says what it still waits for', async () => {
   await provider.child.ends();
 });
 
-test('a reader that has seen enough is no error', async () => {
+test('a reader that closes its end is no error', async () => {
   const command = world().children.node(CLI, { args: ['--help'] });
   command.process.stdout?.destroy();
   expect(await command.ends()).toEqual({ code: 0, signal: null });

@@ -65,7 +65,7 @@ describe('a collector that is down for the whole shutdown', () => {
     ['never answers', () => badCollector(), 'no answer in time'],
     ['answers 503', () => badCollector(503), 'the collector answered 503'],
   ])(
-    '%s: the exit is at most 2 s later, and none when nobody is there; it is said once of each signal, and nothing is lost',
+    '%s: the exit is at most 2 s later, and no later when no collector is there; one line for each signal, and nothing is lost',
     async (_, start, why) => {
       const env = { OTEL_EXPORTER_OTLP_ENDPOINT: await start() };
       const service = await world().service('provider', { env });
@@ -87,7 +87,7 @@ describe('a collector that is down for the whole shutdown', () => {
     },
   );
 
-  test('the next start sends what the last one left, to the collector that it is for and to no other', async () => {
+  test('the next start sends what the last one left, to its own collector and to no other', async () => {
     const port = await freePort();
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
     const down = await world().service('provider', { env });
@@ -294,7 +294,7 @@ describe('a process that is killed while it leaves', () => {
     }
   });
 
-  test('the next start says so, once, and inspect and verify do', async () => {
+  test('the next start reports it once, and so do inspect and verify', async () => {
     const service = await killed();
     const others = await Promise.all([world().service('provider'), world().service('other')]);
     await isClosed(service);
@@ -313,7 +313,7 @@ describe('a process that is killed while it leaves', () => {
     for (const other of others) await world().leave(other);
   });
 
-  test('lossless replay says so, and of a living one nothing', async () => {
+  test('lossless replay reports it, and nothing of a living process', async () => {
     const service = await killed();
     const living = await world().service('other', { env: { OTEL_SDK_DISABLED: 'true' } });
     const leaving = await world().service('third', { env: { LOSSLESS_HOLD_MS: '20000' } });
@@ -328,7 +328,7 @@ describe('a process that is killed while it leaves', () => {
     leaving.child.signal('SIGTERM');
   });
 
-  test('with no collector there: a replay says so to the next one, and a second replay has nothing to say', async () => {
+  test('with no collector there: a replay reports it to the next collector, and a second replay has nothing left', async () => {
     const service = await killed({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' });
     expect(await verdict(service)).toBeUndefined();
     const replay = ['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl];
@@ -339,7 +339,7 @@ describe('a process that is killed while it leaves', () => {
     expect((await verdict(service))?.root).toHaveLength(1);
   });
 
-  test('the embedded collector says so when nobody else does, once the grace period is over', async () => {
+  test('the embedded collector reports it when no process does, once the grace period is over', async () => {
     const service = await killed({ LOSSLESS_GRACE_PERIOD_MS: '2000' });
     rmSync(world().spoolDir, { recursive: true });
     mkdirSync(world().spoolDir, { mode: 0o700 });
@@ -349,7 +349,7 @@ describe('a process that is killed while it leaves', () => {
   }, 30_000);
 });
 
-test('OTEL_TRACES_EXPORTER=none: no spans, said once, everything else as usual', async () => {
+test('OTEL_TRACES_EXPORTER=none: no spans, one line, everything else as usual', async () => {
   const service = await world().service('provider', { env: { OTEL_TRACES_EXPORTER: 'none' } });
   expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
   expect(linesOf(service).filter(({ msg }) => msg.startsWith('no shutdown traces: OTEL_SDK_DISABLED'))).toHaveLength(1);
@@ -357,7 +357,7 @@ test('OTEL_TRACES_EXPORTER=none: no spans, said once, everything else as usual',
 });
 
 test.runIf(process.geteuid?.() === 0)(
-  'default directories that somebody else has taken: others are used, and the service gets ready',
+  'default directories that another user has taken: others are used, and the service gets ready',
   async () => {
     const [temporary, home] = ['tmp', 'home'].map((name) => join(world().directory, name)) as [string, string];
     for (const directory of [temporary, home]) mkdirSync(directory);

@@ -131,7 +131,7 @@ describe('one side speaks TLS and the other one does not', () => {
     ).toHaveLength(1);
   });
 
-  test('a consumer without TLS is told by a provider with: in plain HTTP, which is said', async () => {
+  test('a provider with TLS tells a consumer without in plain HTTP, and logs that', async () => {
     const told = await shutdown(tls(), {});
     expect(told).toMatchObject({ result: 'success', goaway: 'acked', failed: 0 });
     expect(
@@ -139,7 +139,7 @@ describe('one side speaks TLS and the other one does not', () => {
     ).toHaveLength(1);
   });
 
-  test('plain HTTP at a control port with TLS gets no answer, and is said once', async () => {
+  test('plain HTTP at a control port with TLS gets no answer, and is logged once', async () => {
     const service = await world().service('provider', { env: tls() });
     const port = await world().controlPort(service);
     for (let n = 0; n < 3; n++) {
@@ -202,7 +202,7 @@ describe('a control port with TLS', () => {
 });
 
 describe('certificates are renewed', () => {
-  test('without a restart, at both ends; what does not fit is not taken, and said once', async () => {
+  test('without a restart, at both ends; files that do not fit are refused with one line', async () => {
     const env = tls({ LOSSLESS_TLS_CLIENT_AUTH: 'true' });
     const [first, second] = [
       await world().service('provider', { env }),

@@ -121,13 +121,13 @@ describe.concurrent.each(Object.keys(MAJORS).map(Number) as Major[])('undici %d 
   );
 });
 
-test('which majors are not installed is said', () => {
+test('majors that are not installed are named', () => {
   const missing = (Object.keys(MAJORS).map(Number) as Major[]).filter((major) => installed(major) === undefined);
   if (missing.length > 0)
     process.stderr.write(`skipped: ${missing.length} of 4 majors of undici are not installed: ${missing.join(', ')}\n`);
 });
 
-test('each major in which something is relied on is tried', () => {
+test('each major on whose inner parts the plugin relies is tried', () => {
   expect([...new Set(RELIED_ON.flatMap(({ majors }) => [...majors]))].toSorted()).toEqual(
     Object.keys(MAJORS).map(Number).toSorted(),
   );

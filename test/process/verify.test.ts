@@ -107,7 +107,7 @@ test('--wait asks until the last span is there, and --junit writes what CI reads
   expect(readFileSync(file, 'utf8')).toContain('<testsuite name="late" tests="2" failures="0" errors="0" skipped="0">');
 });
 
-describe('what cannot be told is 2', () => {
+describe('an unknown verdict is 2', () => {
   test('fewer than expected, and none at all', async () => {
     await sendOtlp(world().collector.otlpUrl, shutdownBodies('few', 3).bodies);
     expect(await verify('few', '--since', '1h', '--expect', '1')).toMatchObject({ code: 0 });

@@ -1,6 +1,6 @@
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
-/** Does this after the test that runs; outside of one, after all tests of the file or the `describe`. The last one is done first. */
+/** Runs `work` after the current test; outside of a test, after all tests of the file or the `describe`. The last work runs first. */
 export function afterwards(work: () => unknown): void {
   const after = TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished;
   after(async () => void (await work()));

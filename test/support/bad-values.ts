@@ -1,6 +1,6 @@
 import type { VariableName } from '../../src/config/variables.ts';
 
-/** A value that breaks the rule of each variable of ours. */
+/** For each of our variables a value that breaks its rule. */
 export const BAD: Readonly<Partial<Record<VariableName, string>>> = {
   LOSSLESS_ENABLED: 'maybe',
   LOSSLESS_SERVICE: 'has blanks',

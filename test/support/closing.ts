@@ -1,11 +1,11 @@
 import { afterEach } from 'vitest';
 
-/** What is closed after a test. */
+/** A thing that is closed after a test. */
 export interface Closable {
   close(): Promise<void>;
 }
 
-/** Call once at the top of a test file: what is started through it is closed after each test, the last first. */
+/** Call once at the top of a test file: things started through it are closed after each test, the last first. */
 export function useClosing(): <T extends Closable>(starting: Promise<T>) => Promise<T> {
   const started: Closable[] = [];
   afterEach(async () => {

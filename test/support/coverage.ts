@@ -2,24 +2,24 @@
 export interface Coverage {
   readonly kind: 'client' | 'gateway' | 'framework' | 'closing' | 'launcher' | 'tracing';
   readonly name: string;
-  /** The package whose installed version is the one that was tried; undefined: it is part of Node.js. */
+  /** The package whose installed version was tried; undefined for a part of Node.js. */
   readonly of?: readonly [name: string];
-  /** The version of what is not installed for the tests. */
+  /** The version of a program that is not installed for the tests. */
   readonly version?: string;
   readonly covered: 'yes' | 'partly' | 'no';
   /** What is not covered, and what to write instead. */
   readonly note?: string;
-  /** The test that proves it: a file of `test/process` or beside it, and a part of it that names the row or the title that all of its rows have. */
+  /** The test that proves the row: a file of `test/process` or beside it, and the title of the row there, or the title of all its rows. */
   readonly test: readonly [file: string, title: string];
 }
 
-/** Called by `test/fixtures/apps/clients.ts` under this name while one of two instances leaves. */
+/** `test/fixtures/apps/clients.ts` calls by a client of this name while one of two instances leaves. */
 const CALLED = ['clients.test.ts', 'not one request is lost while one of two instances leaves'] as const;
 
-/** A kind of `test/fixtures/apps/frameworks.ts`, which leaves while it is called. */
+/** A kind of `test/fixtures/apps/frameworks.ts`, which leaves under load. */
 const SERVED = ['frameworks.test.ts', 'leaves without losing a request'] as const;
 
-/** A program that is built beside the servers of the tests, and leaves while it is called. */
+/** A program that is built beside the servers of the tests, and leaves under load. */
 const BUILT = ['../system/built-apps.test.ts', 'leaves without losing a request'] as const;
 
 type Row = Omit<Coverage, 'kind' | 'covered'> & Partial<Pick<Coverage, 'covered'>>;

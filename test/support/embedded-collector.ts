@@ -1,6 +1,6 @@
 import { type Collector, startCollector } from '../../collector/server/server.ts';
 
-/** The embedded collector on a free port of loopback, with its traces in memory unless told otherwise. */
+/** Starts the embedded collector on a free port of loopback, by default with its traces in memory. */
 export function embeddedCollector(options: Partial<Parameters<typeof startCollector>[0]> = {}): Promise<Collector> {
   return startCollector({
     host: '127.0.0.1',

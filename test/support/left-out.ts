@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Folders whose packages `npm ci` does not install, and the test files that cannot run without them. */
+/** Folders whose packages `npm ci` does not install, and the test files that need them. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   'test/packages': [
     'process/app-tracing',
@@ -38,7 +38,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
 /** Whether `scripts/install.sh` has not installed a folder. */
 export const isMissing = (folder: keyof typeof NEEDED): boolean => !existsSync(join(root, folder, 'node_modules'));
 
-/** Test files that cannot run here, as globs; says which folders they miss. */
+/** Test files that cannot run here, as globs; prints which folders are missing. */
 export function leftOut(): readonly string[] {
   const missing = Object.keys(NEEDED).filter(isMissing);
   const files = missing.flatMap((folder) => NEEDED[folder] ?? []);

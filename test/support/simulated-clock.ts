@@ -1,16 +1,16 @@
 import type { Clock, Timer } from '../../src/lifecycle/clock.ts';
 
-/** A clock that stands still until it is told to go on. */
+/** A clock that moves only when told to. */
 export class SimulatedClock implements Clock {
   #now = 0;
   #wall = 1_790_000_000_000;
   readonly #realWall: (() => number) | undefined;
   #timers: { at: number; order: number; fire: () => void }[] = [];
   #order = 0;
-  /** Holds that are not released. */
+  /** Unreleased holds. */
   held = 0;
 
-  /** @param wall the wall clock; default: one that goes with this clock. Time stamps of files need `Date.now`. */
+  /** @param wall the wall clock. Default: one that moves with this clock. Time stamps of files need `Date.now`. */
   constructor(wall?: () => number) {
     this.#realWall = wall;
   }
@@ -43,7 +43,7 @@ export class SimulatedClock implements Clock {
     this.#wall += ms;
   }
 
-  /** Lets time pass without a timer firing: a stall of the event loop. */
+  /** Lets time pass without firing timers, like a stall of the event loop. */
   stall(ms: number): void {
     this.#now += ms;
     this.#wall += ms;
@@ -56,7 +56,7 @@ export class SimulatedClock implements Clock {
     this.stall(Math.max(0, until - this.#now));
   }
 
-  /** The same, but what a timer started settles before the next one fires. */
+  /** Lets time pass; promises that a timer started settle before the next timer fires. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     do await settle();
@@ -65,7 +65,7 @@ export class SimulatedClock implements Clock {
     await settle();
   }
 
-  /** Moves on to the next timer and fires it, unless it is later than `until`; a stall may have left it behind. */
+  /** Moves to the next timer and fires it, unless it is later than `until`. After a stall the timer may lie in the past. */
   #fireNext(until: number): boolean {
     const next = this.#timers.sort((a, b) => a.at - b.at || a.order - b.order)[0];
     if (next === undefined || next.at > until) return false;
@@ -76,7 +76,7 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** Enough turns that promises which wait for each other are done. */
+/** Waits enough turns for chains of promises to settle. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

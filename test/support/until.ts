@@ -1,7 +1,7 @@
-/** Longest wait, in milliseconds: generous, as machines that run tests are busy. */
+/** Longest wait, in milliseconds: generous, because test machines are busy. */
 export const PATIENCE_MS = 30_000;
 
-/** Resolves when `holds` does, asking every 10 ms; rejects after `withinMs`. For what no event tells. */
+/** Resolves when `holds` returns true, checked every 10 ms; rejects after `withinMs`. For conditions without an event. */
 export async function until(holds: () => boolean | Promise<boolean>, withinMs: number = PATIENCE_MS): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
@@ -10,7 +10,7 @@ export async function until(holds: () => boolean | Promise<boolean>, withinMs: n
   }
 }
 
-/** Lets real time pass. What is waited for by it holds on a slow machine too, or is no more than a load. */
+/** Lets real time pass. Only for tests that hold on a slow machine too, and for loads. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

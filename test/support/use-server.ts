@@ -2,7 +2,7 @@ import type { Server } from 'node:net';
 import { afterwards } from './afterwards.ts';
 import { listening } from './listening.ts';
 
-/** Lets a server listen on a free port of `host` until the test has ended, and resolves with that port. */
+/** Lets a server listen on a free port of `host` until the end of the test, and resolves with that port. */
 export function useServer(server: Server & { closeAllConnections?: () => void }, host = '127.0.0.1'): Promise<number> {
   afterwards(() => {
     server.close();

@@ -34,7 +34,7 @@ describe.skipIf(missing)('an agent before two gateways', () => {
   const missingInBoth = async (sent: Parameters<typeof missingIn>[1]): Promise<readonly (readonly string[])[]> =>
     Promise.all(sides.map(({ jaeger }) => missingIn(jaeger.queryUrl, sent)));
 
-  test('each trace is whole at one of them, whatever process a span came from', async () => {
+  test('each trace is whole at one of them, from whichever processes its spans come', async () => {
     const sent = manyShutdowns('spread', 60);
     await deliver(agent.otlpUrl, sent);
     await until(async () => (await missingInBoth(sent)).flat().length === sent.length);

@@ -220,7 +220,7 @@ const scenarios: Readonly<Record<string, RuleCase>> = {
   },
 };
 
-describe.skipIf(missing)('what operators are told of', () => {
+describe.skipIf(missing)('alerts for operators', () => {
   test.each(Object.entries(scenarios))('%s', async (_, scenario) => {
     expect(await ruleFaults(scenario)).toBe('');
   });

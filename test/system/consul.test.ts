@@ -88,13 +88,13 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     await registry.close();
   });
 
-  test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
+  test.skipIf(noClient)('kratos sees our instances come and go, and the other way round', async () => {
     const registry = await open();
     await agreesWithKratos(children, registry, 'consul', `127.0.0.1:${consul().port}`);
     await registry.close();
   });
 
-  test('labels that Consul can hold are there for others, as are https and the weight', async () => {
+  test('other clients see https, the weight and the labels that Consul can hold', async () => {
     const registry = await open();
     const instance = anInstance({ scheme: 'https', weight: 300, metadata: { zone: 'eu-1', 'not for Consul': 'x' } });
     await registry.register(instance);
@@ -113,7 +113,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     await registry.close();
   });
 
-  test('what others have registered is listed while it passes, with its weight, zone and labels', async () => {
+  test('entries of others are listed while their checks pass, with weight, zone and labels', async () => {
     const registry = await open();
     const service = aServiceName();
     const lists: (readonly Instance[])[] = [];
@@ -162,7 +162,7 @@ describe.skipIf(missing)('Consul and what else uses it', () => {
     await registry.close();
   });
 
-  test('a late registration leaves nothing that passes', async () => {
+  test('a late registration leaves no passing entry', async () => {
     const registry = await open();
     const instance = anInstance();
     await registry.register(instance);

@@ -468,7 +468,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     ]);
   });
 
-  test('every panel of every dashboard was asked', () => {
+  test('every panel of every dashboard was read', () => {
     expect(panels.unasked.filter((panel) => !OF_INSTANCES.test(panel))).toEqual([]);
   });
 

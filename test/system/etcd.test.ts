@@ -81,7 +81,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
   const open = (url = etcd().url): Promise<Registry> =>
     openRegistry(new URL(url), { clock: systemClock, log: () => {} });
 
-  test('an instance is there as kratos writes it', async () => {
+  test('an entry has the form of kratos', async () => {
     const registry = await open();
     const instance = anInstance({
       scheme: 'https',
@@ -103,7 +103,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await registry.close();
   });
 
-  test('what kratos has written is listed, with its weight, zone and labels', async () => {
+  test('entries of kratos are listed, with weight, zone and labels', async () => {
     const registry = await open();
     const service = aServiceName();
     await etcd().put(
@@ -145,13 +145,13 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await registry.close();
   });
 
-  test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
+  test.skipIf(noClient)('kratos sees our instances come and go, and the other way round', async () => {
     const registry = await open();
     await agreesWithKratos(children, registry, 'etcd', `127.0.0.1:${etcd().port}`);
     await registry.close();
   });
 
-  test('what go-micro has written is listed', async () => {
+  test('entries of go-micro are listed', async () => {
     const registry = await open(`${etcd().url}?prefix=/micro/registry`);
     const service = aServiceName();
     const nodes = [{ id: `${service}-1`, address: '192.0.2.9:8001', metadata: { zone: 'eu-3' } }];
@@ -207,7 +207,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await Promise.all([registry.close(), other.close(), proxy.close()]);
   });
 
-  test('thousands of changes that were missed all come, also when the connection breaks again meanwhile', async () => {
+  test('thousands of missed changes all come, even when the connection breaks again meanwhile', async () => {
     const proxy = await FaultProxy.start(etcd().port);
     const registry = await open(`etcd://127.0.0.1:${proxy.port}`);
     const service = aServiceName();
@@ -233,7 +233,7 @@ describe.skipIf(missing)('etcd and what else uses it', () => {
     await Promise.all([registry.close(), proxy.close()]);
   });
 
-  test('a store that has begun anew is read again, and entries come back', async () => {
+  test('a store that starts empty is read again, and entries come back', async () => {
     const registry = await open(`${etcd().url}?ttlMs=3000`);
     const instance = anInstance();
     const lists: (readonly Instance[])[] = [];
@@ -287,7 +287,7 @@ describe.skipIf(missing)('a cluster of three', () => {
     await Promise.all(members.map((member) => member.close()));
   });
 
-  test('one member may be gone; without a majority the last list stays, and it is said', {
+  test('one member may be gone; without a majority the last list stays, and the log says so', {
     timeout: 120_000,
   }, async () => {
     const [url] = registryUrls(`etcd://${members.map(({ port }) => `127.0.0.1:${port}`).join(',')}?ttlMs=6000`);

@@ -91,7 +91,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
   const infoOf = async (instance: Instance): Promise<Record<string, unknown> | undefined> =>
     ((await eureka().call('GET', pathOf(instance))) as { instance: Record<string, unknown> } | undefined)?.instance;
 
-  test('an entry has what Spring Cloud looks at', async () => {
+  test('an entry has the fields that Spring Cloud reads', async () => {
     const registry = await openFast(eureka().url);
     const metadata = { zone: 'eu-1', 'not for XML': 'x', lossless: 'mine', odd: 'a\u0001b' };
     const instance = anInstance({ service: `${aServiceName()}-Shop`, scheme: 'https', weight: 300, metadata });
@@ -131,7 +131,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
-  test('what others have registered is listed while it is up, with its zone, weight and labels', async () => {
+  test('entries of others are listed while they are up, with zone, weight and labels', async () => {
     const registry = await openFast(eureka().url);
     const service = aServiceName();
     const app = appOf(service);
@@ -212,7 +212,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
-  test('an override of somebody else stays with the heartbeats', async () => {
+  test('an override by another client survives the heartbeats', async () => {
     const registry = await openFast(eureka().url, '&ttlMs=1000');
     const instance = anInstance();
     await registry.register(instance);
@@ -230,7 +230,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
-  test('the first heartbeat makes the server forget lists of before; a late one lists nobody', async () => {
+  test('the first heartbeat makes the server forget its earlier lists; a late one lists no instance', async () => {
     const registry = await openFast(`eureka://127.0.0.1:${proxy().port}`, '&ttlMs=1000');
     const instance = anInstance();
     const path = `/eureka${pathOf(instance).replaceAll(':', '%3A')}`;
@@ -247,7 +247,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
-  test('watches share one poll of what has changed; all is read whole only when it must', async () => {
+  test('watches share one poll of changes; whole lists are read only when they must be', async () => {
     const [registry, other] = [await openFast(`eureka://127.0.0.1:${proxy().port}`), await openFast(eureka().url)];
     const instances = [anInstance(), anInstance(), anInstance()];
     const shown = new Map<string, number>();
@@ -271,7 +271,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await Promise.all([registry.close(), other.close()]);
   });
 
-  test('a server that is gone is passed over for the next one', async () => {
+  test('a dead server is skipped for the next one', async () => {
     const registry = await openRegistry(
       new URL(`eureka://127.0.0.1:${await freePort()}/eureka/?server=127.0.0.1:${eureka().port}`),
       {
@@ -288,7 +288,7 @@ describe.skipIf(missing)('Eureka and what else uses it', () => {
     await registry.close();
   });
 
-  test('a path that is not that of the API is told', async () => {
+  test('a path without the API is a clear error', async () => {
     const registry = await openFast(`${eureka().url}/nowhere`);
     const instance = anInstance();
     await expect(registry.register(instance)).rejects.toThrow(/POST \/nowhere\/apps\/.*: status 404/);
@@ -322,7 +322,7 @@ describe.skipIf(missing)('two servers of a Eureka', () => {
   }, 120_000);
   afterAll(() => Promise.all(servers.map((server) => server.close())));
 
-  test('each lists what is registered with the other; one is killed and nobody leaves a list', async () => {
+  test('each lists the instances of the other; one is killed, and no instance leaves a list', async () => {
     const [first, second] = servers as [Eureka, Eureka];
     const url = `${first.url}?server=127.0.0.1:${second.port}&pollMs=${POLL_MS}&ttlMs=3000`;
     const registry = await openRegistry(new URL(url), { clock: systemClock, log: () => {} });
@@ -383,7 +383,7 @@ describe.skipIf(missing)('a Eureka as Spring Cloud sets it up', () => {
   const eureka = useStarted(() => Eureka.start({ isFast: false }));
 
   // Again when the server makes its new lists just then.
-  test('what is gone is listed for up to 30 s more, and its process knows better', {
+  test('other processes list a deregistered instance for up to 30 s more, its own process does not', {
     timeout: 120_000,
     retry: 1,
   }, async () => {

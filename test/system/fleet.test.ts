@@ -27,7 +27,7 @@ describe('no run in which a client failed is called lossless', () => {
   });
 });
 
-describe('nor one that once was', () => {
+describe('no run of a case that once was is called lossless', () => {
   const quick = (cases as readonly Fleet[]).filter(({ gracePeriodMs }) => gracePeriodMs <= LONGEST_MS);
   test.each(quick.map((fleet) => [fleet.name, fleet] as const))('%s', async (_, fleet) => {
     expect(await violationsOf(fleet)).toEqual([]);

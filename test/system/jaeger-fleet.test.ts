@@ -77,7 +77,7 @@ describe.skipIf(missing)('a real Jaeger', () => {
     }
   });
 
-  test('a trace it does not know and a service that never left are told apart from a bad shutdown', async () => {
+  test('an unknown trace and a service that never left are told apart from a bad shutdown', async () => {
     for (const named of [['f'.repeat(32)], ['xyz'], ['--service', 'nobody']]) {
       const { stderr, code } = await lossless(['inspect', ...named, '--url', jaeger().queryUrl]);
       expect(code).toBe(2);

@@ -236,7 +236,7 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
   });
 });
 
-test('outside a cluster a host is wanted', async () => {
+test('outside a cluster a host is required', async () => {
   const [url] = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_REGISTRY: 'kubernetes:' }).options?.registries ?? [];
   await expect(openRegistry(url as URL, { clock: systemClock, log: () => {} })).rejects.toMatchObject({
     code: 'LOSSLESS_REGISTRY_URL',

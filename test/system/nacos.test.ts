@@ -128,7 +128,7 @@ describe.skipIf(missing).each(LINES)('a real Nacos %s', (line) => {
     await Promise.all(clients.map((client) => client.close()));
   });
 
-  test('what others register is listed while it is healthy, with its weight and labels', async () => {
+  test('entries of others are listed while they are healthy, with weight and labels', async () => {
     const registry = await openAt(nacos().port);
     const service = aServiceName();
     const foreign = { serviceName: service, ip: '192.0.2.8', port: '8082', ephemeral: 'true' };
@@ -266,7 +266,7 @@ describe.skipIf(missing).each(LINES)('a Nacos %s with users', (line) => {
 });
 
 describe.skipIf(missing)('a Nacos 3 that has only the new API', () => {
-  test('is found out and used', { timeout: START }, async () => {
+  test('is detected and used', { timeout: START }, async () => {
     const nacos = await Nacos.start('3.1', {
       fast: true,
       properties: { 'nacos.core.api.compatibility.client.enabled': 'false' },

@@ -85,7 +85,7 @@ describe.skipIf(missing)('the metrics of an offline in a real Prometheus', () =>
     await agree(prometheus, await leaving({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${gateway.otlpUrl}/v1/metrics` }));
   }, 60_000);
 
-  test('nobody is there when the instance leaves: what waits in the spool is sent later, with the times of then', async () => {
+  test('no receiver is there when the instance leaves: the spool is sent later, with the original times', async () => {
     const port = await freePort();
     const provider = await leaving({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `http://127.0.0.1:${port}/v1/metrics` });
     const prometheus = await prometheusOf();

@@ -64,7 +64,7 @@ describe.skipIf(missing)('a real OpenTelemetry Collector that speaks TLS', () =>
     ['http/protobuf', 'gzip'],
     ['http/protobuf', 'none'],
     ['http/json', 'gzip'],
-  ])('takes %s with %s of who shows a certificate: spans and metrics', async (protocol, compression) => {
+  ])('takes %s with %s from a client with a certificate: spans and metrics', async (protocol, compression) => {
     const endpoint = await collector();
     const provider = await world().service('provider', {
       env: {
@@ -80,7 +80,7 @@ describe.skipIf(missing)('a real OpenTelemetry Collector that speaks TLS', () =>
     expect(provider.child.stderr).not.toContain('LOSSLESS_EXPORT_FAILED');
   });
 
-  test('takes nothing of who shows the certificate of somebody else, or none', async () => {
+  test('takes nothing from a client with a foreign certificate, or none', async () => {
     const endpoint = await collector();
     for (const env of [showing(theirs), { OTEL_EXPORTER_OTLP_CERTIFICATE: join(ours, 'ca.crt') }]) {
       const provider = await world().service('provider', { env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...env } });

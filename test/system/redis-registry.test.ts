@@ -19,7 +19,7 @@ const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url));
 const missing = serverMissing('redis');
 if (missing) console.warn(`skipped: ${missing}`);
 
-describe.skipIf(missing)('a registry that a module knows', () => {
+describe.skipIf(missing)('a registry of a module', () => {
   const redis = useStarted(() => Redis.start());
   const world = useWorld();
   const urlOf = (port: number, user = ''): string =>
@@ -52,7 +52,7 @@ describe.skipIf(missing)('a registry that a module knows', () => {
     expect(author.stdout).toMatch(/fail 0\n/);
   });
 
-  test('a wrong password is told, and no password is', async () => {
+  test('a wrong password is a clear error without any password', async () => {
     const [client, logged] = [new Client(redis().port), [] as string[]];
     await client.config('SET', 'requirepass', 'another');
     const registry = await openAt(urlOf(redis().port, ':s3cret%40x@'), logged);

@@ -113,7 +113,7 @@ describe.skipIf(missing)('span metrics of Jaeger in Prometheus', () => {
     );
   });
 
-  test('a GoAway that nobody acknowledged becomes a message that leads to its trace', async () => {
+  test('an unacknowledged GoAway becomes a message that leads to its trace', async () => {
     const jaeger = await run(OwnJaeger.start());
     const alertmanager = await run(Alertmanager.start());
     const prometheus = await prometheusOf(jaeger, alertmanager);

@@ -144,7 +144,7 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
   });
 
   test(
-    'what it registers is listed with its labels, is called where they say, and goes when it leaves',
+    'its instances are listed with their labels, are called where those say, and go when they leave',
     TIMEOUT,
     async () => {
       const ours = await openRegistry(new URL(running.url), { clock: systemClock, log: () => {} });
@@ -184,7 +184,7 @@ describe.skipIf(missing).each(Object.keys(REGISTRIES) as SpringRegistry[])('Spri
 });
 
 describe.skipIf(missing)('an address that Spring has registered with Nacos too', () => {
-  test('somebody else keeps the same address listed: that is said, and not waited for', {
+  test('another writer keeps the same address listed: the log says so, and the offline does not wait', {
     timeout: 240_000,
   }, async () => {
     const nacos = await Nacos.start('3.1', { fast: true });

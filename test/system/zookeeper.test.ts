@@ -96,7 +96,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
   const open = (url: string = server().url): Promise<Registry> => closing(openAt(url));
   const at = (): string => `127.0.0.1:${server().port}`;
 
-  test.skipIf(noClient)('kratos sees what is registered here come and go, and the other way round', async () => {
+  test.skipIf(noClient)('kratos sees our instances come and go, and the other way round', async () => {
     await agreesWithKratos(children, await open(), 'zookeeper', at());
   });
 
@@ -150,7 +150,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     },
   );
 
-  test('a process that is stopped longer than its session is gone, and back when it goes on', async () => {
+  test('a process that is suspended longer than its session leaves the list, and comes back when it goes on', async () => {
     const registry = await open();
     const instance = anInstance();
     const lists = await watched(registry, instance.service);
@@ -164,7 +164,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     await until(() => lists.at(-1)?.length === 1);
   });
 
-  test('a link that is cut without a word longer than the session: it is said, the last list stays, the entry comes back', async () => {
+  test('a link that is silently cut for longer than the session: the log says so, the last list stays, the entry comes back', async () => {
     const proxy = await closing(FrameProxy.start(server().port));
     const [cut, other] = [await open(`zookeeper://127.0.0.1:${proxy.port}?sessionMs=1500`), await open()];
     const [instance, staying] = [anInstance(), anInstance()];
@@ -185,7 +185,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     await other.deregister(third);
   });
 
-  test('the entry of a process before this one, with the same id, is taken over and does not end with that', async () => {
+  test('the entry of an earlier process with the same id is taken over, and does not end with that process', async () => {
     const registry = await open();
     const instance = anInstance();
     const child = children.node(new URL('../fixtures/registry/registered.ts', import.meta.url), {
@@ -201,7 +201,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     await registry.deregister(newer);
   });
 
-  test('a client that is closed ends its session when it has no entry, and else leaves it to its time', async () => {
+  test('a closed client ends its session when it has no entry; else the session lasts its time', async () => {
     const own = await closing(ZooKeeperServer.start());
     const idle = await open(own.url);
     const instance = anInstance();
@@ -243,7 +243,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     await registry.deregister(instance);
   });
 
-  test('a watch that was ended tells of nothing any more', async () => {
+  test('an ended watch reports nothing', async () => {
     const path = `/microservices/${aServiceName()}`;
     await server().as(undefined, async (nodes) => {
       const seen: string[] = [];
@@ -260,7 +260,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     });
   });
 
-  test('what lies below an entry is none, in a watch and in a list', async () => {
+  test('a node below an entry is no entry, in a watch and in a list', async () => {
     const registry = await open();
     const instance = anInstance();
     const lists = await watched(registry, instance.service);
@@ -303,7 +303,7 @@ describe.skipIf(missing)('ZooKeeper and what else uses it', () => {
     await registry.deregister(instance);
   });
 
-  test('a store that has begun anew is read again, and entries come back', async () => {
+  test('a store that starts empty is read again, and entries come back', async () => {
     const registry = await open(`${server().url}?sessionMs=3000`);
     const instance = anInstance();
     await registry.register(instance);
@@ -341,7 +341,7 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
       }),
     );
 
-  test('only the user changes what it has written, everybody reads it', async () => {
+  test('only the user changes its entries, everybody reads them', async () => {
     const [registry, nobody] = [await open('shop:pass%20s3cret%401@'), await open('')];
     const instance = anInstance();
     await registry.register(instance);
@@ -376,7 +376,7 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
     },
   );
 
-  test('an entry that this user may not read is passed over', async () => {
+  test('an entry that this user may not read is skipped', async () => {
     const registry = await open('shop:pass%20s3cret%401@');
     const [instance, hidden] = [anInstance(), anInstance()];
     await registry.register(instance);
@@ -422,7 +422,7 @@ describe.skipIf(missing)('a ZooKeeper with TLS', () => {
     await server.close();
   });
 
-  test('a certificate of the authority is shown and wanted', async () => {
+  test('both sides show a certificate of the authority', async () => {
     const registry = await closing(openAt(`zookeeper://127.0.0.1:${port}?ca=${ca}&cert=${ca}&key=${key}`));
     const instance = anInstance();
     const lists = await watched(registry, instance.service);
@@ -475,7 +475,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
     await other.deregister(twin);
   });
 
-  test('R28: a registration that reaches one member after the session has moved to another lists nobody', async () => {
+  test('R28: a registration that reaches one member after the session has moved to another lists no instance', async () => {
     const first = await closing(FrameProxy.start(ports()[0] ?? 0));
     const [registry, other] = [await open([first.port, ports()[1] ?? 0]), await open(ports().slice(2))];
     const [instance, former] = [anInstance(), anInstance()];
@@ -494,7 +494,7 @@ describe.skipIf(missing)('an ensemble of three', () => {
     expect(await other.instances(instance.service)).toEqual([]);
   });
 
-  test('one member may be gone, the session goes on; without a majority the last list stays, and it is said', {
+  test('one member may be gone, the session goes on; without a majority the last list stays, and the log says so', {
     timeout: 120_000,
   }, async () => {
     const [registry, other] = [await open(ports()), await open(ports().slice(2))];

@@ -10,7 +10,7 @@ describe('what is covered', () => {
     expect(readFileSync(join(root, file), 'utf8')).toContain(title);
   });
 
-  test('has each name once of a kind, and what is not covered says what to write instead', () => {
+  test('has each name once of a kind, and each gap says what to write instead', () => {
     expect(new Set(COVERAGE.map(({ kind, name }) => `${kind} ${name}`)).size).toBe(COVERAGE.length);
     for (const { name, covered, note } of COVERAGE) expect(covered === 'yes' || note !== undefined, name).toBe(true);
   });

@@ -28,7 +28,7 @@ test('an attempt steps aside when it throws, and when it rejects', async () => {
   expect(failed).toEqual(['one', 'two']);
 });
 
-test('a listener leaves neither a throw nor a rejection behind, and each hook is said once', async () => {
+test('a listener leaves neither a throw nor a rejection behind, and each hook is logged once', async () => {
   const { guard, failed } = watchedGuard();
   guard.listener('sync', spoiled)();
   for (let n = 0; n < 2; n++) guard.listener('async', async () => spoiled())();

@@ -9,7 +9,7 @@ import { ANSWER_MS, type Answered, ControlPort } from './control-port.ts';
 import { FakeProvider } from './fake-provider.ts';
 import { eventually, expectThat, type Findings } from './rules.ts';
 
-/** How long the other instance is watched for what must not come, in milliseconds, and by how many requests it must be called then. */
+/** How long an isolated instance is watched for requests that must not come, in milliseconds, and how many the other one must get. */
 const WATCHED_MS = 1_000;
 const CALLS = 5;
 
@@ -21,12 +21,12 @@ export interface Against {
   readonly host: string;
   readonly trust: Trust;
   readonly findings: Findings;
-  /** Longest wait for whoever is tried, in milliseconds. */
+  /** Longest wait for the program under test, in milliseconds. */
   readonly waitMs: number;
   readonly tell: (text: string) => void;
 }
 
-/** Plays two instances of a service against the consumer that calls it. */
+/** Plays two instances of a service against the consumer under test. */
 export async function againstConsumer(against: Against): Promise<void> {
   const { host, registry, service } = against;
   const leaving = new FakeProvider(service, 'leaving', host);
@@ -102,7 +102,7 @@ async function play(against: Against, leaving: FakeProvider, staying: FakeProvid
     expectStatus(answered.status, 200);
     const { ack } = answered;
     expectThat(ack !== undefined, 'the first line is no ack');
-    // What it has sent and has not arrived here may come still.
+    // Requests that it sent before its ack may still arrive.
     most = leaving.begun + Math.max(0, ack.outstanding - leaving.inflight);
     expectThat(ack.outstanding > 0, 'it does not count the request that is outstanding');
     first = answered;
@@ -141,7 +141,7 @@ async function play(against: Against, leaving: FakeProvider, staying: FakeProvid
     staying.marker = encodeDraining(identityOf(staying), ISOLATION_MS);
     const before = staying.begun;
     await eventually(() => staying.begun > before, waitMs, 'expected a request at the instance that marks');
-    // What was sent before the first marked response may come still.
+    // Requests that were sent before the first marked response may still arrive.
     await sleep(systemClock, WATCHED_MS);
     await staysAway(staying, leaving, waitMs, () => staying.begun);
   });
@@ -151,7 +151,7 @@ function identityOf({ instance: { service, instanceId, generation } }: FakeProvi
   return { service, instanceId, generation };
 }
 
-/** The consumer calls `other`, and `isolated` not more often than `most` says now. */
+/** The consumer calls `other`, and `isolated` has at most as many requests as `most` now returns. */
 async function staysAway(
   isolated: FakeProvider,
   other: FakeProvider,

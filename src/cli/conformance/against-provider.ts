@@ -12,23 +12,23 @@ import { FakeConsumer, type Received } from './fake-consumer.ts';
 import { Load } from './load.ts';
 import { eventually, expectThat } from './rules.ts';
 
-/** Longest wait for what follows by itself, in milliseconds, unless whoever is tried has less. */
+/** Longest wait for a step that follows by itself, in milliseconds, unless `--wait` is shorter. */
 const LONGEST_MS = 10_000;
 
-/** Longest wait for the question whether the consumer is there, in milliseconds. */
+/** Longest wait for the provider's liveness check of the consumer, in milliseconds. */
 const ASKED_MS = 3_000;
 
 /** How long the consumer stays busy after its ack, in milliseconds. */
 const BUSY_MS = 500;
 
-/** How an instance is made to leave: the process that gets SIGTERM; undefined: whoever watches does it. */
+/** How the instance is made to leave: the process that gets SIGTERM; undefined when the user makes it leave. */
 export interface Leaver {
   readonly pid: number | undefined;
   /** Path that requests go to. */
   readonly path: string;
 }
 
-/** Plays a consumer against the one instance of a service, which is then made to leave. */
+/** Plays a consumer against the one instance of a service, and makes that instance leave. */
 export async function againstProvider(against: Against, { path, pid }: Leaver): Promise<void> {
   const { findings, registry, service, tell, trust, waitMs } = against;
   const followsMs = Math.min(LONGEST_MS, waitMs);
@@ -106,7 +106,7 @@ export async function againstProvider(against: Against, { path, pid }: Leaver): 
   }
 }
 
-/** @throws Error naming what is wrong with it */
+/** @throws Error naming the fault */
 function read(received: Received | undefined): GoAway {
   return decodeGoAway(received?.body ?? '');
 }

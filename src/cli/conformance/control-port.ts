@@ -11,16 +11,16 @@ export const ANSWER_MS = 5_000;
 /** What a consumer answers to a GoAway. */
 export interface Answered {
   readonly status: number;
-  /** Undefined: the first line is none. */
+  /** Undefined when the first line is no ack. */
   readonly ack: Ack | undefined;
-  /** Resolves with the second line; undefined: there is none. */
+  /** Resolves with the second line, or undefined when there is none. */
   readonly idle: Promise<Idle | undefined>;
   /** The answer has ended. */
   readonly isOver: boolean;
   hangUp(): void;
 }
 
-/** The control port of the consumer that is tried. */
+/** The control port of the consumer under test. */
 export class ControlPort {
   readonly #caller: Caller;
   readonly #address: string;
@@ -52,7 +52,7 @@ export class ControlPort {
     return keys && sign(keys, 'goaway', audience, body, systemClock.wall());
   }
 
-  /** Resolves when the first line is there, or the answer is another one. */
+  /** Resolves with the first line, or at the end of an answer without one. */
   post(sent: {
     readonly body: string;
     readonly audience?: string;

@@ -16,7 +16,7 @@ export interface Received {
   readonly body: string;
 }
 
-/** The control port of a consumer that answers when it is told to. */
+/** The control port of a consumer; a GoAway waits for `ack`. */
 export class FakeConsumer {
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #host: string;
@@ -36,22 +36,22 @@ export class FakeConsumer {
     await new Promise<void>((resolve) => this.#server.listen(0, this.#host, resolve));
   }
 
-  /** As its requests name it. */
+  /** The value of its consumer header. */
   get header(): string {
     const { port } = this.#server.address() as AddressInfo;
     const caller = { service: 'conformance', instanceId: this.id, generation: Date.now(), port };
     return encodeConsumer(caller, this.#keys, systemClock.wall());
   }
 
-  /** The GoAways that stand, and those that come, are acked. */
+  /** Acks the open GoAways and all later ones. */
   async ack(withinMs: number): Promise<void> {
     this.#hasAcked = true;
     for (const response of this.#open) ack(response);
-    // What stood has timed out by now: another attempt is on its way.
+    // Earlier attempts may have timed out by now; then another one follows.
     await eventually(() => this.#open.size > 0, withinMs, 'expected another attempt').catch(() => {});
   }
 
-  /** Nothing is outstanding any more. */
+  /** Answers that nothing is outstanding any more. */
   idle(): void {
     for (const response of this.#open) response.end(encodeIdle({ idle: true, addresses: [`${this.#host}:1`] }));
   }

@@ -17,13 +17,13 @@ export class FakeProvider {
   #generation = Date.now();
   #holdsNext = false;
   #release: (() => void) | undefined;
-  /** Requests that came. */
+  /** Requests that arrived. */
   begun = 0;
   /** Requests that are not answered. */
   inflight = 0;
-  /** The consumer header that came last, and from where. */
+  /** The last consumer header, and the address that sent it. */
   caller: { readonly header: string; readonly address: string } | undefined;
-  /** A request came without a consumer header. */
+  /** Requests without a consumer header. */
   unnamed = 0;
   /** Value of the draining marker on responses. */
   marker: string | undefined;
@@ -40,7 +40,7 @@ export class FakeProvider {
     });
   }
 
-  /** As it is registered. */
+  /** Its registration. */
   get instance(): Instance {
     const { port } = this.#server.address() as AddressInfo;
     return {
@@ -51,7 +51,7 @@ export class FakeProvider {
       port,
       scheme: 'http',
       weight: 100,
-      // Long ago: it takes its whole share at once.
+      // Long ago, so that it takes its whole share at once.
       registeredAt: this.#generation - 3_600_000,
       metadata: {},
     };
@@ -61,7 +61,7 @@ export class FakeProvider {
     return hostPort(this.instance);
   }
 
-  /** Another process at the same address. */
+  /** From now on it answers as another process at the same address. */
   restart(): void {
     this.#generation++;
   }

@@ -3,10 +3,10 @@ import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
 import type { Instance } from '../../registry/registry.ts';
 
-/** Between two requests, in milliseconds. */
+/** Time between two requests, in milliseconds. */
 const EVERY_MS = 20;
 
-/** Requests to an instance, one after the other, and one whose body takes its time. */
+/** Sends requests to an instance, one after the other, and one whose body comes in two parts. */
 export class Load {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #options;
@@ -17,7 +17,7 @@ export class Load {
   answered = 0;
   /** Why a request failed. */
   failed: string | undefined;
-  /** The draining marker that came last. */
+  /** The last draining marker. */
   marker: string | undefined;
 
   constructor({ host, port }: Instance, path: string, header: string) {
@@ -41,7 +41,7 @@ export class Load {
     return this.#uploaded.promise;
   }
 
-  /** Sends nothing more; resolves when all is answered. */
+  /** Sends nothing more; resolves when all requests are answered. */
   async end(): Promise<void> {
     this.#stopping.abort();
     await this.#running;

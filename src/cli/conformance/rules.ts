@@ -2,17 +2,17 @@ import { asError } from '../../errors.ts';
 import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import type { Io } from '../command.ts';
 
-/** One rule of `docs/protocol.md` that is tried over the wire. */
+/** One rule of `docs/protocol.md` that the command tries over the wire. */
 export interface Rule {
   readonly of: 'consumer' | 'provider';
   readonly text: string;
-  /** Nothing fails without it; a fleet only knows less. */
+  /** Without it nothing fails, but a fleet knows less. */
   readonly optional?: true;
   /** Tried only where a secret is set. */
   readonly secret?: true;
 }
 
-/** What is tried, in this order. */
+/** The rules, in the order in which they are tried. */
 export const RULES = {
   C1: { of: 'consumer', text: 'Each request carries `lossless-consumer`, which can be believed.' },
   C2: { of: 'consumer', text: '`GET /liveness` answers 200, and 410 when another process is named.' },
@@ -44,11 +44,11 @@ export type RuleId = keyof typeof RULES;
 /** A rule that does not hold: what was expected and what came. */
 export class Broken extends Error {}
 
-/** What was found, told line by line. */
+/** Tries rules and prints each finding on a line. */
 export class Findings {
   readonly #io: Io;
   readonly #hasSecret: boolean;
-  /** How many rules that must hold do not. */
+  /** Number of mandatory rules that do not hold. */
   broken = 0;
 
   constructor(io: Io, hasSecret: boolean) {
@@ -56,7 +56,7 @@ export class Findings {
     this.#hasSecret = hasSecret;
   }
 
-  /** Tries a rule: it holds when `holds` returns. What it throws is why not. */
+  /** Tries a rule: it holds when `holds` returns. An error that `holds` throws is the reason why not. */
   async try(id: RuleId, holds: () => void | Promise<void>): Promise<void> {
     const rule: Rule = RULES[id];
     if (rule.secret && !this.#hasSecret) return this.#say('not tried', id, 'no secret is set');
@@ -79,7 +79,7 @@ export function expectThat(holds: boolean, why: string): asserts holds {
   if (!holds) throw new Broken(why);
 }
 
-/** How often what no event tells is looked at, in milliseconds. */
+/** Interval of checks for what no event tells, in milliseconds. */
 const LOOK_MS = 10;
 
 /** Resolves when `holds` does. @throws Broken after `withinMs` milliseconds */

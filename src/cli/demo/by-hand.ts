@@ -6,16 +6,16 @@ import { endpointOf, type Protocol } from '../../registry/endpoints.ts';
 import { openRegistries } from '../../registry/open.ts';
 import type { Instance } from '../../registry/registry.ts';
 
-/** How often the list of a service is read again, in milliseconds: ten to thirty times as often as the usual client caches. */
+/** Interval at which the list of a service is read again, in milliseconds: usual clients cache it ten to thirty times as long. */
 const REFRESH_MS = 1_000;
 
-/** Where a process is reached. */
+/** The addresses of a process. */
 type Place = Required<Pick<Instance, 'host' | 'port' | 'endpoints'>>;
 
-/** Whom to call next. */
+/** The instance to call next. */
 export interface Picked {
   readonly address: string;
-  /** The addresses of all. */
+  /** The addresses of all instances. */
   readonly listed: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export interface ByHand {
   pick(service: string, protocol: Protocol): Promise<Picked>;
 }
 
-/** The name a hand-written process is listed by: both sets may share a registry, and neither must find the other. */
+/** The name of a hand-written service in the registry: both sets may share a registry, and neither must find the other. */
 export function listedName(service: string): string {
   return `by-hand-${service}`;
 }
@@ -42,7 +42,7 @@ export async function start(name: string, url: string): Promise<ByHand> {
     return list;
   };
   setInterval(() => {
-    // A registry that does not answer leaves the last list.
+    // When the registry does not answer, the last list stays.
     for (const service of lists.keys()) refresh(service).catch(() => {});
   }, REFRESH_MS).unref();
   return {

@@ -4,7 +4,7 @@ import type { Counts } from './load.ts';
 export interface Shutdown {
   readonly service: string;
   readonly durationMs: number;
-  /** Connections of clients that were open when the process ended; undefined where nobody counts them. */
+  /** Connections of clients that were open when the process ended; undefined where they are not counted. */
   readonly connectionsLeft?: number;
 }
 
@@ -17,8 +17,8 @@ export interface DemoSet {
   start(): Promise<void>;
   startLoad(perSecond: number): void;
   stopLoad(): Promise<void>;
-  /** Lets one process leave, and has one in its place. */
+  /** Makes one process leave and starts another in its place. */
   roll(): Promise<void>;
-  /** Ends what still runs. */
+  /** Ends all running processes. */
   close(): Promise<void>;
 }

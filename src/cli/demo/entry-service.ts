@@ -1,7 +1,7 @@
 /**
- * The application of the demo with `--entry`: an HTTP server that does a little work and answers what it was sent. It does not know of
- * the plugin. With a flag file it leaves as a careful team writes it by hand: the file that the balancer's check looks at goes, and
- * everybody has a fixed time to notice. Arguments: port, and the flag file of the one by hand.
+ * The application of the demo with `--entry`: an HTTP server that does a little work and echoes each request. It does not know of
+ * the plugin. With a flag file it leaves as a careful team writes it by hand: it removes the file that the balancer checks, and
+ * waits a fixed time for everybody to notice. Arguments: port, and the flag file of the hand-written set.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -22,7 +22,7 @@ const server = createServer((request, response) => {
       await sleep(WORK_MS);
       response.end(body);
     })
-    // Whoever cuts his request gets no answer.
+    // A client that cuts its request gets no answer.
     .catch(() => response.destroy());
 });
 
@@ -32,7 +32,7 @@ function leaveByHand(): void {
     rmSync(flag, { force: true });
     await sleep(SLEEP_MS);
     server.close(() => process.exit());
-    // One that is busy now is idle later, and would be kept for a minute.
+    // Again and again: a busy connection turns idle later, and would stay open for a minute.
     setInterval(() => server.closeIdleConnections(), 100);
   });
 }
@@ -44,5 +44,5 @@ server.listen(Number(port), '127.0.0.1', () => {
   process.send?.({ port: Number(port) });
 });
 
-// The demo ends: so does everything it started.
+// End with the demo.
 process.on('disconnect', () => process.exit());

@@ -7,7 +7,7 @@ import { Member } from './member.ts';
 import { DemoProxy } from './proxy.ts';
 import { template } from './template.ts';
 
-/** The one service, as traces call it. */
+/** The name of the service in traces. */
 const SERVICE = 'service-orders';
 
 /** Addresses of the hosts in the file of the balancer. */
@@ -16,11 +16,11 @@ const EXAMPLES = ['10.0.0.11:80', '10.0.0.12:80'] as const;
 /** Clients that share the rate, each with connections of its own. */
 const FAST_CLIENTS = 16;
 
-/** Clients that hold a connection and seldom send, and how many requests a second each of them does. */
+/** Clients that hold a connection and seldom send, and the requests a second of each. */
 const SLOW_CLIENTS = 20;
 const SLOW_RATE = 1 / 3;
 
-/** Requests before those that are counted. */
+/** Uncounted requests before the load. */
 const FIRST_REQUESTS = 8;
 
 /** Two checks of the balancer, a second apart, in milliseconds: it notices a host that leaves within this time. */
@@ -30,7 +30,7 @@ const CHECK_MS = 2_000;
 export interface EntrySetOptions {
   /** `base` or `gray`. */
   readonly name: string;
-  /** Of the plugin; undefined for the set by hand. */
+  /** Variables of the plugin; undefined for the hand-written set. */
   readonly env: Readonly<Record<string, string>> | undefined;
   readonly directory: string;
   readonly message: (text: string) => void;
@@ -43,7 +43,7 @@ interface Host {
   application: Member;
 }
 
-/** Clients that know nothing -> HAProxy -> nginx beside each of two applications -> application, with the files of `deploy/`. */
+/** Clients without the plugin -> HAProxy -> nginx beside each of two applications -> application, with the files of `deploy/`. */
 export class EntrySet implements DemoSet {
   readonly #options: EntrySetOptions;
   readonly #hosts: Host[] = [];
@@ -97,7 +97,7 @@ export class EntrySet implements DemoSet {
   startLoad(perSecond: number): void {
     for (const [n, load] of this.#loads.entries()) {
       if (n < FAST_CLIENTS) load.start(perSecond / FAST_CLIENTS);
-      // Not all of them in the same moment.
+      // One after the other, so that their requests do not come together.
       else setTimeout(() => load.start(SLOW_RATE), ((n - FAST_CLIENTS) / SLOW_CLIENTS / SLOW_RATE) * 1_000).unref();
     }
   }
@@ -106,7 +106,7 @@ export class EntrySet implements DemoSet {
     await Promise.all(this.#loads.map((load) => load.stop()));
   }
 
-  /** Restarts the application of one host; hosts in turn. */
+  /** Restarts the application of the next host, in turn. */
   async roll(): Promise<void> {
     const host = this.#hosts[this.#rolled++ % this.#hosts.length] as Host;
     const begun = performance.now();
@@ -155,7 +155,7 @@ export class EntrySet implements DemoSet {
 
   #nginx({ folder, ports }: Omit<Host, 'application'>) {
     const byHand = {
-      // Only the check of the balancer looks at the flag, and nobody is there to be asked for more.
+      // Without the plugin, only the balancer's check reads the flag, and there is no control port to ask.
       'if (!-f /run/orders/ready) { return 418; }': '',
       '127.0.0.1:54199/readiness': `127.0.0.1:${ports.application}/`,
     };

@@ -10,7 +10,7 @@ interface Tier {
   readonly instances: number;
 }
 
-/** The chain of the demo: who calls whom. The gateway stays; the others come and go. */
+/** The chain of the demo: each service calls `next`. The gateway stays; the others come and go. */
 const CHAIN: readonly Tier[] = [
   { name: 'gateway', next: 'service-a', instances: 1 },
   { name: 'service-a', next: 'service-b', instances: 2 },
@@ -18,17 +18,17 @@ const CHAIN: readonly Tier[] = [
   { name: 'service-c', next: '', instances: 2 },
 ];
 
-/** Requests before those that are counted: each instance has had some, as they take turns. */
+/** Uncounted requests before the load. Instances take turns, so each gets some. */
 const FIRST_REQUESTS = 8;
 
 /** Services that are rolled, in turn. */
 const ROLLED = CHAIN.filter((service) => service.name !== 'gateway');
 
-/** What lists the processes, where they do not register by themselves. */
+/** Lists the processes where they cannot register themselves. */
 export interface Platform {
   /** Address of the processes. */
   readonly host: string;
-  /** The process may be sent to. `service` is the name it is looked up by. */
+  /** The process takes requests. `service` is the name by which callers look it up. */
   ready(service: string, port: number): Promise<void>;
   /** The process is told to leave. */
   leaving(service: string, port: number): Promise<void>;
@@ -41,16 +41,16 @@ export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Registry of the hand-written set; undefined for the one with the plugin. */
   readonly byHand: string | undefined;
-  /** The file of grpc-js, by which every other call goes. Undefined: all go by HTTP. */
+  /** The file of grpc-js, which makes every other call. Undefined: all calls go by HTTP. */
   readonly grpcFile?: string | undefined;
   readonly platform?: Platform | undefined;
   readonly message: (text: string) => void;
 }
 
-/** A process that may be sent to. */
+/** A process that takes requests. */
 interface Instance {
   readonly member: Member;
-  /** The name it is looked up by. */
+  /** The name by which callers look it up. */
   readonly listed: string;
   readonly port: number;
 }
@@ -85,8 +85,8 @@ export class Fleet implements DemoSet {
   }
 
   /**
-   * Starts the chain from its end, so that nobody calls a service that is not there, and sends the first requests: what is
-   * measured is a set that runs, in which single instances come and go, and not that fourteen processes load their code at once.
+   * Starts the chain from its end, so that no service calls one that is not there. Then sends the first requests, so that the
+   * measurement begins with a running set, after all processes have loaded their code.
    */
   async start(): Promise<void> {
     for (const { name, next, instances } of CHAIN.toReversed())
@@ -107,7 +107,7 @@ export class Fleet implements DemoSet {
     await this.#load?.stop();
   }
 
-  /** Scales one service up by one and down by its oldest; services in turn. */
+  /** Starts an instance of the next service, in turn, and makes its oldest one leave. */
   async roll(): Promise<void> {
     const { name, next } = ROLLED[this.#rolled++ % ROLLED.length] as Tier;
     const instances = this.#instances.get(name) ?? [];
@@ -119,7 +119,7 @@ export class Fleet implements DemoSet {
     this.#shutdowns.push({ service: name, durationMs: performance.now() - begun });
   }
 
-  /** Ends what still runs. */
+  /** Ends all running processes. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#load?.stop();

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 /**
- * Different TCP ports of loopback that were free a moment ago. They lie below those that Linux gives to outgoing connections: nothing
- * takes one while a server that is to be started again does not run.
+ * Different TCP ports of loopback that were free a moment ago. They lie below the ports that Linux gives to outgoing connections, so
+ * a restarting server finds its port free.
  */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const held = new Map<number, Server>();

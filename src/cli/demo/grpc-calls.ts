@@ -1,4 +1,4 @@
-/** What the demo calls and serves by gRPC: one method that takes a text and answers one. */
+/** gRPC calls and servers of the demo: one method that takes a text and answers one. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { LosslessError } from '../../errors.ts';
@@ -7,10 +7,10 @@ const PACKAGE = '@grpc/grpc-js';
 
 const PATH = '/demo.Work/Pass';
 
-/** Longest wait for an answer, in milliseconds: that of the load. */
+/** Longest wait for an answer, in milliseconds; the load waits as long. */
 const DEADLINE_MS = 10_000;
 
-/** A failure, as grpc-js tells it. */
+/** A failure in grpc-js. */
 interface Status {
   readonly code: number;
   readonly details: string;
@@ -36,7 +36,7 @@ interface Server {
 
 type Done = (error: Status | null, answer?: string) => void;
 
-/** What is used of `@grpc/grpc-js`. */
+/** The used part of `@grpc/grpc-js`. */
 interface Library {
   readonly Client: new (target: string, credentials: object) => Client;
   readonly Server: new () => Server;
@@ -49,9 +49,9 @@ const serialize = (text: string): Buffer => Buffer.from(text);
 const deserialize = (bytes: Buffer): string => bytes.toString();
 
 /**
- * Where the folder of the user has `@grpc/grpc-js`: this package does without.
+ * The file of `@grpc/grpc-js` in the user's folder; this package does not depend on it.
  *
- * @throws LosslessError LOSSLESS_DEMO_PROGRAM when it has none
+ * @throws LosslessError LOSSLESS_DEMO_PROGRAM when the folder has none
  */
 export function grpcFile(folder: string): string {
   try {
@@ -64,13 +64,13 @@ export function grpcFile(folder: string): string {
   }
 }
 
-/** A text that failed to be passed on, as it is told to the caller. */
+/** The next service failed; the caller gets this message. */
 export class PassError extends Error {}
 
 /** A server that listens. */
 export interface Serving {
   readonly port: number;
-  /** Resolves when its calls have ended; no new ones are taken. */
+  /** Takes no new calls; resolves when the open ones have ended. */
   shutdown(): Promise<void>;
 }
 
@@ -104,7 +104,7 @@ export class GrpcCalls {
     });
   }
 
-  /** @throws PassError with what the other side has told; Error with the name of the status when the call failed itself */
+  /** @throws PassError with the server's message; Error with the name of the status when the call itself failed */
   call(target: string, text: string): Promise<string> {
     const { status } = this.#library;
     return new Promise((resolve, reject) => {

@@ -1,21 +1,21 @@
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** Longest wait for one answer, in milliseconds; later is a failure. */
+/** Longest wait for one answer, in milliseconds; a later one is a failure. */
 const TIMEOUT_MS = 10_000;
 
-/** How much lateness of its own the load makes up for, in milliseconds: what a machine that stalled has not sent is left out. */
+/** How much of its own lateness the load makes up for, in milliseconds; after a longer stall the missed requests are left out. */
 const MADE_UP_MS = 500;
 
-/** What a load has seen. */
+/** The results of a load. */
 export interface Counts {
   readonly requests: number;
   readonly failed: number;
-  /** Distinct reasons, with how often. */
+  /** How often each reason occurred. */
   readonly reasons: Readonly<Record<string, number>>;
 }
 
-/** An open-loop load: as many POSTs a second as asked for, however slow the answers are, and none is sent twice. */
+/** An open-loop load: sends a fixed number of POSTs a second, however slow the answers are, and none twice. */
 export class Load {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #target: URL;
@@ -33,7 +33,7 @@ export class Load {
     return { requests: this.#requests, failed: this.#failed, reasons: this.#reasons };
   }
 
-  /** Sends requests one after the other and does not count them: processes that have just started load code for the first ones. */
+  /** Sends requests one after the other, uncounted: a process that has just started loads code for its first ones. */
   async warmUp(requests: number): Promise<void> {
     for (let n = 1; n <= requests; n++) await this.#post(`first ${n}`).catch(() => {});
   }

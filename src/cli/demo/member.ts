@@ -15,17 +15,17 @@ const READY_EVERY_MS = 100;
 /** Longest wait for a process to be ready or to end, in milliseconds. */
 const PATIENCE_MS = 45_000;
 
-/** What is started. */
+/** The process to start. */
 export interface MemberOptions {
-  /** How messages call it, for example `base service-c`. */
+  /** Its name in messages, for example `base service-c`. */
   readonly name: string;
   /** A file beside this one, without its extension. */
   readonly program: 'service' | 'entry-service';
-  /** What the program is told. */
+  /** Arguments of the program. */
   readonly args: readonly string[];
-  /** What configures it: of the shell's own environment it gets nothing that does. */
+  /** Its configuration. Variables of the shell that configure the plugin or an SDK are left out. */
   readonly env: Readonly<Record<string, string>>;
-  /** Where the plugin answers for it; undefined when it runs without. */
+  /** Host of its control server; undefined without the plugin. */
   readonly controlHost: string | undefined;
   readonly message: (text: string) => void;
 }
@@ -35,7 +35,7 @@ export class Member {
   readonly #options: MemberOptions;
   readonly #child: ChildProcess;
   readonly #controlPort = Promise.withResolvers<number>();
-  /** In words, how it ended. */
+  /** Resolves with its end, in words. */
   readonly #ended: Promise<string>;
 
   constructor(options: MemberOptions) {
@@ -58,7 +58,7 @@ export class Member {
     });
   }
 
-  /** Resolves with its port when it may be sent to. @throws Error when it ends instead, or takes too long */
+  /** Resolves with its port when it takes requests. @throws Error when it ends instead, or takes too long */
   ready(): Promise<number> {
     const { name } = this.#options;
     const instead = this.#ended.then((how) => {
@@ -85,7 +85,7 @@ export class Member {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Waits as a platform does, before it stops another instance for a new one. */
+  /** Waits until it is ready, as a platform does before it stops an old instance. */
   async #listening(): Promise<number> {
     const { controlHost } = this.#options;
     const [{ port }] = (await once(this.#child, 'message')) as [{ port: number }];
@@ -96,23 +96,23 @@ export class Member {
   }
 }
 
-/** @throws Error that says what has not happened, when it takes too long */
+/** @throws Error naming `what` when it takes too long */
 function inTime<T>(happened: Promise<T>, what: string): Promise<T> {
   return within(systemClock, PATIENCE_MS, happened, () => {
     throw new Error(`${what} within ${PATIENCE_MS / 1_000} s`);
   });
 }
 
-/** The plugin's own lines below a warning are left out. */
+/** False for the plugin's own lines below a warning. */
 function isWorthShowing(line: string): boolean {
   if (!line.startsWith('{')) return line.trim() !== '';
   return objectIn(line)?.['level'] !== 30;
 }
 
-/** What configures the plugin or an SDK, or is preloaded. */
+/** Variables that configure the plugin or an SDK, or preload something. */
 const CONFIGURES = /^(LOSSLESS_|OTEL_|NODE_OPTIONS$|TRACEPARENT$)/;
 
-/** A set is configured by what it is given, and not by the shell of the demo. */
+/** The environment of the shell without its configuration of a set. */
 function bareEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(processEnvironment()).filter(([name]) => !CONFIGURES.test(name)));
 }

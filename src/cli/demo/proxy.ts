@@ -11,10 +11,10 @@ import { nginxIn } from './template.ts';
 /** Longest wait until a proxy takes connections, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Most that is kept of what a proxy complains about, in characters. */
+/** Most characters that are kept of a proxy's complaints. */
 const MOST_COMPLAINTS = 2_000;
 
-/** Runs a command until standard input ends, as it does with the demo, however that ends. */
+/** Runs a command until standard input ends. That happens whenever the demo ends, however it ends. */
 const UNTIL_INPUT_ENDS = '"$@" & read -r _; kill $!; wait';
 
 const PROXIES = ['haproxy', 'nginx'] as const;
@@ -22,7 +22,7 @@ const PROXIES = ['haproxy', 'nginx'] as const;
 /** A proxy of the demo. */
 export type ProxyName = (typeof PROXIES)[number];
 
-/** Where the proxies are. @throws LosslessError LOSSLESS_DEMO_PROGRAM when one is missing */
+/** The paths of the proxies. @throws LosslessError LOSSLESS_DEMO_PROGRAM when one is missing */
 export function programs(): Readonly<Record<ProxyName, string>> {
   const [haproxy, nginx] = PROXIES.map(onPath);
   if (haproxy !== undefined && nginx !== undefined) return { haproxy, nginx };
@@ -47,13 +47,13 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** What is started. */
+/** The proxy to start. */
 export interface ProxyOptions {
   readonly name: ProxyName;
   readonly config: string;
-  /** Its own, for what it writes. */
+  /** Directory for its files, shared with no other proxy. */
   readonly directory: string;
-  /** On 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   readonly port: number;
 }
 
@@ -70,7 +70,7 @@ export class DemoProxy {
     const file = join(directory, `${name}.conf`);
     writeFileSync(file, name === 'nginx' ? nginxIn(directory, config) : config);
     const command = [programs()[name], ...ARGUMENTS[name](file, directory)];
-    // A process group of its own: an interrupt is for the demo, which ends the proxy last.
+    // A process group of its own, because the demo gets an interrupt first and ends the proxy last.
     this.#child = spawn('sh', ['-c', UNTIL_INPUT_ENDS, 'sh', ...command], {
       env: processEnvironment(),
       stdio: ['pipe', 'ignore', 'pipe'],
@@ -81,7 +81,7 @@ export class DemoProxy {
     });
   }
 
-  /** Resolves when it takes connections. @throws Error with its complaints when it does not */
+  /** Resolves when the proxy takes connections. @throws Error with its complaints when it takes none */
   async ready(): Promise<void> {
     const { name, port } = this.#options;
     for (const until = performance.now() + PATIENCE_MS; performance.now() < until; await sleep(50))
@@ -96,11 +96,11 @@ export class DemoProxy {
   }
 }
 
-/** What runs each in the foreground. */
+/** Arguments that run each in the foreground. */
 const ARGUMENTS: Readonly<Record<ProxyName, (file: string, directory: string) => readonly string[]>> = {
   haproxy: (file) => ['-db', '-f', file],
   nginx: (file, directory) => {
-    // Workers of another user could not look at the status file.
+    // Workers of another user could not read the status file.
     const user = process.getuid?.() === 0 ? ' user root root;' : '';
     return ['-p', directory, '-c', file, '-e', 'stderr', '-g', `daemon off;${user}`];
   },

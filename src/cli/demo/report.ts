@@ -17,17 +17,17 @@ export interface DemoReport {
 interface SetReport {
   readonly requests: number;
   readonly failed: number;
-  /** Why, and how often. */
+  /** How often each reason occurred. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly shutdowns: number;
-  /** Of each shutdown, where they are counted. */
+  /** One number for each shutdown, where connections are counted. */
   readonly connectionsLeft?: readonly number[];
 }
 
 const TOLD = ['traceId', 'service', 'result', 'planned', 'acked', 'spans', 'orphans', 'refreshes'] as const;
 const TOLD_ONLINE = ['traceId', 'service', 'result', 'spans', 'orphans'] as const;
 
-/** Prints what happened. @returns the exit code: 0 when the gray set lost nothing and every trace is whole */
+/** Prints the results. @returns the exit code: 0 when the gray set lost nothing and every trace is whole */
 export function report(base: DemoSet, gray: DemoSet, traces: FleetTraces, json: boolean, io: Io): number {
   const verdicts = traces.shutdowns.map(assess);
   const broken = [

@@ -1,8 +1,8 @@
 /**
  * The one application of the demo: an HTTP server that does a little work and passes the request on. It does not know of
- * the plugin. With `--grpc` it is a server of gRPC too, and every other call goes by gRPC. For the base set `register` and `pick`
- * are written by hand, as a careful team does (see `by-hand.ts`); for the gray set they are absent and the plugin does the rest.
- * Arguments: name, the next service, host, the registry of the one by hand, and the file of grpc-js.
+ * the plugin. With `--grpc` it is a server of gRPC too, and makes every other call by gRPC. The base set has hand-written
+ * `register` and `pick`, as a careful team writes them (see `by-hand.ts`); in the gray set the plugin does both.
+ * Arguments: name, the next service, host, the registry of the hand-written set, and the file of grpc-js.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,7 +17,7 @@ const WORK_MS = 5;
 
 const hand = byHand === '' ? undefined : await import('./by-hand.ts').then(({ start }) => start(name, byHand));
 const grpc = grpcFile === '' ? undefined : new GrpcCalls(grpcFile);
-/** How the next calls go. */
+/** How the next calls are made. */
 const ways = inTurn(grpc === undefined ? [byHttp] : [byGrpc(grpc), byHttp]);
 
 /** @throws PassError when the next service does not answer */
@@ -50,7 +50,7 @@ function byGrpc(calls: GrpcCalls): (body: string) => Promise<string> {
   };
 }
 
-/** One after the other, again and again. */
+/** Yields one after the other, again and again. */
 function* inTurn<T>(some: readonly T[]): Generator<T, never> {
   for (;;) yield* some;
 }
@@ -64,8 +64,8 @@ const server = createServer((request, response) => {
     );
 });
 
-// The one that is never rolled. With the default of 5 s idle connections expire while a request of the load is on its way to
-// them, a race of its own that shows on a busy machine in both sets.
+// The gateway never leaves. With the default of 5 s, an idle connection can expire while a request of the load is on its way: on a
+// busy machine, both sets would lose requests by that race.
 if (name === 'gateway') server.keepAliveTimeout = 120_000;
 
 const serving = await grpc?.serve(host, work);
@@ -78,5 +78,5 @@ server.listen(0, host, async () => {
   process.send?.({ port });
 });
 
-// The demo ends: so does everything it started.
+// End with the demo.
 process.on('disconnect', () => process.exit());

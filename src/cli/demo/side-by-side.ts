@@ -5,9 +5,9 @@ import type { DemoSet } from './demo-set.ts';
 import { report } from './report.ts';
 import { fleetTraces } from './traces.ts';
 
-/** What is compared. */
+/** Two sets to compare. */
 export interface Plan {
-  /** What the sets are, in words. */
+  /** Describes the sets. */
   readonly about: string;
   readonly base: DemoSet;
   readonly gray: DemoSet;
@@ -15,7 +15,7 @@ export interface Plan {
   readonly rollEveryMs: number;
 }
 
-/** How long, and how much. */
+/** Length and rate of the load. */
 export interface Extent {
   readonly seconds: number;
   readonly rate: number;

@@ -29,7 +29,7 @@ function rowOf(name: string, { counts, shutdowns }: DemoSet): readonly string[] 
   ];
 }
 
-/** What each shutdown cut, in turn. */
+/** Connections that each shutdown cut, in turn. */
 function leftOf({ shutdowns }: DemoSet): string {
   return shutdowns.map(({ connectionsLeft = '-' }) => connectionsLeft).join(' ');
 }

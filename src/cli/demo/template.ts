@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Example values of a file of `deploy/`, and what stands instead. */
+/** Example values of a file of `deploy/`, and their replacements. */
 export type Values = Readonly<Record<string, string>>;
 
 const DEPLOY = new URL(import.meta.url.endsWith('.ts') ? '../../../deploy/' : '../../../../deploy/', import.meta.url);

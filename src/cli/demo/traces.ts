@@ -6,7 +6,7 @@ import type { JaegerClient } from '../jaeger-client.ts';
 /** Longest wait for the last trace to be whole, in milliseconds: a start lasts until the registry lists the instance. */
 const PATIENCE_MS = 60_000;
 
-/** Most traces of one service that are looked at. */
+/** Most traces that are read of one service. */
 const MOST = 1_000;
 
 /** Every shutdown and every start of a set. */
@@ -15,13 +15,13 @@ export interface FleetTraces {
   readonly starts: readonly Verdict[];
 }
 
-/** How many there must be. */
+/** The expected numbers. */
 export interface Expected {
   readonly shutdowns: number;
   readonly starts: number;
 }
 
-/** What there is since `begun`; waits until all are found and whole, or it is clear that they never will be. */
+/** The traces since `begun`; waits until all are found and whole, or clearly never will be. */
 export async function fleetTraces(client: JaegerClient, begun: number, expected: Expected): Promise<FleetTraces> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {

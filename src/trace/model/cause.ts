@@ -15,14 +15,14 @@ export type Runbook =
   | 'LosslessShutdownTruncated'
   | 'LosslessTelemetrySpooled';
 
-/** Why a shutdown did not end well, and where it is said what to do. */
+/** Why a shutdown did not end well, and the page that says what to do. */
 export interface Cause {
   readonly text: string;
   /** Undefined when no page is about it. */
   readonly runbook: Runbook | undefined;
 }
 
-/** What the spans of a shutdown say, by the span that says it; those that have not arrived say nothing. */
+/** The spans that tell the cause of a shutdown; undefined when they have not arrived. */
 export interface Said {
   readonly root: Span | undefined;
   readonly drain: Span | undefined;
@@ -30,10 +30,10 @@ export interface Said {
   readonly entry: Span | undefined;
 }
 
-/** What is said of a shutdown of which no end came. */
+/** The cause of a shutdown whose end never arrived. */
 const NO_END = 'no end came: the process was killed, or its last spans wait in a spool';
 
-/** The cause of each result that is none to be content with. */
+/** The cause of each bad result. */
 const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = {
   killed: ({ root }) => ({ text: root?.message || NO_END, runbook: 'LosslessShutdownTruncated' }),
   timeout: (said) => ({
@@ -51,17 +51,17 @@ const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = 
   error: ({ root }) => ({ text: `the plugin failed: ${root?.message || 'no reason was given'}`, runbook: undefined }),
 };
 
-/** Results of shutdowns that have no cause to tell: well, or still to come. */
+/** Results without a cause: the shutdown went well, or its end may still come. */
 const CONTENT: readonly string[] = ['success', 'cancelled', 'never_ready', 'missing'];
 
-/** The cause in an operator's words; undefined for a result to be content with. */
+/** The cause in an operator's words; undefined for a result without one. */
 export function causeOf(result: string, said: Said): Cause | undefined {
   if (CONTENT.includes(result)) return undefined;
   const known = Object.hasOwn(CAUSES, result) ? CAUSES[result as OfflineResult]?.(said) : undefined;
   return known ?? { text: `the shutdown ended with ${result}`, runbook: undefined };
 }
 
-/** With what work left, what matters most first. */
+/** The work that was left, what matters most first. */
 function leftOf({ drain, root, stop }: Said): string {
   const idle = drain?.tags[ATTR.consumersIdle];
   const busy = idle === undefined ? 0 : number(root, ATTR.fanoutAcked) - Number(idle);

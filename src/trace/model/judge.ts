@@ -1,11 +1,11 @@
 import { isCounted, isLossless, type Verdict } from './verdict.ts';
 
-/** Spans may come for so long after the end, in milliseconds: those of consumers are sent by them, and tried again out of a spool after 30 s. */
+/** How long after the end spans may arrive, in milliseconds: consumers send their own, and retry from their spool after 30 s. */
 const SPANS_LATE_MS = 35_000;
 
 /** What a release gate says. */
 export interface Judgement {
-  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is not all there yet. */
+  /** `lossless`: every shutdown was. `lossy`: at least one was not. `unknown`: too few traces, or one is incomplete so far. */
   readonly verdict: 'lossless' | 'lossy' | 'unknown';
   readonly reason: string;
 }
@@ -20,7 +20,7 @@ export interface Gate extends Judgement {
  * Whether all of these shutdowns were lossless, and there are as many as expected.
  *
  * @param now milliseconds since the Unix epoch
- * @param isComplete the store has answered all of them
+ * @param isComplete the store has no further shutdowns
  */
 export function judge(verdicts: readonly Verdict[], now: number, expected = 1, isComplete = true): Judgement {
   const counted = verdicts.filter(isCounted);
@@ -39,7 +39,7 @@ export function judge(verdicts: readonly Verdict[], now: number, expected = 1, i
   return { verdict: 'lossless', reason: `${counted.length} shutdowns, all lossless${aside}` };
 }
 
-/** Whether what is missing may be on its way: the end of a shutdown, or spans of one that says that nothing was lost. */
+/** Whether missing spans may still arrive: the end of a shutdown, or the rest of one that lost nothing so far. */
 function mayStillCome(verdict: Verdict, now: number): boolean {
   const { durationMs, result, startedAt, whole: isWhole } = verdict;
   if (result === 'missing') return true;

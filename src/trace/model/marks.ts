@@ -2,8 +2,8 @@ import type { WorkName } from '../../lifecycle/facts.ts';
 import type { Span } from './trace.ts';
 
 /**
- * Moments that a shutdown and a start pass, in their order. `told`: the last consumer has acked; absent when somebody was not
- * told. `drained`: all traffic was done. `gone`: listeners and connections are closed. `full_share`: the warm-up is over.
+ * Moments of a shutdown and of a start, in order. `told`: the last consumer has acked; absent when a consumer was not told.
+ * `drained`: all traffic was done. `gone`: listeners and connections are closed. `full_share`: the warm-up is over.
  */
 export const MARKS = {
   offline: ['trigger', 'told', 'drained', 'gone'],
@@ -11,10 +11,10 @@ export const MARKS = {
 } as const;
 export type Mark = (typeof MARKS)[keyof typeof MARKS][number];
 
-/** When each was, milliseconds since the Unix epoch; one that did not come is missing. */
+/** Time of each mark, milliseconds since the Unix epoch; a mark that was not reached is missing. */
 export type Marks = Readonly<Partial<Record<Mark, number>>>;
 
-/** The span whose beginning or end a mark is: the first of these that is there. The end of one that failed is none. */
+/** The span whose beginning or end is the mark: the first of `works` in the trace. The end of a failed span is no mark. */
 const AT: Readonly<Record<Mark, { readonly works: readonly WorkName[]; readonly edge: 'begin' | 'end' }>> = {
   trigger: { works: ['offline', 'offline.started'], edge: 'begin' },
   told: { works: ['notify'], edge: 'end' },
@@ -25,7 +25,7 @@ const AT: Readonly<Record<Mark, { readonly works: readonly WorkName[]; readonly 
   full_share: { works: ['online'], edge: 'end' },
 };
 
-/** @param isUndone it was taken back: nothing that was begun came to its end */
+/** @param isUndone the work was undone, so no end is a mark */
 export function marksOf(
   kind: keyof typeof MARKS,
   isUndone: boolean,

@@ -10,7 +10,7 @@ const ALWAYS: Readonly<Record<Kind, readonly WorkName[]>> = {
   online: ['online.started'],
 };
 
-/** Spans that one that was not cut short has once. */
+/** Spans that a trace has once unless its work was cut short. */
 const COMPLETED: Readonly<Record<Kind, readonly WorkName[]>> = {
   offline: ['drain', 'stop'],
   online: ['register', 'register.read_back', 'ready'],
@@ -29,14 +29,14 @@ const SAYS: Partial<Readonly<Record<WorkName, string>>> = {
   ready: 'when it was ready',
 };
 
-/** The spans of ours in a trace, by their work. */
+/** Our spans in a trace, by their work. */
 export type Named = (work: WorkName) => readonly Span[];
 
 /**
- * What is not in a trace and should be, in words; empty for a whole one.
+ * The missing parts of a trace in words; empty for a whole one.
  *
- * @param names of the spans of ours, each once
- * @param orphans how many have no parent in the trace
+ * @param names names of our spans, each once
+ * @param orphans number of our spans whose parent is not in the trace
  */
 export function missingParts(
   kind: Kind,
@@ -63,13 +63,13 @@ function missingSpans(kind: Kind, result: string, named: Named): readonly string
     ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) => {
       const count = named(work).length;
       if (count === 0) return [`nothing says ${SAYS[work]}: no span ${spanName(work)}`];
-      // Whoever appears late is told in a round of its own.
+      // Late callers are told in a further round.
       return count === 1 || work === 'notify' ? [] : [`${count} spans ${spanName(work)}, expected one`];
     }),
   ];
 }
 
-/** @param root undefined when it is not there */
+/** @param root undefined when it has not arrived */
 function missingConsumers(named: Named, root: Span | undefined): readonly string[] {
   const goaways = named('goaway');
   const acked = new Set(goaways.filter((span) => span.tags[ATTR.goawayResult] === 'acked').map((span) => span.spanId));

@@ -23,7 +23,7 @@ export const POINT_ATTR = { phase: 'lossless.offline.phase', outcome: 'lossless.
 /** An attribute of a point. */
 export type PointAttribute = (typeof POINT_ATTR)[keyof typeof POINT_ATTR] | AttributeName;
 
-/** The meaning of each. */
+/** Meaning and values of each. */
 export const POINT_ATTRIBUTES = {
   'lossless.offline.phase': { doc: 'Part of the offline.', values: PARTS },
   'lossless.consumers.outcome': {
@@ -46,8 +46,8 @@ export interface OfflineMetricSchema {
 const RESULT = [ATTR.offlineResult] as const;
 
 /**
- * The OTLP metrics that an instance sends once, at the end of its offline. A point has the time of its event, not that of a scrape;
- * where its text names none, the end of the offline. `docs/reference/metrics.md` is generated from this table.
+ * The OTLP metrics that an instance sends once, at the end of its offline. A point has the time of its event: the end of the
+ * offline, unless its text names another. `docs/reference/metrics.md` is generated from this table.
  */
 export const OFFLINE_METRICS = {
   'lossless.offline.requests': {

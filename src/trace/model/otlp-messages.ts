@@ -1,6 +1,6 @@
 /**
- * One field: its number, what it holds, and whether there may be several. It holds another message, or a scalar of Protobuf; `hex`
- * and `base64` are bytes, by how JSON writes them, and `varint` is any whole number of that form.
+ * One field: its number, its content, and whether it repeats. The content is another message or a scalar of Protobuf; `hex` and
+ * `base64` are bytes, named after their form in JSON, and `varint` is any whole number in that encoding.
  */
 export type Field = readonly [number: number, holds: string, repeated?: 'repeated'];
 
@@ -11,8 +11,8 @@ const ATTRIBUTES = ['KeyValue', 'repeated'] as const;
 const PARTIAL = (rejected: string): Message => ({ [rejected]: [1, 'varint'], errorMessage: [2, 'string'] });
 
 /**
- * The messages of OTLP that are written or read here (opentelemetry-proto 1.9). Both ways follow this table; fields that it does
- * not have are passed over when they are read.
+ * The messages of OTLP that are written or read here (opentelemetry-proto 1.9). The writer and the reader both follow this table;
+ * the reader skips fields that it does not name.
  */
 export const MESSAGES: Readonly<Record<string, Message>> = {
   TracesRequest: { resourceSpans: [1, 'ResourceSpans', 'repeated'] },

@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../../json.ts';
 import { type Field, MESSAGES } from './otlp-messages.ts';
 
-/** How each scalar lies on the wire (Protobuf encoding, message structure). */
+/** Wire type of each scalar (Protobuf encoding, message structure). */
 const WIRE: Readonly<Record<string, number>> = {
   bool: 0,
   varint: 0,
@@ -15,7 +15,7 @@ const WIRE: Readonly<Record<string, number>> = {
 };
 const LENGTH_DELIMITED = 2;
 
-/** Most messages inside each other, as other readers of Protobuf bound them. */
+/** Deepest nesting of messages, the bound of other readers of Protobuf. */
 const DEEPEST = 100;
 
 /** Bytes that are no message. */
@@ -34,7 +34,7 @@ interface Written {
   readonly isRepeated: boolean;
 }
 
-/** The fields of each message, the last first: it is written from its end, where the lengths of what is inside are known. */
+/** The fields of each message, the last first: the writer begins at the end, so it knows each length before it writes it. */
 const REVERSED = new Map(
   Object.entries(MESSAGES).map(([message, fields]) => [message, Object.entries(fields).map(written).reverse()]),
 );
@@ -58,8 +58,8 @@ const BY_NUMBER = new Map(
  * A message of OTLP in Protobuf.
  *
  * @param message its name in `MESSAGES`
- * @param value as JSON writes it; what the table does not know is left out
- * @throws Error when a field holds what it cannot hold
+ * @param value in its JSON form; fields that the table does not name are left out
+ * @throws Error when a field has the wrong type
  */
 export function encode(message: string, value: Json): Buffer {
   const writer = new Writer();
@@ -68,9 +68,9 @@ export function encode(message: string, value: Json): Buffer {
 }
 
 /**
- * The same message as JSON writes it: whole numbers beyond what a number of JavaScript holds, and times, are text.
+ * The message in its JSON form: times, and whole numbers that a number of JavaScript cannot hold, are text.
  *
- * @param most values that are read
+ * @param most largest number of values that are read
  * @throws NoProtobuf, TooManyValues
  */
 export function decode(message: string, bytes: Buffer, most: number): Json {
@@ -149,7 +149,7 @@ class Writer {
     return true;
   }
 
-  /** Whole numbers, seven bits of each byte; negative ones have ten bytes. */
+  /** A whole number, seven bits a byte; a negative one has ten bytes. */
   #varint(value: unknown): void {
     if (typeof value === 'number' && value >= 0 && value < 2 ** 31) {
       const length = value < 0x80 ? 1 : Math.ceil((32 - Math.clz32(value)) / 7);
@@ -178,7 +178,7 @@ class Writer {
   }
 }
 
-/** Reads from the beginning to the end. Whatever a length says, nothing outside the message that it is in is read. */
+/** Reads from the beginning to the end and, whatever a length says, never outside the enclosing message. */
 class Reader {
   readonly #bytes: Buffer;
   readonly #most: number;
@@ -240,7 +240,7 @@ class Reader {
     else throw new NoProtobuf(`a field of the unknown type ${wire}`);
   }
 
-  /** Where what has a length before it ends. */
+  /** Reads a length; returns where the content behind it ends. */
   #end(within: number): number {
     const length = Number(this.#varint(within));
     if (length > within - this.#at) throw new NoProtobuf('a field is longer than what it is in');
@@ -255,7 +255,7 @@ class Reader {
     return from;
   }
 
-  /** At most ten bytes; a number where a number of JavaScript holds it without a thought. */
+  /** At most ten bytes; a number for up to four of them, else a bigint. */
   #varint(end: number): number | bigint {
     let small = 0;
     let large = 0n;
@@ -269,7 +269,7 @@ class Reader {
   }
 }
 
-/** A whole number as a number of JavaScript if that holds it, else as text. */
+/** A number of JavaScript when it is exact, else text. */
 function plain(number: bigint): number | string {
   return number >= Number.MIN_SAFE_INTEGER && number <= Number.MAX_SAFE_INTEGER ? Number(number) : String(number);
 }

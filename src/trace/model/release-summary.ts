@@ -1,7 +1,7 @@
 import { instanceOf, type Release } from './release.ts';
 import { isCounted, isLossless, type Verdict } from './verdict.ts';
 
-/** What a release comes to. Counts are of shutdowns that say something about loss. */
+/** The totals of a release. Shutdowns that say nothing about loss are not counted. */
 export interface ReleaseSummary {
   /** Shutdowns that have ended, and those of them that lost nothing. */
   readonly ended: number;
@@ -12,12 +12,12 @@ export interface ReleaseSummary {
   readonly acked: number;
   /** Requests that came after an ack. */
   readonly afterAck: number;
-  /** Starts, and those of them that were ready. */
+  /** Starts, and those of them that became ready. */
   readonly starts: number;
   readonly ready: number;
   /** The last shutdown or readiness, milliseconds since the Unix epoch. */
   readonly endedAt: number;
-  /** Fewest instances that were ready at one time, of those that come or go in this release; null when none was ready before it. */
+  /** Fewest instances of this release that were ready at one time; null when none was ready before it. */
   readonly fewestReady: number | null;
   /** One sentence: what happened to whom. */
   readonly sentence: string;
@@ -26,18 +26,18 @@ export interface ReleaseSummary {
 /** One instance in a release: its starts and shutdowns there, the earliest first. */
 export interface Lane<V extends Verdict = Verdict> {
   readonly key: string;
-  /** It came in this release. */
+  /** The instance came in this release. */
   readonly isNew: boolean;
   readonly passages: readonly [V, ...V[]];
 }
 
-/** From when on so many instances are ready, milliseconds since the Unix epoch. */
+/** The number of ready instances from a time on, in milliseconds since the Unix epoch. */
 export interface ReadyStep {
   readonly at: number;
   readonly ready: number;
 }
 
-/** Old instances, then new ones, those that lost something first, then by time. */
+/** Old instances, then new ones; within each, those that lost something first, then by time. */
 export function lanesOf<V extends Verdict>({
   starts,
   stops,
@@ -50,13 +50,13 @@ export function lanesOf<V extends Verdict>({
   return lanes.sort((one, other) => rank(one) - rank(other));
 }
 
-/** A shutdown that lost something, or a start that failed. One that may still run is neither. */
+/** Whether a shutdown lost something, or a start failed. False while it may still run. */
 export function isLossy(verdict: Verdict): boolean {
   if (verdict.result === 'missing' || !isCounted(verdict)) return false;
   return verdict.kind === 'offline' ? !isLossless(verdict) : verdict.result === 'error';
 }
 
-/** How many instances were ready, of those that come or go in a release: an old one until it leaves, a new one from its readiness on. */
+/** Ready instances over a release: an old one counts until it leaves, a new one from its readiness on. */
 export function readySteps(release: Release): readonly ReadyStep[] {
   const lanes = lanesOf(release);
   const before = lanes.filter(({ isNew, passages }) => !isNew && passages.some(isCounted)).length;

@@ -1,6 +1,6 @@
 import type { Verdict } from './verdict.ts';
 
-/** What a start or a shutdown must tell to find its release. A `Verdict` tells more. */
+/** The part of a verdict that finds its release. */
 export type Passage = Pick<
   Verdict,
   'traceId' | 'kind' | 'service' | 'namespace' | 'instanceId' | 'generation' | 'version' | 'startedAt' | 'durationMs'
@@ -10,7 +10,7 @@ export type Passage = Pick<
 export interface Release<P extends Passage = Verdict> {
   readonly service: string;
   readonly namespace: string;
-  /** Of the instances that came, or, when none came, of those that went; empty when nothing says it. */
+  /** Version of the instances that came or, when none came, of those that went; empty when it is not known. */
   readonly version: string;
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
@@ -19,14 +19,13 @@ export interface Release<P extends Passage = Verdict> {
   readonly stops: readonly P[];
 }
 
-/** A pause after which what follows is another release, in milliseconds: longer than an instance takes to start, shorter than people take to release again. */
+/** Pause between two releases, in milliseconds: longer than an instance takes to start, shorter than people take to release again. */
 export const GAP_MS = 600_000;
 
 /**
- * The releases of one service, the earliest first, those of each namespace by themselves. A start belongs to the release of its
- * version. A shutdown belongs to the last other version that had come before it and after the instance itself, to the first one that
- * comes later when there is none, and to its own version when no other one comes. Without versions a pause of ten minutes divides
- * two releases.
+ * The releases of one service, the earliest first; each namespace has its own. A start belongs to the release of its version. A
+ * shutdown belongs to the last other version that came between the start of its instance and the shutdown; if none did, to the
+ * first other version that comes later; if none does, to its own version. A pause of ten minutes divides two releases in any case.
  */
 export function releasesOf<P extends Passage>(passages: readonly P[]): readonly Release<P>[] {
   const ordered = passages.toSorted((one, other) => one.startedAt - other.startedAt);
@@ -36,19 +35,19 @@ export function releasesOf<P extends Passage>(passages: readonly P[]): readonly 
     .sort((one, other) => one.startedAt - other.startedAt);
 }
 
-/** `Date.parse` alone takes nearly everything. */
+/** Checked first, because `Date.parse` takes nearly everything. */
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}T/;
 
 /**
- * The release that a name means: `latest` the last one in which an instance left, a version the last one of it, a time (ISO 8601)
- * that of the start or shutdown which began then, to the second.
+ * The release that a name means. `latest`: the last one in which an instance left. A version: the last release of it. A time (ISO
+ * 8601): the release with the start or shutdown that began nearest to it, at most a second away.
  */
 export function releaseNamed<P extends Passage>(releases: readonly Release<P>[], name: string): Release<P> | undefined {
   const ofVersion = releases.findLast(({ version }) => version === name);
   if (ofVersion !== undefined) return ofVersion;
   if (name === 'latest') return releases.findLast(({ stops }) => stops.length > 0);
   const time = ISO_TIME.test(name) ? Date.parse(name) : Number.NaN;
-  // The nearest one, as the first span that tells of a beginning is not the last.
+  // The nearest one: a beginning moves a little when an earlier span of it arrives.
   const away = ({ starts, stops }: Release<P>): number =>
     Math.min(...[...starts, ...stops].map(({ startedAt }) => Math.abs(startedAt - time)));
   const [nearest] = releases.filter((release) => away(release) <= 1_000).sort((one, other) => away(one) - away(other));
@@ -62,17 +61,17 @@ export function nameOf<P extends Passage>(release: Release<P>, releases: readonl
     : timeOf(release);
 }
 
-/** A time that names the release of what began then. */
+/** A name for the release of a start or a shutdown: the time at which it began. */
 export function timeOf({ startedAt }: Pick<Passage, 'startedAt'>): string {
   return new Date(Math.floor(startedAt)).toISOString();
 }
 
-/** One process, however often it came and went. */
+/** The key of one process, whose starts and shutdowns may be many. */
 export function instanceOf({ namespace, instanceId, generation }: Passage): string {
   return JSON.stringify([namespace, instanceId, generation]);
 }
 
-/** For each start the shutdown of the same instance that followed, and for each shutdown the start before it, by the ids of their traces. */
+/** Maps each start to the next shutdown of its instance, and each shutdown to the start before it, by the ids of their traces. */
 export function counterpartsOf(passages: readonly Passage[]): ReadonlyMap<string, string> {
   const pairs: [string, string][] = [];
   for (const those of Map.groupBy(passages, instanceOf).values()) {
@@ -98,7 +97,7 @@ function burstsOf<P extends Passage>(ordered: readonly P[]): readonly (readonly 
 
 function splitByVersion<P extends Passage>(burst: readonly P[]): readonly Release<P>[] {
   const known = new Set<string>();
-  // One that was undone and is called again is no instance that comes.
+  // An instance that undoes its shutdown starts again, but does not come anew.
   const coming = burst.filter((passage) => {
     const isFirst = !known.has(instanceOf(passage));
     known.add(instanceOf(passage));
@@ -116,7 +115,7 @@ function splitByVersion<P extends Passage>(burst: readonly P[]): readonly Releas
   });
 }
 
-/** The version whose release it belongs to. */
+/** The version whose release a passage belongs to. */
 function releasedBy(passage: Passage, coming: readonly Passage[]): string {
   const { startedAt, version } = passage;
   if (coming.includes(passage)) return version;

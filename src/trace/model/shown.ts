@@ -3,19 +3,19 @@ import type { Trace } from './trace.ts';
 import { type Curve, trafficOf } from './traffic.ts';
 import { assess, type Verdict } from './verdict.ts';
 
-/** A start or a shutdown as a release is drawn with it. */
+/** A start or a shutdown in the picture of a release. */
 export interface Shown extends Verdict {
   /** Null when its trace tells none. */
   readonly traffic: Curve | null;
-  /** Trace of the start of the instance that left here, or of the shutdown of the one that came; null when there is none. */
+  /** For a shutdown the trace of that instance's start, for a start that of its shutdown; null when there is none. */
   readonly counterpart: string | null;
-  /** Problems beyond those that are told. */
+  /** Number of problems beyond those in `problems`. */
   readonly moreProblems: number;
 }
 
-/** A release as it is drawn: what the collector answers, and what a page that stands alone holds. */
+/** All that the picture of a release needs: the collector answers with it, and a page that stands alone contains it. */
 export interface ShownRelease {
-  /** By which `releaseNamed` finds it. */
+  /** Name by which `releaseNamed` finds it. */
   readonly name: string;
   readonly release: Release<Shown>;
   /** Names of the releases before and after it; null when there is none. */
@@ -25,7 +25,7 @@ export interface ShownRelease {
   readonly unread: number;
 }
 
-/** Problems that are shown of one, and characters of each: a sender may have written anything. */
+/** Most problems that are shown of one passage, and characters of each: a sender may have written anything. */
 const MOST_PROBLEMS = 3;
 const LONGEST_PROBLEM = 200;
 

@@ -1,10 +1,10 @@
 import { ATTR, spanName } from './schema.ts';
 import { milliseconds, type Span } from './trace.ts';
 
-/** A clock that differs by less is not told of, in milliseconds: it takes a while until a GoAway is read. */
+/** Smallest difference of clocks that is reported, in milliseconds: it takes a while until a GoAway is read. */
 const TOLERANCE_MS = 1_000;
 
-/** Clocks that are told one by one. */
+/** Most clocks that are named. */
 const TOLD = 3;
 
 /** A process whose clock differs from that of the instance that left. */
@@ -21,8 +21,8 @@ export interface Aligned {
 }
 
 /**
- * Moves what a consumer did to the GoAway that made it do so, if by its own clock that was at another time: a consumer begins
- * to refresh while its GoAway runs.
+ * Moves a consumer's refresh to the start of its GoAway when the consumer's clock puts it outside that GoAway: a refresh always
+ * begins while the GoAway runs.
  */
 export function aligned(spans: readonly Span[]): Aligned {
   const byId = new Map(spans.map((span) => [span.spanId, span]));

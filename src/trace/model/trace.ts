@@ -1,4 +1,4 @@
-/** A span as commands and pages look at it. */
+/** A span as commands and pages read it. */
 export interface Span {
   readonly spanId: string;
   /** Empty for a root. */
@@ -14,7 +14,7 @@ export interface Span {
   readonly tags: Readonly<Record<string, string | number | boolean>>;
   /** `service.version` of the process that made it; absent when its resource does not say it. */
   readonly version?: string;
-  /** `service.namespace` of it; absent likewise. */
+  /** `service.namespace` of that process; absent likewise. */
   readonly namespace?: string;
 }
 
@@ -24,7 +24,7 @@ export interface Trace {
   readonly spans: readonly Span[];
 }
 
-/** A trace as `/api/traces` answers it, the interface that Jaeger 1.x and 2.x share. */
+/** A trace in an answer of `/api/traces`, the interface that Jaeger 1.x and 2.x share. */
 export interface JaegerTrace {
   readonly traceID: string;
   readonly spans: readonly JaegerSpan[];
@@ -32,7 +32,7 @@ export interface JaegerTrace {
   readonly warnings?: null;
 }
 
-/** Where spans come from. */
+/** A process that made spans. */
 export interface JaegerProcess {
   readonly serviceName: string;
   readonly tags?: readonly { readonly key?: unknown; readonly value?: unknown }[];
@@ -83,7 +83,7 @@ function spanOf(span: JaegerSpan, traceID: string): Omit<Span, keyof Origin> {
 /** What a span says of the process that made it. */
 type Origin = Pick<Span, 'service' | keyof typeof RESOURCE>;
 
-/** What is asked of the process that a span comes from, by the names of its resource. */
+/** The attributes that are read from the resource of a process. */
 const RESOURCE = { version: 'service.version', namespace: 'service.namespace' } as const;
 
 function originOf({ serviceName, tags }: JaegerProcess): Origin {
@@ -94,7 +94,7 @@ function originOf({ serviceName, tags }: JaegerProcess): Origin {
   return { service: printable(serviceName ?? ''), ...Object.fromEntries(resource) };
 }
 
-/** Text without control characters: in a terminal they could move the cursor or worse, and anybody may have sent it. */
+/** Replaces control characters: in a terminal they could move the cursor or worse, and anybody may have sent the text. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');

@@ -16,7 +16,7 @@ const SECOND = 1_000;
 /** Most steps that are read; a trace may say anything. */
 const MOST_STEPS = 3_600;
 
-/** The traffic that a trace tells: around a shutdown, or of the warm-up of a start. Undefined when it tells none. */
+/** The traffic in a trace: around a shutdown, or in the warm-up of a start. Undefined when there is none. */
 export function trafficOf(spans: readonly Span[]): Curve | undefined {
   const tagsOf = (work: 'drain' | 'warmup'): Span['tags'] =>
     spans.find(({ name }) => name === spanName(work))?.tags ?? {};

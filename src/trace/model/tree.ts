@@ -7,16 +7,16 @@ export interface Branch {
   readonly children: readonly Branch[];
 }
 
-/** Deepest level: ours are 6 deep, those of others may be anything. What is deeper is left out. */
+/** Deepest level: our traces have 6, others may have any number. Deeper spans are left out. */
 const DEEPEST = 64;
 
-/** Spans as trees: children by their start, consumers and their services that failed before the others. A span whose parent is missing is a root. */
+/** Spans as trees: children by their start, but consumers and services that failed come first. A span whose parent is missing is a root. */
 export function treeOf(spans: readonly Span[]): readonly Branch[] {
   const ids = new Set(spans.map((span) => span.spanId));
   const children = Map.groupBy(spans, (span) => (ids.has(span.parentSpanId) ? span.parentSpanId : ''));
   const below = (parent: string, depth: number): readonly Branch[] => {
     const siblings = children.get(parent) ?? [];
-    // A span that is there twice has its children once.
+    // A duplicate of a span gets no children.
     children.delete(parent);
     if (depth > DEEPEST) return [];
     return failuresFirst(siblings).map((span) => ({ span, children: below(span.spanId, depth + 1) }));

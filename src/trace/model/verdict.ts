@@ -6,7 +6,7 @@ import { missingParts, type Named } from './missing.ts';
 import { ATTR, spanName } from './schema.ts';
 import { counted, type Span, type Trace } from './trace.ts';
 
-/** What the trace of a shutdown or of a start says, and whether all of it is there. */
+/** What the trace of a shutdown or of a start says, and whether that trace is complete. */
 export interface Verdict {
   readonly traceId: string;
   readonly kind: TraceKind;
@@ -14,11 +14,11 @@ export interface Verdict {
   readonly instanceId: string;
   /** `service.version` of that instance; empty when nothing says it. */
   readonly version: string;
-  /** `service.namespace` of it; empty likewise. */
+  /** `service.namespace` of that instance; empty likewise. */
   readonly namespace: string;
   /** Start of that process, milliseconds since the Unix epoch; 0 when no span says it. */
   readonly generation: number;
-  /** What it passed, and when. */
+  /** The moments that it passed. */
   readonly marks: Marks;
   /** `missing` when the root has not arrived; `killed` also when it never will. */
   readonly result: string;
@@ -38,13 +38,13 @@ export interface Verdict {
   readonly durationMs: number;
   /** Budget of the shutdown, in milliseconds; 0 when no span says it. */
   readonly gracePeriodMs: number;
-  /** How long each phase took, in milliseconds; those that did not happen are missing. They overlap: telling and deregistering begin together. */
+  /** Duration of each phase that happened, in milliseconds. Phases overlap: `notify` and `deregister` begin together. */
   readonly phases: Readonly<Partial<Record<Phase, number>>>;
   /** Every span that must be there is there. */
   readonly whole: boolean;
   /** What went wrong and what is missing, in words, the cause first; empty for a whole and successful shutdown. */
   readonly problems: readonly string[];
-  /** The page of `docs/runbooks` about the first of them; null when there is none. */
+  /** The page of `docs/runbooks` about the first problem; null when there is none. */
   readonly runbook: Runbook | null;
 }
 
@@ -60,16 +60,16 @@ export type Phase = (typeof PHASES)[TraceKind][number];
 
 const RESULT = { offline: ATTR.offlineResult, online: ATTR.onlineResult } as const;
 
-/** Longest name and result that are told, in characters: a sender may have written anything. */
+/** Longest name and result in a verdict, in characters: a sender may have written anything. */
 const LONGEST_NAME = 200;
 
-/** A shutdown without its end may still be running for so long after its budget, in milliseconds. */
+/** How long after its grace period a shutdown without an end may still be running, in milliseconds. */
 export const LATE_MS = 5_000;
 
 /**
  * Reads the trace of a shutdown or of a start.
  *
- * @param now milliseconds since the Unix epoch; a shutdown without its end that should have ended by then was killed. Left out:
+ * @param now milliseconds since the Unix epoch; a shutdown without an end that should have ended by then was killed. By default
  * it may still run.
  */
 export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INFINITY): Verdict {
@@ -88,9 +88,9 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
   const planned = Number(root?.tags[ATTR.fanoutPlanned] ?? goaways.filter((each) => each !== 'gone').length);
   const acked = Number(root?.tags[ATTR.fanoutAcked] ?? goaways.filter((each) => each === 'acked').length);
   const afterAck = Number(root?.tags[ATTR.afterAck] ?? 0);
-  // What an instance does not say, the lists of its consumers tell.
+  // When the instance does not say it, the lists of its consumers do.
   const stranded = Number(root?.tags[ATTR.fanoutStranded] ?? named('consumer.refresh').filter(isEmptied).length);
-  // Of one that was killed most may be missing, and nobody can say what.
+  // Most spans of a killed process may be missing, and nothing tells which.
   const missing = result === KILLED ? [] : missingParts(kind, result, [...byName.keys()], named, orphans);
   const wrong = kind === 'offline' ? wrongOf(result, named, afterAck, stranded) : [];
   return {
@@ -137,17 +137,17 @@ function nameOf(value: unknown): string {
   return String(value ?? '').slice(0, LONGEST_NAME);
 }
 
-/** Whether all of it is there and says that nothing was lost. One that was undone stopped nothing. */
+/** Whether the trace is complete and nothing was lost. A shutdown that was undone stopped nothing. */
 export function isLossless({ afterAck, result, stranded, whole }: Verdict): boolean {
   return whole && afterAck === 0 && stranded === 0 && (result === 'success' || result === 'cancelled');
 }
 
-/** Whether it says anything about loss. An instance that was never ready had nothing to lose. */
+/** Whether a shutdown says anything about loss. An instance that was never ready had nothing to lose. */
 export function isCounted({ result }: Verdict): boolean {
   return result !== 'never_ready';
 }
 
-/** The list of a consumer is empty, and it calls the service. */
+/** A consumer that calls the service has an empty list. */
 function isEmptied({ tags }: Span): boolean {
   return tags[ATTR.addressCount] === 0 && tags[ATTR.refreshResult] !== 'unused';
 }
@@ -171,10 +171,10 @@ function wrongOf(result: string, named: Named, afterAck: number, stranded: numbe
   ];
 }
 
-/** Who was not told, and which part of the work failed. */
+/** Consumers that were not told, and parts of the work that failed. */
 function failures(kind: TraceKind, result: string, spans: readonly Span[]): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
-  // The cause of a time-out says what the drain and the stop say.
+  // The cause of a time-out already says what the drain and the stop say.
   const told: readonly string[] =
     result === 'timeout' || result === 'last_instance' ? ['notify', 'drain', 'stop'] : ['notify'];
   const works: readonly string[] = [...PHASES[kind].filter((phase) => !told.includes(phase)), 'handler' as const].map(

@@ -1,19 +1,19 @@
 import type { Ran } from './simulate.ts';
 
-/** Largest part by which the load of an instance may be off its weight. */
+/** Largest part by which the load of an instance may deviate from its weight. */
 const MOST_OFF = 0.1;
 
-/** GoAways beside one to each consumer of each instance: lost ones are sent again. */
+/** Further GoAways, as a part of one to each consumer of each instance: lost ones are sent again. */
 const MOST_AGAIN = 0.05;
 
-/** Spans of an offline beside those of its GoAways, and the most attempts and groups that a GoAway brings with it. */
+/** Spans of an offline beside those of its GoAways, and the most spans for each GoAway. */
 const SPANS_BESIDE = 7;
 const MOST_SPANS = 2;
 
 /** Series of one service: each kind of span with each way to end. */
 const MOST_SERIES = 20;
 
-/** What must hold of every fleet and does not, in words; none: all holds. */
+/** The broken rules in words; empty when all hold. */
 export function broken(ran: Ran): readonly string[] {
   const { shape, results, shutdowns } = ran;
   const { consumers, consumersOfOthers, instances, services } = shape;

@@ -8,8 +8,8 @@ interface Entry {
 }
 
 /**
- * Time that goes on when everything that was due has been done: in steps of a millisecond, so that what happens in the same one is
- * done together. Timers lie in a binary heap, because a fleet has hundreds of thousands.
+ * Time that moves when all due work is done: in steps of a millisecond, so that the work of one millisecond runs together. Timers lie
+ * in a binary heap, because a fleet has hundreds of thousands.
  */
 export class FleetClock implements Clock {
   readonly #heap: Entry[] = [];
@@ -73,7 +73,7 @@ export class FleetClock implements Clock {
   }
 }
 
-/** Every promise that is resolved has been heard when this one is. */
+/** Resolves after the callbacks of all promises that are resolved now. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -11,7 +11,7 @@ import type { Counts } from './counts.ts';
 import type { SimulatedInstance } from './instance.ts';
 import type { Network } from './network.ts';
 
-/** Within how long consumers begin to send, in milliseconds: those of a real fleet do not walk in step. */
+/** Time within which consumers begin to send, in milliseconds: those of a real fleet are not in step. */
 const BEGINS_WITHIN_MS = 30_000;
 
 export interface ConsumerOptions {
@@ -24,7 +24,7 @@ export interface ConsumerOptions {
   readonly service: string;
   readonly perSecond: number;
   readonly warmupMs: number;
-  /** Who is at an address now. */
+  /** The current instance at an address. */
   readonly at: (address: string) => SimulatedInstance | undefined;
 }
 
@@ -32,7 +32,7 @@ export interface ConsumerOptions {
 export class SimulatedConsumer {
   readonly #options: ConsumerOptions;
   readonly #consumer: Consumer;
-  /** Instances and generations whose GoAway it has acked while it had somebody else. */
+  /** Instances and generations whose GoAway it has acked while it had another instance. */
   readonly #acked = new Map<string, number>();
   #service: Service | undefined;
 
@@ -53,12 +53,12 @@ export class SimulatedConsumer {
     return this.#options.number;
   }
 
-  /** As its requests name it. Its number is its address. */
+  /** Its name in requests. Its number is its address. */
   get caller(): Caller {
     return { service: 'caller', instanceId: `caller-${this.number}`, generation: 1, port: 1 };
   }
 
-  /** Reads the list, and sends from then on. */
+  /** Reads the list, and begins to send. */
   async start(): Promise<void> {
     const { clock, perSecond, random, service } = this.#options;
     this.#service = await this.#consumer.route(`http://${service}`);
@@ -107,7 +107,7 @@ export class SimulatedConsumer {
     connections.begin();
     const ended = (): void => connections.end();
     const instance = at(endpoint.address);
-    // Who holds no connection to it finds no listener: the request goes to another one.
+    // Without a connection the consumer is refused, and the request goes to another instance.
     const refused = (): void => {
       ended();
       this.#service?.rest(endpoint);
@@ -122,7 +122,7 @@ export class SimulatedConsumer {
     });
   }
 
-  /** The isolated are used after all while there is nobody else. */
+  /** Counts a request to an isolated instance; without another instance it is allowed. */
   #pickedAfterAck(endpoint: Endpoint): void {
     const { counts } = this.#options;
     if ((this.#service?.othersThan([endpoint]) ?? 0) === 0) counts.panic++;

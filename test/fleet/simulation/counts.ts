@@ -1,24 +1,24 @@
 import type { OfflineResult } from '../../../src/lifecycle/outcomes.ts';
 
-/** What is counted of a whole fleet. */
+/** The counts of a whole fleet. */
 export class Counts {
   sent = 0;
   served = 0;
-  /** Requests to an isolated instance because there was nobody else. */
+  /** Requests to an isolated instance without an alternative. */
   panic = 0;
-  /** Requests that found nobody, of consumers that were not cut off, and of such as were. */
+  /** Requests that found no instance, of consumers that were not cut off, and of those that were. */
   lost = 0;
   lostWhenCut = 0;
-  /** GoAways, each attempt one. */
+  /** Attempts of GoAways. */
   calls = 0;
   spans = 0;
   readonly #series = new Set<string>();
   readonly results = new Map<OfflineResult, number>();
   /** Addresses to which requests were sent after the ack. */
   readonly pickedAfterAck: string[] = [];
-  /** How long offlines took, in milliseconds. */
+  /** Durations of offlines, in milliseconds. */
   readonly offlineMs: number[] = [];
-  /** From the beginning of an offline until all were told, in milliseconds. */
+  /** Time from the beginning of an offline until all consumers were told, in milliseconds. */
   readonly toldMs: number[] = [];
 
   failed(wasCut: boolean): void {
@@ -34,7 +34,7 @@ export class Counts {
     this.results.set(result, (this.results.get(result) ?? 0) + 1);
   }
 
-  /** A span ended, of which span metrics make a series. */
+  /** Counts a span that ended, and its series of span metrics. */
   span(service: string, name: string, outcome: string): void {
     this.spans++;
     this.#series.add(`${service} ${name} ${outcome}`);

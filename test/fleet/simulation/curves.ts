@@ -1,6 +1,6 @@
 import type { Ran } from './simulate.ts';
 
-/** One picture: something of each run over the size of its fleet. */
+/** One picture: a value of each run over the size of its fleet. */
 export interface Curve {
   readonly name: string;
   readonly title: string;
@@ -24,7 +24,7 @@ const WIDTH = 420;
 const HEIGHT = 220;
 const MARGIN = { left: 64, right: 16, top: 34, bottom: 36 };
 
-/** A picture of a curve as SVG, which is readable on light and on dark. */
+/** A picture of a curve as SVG, readable on light and dark backgrounds. */
 export function pictureOf({ title, of }: Curve, runs: readonly Ran[]): string {
   const points = runs.map((ran) => [ran.shape.instances, of(ran)] as const);
   const [mostX, mostY] = [Math.max(...points.map(([x]) => x)), Math.max(...points.map(([, y]) => y))];

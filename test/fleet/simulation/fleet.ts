@@ -8,18 +8,18 @@ import { leaveAll, SimulatedInstance } from './instance.ts';
 import { Network, type Weather } from './network.ts';
 import { LAGS, type Lag, ServiceList } from './registry.ts';
 
-/** What a fleet is made of. */
+/** The parts of a fleet. */
 export interface Shape {
   readonly seed: number;
-  /** Of all services together. */
+  /** Instances of all services together. */
   readonly instances: number;
   readonly services: number;
   /** Consumers of the first service, and of each other one. */
   readonly consumers: number;
   readonly consumersOfOthers: number;
-  /** Registry of the first service, by its name in the table of lags. The others have any. */
+  /** Registry of the first service, by its name in the table of lags. The others have random ones. */
   readonly registry: string;
-  /** Requests that each consumer sends a second. */
+  /** Requests a second of each consumer. */
   readonly perSecond: number;
   readonly warmupMs: number;
   /** A release waits as long as its registry lags before old instances leave. */
@@ -30,16 +30,16 @@ export interface Shape {
 /** A day on which a packet in a thousand is lost, and a consumer in a hundred is cut off once. */
 export const WEATHER: Weather = { delayMs: [0.2, 5], loss: 0.001, cut: 0.01, cutMs: 8_000, cutWithinMs: 60_000 };
 
-/** Weights that instances have. */
+/** Weights of instances. */
 const WEIGHTS = [50, 100, 200];
 
-/** Part of the instances of a service that is released at a time. */
+/** Part of a service's instances that is released at a time. */
 const BATCH = 1 / 4;
 
-/** Between two batches, and between the beginnings of two releases, in milliseconds. */
+/** Time between two batches, and between the beginnings of two releases, in milliseconds. */
 const PAUSE_MS = 1_000;
 
-/** An instance has been there for as long as any registry lags. */
+/** Age of a standing instance, in milliseconds: longer than any registry lags. */
 const STANDS_MS = 3_600_000;
 
 /** One service of a fleet. */
@@ -47,7 +47,7 @@ export interface FleetService {
   readonly name: string;
   readonly lag: Lag;
   readonly list: ServiceList;
-  /** Those that serve now. */
+  /** Instances that serve now. */
   instances: readonly SimulatedInstance[];
   readonly consumers: readonly SimulatedConsumer[];
 }
@@ -74,17 +74,17 @@ export class Fleet {
     this.services = this.random.times(shape.services, (n) => this.#service(n, each, shape));
   }
 
-  /** All instances are registered. */
+  /** Registers all instances. */
   async register(): Promise<void> {
     await Promise.all(this.services.flatMap(({ instances }) => instances.map((instance) => instance.start())));
   }
 
-  /** All consumers send from now on. */
+  /** Lets all consumers begin to send. */
   async call(): Promise<void> {
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
   }
 
-  /** Every instance of every service is replaced by a new one. */
+  /** Replaces every instance of every service by a new one. */
   async release(): Promise<void> {
     this.#network.cut(this.#consumers.length, this.clock.now());
     await Promise.all(
@@ -170,7 +170,7 @@ export class Fleet {
     return instance;
   }
 
-  /** One call of a GoAway over the simulated network. */
+  /** Makes one call of a GoAway over the simulated network. */
   #call(options: CallOptions): Call {
     const { address, timeoutMs } = options;
     this.counts.calls++;

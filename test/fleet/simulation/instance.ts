@@ -25,7 +25,7 @@ const HOLD_MS = 10_000;
 const GOAWAY_MS = 500;
 const ATTEMPTS = 3;
 
-/** How long a request is worked on, in milliseconds. */
+/** Work of a request, in milliseconds. */
 const WORK_MS = 5;
 
 export interface InstanceOptions {
@@ -84,7 +84,7 @@ export class SimulatedInstance {
     return this.#links.has(consumer);
   }
 
-  /** Whether a request of that consumer would be served now. */
+  /** Whether the instance would serve a request of that consumer now. */
   takes(consumer: number): boolean {
     return this.#isListening || (!this.hasEnded && this.isConnected(consumer));
   }
@@ -124,7 +124,7 @@ export class SimulatedInstance {
     });
   }
 
-  /** Leaves, as the product does. */
+  /** Leaves as the product does. */
   async leave(): Promise<void> {
     const { call, clock, counts, registry } = this.#options;
     const since = clock.now();
@@ -241,7 +241,7 @@ export class SimulatedInstance {
   }
 }
 
-/** Lets instances begin to leave not all in the same moment. */
+/** Lets instances leave, beginning at different moments. */
 export async function leaveAll(instances: readonly SimulatedInstance[], clock: Clock, random: Random): Promise<void> {
   await Promise.all(
     instances.map(async (instance) => {

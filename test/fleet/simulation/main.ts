@@ -1,7 +1,7 @@
 /**
  * `npm run simulate -- [--instances 1000,2000] [--services 50] [--consumers 250,500] [--seed 1] [--no-waits] [--registry NAME] [--write]`:
- * plays whole releases of fleets, each in one process over a simulated clock and network, and prints what must hold and does not. With `--write` the table
- * and the pictures of `docs/scale.md` are made anew. Exit code 1 when something did not hold.
+ * plays whole releases of fleets, each in one process over a simulated clock and network, and prints the broken rules. `--write` makes
+ * the table and the pictures of `docs/scale.md` anew. Exit code 1 when a rule is broken.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

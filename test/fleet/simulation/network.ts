@@ -4,23 +4,23 @@ import type { Random } from '../random.ts';
 export interface Weather {
   /** Shortest and longest way of a message, in milliseconds. */
   readonly delayMs: readonly [number, number];
-  /** Part of the messages that are lost once, or several times: TCP sends them again. */
+  /** Part of the messages that are lost, once or several times; TCP sends them again. */
   readonly loss: number;
-  /** Part of the consumers that are cut off once, for how long in milliseconds, and within how long from the beginning of the releases. */
+  /** Part of the consumers that are cut off once, for how long, and within what time from the beginning of the releases, in milliseconds. */
   readonly cut: number;
   readonly cutMs: number;
   readonly cutWithinMs: number;
 }
 
-/** First time-out after which TCP sends again, in milliseconds; each further one is twice as long. */
+/** First time-out of TCP before a retry, in milliseconds; each further one is twice as long. */
 const RESEND_MS = 200;
 
-/** Brings messages: late, again after a loss, and when a partition is over. */
+/** Delivers messages late: after the delay, after a retry, or after a partition. */
 export class Network {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #weather: Weather;
-  /** From when to when a consumer is cut off. */
+  /** The times at which consumers are cut off. */
   readonly #cuts = new Map<number, { readonly from: number; readonly until: number }>();
 
   constructor(clock: Clock, random: Random, weather: Weather) {
@@ -29,7 +29,7 @@ export class Network {
     this.#weather = weather;
   }
 
-  /** Cuts some of so many consumers off. @param at when the releases begin */
+  /** Cuts some of `consumers` consumers off. @param at when the releases begin */
   cut(consumers: number, at: number): void {
     const { cut, cutMs, cutWithinMs } = this.#weather;
     for (let n = 0; n < consumers; n++) {

@@ -1,12 +1,12 @@
 import type { Clock } from '../../../src/lifecycle/clock.ts';
 import type { Instance, Listener, Registry } from '../../../src/registry/registry.ts';
 
-/** How a registry brings changes, as the table of `docs/benchmarks.md` has measured it. */
+/** How fast a registry brings changes, measured in the table of `docs/benchmarks.md`. */
 export interface Lag {
   readonly name: string;
-  /** Until the last consumer has seen a change, in milliseconds: median and longest. */
+  /** Time until the last consumer has seen a change, in milliseconds: median and longest. */
   readonly lagMs: readonly [number, number];
-  /** What is asked for is as old as what is pushed: the server answers from a cache. */
+  /** A read is as old as a push, because the server answers from a cache. */
   readonly isCached: boolean;
 }
 
@@ -24,16 +24,16 @@ export const LAGS: readonly Lag[] = [
   { name: 'Kubernetes', lagMs: [17, 18], isCached: false },
 ];
 
-/** How long a call to it takes, in milliseconds. */
+/** Time of a call to a registry, in milliseconds. */
 const CALL_MS = 2;
 
-/** The list of a service as it was from one moment on. */
+/** The list of a service from one moment on. */
 interface Version {
   readonly at: number;
   readonly list: readonly Instance[];
 }
 
-/** One service in a registry: what is true, and what each watcher has seen of it. */
+/** One service in a registry: the true list, and the view of each watcher. */
 export class ServiceList {
   readonly #clock: Clock;
   readonly #lag: Lag;
@@ -46,12 +46,12 @@ export class ServiceList {
     this.#lag = lag;
   }
 
-  /** As whoever writes it sees it. */
+  /** The view of writers. */
   get writer(): Registry {
     return this.#view(async () => this.#newest.list);
   }
 
-  /** As a consumer sees it whose changes come so late. @param chance from 0 to 1 */
+  /** The view of a consumer, whose changes come late. @param chance lateness, from 0 for the median to 1 for the longest */
   reader(chance: number): Registry {
     const [median, longest] = this.#lag.lagMs;
     const lagMs = median + chance * (longest - median);
@@ -93,7 +93,7 @@ export class ServiceList {
   #change(): void {
     const at = this.#clock.now();
     const [, longest] = this.#lag.lagMs;
-    // What nobody can see any more goes.
+    // Drops versions that no reader can see any more.
     const oldest = this.#versions.findLastIndex((version) => version.at <= at - longest);
     this.#versions = this.#versions.slice(Math.max(0, oldest)).filter((version) => version.at !== at);
     this.#versions.push({ at, list: [...this.#instances.values()] });

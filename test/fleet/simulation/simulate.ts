@@ -5,16 +5,16 @@ import { Fleet, type FleetService, type Shape } from './fleet.ts';
 /** Longer than any registry lags, in milliseconds. */
 const SETTLES_MS = 40_000;
 
-/** How long the load is measured, in milliseconds. */
+/** Length of a measurement of the load, in milliseconds. */
 const WINDOW_MS = 60_000;
 
 /** Longest release, in milliseconds. */
 const LONGEST_MS = 3_600_000;
 
-/** Instances with fewer requests in a window say nothing of shares. */
+/** Fewest requests in a window from which the share of an instance can be judged. */
 const FEWEST = 1_000;
 
-/** What a run has shown. */
+/** The results of a run. */
 export interface Ran {
   readonly shape: Shape;
   readonly requests: number;
@@ -23,28 +23,28 @@ export interface Ran {
   readonly lostWhenCut: number;
   readonly panic: number;
   readonly pickedAfterAck: number;
-  /** Requests that arrived after an ack, as the instances count them. */
+  /** Requests that arrived after an ack, by the counts of the instances. */
   readonly arrivedAfterAck: number;
   readonly shutdowns: number;
   readonly results: Readonly<Record<string, number>>;
-  /** Largest part by which the load of an instance was off its weight, before the releases and after them; undefined: too few requests. */
+  /** Largest deviation of an instance's load from its weight, as a part, before and after the releases; undefined with too few requests. */
   readonly offBefore: number | undefined;
   readonly offAfter: number | undefined;
   readonly calls: number;
   readonly spans: number;
   readonly series: number;
-  /** Simulated milliseconds: until all consumers of an instance were told, and of an offline; median and longest. */
+  /** Simulated milliseconds until all consumers of an instance were told, and of an offline: median and longest. */
   readonly toldMs: readonly [number, number];
   readonly offlineMs: readonly [number, number];
-  /** Processor time of the releases and memory of the whole fleet, of this process: seconds and MiB. */
+  /** Processor time of the releases, in seconds, and memory of the whole fleet, in MiB, both of this process. */
   readonly cpuS: number;
   readonly memoryMiB: number;
 }
 
-/** Plays a fleet: it stands, is measured, is released as a whole, settles and is measured again. */
+/** Plays a fleet: starts it, measures its load, releases all of it, lets it settle and measures again. */
 export async function simulate(shape: Shape): Promise<Ran> {
   const { random } = Math;
-  // Where a rotation begins is the only chance in the product's own code.
+  // Seeded, because the product's code begins each rotation at a random place.
   const seeded = new Random(shape.seed + 1);
   Math.random = () => seeded.next();
   try {
@@ -105,7 +105,7 @@ async function run(clock: FleetClock, work: Promise<void>): Promise<void> {
   await done;
 }
 
-/** By how much the load of the instance that is farthest off differs from its weight. */
+/** The largest deviation of an instance's load from its weight. */
 async function measure(clock: FleetClock, services: readonly FleetService[]): Promise<number | undefined> {
   for (const { instances } of services) for (const instance of instances) instance.served = 0;
   await clock.run(clock.now() + WINDOW_MS);

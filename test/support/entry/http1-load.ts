@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts';
 
-/** What a client sends: the head of each request after its first line, and its body. */
+/** The requests of a client: the head after the first line, and the body. */
 const REQUESTS = {
   get: { method: 'GET', parts: [''], bytes: 0 },
   post: whole(512),
@@ -19,9 +19,9 @@ const REQUESTS = {
 
 interface Request {
   readonly method: string;
-  /** Written one after the other, a turn of the event loop apart. The last headers end the head. */
+  /** Parts, written a turn of the event loop apart. The last headers end the head. */
   readonly parts: readonly string[];
-  /** Of the body; the application answers with that number. */
+  /** Length of the body; the application answers with that number. */
   readonly bytes: number;
 }
 
@@ -40,12 +40,12 @@ export interface Http1Options extends Rate {
   readonly keepAlive?: boolean;
 }
 
-/** Most idle connections of one client, as of the HTTP client of Go: what a pause has made more of is closed by the client. */
+/** Most idle connections of one client, as in the HTTP client of Go: the client closes further ones. */
 const MOST_IDLE = 2;
 
 /**
- * HTTP/1.1 clients, each with connections of its own. A client uses an idle connection until the server ends it or has said
- * `Connection: close`, takes no hint of a `Keep-Alive` header, and never sends a request again.
+ * HTTP/1.1 clients, each with connections of its own. A client uses an idle connection until the server ends it or answers
+ * `Connection: close`, ignores `Keep-Alive` headers, and never sends a request again.
  */
 export function startHttp1(options: Http1Options): Load {
   const idle = Array.from({ length: options.clients }, () => new Set<Connection>());
@@ -128,7 +128,7 @@ class Connection {
   }
 }
 
-/** An answer as it comes in; its body is that of the application: the number of bytes that arrived there. */
+/** An answer as it arrives. The application answers with the number of bytes that it received. */
 class Answer {
   readonly #expected: string;
   #text = '';
@@ -160,7 +160,7 @@ class Answer {
     return /\r\nconnection: *close\r\n/.test(this.#head ?? '');
   }
 
-  /** Undefined when it is what the application answers to a whole body. */
+  /** Undefined when the answer is right for a whole body. */
   get fault(): string | undefined {
     const [, status] = /^http\/1\.[01] (\d+)/.exec(this.#head ?? '') ?? [];
     if (status !== '200') return `status ${status}`;

@@ -4,11 +4,11 @@ import { closing, type Load, openLoop, PATIENCE_MS, type Rate } from './load.ts'
 export interface Http2Options extends Rate {
   readonly host: string;
   readonly port: number;
-  /** By TLS, whose certificate is not looked at. */
+  /** Uses TLS without checking the certificate. */
   readonly isSecure?: true;
 }
 
-/** HTTP/2 clients, one session each: a new one when the server has said that it goes away. Nothing is sent twice. */
+/** HTTP/2 clients, one session each; a client opens a new session after a GOAWAY. No request is sent twice. */
 export function startHttp2({ host, port, isSecure, ...rate }: Http2Options): Load {
   const sessions: (ClientHttp2Session | undefined)[] = Array.from({ length: rate.clients });
   const sessionOf = (client: number): ClientHttp2Session => {

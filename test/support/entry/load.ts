@@ -6,7 +6,7 @@ export interface Failure {
   readonly reason: string;
 }
 
-/** What a load has counted on its side. */
+/** The counts of a load. */
 export interface Counts {
   readonly sent: number;
   readonly ok: number;
@@ -15,25 +15,25 @@ export interface Counts {
 
 /** A load that goes on until it is stopped. */
 export interface Load {
-  /** Requests until now. */
+  /** Requests sent so far. */
   readonly sent: number;
-  /** Sends nothing more; resolves with the counts when every answer is in. */
+  /** Sends nothing more; resolves with the counts when every answer has come. */
   stop(): Promise<Counts>;
 }
 
 /** Longest wait for an answer, in milliseconds. */
 export const PATIENCE_MS = 6_000;
 
-/** How many clients there are, and how many requests each sends in a second. */
+/** The number of clients, and the requests a second of each. */
 export interface Rate {
   readonly clients: number;
   readonly perSecond: number;
 }
 
 /**
- * An open loop: every client sends when its time has come, whether or not it has its answers. The clients' times are spread evenly.
+ * An open loop: each client sends on time, whether or not its answers have come. The clients' times are spread evenly.
  *
- * @param send sends one request of a client; resolves with what went wrong, undefined when nothing did, and never rejects
+ * @param send sends one request of a client; resolves with the fault or undefined, and never rejects
  */
 export function openLoop({ clients, perSecond }: Rate, send: (client: number) => Promise<string | undefined>): Load {
   const pending = new Set<Promise<void>>();
@@ -66,7 +66,7 @@ export function openLoop({ clients, perSecond }: Rate, send: (client: number) =>
   };
 }
 
-/** The same load, with something to do when it has stopped. */
+/** The same load, which calls `close` once it has stopped. */
 export function closing(load: Load, close: () => void): Load {
   return {
     get sent() {

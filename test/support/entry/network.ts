@@ -3,10 +3,10 @@ import { Child } from '../process/child.ts';
 import { serverMissing, serverProgram } from '../servers/built.ts';
 import { unpacked } from '../servers/unpacked.ts';
 
-/** Addresses that are far from each other: each packet to one of them is held. Everything at 127.0.0.0/8 is near. */
+/** Far addresses: each packet to one of them is delayed. 127.0.0.0/8 is near. */
 const FAR = '10.0.0.0/24';
 
-/** Namespaces for networks, processes and mounts; what runs in them ends with the program that started it. Real root: nginx changes its user. */
+/** Namespaces for networks, processes and mounts; processes in them end with the program that started them. Runs as root, because nginx changes its user. */
 const UNSHARE = ['-npf', '--mount-proc', '--kill-child'];
 
 /** Arguments of `unshare` that run a command in a network of its own, with loopback alone. */
@@ -14,7 +14,7 @@ export function inNetwork(command: readonly string[]): string[] {
   return [...UNSHARE, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...command];
 }
 
-/** Why there can be no network with a delay; false when there can. Under LOSSLESS_REQUIRE_SERVERS what is missing fails instead. */
+/** Why a network with a delay is impossible; false when it is possible. Under LOSSLESS_REQUIRE_SERVERS a missing part fails the test instead. */
 export function networkMissing(): string | false {
   const missing = serverMissing('delay', 'iptables');
   if (missing) return missing;
@@ -33,17 +33,17 @@ export function networkMissing(): string | false {
   }
 }
 
-/** A far address of this network, and the one that whoever connects to it comes from. */
+/** A far address of this network, and the source address of connections to it. */
 export interface Host {
-  /** Of 10.0.0.0/24. */
+  /** An address of 10.0.0.0/24. */
   readonly address: string;
   readonly from: string;
 }
 
 /**
- * Adds far hosts to the network this process is in, and holds each packet to one of them.
+ * Adds far hosts to this process's network, and delays each packet to one of them.
  *
- * @param delayMs one way, in milliseconds; a round trip takes twice as long, and so does a refusal
+ * @param delayMs delay of one way, in milliseconds; a round trip or a refusal takes twice as long
  */
 export async function addHosts(hosts: readonly Host[], delayMs: number): Promise<Child> {
   const ip = (command: string): void => void execFileSync('ip', command.split(' '));

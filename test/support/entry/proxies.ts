@@ -10,9 +10,9 @@ import { until } from '../until.ts';
 interface Program {
   /** Its folder of test/servers. */
   readonly server: string;
-  /** Below what is built of that folder. */
+  /** Path of the program below the build of that folder. */
   readonly path: string;
-  /** Arguments that run it in the foreground. @param directory its own, for what it writes */
+  /** Arguments that run it in the foreground. @param directory its own, for its files */
   readonly run: (config: string, directory: string) => readonly string[];
   /** Arguments that check a configuration and start nothing. */
   readonly check: (config: string, directory: string) => readonly string[];
@@ -57,7 +57,7 @@ export function serversOf(...proxies: readonly ProxyName[]): readonly string[] {
   return [...new Set(proxies.map((proxy) => PROGRAMS[proxy].server))];
 }
 
-/** What a proxy has against a configuration; empty when it takes it. @param directory of its own, for what it writes */
+/** A proxy's complaints about a configuration; empty when it is good. @param directory its own, for its files */
 export function faultsOf(proxy: ProxyName, text: string, directory: string): Promise<string> {
   const { command, args, options } = prepared(proxy, text, directory, 'check');
   return new Promise((done) => {
@@ -67,7 +67,7 @@ export function faultsOf(proxy: ProxyName, text: string, directory: string): Pro
   });
 }
 
-/** Starts a proxy; resolves when it takes connections at this address. @param directory of its own, for what it writes */
+/** Starts a proxy; resolves when it takes connections at this address. @param directory its own, for its files */
 export async function startProxy(
   proxy: ProxyName,
   text: string,
@@ -93,7 +93,7 @@ export async function startProxy(
 function prepared(proxy: ProxyName, text: string, directory: string, does: 'run' | 'check') {
   const program: Program = PROGRAMS[proxy];
   const { command, env } = unpacked(program.server, program.path);
-  // Envoy tells the format by the end of the name; the others do not care.
+  // Envoy reads the format from the end of the name; the others ignore it.
   const config = join(directory, `${proxy}.yaml`);
   writeFileSync(config, program.place?.(text, directory) ?? text);
   const options: ChildOptions = { cwd: directory, env: { ...env, HOME: directory, XDG_DATA_HOME: directory } };

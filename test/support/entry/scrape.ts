@@ -6,11 +6,11 @@ export interface ScrapeOptions {
   readonly port: number;
   /** Default: none. */
   readonly agent?: string;
-  /** Of each host. */
+  /** Requests a second to each host. */
   readonly perSecond: number;
 }
 
-/** Asks every host for its health, each time on a new connection. A host that is away is nobody's loss. */
+/** Asks every host for its health, each time on a new connection. A host that does not listen counts as no failure. */
 export function scrape({ agent, hosts, perSecond, port }: ScrapeOptions): Load {
   const headers = agent === undefined ? {} : { 'user-agent': agent };
   return openLoop({ clients: hosts.length, perSecond }, (client) => {

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { unpacked } from '../servers/unpacked.ts';
 
 /**
- * Does what kube-proxy does: connections to the service go to one of these targets each, by DNAT. The rules are replaced at once, and
- * what is connected stays so.
+ * Does the work of kube-proxy: each connection to the service goes to one of the targets, by DNAT. Replaces all rules at once; open
+ * connections stay.
  *
  * @param service address of this network, and a port
- * @param targets addresses with ports; none: connections reach nobody
+ * @param targets addresses with ports; without any, connections reach nothing
  */
 export function routeService(
   service: { readonly host: string; readonly port: number },

@@ -1,12 +1,12 @@
 import { type Agent, request } from 'node:http';
 import { afterEach } from 'vitest';
 
-/** What is asked for: GET / of a connection of its own, if nothing else is said. */
+/** A request; by default `GET /` on a connection of its own. */
 export interface Asked {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** This end of the connection. */
+  /** Local address of the connection. */
   readonly from?: string;
   readonly agent?: Agent | false;
 }
@@ -22,7 +22,7 @@ function ask(port: number, { from = '127.0.0.1', agent = false, ...asked }: Aske
   });
 }
 
-/** Call once at the top of a test file: whoever keeps asking stops with its test, and what was to be done `atEnd` is done. */
+/** Call once at the top of a test file: at the end of each test `keepAsking` stops, and the functions given to `atEnd` run. */
 export function useAsking() {
   const ends: (() => void)[] = [];
   const atEnd = (end: () => void): void => void ends.push(end);
@@ -30,7 +30,7 @@ export function useAsking() {
     for (const end of ends.splice(0)) end();
   });
 
-  /** Asks as soon as it is answered, until the test ends or nobody listens any more. Counts what was answered and what was lost. */
+  /** Asks again after each answer, until the test ends or the connection is refused. Counts answered and lost requests. */
   function keepAsking(port: number, how: () => Asked, pauseMs = 0) {
     const counted = { answered: 0, lost: [] as string[] };
     let goesOn = true;

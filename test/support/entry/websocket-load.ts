@@ -24,10 +24,10 @@ export function startWebSocket({ host, port, ...rate }: WebSocketOptions): Load 
   });
 }
 
-/** Codes with which a server says that it goes away: the client begins again elsewhere, and has lost nothing. */
+/** Close codes of a server that goes away: the client reconnects elsewhere, and has lost nothing. */
 const TOLD: readonly number[] = [1_001, 1_012];
 
-/** The code of a close before the echo is what went wrong; 1006: the connection was cut. */
+/** Resolves with the code of a close before the echo, 1006 for a cut connection; undefined when all went well. */
 function echo(socket: WebSocket, text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const send = () => socket.send(text);

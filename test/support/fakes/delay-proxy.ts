@@ -1,18 +1,18 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { listening, portOf } from '../listening.ts';
 
-/** A TCP proxy that holds everything back for some milliseconds each way, ends and resets included, and so stands for distance. */
+/** A TCP proxy that delays everything each way, ends and resets included, to simulate distance. */
 export class DelayProxy {
   readonly #server: Server;
   readonly #delayMs: number;
-  /** Port it passes on to. */
+  /** Port of the target. */
   target = 0;
   /**
-   * When nobody listened at the other end, in milliseconds since the Unix epoch. The connection on this side stood already, so
-   * that a client sees a reset where at a real distance it would have been refused.
+   * Times at which the target refused a connection, in milliseconds since the Unix epoch. This side has accepted it already, so the
+   * client sees a reset where a really distant host would refuse.
    */
   readonly refusedAt: number[] = [];
-  /** Called with each connection; what it returns sees what its client sends. */
+  /** Called for each connection; the returned function gets the bytes of its client. */
   onConnection: () => (chunk: Buffer) => void = () => () => {};
 
   private constructor(delayMs: number) {

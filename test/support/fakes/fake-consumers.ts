@@ -4,10 +4,10 @@ import { encodeAck, encodeIdle } from '../../../src/protocol/goaway.ts';
 import { CONSUMER_HEADER, DRAINING_HEADER, encodeConsumer } from '../../../src/protocol/header.ts';
 import { listening, portOf } from '../listening.ts';
 
-/** How a consumer takes a GoAway. */
+/** How a consumer reacts to a GoAway. */
 export type Manner = 'answers' | 'refuses' | 'hangs' | 'ends';
 
-/** A control server that is not a process of its own: many of them stand for many consumers. */
+/** Many consumers in this process, each with a control server. */
 export interface FakeConsumers {
   readonly goAways: number;
   /** Answers that carried the draining marker. */
@@ -42,7 +42,7 @@ export async function fakeConsumers(port: number, manners: readonly Manner[]): P
       });
     });
     await listening(server);
-    // A port that was free a moment ago may be the next one's; nobody listens on port 1.
+    // Port 1, because another server may take a port that was free a moment ago.
     const control = manner === 'refuses' ? 1 : portOf(server);
     servers.push(server);
     if (manner === 'ends') ending.push(server);

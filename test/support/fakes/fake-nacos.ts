@@ -4,19 +4,19 @@ import type { AddressInfo } from 'node:net';
 import { encodePayload, type Payload, PayloadReader } from '../../../src/registry/nacos/payload.ts';
 import { freePort } from '../servers/built.ts';
 
-/** What is answered to a request over gRPC. */
+/** The answer to a request over gRPC. */
 type Answer = (request: Payload) => Payload['body'];
 
-/** A Nacos that does at a moment of the test's choice what a real one does now and then: drops, forgets and refuses. */
+/** A Nacos that drops connections, forgets or refuses when a test says so, as a real one does now and then. */
 export class FakeNacos {
   readonly port: number;
-  /** Hosts of every service, as lists over HTTP and the answers to subscriptions hold them. */
+  /** Hosts of every service, in lists over HTTP and in answers to subscriptions. */
   hosts: readonly object[] = [];
   /** Types of requests over gRPC. */
   readonly requests: string[] = [];
-  /** Connections over gRPC that were made. */
+  /** Number of connections over gRPC. */
   connections = 0;
-  /** Lists that were asked for over HTTP. */
+  /** Number of requests for lists over HTTP. */
   polls = 0;
   answer: Answer = ({ body }) => ({ serviceInfo: { name: body['serviceName'], hosts: this.hosts } });
   readonly #http: Server;
@@ -63,17 +63,17 @@ export class FakeNacos {
     }
   }
 
-  /** Sends a request of the server over the latest connection. */
+  /** Sends a server's request over the latest connection. */
   push(type: string, body: Payload['body']): void {
     this.#push?.({ type, body });
   }
 
-  /** Ends all connections over gRPC without a word. */
+  /** Destroys all connections over gRPC. */
   drop(): void {
     for (const session of this.#sessions) session.destroy();
   }
 
-  /** Says that no further call is wanted, and keeps the connections. */
+  /** Sends GOAWAY on all connections, and keeps them. */
   goAway(): void {
     for (const session of this.#sessions) session.goaway(0);
   }

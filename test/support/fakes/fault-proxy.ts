@@ -10,19 +10,19 @@ import { request as requestHttps } from 'node:https';
 import { pause } from '../until.ts';
 import { Gate } from './gate.ts';
 
-/** What happens to one call. */
+/** A fault of one call. */
 export interface Fault {
-  /** Calls that it befalls. */
+  /** Whether the fault hits a call. */
   readonly when: (call: SeenCall) => boolean;
-  /** Milliseconds that the request is held back before it reaches the server, even when the client has gone. */
+  /** Delay of the request before the server, in milliseconds, even when the client has gone. */
   readonly delayMs?: number;
   /** Bytes of the answer that arrive before the connection is cut. */
   readonly cutAfter?: number;
-  /** The server never hears of it, and the client gets no answer. */
+  /** The server never gets the call, and the client gets no answer. */
   readonly drop?: boolean;
-  /** The server acts on it, but the answer does not arrive. */
+  /** The server acts on the call, but the client gets no answer. */
   readonly dropAnswer?: boolean;
-  /** Answered with this status, not by the server. */
+  /** The proxy answers with this status itself. */
   readonly status?: number;
 }
 
@@ -32,14 +32,14 @@ export interface SeenCall {
   readonly body: string;
 }
 
-/** An HTTP proxy in front of a registry: notes every call, delays or drops single ones, or refuses all. */
+/** An HTTP proxy in front of a registry: records every call, delays or drops single ones, or refuses all. */
 export class FaultProxy extends Gate {
   protected override readonly server: Server;
   readonly #target: number;
   readonly #secure: boolean;
-  /** Every call, when it came. */
+  /** Every call, in the order of arrival. */
   readonly calls: SeenCall[] = [];
-  /** Every call that was passed on, when the server had answered it. */
+  /** Every call that was passed on, once the server has answered it. */
   readonly passed: SeenCall[] = [];
   faults: readonly Fault[] = [];
 
@@ -78,7 +78,7 @@ export class FaultProxy extends Gate {
     onward.on('error', () => response.destroy());
     onward.on('response', (answer) => {
       this.passed.push(call);
-      // A call that the client has given up was passed on all the same; an endless answer ends with its client.
+      // The server got the call although the client has given up. Destroying the answer also ends an endless one with its client.
       if (response.destroyed) return void answer.destroy();
       response.on('close', () => answer.destroy());
       if (fault?.dropAnswer) return void answer.resume();

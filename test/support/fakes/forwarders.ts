@@ -2,7 +2,7 @@ import { createServer as createHttpServer, request } from 'node:http';
 import { connect, createServer, type Server } from 'node:net';
 import { listening } from '../listening.ts';
 
-/** Something in between: whoever calls it calls the target, as it seems from there. */
+/** A forwarder in front of a target. */
 export interface Forwarder {
   readonly port: number;
   close(): void;
@@ -22,7 +22,7 @@ export function tcpForwarder(host: string, port: number, from?: string): Promise
   );
 }
 
-/** Passes requests on as a reverse proxy does that names the target as host, with headers of its own. */
+/** Passes requests on as a reverse proxy that names the target as host and adds headers of its own. */
 export function httpForwarder(port: number, own: Readonly<Record<string, string>>): Promise<Forwarder> {
   return forwarding(
     createHttpServer((incoming, outgoing) => {

@@ -23,7 +23,7 @@ const OPERATIONS: Readonly<Record<number, string>> = {
 /** Operations that name a node. */
 const ON_NODES = new Set([1, 2, 3, 4, 5, 8, 9, 18, 106]);
 
-/** A refusal that means nothing: the operation is not done. */
+/** An error that refuses an operation without a reason; the operation is not done. */
 const SYSTEM_ERROR = -1;
 
 interface Request {
@@ -33,9 +33,9 @@ interface Request {
 }
 
 /**
- * A proxy in front of ZooKeeper with the faults of `FaultProxy`: notes every request as its operation and path, delays or
- * drops single ones, or refuses all. A delayed request holds back those behind it on its connection, as in a network. One
- * counts as passed on when it was written to the server, or the server has ended its connection before.
+ * A proxy in front of ZooKeeper with the faults of `FaultProxy`: records every request as its operation and path, delays or
+ * drops single ones, or refuses all. A delayed request holds back those behind it on its connection, as in a network. A request
+ * counts as passed on when it was written to the server, or the server had ended its connection.
  */
 export class FrameProxy extends Gate {
   protected override readonly server: Server;
@@ -58,7 +58,7 @@ export class FrameProxy extends Gate {
     return proxy;
   }
 
-  /** Passes nothing on any more, without a word, as a link that is cut. What comes meanwhile is lost. */
+  /** While frozen, drops everything silently, like a cut link. */
   freeze(isFrozen: boolean): void {
     this.#isFrozen = isFrozen;
   }

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { listening } from '../listening.ts';
 
-/** A server in front of another one, on a port of loopback that it keeps: shut and opened again it stands for one that fails. */
+/** A server in front of another one, on a fixed port of loopback. Going down and up again simulates a failure. */
 export abstract class Gate {
   protected abstract readonly server: Server;
   #port = 0;
@@ -22,7 +22,7 @@ export abstract class Gate {
     await closed;
   }
 
-  /** Goes down; what it resolves with goes up again. */
+  /** Goes down; resolves with a function that goes up again. */
   async outage(): Promise<() => Promise<void>> {
     await this.down();
     return () => this.up();

@@ -11,17 +11,17 @@ const FLAG = 1;
 const HEAD_BYTES = 9;
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-/** Streams and the connection may send as much as they like (SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_UPDATE): only TCP holds them back. */
+/** Removes the limits of streams and of the connection (SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_UPDATE), so that only TCP holds the server back. */
 const NO_LIMIT = Buffer.from('00000604000000000000047fffffff' + '000004080000000000' + '7fff0000', 'hex');
 
-/** A client of HTTP/2 that asks for one path and reads when it is told to. It answers what a client has to answer. */
+/** A client of HTTP/2 that requests one path and reads when told to. It sends the acknowledgements that HTTP/2 requires. */
 export class Http2Client {
   readonly #socket: Socket;
   #rest: Buffer = Buffer.alloc(0);
   /** Bytes of the body so far. */
   bytes = 0;
   hasEnded = false;
-  /** Last streams that frames of GOAWAY have named. */
+  /** Last stream ids in received GOAWAY frames. */
   readonly goaways: number[] = [];
   /** Why the answer is not whole. */
   error: string | undefined;

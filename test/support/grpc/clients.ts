@@ -18,19 +18,19 @@ const PATIENCE_MS = 20_000;
 
 export interface LoadOptions extends Pick<Rate, 'perSecond'> {
   readonly method: 'say' | 'repeat';
-  /** How long each call takes, in milliseconds. */
+  /** Length of each call, in milliseconds. */
   readonly ms: number;
-  /** Where instances are, or what stands before them. */
+  /** Ports of the instances, or of proxies before them. */
   readonly ports: readonly number[];
-  /** Name of the service, which the plugin finds. Default: the ports, in turn. */
+  /** Name of the service, which the plugin resolves. Default: the ports, in turn. */
   readonly service?: string;
-  /** Over TLS, whoever answers. */
+  /** Uses TLS without checking the certificate. */
   readonly isSecure?: boolean;
-  /** Every call is tried once. Default: the client tries those again that no instance has begun. */
+  /** Tries every call once. Default: the client retries calls that no instance has begun. */
   readonly isTriedOnce?: boolean;
 }
 
-/** A client of grpc-js that knows the address of each instance, as by a static list, or the name of the service. */
+/** A client of grpc-js with a static list of addresses, or with the name of the service. */
 export function grpcJsClient({
   isSecure,
   isTriedOnce,
@@ -51,7 +51,7 @@ export function grpcJsClient({
   );
 }
 
-/** Calls with it. */
+/** Calls by grpc-js. */
 export function startGrpcJs({ method, ms, perSecond, ...channel }: LoadOptions): Load {
   const client = grpcJsClient(channel);
   const say = (deadline: number) =>
@@ -111,7 +111,7 @@ export function startWatch(port: number): {
   return { statuses, ended: ended.finally(() => client.close()) };
 }
 
-/** Each server of these tests has a certificate of its own making. */
+/** Accepts any certificate, because each server of these tests makes its own. */
 function anySecure(): ChannelCredentials {
   return credentials.createSsl(null, null, null, { rejectUnauthorized: false });
 }

@@ -4,22 +4,22 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
-/** The service that these tests call. */
+/** Path of the definition of the called service. */
 export const PROTO = fileURLToPath(new URL('echo.proto', import.meta.url));
 
-/** What is said, and what comes back. */
+/** A message of a call and of its answer. */
 export interface Word {
   readonly text: string;
-  /** How long the answer takes, in milliseconds. */
+  /** Time before the answer, in milliseconds. */
   readonly ms: number;
 }
 
 export const definition = loadSync(PROTO);
 
-/** Of grpc-js. */
+/** The service for grpc-js. */
 export const Echo = (loadPackageDefinition(definition)['echo'] as GrpcObject)['Echo'] as ServiceClientConstructor;
 
-/** Of Connect. */
+/** The service for Connect. */
 export const service = connectService();
 
 function connectService() {

@@ -11,7 +11,7 @@ const GRPCIO = fileURLToPath(new URL('../../servers/grpcio/main.py', import.meta
 
 type Run = (children: Children, args: readonly string[]) => Child;
 
-/** Clients of other languages, which know nothing of the plugin, by the folder of test/servers that each is built from. */
+/** Clients of other languages, without the plugin, by the folder of test/servers from which each is built. */
 const CLIENTS = {
   'grpc-go': (children, args) => children.run(serverProgram('grpc-go'), args),
   'grpc-java': (children, args) =>
@@ -22,7 +22,7 @@ const CLIENTS = {
 
 export type ForeignName = keyof typeof CLIENTS;
 
-/** The names of all. */
+/** All names. */
 export const FOREIGN = Object.keys(CLIENTS) as readonly ForeignName[];
 
 /** Calls `echo.Echo` at a list of addresses, in turn. */
@@ -37,7 +37,7 @@ export function startForeign(
   return loadOf(CLIENTS[name](children, [kind, addresses, path, bytes, `${perSecond}`]));
 }
 
-/** Posts with net/http over HTTP/2. @param body what it can write a second time, or what it cannot */
+/** Posts with net/http of Go over HTTP/2. @param body a body that the client can write twice, or one that it cannot */
 export function startNetHttp(
   children: Children,
   url: string,
@@ -52,7 +52,7 @@ function requestOf(method: LoadOptions['method'], word: Word): { readonly path: 
   return { path, bytes: requestSerialize(word).toString('hex') };
 }
 
-/** The load of a process that goes on until its standard input ends, and then prints what it has counted. */
+/** The load of a process that goes on until its standard input ends, and then prints its counts. */
 export function loadOf(child: Child): Pick<Load, 'stop'> {
   return {
     stop: async () => {

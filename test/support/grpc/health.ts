@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** A copy of the package of its own, which a test may change. */
+/** A fresh copy of the package, which a test may change. */
 export function healthPackage(): typeof import('grpc-health-check') {
   const require = createRequire(import.meta.url);
   delete require.cache[require.resolve('grpc-health-check')];

@@ -1,4 +1,4 @@
-/** Ways in which an application calls `provider` by grpc-js, by name, each with what came of it. */
+/** Ways in which an application calls `provider` by grpc-js, by name; each returns the outcome. */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -19,7 +19,7 @@ import { Echo, type Word } from './echo.ts';
 /** Names that a line on standard input gives the application. */
 const lines = createInterface({ input: process.stdin });
 
-/** Every call is tried once, unless the scenario says otherwise. */
+/** Tries every call once, unless the scenario says otherwise. */
 const ONCE: ChannelOptions = { 'grpc.enable_retries': 0 };
 
 type Said = { readonly answer?: string; readonly status: string; readonly headers?: Record<string, unknown> };
@@ -28,7 +28,7 @@ function clientOf(options: ChannelOptions = ONCE, target = 'lossless:///provider
   return new Echo(target, credentials.createInsecure(), options);
 }
 
-/** @param onCall told of the call when it has begun */
+/** @param onCall called with the call once it has begun */
 function say(
   client: InstanceType<typeof Echo>,
   word: Word,
@@ -53,14 +53,14 @@ function say(
   });
 }
 
-/** The policy of the one method, for which the application has no load balancing of its own. */
+/** A service configuration with a policy of the one method, without load balancing of its own. */
 function policy(of: object): ChannelOptions {
   return { 'grpc.service_config': JSON.stringify({ methodConfig: [{ name: [{ service: 'echo.Echo' }], ...of }] }) };
 }
 
 const word = (text: string, ms = 0): Word => ({ text, ms });
 
-/** What all that an application has of channels is collected from. */
+/** Collects garbage; returns how many of the objects are gone. */
 function collected(refs: readonly WeakRef<object>[]): number {
   globalThis.gc?.();
   return refs.filter((ref) => ref.deref() === undefined).length;
@@ -72,7 +72,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     metadata.add('echo', 'one');
     return say(clientOf(), word('x'), metadata);
   },
-  /** By an interceptor of the application. */
+  /** Calls through an interceptor of the application. */
   async intercepted() {
     const adding: Interceptor = (options, next) =>
       new InterceptingCall(next(options), {
@@ -105,7 +105,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
   async hedged() {
     const hedgingPolicy = { maxAttempts: 2, hedgingDelay: '0.1s', nonFatalStatusCodes: ['UNAVAILABLE'] };
     const client = clientOf(policy({ hedgingPolicy }));
-    // Both are connected then, and what was hedged before has ended.
+    // Both instances are connected then, and earlier hedged calls have ended.
     for (let n = 0; n < 10; n++) {
       await say(client, word('x'));
       await pause(100);
@@ -132,7 +132,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     await once(call, 'end');
     return heard;
   },
-  /** One channel that waits for the first instance, and one that does not. */
+  /** One call that waits for the first instance (`waitForReady`), and one that does not. */
   async waiting() {
     const [patient, hasty] = [clientOf(), clientOf()];
     const waits = say(patient, word('x'), new Metadata({ waitForReady: true }));
@@ -161,7 +161,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
       await say(client, word('x'));
       client.close();
     }
-    // The last few may be held by what ends.
+    // Objects that are just ending may hold the last few.
     for (let n = 0; n < 50 && collected(refs) < 190; n++) await pause(100);
     return collected(refs) >= 190;
   },
@@ -178,14 +178,14 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { answer } = await say(clientOf(), word('x'));
     return { older: answered, newer: answer };
   },
-  /** A stream of the server that goes on while its instance leaves, and calls meanwhile. */
+  /** A stream of the server that outlasts the beginning of its instance's offline, and calls meanwhile. */
   async repeating() {
     const client = clientOf();
     const ended = endOf(client['repeat']?.(word('x', 2_500)));
     const calls = await callsMeanwhile(client, () => {});
     return { stream: await ended, calls };
   },
-  /** A stream of the client that does. */
+  /** The same with a stream of the client. */
   async gathering() {
     const client = clientOf();
     const answered = Promise.withResolvers<string>();
@@ -198,7 +198,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     stream.end();
     return { stream: await answered.promise, calls };
   },
-  /** One of both sides. */
+  /** The same with a stream of both sides. */
   async chatting() {
     const client = clientOf();
     const stream = client['chat']?.();
@@ -212,7 +212,7 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
 };
 
-/** The status with which a stream ends. Says when its first word has come. */
+/** The status with which a stream ends. Prints `streams` at its first word. */
 function endOf(stream: Readable): Promise<string> {
   stream.once('data', () => console.log('streams'));
   stream.on('data', () => {});
@@ -222,7 +222,7 @@ function endOf(stream: Readable): Promise<string> {
   });
 }
 
-/** Calls from the moment at which the instance of a stream leaves. @param also what is done with each */
+/** Calls again and again once the instance of a stream leaves. @param also called with each call */
 async function callsMeanwhile(client: InstanceType<typeof Echo>, also: () => void): Promise<readonly string[]> {
   await once(lines, 'line');
   const calls: Promise<Said>[] = [];

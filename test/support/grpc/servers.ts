@@ -24,11 +24,11 @@ import { Echo, PROTO, service, type Word } from './echo.ts';
 export interface Listen {
   readonly host: string;
   readonly port: number;
-  /** Undefined: without TLS. */
+  /** Key and certificate; undefined without TLS. */
   readonly secret: { readonly key: Buffer; readonly cert: Buffer } | undefined;
 }
 
-/** Said again and again, for as long as it asks for. */
+/** Repeats a word every 50 ms, for `ms` milliseconds. */
 async function* repeated({ text, ms }: Word): AsyncGenerator<Word> {
   for (const until = performance.now() + ms; performance.now() < until; await pause(50)) yield { text, ms };
 }
@@ -65,7 +65,7 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
         answer(null, { text: texts.join(' '), ms: 0 });
       },
       chat: (call: ServerDuplexStream<Word, Word>) => {
-        // Node.js 26 destroys a duplex stream at the end of a loop over it, before it is ended.
+        // No loop, because Node.js 26 destroys a duplex stream at the end of a loop over it, before the stream is ended.
         call.on('data', (word) => call.write(word)).on('end', () => call.end());
       },
     });

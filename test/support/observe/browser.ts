@@ -10,16 +10,16 @@ export interface ViewOptions {
   readonly width?: number;
 }
 
-/** Opens pages that are closed after each test. */
+/** Opens pages, which are closed after each test. */
 export interface Views {
-  /** A page, and what went wrong on it: messages of the console, errors, requests to other hosts. */
+  /** Opens a page and records its faults: messages of the console, errors, requests to other hosts. */
   open(url: string, options?: ViewOptions): Promise<View>;
 }
 
 export interface View {
   readonly page: Page;
   readonly faults: readonly string[];
-  /** Hosts that were asked for anything. */
+  /** Hosts to which the page sent requests. */
   readonly hosts: ReadonlySet<string>;
   /** Keeps a picture of the whole page for people to look at. */
   shoot(name: string): Promise<void>;
@@ -47,7 +47,7 @@ export function useBrowser(): Views {
       const faults: string[] = [];
       const hosts = new Set<string>();
       page.on('console', (message) => {
-        // A trace that is awaited is 404 until its first span is there.
+        // A page that waits for a trace gets 404 until the first span is there.
         if (!message.text().includes('404')) faults.push(`${message.type()}: ${message.text()}`);
       });
       page.on('pageerror', (error) => faults.push(error.message));

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-/** Chromium as `apt-get install chromium` puts it, or where LOSSLESS_TEST_CHROMIUM says. */
+/** Chromium where `apt-get install chromium` puts it, or where LOSSLESS_TEST_CHROMIUM says. */
 const EXECUTABLE = process.env['LOSSLESS_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
 
-/** It talks to nobody but the page it is given, and begins with an empty profile of its own. */
+/** Makes no calls beside the given page, and begins with an empty profile of its own. */
 const ARGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -16,8 +16,8 @@ const ARGS = [
 ];
 
 /**
- * Why the tests with a browser are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS they never are: then a
- * missing browser fails them.
+ * Why the tests with a browser are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS a missing browser fails them
+ * instead.
  */
 export function chromiumMissing(): string | false {
   if (process.env['LOSSLESS_REQUIRE_SERVERS'] || existsSync(EXECUTABLE)) return false;

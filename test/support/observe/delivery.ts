@@ -3,7 +3,7 @@ import { assess } from '../../../src/trace/model/verdict.ts';
 import { until } from '../until.ts';
 import { hex, shutdownBodies } from './otlp.ts';
 
-/** A trace that was sent: one body for each process. */
+/** A sent trace: one body for each process. */
 export interface Sent {
   readonly traceId: string;
   readonly bodies: readonly string[];
@@ -14,7 +14,7 @@ export function manyShutdowns(service: string, count: number): readonly Sent[] {
   return Array.from({ length: count }, () => shutdownBodies(service, 3));
 }
 
-/** Traces of an application that does not know of us: a request and its query, in one body. */
+/** Traces of an application without the plugin: a request and its query, in one body. */
 export function applicationBody(service: string, traces: number): string {
   const now = Date.now();
   const spans = Array.from({ length: traces }, () => {
@@ -31,7 +31,7 @@ export function applicationBody(service: string, traces: number): string {
   });
 }
 
-/** Sends each body until it is answered with 200, as the plugin does with its spool; how often it had to be sent again. */
+/** Sends each body until the answer is 200, as the plugin does with its spool; returns the number of repetitions. */
 export async function deliver(otlpUrl: string, traces: readonly Sent[]): Promise<number> {
   let again = 0;
   for (const body of traces.flatMap(({ bodies }) => bodies))
@@ -43,7 +43,7 @@ export async function deliver(otlpUrl: string, traces: readonly Sent[]): Promise
   return again;
 }
 
-/** The status of the answer; undefined when there was none. */
+/** Posts a body; resolves with the status, or undefined without an answer. */
 export function post(otlpUrl: string, body: string): Promise<number | undefined> {
   const headers = { 'content-type': 'application/json' };
   return fetch(`${otlpUrl}/v1/traces`, { method: 'POST', body, headers, signal: AbortSignal.timeout(10_000) }).then(
@@ -55,7 +55,7 @@ export function post(otlpUrl: string, body: string): Promise<number | undefined>
   );
 }
 
-/** Of the traces that were sent, those that Jaeger does not hold with every span. */
+/** The sent traces that Jaeger does not hold with every span. */
 export async function missingIn(queryUrl: string, traces: readonly Sent[]): Promise<readonly string[]> {
   const client = new JaegerClient(new URL(queryUrl));
   const missing: string[] = [];

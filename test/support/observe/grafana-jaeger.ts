@@ -17,8 +17,8 @@ interface Trace {
 }
 
 /**
- * Asks Jaeger what Grafana's data source asks for a target, and makes the table it makes: of a search one row for each
- * trace, of one trace one row for each span. Times in milliseconds.
+ * Asks Jaeger as Grafana's data source does for a target, and makes the same table: for a search one row for each trace, for one
+ * trace one row for each span. Times are in milliseconds.
  */
 export async function askJaeger(
   base: string,

@@ -3,7 +3,7 @@ import type { Frame } from './grafana-jaeger.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** The transformations our panels use, as Grafana 13 does them to one frame; `merge` alone takes several. */
+/** The transformations of our panels, as Grafana 13 applies them to one frame; only `merge` takes several. */
 const TRANSFORMATIONS: Readonly<Record<string, (frame: Frame, options: Options) => Frame>> = {
   convertFieldType(frame, { conversions }) {
     const converted = new Map(frame);
@@ -67,7 +67,7 @@ const TRANSFORMATIONS: Readonly<Record<string, (frame: Frame, options: Options) 
   },
 };
 
-/** What a panel shows of its answers. */
+/** The frame that a panel shows of its answers. */
 export function transform(frames: readonly Frame[], transformations: readonly Transformation[] = []): Frame {
   let frame = merged(frames);
   for (const { id, options } of transformations) {
@@ -79,7 +79,7 @@ export function transform(frames: readonly Frame[], transformations: readonly Tr
   return frame;
 }
 
-/** The rows of a frame, without what is undefined. */
+/** The rows of a frame, without undefined values. */
 export function rowsOf(frame: Frame): readonly Readonly<Record<string, unknown>>[] {
   const count = Math.max(0, ...[...frame.values()].map((values) => values.length));
   return Array.from({ length: count }, (_, row) =>

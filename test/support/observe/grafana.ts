@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 
 const folder = resolve(import.meta.dirname, '../../../dashboards/generated');
 
-/** A dashboard as Grafana reads it; only what the tests look at. */
+/** The parts of a dashboard that the tests read. */
 export interface Dashboard {
   readonly uid: string;
   readonly title: string;
@@ -82,10 +82,10 @@ export interface Transformation {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** Values of variables, Grafana's own included. */
+/** Values of variables, those of Grafana included. */
 export type Values = Readonly<Record<string, string>>;
 
-/** The generated dashboards by the name of their file; rows, which only part them, are left out. */
+/** The generated dashboards by the name of their file, without rows, which only group panels. */
 export function generatedDashboards(): ReadonlyMap<string, Dashboard> {
   return new Map(
     readdirSync(folder)

@@ -2,12 +2,12 @@ import { hex } from './otlp.ts';
 
 type Value = Readonly<Record<string, unknown>>;
 
-/** Attributes as OTLP/JSON writes them. */
+/** Attributes in OTLP/JSON. */
 export function attributes(values: Readonly<Record<string, Value>>): object[] {
   return Object.entries(values).map(([key, value]) => ({ key, value }));
 }
 
-/** Every kind of value that OTLP knows. */
+/** Every kind of value in OTLP. */
 const VALUES = {
   text: { stringValue: '<script>alert("x")</script> \u0000 \u001b[31m ü 😀' },
   empty: {},
@@ -25,7 +25,7 @@ const VALUES = {
   bytes: { bytesValue: 'aGk=' },
 };
 
-/** A trace of a program that is not ours: every kind of value, event, link and status, a process without a name, an id of 64 bits. */
+/** A trace of a foreign program: every kind of value, event, link and status, a process without a name, an id of 64 bits. */
 export function foreignBody(start: number): { readonly traceId: string; readonly body: string } {
   const traceId = `${'0'.repeat(16)}${hex(8)}`;
   const time = (ms: number): string => String(BigInt(Math.round((start + ms) * 1_000)) * 1_000n);

@@ -21,7 +21,7 @@ export const hex = (bytes: number): string => randomBytes(bytes).toString('hex')
 
 const KIND = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
 
-/** The body of an OTLP/HTTP JSON request with spans of one process; `resource` is what else its resource says. */
+/** The body of an OTLP/HTTP JSON request with spans of one process; `resource` holds further attributes of its resource. */
 export function otlpBody(
   service: string,
   instanceId: string,
@@ -70,7 +70,7 @@ function typedValue(value: Value): object {
 
 /**
  * A whole shutdown of `provider` with `consumers` callers, of which `failed` could not be told: one body for each process.
- * Consumers are of `services` in turn. The instance is `<provider>-1` and says nothing else of itself unless it is told what.
+ * Consumers belong to `services` in turn. The instance is `<provider>-1`, by default without further attributes.
  */
 export function shutdownBodies(
   provider: string,
@@ -197,7 +197,7 @@ export function shutdownBodies(
   return { traceId, bodies: [otlpBody(provider, instanceId, spans, resource), ...refreshes] };
 }
 
-/** Several bodies as few, of so many each. */
+/** Joins bodies into fewer ones, of `each` bodies at most. */
 export function joined(bodies: readonly string[], each = 200): readonly string[] {
   return Array.from({ length: Math.ceil(bodies.length / each) }, (_, n) => {
     const those = bodies.slice(n * each, (n + 1) * each);
@@ -205,7 +205,7 @@ export function joined(bodies: readonly string[], each = 200): readonly string[]
   });
 }
 
-/** Sends bodies one after the other; each must be stored. */
+/** Sends bodies one after the other. @throws Error when one is not stored */
 export async function sendOtlp(otlpUrl: string, bodies: readonly string[]): Promise<void> {
   for (const body of bodies) {
     const response = await fetch(`${otlpUrl}/v1/traces`, {

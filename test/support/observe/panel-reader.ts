@@ -6,7 +6,7 @@ import { rowsOf, transform } from './grafana-transform.ts';
 export type Numbers = Readonly<Record<string, number>>;
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Panels of the metrics that instances show themselves, which are asked with such instances. */
+/** Panels of metrics from the instances' own `/metrics`; only a test with such instances reads them. */
 export const OF_INSTANCES =
   /^instances: |^starts: (Weight of warming|Share of the requests)|^telemetry: (Spooled|Spans of instances|Instances that vanished)/;
 
@@ -16,10 +16,10 @@ const RATE_INTERVAL = 2;
 /** `$__interval`, in seconds: between two points of a curve. */
 const STEP = 1;
 
-/** A value of a curve, and when: milliseconds since the Unix epoch. */
+/** A value of a curve, and its time in milliseconds since the Unix epoch. */
 export type Point = readonly [at: number, value: number];
 
-/** A line of an annotation. */
+/** A mark of an annotation. */
 export interface Mark {
   readonly at: number;
   readonly title: string;
@@ -27,18 +27,18 @@ export interface Mark {
   readonly tags: readonly string[];
 }
 
-/** Where panels are asked, and for which time. */
+/** Where panels get their data, and for which time. */
 export interface Reading {
   readonly prometheus: Prometheus;
   readonly jaegerUrl: string;
-  /** What is chosen for `$service`. */
+  /** Chosen values of `$service`. */
   readonly services: readonly string[];
   /** Milliseconds since the Unix epoch. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Asks panels of the generated dashboards what they show, as Grafana does. */
+/** Reads what panels of the generated dashboards show, as Grafana does. */
 export class PanelReader {
   readonly #dashboards = generatedDashboards();
   readonly #asked = new Set<string>();
@@ -59,14 +59,14 @@ export class PanelReader {
     };
   }
 
-  /** Panels of all dashboards that nobody has asked, as `dashboard: title`. */
+  /** Panels of all dashboards that were not read, as `dashboard: title`. */
   get unasked(): readonly string[] {
     return [...this.#dashboards]
       .flatMap(([name, { panels }]) => panels.map(({ title }) => `${name}: ${title}`))
       .filter((panel) => !this.#asked.has(panel));
   }
 
-  /** What a variable lets choose from. */
+  /** The values of a variable to choose from. */
   async choices(dashboard: string, variable: string): Promise<readonly string[]> {
     const query = this.#dashboards.get(dashboard)?.templating.list.find(({ name }) => name === variable)?.query ?? '';
     const [, selector = '', label = ''] = /^label_values\((.*), (\w+)\)$/.exec(query) ?? [];
@@ -84,7 +84,7 @@ export class PanelReader {
     return this.#reading.prometheus.query(interpolate(expr ?? '', this.#values), at / 1_000);
   }
 
-  /** What each query of a panel shows at the end of the time, by legends. */
+  /** The value of each query of a panel at the end of the time, by legend. */
   async numbers(dashboard: string, title: string): Promise<Numbers> {
     const { prometheus, to } = this.#reading;
     const answers = await Promise.all(
@@ -96,7 +96,7 @@ export class PanelReader {
     return Object.fromEntries(answers.flat());
   }
 
-  /** The curves of a panel by their legends: a value each second of the time, from its begin. */
+  /** The curves of a panel by legend: a value for each second of the time. */
   async curves(dashboard: string, title: string): Promise<Readonly<Record<string, readonly Point[]>>> {
     const { prometheus, from, to } = this.#reading;
     const answers = await Promise.all(
@@ -109,7 +109,7 @@ export class PanelReader {
     return Object.fromEntries(answers.flat());
   }
 
-  /** The marks of an annotation: their times in milliseconds since the Unix epoch, and what they say. */
+  /** The marks of an annotation, with times in milliseconds since the Unix epoch. */
   async marks(dashboard: string, name: string): Promise<readonly Mark[]> {
     const { prometheus, from, to } = this.#reading;
     const found = this.#dashboards.get(dashboard)?.annotations.list?.find((each) => each.name === name);
@@ -126,7 +126,7 @@ export class PanelReader {
     );
   }
 
-  /** How much each curve of a panel adds up to. */
+  /** The sum of each curve of a panel. */
   async sums(dashboard: string, title: string): Promise<Numbers> {
     const curves = await this.curves(dashboard, title);
     return Object.fromEntries(
@@ -134,7 +134,7 @@ export class PanelReader {
     );
   }
 
-  /** The rows of a table of Prometheus' answers, which are merged where all labels are the same. */
+  /** The rows of a table of Prometheus' answers; rows with the same labels are merged. */
   async table(dashboard: string, title: string): Promise<readonly Row[]> {
     const { targets, transformations } = this.#panel(dashboard, title);
     const rows = new Map<string, Record<string, unknown>>();

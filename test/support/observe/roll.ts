@@ -1,25 +1,25 @@
 import { ATTR } from '../../../src/trace/model/schema.ts';
 import { hex, otlpBody, type SpanSpec, shutdownBodies } from './otlp.ts';
 
-/** A rolling update to send. Times are milliseconds since the Unix epoch. */
+/** A rolling update for a test. Times are milliseconds since the Unix epoch. */
 export interface Roll {
   readonly service: string;
   readonly namespace?: string;
-  /** Version of those that leave, and of those that come. */
+  /** Version of the leaving instances, and of the coming ones. */
   readonly from: string;
   readonly to: string;
   readonly instances: number;
   readonly consumers: number;
-  /** Consumers that the first to leave could not tell. Default: 0. */
+  /** Consumers that the first leaving instance could not tell. Default: 0. */
   readonly failed?: number;
-  /** What the ids of those that come begin with. Default: the service. */
+  /** Prefix of the ids of coming instances. Default: the service. */
   readonly coming?: string;
   readonly begin: number;
   /** Time between two instances. Default: 5 s. */
   readonly everyMs?: number;
 }
 
-/** Instances of one version come one by one, and after each one of the version before leaves. */
+/** The bodies of a rolling update: instances of the new version come one by one, and after each one an old instance leaves. */
 export function rollBodies(roll: Roll): readonly string[] {
   const {
     begin,
@@ -55,7 +55,7 @@ export function rollBodies(roll: Roll): readonly string[] {
   }).flat();
 }
 
-/** A start that is ready after a second and has its full share four seconds later. */
+/** The body of a start that is ready after a second and has its full share four seconds later. */
 export function startBody(
   service: string,
   instanceId: string,

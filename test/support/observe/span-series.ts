@@ -2,22 +2,22 @@ import type { Firing, RuleCase } from '../servers/promtool.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** The counter of one kind of span, as promtool writes it. */
+/** The counter of one kind of span, in promtool's notation. */
 export function calls(span: string, service: string, more: Labels = {}): string {
   return series('traces_span_metrics_calls_total', { span_name: `lossless.${span}`, service_name: service, ...more });
 }
 
-/** GoAways of a service to another that ended so. */
+/** GoAways from one service to another with this result. */
 export function goaway(service: string, consumer: string, result: string): string {
   return calls('goaway', service, { service_peer_name: consumer, lossless_goaway_result: result });
 }
 
-/** Shutdowns whose deadline lies in this minute and that began. */
+/** Shutdowns that began, with a deadline in this minute. */
 export function began(service: string, due: number): string {
   return calls('offline.started', service, { lossless_offline_due: twelfth(due) });
 }
 
-/** Shutdowns whose deadline lies in this minute and that ended so. */
+/** Shutdowns that ended with this result, with a deadline in this minute. */
 export function ended(service: string, result: string, due: number, more: Labels = {}): string {
   return calls('offline', service, {
     lossless_offline_result: result,
@@ -27,7 +27,7 @@ export function ended(service: string, result: string, due: number, more: Labels
   });
 }
 
-/** Instances that are scraped. */
+/** A scraped instance. */
 export function instance(service: string, address: string, more: Labels = {}): string {
   return series('lossless_info', { service_name: service, instance: address, ...more });
 }
@@ -44,7 +44,7 @@ export function incomplete(service: string, consumer: string): Firing {
   return { ...warning('LosslessFanOutIncomplete', service), service_peer_name: consumer };
 }
 
-/** Nothing fires from one minute to another. */
+/** No alert fires from one minute to another. */
 export function quiet(from: number, to: number): RuleCase['firing'] {
   return Object.fromEntries(Array.from({ length: to - from + 1 }, (_, n) => [from + n, []]));
 }
@@ -62,13 +62,13 @@ function series(name: string, labels: Labels): string {
 /** A shutdown, in minutes from the begin of a case. */
 export interface Shutdown {
   readonly begins: number;
-  /** When its grace period is over. Default: half a minute later. */
+  /** End of its grace period. Default: half a minute later. */
   readonly deadline?: number;
   /** Default: half a minute after its begin; `never` when it was killed. */
   readonly ends?: number | 'never';
 }
 
-/** The counters of the begins and the ends of shutdowns, over `minutes`. The 0 of a new series is never seen. */
+/** The counters of the begins and the ends of shutdowns, over `minutes`. No scrape sees the 0 of a new series. */
 export function shutdownSeries(
   service: string,
   shutdowns: readonly Shutdown[],

@@ -1,7 +1,7 @@
 import type { State } from '../../../src/lifecycle/transitions.ts';
 import type { Child } from './child.ts';
 
-/** Resolves when a process with the plugin has entered this state, of `from` if it is named, also when it has left it again. */
+/** Resolves when a process with the plugin has entered this state, from the state `from` if given, even if it has left again. */
 export async function entered(child: Child, state: State, from?: State): Promise<void> {
   await child.sees(new RegExp(`${from ?? '\\w+'} -> ${state}\\b`));
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { PATIENCE_MS, until } from '../until.ts';
 import { LINE, NODES, type NodeLine } from './node-lines.ts';
 
-/** How a child ended: one of the two is null, as the operating system reports it. */
+/** How a child ended; one of the two is null. */
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -25,8 +25,8 @@ export interface NodeOptions extends ChildOptions {
 }
 
 /**
- * A child process with its output. It leads its own process group, so that whatever it starts is ended with it; only
- * `signal` reaches it alone.
+ * A child process with its output. It leads its own process group, so that `destroy` ends its own children too; `signal` reaches
+ * the child alone.
  */
 export class Child {
   readonly process: ChildProcess;
@@ -40,7 +40,7 @@ export class Child {
     const { PATH = '', HOME = '' } = process.env;
     const stdio = ['pipe', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])] as const;
     this.process = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, detached: true, stdio: [...stdio] });
-    // One that has ended does not read.
+    // A child that has ended does not read.
     this.process.stdin?.on('error', () => {});
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;
@@ -59,7 +59,7 @@ export class Child {
       });
   }
 
-  /** Runs a file of this repository (a URL, or a path) under Node.js; TypeScript runs as it is. */
+  /** Runs a file of this repository (a URL, or a path) under Node.js, TypeScript too. */
   static node(file: URL | string, { line = LINE, args = [], nodeArgs = [], ...options }: NodeOptions = {}): Child {
     const path = file instanceof URL ? fileURLToPath(file) : file;
     const flags = ['--disable-warning=ExperimentalWarning', ...nodeArgs];
@@ -90,12 +90,12 @@ export class Child {
     process.kill(this.pid, signal);
   }
 
-  /** Writes a line to its standard input; one that has ended does not read it. */
+  /** Writes a line to its standard input; no error when the child has ended. */
   say(line: string): void {
     this.process.stdin?.write(`${line}\n`);
   }
 
-  /** Sends a message, of which one that has ended does not hear. */
+  /** Sends a message; no error when the child has ended. */
   send(message: Serializable): void {
     this.process.send?.(message, () => {});
   }
@@ -122,7 +122,7 @@ export class Child {
     try {
       await until(() => this.#hasEnded || find() !== null, withinMs);
     } catch {
-      // Told below.
+      // The check below reports it.
     }
     const found = find();
     if (found === null)
@@ -130,7 +130,7 @@ export class Child {
     return found;
   }
 
-  /** Resolves with how it ended; rejects when it still runs after `withinMs`. */
+  /** Resolves with its ending; rejects when it still runs after `withinMs`. */
   async ends(withinMs: number = PATIENCE_MS): Promise<Ending> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
@@ -144,7 +144,7 @@ export class Child {
     }
   }
 
-  /** Ends it and its process group, whatever they do. */
+  /** Kills it and its process group. */
   async destroy(): Promise<void> {
     try {
       process.kill(-this.pid, 'SIGKILL');

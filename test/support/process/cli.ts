@@ -11,7 +11,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `lossless` to its end, which is within two minutes. */
+/** Runs `lossless` to its end; rejects after two minutes. */
 export async function lossless(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   const child = new Child(process.execPath, [CLI, ...args], { env });
   try {

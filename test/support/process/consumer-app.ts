@@ -6,7 +6,7 @@ import { Child, type NodeOptions } from './child.ts';
 const FILE = new URL('../../fixtures/consumer/app.ts', import.meta.url);
 const PRELOAD = fileURLToPath(new URL('../../fixtures/consumer/preload.ts', import.meta.url));
 
-/** Longest time of an operation, in milliseconds: that of a test. */
+/** Longest time of an operation, in milliseconds; a test has as long. */
 const LONGEST_RUN_MS = 60_000;
 
 /** An application with the consumer half. */
@@ -25,7 +25,7 @@ export class ConsumerApp {
     });
   }
 
-  /** @param lists what it knows of services from the start */
+  /** @param lists lists of services that it knows from the start */
   static async start(lists: Lists, options: Pick<NodeOptions, 'env' | 'line'> = {}): Promise<ConsumerApp> {
     const child = Child.node(FILE, { ...options, nodeArgs: ['--import', PRELOAD], ipc: true });
     const app = new ConsumerApp(child);
@@ -39,7 +39,7 @@ export class ConsumerApp {
     this.#child.send({ type: 'lists', lists, ...(stale && { stale }) });
   }
 
-  /** Resolves with what the operation of this name answers. */
+  /** Resolves with the answer of the operation of this name. */
   async run<T>(name: string, input: object = {}): Promise<T> {
     const id = ++this.#id;
     const answer = this.#child.receives<FromConsumer & { type: 'result' }>(

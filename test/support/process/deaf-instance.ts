@@ -5,7 +5,7 @@ import { Child } from './child.ts';
 
 const FILE = new URL('../../fixtures/consumer/hole.ts', import.meta.url);
 
-/** An instance that drops whatever is sent to it. */
+/** An instance whose kernel drops every new connection. */
 export class DeafInstance {
   readonly #child: Child;
   readonly #fill: readonly Socket[];
@@ -20,7 +20,7 @@ export class DeafInstance {
   static async start(like: Instance, instanceId: string): Promise<DeafInstance> {
     const child = Child.node(FILE, { ipc: true });
     const { port } = await child.receives<{ type: string; port: number }>(({ type }) => type === 'ready');
-    // Two have room in its queue; others take the place of what it has taken before it stopped.
+    // Two fit into its queue; the others replace connections that it accepted before it stopped.
     const fill = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
     await Promise.all(fill.slice(0, 2).map((socket) => once(socket, 'connect')));
     return new DeafInstance(child, fill, { ...like, instanceId, port });

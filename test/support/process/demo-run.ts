@@ -23,14 +23,14 @@ export class DemoRun {
   readonly #children: Child[] = [];
   #fleet: Fleet | undefined;
 
-  /** @param metricsUrl where metrics of offlines go; nowhere by default */
+  /** @param metricsUrl target of the metrics of offlines; none by default */
   constructor({ otlpUrl, queryUrl }: Jaeger, metricsUrl?: string) {
     this.#otlpUrl = otlpUrl;
     this.#metricsUrl = metricsUrl;
     this.jaeger = new JaegerClient(new URL(queryUrl));
   }
 
-  /** Rolls the fleet under load, `rolls` times: so many shutdowns, of service-a, service-b and service-c in turn. */
+  /** Rolls the fleet under load: `rolls` shutdowns, of service-a, service-b and service-c in turn. */
   async roll(rolls: number, perSecond: number): Promise<void> {
     this.#fleet = new Fleet({ name: 'gray', env: this.env(), byHand: undefined, message: () => {} });
     await this.#fleet.start();
@@ -39,7 +39,7 @@ export class DemoRun {
     await this.#fleet.stopLoad();
   }
 
-  /** A service with some consumers; its shutdown is told to them. */
+  /** Starts a service with some consumers, which its shutdown tells. */
   async service(name: string, manners: readonly Manner[], env: Readonly<Record<string, string>> = {}): Promise<Leaver> {
     const child = Child.node(APP, {
       env: { ...this.env(), OTEL_SERVICE_NAME: name, LOSSLESS_HOLD_MS: '300', ...env },
@@ -62,8 +62,8 @@ export class DemoRun {
   }
 
   /**
-   * Every shutdown, once `count` are there; oldest first. Those of the fleet are whole then, the others have the spans of
-   * the service that left, for consumers that are no processes make none.
+   * Every shutdown, once `count` are there; oldest first. Those of the fleet are whole; the others have only the spans of the
+   * service that left, because fake consumers make none.
    */
   async traces(count: number): Promise<readonly Trace[]> {
     let traces: readonly Trace[] = [];
@@ -113,7 +113,7 @@ export class DemoRun {
   }
 }
 
-/** One service that will leave. */
+/** A service that will leave. */
 class Leaver {
   readonly child: Child;
   readonly #port: number;
@@ -125,19 +125,19 @@ class Leaver {
     this.#consumers = consumers;
   }
 
-  /** Leaves, and resolves when it has ended. */
+  /** Makes it leave, and resolves when it has ended. */
   async leave(): Promise<void> {
     this.child.signal('SIGTERM');
     await this.child.ends();
     this.#consumers.close();
   }
 
-  /** A request that is in flight for longer than the process lives. */
+  /** Sends a request that outlasts the process. */
   hang(): void {
     void fetch(`http://127.0.0.1:${this.#port}/slow?ms=60000`, { method: 'POST', body: 'x' }).catch(() => {});
   }
 
-  /** Begins to leave, and is killed as soon as `isKnown` says that this is known. */
+  /** Makes it leave, and kills it as soon as `isKnown` resolves with true. */
   async killWhileLeaving(isKnown: () => Promise<boolean>): Promise<void> {
     this.child.signal('SIGTERM');
     await until(isKnown);

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** The version before this one: its number, and the commit it is built from. */
+/** The version before this one: its number, and the commit from which it is built. */
 export const LAST_VERSION = { version: '0.1.0', commit: '23b8c6b67ee13e53f6a68f8f1dd8908e816f03fb' } as const;
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Whether the clone holds the commit: one that was made with `--depth` does not. */
+/** Whether the clone holds the commit; a clone made with `--depth` does not. */
 export function hasLastVersion(): boolean {
   try {
     git('cat-file', '-e', `${LAST_VERSION.commit}^{commit}`);
@@ -19,8 +19,8 @@ export function hasLastVersion(): boolean {
 }
 
 /**
- * Builds and packs the last version below `folder`, and unpacks what was packed. It needs no network: what it depends on is pinned
- * to the versions that are installed here.
+ * Builds, packs and unpacks the last version below `folder`. It needs no network: its dependencies are pinned to the versions
+ * installed here.
  *
  * @returns its entry, for `--import`
  */
@@ -37,7 +37,7 @@ export function buildLastVersion(folder: string): string {
   return pathToFileURL(join(folder, 'package/dist/src/register.js')).href;
 }
 
-/** Fills `folder` with links to all that is installed here, for the build and, as the last version needs more, for the tests. */
+/** Fills `folder` with links to all packages installed here, also to those of the tests, because the last version needs more. */
 function linkPackages(folder: string): void {
   mkdirSync(folder);
   for (const installed of [join(ROOT, 'node_modules'), join(ROOT, 'test/packages/node_modules')])

@@ -1,17 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** The living majors of undici, and under which name each is installed for the tests. */
+/** The living majors of undici, and the name under which each is installed for the tests. */
 export const MAJORS = { 5: 'undici5', 6: 'undici6', 7: 'undici7', 8: 'undici' } as const;
 
 export type Major = keyof typeof MAJORS;
 
 const root = resolve(import.meta.dirname, '../../..');
 
-/** Other places to look, each with a `node_modules`, as a list like PATH. */
+/** Further folders with a `node_modules`, as a list like PATH. */
 const ELSEWHERE = (process.env['LOSSLESS_TEST_UNDICI'] ?? '').split(':').filter((path) => path !== '');
 
-/** Where a major is installed; undefined: nowhere. */
+/** The folder of a major; undefined when it is not installed. */
 export function installed(major: Major): string | undefined {
   const candidates = [
     join(root, 'node_modules', MAJORS[major]),

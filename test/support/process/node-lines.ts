@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** Node.js lines the tests run on, the long-term ones and the oldest supported one, and where each is installed. */
+/** The lines of Node.js for the tests, the long-term ones and the oldest supported one, and the folder of each. */
 const FOLDERS = { '26': '../node-26/', '24': '../../../', '22.19': '../node-22/' } as const;
 
 /** A Node.js line. */
@@ -15,7 +15,7 @@ const isInstalled = (line: NodeLine): boolean => existsSync(nodeOf(line));
 /** The installed ones: `npm ci` brings 24 alone. */
 export const LINES: readonly NodeLine[] = (['26', '24', '22.19'] as const).filter(isInstalled);
 
-/** The program of each line; that of 24 for one that is not installed. */
+/** The program of each line; that of 24 for a line that is not installed. */
 export const NODES = {
   '26': nodeOf(isInstalled('26') ? '26' : '24'),
   '24': nodeOf('24'),

@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
 
-/** What a control server answered. */
+/** The answer of a control server. */
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -17,8 +17,8 @@ export interface Asking {
 }
 
 /**
- * Asks a control server as a program on this machine does. Not by `fetch`: that says `sec-fetch-mode`, and what fetches may do
- * it for somebody else.
+ * Asks a control server as a program on this machine does. Not by `fetch`, which sends `sec-fetch-mode`: the server then suspects
+ * a foreign page.
  */
 export function ask(port: number, path: string, { body, signal, ...asking }: Asking = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -36,7 +36,7 @@ export function ask(port: number, path: string, { body, signal, ...asking }: Ask
   });
 }
 
-/** The same, of a path that answers JSON. */
+/** The same for a path that answers JSON. */
 export async function operator(port: number, path: string, asking: Asking = {}) {
   const { status, text } = await ask(port, path, asking);
   return { status, body: JSON.parse(text) as Record<string, unknown> };

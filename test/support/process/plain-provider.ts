@@ -9,7 +9,7 @@ export class PlainProvider {
   readonly #child: Child;
   readonly instance: Instance;
   #id = 0;
-  /** Requests that it has not answered yet. */
+  /** Unanswered requests. */
   held = 0;
 
   private constructor(child: Child, instance: Instance) {

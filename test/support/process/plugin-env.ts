@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 /** The plugin as it is published, for `--import`. */
 export const REGISTER = new URL('../../../dist/src/register.js', import.meta.url).href;
 
-/** The registry of all processes whose folder this is. */
+/** The registry of all processes with this folder. */
 export function registryIn(folder: string): string {
   return pathToFileURL(join(folder, 'registry')).href;
 }

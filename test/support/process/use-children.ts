@@ -7,13 +7,13 @@ export interface Children {
   node(...parameters: Parameters<typeof Child.node>): Child;
   /** Runs any command. */
   run(...parameters: ConstructorParameters<typeof Child>): Child;
-  /** Ends another one too. */
+  /** Ends this child too. */
   add<T extends Pick<Child, 'destroy'>>(child: T): T;
-  /** Ends those that were started, before the end of the test. */
+  /** Ends all children before the end of the test. */
   destroy(): Promise<void>;
 }
 
-/** Children that whoever asked for them ends. */
+/** Children that the caller must end. */
 export function newChildren(): Children {
   const children = new Set<Pick<Child, 'destroy'>>();
   const add: Children['add'] = (child) => {
@@ -32,7 +32,7 @@ export function newChildren(): Children {
   };
 }
 
-/** Call once at the top of a test file: the children it starts are ended after each test. */
+/** Call once at the top of a test file: all children end after each test. */
 export function useChildren(): Children {
   const children = newChildren();
   afterEach(children.destroy);

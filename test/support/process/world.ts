@@ -17,7 +17,7 @@ import { type Children, useChildren } from './use-children.ts';
 const APP = new URL('../../fixtures/apps/app.ts', import.meta.url);
 const CALLER = new URL('../../fixtures/apps/caller.ts', import.meta.url);
 
-/** What a caller process has counted. */
+/** The counts of a caller process. */
 export interface Counted {
   readonly sent: number;
   readonly failed: number;
@@ -47,7 +47,7 @@ export interface Caller {
   readonly child: Child;
   /** Stops sending and lives on. */
   pause(): Promise<void>;
-  /** Stops sending, waits for the answers and tells what was counted. */
+  /** Stops sending, waits for the answers and resolves with the counts. */
   stop(): Promise<Counted>;
 }
 
@@ -73,7 +73,7 @@ export class World {
     return join(this.directory, 'spool');
   }
 
-  /** Environment that switches the plugin on. The hold is two seconds instead of ten: most tests only sit it out. */
+  /** Environment that switches the plugin on. The hold time is two seconds instead of ten, because most tests only wait for it. */
   env(name: string, more: Readonly<Record<string, string>> = {}): Record<string, string> {
     return pluginEnv(this.directory, {
       LOSSLESS_SERVICE: name,
@@ -134,7 +134,7 @@ export class World {
     };
   }
 
-  /** Sends SIGTERM and waits for the end. */
+  /** Sends a signal, by default SIGTERM, and waits for the end. */
   async leave(
     { child }: Service,
     signal: NodeJS.Signals = 'SIGTERM',
@@ -143,7 +143,7 @@ export class World {
     return child.ends();
   }
 
-  /** The id of the trace that a process said it began. */
+  /** The id of the trace that a process has announced. */
   traceId({ child }: Service): string {
     const found = /\/trace\/([0-9a-f]{32})/.exec(child.stderr);
     if (found?.[1] === undefined) throw new Error(`no trace was announced\n${child.stderr}`);
@@ -162,14 +162,14 @@ export class World {
     return { ...trace, verdict: assess(trace) };
   }
 
-  /** How many requests a service has begun to serve; `/metrics` tells it whoever asks. */
+  /** Number of requests that a service has begun to serve, by `/metrics`. */
   async served(service: Service): Promise<number> {
     const { text } = await ask(await this.controlPort(service), '/metrics');
     const counts = [...text.matchAll(/^lossless_requests_total\{.*\} (\d+)$/gm)].map(([, count]) => Number(count));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Resolves when a service has begun to serve so many requests: the first answers of a caller may all come from the others. */
+  /** Resolves when a service has begun to serve this many requests: a caller's first answers may all come from other instances. */
   async called(service: Service, times = 1): Promise<void> {
     await until(async () => (await this.served(service)) >= times);
   }
@@ -180,7 +180,7 @@ export class World {
     return port;
   }
 
-  /** The processes end first: one that is ending may write into the folder. */
+  /** Ends the processes first, because an ending process may write into the folder. */
   async close(): Promise<void> {
     await this.children.destroy();
     await this.collector.close();

@@ -10,7 +10,7 @@ import { ready } from './ready.ts';
 
 const CONFIG = resolve(import.meta.dirname, '../../../collector/alertmanager/alertmanager.yml');
 
-/** What Debian's Alertmanager reads from a fixed place. */
+/** The file that Debian's Alertmanager reads from a fixed place. */
 const TEMPLATE = '/usr/share/prometheus/alertmanager/default.tmpl';
 
 /** A program of Debian's Alertmanager. */
@@ -50,7 +50,7 @@ export class Alertmanager {
     });
   }
 
-  /** What came to the receiver, in the order of arrival; an alert comes again with each message of its group. */
+  /** The alerts that reached the receiver, in the order of arrival; an alert comes again with each message of its group. */
   get notified(): readonly Notified[] {
     return this.#notified;
   }
@@ -93,7 +93,7 @@ export class Alertmanager {
   }
 }
 
-/** The command where the template can be read although the package is not installed: files of the package lie over /usr/share. */
+/** Runs the command with files of the package laid over /usr/share, so that it can read the template of a package that is not installed. */
 function withTemplate(command: readonly string[]): readonly string[] {
   const mount = `mount -t overlay overlay -o "ro,lowerdir=$0/usr/share:/usr/share" /usr/share && exec "$@"`;
   const namespaces = process.getuid?.() === 0 ? ['--mount'] : ['--mount', '--map-root-user'];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../../../src/cli/demo/free-ports.ts';
 
-/** What names a build, beside Java sources; as in scripts/build-servers.sh. */
+/** Files that name a build, beside Java sources; the same as in scripts/build-servers.sh. */
 const SOURCES = [
   'go.mod',
   'go.sum',
@@ -21,7 +21,7 @@ const SOURCES = [
   'tsconfig.json',
 ];
 
-/** Where `scripts/build-servers.sh NAME` puts a server of the tests; undefined when it has not been built. */
+/** The path to which `scripts/build-servers.sh NAME` builds a server of the tests; undefined before that. */
 function found(name: string): string | undefined {
   const folder = fileURLToPath(new URL(`../../servers/${name}`, import.meta.url));
   const java = existsSync(join(folder, 'src')) ? readdirSync(join(folder, 'src'), { recursive: true }) : [];
@@ -38,8 +38,7 @@ function found(name: string): string | undefined {
 }
 
 /**
- * Why tests with real servers are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS they never are: then a missing
- * server fails them.
+ * Why tests with real servers are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS a missing server fails them instead.
  */
 export function serverMissing(...names: readonly string[]): string | false {
   const missing = names.filter((name) => found(name) === undefined);
@@ -47,7 +46,7 @@ export function serverMissing(...names: readonly string[]): string | false {
   return `missing ${missing.join(', ')}: build with scripts/build-servers.sh ${missing.join(' ')}`;
 }
 
-/** The server's program, or the folder with its programs or jars; built when it is missing, which takes minutes. */
+/** The server's program, or the folder with its programs or jars. Builds a missing one, which takes minutes. */
 export function serverProgram(name: string): string {
   const build = fileURLToPath(new URL('../../../scripts/build-servers.sh', import.meta.url));
   return found(name) ?? execFileSync(build, [name], { encoding: 'utf8' }).trim();

@@ -6,9 +6,9 @@ import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 
 export interface ConsulOptions {
-  /** Further configuration, as a Consul configuration file has it. */
+  /** Further configuration, in the form of Consul's configuration file. */
   readonly config?: object;
-  /** Sent with the calls of the tests. */
+  /** Token of the tests' calls. */
   readonly token?: string;
 }
 
@@ -69,19 +69,19 @@ export class Consul {
       `-server-port=${this.#server}`,
       '-log-level=warn',
     ]);
-    // It listens before it has a leader, and has a leader before its own node is in the catalog.
+    // It listens before it has a leader, and has a leader before the catalog contains its own node.
     await until(async () => {
       const nodes = await this.call('GET', '/v1/catalog/nodes').catch(() => []);
       return Array.isArray(nodes) && nodes.length > 0;
     });
   }
 
-  /** Ends it at once; everything it knew is lost. */
+  /** Kills it; all of its data is lost. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }
 
-  /** Calls its API; the JSON of the answer. */
+  /** Calls its API; resolves with the JSON of the answer. */
   async call(method: string, path: string, body?: object): Promise<unknown> {
     const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
       method,

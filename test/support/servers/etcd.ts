@@ -5,7 +5,7 @@ import { ScratchFolder } from '../scratch-folder.ts';
 import { until } from '../until.ts';
 import { freePort, serverProgram } from './built.ts';
 
-/** A member of an etcd cluster, mostly its only one, on free ports; it can be stopped and started again on the same ports with its data, or without. */
+/** A member of an etcd cluster, mostly its only one, on free ports; it can be stopped and started again on the same ports, with or without its data. */
 export class Etcd {
   readonly port: number;
   /** Ports towards other members; the first is its own. */
@@ -20,7 +20,7 @@ export class Etcd {
     this.#flags = flags;
   }
 
-  /** @param flags beside those of addresses and data */
+  /** @param flags further flags, beside those of addresses and data */
   static async start(flags: readonly string[] = []): Promise<Etcd> {
     const etcd = new Etcd(await freePort(), [await freePort()], flags);
     try {
@@ -32,7 +32,7 @@ export class Etcd {
     return etcd;
   }
 
-  /** Starts a cluster of so many members. */
+  /** Starts a cluster of `size` members. */
   static async cluster(size: number): Promise<readonly Etcd[]> {
     const ports = await Promise.all(Array.from({ length: size * 2 }, () => freePort()));
     const [clients, peers] = [ports.slice(0, size), ports.slice(size)];
@@ -83,12 +83,12 @@ export class Etcd {
     );
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }
 
-  /** Forgets everything; to be called while it is stopped. */
+  /** Deletes its data; call it only while the server is stopped. */
   wipe(): void {
     rmSync(join(this.#directory.path, 'data'), { recursive: true, force: true });
   }
@@ -122,7 +122,7 @@ export class Etcd {
   }
 }
 
-/** A member is named by its port. */
+/** The name of a member, made of its port. */
 function nameOf(peer: string): string {
   return `m${new URL(peer).port}`;
 }

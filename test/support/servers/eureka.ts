@@ -3,17 +3,17 @@ import { freePort } from './built.ts';
 import { JavaServer } from './java.ts';
 
 export interface EurekaOptions {
-  /** False: everything as Spring Cloud has it, lists of half a minute ago included. */
+  /** False keeps the defaults of Spring Cloud, including lists that are half a minute old. */
   readonly isFast?: boolean;
-  /** Who may use it, as `name:password`; absent: everybody. */
+  /** Allowed user, as `name:password`; absent when everybody may use it. */
   readonly user?: string;
-  /** Ports of its peers; it then begins without waiting for them. */
+  /** Ports of its peers; it starts without waiting for them. */
   readonly peers?: readonly number[];
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number;
 }
 
-/** Nothing is cached for longer than a second, and an entry without heartbeats is removed within one. */
+/** Caches hold for at most a second, and an entry without heartbeats is removed within a second. */
 const FAST = [
   '--eureka.server.response-cache-auto-expiration-in-seconds=1',
   '--eureka.server.use-read-only-response-cache=false',
@@ -21,7 +21,7 @@ const FAST = [
   '--eureka.server.eviction-interval-timer-in-ms=1000',
 ];
 
-/** A Eureka server, mostly without peers; it can be stopped and started again on the same port, and has then lost everything. */
+/** A Eureka server, mostly without peers; it can be stopped and started again on the same port, without its data. */
 export class Eureka {
   readonly port: number;
   readonly #java = new JavaServer('eureka');
@@ -43,7 +43,7 @@ export class Eureka {
     return eureka;
   }
 
-  /** Where its clients that are not ours find it. */
+  /** Its URL for foreign clients. */
   get zone(): string {
     return zoneOf(this.port);
   }
@@ -65,7 +65,7 @@ export class Eureka {
         '--eureka.client.register-with-eureka=false',
         '--eureka.client.fetch-registry=false',
         '--eureka.instance.hostname=127.0.0.1',
-        // Without its own address it has a peer on the default port.
+        // Without its own address it would have a peer on the default port.
         `--eureka.client.service-url.defaultZone=${[this.port, ...peers].map(zoneOf)}`,
         `--eureka.server.my-url=${this.zone}`,
         ...(isFast ? FAST : []),
@@ -73,7 +73,7 @@ export class Eureka {
         ...(user ? [`--spring.security.user.name=${name}`, `--spring.security.user.password=${password}`] : []),
       ],
     );
-    // Not for the list of all, which the server would then have in its cache.
+    // Asks for one application, because asking for all would fill the server's cache.
     const answers = (): Promise<boolean> =>
       this.call('GET', '/apps/NONE').then(
         () => true,
@@ -83,12 +83,12 @@ export class Eureka {
     if (!(await answers())) throw new Error(`Eureka has ended\n${child.stdout}${child.stderr}`);
   }
 
-  /** Ends it at once; everything it knew is lost. */
+  /** Kills it; all of its data is lost. */
   async stop(): Promise<void> {
     await this.#java.stop();
   }
 
-  /** Calls its API, the path beginning with `/apps`; the JSON of the answer, undefined for 404 and for none. */
+  /** Calls its API, with a path that begins with `/apps`; resolves with the JSON of the answer, undefined for 404 or an empty one. */
   async call(method: string, path: string, body?: object): Promise<unknown> {
     const { user } = this.#options;
     const response = await fetch(`http://127.0.0.1:${this.port}/eureka${path}`, {

@@ -6,26 +6,26 @@ import { ready } from './ready.ts';
 
 const configs = resolve(import.meta.dirname, '../../../collector/jaeger');
 
-/** A Jaeger that runs. */
+/** A running Jaeger. */
 export interface Jaeger {
   /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly otlpUrl: string;
   readonly queryUrl: string;
-  /** Its span metrics, as Prometheus reads them. */
+  /** Its span metrics, for Prometheus. */
   readonly metricsUrl: string;
   close(): Promise<void>;
 }
 
 export interface JaegerOptions {
-  /** Files of collector/jaeger that are added to `jaeger.yaml`. */
+  /** Files of collector/jaeger to add to `jaeger.yaml`. */
   readonly with?: readonly ('badger' | 'kafka')[];
   /** Variables of the configuration beside those of ports and data. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
- * Why the tests with a real Jaeger are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS they never are: then
- * a missing server fails them.
+ * Why the tests with a real Jaeger are skipped; false when they run. Under LOSSLESS_REQUIRE_SERVERS a missing server fails them
+ * instead.
  */
 export function jaegerMissing(): string | false {
   const missing = process.env['LOSSLESS_TEST_JAEGER'] ? false : serverMissing('jaeger');
@@ -45,7 +45,7 @@ export async function startJaeger(): Promise<Jaeger> {
   };
 }
 
-/** A Jaeger with the project's configuration on free ports; it can be stopped and started again on them, with its data when they are on disk. */
+/** A Jaeger with the project's configuration on free ports; it can be stopped and started again on them, and keeps data on disk. */
 export class OwnJaeger implements Jaeger {
   readonly #ports: readonly number[];
   readonly #directory = new ScratchFolder();
@@ -109,7 +109,7 @@ export class OwnJaeger implements Jaeger {
     await ready(this.#child, `http://127.0.0.1:${health}/status`);
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }

@@ -14,7 +14,7 @@ export class JavaServer {
     this.#name = name;
   }
 
-  /** Removed with the server. */
+  /** Its directory, which is removed with the server. */
   get directory(): string {
     return this.#folder.path;
   }
@@ -31,7 +31,7 @@ export class JavaServer {
     return this.#child;
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }

@@ -64,7 +64,7 @@ export class Kafka {
     await this.#child.sees(/Kafka Server started/, 60_000);
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }

@@ -17,7 +17,7 @@ export const NAMESPACE = 'shop';
 /** A real API server over a real etcd, without controllers and nodes: the tests write the EndpointSlices. */
 export class Kubernetes {
   readonly port: number;
-  /** Certificate that the server shows, and that its clients trust. */
+  /** Certificate of the server, which its clients trust. */
   readonly ca: string;
   readonly #directory: ScratchFolder;
   readonly #etcd: Etcd;
@@ -49,7 +49,7 @@ export class Kubernetes {
       `--etcd-servers=http://127.0.0.1:${this.#etcd.port}`,
       `--cert-dir=${this.#directory.path}`,
       '--bind-address=127.0.0.1',
-      // Without a default route it finds none; a documentation address, which nobody calls.
+      // Needed because the server finds no address without a default route. A documentation address, which nothing calls.
       '--advertise-address=192.0.2.254',
       `--secure-port=${this.port}`,
       '--service-cluster-ip-range=10.0.0.0/24',
@@ -64,7 +64,7 @@ export class Kubernetes {
     await until(async () => (await this.call('GET', '/readyz')).status === 200);
   }
 
-  /** Ends the API server at once; what it stored stays. */
+  /** Kills the API server; its stored data stays. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }
@@ -95,7 +95,7 @@ export class Kubernetes {
     });
   }
 
-  /** Writes an EndpointSlice of the namespace, whether there is one or not. */
+  /** Creates or replaces an EndpointSlice of the namespace. */
   async putSlice(slice: SliceFields): Promise<void> {
     const { name, service, ...rest } = slice;
     const body = {
@@ -125,7 +125,7 @@ export class Kubernetes {
     if (status !== 200 && status !== 404) throw new Error(`the slice ${name} cannot be deleted: ${status}`);
   }
 
-  /** Forgets the history of changes, so that old resource versions are too old. */
+  /** Deletes the history of changes, so that old resource versions become invalid. */
   async compact(): Promise<void> {
     const { header } = (await this.#etcd.call('/v3/kv/range', { key: btoa('x') })) as { header: { revision: string } };
     await this.#etcd.call('/v3/kv/compaction', { revision: header.revision, physical: true });
@@ -153,7 +153,7 @@ export class Kubernetes {
     writeFileSync(join(this.#directory.path, 'tokens.csv'), `${rows.join('\n')}\n`);
   }
 
-  /** The namespace, and the Role of docs/registries/kubernetes.md with its binding. */
+  /** Creates the namespace, and the Role of docs/registries/kubernetes.md with its binding. */
   async #allow(): Promise<void> {
     const page = readFileSync(new URL('../../../docs/registries/kubernetes.md', import.meta.url), 'utf8');
     const [rules = ''] = /\[\{.*"endpointslices".*\}\]/.exec(page) ?? [];

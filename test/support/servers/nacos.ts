@@ -4,7 +4,7 @@ import { until } from '../until.ts';
 import { JavaServer } from './java.ts';
 import { ready } from './ready.ts';
 
-/** What differs between the two lines of Nacos. */
+/** The differences between the two lines of Nacos. */
 const LINES = {
   '2.5': {
     main: 'com.alibaba.nacos.Server',
@@ -29,9 +29,9 @@ export type NacosLine = keyof typeof LINES;
 export interface NacosOptions {
   /** Further properties. */
   readonly properties?: Readonly<Record<string, string>>;
-  /** Lists follow changes after 50 ms rather than 500 ms. */
+  /** Lists follow changes after 50 ms instead of 500 ms. */
   readonly fast?: boolean;
-  /** Only users with a token are served; the first one is `nacos` with this password. */
+  /** Serves only users with a token; the first user is `nacos` with this password. */
   readonly password?: string;
 }
 
@@ -64,7 +64,7 @@ export class Nacos {
     return LINES[this.#line].instance;
   }
 
-  /** @param more properties of this start */
+  /** @param more further properties of this start */
   async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const { main, port, ready: path, first, login } = LINES[this.#line];
     const { directory } = this.#server;
@@ -83,7 +83,7 @@ export class Nacos {
       ...properties,
       ...more,
     };
-    // Two jars hold com.caucho.hessian; with the other one first it does not start.
+    // Two jars contain com.caucho.hessian; with the other one first, the server does not start.
     const child = this.#server.start(
       ['app.jar', 'hessian-4.0.63.jar'],
       [...Object.entries(all).map(([name, value]) => `-D${name}=${value}`), ...port(this.port), main],
@@ -101,12 +101,12 @@ export class Nacos {
     await until(() => post(login, { username: 'nacos', password }), 60_000);
   }
 
-  /** Ends it at once; ephemeral instances are lost. */
+  /** Kills it; ephemeral instances are lost. */
   stop(): Promise<void> {
     return this.#server.stop();
   }
 
-  /** Calls its API with these parameters; the text of the answer. */
+  /** Calls its API with these parameters; resolves with the text of the answer. */
   async call(method: string, path: string, parameters: Readonly<Record<string, string>> = {}): Promise<string> {
     const query = new URLSearchParams(parameters).toString();
     const response = await fetch(`http://127.0.0.1:${this.port}/nacos${path}?${query}`, { method });

@@ -7,13 +7,13 @@ import { ready } from './ready.ts';
 const configs = resolve(import.meta.dirname, '../../../collector/otel');
 
 export interface OtelCollectorOptions {
-  /** Files of collector/otel, the later ones added to the first. */
+  /** Files of collector/otel; later ones are added to the first. */
   readonly files: readonly ('gateway' | 'agent' | 'kafka')[];
   /** Variables of the configuration beside those of ports and data. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** An OpenTelemetry Collector with one of the project's configurations on free ports; it can be stopped and started again on them with its queue. */
+/** An OpenTelemetry Collector with one of the project's configurations on free ports; it can be stopped and started again on them, and keeps its queue. */
 export class OtelCollector {
   readonly #ports: readonly number[];
   readonly #directory = new ScratchFolder();
@@ -41,7 +41,7 @@ export class OtelCollector {
     return `http://127.0.0.1:${this.#ports[0]}`;
   }
 
-  /** Where it takes OTLP by gRPC. */
+  /** Its address for OTLP/gRPC. */
   get grpcAddress(): string {
     return `127.0.0.1:${this.#ports[1]}`;
   }
@@ -64,7 +64,7 @@ export class OtelCollector {
     await ready(this.#child, `http://127.0.0.1:${health}/`);
   }
 
-  /** Ends it at once, by SIGKILL. */
+  /** Kills it. */
   async stop(): Promise<void> {
     await this.#child?.destroy();
   }

@@ -3,9 +3,9 @@ import type { Instance, Listener, Registry } from '../../../src/registry/registr
 import type { Kubernetes } from './kubernetes.ts';
 
 /**
- * Pods, kubelet and EndpointSlice controller of a cluster, as far as a registry shows them: an instance that is registered
- * becomes one slice. A slice cannot hold an instance, so its endpoint carries the digest of it as `zone`, and lists that come
- * back are looked up by that. Lists, watches and their failures are those of the adapter.
+ * Pods, kubelet and EndpointSlice controller of a cluster, as far as a registry shows them: each registered instance becomes one
+ * slice. A slice cannot hold an instance, so the endpoint carries the instance's digest as `zone`, by which lists are mapped back to
+ * instances. Lists, watches and their failures are those of the adapter.
  */
 export class Pods implements Registry {
   readonly #adapter: Registry;
@@ -13,7 +13,7 @@ export class Pods implements Registry {
   readonly #all: Map<string, Instance>;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param all instances by their digest, shared by the clients of a test run */
+  /** @param all instances by digest, shared by the clients of a test run */
   constructor(adapter: Registry, kubernetes: Kubernetes, all: Map<string, Instance>) {
     this.#adapter = adapter;
     this.#kubernetes = kubernetes;
@@ -43,7 +43,7 @@ export class Pods implements Registry {
     });
   }
 
-  /** A controller does one thing after the other. */
+  /** Runs one thing after the other, as a controller does. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => {});
@@ -80,7 +80,7 @@ export class Pods implements Registry {
   }
 }
 
-/** A Service has a plain name. */
+/** A plain name for a Service. */
 function nameOf(service: string): string {
   return `s-${digest(service)}`;
 }

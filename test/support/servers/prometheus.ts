@@ -11,15 +11,15 @@ const root = resolve(import.meta.dirname, '../../..');
 const CONFIG = 'collector/prometheus/prometheus.yml';
 
 export interface PrometheusOptions {
-  /** URLs of the metrics that are scraped: those of span metrics. */
+  /** URLs of scraped span metrics. */
   readonly metricsUrls: readonly string[];
-  /** URLs of the metrics of instances. */
+  /** URLs of scraped metrics of instances. */
   readonly instanceUrls?: readonly string[];
   /** URL of an Alertmanager. */
   readonly alertmanagerUrl?: string;
-  /** URL of the Jaeger that links of alerts lead to. Default: that of the configuration. */
+  /** URL of the Jaeger to which links of alerts lead. Default: that of the configuration. */
   readonly jaegerUrl?: string;
-  /** Between scrapes and between evaluations of the rules, as Prometheus writes durations. Default: those of the configuration. */
+  /** Time between scrapes and between evaluations of the rules, in Prometheus' notation. Default: those of the configuration. */
   readonly scrapeInterval?: string;
   readonly evaluationInterval?: string;
 }
@@ -36,13 +36,13 @@ export interface Curve {
   readonly values: readonly number[];
 }
 
-/** One series as it is stored. */
+/** One stored series. */
 export interface Stored {
   readonly labels: Readonly<Record<string, string>>;
   readonly points: readonly (readonly [at: number, value: number])[];
 }
 
-/** An answer over a time, as it is sent. */
+/** An answer over a time, as received. */
 interface Matrix {
   readonly result: readonly {
     readonly metric: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export function prometheusProgram(name: 'prometheus' | 'promtool'): string {
   return join(serverProgram('prometheus'), name);
 }
 
-/** A Prometheus with the project's configuration and alert rules, on a free port, its data in a folder of its own. It starts in about 6 s: with the first scrape done. */
+/** A Prometheus with the project's configuration and alert rules, on a free port, its data in a folder of its own. It starts in about 6 s, the first scrape included. */
 export class Prometheus {
   readonly url: string;
   readonly #child: Child;
@@ -94,7 +94,7 @@ export class Prometheus {
     return `${this.url}/api/v1/otlp/v1/metrics`;
   }
 
-  /** Scrapes these instances from now on, instead of those before; resolves once all were. @param urls of their metrics */
+  /** Scrapes these instances instead of the earlier ones; resolves once all were scraped. @param urls of their metrics */
   async scrape(urls: readonly string[]): Promise<void> {
     writeTargets(this.#directory.path, 'instances', urls);
     const hosts = urls.map((url) => new URL(url).host);
@@ -129,7 +129,7 @@ export class Prometheus {
     return result.map(({ metric, values }) => storedOf(metric, values));
   }
 
-  /** What is stored of a selector, as it came: times in milliseconds since the Unix epoch. @param range as Prometheus writes durations */
+  /** The stored points of a selector, with times in milliseconds since the Unix epoch. @param range in Prometheus' notation */
   async points(selector: string, range = '1d'): Promise<readonly Stored[]> {
     const { result } = (await this.#get('query', { query: `${selector}[${range}]` })) as Matrix;
     return result.map(({ metric, values }) => storedOf(metric, values));
@@ -150,7 +150,7 @@ export class Prometheus {
     return series.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels));
   }
 
-  /** Targets from files are taken up 5 s after the start. */
+  /** Whether it knows all targets; it reads those in files 5 s after the start. */
   async #knows({ metricsUrls, instanceUrls = [], alertmanagerUrl }: PrometheusOptions): Promise<boolean> {
     const targets = (await this.#get('targets')) as { readonly activeTargets: readonly { readonly health: string }[] };
     const managers = (await this.#get('alertmanagers')) as { readonly activeAlertmanagers: readonly unknown[] };
@@ -178,7 +178,7 @@ function storedOf(labels: Stored['labels'], values: readonly [number, string][])
   return { labels, points: values.map(([at, value]) => [Math.round(at * 1_000), Number(value)] as const) };
 }
 
-/** Copies the configuration and its rules to a folder, there with these targets and links to this address; the path of the copy. */
+/** Copies the configuration and its rules to a folder, with these targets and links to this address; returns the path of the copy. */
 function configure(directory: string, address: string, options: PrometheusOptions): string {
   const config = parse(readFileSync(join(root, CONFIG), 'utf8'));
   if (options.scrapeInterval) config.global.scrape_interval = options.scrapeInterval;

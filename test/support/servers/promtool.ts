@@ -10,22 +10,22 @@ export const RULES = resolve(import.meta.dirname, '../../../dashboards/generated
 /** An alert that fires, without its state. */
 export type Firing = Readonly<Record<string, string>>;
 
-/** For how long Prometheus has read the span metrics when a case begins, in minutes: an hour, so that minute 5 is the sixth of its hour. */
+/** Minutes for which Prometheus has read the span metrics when a case begins: an hour, so that minute 5 is the sixth of its hour. */
 const LEAD = 60;
 
 /** Values are 15 s apart. */
 const VALUES_A_MINUTE = 4;
 
-/** Time series as promtool writes them, one value each 15 s, and which alerts fire when. */
+/** Time series in promtool's notation, one value each 15 s, and the alerts that fire. */
 export interface RuleCase {
   readonly series: Readonly<Record<string, string>>;
-  /** By the minute. */
+  /** Firing alerts by minute. */
   readonly firing: Readonly<Record<number, readonly Firing[]>>;
-  /** Whether the span metrics are read. Default: from before the case begins until after its end; `fresh`: as it begins. */
+  /** When the span metrics are read. Default: from before the case until after its end; `fresh`: from its beginning. */
   readonly scraped?: 'fresh' | string;
 }
 
-/** Runs one case on the generated rules; resolves with what promtool said against it, empty when all is as expected. */
+/** Runs one case on the generated rules; resolves with promtool's complaints, empty when all is as expected. */
 export async function ruleFaults({ series, firing, scraped = '1x2000' }: RuleCase): Promise<string> {
   const folder = new ScratchFolder();
   const file = join(folder.path, 'test.yaml');
@@ -35,7 +35,7 @@ export async function ruleFaults({ series, firing, scraped = '1x2000' }: RuleCas
     exp_samples: alerts.map((labels) => ({ labels: alertSeries(labels), value: 1 })),
   }));
   const lead = `_x${LEAD * VALUES_A_MINUTE}`;
-  // YAML holds JSON.
+  // JSON is valid YAML.
   const suite = {
     rule_files: [RULES],
     evaluation_interval: '30s',

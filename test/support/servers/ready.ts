@@ -1,7 +1,7 @@
 import type { Child } from '../process/child.ts';
 import { until } from '../until.ts';
 
-/** Resolves when a server answers this URL with a 2xx; rejects when it ends before, with what it said. */
+/** Resolves when a server answers this URL with a 2xx; rejects with its output when it ends before. */
 export async function ready(server: Child, url: string): Promise<void> {
   let ended = false;
   const end = () => {

@@ -3,7 +3,7 @@ import { freePort } from './built.ts';
 import { JavaServer } from './java.ts';
 import { ready } from './ready.ts';
 
-/** What switches on the client of one registry; the application has those of all three. */
+/** Properties that switch on the client of one registry; the application contains all three. */
 const REGISTRIES = {
   eureka: 'eureka.client.enabled',
   nacos: 'spring.cloud.nacos.discovery.enabled',
@@ -12,7 +12,7 @@ const REGISTRIES = {
 
 export type SpringRegistry = keyof typeof REGISTRIES;
 
-/** A service in Java with Spring Cloud: a client of a registry that is not ours. */
+/** A service in Java with Spring Cloud, a foreign client of a registry. */
 export class Spring {
   readonly port: number;
   readonly #java = new JavaServer('spring');
@@ -40,12 +40,12 @@ export class Spring {
     return this.#child;
   }
 
-  /** Where its balancer finds the instances of a service. */
+  /** The addresses of a service in its balancer. */
   async list(service: string): Promise<readonly string[]> {
     return (await (await fetch(`http://127.0.0.1:${this.port}/list?service=${service}`)).json()) as string[];
   }
 
-  /** The labels with which it finds them. */
+  /** The labels of a service's instances in its balancer. */
   async labels(service: string): Promise<readonly Readonly<Record<string, string>>[]> {
     const answer = await fetch(`http://127.0.0.1:${this.port}/labels?service=${service}`);
     return (await answer.json()) as Record<string, string>[];

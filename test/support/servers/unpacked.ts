@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { serverProgram } from './built.ts';
 
-/** Where Debian's packages have their libraries, below the folder they are unpacked to. */
+/** The libraries of Debian's packages, below the folder of unpacked packages. */
 const LIBRARIES = `usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
-/** A program out of Debian's packages that are unpacked, with the environment in which it finds its libraries. */
+/** A program of unpacked Debian packages, with the environment in which it finds its libraries. */
 export function unpacked(
   server: string,
   path: string,

@@ -12,7 +12,7 @@ import { JavaServer } from './java.ts';
 
 type Settings = Readonly<Record<string, string | number>>;
 
-/** Where a member of an ensemble is for the others. */
+/** The address of a member of an ensemble, for the other members. */
 interface Peer {
   readonly id: number;
   readonly quorum: number;
@@ -22,7 +22,7 @@ interface Peer {
 /** A ZooKeeper server on a free port, mostly alone; it can be stopped and started again on the same port with its data. Sessions of 0.4 s are granted. */
 export class ZooKeeperServer {
   readonly port: number;
-  /** Two ports of each member towards the others, its own first; empty: it is alone. */
+  /** The ports of all members towards each other, its own first; empty when it is alone. */
   readonly #peers: readonly Peer[];
   readonly #settings: Settings;
   readonly #java = new JavaServer('zookeeper');
@@ -34,7 +34,7 @@ export class ZooKeeperServer {
     this.#settings = settings;
   }
 
-  /** @param settings of zoo.cfg, beside those of addresses, data and times */
+  /** @param settings further settings of zoo.cfg, beside those of addresses, data and times */
   static async start(settings: Settings = {}): Promise<ZooKeeperServer> {
     const server = new ZooKeeperServer(await freePort(), [], settings);
     try {
@@ -46,7 +46,7 @@ export class ZooKeeperServer {
     return server;
   }
 
-  /** Starts an ensemble of so many members. */
+  /** Starts an ensemble of `size` members. */
   static async ensemble(size: number): Promise<readonly ZooKeeperServer[]> {
     const peers: Peer[] = [];
     for (let id = 1; id <= size; id++) peers.push({ id, quorum: await freePort(), election: await freePort() });
@@ -99,12 +99,12 @@ export class ZooKeeperServer {
     await until(async () => (await this.#say('srvr')).startsWith('Zookeeper version'), 60_000);
   }
 
-  /** Ends it at once. */
+  /** Kills it. */
   stop(): Promise<void> {
     return this.#java.stop();
   }
 
-  /** Forgets everything; to be called while it is stopped. */
+  /** Deletes its data; call it only while the server is stopped. */
   wipe(): void {
     rmSync(join(this.#java.directory, 'data'), { recursive: true, force: true });
   }
@@ -127,7 +127,7 @@ export class ZooKeeperServer {
     }
   }
 
-  /** How many sessions there are. */
+  /** Number of sessions. */
   async sessions(): Promise<number> {
     const [, count] = /^zk_global_sessions\s+(\d+)/m.exec(await this.#say('mntr')) ?? [];
     return Number(count);
@@ -137,7 +137,7 @@ export class ZooKeeperServer {
     await this.#java.close();
   }
 
-  /** What the server answers to a word; nothing when it does not, as while it starts. */
+  /** The server's answer to a command word; empty without an answer, as while it starts. */
   async #say(word: string): Promise<string> {
     const socket = createConnection({ port: this.port, host: '127.0.0.1' });
     socket.setTimeout(500, () => socket.destroy());

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A certificate authority of our own making. */
+/** A certificate authority for tests. */
 export class Authority {
   readonly #directory: string;
 
@@ -19,7 +19,7 @@ export class Authority {
   /**
    * Writes `tls.crt`, `tls.key` and `ca.crt` into a directory.
    *
-   * @param names as in a certificate, for example `IP:127.0.0.1`
+   * @param names in the form of a certificate, for example `IP:127.0.0.1`
    */
   issue(into: string, names = 'IP:127.0.0.1'): string {
     mkdirSync(into, { recursive: true });

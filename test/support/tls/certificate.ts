@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ScratchFolder } from '../scratch-folder.ts';
 
-/** A certificate of our own making for localhost, 127.0.0.1 and any service name. */
+/** Makes a certificate for localhost, 127.0.0.1 and any service name. */
 export async function certificate(): Promise<{ readonly key: Buffer; readonly cert: Buffer }> {
   const folder = new ScratchFolder();
   const [key, cert] = [join(folder.path, 'key.pem'), join(folder.path, 'cert.pem')];

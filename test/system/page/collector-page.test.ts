@@ -88,7 +88,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     }
   }, 120_000);
 
-  test('a start is listed and shown as a shutdown is: when it was ready, its registration, its warm-up', async () => {
+  test('a start is listed and shown like a shutdown: when it was ready, its registration, its warm-up', async () => {
     const { page, faults, shoot } = await browser.open(`${world().collector.queryUrl}/?kind=online`);
     const service = await world().service('fresh', { env: { LOSSLESS_WARMUP_MS: '3000' } });
     const row = page.locator('.list tbody tr', { hasText: 'fresh' });
@@ -237,7 +237,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     expect(faults).toEqual([]);
   });
 
-  test('a shutdown and a start that never end are said to, though no span comes any more', async () => {
+  test('a shutdown and a start that never end are shown as such, although no further span comes', async () => {
     const { otlpUrl, queryUrl } = world().collector;
     const begun = (work: 'offline.started' | 'online.started', start: number) => {
       const ids = { traceId: hex(16), spanId: hex(8), parentSpanId: hex(8) };
@@ -338,7 +338,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     expect(refused).toEqual({ other: 'refused', violations: true, ran: false });
   });
 
-  test('what has not changed is not sent again, and a collector that is gone is said', async () => {
+  test('an unchanged answer is not sent again, and the page says when the collector is gone', async () => {
     const collector = await embeddedCollector();
     const { bodies } = shutdownBodies('still', 3);
     await sendOtlp(collector.otlpUrl, bodies);

@@ -73,7 +73,7 @@ describe.skipIf(missing)('what a reader of the page chooses to see', () => {
     expect(faults).toEqual([]);
   });
 
-  test('what is listed, on every page, is saved as CSV and JSON; no cell is a formula', async () => {
+  test('all pages of the list are saved as CSV and JSON; no cell is a formula', async () => {
     for (let n = 0; n < 51; n++) await shutdown('saved', 1, 0, Date.now() - n * 1_000);
     await shutdown('=saved()', 1, 1, Date.now() - 60_000);
     const { page } = await open('/?search=saved');

@@ -196,7 +196,7 @@ describe.skipIf(missing)('a release as one picture', () => {
       }
   });
 
-  test('by keyboard alone, and with names for who does not see it', async () => {
+  test('by keyboard alone, and with names for screen readers', async () => {
     await sendOtlp(
       world().collector.otlpUrl,
       rollBodies({

@@ -50,7 +50,7 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
   });
 
-  test('it shows an instance what is good for one request', async () => {
+  test('it sends an instance an authorization for one request only', async () => {
     const operators = new Operators(keysOf(SECRET), systemClock);
     const seen: (string | undefined)[] = [];
     const args = await serverOf(({ headers: { authorization }, method = '', socket, url = '' }, response) => {
@@ -100,7 +100,7 @@ function proofs(keys: Keys, url: string, place: string): string {
   return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', place) });
 }
 
-describe('what is no answer of an instance is one clear message', () => {
+describe('an answer of another program is one clear message', () => {
   test.each([
     ['text', 200, '"ok"\n', /^LOSSLESS_CONTROL_PORT: no instance answers at .* received 200 and "ok"; name its port/],
     ['JSON of somebody else', 200, '{"state":"up"}', /received 200 and \{"state":"up"\}/],
@@ -130,7 +130,7 @@ describe('what is no answer of an instance is one clear message', () => {
   });
 });
 
-describe('somebody who answers as an instance does and is none', () => {
+describe('a foreign server that answers like an instance', () => {
   test.each([
     {},
     { registry: null, requests: {}, consumers: {}, calls: {} },
@@ -165,7 +165,7 @@ describe('somebody who answers as an instance does and is none', () => {
     expect(printed.length).toBeGreaterThan(1);
   });
 
-  test('an answer without end is left', async () => {
+  test('an endless answer is cut off', async () => {
     const args = await serverOf((_request, response) => {
       const timer = setInterval(() => response.write('x'.repeat(65_536)), 0);
       response.on('close', () => clearInterval(timer));
@@ -176,7 +176,7 @@ describe('somebody who answers as an instance does and is none', () => {
   });
 });
 
-describe('who is meant', () => {
+describe('the meant instance', () => {
   test.each([
     [{}, [], '/status'],
     [{ LOSSLESS_SERVICE: 'shop' }, [], '/status?service=shop'],

@@ -54,7 +54,7 @@ describe('a client of Jaeger', () => {
     });
   });
 
-  test('what Jaeger refuses is told in its words, though it calls its JSON plain text', async () => {
+  test('a refusal of Jaeger is reported in its words, although it labels its JSON as text', async () => {
     const client = await clientOf(answering(400, 'text/plain; charset=utf-8', JSON.stringify(refused)));
     await expect(client.search({ service: '' })).rejects.toThrow("answered 400: parameter 'service' is required");
   });

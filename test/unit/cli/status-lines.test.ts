@@ -50,7 +50,7 @@ online     trace aa
 telemetry  6 spans sent, 0 spooled, 0 lost`);
 });
 
-test('one that leaves tells who was not told, and where its trace is', () => {
+test('one that leaves names untold consumers and its trace', () => {
   const offline = {
     traceId: 'bb',
     url: 'http://jaeger/trace/bb',
@@ -67,7 +67,7 @@ offline    2 of 3 consumers acked, 1 idle, 1 failed
 telemetry`);
 });
 
-test('one that calls tells whom, how old the list is, and why some are not called', () => {
+test('one that calls names services, the ages of their lists, and why it avoids instances', () => {
   const instance = { instanceId: 'x', generation: 1, share: 0.25, isolated: false, outstanding: 0 };
   const instances = [
     { ...instance, address: '10.0.0.8:80', zone: 'eu-1' },

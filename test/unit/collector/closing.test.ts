@@ -78,8 +78,8 @@ function collector(path = ':memory:') {
   return { store, keep, tick, spansOf, verdict, roots };
 }
 
-describe('a shutdown of which no end comes', () => {
-  test('gets its root, from what was heard of it, once the time for its end has passed', () => {
+describe('a shutdown without an end', () => {
+  test('gets a root made of its spans, once the time for its end has passed', () => {
     const { keep, tick, spansOf, verdict, roots } = collector();
     const { traceId, root, began } = shutdown();
     keep(body(...began));
@@ -107,7 +107,7 @@ describe('a shutdown of which no end comes', () => {
     expect(roots()).toBe(1);
   });
 
-  test('a real root that comes later takes its place, and no other does after it', () => {
+  test('a real root that comes later replaces it, and is not replaced again', () => {
     const { store, keep, tick, spansOf, verdict, roots } = collector();
     const { traceId, began, ended, will } = shutdown();
     keep(body(...began));
@@ -126,7 +126,7 @@ describe('a shutdown of which no end comes', () => {
     expect(roots()).toBe(2);
   });
 
-  test('one whose last will came needs no other root', () => {
+  test('a shutdown whose last will came needs no other root', () => {
     const { keep, tick, verdict, roots } = collector();
     const { traceId, began, will } = shutdown();
     keep(body(...began));
@@ -140,7 +140,7 @@ describe('a shutdown of which no end comes', () => {
     expect(roots()).toBe(1);
   });
 
-  test('a collector that began again waits for the ends of those it knows', () => {
+  test('a restarted collector waits for the ends of the shutdowns in its database', () => {
     const directory = useScratchFolder();
     const path = join(directory, 'traces.sqlite');
     const [killed, late] = [shutdown(), shutdown()];

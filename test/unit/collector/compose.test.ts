@@ -120,7 +120,7 @@ describe.each(services)('compose.yaml: %s', (name, service) => {
   });
 });
 
-test('who is told of this machine can resolve its name on Linux too', () => {
+test('services that name this machine can resolve its name on Linux too', () => {
   const name = 'host.docker.internal';
   const told = services.filter(([, { configs = [], environment = {} }]) =>
     JSON.stringify([environment, configs.map(({ source }) => compose.configs[source])]).includes(name),

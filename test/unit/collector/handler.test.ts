@@ -8,7 +8,7 @@ import { Store } from '../../../collector/server/store.ts';
 import { listening } from '../../support/listening.ts';
 import { hex, otlpBody } from '../../support/observe/otlp.ts';
 
-test('answers to those who have gone before they were made wait for nobody', async () => {
+test('answers whose readers have gone before do not count as waiting', async () => {
   const store = new Store({ path: ':memory:', maxAgeMs: 3_600_000, maxBytes: 2 ** 28 });
   const traceId = hex(16);
   const attributes = { text: 'x'.repeat(20 * 2 ** 20) };

@@ -40,7 +40,7 @@ test('requests of one turn are kept in one transaction, and each is answered whe
   expect(added.filter((name) => name === 'lossless.offline')).toHaveLength(20);
 });
 
-test('one that cannot be kept is refused alone', async () => {
+test('a request that cannot be stored is refused alone', async () => {
   const { store, added, intake, groupsOf } = setUp();
   const answers = await Promise.allSettled(['a', 'refused', 'b'].map((service) => intake.add(groupsOf(service))));
   expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);

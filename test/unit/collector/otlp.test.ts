@@ -149,7 +149,7 @@ describe('odd values', () => {
   });
 });
 
-describe('what would take too much memory is refused before it is made', () => {
+describe('a body whose values would take too much memory is refused before they are made', () => {
   const times = (text: string) =>
     Array.from({ length: Math.floor((32 * 2 ** 20) / (text.length + 1)) }, () => text).join(',');
   test.each([

@@ -86,7 +86,7 @@ describe('the list of shutdowns', () => {
     expect((await list.list({ ...ALL, search: 'nobody' })).counts).toMatchObject({ shutdowns: 0 });
   });
 
-  test('however long what a sender has written is, a list is short', async () => {
+  test('a list is short, however long the texts of a sender are', async () => {
     const { store, list } = setUp();
     const long = 'x'.repeat(100_000);
     const [own = ''] = shutdownBodies('shop', 1, 0, NOW).bodies;

@@ -110,7 +110,7 @@ describe('a store', () => {
     expect(store.services()).toEqual([]);
   });
 
-  test('what is too old is removed in parts, so that nothing waits long for it', () => {
+  test('old traces are removed in parts, so that no other work waits long', () => {
     const store = open();
     const now = Date.now();
     const traces = Array.from({ length: 60 }, () => {

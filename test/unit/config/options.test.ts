@@ -165,7 +165,7 @@ describe('the environment', () => {
     );
   });
 
-  test('a misspelt name is said, with the one that was meant', () => {
+  test('a misspelt name is one warning, with the likely name', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_GRACE_PERIOD: '1' });
     expect(options).toBeDefined();
     expect(problems.map((problem) => problem.message)).toEqual([
@@ -324,7 +324,7 @@ describe('the environment', () => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a', ...environment }).options?.exported.metrics).toBe(areSent);
   });
 
-  test('spans do not go by gRPC: that is said, and the port that gRPC has by convention is named', () => {
+  test('spans do not go by gRPC: a warning says so, and names the conventional port of gRPC', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' });
     expect(options).toBeDefined();
     expect(problems).toMatchObject([{ fatal: false, message: expect.stringContaining('4318') }]);

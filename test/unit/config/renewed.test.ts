@@ -59,7 +59,7 @@ test('as Kubernetes replaces it: by the link of a link', () => {
   expect(later(followed)).toBe('two');
 });
 
-test('what is no good is said once, and what was good stays', () => {
+test('a bad file is one line, and the good content stays', () => {
   writeFileSync(join(directory, 'f'), 'one');
   const followed = follow('f');
   writeFileSync(followed.file, 'bad');
@@ -75,7 +75,7 @@ test('what is no good is said once, and what was good stays', () => {
   expect(followed.said.slice(2)).toEqual(['taken two', 'no good: bad']);
 });
 
-test('what is no good at first is thrown', () => {
+test('a file that is bad at first is thrown', () => {
   expect(() => follow('none')).toThrow('ENOENT');
   writeFileSync(join(directory, 'f'), 'bad');
   expect(() => follow('f')).toThrow('no good');

@@ -21,7 +21,7 @@ describe('the resource of a process', () => {
     });
   });
 
-  test('has what is given rather than what is found, and nothing that is not known', () => {
+  test('prefers given values to found ones, and leaves out unknown ones', () => {
     const given = { 'service.version': '9', 'host.name': 'elsewhere', 'deployment.environment': 'test' };
     const resource = completeResource(given, { ...NOTHING, version: '1' });
     expect(resource).toMatchObject({ ...given, 'deployment.environment.name': 'test' });

@@ -57,13 +57,13 @@ test('a GoAway isolates the entries at all ports of its instance, at its own hos
   expect(service.addresses).toEqual(['192.0.2.1:8001']);
 });
 
-test('a GoAway with another address isolates nobody', async () => {
+test('a GoAway with another address isolates no instance', async () => {
   const { consumer, service, provider } = await subject();
   consumer.goAway(goAway({ ...provider, address: '192.0.2.9:8001' }));
   expect(service.addresses).toHaveLength(2);
 });
 
-test('an entry that is ours is known by its id alone', async () => {
+test('an entry of the plugin matches by its id alone', async () => {
   const { registry, consumer, service, provider } = await subject();
   await registry.register(anInstance({ service: service.name, instanceId: 'ours', host: '192.0.2.3', port: 8_001 }));
   consumer.goAway(goAway({ ...provider, address: '192.0.2.3:8001' }));

@@ -45,7 +45,7 @@ async function subject(list: readonly Instance[]) {
   return { consumer, service, show, leave, registry, logged };
 }
 
-test('of the entries with one address one is called, that of the newest generation', async () => {
+test('of the entries with one address only the newest generation is called', async () => {
   const { service } = await subject([ours('foreign', 0), ours('dead', 3), ours('own', 5), other]);
   expect(service.addresses).toEqual(['192.0.2.1:80', '192.0.2.2:80']);
   expect(service.at(other)).toHaveLength(1);
@@ -66,13 +66,13 @@ test('a GoAway isolates every entry at its address, whatever is listed there nex
   expect(service.addresses).toEqual(['192.0.2.1:80', '192.0.2.2:80']);
 });
 
-test('the same from a consumer that only knew the entry of somebody else', async () => {
+test('the same for a consumer that only knew the entry of another writer', async () => {
   const { service, leave } = await subject([ours('foreign', 0), other]);
   leave(ours('own', 5));
   expect(service.addresses).toEqual(['192.0.2.2:80']);
 });
 
-test('one from an older process than is listed keeps nobody away, and closes what may lead to it', async () => {
+test('one from an older process than the listed one isolates nothing, and closes connections that may lead to it', async () => {
   const [older, newer] = [ours('older', 5), ours('newer', 6)];
   const { service, leave } = await subject([older, newer, other]);
   const [endpoint] = service.at(newer) as [Endpoint];
@@ -83,7 +83,7 @@ test('one from an older process than is listed keeps nobody away, and closes wha
   expect(await isolation.idle).toHaveLength(2);
 });
 
-test('what is outstanding is counted once, in whichever generations an instance is known', async () => {
+test('outstanding requests are counted once, however many generations of an instance are known', async () => {
   const before = ours('own', 5);
   const { service, show, leave } = await subject([before, other]);
   const [endpoint] = service.at(before) as [Endpoint];
@@ -105,7 +105,7 @@ test('a pod that comes back under its name is called at once, at another address
   expect(service.addresses).toContain('192.0.2.1:80');
 });
 
-test('an entry of somebody else that outlives ours is the same process, and its connections stay', async () => {
+test('an entry of another writer that outlives ours is the same process, and its connections stay', async () => {
   const { service, show } = await subject([ours('foreign', 0), ours('own', 5)]);
   const [before] = service.at(ours('', 0));
   show([ours('foreign', 0, { metadata: { zone: 'b' } })]);
@@ -125,7 +125,7 @@ test('a marker isolates the address that it came from up to its generation, not 
   expect(service.addresses).toEqual(['192.0.2.2:80']);
 });
 
-test('a marker of an older process on the port renews connections once and isolates nobody', async () => {
+test('a marker of an older process on the port renews connections once and isolates no instance', async () => {
   const { consumer, service, logged } = await subject([ours('newer', 6), other]);
   const [endpoint] = service.at(ours('', 0)) as [Endpoint];
   const marker = encodeDraining(ours('older', 5));
@@ -139,7 +139,7 @@ test('a marker of an older process on the port renews connections once and isola
   expect(logged.filter((line) => line.includes('marked a response'))).toHaveLength(1);
 });
 
-test('without a secret nobody isolates an address by an id that is listed elsewhere, or that nobody knows', async () => {
+test('without a secret no GoAway isolates an address by an id that is listed elsewhere, or is unknown', async () => {
   const [own, attacker] = [ours('own', 5), ours('attacker', 9, { host: '192.0.2.66' })];
   const { consumer, service, registry, leave } = await subject([own, attacker, other]);
   const senders = new SenderCheck(consumer, registry, systemClock);

@@ -45,7 +45,7 @@ describe('too many connections', () => {
     expect([many, few, one].map(cutOf)).toEqual([[0], [], []]);
   });
 
-  test('one that has just asked goes last, also when TLS runs over it', () => {
+  test('one that has just asked goes last, even under TLS', () => {
     const limit = new ConnectionLimit(8);
     const [first] = admit(limit, '192.0.2.1', 4) as [FakeSocket];
     limit.touch(as(new FakeSocket(first.remoteAddress, first.remotePort)));
@@ -53,7 +53,7 @@ describe('too many connections', () => {
     expect(first.destroyed).toBe(false);
   });
 
-  test('one that has proved itself stays until it is answered', () => {
+  test('one of a proven caller stays until it is answered', () => {
     const limit = new ConnectionLimit(8);
     const [first] = admit(limit, '192.0.2.1', 4) as [FakeSocket];
     const response = new EventEmitter();

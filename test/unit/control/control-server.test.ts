@@ -18,7 +18,7 @@ async function take(port: number): Promise<number> {
   return (server.address() as AddressInfo | null)?.port ?? port;
 }
 
-test('a dozen taken ports are passed over without a word of Node.js', async () => {
+test('a dozen taken ports are skipped without a warning of Node.js', async () => {
   const port = await take(0);
   for (let next = port + 1; next < port + 12; next++) await take(next);
   const warnings: Error[] = [];

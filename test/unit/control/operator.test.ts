@@ -109,7 +109,7 @@ describe('without a secret an operator is a program on this machine', () => {
     expect(changed()).toBe(0);
   });
 
-  test('nor is who connects from where a sidecar does', async () => {
+  test('nor is a program that connects from the address of a sidecar', async () => {
     const { port, changed } = await start();
     const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.6' });
     socket.write('POST /change HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
@@ -121,7 +121,7 @@ describe('without a secret an operator is a program on this machine', () => {
 });
 
 describe('with a secret an operator is its holder', () => {
-  test('here and through a proxy, and nobody else', async () => {
+  test('here and through a proxy, and no other caller', async () => {
     const { ask } = await start({ operators: OPERATORS });
     const authorization = `Bearer ${KEYS.token}`;
     const proxied = { host: 'control.example', 'x-forwarded-for': '192.0.2.1', origin: 'https://console.example' };
@@ -152,7 +152,7 @@ describe('GET changes nothing', () => {
   });
 });
 
-describe('who is meant can be named', () => {
+describe('a request can name the instance that it means', () => {
   test.each(['', '?service=shop', '?instance=shop-1', '?service=shop&instance=shop-1&wait=true'])(
     'this one: %s',
     async (query) => {
@@ -179,13 +179,13 @@ describe('who is meant can be named', () => {
     expect(changed()).toBe(0);
   });
 
-  test('a name that is misspelt is not passed over', async () => {
+  test('a misspelt parameter is refused', async () => {
     const { ask, changed } = await start();
     expect(await ask('/change?servcie=cart')).toMatchObject({ status: 400 });
     expect(changed()).toBe(0);
   });
 
-  test('a stranger is not told who is here', async () => {
+  test('a stranger does not learn which instance is here', async () => {
     const { ask } = await start();
     const { status, body } = await ask('/change?service=cart', { headers: { via: '1.1 proxy' } });
     expect(status).toBe(403);
@@ -193,7 +193,7 @@ describe('who is meant can be named', () => {
   });
 });
 
-test('why something failed is told to an operator only', async () => {
+test('only an operator learns why something failed', async () => {
   const { ask } = await start();
   expect((await ask('/fails', { method: 'GET' })).body).toEqual({ message: '/a/path of ours' });
   expect(await ask('/fails', { method: 'GET', headers: { via: '1.1 proxy' } })).toEqual({

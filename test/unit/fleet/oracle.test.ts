@@ -79,7 +79,7 @@ describe('a failure', () => {
     expect(judged([failed(1_500)], [other])).toEqual({ ...clean, unexplained: 1 });
   });
 
-  test('that the way between has made of a refusal is none', () => {
+  test('that the proxy has made of a refusal is none', () => {
     const reset = failed(1_500, { failure: 'ECONNRESET', ended: 1_600 });
     expect(judged([reset], [shutdown('success')], { refusedAt: [1_560] })).toEqual(clean);
     expect(judged([reset], [shutdown('success')], { refusedAt: [1_460, 1_650] }).kinds).toEqual(['loss']);
@@ -112,7 +112,7 @@ describe('a failure', () => {
     expect(judged([answered(1_200), failed(6_000)], [undone])).toEqual({ ...clean, unexplained: 1 });
   });
 
-  test('that a SIGKILL may have caused blames nobody, one with SIGTERM before its own trace', () => {
+  test('that a SIGKILL may have caused blames no other shutdown, after a SIGTERM its own trace', () => {
     const killed = life({ index: 1, leftAt: undefined, killedAt: 1_400, exitedAt: 1_400 });
     const success = shutdown('success');
     expect(judged([failed(1_500)], [success], { lives: [success.life, killed] })).toEqual(clean);
@@ -152,12 +152,12 @@ test('one that was ready and left has a trace', () => {
   expect(judged([], [], { lives: [life({ leftAt: undefined })] })).toEqual(clean);
 });
 
-test('the release gate opens for nobody who lost a request', () => {
+test('the release gate stays shut when a client has lost a request', () => {
   const verify = { code: 0, text: 'lossless' };
   expect(judged([failed(1_500)], [shutdown('timeout')], { verify }).kinds).toEqual(['verify']);
   expect(judged([], [shutdown('success')], { verify })).toEqual(clean);
 });
 
-test('a shutdown that is not called lossless and cost nobody a request is a false alarm', () => {
+test('a shutdown that is not called lossless and cost no client a request is a false alarm', () => {
   expect(judged([answered(1_500)], [shutdown('incomplete')])).toEqual({ ...clean, falseAlarms: 1 });
 });

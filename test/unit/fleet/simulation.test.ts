@@ -40,14 +40,14 @@ test('the same seed is the same fleet', async () => {
   expect({ ...one, cpuS: 0, memoryMiB: 0 }).toEqual({ ...other, cpuS: 0, memoryMiB: 0 });
 });
 
-test('who is cut off is not told, and the shutdown says so', async () => {
+test('a consumer that is cut off is not told, and the shutdown says so', async () => {
   const weather = { ...WEATHER, cut: 0.3, cutWithinMs: 5_000 };
   const ran = await simulate({ ...SHAPE, instances: 16, services: 2, weather });
   expect(ran.results['incomplete']).toBeGreaterThan(0);
   expect(broken(ran).filter((what) => !what.startsWith('GoAways'))).toEqual([]);
 });
 
-test('a release that does not wait for a slow registry leaves consumers with nobody else, and says so', async () => {
+test('a release that does not wait for a slow registry leaves consumers without another instance, and says so', async () => {
   const ran = await simulate({ ...SHAPE, instances: 8, services: 1, registry: 'Eureka', waits: false });
   expect(ran.arrivedAfterAck).toBe(0);
   // The last one serves those that have nobody else until its deadline, and its shutdown is no success.

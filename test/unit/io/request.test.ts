@@ -114,7 +114,7 @@ describe('a failure', () => {
     await expect(failed).rejects.toThrow(/^no answer within 50 ms$/);
   });
 
-  test('is told to who reads the body, who may know enough already', async () => {
+  test('reaches the reader of the body, which may know enough already', async () => {
     const to = await serve((_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half'));
     const status = await request(asked(to, { timeoutMs: 50 }), async (answer) => {
       await expect(text(answer)).rejects.toThrow(NoAnswer);

@@ -11,7 +11,7 @@ test('work that is done in time has its own outcome, and leaves no timer', async
   expect(clock.pending).toBe(0);
 });
 
-test('work that is late is replaced by what is said then: a value, or an error', async () => {
+test('late work is replaced by the outcome given for it: a value, or an error', async () => {
   const clock = new SimulatedClock();
   const late = within(clock, 10, never, () => 'late');
   const failed = within(clock, 10, never, () => {

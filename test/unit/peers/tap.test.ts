@@ -29,7 +29,7 @@ test('tests of a TAP report are counted, without what was skipped and without wh
   expect(outcomeOf('')).toEqual({ passed: 0, failed: [] });
 });
 
-test('what fails without the plugin too is not held against it, as often as it does', () => {
+test('failures that also occur without the plugin do not count, as often as they occur there', () => {
   const without = { passed: 0, failed: ['a', 'b'] };
   expect(onlyWith(without, { passed: 0, failed: ['b', 'b', 'a', 'c'] })).toEqual(['b', 'c']);
 });

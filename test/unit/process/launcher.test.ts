@@ -82,7 +82,7 @@ describe('signalUnseen', () => {
     expect(signalUnseen(proc, 11)).toContain('npm through a shell');
   });
 
-  test('what cannot be read says nothing', () => {
+  test('unreadable files say nothing', () => {
     running(10, 1, 'npm start', 'npm start');
     running(11, 99, 'sh', 'sh', '-c', 'node server.js');
     mkdirSync(join(proc, '12'));

@@ -85,7 +85,7 @@ describe('SignalHook', () => {
     await until(() => heard.mock.calls.length === 1);
   });
 
-  test('a process.emit that somebody has replaced stays and is still called', async () => {
+  test('a replaced process.emit stays and is still called', async () => {
     const emitted = vi.fn();
     const original = process.emit;
     process.emit = function replaced(...args: unknown[]) {

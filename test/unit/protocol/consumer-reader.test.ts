@@ -21,13 +21,13 @@ beforeEach(() => {
   reader = new ConsumerReader(keys, clock, (why) => refused.push(why));
 });
 
-test('without a secret everybody is believed, but no host', () => {
+test('without a secret every caller is believed, but no host', () => {
   const { host: _, ...withoutHost } = who;
   expect(new ConsumerReader(undefined, clock, () => {}).read(encodeConsumer(who, keys, 0))).toEqual(withoutHost);
 });
 
 describe('with a secret', () => {
-  test('who signs is believed', () => {
+  test('a signed caller is believed', () => {
     expect(reader.read(encodeConsumer(who, keys, clock.wall()))).toEqual(who);
     expect(refused).toEqual([]);
   });
@@ -43,7 +43,7 @@ describe('with a secret', () => {
     expect(refused).toEqual([expect.stringContaining(why)]);
   });
 
-  test('what is malformed is nobody, and not worth a word', () => {
+  test('a malformed header is no consumer, and not logged', () => {
     expect(reader.read('nonsense')).toBeUndefined();
     expect(refused).toEqual([]);
   });
@@ -77,7 +77,7 @@ describe('with a secret', () => {
     expect(reader.read(header)).toBeUndefined();
   });
 
-  test('a secret that is taken back takes with it what was remembered', () => {
+  test('a withdrawn secret also removes the remembered headers', () => {
     let secrets: readonly string[] = ['secret', 'new'];
     const changing = new ConsumerReader(new Keys(() => secrets), clock, () => {});
     const [old, next] = ['secret', 'new'].map((secret) => encodeConsumer(who, keysOf(secret), clock.wall()));

@@ -20,7 +20,7 @@ describe('two keys of one secret', () => {
       for (const asked of purposes) expect(keys.isProved(asked, ['a'], keys.prove(made, ['a']))).toBe(made === asked);
   });
 
-  test('whoever has a token has neither the secret nor what signs', () => {
+  test('a token reveals neither the secret nor the signing key', () => {
     const { token } = keysOf(SECRET);
     expect(keysOf(token).token).not.toBe(token);
     expect(keysOf(SECRET).isProved('goaway', ['a'], keysOf(token).prove('goaway', ['a']))).toBe(false);

@@ -9,7 +9,7 @@ const PLACE = placeOf('127.0.0.1', 54_199);
 const OTHER_PLACE = placeOf('127.0.0.1', 54_200);
 
 describe('an operator is believed', () => {
-  test('who signs the request, once', () => {
+  test('that signs the request, once', () => {
     const operators = new Operators(keys, clock);
     const header = authorize(keys, 'POST', '/offline?wait=true', PLACE, clock.wall());
     expect(operators.isProved(header, 'POST', '/offline?wait=true', PLACE)).toBe(true);

@@ -42,7 +42,7 @@ test('rejects when the first list cannot be read', async () => {
   await expect(following(() => Promise.reject(new Error('down')))).rejects.toThrow('down');
 });
 
-test('keeps the last list while rounds fail, asks ever more rarely, and says both turns once', async () => {
+test('keeps the last list while rounds fail, asks ever more rarely, and logs both turns once', async () => {
   const instance = anInstance();
   let rounds = 0;
   let down = false;

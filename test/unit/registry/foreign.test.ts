@@ -181,7 +181,7 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
     '0.0.0.0',
     'a b',
     '256.0.0.1',
-  ])('the address %j is passed over, told once, and the good one is used', async (host) => {
+  ])('the address %j is skipped with one line, and the good one is used', async (host) => {
     const found = await list(GOOD, { host });
     expect(addresses(found)).toEqual(['127.0.0.1:7000']);
     expect(found.told).toHaveLength(1);

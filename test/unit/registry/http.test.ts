@@ -193,7 +193,7 @@ describe('HttpClient', () => {
   });
 });
 
-test('failures are told as the contract wants it, once', async () => {
+test('failures have the form of the contract, once', async () => {
   const failed = attempt('the x registry', () => attempt('inside', () => Promise.reject(new Error('down'))));
   await expect(failed).rejects.toMatchObject({
     code: 'LOSSLESS_REGISTRY_UNAVAILABLE',
@@ -215,7 +215,7 @@ describe('UrlOptions', () => {
     expect(() => of('x:').servers(9)).toThrow(expect.objectContaining(bad));
   });
 
-  test('checks values, and refuses what nobody asked for without telling it', () => {
+  test('checks values, and refuses unknown options without repeating them', () => {
     const options = of('x://a?n=5&flag=true&token=s3cret');
     expect(options.integer('n', 1, 1, 9)).toBe(5);
     expect(options.integer('m', 1, 1, 9)).toBe(1);
@@ -228,7 +228,7 @@ describe('UrlOptions', () => {
   });
 
   test.each(['x://a%ZZ', 'x://u:%E0%A4%A@a', 'x://a?4f8c-s3cret', 'x://a?tls=yes', 'x://a?cert=a', 'x://a?server=:'])(
-    '%s is refused without telling what it holds',
+    '%s is refused without repeating its value',
     (text) => {
       const read = (): void => {
         const options = of(text);

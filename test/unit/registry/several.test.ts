@@ -79,7 +79,7 @@ test('one failure fails a registration and a deregistration, and the others are 
   expect(await next.instances(instance.service)).toEqual([instance]);
 });
 
-test('a watch merges; of a registry that is down its last list stays, also for a reading', async () => {
+test('a watch merges; the last list of a registry that is down stays, also for reads', async () => {
   const { old, next, both, state } = await subject();
   const [one, other] = [anInstance({ instanceId: 'a' }), anInstance({ instanceId: 'b', port: 81 })];
   const moved = { ...other, service: one.service };

@@ -5,7 +5,7 @@ import { ATTRIBUTES, SPANS } from '../../../src/trace/model/schema.ts';
 
 const ids = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
 
-describe('what a record says on its span', () => {
+describe('the attributes of a record on its span', () => {
   test.each<[string, WorkRecord, object]>([
     [
       'names are those of the schema, and a duration is in seconds',

@@ -127,14 +127,14 @@ describe('how a request is written', () => {
     expect(came).toEqual([PROTOBUF, JSON_TYPE, JSON_TYPE]);
   });
 
-  test('a spooled body that Protobuf cannot hold is refused for what it holds', async () => {
+  test('a spooled body that Protobuf cannot hold is refused for its content', async () => {
     const { came, url } = await taking(PROTOBUF);
     const client = new CollectorClient(target(url, { protocol: 'http/protobuf' }), systemClock);
     expect(await client.send('{"resourceSpans":[7]}')).toMatchObject({ refuses: 'this', retryable: false });
     expect(came).toEqual([]);
   });
 
-  test('what was rejected is read of an answer in Protobuf too', async () => {
+  test('rejected items are read from an answer in Protobuf too', async () => {
     const partialSuccess = { rejectedSpans: 7, errorMessage: 'too old' };
     const port = await listen(
       createHttp((request, response) => {
@@ -287,7 +287,7 @@ describe('a collector that is not there', () => {
 describe('a port of OTLP/gRPC', () => {
   const hint = expect.stringMatching(/this looks like OTLP\/gRPC.*4318/);
 
-  test('is known by what a server of HTTP/2 says first', async () => {
+  test('is known by the first frame of its server', async () => {
     const server = createHttp2();
     const port = await listening(server);
     const answer = await new CollectorClient(target(`http://127.0.0.1:${port}`), systemClock).post('{}');
@@ -304,7 +304,7 @@ describe('a port of OTLP/gRPC', () => {
   });
 
   test.each(['http://127.0.0.1:1', 'http://127.0.0.10:4317'])(
-    '%s, where nobody listens, is not taken for one',
+    '%s, where no server listens, is not taken for one',
     async (url) => {
       const answer = await new CollectorClient(target(url), systemClock).post('{}');
       expect(answer).toMatchObject({ reason: expect.not.stringContaining('gRPC') });

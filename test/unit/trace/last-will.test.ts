@@ -104,7 +104,7 @@ describe('while a process leaves', () => {
     await until(() => lastSign() === start + 40);
   });
 
-  test('a sign of life comes every second, by a clock that nobody can set', async () => {
+  test('a sign of life comes every second, by the monotonic clock', async () => {
     const { clock, start } = leaving();
     await until(() => wills().length === 1);
     clock.stepWall(-3_600_000);
@@ -115,7 +115,7 @@ describe('while a process leaves', () => {
     await until(() => lastSign() === start + 6_000);
   });
 
-  test('nobody speaks for it, however old its file looks', async () => {
+  test('no other process speaks for it, however old its file looks', async () => {
     leaving();
     await until(() => wills().length === 1);
     utimesSync(pathOf(), 1, 1);
@@ -135,7 +135,7 @@ describe('while a process leaves', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  test('it ends by itself: what has ended needs no will, and what has not lived until then', async () => {
+  test('it ends by itself: an ended shutdown needs no will, another one lived until then', async () => {
     const { clock, keeper, root, start } = leaving();
     await until(() => wills().length === 1);
     clock.stall(700);
@@ -158,7 +158,7 @@ describe('while a process leaves', () => {
 });
 
 describe('when it is dead', () => {
-  test('one root is sent that says so, by one of many who look', async () => {
+  test('one of many observers sends one root that says so', async () => {
     const { clock, phase, root, start } = leaving();
     phase('notify').end({ planned: 3, acked: 2 });
     phase('drain');

@@ -149,7 +149,7 @@ describe('the way of the metrics', () => {
   });
 
   test.each([404, 405, 415, 501])(
-    'a collector that takes none (%s) is told of once, and nothing waits for it',
+    'a collector that takes none (%s) is one line, and nothing waits for it',
     async (status) => {
       const { leave: leaves, metrics, said, spooled } = await sending(status);
       leaves();
@@ -162,7 +162,7 @@ describe('the way of the metrics', () => {
     },
   );
 
-  test('what a collector cannot take now waits in the spool, under a name that older versions leave alone', async () => {
+  test('metrics that a collector cannot take now wait in the spool, under a name that older versions leave alone', async () => {
     const { leave: leaves, metrics, said, spooled } = await sending(503);
     leaves();
     expect(await metrics.shutdown(200)).toMatchObject({ exported: 0, lost: 0 });

@@ -43,7 +43,7 @@ function spooled(): readonly string[] {
     .sort();
 }
 
-test('spans that the collector rejects for ever are counted as lost, and it is said why', async () => {
+test('spans that the collector rejects for ever are counted as lost, and the log says why', async () => {
   const { box, put, said } = outbox(async () => ({ rejected: 1, reason: 'too old' }));
   for (const name of ['a', 'b', 'c']) put(name);
   await box.close(1_000);
@@ -52,7 +52,7 @@ test('spans that the collector rejects for ever are counted as lost, and it is s
   expect(spooled()).toEqual([]);
 });
 
-test('that the collector takes nothing is said once, and when it does again', async () => {
+test('one line says that the collector takes nothing, and one that it does again', async () => {
   const answers: (Refusal | undefined)[] = [
     { reason: 'no', retryable: false, refuses: 'every' },
     { reason: 'still no', retryable: false, refuses: 'every' },
@@ -102,7 +102,7 @@ test('a span that ends while the close waits is delivered, or spooled, as the ot
 });
 
 test.each(['refused', 'not answered when the outbox closed'])(
-  'what is being spooled when the process exits is spooled before it ends: %s',
+  'a batch whose spooling has begun at the exit is spooled before the process ends: %s',
   async (why) => {
     const { box, put, spool } = outbox(() =>
       why === 'refused'
@@ -125,7 +125,7 @@ test.each(['refused', 'not answered when the outbox closed'])(
   },
 );
 
-test('nothing is sent any more once it is spooled', async () => {
+test('a spooled batch is not sent any more', async () => {
   const requests = { answered: 0, isUp: false, taken: 0 };
   const server = createServer((request, response) => {
     request.resume();

@@ -98,7 +98,7 @@ test.each([401, 403, 404, 429, 503])('%i: no other file would fare better, so al
   });
 });
 
-test('what is refused is not held until others take it for that of a dead process', async () => {
+test('refused files are given back before another process takes this one for dead', async () => {
   spooled(...Array.from({ length: 10 }, () => 500));
   const clock = new SimulatedClock();
   const begun = clock.now();
@@ -113,7 +113,7 @@ test('what is refused is not held until others take it for that of a dead proces
   expect(clock.now() - begun).toBeLessThanOrEqual(30_000);
 });
 
-test('spans that the collector rejects for ever are told', async () => {
+test('spans that the collector rejects for ever are logged', async () => {
   spooled(200);
   const body = '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}';
   expect(await replay({ status: 200, body })).toMatchObject({
@@ -122,7 +122,7 @@ test('spans that the collector rejects for ever are told', async () => {
   });
 });
 
-test('a claim ends well before somebody else takes it for one of a dead process', async () => {
+test('a claim ends well before another process takes its owner for dead', async () => {
   spooled(200);
   const times: number[] = [];
   const clock: Clock = {

@@ -28,7 +28,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
   });
 
   test.each([0o777, 0o1777, 0o775, 0o2770])(
-    'keeps in one of its own what others may write in, and leaves the mode %o',
+    'uses one of its own inside a directory in which others may write, and leaves the mode %o',
     async (mode) => {
       const directory = join(root, `${way}-shared-${mode}`);
       mkdirSync(directory);
@@ -42,7 +42,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     },
   );
 
-  test('keeps nothing in one of its own that is a link, or open to others', async () => {
+  test('refuses one of its own that is a link, or open to others', async () => {
     const directory = join(root, `${way}-forged`);
     const own = join(directory, `lossless-${process.geteuid?.()}`);
     mkdirSync(directory);
@@ -55,7 +55,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     await expect(put(spoolAt(directory))).rejects.toThrow('other users may write in it');
   });
 
-  test('keeps in the mode that it has what others may only read', async () => {
+  test('keeps the mode of a directory that others may only read', async () => {
     const directory = join(root, `${way}-read`);
     mkdirSync(directory, { mode: 0o755 });
     await put(spoolAt(directory));
@@ -72,7 +72,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     expect(readdirSync(target)).toEqual([]);
   });
 
-  test.runIf(process.geteuid?.() === 0)('keeps nothing where somebody else could read it', async () => {
+  test.runIf(process.geteuid?.() === 0)('keeps nothing where another user could read it', async () => {
     const directory = join(root, `${way}-foreign`);
     mkdirSync(directory);
     chownSync(directory, 54_321, 54_321);
@@ -90,7 +90,7 @@ describe('sending', () => {
     expect(readdirSync(root)).not.toContain('none');
   });
 
-  test.runIf(process.geteuid?.() === 0)('takes nothing that somebody else could have put there', async () => {
+  test.runIf(process.geteuid?.() === 0)('takes nothing that another user could have put there', async () => {
     const directory = join(root, 'forged');
     mkdirSync(directory);
     writeFileSync(join(directory, '1-a.json'), '{"resourceSpans":[]}');

@@ -51,7 +51,7 @@ test('a disk that is full leaves no part of a file', () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('how much waits is looked at once a second at most', async () => {
+test('the usage is measured once a second at most', async () => {
   const clock = new SimulatedClock();
   const spool = new Spool({ directory, target: TARGET, clock, log: () => {} });
   spool.putNow(BODY);
@@ -77,7 +77,7 @@ test('a file system that cannot sync is no reason to lose spans', async () => {
   expect((await takeAll()).bodies).toEqual([BODY]);
 });
 
-test('what waits for another collector is left to it, and told of', async () => {
+test('files for another collector stay, and are reported', async () => {
   const of = (target: string) => new Spool({ directory, target, clock: systemClock, log: () => {} });
   of('tenant-b').putNow(BODY);
   await of('tenant-b').put(BODY);
@@ -110,20 +110,20 @@ test('a file that cannot be set aside is not said to be', async () => {
   expect(said).toEqual([expect.stringMatching(/cannot be set aside \(ENOENT.*: nobody wants it/)]);
 });
 
-describe('what processes that died have left', () => {
-  test('what one had claimed is counted, and given back once it is stale', async () => {
+describe('files of dead processes', () => {
+  test('a claimed file is counted, and given back once it is stale', async () => {
     writeFileSync(at('1-a.json.sending'), BODY);
     expect(await takeAll()).toMatchObject({ bodies: [], usage: { files: 1, bytes: BODY.length } });
     expect(await takeAll(later)).toMatchObject({ bodies: [BODY], left: [] });
   });
 
-  test('what one had begun is removed once it is stale; other hidden files are not ours', async () => {
+  test('an unfinished file is removed once it is stale; other hidden files are not ours', async () => {
     for (const name of ['.1790000000000-1-0123abcd', '.other', '.1-0123456789ab']) writeFileSync(at(name), 'x');
     expect((await takeAll()).left).toHaveLength(3);
     expect((await takeAll(later)).left).toEqual(['.1-0123456789ab', '.other']);
   });
 
-  test('who sends keeps the bound, which those do not that spool at their exit', async () => {
+  test('sending enforces the bound, which spooling at an exit does not', async () => {
     const spool = new Spool({ directory, target: TARGET, clock: systemClock, log: () => {} });
     for (let exits = 0; exits < 1_100; exits++) spool.putNow(BODY);
     const { bodies, said } = await takeAll();
@@ -132,7 +132,7 @@ describe('what processes that died have left', () => {
   });
 });
 
-describe('what is no file of a spool is set aside, never waited for nor followed', () => {
+describe('a foreign file is set aside, never waited for nor followed', () => {
   test.each([
     ['a pipe', () => execFileSync('mkfifo', [at('1-a.json')]), 'is not a plain file'],
     ['a link', () => symlinkSync('/etc/hostname', at('1-a.json')), 'ELOOP'],

@@ -87,7 +87,7 @@ describe('the spool', () => {
     await until(() => files().length === 0);
   });
 
-  test('gets what this process could not send, which is sent when the collector is back', async () => {
+  test('gets spans that could not be sent, and sends them when the collector is back', async () => {
     status = 500;
     const { tracing, work, look } = makeProcess();
     work();
@@ -108,7 +108,7 @@ describe('the spool', () => {
     await until(() => files().length === 0);
   });
 
-  test('may turn bad: that is said and ends nothing', async () => {
+  test('may turn bad: one line says so, and nothing ends', async () => {
     status = 503;
     writeFileSync(join(directory, '1-a.json'), BODY);
     const { said, work, waits, look } = makeProcess();
@@ -126,7 +126,7 @@ describe('the spool', () => {
     }
   });
 
-  test('has again what is being sent from it when the process ends', async () => {
+  test('gets back the file that is being sent when the process ends', async () => {
     status = undefined;
     writeFileSync(join(directory, '1-a.json'), BODY);
     const { tracing, work } = makeProcess();

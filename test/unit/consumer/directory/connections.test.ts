@@ -73,7 +73,7 @@ describe('idle', () => {
   });
 });
 
-describe('whatever fails of it in an event of a socket is said, and nobody else who listens misses the event', () => {
+describe('a failure in an event of a socket is logged, and other listeners still get the event', () => {
   afterEach(() => vi.restoreAllMocks());
 
   test.each([

@@ -50,7 +50,7 @@ describe('which hosts are services', () => {
     'http://b.example.com',
     'example.',
     '',
-  ])('%s is none: nobody is asked', (origin) => {
+  ])('%s is none: the registry is not asked', (origin) => {
     const { directory, watched } = setUp();
     expect(directory.route(origin)).toBeUndefined();
     expect(watched).toEqual([]);

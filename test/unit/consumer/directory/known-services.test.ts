@@ -18,7 +18,7 @@ const kept = (): unknown => {
   }
 };
 
-test('what is first called while the file is written is remembered too', async () => {
+test('a service that is first called while the file is written is remembered too', async () => {
   const known = new KnownServices(directory, 'front', () => {});
   known.add('first');
   // The file is begun in the microtask after this one, and takes turns of the event loop.
@@ -29,7 +29,7 @@ test('what is first called while the file is written is remembered too', async (
   expect(new KnownServices(directory, 'front', () => {}).names).toEqual(['second', 'first']);
 });
 
-test('what another instance has remembered meanwhile stays', async () => {
+test('services that another instance has remembered meanwhile stay', async () => {
   const [one, other] = [0, 1].map(() => new KnownServices(directory, 'front', () => {}));
   expect(one?.names).toEqual([]);
   other?.add('of-the-other');
@@ -39,7 +39,7 @@ test('what another instance has remembered meanwhile stays', async () => {
   expect(kept()).toEqual(['of-the-one', 'of-the-other']);
 });
 
-test('what is not called any more goes to the end, and makes room', async () => {
+test('services that are not called any more go to the end, and make room', async () => {
   const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
   writeFileSync(join(directory, 'front.calls'), JSON.stringify(old));
   const known = new KnownServices(directory, 'front', () => {});

@@ -70,7 +70,7 @@ test.each([
   expect(connection.take()).toBeUndefined();
 });
 
-test('closed while it is made, it is not kept', async () => {
+test('a connection closed while it is made is not kept', async () => {
   const clock = new SimulatedClock();
   const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
@@ -82,7 +82,7 @@ test('closed while it is made, it is not kept', async () => {
   expect(clock.pending).toBe(0);
 });
 
-test('not there in time is a failure', async () => {
+test('a connection that is not there in time is a failure', async () => {
   const clock = new SimulatedClock();
   const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock, watchedGuard().guard);
@@ -98,7 +98,7 @@ test.each([
   ['data', (socket: Socket) => void socket.write('x')],
   ['end', (socket: Socket) => void socket.end()],
   ['close', (socket: Socket) => void socket.resetAndDestroy()],
-])('what fails of it at the event %s is said', async (_, act) => {
+])('a failure at the event %s is logged', async (_, act) => {
   const { guard, failed } = watchedGuard();
   const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port }, new SimulatedClock(), guard);

@@ -48,14 +48,14 @@ test('one request at a time tries an instance that rested; each failure makes th
   expect(picks(20).replaceAll('b', '')).toHaveLength(1);
 });
 
-test('those that fail together make one rest', async () => {
+test('requests that fail together make one rest', async () => {
   const { clock, service, endpoint, picks } = setUp(['a', 'b']);
   for (let n = 0; n < 50; n++) service.rest(endpoint('a'));
   await clock.advance(1_000);
   expect(picks(20)).toContain('a');
 });
 
-test('a request that never tells how it went is followed by another try', async () => {
+test('a request without an outcome is followed by another try', async () => {
   const { clock, service, endpoint, picks } = setUp(['a', 'b']);
   service.rest(endpoint('a'));
   await clock.advance(1_000);
@@ -64,7 +64,7 @@ test('a request that never tells how it went is followed by another try', async 
   expect(picks(20).replaceAll('b', '')).toHaveLength(1);
 });
 
-test('when all rest, requests go somewhere, and alone nobody is waited for less', () => {
+test('when all rest, requests still go to all, and none counts as an alternative', () => {
   const { service, endpoint, picks } = setUp(['a', 'b']);
   expect(service.hasOther(endpoint('a'))).toBe(true);
   for (const id of ['a', 'b']) service.rest(endpoint(id));

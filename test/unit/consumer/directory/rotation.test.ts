@@ -19,7 +19,7 @@ function givenToJoined(consumers: number, joined: number, seconds: number): read
   return given;
 }
 
-test('consumers that see a new instance at the same time do not come to it at the same time', () => {
+test('consumers that see a new instance at the same time call it at different times', () => {
   const given = givenToJoined(300, 25, 60);
   // A fifth of all turns.
   const expected = 300 * 4 * 0.2;
@@ -27,6 +27,6 @@ test('consumers that see a new instance at the same time do not come to it at th
   expect(Math.min(...given)).toBeGreaterThan(expected * 0.4);
 });
 
-test('nobody is joined where there is nobody', () => {
+test('without other instances there is no credit to join', () => {
   expect(creditAmong([])).toBeUndefined();
 });

@@ -59,7 +59,7 @@ describe('an instance with several ports', () => {
     expect(service.refusal).toBeUndefined();
   });
 
-  test('is passed over by requests of HTTP when it speaks gRPC alone, and not by calls of gRPC', () => {
+  test('that speaks gRPC alone is skipped by requests of HTTP, and not by calls of gRPC', () => {
     const { service, of } = setUp();
     service.apply([of('a', { port: 9090, endpoints: [GRPC] }), of('b', { endpoints: [HTTP] })]);
     expect(count(service, 10)).toEqual({ b: 10 });
@@ -109,7 +109,7 @@ describe('pick', () => {
     }
   });
 
-  test('weight 0 takes nothing unless there is nobody else', () => {
+  test('weight 0 takes nothing unless there is no other instance', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b', { weight: 0 })]);
     expect(count(service, 20)).toEqual({ a: 20 });
@@ -128,7 +128,7 @@ describe('pick', () => {
     expect(Object.keys(count(service, 20))).toHaveLength(2);
   });
 
-  test('those that refused this request are not tried again; the isolated come last', () => {
+  test('instances that refused this request are not tried again; isolated ones come last', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b'), of('c')]);
     quarantine.add(of('c'), 30_000);
@@ -311,7 +311,7 @@ describe('warm-up', () => {
     expect(count(service, 300)).toEqual({ a: 100, b: 100, n: 100 });
   });
 
-  test('asks for no more timers when nobody is warming', () => {
+  test('asks for no more timers when no instance is warming', () => {
     const { service, clock, of } = setUp(120_000);
     service.apply([of('a'), of('b'), of('n', { registeredAt: clock.wall() })]);
     expect(clock.pending).toBe(1);

@@ -139,7 +139,7 @@ describe('what a GoAway leaves behind', () => {
     expect(records).toEqual([]);
   });
 
-  test('when it concerns nobody nothing at all', async () => {
+  test('when it concerns no known service, nothing at all', async () => {
     const { post, isolated, records, lines, took, kept } = await start();
     const { status, text } = await post(of('stranger'), { traceparent: TRACEPARENT });
     expect({ status, text }).toEqual({
@@ -162,7 +162,7 @@ describe('what a GoAway leaves behind', () => {
   });
 });
 
-describe('whom it is meant for', () => {
+describe('the recipient of a GoAway', () => {
   test.each([
     ['its own consumer', {}],
     ['another consumer, as behind a proxy', { [AUDIENCE_HEADER]: 'somebody-else' }],
@@ -177,7 +177,7 @@ describe('whom it is meant for', () => {
     }
   });
 
-  test('that is said to who signs only', async () => {
+  test('only a signed one learns that', async () => {
     const clock = new SimulatedClock();
     const { post } = await start({ verifier: new Verifier(KEYS, 'goaway', clock) });
     const body = of('caller-1');
@@ -189,14 +189,14 @@ describe('whom it is meant for', () => {
     expect((await post(body, headers)).status).toBe(421);
   });
 
-  test('another process is 410, which says neither who is here nor who was meant', async () => {
+  test('another process is 410, which names neither the one here nor the one that was meant', async () => {
     const { post, lines } = await start();
     const { status, text } = await post(of('known'), { [AUDIENCE_HEADER]: 'somebody-else' });
     expect(status).toBe(410);
     expect(`${text}${JSON.stringify(lines)}`).not.toMatch(/caller-1|somebody-else/);
   });
 
-  test('with a secret another process is 410 for who signs, and 403 for everybody else', async () => {
+  test('with a secret another process is 410 for a signed one, and 403 for any other', async () => {
     const clock = new SimulatedClock();
     const { post } = await start({ verifier: new Verifier(KEYS, 'goaway', clock) });
     const body = of('known');
@@ -209,7 +209,7 @@ describe('whom it is meant for', () => {
   });
 });
 
-describe('what is refused is logged', () => {
+describe('a refusal is logged', () => {
   test('once a second for each reason, with a count of the rest', async () => {
     const { post, clock, lines } = await start();
     for (let n = 0; n < 20; n++) await post(of('far'));
@@ -229,7 +229,7 @@ describe('what is refused is logged', () => {
     expect(lines).toHaveLength(5);
   });
 
-  test('with little of what the sender wrote, as is the answer', async () => {
+  test('with little of the text of the sender, and so is the answer', async () => {
     const { post, lines } = await start();
     const long = 'x'.repeat(128);
     const headers = { [AUDIENCE_HEADER]: long.repeat(50), traceparent: TRACEPARENT };

@@ -15,7 +15,7 @@ const spoiled = (): never => {
 };
 const TARGET = { protocol: 'http:', allowH2: false };
 
-test('a connection that stands ready and cannot be taken is passed over, and that is said', () => {
+test('a connection that stands ready and cannot be taken is skipped, and the log says so', () => {
   const { guard, failed } = watchedGuard();
   const endpoint = { prebuilt: { destination: {}, take: spoiled } } as unknown as Endpoint;
   const service = { reached: vi.fn() } as unknown as Service;
@@ -33,7 +33,7 @@ test('a connection that stands ready and cannot be taken is passed over, and tha
   expect(failed).toEqual(['a connection that undici makes']);
 });
 
-test('undici gets its connection, whatever fails when it stands', () => {
+test('undici gets its connection, whatever fails once it is open', () => {
   const { guard, failed } = watchedGuard();
   const service = { reached: spoiled } as unknown as Service;
   const endpoint = {} as Endpoint;
@@ -58,7 +58,7 @@ test('undici gets its connection, whatever fails when it stands', () => {
   expect(failed).toEqual(['a connection that undici makes']);
 });
 
-test('what fails when an upgraded connection closes is said', () => {
+test('a failure at the close of an upgraded connection is logged', () => {
   const { guard, failed } = watchedGuard();
   const connections = { begin() {}, end: spoiled } as unknown as Connections;
   const agents = { begin() {}, end() {}, to: () => ({ dispatch: () => true, upgraded() {} }) } as unknown as Agents;

@@ -50,13 +50,13 @@ async function world() {
   return { clock, probers, unmanaged, connect, entry, offline };
 }
 
-describe('the wait for callers that nobody can tell', () => {
-  test('nobody came: nobody is waited for', async () => {
+describe('the wait for callers that cannot be told', () => {
+  test('without callers there is no wait', async () => {
     const { offline } = await world();
     expect(offline()()).toEqual({ end: 'nobody', leftMs: Number.NEGATIVE_INFINITY });
   });
 
-  test('health checks alone are nobody', async () => {
+  test('health checks alone are no callers', async () => {
     const { offline, probers } = await world();
     probers.asked(BALANCER, '', false);
     expect(offline()().end).toBe('nobody');
@@ -68,7 +68,7 @@ describe('the wait for callers that nobody can tell', () => {
     expect(offline()().end).toBe('nobody');
   });
 
-  test('whoever comes while the instance leaves is waited for, known before or not', async () => {
+  test('a caller that comes while the instance leaves is waited for, known before or not', async () => {
     const { clock, connect, offline, unmanaged } = await world();
     const look = offline();
     await clock.advance(1_000);
@@ -78,7 +78,7 @@ describe('the wait for callers that nobody can tell', () => {
     expect(look()).toEqual({ end: 'quiet', leftMs: 300 });
   });
 
-  test('what a balancer sends ends when it is told, and the quiet window after that', async () => {
+  test('requests of a balancer end when it is told, and the quiet window after that', async () => {
     const { clock, connect, offline, probers, unmanaged } = await world();
     probers.asked(BALANCER, '', false);
     const pooled = connect(BALANCER);
@@ -127,7 +127,7 @@ describe('the wait for callers that nobody can tell', () => {
     expect(offline({ longestMs: 12_000 })()).toEqual({ end: 'not_told', leftMs: 12_000 });
   });
 
-  test('who asks and never sends anything watches: nobody waits until he knows', async () => {
+  test('a monitor that checks and never sends is not waited for', async () => {
     const { connect, offline, probers, unmanaged } = await world();
     probers.asked('192.0.2.77', 'monitor', false);
     unmanaged.closed(connect(CLIENT));
@@ -162,7 +162,7 @@ describe('the wait for callers that nobody can tell', () => {
     expect(subject.tooShort).toContain(end === 'quiet' ? 'hold time was over' : 'got too few failing answers');
   });
 
-  test('rare callers who stayed away are no reason to doubt', async () => {
+  test('rare callers that stayed away raise no doubt', async () => {
     const { clock, connect, entry, unmanaged } = await world();
     const subject = entry({ arrivalsPerSecond: 0.05 });
     const connection = connect(CLIENT);

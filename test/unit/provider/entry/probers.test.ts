@@ -43,7 +43,7 @@ describe('probers', () => {
     expect(subject.about(() => true).toldAt).toBe(clock.now());
   });
 
-  test('one that has asked once has no interval: silence says nothing', async () => {
+  test('a prober that has asked once has no interval: its silence says nothing', async () => {
     const clock = new SimulatedClock();
     const subject = new Probers(clock, 3);
     subject.asked('192.0.2.1', '', false);
@@ -52,7 +52,7 @@ describe('probers', () => {
     expect(subject.about(() => true).toldAt).toBeUndefined();
   });
 
-  test('answers of an offline that was undone tell nobody of the next one', async () => {
+  test('answers of an undone offline do not count for the next one', async () => {
     const { subject } = await probers('192.0.2.1');
     for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
     subject.reset();
@@ -69,7 +69,7 @@ describe('probers', () => {
     expect(subject.about(() => true).count).toBe(0);
   });
 
-  test('a stranger with a new name for each check takes few places, and never that of one who asks', async () => {
+  test('a stranger with a new name for each check takes few places, and never that of a real prober', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     for (let n = 0; n < 10_000; n++) subject.asked('203.0.113.1', `agent ${n}`, true);
     await clock.advance(1_000);

@@ -149,7 +149,7 @@ describe('a drain', () => {
     expect(await endOf(it, 3_000)).toBe(1_200);
   });
 
-  test('who connects again and again and says nothing is waited for until the hold time is over', async () => {
+  test('a client that connects again and again and says nothing is waited for until the hold time is over', async () => {
     const it = drain();
     it.around.holdReason = 'silent_connection';
     for (let passed = 0; passed < 9_990; passed += 10) {
@@ -161,7 +161,7 @@ describe('a drain', () => {
     expect(it.result()).toMatchObject({ result: 'drained', keptComing: false });
   });
 
-  test('who is connected without a listener and has said nothing is waited for', async () => {
+  test('a connection without a listener that has said nothing is waited for', async () => {
     const it = drain(30_000, 'rest');
     it.around.inflight = 1;
     await it.clock.advance(12_000);
@@ -194,7 +194,7 @@ describe('a drain', () => {
     expect(asked).toBe(2);
   });
 
-  test('what the kernel holds is waited for, but not for ever', async () => {
+  test('data in the kernel is waited for, but not for ever', async () => {
     const it = drain();
     it.around.unread = () => 1;
     await it.clock.advance(200);
@@ -206,7 +206,7 @@ describe('a drain', () => {
     expect(await endOf(other, 2_000)).toBe(550);
   });
 
-  test('what the kernel holds is waited for again after more traffic', async () => {
+  test('data in the kernel is waited for again after more traffic', async () => {
     const it = drain();
     it.around.unread = () => 1;
     await it.clock.advance(200);
@@ -232,7 +232,7 @@ describe('a drain', () => {
     expect(asked).toBeGreaterThan(3);
   });
 
-  test('it is over in the turn of the last look', async () => {
+  test('the drain is over in the turn of the last look', async () => {
     const { clock, around, done } = drain();
     const order: string[] = [];
     around.unread = () => {
@@ -247,7 +247,7 @@ describe('a drain', () => {
     expect(order).toEqual(['the last look', 'over', 'the next turn']);
   });
 
-  test('what was accepted until the listeners were closed is waited for by a second run', async () => {
+  test('a second run waits for requests that were accepted until the listeners closed', async () => {
     const { clock, around, subject, done } = drain();
     await clock.advance(60);
     await done;
@@ -275,7 +275,7 @@ describe('a drain', () => {
     expect(clock.now()).toBe(before);
   });
 
-  test('once nobody can connect, the end of the last connection is the end of the second run', async () => {
+  test('once the listeners are closed, the end of the last connection is the end of the second run', async () => {
     const { clock, around, subject, done } = drain();
     around.holdReason = 'unmanaged_caller';
     around.until = 0;
@@ -293,7 +293,7 @@ describe('a drain', () => {
     expect(again?.result).toBe('drained');
   });
 
-  test('callers that keep coming after the hold time end the first run, and what they had begun is waited for in the second', async () => {
+  test('callers that keep coming after the hold time end the first run, and the second waits for their requests', async () => {
     const it = drain();
     it.around.holdReason = 'unmanaged_caller';
     it.around.inflight = 1;
@@ -319,7 +319,7 @@ describe('a drain', () => {
     expect(again).toMatchObject({ result: 'drained', keptComing: false });
   });
 
-  test('callers that keep coming find no listener in a moment in which nobody is connecting, or half a second later', async () => {
+  test('callers that keep coming find no listener, from a moment in which no client connects, or half a second later', async () => {
     for (const [connectsUntil, endsAt] of [
       [10_400, 10_400],
       [99_000, 10_800],
@@ -337,7 +337,7 @@ describe('a drain', () => {
     }
   });
 
-  test('listeners that refuse from the beginning close in a moment in which nobody is connecting, whoever comes', async () => {
+  test('listeners that refuse from the beginning close in a moment in which no client connects, whoever comes', async () => {
     const it = drain(30_000, 'refuse');
     it.around.inflight = 3;
     it.around.allIdle = false;

@@ -65,7 +65,7 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
   return { subject, records, refused: () => refused, end: (why: CallEnd) => ending.abort(why), listeners };
 }
 
-test('whoever cannot be told keeps nobody waiting for an answer; whoever acked and is not idle does', async () => {
+test('a consumer that cannot be told is not waited for; one that acked and is not idle is', async () => {
   const finished = Promise.withResolvers<void>();
   const busy = await caller((_, response) => {
     response.write(encodeAck({ isolated: true, outstanding: 1 }));
@@ -85,7 +85,7 @@ test('whoever cannot be told keeps nobody waiting for an answer; whoever acked a
 });
 
 describe('an undone fan-out', () => {
-  test('writes nothing into the next one: whoever acked there stays told', async () => {
+  test('writes nothing into the next one: a consumer that acked there stays told', async () => {
     const asked = Promise.withResolvers<void>();
     let hangs = true;
     const entry = await caller((request, response) => {
@@ -121,7 +121,7 @@ describe('an undone fan-out', () => {
     expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
   });
 
-  test('calls nobody who still waited for a place', async () => {
+  test('calls no consumer that still waited for a place', async () => {
     let calls = 0;
     const full = Promise.withResolvers<void>();
     const entry = await caller(() => {
@@ -163,7 +163,7 @@ test('callers that appear while it runs are told up to ten thousand in all; more
   expect(records.filter(({ kind }) => kind === 'ended')).toHaveLength(10_002);
 });
 
-test('whoever appears after the others have answered is told in a round of its own, inside its parents', async () => {
+test('a consumer that appears after the others have answered is told in a further round, inside its parents', async () => {
   const { subject, records } = fanout();
   subject.tell(await caller(ends));
   await subject.settled();
@@ -254,7 +254,7 @@ test('isolations are renewed, without a span, and say how long they must last', 
   end('timeout');
 });
 
-test('whoever was told leaves nothing on the signal: two listeners are left, of the renewal and of all calls', async () => {
+test('a told consumer leaves nothing on the signal: two listeners are left, of the renewal and of all calls', async () => {
   const simulated = new SimulatedClock();
   let asked = 0;
   const entry = await caller((request, response) => {
@@ -273,7 +273,7 @@ test('whoever was told leaves nothing on the signal: two listeners are left, of 
   expect(listeners()).toBe(0);
 });
 
-test('an answer without a line is none, at once', async () => {
+test('an answer without a line is a failure at once', async () => {
   const { subject, records } = fanout(1);
   const begun = performance.now();
   subject.tell(await caller((_, response) => response.writeHead(200).end()));

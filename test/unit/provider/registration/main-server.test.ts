@@ -52,11 +52,11 @@ describe('the address that is registered', () => {
     });
   });
 
-  test('is none when nobody takes a connection there', async () => {
+  test('is none when no server takes a connection there', async () => {
     expect(await locate(at(bound('192.0.2.7')), options(reaching()))).toEqual({ unreachable: '192.0.2.7, port 8080' });
   });
 
-  test('is the configured one even so, which is said; the likeliest is asked once', async () => {
+  test('is the configured one even so, with a warning; the likeliest is asked once', async () => {
     const asked: string[] = [];
     const refuses: TryConnection = async ({ host, port }) => {
       asked.push(`${host}:${port}`);
@@ -83,7 +83,7 @@ describe('a connection that is tried', () => {
   let server: Server | undefined;
   afterEach(() => server?.close());
 
-  test('is taken, and closed at once; refused where nobody listens', async () => {
+  test('is taken, and closed at once; refused where no server listens', async () => {
     const closed = Promise.withResolvers<void>();
     server = createServer().on('connection', (socket) => socket.resume().once('close', () => closed.resolve()));
     const port = await listening(server);

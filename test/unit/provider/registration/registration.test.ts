@@ -29,14 +29,14 @@ function subject(listed: () => readonly Instance[]) {
   return { clock, registration: new Registration(registry, clock) };
 }
 
-test('where something else lists the instance because it is ready, readiness does not wait for the list', async () => {
+test('where another program lists ready instances, readiness does not wait for the list', async () => {
   const { registration } = subject(() => []);
   await registration.write(anInstance());
   expect(await registration.confirm()).toMatchObject({ listed: true });
   expect(registration.listed).toBe(true);
 });
 
-test('of several registries each list must show the instance, but for those that something else writes, and none when it has left', async () => {
+test('of several registries each list must show the instance, except those that other programs write, and none when it has left', async () => {
   const own = anInstance();
   const lists: Record<string, readonly Instance[]> = { prompt: [own], late: [], kubernetes: [] };
   const member = (name: string, registers: boolean) =>
@@ -73,7 +73,7 @@ test('a registry of several that cannot be read confirms nothing', async () => {
   expect(await registration.deregister()).toMatchObject({ result: 'unconfirmed', error: { message: 'it is down' } });
 });
 
-test('an entry that something else has made is this instance when its address is', async () => {
+test('an entry of another writer is this instance when the address is the same', async () => {
   const own = anInstance({ port: 8_001 });
   const anonymous = { ...own, instanceId: 'pod-1', generation: 0 };
   let listed: readonly Instance[] = [anonymous, { ...anonymous, port: 8_002 }];
@@ -120,7 +120,7 @@ test('a list that still shows the generation before an undone offline does not c
   expect(await left).toMatchObject({ result: 'unconfirmed' });
 });
 
-test('entries of others with this address are told of and not waited for', async () => {
+test('entries of others with this address are reported and not waited for', async () => {
   const own = anInstance({ generation: 5 });
   const foreign = { ...own, instanceId: 'shop-1', generation: 0 };
   const elsewhere = { ...foreign, instanceId: 'shop-2', port: own.port + 1 };
@@ -139,7 +139,7 @@ test('living processes that share the address are no others', async () => {
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
 });
 
-test('an entry of somebody else with this address confirms nothing', async () => {
+test('an entry of another writer with this address confirms nothing', async () => {
   const own = anInstance();
   const clock = new SimulatedClock();
   const registry = aRegistry({ instances: async () => [{ ...own, instanceId: 'shop-1', generation: 0 }] });
@@ -177,7 +177,7 @@ test.each([
 );
 
 test.each(['0.0.0.0', '169.254.1.1', 'a b'])(
-  'an instance that nobody could call is not registered: %s',
+  'an instance that could not be called is not registered: %s',
   async (host) => {
     const registration = new Registration(aRegistry({}), new SimulatedClock());
     await expect(registration.write(anInstance({ host }))).rejects.toThrow('expected `host`');

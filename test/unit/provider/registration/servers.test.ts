@@ -72,7 +72,7 @@ test('one server is settled after a quarter of a second, a named one at once', a
   await named.servers.settled;
 });
 
-test('while nobody listens on a port that is named, it is waited for, and then no longer', async () => {
+test('a named port is waited for until a server listens on it', async () => {
   const { add, changes, clock, order } = setUp(2);
   add(new FakeServer(1));
   await clock.advance(1_499);
@@ -105,7 +105,7 @@ test('of those that begin to listen together the first is preferred, of several 
   ]);
 });
 
-test('a process that stands still between two servers does not tear one start in two', async () => {
+test('a process that blocks between two servers does not tear one start in two', async () => {
   const { add, clock, order } = setUp();
   add(new FakeServer(1));
   clock.stall(5_000);
@@ -142,7 +142,7 @@ test.each([
   }
 });
 
-test('what has answered a consumer is kept; an error, and an answer to somebody else, prove nothing', async () => {
+test('a server that has answered a consumer is kept; an error, and an answer to another caller, prove nothing', async () => {
   const { add, clock, order } = setUp();
   const [helper, app] = [add(new FakeServer(1)), new FakeServer(2)];
   const answers = (server: FakeServer, statusCode: number, socket: object) =>
@@ -162,7 +162,7 @@ test('what has answered a consumer is kept; an error, and an answer to somebody 
   expect(order()).toEqual([2, 3, 1]);
 });
 
-test('a server that is closed without a word is missed within a quarter of a second, and nothing runs when none is left', async () => {
+test('a server that closes silently is noticed within a quarter of a second, and nothing runs when none is left', async () => {
   const { add, changes, clock, order, servers } = setUp();
   const server = add(new FakeServer(1));
   await clock.advance(1_000);

@@ -23,7 +23,7 @@ describe('R10: the table of recent callers', () => {
     expect(callers.recent()).toEqual([]);
   });
 
-  test('holds ten thousand; then the one that is away longest is forgotten, and counted', async () => {
+  test('holds ten thousand; then the caller that is away longest is forgotten, and counted', async () => {
     const clock = new SimulatedClock();
     const callers = new Callers(clock);
     const entries = Array.from({ length: 10_000 }, (_, n) => callers.opened(caller(n), ...from('192.0.2.1')).entry);
@@ -59,14 +59,14 @@ describe('R10: the table of recent callers', () => {
     expect(second.entry.telling).toBeUndefined();
   });
 
-  test('the same id at another address is another caller: nobody can put his address in place of theirs', () => {
+  test('the same id at another address is another caller: no stranger can replace an address', () => {
     const callers = new Callers(new SimulatedClock());
     callers.opened(caller(1), ...from('192.0.2.1'));
     callers.opened(caller(1), ...from('192.0.2.2'));
     expect(callers.recent().map((entry) => entry.address)).toEqual(['192.0.2.1', '192.0.2.2']);
   });
 
-  test('that one was forgotten matters for ten minutes', async () => {
+  test('a forgotten caller counts for ten minutes', async () => {
     const clock = new SimulatedClock();
     const callers = new Callers(clock, 1);
     for (const n of [1, 2, 3]) callers.opened(caller(n), ...from('192.0.2.1'));

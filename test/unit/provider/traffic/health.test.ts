@@ -35,7 +35,7 @@ describe('a health check of a balancer', () => {
   });
 });
 
-describe('who names himself as a check of a platform', () => {
+describe('a caller that calls itself a check of a platform', () => {
   const headers = { 'user-agent': 'ELB-HealthChecker/2.0' };
 
   test.each([

@@ -49,14 +49,14 @@ describe('unreadInKernel', () => {
     return unreadInKernel(new Set([8080, 80]), isListening, folder);
   };
 
-  test('who has begun to connect counts as long as this process listens', () => {
+  test('a client that has begun to connect counts as long as this process listens', () => {
     const connecting: readonly Row[] = [{ local: 8080, state: 3, inode: 0 }];
     expect(unread(connecting)).toBe(1);
     expect(unread([], connecting)).toBe(1);
     expect(unread(connecting, [], false)).toBe(0);
   });
 
-  test('of a process that has closed its listeners, what waits at the listener of somebody else does not count', () => {
+  test('once this process has closed its listeners, data at the listener of another process does not count', () => {
     const waiting: readonly Row[] = [
       { local: 8080, state: 10, received: 2 },
       { local: 8080, received: 300, inode: 0 },

@@ -33,7 +33,7 @@ describe('a request after the ack breaks it', () => {
     expect(telling.isBrokenBy(1_001)).toBe(true);
   });
 
-  test('not while the consumer has nobody else to call', () => {
+  test('not while the consumer has no other instance to call', () => {
     const telling = acked(0, true);
     expect(telling.isBrokenBy(9_000)).toBe(false);
     telling.idle();

@@ -25,6 +25,6 @@ test.each<[string, readonly number[], number]>([
   expect(rhythm.hasStopped(last + silenceMs + 1)).toBe(true);
 });
 
-test('who has never called has stopped', () => {
+test('a client that has never called has stopped', () => {
   expect(new Rhythm().hasStopped(0)).toBe(true);
 });

@@ -30,7 +30,7 @@ describe('callers without the plugin', () => {
     expect([unmanaged.arrivals, unmanaged.openOfOthers, unmanaged.open]).toEqual([1, 1, 3]);
   });
 
-  test('a stranger with many addresses takes no more than a thousand places, and none of who is connected', () => {
+  test('a stranger with many addresses takes no more than a thousand places, and none of a connected client', () => {
     const unmanaged = new Unmanaged(new SimulatedClock(), () => false);
     unmanaged.opened(from('192.0.2.1'));
     for (let n = 0; n < 5_000; n++) {

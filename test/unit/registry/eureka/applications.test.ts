@@ -47,7 +47,7 @@ const entry = (instanceId: string, status = 'UP', actionType = 'ADDED'): Entry =
 const listed = (app = 'A'): string[] =>
   applications.entriesOf(app).map((found) => (found as Entry)['instanceId'] ?? '');
 
-test('what has changed is added, replaced and removed', async () => {
+test('changes add, replace and remove entries', async () => {
   answers['/apps'] = of({ A: [entry('1'), entry('2'), entry('3')], B: [entry('1')] });
   await applications.refresh();
   answers['/apps/delta'] = of(
@@ -118,7 +118,7 @@ test('an application that is followed later is read whole', async () => {
   expect(asked).toEqual(['/apps', '/apps', '/apps/delta']);
 });
 
-test('one that is asked for while another is read is read after it; all who wait share it', async () => {
+test('a refresh that is requested while another runs is made after it, once for all callers', async () => {
   const held = Promise.withResolvers<unknown>();
   answers['/apps'] = held.promise;
   answers['/apps/delta'] = of({}, '');
@@ -142,7 +142,7 @@ test('a list of one may be the one itself, and none absent', async () => {
   expect(listed()).toEqual(['1']);
 });
 
-test('what is not known is empty, and nothing is asked after the end', async () => {
+test('an unknown application is empty, and nothing is read after the end', async () => {
   expect(applications.entriesOf('A')).toEqual([]);
   applications.close();
   await expect(applications.refresh()).rejects.toThrow('ended by this process');

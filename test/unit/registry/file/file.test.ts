@@ -114,7 +114,7 @@ test('a default directory in which others may write is refused', async () => {
   await registry.register(anInstance());
 });
 
-test.runIf(process.geteuid?.() === 0)('a default directory of somebody else is refused', async () => {
+test.runIf(process.geteuid?.() === 0)('a default directory of another user is refused', async () => {
   const registry = openDefault();
   mkdirSync(root, { mode: 0o700 });
   chownSync(root, 54_321, 54_321);
@@ -156,7 +156,7 @@ test('an entry larger than is read is not written', async () => {
   expect(await registry.instances(instance.service)).toEqual([]);
 });
 
-test('what cannot be read is passed over with one line each, however often, and stays', async () => {
+test('an unreadable entry is skipped with one line, however often, and stays', async () => {
   const registry = open();
   const instance = anInstance();
   const { service } = instance;

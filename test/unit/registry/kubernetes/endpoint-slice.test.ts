@@ -122,7 +122,7 @@ test.each([
   expect(endpointsOf(grpc)).toEqual([{ main: 9090, endpoints: [`${protocol}:9090`] }]);
 });
 
-test('a Service without a port for HTTP or gRPC is not called, which is told with what to do', () => {
+test('a Service without a port for HTTP or gRPC is not called, and the message says what to do', () => {
   const told: string[] = [];
   const ports = [port('amqp', 9090), port('mysql', 3306)];
   expect(addresses([slice({ ports })], undefined, { onChoice: (message) => told.push(message) })).toEqual([]);
@@ -136,7 +136,7 @@ test.each([
   [[port('http', 1), port('http-b', 2)], false],
   [[port('http', 1), port('https', 2)], false],
   [[port('http', 1), port('grpc', 2)], false],
-])('of the ports %j a choice is told of: %s', (ports, isTold) => {
+])('of the ports %j a choice is logged: %s', (ports, isTold) => {
   const told: string[] = [];
   addresses([slice({ ports })], undefined, { onChoice: (message) => told.push(message) });
   expect(told.join().includes('port=')).toBe(isTold);

@@ -82,7 +82,7 @@ test('events and lists that are no slices are failures, and the last list stays'
   expect(hosts).toEqual(['192.0.2.1']);
 });
 
-test('a deregistration waits until the endpoint has left, also when a look fails, but not for who may not look', async () => {
+test('a deregistration waits until the endpoint has left, even when a look fails, but not without permission to look', async () => {
   const { registry, paths, next } = await subject();
   const own = anInstance({ service: 'shop', host: '192.0.2.1', port: 80 });
   const left = registry.deregister(own);

@@ -39,7 +39,7 @@ const never = (): Promise<never> => new Promise(() => {});
 const odd = (value: unknown): never => value as never;
 
 describe('a backend is not believed', () => {
-  test('what never answers has failed after three seconds, and is known to fail until it answers', async () => {
+  test('a call without an answer has failed after three seconds, and the failure lasts until an answer', async () => {
     let isDead = true;
     const list = async (): Promise<[]> => (isDead ? never() : []);
     const { registry, clock } = registryOf({ write: never, remove: never, list, rounds: () => never });
@@ -83,7 +83,7 @@ describe('a backend is not believed', () => {
     await expect(registry.watch('shop', () => {})).rejects.toMatchObject(unavailable);
   });
 
-  test('entries that are none are skipped, each told of once', async () => {
+  test('entries that are none are skipped, each with one log line', async () => {
     const sound = anInstance({ service: 'shop', uid: 'pod-1' });
     const list = [
       null,
@@ -123,7 +123,7 @@ describe('a backend is not believed', () => {
     await registry.close();
   });
 
-  test('a round that fails after its list is begun again, and what it still says is not heard', async () => {
+  test('a round that fails after its list begins again, and its late lists are ignored', async () => {
     let tellLate = (_list: readonly never[]): void => {};
     let rounds = 0;
     const one = anInstance({ service: 'shop' });
@@ -148,7 +148,7 @@ describe('a backend is not believed', () => {
     await registry.close();
   });
 
-  test('what fails because its watch has ended is no failure', async () => {
+  test('an error because the watch has ended is no failure', async () => {
     const { registry, clock } = registryOf({
       rounds: () => (deliver, signal) => {
         deliver([]);

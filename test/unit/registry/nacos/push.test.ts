@@ -40,7 +40,7 @@ describe.each(LINES)('on Node %s', (line) => {
   });
 });
 
-test('a Nacos that says it wants no further call has forgotten the subscriptions: lists are polled at once', async () => {
+test('a GOAWAY of Nacos ends the subscriptions: lists are polled at once', async () => {
   const nacos = await closing(FakeNacos.start());
   const registry = await open(nacos, '?pollMs=50');
   await registry.watch('shop', () => {});

@@ -111,7 +111,7 @@ test('a server that says that a node is missing for ever is given up', async () 
   await expect(registry.register(anInstance())).rejects.toThrow(/the node above .* has vanished/);
 });
 
-test('a server that does not answer pings has its connection cut, and it is said', async () => {
+test('a server that does not answer pings has its connection cut, and the log says so', async () => {
   let last: Socket | undefined;
   const port = await serve((socket, xid, n) => {
     last = socket;

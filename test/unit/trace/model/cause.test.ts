@@ -64,7 +64,7 @@ describe('the cause of a shutdown that did not end well', () => {
     expect(causeOf('incomplete', said({ ...parts, message: 'why' }))).toEqual({ text: 'why', runbook });
   });
 
-  test('others say what their root says, and what nobody knows is told by its name', () => {
+  test('other results repeat the message of their root, and an unknown result its name', () => {
     expect(causeOf('killed', said({}))?.text).toMatch(/^no end came/);
     expect(causeOf('killed', said({ message: 'while it drained' }))).toEqual({
       text: 'while it drained',

@@ -24,7 +24,7 @@ function marks(kind: 'offline' | 'online', spans: readonly Span[], isUndone = fa
 
 const LEAVING = [span('offline.started', 2, 0), span('notify', 2, 10), span('drain', 12, 60), span('stop', 72, 1)];
 
-test('a shutdown passes its trigger, all told, drained and gone; who is told late is waited for', () => {
+test('a shutdown passes its trigger, all told, drained and gone; consumers told late count', () => {
   expect(marks('offline', [span('offline', 0, 75), ...LEAVING])).toEqual({
     trigger: 0,
     told: 12,
@@ -34,7 +34,7 @@ test('a shutdown passes its trigger, all told, drained and gone; who is told lat
   expect(marks('offline', [...LEAVING, span('notify', 20, 30)])).toMatchObject({ trigger: 2, told: 50 });
 });
 
-test('what failed, was cut off or taken back has not come to its end', () => {
+test('work that failed, was cut off or undone has no end', () => {
   const failed = LEAVING.map((each) => (each.name === 'lossless.notify' ? { ...each, isError: true } : each));
   expect(marks('offline', failed)).toEqual({ trigger: 2, drained: 72, gone: 73 });
   expect(marks('offline', LEAVING.slice(0, 1))).toEqual({ trigger: 2 });

@@ -84,7 +84,7 @@ describe('Protobuf', () => {
   });
 });
 
-describe('bytes of anybody', () => {
+describe('foreign bytes', () => {
   const valid = Buffer.from(ProtobufTraceSerializer.serializeRequest([...finished()]) ?? []);
 
   test('are read or refused, whatever they are', () => {

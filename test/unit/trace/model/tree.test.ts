@@ -77,7 +77,7 @@ describe('rows of the page', () => {
     expect(shown(250, 2)).toEqual(['s', '0', '1', '248 more acked']);
   });
 
-  test('a search shows what says the text, inside folded groups too; a row that is linked to is shown', () => {
+  test('a search shows spans with the text, inside folded groups too; a linked row is shown', () => {
     expect(shown(250, 0, { ...NOTHING, find: '24' })).toEqual([
       ...['s', '24', '124', '224', ...range(240, 247)],
       '3 more acked',

@@ -30,7 +30,7 @@ const dropFirst = (trace: Trace, matches: (span: Span) => boolean): Trace => {
 };
 
 describe('the verdict on a shutdown', () => {
-  test('all there and everybody told', async () => {
+  test('complete, and every consumer told', async () => {
     expect(assess(await shutdown(250))).toMatchObject({
       service: 'leaver',
       instanceId: 'leaver-1',
@@ -47,7 +47,7 @@ describe('the verdict on a shutdown', () => {
     });
   });
 
-  test('all there, but two consumers were not told', async () => {
+  test('complete, but two consumers were not told', async () => {
     const verdict = assess(await shutdown(5, 2));
     expect(verdict).toMatchObject({ result: 'incomplete', whole: true, planned: 5, acked: 3, refreshes: 3 });
     expect(verdict.runbook).toBe('LosslessFanOutIncomplete');
@@ -99,7 +99,7 @@ describe('the verdict on a shutdown', () => {
     expect(isLossless(killed)).toBe(false);
   });
 
-  test('what no instance of ours began was not killed', async () => {
+  test('a trace without the beginning of a shutdown was not killed', async () => {
     const { traceId, spans } = await shutdown(1);
     const refreshes = spans.filter(isNamed('consumer.refresh'));
     expect(assess({ traceId, spans: refreshes }, Date.now() + 86_400_000).result).toBe('missing');
