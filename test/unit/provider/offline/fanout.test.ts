@@ -267,6 +267,8 @@ test('a told consumer leaves nothing on the signal: two listeners are left, of t
   for (let renewals = 1; renewals <= 3; renewals++) {
     await simulated.advance(25_000);
     await until(() => asked === 50 * (renewals + 1));
+    // The timer of the next renewal alone is left.
+    await until(() => simulated.pending === 1);
     expect(listeners()).toBe(2);
   }
   end('timeout');
