@@ -9,6 +9,7 @@ const ALONE = [
   'entry-load',
   'http2-pressure',
   'made-up-consumers',
+  'soak',
   'undici-majors',
 ].map((name) => `test/process/${name}.test.ts`);
 

@@ -153,7 +153,7 @@ function get(options: object): Promise<void> {
 }
 
 export const cost: Benchmark = {
-  title: 'CPU cost per request',
-  how: `Server and client in one process, ${CONCURRENCY} requests at a time; ${SHORT.pairs} pairs of ${SHORT.requests} requests with and without (provider: ${LONG.pairs} of ${LONG.requests}), alternating. Median difference of CPU time of the whole process, with the 95 % interval of that median.`,
+  title: 'CPU cost of the hooks, in one process',
+  how: `Server and client in one process, ${CONCURRENCY} requests at a time; ${SHORT.pairs} pairs of ${SHORT.requests} requests with and without (provider: ${LONG.pairs} of ${LONG.requests}), alternating. Median difference of CPU time of the whole process, with the 95 % interval of that median. This is what the hooks take; the next section tells what a process pays.`,
   run: async () => [await provider(), ...(await consumer())],
 };

@@ -11,7 +11,7 @@ const CALLER = new URL('grpc-caller.ts', import.meta.url);
 
 /** Processes of each kind, so that the compiled code of one does not decide. */
 const PROCESSES = 6;
-const PAIRS = 600;
+const PAIRS = 1_000;
 const CALLS = 500;
 
 /** Calls of each process before the measurement. */

@@ -1,5 +1,5 @@
 import { embeddedCollector } from '../test/support/embedded-collector.ts';
-import type { Counts, Failure, Load } from '../test/support/entry/load.ts';
+import { type Counts, type Failure, type Load, sumOf } from '../test/support/entry/load.ts';
 import { BegunStreams } from '../test/support/fakes/begun-streams.ts';
 import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
 import type { LoadOptions } from '../test/support/grpc/clients.ts';
@@ -27,6 +27,8 @@ const PATIENCE_MS = 40_000;
 /** One client and its load. */
 export interface Caller extends Omit<LoadOptions, 'ports' | 'service' | 'isSecure'> {
   readonly client: 'grpc-js' | 'connect-node' | 'grpc-go';
+  /** That many processes, each of which sends so much. Default: one. */
+  readonly clients?: number;
 }
 
 /** Shutdowns of instances under the calls of clients. */
@@ -49,7 +51,7 @@ export interface Shutdowns {
 }
 
 export interface Result {
-  /** Counts of each caller. */
+  /** Counts of each caller, all its processes together. */
   readonly counts: readonly Counts[];
   /** Milliseconds from SIGTERM to the exit. */
   readonly stopMs: readonly number[];
@@ -90,8 +92,11 @@ export async function shutDown(options: Shutdowns): Promise<Result> {
     };
     const instances: Instance[] = [];
     for (const place of places) instances.push(await placed(place));
-    const loads = options.callers.map((caller) => startLoad(world, options, caller, places));
-    for (const place of places) await connected(place, options.callers.length);
+    const loads = options.callers.map(({ clients = 1, ...caller }) =>
+      Array.from({ length: clients }, () => startLoad(world, options, caller, places)),
+    );
+    const clients = loads.flat().length;
+    for (const place of places) await connected(place, clients);
     for (let n = 0; n < times; n++) {
       const at = n % places.length;
       const [place, leaving] = [places[at] as Place, instances[at] as Instance];
@@ -100,15 +105,16 @@ export async function shutDown(options: Shutdowns): Promise<Result> {
         await pause(SETTLED_MS);
         takes(place, instances[0]);
         await leave(leaving);
-        await connected(place, options.callers.length);
+        await connected(place, clients);
         continue;
       }
       await leave(leaving);
       instances[at] = await placed(place);
-      if (options.apartMs === undefined) await connected(place, options.callers.length);
+      if (options.apartMs === undefined) await connected(place, clients);
       else await pause(options.apartMs);
     }
-    const counts = await Promise.all(loads.map((load) => load.stop()));
+    const stopped = loads.map((each) => Promise.all(each.map((load) => load.stop())));
+    const counts = (await Promise.all(stopped)).map(sumOf);
     const begun = places.reduce((sum, place) => sum + place.begun.count, 0);
     return { counts, stopMs, begun: options.isSecure ? undefined : begun };
   } finally {
@@ -158,7 +164,7 @@ async function start(world: World, options: Shutdowns, advertised: number | unde
 function startLoad(
   world: World,
   { by, isSecure = false }: Shutdowns,
-  { client, ...caller }: Caller,
+  { client, ...caller }: Omit<Caller, 'clients'>,
   places: readonly Place[],
 ): Pick<Load, 'stop'> {
   const ports = places.map(({ proxy }) => proxy.port);

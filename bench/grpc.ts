@@ -26,13 +26,13 @@ const LIST: Cell = {
   ]),
 };
 
-const oneAddress = (perSecond: number, more: Partial<Cell>): Cell => ({
+const oneAddress = (perSecond: number, clients: number, more: Partial<Cell>): Cell => ({
   framework: 'connect',
   by: 'one',
   byHand: ['close'],
   times: 16,
   delayMs: NEAR_MS,
-  callers: [{ client: 'connect-node', method: 'say', ms: 5, perSecond }],
+  callers: [{ client: 'connect-node', method: 'say', ms: 5, perSecond, clients }],
   ...more,
 });
 
@@ -64,12 +64,13 @@ function nameOf(run: Shutdowns, { client, isTriedOnce, method, ms: length, perSe
 
 function rowOf(run: Shutdowns, { begun, counts, stopMs }: Result, n: number, against: string): Row {
   const [caller, { failed, sent } = NONE] = [run.callers[n] as Caller, counts[n]];
+  const { clients = 1 } = caller;
   // Only for a client that never retries.
   const unsent = run.by === 'one' && begun !== undefined ? `, ${sent - begun} never sent by the client` : '';
   const why = failed.length > 0 ? `: ${reasonsOf(failed)}${unsent}` : '';
   return {
     what: nameOf(run, caller),
-    measured: `${(failed.length / run.times).toFixed(2)} failed per shutdown (${failed.length} of ${sent} calls, ${run.times} shutdowns${why}); stop ${ms(quantile(stopMs, 0.5))}`,
+    measured: `${(failed.length / run.times / clients).toFixed(2)} failed per shutdown (${failed.length} of ${sent} calls, ${run.times} shutdowns${clients > 1 ? ` under ${clients} clients each` : ''}${why}); stop ${ms(quantile(stopMs, 0.5))}`,
     against,
   };
 }
@@ -85,9 +86,9 @@ async function rowsOf({ byHand, goal, goalStopMs, ...cell }: Cell): Promise<read
     const hand: Shutdowns = { ...cell, way, by: cell.by === 'name' ? 'list' : cell.by };
     hands.push([hand, await shutDown(hand)]);
   }
-  return cell.callers.flatMap((_, n) => {
+  return cell.callers.flatMap(({ clients = 1 }, n) => {
     const failedOf = ({ counts }: Result): number => counts[n]?.failed.length ?? 0;
-    const most = goal === undefined ? Math.min(...hands.map(([, hand]) => failedOf(hand))) : goal * run.times;
+    const most = goal === undefined ? Math.min(...hands.map(([, hand]) => failedOf(hand))) : goal * run.times * clients;
     const goals = [
       reached(failedOf(result) <= most, goal === undefined ? 'not more than by hand' : `≤ ${goal}`),
       ...(goalStopMs === undefined
@@ -102,9 +103,10 @@ function benchmark(title: string, how: string, cells: readonly Cell[]): Benchmar
   return {
     title,
     how: `Two instances behind TCP proxies that add the named distance each way are restarted in turn by SIGTERM, each at its old address, under an open loop of calls of client processes. With the plugin, or by hand as the framework documents it: \`tryShutdown\` and \`forceShutdown\` of grpc-js, \`close\` of \`node:http2\`. ${how}`,
-    async run() {
+    async run(only) {
+      const named = (run: Shutdowns): boolean => run.callers.some((caller) => nameOf(run, caller).includes(only));
       const rows: Row[] = [];
-      for (const cell of cells) rows.push(...(await rowsOf(cell)));
+      for (const cell of cells) if (named({ ...cell, way: 'plugin' })) rows.push(...(await rowsOf(cell)));
       return rows;
     },
   };
@@ -121,7 +123,11 @@ export const grpcList = benchmark(
 export const grpcAddress = benchmark(
   'gRPC calls of clients without the plugin to one address',
   `${UNTOLD} What is in front gives new connections to the instance that stays. connect-node never tries a call twice.`,
-  [oneAddress(100, { goal: 0.05 }), oneAddress(500, { goal: 0.05 }), oneAddress(100, { isSecure: true })],
+  [
+    oneAddress(100, 4, { goal: 0.05 }),
+    oneAddress(500, 1, { goal: 0.05, times: 24 }),
+    oneAddress(100, 4, { isSecure: true }),
+  ],
 );
 
 export const grpcName = benchmark(

@@ -1,7 +1,11 @@
-/** `npm run bench [name …]`: measures, prints, and writes the measured sections of docs/benchmarks.md. */
+/**
+ * `npm run bench [name …] [-- --only TEXT]`: measures, prints, and writes the measured sections of docs/benchmarks.md; of benchmarks of
+ * gRPC only the rows whose name contains that text.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { collector } from './collector.ts';
 import { cost } from './cost.ts';
 import { failures } from './failures.ts';
@@ -47,7 +51,10 @@ const PAGE = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
 const MACHINE = `Measured on ${availableParallelism()} cores, Node.js ${process.versions.node}, ${process.platform}, loopback.`;
 
-const wanted = process.argv.slice(2);
+const {
+  positionals: wanted,
+  values: { only },
+} = parseArgs({ allowPositionals: true, options: { only: { type: 'string', default: '' } } });
 const [head = '', ...written] = readFileSync(PAGE, 'utf8').split(/^## /m);
 const sections = new Map(
   written.map((section) => [section.slice(0, section.indexOf('\n')), `## ${section.trimEnd()}\n`]),
@@ -55,20 +62,30 @@ const sections = new Map(
 for (const [name, { columns, how, run, title }] of Object.entries(BENCHMARKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n${title}`);
-  const rows = await run();
+  const rows = await run(only);
   for (const row of rows) console.log(`  ${row.what}: ${row.measured}${row.against && ` (${row.against})`}`);
   if (rows.length === 0) continue;
+  const former = only === '' ? undefined : sections.get(title);
   const repeat = `Repeat: \`npm run bench ${name}\`. ${MACHINE}`;
-  sections.set(title, `## ${title}\n\n${how}\n\n${repeat}\n\n${table(rows, columns)}\n`);
+  sections.set(title, `## ${title}\n\n${how}\n\n${repeat}\n\n${table(rows, columns, former)}\n`);
 }
 const inOrder = Object.values(BENCHMARKS).flatMap(({ title }) => sections.get(title) ?? []);
 writeFileSync(PAGE, `${head}${inOrder.join('\n')}`);
 process.exit();
 
-function table(rows: readonly Row[], columns: readonly string[] = ['what', 'measured', 'target']): string {
-  return [
-    `| ${columns.join(' | ')} |`,
-    '| --- | --- | --- |',
-    ...rows.map((row) => `| ${row.what} | ${row.measured} | ${row.against} |`),
-  ].join('\n');
+/** @param former a section whose other rows are kept, in their order; undefined: none */
+function table(
+  rows: readonly Row[],
+  columns: readonly string[] = ['what', 'measured', 'target'],
+  former?: string,
+): string {
+  const lineOf = ({ what, measured, against }: Row): string => `| ${what} | ${measured} | ${against} |`;
+  const added = new Map(rows.map((row) => [row.what, row]));
+  const kept = [...(former?.matchAll(/^\| (.*?) \|.*$/gm) ?? [])].slice(2).map(([line, what = '']) => {
+    const row = added.get(what);
+    added.delete(what);
+    return row === undefined ? line : lineOf(row);
+  });
+  const lines = former === undefined ? rows.map(lineOf) : [...kept, ...[...added.values()].map(lineOf)];
+  return [`| ${columns.join(' | ')} |`, '| --- | --- | --- |', ...lines].join('\n');
 }

@@ -14,7 +14,8 @@ export interface Benchmark {
   readonly how: string;
   /** Heads of the three columns; absent: what, measured, target. */
   readonly columns?: readonly [string, string, string];
-  readonly run: () => Promise<readonly Row[]>;
+  /** @param only a part of the names of the rows to measure, where a benchmark can measure some alone; empty: all */
+  readonly run: (only: string) => Promise<readonly Row[]>;
 }
 
 export function reached(isReached: boolean, target: string): string {

@@ -1,7 +1,6 @@
 /**
  * Builds `dist/`: TypeScript to JavaScript and declarations, then what is preloaded into a service into few files, because
- * each file of an import graph costs a start a third of a millisecond, and the OpenTelemetry packages, loaded one by one, would
- * stall its event loop for 150 ms. What is imported lazily stays a file of its own. Names of functions are not kept: to set them
+ * each file of an import graph costs a start a third of a millisecond. What is imported lazily stays a file of its own. Names of functions are not kept: to set them
  * costs a start 3 ms. The notices of what is bundled are
  * written beside it, and the SBOM of the package.
  */
@@ -49,21 +48,16 @@ async function bundle(options: BuildOptions): Promise<Metafile['outputs']> {
   return metafile.outputs;
 }
 
-// What is preloaded is loaded at once, also where Node.js may not `require` ESM, so it is CommonJS. Its files are known by name.
-const sdk = join(src, 'trace/sdk');
-await bundle({ ...common, keepNames: true, format: 'cjs', entryPoints: [`${sdk}.js`], outfile: `${sdk}.cjs` });
-rmSync(`${sdk}.js`);
-
-/** Files that stand beside what imports them: one class of errors for all, what imports modules of others, and what is bundled above. */
+/** Files that stand beside what imports them: one class of errors for all, and what imports modules of others. */
 const beside: Plugin = {
   name: 'beside',
   setup(own) {
     own.onResolve({ filter: /\/(errors|module\/module)\.js$/ }, ({ kind, path }) =>
       kind === 'entry-point' ? undefined : { path: `./${basename(path, '.js')}.cjs`, external: true },
     );
-    own.onResolve({ filter: /\/sdk\.js$/ }, () => ({ path: './trace/sdk.cjs', external: true }));
   },
 };
+// What is preloaded is loaded at once, also where Node.js may not `require` ESM, so it is CommonJS. Its files are known by name.
 const preloaded = {
   ...common,
   outdir: src,

@@ -60,6 +60,8 @@ export const ERRORS = {
     'The application has set a global undici dispatcher, or calls by one, that does not reveal its settings; its settings and interceptors do not hold for calls to services.',
   LOSSLESS_SESSION_REFUSED:
     'No instance of a service accepted the connection of an HTTP/2 session, which fails with the error of the last one. Check that the instances listen at the listed addresses.',
+  LOSSLESS_SESSION_UNCOVERED:
+    'The application connects an HTTP/2 session to a service by itself, to an address at which no instance is listed. A copy of @grpc/grpc-js inside a bundle does so: leave the package out of the bundle (esbuild: `--external:@grpc/grpc-js`).',
   LOSSLESS_GRPC_UNCOVERED:
     'This plugin does not cover calls to services by name with this version of @grpc/grpc-js. See docs/grpc.md for the covered versions.',
   LOSSLESS_TASK_FAILED:

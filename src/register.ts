@@ -9,11 +9,10 @@
 import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { isMainThread } from 'node:worker_threads';
 import { isAppTracing, isEnabled, isStrict } from './config/enabled.ts';
-import { onFirstUse, onThreadListens } from './plugin/first-use.ts';
+import { GUARD, onFirstUse, onThreadListens } from './plugin/first-use.ts';
 import { RUNNING } from './plugin/running.ts';
-import { shareThreads } from './process/threads.ts';
+import { isMainThread, shareThreads } from './process/threads.ts';
 
 /**
  * Loads the CommonJS build: synchronously, so that the application does not run meanwhile, and also where Node.js cannot
@@ -45,11 +44,11 @@ async function start(): Promise<void> {
   }
 }
 
-if (!isMainThread && isEnabled())
+if (isEnabled() && !isMainThread())
   onThreadListens(() => (built('./thread.cjs') as typeof import('./plugin/thread.ts')).tellOfThread());
 
 function begin(): Promise<void> | undefined {
-  shareThreads();
+  shareThreads(GUARD);
   if (isAppTracing()) (built('./app-tracing.cjs') as typeof import('./plugin/app-tracing.ts')).traceApplication();
   if (isStrict()) return start();
   onFirstUse(RUNNING, () => void start());
@@ -58,4 +57,4 @@ function begin(): Promise<void> | undefined {
 
 /** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
 export const started: Promise<void> | undefined =
-  isMainThread && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;
+  isEnabled() && isMainThread() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;

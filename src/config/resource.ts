@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { readSmall, readStart } from '../io/small-file.ts';
-import { SDK_VERSION, VERSION } from '../version.ts';
+import { VERSION } from '../version.ts';
 
 /** Attributes of a resource (OpenTelemetry semantic conventions, resource). */
 export type Resource = Readonly<Record<string, string>>;
@@ -45,11 +45,9 @@ export function completeResource(given: Resource, { zone, version, pod }: Known)
     'k8s.namespace.name': namespace,
     'k8s.pod.name': pod,
     'container.id': containerId(),
-    'telemetry.sdk.name': 'opentelemetry',
+    'telemetry.sdk.name': 'lossless-lifecycle',
     'telemetry.sdk.language': 'nodejs',
-    'telemetry.sdk.version': SDK_VERSION,
-    'telemetry.distro.name': 'lossless-lifecycle',
-    'telemetry.distro.version': VERSION,
+    'telemetry.sdk.version': VERSION,
   };
   const known = Object.entries(found).flatMap(([name, value]) =>
     value === undefined || value === '' ? [] : [[name, value.slice(0, LONGEST)]],

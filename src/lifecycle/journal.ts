@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock } from './clock.ts';
 import type { Known, WorkName } from './facts.ts';
 import type { Ended, Failure, LifecycleRecord, Moved, SpanIds, Started } from './records.ts';
@@ -31,22 +30,13 @@ export interface Work<W extends WorkName = WorkName> {
 /** Ids for traces and spans: `bytes` random bytes in hexadecimal. */
 export type RandomHex = (bytes: number) => string;
 
-/** How many random bytes are drawn at a time: a draw costs several times what an id does. */
-const DRAWN = 4_096;
-
-function drawAhead(): RandomHex {
-  let drawn = '';
-  let at = 0;
-  return (bytes) => {
-    const digits = 2 * bytes;
-    if (at + digits > drawn.length) {
-      drawn = randomBytes(DRAWN).toString('hex');
-      at = 0;
-    }
-    at += digits;
-    return drawn.slice(at - digits, at);
-  };
-}
+/** They must be unique, not secret, and to load `node:crypto` costs a start 4 ms: OpenTelemetry makes ids in the same way. */
+const randomHex: RandomHex = (bytes) =>
+  Array.from({ length: bytes }, () =>
+    Math.trunc(Math.random() * 256)
+      .toString(16)
+      .padStart(2, '0'),
+  ).join('');
 
 /**
  * The one place where records are made. Ids are known when work starts, so that they can be printed and sent to other
@@ -60,7 +50,7 @@ export class Journal {
   #wallAnchor: number;
   #monotonicAnchor: number;
 
-  constructor(clock: Clock, hex: RandomHex = drawAhead()) {
+  constructor(clock: Clock, hex: RandomHex = randomHex) {
     this.#clock = clock;
     this.#hex = hex;
     this.#wallAnchor = clock.wall();

@@ -2,14 +2,16 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Agent, Server } from 'node:http';
 import { DISPATCHERS } from '../consumer/undici/dispatchers.ts';
 import { Guard } from '../guard.ts';
-import { hasWorkers } from '../process/cluster.ts';
+import { onFirstFork } from '../process/cluster.ts';
 import { type Connect, wrapConnect } from '../process/http2-connect.ts';
 import { onBuiltin, onPackage } from '../process/modules.ts';
 import { threadClosed, threadListens } from '../process/threads.ts';
 import { kindOf } from '../provider/traffic/http-server.ts';
 
-/** The log is not loaded yet. */
-const GUARD = new Guard((_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`));
+/** For hooks that are set before the log is loaded. */
+export const GUARD = new Guard(
+  (_level, message, { code = '' } = {}) => void process.stderr.write(`${code}: ${message}\n`),
+);
 
 type AddRequest = (this: Agent, ...call: unknown[]) => void;
 
@@ -54,15 +56,16 @@ export function onFirstUse(symbol: symbol, use: () => void): void {
   listen('tracing:net.server.listen:asyncStart', ({ server }: { server: object }) => {
     if (kindOf(server) !== 'other') begin();
   });
-  listen('child_process', () => process.nextTick(GUARD.listener('child_process', () => hasWorkers() && begin())));
   undo.push(beforeFirstRequest(begin));
-  // Channels of grpc-js look up resolvers as they are made, so the resolvers must be registered before.
+  // Another preload may have forked or loaded grpc-js already; all hooks are set before `use` runs.
   let [isSet, isThere] = [false, false];
-  const grpcLoaded = (): void => {
+  const found = (): void => {
     if (isSet) begin();
     else isThere = true;
   };
-  undo.push(onPackage('@grpc/grpc-js', GUARD, grpcLoaded));
+  undo.push(onFirstFork(GUARD, found));
+  // Channels of grpc-js look up resolvers as they are made, so the resolvers must be registered before.
+  undo.push(onPackage('@grpc/grpc-js', GUARD, found));
   undo.push(beforeFirstSession(begin));
   isSet = true;
   // Another preload loaded undici before the plugin, so no getter can notice its first request.

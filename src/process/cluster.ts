@@ -1,36 +1,50 @@
 import type { Cluster, Worker } from 'node:cluster';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Guard } from '../guard.ts';
 import type { Clock } from '../lifecycle/clock.ts';
 import type { EndSignal } from '../lifecycle/outcomes.ts';
 import { within } from '../lifecycle/within.ts';
+import { isLoaded } from './modules.ts';
 
 type Told = Omit<Worker, 'exitedAfterDisconnect'> & { exitedAfterDisconnect: boolean };
 
-/** The module, loaded when needed: few processes use it. */
-function nodeCluster(): Cluster {
-  return process.getBuiltinModule('node:cluster') as unknown as Cluster;
+/** Published for each process that is spawned, a worker of a cluster among them, before Node.js has put it among the workers. */
+const SPAWNED = 'child_process';
+
+/**
+ * The module; undefined in a process that has not loaded it, which is no worker and has none. To load it costs a start 4 ms. A server
+ * that listens loads it, and Node.js itself in each worker.
+ */
+function nodeCluster(): Cluster | undefined {
+  return isLoaded('cluster') ? (process.getBuiltinModule('node:cluster') as unknown as Cluster) : undefined;
 }
 
 /** Whether this process is a worker of `node:cluster`. */
 export function isWorker(): boolean {
-  return nodeCluster().isWorker;
+  return nodeCluster()?.isWorker === true;
 }
 
 /** Whether this process is a cluster primary that has forked. */
-export function hasWorkers(): boolean {
-  return Object.keys(nodeCluster().workers ?? {}).length > 0;
+function hasWorkers(): boolean {
+  return Object.keys(nodeCluster()?.workers ?? {}).length > 0;
 }
 
 /** What the guard calls these. */
 const FORK = 'the first fork of a cluster';
 const DISCONNECT = 'a primary that is lost';
 
-/** Calls `listener` with the first fork of a cluster primary. Returns a function that unsubscribes. */
+/** Calls `listener` once this process is a cluster primary that has forked, at once if it is. Returns a function that unsubscribes. */
 export function onFirstFork(guard: Guard, listener: () => void): () => void {
-  const cluster = nodeCluster();
-  const forked = guard.listener(FORK, listener);
-  cluster.once('fork', forked);
-  return () => void cluster.off('fork', forked);
+  const look = guard.listener(FORK, () => {
+    if (!hasWorkers()) return;
+    end();
+    listener();
+  });
+  const spawned = (): void => process.nextTick(look);
+  const end = (): void => void unsubscribe(SPAWNED, spawned);
+  subscribe(SPAWNED, spawned);
+  look();
+  return end;
 }
 
 /**
@@ -39,7 +53,7 @@ export function onFirstFork(guard: Guard, listener: () => void): () => void {
  * does not exit, and the listener ends the process. Does nothing in other processes. Returns a function that unsubscribes.
  */
 export function onPrimaryLost(guard: Guard, listener: () => void): () => void {
-  const worker = nodeCluster().worker as Told | undefined;
+  const worker = nodeCluster()?.worker as Told | undefined;
   if (worker == null) return () => {};
   const disconnected = (): void => {
     if (worker.exitedAfterDisconnect) return;
@@ -62,7 +76,7 @@ export function onPrimaryLost(guard: Guard, listener: () => void): () => void {
  * they fork a replacement; one that forks without asking gets its new worker, which goes offline when the primary ends.
  */
 export async function forwardToWorkers(signal: EndSignal, clock: Clock, withinMs: number): Promise<void> {
-  const workers = Object.values(nodeCluster().workers ?? {}) as Told[];
+  const workers = Object.values(nodeCluster()?.workers ?? {}) as Told[];
   const living = workers.filter((worker) => !worker.isDead());
   const gone = living.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
   for (const worker of living) {

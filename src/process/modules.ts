@@ -71,7 +71,7 @@ export function onPackage(name: string, guard: Guard, seen: (loaded: LoadedPacka
  *
  * @returns a function that ends it
  */
-export function onBuiltin(name: 'http2' | 'https', guard: Guard, seen: () => void): () => void {
+export function onBuiltin(name: 'http2' | 'https' | 'worker_threads', guard: Guard, seen: () => void): () => void {
   const tell = guard.listener(`node:${name}`, seen);
   if (isLoaded(name)) {
     tell();
@@ -106,7 +106,8 @@ function fileOf(id: string, parentFilename: string | undefined): string | undefi
   }
 }
 
-function isLoaded(name: string): boolean {
+/** Whether this thread has loaded that module of Node.js, by itself or for the application; true where Node.js does not tell. */
+export function isLoaded(name: string): boolean {
   const { moduleLoadList } = process as { moduleLoadList?: unknown };
-  return Array.isArray(moduleLoadList) && moduleLoadList.includes(`NativeModule ${name}`);
+  return !Array.isArray(moduleLoadList) || moduleLoadList.includes(`NativeModule ${name}`);
 }

@@ -1,4 +1,6 @@
-import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
+import type { Guard } from '../guard.ts';
+import { isLoaded, onBuiltin } from './modules.ts';
 
 /** Environment key under which every thread finds the number of servers in worker threads, and whether that was logged. */
 const KEY = 'lossless-lifecycle.threads';
@@ -7,14 +9,23 @@ const KEY = 'lossless-lifecycle.threads';
 const LISTENING = 0;
 const TOLD = 1;
 
-/** Call in the main thread before it starts others: they get the shared numbers at their start. */
-export function shareThreads(): void {
-  if (isMainThread) setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)));
+/** Node.js loads it in each worker thread before any other code. To load it costs a start 2 ms. */
+const MODULE = 'worker_threads';
+
+export function isMainThread(): boolean {
+  return !isLoaded(MODULE) || process.getBuiltinModule(`node:${MODULE}`).isMainThread;
 }
 
-/** @returns the shared numbers; undefined in a thread that began before the plugin, or without it */
+/** Call in the main thread before it starts others: they get the shared numbers at their start. */
+export function shareThreads(guard: Guard): void {
+  const share = (): void =>
+    setEnvironmentData(KEY, new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)));
+  onBuiltin(MODULE, guard, share);
+}
+
+/** @returns the shared numbers; undefined without threads, and in a thread that began before the plugin, or without it */
 function shared(): Int32Array | undefined {
-  return getEnvironmentData(KEY) as Int32Array | undefined;
+  return isLoaded(MODULE) ? (getEnvironmentData(KEY) as Int32Array | undefined) : undefined;
 }
 
 /** A server listens in this worker thread. @returns whether that is the first of this process */

@@ -11,6 +11,8 @@ export interface PlainSpan {
   readonly work: WorkName;
   readonly ids: SpanIds;
   readonly parentSpanId?: string;
+  /** Whether the parent is in another process. */
+  readonly remoteParent?: boolean;
   readonly links: readonly SpanIds[];
   readonly start: number;
   readonly end: number;
@@ -36,12 +38,13 @@ export interface PlainMetric {
 const KINDS = { INTERNAL: 1, SERVER: 2, CLIENT: 3 } as const;
 const ERROR = 2;
 
+/** Bits of a span's and a link's flags: sampled, it is known whether the parent or link is in another process, and it is. */
+const FLAGS = 0x101;
+const REMOTE = 0x200;
+
 const OWN_SCOPE = { name: SCOPE, version: VERSION };
 
-/**
- * The body of one OTLP/HTTP request with spans, made without the SDK: for a process that ends before the SDK is loaded, and for the
- * shutdown of a dead process.
- */
+/** The body of one OTLP/HTTP request with spans. */
 export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
   const scopeSpans = [{ scope: OWN_SCOPE, spans: spans.map(spanOf) }];
   return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
@@ -59,11 +62,12 @@ export function spansOf(records: readonly LifecycleRecord[], identity: Identity)
   return records.flatMap((record) => {
     const end = record.kind === 'started' ? ended.get(record.ids.spanId) : undefined;
     if (record.kind !== 'started' || end === undefined) return [];
-    const { work, ids, parentSpanId, links = [], at } = record;
+    const { work, ids, parentSpanId, remoteParent, links = [], at } = record;
     return {
       work,
       ids,
       ...(parentSpanId !== undefined && { parentSpanId }),
+      ...(remoteParent !== undefined && { remoteParent }),
       links,
       start: at,
       end: end.at,
@@ -77,7 +81,8 @@ export function spansOf(records: readonly LifecycleRecord[], identity: Identity)
   });
 }
 
-function spanOf({ work, ids, parentSpanId, links, start, end, attributes, failure }: PlainSpan): object {
+function spanOf(span: PlainSpan): object {
+  const { work, ids, parentSpanId, remoteParent = false, links, start, end, attributes, failure } = span;
   return {
     ...ids,
     ...(parentSpanId !== undefined && { parentSpanId }),
@@ -86,7 +91,8 @@ function spanOf({ work, ids, parentSpanId, links, start, end, attributes, failur
     startTimeUnixNano: nanoseconds(start),
     endTimeUnixNano: nanoseconds(end),
     attributes: keyValues(attributes),
-    links,
+    links: links.map((link) => ({ ...link, flags: FLAGS | REMOTE })),
+    flags: remoteParent ? FLAGS | REMOTE : FLAGS,
     status: failure === undefined ? {} : { code: ERROR, message: failure.message },
   };
 }
@@ -111,7 +117,7 @@ function keyValues(attributes: Attributes): readonly object[] {
   return Object.entries(attributes).map(([key, value]) => ({ key, value: typedValue(value) }));
 }
 
-/** A whole number is an integer, as in the SDK, even for an attribute of decimals. */
+/** A whole number is an integer, as in OpenTelemetry's SDK, even for an attribute of decimals. */
 function typedValue(value: AttributeValue): object {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'boolean') return { boolValue: value };

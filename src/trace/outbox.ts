@@ -40,7 +40,7 @@ interface Batch {
 
 /**
  * Carries finished items to the collector. Keeps each batch until the collector has acknowledged it, and spools what the
- * collector does not take. The SDK's batch processor is not used: it drops what its queue cannot hold, forgets a batch
+ * collector does not take. The batch processor of OpenTelemetry is not used: it drops what its queue cannot hold, forgets a batch
  * before it is sent, and its `forceFlush` does not wait for a batch on its way.
  */
 export class Outbox<T> {

@@ -1,54 +1,47 @@
-import { asError } from '../errors.ts';
-import type { LifecycleRecord } from '../lifecycle/records.ts';
+import type { SpanIds, WorkRecord } from '../lifecycle/records.ts';
+import type { Identity } from '../protocol/identity.ts';
 import { resourceOf } from './attributes.ts';
 import { Exporter } from './exporter.ts';
-import { otlpBody, spansOf } from './otlp-body.ts';
-import type { FinishedSpan, Recorder } from './sdk.ts';
+import { otlpBody, type PlainSpan, spansOf } from './otlp-body.ts';
 import type { Tracing, TracingOptions } from './tracing.ts';
 import { WillKeeper } from './will-keeper.ts';
 
-/** Most records kept while the SDK loads. */
-const MOST_WAITING = 50_000;
+/** Work that has not ended, and whose it was when it started. */
+interface Open {
+  readonly started: WorkRecord;
+  readonly identity: Identity;
+}
 
-type Sdk = typeof import('./sdk.ts');
-
-/** Makes the spans of this process. The first piece of work loads the SDK. */
+/**
+ * Makes the spans of this process. It samples always and touches no global, so that neither the application's sampler nor the
+ * shutdown of its SDK reaches these spans.
+ */
 export function createTracing(options: TracingOptions): Tracing {
-  const { clock, identity, log, resource } = options;
-  let sdk: Sdk | undefined;
-  const exporter = new Exporter<FinishedSpan>({ ...options, serialize: (spans) => sdk?.serialize(spans) ?? '' });
+  const { clock, identity, resource } = options;
+  const exporter = new Exporter<PlainSpan>({
+    ...options,
+    serialize: (spans) => otlpBody(resourceOf(identity(), resource), spans),
+  });
   const will = new WillKeeper({ spool: exporter.spool, clock, identity, resource });
-  let loading: Promise<void> | undefined;
-  let recorder: Recorder | undefined;
-  /** Undefined once the SDK is loaded or has failed to load. */
-  let waiting: LifecycleRecord[] | undefined = [];
+  const open = new Map<SpanIds['spanId'], Open>();
+  let isOpened = false;
 
-  /** Spools the spans of waiting records without the SDK. */
-  const spoolUnmade = (): void => {
-    const spans = spansOf(waiting ?? [], identity());
-    if (spans.length > 0) exporter.spool.putNow(otlpBody(resourceOf(identity(), resource), spans));
-  };
-
-  const load = async (): Promise<void> => {
-    exporter.open(spoolUnmade, () => will.closeNow());
-    try {
-      sdk = await import('./sdk.ts');
-      recorder = new sdk.Recorder({ identity, resource, finished: (span) => exporter.put(span) });
-      for (const record of waiting ?? []) take(recorder, record);
-    } catch (thrown) {
-      log('error', `spans cannot be made: ${asError(thrown).message}`, { code: 'LOSSLESS_EXPORT_FAILED' });
+  const take = (record: WorkRecord): void => {
+    const { spanId } = record.ids;
+    if (record.kind === 'started') {
+      open.set(spanId, { started: record, identity: identity() });
+      return;
     }
-    waiting = undefined;
-  };
-
-  const take = (by: Recorder, record: LifecycleRecord): void => {
-    by.record(record);
-    if (record.kind === 'ended' && record.work.endsWith('.started')) exporter.flush();
+    const of = open.get(spanId);
+    if (of === undefined) return;
+    open.delete(spanId);
+    for (const span of spansOf([of.started, record], of.identity)) exporter.put(span);
+    if (record.work.endsWith('.started')) exporter.flush();
+    if (record.work === 'offline') void handOver();
   };
 
   /** Drops the last will of an undone shutdown once its root is sent, spooled or lost. `shutdown` drops that of any other. */
   const handOver = async (): Promise<void> => {
-    await loading;
     await exporter.settled();
     if (!exporter.isEnding) await will.drop();
   };
@@ -57,18 +50,15 @@ export function createTracing(options: TracingOptions): Tracing {
     sink: (record) => {
       if (record.kind !== 'started' && record.kind !== 'ended') return;
       will.take(record);
-      if (recorder !== undefined) take(recorder, record);
-      else if (waiting !== undefined && waiting.length < MOST_WAITING) waiting.push(record);
-      loading ??= load();
-      if (record.kind === 'ended' && record.work === 'offline') void handOver();
+      if (!isOpened) exporter.open(() => will.closeNow());
+      isOpened = true;
+      take(record);
     },
     get delivery() {
       return exporter.delivery;
     },
     spooled: () => exporter.spool.usage(),
     async shutdown(withinMs) {
-      exporter.end();
-      await loading;
       await exporter.shutdown(withinMs);
       await will.drop();
       return exporter.delivery;

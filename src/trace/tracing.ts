@@ -33,8 +33,7 @@ export interface SpoolUsage {
 /** Makes spans from records and delivers them. */
 export interface Tracing {
   /**
-   * Subscribe this to the journal. Cheap until the first piece of work, which loads the SDK and begins the replay of the spool;
-   * records wait meanwhile.
+   * Subscribe this to the journal. Cheap until the first piece of work, which begins the replay of the spool.
    */
   readonly sink: Sink;
   /** So far. */

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
@@ -6,9 +8,9 @@ import { controlPortOf } from '../support/process/announced.ts';
 import { operator } from '../support/process/operator.ts';
 import { type Caller, type Service, useWorld } from '../support/process/world.ts';
 import { certificate } from '../support/tls/certificate.ts';
+import { until } from '../support/until.ts';
 
-const SERVER = new URL('../fixtures/grpc/server.ts', import.meta.url);
-const CONNECT_SERVER = new URL('../fixtures/grpc/connect-server.ts', import.meta.url);
+const SERVER = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 
 /** Distance of an instance, in milliseconds each way. */
 const DELAY_MS = 10;
@@ -24,12 +26,12 @@ afterEach(() => {
 });
 
 /** An instance behind a proxy, which is where it is registered. */
-async function start(file = SERVER, workMs = 5, env: Readonly<Record<string, string>> = {}): Promise<Service> {
+async function start(kind = 'grpc-js', env: Readonly<Record<string, string>> = {}): Promise<Service> {
   const proxy = await DelayProxy.start(DELAY_MS);
   proxies.push(proxy);
   const service = await world().service('provider', {
-    file,
-    workMs,
+    file: SERVER,
+    kind,
     env: { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}`, LOSSLESS_WARMUP_MS: '0', ...env },
   });
   proxy.target = service.port;
@@ -78,14 +80,14 @@ describe('grpc-js loses no call while instances leave', () => {
   test('over TLS, whose certificate is for the name of the service', async () => {
     const { key, cert } = await certificate();
     const env = { FIXTURE_KEY: key.toString(), FIXTURE_CERT: cert.toString() };
-    const leaving = await start(SERVER, 5, env);
+    const leaving = await start('grpc-js', env);
     const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES }, env);
-    await release(caller, () => start(SERVER, 5, env), [leaving]);
+    await release(caller, () => start('grpc-js', env), [leaving]);
   });
 
   test('a server whose host has the name of a service listens there, and not where that service is', async () => {
     const env = { LOSSLESS_SERVICES: 'localhost' };
-    const options = { file: SERVER, host: 'localhost', env };
+    const options = { file: SERVER, kind: 'grpc-js', host: 'localhost', env };
     const [first, second] = [await world().service('localhost', options), await world().service('localhost', options)];
     const caller = await grpcCaller('lossless:///localhost', 50, { channel: NO_RETRIES }, env);
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
@@ -93,9 +95,9 @@ describe('grpc-js loses no call while instances leave', () => {
   });
 
   test('calls in progress count, and are waited for', async () => {
-    const leaving = await start(SERVER, 600);
-    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES });
-    await start(SERVER, 600);
+    const leaving = await start();
+    const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES, ms: 600 });
+    await start();
     const { body } = await operator(await controlPortOf(caller.child), '/status');
     const { instances } = (body as unknown as Status).calls.services['provider'] ?? { instances: [] };
     expect(instances.reduce((sum, { outstanding }) => sum + outstanding, 0)).toBeGreaterThan(10);
@@ -105,12 +107,85 @@ describe('grpc-js loses no call while instances leave', () => {
   });
 });
 
+describe('an instance that returns at once at its address, as another process, loses no call of grpc-js', () => {
+  const returning = (port = 0): Promise<Service> =>
+    world().service('provider', { file: SERVER, kind: 'grpc-js', port, env: { LOSSLESS_WARMUP_MS: '0' } });
+
+  test('when it has left', async () => {
+    const instances = [await returning(), await returning()];
+    const caller = await grpcCaller('lossless:///provider', 100, { channel: NO_RETRIES });
+    for (let n = 0; n < 4; n++) {
+      const leaving = instances.shift() as Service;
+      await world().called(leaving, 10);
+      await world().leave(leaving);
+      const next = await returning(leaving.port);
+      await world().called(next, 10);
+      instances.push(next);
+    }
+    expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+  });
+
+  test('when it was killed, once the calls that it had are gone', async () => {
+    const [killed] = [await returning(), await returning()];
+    const caller = await grpcCaller('lossless:///provider', 20, { channel: NO_RETRIES });
+    await world().called(killed);
+    await world().leave(killed, 'SIGKILL');
+    const next = await returning(killed.port);
+    await world().called(next, 20);
+    // Of those that were on their way to it when it was killed.
+    expect((await caller.stop()).failed).toBeLessThan(5);
+  });
+});
+
+describe('a copy of grpc-js inside a bundle', () => {
+  /** Two calls to the service `localhost`, one after the other. */
+  const CALLS = `
+    import { Client, credentials } from '@grpc/grpc-js';
+    const same = (bytes) => bytes;
+    const say = (client, done) =>
+      client.makeUnaryRequest('/echo.Echo/Say', same, same, Buffer.alloc(0), (error) => done(console.log('said', error?.code ?? 'OK')));
+    const client = () => new Client('localhost:' + process.argv[2], credentials.createInsecure());
+    say(client(), () => say(client(), () => {}));
+    process.stdin.resume();
+  `;
+
+  async function called(portOf: (service: Service) => Promise<number>) {
+    const outfile = join(world().directory, 'bundle.cjs');
+    const stdin = { contents: CALLS, resolveDir: import.meta.dirname };
+    await build({ stdin, outfile, bundle: true, platform: 'node', logLevel: 'error' });
+    const service = await world().service('localhost', { file: SERVER, kind: 'grpc-js' });
+    const env = world().env('caller', { LOSSLESS_SERVICES: 'localhost' });
+    const child = world().children.node(outfile, { args: [await portOf(service)], env });
+    await child.sees(/said OK\nsaid OK/);
+    return { service, child };
+  }
+
+  test('is not covered where something stands before the instances, and one line says so', async () => {
+    const proxy = await DelayProxy.start(0);
+    proxies.push(proxy);
+    const { child } = await called(async ({ port }) => {
+      proxy.target = port;
+      return proxy.port;
+    });
+    await until(() => child.stderr.includes('LOSSLESS_SESSION_UNCOVERED'));
+    expect(child.stderr.match(/LOSSLESS_SESSION_UNCOVERED/g)).toHaveLength(1);
+    expect(child.stderr).toContain('an HTTP/2 session to localhost leads to 127.0.0.1:');
+  });
+
+  test('is covered as every session is where it calls a listed address', async () => {
+    const { child, service } = await called(async ({ port }) => port);
+    await world().leave(service);
+    expect((await world().trace(service)).verdict).toMatchObject({ planned: 1, acked: 1 });
+    expect(child.stderr).not.toContain('LOSSLESS_SESSION_UNCOVERED');
+  });
+});
+
 describe('connect-node, whose sessions are one instance each, loses no call', () => {
   test.each(['connect-grpc', 'connect'])('%s to http://provider', async (client) => {
-    const old = [await start(CONNECT_SERVER), await start(CONNECT_SERVER)];
+    const old = [await start('connect'), await start('connect')];
     const caller = await world().caller('http://provider', 100, { client });
     for (const service of old) {
-      await start(CONNECT_SERVER);
+      await start('connect');
       await world().leave(service);
       expect((await world().trace(service)).verdict).toMatchObject({ result: 'success', whole: true, problems: [] });
     }

@@ -1,11 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { warmupShare } from '../../src/lifecycle/warmup.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
-import { ECHO, grpcJs, require } from '../fixtures/grpc/libraries.ts';
 import { anInstance } from '../support/an-instance.ts';
+import type { Word } from '../support/grpc/echo.ts';
+import { echoOf, grpcJs, require } from '../support/grpc/libraries.ts';
 import type { Child } from '../support/process/child.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';
 import { useChildren } from '../support/process/use-children.ts';
@@ -24,23 +26,16 @@ interface Counting {
 }
 
 async function serve(): Promise<Counting> {
-  const { Server, ServerCredentials } = grpcJs();
-  const same = (bytes: Buffer): Buffer => bytes;
-  const codecs = {
-    requestSerialize: same,
-    requestDeserialize: same,
-    responseSerialize: same,
-    responseDeserialize: same,
-  };
-  const server = new Server();
-  const method = { path: ECHO, requestStream: false, responseStream: false, ...codecs };
-  const say = ({ request }: { request: Buffer }, done: (error: null, answer: Buffer) => void): void => {
-    counting.calls++;
-    done(null, request);
-  };
-  server.addService({ say: method }, { say });
+  const grpc = grpcJs();
+  const server = new grpc.Server();
+  server.addService(echoOf(grpc).service, {
+    say: ({ request }: ServerUnaryCall<Word, Word>, answer: sendUnaryData<Word>) => {
+      counting.calls++;
+      answer(null, request);
+    },
+  });
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     ),
   );

@@ -9,7 +9,7 @@ const world = useWorld();
 
 const GRACE = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
-const GRPC = new URL('../fixtures/grpc/server.ts', import.meta.url);
+const GRPC = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 
 async function verify(service: string): Promise<number | null> {
   const args = ['verify', '--service', service, '--since', '1h', '--url', world().collector.queryUrl];
@@ -44,7 +44,7 @@ describe('the last instance of a service', () => {
 
   test.each([
     ['fetch', 'http://shop/echo', {}],
-    ['grpc', 'lossless:///shop', { file: GRPC }],
+    ['grpc', 'lossless:///shop', { file: GRPC, kind: 'grpc-js' }],
   ])('leaves as soon as its consumers by %s have a successor, and nothing is lost', async (client, url, options) => {
     const long = { ...GRACE, LOSSLESS_GRACE_PERIOD_MS: '20000' };
     const service = await world().service('shop', { ...options, env: long });

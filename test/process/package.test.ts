@@ -247,11 +247,7 @@ describe('the packed package in an empty project', () => {
         }),
       );
       expect(inSbom.sort()).toEqual(inNotices.sort());
-      for (const name of ['@opentelemetry/sdk-trace', '@opentelemetry/api', 'preact'])
-        expect(
-          inSbom.some((one) => one.includes(`: ${name} `)),
-          name,
-        ).toBe(true);
+      expect(inSbom.some((one) => one.includes(': preact '))).toBe(true);
     });
 
     test('has the dependencies that are installed beside the package, in that version', () => {

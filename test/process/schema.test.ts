@@ -134,7 +134,6 @@ test('a trace says which version ran where, under the names that OpenTelemetry g
     'cloud.availability_zone': 'eu-1',
     'host.name': expect.any(String),
     'process.pid': String(service.child.pid),
-    'telemetry.sdk.name': 'opentelemetry',
-    'telemetry.distro.name': 'lossless-lifecycle',
+    'telemetry.sdk.name': 'lossless-lifecycle',
   });
 });

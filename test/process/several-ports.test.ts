@@ -5,6 +5,7 @@ import { waterfall } from '../../src/cli/waterfall.ts';
 import { textsIn } from '../../src/json.ts';
 import type { Instance } from '../../src/registry/registry.ts';
 import type { Status } from '../../src/status.ts';
+import { startGrpcJs } from '../support/grpc/clients.ts';
 import { controlPortOf } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
 import { operator } from '../support/process/operator.ts';
@@ -100,6 +101,34 @@ describe('servers of HTTP and of gRPC in one process', () => {
     await areRegistered('http:8080 grpc:9090');
     expect(entries()[0]).toMatchObject({ host: 'shop.example', port: 8_080 });
   });
+});
+
+test('clients of either port of an instance with two servers of gRPC lose no call when it leaves', async () => {
+  const names = ['grpc', 'bare'];
+  const [leaving, staying] = [await starts(names, { LOSSLESS_HOLD_MS: '500' }), await starts(names)];
+  await until(() => entries().length === 2);
+  // One endpoint of each protocol is registered.
+  expect(entries().map(({ endpoints = [] }) => endpoints.map(({ protocol }) => protocol))).toEqual([
+    ['grpc'],
+    ['grpc'],
+  ]);
+  const env = { FIXTURE_GRPC: JSON.stringify({ channel: { 'grpc.enable_retries': 0 } }) };
+  const caller = await world().caller('lossless:///both', 50, { client: 'grpc', env });
+  const loads = names.map((name) =>
+    startGrpcJs({
+      method: 'say',
+      ms: 0,
+      perSecond: 50,
+      ports: [leaving, staying].map(({ ports }) => ports[name] ?? 0),
+    }),
+  );
+  await until(async () => (await world().served({ child: leaving.child, port: 0 })) > 100);
+  leaving.child.signal('SIGTERM');
+  await leaving.child.ends();
+  const { verdict } = await world().trace({ child: leaving.child, port: 0 });
+  for (const load of loads) expect((await load.stop()).failed).toEqual([]);
+  expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+  expect(verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, problems: [] });
 });
 
 test('a consumer that calls an instance by HTTP and by gRPC is told once, and leaves it by both', async () => {

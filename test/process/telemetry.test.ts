@@ -12,7 +12,7 @@ import { entered } from '../support/process/announced.ts';
 import { lossless } from '../support/process/cli.ts';
 import { type Service, spansOf, useWorld } from '../support/process/world.ts';
 import { freePort } from '../support/servers/built.ts';
-import { pause, until } from '../support/until.ts';
+import { until } from '../support/until.ts';
 import { useServer } from '../support/use-server.ts';
 
 const OTEL = new URL(
@@ -212,7 +212,6 @@ describe('the spool', () => {
           .jaeger.trace(world().traceId(leaving))
           .catch(() => undefined)) !== undefined,
     );
-    await pause(200); // its SDK is loaded by now
     await caller.stop();
     await caller.child.ends();
     await lossless(['replay', '--all', '--dir', world().spoolDir, '--otlp', world().collector.otlpUrl]);

@@ -5,11 +5,11 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-const GRPC = new URL('../fixtures/grpc/server.ts', import.meta.url);
+const GRPC = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 
 test.each([
   ['fetch', 'http://provider/echo', {}],
-  ['grpc', 'lossless:///provider', { file: GRPC }],
+  ['grpc', 'lossless:///provider', { file: GRPC, kind: 'grpc-js' }],
 ])(
   'calls by %s stay in the zone while it can serve, leave it without loss, and come back',
   async (client, url, service) => {

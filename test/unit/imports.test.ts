@@ -96,7 +96,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Hazards and the only files that may touch them. */
 const OWNERS: readonly { readonly hazard: RegExp; readonly owner: RegExp }[] = [
   { hazard: /\bprocess\.env\b/, owner: /^src\/(config|cli)\// },
-  { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/(sdk|app-tracing)\.ts$/ },
+  { hazard: /['"]@opentelemetry\//, owner: /^src\/trace\/app-tracing\.ts$/ },
   // The time-out of a socket is a setting of the application that is passed on, no timer of ours.
   {
     hazard:

@@ -1,11 +1,9 @@
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { openLoop } from './open-loop.ts';
 
 /** Longest wait for one answer, in milliseconds; a later one is a failure. */
 const TIMEOUT_MS = 10_000;
-
-/** How much of its own lateness the load makes up for, in milliseconds; after a longer stall the missed requests are left out. */
-const MADE_UP_MS = 500;
 
 /** The results of a load. */
 export interface Counts {
@@ -21,7 +19,7 @@ export class Load {
   readonly #target: URL;
   readonly #pending = new Set<Promise<void>>();
   readonly #reasons: Record<string, number> = {};
-  #timer: NodeJS.Timeout | undefined;
+  #end = (): void => {};
   #requests = 0;
   #failed = 0;
 
@@ -39,19 +37,12 @@ export class Load {
   }
 
   start(perSecond: number): void {
-    let from = performance.now();
-    let sent = 0;
-    this.#timer = setInterval(() => {
-      const now = performance.now();
-      from = Math.max(from, now - MADE_UP_MS - (sent / perSecond) * 1_000);
-      const due = Math.floor(((now - from) / 1_000) * perSecond);
-      for (; sent < due; sent++) this.#send();
-    }, 5);
+    this.#end = openLoop(perSecond, () => this.#send());
   }
 
   /** Sends no more and waits for the answers. */
   async stop(): Promise<Counts> {
-    clearInterval(this.#timer);
+    this.#end();
     await Promise.all(this.#pending);
     this.#agent.destroy();
     return this.counts;

@@ -52,6 +52,8 @@ interface Entry {
   readonly origins: string[];
   /** Pending until the first list has come, or will not come in time. */
   pending: Promise<void> | undefined;
+  /** Resolved when the first list has come, or the watch has ended. */
+  readonly listed: PromiseWithResolvers<void>;
   readonly backoff: Backoff;
   /** Aborted when the watch ends. */
   readonly ending: AbortController;
@@ -99,6 +101,12 @@ export class Directory {
     if (entry.pending !== undefined) return entry.pending.then(() => (service.known ? service : undefined));
     service.used = true;
     return service.known ? service : undefined;
+  }
+
+  /** Resolves when the registry has said what `origin` is, however often it must be asked. */
+  async listed(origin: string): Promise<void> {
+    await this.route(origin);
+    await this.#origins.get(origin)?.listed.promise;
   }
 
   /**
@@ -173,6 +181,7 @@ export class Directory {
       service: new Service(name, this.#options),
       origins: [],
       pending: undefined,
+      listed: Promise.withResolvers<void>(),
       backoff: new Backoff(WAITS),
       ending: new AbortController(),
     };
@@ -196,6 +205,7 @@ export class Directory {
         if (!signal.aborted) service.apply(instances);
       });
       whenAborted(signal, end);
+      entry.listed.resolve();
     } catch (thrown) {
       if (signal.aborted) return;
       log('warn', `no list of ${service.name}: ${asError(thrown).message}`, { code: 'LOSSLESS_REGISTRY_UNAVAILABLE' });
@@ -247,6 +257,7 @@ export class Directory {
     for (const origin of entry?.origins ?? []) this.#origins.delete(origin);
     this.#isFull = false;
     entry?.ending.abort();
+    entry?.listed.resolve();
     entry?.service.close();
   }
 }

@@ -1,8 +1,15 @@
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Facts } from '../../lifecycle/facts.ts';
+import { within } from '../../lifecycle/within.ts';
 import type { Directory } from './directory.ts';
 
-/** Longest time for the lists and the connections together, in milliseconds, by which they may delay the registration. */
+/**
+ * Longest wait for the lists, in milliseconds, by which they may delay the registration. A registry that does not tell them takes
+ * no entry either, and when it is back, an instance that joined at once would not know where to send its first calls.
+ */
+const LISTS_MS = 10_000;
+
+/** Longest time for the connections, in milliseconds, by which they may delay it further. */
 const WITHIN_MS = 3_000;
 
 /** Most connections: one for each instance, services in turn. */
@@ -14,6 +21,8 @@ export async function preconnect(
   directory: Directory,
   clock: Clock,
 ): Promise<Facts['preconnect']> {
+  const listed = Promise.all(names.map((name) => directory.listed(name)));
+  await within(clock, LISTS_MS, listed, () => {});
   const end = clock.now() + WITHIN_MS;
   const routed = await Promise.all(names.map((name) => directory.route(name)));
   const services = [...new Set(routed.filter((service) => service !== undefined))];

@@ -23,20 +23,25 @@ export function headRequests(session: ClientHttp2Session, value: () => string | 
   const handle = handleOf(session);
   if (handle === undefined) return false;
   const { request } = handle;
-  // One by one: a call with a list of arguments costs more than the header does.
-  handle.request = (headers, options, parent, weight, exclusive) => {
-    const list = isList(headers) ? withHeader(headers, value()) : headers;
-    return request.call(handle, list, options, parent, weight, exclusive);
+  let ours = { value: '', text: '' };
+  const withHeader = (list: HeaderList): HeaderList => {
+    const now = value();
+    if (now === undefined) return withoutHeader(list);
+    if (now !== ours.value) ours = { value: now, text: `${CONSUMER_HEADER}\0${now}\0\0` };
+    const [text, count] = list;
+    // Looked for in the whole, which Node.js writes next: a text of parts is put together only once.
+    const whole = text + ours.text;
+    if (whole.indexOf(CONSUMER_HEADER) === text.length) return [whole, count + 1];
+    const [kept, left] = withoutHeader(list);
+    return [kept + ours.text, left + 1];
   };
+  // One by one: a call with a list of arguments costs more than the header does.
+  handle.request = (headers, options, parent, weight, exclusive) =>
+    request.call(handle, isList(headers) ? withHeader(headers) : headers, options, parent, weight, exclusive);
   return true;
 }
 
-/** The headers with ours; what the application has copied of another process is gone. */
-function withHeader(list: HeaderList, value: string | undefined): HeaderList {
-  const [text, count] = list[0].includes(CONSUMER_HEADER) ? withoutHeader(list) : list;
-  return value === undefined ? [text, count] : [`${text}${CONSUMER_HEADER}\0${value}\0\0`, count + 1];
-}
-
+/** The headers without what the application has copied of another process. */
 function withoutHeader([text, count]: HeaderList): HeaderList {
   let left = count;
   const kept = text.replace(HEADER, (header, name) => {

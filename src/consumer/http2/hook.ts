@@ -4,13 +4,14 @@ import { rawSocket } from '../../io/raw-socket.ts';
 import type { Log } from '../../log.ts';
 import { type Connect, wrapConnect } from '../../process/http2-connect.ts';
 import { onBuiltin } from '../../process/modules.ts';
+import { hostPort } from '../../protocol/host-port.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { Listed } from '../directory/directory.ts';
 import type { Address } from '../directory/roster.ts';
 import type { Service } from '../directory/service.ts';
 import { dial, dialSecure } from './dial.ts';
 import { Leg } from './leg.ts';
-import { ServiceSession } from './session.ts';
+import { ServiceSession, watchStreams } from './session.ts';
 
 /** What the guard calls this. */
 const HOOK = 'http2.connect';
@@ -36,6 +37,8 @@ export class Http2Hook {
   readonly #options: Http2HookOptions;
   /** Services without an instance that accepts a connection; logged once for each until one does. */
   readonly #failing = new WeakSet<Service>();
+  /** Services that the application calls elsewhere; logged once for each. */
+  readonly #elsewhere = new WeakSet<Service>();
   readonly #undo: (() => void)[] = [];
 
   constructor(options: Http2HookOptions) {
@@ -66,7 +69,7 @@ export class Http2Hook {
       };
       return covered as Connect;
     };
-    this.#undo.push(wrapConnect(wrap));
+    this.#undo.push(wrapConnect(wrap), watchStreams(guard));
   }
 
   /** @returns undefined when the application says where the connection leads, or it does not go to a service */
@@ -88,6 +91,14 @@ export class Http2Hook {
     this.#options.log('warn', `no instance of ${service.name} takes a connection of HTTP/2: ${message}`, { code });
   }
 
+  #missed(service: Service, peer: Address): void {
+    if (this.#elsewhere.has(service)) return;
+    this.#elsewhere.add(service);
+    const code = 'LOSSLESS_SESSION_UNCOVERED';
+    const message = `an HTTP/2 session to ${service.name} leads to ${hostPort(peer)}, where no instance is listed: its calls are not covered`;
+    this.#options.log('warn', message, { code });
+  }
+
   #follow(session: ClientHttp2Session, authority: Authority, leg: Leg | undefined): void {
     const { context, at } = this.#options;
     const { guard } = context;
@@ -97,10 +108,21 @@ export class Http2Hook {
     const connected = (): void => {
       if (isOfUndici(session)) return;
       const socket = rawSocket(session);
-      const listed = leg === undefined ? at(peerOf(socket), hostOf(authority)) : leg.listed;
-      if (listed === undefined) return;
-      this.#failing.delete(listed.service);
-      (early ?? new ServiceSession(context, session, { listed })).join(listed, socket);
+      const join = (listed: Listed): void => {
+        this.#failing.delete(listed.service);
+        (early ?? new ServiceSession(context, session, { listed })).join(listed, socket);
+      };
+      const host = hostOf(authority);
+      const peer = peerOf(socket);
+      const listed = leg === undefined ? at(peer, host) : leg.listed;
+      // To a name, whose instances may not have been asked for yet.
+      const found = (service: Service | undefined): void => {
+        const late = at(peer, host);
+        if (late !== undefined) join(late);
+        else if (service !== undefined) this.#missed(service, peer);
+      };
+      if (listed !== undefined) join(listed);
+      else if (leg === undefined) void Promise.resolve(context.route(host)).then(guard.listener(HOOK, found), nothing);
     };
     // Before the listeners of the application, which may send requests.
     session.prependOnceListener('connect', guard.listener(HOOK, connected));

@@ -1,5 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Guard } from '../../guard.ts';
 import { DRAINING_HEADER } from '../../protocol/header.ts';
 import type { CallContext } from '../call/call-context.ts';
 import type { OpenSession } from '../directory/connections.ts';
@@ -8,6 +10,34 @@ import { headRequests } from './consumer-header.ts';
 
 /** What the guard calls this. */
 const HOOK = 'a session of node:http2';
+
+/** Symbol of the session on each of its streams. */
+const OWNER = Symbol('lossless.session');
+
+type Owned = ClientHttp2Stream & { [OWNER]?: ServiceSession };
+
+/**
+ * Tells each session of the answers and the ends of its streams. The channels of Node.js cost a call less than listeners: Node.js itself
+ * listens to what is added to a stream.
+ *
+ * @returns a function that ends it
+ */
+export function watchStreams(guard: Guard): () => void {
+  const channels: Readonly<Record<string, (message: never) => void>> = {
+    'http2.client.stream.finish': ({ stream, headers }: { stream: Owned; headers: IncomingHttpHeaders }) => {
+      const marker = headers[DRAINING_HEADER];
+      if (typeof marker === 'string') stream[OWNER]?.marked(marker);
+    },
+    'http2.client.stream.close': ({ stream }: { stream: Owned }) => stream[OWNER]?.ended(),
+  };
+  const watched = Object.entries(channels).map(
+    ([name, listener]) => [name, guard.listener(HOOK, listener) as (message: unknown) => void] as const,
+  );
+  for (const [name, listener] of watched) subscribe(name, listener);
+  return () => {
+    for (const [name, listener] of watched) unsubscribe(name, listener);
+  };
+}
 
 /** The highest stream that an HTTP/2 GOAWAY frame can name, so that it refuses no open stream. */
 const LAST_STREAM = 2 ** 31 - 1;
@@ -30,13 +60,12 @@ export class ServiceSession implements OpenSession {
     this.#way = way;
     this.#session = session;
     const { guard } = context;
-    // One of each for all streams: a call must cost as little as can be.
-    const ended = guard.listener(HOOK, () => void this.#streams--);
-    const answered = guard.listener(HOOK, (headers: IncomingHttpHeaders) => this.#answered(headers));
     const begins = guard.listener(HOOK, () => this.#head());
-    const began = guard.listener(HOOK, (stream: ClientHttp2Stream) => {
+    const began = guard.listener(HOOK, (stream: Owned) => {
+      // Its signal was aborted before.
+      if (stream.destroyed) return;
+      stream[OWNER] = this;
       this.#streams++;
-      stream.on('close', ended).on('response', answered);
     });
     const { request } = session;
     session.request = (headers, options) => {
@@ -49,6 +78,17 @@ export class ServiceSession implements OpenSession {
 
   get outstanding(): number {
     return this.#streams;
+  }
+
+  /** A response carried a draining marker. */
+  marked(marker: string): void {
+    const { listed } = this.#way;
+    if (listed !== undefined) this.#context.marked(listed.service, listed.endpoint, marker);
+  }
+
+  /** A stream has closed. */
+  ended(): void {
+    this.#streams--;
   }
 
   /**
@@ -83,11 +123,5 @@ export class ServiceSession implements OpenSession {
   #head(): void {
     if (!this.#isHeaded && this.#way.listed !== undefined)
       this.#isHeaded = headRequests(this.#session, () => this.#context.header);
-  }
-
-  #answered({ [DRAINING_HEADER]: marker }: IncomingHttpHeaders): void {
-    const { listed } = this.#way;
-    if (listed !== undefined && typeof marker === 'string')
-      this.#context.marked(listed.service, listed.endpoint, marker);
   }
 }

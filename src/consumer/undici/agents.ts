@@ -31,13 +31,13 @@ export interface AgentsOptions {
  */
 export class Agents {
   readonly #options: AgentsOptions;
-  /** Requests that have not ended, including those that wait for the first list of a service. */
-  readonly #calls = new Set<object>();
   /** Connections to instances that these agents use. */
   readonly #used = new Set<Connections>();
   /** Resolves when all requests have ended; undefined: nobody waits for that. */
   #idle: PromiseWithResolvers<void> | undefined;
   #failure: Error | undefined;
+  /** Requests that have not ended, including those that wait for the first list of a service. */
+  #calls = 0;
 
   constructor(options: AgentsOptions) {
     this.#options = options;
@@ -48,27 +48,27 @@ export class Agents {
     return this.#failure;
   }
 
-  begin(call: object): void {
-    this.#calls.add(call);
+  begin(): void {
+    this.#calls++;
   }
 
   /** A request waits for this before it begins. */
   async during(wait: Promise<unknown>): Promise<void> {
-    this.begin(wait);
+    this.begin();
     await wait.catch(() => {});
-    this.end(wait);
+    this.end();
   }
 
-  end(call: object): void {
-    this.#calls.delete(call);
-    if (this.#calls.size > 0) return;
+  end(): void {
+    this.#calls--;
+    if (this.#calls > 0) return;
     this.#idle?.resolve();
     this.#idle = undefined;
   }
 
   /** Closes the connections when all requests have ended. Resolves when that is done. */
   async close(): Promise<void> {
-    while (this.#calls.size > 0) {
+    while (this.#calls > 0) {
       this.#idle ??= Promise.withResolvers();
       await this.#idle.promise;
     }

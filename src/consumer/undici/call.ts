@@ -26,12 +26,14 @@ export class UndiciCall implements Progress {
   readonly #agents: Agents;
   readonly #service: Service;
   readonly #options: Options;
+  readonly #headers: NonNullable<Options['headers']>;
   readonly #handler: Handler;
   readonly #isSecure: boolean;
   #endpoint: Endpoint | undefined;
   #connections: Connections | undefined;
   #agent: OpenAgent | undefined;
   #started = false;
+  #hasEnded = false;
   #attempts = 0;
   #tried: Set<Endpoint> | undefined;
 
@@ -41,15 +43,13 @@ export class UndiciCall implements Progress {
     this.#service = service;
     const origin = originOf(options.origin) ?? '';
     this.#isSecure = origin.startsWith('https:');
-    this.#options = {
-      ...routed(options),
-      headers: withHeaders(options.headers as UndiciHeaders, authorityOf(origin), context.header) as Record<
-        string,
-        string
-      >,
-    };
+    this.#options = options;
+    this.#headers = withHeaders(options.headers as UndiciHeaders, authorityOf(origin), context.header) as Record<
+      string,
+      string
+    >;
     this.#handler = listening(handler, this, context.guard);
-    agents.begin(this);
+    agents.begin();
   }
 
   /**
@@ -67,7 +67,7 @@ export class UndiciCall implements Progress {
     this.#connections = connections;
     connections.begin();
     try {
-      return this.#agent.dispatch({ ...this.#options, origin }, this.#handler);
+      return this.#agent.dispatch(routed(this.#options, { origin, headers: this.#headers }), this.#handler);
     } catch {
       // For example, its handler is from another copy: without the plugin the application gets that error too.
       return this.#notTaken();
@@ -89,7 +89,7 @@ export class UndiciCall implements Progress {
 
   upgraded(socket: Duplex): void {
     this.#agent?.upgraded(socket);
-    this.#agents.end(this);
+    this.#end();
     socket.once(
       'close',
       this.#context.guard.listener(HOOK, () => this.#leave()),
@@ -98,7 +98,7 @@ export class UndiciCall implements Progress {
 
   ended(): void {
     this.#leave();
-    this.#agents.end(this);
+    this.#end();
   }
 
   moves(error: Error): boolean {
@@ -108,12 +108,17 @@ export class UndiciCall implements Progress {
     const next = isFinal ? undefined : this.#next(endpoint, error);
     // Its first error says more than a second refusal.
     if (next !== undefined && this.send(next) !== undefined) return true;
-    this.#agents.end(this);
+    this.#end();
     return false;
   }
 
   #notTaken(): undefined {
     this.ended();
+  }
+
+  #end(): void {
+    if (!this.#hasEnded) this.#agents.end();
+    this.#hasEnded = true;
   }
 
   /** It is not at that instance any more. */

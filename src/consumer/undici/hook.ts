@@ -131,12 +131,13 @@ export class UndiciHook {
 
   /** Covers dispatchers that the application has set since. Returns whether there was one. */
   #coverSet(): boolean {
-    // Not by a getter, because undici reads it while it loads.
-    const isSet = DISPATCHERS.map((symbol) => {
-      const { value } = Object.getOwnPropertyDescriptor(globalThis, symbol) ?? {};
-      return value !== undefined && this.#coverPresent(symbol, true);
-    });
-    return isSet.includes(true);
+    let isSet = false;
+    for (const symbol of DISPATCHERS) {
+      // Not by a getter, because undici reads it while it loads.
+      const value = Object.getOwnPropertyDescriptor(globalThis, symbol)?.value;
+      if (value !== undefined && !this.#standing.has(value)) isSet = this.#coverPresent(symbol, true) || isSet;
+    }
+    return isSet;
   }
 
   /** @param isChosen whether the application chose it */
@@ -199,15 +200,25 @@ export class UndiciHook {
       );
   }
 
-  /** A request to a service bypassed the plugin, by a dispatcher of the application. */
-  async #created(origin: unknown): Promise<void> {
+  /** Perhaps the first request to this origin, by a global dispatcher that was set a moment ago. */
+  #created(origin: unknown): Promise<void> | undefined {
     const text = originOf(origin);
-    // Perhaps the first request to this origin, by a global dispatcher that was set a moment ago.
-    if (this.#coverSet() && text !== undefined) await this.#options.context.route(text);
-    if (text === undefined || !this.#options.covers(text)) return;
+    if (this.#coverSet() && text !== undefined) return this.#createdByNew(text);
+    if (text !== undefined) this.#checkBypassed(text);
+    return undefined;
+  }
+
+  async #createdByNew(origin: string): Promise<void> {
+    await this.#options.context.route(origin);
+    this.#checkBypassed(origin);
+  }
+
+  /** Logs a request to a service that bypassed the plugin, by a dispatcher of the application. */
+  #checkBypassed(origin: string): void {
+    if (!this.#options.covers(origin)) return;
     this.#router.sayOnce(
       'LOSSLESS_DISPATCHER_UNCOVERED',
-      `a request to ${text} bypassed the plugin, by a dispatcher of a copy of undici inside a bundle or by an H2CClient; use fetch without a dispatcher, or leave undici out of the bundle`,
+      `a request to ${origin} bypassed the plugin, by a dispatcher of a copy of undici inside a bundle or by an H2CClient; use fetch without a dispatcher, or leave undici out of the bundle`,
     );
   }
 }

@@ -9,9 +9,9 @@ export function isRouted(options: Options): boolean {
   return (options as Marked | undefined)?.[ROUTED] === true;
 }
 
-/** A marked copy. */
-export function routed(options: Options): Options {
-  const marked: Marked = { ...options, [ROUTED]: true };
+/** A marked copy with these changes. */
+export function routed(options: Options, changes?: Pick<Options, 'headers' | 'origin'>): Options {
+  const marked: Marked = { ...options, ...changes, [ROUTED]: true };
   return marked;
 }
 

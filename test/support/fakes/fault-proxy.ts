@@ -36,6 +36,7 @@ export interface SeenCall {
 export class FaultProxy extends Gate {
   protected override readonly server: Server;
   readonly #target: number;
+  readonly #host: string;
   readonly #secure: boolean;
   /** Every call, in the order of arrival. */
   readonly calls: SeenCall[] = [];
@@ -43,18 +44,38 @@ export class FaultProxy extends Gate {
   readonly passed: SeenCall[] = [];
   faults: readonly Fault[] = [];
 
-  private constructor(target: number, secure: boolean) {
+  private constructor(target: number, secure: boolean, host: string) {
     super();
     this.#target = target;
     this.#secure = secure;
+    this.#host = host;
     this.server = createServer((request, response) => void this.#pass(request, response));
   }
 
-  /** @param secure the server speaks TLS; the proxy does not */
-  static async start(target: number, secure = false): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target, secure);
+  /**
+   * @param target port of the server; 0: that of the proxy
+   * @param secure the server speaks TLS; the proxy does not
+   * @param host address of the server
+   */
+  static async start(target: number, secure = false, host = '127.0.0.1'): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target, secure, host);
     await proxy.up();
     return proxy;
+  }
+
+  /** Cuts every connection and takes new ones, but answers nothing; what it resolves with passes calls on again. */
+  async silence(): Promise<() => Promise<void>> {
+    this.faults = [{ when: () => true, drop: true }];
+    this.cut();
+    return async () => {
+      this.faults = [];
+    };
+  }
+
+  /** Forgets the calls it has noted. */
+  forget(): void {
+    this.calls.length = 0;
+    this.passed.length = 0;
   }
 
   protected override cut(): void {
@@ -73,7 +94,8 @@ export class FaultProxy extends Gate {
     if (fault?.drop) return;
     if (fault?.status !== undefined) return void response.writeHead(fault.status).end('a fault of the test');
     if (fault?.delayMs !== undefined) await pause(fault.delayMs);
-    const options: RequestOptions = { host: '127.0.0.1', port: this.#target, method, path: url, headers, agent: false };
+    const [host, port] = [this.#host, this.#target || this.port];
+    const options: RequestOptions = { host, port, method, path: url, headers, agent: false };
     const onward = this.#secure ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
     onward.on('error', () => response.destroy());
     onward.on('response', (answer) => {

@@ -1,4 +1,4 @@
-import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import {
   type ChannelCredentials,
@@ -11,7 +11,10 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { closing, type Load, openLoop, type Rate } from '../entry/load.ts';
-import { Echo, service as echo, type Word } from './echo.ts';
+import { connectEcho } from './connect.ts';
+import { echoOf, grpcJs } from './libraries.ts';
+
+const Echo = echoOf(grpcJs());
 
 /** Longest wait for the end of a call, in milliseconds. */
 const PATIENCE_MS = 20_000;
@@ -74,10 +77,7 @@ export function startGrpcJs({ method, ms, perSecond, ...channel }: LoadOptions):
 export function startConnect({ isSecure, method, ms, perSecond, ports: [port] }: LoadOptions): Load {
   const baseUrl = `${isSecure ? 'https' : 'http'}://127.0.0.1:${port}`;
   const transport = createGrpcTransport({ baseUrl, nodeOptions: { rejectUnauthorized: false } });
-  const client = createClient(echo, transport) as unknown as {
-    say(word: Word, options: object): Promise<Word>;
-    repeat(word: Word, options: object): AsyncIterable<Word>;
-  };
+  const client = connectEcho(transport);
   const send = async (): Promise<string | undefined> => {
     try {
       const options = { timeoutMs: PATIENCE_MS };

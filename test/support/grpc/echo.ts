@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { type GrpcObject, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
 /** Path of the definition of the called service. */
@@ -15,9 +14,6 @@ export interface Word {
 }
 
 export const definition = loadSync(PROTO);
-
-/** The service for grpc-js. */
-export const Echo = (loadPackageDefinition(definition)['echo'] as GrpcObject)['Echo'] as ServiceClientConstructor;
 
 /** The service for Connect. */
 export const service = connectService();

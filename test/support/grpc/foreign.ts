@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import type { MethodDefinition } from '@grpc/grpc-js';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import type { Counts, Load } from '../entry/load.ts';
 import type { Child } from '../process/child.ts';
 import type { Children } from '../process/use-children.ts';
 import { serverProgram } from '../servers/built.ts';
 import type { LoadOptions } from './clients.ts';
-import { Echo, type Word } from './echo.ts';
+import { definition, type Word } from './echo.ts';
 
 const GRPCIO = fileURLToPath(new URL('../../servers/grpcio/main.py', import.meta.url));
 
@@ -48,7 +48,8 @@ export function startNetHttp(
 }
 
 function requestOf(method: LoadOptions['method'], word: Word): { readonly path: string; readonly bytes: string } {
-  const { path, requestSerialize } = Echo.service[method === 'say' ? 'Say' : 'Repeat'] as MethodDefinition<Word, Word>;
+  const echo = definition['echo.Echo'] as ServiceDefinition;
+  const { path, requestSerialize } = echo[method === 'say' ? 'Say' : 'Repeat'] as MethodDefinition<Word, Word>;
   return { path, bytes: requestSerialize(word).toString('hex') };
 }
 

@@ -13,8 +13,10 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
-import { grpcJs } from '../../fixtures/grpc/libraries.ts';
-import { Echo, type Word } from './echo.ts';
+import type { Word } from './echo.ts';
+import { echoOf, grpcJs } from './libraries.ts';
+
+const Echo = echoOf(grpcJs());
 
 /** Names that a line on standard input gives the application. */
 const lines = createInterface({ input: process.stdin });
@@ -166,13 +168,11 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
     return collected(refs) >= 190;
   },
   async 'two versions'() {
-    const { Client, credentials: others } = grpcJs('grpc-js-1.12');
-    const older = new Client('lossless:///provider', others.createInsecure(), {});
-    const bytes = (text: Buffer): Buffer => text;
+    const others = grpcJs('grpc-js-1.12');
+    const older = new (echoOf(others))('lossless:///provider', others.credentials.createInsecure());
     const answered = await new Promise<string>((resolve) =>
-      // Field 1, the text `x`.
-      older.makeUnaryRequest('/echo.Echo/Say', bytes, bytes, Buffer.from('\n\x01x'), {}, (error, answer) =>
-        resolve(error === null ? answer.toString() : String(error.code)),
+      older['say']?.(word('y'), (error: ServiceError | null, answer?: Word) =>
+        resolve(answer?.text ?? String(error?.code)),
       ),
     );
     const { answer } = await say(clientOf(), word('x'));

@@ -1,4 +1,3 @@
-import 'reflect-metadata';
 import { createSecureServer, createServer } from 'node:http2';
 import type { Server as NetServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,12 +13,12 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import { Controller, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { GrpcMethod, Transport } from '@nestjs/microservices';
 import { HealthImplementation } from 'grpc-health-check';
-import { Observable } from 'rxjs';
-import { Echo, PROTO, service, type Word } from './echo.ts';
+import type { Observable } from 'rxjs';
+import { PROTO, service, type Word } from './echo.ts';
+import { echoOf, grpcJs } from './libraries.ts';
+
+const Echo = echoOf(grpcJs());
 
 export interface Listen {
   readonly host: string;
@@ -85,12 +84,18 @@ export const SERVERS: Readonly<Record<string, (listen: Listen) => Promise<unknow
     return (server as NetServer).listen(port, host);
   },
   nest: async ({ host, port }) => {
+    // They take a second.
+    await import('reflect-metadata');
+    const { Controller, Module } = await import('@nestjs/common');
+    const { NestFactory } = await import('@nestjs/core');
+    const { GrpcMethod, Transport } = await import('@nestjs/microservices');
+    const { Observable: Stream } = await import('rxjs');
     class Controlled {
       say(word: Word): Promise<Word> {
         return said(word);
       }
       repeat(word: Word): Observable<Word> {
-        return new Observable((subscriber) => {
+        return new Stream((subscriber) => {
           void (async () => {
             for await (const each of repeated(word)) subscriber.next(each);
             subscriber.complete();

@@ -11,6 +11,11 @@ export function controlPortOf(child: Child): Promise<number> {
   return portIn(child, /control server listens on port (\d+)/);
 }
 
+/** The id of the trace that a process said its shutdown has; undefined when it said none. */
+export function traceIdOf({ stderr }: Child): string | undefined {
+  return /\/trace\/([0-9a-f]{32})/.exec(stderr)?.[1];
+}
+
 /** The port that an application of the fixtures has printed. */
 export function appPortOf(child: Child): Promise<number> {
   return portIn(child, /listening (\d+)/);

@@ -7,7 +7,7 @@ import { assess, type Verdict } from '../../../src/trace/model/verdict.ts';
 import { embeddedCollector } from '../embedded-collector.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { until } from '../until.ts';
-import { appPortOf, controlPortOf, entered } from './announced.ts';
+import { appPortOf, controlPortOf, entered, traceIdOf } from './announced.ts';
 import type { Child } from './child.ts';
 import { LINE, type NodeLine } from './node-lines.ts';
 import { ask } from './operator.ts';
@@ -145,9 +145,9 @@ export class World {
 
   /** The id of the trace that a process has announced. */
   traceId({ child }: Service): string {
-    const found = /\/trace\/([0-9a-f]{32})/.exec(child.stderr);
-    if (found?.[1] === undefined) throw new Error(`no trace was announced\n${child.stderr}`);
-    return found[1];
+    const found = traceIdOf(child);
+    if (found === undefined) throw new Error(`no trace was announced\n${child.stderr}`);
+    return found;
   }
 
   /** The trace of a shutdown, once its root and every consumer's span are there. */

@@ -4,13 +4,13 @@ import { Journal } from '../../../src/lifecycle/journal.ts';
 import type { LifecycleRecord } from '../../../src/lifecycle/records.ts';
 import { resourceOf } from '../../../src/trace/attributes.ts';
 import { otlpBody, spansOf } from '../../../src/trace/otlp-body.ts';
-import { type FinishedSpan, Recorder, serialize } from '../../../src/trace/sdk.ts';
+import { type FinishedSpan, Recorder, serialize } from '../../support/observe/sdk-recorder.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const IDENTITY = { service: 'orders', instanceId: 'orders-1', generation: 7 };
 const RESOURCE = { 'deployment.environment.name': 'test' };
 
-test('records become the same spans with the SDK and without', () => {
+test('records become the spans that the SDK of OpenTelemetry makes', () => {
   const clock = new SimulatedClock();
   const journal = new Journal(clock);
   const records: LifecycleRecord[] = [];
@@ -31,7 +31,8 @@ test('records become the same spans with the SDK and without', () => {
     finished: (span) => finished.push(span),
   });
   for (const record of records) recorder.record(record);
-  const plain = decodeOtlp(otlpBody(resourceOf(IDENTITY, RESOURCE), spansOf(records, IDENTITY))).groups;
+  const own = otlpBody(resourceOf(IDENTITY, RESOURCE), spansOf(records, IDENTITY));
+  const plain = decodeOtlp(own).groups;
   const bySdk = decodeOtlp(serialize(finished)).groups;
   const sorted = (groups: typeof plain) =>
     groups.map(({ origin, spans }) => ({
@@ -42,4 +43,6 @@ test('records become the same spans with the SDK and without', () => {
     }));
   expect(plain[0]?.spans).toHaveLength(2);
   expect(sorted(plain)).toEqual(sorted(bySdk));
+  const flags = (body: string) => body.match(/"flags":\d+/g)?.sort();
+  expect(flags(own)).toEqual(flags(serialize(finished)));
 });

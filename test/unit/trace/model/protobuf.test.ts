@@ -6,7 +6,7 @@ import type { Json } from '../../../../src/json.ts';
 import { Journal } from '../../../../src/lifecycle/journal.ts';
 import { decode, encode, NoProtobuf, TooManyValues } from '../../../../src/trace/model/protobuf.ts';
 import { metricsBody } from '../../../../src/trace/otlp-body.ts';
-import { type FinishedSpan, Recorder, serialize } from '../../../../src/trace/sdk.ts';
+import { type FinishedSpan, Recorder, serialize } from '../../../support/observe/sdk-recorder.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const MOST = 100_000;

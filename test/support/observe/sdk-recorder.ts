@@ -1,7 +1,4 @@
-/**
- * Everything that needs the OpenTelemetry SDK. The build bundles it into one file, because loading the packages one by one stalls
- * the event loop for 150 ms. The first span imports it.
- */
+/** The spans of OpenTelemetry's SDK, which those of the plugin are compared with. */
 import { ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api';
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -12,11 +9,11 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { LifecycleRecord, SpanIds, WorkRecord } from '../lifecycle/records.ts';
-import type { Identity } from '../protocol/identity.ts';
-import { VERSION } from '../version.ts';
-import { attributesOf, identityOf, resourceOf } from './attributes.ts';
-import { SCOPE, SPANS, spanName } from './model/schema.ts';
+import type { LifecycleRecord, SpanIds, WorkRecord } from '../../../src/lifecycle/records.ts';
+import type { Identity } from '../../../src/protocol/identity.ts';
+import { attributesOf, identityOf, resourceOf } from '../../../src/trace/attributes.ts';
+import { SCOPE, SPANS, spanName } from '../../../src/trace/model/schema.ts';
+import { VERSION } from '../../../src/version.ts';
 
 /** The SDK's numbers for the words of the schema. */
 const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: SpanKind.SERVER } as const;
@@ -24,7 +21,7 @@ const KINDS = { INTERNAL: SpanKind.INTERNAL, CLIENT: SpanKind.CLIENT, SERVER: Sp
 /** A finished span, ready to be sent or written. */
 export type FinishedSpan = ReadableSpan;
 
-/** Gives each span the ids of its record, which were on the wire before the SDK was loaded. */
+/** Hands out the ids of the record that is being turned into a span. */
 class RecordIds implements IdGenerator {
   next: SpanIds = { traceId: '', spanId: '' };
   generateTraceId = (): string => this.next.traceId;
@@ -38,10 +35,7 @@ export interface RecorderOptions {
   readonly finished: (span: FinishedSpan) => void;
 }
 
-/**
- * Makes spans from records. Its own provider always samples and touches no global, so neither the application's sampler nor the
- * shutdown of its SDK reaches these spans.
- */
+/** Makes spans of records. */
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #ids = new RecordIds();
