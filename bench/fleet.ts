@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { systemClock } from '../src/lifecycle/clock.ts';
 import { openRegistry } from '../src/registry/open.ts';
 import { DelayProxy } from '../test/support/fakes/delay-proxy.ts';
@@ -8,6 +9,7 @@ import { pause, until } from '../test/support/until.ts';
 
 const PROVIDER = new URL('provider.ts', import.meta.url);
 const CONSUMER = new URL('consumer.ts', import.meta.url);
+const MOLECULER = new URL('moleculer.ts', import.meta.url);
 
 /** Longest wait for a peer to leave, in milliseconds. */
 const LONGEST_OFFLINE_MS = 120_000;
@@ -41,7 +43,8 @@ export interface Stop {
 
 interface Provider {
   readonly child: Child;
-  readonly proxy: DelayProxy;
+  /** What adds the delay; undefined: nothing does. */
+  readonly proxy?: DelayProxy;
 }
 
 /** Makes providers leave as `peer` does, one after the other, under the traffic of consumers; one more provider always stays. */
@@ -57,6 +60,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
     const offlineMs: number[] = [];
     const logs: string[] = [];
     for (let n = 0; n < shutdowns; n++) {
+      if (peer === 'moleculer') await untilFound(consumers, providers.length);
       const leaving = providers.shift() as Provider;
       const begun = performance.now();
       leaving.child.signal('SIGTERM');
@@ -65,7 +69,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
       logs.push(leaving.child.stderr);
       // Every consumer has read its list again by then.
       await pause(3_500);
-      leaving.proxy.close();
+      leaving.proxy?.close();
       if (n + 1 < shutdowns) providers.push(await startProvider(peer, folder.path, traffic.delayMs));
       if (n + 1 < shutdowns) await pause(3_500);
     }
@@ -83,7 +87,7 @@ export async function rollUnderLoad(peer: string, traffic: Traffic, shutdowns: n
     };
   } finally {
     await Promise.all([...providers.map(({ child }) => child), ...consumers].map((child) => child.destroy()));
-    for (const provider of providers) provider.proxy.close();
+    for (const provider of providers) provider.proxy?.close();
     folder.remove();
   }
 }
@@ -98,6 +102,7 @@ export function pluginEnvironment(
 }
 
 async function startProvider(peer: string, folder: string, delayMs: number): Promise<Provider> {
+  if (peer === 'moleculer') return { child: await startNodes('provider', folder) };
   const proxy = await DelayProxy.start(delayMs);
   const env =
     peer === 'plugin'
@@ -117,6 +122,19 @@ async function startProvider(peer: string, folder: string, delayMs: number): Pro
   return { child, proxy };
 }
 
+/** Nodes of Moleculer find and call each other by themselves. */
+async function startNodes(role: 'provider' | 'consumers', folder: string, ...more: number[]): Promise<Child> {
+  const child = Child.node(MOLECULER, { args: [role, join(folder, 'nodes'), ...more], ipc: true });
+  await child.receives();
+  return child;
+}
+
+/** Nodes of Moleculer tell each other by gossip whom they know, which may take longer than a list is read again. */
+async function untilFound(consumers: readonly Child[], providers: number): Promise<void> {
+  for (const consumer of consumers)
+    await until(async () => (await ask(consumer)).providers === providers, LONGEST_OFFLINE_MS);
+}
+
 /** With the plugin each process is one consumer; without it one process holds all, each with connections and a list of its own. */
 async function startConsumers(peer: string, folder: string, { consumers, rate }: Traffic): Promise<Child[]> {
   const start = async (mode: string, count: number, env: Readonly<Record<string, string>>): Promise<Child> => {
@@ -124,6 +142,7 @@ async function startConsumers(peer: string, folder: string, { consumers, rate }:
     await child.receives();
     return child;
   };
+  if (peer === 'moleculer') return [await startNodes('consumers', folder, consumers, rate)];
   if (peer !== 'plugin') return [await start('by-list', consumers, {})];
   const children: Child[] = [];
   const env = pluginEnvironment('consumer', folder, { LOSSLESS_LOG_LEVEL: 'silent' });
@@ -131,8 +150,13 @@ async function startConsumers(peer: string, folder: string, { consumers, rate }:
   return children;
 }
 
-function ask(child: Child): Promise<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>> {
-  const answer = child.receives<Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'>>();
+/** What a process of consumers has counted; nodes of Moleculer also say how many providers each of them has found at least. */
+interface Answer extends Pick<Counted, 'sent' | 'failed' | 'reasons' | 'stops'> {
+  readonly providers?: number;
+}
+
+function ask(child: Child): Promise<Answer> {
+  const answer = child.receives<Answer>();
   child.send('count');
   return answer;
 }

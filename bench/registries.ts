@@ -13,7 +13,7 @@ import { Kubernetes, TOKENS } from '../test/support/servers/kubernetes.ts';
 import { Nacos } from '../test/support/servers/nacos.ts';
 import { ZooKeeperServer } from '../test/support/servers/zookeeper.ts';
 import { pause } from '../test/support/until.ts';
-import { measure } from './fanout.ts';
+import { tell } from './fanout.ts';
 import { POD_ADDRESS } from './pods.ts';
 import { type Benchmark, ms, quantile, type Row } from './row.ts';
 
@@ -190,7 +190,7 @@ export const registries: Benchmark = {
       }
     }
     rows.push(rowOf('Kubernetes, from the change of the slice', await lagsOfKubernetes(), await demoOfPods()));
-    const { acked, notifyMs } = await measure(CONSUMERS, 0);
+    const { acked, notifyMs } = await tell(CONSUMERS);
     rows.push({ what: 'GoAway', measured: `${ms(notifyMs)}, ${acked} of ${CONSUMERS} acked`, against: '' });
     return rows;
   },

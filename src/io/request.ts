@@ -155,13 +155,26 @@ async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer>
   return bytes;
 }
 
-async function readLines(response: IncomingMessage, longest: number, onLine: (line: string) => unknown): Promise<void> {
+function readLines(response: IncomingMessage, longest: number, onLine: (line: string) => unknown): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   let started = '';
-  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+  const isEnough = (chunk: string): boolean => {
     // A long line comes in many pieces, which are joined once.
     const lines = chunk.includes('\n') ? (started + chunk).split('\n') : [started + chunk];
     started = lines.pop() ?? '';
     if (started.length > longest) throw new Error(`a line of the answer has more than ${longest} characters`);
-    for (const line of lines) if (line.trim() !== '' && onLine(line) === false) return;
-  }
+    return lines.some((line) => line.trim() !== '' && onLine(line) === false);
+  };
+  const onData = (chunk: string): void => {
+    try {
+      if (!isEnough(chunk)) return;
+      resolve();
+    } catch (thrown) {
+      reject(thrown);
+    }
+    response.off('data', onData);
+  };
+  // Listeners, as an iterator of a stream costs more than the rest of a short answer.
+  response.setEncoding('utf8').on('data', onData).on('end', resolve);
+  return promise;
 }

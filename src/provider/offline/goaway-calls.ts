@@ -1,3 +1,4 @@
+import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
 import { AUDIENCE_HEADER, encodeGoAway } from '../../protocol/goaway.ts';
@@ -7,9 +8,7 @@ import { SIGNATURE_HEADER, sign } from '../../protocol/signature.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { type Call, callGoAway, endOf, type First } from './goaway.ts';
-
-/** Calls that wait for their first line at the same time; more make a fan-out slower, not faster. */
-export const MOST_AT_ONCE = 256;
+import { Places } from './places.ts';
 
 export interface GoAwayCallsOptions {
   readonly clock: Clock;
@@ -37,48 +36,53 @@ export interface Sent {
   readonly tookMs: number;
 }
 
-/** Makes and signs the calls of one offline, a bounded number at a time. */
+/** Makes and signs the calls of one offline. */
 export class GoAwayCalls {
   readonly #options: GoAwayCallsOptions;
-  readonly #queue: (() => void)[] = [];
-  #active = 0;
+  readonly #places: Places;
+  /** Calls whose second line may come. */
+  readonly #open = new Set<Call>();
 
   constructor(options: GoAwayCallsOptions) {
+    const { clock, signal } = options;
     this.#options = options;
+    this.#places = new Places(clock);
+    // One listener for all calls: a signal compares a further listener with each that it has.
+    whenAborted(signal, () => {
+      for (const call of this.#open) call.hangUp(endOf(signal));
+    });
   }
 
   /**
    * Calls a consumer as soon as there is a place. Never rejects.
    *
    * @param traceparent undefined: a repetition, for which the consumer makes no span
-   * @param isBound whether to call from the address under which the consumer knows this instance, so that the consumer recognizes
-   *   it
+   * @param isFurther whether it is a further attempt. The others are made from the address under which the consumer knows this
+   *   instance, so that it recognizes the instance
    */
-  async send(entry: RecentCaller, traceparent: string | undefined, isBound: boolean): Promise<Sent> {
+  async send(entry: RecentCaller, traceparent: string | undefined, isFurther: boolean): Promise<Sent> {
     const { clock, signal, tls } = this.#options;
     if (entry.caller.tls === true && tls === undefined)
       return { first: { result: 'skipped', errorType: 'tls_not_configured' }, call: undefined, tookMs: 0 };
-    await this.#place();
-    try {
+    return this.#places.take(isFurther, async () => {
       if (signal.aborted) return { first: { result: endOf(signal) }, call: undefined, tookMs: 0 };
       const begun = clock.now();
-      const call = this.#call(entry, traceparent, isBound);
+      const call = this.#call(entry, traceparent, isFurther);
+      this.#open.add(call);
+      void call.idle.then(() => this.#open.delete(call));
       const first = await call.first;
       return { first, call, tookMs: clock.now() - begun };
-    } finally {
-      this.#release();
-    }
+    });
   }
 
-  #call({ address, caller, localAddress }: RecentCaller, traceparent: string | undefined, isBound: boolean): Call {
-    const { call = callGoAway, clock, deadline, isolationMs, keys, provider, signal, timeoutMs, tls } = this.#options;
+  #call({ address, caller, localAddress }: RecentCaller, traceparent: string | undefined, isFurther: boolean): Call {
+    const { call = callGoAway, clock, deadline, isolationMs, keys, provider, timeoutMs, tls } = this.#options;
     const body = encodeGoAway({ provider, expiresInMs: isolationMs() });
     return call({
       clock,
-      signal,
       address,
       port: caller.port,
-      localAddress: isBound ? localAddress : undefined,
+      localAddress: isFurther ? undefined : localAddress,
       body,
       timeoutMs: Math.min(timeoutMs, deadline.left),
       tls: caller.tls === true ? tls : undefined,
@@ -90,15 +94,5 @@ export class GoAwayCalls {
         }),
       },
     });
-  }
-
-  async #place(): Promise<void> {
-    if (this.#active >= MOST_AT_ONCE) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    this.#active++;
-  }
-
-  #release(): void {
-    this.#active--;
-    this.#queue.shift()?.();
   }
 }

@@ -1,6 +1,5 @@
 import { asError } from '../../errors.ts';
 import { NoAnswer, request } from '../../io/request.ts';
-import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock } from '../../lifecycle/clock.ts';
 import { decodeAck, decodeIdle, GOAWAY_PATH, LINE_LIMIT } from '../../protocol/goaway.ts';
 import type { Ack, Idle } from '../../protocol/identity.ts';
@@ -19,8 +18,6 @@ export function endOf({ reason }: AbortSignal): CallEnd {
 
 export interface CallOptions {
   readonly clock: Clock;
-  /** Ends the call, with a {@link CallEnd}, which is its result unless the first line has come. */
-  readonly signal: AbortSignal;
   readonly address: string;
   readonly port: number;
   /** The address of ours to call from; undefined: any. */
@@ -47,8 +44,8 @@ export interface Call {
   readonly first: Promise<First>;
   /** Resolves with the second line, or with undefined when it will not come. Never rejects. */
   readonly idle: Promise<Idle | undefined>;
-  /** Ends a call whose second line is not wanted. */
-  hangUp(): void;
+  /** Ends the call. `why` is its result unless the first line has come. */
+  hangUp(why: CallEnd): void;
 }
 
 /** Status of another process that listens at the consumer's address now. */
@@ -71,20 +68,14 @@ export function callGoAway(options: CallOptions): Call {
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
   const hanging = new AbortController();
-  const hangUp = (): void => {
+  const hangUp = (why: CallEnd): void => {
+    first.resolve({ result: why });
     idle.resolve(undefined);
     hanging.abort();
   };
-  const forget = whenAborted(options.signal, () => {
-    first.resolve({ result: endOf(options.signal) });
-    hangUp();
-  });
   void listen(options, hanging.signal, first.resolve, idle.resolve)
     .catch((thrown) => first.resolve(failureOf(thrown)))
-    .finally(() => {
-      forget();
-      idle.resolve(undefined);
-    });
+    .finally(() => idle.resolve(undefined));
   return { first: first.promise, idle: idle.promise, hangUp };
 }
 

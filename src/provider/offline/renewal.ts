@@ -43,9 +43,9 @@ export class Renewal {
   /** Repeats the GoAway, without a span. A consumer without another instance may have one now, or may have exited. */
   async #renew(entry: RecentCaller): Promise<void> {
     const { acked, calls } = this.#options;
-    const { first, call } = await calls.send(entry, undefined, true);
+    const { first, call } = await calls.send(entry, undefined, false);
     if (call === undefined || (first.result === 'acked' && acked.addAgain(entry, call))) return;
-    call.hangUp();
+    call.hangUp('cancelled');
     if (acked.waitsFor(entry) && (await hasEnded(entry, first.result, this.#options))) acked.left(entry);
   }
 }

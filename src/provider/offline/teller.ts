@@ -102,7 +102,7 @@ export class Teller {
   async #attempt(entry: RecentCaller, { onAck }: Told, goaway: Work<'goaway'>, resend: number): Promise<First> {
     const { calls, journal } = this.#options;
     const work = resend === 0 ? undefined : journal.start('goaway.attempt', { parent: goaway.ids, facts: { resend } });
-    const sent = await calls.send(entry, encodeTraceparent((work ?? goaway).ids), resend === 0);
+    const sent = await calls.send(entry, encodeTraceparent((work ?? goaway).ids), resend > 0);
     const { first } = sent;
     if (first.result === 'acked') onAck(sent);
     work?.end({ statusCode: first.status }, failureOf(first));

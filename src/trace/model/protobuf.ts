@@ -1,5 +1,5 @@
 import { isObject, type Json } from '../../json.ts';
-import { MESSAGES } from './otlp-messages.ts';
+import { type Field, MESSAGES } from './otlp-messages.ts';
 
 /** Wire type of each scalar (Protobuf encoding, message structure). */
 const WIRE: Readonly<Record<string, number>> = {
@@ -24,8 +24,28 @@ export class NoProtobuf extends Error {}
 /** A message with more values than its reader takes. */
 export class TooManyValues extends Error {}
 
+/** A field as it is written. */
+interface Written {
+  readonly name: string;
+  /** Its number, and how it lies on the wire. */
+  readonly tag: number;
+  readonly holds: string;
+  readonly isScalar: boolean;
+  readonly isRepeated: boolean;
+}
+
 /** The fields of each message, the last first: the writer begins at the end, so it knows each length before it writes it. */
-const REVERSED = new Map(Object.entries(MESSAGES).map(([name, fields]) => [name, Object.entries(fields).reverse()]));
+const REVERSED = new Map(
+  Object.entries(MESSAGES).map(([message, fields]) => [message, Object.entries(fields).map(written).reverse()]),
+);
+
+function written([name, [number, holds, repeated]]: [string, Field]): Written {
+  const wire = WIRE[holds] ?? LENGTH_DELIMITED;
+  return { name, tag: number * 8 + wire, holds, isScalar: holds in WIRE, isRepeated: repeated !== undefined };
+}
+
+/** Longest text that is written character by character, which is faster than a call while it is short. */
+const SHORT = 64;
 
 const BY_NUMBER = new Map(
   Object.entries(MESSAGES).map(([name, fields]) => [
@@ -67,13 +87,13 @@ class Writer {
   }
 
   message(message: string, value: Json): void {
-    for (const [name, [number, holds, repeated]] of REVERSED.get(message) ?? []) {
-      const held = value[name];
+    for (const field of REVERSED.get(message) ?? []) {
+      const held = value[field.name];
       if (held === undefined || held === null) continue;
-      if (repeated === undefined) this.#field(number, holds, held);
+      if (!field.isRepeated) this.#field(field, held);
       else {
-        if (!Array.isArray(held)) throw new Error(`${name} is not a list`);
-        for (let at = held.length - 1; at >= 0; at--) this.#field(number, holds, held[at]);
+        if (!Array.isArray(held)) throw new Error(`${field.name} is not a list`);
+        for (let at = held.length - 1; at >= 0; at--) this.#field(field, held[at]);
       }
     }
   }
@@ -82,23 +102,19 @@ class Writer {
     return this.#buffer.length - this.#at;
   }
 
-  #field(number: number, holds: string, value: unknown): void {
+  #field({ tag, holds, isScalar }: Written, value: unknown): void {
     const before = this.#length;
-    const wire = WIRE[holds] ?? LENGTH_DELIMITED;
-    if (holds in WIRE) this.#scalar(holds, value);
+    if (isScalar) this.#scalar(holds, value);
     else if (isObject(value)) this.message(holds, value);
     else throw new Error(`${holds} is not an object`);
-    if (wire === LENGTH_DELIMITED) this.#varint(this.#length - before);
-    this.#varint(number * 8 + wire);
+    if (tag % 8 === LENGTH_DELIMITED) this.#varint(this.#length - before);
+    this.#varint(tag);
   }
 
   #scalar(holds: string, value: unknown): void {
     if (holds === 'string' || holds === 'hex' || holds === 'base64') {
       if (typeof value !== 'string') throw new Error(`expected ${holds} as text`);
-      const encoding = holds === 'string' ? 'utf8' : holds;
-      const length = Buffer.byteLength(value, encoding);
-      this.#move(length);
-      this.#buffer.write(value, this.#at, length, encoding);
+      if (holds !== 'string' || !this.#short(value)) this.#text(value, holds === 'string' ? 'utf8' : holds);
     } else if (holds === 'varint') this.#varint(value);
     else if (holds === 'bool') this.#varint(value === true ? 1 : 0);
     else if (holds === 'fixed32') {
@@ -109,6 +125,28 @@ class Writer {
       if (holds === 'double') this.#buffer.writeDoubleLE(Number(value), this.#at);
       else this.#buffer.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value as string)), this.#at);
     }
+  }
+
+  #text(value: string, encoding: BufferEncoding): void {
+    const length = Buffer.byteLength(value, encoding);
+    this.#move(length);
+    this.#buffer.write(value, this.#at, length, encoding);
+  }
+
+  /** @returns false, with nothing written, unless the text is short and has one byte for each character */
+  #short(value: string): boolean {
+    const { length } = value;
+    if (length > SHORT) return false;
+    this.#move(length);
+    for (let at = 0; at < length; at++) {
+      const code = value.charCodeAt(at);
+      if (code < 0x80) this.#buffer[this.#at + at] = code;
+      else {
+        this.#at += length;
+        return false;
+      }
+    }
+    return true;
   }
 
   /** A whole number, seven bits a byte; a negative one has ten bytes. */

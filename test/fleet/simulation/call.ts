@@ -1,24 +1,19 @@
-import { whenAborted } from '../../../src/lifecycle/abort.ts';
 import type { Idle } from '../../../src/protocol/identity.ts';
-import { type Call, type CallOptions, endOf, type First } from '../../../src/provider/offline/goaway.ts';
+import type { Call, CallEnd, CallOptions, First } from '../../../src/provider/offline/goaway.ts';
 import type { SimulatedConsumer } from './consumer.ts';
 import type { Network } from './network.ts';
 
 /** One call of a GoAway to a consumer over the simulated network. */
 export function callOver(network: Network, consumer: SimulatedConsumer, options: CallOptions): Call {
-  const { clock, signal, timeoutMs } = options;
+  const { clock, timeoutMs } = options;
   const first = Promise.withResolvers<First>();
   const idle = Promise.withResolvers<Idle | undefined>();
   const late = clock.after(timeoutMs, () => first.resolve({ result: 'timeout', errorType: 'timeout' }));
-  const hangUp = (): void => {
+  const hangUp = (why: CallEnd): void => {
     late.cancel();
-    forget();
+    first.resolve({ result: why });
     idle.resolve(undefined);
   };
-  const forget = whenAborted(signal, () => {
-    first.resolve({ result: endOf(signal) });
-    hangUp();
-  });
   const bring = (take: () => void): void => network.bring(consumer.number, take);
   bring(() => {
     const answer = consumer.receive(options);
@@ -28,5 +23,5 @@ export function callOver(network: Network, consumer: SimulatedConsumer, options:
     });
     void answer.idle.then((line) => bring(() => idle.resolve(line)));
   });
-  return { first: first.promise, idle: idle.promise.finally(forget), hangUp };
+  return { first: first.promise, idle: idle.promise, hangUp };
 }

@@ -136,6 +136,20 @@ describe('an undone fan-out', () => {
   });
 });
 
+test('hundreds of consumers that take the call and do not answer hold up nobody', async () => {
+  const hangs = await caller(() => {});
+  const { subject, end } = fanout(1);
+  for (let n = 0; n < 250; n++) subject.tell(callerAt(hangs.caller.port));
+  subject.tell(await caller(ends));
+  for (let n = 0; n < 100; n++) subject.tell(callerAt(hangs.caller.port));
+  subject.tell(await caller(ends));
+  // The others have five seconds each.
+  await until(() => subject.coverage.acked === 2, 4_000);
+  expect(subject.coverage.failed).toBe(0);
+  end('timeout');
+  await subject.settled();
+});
+
 test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
   const { subject, records, refused } = fanout(0);
   const own = new Callers(systemClock, 10);
@@ -240,7 +254,7 @@ test('isolations are renewed, without a span, and say how long they must last', 
   end('timeout');
 });
 
-test('a told consumer leaves nothing on the signal: one listener is left, of the renewal', async () => {
+test('a told consumer leaves nothing on the signal: two listeners are left, of the renewal and of all calls', async () => {
   const simulated = new SimulatedClock();
   let asked = 0;
   const entry = await caller((request, response) => {
@@ -253,7 +267,9 @@ test('a told consumer leaves nothing on the signal: one listener is left, of the
   for (let renewals = 1; renewals <= 3; renewals++) {
     await simulated.advance(25_000);
     await until(() => asked === 50 * (renewals + 1));
-    await until(() => listeners() === 1);
+    // The timer of the next renewal alone is left.
+    await until(() => simulated.pending === 1);
+    expect(listeners()).toBe(2);
   }
   end('timeout');
   expect(listeners()).toBe(0);
