@@ -8,6 +8,7 @@ import { SIGNATURE_HEADER, sign } from '../../protocol/signature.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
 import { type Call, callGoAway, endOf, type First } from './goaway.ts';
+import { OwnSources } from './own-sources.ts';
 import { Places } from './places.ts';
 
 export interface GoAwayCallsOptions {
@@ -40,6 +41,7 @@ export interface Sent {
 export class GoAwayCalls {
   readonly #options: GoAwayCallsOptions;
   readonly #places: Places;
+  readonly #sources = new OwnSources();
   /** Calls whose second line may come. */
   readonly #open = new Set<Call>();
 
@@ -82,7 +84,7 @@ export class GoAwayCalls {
       clock,
       address,
       port: caller.port,
-      localAddress: isFurther ? undefined : localAddress,
+      localAddress: isFurther ? undefined : this.#sources.bindingFor(localAddress),
       body,
       timeoutMs: Math.min(timeoutMs, deadline.left),
       tls: caller.tls === true ? tls : undefined,

@@ -3,6 +3,7 @@ import type { Clock } from '../../lifecycle/clock.ts';
 import { AUDIENCE_HEADER } from '../../protocol/goaway.ts';
 import type { ControlTls } from '../../protocol/tls.ts';
 import type { RecentCaller } from '../traffic/recent-caller.ts';
+import { OwnSources } from './own-sources.ts';
 
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 2_000;
@@ -23,6 +24,7 @@ export class Reach {
   readonly #tls: ControlTls | undefined;
   readonly #waiting: RecentCaller[] = [];
   #active = 0;
+  #sources: OwnSources | undefined;
 
   /** @param tls TLS of this process; undefined: callers with TLS cannot be reached */
   constructor(clock: Clock, tls: ControlTls | undefined) {
@@ -43,35 +45,32 @@ export class Reach {
       if (entry === undefined) return;
       this.#active++;
       const { caller } = entry;
-      void isThere(this.#clock, entry, this.#tls).then((reached) => {
+      void this.#isThere(entry).then((reached) => {
         if (entry.caller === caller) entry.reached = reached;
         this.#active--;
         this.#next();
       });
     }
   }
-}
 
-/** Whether the caller itself answers at its control port. Never rejects. */
-async function isThere(
-  clock: Clock,
-  { address, caller, localAddress }: RecentCaller,
-  tls: ControlTls | undefined,
-): Promise<boolean> {
-  if (caller.tls === true && tls === undefined) return false;
-  try {
-    return await request(
-      {
-        clock,
-        to: { host: address, port: caller.port, localAddress },
-        tls: caller.tls === true ? tls?.connection(address) : undefined,
-        path: PATH,
-        headers: { [AUDIENCE_HEADER]: caller.instanceId },
-        timeoutMs: ANSWER_MS,
-      },
-      ({ status }) => status === 200,
-    );
-  } catch {
-    return false;
+  /** Whether the caller itself answers at its control port. Never rejects. */
+  async #isThere({ address, caller, localAddress }: RecentCaller): Promise<boolean> {
+    if (caller.tls === true && this.#tls === undefined) return false;
+    this.#sources ??= new OwnSources();
+    try {
+      return await request(
+        {
+          clock: this.#clock,
+          to: { host: address, port: caller.port, localAddress: this.#sources.bindingFor(localAddress) },
+          tls: caller.tls === true ? this.#tls?.connection(address) : undefined,
+          path: PATH,
+          headers: { [AUDIENCE_HEADER]: caller.instanceId },
+          timeoutMs: ANSWER_MS,
+        },
+        ({ status }) => status === 200,
+      );
+    } catch {
+      return false;
+    }
   }
 }
