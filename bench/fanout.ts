@@ -132,7 +132,7 @@ function checkOpenFiles(): void {
 
 export const fanout: Benchmark = {
   title: 'GoAway fan-out beside a bare loop',
-  how: `Consumers in a process of their own, each with a control server and an open connection to the provider. The loop is what one writes by hand in such a provider: \`request\` of undici for each consumer, 256 at a time, until the answer is read, with no span, no time-out and no second attempt. The plugin is timed from the start of the notification to its end, as the trace says; it makes, sends and delivers its spans meanwhile, to a collector on the same machine. ${PAIRS} pairs, alternating; the median, and the difference of the pairs with its 95 % interval. Memory and open files in a run of their own. Of the dead, half refuse while their connection is open, and half take the call and never answer. The limit of open files must be ${OPEN_FILES}.`,
+  how: `Consumers in a process of their own, each with a control server and an open connection to the provider. The loop is what one writes by hand in such a provider: \`request\` of undici for each consumer, 256 at a time, until the answer is read, with no span, no time-out and no second attempt. The plugin is timed from the start of the notification to its end, as the trace says; it makes, sends and delivers its spans meanwhile, to a collector on the same machine. ${PAIRS} pairs, alternating; the median, and the difference of the pairs with its range. Memory and open files in a run of their own. Of the dead, half refuse while their connection is open, and half take the call and never answer. The limit of open files must be ${OPEN_FILES}.`,
   async run(only) {
     checkOpenFiles();
     const rows: Row[] = [];

@@ -3,7 +3,7 @@ import { quantile } from './row.ts';
 export interface Paired {
   /** Median without. */
   readonly base: number;
-  /** Median difference, and the 95 % interval of that median (by ranks, so that no distribution is assumed). */
+  /** Median difference, and the 95 % interval of that median (by ranks, so that no distribution is assumed); of fewer than six pairs their range. */
   readonly added: number;
   readonly low: number;
   readonly high: number;

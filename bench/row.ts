@@ -24,7 +24,8 @@ export function reached(isReached: boolean, target: string): string {
 
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+  const rank = Math.ceil(share * sorted.length) - 1;
+  return sorted[Math.max(0, Math.min(sorted.length - 1, rank))] ?? Number.NaN;
 }
 
 export function ms(value: number): string {

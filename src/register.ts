@@ -44,7 +44,7 @@ async function start(): Promise<void> {
   }
 }
 
-if (isEnabled() && !isMainThread())
+if (!isMainThread() && isEnabled())
   onThreadListens(() => (built('./thread.cjs') as typeof import('./plugin/thread.ts')).tellOfThread());
 
 function begin(): Promise<void> | undefined {
@@ -57,4 +57,4 @@ function begin(): Promise<void> | undefined {
 
 /** Under LOSSLESS_STRICT, resolves when the plugin has started: `--import` makes the application wait for it, `--require` cannot. */
 export const started: Promise<void> | undefined =
-  isEnabled() && isMainThread() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;
+  isMainThread() && isEnabled() && !(RUNNING in globalThis) && !isCommand() ? begin() : undefined;
