@@ -105,7 +105,7 @@ describe('servers of HTTP and of gRPC in one process', () => {
 
 test('clients of either port of an instance with two servers of gRPC lose no call when it leaves', async () => {
   const names = ['grpc', 'bare'];
-  const [leaving, staying] = [await starts(names, { LOSSLESS_HOLD_MS: '500' }), await starts(names)];
+  const [leaving, staying] = [await starts(names, { LOSSLESS_HOLD_MS: '5000' }), await starts(names)];
   await until(() => entries().length === 2);
   // One endpoint of each protocol is registered.
   expect(entries().map(({ endpoints = [] }) => endpoints.map(({ protocol }) => protocol))).toEqual([
