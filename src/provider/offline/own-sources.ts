@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os';
+import { ownInterfaces } from '../../io/own-interfaces.ts';
 import { plainAddress } from '../../protocol/host-port.ts';
 
 /** The families' addresses of their loopback, from which connections to this machine come. */
@@ -12,18 +12,12 @@ const LOOPBACK: readonly string[] = ['127.0.0.1', '::1'];
 export class OwnSources {
   readonly #addresses: ReadonlySet<string>;
 
-  constructor(interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()) {
+  constructor(interfaces = ownInterfaces()) {
     const outward = Object.values(interfaces).flatMap((all = []) =>
       all.filter(({ internal, scopeid }) => !internal && !scopeid),
     );
-    const alone = ['IPv4', 'IPv6'].map((family) => outward.filter((each) => each.family === family));
-    this.#addresses = new Set([
-      ...LOOPBACK,
-      ...alone
-        .filter((all) => all.length === 1)
-        .flat()
-        .map(({ address }) => address),
-    ]);
+    const alone = outward.filter(({ family }) => outward.filter((each) => each.family === family).length === 1);
+    this.#addresses = new Set([...LOOPBACK, ...alone.map(({ address }) => address)]);
   }
 
   /** What to bind a connection to that shall come from `address`; undefined: nothing, the kernel takes that address. */

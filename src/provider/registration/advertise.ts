@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { isIPv6 } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import type { Address } from '../../config/parsers.ts';
+import { ownInterfaces } from '../../io/own-interfaces.ts';
 
 /** Addresses that mean "every interface". */
 const WILDCARDS = new Set(['0.0.0.0', '::', '']);
@@ -42,7 +42,7 @@ export function isLocal({ address }: Pick<AddressInfo, 'address'>): boolean {
 
 /** Addresses of the interface that has `address`, without link-local ones, which other machines cannot use. */
 function besides(address: string): readonly string[] {
-  const interfaces = Object.values(networkInterfaces()).map((all = []) => all);
+  const interfaces = Object.values(ownInterfaces()).map((all = []) => all);
   const own = interfaces.find((all) => all.some((each) => each.address === address)) ?? [];
   return own.filter(({ scopeid }) => !scopeid).map((each) => each.address);
 }

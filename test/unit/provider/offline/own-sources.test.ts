@@ -1,5 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { expect, test } from 'vitest';
+import { ownInterfaces } from '../../../../src/io/own-interfaces.ts';
 import { OwnSources } from '../../../../src/provider/offline/own-sources.ts';
 
 function at(address: string, more: Partial<NetworkInterfaceInfo> = {}): NetworkInterfaceInfo {
@@ -27,4 +28,12 @@ test.each([
 test('of two addresses of a family the kernel may take either, so connections are bound', () => {
   const sources = new OwnSources({ lo: LOOPBACK, eth0: [at('192.0.2.1')], eth1: [at('198.51.100.1')] });
   expect(sources.bindingFor('192.0.2.1')).toBe('192.0.2.1');
+});
+
+test('where a sandbox does not list the interfaces, connections are bound', () => {
+  const interfaces = ownInterfaces(() => {
+    throw new Error('uv_interface_addresses returned Unknown system error 13');
+  });
+  expect(new OwnSources(interfaces).bindingFor('192.0.2.1')).toBe('192.0.2.1');
+  expect(new OwnSources(interfaces).bindingFor('127.0.0.1')).toBeUndefined();
 });
