@@ -1,12 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { Directory } from '../../../../src/consumer/directory/directory.ts';
 import type { Endpoint } from '../../../../src/consumer/directory/endpoint.ts';
-import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Service } from '../../../../src/consumer/directory/service.ts';
 import type { Instance, Listener, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
-import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { aDirectory } from './a-directory.ts';
 
 const INSTANCE = anInstance({ service: 'service-b', instanceId: 'b1', generation: 1, port: 1, registeredAt: 0 });
 
@@ -25,15 +23,11 @@ function setUp(some: Partial<Registry> = {}) {
     ...some,
   } as Registry;
   const warnings: string[] = [];
-  const directory = new Directory({
-    guard: watchedGuard().guard,
+  const directory = aDirectory({
     registry,
     clock,
-    quarantine: new Quarantine(clock, () => {}),
-    warmup: { ms: 0, curve: 2 },
     services: ['Orders.Internal'],
     log: (_, message) => warnings.push(message),
-    prepare: async () => {},
   });
   return { clock, directory, watched, listeners, warnings };
 }

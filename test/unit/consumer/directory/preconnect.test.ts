@@ -1,11 +1,9 @@
 import { expect, test } from 'vitest';
-import { Directory } from '../../../../src/consumer/directory/directory.ts';
 import { preconnect } from '../../../../src/consumer/directory/preconnect.ts';
-import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import type { Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
-import { watchedGuard } from '../../../support/failed-hooks.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
+import { aDirectory } from './a-directory.ts';
 
 // Nobody listens there: a connection is refused at once.
 const INSTANCE = anInstance({ service: 'service-b', instanceId: 'b1', generation: 1, port: 1, registeredAt: 0 });
@@ -21,16 +19,7 @@ function start(failures: number) {
       return () => {};
     },
   } as Pick<Registry, 'watch'> as Registry;
-  const directory = new Directory({
-    guard: watchedGuard().guard,
-    registry,
-    clock,
-    quarantine: new Quarantine(clock, () => {}),
-    warmup: { ms: 0, curve: 2 },
-    services: [],
-    log: () => {},
-    prepare: async () => {},
-  });
+  const directory = aDirectory({ registry, clock });
   return { clock, directory, preconnected: preconnect(['service-b'], directory, clock) };
 }
 
