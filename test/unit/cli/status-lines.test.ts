@@ -88,8 +88,8 @@ calls      3 services, 1 instance isolated
            stock, list from 3 s ago
              10.0.0.8:80     eu-1      25 %   0 outstanding
              10.0.0.10:8080     -  isolated  12 outstanding
-           audit, list from 5 min ago, nobody, 1 request to isolated instances because there was no other
-           mail, no list yet, nobody
+           audit, list from 5 min ago, no instance, 1 request to isolated instances because there was no other
+           mail, no list yet, no instance
 GoAways    1 isolated, 2 forbidden, 1 draining marker
 `);
 });
