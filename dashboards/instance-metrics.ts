@@ -32,7 +32,7 @@ export function requestRate(by: readonly string[], requests: string = own('lossl
   return `sum by (${by.join(', ')}) (rate(${requests}[$__rate_interval]))`;
 }
 
-/** How often something happened in the time of the dashboard. Counters end with their process, so it is an estimate. */
+/** How often something happened in the time range of the dashboard. Counters end with their process, so it is an estimate. */
 export function happened(by: readonly string[], counter: string): string {
   return `round(sum by (${by.join(', ')}) (increase(${counter}[$__range])))`;
 }

@@ -50,7 +50,7 @@ interface PanelBuilder {
   transformations(transformations: DataTransformerConfig[]): unknown;
 }
 
-/** Numbers at the end of the time of the dashboard. */
+/** Numbers at the end of the time range of the dashboard. */
 export function numbers(text: Numbers): stat.PanelBuilder {
   return described(new stat.PanelBuilder(), text)
     .thresholds(thresholds(text.levels))
@@ -59,7 +59,7 @@ export function numbers(text: Numbers): stat.PanelBuilder {
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']));
 }
 
-/** One bar for each series, at the end of the time of the dashboard. */
+/** One bar for each series, at the end of the time range of the dashboard. */
 export function gauges(text: Numbers): bargauge.PanelBuilder {
   return described(new bargauge.PanelBuilder(), text)
     .thresholds(thresholds(text.levels))

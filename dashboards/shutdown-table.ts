@@ -19,7 +19,7 @@ const BY = [SERVICE, 'service_version', INSTANCE, RESULT];
 /** Most rows: the last to end. */
 const MOST = 100;
 
-/** A value that instances sent in the time of the dashboard. */
+/** A value that instances sent in the time range of the dashboard. */
 const sent = (...[metric, matches]: Parameters<typeof left>): string =>
   `max by (${BY.join(', ')}) (last_over_time(${left(metric, matches)}[$__range]))`;
 
@@ -32,7 +32,7 @@ const consumers = (outcome: string): string =>
 export function shutdownTable(): Builder<Panel> {
   return rowsTable({
     title: 'Shutdowns',
-    description: `The last ${MOST} that ended, worst to see by colour: of which version and instance, how they ended, how long they took, how many of the consumers to tell acknowledged, and what came after an ack. A killed one is not here: it sent nothing.`,
+    description: `The last ${MOST} shutdowns that ended: version, instance, result, duration, share of the consumers that acknowledged, and requests after an acknowledgement. Colours mark the worst values. A killed instance sent nothing and is not here.`,
     unit: 'none',
     datasource: PROMETHEUS,
     width: 24,

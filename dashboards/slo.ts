@@ -38,7 +38,7 @@ export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Pa
   return [
     numbers({
       title: 'Lossless shutdowns in 30 days',
-      description: `Share of the shutdowns that ended with ${LOSSLESS.join(' or ')}, by service; ${NEITHER.join(' and ')} are not counted. The objective is ${OBJECTIVE * 100} %. Killed ones of which nobody made an end are in Still open.`,
+      description: `Share of the shutdowns that ended with ${LOSSLESS.join(' or ')}, by service; ${NEITHER.join(' and ')} do not count. The objective is ${OBJECTIVE * 100} %. Killed shutdowns without an end are in Still open.`,
       unit: 'percentunit',
       levels: atLeast(OBJECTIVE - (1 - OBJECTIVE), OBJECTIVE),
       datasource: PROMETHEUS,
@@ -48,7 +48,7 @@ export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Pa
     }).decimals(2),
     numbers({
       title: 'Error budget spent',
-      description: `Share of what the objective lets fail in 30 days. Above 1, the objective is missed.`,
+      description: `Share of the error budget of 30 days that failed shutdowns have spent. Above 1, the objective is missed.`,
       unit: 'percentunit',
       levels: CONCERNS,
       datasource: PROMETHEUS,
@@ -59,7 +59,7 @@ export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Pa
     curves({
       title: 'Burn rate',
       description:
-        'How many times faster than the objective lets it the error budget is spent, over the last hour and the last six. 1 spends it in 30 days; 14 in two days.',
+        'Speed at which failed shutdowns spend the error budget, over the last hour and the last six hours. 1 spends it in 30 days; 14 in two days.',
       unit: 'none',
       datasource: PROMETHEUS,
       width: 12,

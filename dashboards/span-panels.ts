@@ -14,7 +14,7 @@ export const OF_SERVICE: Match = [SERVICE, '=~', '$service'];
 /** What a panel of ours says and how large it is. */
 export type Shown = Omit<PanelText, 'unit' | 'datasource' | 'targets'>;
 
-/** What happened in the time of the dashboard. */
+/** What happened in the time range of the dashboard. */
 export function count(by: readonly string[], counter: string): string {
   return counted(by, counter, '$__range');
 }

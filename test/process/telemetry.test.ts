@@ -235,7 +235,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   await service.child.ends();
   const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
-  expect(stdout).toContain('its end never arrived');
+  expect(stdout).toContain('the span lossless.offline has not arrived');
   expect(stdout).toContain('offline.started');
 });
 

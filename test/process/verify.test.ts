@@ -113,7 +113,7 @@ describe('an unknown verdict is 2', () => {
     expect(await verify('few', '--since', '1h', '--expect', '1')).toMatchObject({ code: 0 });
     const few = await verify('few', '--since', '1h', '--expect', '2');
     expect(few).toMatchObject({ code: 2 });
-    expect(few.stdout).toContain('1 shutdowns found, 2 expected');
+    expect(few.stdout).toContain('expected 2 shutdowns, found 1');
     expect(await verify('nobody', '--since', '1h')).toMatchObject({ code: 2 });
     expect(await verify('nobody', '--since', '1h', '--expect', '0')).toMatchObject({ code: 0 });
   });
@@ -124,7 +124,9 @@ describe('an unknown verdict is 2', () => {
     await sendOtlp(world().collector.otlpUrl, [marker('killed', Date.now() - 10_000, 1)]);
     const killed = await verify('killed', '--since', '1h');
     expect(killed).toMatchObject({ code: 1 });
-    expect(killed.stdout).toMatch(/killed-1 .* killed [\s\S]*no end came: the process was killed/);
+    expect(killed.stdout).toMatch(
+      /killed-1 .* killed [\s\S]*the end of the shutdown never arrived: the process was killed/,
+    );
   });
 
   test('one that ended well while a span of a consumer is on its way, and 1 once that cannot come any more', async () => {
@@ -132,7 +134,7 @@ describe('an unknown verdict is 2', () => {
     await sendOtlp(world().collector.otlpUrl, [own, first]);
     const late = await verify('late', '--since', '1h');
     expect(late).toMatchObject({ code: 2 });
-    expect(late.stdout).toContain('1 of 1 shutdowns may still get spans');
+    expect(late.stdout).toContain('spans of 1 of 1 shutdowns may still arrive');
     await sendOtlp(world().collector.otlpUrl, [second]);
     expect(await verify('late', '--since', '1h')).toMatchObject({ code: 0 });
     const [lost = '', only = ''] = shutdownBodies('lost', 2, 0, Date.now() - 60_000).bodies;

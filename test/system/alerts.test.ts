@@ -60,7 +60,7 @@ describe.skipIf(missing)('from a shutdown to the alert, with the intervals as th
         service_name: 'shop',
         service_peer_name: 'consumer',
       },
-      annotations: { summary: 'shop left and did not tell every instance of consumer: 1 not told' },
+      annotations: { summary: 'GoAways of shop to consumer that failed: 1' },
     });
 
     const [held, ...others] = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldAlert[];

@@ -348,7 +348,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     await until(() => statuses.filter((status) => status === 304).length >= 3);
     expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(2);
     await collector.close();
-    await list.page.locator('.problem', { hasText: 'cannot be reached' }).waitFor();
+    await list.page.locator('.problem', { hasText: 'cannot reach the collector' }).waitFor();
     expect(await list.page.locator('.list tbody tr').count()).toBe(1);
   });
 

@@ -239,7 +239,7 @@ describe.skipIf(missing)('a release as one picture', () => {
     const started = { ...ids, work: 'online.started', start: Date.now(), durationMs: 0.01, attributes } as const;
     await sendOtlp(world().collector.otlpUrl, [otlpBody('soon', 'soon-1', [started], { 'service.version': '9' })]);
     await page.locator('.instances tr[data-key]', { hasText: 'starting' }).waitFor();
-    expect(await page.locator('.verdict').innerText()).toMatch(/nobody left\s+0 of 1 starts ready/);
+    expect(await page.locator('.verdict').innerText()).toMatch(/no shutdown\s+0 of 1 starts ready/);
   });
 });
 

@@ -142,7 +142,7 @@ describe('a store', () => {
     expect(store.traces([small.traceId])).toHaveLength(1);
   });
 
-  test('is found again in its file, and a file of something else is left alone', () => {
+  test('finds its spans again in its file, and leaves the file of another program alone', () => {
     const directory = useScratchFolder();
     const [path, other] = [join(directory, 'ours.sqlite'), join(directory, 'other.sqlite')];
     const kept = span();
@@ -153,7 +153,7 @@ describe('a store', () => {
 
     const database = new DatabaseSync(other);
     database.exec('CREATE TABLE span (mine TEXT); INSERT INTO span VALUES (1)');
-    expect(() => open({ path: other })).toThrow('something else');
+    expect(() => open({ path: other })).toThrow('another program');
     expect(database.prepare('SELECT mine FROM span').all()).toHaveLength(1);
     database.close();
   });

@@ -156,7 +156,7 @@ describe('the way of the metrics', () => {
       leaves();
       expect(await metrics.shutdown(2_000)).toMatchObject({ exported: 0, spooled: 0 });
       expect(said).toEqual([
-        `info: metrics are not kept: the collector answered ${status}; set OTEL_METRICS_EXPORTER=none to send no metrics`,
+        `info: the plugin drops metrics: the collector answered ${status}; set OTEL_METRICS_EXPORTER=none to send no metrics`,
       ]);
       expect(spooled()).toEqual([]);
     },

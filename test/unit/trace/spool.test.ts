@@ -128,7 +128,7 @@ describe('files of dead processes', () => {
     for (let exits = 0; exits < 1_100; exits++) spool.putNow(BODY);
     const { bodies, said } = await takeAll();
     expect(bodies).toHaveLength(1_000);
-    expect(said[0]).toMatch('100 of its oldest files were removed');
+    expect(said[0]).toMatch('the plugin removed its 100 oldest files');
   });
 });
 
@@ -157,7 +157,7 @@ test.runIf(process.geteuid?.() === 0)('a file that cannot be read now stays, and
     expect(await takeAll()).toMatchObject({
       bodies: [BODY],
       left: ['1-a.json'],
-      said: [expect.stringContaining('1 spooled files cannot be read: EACCES')],
+      said: [expect.stringContaining('the plugin cannot read 1 spooled files: EACCES')],
     });
   } finally {
     process.seteuid?.(0);

@@ -42,9 +42,14 @@ describe('the result of an offline', () => {
       'a registry that did not confirm',
       { unconfirmed: true },
       'incomplete',
-      'a caller was not told, or the registry did not confirm',
+      'a caller did not learn of the shutdown, or the registry did not confirm the removal',
     ],
-    ['too many callers', { overflowed: 1 }, 'incomplete', 'a caller was not told, or the registry did not confirm'],
+    [
+      'too many callers',
+      { overflowed: 1 },
+      'incomplete',
+      'a caller did not learn of the shutdown, or the registry did not confirm the removal',
+    ],
   ])('%s', (_, outcome, result, message) => {
     const whole = { ...GOOD, ...outcome };
     expect(resultOf(whole)).toBe(result);
