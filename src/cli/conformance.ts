@@ -50,7 +50,7 @@ export const command: Command = {
     } finally {
       await registry.close();
     }
-    io.out(findings.broken === 0 ? 'every tested rule holds' : `broken rules: ${findings.broken}`);
+    io.out(findings.broken === 0 ? 'every tested rule holds' : `rules broken: ${findings.broken}`);
     return findings.broken === 0 ? 0 : 1;
   },
 };

@@ -206,17 +206,17 @@ describe('the database of lossless collector', () => {
   });
 
   test.each([
-    ['cut', (path: string) => truncateSync(path, 10_000)],
-    ['cut within its head', (path: string) => truncateSync(path, 40)],
-    ['spoiled', (path: string) => spoil(path, 4_096)],
-  ])('that was %s is set aside with one message, and a new one is begun', async (_, damage) => {
+    ['truncated', (path: string) => truncateSync(path, 10_000)],
+    ['truncated within its header', (path: string) => truncateSync(path, 40)],
+    ['overwritten', (path: string) => spoil(path, 4_096)],
+  ])('that was %s is set aside with one message, and the collector begins a new one', async (_, damage) => {
     const { folder, database } = await written();
     damage(database);
     const collector = await start(database);
     for (let n = 0; n < 10; n++) await fetch(`${collector.url}/page/shutdowns`);
     await until(async () => (await post(collector.url, shutdownBodies('well', 1).bodies[0] ?? '')).status === 200);
     await isWell(collector);
-    expect(collector.child.stderr.match(/set aside as .*traces\.sqlite\.damaged/g)).toHaveLength(1);
+    expect(collector.child.stderr.match(/set it aside as .*traces\.sqlite\.damaged/g)).toHaveLength(1);
     expect(kept(folder)).toContain('traces.sqlite.damaged');
   });
 

@@ -66,7 +66,7 @@ describe.each(Object.keys(SUBJECTS))('%s', (subject) => {
   });
 });
 
-describe('what breaks rules is found', () => {
+describe('the command finds the broken rules', () => {
   /** The broken rules, as the command prints them. */
   const broken = ({ stdout }: Outcome) => [...stdout.matchAll(/^broken +(\w+)/gm)].map(([, id]) => id);
 
@@ -89,7 +89,7 @@ describe('what breaks rules is found', () => {
     expect(outcome.code).toBe(1);
   });
 
-  test('of a provider that tells no consumer', async () => {
+  test('of a provider that sends no GoAway', async () => {
     const server = createServer((request, response) => void request.pipe(response));
     const instance = anInstance({ service: SERVICE, port: await useServer(server) });
     const registered = world().children.node(REGISTERED, { args: [world().registryUrl, JSON.stringify(instance)] });

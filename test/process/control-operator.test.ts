@@ -42,10 +42,10 @@ describe('a caller through a program on this machine is no operator', () => {
   });
 
   test.each([
-    ['one that says for whom', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.1' }],
-    ['one that says that it is one', { via: '1.1 proxy' }],
-    ['a mesh', { 'x-request-id': '4f2f', 'x-envoy-expected-rq-timeout-ms': '15000' }],
-  ])('a reverse proxy: %s', async (_, headers) => {
+    ['a reverse proxy that names its client', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.1' }],
+    ['a reverse proxy that names itself', { via: '1.1 proxy' }],
+    ['a proxy of a mesh', { 'x-request-id': '4f2f', 'x-envoy-expected-rq-timeout-ms': '15000' }],
+  ])('a caller behind %s', async (_, headers) => {
     const service = await world().service('provider');
     const proxy = through(await httpForwarder(await world().controlPort(service), headers));
     for (const path of ['/offline', '/status'])

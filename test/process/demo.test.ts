@@ -122,7 +122,7 @@ test.each([
   [['nothing'], 'LOSSLESS_USAGE'],
   [['inspect', '--url', 'http://127.0.0.1:1'], 'LOSSLESS_COLLECTOR_UNREACHABLE'],
   [['status', '--port', '1'], 'LOSSLESS_CONTROL_PORT'],
-])('lossless %j is a clear message and exit code 2', async (args, code) => {
+])('lossless %j prints a clear message and ends with exit code 2', async (args, code) => {
   const command = children.node(CLI, { args });
   expect(await command.ends()).toMatchObject({ code: 2 });
   expect(command.stderr).toContain(code);

@@ -35,7 +35,7 @@ function ask({ port }: Service, path: string, headers: Readonly<Record<string, s
 
 describe('while an instance leaves', () => {
   test.each(['http', 'express', 'fastify'])(
-    '%s: a health path fails, whatever the application says, and calls are served',
+    '%s fails its health path, whatever the application answers, and serves calls',
     async (kind) => {
       const service = await world().service('provider', { kind, env: HEALTH });
       expect((await ask(service, '/health?full=1')).status).toBe(200);
@@ -76,7 +76,7 @@ describe('while an instance leaves', () => {
     expect(spansOf(trace, 'entry')).toHaveLength(0);
   });
 
-  test('a path that is called as a health check and stays good is named, once', async () => {
+  test('the log names a path once that is called as a health check and stays good', async () => {
     const service = await world().service('provider');
     const held = await holdRequest(service);
     service.child.signal('SIGTERM');
@@ -89,7 +89,7 @@ describe('while an instance leaves', () => {
     expect(warnings[0]).toContain('/healthz was answered with 2xx while this instance leaves');
   });
 
-  test('its application hears of it before anything is cut', async () => {
+  test('the application hears of the offline before the plugin cuts anything', async () => {
     const listener = `data:text/javascript,${encodeURIComponent(`
       import { subscribe } from 'node:diagnostics_channel';
       subscribe('lossless:draining', ({ traceId, leftMs }) => console.log('leaving', traceId, leftMs > 1_000));`)}`;
@@ -126,7 +126,7 @@ test.each([
   ['in a directory that is missing', (folder: string) => join(folder, 'none', 'ready')],
   ['that is a link', (folder: string) => link(join(folder, 'elsewhere'), join(folder, 'ready'))],
   ['that is a directory', (folder: string) => folder],
-])('a status file %s: an error line, a metric, and the service goes on', async (_, place) => {
+])('a status file %s: the plugin logs an error and counts it, and the service goes on', async (_, place) => {
   const folder = join(world().directory, 'status');
   mkdirSync(folder);
   const path = place(folder);

@@ -65,13 +65,13 @@ async function release(caller: Caller, next: () => Promise<Service>, old: readon
 }
 
 describe('grpc-js loses no call while instances leave', () => {
-  test.each(['lossless:///provider', 'provider:50051', 'dns:///provider'])('%s, without retries', async (target) => {
+  test.each(['lossless:///provider', 'provider:50051', 'dns:///provider'])('to %s, without retries', async (target) => {
     const old = [await start(), await start()];
     const caller = await grpcCaller(target, 100, { channel: NO_RETRIES });
     await release(caller, () => start(), old);
   });
 
-  test.each(['grpc-js-1.10', 'grpc-js-1.12', 'grpc-js-1.13', '@grpc/grpc-js'])('%s', async (library) => {
+  test.each(['grpc-js-1.10', 'grpc-js-1.12', 'grpc-js-1.13', '@grpc/grpc-js'])('with %s', async (library) => {
     const leaving = await start();
     const caller = await grpcCaller('lossless:///provider', 100, { library, channel: NO_RETRIES });
     await release(caller, () => start(), [leaving]);

@@ -96,7 +96,7 @@ describe('a stream that outlives its instance', () => {
     ['connect', SHORT],
     ['nest', SHORT],
     ['grpc-js', { LOSSLESS_STREAM_MS: '200' }],
-  ])('%s: ends with a status that says so, %o', async (kind, env) => {
+  ])('of %s ends with a status that says so, with %o', async (kind, env) => {
     const leaving = await instance(kind, env);
     const { sent, verdict, trace } = await outlived(leaving, 'repeat');
     expect(verdict).toMatchObject({ result: 'success', whole: true });

@@ -89,14 +89,17 @@ describe('the trace of a start', () => {
   test.each([
     ['starting', { LOSSLESS_PROBE: '/health' }, 503, /not registered before/, 'never_ready'],
     ['warming', { LOSSLESS_WARMUP_MS: '60000' }, 200, /registering -> warming/, 'success'],
-  ])('an offline while it is %s ends it: cancelled, nothing left open', async (_, env, health, sign, result) => {
-    const service = await starting(env, health);
-    await service.child.sees(sign);
-    await world().leave(service);
-    const trace = await online(service);
-    expect(assess(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
-    expect((await world().trace(service)).verdict).toMatchObject({ result, whole: true });
-  });
+  ])(
+    'an offline while the instance is %s cancels the start and leaves no span open',
+    async (_, env, health, sign, result) => {
+      const service = await starting(env, health);
+      await service.child.sees(sign);
+      await world().leave(service);
+      const trace = await online(service);
+      expect(assess(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
+      expect((await world().trace(service)).verdict).toMatchObject({ result, whole: true });
+    },
+  );
 });
 
 describe('registration', () => {

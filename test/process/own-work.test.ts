@@ -108,7 +108,7 @@ describe.each([
     expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.tasks.start']).toBe(10_000);
   });
 
-  test('a listener that fails is one line, and nothing else', async () => {
+  test('a listener that fails costs one log line, and nothing else', async () => {
     const child = await application([...kind, 'pool', 'deaf']);
     child.signal('SIGTERM');
     expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
@@ -116,7 +116,7 @@ describe.each([
     expect(child.stdout).toContain('record: stopped');
   });
 
-  test('it may begin its offline itself, once, and later calls do no harm', async () => {
+  test('may begin its offline itself, once, and later calls do no harm', async () => {
     const child = await application([...kind, 'pool', 'api']);
     child.say('leave');
     await child.sees(/api: true\n/);
@@ -180,11 +180,11 @@ const NOTHING = {
   many: 10_000,
 };
 
-describe.each(LINES)('the calls do nothing, and keep no process alive, on Node.js %s', (line) => {
+describe.each(LINES)('the calls do nothing and keep no process alive, on Node.js %s', (line) => {
   test.each([
     ['without the plugin', [], () => ({})],
-    ['when it is off', [], () => world().env('worker', { LOSSLESS_ENABLED: 'false' })],
-    ['in a worker thread beside it', ['thread'], () => world().env('worker')],
+    ['when the plugin is off', [], () => world().env('worker', { LOSSLESS_ENABLED: 'false' })],
+    ['in a worker thread beside the plugin', ['thread'], () => world().env('worker')],
   ])('%s', async (_, args, env) => {
     const child = world().children.node(HARMLESS, { line, args: [...args], env: env() });
     expect(await child.ends()).toEqual({ code: 0, signal: null });

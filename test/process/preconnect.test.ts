@@ -202,14 +202,17 @@ describe.each(LINES)('the client behaves as usual on Node %s', (line) => {
     expect(provider.connections).toBe(2);
   });
 
-  test.each(['provider', 'none'])('HTTP is not spoken over TLS, with LOSSLESS_PRECONNECT=%s', async (services) => {
-    const { key, cert } = await certificate();
-    await Counting.start(createHttps({ key, cert }, (_, response) => response.end('over TLS')) as Server, 'https');
-    const authorities = join(world().directory, 'cert.pem');
-    writeFileSync(authorities, cert);
-    const env = { ...NOW, LOSSLESS_PRECONNECT: services, NODE_EXTRA_CA_CERTS: authorities };
-    expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
-  });
+  test.each(['provider', 'none'])(
+    'a client of http gets no connection with TLS, with LOSSLESS_PRECONNECT=%s',
+    async (services) => {
+      const { key, cert } = await certificate();
+      await Counting.start(createHttps({ key, cert }, (_, response) => response.end('over TLS')) as Server, 'https');
+      const authorities = join(world().directory, 'cert.pem');
+      writeFileSync(authorities, cert);
+      const env = { ...NOW, LOSSLESS_PRECONNECT: services, NODE_EXTRA_CA_CERTS: authorities };
+      expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
+    },
+  );
 
   test('a process with nothing else to do ends although connections stand ready', async () => {
     const provider = await anHttpProvider();
@@ -275,11 +278,11 @@ describe('which services', () => {
 
   test.each([
     ['nothing', ''],
-    ['half of it', '['],
-    ['something else', '{"a":1}'],
-    ['no names', '["../x", 5, null, ""]'],
-    ['too much', `["${'x'.repeat(20_000)}"]`],
-  ])('a memory that holds %s is no memory', async (_, text) => {
+    ['half a list', '['],
+    ['an object', '{"a":1}'],
+    ['invalid names', '["../x", 5, null, ""]'],
+    ['too many bytes', `["${'x'.repeat(20_000)}"]`],
+  ])('a memory file that holds %s counts as empty', async (_, text) => {
     mkdirSync(world().spoolDir, { mode: 0o700 });
     writeFileSync(join(world().spoolDir, 'front.calls'), text);
     const service = await started(NOW);

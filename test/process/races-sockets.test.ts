@@ -48,7 +48,7 @@ describe('R2: a request is on the wire when its connection would be closed', () 
     ['http', 10, 500],
     ['close', 10, 200],
     ['fetch', 25, 200],
-  ])('%s, %d ms away, %d requests a second: none is lost', async (client, delayMs, rate) => {
+  ])('%s, %d ms away, %d requests a second: no request is lost', async (client, delayMs, rate) => {
     const leaving = await distant(delayMs);
     await distant(delayMs);
     const caller = await world().caller('http://provider/echo', rate, { client });
@@ -182,25 +182,22 @@ describe('what counts as in flight', () => {
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
 
-  test.each(LINES)(
-    'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
-    async (line) => {
-      const service = await world().service('provider', { line, env: UNHELD });
-      const held = await holdRequest(service);
-      service.child.signal('SIGTERM');
-      await entered(service.child, 'draining');
-      const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
-      const slow = upload(service.port, 200, 64 * 1_024, 30);
-      expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
-      expect(await held.letGo()).toBe(200);
-      expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
-      expect(await slow).toBe(413);
-      await service.child.ends();
-      const trace = await world().trace(service);
-      expect(trace.verdict.result).toBe('success');
-      expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
-    },
-  );
+  test.each(LINES)('uploads get early answers, and the drain waits for the uploads, on Node %s', async (line) => {
+    const service = await world().service('provider', { line, env: UNHELD });
+    const held = await holdRequest(service);
+    service.child.signal('SIGTERM');
+    await entered(service.child, 'draining');
+    const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
+    const slow = upload(service.port, 200, 64 * 1_024, 30);
+    expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
+    expect(await held.letGo()).toBe(200);
+    expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
+    expect(await slow).toBe(413);
+    await service.child.ends();
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('success');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
+  });
 
   test('a short body that a network brings after its head is read, and its connection stays open', async () => {
     const service = await world().service('provider');

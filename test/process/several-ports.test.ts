@@ -58,7 +58,7 @@ async function waitsFor(child: Child, what: RegExp): Promise<void> {
 
 describe('servers of HTTP and of gRPC in one process', () => {
   test.each([[['http', 'grpc']], [['grpc', 'http']]])(
-    'that listen in the order %j are both registered, and requests of HTTP go to that of HTTP',
+    'that listen in the order %j are both registered, and HTTP requests go to the HTTP server',
     async (order) => {
       const one = await starts(order);
       const [first, second] = [one, await starts(order)].map(
@@ -225,7 +225,7 @@ describe('the probe of a server of gRPC', () => {
     ['grpc:', 'h2', /not as gRPC does/],
     ['grpc:', 'http', /speaks HTTP\/1\.1/],
     ['/health', 'grpc', /speaks only HTTP\/2 .*LOSSLESS_PROBE=grpc:/],
-  ])('%s of the server %s is not passed, and says why', async (probe, server, why) => {
+  ])('%s fails at the server %s, and says why', async (probe, server, why) => {
     const { child } = await starts([server], { LOSSLESS_PROBE: probe });
     await waitsFor(child, why);
     await child.sees(/LOSSLESS_PROBE_FAILED/);

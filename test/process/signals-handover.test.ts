@@ -80,16 +80,13 @@ describe.each(LINES)('on Node.js %s', (line) => {
   test.each([
     ['spoiled', [], killed('SIGTERM')],
     ['spoiled-with-handler', ['heard SIGTERM 15'], exited(0)],
-  ])(
-    'application %s: where the hook fails a signal does what it does without the plugin',
-    async (application, says, ending) => {
-      const child = await start(application);
-      child.signal('SIGTERM');
-      expect(await child.ends()).toEqual(ending);
-      expect(afterReady(child)).toEqual([expect.stringMatching(/^log error a signal: .* spoiled$/), ...says]);
-      expect(child.stderr).toBe('');
-    },
-  );
+  ])('application %s: when the hook fails, a signal acts as without the plugin', async (application, says, ending) => {
+    const child = await start(application);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual(ending);
+    expect(afterReady(child)).toEqual([expect.stringMatching(/^log error a signal: .* spoiled$/), ...says]);
+    expect(child.stderr).toBe('');
+  });
 
   describe('a second signal while the offline runs', () => {
     const offlineMs = '60000';

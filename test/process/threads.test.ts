@@ -9,7 +9,7 @@ const world = useWorld();
 describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, on Node.js %s', (line) => {
   const told = (stderr: string): number => stderr.match(/LOSSLESS_THREAD_LISTENS/g)?.length ?? 0;
 
-  test('are one warning, which names the consequence', async () => {
+  test('cause one warning, which names the consequence', async () => {
     const child = world().children.node(THREADS, { line, args: ['threads'], env: world().env('provider') });
     await child.sees(/threads listen/);
     await child.sees(/LOSSLESS_THREAD_LISTENS/);

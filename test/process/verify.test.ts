@@ -147,9 +147,9 @@ describe('an unknown verdict is 2', () => {
 
   test.each([
     ['is not there', undefined],
-    ['answers a page', '<html>'],
-    ['answers nothing of use', '{"data": 7}'],
-    ['answers spans without anything', '{"data": [{"traceID": "x", "spans": [{}], "processes": null}]}'],
+    ['answers a web page', '<html>'],
+    ['answers a number in the place of traces', '{"data": 7}'],
+    ['answers empty spans', '{"data": [{"traceID": "x", "spans": [{}], "processes": null}]}'],
   ])('a store that %s', async (_, answer) => {
     let url = 'http://127.0.0.1:1';
     if (answer !== undefined) {
@@ -172,7 +172,7 @@ describe('an unknown verdict is 2', () => {
     [['--since', '1h', '--expect', 'all']],
     [['--since', '1h', '--wait', 'long']],
     [['--since', '2999-01-01T00:00:00Z']],
-  ])('a command line like %j', async (args) => {
+  ])('the command line %j', async (args) => {
     const { code, stderr } = await verify('provider', ...args);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^LOSSLESS_USAGE: /);

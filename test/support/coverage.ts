@@ -56,14 +56,14 @@ export const COVERAGE: readonly Coverage[] = [
       of: ['undici'],
       covered: 'no',
       note: 'The plugin logs its first call (`LOSSLESS_DISPATCHER_UNCOVERED`). Write `http2.connect`.',
-      test: ['consumer-clients.test.ts', 'one that cannot be covered is said once'],
+      test: ['consumer-clients.test.ts', 'logs once about one that it cannot cover'],
     },
     {
       name: 'undici MockAgent',
       of: ['undici'],
       covered: 'partly',
       note: 'It answers the requests that it intercepts, as in tests of an application. The others go to the host in their URL. Write `fetch` without it.',
-      test: ['consumer-clients.test.ts', 'what a MockAgent intercepts'],
+      test: ['consumer-clients.test.ts', 'a call that a MockAgent intercepts'],
     },
     {
       name: 'fetch with a dispatcher of another major',
@@ -80,7 +80,7 @@ export const COVERAGE: readonly Coverage[] = [
     },
     { name: 'axios', of: ['axios'], test: CALLED },
     { name: 'axios by HTTP/2', of: ['axios'], test: CALLED },
-    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries it from the first request on'] },
+    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries the header from the first request on'] },
     { name: 'got', of: ['got'], test: CALLED },
     ...[
       'ky',

@@ -153,7 +153,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
     ['not JSON', '{'],
     ['a list', '[]'],
     ['nothing', '{}'],
-    ['a span list that is text', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
+    ['a text in the place of the spans', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
   ])('OTLP that is %s', async (_, body) => {
     const [real, ours] = await Promise.all(
       [jaeger(), embedded()].map(async ({ otlpUrl }) => {
@@ -169,11 +169,11 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
   test.each([
     ['a short id', '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', '1'],
     [
-      'a number that is none',
+      'an invalid number',
       '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"intValue":"abc"}}]},"scopeSpans":[]}]}',
       undefined,
     ],
-  ])('Jaeger refuses a whole batch for %s; here the rest of it is kept', async (_, body, rejectedSpans) => {
+  ])('Jaeger refuses a whole batch for %s; the embedded collector keeps the rest', async (_, body, rejectedSpans) => {
     const [real, ours] = await Promise.all(
       [jaeger(), embedded()].map(({ otlpUrl }) =>
         fetch(`${otlpUrl}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),

@@ -357,7 +357,7 @@ describe.skipIf(missing)('a ZooKeeper with users', () => {
   });
 
   test.each(['shop:wr0ng@', 'other:pass%20s3cret%401@', ''])(
-    'writing as %j is a clear error without the password',
+    'writing as %j fails with a clear error without the password',
     async (user) => {
       const [right, wrong] = [await open('shop:pass%20s3cret%401@'), await open(user)];
       const instance = anInstance();
@@ -436,8 +436,8 @@ describe.skipIf(missing)('a ZooKeeper with TLS', () => {
     ['without its authority', '?tls=true', /self-signed certificate/],
     ['without a certificate', '?ca=CA', /alert|closed|ECONNRESET/],
     ['without TLS', '', /closed|no answer|ECONNRESET/],
-    ['with a file that is missing', '?ca=/none', /ENOENT/],
-  ])('%s a call is a clear error', async (_, options, expected) => {
+    ['with a missing file', '?ca=/none', /ENOENT/],
+  ])('%s a call fails with a clear error', async (_, options, expected) => {
     const registry = await closing(openAt(`zookeeper://127.0.0.1:${port}${options.replace('CA', ca)}`));
     await expect(registry.instances('a')).rejects.toMatchObject({
       code: 'LOSSLESS_REGISTRY_UNAVAILABLE',

@@ -153,9 +153,9 @@ describe('a shutdown without an end', () => {
   });
 
   test.each([
-    ['a root that came first', true],
-    ['a marker without a root to name', false],
-  ])('%s: nothing is made', (_, isFirst) => {
+    ['a root has arrived first', true],
+    ['a marker names no root', false],
+  ])('%s: the collector makes no root', (_, isFirst) => {
     const { keep, tick, roots } = collector();
     const { began, ended } = shutdown();
     if (isFirst) keep(body(ended));

@@ -56,7 +56,7 @@ describe('the list of shutdowns', () => {
     expect(await services({ search: '%' })).toEqual([]);
   });
 
-  test('by a consumer: one that answered, by what its process says, and one that was not told', async () => {
+  test('by a consumer: one that answered, as its process reports, and one whose GoAway failed', async () => {
     const { add, list, services } = setUp();
     add('orders', 3, 0, NOW, ['web']);
     add('mail', 3, 1, NOW + 1_000, ['mobile']);
@@ -68,7 +68,7 @@ describe('the list of shutdowns', () => {
     expect(await services({ search: 'web-3' })).toEqual([]);
   });
 
-  test('counts are of all that is asked for, on whatever page and with whatever result', async () => {
+  test('counts cover the whole search, on any page and with any result', async () => {
     const { add, store, list } = setUp();
     for (let n = 0; n < 60; n++) add('many', 1, n % 20 === 0 ? 1 : 0, NOW + n * 1_000);
     const [lossy = ''] = shutdownBodies('many', 0, 0, NOW + 70_000).bodies;
@@ -114,7 +114,7 @@ describe('the list of shutdowns', () => {
     expect(seen).toEqual(Array.from({ length: 120 }, (_, n) => `s${119 - n}`));
   });
 
-  test('a verdict is made anew when spans were added, and not otherwise', async () => {
+  test('the collector makes a new verdict only after new spans', async () => {
     const { store, list, verdicts } = setUp();
     const { bodies } = shutdownBodies('late', 3, 0, NOW);
     const [own = '', ...refreshes] = bodies;

@@ -132,7 +132,7 @@ describe('a store', () => {
     expect(counts.at(-1)).toBe(0);
   });
 
-  test('a single trace that is larger than the bound is not kept', () => {
+  test('the store removes a single trace that is larger than the bound', () => {
     const store = open({ maxBytes: 200_000 });
     const large = span({ attributes: { text: 'x'.repeat(60_000) } });
     for (let n = 0; n < 10; n++) store.add(groups('a', { ...large, spanId: hex(8) }));

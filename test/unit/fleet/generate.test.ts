@@ -53,7 +53,7 @@ describe('the generator', () => {
     ['a lying client', ({ clients }) => clients.some(({ kind }) => kind === 'fake')],
     ['a client without the plugin', ({ clients }) => clients.some(({ kind }) => kind === 'unmanaged')],
     [
-      'a consumer that cannot be told',
+      'a consumer that no GoAway reaches',
       ({ clients }) => clients.some((each) => 'control' in each && each.control !== 'open'),
     ],
     ['several servers', ({ providers }) => providers.some(({ servers }) => servers !== 'one')],

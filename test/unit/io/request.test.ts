@@ -96,7 +96,7 @@ describe('a failure', () => {
     });
   });
 
-  test('is none of an application that has replaced net.connect', async () => {
+  test('does not come from an application that has replaced net.connect', async () => {
     const to = await serve((_, response) => void response.end('answered'));
     const replaced = vi.spyOn(process.getBuiltinModule('node:net'), 'connect');
     onTestFinished(() => replaced.mockRestore());
@@ -105,9 +105,9 @@ describe('a failure', () => {
   });
 
   test.each([
-    ['nothing', () => {}],
-    ['half an answer', (_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half')],
-  ] satisfies [string, RequestListener][])('%s in time is one that says so', async (_, listener) => {
+    ['no answer', () => {}],
+    ['only half an answer', (_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half')],
+  ] satisfies [string, RequestListener][])('%s in time is a failure that says so', async (_, listener) => {
     const to = await serve(listener);
     const failed = request(asked(to, { timeoutMs: 50 }), text);
     await expect(failed).rejects.toThrow(NoAnswer);

@@ -51,7 +51,7 @@ function standard(header: string): ReturnType<typeof parseItem> | undefined {
 }
 
 describe('lossless-consumer', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(fc.property(caller, (who) => void expect(decodeConsumer(encodeConsumer(who))).toEqual(who)));
   });
 
@@ -147,11 +147,11 @@ describe('lossless-consumer', () => {
 
   test.each([
     ['nothing', ''],
-    ['one that is too short', ';t=1;sig="abc"'],
-    ['no time', `;sig="${'a'.repeat(43)}"`],
-    ['three of them', `;t=1;sig="${new Array(3).fill('a'.repeat(43)).join(' ')}"`],
-    ['what stands behind it', `;t=1;sig="${'a'.repeat(43)}";port=3`],
-    ['that of version 0.1.0', `;host="192.0.2.7";sig="${'a'.repeat(43)}"`],
+    ['a short proof', ';t=1;sig="abc"'],
+    ['a proof without a time', `;sig="${'a'.repeat(43)}"`],
+    ['three proofs', `;t=1;sig="${new Array(3).fill('a'.repeat(43)).join(' ')}"`],
+    ['a parameter behind the proof', `;t=1;sig="${'a'.repeat(43)}";port=3`],
+    ['a proof of version 0.1.0', `;host="192.0.2.7";sig="${'a'.repeat(43)}"`],
   ])('is no proof: %s', (_, end) => {
     expect(consumerProof(`"a";id="b";gen=1;port=2${end}`)).toBeUndefined();
   });
@@ -183,7 +183,7 @@ describe('lossless-consumer', () => {
 });
 
 describe('lossless-draining', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(fc.property(identity, (who) => void expect(decodeDraining(encodeDraining(who))).toEqual(who)));
   });
 

@@ -188,7 +188,7 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
     expect(found.told[0]).not.toContain('\n');
   });
 
-  test('odd labels are odd labels', async () => {
+  test('odd labels stay as they are', async () => {
     const labels = { none: null, count: 2, flag: true, list: [1], zone: 'b' };
     const { listed, told } = await list({ ...GOOD, labels });
     expect(told).toEqual([]);
@@ -197,7 +197,7 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
     expect(Object.keys(listed[0]?.labels ?? {})).not.toContain('none');
   });
 
-  test.each([null, [], 'text', 7])('labels that are %j are none', async (labels) => {
+  test.each([null, [], 'text', 7])('labels that are %j count as none', async (labels) => {
     expect(addresses(await list({ ...GOOD, labels }))).toEqual(['127.0.0.1:7000']);
   });
 

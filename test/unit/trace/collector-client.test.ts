@@ -52,13 +52,16 @@ async function answering(statuses: readonly number[], headers: Record<string, st
 }
 
 describe('send', () => {
-  test.each([429, 502, 503, 504])('%i: the same request again, until it is taken', async (status) => {
-    const { seen, url } = await answering([status, status, 200]);
-    expect(await new CollectorClient(target(url), systemClock).send('{}')).toBeUndefined();
-    expect(seen.count).toBe(3);
-  });
+  test.each([429, 502, 503, 504])(
+    'status %i: the client repeats the request until the collector takes it',
+    async (status) => {
+      const { seen, url } = await answering([status, status, 200]);
+      expect(await new CollectorClient(target(url), systemClock).send('{}')).toBeUndefined();
+      expect(seen.count).toBe(3);
+    },
+  );
 
-  test.each([400, 401, 404, 413, 500])('%i: never again', async (status) => {
+  test.each([400, 401, 404, 413, 500])('status %i: the client never repeats the request', async (status) => {
     const { seen, url } = await answering([status]);
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({
       reason: `the collector answered ${status}`,
@@ -112,7 +115,7 @@ describe('how a request is written', () => {
     ['http/json', [JSON_TYPE], [JSON_TYPE, JSON_TYPE]],
     ['http/protobuf', [JSON_TYPE], [PROTOBUF, JSON_TYPE, JSON_TYPE]],
     ['http/json', [PROTOBUF], [JSON_TYPE, PROTOBUF, PROTOBUF]],
-  ] as const)('%s, to one that takes %j: %j', async (protocol, types, expected) => {
+  ] as const)('with %s, to a collector that takes %j: %j', async (protocol, types, expected) => {
     const { came, url } = await taking(...types);
     const client = new CollectorClient(target(url, { protocol }), systemClock);
     for (const _ of [1, 2]) expect(await client.send('{"resourceSpans":[]}')).toBeUndefined();
@@ -169,7 +172,7 @@ describe('an answer', () => {
     ['\x0a\x00', undefined],
     ['', undefined],
     [`{"x":"${'x'.repeat(1_000_000)}`, undefined],
-  ])('%.60s', async (text, expected) => {
+  ])('is read: %.60s', async (text, expected) => {
     const { url } = await saying((response) => response.end(text));
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual(expected);
   });
@@ -183,7 +186,7 @@ describe('an answer', () => {
     });
   });
 
-  test.each([200, 500])('%i that never ends is cut off with its connection', async (status) => {
+  test.each([200, 500])('with status %i and no end is cut off with its connection', async (status) => {
     const { server, url } = await saying((response) => response.writeHead(status).write('{'));
     const answer = await new CollectorClient(target(url, { timeoutMs: 200 }), systemClock).send('{}');
     expect(answer).toEqual(status === 200 ? undefined : expect.objectContaining({ retryable: false }));
@@ -253,8 +256,8 @@ describe('https:', () => {
 
   test.each([
     ['an authority that is not trusted', () => ({}), /self.signed/],
-    ['no certificate of ours', (ca: string) => ({ ca }), /./],
-    ['a file that is not there', () => ({ ca: '/nowhere/ca.pem' }), /ENOENT.*ca\.pem/],
+    ['no client certificate', (ca: string) => ({ ca }), /./],
+    ['a missing file', () => ({ ca: '/nowhere/ca.pem' }), /ENOENT.*ca\.pem/],
   ])('%s: refused with the reason', async (_, tls, reason) => {
     const { url, ca } = await collector();
     const refusal = await new CollectorClient(target(url, { tls: tls(ca) }), systemClock).post('{}');
@@ -304,7 +307,7 @@ describe('a port of OTLP/gRPC', () => {
   });
 
   test.each(['http://127.0.0.1:1', 'http://127.0.0.10:4317'])(
-    '%s, where no server listens, is not taken for one',
+    '%s without a server is not taken for such a port',
     async (url) => {
       const answer = await new CollectorClient(target(url), systemClock).post('{}');
       expect(answer).toMatchObject({ reason: expect.not.stringContaining('gRPC') });

@@ -149,7 +149,7 @@ describe('the way of the metrics', () => {
   });
 
   test.each([404, 405, 415, 501])(
-    'a collector that takes none (%s) is one line, and nothing waits for it',
+    'a collector without metrics (status %s) costs one log line, and no metrics wait for it',
     async (status) => {
       const { leave: leaves, metrics, said, spooled } = await sending(status);
       leaves();

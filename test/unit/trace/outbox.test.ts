@@ -75,7 +75,7 @@ test('one line says that the collector takes nothing, and one that it does again
 test.each([
   ['connect ECONNREFUSED 127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
   [undefined, 'no answer in time'],
-])('a close that can wait no longer says what the last attempt failed with: %s', async (failure, why) => {
+])('a close that ends its wait logs the error of the last attempt: %s', async (failure, why) => {
   const { box, put, said } = outbox(
     () => new Promise(() => {}),
     () => failure,

@@ -99,7 +99,7 @@ test('a label tells targets apart and holds no credential', () => {
   expect(targetLabel({ endpoint: new URL('http://otel:4318/b/v1/traces'), headers })).not.toBe(label);
 });
 
-test('a file that cannot be set aside is not said to be', async () => {
+test('the log does not claim to have set a file aside that it could not rename', async () => {
   writeFileSync(at('1-a.json'), BODY);
   const said: string[] = [];
   const spool = new Spool({ directory, target: TARGET, clock: systemClock, log: (_, message) => said.push(message) });
@@ -136,9 +136,9 @@ describe('a foreign file is set aside, never waited for nor followed', () => {
   test.each([
     ['a pipe', () => execFileSync('mkfifo', [at('1-a.json')]), 'is not a plain file'],
     ['a link', () => symlinkSync('/etc/hostname', at('1-a.json')), 'ELOOP'],
-    ['half of one', () => writeFileSync(at('1-a.json'), BODY.slice(0, -1)), 'it is not OTLP JSON'],
-    ['something else', () => writeFileSync(at('1-a.json'), 'null'), 'it is not OTLP JSON'],
-  ])('%s', async (_, make, why) => {
+    ['half a file', () => writeFileSync(at('1-a.json'), BODY.slice(0, -1)), 'it is not OTLP JSON'],
+    ['JSON of another form', () => writeFileSync(at('1-a.json'), 'null'), 'it is not OTLP JSON'],
+  ])('for example %s', async (_, make, why) => {
     make();
     writeFileSync(at('2-b.json'), BODY);
     const { bodies, said, left } = await takeAll();

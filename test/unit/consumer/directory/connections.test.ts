@@ -80,7 +80,7 @@ describe('a failure in an event of a socket is logged, and other listeners still
     ['free', 'delete'],
     ['agentRemove', 'add'],
     ['close', 'delete'],
-  ] as const)('%s', (event, method) => {
+  ] as const)('the event %s', (event, method) => {
     const { guard, failed } = watchedGuard();
     const socket = new FakeSocket();
     own(new Connections(guard), socket);

@@ -44,7 +44,7 @@ describe('which hosts are services', () => {
     'http://b.example.com',
     'example.',
     '',
-  ])('%s is none: the registry is not asked', (origin) => {
+  ])('%s is not a service, and the registry gets no question', (origin) => {
     const { directory, watched } = setUp();
     expect(directory.route(origin)).toBeUndefined();
     expect(watched).toEqual([]);
@@ -78,7 +78,7 @@ test.each([
   ['http://service-b:8080', 'service-b', false],
   ['http://service-b:9090', 'service-b', true],
   ['http://nobody:8080', 'service-b', false],
-])('a request made to %s must come through here when an instance is at %s:8080: %s', async (origin, host, covered) => {
+])('whether the plugin must see a request to %s when an instance is at %s:8080: %s', async (origin, host, covered) => {
   const { directory, listeners } = setUp();
   await directory.route(origin);
   listeners.get('service-b')?.([{ ...INSTANCE, host, port: 8080 }]);

@@ -183,7 +183,7 @@ describe('zones', () => {
   test.each([
     [1, { a: 105, n: 105 }],
     [2, { a: 100, b: 100, n: 10 }],
-  ])('the warm-up compares with those of the zone: %s warm', (warm, expected) => {
+  ])('the warm-up compares with the instances of the zone, of which %s are warm', (warm, expected) => {
     const { service, clock, of } = setUp(120_000, 'eu-1');
     const others = [of('c', far), of('d', far), of('e', far)];
     service.apply([

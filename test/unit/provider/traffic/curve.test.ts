@@ -86,10 +86,10 @@ describe('the curve of requests', () => {
 
   test.each([
     ['none', 0, 5, undefined],
-    ['a single one, a moment ago', 1, 0, 1],
-    ['a single one in a short life', 1, 4, -Math.log(4 / 5)],
-    ['a single one in more than half a minute', 1, 40, undefined],
-    ['several at once', 3, 2, -Math.log(2 / 3)],
+    ['a single arrival a moment ago', 1, 0, 1],
+    ['a single arrival in a short life', 1, 4, -Math.log(4 / 5)],
+    ['a single arrival in more than half a minute', 1, 40, undefined],
+    ['several arrivals at once', 3, 2, -Math.log(2 / 3)],
   ])('the rate: %s', async (_, count, secondsSince, rate) => {
     const it = curve();
     // Seconds before the first one tell nothing of it.

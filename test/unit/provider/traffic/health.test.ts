@@ -56,7 +56,7 @@ describe('a caller that calls itself a check of a platform', () => {
     ['GET', '/healthz', {}],
     ['POST', '/anything', { 'x-prometheus-scrape-timeout-seconds': '10' }],
     ['GET', `/${'x'.repeat(200)}/health`, headers],
-  ])('is not with %s %s', (method, url, sent) => {
+  ])('is not believed with %s %s', (method, url, sent) => {
     expect(health.isProbe({ method, url, headers: sent })).toBe(false);
   });
 });

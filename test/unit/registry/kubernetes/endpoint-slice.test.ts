@@ -87,7 +87,7 @@ test.each([
   ['UDP of the same name', [port('http', 53, { protocol: 'UDP' }), port('api', 8080)], 'http://192.0.2.1:8080'],
   ['SCTP', [port('http', 53, { protocol: 'SCTP' }), port('a', 8080)], 'http://192.0.2.1:8080'],
   ['a suffix', [port('grpc-admin', 9090), port('http-api', 8080)], 'http://192.0.2.1:8080'],
-  ['gRPC before what has no name', [port('grpc', 9090), port('', 8080)], 'http://192.0.2.1:8080'],
+  ['gRPC before a port without a name', [port('grpc', 9090), port('', 8080)], 'http://192.0.2.1:8080'],
   ['gRPC by appProtocol', [port('http', 9090, { appProtocol: 'grpc' }), port('x', 8080)], 'http://192.0.2.1:8080'],
   ['h2c', [port('h2c', 9090), port('x', 8080)], 'http://192.0.2.1:8080'],
   ['h2c by appProtocol', [port('http', 1, { appProtocol: 'kubernetes.io/h2c' }), port('x', 2)], 'http://192.0.2.1:2'],
@@ -99,9 +99,9 @@ test.each([
   ['HTTP before HTTPS', [port('https', 8443), port('http', 8080)], 'http://192.0.2.1:8080'],
   ['the plain name first', [port('http-metrics', 9090), port('http', 8080)], 'http://192.0.2.1:8080'],
   ['capitals', [port('GRPC', 9090), port('HTTP-api', 8080)], 'http://192.0.2.1:8080'],
-  ['what may be anything comes last', [port('tcp-x', 1), port('api', 2)], 'http://192.0.2.1:2'],
+  ['a port of an unknown protocol comes last', [port('tcp-x', 1), port('api', 2)], 'http://192.0.2.1:2'],
   ['a database', [port('mysql', 3306), port('tcp', 80)], 'http://192.0.2.1:80'],
-])('of the ports of a Service the one that speaks HTTP is called: %s', (_, ports, expected) => {
+])('consumers call the port of a Service that speaks HTTP: %s', (_, ports, expected) => {
   expect(addresses([slice({ ports })])).toEqual([expected]);
 });
 

@@ -36,8 +36,8 @@ test('hostile bytes are read, waited for or refused, and never more than the lon
 
 test.each([
   ['a length of four gigabytes', Buffer.from([0, 255, 255, 255, 255]), 'more than'],
-  ['compressed', Buffer.from([1, 0, 0, 0, 0]), 'compressed'],
-  ['empty', Buffer.from([0, 0, 0, 0, 0]), 'not one of Nacos'],
+  ['a compressed payload', Buffer.from([1, 0, 0, 0, 0]), 'compressed'],
+  ['an empty payload', Buffer.from([0, 0, 0, 0, 0]), 'not one of Nacos'],
   ['an endless number', Buffer.from([0, 0, 0, 0, 9, ...Array(9).fill(255)]), 'too early'],
   ['a field that is longer than the message', Buffer.from([0, 0, 0, 0, 3, 18, 127, 0]), 'too early'],
   ['an unknown wire type', Buffer.from([0, 0, 0, 0, 2, 19, 0]), 'wire type'],

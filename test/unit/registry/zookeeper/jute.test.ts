@@ -55,14 +55,14 @@ test('whatever a record holds, reading it ends with a value or an error', () => 
   );
 });
 
-test('a length of -1 is nothing', () => {
+test('a length of -1 means null', () => {
   expect(new JuteReader(new JuteWriter().int(-1).frame().subarray(4)).text()).toBe('');
 });
 
 test.each([
   ['a count beyond the record', new JuteWriter().int(2 ** 31 - 1).int(0)],
   ['a length beyond the record', new JuteWriter().int(1).int(100)],
-])('%s is an error, and nothing is made ready for it', (_, record) => {
+])('%s is an error and allocates no memory', (_, record) => {
   expect(() => new JuteReader(record.frame().subarray(4)).texts()).toThrow(/shorter than its length says/);
 });
 
