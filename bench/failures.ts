@@ -22,7 +22,7 @@ export const failures: Benchmark = {
   async run() {
     const rows: Row[] = [];
     for (const [fleet, [plugin = '', ...peers]] of FLEETS) {
-      // The plugin alone, as it is timed too.
+      // The plugin runs alone, because the benchmark also times it.
       rows.push(await measure(plugin, fleet));
       const waiting = peers.entries();
       const measured: Row[] = [];

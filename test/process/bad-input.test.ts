@@ -250,7 +250,7 @@ describe('the control port', () => {
     for (const token of [FLEET, keysOf(OTHER).token, '']) expect((await call(token)).status).toBe(403);
   });
 
-  test('unknown paths, methods and garbage are answered, half-open connections are closed, and it goes on', async () => {
+  test('answers unknown paths, methods and garbage, closes half-open connections, and goes on', async () => {
     const service = await world().service('provider');
     const port = await world().controlPort(service);
     expect((await control(service, '/nothing')).status).toBe(404);
@@ -291,7 +291,7 @@ describe('the control port', () => {
 describe('the environment', () => {
   const app = new URL('../fixtures/apps/app.ts', import.meta.url);
 
-  test('a bad value of any variable is one line that names it, and the application runs without the plugin', async () => {
+  test('a bad value of any variable gives one line that names the variable, and the application runs without the plugin', async () => {
     const run = async ([name, value]: [string, string]) => {
       const env = { ...world().env('a'), LOSSLESS_STRICT: 'false', [name]: value };
       const child = world().children.node(app, { env });
@@ -310,7 +310,7 @@ describe('the environment', () => {
     expect(ran).toHaveLength(Object.keys(VARIABLES).filter((name) => name.startsWith('LOSSLESS_')).length);
   });
 
-  test('an unforeseen failure is one line, and the application runs without the plugin', async () => {
+  test('an unforeseen failure gives one line, and the application runs without the plugin', async () => {
     const env = world().env('a', { LOSSLESS_SPOOL_DIR: '', LOSSLESS_STRICT: 'false' });
     const broken = 'data:text/javascript,process.geteuid=()=>{throw(Error("broken"))}';
     const child = world().children.node(app, {

@@ -133,7 +133,7 @@ describe('slow clients of lossless collector', () => {
 });
 
 describe('lossless collector on a disk that is full', () => {
-  test('says 503 and why, goes on answering, and takes spans again when there is room', async (context) => {
+  test('answers 503 and why, still answers queries, and takes spans again when there is room', async (context) => {
     const disk = join(directory, 'disk');
     mkdirSync(disk);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', disk]).status === 0;
@@ -167,7 +167,7 @@ describe('lossless collector on a disk that is full', () => {
     }
   }, 60_000);
 
-  test('that is full from the start: it says so and ends', async (context) => {
+  test('that is full from the start: the collector says so and ends', async (context) => {
     const disk = join(directory, 'full');
     mkdirSync(disk);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).status === 0;
@@ -220,7 +220,7 @@ describe('the database of lossless collector', () => {
     expect(kept(folder)).toContain('traces.sqlite.damaged');
   });
 
-  test('that is damaged while it is used is set aside too', async () => {
+  test('that is damaged during use is set aside too', async () => {
     const { database } = await written();
     const collector = await start(database);
     spoil(database, 4_096);

@@ -21,7 +21,7 @@ let url: string;
 let database: string;
 
 async function start(...more: string[]): Promise<void> {
-  // Without a flag that hides warnings: what a user sees is part of the test.
+  // Without a flag that hides warnings, because the test checks what a user sees.
   collector = children.run(NODES['22.19'], [
     CLI,
     'collector',
@@ -232,7 +232,7 @@ describe('lossless collector survives', () => {
     expect(JSON.parse(answer.body).data[0].spans).toHaveLength(2);
   });
 
-  test('one large resource of many spans: it is stored once', async () => {
+  test('one large resource of many spans, which is stored once', async () => {
     const resource = {
       attributes: attributes({ 'service.name': { stringValue: 'large' }, big: { stringValue: 'x'.repeat(2 * MIB) } }),
     };

@@ -214,7 +214,7 @@ describe.each([
     ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
     ['httpBadAddress', 'http', 'nobody', 'ERR_INVALID_IP_ADDRESS'],
     ['httpsBadKey', 'https', 'service-b', 'ERR_OSSL_PEM_NO_START_LINE'],
-  ])('%s: the very first request to %s://%s and those that follow', async (client, scheme, host, code) => {
+  ])('%s: the very first request to %s://%s and later ones', async (client, scheme, host, code) => {
     const provider = await PlainProvider.start('b1');
     const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line });
     children.push(provider, app);
@@ -336,7 +336,7 @@ describe.each([
 describe('a copy of undici inside a bundle', () => {
   const folder = useScratchFolder();
 
-  test('a call by a dispatcher of its own is logged once, and one by its global dispatcher is covered', async () => {
+  test('the log names the first call by its own dispatcher, and calls by its global dispatcher are covered', async () => {
     const outfile = join(folder, 'bundle.cjs');
     const entryPoints = [join(installed(7) ?? '', 'index.js')];
     await build({ entryPoints, outfile, bundle: true, platform: 'node', logLevel: 'error' });

@@ -129,7 +129,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     expect((await statusOf(app)).instances.map(({ isolated }) => isolated)).toEqual([false, false]);
   });
 
-  test('R15: the last instance is used although it is isolated, until another one comes', async () => {
+  test('R15: the consumer calls the isolated last instance until another one comes', async () => {
     const { app, providers } = await setUp(['b1']);
     const [last] = providers as [PlainProvider];
     const load = many(app, client, 2_000);

@@ -58,7 +58,7 @@ describe('the span of a refresh', () => {
     });
   });
 
-  test('ends before the instance is idle; a registry that still lists it is stale', async () => {
+  test('ends before the instance is idle; the result is stale while the registry still lists the instance', async () => {
     const { app, one, two } = await setUp();
     app.list({ 'service-b': [one.instance] });
     const held = app.run('fetch', { url: `${URL_B}slow` });
@@ -122,7 +122,7 @@ describe('who may send a GoAway', () => {
     expect((await post(app.port, bodyOf(one.instance), { [AUDIENCE_HEADER]: 'consumer-1' })).status).toBe(200);
   });
 
-  test('an instance registered with a host name is known by the addresses of that name', async () => {
+  test('without a secret: also the addresses of a registered host name', async () => {
     const { app, one } = await setUp({}, { host: 'localhost' });
     expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
   });

@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-/** Connections that a stranger keeps open: those that are cut off are opened again within two seconds. */
+/** Connections that a stranger keeps open: the stranger opens a cut connection again within two seconds. */
 class Flood {
   readonly #sockets = new Set<Socket>();
   readonly #connect: () => Socket;
@@ -54,7 +54,7 @@ async function flood(port: number, first: string, from = '127.0.0.1'): Promise<v
   await until(() => stranger.opened >= 1_250);
 }
 
-/** One request over a connection of its own. */
+/** One request over its own connection. */
 async function isAnswered(port: number, path: string): Promise<boolean> {
   return ask(port, path).then(
     ({ status }) => status === 200,

@@ -19,7 +19,7 @@ const GRPC_FAILED = /UNAVAILABLE/;
 /** The folder that has `@grpc/grpc-js`. */
 const PACKAGES = join(import.meta.dirname, '../packages');
 
-/** Each line, and what the demo is told besides. */
+/** Each line of Node.js, and further arguments of the demo. */
 const DEMOS: readonly (readonly [NodeLine, readonly string[]])[] = [
   ...LINES.map((line) => [line, []] as const),
   ...(isMissing('test/packages') ? [] : [['24', ['--grpc']] as const]),
@@ -97,7 +97,7 @@ test('the processes of a demo are not configured by its shell', async () => {
   expect(base.flat().filter((pair) => /^(NODE_OPTIONS|LOSSLESS_)/.test(pair))).toEqual([]);
 });
 
-test('a process that ends instead of being ready is told at once, and what was started beside it is ended', async () => {
+test('a demo reports at once a process that ends before it is ready, and ends the other processes', async () => {
   const directory = useScratchFolder();
   // The first of the two ends; the other one never comes so far that it would notice the end of the demo.
   const preload = `try { process.getBuiltinModule('node:fs').mkdirSync('${directory}/first') } catch { await new Promise(() => setInterval(() => {}, 1_000)) } process.exit(3)`;

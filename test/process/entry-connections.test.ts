@@ -14,7 +14,7 @@ afterEach(() => {
   sockets.clear();
 });
 
-/** A connection, and what has come on it. */
+/** A connection, and the bytes that it has received. */
 async function connected(port: number) {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true });
   sockets.add(socket);
@@ -38,7 +38,7 @@ describe('a client that pipelines', () => {
     let sent = 0;
     let closes = false;
     const send = (): void => {
-      // RFC 9112, section 9.6: who was told `close` sends nothing more there.
+      // RFC 9112, section 9.6: after `close` a client sends nothing more there.
       closes ||= /connection: close/i.test(client.text());
       if (closes || client.socket.readableEnded) return;
       sent += 3;

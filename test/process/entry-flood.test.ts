@@ -11,7 +11,7 @@ const { ask, atEnd, keepAsking } = useAsking();
 /** Where a balancer asks, in these tests. */
 const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health' };
 
-test('a flood of checks with made-up names costs no caller a request, and is no time-out', async () => {
+test('a flood of checks with made-up names costs no caller a request, and causes no time-out', async () => {
   const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_GRACE_PERIOD_MS: '8000' } });
   const control = await world().controlPort(service);
   const balancer = { from: '127.0.0.2', headers: { 'user-agent': 'balancer' } };
@@ -36,7 +36,7 @@ test('a flood of checks with made-up names costs no caller a request, and is no 
   const begun = performance.now();
   service.child.signal('SIGTERM');
   await service.child.ends();
-  // Half of the grace period is the longest wait for callers who are not known.
+  // Half of the grace period is the longest wait for unknown callers.
   expect(performance.now() - begun).toBeLessThan(7_000);
   expect(lost).toEqual([]);
   expect(floods.every(({ answered }) => answered > 0)).toBe(true);

@@ -23,7 +23,7 @@ function lines({ child }: Service, code: string): readonly string[] {
   return child.stderr.split('\n').filter((line) => line.includes(`"${code}"`));
 }
 
-describe('a caller that calls itself a health check and is none', () => {
+describe('a caller that only pretends to be a health check', () => {
   test.each([
     ['kube-probe/1.32', 'POST', '/echo'],
     ['ELB-HealthChecker/2.0', 'GET', '/'],

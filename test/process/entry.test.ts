@@ -22,7 +22,7 @@ interface Answer {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
-/** A request on a connection of its own, as balancers send theirs. */
+/** A request on its own connection, as balancers send theirs. */
 function ask({ port }: Service, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request({ port, host: '127.0.0.1', path, headers: { connection: 'keep-alive', ...headers } });
@@ -56,7 +56,7 @@ describe('while an instance leaves', () => {
     },
   );
 
-  test('no offline waits for a health check that goes on all the time', async () => {
+  test('an offline does not wait for a health check that never stops', async () => {
     const service = await world().service('provider', { env: HEALTH });
     let asked = 0;
     const timer = setInterval(
@@ -104,7 +104,7 @@ describe('while an instance leaves', () => {
   });
 });
 
-test('the status file is there from ready until the offline begins; one of a killed process goes with the next start', async () => {
+test('the status file exists from ready until the offline begins; the next start removes the file of a killed process', async () => {
   const file = join(world().directory, 'ready');
   const env = { LOSSLESS_STATUS_FILE: file };
   const killed = await world().service('provider', { env });
@@ -148,7 +148,7 @@ function link(to: string, path: string): string {
   return path;
 }
 
-test('a peer that keeps very many idle connections costs an offline no more than its deadline', async () => {
+test('a peer with very many idle connections delays an offline to its deadline at most', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '6000' } });
   const before = residentBytes(service);
   const sockets = await Promise.all(Array.from({ length: IDLE }, () => idleAt(service.port)));
@@ -187,7 +187,7 @@ test('LOSSLESS_KEEP_ALIVE_MS sets how long idle connections are kept; a proxy be
   expect(long.child.stderr).not.toContain('LOSSLESS_KEEP_ALIVE"');
 });
 
-test('idle connections that the server closes are counted, and not those that their clients close', async () => {
+test('the plugin counts idle connections that the server closes, not those that clients close', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_KEEP_ALIVE_MS: '1000' } });
   const [left, kept] = [await idleAt(service.port), await idleAt(service.port)];
   left.end();

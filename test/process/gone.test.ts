@@ -9,7 +9,7 @@ const world = useWorld();
 
 const ENV = { LOSSLESS_HOLD_MS: '500', LOSSLESS_GRACE_PERIOD_MS: '8000' };
 
-/** Two instances, of which one leaves: its consumer has somebody else. */
+/** Two instances, one of which leaves: its consumer has another one to call. */
 async function pair(): Promise<Service> {
   const leaving = await world().service('shop', { env: ENV });
   await world().service('shop', { env: ENV });

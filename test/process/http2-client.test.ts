@@ -33,7 +33,7 @@ async function start(): Promise<Http2Server> {
   return server;
 }
 
-/** A port at which nobody listens. */
+/** A port without a listener. */
 async function refusing(): Promise<number> {
   const server = await start();
   const port = portOf(server);
@@ -51,7 +51,7 @@ afterAll(() => {
 
 interface Ran<T> {
   readonly came: T;
-  /** Codes of what the plugin has said. */
+  /** Codes of the log lines of the plugin. */
   readonly codes: readonly (string | undefined)[];
 }
 

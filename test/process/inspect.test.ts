@@ -43,7 +43,7 @@ describe('lossless inspect', () => {
     expect(await codeOf(earlier)).toBe(0);
   });
 
-  test('ends with 1 when a consumer was not told or a part of the trace is missing', async () => {
+  test('ends with 1 when a GoAway failed or a part of the trace is missing', async () => {
     const told = shutdownBodies('untold', 30, 25);
     await sendOtlp(collector().otlpUrl, told.bodies);
     const untold = await inspect([told.traceId, '--url', collector().queryUrl]);

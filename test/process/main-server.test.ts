@@ -86,7 +86,7 @@ async function onlines(child: Child): Promise<readonly string[]> {
   return found;
 }
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -207,7 +207,7 @@ describe('a registered server that the application closes', () => {
     await until(async () => (await status(child)).requests.started > started + 10);
     expect((await leaves(child)).verdict).toMatchObject({ result: 'success', whole: true, acked: 1 });
     const { failed, reasons, sent } = await caller.stop();
-    // What the application cut by its own close is not ours: requests on their way over connections that stood.
+    // The application itself cut these requests: they were on their way over open connections when it closed its server.
     expect({ failed: failed < 5, sent: sent > 50, reasons: Object.keys(reasons) }).toMatchObject({
       failed: true,
       sent: true,
@@ -316,7 +316,7 @@ describe('a server on a Unix socket', () => {
     expect(await onlines(child)).toEqual(['start success']);
   });
 
-  test('with a port beside it: the port is registered, whichever listens first, and both are drained', async () => {
+  test('with a port beside it: the plugin registers the port, in either order of listening, and both servers drain', async () => {
     const child = await starts({ LOSSLESS_HOLD_MS: '300' });
     await listens(child, 'app', path());
     await until(async () => (await status(child)).ready);
@@ -368,7 +368,7 @@ describe('a refused call is answered', () => {
     expect((await world().trace({ child, port: 0 })).verdict).toMatchObject({ result: 'never_ready', whole: true });
   });
 
-  test('/online of an instance that serves: 409 with the state and what it means', async () => {
+  test('/online of a serving instance: 409 with the state and its meaning', async () => {
     const child = await starts();
     await isAt(child, await listens(child, 'app'));
     expect(await control(child, '/online', 'POST')).toEqual({

@@ -178,7 +178,7 @@ describe('undo', () => {
     await world().leave(other);
   });
 
-  test('an undo waits for no consumer that hangs, and reports none as not told', async () => {
+  test('an undo waits for no hanging consumer, and reports no failed GoAway', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '20000' } });
     const fakes = await fakeConsumers(service.port, ['hangs']);
     await call(service, '/offline');
@@ -205,7 +205,7 @@ describe('undo', () => {
     fakes.close();
   });
 
-  test('a signal that comes while the undo is not done yet begins a new offline', async () => {
+  test('a signal during an undo begins a new offline', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
     // Nobody listens there: the undo waits for an attempt that is under way.
     const header = encodeConsumer({ service: 'dead', instanceId: 'dead-1', generation: 1, port: 1 });
@@ -225,7 +225,7 @@ describe('undo', () => {
     expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
   });
 
-  test('a second signal after an undo begins a new offline, and is not handed over at once', async () => {
+  test('a second signal after an undo begins a new offline and does not pass at once', async () => {
     const service = await world().service('provider', {
       env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '2000', LOSSLESS_HOLD_MS: '0' },
     });

@@ -133,7 +133,7 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
     ['fetch', 1],
     ['undici', 1],
     ['https', 1],
-    // What a request asks for beside the usual is not what stands ready.
+    // A request with special settings cannot use a prepared connection.
     ['https-own-settings', 2],
   ])('with TLS, %s uses %i connections', async (client, connections) => {
     const { key, cert } = await certificate();
@@ -157,14 +157,14 @@ describe.each(LINES)('the client behaves as usual on Node %s', (line) => {
     expect(await call(service, 'http-impatient', 'http://provider/', 5_000)).toBe('timed out');
   });
 
-  test('a request from a port of its own comes from there', async () => {
+  test('a request with a local port comes from that port', async () => {
     await Counting.start(createServer(({ socket }, response) => response.end(String(socket.remotePort))) as Server);
     const port = String(await freePort());
     const service = await started({ ...NAMED, FRONT_LOCAL_PORT: port }, line);
     expect(await call(service, 'http-own-port', 'http://provider/')).toBe(port);
   });
 
-  test('authorities of a secure context of its own decide, also when others have let a connection stand ready', async () => {
+  test("the authorities of the request's own secure context decide, although a connection with other authorities stands ready", async () => {
     const [{ key, cert }, other] = await Promise.all([certificate(), certificate()]);
     const server = createHttps({ key, cert }, (_, response) => response.end('answered'));
     const provider = await Counting.start(server as Server, 'https');
@@ -239,7 +239,7 @@ test.skipIf(!process.allowedNodeEnvironmentFlags.has('--use-env-proxy'))(
 );
 
 describe('which services', () => {
-  test('those that were called last time; none with `none`, and none at the first start', async () => {
+  test('the services called last time; none with `none`, and none at the first start', async () => {
     const provider = await anHttpProvider();
     const first = await started(NOW);
     expect(spansOf(await startOf(first), 'preconnect')).toEqual([]);
@@ -260,7 +260,7 @@ describe('which services', () => {
     expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
   });
 
-  test('connections built ahead are no calls: services that are only remembered give way to called ones', async () => {
+  test('connections built ahead do not count as calls: called services replace merely remembered ones', async () => {
     const provider = await anHttpProvider();
     const file = join(world().spoolDir, 'front.calls');
     const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
@@ -291,8 +291,8 @@ describe('which services', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('dead instances and silent ones are counted, and the start goes on in time', async () => {
+describe('dead and leaving instances', () => {
+  test('dead and silent instances are counted, and the start goes on in time', async () => {
     const alive = await anHttpProvider();
     const dead = await anHttpProvider();
     await dead.close();
@@ -312,7 +312,7 @@ describe('what goes wrong', () => {
     await registry.deregister(dead.instance);
   });
 
-  test('unknown services are no work', async () => {
+  test('unknown services cost no connection', async () => {
     const service = await started({ ...NOW, LOSSLESS_PRECONNECT: 'nobody,provider' });
     const [span] = spansOf(await startOf(service), 'preconnect');
     expect(span?.tags).toMatchObject({ 'lossless.preconnect.services': 0, 'lossless.preconnect.planned': 0 });

@@ -80,7 +80,7 @@ describe('a secret is replaced', () => {
     },
   );
 
-  test('in files of processes that run, step by step: every shutdown is told', async () => {
+  test('in files of running processes, step by step: every consumer gets its GoAway', async () => {
     const mounted = new Mounted('caller', 'old');
     const files = Array.from({ length: 5 }, (_, n) => new Mounted(`provider-${n}`, 'old'));
     const providers: Service[] = [];
@@ -108,7 +108,7 @@ describe('a secret is replaced', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0 });
   });
 
-  test('a file that holds no secret any more changes nothing, and is logged once', async () => {
+  test('a file without a secret changes nothing, and is logged once', async () => {
     const mounted = new Mounted('provider', 'old');
     const leaving = await world().service('provider', { env: mounted.env });
     await world().service('provider', { env: mounted.env });

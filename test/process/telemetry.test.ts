@@ -87,7 +87,7 @@ describe('a collector that is down for the whole shutdown', () => {
     },
   );
 
-  test('the next start sends what the last one left, to its own collector and to no other', async () => {
+  test('the next start sends the spool of the last one to its own collector and to no other', async () => {
     const port = await freePort();
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
     const down = await world().service('provider', { env });
@@ -114,7 +114,7 @@ describe('a collector that is down for the whole shutdown', () => {
   });
 });
 
-test('a collector that has the name of a service is not called as one', async () => {
+test('spans go to a collector that has the name of a service, not to that service', async () => {
   const namesake = await world().service('otel-collector', { env: { OTEL_SDK_DISABLED: 'true' } });
   const service = await world().service('provider', {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel-collector:1', LOSSLESS_WARMUP_MS: '100' },

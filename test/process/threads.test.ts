@@ -19,7 +19,7 @@ describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, 
     expect(child.stderr).toMatch(/a signal cuts its requests/);
   });
 
-  test('beside one in the main thread: its shutdown is no success', async () => {
+  test('beside a server in the main thread: the result of its shutdown is no success', async () => {
     const service = await world().service('provider', { line, file: THREADS });
     await service.child.sees(/threads listen/);
     await world().leave(service);

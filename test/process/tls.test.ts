@@ -156,7 +156,7 @@ describe('a control port with TLS', () => {
       expect(await ask(service, path, { ca: undefined, rejectUnauthorized: false })).toBe(200);
   });
 
-  test('mutual TLS asks operators and GoAways for a certificate, whatever else they show', async () => {
+  test('mutual TLS asks operators and GoAways for a certificate, even with a valid secret', async () => {
     const service = await world().service('provider', {
       env: tls({ LOSSLESS_TLS_CLIENT_AUTH: 'true', LOSSLESS_SECRET: SECRET }),
     });
@@ -209,7 +209,7 @@ describe('certificates are renewed', () => {
     const caller = await world().caller('http://provider/echo', 50, { env });
     const before = (await shown(first)).serialNumber;
 
-    // A key that is not the certificate's.
+    // A key that does not match the certificate.
     const other = authority.issue(join(world().directory, 'next'));
     copyFileSync(join(other, 'tls.key'), join(directory, 'tls.key'));
     await until(async () => {

@@ -18,7 +18,7 @@ function verify(service: string, ...args: string[]) {
   return lossless(['verify', '--service', service, ...args, ...url]);
 }
 
-/** A shutdown of which only the start marker arrived. */
+/** A shutdown whose start marker alone arrived. */
 function marker(service: string, start: number, gracePeriodS: number): string {
   const attributes = {
     [ATTR.service]: service,
@@ -71,7 +71,7 @@ describe('real shutdowns', () => {
   });
 });
 
-test('a release is judged by itself: the last one, or one that is named', async () => {
+test('judges one release by itself: the last or a named one', async () => {
   const version = (name: string) => ({ LOSSLESS_METADATA: `version=${name}`, LOSSLESS_HOLD_MS: '0' });
   const old = await world().service('provider', { env: version('1.0.0') });
   const caller = await world().caller('http://provider/echo', 30);
@@ -108,7 +108,7 @@ test('--wait asks until the last span is there, and --junit writes what CI reads
 });
 
 describe('an unknown verdict is 2', () => {
-  test('fewer than expected, and none at all', async () => {
+  test('for fewer shutdowns than expected, and for none', async () => {
     await sendOtlp(world().collector.otlpUrl, shutdownBodies('few', 3).bodies);
     expect(await verify('few', '--since', '1h', '--expect', '1')).toMatchObject({ code: 0 });
     const few = await verify('few', '--since', '1h', '--expect', '2');
@@ -118,7 +118,7 @@ describe('an unknown verdict is 2', () => {
     expect(await verify('nobody', '--since', '1h', '--expect', '0')).toMatchObject({ code: 0 });
   });
 
-  test('one that may still be running, and 1 once it cannot be any more', async () => {
+  test('for a shutdown that may still run, and 1 once it cannot run any more', async () => {
     await sendOtlp(world().collector.otlpUrl, [marker('running', Date.now() - 10_000, 30)]);
     expect(await verify('running', '--since', '1h')).toMatchObject({ code: 2 });
     await sendOtlp(world().collector.otlpUrl, [marker('killed', Date.now() - 10_000, 1)]);
@@ -129,7 +129,7 @@ describe('an unknown verdict is 2', () => {
     );
   });
 
-  test('one that ended well while a span of a consumer is on its way, and 1 once that cannot come any more', async () => {
+  test('for a good end while a span of a consumer may still arrive, and 1 once it cannot arrive any more', async () => {
     const [own = '', first = '', second = ''] = shutdownBodies('late', 2).bodies;
     await sendOtlp(world().collector.otlpUrl, [own, first]);
     const late = await verify('late', '--since', '1h');

@@ -80,7 +80,7 @@ describe.skipIf(missing)('from a shutdown to the alert, with the intervals as th
     ]);
   }, 240_000);
 
-  /** What the page of Jaeger behind a link shows: it asks its own server what its address says. */
+  /** The content of the page of Jaeger behind a link: the page asks its own server for the query in its address. */
   async function tracesAt(link = ''): Promise<readonly string[]> {
     const { pathname, search, origin } = new URL(link);
     expect([origin, pathname]).toEqual([new URL(jaeger.queryUrl).origin, '/search']);

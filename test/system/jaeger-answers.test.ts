@@ -8,7 +8,7 @@ import { useStarted } from '../support/use-started.ts';
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
-/** Traces of a fixed moment, and one of now for what is searched by default. */
+/** Traces of a fixed moment, and one trace of now for searches without a time. */
 const THEN = 1_790_000_000_000;
 const one = shutdownBodies('mirror-a', 3, 1, THEN);
 const two = shutdownBodies('mirror-b', 2, 0, THEN + 100_000);
@@ -185,7 +185,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
   });
 });
 
-/** An answer without what may differ: the order of lists, the names of processes, and the words of a message. */
+/** An answer without the parts that may differ: the order of lists, the names of processes, and the words of a message. */
 async function ask(url: string): Promise<object> {
   const response = await fetch(url);
   const body = (await response.json()) as Record<string, unknown>;

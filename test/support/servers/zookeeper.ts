@@ -109,7 +109,7 @@ export class ZooKeeperServer {
     rmSync(join(this.#java.directory, 'data'), { recursive: true, force: true });
   }
 
-  /** Does `work` as a client of its own, whose session outlives it by 30 s. */
+  /** Does `work` as a new client, whose session outlives it by 30 s. */
   async as<T>(user: string | undefined, work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
     const server = { host: '127.0.0.1', port: this.port };
     const link = await ZooKeeperLink.open({

@@ -107,7 +107,7 @@ describe('a shutdown without an end', () => {
     expect(roots()).toBe(1);
   });
 
-  test('a real root that comes later replaces it, and is not replaced again', () => {
+  test('a real root that comes later replaces the made one for good', () => {
     const { store, keep, tick, spansOf, verdict, roots } = collector();
     const { traceId, began, ended, will } = shutdown();
     keep(body(...began));

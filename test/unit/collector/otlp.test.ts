@@ -7,7 +7,7 @@ import { hex, shutdownBodies } from '../../support/observe/otlp.ts';
 import { foreignBody } from '../../support/observe/otlp-foreign.ts';
 
 describe('decodeOtlp', () => {
-  test('reads back what it has read', () => {
+  test('reads back its own output', () => {
     const groups = decodeOtlp(foreignBody(1_790_000_000_000).body).groups;
     const again = decodeOtlp(
       JSON.stringify({

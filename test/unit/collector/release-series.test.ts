@@ -47,7 +47,7 @@ test('requests are stacked by version, old ones first, and none is lost or count
     [20, 20, 20, 20, 11, 10, 10, 10, 1, 0],
     [0, 0, 2, 2, 4, 4, 0, 0, 0, 0],
   ]);
-  // Of the new one no trace tells what it serves with its full share.
+  // No trace tells the requests of the new instance with its full share.
   expect(untold).toEqual([0, 0, 0, 0, 0, 0, 10, 10, 10, 10]);
 });
 

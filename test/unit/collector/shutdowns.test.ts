@@ -62,7 +62,7 @@ describe('the list of shutdowns', () => {
     add('mail', 3, 1, NOW + 1_000, ['mobile']);
     expect(await services({ search: 'WEB-2' })).toEqual(['orders']);
     expect(await services({ search: 'mobile-2' })).toEqual(['mail']);
-    // The first was not told and has sent nothing: the provider alone knows it.
+    // The GoAway to the first consumer failed, and it has sent no span: only the provider names it.
     expect(await services({ search: 'mobile-0' })).toEqual(['mail']);
     expect((await list.list({ ...ALL, search: 'web-2' })).counts.shutdowns).toBe(1);
     expect(await services({ search: 'web-3' })).toEqual([]);
@@ -86,7 +86,7 @@ describe('the list of shutdowns', () => {
     expect((await list.list({ ...ALL, search: 'nobody' })).counts).toMatchObject({ shutdowns: 0 });
   });
 
-  test('a list is short, however long the texts of a sender are', async () => {
+  test('a list is short although a sender writes long texts', async () => {
     const { store, list } = setUp();
     const long = 'x'.repeat(100_000);
     const [own = ''] = shutdownBodies('shop', 1, 0, NOW).bodies;
@@ -131,7 +131,7 @@ describe('the list of shutdowns', () => {
     expect((await list.list(ALL)).shutdowns[0]).toMatchObject({ whole: true, refreshes: 3, problems: [] });
   });
 
-  test('problems are bounded, however many and long', async () => {
+  test('number and length of problems are bounded', async () => {
     const { store, list } = setUp();
     const { bodies } = shutdownBodies('poor', 500, 400, NOW);
     for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))).groups);

@@ -80,7 +80,7 @@ describe('a store', () => {
     expect(store.find({ ...everything, tags: { error: 'false' } })).toEqual([]);
   });
 
-  test('answers traces whole, as many as one answer holds; only one that is too large by itself is cut', () => {
+  test('answers whole traces, as many as one answer holds, and cuts only a trace that is too large by itself', () => {
     const store = open();
     const [small, larger, largest] = [span(), span(), span()];
     const text = 'x'.repeat(15 * 2 ** 20);
@@ -97,7 +97,7 @@ describe('a store', () => {
     expect(sizes(largest, small)).toEqual([4]);
   });
 
-  test('removes a trace when its last span arrived too long ago, whatever time its spans name', () => {
+  test('removes a trace by the arrival of its last span, not by the times in its spans', () => {
     const store = open({ maxAgeMs: 1_000_000 });
     const now = Date.now();
     const [old, joined] = [span({ start: 8_000_000_000_000 }), span({ start: 1 })];

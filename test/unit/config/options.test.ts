@@ -73,7 +73,7 @@ describe('the environment', () => {
     expect(loadOptions(raw).options).toMatchObject({ serviceIsSet: isSet, ...(isSet && { service: 'a' }) });
   });
 
-  test('a control port is fixed when it is set, and in a pod', () => {
+  test('a configured control port, and one in a pod, is fixed', () => {
     expect(loadOptions({ LOSSLESS_CONTROL_PORT: ' ' }).options).toMatchObject({ controlPortIsFixed: false });
     expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsFixed: true });
     expect(loadOptions({ KUBERNETES_SERVICE_HOST: '192.0.2.1' }).options).toMatchObject({ controlPortIsFixed: true });
@@ -372,7 +372,7 @@ describe('the environment', () => {
     });
   });
 
-  test('labels of the registration: the zone is one of them', () => {
+  test('the zone is one of the labels of the registration', () => {
     const { options, problems } = loadOptions({
       LOSSLESS_SERVICE: 'a',
       LOSSLESS_ZONE: 'eu-1',

@@ -43,12 +43,12 @@ describe('with a secret', () => {
     expect(refused).toEqual([expect.stringContaining(why)]);
   });
 
-  test('a malformed header is no consumer, and not logged', () => {
+  test('a malformed header names no consumer, and is not logged', () => {
     expect(reader.read('nonsense')).toBeUndefined();
     expect(refused).toEqual([]);
   });
 
-  test('one changed, added or missing character is not believed', () => {
+  test('a header with one changed, added or missing character is refused', () => {
     const header = encodeConsumer({ ...who, tls: true }, keys, clock.wall());
     fc.assert(
       fc.property(fc.nat(header.length), fc.constantFrom('', ...'abcXYZ0129.-_;=" '), fc.nat(1), (at, put, cut) => {
@@ -69,7 +69,7 @@ describe('with a secret', () => {
     },
   );
 
-  test('a header is good for ten minutes, also one that is remembered', async () => {
+  test('a header is valid for ten minutes, also a remembered one', async () => {
     const header = encodeConsumer(who, keys, clock.wall());
     for (let minute = 0; minute < 10; minute++) {
       expect(reader.read(header)).toEqual(who);

@@ -102,7 +102,7 @@ describe('the lines of the answer', () => {
     expect(decodeIdle(encodeIdle({ idle: true, addresses }))?.addresses).toHaveLength(100);
   });
 
-  test('version and zone of a consumer: read when they are there, left out when they are no short text', () => {
+  test('version and zone of a consumer are optional, and left out unless they are short text', () => {
     const ack = { isolated: true, outstanding: 3, version: '2.1.0', zone: 'eu-1' } as const;
     expect(decodeAck(encodeAck(ack))).toEqual(ack);
     for (const bad of [7, '', 'x'.repeat(129), null, {}])
@@ -112,7 +112,7 @@ describe('the lines of the answer', () => {
       });
   });
 
-  test('an address that is no text is left out', () => {
+  test('an address that is not text is left out', () => {
     expect(decodeIdle('{"idle":true,"addresses":["h:1",7,null,"h:2"]}')?.addresses).toEqual(['h:1', 'h:2']);
   });
 

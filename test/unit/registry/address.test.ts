@@ -74,7 +74,7 @@ describe('a host', () => {
     expect(() => hostOf(value)).toThrow('`host` is not text');
   });
 
-  test('whatever is taken can stand in a URL, is read as itself, and no message repeats more than a line of it', () => {
+  test('an accepted host fits into a URL and reads as itself, and a message repeats one line of a refused one at most', () => {
     const some = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.domain(), fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(some, (text) => {

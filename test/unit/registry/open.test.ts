@@ -20,7 +20,7 @@ test('Nacos sends no lists over TLS, and tokens not without', async () => {
   await expect(open('nacos://127.0.0.1?tls=true&push=true')).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
 });
 
-test.each(['file://host/path', 'file:///a%2Fb'])('%s is no path on this machine', async (url) => {
+test.each(['file://host/path', 'file:///a%2Fb'])('%s is not a path on this machine', async (url) => {
   await expect(open(url)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
 });
 

@@ -97,16 +97,16 @@ function climbing(unit: number): readonly number[] {
 describe('growth', () => {
   const allowance = { part: 0.1, amount: 2 };
 
-  test('is not what fills in the first quarter, nor a peak', () => {
+  test('ignores the first quarter, and a peak', () => {
     const series = [1, 5, 20, 20, 21, 20, 99, 20, 20, 21, 20, 20];
     expect(growthOf(series, allowance)).toMatchObject({ early: 20, late: 20, hasGrown: false });
   });
 
-  test('is what the last quarter has more than the second one', () => {
+  test('is the excess of the last quarter over the second one', () => {
     expect(growthOf([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], allowance)).toMatchObject({ hasGrown: true });
   });
 
-  test('is not told from a few samples', () => {
+  test('needs more than a few samples', () => {
     expect(growthOf([1, 2, 3], allowance)).toBeUndefined();
   });
 });

@@ -70,7 +70,7 @@ describe('send', () => {
     expect(seen.count).toBe(1);
   });
 
-  test('a collector that asks for more time than there is, is not called again', async () => {
+  test('the client does not call a collector again that asks for more time than is left', async () => {
     const { seen, url } = await answering([503], { 'retry-after': '60' });
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({ afterMs: 60_000 });
     expect(seen.count).toBe(1);
@@ -122,7 +122,7 @@ describe('how a request is written', () => {
     expect(came).toEqual(expected);
   });
 
-  test('one that takes neither is asked for the other form once', async () => {
+  test('a collector that takes neither encoding gets the other one once', async () => {
     const { came, url } = await taking();
     const client = new CollectorClient(target(url, { protocol: 'http/protobuf' }), systemClock);
     for (const _ of [1, 2])
@@ -177,7 +177,7 @@ describe('an answer', () => {
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual(expected);
   });
 
-  test('a web page is none of a collector', async () => {
+  test('that is a web page does not come from a collector', async () => {
     const { url } = await saying((response) =>
       response.setHeader('content-type', 'text/html; charset=utf-8').end('<html>'),
     );
@@ -220,7 +220,7 @@ describe('a request', () => {
   });
 });
 
-test('a header that cannot be sent is no reason to try again', async () => {
+test('an invalid header fails at once, without another attempt', async () => {
   const { seen, url } = await answering([200]);
   const client = new CollectorClient(target(url, { headers: { tenant: 'a\nb' } }), systemClock);
   expect(await client.send('{}')).toMatchObject({ reason: expect.stringContaining('tenant'), retryable: false });
@@ -239,7 +239,7 @@ describe('https:', () => {
     return { url: `https://127.0.0.1:${await listen(server as unknown as Server)}/v1/traces`, ca, key: keyFile };
   }
 
-  test('the authority, the certificate and its key are those of the files', async () => {
+  test('uses the authority, the certificate and the key of the files', async () => {
     const { url, ca, key } = await collector();
     const client = new CollectorClient(target(url, { tls: { ca, cert: ca, key } }), systemClock);
     expect(await client.post('{}')).toBeUndefined();
@@ -265,10 +265,10 @@ describe('https:', () => {
   });
 });
 
-describe('a collector that is not there', () => {
+describe('a collector that refuses connections', () => {
   const absent = { isAbsent: true, reason: expect.stringContaining('ECONNREFUSED') };
 
-  test('is asked once more when there is hurry, and then no more', async () => {
+  test('gets one more attempt at the end, and no further one', async () => {
     const client = new CollectorClient(target('http://127.0.0.1:1'), systemClock);
     const hurry = new AbortController();
     const begun = performance.now();
@@ -280,7 +280,7 @@ describe('a collector that is not there', () => {
     expect(performance.now() - again).toBeLessThan(400);
   });
 
-  test('one that is there gets its time', async () => {
+  test('a collector that answers slowly gets its time', async () => {
     const { seen, url } = await answering([503, 503, 200]);
     expect(await new CollectorClient(target(url), systemClock).send('{}', AbortSignal.abort())).toBeUndefined();
     expect(seen.count).toBe(3);
@@ -290,7 +290,7 @@ describe('a collector that is not there', () => {
 describe('a port of OTLP/gRPC', () => {
   const hint = expect.stringMatching(/this looks like OTLP\/gRPC.*4318/);
 
-  test('is known by the first frame of its server', async () => {
+  test('is recognized by the first frame of its server', async () => {
     const server = createHttp2();
     const port = await listening(server);
     const answer = await new CollectorClient(target(`http://127.0.0.1:${port}`), systemClock).post('{}');
@@ -298,7 +298,7 @@ describe('a port of OTLP/gRPC', () => {
     expect(answer).toMatchObject({ reason: hint });
   });
 
-  test('is known by its number when it hangs up', async () => {
+  test('is recognized by its number when it hangs up', async () => {
     const server = createNet((socket) => socket.on('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(4317, '127.0.0.9', resolve));
     const answer = await new CollectorClient(target('http://127.0.0.9:4317/v1/traces'), systemClock).post('{}');

@@ -52,7 +52,7 @@ test('spans that the collector rejects for ever are counted as lost, and the log
   expect(spooled()).toEqual([]);
 });
 
-test('one line says that the collector takes nothing, and one that it does again', async () => {
+test('one line says that the collector takes nothing, and one line that it takes spans again', async () => {
   const answers: (Refusal | undefined)[] = [
     { reason: 'no', retryable: false, refuses: 'every' },
     { reason: 'still no', retryable: false, refuses: 'every' },
@@ -125,7 +125,7 @@ test.each(['refused', 'not answered when the outbox closed'])(
   },
 );
 
-test('a spooled batch is not sent any more', async () => {
+test('a spooled batch is not sent again', async () => {
   const requests = { answered: 0, isUp: false, taken: 0 };
   const server = createServer((request, response) => {
     request.resume();

@@ -125,7 +125,7 @@ test('spans that the collector rejects for ever are logged', async () => {
   });
 });
 
-test('a claim ends well before another process takes its owner for dead', async () => {
+test('a claim ends well before another process counts its owner as dead', async () => {
   spooled(200);
   const times: number[] = [];
   const clock: Clock = {

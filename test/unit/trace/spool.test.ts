@@ -13,7 +13,7 @@ const TARGET = 'a';
 
 const BODY = '{"resourceSpans":[]}';
 
-/** An hour later: what was begun is stale. */
+/** An hour later, when an unfinished file is stale. */
 const later: Clock = { ...systemClock, wall: () => Date.now() + 3_600_000 };
 
 let directory: string;
@@ -62,7 +62,7 @@ test('the usage is measured once a second at most', async () => {
   expect(await spool.usage()).toMatchObject({ files: 2 });
 });
 
-test('a file system that cannot sync is no reason to lose spans', async () => {
+test('a file system without sync loses no spans', async () => {
   const file = await open(at('probe'), 'w');
   const prototype = Object.getPrototypeOf(file) as typeof file;
   await file.close();
@@ -117,7 +117,7 @@ describe('files of dead processes', () => {
     expect(await takeAll(later)).toMatchObject({ bodies: [BODY], left: [] });
   });
 
-  test('an unfinished file is removed once it is stale; other hidden files are not ours', async () => {
+  test('a stale unfinished file is removed; other hidden files stay', async () => {
     for (const name of ['.1790000000000-1-0123abcd', '.other', '.1-0123456789ab']) writeFileSync(at(name), 'x');
     expect((await takeAll()).left).toHaveLength(3);
     expect((await takeAll(later)).left).toEqual(['.1-0123456789ab', '.other']);

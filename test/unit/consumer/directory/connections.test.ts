@@ -34,7 +34,7 @@ describe('idle', () => {
     expect(await isIdle(connections)).toBe(true);
   });
 
-  test('waits for the close of the agent and for what it has in progress', async () => {
+  test('waits for the close of the agent and for its requests in progress', async () => {
     const connections = new Connections(watchedGuard().guard);
     const closed = Promise.withResolvers<void>();
     connections.agent({}, () => agentThat(() => closed.promise));

@@ -17,7 +17,7 @@ import { useServer } from '../../../support/use-server.ts';
 const KEYS = keysOf('a secret of the fleet');
 const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
 
-/** A receiver whose consumer knows `known` at 127.0.0.1 and nobody else, and tells what it was asked. */
+/** A receiver whose consumer knows only `known` at 127.0.0.1, and records the questions. */
 async function start(more: Partial<ReceiverOptions> = {}) {
   const clock = new SimulatedClock();
   const isolated: GoAway[] = [];
@@ -65,7 +65,7 @@ async function start(more: Partial<ReceiverOptions> = {}) {
   return { post, clock, isolated, took, lines, records, kept: () => kept };
 }
 
-/** The body of a GoAway of one of those that are known. */
+/** The body of a GoAway of a known instance. */
 function of(instanceId: string, { expiresInMs = 30_000, address = '127.0.0.1:1' } = {}): string {
   return encodeGoAway({ provider: { service: 'provider', instanceId, generation: 1, address }, expiresInMs });
 }
@@ -150,7 +150,7 @@ describe('what a GoAway leaves behind', () => {
     expect(kept()).toBe(0);
   });
 
-  test('unsigned an isolation of a minute at most, signed of what it asks for', async () => {
+  test('unsigned: an isolation of a minute at most; signed: of the requested time', async () => {
     const unsigned = await start();
     for (const expiresInMs of [600_000, 60_001, 5_000]) await unsigned.post(of('known', { expiresInMs }));
     expect(unsigned.isolated.map(({ expiresInMs }) => expiresInMs)).toEqual([60_000, 60_000, 5_000]);

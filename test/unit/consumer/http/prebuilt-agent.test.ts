@@ -60,7 +60,7 @@ test.each([
   expect(takes({ [setting]: value })).toBe(false);
 });
 
-test('when a failure hides whether it fits, the agent makes its own, and the log says so', async () => {
+test('when a failure hides whether a prebuilt connection fits, the agent makes its own, and the log says so', async () => {
   const { guard, failed } = watchedGuard();
   const { host, port } = prebuilt.destination;
   const agent = new Agent();

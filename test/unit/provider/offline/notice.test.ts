@@ -9,7 +9,7 @@ function session({ encrypted = false, handle = { fd: 7, writeQueueSize: 0 } as o
   return { destroyed: false, encrypted, socket: Object.assign(new Socket(), { _handle: handle }) };
 }
 
-/** A clock that goes on by a millisecond with each look. */
+/** A clock that advances by a millisecond with each reading. */
 function ticking() {
   let now = 0;
   return { now: () => now++ };

@@ -29,7 +29,7 @@ describe('a health check of a balancer', () => {
     expect(health.isCheck({ method, url })).toBe(false);
   });
 
-  test('a path that differs in its letters alone is named as one that is not known', () => {
+  test('a path with other letter case is named as unknown', () => {
     expect(health.unknownCheck('/Health')).toBe('/Health');
     expect(health.unknownCheck('/health')).toBeUndefined();
   });

@@ -85,7 +85,7 @@ describe('unreadInKernel', () => {
   });
 
   test('what the kernel of this machine says', async () => {
-    // Nobody reads of it: what arrives waits in the kernel.
+    // The test does not read from it, so arriving data waits in the kernel.
     const server = createServer({ pauseOnConnect: true });
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const port = await listening(server);

@@ -35,7 +35,7 @@ test.each([
   });
 });
 
-test('a request without it stays as it is', async () => {
+test('a request without the header stays as it is', async () => {
   await received(['A', '1'], (incoming) => {
     const before = [...incoming.rawHeaders];
     expect(ours.take(incoming)).toBeUndefined();

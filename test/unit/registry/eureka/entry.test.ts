@@ -27,7 +27,7 @@ const inService = (instance: Instance): unknown => ({
   status: 'UP',
 });
 
-test('every instance comes back as it was written, and is not in service before it is put there', () => {
+test('every instance comes back as it was written, and is out of service at first', () => {
   fc.assert(
     fc.property(instances, (instance) => {
       const info = encodeInfo(instance, 90, 1);
@@ -50,7 +50,7 @@ test('what others read is plain: names of XML elements, no control characters', 
   );
 });
 
-test('ids are those of paths, each instance has its own, plain ones are kept', () => {
+test('ids fit into paths, each instance has its own, and plain ids stay as they are', () => {
   expect(infoIdOf(anInstance({ service: 'shop', instanceId: '10.0.0.1:8080:ab-1' }))).toBe('shop:10.0.0.1:8080:ab-1');
   const of = (service: string, instanceId: string): string => infoIdOf(anInstance({ service, instanceId }));
   const odd = ['a/b', 'a\\b', '.', '..', '%2e', 'ü', ' ', '', 'x'.repeat(300), '~1'].map((id) => of('shop', id));

@@ -41,7 +41,7 @@ test.each([
   [{ ready: false }, false],
   [{ ready: false, serving: true, terminating: true }, false],
   [{ ready: true, serving: true, terminating: true }, false],
-])('with the conditions %j it is listed: %j', (conditions, isListed) => {
+])('whether an endpoint with the conditions %j is listed: %j', (conditions, isListed) => {
   expect(addresses([slice({ endpoints: [{ addresses: ['192.0.2.1'], conditions }] })])).toHaveLength(isListed ? 1 : 0);
 });
 
@@ -61,7 +61,7 @@ test('a pod with two families of addresses is one instance, of IPv4', () => {
   expect(addresses([v6])).toEqual(['http://2001:db8::1:8080']);
 });
 
-test('the port is the one that is wanted, else the likeliest', () => {
+test('the port is the configured one, else the likeliest', () => {
   const ports = [
     { name: 'metrics', port: 9090 },
     { name: 'https', port: 8443 },
@@ -142,7 +142,7 @@ test.each([
   expect(told.join().includes('port=')).toBe(isTold);
 });
 
-test('a pod that comes back under its name is another one', () => {
+test('a pod that comes back under its name is another instance', () => {
   const of = (uid: string) => slice({ endpoints: [{ addresses: ['192.0.2.1'], targetRef: { name: 'web-0', uid } }] });
   const uids = ['one', 'two'].map((uid) => instancesOf([of(uid)], 'shop', undefined, silent)[0]?.uid);
   expect(uids).toEqual(['one', 'two']);
@@ -156,6 +156,6 @@ test.each([null, {}, { addresses: null }, { addresses: [''] }, { addresses: ['16
   },
 );
 
-test.each([null, 1, {}, { metadata: {} }])('%j is no slice', (value) => {
+test.each([null, 1, {}, { metadata: {} }])('%j is not a slice', (value) => {
   expect(() => sliceOf(value)).toThrow('a slice has no name');
 });

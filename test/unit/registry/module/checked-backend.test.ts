@@ -35,7 +35,7 @@ function registryOf(parts: Partial<RegistryBackend>) {
 }
 
 const never = (): Promise<never> => new Promise(() => {});
-/** What the types forbid and a module may give all the same. */
+/** Values that the types forbid and a module may still return. */
 const odd = (value: unknown): never => value as never;
 
 describe('the plugin checks what a backend answers', () => {
@@ -70,7 +70,7 @@ describe('the plugin checks what a backend answers', () => {
     ['an object', {}],
     ['a text', 'shop'],
     ['too many', Array(100_001)],
-  ])('%s is no list', async (_, given) => {
+  ])('%s is not a list', async (_, given) => {
     const { registry } = registryOf({
       list: async () => odd(given),
       rounds: () => async (deliver) => {
@@ -148,7 +148,7 @@ describe('the plugin checks what a backend answers', () => {
     await registry.close();
   });
 
-  test('an error because the watch has ended is no failure', async () => {
+  test('an error after the end of the watch does not count as a failure', async () => {
     const { registry, clock } = registryOf({
       rounds: () => (deliver, signal) => {
         deliver([]);

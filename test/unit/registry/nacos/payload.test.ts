@@ -7,7 +7,7 @@ const payload = fc.record({
   body: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer())),
 });
 
-test('what was encoded is read, however the bytes are cut', () => {
+test('an encoded payload is read back, however its bytes are cut', () => {
   fc.assert(
     fc.property(fc.array(payload, { maxLength: 5 }), fc.integer({ min: 1, max: 40 }), (payloads, size) => {
       const bytes = Buffer.concat(payloads.map((one) => encodePayload(one, { accessToken: 'x'.repeat(200) })));
@@ -19,7 +19,7 @@ test('what was encoded is read, however the bytes are cut', () => {
   );
 });
 
-test('hostile bytes are read, waited for or refused, and never more than the longest message', () => {
+test('hostile bytes are read, refused or incomplete, and never take more memory than the longest message', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
       const prefix = Buffer.alloc(5);
@@ -45,7 +45,7 @@ test.each([
   expect(() => new PayloadReader().read(bytes)).toThrow(message);
 });
 
-test('the bytes are those of protobuf', () => {
+test('the bytes are Protobuf', () => {
   const bytes = encodePayload({ type: 'ServerCheckRequest', body: {} }, { a: 'b' });
   const metadata = ['1a12', Buffer.from('ServerCheckRequest').toString('hex'), '3a060a016112', '0162'].join('');
   expect(bytes.toString('hex')).toBe(`000000002412${(metadata.length / 2).toString(16)}${metadata}1a0412027b7d`);

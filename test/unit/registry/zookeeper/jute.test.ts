@@ -6,7 +6,7 @@ const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const int = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const text = fc.string({ unit: 'binary' });
 
-test('what is written is read again, however it is cut on its way', () => {
+test('a record is read as it was written, however its bytes are cut', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(int, long, text, fc.uint8Array()), { maxLength: 20 }),

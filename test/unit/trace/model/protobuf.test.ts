@@ -87,7 +87,7 @@ describe('Protobuf', () => {
 describe('foreign bytes', () => {
   const valid = Buffer.from(ProtobufTraceSerializer.serializeRequest([...finished()]) ?? []);
 
-  test('are read or refused, whatever they are', () => {
+  test('are either read or refused', () => {
     const changed = fc
       .array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 })
       .map((changes) => {

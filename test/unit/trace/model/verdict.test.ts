@@ -129,7 +129,7 @@ describe('the verdict on a shutdown', () => {
 describe('the waterfall', () => {
   const options = { width: 100, color: false };
 
-  test('folds a large fan-out, those that were not told first', async () => {
+  test('folds a large fan-out, failed GoAways first', async () => {
     const lines = waterfall(await shutdown(250, 3), options);
     const goaways = lines.filter((line) => line.includes('goaway '));
     expect(goaways).toHaveLength(10);
@@ -138,7 +138,7 @@ describe('the waterfall', () => {
     expect(lines.length).toBeLessThan(30);
   });
 
-  test('shows every consumer that was not told, however many', async () => {
+  test('shows every consumer whose GoAway failed, even many of them', async () => {
     const lines = waterfall(await shutdown(60, 40), options);
     expect(lines.filter((line) => line.includes('timeout'))).toHaveLength(40);
     expect(lines.join('\n')).toContain('… 20 more acked');
