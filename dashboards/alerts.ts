@@ -16,14 +16,14 @@ export interface Alert {
   readonly severity: 'critical' | 'warning';
   /** One series for each thing to tell about, its value above 0. */
   readonly expr: string;
-  /** How long that must hold, as Prometheus writes durations. Default: at once. */
+  /** How long the expression must hold, as Prometheus writes durations. Default: at once. */
   readonly for?: string;
-  /** Absent when it is about no service. */
+  /** Absent for an alert about no service. */
   readonly search?: Search;
   /** In the texts, `{label}` stands for the value of a label and `{count}` for how often it happened: any number, also one. */
   readonly summary: string;
   readonly description: string;
-  /** The panel that shows more. */
+  /** The panel with more about the alert. */
   readonly panel: { readonly dashboard: 'shutdowns' | 'telemetry' | 'instances'; readonly title: string };
 }
 

@@ -9,7 +9,7 @@ import { LEAVERS, MARKS, most, phases, STATE_WORDS, scrapedState } from './pictu
 import { curve, value } from './queries.ts';
 import { SERVICE } from './span-metrics.ts';
 
-/** Traffic of every instance, with what its life had to do with it. */
+/** Traffic of every instance, beside its states and moves. */
 export function instances(): Dashboard {
   return page(
     'lossless-instances',

@@ -6,7 +6,7 @@ import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
 import { spanBars, spanTable } from './span-table.ts';
 
-/** One shutdown, as its trace tells it. */
+/** One shutdown, from its trace. */
 export function oneShutdown(): Dashboard {
   const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)] };
   return page(

@@ -6,7 +6,7 @@ import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
 import { spanBars, spanTable } from './span-table.ts';
 
-/** One start, as its trace tells it. */
+/** One start, from its trace. */
 export function oneStart(): Dashboard {
   const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)], unit: 'none' };
   return page(

@@ -37,7 +37,7 @@ export function last(work: WorkName): JaegerQuery {
   return { refId: 'A', queryType: 'search', service: '$service', operation: spanName(work), limit: 20 };
 }
 
-/** The last traces of `$service` with a span of this kind that says so. */
+/** The last traces of `$service` with a span of this kind and these tags. */
 export function lastWith(work: WorkName, attribute: AttributeName, result: string): JaegerQuery {
   return { ...last(work), refId: result, tags: `${attribute}=${result}` };
 }

@@ -13,10 +13,10 @@ import { SERVICE } from './span-metrics.ts';
 
 const RESULT = labelOf(ATTR.offlineResult);
 
-/** What one shutdown is told apart by. */
+/** Labels that identify one shutdown. */
 const BY = [SERVICE, 'service_version', INSTANCE, RESULT];
 
-/** Most rows: the last to end. */
+/** Most rows; older shutdowns are left out. */
 const MOST = 100;
 
 /** A value that instances sent in the time range of the dashboard. */
@@ -28,7 +28,7 @@ const ENDED = `topk(${MOST}, ${sent('lossless.offline.end_time')})`;
 const consumers = (outcome: string): string =>
   sent('lossless.offline.consumers', { [labelOf(POINT_ATTR.outcome)]: outcome });
 
-/** Every shutdown that ended, from the metrics that instances send: no span is needed for it. */
+/** Every shutdown that ended, from the metrics that instances send. The table needs no span. */
 export function shutdownTable(): Builder<Panel> {
   return rowsTable({
     title: 'Shutdowns',

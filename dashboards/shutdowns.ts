@@ -15,7 +15,7 @@ import { count, meanDurations, OF_SERVICE, open, overTime, slowestDurations, tal
 /** The phases of a shutdown; the shutdown itself last. */
 const PHASES: readonly WorkName[] = ['notify', 'deregister', 'drain', 'stop', 'offline'];
 
-/** How the instances of all services left, and which of them did not leave well. */
+/** Shutdowns of all services, and those that ended badly. */
 export function shutdowns(): Dashboard {
   const consumer = label(ATTR.peerService);
   const acked = count([consumer], calls('goaway', [ATTR.goawayResult, '=', 'acked'], OF_SERVICE));

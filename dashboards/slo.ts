@@ -9,16 +9,16 @@ import { curve, value } from './queries.ts';
 import { calls, counted, SERVICE } from './span-metrics.ts';
 import { OF_SERVICE } from './span-panels.ts';
 
-/** Of a thousand shutdowns, so many lose nothing. */
+/** Objective: the share of shutdowns that lose no request. */
 const OBJECTIVE = 0.999;
 
-/** The time for which the objective is set. */
+/** The period of the objective. */
 const PERIOD = '30d';
 
-/** Results of a shutdown by which no request was lost. */
+/** Results of shutdowns that lost no request. */
 const LOSSLESS: readonly OfflineResult[] = ['success', 'incomplete'];
 
-/** Results that say nothing of it: the instance stayed, or had never served. */
+/** Results that do not count: the instance stayed, or had never served. */
 const NEITHER: readonly OfflineResult[] = ['cancelled', 'never_ready'];
 
 const LOSSY = OFFLINE_RESULTS.filter((result) => !LOSSLESS.includes(result) && !NEITHER.includes(result));
@@ -33,7 +33,7 @@ function lossyShare(range: string): string {
   return `(${shutdowns(LOSSY, range)} or 0 * ${all}) / (${all} > 0)`;
 }
 
-/** How many shutdowns lost nothing, against the objective. */
+/** The share of shutdowns that lost no request, beside the objective. */
 export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Panel>, burnRate: Builder<Panel>] {
   return [
     numbers({

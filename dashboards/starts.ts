@@ -21,7 +21,7 @@ const PHASES: readonly WorkName[] = [
   'online',
 ];
 
-/** Who warms up has less than the others. */
+/** A warming instance has less than the others. */
 const WEIGHT = `bottomk(${MOST}, max by (${SERVICE}, ${INSTANCE}) (${own('lossless_weight')}))`;
 
 /** A service without requests has no shares. */

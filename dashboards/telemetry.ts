@@ -9,7 +9,7 @@ import { curve, rows, value } from './queries.ts';
 import { calls, counted, every, IDENTITY, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
 import { count } from './span-panels.ts';
 
-/** Whether what the other dashboards show can be believed. */
+/** Whether the other dashboards can be trusted. */
 export function telemetry(): Dashboard {
   const peer = label(ATTR.peerService);
   const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));

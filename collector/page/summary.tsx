@@ -14,7 +14,7 @@ const TOLD = 4;
 interface SummaryProps {
   readonly verdict: Verdict;
   readonly spans: readonly Span[];
-  /** Whose clocks differ, in words. */
+  /** The consumers whose clocks differ, in words. */
   readonly skew?: string | undefined;
 }
 
