@@ -133,6 +133,11 @@ export class ZooKeeperServer {
     return Number(count);
   }
 
+  /** Whether it leads the other members. */
+  async leads(): Promise<boolean> {
+    return /^Mode: leader$/m.test(await this.#say('srvr'));
+  }
+
   async close(): Promise<void> {
     await this.#java.close();
   }
