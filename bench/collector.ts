@@ -98,7 +98,7 @@ function call(agent: Agent, url: string, body?: string): Promise<void> {
 
 export const collector: Benchmark = {
   title: 'The embedded collector beside Jaeger 2.13',
-  how: `${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers, one request for each of ${SHUTDOWNS * (CONSUMERS + 1)} processes, ${SENDERS} at a time, to one and then to the other (each a process of its own, Jaeger in memory, the embedded collector in a file); then ${QUERIES} queries of each kind, the median, the answer read to its end.`,
+  how: `The benchmark sends ${SHUTDOWNS} shutdowns of ${CONSUMERS} consumers to the embedded collector and then to Jaeger: one request for each of ${SHUTDOWNS * (CONSUMERS + 1)} processes, ${SENDERS} at a time. Each store is a process of its own; Jaeger keeps traces in memory, the embedded collector keeps them in a file. Then the benchmark runs ${QUERIES} queries of each kind and reads each answer to its end; the table gives the median.`,
   async run() {
     const directory = new ScratchFolder();
     const args = [CLI, 'collector', '--port', '0', '--query-port', '0', '--db', join(directory.path, 'traces.sqlite')];
@@ -120,19 +120,19 @@ export const collector: Benchmark = {
     });
     return [
       row(
-        'spans taken in',
+        'received spans',
         (value) => `${value.toFixed(0)} spans/s`,
         (measured) => measured.spansPerSecond,
       ),
-      row(`one trace of ${2 * CONSUMERS + 7} spans`, ms, (measured) => measured.traceMs),
-      row('the latest 20 shutdowns of a service', ms, (measured) => measured.searchMs),
+      row(`time to read one trace of ${2 * CONSUMERS + 7} spans`, ms, (measured) => measured.traceMs),
+      row('time to find the latest 20 shutdowns of a service', ms, (measured) => measured.searchMs),
       {
-        what: `the list of the page with ${LISTED} shutdowns, all of them and by text`,
+        what: `time to load the list of the page from ${LISTED} shutdowns, with and without a search by text`,
         measured: `${ms(quantile(listed, 0.5))}, at most ${ms(quantile(listed, 1))}`,
         against: reached(quantile(listed, 0.5) <= LIST_MS, `≤ ${LIST_MS} ms`),
       },
       {
-        what: 'most memory of the process until then',
+        what: 'highest memory use of the process',
         measured: `${mib.toFixed(0)} MiB`,
         against: reached(mib <= LIST_MIB, `≤ ${LIST_MIB} MiB`),
       },

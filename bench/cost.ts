@@ -154,6 +154,6 @@ function get(options: object): Promise<void> {
 
 export const cost: Benchmark = {
   title: 'CPU cost of the hooks, in one process',
-  how: `Server and client in one process, ${CONCURRENCY} requests at a time; ${SHORT.pairs} pairs of ${SHORT.requests} requests with and without (provider: ${LONG.pairs} of ${LONG.requests}), alternating. Median difference of CPU time of the whole process, with the 95 % interval of that median. This is what the hooks take; the next section tells what a process pays.`,
+  how: `Server and client run in one process, ${CONCURRENCY} requests at a time, in ${SHORT.pairs} alternating pairs of ${SHORT.requests} requests with the plugin and without (provider: ${LONG.pairs} pairs of ${LONG.requests}). The table gives the median difference of the CPU time of the whole process, with the 95 % interval of that median. This is the cost of the hooks alone; the next section measures whole processes.`,
   run: async () => [await provider(), ...(await consumer())],
 };

@@ -18,11 +18,11 @@ const FLEETS: readonly (readonly [traffic: Traffic, peers: readonly string[]])[]
 
 export const failures: Benchmark = {
   title: 'Failed POSTs per shutdown',
-  how: `Two providers behind a proxy that adds 10 ms each way; one leaves by SIGTERM, ${SHUTDOWNS} times. POSTs without retries over keep-alive connections. Peers deregister before anything else, \`kill\` not at all; their consumers see the new list 0 to 3 s later. Moleculer calls over its own transporter, by its own registry, without the proxy, and waits for its calls (\`tracking\`). With the plugin every consumer is a process of its own. All servers keep idle connections for 72 s, so that none expires during a run; who only closes the server waits for that. The plugin runs alone, ${AT_ONCE} of the others at a time.`,
+  how: `Two providers run behind a proxy that adds 10 ms each way; one of them leaves by SIGTERM, ${SHUTDOWNS} times. Consumers send POSTs without retries over keep-alive connections. Each peer deregisters first, except \`kill\`, which never deregisters; its consumers see the new list 0 to 3 s later. Moleculer calls over its own transporter, by its own registry, without the proxy, and waits for its calls (\`tracking\`). With the plugin every consumer is a process of its own. All servers keep idle connections for 72 s, so that none expires during a run; a peer that only closes the server waits for that time. The plugin runs alone; the others run ${AT_ONCE} at a time.`,
   async run() {
     const rows: Row[] = [];
     for (const [fleet, [plugin = '', ...peers]] of FLEETS) {
-      // The plugin alone, as it is timed too.
+      // The plugin runs alone, because the benchmark also times it.
       rows.push(await measure(plugin, fleet));
       const waiting = peers.entries();
       const measured: Row[] = [];

@@ -115,7 +115,7 @@ async function measure(count: number): Promise<readonly Row[]> {
     },
     {
       what: `${count} consumers, 10 % dead`,
-      measured: `${dead.acked} acked; all over after ${ms(dead.notifyMs)}`,
+      measured: `${dead.acked} acked; done after ${ms(dead.notifyMs)}`,
       against: reached(dead.acked === 0.9 * count && dead.notifyMs <= MOST_DEAD_MS, '≤ 3 s in all'),
     },
   ];
@@ -132,7 +132,7 @@ function checkOpenFiles(): void {
 
 export const fanout: Benchmark = {
   title: 'GoAway fan-out beside a bare loop',
-  how: `Consumers in a process of their own, each with a control server and an open connection to the provider. The loop is what one writes by hand in such a provider: \`request\` of undici for each consumer, 256 at a time, until the answer is read, with no span, no time-out and no second attempt. The plugin is timed from the start of the notification to its end, as the trace says; it makes, sends and delivers its spans meanwhile, to a collector on the same machine. ${PAIRS} pairs, alternating; the median, and the difference of the pairs with its range. Memory and open files in a run of their own. Of the dead, half refuse while their connection is open, and half take the call and never answer. The limit of open files must be ${OPEN_FILES}.`,
+  how: `All consumers run in one process; each has a control server and an open connection to the provider. The loop stands for hand-written code in such a provider: it calls each consumer with \`request\` of undici, 256 at a time, and reads the answer, without spans, time-out or second attempt. The time of the plugin goes from the start of its notification to the end, as the trace tells; meanwhile the plugin also makes its spans and sends them to a collector on the same machine. ${PAIRS} alternating pairs: the table gives the median, and the difference within the pairs with its range. A run of its own measures memory and open files. Of the dead consumers half refuse while their connection is open, and half accept the call and never answer. The limit of open files must be ${OPEN_FILES}.`,
   async run(only) {
     checkOpenFiles();
     const rows: Row[] = [];

@@ -43,7 +43,7 @@ export interface Stop {
 
 interface Provider {
   readonly child: Child;
-  /** What adds the delay; undefined: nothing does. */
+  /** The proxy that adds the delay; undefined: no delay. */
   readonly proxy?: DelayProxy;
 }
 

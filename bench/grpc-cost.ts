@@ -52,6 +52,6 @@ async function call(caller: Child, calls: number): Promise<number> {
 
 export const grpcCost: Benchmark = {
   title: 'CPU cost of a gRPC call',
-  how: `User and system time of the whole process of a client of grpc-js that calls two instances: with the plugin, by name, against one without it and a static list. ${PROCESSES} processes of each kind; ${PAIRS} pairs of ${CALLS} calls, ${CONCURRENCY} at a time, alternating. Median difference, with the 95 % interval of that median.`,
+  how: `User and system time of a whole client process of grpc-js that calls two instances: by name with the plugin, against a static list without it. ${PROCESSES} processes of each kind; ${PAIRS} alternating pairs of ${CALLS} calls, ${CONCURRENCY} at a time. The table gives the median difference, with the 95 % interval of that median.`,
   run: async () => [await cost()],
 };

@@ -11,5 +11,5 @@ export interface Options extends LoadOptions {
 const { client, ...options } = JSON.parse(process.argv[2] ?? '') as Options;
 const load = CLIENTS[client](options);
 await text(process.stdin);
-// The callback, because a long text is not written at once.
+// Wait for the callback, because a long text takes several writes.
 process.stdout.write(JSON.stringify(await load.stop()), () => process.exit());

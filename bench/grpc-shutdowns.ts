@@ -27,7 +27,7 @@ const PATIENCE_MS = 40_000;
 /** One client and its load. */
 export interface Caller extends Omit<LoadOptions, 'ports' | 'service' | 'isSecure'> {
   readonly client: 'grpc-js' | 'connect-node' | 'grpc-go';
-  /** That many processes, each of which sends so much. Default: one. */
+  /** Number of client processes, each with this load. Default: one. */
   readonly clients?: number;
 }
 

@@ -102,7 +102,7 @@ async function rowsOf({ byHand, goal, goalStopMs, ...cell }: Cell): Promise<read
 function benchmark(title: string, how: string, cells: readonly Cell[]): Benchmark {
   return {
     title,
-    how: `Two instances behind TCP proxies that add the named distance each way are restarted in turn by SIGTERM, each at its old address, under an open loop of calls of client processes. With the plugin, or by hand as the framework documents it: \`tryShutdown\` and \`forceShutdown\` of grpc-js, \`close\` of \`node:http2\`. ${how}`,
+    how: `Two instances run behind TCP proxies that add the named distance each way. The benchmark restarts them in turn by SIGTERM, each at its old address, while client processes call in an open loop. The instances leave with the plugin, or by hand as the framework documents it: \`tryShutdown\` and \`forceShutdown\` of grpc-js, \`close\` of \`node:http2\`. ${how}`,
     async run(only) {
       const named = (run: Shutdowns): boolean => run.callers.some((caller) => nameOf(run, caller).includes(only));
       const rows: Row[] = [];
@@ -112,17 +112,17 @@ function benchmark(title: string, how: string, cells: readonly Cell[]): Benchmar
   };
 }
 
-const UNTOLD = 'The plugin is in the servers alone, `LOSSLESS_HOLD_MS=1500`.';
+const UNTOLD = 'Only the servers have the plugin, with `LOSSLESS_HOLD_MS=1500`.';
 
 export const grpcList = benchmark(
   'gRPC calls of clients without the plugin',
-  `${UNTOLD} Each client has the list of both addresses; all clients of a way call the same instances.`,
+  `${UNTOLD} Each client has the list of both addresses. All clients call the same instances during one run.`,
   [LIST],
 );
 
 export const grpcAddress = benchmark(
   'gRPC calls of clients without the plugin to one address',
-  `${UNTOLD} What is in front gives new connections to the instance that stays. connect-node never tries a call twice.`,
+  `${UNTOLD} A balancer in front sends new connections to the instance that stays. connect-node never retries a call.`,
   [
     oneAddress(100, 4, { goal: 0.05 }),
     oneAddress(500, 1, { goal: 0.05, times: 24 }),
@@ -132,7 +132,7 @@ export const grpcAddress = benchmark(
 
 export const grpcName = benchmark(
   'gRPC calls by name',
-  'With the plugin in the client too, which calls `lossless:///echo`; by hand it has the list of both addresses.',
+  'A client with the plugin calls `lossless:///echo`; a client without the plugin has the list of both addresses.',
   [
     byName(500, { goalStopMs: 150 }),
     byName(500, { delayMs: FAR_MS }),

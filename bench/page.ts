@@ -67,17 +67,21 @@ async function release(browser: Browser): Promise<readonly Row[]> {
   const words = (took: readonly number[]) => `${ms(quantile(took, 0.5))}, at most ${ms(Math.max(...took))}`;
   return [
     {
-      what: `${what}, until the lane that lost something has told its details`,
+      what: `${what}, until the lane of the lossy shutdown shows its details`,
       measured: words(usable),
       against: reached(quantile(usable, 1) <= 1_000, '≤ 1 s'),
     },
-    { what: 'the same, until all its traces are read and its verdict is there', measured: words(judged), against: '' },
+    {
+      what: 'the same release, until the page has read all traces and shows the verdict',
+      measured: words(judged),
+      against: '',
+    },
   ];
 }
 
 export const page: Benchmark = {
   title: 'The page of the collector',
-  how: `From the navigation until a row has opened by a click, by the clock of the page, in a new window of a Chromium that runs; median and longest of ${RUNS}.`,
+  how: `Time from the navigation until a click has opened a row, by the clock of the page, in a new window of a running Chromium: median and longest of ${RUNS}.`,
   async run() {
     const missing = chromiumMissing();
     if (missing) {
@@ -95,7 +99,7 @@ export const page: Benchmark = {
         took.push(await timed(browser, `${collector.queryUrl}/trace/${traceId}`, USABLE));
       }
       rows.push({
-        what: `a shutdown of ${consumers} consumers, until a row has told its details`,
+        what: `a shutdown of ${consumers} consumers, until a row shows its details`,
         measured: `${ms(quantile(took, 0.5))}, at most ${ms(Math.max(...took))}`,
         against: consumers === 1_000 ? reached(quantile(took, 1) <= 1_000, '≤ 1 s') : '',
       });

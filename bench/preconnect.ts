@@ -66,7 +66,7 @@ async function firstRequests(scheme: 'http' | 'https', preconnect: string): Prom
 
 export const preconnect: Benchmark = {
   title: 'The first request of a new instance',
-  how: `A fresh process calls a provider that is ${DELAY_MS} ms away each way with \`fetch\`, ${STARTS} times, once it is registered: median of its first request there, with a connection built ahead and without, and of the second one, which always has a connection. A call elsewhere comes before, so that the client is loaded.`,
+  how: `A fresh process calls a newly registered provider, ${DELAY_MS} ms away each way, with \`fetch\`, ${STARTS} times. The table gives the median of the first request with a connection that the plugin built ahead, of the first request without such a connection, and of the second request, which always has one. The process first calls another server, so that the client is loaded.`,
   async run() {
     const rows: Row[] = [];
     for (const scheme of ['http', 'https'] as const) {
@@ -80,7 +80,7 @@ export const preconnect: Benchmark = {
       rows.push({
         what: scheme,
         measured: `first ${ms(first)}, without ${ms(plain)}; second ${ms(second)}`,
-        against: `${(first / plain).toFixed(2)} of it`,
+        against: `ratio ${(first / plain).toFixed(2)}`,
       });
     }
     return rows;

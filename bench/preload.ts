@@ -36,7 +36,7 @@ function heavyModules(): readonly string[] {
 
 export const preload: Benchmark = {
   title: 'Preloading the plugin',
-  how: `Time since the start of the process when the program begins, and its memory then; median of ${RUNS} alternating runs against an empty preload.`,
+  how: `Time from the start of the process until the program begins, and memory at that moment: median of ${RUNS} alternating runs, less that of an empty preload.`,
   async run() {
     const cases = { empty: [EMPTY, true], off: [REGISTER, false], on: [REGISTER, true] } as const;
     const measured: Record<keyof typeof cases, { ms: number[]; rss: number[] }> = {
@@ -58,17 +58,17 @@ export const preload: Benchmark = {
     const heavy = heavyModules();
     const rows: Row[] = [
       {
-        what: 'switched off',
+        what: 'plugin disabled',
         measured: `${over('off', 'ms').toFixed(1)} ms, ${over('off', 'rss').toFixed(1)} MiB`,
         against: '',
       },
       {
-        what: 'switched on',
+        what: 'plugin enabled',
         measured: `${over('on', 'ms').toFixed(1)} ms, ${over('on', 'rss').toFixed(1)} MiB`,
         against: `${reached(over('on', 'ms') <= 10, '≤ 10 ms')}; ${reached(over('on', 'rss') <= 5, '≤ 5 MiB')}`,
       },
       {
-        what: 'the plugin itself, undici',
+        what: 'code of the plugin, undici',
         measured: heavy.length === 0 ? 'not loaded' : heavy.join(', '),
         against: reached(heavy.length === 0, 'loaded only when needed'),
       },

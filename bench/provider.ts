@@ -26,7 +26,7 @@ async function register(port: number): Promise<() => Promise<void>> {
 }
 
 const server = await serve(peer);
-// No connection expires during a run, because that race is not the measured one.
+// No connection expires during a run: the benchmark does not measure that race.
 server.keepAliveTimeout = 72_000;
 const port = portOf(server);
 process.on('disconnect', () => process.exit());

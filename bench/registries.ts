@@ -176,8 +176,8 @@ function rowOf(what: string, lags: readonly number[], { base, gray }: Sets): Row
 
 export const registries: Benchmark = {
   title: 'Registries, and GoAway beside them',
-  how: `First the time from the call that removes an instance until the last of ${CONSUMERS} clients that watch it has a list without it, ${REMOVALS} times: median and longest. Then failed requests for each shutdown in the demo of ${DEMO_S} s: by hand (deregister, then close; lists read each second) and with the plugin. Default settings of server and adapter unless named. Kubernetes: processes as pods in a network namespace, their slices changed in the moment of the signal. The last row: ${CONSUMERS} consumers of one instance, from the start of the notification until the last has isolated it.`,
-  columns: ['registry', 'the last consumer has seen it after', 'failed per shutdown'],
+  how: `The second column gives the time from the call that removes an instance until the last of ${CONSUMERS} watching clients has a list without the instance: median and longest of ${REMOVALS}. The third column gives failed requests for each shutdown in the demo of ${DEMO_S} s, by hand (deregister, then close; clients read the list each second) and with the plugin. Servers and adapters have their default settings unless the row names others. For Kubernetes the processes are pods in a network namespace, and their slices change at the moment of the signal. The last row gives the time from the start of the notification until the last of ${CONSUMERS} consumers has isolated the instance.`,
+  columns: ['registry', 'the last consumer sees the removal after', 'failed per shutdown'],
   async run() {
     const rows: Row[] = [];
     for (const { what, start, options = '' } of SETTINGS) {

@@ -125,6 +125,6 @@ function post(port: number, agent: Agent): Promise<void> {
 
 export const requests: Benchmark = {
   title: 'CPU cost per request of whole processes',
-  how: `User and system time of a process that serves or sends POSTs, with the plugin and without: timers, garbage collection and compiler included, which the section above leaves out as it adds the hook to a process that runs. ${PROCESSES} processes of each kind; ${PAIRS} pairs of ${REQUESTS} requests after ${WARM_REQUESTS}, alternating. Median difference, with the 95 % interval of that median. The provider is asked by a client that sends the header of a consumer; the consumer calls a service by name against the same server by address. This is what a process pays; the section above tells what of it are the hooks.`,
+  how: `User and system time of a process that serves or sends POSTs, with the plugin and without. This time includes timers, garbage collection and compiler; the section above leaves them out, because it adds the hooks to a running process. ${PROCESSES} processes of each kind; ${PAIRS} alternating pairs of ${REQUESTS} requests after ${WARM_REQUESTS}. The table gives the median difference, with the 95 % interval of that median. The client of the provider sends the header of a consumer; the consumer calls a service by name, against the same server by address. This is the cost of a whole process; the section above measures the hooks alone.`,
   run: measured,
 };

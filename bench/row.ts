@@ -10,7 +10,7 @@ export interface Row {
 /** One benchmark. */
 export interface Benchmark {
   readonly title: string;
-  /** How it is measured, for readers who repeat it. */
+  /** How the benchmark measures, for readers who repeat it. */
   readonly how: string;
   /** Heads of the three columns; absent: what, measured, target. */
   readonly columns?: readonly [string, string, string];

@@ -48,7 +48,7 @@ async function measure(): Promise<{ readonly before: number; readonly offline: n
 
 export const stall: Benchmark = {
   title: 'Longest event-loop stall of an offline',
-  how: `A server under 250 requests a second with 20 consumers; the longest gap between two turns of its event loop in the two seconds before the signal and from there to the exit. Median of ${RUNS} runs.`,
+  how: `20 consumers send a server 250 requests a second. The table gives the longest gap between two turns of the server's event loop in the two seconds before the signal, and from the signal to the exit. Median of ${RUNS} runs.`,
   async run() {
     const runs = [];
     for (let run = 0; run < RUNS; run++) runs.push(await measure());

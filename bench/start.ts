@@ -38,7 +38,7 @@ const CASES: readonly Case[] = [
   { what: 'consumer, first `http.request` to a service', does: 'http.request', goal: 15 },
   { what: 'consumer, first `fetch` to a service', does: 'fetch', goal: 10 },
   { what: 'consumer, first request of undici to a service', does: 'undici' },
-  { what: '`fetch` to what is no service', does: 'fetch', isElsewhere: true },
+  { what: '`fetch` to an address outside the registry', does: 'fetch', isElsewhere: true },
 ];
 
 async function told(child: Child): Promise<Told> {
@@ -77,7 +77,7 @@ async function rowOf({ what, does, goal, isElsewhere = false }: Case): Promise<R
       () => run('with'),
     );
     const waits = wall.with.map((ms, n) => ms - (wall.without[n] ?? 0));
-    return { what, measured: `${said(cpu)}; ${added(quantile(waits, 0.5))} until then`, against: against(cpu, goal) };
+    return { what, measured: `${said(cpu)}; delay ${added(quantile(waits, 0.5))}`, against: against(cpu, goal) };
   } finally {
     server.close();
     await registry.close();
@@ -99,7 +99,7 @@ function against({ added: more }: Paired, goal: number | undefined): string {
 
 export const start: Benchmark = {
   title: 'CPU cost of a start',
-  how: `Processes that begin, do one thing once and end, in ${PAIRS} pairs with and without the plugin, alternating; registry \`file:\`, traces sent to a collector. User and system time of the whole process: what the plugin adds (the median of the differences, and its 95 % interval) on what the process takes without it. Then how much later the server listens, or the answer is there. A provider lives on for ${STAY_MS.provider} ms, a consumer for ${STAY_MS.consumer} ms.`,
+  how: `Processes start, do one thing once and end, in ${PAIRS} alternating pairs with and without the plugin; they use a \`file:\` registry and send traces to a collector. The table first gives user and system time of the whole process: the time that the plugin adds (the median of the differences, and its 95 % interval) on the time without the plugin. Then it gives the delay that the plugin adds until the server listens or the answer arrives. After that a provider lives for ${STAY_MS.provider} ms, a consumer for ${STAY_MS.consumer} ms.`,
   run: async () => {
     const rows: Row[] = [];
     for (const each of CASES) rows.push(await rowOf(each));

@@ -3,7 +3,7 @@ import { type Benchmark, ms, quantile, type Row, reached } from './row.ts';
 
 export const stopSending: Benchmark = {
   title: 'A consumer stops sending',
-  how: 'Twenty consumer processes at 25 POSTs a second each, no delay; six shutdowns. In each consumer: from the arrival of the GoAway to its ack (it isolates before it answers), and to the last request it sent to that instance, 0 when none was. At the provider: requests that arrived after an ack beyond those the consumer said were on their way.',
+  how: 'Twenty consumer processes send 25 POSTs a second each, without delay, during six shutdowns. Each consumer measures two times from the arrival of the GoAway: until its ack (a consumer isolates before it answers), and until its last request to that instance, 0 when none followed. The provider counts requests that arrived after an ack, beyond those that the consumer reported as on their way.',
   async run() {
     const { failed, logs, stops } = await rollUnderLoad('plugin', { consumers: 20, rate: 25, delayMs: 0 }, 6);
     const after = logs
@@ -14,11 +14,11 @@ export const stopSending: Benchmark = {
     const last = stops.map(({ lastRequestMs }) => lastRequestMs);
     const rows: readonly Row[] = [
       {
-        what: 'from the arrival to the last request',
+        what: 'from the GoAway to the last request',
         measured: spread(last),
         against: reached(quantile(last, 0.99) <= 50, 'p99 ≤ 50 ms'),
       },
-      { what: 'from the arrival to the ack', measured: spread(stops.map(({ ackMs }) => ackMs)), against: '' },
+      { what: 'from the GoAway to the ack', measured: spread(stops.map(({ ackMs }) => ackMs)), against: '' },
       {
         what: 'requests after the ack',
         measured: `${after}; ${failed} failed`,

@@ -26,7 +26,7 @@ async function measure(
 
 export const trace: Benchmark = {
   title: 'The trace of a large fan-out',
-  how: 'From the end of the last span until the collector has acknowledged all of them; spans counted where they arrive.',
+  how: 'Time from the end of the last span until the collector has acknowledged all spans, and the number of spans that the collector received.',
   async run() {
     const rows: Row[] = [];
     for (const consumers of [250, 1_000, 2_000]) {

@@ -59,14 +59,14 @@ async function joinCold(warmupMs: number): Promise<readonly number[]> {
 
 export const warmup: Benchmark = {
   title: 'A cold instance joins',
-  how: `${WARM} warm instances and one whose first ${COLD_REQUESTS} requests take ${COLD_MS} ms each, one after the other, at ${RATE} requests/s; latencies of all requests in the ${WARMUP_MS / 1_000} s after it is registered, with a warm-up of that length and without.`,
+  how: `${WARM} warm instances and a cold one get ${RATE} requests/s. The first ${COLD_REQUESTS} requests of the cold instance take ${COLD_MS} ms each, one after the other. The table gives the latencies of all requests in the ${WARMUP_MS / 1_000} s after the cold instance registers, with a warm-up of that length and without.`,
   async run() {
     const without = await joinCold(0);
     const withIt = await joinCold(WARMUP_MS);
     const row = (what: string, share: number) => ({
       what,
       measured: `${ms(quantile(withIt, share))} with warm-up, ${ms(quantile(without, share))} without`,
-      against: `${(quantile(withIt, share) / quantile(without, share)).toFixed(2)} of it`,
+      against: `ratio ${(quantile(withIt, share) / quantile(without, share)).toFixed(2)}`,
     });
     return [row('p50', 0.5), row('p99', 0.99), row('longest', 1)];
   },

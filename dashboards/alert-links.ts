@@ -1,7 +1,7 @@
 import { spanName } from '../src/trace/model/schema.ts';
 import type { Alert } from './alerts.ts';
 
-/** Where links of alerts lead to: the addresses of these servers, without a slash at the end. */
+/** Servers to which links of alerts lead: their addresses, without a slash at the end. */
 export type Place = 'grafana' | 'jaeger' | 'runbooks';
 
 /** The external label of Prometheus with the address of a place. */

@@ -5,7 +5,7 @@ import { ATTR } from '../src/trace/model/schema.ts';
 import { INSTANCE } from './instance-metrics.ts';
 import { calls, IDENTITY, label, news, past, SPAN_METRICS_JOB, watched } from './span-metrics.ts';
 
-/** How long an event is told about. */
+/** How long an alert about an event lasts. */
 const WINDOW = '15m';
 
 /** A twelfth of the hour, in seconds. */
@@ -17,23 +17,23 @@ const LATE = 120;
 /** Holds a shutdown from its begin, also with a long grace period, until it has been told about; less than the hour after which a twelfth comes again. */
 const SHUTDOWN = '50m';
 
-/** An instance that cannot be scraped for this long is gone. */
+/** An instance without a successful scrape for this long is gone. */
 const GONE_AFTER = '10m';
 
-/** How long vanished instances are compared with shutdowns: a rolling update takes less. */
+/** The window in which a rule compares vanished instances with shutdowns: a rolling update takes less. */
 const ROLL = '1h';
 
-/** What happened at all within the window. */
+/** Number of events within the window. */
 export function some(counter: string, ...by: readonly string[]): string {
   return `${news([...IDENTITY, ...by], counter, WINDOW)} > 0`;
 }
 
-/** What living instances count: it grew by what happened. */
+/** Growth of a counter of living instances. */
 export function grew(counter: MetricName): string {
   return `${ofService('sum')} (increase(${counter}[${WINDOW}])) > 0`;
 }
 
-/** Instances of which this was so at any time of the window, also those that have ended since. */
+/** Instances for which the condition held at any time of the window, also ended ones. */
 export function was(gauge: MetricName): string {
   return `${ofService('sum')} (max_over_time(${gauge}[${WINDOW}])) > 0`;
 }
@@ -74,7 +74,7 @@ function missingEnds(): string {
   ].join('\n');
 }
 
-/** One series for each, its number in the label. */
+/** One series for each twelfth of the hour, with its number in the label. */
 function twelfthsThatAreOver(): string {
   return [1, 2, 3]
     .map((back) => LATE + back * TWELFTH)
@@ -97,7 +97,7 @@ export function unseen(): string {
   return `${vanished} - (${seen} or 0 * ${vanished}) > 0`;
 }
 
-/** Collectors whose span metrics nobody reads; one when Prometheus knows none. */
+/** Collectors whose span metrics Prometheus cannot read; 1 when Prometheus knows no collector. */
 export function spanMetricsDown(): string {
   return `1 - max by (${INSTANCE}) (up{${SPAN_METRICS_JOB}}) > 0 or absent(up{${SPAN_METRICS_JOB}})`;
 }

@@ -16,14 +16,14 @@ export interface Alert {
   readonly severity: 'critical' | 'warning';
   /** One series for each thing to tell about, its value above 0. */
   readonly expr: string;
-  /** How long that must hold, as Prometheus writes durations. Default: at once. */
+  /** How long the expression must hold, as Prometheus writes durations. Default: at once. */
   readonly for?: string;
-  /** Absent when it is about no service. */
+  /** Absent for an alert about no service. */
   readonly search?: Search;
   /** In the texts, `{label}` stands for the value of a label and `{count}` for how often it happened: any number, also one. */
   readonly summary: string;
   readonly description: string;
-  /** The panel that shows more. */
+  /** The panel with more about the alert. */
   readonly panel: { readonly dashboard: 'shutdowns' | 'telemetry' | 'instances'; readonly title: string };
 }
 
@@ -34,9 +34,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: some(untold(), label(ATTR.peerService)),
     search: { work: 'offline', tags: { [ATTR.fanoutComplete]: 'false' } },
-    summary: '{service_name} left and did not tell every instance of {service_peer_name}: {count} not told',
+    summary: 'GoAways of {service_name} to {service_peer_name} that failed: {count}',
     description:
-      'GoAways of {service_name} to {service_peer_name} that were not acknowledged in the last 15 minutes: {count}. These consumers learnt of the shutdown from the registry only and may have sent requests to an instance that was gone.',
+      'GoAways of {service_name} that {service_peer_name} did not acknowledge in the last 15 minutes: {count}. These consumers learnt of the shutdown only from the registry and may have sent requests to an instance that was gone.',
     panel: { dashboard: 'shutdowns', title: 'GoAways by provider, consumer and result' },
   },
   {
@@ -44,9 +44,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: truncated(),
     search: { work: 'offline.started' },
-    summary: 'Shutdowns of {service_name} that began and never ended: {count}',
+    summary: 'Shutdowns of {service_name} that began and sent no end: {count}',
     description:
-      'Shutdowns of {service_name} that should have ended and did not, in the last 15 minutes: {count}. Their processes were killed before they were done, or their last spans are in a spool.',
+      'Shutdowns of {service_name} whose grace period ended in the last 15 minutes without a last span: {count}. The platform killed the process before the end of the shutdown, or the last spans wait in a spool.',
     panel: { dashboard: 'shutdowns', title: 'Still open' },
   },
   {
@@ -54,9 +54,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: some(calls('offline', [ATTR.offlineResult, '=', 'last_instance'])),
     search: { work: 'offline', tags: { [ATTR.offlineResult]: 'last_instance' } },
-    summary: '{service_name} left as the last instance of a service that was still called: {count}',
+    summary: 'The last instance of {service_name} left while consumers still called it: {count}',
     description:
-      'Consumers of {service_name} still called when its last instance had to leave, and had no other instance to call: {count} in the last 15 minutes. Their requests fail until a new instance is registered.',
+      'Shutdowns in the last 15 minutes in which the last instance of {service_name} had to leave while consumers still called it: {count}. Requests of these consumers fail until a new instance registers.',
     panel: { dashboard: 'shutdowns', title: 'Shutdowns by result' },
   },
   {
@@ -64,9 +64,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: some(calls('drain', [ATTR.drainResult, '=', 'timeout'], [ATTR.holdReason, '!=', 'last_instance'])),
     search: { work: 'drain', tags: { [ATTR.drainResult]: 'timeout' } },
-    summary: 'Traffic to {service_name} was not over at the deadline, shutdowns: {count}',
+    summary: '{service_name} still had traffic at the deadline, shutdowns: {count}',
     description:
-      'Drains of {service_name} that did not end within the grace period in the last 15 minutes: {count}. LosslessRequestsCut fires when a request was cut then.',
+      'Drains of {service_name} in the last 15 minutes that outlasted the grace period: {count}. LosslessRequestsCut fires when the instance cut a request at its end.',
     panel: { dashboard: 'shutdowns', title: 'Drains' },
   },
   {
@@ -74,7 +74,7 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: some(calls('stop', [ATTR.errorType, '=', 'forced'])),
     search: { work: 'stop', tags: { [ATTR.errorType]: 'forced' } },
-    summary: '{service_name} cut connections with work left, shutdowns: {count}',
+    summary: '{service_name} cut requests at the deadline, shutdowns: {count}',
     description:
       'Shutdowns of {service_name} in the last 15 minutes that cut connections with requests in flight at the deadline: {count}. Those requests failed.',
     panel: { dashboard: 'shutdowns', title: 'Drains' },
@@ -86,7 +86,7 @@ export const ALERTS: readonly Alert[] = [
     search: { work: 'drain', tags: { [ATTR.holdReason]: 'entry_not_told' } },
     summary: '{service_name} left before its balancer knew, shutdowns: {count}',
     description:
-      'A balancer that checks {service_name} had not got as many failing answers as it needs when the instance stopped waiting: {count} in the last 15 minutes. It may have sent requests to an instance that was gone.',
+      'Shutdowns in the last 15 minutes in which a balancer that checks {service_name} got fewer failing answers than it needs: {count}. The balancer may have sent requests to an instance that was gone.',
     panel: { dashboard: 'shutdowns', title: 'Drains' },
   },
   {
@@ -94,9 +94,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: some(calls('entry', [ATTR.entryEndedBy, '=', 'coming'])),
     search: { work: 'entry', tags: { [ATTR.entryEndedBy]: 'coming' } },
-    summary: 'Callers without the plugin still came when {service_name} stopped listening, shutdowns: {count}',
+    summary: 'Callers without the plugin still connected when {service_name} stopped listening, shutdowns: {count}',
     description:
-      'Callers of {service_name} that nobody can tell kept coming until the hold time was over, shutdowns in the last 15 minutes: {count}. Their connections were refused from then on; what was connected was served.',
+      'Shutdowns in the last 15 minutes in which callers without the plugin connected to {service_name} until the end of the hold time: {count}. The instance served open connections and refused new ones from then on.',
     panel: { dashboard: 'shutdowns', title: 'Drains' },
   },
   {
@@ -106,7 +106,7 @@ export const ALERTS: readonly Alert[] = [
     search: { work: 'offline.started' },
     summary: '{service_name} closes idle connections of callers without the plugin: {count} in 15 minutes',
     description:
-      'Servers of {service_name} close idle connections before the proxy or balancer before them does: {count} in the last 15 minutes. A request that is on its way then is lost, without any shutdown.',
+      'Idle connections that servers of {service_name} closed before the proxy or balancer in front did: {count} in the last 15 minutes. A request that is on its way at that moment fails, even without a shutdown.',
     panel: { dashboard: 'instances', title: 'Idle connections closed' },
   },
   {
@@ -116,7 +116,7 @@ export const ALERTS: readonly Alert[] = [
     search: { work: 'offline.started' },
     summary: '{service_name} cannot write or remove its status file, instances: {count}',
     description:
-      'The proxy beside an instance of {service_name} looks at a file that the instance could not write or remove in the last 15 minutes; such instances: {count}. It may send requests to one that leaves, or none to one that is ready.',
+      'Instances of {service_name} that could not write or remove their status file in the last 15 minutes: {count}. The proxy beside such an instance reads that file: it may send requests to an instance that leaves, or none to an instance that is ready.',
     panel: { dashboard: 'instances', title: 'Ready' },
   },
   {
@@ -126,7 +126,7 @@ export const ALERTS: readonly Alert[] = [
     search: { work: 'offline', tags: { [ATTR.offlineResult]: 'incomplete' } },
     summary: 'The registry did not confirm that {service_name} left, shutdowns: {count}',
     description:
-      'The registry refused the deregistration of an instance of {service_name}, still listed it afterwards, or could not be read: {count} in the last 15 minutes. Consumers without the plugin may still be sent there.',
+      'Shutdowns of {service_name} in the last 15 minutes in which the registry refused the deregistration, still listed the instance afterwards, or did not answer: {count}. The registry may still send consumers without the plugin to these instances.',
     panel: { dashboard: 'shutdowns', title: 'Registry answers' },
   },
   {
@@ -134,9 +134,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: some(calls('offline', [ATTR.afterAck, '=~', '[1-9].*'])),
     search: { work: 'offline' },
-    summary: 'Consumers kept sending to {service_name} after they said they would not',
+    summary: 'Consumers sent requests to {service_name} after they had acknowledged its GoAway',
     description:
-      'Shutdowns of {service_name} in the last 15 minutes in which requests came from consumers that had acknowledged the GoAway: {count}. What came after the instance was gone has failed.',
+      'Shutdowns of {service_name} in the last 15 minutes in which consumers sent requests after they had acknowledged the GoAway: {count}. Requests that came after the instance was gone have failed.',
     panel: { dashboard: 'shutdowns', title: 'Shutdowns by result' },
   },
   {
@@ -144,9 +144,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     expr: spooled(),
     search: { work: 'offline.started' },
-    summary: 'Spans of {service_name} wait on disk because the collector does not take them, files: {count}',
+    summary: 'Spans of {service_name} wait on disk until the collector accepts them, files: {count}',
     description:
-      'The spool of {service_name} has not been empty for 15 minutes, files: {count}. Shutdown traces are late, and those of instances that are gone wait for the next start or for lossless replay.',
+      'The spool of {service_name} has held files for 15 minutes: {count}. Shutdown traces arrive late; traces of instances that are gone wait for the next start or for lossless replay.',
     panel: { dashboard: 'telemetry', title: 'Spooled files' },
   },
   {
@@ -154,9 +154,9 @@ export const ALERTS: readonly Alert[] = [
     severity: 'critical',
     expr: unseen(),
     search: { work: 'offline.started' },
-    summary: 'Instances of {service_name} vanished and no shutdown of them was seen: {count}',
+    summary: 'Instances of {service_name} that vanished without a shutdown trace: {count}',
     description:
-      'Instances of {service_name} that Prometheus read within the last hour and that have been gone for 10 minutes, less the shutdowns that it saw begin: {count}. They were killed without a signal, or what they sent was lost, sampled, or waits in a spool that nobody sends.',
+      'Instances of {service_name} that Prometheus read within the last hour and that have been gone for 10 minutes, less the shutdowns that it saw begin: {count}. Something killed these instances without a signal, or their spans were lost, sampled, or wait in a spool.',
     panel: { dashboard: 'telemetry', title: 'Instances that vanished unseen' },
   },
   {
@@ -165,8 +165,7 @@ export const ALERTS: readonly Alert[] = [
     expr: spanMetricsDown(),
     for: '5m',
     summary: 'Prometheus does not read the span metrics: no other alert about a shutdown can fire',
-    description:
-      'The scrape job lossless has no target that answers, for 5 minutes. Shutdowns happen and nobody counts them.',
+    description: 'For 5 minutes no target of the scrape job lossless has answered. Nothing counts shutdowns meanwhile.',
     panel: { dashboard: 'telemetry', title: 'Collectors scraped' },
   },
 ];

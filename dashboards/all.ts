@@ -21,7 +21,7 @@ export function dashboards() {
   };
 }
 
-/** Where a panel is found. */
+/** The place of a panel. */
 export function panelOf(
   { dashboard, title }: { readonly dashboard: keyof Dashboards; readonly title: string },
   all: Dashboards,
@@ -32,7 +32,7 @@ export function panelOf(
   return { uid, id };
 }
 
-/** Panels are linked to by number. */
+/** Links name a panel by its number. */
 function numbered(dashboard: Dashboard): Dashboard {
   return { ...dashboard, panels: dashboard.panels?.map((panel, index) => ({ ...panel, id: index + 1 })) ?? [] };
 }

@@ -10,25 +10,25 @@ import { type ResultTone, toneOfResult } from '../src/lifecycle/tones.ts';
 /** The colour of each tone, as Grafana names it. */
 const COLORS: Readonly<Record<ResultTone, string>> = { ok: 'green', warn: 'orange', bad: 'red', plain: 'text' };
 
-/** From which value on a number has which colour; the first from everywhere. */
+/** Values from which on a number has a colour; the first colour has no lower bound. */
 export type Levels = readonly [color: string, ...more: (readonly [from: number, color: string])[]];
 
-/** Numbers that are neither good nor bad. */
+/** For numbers that are neither good nor bad. */
 export const NEUTRAL: Levels = [COLORS.plain];
 
-/** None is good, one is bad. */
+/** 0 is good, 1 and more is bad. */
 export const FAULTS: Levels = [COLORS.ok, [1, COLORS.bad]];
 
-/** None is good, one is worth a look. */
+/** 0 is good, 1 and more is a warning. */
 export const CONCERNS: Levels = [COLORS.ok, [1, COLORS.warn]];
 
-/** A share of which only all is good. */
+/** A share that is good only at 100 %. */
 export const ALL_OR_BAD: Levels = [COLORS.bad, [1, COLORS.ok]];
 
-/** 0 is no and bad, 1 is yes. */
+/** 0 means no and is bad, 1 means yes. */
 export const YES_OR_BAD: Levels = [COLORS.bad, [1, COLORS.ok]];
 
-/** A share of its objective: bad below it, worth a look just above. */
+/** A share with an objective: bad below the objective, a warning just above. */
 export function atLeast(objective: number, comfortable: number): Levels {
   return [COLORS.bad, [objective, COLORS.warn], [comfortable, COLORS.ok]];
 }
@@ -44,7 +44,7 @@ export function countOf(levels: Levels): DynamicConfigValue[] {
   return [{ id: 'thresholds', value: thresholds(levels).build() }];
 }
 
-/** How a count of this result is coloured: none of what is bad is good. */
+/** Levels for a count of this result: 0 is good for a bad result. */
 export function countColors(result: string): DynamicConfigValue[] {
   const tone = toneOfResult(result);
   const none = tone === 'bad' || tone === 'warn' ? COLORS.ok : COLORS.plain;

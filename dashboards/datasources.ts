@@ -1,10 +1,10 @@
 import type { DataSourceRef } from '@grafana/grafana-foundation-sdk/common';
 import { DatasourceVariableBuilder } from '@grafana/grafana-foundation-sdk/dashboard';
 
-/** Where numbers come from; chosen on the dashboard. */
+/** The data source of numbers; the reader chooses it on the dashboard. */
 export const PROMETHEUS: DataSourceRef = { type: 'prometheus', uid: '$prometheus_datasource' };
 
-/** Where traces come from; chosen on the dashboard. */
+/** The data source of traces; the reader chooses it on the dashboard. */
 export const JAEGER: DataSourceRef = { type: 'jaeger', uid: '$jaeger_datasource' };
 
 export function prometheusVariable(): DatasourceVariableBuilder {

@@ -9,7 +9,7 @@ export const GRAFANA_VARIABLES = {
   runbooks: '$ALERT_RUNBOOKS_URL',
 } as const;
 
-/** How far back the query of a rule may look, in seconds. */
+/** Reach of the query of a rule, in seconds. */
 const LOOK_BACK = 1_800;
 
 /** A file for `provisioning/alerting` of Grafana. No shutdown means no data, which is fine. */

@@ -3,7 +3,7 @@ import { METRICS, type MetricName } from '../src/metrics/table.ts';
 import { OFFLINE_METRICS, type OfflineMetricName, prometheusName } from '../src/trace/model/offline-metrics.ts';
 import { SERVICE } from './span-metrics.ts';
 
-/** Label of the process that was scraped. */
+/** Label of the scraped process. */
 export const INSTANCE = 'instance';
 
 type Matches = Readonly<Record<string, string>>;
@@ -32,7 +32,7 @@ export function requestRate(by: readonly string[], requests: string = own('lossl
   return `sum by (${by.join(', ')}) (rate(${requests}[$__rate_interval]))`;
 }
 
-/** How often something happened in the time of the dashboard. Counters end with their process, so it is an estimate. */
+/** Number of events in the time range of the dashboard: an estimate, because counters end with their process. */
 export function happened(by: readonly string[], counter: string): string {
   return `round(sum by (${by.join(', ')}) (increase(${counter}[$__range])))`;
 }

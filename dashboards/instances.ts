@@ -9,12 +9,12 @@ import { LEAVERS, MARKS, most, phases, STATE_WORDS, scrapedState } from './pictu
 import { curve, value } from './queries.ts';
 import { SERVICE } from './span-metrics.ts';
 
-/** Traffic of every instance, with what its life had to do with it. */
+/** Traffic of every instance, beside its states and moves. */
 export function instances(): Dashboard {
   return page(
     'lossless-instances',
     'Traffic and lifecycle per instance',
-    'Requests of each instance, and when instances left and came: traffic must be over before an instance stops.',
+    'Requests of each instance, and when instances left and came: the traffic of an instance must end before the instance stops.',
   )
     .withVariable(prometheusVariable())
     .withVariable(choiceOf('service', 'Service', `label_values(lossless_info, ${SERVICE})`))
@@ -27,7 +27,7 @@ export function instances(): Dashboard {
       curves({
         title: 'Traffic of each instance, as they leave and come',
         description:
-          'Requests of each second. Who has left says so itself, to the second, from a minute before it began to leave; the others as they are scraped. A red line is the begin of an offline: the curve of that instance falls after it, and ends at 0.',
+          'Requests of each second. An instance that has left reports its own requests, second by second, from a minute before its shutdown. The curves of other instances come from scrapes. A red line marks the beginning of an offline: the curve of that instance falls behind the line and ends at 0.',
         unit: 'reqps',
         datasource: PROMETHEUS,
         width: 24,
@@ -45,7 +45,7 @@ export function instances(): Dashboard {
       described(new statetimeline.PanelBuilder(), {
         title: 'State of each instance',
         description:
-          'What each instance was when it was scraped, and who has left, when it told its consumers, drained and stopped, to the millisecond.',
+          'State of each instance at each scrape. For an instance that has left, to the millisecond: when it told its consumers, drained and stopped.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 24,
@@ -59,7 +59,7 @@ export function instances(): Dashboard {
       curves({
         title: 'Requests by instance, as scraped',
         description:
-          'Also of an instance that was killed and said nothing. The curve of one that is gone ends with the next scrape, at its last level: the panel above knows how it fell.',
+          'Includes killed instances, which report nothing themselves. The curve of an instance that is gone stays at its last level until the next scrape; the panel above shows how it fell.',
         unit: 'reqps',
         datasource: PROMETHEUS,
         width: 24,
@@ -90,7 +90,8 @@ export function instances(): Dashboard {
     .withPanel(
       curves({
         title: 'In flight',
-        description: 'Requests accepted and not finished. What an instance waits for before it stops.',
+        description:
+          'Requests that the instance has accepted and not finished. The instance waits for them before it stops.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 9,
@@ -101,7 +102,7 @@ export function instances(): Dashboard {
     .withPanel(
       curves({
         title: 'Recent consumers',
-        description: 'Who would be told if the instance left now, by the service they are of.',
+        description: 'Consumers that would get a GoAway if the instance left now, by their service.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 9,
@@ -118,7 +119,7 @@ export function instances(): Dashboard {
       numbers({
         title: 'Requests of unmanaged callers',
         description:
-          'Of callers without the plugin, in the time of the dashboard: an instance that leaves cannot tell them.',
+          'Requests of callers without the plugin in the time range of the dashboard. A leaving instance cannot tell these callers.',
         unit: 'none',
         levels: NEUTRAL,
         datasource: PROMETHEUS,
@@ -132,7 +133,8 @@ export function instances(): Dashboard {
     .withPanel(
       numbers({
         title: 'GoAways received',
-        description: 'By how they were taken. forbidden and invalid: somebody sends what is not his to send.',
+        description:
+          'Received GoAways by result. forbidden and invalid: the sender has no right to this GoAway, or sent a malformed one.',
         unit: 'none',
         levels: NEUTRAL,
         datasource: PROMETHEUS,
@@ -146,7 +148,7 @@ export function instances(): Dashboard {
     .withPanel(
       curves({
         title: 'Isolated instances',
-        description: 'Instances that each process does not pick, because they leave.',
+        description: 'Instances that each process avoids because they leave.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 9,
@@ -158,7 +160,7 @@ export function instances(): Dashboard {
       curves({
         title: 'Connections of callers without the plugin',
         description:
-          'Open connections of balancers, proxies and others. After an offline begins they must fall to 0 before the instance stops.',
+          'Open connections of balancers, proxies and other callers. In an offline their number must fall to 0 before the instance stops.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 8,
@@ -170,7 +172,7 @@ export function instances(): Dashboard {
       bars({
         title: 'Health checks',
         description:
-          'Of balancers and platforms, by answer. Failing ones tell a balancer that an instance leaves; without any, nobody tells it.',
+          'Health checks of balancers and platforms, by answer. A failing answer tells a balancer that the instance leaves; a balancer without checks does not learn of it.',
         unit: 'reqps',
         datasource: PROMETHEUS,
         width: 8,
@@ -184,7 +186,7 @@ export function instances(): Dashboard {
       numbers({
         title: 'Idle connections closed',
         description:
-          'Of callers without the plugin, closed by the server: a request may have been on its way. LOSSLESS_KEEP_ALIVE_MS must be above the idle time-out of the proxy.',
+          'Idle connections of callers without the plugin that the server closed: a request may have been on its way. Set LOSSLESS_KEEP_ALIVE_MS above the idle time-out of the proxy.',
         unit: 'none',
         levels: CONCERNS,
         datasource: PROMETHEUS,
@@ -197,7 +199,7 @@ export function instances(): Dashboard {
       curves({
         title: 'Largest shares of picks',
         description:
-          'Part of the calls to a service that one instance is given, by the consumer that gives it most. Two curves far apart: one instance gets too much. Only with a token does Prometheus get these.',
+          'Share of the calls to a service that each instance gets from the consumer that sends it most. When two curves lie far apart, one instance gets too much. Prometheus needs a token to read these numbers.',
         unit: 'percentunit',
         datasource: PROMETHEUS,
         width: 12,
@@ -210,8 +212,7 @@ export function instances(): Dashboard {
     .withPanel(
       bars({
         title: 'Panic picks',
-        description:
-          'Requests sent to an instance that leaves because there was no other. The service was left without one.',
+        description: 'Requests that consumers sent to a leaving instance because the service had no other instance.',
         unit: 'reqps',
         datasource: PROMETHEUS,
         width: 12,

@@ -6,13 +6,13 @@ import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
 import { spanBars, spanTable } from './span-table.ts';
 
-/** One shutdown, as its trace tells it. */
+/** One shutdown, from its trace. */
 export function oneShutdown(): Dashboard {
   const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)] };
   return page(
     'lossless-shutdown',
     'One shutdown',
-    'One shutdown from its trace: who was told, what the registry said, and the traffic until it stopped.',
+    'One shutdown from its trace: its GoAways, the answer of the registry, and its traffic until the instance stopped.',
   )
     .withVariable(jaegerVariable())
     .withVariable(new TextBoxVariableBuilder('traceId').label('Trace id').defaultValue(''))
@@ -53,7 +53,7 @@ export function oneShutdown(): Dashboard {
       rowsTable({
         ...source,
         title: 'Fan-out',
-        description: 'One row for each consumer that was to be told.',
+        description: 'One row for each consumer that the instance sends a GoAway.',
         unit: 'none',
         width: 12,
         height: 9,
@@ -73,7 +73,7 @@ export function oneShutdown(): Dashboard {
       rowsTable({
         ...source,
         title: 'Address lists after refresh',
-        description: 'What each consumer can pick after the GoAway. The instance that leaves must not be in it.',
+        description: 'Instances that each consumer can call after the GoAway. The leaving instance must be missing.',
         unit: 'none',
         width: 12,
         height: 9,
@@ -93,7 +93,8 @@ export function oneShutdown(): Dashboard {
       rowsTable({
         ...source,
         title: 'Registry answer',
-        description: 'What the registry said to the deregistration and whether it still lists the instance.',
+        description:
+          'The answer of the registry to the deregistration, and whether the registry still lists the instance.',
         unit: 'none',
         width: 8,
         height: 8,
@@ -110,7 +111,7 @@ export function oneShutdown(): Dashboard {
       rowsTable({
         ...source,
         title: 'Drain',
-        description: 'What the end of all traffic was waited for, and how that ended.',
+        description: 'What the instance waited for until all traffic had ended, and how that wait ended.',
         unit: 'none',
         width: 8,
         height: 8,

@@ -6,13 +6,13 @@ import { barsOfTable, rowsTable, waterfall } from './panels.ts';
 import { jaegerQuery, ONE_TRACE } from './queries.ts';
 import { spanBars, spanTable } from './span-table.ts';
 
-/** One start, as its trace tells it. */
+/** One start, from its trace. */
 export function oneStart(): Dashboard {
   const source = { datasource: JAEGER, targets: [jaegerQuery(ONE_TRACE)], unit: 'none' };
   return page(
     'lossless-start',
     'One start',
-    'One start from its trace: what it waited for, and its share while it warmed up.',
+    'One start from its trace: what the instance waited for, and its share during the warm-up.',
   )
     .withVariable(jaegerVariable())
     .withVariable(new TextBoxVariableBuilder('traceId').label('Trace id').defaultValue(''))
@@ -37,7 +37,7 @@ export function oneStart(): Dashboard {
       rowsTable({
         ...source,
         title: 'Confirmation of the registry',
-        description: 'Reading the list until it held the instance.',
+        description: 'Time until the list of the registry had the instance.',
         width: 12,
         height: 5,
         transformations: spanTable('register.read_back', {
@@ -51,7 +51,7 @@ export function oneStart(): Dashboard {
       rowsTable({
         ...source,
         title: 'Warm-up',
-        description: 'How its weight grew: (uptime / duration) to the power of the curve.',
+        description: 'How the weight grew: (uptime / duration) to the power of the curve.',
         width: 12,
         height: 5,
         transformations: spanTable('warmup', {
@@ -76,7 +76,8 @@ export function oneStart(): Dashboard {
       barsOfTable({
         ...source,
         title: 'Requests in each step of the warm-up',
-        description: 'What it got. The form must be that of the weight beside it, when the load is even.',
+        description:
+          'Requests that the instance got. With an even load their form follows the weight beside this panel.',
         width: 12,
         height: 8,
         transformations: spanBars('warmup', ATTR.warmupRequests, { place: 'step', title: 'requests' }),

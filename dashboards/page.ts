@@ -9,7 +9,7 @@ import {
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { PROMETHEUS } from './datasources.ts';
 
-/** Marks our dashboards, so that they link to each other. */
+/** Tag of the dashboards of this project; dashboards with the tag link to each other. */
 const TAG = 'lossless-lifecycle';
 
 /** A dashboard that is read, not edited: what it shows is changed here. */

@@ -15,13 +15,13 @@ import * as table from '@grafana/grafana-foundation-sdk/table';
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
 import { type Levels, thresholds } from './colors.ts';
 
-/** Between two scrapes, as in `collector/prometheus/prometheus.yml`. */
+/** Interval of scrapes, as in `collector/prometheus/prometheus.yml`. */
 export const SCRAPE_INTERVAL = '10s';
 
-/** What every panel has. */
+/** Options of every panel. */
 export interface PanelText {
   readonly title: string;
-  /** What it shows and what to make of it. */
+  /** What the panel shows, and what the reader should conclude. */
   readonly description: string;
   /** A unit of Grafana. */
   readonly unit: string;
@@ -33,7 +33,7 @@ export interface PanelText {
   readonly transformations?: readonly DataTransformerConfig[];
 }
 
-/** A panel of numbers: their colours say what they mean. */
+/** A panel of numbers, whose colours tell good from bad. */
 export interface Numbers extends PanelText {
   readonly levels: Levels;
 }
@@ -50,7 +50,7 @@ interface PanelBuilder {
   transformations(transformations: DataTransformerConfig[]): unknown;
 }
 
-/** Numbers at the end of the time of the dashboard. */
+/** Numbers at the end of the time range of the dashboard. */
 export function numbers(text: Numbers): stat.PanelBuilder {
   return described(new stat.PanelBuilder(), text)
     .thresholds(thresholds(text.levels))
@@ -59,7 +59,7 @@ export function numbers(text: Numbers): stat.PanelBuilder {
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']));
 }
 
-/** One bar for each series, at the end of the time of the dashboard. */
+/** One bar for each series, at the end of the time range of the dashboard. */
 export function gauges(text: Numbers): bargauge.PanelBuilder {
   return described(new bargauge.PanelBuilder(), text)
     .thresholds(thresholds(text.levels))
@@ -117,7 +117,7 @@ export function described<B extends PanelBuilder>(builder: B, text: PanelText): 
   return builder;
 }
 
-/** A query without a name of its own is called after its place. */
+/** A query without a name gets one from its place. */
 function lettered(target: Builder<Dataquery>, index: number): Builder<Dataquery> {
   return { build: () => ({ refId: String.fromCharCode(65 + index), ...target.build() }) };
 }

@@ -8,22 +8,22 @@ import { chosen, INSTANCE, left } from './instance-metrics.ts';
 import { SCRAPE_INTERVAL } from './panels.ts';
 import { SERVICE } from './span-metrics.ts';
 
-/** Most curves of a panel: of ten thousand instances nobody can tell the others apart. */
+/** Most curves of a panel, because more curves cannot be told apart. */
 export const MOST = 20;
 
 export function most(expr: string): string {
   return `topk(${MOST}, ${expr})`;
 }
 
-/** The last that left. */
+/** The last instances that left. */
 const LAST = most(`last_over_time(${left('lossless.offline.end_time')}[$__range] @ end())`);
 
-/** Each with the requests of its last minute. */
+/** The instances that left last, each with the requests of its last minute. */
 export const LEAVERS = `${left('lossless.offline.requests')} and on (${INSTANCE}) ${LAST}`;
 
 /** The states as numbers, for the lanes of a state timeline. */
 const STATE_NAMES = Object.keys(STATES) as State[];
-/** Their names. */
+/** Names of the states. */
 export const STATE_WORDS: ValueMapping[] = [
   {
     type: MappingType.ValueToText,
@@ -31,12 +31,12 @@ export const STATE_WORDS: ValueMapping[] = [
   },
 ];
 
-/** The phases of an offline, by the state of the machine in which they are; the most telling first. */
+/** The phases of an offline and the state of the machine in each, the most important first. */
 const PHASE_STATES = { drain: 'draining', notify: 'notifying', stop: 'stopping' } as const satisfies Partial<
   Record<Part, State>
 >;
 
-/** The state of each instance, as it was scraped; those that leave first. */
+/** The state of each instance at each scrape, leaving instances first. */
 export function scrapedState(): string {
   const each = STATE_NAMES.map((state, index) => `${index} * (${chosen('lossless_state', { state })} == 1)`);
   return most(`max by (${SERVICE}, ${INSTANCE}) (${each.join(' or ')})`);
@@ -76,7 +76,7 @@ function mark(
 
 const RESULT = `{{${labelOf(ATTR.offlineResult)}}}`;
 
-/** When instances began to leave, had left, and took traffic. */
+/** Lines at the times at which instances began to leave, had left, and took traffic. */
 export const MARKS: readonly AnnotationQueryBuilder[] = [
   mark('Offline begins', 'red', left('lossless.offline.start_time'), `{{${INSTANCE}}}, result ${RESULT}`),
   mark('Offline ended', 'orange', left('lossless.offline.end_time'), `{{${INSTANCE}}}, result ${RESULT}`),

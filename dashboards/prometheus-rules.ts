@@ -32,7 +32,7 @@ function rule(alert: Alert, dashboards: Dashboards): readonly string[] {
   ];
 }
 
-/** Empty when Prometheus does not say where that server is. */
+/** Empty when Prometheus has no external label for that server. */
 function link(place: Place, path: string): string {
   return `{{ with $externalLabels.${addressLabel(place)} }}{{ . }}${path}{{ end }}`;
 }

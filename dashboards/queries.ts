@@ -17,17 +17,17 @@ export interface JaegerQuery {
   readonly query?: string;
 }
 
-/** A curve over the time of the dashboard. */
+/** A curve over the time range of the dashboard. */
 export function curve(expr: string, legend: string): DataqueryBuilder {
   return new DataqueryBuilder().datasource(PROMETHEUS).expr(expr).range().legendFormat(legend);
 }
 
-/** One value for each series, at the end of the time of the dashboard. */
+/** One value for each series, at the end of the time range of the dashboard. */
 export function value(expr: string, legend: string): DataqueryBuilder {
   return new DataqueryBuilder().datasource(PROMETHEUS).expr(expr).instant().legendFormat(legend);
 }
 
-/** One row for each series, at the end of the time of the dashboard. */
+/** One row for each series, at the end of the time range of the dashboard. */
 export function rows(expr: string): DataqueryBuilder {
   return new DataqueryBuilder().datasource(PROMETHEUS).expr(expr).instant().format(PromQueryFormat.Table);
 }
@@ -37,7 +37,7 @@ export function last(work: WorkName): JaegerQuery {
   return { refId: 'A', queryType: 'search', service: '$service', operation: spanName(work), limit: 20 };
 }
 
-/** The last traces of `$service` with a span of this kind that says so. */
+/** The last traces of `$service` with a span of this kind and these tags. */
 export function lastWith(work: WorkName, attribute: AttributeName, result: string): JaegerQuery {
   return { ...last(work), refId: result, tags: `${attribute}=${result}` };
 }

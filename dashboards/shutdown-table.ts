@@ -13,13 +13,13 @@ import { SERVICE } from './span-metrics.ts';
 
 const RESULT = labelOf(ATTR.offlineResult);
 
-/** What one shutdown is told apart by. */
+/** Labels that identify one shutdown. */
 const BY = [SERVICE, 'service_version', INSTANCE, RESULT];
 
-/** Most rows: the last to end. */
+/** Most rows; older shutdowns are left out. */
 const MOST = 100;
 
-/** A value that instances sent in the time of the dashboard. */
+/** A value that instances sent in the time range of the dashboard. */
 const sent = (...[metric, matches]: Parameters<typeof left>): string =>
   `max by (${BY.join(', ')}) (last_over_time(${left(metric, matches)}[$__range]))`;
 
@@ -28,11 +28,11 @@ const ENDED = `topk(${MOST}, ${sent('lossless.offline.end_time')})`;
 const consumers = (outcome: string): string =>
   sent('lossless.offline.consumers', { [labelOf(POINT_ATTR.outcome)]: outcome });
 
-/** Every shutdown that ended, from the metrics that instances send: no span is needed for it. */
+/** Every shutdown that ended, from the metrics that instances send. The table needs no span. */
 export function shutdownTable(): Builder<Panel> {
   return rowsTable({
     title: 'Shutdowns',
-    description: `The last ${MOST} that ended, worst to see by colour: of which version and instance, how they ended, how long they took, how many of the consumers to tell acknowledged, and what came after an ack. A killed one is not here: it sent nothing.`,
+    description: `The last ${MOST} shutdowns that ended: version, instance, result, duration, share of the consumers that acknowledged, and requests after an acknowledgement. Colours mark the worst values. A killed instance sent nothing and is not here.`,
     unit: 'none',
     datasource: PROMETHEUS,
     width: 24,

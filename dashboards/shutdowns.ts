@@ -15,7 +15,7 @@ import { count, meanDurations, OF_SERVICE, open, overTime, slowestDurations, tal
 /** The phases of a shutdown; the shutdown itself last. */
 const PHASES: readonly WorkName[] = ['notify', 'deregister', 'drain', 'stop', 'offline'];
 
-/** How the instances of all services left, and which of them did not leave well. */
+/** Shutdowns of all services, and those that ended badly. */
 export function shutdowns(): Dashboard {
   const consumer = label(ATTR.peerService);
   const acked = count([consumer], calls('goaway', [ATTR.goawayResult, '=', 'acked'], OF_SERVICE));
@@ -28,7 +28,7 @@ export function shutdowns(): Dashboard {
   return page(
     'lossless-shutdowns',
     'Shutdowns',
-    'How instances left: results, durations, who was told, and every trace.',
+    'How instances left: results, durations, acknowledged GoAways, and every trace.',
   )
     .withVariable(prometheusVariable())
     .withVariable(jaegerVariable())
@@ -39,7 +39,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Shutdowns by result',
           description:
-            'Shutdowns that ended. Anything but success, cancelled and never_ready is worth a look at its trace: incomplete left safely but told somebody in vain.',
+            'Shutdowns that ended. Look at the trace of every result but success, cancelled and never_ready. incomplete: the instance left safely, but a caller did not learn of the shutdown.',
           width: 10,
           height: 5,
         },
@@ -51,7 +51,7 @@ export function shutdowns(): Dashboard {
       numbers({
         title: 'Consumers not told',
         description:
-          'GoAways that no consumer acknowledged. Each one is a consumer that learnt of the shutdown from the registry only.',
+          'GoAways without an acknowledgement. Each stands for one consumer that learnt of the shutdown only from the registry.',
         unit: 'none',
         levels: FAULTS,
         datasource: PROMETHEUS,
@@ -65,7 +65,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Still open',
           description:
-            'Shutdowns that began and have not ended: they run, or the process was killed. More than the grace period old, they were killed; those of which that is known have the result killed and are not here.',
+            'Shutdowns that began and sent no end: they run, or the process was killed. A shutdown older than its grace period was killed. A shutdown with the result killed has an end and is not here.',
           width: 9,
           height: 5,
         },
@@ -95,7 +95,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Mean duration by phase',
           description:
-            'Mean time of each phase and of the whole shutdown. Telling and deregistering begin together; the drain follows the telling.',
+            'Mean time of each phase and of the whole shutdown. The phases notify and deregister begin together; the drain follows notify.',
           width: 6,
           height: 8,
         },
@@ -118,7 +118,7 @@ export function shutdowns(): Dashboard {
       gauges({
         title: 'Fan-out coverage by consumer service',
         description:
-          'Share of GoAways that the consumer acknowledged, of those with a consumer to tell. Below 1, look at the table beside.',
+          'Share of GoAways that their consumer acknowledged, without consumers that had exited. Below 1, look at the table beside this panel.',
         unit: 'percentunit',
         levels: ALL_OR_BAD,
         datasource: PROMETHEUS,
@@ -130,7 +130,8 @@ export function shutdowns(): Dashboard {
     .withPanel(
       rowsTable({
         title: 'GoAways by provider, consumer and result',
-        description: 'Who told whom, and how it ended. gone: the consumer had ended, there was nobody to tell.',
+        description:
+          'GoAways of each provider to each consumer service, by result. gone: the consumer had exited and needed no GoAway.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 10,
@@ -157,7 +158,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Registry answers',
           description:
-            'What the registry said to the deregistration, read back. Anything but confirmed may keep an address in lists.',
+            'Answers of the registry to the deregistration, after reading the list back. With any other answer than confirmed the address may stay in lists.',
           width: 3,
           height: 8,
         },
@@ -170,7 +171,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Drains',
           description:
-            'How the wait for the end of all traffic ended. timeout: the deadline came first; LosslessRequestsCut tells whether anything was cut.',
+            'How the wait for the end of all traffic ended. timeout: the deadline came first; LosslessRequestsCut tells whether the instance cut requests.',
           width: 3,
           height: 8,
         },
@@ -183,7 +184,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Why drains were held',
           description:
-            'What the instance waited for before it stopped. entry_not_told: a balancer that checks it did not know when the wait was over.',
+            'Why the instance waited before it stopped. entry_not_told: a balancer that checks the instance still did not know of the shutdown at the end of the wait.',
           width: 12,
           height: 5,
         },
@@ -196,7 +197,7 @@ export function shutdowns(): Dashboard {
         {
           title: 'Callers without the plugin',
           description:
-            'Why the wait for them ended. coming: they still came at its end; not_told: their balancer did not know; hold: it was cut short.',
+            'Why the instance stopped waiting for callers without the plugin. coming: they still connected; not_told: their balancer did not know; hold: the hold time ended.',
           width: 12,
           height: 5,
         },
@@ -221,7 +222,7 @@ export function shutdowns(): Dashboard {
       traces(
         {
           title: 'Last shutdowns of $service that did not end well',
-          description: `The traces whose ${ATTR.offlineResult} is incomplete, timeout, last_instance, error or killed; a click on an id shows that shutdown. A shutdown without ${spanName('offline')} is not here but in Still open.`,
+          description: `The traces whose ${ATTR.offlineResult} is incomplete, timeout, last_instance, error or killed; a click on an id shows that shutdown. The panel Still open has the shutdowns without ${spanName('offline')}.`,
           width: 12,
           height: 9,
         },

@@ -9,16 +9,16 @@ import { curve, value } from './queries.ts';
 import { calls, counted, SERVICE } from './span-metrics.ts';
 import { OF_SERVICE } from './span-panels.ts';
 
-/** Of a thousand shutdowns, so many lose nothing. */
+/** Objective: the share of shutdowns that lose no request. */
 const OBJECTIVE = 0.999;
 
-/** The time for which the objective is set. */
+/** The period of the objective. */
 const PERIOD = '30d';
 
-/** Results of a shutdown by which no request was lost. */
+/** Results of shutdowns that lost no request. */
 const LOSSLESS: readonly OfflineResult[] = ['success', 'incomplete'];
 
-/** Results that say nothing of it: the instance stayed, or had never served. */
+/** Results that do not count: the instance stayed, or had never served. */
 const NEITHER: readonly OfflineResult[] = ['cancelled', 'never_ready'];
 
 const LOSSY = OFFLINE_RESULTS.filter((result) => !LOSSLESS.includes(result) && !NEITHER.includes(result));
@@ -33,12 +33,12 @@ function lossyShare(range: string): string {
   return `(${shutdowns(LOSSY, range)} or 0 * ${all}) / (${all} > 0)`;
 }
 
-/** How many shutdowns lost nothing, against the objective. */
+/** The share of shutdowns that lost no request, beside the objective. */
 export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Panel>, burnRate: Builder<Panel>] {
   return [
     numbers({
       title: 'Lossless shutdowns in 30 days',
-      description: `Share of the shutdowns that ended with ${LOSSLESS.join(' or ')}, by service; ${NEITHER.join(' and ')} are not counted. The objective is ${OBJECTIVE * 100} %. Killed ones of which nobody made an end are in Still open.`,
+      description: `Share of the shutdowns that ended with ${LOSSLESS.join(' or ')}, by service; ${NEITHER.join(' and ')} do not count. The objective is ${OBJECTIVE * 100} %. Killed shutdowns without an end are in Still open.`,
       unit: 'percentunit',
       levels: atLeast(OBJECTIVE - (1 - OBJECTIVE), OBJECTIVE),
       datasource: PROMETHEUS,
@@ -48,7 +48,7 @@ export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Pa
     }).decimals(2),
     numbers({
       title: 'Error budget spent',
-      description: `Share of what the objective lets fail in 30 days. Above 1, the objective is missed.`,
+      description: `Share of the error budget of 30 days that failed shutdowns have spent. Above 1, the objective is missed.`,
       unit: 'percentunit',
       levels: CONCERNS,
       datasource: PROMETHEUS,
@@ -59,7 +59,7 @@ export function sloPanels(): readonly [share: Builder<Panel>, budget: Builder<Pa
     curves({
       title: 'Burn rate',
       description:
-        'How many times faster than the objective lets it the error budget is spent, over the last hour and the last six. 1 spends it in 30 days; 14 in two days.',
+        'Speed at which failed shutdowns spend the error budget, over the last hour and the last six hours. 1 spends it in 30 days; 14 in two days.',
       unit: 'none',
       datasource: PROMETHEUS,
       width: 12,

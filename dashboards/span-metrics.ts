@@ -6,19 +6,19 @@ import { ATTR, type AttributeName, spanName } from '../src/trace/model/schema.ts
 /** Counter of spans, by spanmetrics of Jaeger, of an OpenTelemetry Collector, or of the embedded collector. */
 const CALLS = 'traces_span_metrics_calls_total';
 
-/** How long spans took, in milliseconds; a histogram. */
+/** Durations of spans, in milliseconds; a histogram. */
 const DURATION = 'traces_span_metrics_duration_milliseconds';
 
 /** Label of the service whose process made the span. */
 export const SERVICE = 'service_name';
 
-/** Whose shutdown it is: services of one name in two namespaces or environments are two. */
+/** Labels of a service: one name in two namespaces or environments means two services. */
 export const IDENTITY = ['deployment_environment_name', 'service_namespace', SERVICE] as const;
 
 /** The scrape job of the span metrics, as in `collector/prometheus/prometheus.yml`. */
 export const SPAN_METRICS_JOB = 'job="lossless"';
 
-/** GoAways that left a consumer untold. Matched by name: `!=` would take in spans that have no such label. */
+/** Failed GoAways. The selector names their results, because `!=` would also match spans without such a label. */
 export const NOT_TOLD = GOAWAY_RESULTS.filter((result) => !['acked', 'gone', 'cancelled'].includes(result));
 
 type Operator = '=' | '!=' | '=~' | '!~';
@@ -45,15 +45,15 @@ export function durations(
   return selector(`${DURATION}_${part}`, works, matches);
 }
 
-/** A failed scrape ends a series until the next one: without a look back beyond it, what was there would seem new. */
+/** Look back of queries: a failed scrape interrupts a series, and without the look back old values would seem new. */
 const LOOK_BACK = '5m';
 
-/** Whether Prometheus read span metrics some time ago: only then is new what was not there at that time. */
+/** Whether Prometheus read span metrics some time ago. Only then does a missing earlier value mean a new one. */
 export function watched(ago: string): string {
   return `on () (max(max_over_time(up{${SPAN_METRICS_JOB}}[${LOOK_BACK}] offset ${ago})) == 1)`;
 }
 
-/** A counter as it was some time ago. */
+/** The value of a counter some time ago. */
 export function past(counter: string, ago: string): string {
   return `last_over_time(${counter}[${LOOK_BACK}] offset ${ago})`;
 }
@@ -66,13 +66,13 @@ export function counted(by: readonly string[], counter: string, range: string): 
   return summed(by, counter, range, counter);
 }
 
-/** The same, for alerts: a Prometheus that is new, or was away, takes nothing for new that it sees for the first time. */
+/** The same for alerts: a Prometheus that is new, or was down, does not count values that it sees for the first time. */
 export function news(by: readonly string[], counter: string, range: string): string {
   const seen = `${counter} - min_over_time(${counter}[${range}])`;
   return summed(by, counter, range, `${counter} and ${watched(range)} or ${seen}`);
 }
 
-/** @param unseen what was not there before */
+/** @param unseen expression for a series without an earlier value */
 function summed(by: readonly string[], counter: string, range: string, unseen: string): string {
   const exact = `${counter} - ${past(counter, range)} >= 0 or ${unseen}`;
   const sum = by.length === 0 ? 'sum' : `sum by (${by.join(', ')})`;
@@ -86,7 +86,7 @@ export function label(attribute: AttributeName): string {
   return labelOf(attribute);
 }
 
-/** GoAways that left a consumer untold. */
+/** Number of failed GoAways. */
 export function untold(...matches: readonly Match[]): string {
   return calls('goaway', [ATTR.goawayResult, '=~', NOT_TOLD.join('|')], ...matches);
 }

@@ -11,15 +11,15 @@ import { calls, counted, durations, label, type Match, SERVICE } from './span-me
 /** The service that is chosen on the dashboard. */
 export const OF_SERVICE: Match = [SERVICE, '=~', '$service'];
 
-/** What a panel of ours says and how large it is. */
+/** Texts and size of a panel. */
 export type Shown = Omit<PanelText, 'unit' | 'datasource' | 'targets'>;
 
-/** What happened in the time of the dashboard. */
+/** Number of spans in the time range of the dashboard. */
 export function count(by: readonly string[], counter: string): string {
   return counted(by, counter, '$__range');
 }
 
-/** How many spans have which value of an attribute. */
+/** Number of spans for each value of an attribute. */
 export function tally(shown: Shown, work: WorkName, attribute: AttributeName): Builder<Panel> {
   const panel = numbers({
     ...shown,
@@ -52,7 +52,7 @@ function valuesOf(attribute: AttributeName): readonly string[] {
   return ATTRIBUTES[attribute].values ?? [];
 }
 
-/** How many began and have not ended, by service. */
+/** Number of shutdowns or starts that began and have not ended, by service. */
 export function open(shown: Shown, marker: WorkName, root: WorkName): Builder<Panel> {
   const began = count([SERVICE], calls(marker, OF_SERVICE));
   const ended = count([SERVICE], calls(root, OF_SERVICE));

@@ -21,7 +21,7 @@ const PHASES: readonly WorkName[] = [
   'online',
 ];
 
-/** Who warms up has less than the others. */
+/** A warming instance has less than the others. */
 const WEIGHT = `bottomk(${MOST}, max by (${SERVICE}, ${INSTANCE}) (${own('lossless_weight')}))`;
 
 /** A service without requests has no shares. */
@@ -52,7 +52,7 @@ export function starts(): Dashboard {
         {
           title: 'Registry confirmations',
           description:
-            'How often the registry listed the instance when read back. Less than the starts: some wait for it.',
+            'Starts whose instance the registry listed when the plugin read the list back. When this is less than all starts, some still wait for the registry.',
           width: 6,
           height: 5,
         },
@@ -65,7 +65,7 @@ export function starts(): Dashboard {
         {
           title: 'Still starting or warming',
           description:
-            'Starts that began and have not ended: they wait for the application or the registry, or warm up, or the process ended.',
+            'Starts that began and have not ended: the instance waits for the application or the registry, warms up, or its process ended.',
           width: 10,
           height: 5,
         },
@@ -77,7 +77,8 @@ export function starts(): Dashboard {
       overTime(
         {
           title: 'Starts over time',
-          description: 'When instances had their full share, by what began the start. undo: an offline was undone.',
+          description:
+            'When instances had their full share, by the cause of the start. undo: an operator undid an offline.',
           width: 12,
           height: 8,
         },
@@ -111,7 +112,7 @@ export function starts(): Dashboard {
       curves({
         title: 'Weight of warming instances',
         description:
-          'Part of its full share that consumers give each instance, by its own metrics. Compare it with the share beside it.',
+          'Part of its full share that consumers should give each instance, from the metrics of that instance. Compare it with the share beside this panel.',
         unit: 'percentunit',
         datasource: PROMETHEUS,
         width: 12,
@@ -123,7 +124,7 @@ export function starts(): Dashboard {
       curves({
         title: 'Share of the requests by instance',
         description:
-          'Part of the requests of its service that each instance got. A warming one rises to that of the others.',
+          'Part of the requests of its service that each instance got. The share of a warming instance rises to that of the others.',
         unit: 'percentunit',
         datasource: PROMETHEUS,
         width: 12,

@@ -9,7 +9,7 @@ import { curve, rows, value } from './queries.ts';
 import { calls, counted, every, IDENTITY, label, SERVICE, SPAN_METRICS_JOB } from './span-metrics.ts';
 import { count } from './span-panels.ts';
 
-/** Whether what the other dashboards show can be believed. */
+/** Whether the other dashboards can be trusted. */
 export function telemetry(): Dashboard {
   const peer = label(ATTR.peerService);
   const acked = count([peer], calls('goaway', [ATTR.goawayResult, '=', 'acked']));
@@ -21,14 +21,14 @@ export function telemetry(): Dashboard {
   return page(
     'lossless-telemetry',
     'Telemetry health',
-    'Whether the other dashboards can be believed: what arrives, what is missing, what fires.',
+    'Whether you can trust the other dashboards: what arrives, what is missing, what fires.',
   )
     .withVariable(prometheusVariable())
     .withPanel(
       numbers({
         title: 'Collectors scraped',
         description:
-          'Whether Prometheus reads the span metrics. Without them every other number stands still, and LosslessSpanMetricsDown is the only alert that fires.',
+          'Whether Prometheus reads the span metrics. Without them every other number stands still, and only the alert LosslessSpanMetricsDown fires.',
         unit: 'bool_yes_no',
         levels: YES_OR_BAD,
         datasource: PROMETHEUS,
@@ -41,7 +41,7 @@ export function telemetry(): Dashboard {
       numbers({
         title: 'Samples of the span metrics',
         description:
-          'How many samples a scrape has. A few dozen for each service that leaves and comes; thousands mean a dimension with too many values.',
+          'Number of samples in a scrape. A few dozen for each service are normal; thousands mean a dimension with too many values.',
         unit: 'none',
         levels: NEUTRAL,
         datasource: PROMETHEUS,
@@ -54,7 +54,7 @@ export function telemetry(): Dashboard {
       gauges({
         title: 'Traces complete, by consumer service',
         description:
-          'Share of acknowledged GoAways whose span of the consumer arrived too. Below 1, the consumer does not export, or not to the same place.',
+          'Share of acknowledged GoAways for which the span of the consumer arrived too. Below 1, a consumer exports no spans, or exports them to another place.',
         unit: 'percentunit',
         levels: ALL_OR_BAD,
         datasource: PROMETHEUS,
@@ -72,7 +72,7 @@ export function telemetry(): Dashboard {
       bars({
         title: 'Spans over time',
         description:
-          'Spans received, by kind. Every rolling update is a hill; a hill with few kinds of span is a pipeline that drops.',
+          'Received spans, by kind. Every rolling update is a hill; a hill with few kinds of span means that the pipeline drops spans.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 12,
@@ -83,7 +83,8 @@ export function telemetry(): Dashboard {
     .withPanel(
       rowsTable({
         title: 'Spans by service and kind',
-        description: 'Spans received in the time of the dashboard. A service that is missing here has never exported.',
+        description:
+          'Received spans in the time range of the dashboard. A service that is missing here has exported none.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 12,
@@ -104,7 +105,7 @@ export function telemetry(): Dashboard {
       gauges({
         title: 'Spooled files',
         description:
-          'Files with spans that could not be sent, by service. They are sent when the collector is back, by the next start or by lossless replay.',
+          'Files with spans that wait for the collector, by service. The next start or lossless replay sends them when the collector is back.',
         unit: 'none',
         levels: CONCERNS,
         datasource: PROMETHEUS,
@@ -116,7 +117,7 @@ export function telemetry(): Dashboard {
     .withPanel(
       gauges({
         title: 'Spooled bytes',
-        description: 'How much that is. At 64 MiB the oldest files go.',
+        description: 'Size of the spooled files. At 64 MiB the plugin removes the oldest files.',
         unit: 'bytes',
         levels: CONCERNS,
         datasource: PROMETHEUS,
@@ -129,7 +130,7 @@ export function telemetry(): Dashboard {
       numbers({
         title: 'Spans of instances by outcome',
         description:
-          'What became of the spans of the instances, in the time of the dashboard. lost: not even the spool took them.',
+          'What became of the spans of the instances, in the time range of the dashboard. lost: the plugin could neither send nor spool them.',
         unit: 'none',
         levels: NEUTRAL,
         datasource: PROMETHEUS,
@@ -144,7 +145,7 @@ export function telemetry(): Dashboard {
       numbers({
         title: 'Instances that vanished unseen',
         description:
-          'Instances that were scraped in the time of the dashboard and are gone, less the shutdowns that were seen to begin. They were killed, or what they sent did not arrive.',
+          'Instances that Prometheus scraped in the time range of the dashboard and that are gone, less the shutdowns that began in it. They were killed, or their spans did not arrive.',
         unit: 'none',
         levels: FAULTS,
         datasource: PROMETHEUS,
@@ -156,7 +157,7 @@ export function telemetry(): Dashboard {
     .withPanel(
       rowsTable({
         title: 'Alerts that fire',
-        description: 'Of the rules in alerts.yaml. Each has a page in docs/runbooks.',
+        description: 'Alerts of the rules in alerts.yaml that fire. Each has a page in docs/runbooks.',
         unit: 'none',
         datasource: PROMETHEUS,
         width: 24,

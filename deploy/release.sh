@@ -4,7 +4,7 @@
 # CONTROL is the control server of the plugin (default http://127.0.0.1:54199); WAIT is the longest wait for each step in seconds
 # (default 60; it must be longer than the grace period). With LOSSLESS_STATUS_FILE and LOSSLESS_ENTRY_PORTS the offline includes
 # the proxy beside the application. Exit codes: 0 released; 1 not taken out, nothing restarted; 2 usage; 3 restarted and not ready;
-# any other one is that of COMMAND.
+# any other code comes from COMMAND.
 set -eu
 control=${CONTROL:-http://127.0.0.1:54199}
 wait=${WAIT:-60}

@@ -1,4 +1,4 @@
-// A worker of BullMQ, which serves no HTTP. When its instance leaves it takes no job any more and ends those it has.
+// A worker of BullMQ, which serves no HTTP. When its instance leaves, the worker takes no new job and ends the running ones.
 import { Worker } from 'bullmq';
 import { onOffline } from 'lossless-lifecycle';
 import { send } from './mail.js';

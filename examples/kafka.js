@@ -1,4 +1,4 @@
-// A consumer of Kafka. When its instance leaves it takes no message any more, ends the one it has and commits it.
+// A consumer of Kafka. When its instance leaves, the consumer takes no new message, and ends and commits the current one.
 import { Consumer, stringDeserializers } from '@platformatic/kafka';
 import { onOffline } from 'lossless-lifecycle';
 import { send } from './mail.js';

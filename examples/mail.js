@@ -1,4 +1,4 @@
-// What takes its time in the examples of queues.
+// The slow work in the examples of queues.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export async function send(mail) {

@@ -1,4 +1,4 @@
-// A service whose requests need a pool of connections. The pool is closed when no request can come any more.
+// A service whose requests need a pool of connections. It closes the pool after the last request.
 import { createServer } from 'node:http';
 import { onOffline } from 'lossless-lifecycle';
 import pg from 'pg';

@@ -1,4 +1,4 @@
-// A registry in Redis: a key for each instance, which expires without heartbeats, and for each service the ids it has had.
+// A registry in Redis: a key for each instance, which expires without heartbeats, and for each service the ids of its instances.
 // LOSSLESS_REGISTRY='redis://:password@127.0.0.1:6379?module=./redis-registry.js'
 import { Redis } from 'ioredis';
 
@@ -46,7 +46,7 @@ export function openBackend({ hostname, port, password }, { log }) {
       await redis.multi().del(keyOf(service, instanceId)).zrem(idsOf(service), instanceId).exec();
     },
     list,
-    // One round: tell what is listed, and how long to wait until the next one.
+    // One round: deliver the list, and return the wait until the next round.
     rounds: (service) => async (deliver) => {
       deliver(await list(service));
       return POLL_MS;

@@ -1,5 +1,5 @@
-// A server of WebSockets. Nobody takes them over: each client is asked to connect again, and finds another instance. The
-// plugin waits until the last one is closed.
+// A server of WebSockets. No other instance can take its connections over, so the server asks each client to connect again, and
+// the client finds another instance. The plugin waits until the last connection is closed.
 import { createServer } from 'node:http';
 import { leaving } from 'lossless-lifecycle';
 import { WebSocketServer } from 'ws';

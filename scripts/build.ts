@@ -1,8 +1,8 @@
 /**
- * Builds `dist/`: TypeScript to JavaScript and declarations, then what is preloaded into a service into few files, because
- * each file of an import graph costs a start a third of a millisecond. What is imported lazily stays a file of its own. Names of functions are not kept: to set them
- * costs a start 3 ms. The notices of what is bundled are
- * written beside it, and the SBOM of the package.
+ * Builds `dist/`: TypeScript to JavaScript and declarations. Then it bundles the code that is preloaded into a service into few
+ * files, because each file of an import graph costs a start a third of a millisecond; lazily imported code stays in files of its own.
+ * The bundles drop names of functions, because setting them costs a start 3 ms. The build also writes the notice of each bundle and
+ * the SBOM of the package.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ const common = {
   logLevel: 'warning',
 } as const;
 
-/** Every file that esbuild has made. */
+/** The files that esbuild has made. */
 const outputs: Metafile['outputs'] = {};
 async function bundle(options: BuildOptions): Promise<Metafile['outputs']> {
   const { metafile } = await build({ ...options, metafile: true });

@@ -1,5 +1,5 @@
 /**
- * Writes `dashboards/generated/`. With `--check` nothing is written: the exit code says whether it is what the code says.
+ * Writes `dashboards/generated/`. With `--check` it writes nothing, and the exit code tells whether the files match the code.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { prometheusRules } from '../dashboards/prometheus-rules.ts';
 const folder = join(import.meta.dirname, '../dashboards/generated');
 const check = process.argv.includes('--check');
 
-/** What Grafana's dashboard-linter is told to leave out, and why. */
+/** Exceptions of Grafana's dashboard-linter, with reasons. */
 const LINT = `exclusions:
   template-job-rule: {reason: "span metrics are summed over job and instance: they are those of the collector"}
   template-instance-rule: {reason: "as template-job-rule"}

@@ -140,27 +140,27 @@ function diagram(): string {
 function states(): string {
   const stateRows = Object.entries(STATES).map(([name, doc]) => [`\`${name}\``, doc]);
   const triggerRows = Object.entries(TRIGGERS).map(([name, doc]) => [`\`${name}\``, doc]);
-  return `# States\n\nThese moves are legal; any other trigger is refused and recorded.\n\n${diagram()}\n\n${table(['state', 'meaning'], stateRows)}\n\n${table(['trigger', 'cause'], triggerRows)}\n`;
+  return `# States\n\nAn instance makes only these moves. It refuses any other trigger and records the refusal.\n\n${diagram()}\n\n${table(['state', 'meaning'], stateRows)}\n\n${table(['trigger', 'cause'], triggerRows)}\n`;
 }
 
-/** Replaces what stands between the markers of a page that is otherwise written by hand. */
+/** Puts the diagram between the markers of a page that people write by hand. */
 function withDiagram(page: string): string {
   return page.replace(/(<!-- states -->\n)[\s\S]*?(<!-- \/states -->)/, `$1${diagram()}\n$2`);
 }
 
-/** Puts what `lossless conformance` tries where a page that is otherwise written by hand has room for it. */
+/** Puts the rules of `lossless conformance` between the markers of a page that people write by hand. */
 function withRules(page: string): string {
   const rows = Object.entries(RULES).map(([id, rule]) => [id, rule.of, rule.text, whenOf(rule)]);
-  const rules = table(['rule', 'of', 'what must hold', 'tried'], rows);
+  const rules = table(['rule', 'of', 'what must hold', 'tested'], rows);
   return page.replace(/(<!-- rules -->\n)[\s\S]*?(<!-- \/rules -->)/, (_, begin, end) => `${begin}${rules}\n${end}`);
 }
 
 function whenOf(rule: Rule): string {
   if (rule.secret) return 'with a secret';
-  return rule.optional ? 'and may be missing' : 'always';
+  return rule.optional ? 'always; optional' : 'always';
 }
 
-/** Puts the programs of `examples/` where a page that is otherwise written by hand names them. */
+/** Puts the programs of `examples/` between the markers of a page that people write by hand. */
 function withExamples(page: string): string {
   return page.replace(/(<!-- example: (\S+) -->\n)[\s\S]*?(<!-- \/example -->)/g, (_, begin, file, end) => {
     const program = readFileSync(join(root, 'examples', file), 'utf8');

@@ -16,7 +16,7 @@ import { ScratchFolder } from '../test/support/scratch-folder.ts';
 const HOST = '127.0.0.1';
 const FOLDER = join(import.meta.dirname, '../docs/images');
 
-/** Largest file, in bytes: a README is read over slow lines too. */
+/** Largest file, in bytes, for readers with slow connections. */
 const LARGEST = 150_000;
 
 /** Instances of the service, and of each service that calls it. */

@@ -21,7 +21,7 @@ export type { Capabilities, Failure, Instance, Listener, Registry } from './regi
  * Opens a registry as the plugin does: each call of a backend is bounded, each list is checked, heartbeats are sent.
  *
  * @param text as LOSSLESS_REGISTRY has it
- * @param log for what is no failure of a call. Default: nothing is logged.
+ * @param log for events other than a failed call. Default: no log.
  * @throws LosslessError LOSSLESS_REGISTRY_URL, LOSSLESS_REGISTRY_MODULE; Error when `text` breaks the rule of LOSSLESS_REGISTRY
  */
 export async function openRegistry(text: string, log: Log = () => {}): Promise<Registry> {

@@ -57,7 +57,7 @@ async function follow<T>(
       await pause(everyMs(data), gone);
     } catch {
       if (gone.aborted) return;
-      tell((before) => ({ ...before, problem: 'the collector cannot be reached; asking again' }));
+      tell((before) => ({ ...before, problem: 'this page cannot reach the collector and asks again' }));
       await pause(AGAIN_MS, gone);
     }
     await seen(gone);

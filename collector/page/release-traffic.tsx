@@ -49,9 +49,9 @@ export function ReleaseTraffic({ series, stack, steps, fewest, axis, peak }: Tra
             </li>
           ))}
           {stack.untold.some((rate) => rate > 0) && (
-            <li title="Traces hold the last seconds of whoever leaves and the warm-up of whoever comes. The others are drawn with the mean of those that are told.">
+            <li title="Traces count the requests of instances that leave, in their last seconds, and of instances that warm up. For all others this chart draws the mean of the counted ones.">
               <span class="swatch untold" aria-hidden="true" />
-              <small>served, told by no trace: the mean</small>
+              <small>not counted by a trace: the mean</small>
             </li>
           )}
         </ul>

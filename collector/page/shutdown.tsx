@@ -48,7 +48,7 @@ export function Shutdown({ traceId }: { readonly traceId: string }): JSX.Element
         {trace === undefined || verdict === undefined ? (
           <p class="empty">
             {status === 404
-              ? `No span of trace ${traceId} yet. It is shown here as soon as the first arrives.`
+              ? `No span of trace ${traceId} has arrived yet. This page shows the trace as soon as the first span arrives.`
               : 'Reading…'}
           </p>
         ) : (

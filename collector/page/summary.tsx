@@ -14,7 +14,7 @@ const TOLD = 4;
 interface SummaryProps {
   readonly verdict: Verdict;
   readonly spans: readonly Span[];
-  /** Whose clocks differ, in words. */
+  /** The consumers whose clocks differ, in words. */
   readonly skew?: string | undefined;
 }
 
@@ -110,8 +110,8 @@ function asSentence(words: string): string {
 }
 
 function sentenceOf({ planned, acked, result, durationMs }: Verdict): string {
-  const who = planned === 0 ? 'Nobody had to be told' : `${acked} of ${counted(planned, 'consumer')} acked`;
-  if (result === KILLED) return `${who}; last heard of ${milliseconds(durationMs)} after it began to leave`;
+  const who = planned === 0 ? 'No consumer needed a GoAway' : `${acked} of ${counted(planned, 'consumer')} acked`;
+  if (result === KILLED) return `${who}; last sign of life ${milliseconds(durationMs)} after it began to leave`;
   return `${who}; ${result === 'cancelled' ? 'undone after' : 'gone within'} ${milliseconds(durationMs)}`;
 }
 

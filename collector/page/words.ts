@@ -59,8 +59,8 @@ export function outcomeOfRelease(
   unread: number,
 ): Word {
   if (unread > 0) return { text: 'reading', tone: 'live' };
-  if (ended + leaving === 0) return { text: 'nobody left', tone: 'plain' };
-  return verdict === 'unknown' ? { text: 'goes on', tone: 'live' } : wordOf(verdict);
+  if (ended + leaving === 0) return { text: 'no shutdown', tone: 'plain' };
+  return verdict === 'unknown' ? { text: 'running', tone: 'live' } : wordOf(verdict);
 }
 
 const CLOCK = new Intl.DateTimeFormat(undefined, {

@@ -33,7 +33,7 @@ export class BodyReader {
         length += chunk.length;
         this.#held += chunk.length;
         if (length > LONGEST) throw new Refused(413, `expected at most ${LONGEST} bytes unpacked`);
-        if (this.#held > MOST_HELD) throw new Refused(503, 'too much arrives at a time; send it again');
+        if (this.#held > MOST_HELD) throw new Refused(503, 'too many requests arrive at once; send this one again');
         chunks.push(chunk);
       }
       await use(Buffer.concat(chunks));

@@ -98,7 +98,7 @@ export function setAside(path: string, { message }: Error): string {
     rmSync(`${aside}${part}`, { force: true });
     if (existsSync(`${path}${part}`)) renameSync(`${path}${part}`, `${aside}${part}`);
   }
-  return `the database ${path} is damaged (${message}); it was set aside as ${aside}, and a new one is begun`;
+  return `the database ${path} is damaged (${message}); the collector set it aside as ${aside} and began a new one`;
 }
 
 function openTables(path: string): DatabaseSync {
@@ -113,7 +113,7 @@ function openTables(path: string): DatabaseSync {
 
 function withTables(db: DatabaseSync, path: string): DatabaseSync {
   if (pragma(db, 'application_id') !== APPLICATION && db.prepare('SELECT 1 FROM sqlite_schema').get() !== undefined)
-    throw new Error(`${path} is a database of something else; name a new file`);
+    throw new Error(`${path} is the database of another program; name a new file`);
   // SQLite gives space back only if auto_vacuum is set before the first write.
   db.exec('PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
   db.exec(`PRAGMA journal_size_limit = ${LONGEST_JOURNAL}; PRAGMA wal_autocheckpoint = ${LONGEST_JOURNAL / PAGE}`);

@@ -93,7 +93,7 @@ export class Handler {
   #bounded(reply: Reply, response: ServerResponse): Reply {
     const { length } = reply.body;
     if (length > SMALL && this.#unread > 0 && this.#unread + length > MOST_UNREAD)
-      return json(failureOf([], new Refused(503, 'too many answers wait to be read; ask again')));
+      return json(failureOf([], new Refused(503, 'too many answers wait for slow readers; ask again')));
     // A reader that has gone meanwhile takes nothing, and emits no further `close`.
     if (response.closed) return reply;
     this.#unread += length;
@@ -109,7 +109,10 @@ export class Handler {
       const route = routeOf(request.url);
       path = route.path;
       if (this.#isLocal && !isLocalName(request.headers.host ?? ''))
-        throw new Refused(403, 'expected localhost or an address as host: name what may connect with --host');
+        throw new Refused(
+          403,
+          'expected localhost or an address in the header host; start the collector with --host to allow other names',
+        );
       return await this.#answer(request, route);
     } catch (thrown) {
       const refused = thrown instanceof Refused ? thrown : this.#refused(thrown);
@@ -141,7 +144,7 @@ export class Handler {
         : second === 'v3'
           ? answerQueryV3(this.#store, rest, query)
           : answerQuery(this.#store, [second ?? '', ...rest], query);
-    if (answer === undefined) throw new Refused(404, `nothing is answered at /${path.join('/').slice(0, 100)}`);
+    if (answer === undefined) throw new Refused(404, `there is nothing at /${path.join('/').slice(0, 100)}`);
     return json(answer);
   }
 
@@ -149,7 +152,7 @@ export class Handler {
   #refused(thrown: unknown): Refused {
     const { message } = thrown as Error;
     return this.#store.recover(thrown)
-      ? new Refused(503, `the database was damaged and is begun anew (${message}); ask again`)
+      ? new Refused(503, `the database was damaged, and the collector has begun a new one (${message}); ask again`)
       : new Refused(500, message);
   }
 

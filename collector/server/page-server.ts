@@ -100,7 +100,7 @@ export class PageServer {
     if (kind === 'shutdowns' && id === undefined) return this.#list(query);
     if (kind === 'traces' && id !== undefined && more === undefined) return this.#trace(traceIdOf(id));
     if (kind === 'traces' && id !== undefined && more === 'release')
-      return this.#found(() => this.#releases.ofTrace(traceIdOf(id)), 'no release is known of this trace');
+      return this.#found(() => this.#releases.ofTrace(traceIdOf(id)), 'the collector knows no release of this trace');
     if (kind !== 'releases' || !id) return undefined;
     const namespace = query.get('namespace') ?? undefined;
     return more === undefined

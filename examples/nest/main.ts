@@ -8,12 +8,12 @@ import { LosslessModule, type OnOffline } from './lossless.module.ts';
 
 @Injectable()
 class Mails implements OnOffline, OnApplicationShutdown {
-  /** Nobody waits for the answer, but the instance does. */
+  /** The caller does not wait for the mail, but the instance does. */
   queue(order: string): void {
     void waitUntil(send(order), 'mail');
   }
 
-  /** Begins with the offline; what requests and tasks need is closed after them. */
+  /** Begins with the offline, and closes the connection after the last request and task. */
   async onOffline({ drained }: Departure): Promise<void> {
     await drained;
     console.log('connection to the mail server closed');
@@ -35,7 +35,7 @@ class Orders {
     return 'ordered';
   }
 
-  /** A stream of events ends when its instance leaves: the browser connects again, and finds another one. */
+  /** The stream of events ends when the instance leaves: the browser connects again and finds another instance. */
   @Sse('ticks')
   ticks() {
     return interval(100).pipe(

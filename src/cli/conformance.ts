@@ -16,8 +16,7 @@ const WAIT_MS = '60000';
 
 export const command: Command = {
   usage: 'consumer|provider [--service conformance] [--pid P] [--path /] [--host 127.0.0.1] [--wait 60000]',
-  summary:
-    'Tries over the wire whether a consumer or a provider, in whatever language, keeps the rules of docs/protocol.md.',
+  summary: 'Tests a consumer or a provider, in any language, over the wire against the rules of docs/protocol.md.',
   async run(args, io) {
     const { positionals, values } = parseArgs({
       args: [...args],
@@ -51,7 +50,7 @@ export const command: Command = {
     } finally {
       await registry.close();
     }
-    io.out(findings.broken === 0 ? 'every rule that was tried held' : `rules that did not hold: ${findings.broken}`);
+    io.out(findings.broken === 0 ? 'every tested rule holds' : `rules broken: ${findings.broken}`);
     return findings.broken === 0 ? 0 : 1;
   },
 };

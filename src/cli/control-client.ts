@@ -11,19 +11,19 @@ import { configured } from './configured.ts';
 import { aimed, instanceMeant, type Meant } from './meant.ts';
 import { whole } from './whole.ts';
 
-/** Options that every command for a running instance has. */
+/** Options of every command for a running instance. */
 export const CONTROL_USAGE = '[--service S] [--instance I] [--port 54199] [--host 127.0.0.1] [--json]';
 
 /** Longest wait for an answer that comes at once, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
-/** Longest answer that is read, in bytes. */
+/** Longest answer that the command reads, in bytes. */
 const ANSWER_LIMIT = 4 * 2 ** 20;
 
-/** Most characters that a message repeats of a foreign answer. */
+/** Most characters of a foreign answer that a message repeats. */
 const SHOWN = 80;
 
-/** Most characters that a message repeats of an instance's refusal: a sentence with an id. */
+/** Most characters of an instance's refusal that a message repeats: a sentence with an id. */
 const LONGEST_REFUSAL = 300;
 
 /** The answer of a control server. */
@@ -38,7 +38,7 @@ export interface ControlArgs {
   readonly port: number;
   /** An instance with another name refuses. */
   readonly meant: Meant;
-  /** The command's own proof, and whom it believes. */
+  /** The secret and certificates with which command and instance prove themselves to each other. */
   readonly trust: Trust;
   readonly json: boolean;
   readonly wait: boolean;
@@ -75,7 +75,7 @@ export function controlArgs(args: readonly string[]): ControlArgs {
   if (values.port === undefined && found === undefined && controlPort === 0)
     throw new LosslessError(
       'LOSSLESS_USAGE',
-      'LOSSLESS_CONTROL_PORT is 0, which is any port; name with --port the one that the instance has logged',
+      'LOSSLESS_CONTROL_PORT is 0, so the instance has chosen a port; name the port that the instance has logged with --port',
     );
   const { host = '127.0.0.1', json = false, wait = false } = values;
   const port = whole('--port', values.port ?? String(found?.port ?? controlPort), 1, 65_535);
@@ -87,7 +87,7 @@ export function controlArgs(args: readonly string[]): ControlArgs {
 /**
  * Calls the control server of a running instance.
  *
- * @throws LosslessError LOSSLESS_CONTROL_PORT when no answer comes in time, or the answer is a refusal or no instance's
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when no answer comes in time, the instance refuses, or another program answers
  */
 export async function callControl(options: ControlArgs, method: 'GET' | 'POST', path: string): Promise<ControlAnswer> {
   const where = `${options.host} port ${options.port}`;
@@ -121,10 +121,10 @@ async function authorizedExchange(options: ControlArgs, method: string, path: st
 }
 
 /**
- * Sends nothing secret until the listener has proved, for this address, that it has the secret; the authorization then holds for
- * this request only.
+ * Sends nothing secret until the listener has proved for this address that it knows the secret. The authorization is valid for one
+ * request.
  *
- * @throws LosslessError LOSSLESS_CONTROL_PORT when the listener cannot prove it
+ * @throws LosslessError LOSSLESS_CONTROL_PORT when the listener cannot prove that
  */
 async function authorization(options: ControlArgs, method: string, path: string): Promise<string | undefined> {
   const {
@@ -145,7 +145,7 @@ async function authorization(options: ControlArgs, method: string, path: string)
     return authorize(keys, method, path, place, systemClock.wall());
   throw new LosslessError(
     'LOSSLESS_CONTROL_PORT',
-    `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so this command sends it nothing: it is another program, an instance with another secret or none, or one of version 0.1.0; name the port of an instance with --port`,
+    `${host} port ${port} cannot prove that it has this LOSSLESS_SECRET (it answers ${status}), so this command sends no request there: another program listens, or an instance with another secret, without a secret or of version 0.1.0; name the port of an instance with --port`,
   );
 }
 

@@ -19,7 +19,7 @@ import { whole } from './whole.ts';
 export const command: Command = {
   usage: '[--entry | --grpc] [--seconds 60] [--rate 100] [--registry URL] [--otlp URL [--jaeger URL]] [--json]',
   summary:
-    'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts failed requests. With --entry the callers have no plugin and reach the applications through HAProxy and nginx, which must be installed. With --grpc every other call between the services goes by @grpc/grpc-js, which this folder must have.',
+    'Runs the same fleet twice under load and rolling restarts, by hand and with the plugin, and counts failed requests. With --entry callers without the plugin reach the applications through HAProxy and nginx; install both first. With --grpc the services make every other call with @grpc/grpc-js; install it in this folder first.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -35,7 +35,10 @@ export const command: Command = {
       },
     });
     if (values.jaeger !== undefined && values.otlp === undefined)
-      throw new LosslessError('LOSSLESS_USAGE', '--jaeger is where people look at the spans sent to --otlp; name both');
+      throw new LosslessError(
+        'LOSSLESS_USAGE',
+        '--jaeger names the Jaeger that shows the spans sent to --otlp; name both',
+      );
     if (values.entry && values.grpc)
       throw new LosslessError('LOSSLESS_USAGE', '--entry and --grpc are two demos; name one of them');
     const options: DemoOptions = {
@@ -71,7 +74,7 @@ async function tryRegistry(text: string): Promise<void> {
     if (registry.capabilities.registers === false)
       throw new LosslessError(
         'LOSSLESS_USAGE',
-        '--registry must be one that processes register with; Kubernetes lists pods, see docs/registries/kubernetes.md',
+        'expected a --registry in which processes register themselves, received Kubernetes, which lists pods; see docs/registries/kubernetes.md',
       );
   } finally {
     await registry.close();

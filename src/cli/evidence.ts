@@ -9,7 +9,7 @@ import type { JaegerClient } from './jaeger-client.ts';
 import { tracesSince } from './traces-since.ts';
 import type { VerifyReport } from './verify-report.ts';
 
-/** How far the first search for the last release looks back, and the quiet time that must lie before that release, in milliseconds. */
+/** Reach of the first search for the last release, and quiet time that must lie before that release, in milliseconds. */
 const LATELY_MS = 3_600_000;
 const CLEAR_MS = 1_200_000;
 
@@ -26,17 +26,17 @@ export interface Question {
   readonly release: string | undefined;
 }
 
-/** The answer of the store. */
+/** What the command concludes from the answers of the store. */
 export interface Evidence {
   readonly report: VerifyReport;
-  /** The release that was asked for; undefined when there is none. */
+  /** The release of the question; undefined when the store has no such release. */
   readonly shown?: ShownRelease;
 }
 
-/** @throws LosslessError LOSSLESS_COLLECTOR_UNREACHABLE, and LOSSLESS_USAGE when a release may be of several namespaces */
+/** @throws LosslessError LOSSLESS_COLLECTOR_UNREACHABLE, or LOSSLESS_USAGE when the service exists in several namespaces */
 export async function ask(client: JaegerClient, question: Question): Promise<Evidence> {
   if (question.release === undefined) return askShutdowns(client, question);
-  // Look back an hour first: the last release is most often recent, and a store may know ten thousand shutdowns before it.
+  // Search the last hour first: most often the last release is recent, and a store may hold ten thousand older shutdowns.
   const lately = Math.max(question.begin, Date.now() - LATELY_MS);
   if (question.release === 'latest' && lately > question.begin) {
     const recent = await askRelease(client, question, lately);

@@ -11,7 +11,7 @@ import { waterfall } from './waterfall.ts';
 
 export const command: Command = {
   usage: '[traceId] [--service NAME] [--url http://127.0.0.1:16686] [--json]',
-  summary: 'Shows one shutdown, the latest unless a trace is named, and says whether it was lossless and whole.',
+  summary: 'Shows one shutdown, by default the latest, and tells whether it was lossless and its trace is whole.',
   async run(args, io) {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -21,7 +21,10 @@ export const command: Command = {
     const client = new JaegerClient(jaegerUrl(values.url));
     const [traceId] = positionals;
     if (traceId !== undefined && !/^[0-9a-f]{1,32}$/i.test(traceId))
-      throw new LosslessError('LOSSLESS_USAGE', `a trace id is 1 to 32 hexadecimal digits, received ${traceId}`);
+      throw new LosslessError(
+        'LOSSLESS_USAGE',
+        `expected a trace id of 1 to 32 hexadecimal digits, received ${traceId}`,
+      );
     const trace = await (traceId === undefined ? latest(client, values.service) : client.trace(traceId));
     const verdict = assess(trace, Date.now());
     const { spans, skews } = aligned(trace.spans);
@@ -34,7 +37,7 @@ export const command: Command = {
   },
 };
 
-/** Most problems that are printed. */
+/** Most problems that the command prints. */
 const SAID = 20;
 
 /** A verdict in words. */

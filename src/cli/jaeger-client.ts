@@ -31,7 +31,7 @@ interface Answer<T> {
 export class JaegerClient {
   readonly #base: URL;
 
-  /** @param base where its query API is, for example `http://127.0.0.1:16686` */
+  /** @param base URL of the query API, for example `http://127.0.0.1:16686` */
   constructor(base: URL) {
     this.#base = base;
   }
@@ -68,7 +68,7 @@ export class JaegerClient {
     return this.#read(trace);
   }
 
-  /** The data of an answer; undefined when there is none (404). */
+  /** The data of an answer; undefined for the status 404. */
   async #get<T>(path: string, query: Readonly<Record<string, string>>): Promise<T | undefined> {
     const url = new URL(
       `${this.#base.pathname.replace(/\/+$/, '')}/api/${path}?${new URLSearchParams(query)}`,

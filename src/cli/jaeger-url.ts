@@ -2,7 +2,7 @@ import { configured } from './configured.ts';
 import { given, httpUrl } from './given.ts';
 
 /**
- * Where traces are read: the URL that the command was given, else that of the environment.
+ * The URL from which a command reads traces: the argument `--url`, else LOSSLESS_JAEGER_URL.
  *
  * @throws LosslessError LOSSLESS_USAGE or LOSSLESS_CONFIG_INVALID when it is no URL
  */

@@ -23,13 +23,13 @@ export function junitOf({ service, verdict, reason, shutdowns }: Gate): string {
 }
 
 function outcomeOf(verdict: Verdict): { readonly failure?: string; readonly skipped?: string } {
-  if (!isCounted(verdict)) return { skipped: 'it was never ready and served nobody' };
+  if (!isCounted(verdict)) return { skipped: 'the instance was never ready and served no request' };
   return isLossless(verdict) ? {} : { failure: verdict.problems.join('; ') || verdict.result };
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Escapes names, which come out of traces, so anybody may have written them. */
+/** Escapes names, because they come from traces, which anybody may have written. */
 function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (sign) => ENTITIES[sign] ?? '');
 }

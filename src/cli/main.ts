@@ -4,7 +4,7 @@ import { asError } from '../errors.ts';
 import { systemClock } from '../lifecycle/clock.ts';
 import type { Command, Io } from './command.ts';
 
-/** Commands by name; each is loaded only when it runs. */
+/** Commands by name; the program loads a command only to run it. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   demo: () => import('./demo.ts'),
   collector: () => import('./collector.ts'),
@@ -28,7 +28,7 @@ const io: Io = {
   width: process.stdout.columns ?? 100,
 };
 
-// The reader has closed its end, like `head`. The command goes on to its end, and its exit code still tells.
+// A reader such as `head` has closed the stream. The command still runs to its end, and its exit code tells the result.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

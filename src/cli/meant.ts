@@ -1,14 +1,14 @@
 import { type ControlHolder, controlHolders } from '../control/control-file.ts';
 import { LosslessError } from '../errors.ts';
 
-/** The instance that a command is meant for, as far as it is named. */
+/** The names by which the user chose the instance for a command. */
 export interface Meant {
   readonly service?: string;
   readonly instance?: string;
 }
 
 /**
- * The one running instance on this machine that matches; undefined when there is none.
+ * The only running instance on this machine that matches; undefined when none does.
  *
  * @param directory where instances write their control ports
  * @throws LosslessError LOSSLESS_USAGE when several match, because the wrong one could leave
@@ -27,7 +27,7 @@ export function instanceMeant(directory: string, { service, instance }: Meant): 
   );
 }
 
-/** `path` with the names of the meant instance, so that another one refuses it. */
+/** `path` with the names of the chosen instance, so that any other instance refuses the request. */
 export function aimed(path: string, meant: Meant): string {
   const query = new URLSearchParams({ ...meant }).toString();
   return query === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${query}`;

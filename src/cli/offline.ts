@@ -4,7 +4,7 @@ import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
 
 export const command: Command = {
   usage: `[--wait] ${CONTROL_USAGE}`,
-  summary: 'Lets the instance on this machine leave; --wait returns when it has left.',
+  summary: 'Makes the instance on this machine leave; with --wait the command returns when the instance has left.',
   async run(args, io) {
     const options = controlArgs(args);
     const { status, body } = await callControl(options, 'POST', `/offline${options.wait ? '?wait=true' : ''}`);

@@ -4,7 +4,7 @@ import { CONTROL_USAGE, callControl, controlArgs } from './control-client.ts';
 
 export const command: Command = {
   usage: CONTROL_USAGE,
-  summary: 'Undoes the offline of the instance on this machine, while it notifies or drains.',
+  summary: 'Undoes the offline of the instance on this machine while the instance notifies or drains.',
   async run(args, io) {
     const options = controlArgs(args);
     const { status, body } = await callControl(options, 'POST', '/online');

@@ -30,7 +30,7 @@ export function releasePage(shown: ShownRelease, store: URL): string {
     <style>${style}</style>
   </head>
   <body>
-    <noscript>This page needs JavaScript. The same is told by <code>lossless verify</code>.</noscript>
+    <noscript>This page needs JavaScript. <code>lossless verify</code> prints the same facts.</noscript>
     <div id="page"></div>
     <script type="application/json" id="release">${data}</script>
     <script type="module">${script}</script>

@@ -12,7 +12,8 @@ import { configured } from './configured.ts';
 
 export const command: Command = {
   usage: '[--dir LOSSLESS_SPOOL_DIR] [--otlp OTEL_EXPORTER_OTLP_ENDPOINT] [--all]',
-  summary: 'Sends the spooled spans and metrics of this collector; with --all those of other collectors too.',
+  summary:
+    'Sends the spans and metrics that are spooled for this collector, with --all also those for other collectors.',
   async run(args, io) {
     const { values } = parseArgs({
       args: [...args],
@@ -44,7 +45,7 @@ async function replayTo(target: Target, directory: string, everyTarget: boolean,
   let { sent } = first;
   if (first.unsure > 0) {
     io.err(
-      `${first.unsure} processes of other containers may still be leaving; their files are read again in a moment`,
+      `${first.unsure} processes of other containers may still be leaving; this command reads their files again in a moment`,
     );
     await sleepAlive(STILL_MS);
     const second = await replay();

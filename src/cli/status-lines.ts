@@ -8,7 +8,7 @@ type Fact = readonly [name: string, ...lines: readonly (string | undefined)[]];
 /** Column in which facts begin. */
 const WIDTH = 11;
 
-/** The status of an instance for people: what `--json` says, one fact a line. @param now milliseconds since the Unix epoch */
+/** The facts of `--json` for people, one on each line. @param now milliseconds since the Unix epoch */
 export function statusLines(status: Status, now: number): readonly string[] {
   const { address, consumers, offline, online, registry, requests, telemetry } = status;
   const since = (time: string): string => duration(now - Date.parse(time));
@@ -43,7 +43,7 @@ export function statusLines(status: Status, now: number): readonly string[] {
         `${offline.acked} of ${counted(offline.planned, 'consumer')} acked, ${offline.idle} idle, ${offline.failed} failed`,
       offline?.url,
     ],
-    // Once it leaves, the trace of its start is no longer of interest.
+    // The trace of the start matters only until the instance leaves.
     ['online', offline ? undefined : online && `trace ${online.traceId}`],
     [
       'telemetry',
@@ -89,7 +89,7 @@ function serviceLines(
     `${outstanding} outstanding`,
   ]);
   return [
-    `${name}, ${age}${instances.length === 0 ? ', nobody' : ''}${panic}`,
+    `${name}, ${age}${instances.length === 0 ? ', no instance' : ''}${panic}`,
     ...textTable(rows).map((row) => `  ${row}`),
   ];
 }

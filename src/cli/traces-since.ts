@@ -8,10 +8,10 @@ const PAGE = 100;
 /** Two microseconds, in milliseconds: stores have a resolution of one, and a number of this size is off by a fraction of one. */
 const STEP_MS = 0.002;
 
-/** Most traces of a kind that are read. */
+/** Most traces of a kind that the command reads. */
 export const MOST = 10_000;
 
-/** The traces that a store has answered. */
+/** The traces that a store has sent. */
 export interface Found {
   readonly traces: readonly Trace[];
   /** The store has no others. */
@@ -45,10 +45,10 @@ export async function tracesSince(
     for (const trace of page) found.set(trace.traceId, trace);
     const traces = [...found.values()];
     const isKnown = found.size === before;
-    // Enough for any reader, or a full page of known traces: the store may have others that it never answers.
+    // There are enough for any reader, or the page is full of known traces: the store may hold others that it never sends.
     if (found.size >= MOST || (isKnown && page.length >= PAGE)) return { traces, isComplete: false };
     const oldest = Math.min(...page.map((trace) => startOf(trace, operation)));
-    // A short page need not be the last: a store also bounds the size of an answer, perhaps to one shutdown that it repeats.
+    // A short page may have successors: a store also bounds the size of an answer, perhaps to one shutdown that it repeats.
     if (isKnown && (oldest !== until || oldest - STEP_MS < since)) return { traces, isComplete: true };
     until = isKnown ? oldest - STEP_MS : oldest;
   }

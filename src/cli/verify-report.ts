@@ -6,7 +6,7 @@ import { isCounted, isLossless } from '../trace/model/verdict.ts';
 import type { Io } from './command.ts';
 import { textTable } from './text-table.ts';
 
-/** Most problems that are shown of one shutdown. */
+/** Most problems of one shutdown that the command prints. */
 const SHOWN = 3;
 
 /** What `--json` prints. */

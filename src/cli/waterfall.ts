@@ -3,7 +3,7 @@ import { ATTR, spanName } from '../trace/model/schema.ts';
 import { milliseconds, type Span, type Trace } from '../trace/model/trace.ts';
 import { type Branch, isFanout, treeOf } from '../trace/model/tree.ts';
 
-/** Most consumers of one service that are all shown; of more, only those that were not told and the first few. */
+/** Most consumers of one service that the tree shows in full; of more it shows the first few and those whose GoAway failed. */
 const SHOWN = 10;
 
 /** Longest text of one attribute beside a bar, in characters. */
@@ -14,7 +14,7 @@ export interface WaterfallOptions {
   readonly color: boolean;
 }
 
-/** A row: its depth, and either a span or a text for folded ones. */
+/** A row: its depth, and either a span or a text for the spans that it folds. */
 type Row = { readonly depth: number; readonly span: Span } | { readonly depth: number; readonly folded: string };
 
 /** Attributes worth a place beside the bar, with the word that stands before them. */
@@ -32,7 +32,7 @@ const DETAILS: readonly (readonly [string, string])[] = [
   [ATTR.streamsEnded, 'streams ended: '],
 ];
 
-/** Values that say nothing beside a bar. */
+/** Values that tell a reader nothing. */
 const SILENT: ReadonlySet<unknown> = new Set([undefined, 'none', 0]);
 
 /** A trace as lines of text: the tree, a bar for each span on one scale, its duration and what it says. */

@@ -103,7 +103,7 @@ export class Answer {
 export async function request<T>(asked: Request, read: (answer: Answer) => T | Promise<T>): Promise<T> {
   const { clock, timeoutMs, signal } = asked;
   const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {}); // Also one that comes when nobody waits any more.
+  failed.promise.catch(() => {}); // An error may also come after the last reader has gone.
   const onError = (error: Error): void => failed.reject(Object.assign(error, { message: tell(error) }));
   const late =
     timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => failed.reject(new NoAnswer(timeoutMs)));

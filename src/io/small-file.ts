@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, opendirSync, openSync, readFileSync, r
 import { rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Suffix of a file that is being written: `.<pid>-<random>`, so that leftovers of a killed writer can be recognized. */
+/** Suffix of an unfinished file: `.<pid>-<random>`, so that leftovers of a killed writer can be recognized. */
 const ASIDE = /^\.(\d{1,10})-[0-9a-f]{12}$/;
 
 /** Prevents waiting for the writer of a pipe; absent on Windows, like the next one. */

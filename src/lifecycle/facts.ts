@@ -18,7 +18,7 @@ import type {
 
 /** Counts of a fan-out. */
 export interface Coverage {
-  /** Consumers to tell, without those that had exited. */
+  /** Consumers that get a GoAway, without those that had exited. */
   readonly planned: number;
   readonly acked: number;
   readonly idle: number;
@@ -32,10 +32,10 @@ export interface Coverage {
 /** Counts of one round of a fan-out. */
 type Told = Pick<Coverage, 'planned' | 'acked' | 'gone'>;
 
-/** Which registry was asked. */
+/** Type of the registry. */
 interface Asked {
   readonly registryType: string;
-  /** Its address, without credentials. */
+  /** Address of the registry, without credentials. */
   readonly registryAddress: string;
 }
 
@@ -110,14 +110,14 @@ export interface Facts {
     /** Failing answers to their checks. */
     readonly failedChecks: number;
     readonly told: boolean;
-    /** From the trigger until the last of them was told. */
+    /** Time from the trigger until the last of them had its failing answers. */
     readonly toldAfterMs: number;
     /** Open connections of callers without the plugin. */
     readonly connectionsStart: number;
     readonly connectionsEnd: number;
-    /** Connections a second in the minute before, of callers without a balancer. */
+    /** New connections a second of callers without a balancer, in the minute before the offline. */
     readonly arrivalsPerSecond: number;
-    /** From the trigger to the last beginning or end of a request of such callers. */
+    /** Time from the trigger to the last beginning or end of a request of such callers. */
     readonly lastRequestAfterMs: number;
     /** Connections of the proxy beside the application, at the last check. */
     readonly portConnections: number;
@@ -131,7 +131,7 @@ export interface Facts {
     readonly holdMs: number;
     readonly holdReason: HoldReason;
     readonly longestStallMs: number;
-    /** HTTP/2 sessions that were asked to go. */
+    /** HTTP/2 sessions that the plugin asked to go. */
     readonly sessionsRetired: number;
     /** Tasks of the application that ran when the drain began. */
     readonly tasksStart: number;

@@ -1,4 +1,4 @@
-/** How good a result is: good, not quite, bad, or neither. Page and dashboards take their colours from it. */
+/** How good a result is: good, almost good, bad, or neither. Page and dashboards take their colours from it. */
 export type ResultTone = 'ok' | 'warn' | 'bad' | 'plain';
 
 const TONES: Readonly<Record<string, ResultTone>> = {

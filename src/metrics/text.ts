@@ -21,13 +21,13 @@ export interface Exemplar {
 export interface Histogram {
   /** Upper bounds, ascending. */
   readonly bounds: readonly number[];
-  /** How many fell into each bucket alone; one more than bounds. */
+  /** Number of values in each bucket alone; one more than `bounds`. */
   readonly counts: readonly number[];
   readonly exemplars: readonly (Exemplar | undefined)[];
   readonly sum: number;
 }
 
-/** Which format a scraper asks for with its `accept` header. */
+/** The format that a scraper accepts, from its `accept` header. */
 export function formatOf(accept: string | undefined): Format {
   return accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'prometheus';
 }

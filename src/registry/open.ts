@@ -19,7 +19,7 @@ const ADAPTERS: Readonly<Record<(typeof REGISTRY_SCHEMES)[number], Adapter>> = {
   'zookeeper:': async (url, context) => (await import('./zookeeper/zookeeper.ts')).zookeeperRegistry(url, context),
 };
 
-/** That of every other scheme whose URL names a module. */
+/** The adapter for any other scheme whose URL names a module. */
 const ofModule: Adapter = async (url, context) => (await import('./module/module.ts')).moduleRegistry(url, context);
 
 /** Schemes whose service names ignore case or have no capitals. */

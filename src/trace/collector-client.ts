@@ -144,7 +144,7 @@ export class CollectorClient {
     try {
       plain = protocol === 'http/json' ? Buffer.from(body) : await this.#encode(body);
     } catch (thrown) {
-      const reason = `it cannot be written in Protobuf: ${asError(thrown).message}`;
+      const reason = `the plugin cannot write the request in Protobuf: ${asError(thrown).message}`;
       return { reason, retryable: false, refuses: 'this' };
     }
     const isCompressed = compression === 'gzip' && plain.length >= LEAST_COMPRESSED;

@@ -136,8 +136,9 @@ export class Exporter<T> {
         signal: this.#ending.signal,
       });
       const { sent, removed, waiting, reason } = replayed;
-      if (sent > 0) log('info', `${sent} spooled files were sent${reason ? `; ${waiting} wait: ${reason}` : ''}`);
-      if (removed > 0) log('info', `${removed} spooled files of ${spool.items} were removed: ${reason}`);
+      if (sent > 0)
+        log('info', `the plugin sent ${sent} spooled files${reason ? `; ${waiting} still wait: ${reason}` : ''}`);
+      if (removed > 0) log('info', `the plugin removed ${removed} spooled files of ${spool.items}: ${reason}`);
       if (waiting > 0) this.#replayLater();
     } catch (thrown) {
       // Nobody awaits a replay, and a broken spool must not end the service.

@@ -32,20 +32,20 @@ export interface LastWill {
   readonly attributes: Attributes;
 }
 
-/** Longest last will that is read, in bytes. */
+/** Longest last will that the plugin reads, in bytes. */
 export const LONGEST_WILL = 256 * 1_024;
 
 /** What a process did, in words. */
 const DOING: Partial<Record<WorkName, string>> = {
-  notify: 'while consumers and the registry were told',
-  deregister: 'while consumers and the registry were told',
+  notify: 'while it told consumers and the registry',
+  deregister: 'while it told consumers and the registry',
   drain: 'while it drained',
   stop: 'while it stopped',
-  offline: 'before its trace was sent',
+  offline: 'before it had sent its trace',
 };
 
 /**
- * @throws Error when `text` is no last will
+ * @throws Error when `text` is not a last will
  */
 export function readLastWill(text: string): LastWill {
   const will: Partial<LastWill> | undefined = objectIn(text);
@@ -63,7 +63,7 @@ export function readLastWill(text: string): LastWill {
     Array.isArray(links) &&
     isObject(will?.resource) &&
     isObject(will?.attributes);
-  if (!isWhole) throw new Error('it is no last will');
+  if (!isWhole) throw new Error('the file is not a last will');
   return will as LastWill;
 }
 

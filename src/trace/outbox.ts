@@ -171,7 +171,7 @@ export class Outbox<T> {
   /** Counts a batch whose signal the collector never takes; logs only the first. The spool keeps none of it. */
   #refused({ count }: Batch, { reason }: Refusal): void {
     this.#lost += count;
-    if (!this.#saidRefused) this.#options.log('info', `${this.#signal.items} are not kept: ${reason}`);
+    if (!this.#saidRefused) this.#options.log('info', `the plugin drops ${this.#signal.items}: ${reason}`);
     this.#saidRefused = true;
   }
 

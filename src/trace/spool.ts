@@ -117,7 +117,7 @@ export class Spool {
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_SPOOL_UNWRITABLE',
-        `${this.#signal.items} cannot be kept in ${this.#options.directory}: ${asError(thrown).message}`,
+        `the plugin cannot write ${this.#signal.items} to ${this.#options.directory}: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }
@@ -229,7 +229,8 @@ export class Spool {
         setAside: (why) => this.#setAside(path, why),
       };
     }
-    if (unread.length > 0) this.#options.log('warn', `${unread.length} spooled files cannot be read: ${unread[0]}`);
+    if (unread.length > 0)
+      this.#options.log('warn', `the plugin cannot read ${unread.length} spooled files: ${unread[0]}`);
   }
 
   /** Names sort by age. */
@@ -253,7 +254,7 @@ export class Spool {
     } catch (thrown) {
       throw new LosslessError(
         'LOSSLESS_EXPORT_FAILED',
-        `the spool in ${directory} is not sent: ${asError(thrown).message}`,
+        `the plugin cannot send the spool in ${directory}: ${asError(thrown).message}`,
         { cause: thrown },
       );
     }
@@ -336,7 +337,7 @@ export class Spool {
     if (removed > 0)
       this.#options.log(
         'warn',
-        `the spool ${this.#options.directory} is full; ${removed} of its oldest files were removed`,
+        `the spool ${this.#options.directory} is full; the plugin removed its ${removed} oldest files`,
         { code: 'LOSSLESS_SPOOL_FULL' },
       );
   }

@@ -6,7 +6,7 @@ import { otlpBody, type PlainSpan, spansOf } from './otlp-body.ts';
 import type { Tracing, TracingOptions } from './tracing.ts';
 import { WillKeeper } from './will-keeper.ts';
 
-/** Work that has not ended, and whose it was when it started. */
+/** Unfinished work, and the identity of the process at its start. */
 interface Open {
   readonly started: WorkRecord;
   readonly identity: Identity;

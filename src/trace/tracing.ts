@@ -4,7 +4,7 @@ import type { Sink } from '../lifecycle/journal.ts';
 import type { Log } from '../log.ts';
 import type { Identity } from '../protocol/identity.ts';
 
-/** Where spans or metrics go, and whose they are. */
+/** Destination of spans or metrics, and the identity of their process. */
 export interface TracingOptions {
   readonly clock: Clock;
   /** Put on every span and on the resource. Asked when a span starts, and when metrics are made. */
@@ -12,7 +12,7 @@ export interface TracingOptions {
   readonly target: Target;
   /** Further resource attributes, from OTEL_RESOURCE_ATTRIBUTES. */
   readonly resource: Readonly<Record<string, string>>;
-  /** Directory of what could not be sent. */
+  /** Directory of unsent spans and metrics. */
   readonly spoolDir: string;
   readonly log: Log;
 }

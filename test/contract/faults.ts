@@ -46,7 +46,7 @@ export function testFaults(name: string, subject: FaultSubject): void {
     async function setUp() {
       const [registry, other] = await Promise.all([opening(subject.open()), opening(subject.direct())]);
       const instance = anInstance();
-      // The service is known already: what is missing above an entry could keep it out.
+      // The service exists already, because a missing parent could keep an entry out.
       const former = anInstance({ service: instance.service });
       await other.register(former);
       await other.deregister(former);

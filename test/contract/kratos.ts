@@ -6,7 +6,7 @@ import type { useChildren } from '../support/process/use-children.ts';
 import { serverProgram } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
 
-/** What its registries pass on. */
+/** The fields that its registries pass on. */
 interface KratosInstance {
   readonly id: string;
   readonly name: string;
@@ -56,7 +56,7 @@ export async function agreesWithKratos(
   await sees('http://127.0.0.1:8080', 'https://[2001:db8::7]:8443');
   const entry = { name: service, endpoints: ['http://127.0.0.1:8080'] };
   const labels = { version: '1.2', zone: 'eu-1' };
-  // Consul has an id, a version and a weight of its own, and metadata that are ours.
+  // Consul has its own id, version and weight, and metadata of the plugin.
   expect(seen().find(({ id }) => id.endsWith('leaving'))).toEqual(
     kind === 'consul'
       ? expect.objectContaining({ ...entry, metadata: expect.objectContaining(labels) })

@@ -5,7 +5,7 @@ import { anInstance } from '../support/an-instance.ts';
 export interface Refusal {
   /** What each call fails with. */
   readonly says: RegExp;
-  /** What nobody may read, neither of the failures nor in the log. */
+  /** Texts that neither failures nor the log may contain. */
   readonly secret: RegExp;
   /** Lines that the registry has logged. */
   readonly logged: readonly string[];

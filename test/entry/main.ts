@@ -30,7 +30,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Runs this program once more, in a network of its own. */
+/** Runs this program once more, in its own network namespace. */
 function outside(): number {
   const missing = networkMissing();
   if (missing) {

@@ -140,7 +140,7 @@ class Stage {
     const { pod } = this.#scenario;
     if (pod !== undefined) {
       const env = this.#env(host);
-      // `--host`, because this application is not at the command's default address, as it would be in its own pod.
+      // `--host`, because this application is not at the default address of the command, unlike in a pod.
       await terminatePod(child, { ...pod, env, preStop: [...pod.preStop, '--host', this.#address(host)] });
       return child.pid;
     }

@@ -23,7 +23,7 @@ export interface Provider {
   readonly workMs: number;
   readonly keepAliveMs: number;
   readonly servers: Servers;
-  /** Its application registers the same address too, under an id of its own. */
+  /** Its application registers the same address too, under its own id. */
   readonly listedTwice: boolean;
 }
 

@@ -21,7 +21,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '20' },
     /** The first seed; by default a new one each day. */
     seed: { type: 'string', default: String(Math.floor(Date.now() / 86_400_000) * 1_000) },
-    /** Most runs that make a failing fleet smaller; 0 prints it as it is. */
+    /** Most runs of the shrinker; 0 prints the failing fleet unchanged. */
     shrink: { type: 'string', default: '30' },
     /** Plays one fleet, given as JSON, again and again instead of seeds. */
     fleet: { type: 'string' },

@@ -1,6 +1,6 @@
 import type { Client, Event, Fleet, Provider } from './fleet.ts';
 
-/** Fleets that are one step simpler, those that leave out most first. */
+/** Fleets that are one step simpler, the largest reductions first. */
 export function simpler(fleet: Fleet): readonly Fleet[] {
   return [
     ...fleet.clients.map((_, index) => withoutClient(fleet, index)),
@@ -80,7 +80,7 @@ function withoutProvider(fleet: Fleet, index: number): Fleet {
   };
 }
 
-/** Drops an item that points to `index`, and shifts one that points behind it. */
+/** Drops an item that points to `index`, and shifts an item that points behind it. */
 function shifted<T, K extends string>(pointing: T & Record<K, number>, key: K, index: number): readonly T[] {
   if (pointing[key] === index) return [];
   return [{ ...pointing, [key]: pointing[key] - (pointing[key] > index ? 1 : 0) }];

@@ -4,7 +4,7 @@ import type { Kubernetes } from '../support/servers/kubernetes.ts';
 import { PATIENCE_MS, until } from '../support/until.ts';
 import type { SetName } from './sets.ts';
 
-/** Who calls, each a pod of its own on the node of the clients. None of them sends a request twice. */
+/** The callers, each a pod on the node of the clients. No caller sends a request twice. */
 export const CALLERS = ['with the plugin', 'keep-alive', 'new connections'] as const;
 export type CallerName = (typeof CALLERS)[number];
 
@@ -18,7 +18,7 @@ const CLIENTS: Readonly<Record<CallerName, string>> = {
   'new connections': 'close',
 };
 
-/** What a caller has counted. */
+/** The counts of a caller. */
 export interface Counted {
   readonly sent: number;
   readonly failed: number;
@@ -35,7 +35,7 @@ export class Callers {
     this.#names = names;
   }
 
-  /** Resolves when each has had answers. The caller with the plugin calls what is in the registry. */
+  /** Resolves when each caller has had answers. The caller with the plugin calls instances of the registry. */
   static async start(cluster: Cluster, set: SetName, collector: string): Promise<Callers> {
     const names = CALLERS.filter((name) => set === 'plugin' || name !== 'with the plugin');
     const callers = new Callers(cluster, names);

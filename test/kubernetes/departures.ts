@@ -11,12 +11,12 @@ export interface Departure {
   readonly pod: string;
   /** From the deletion to the end of the pod, in seconds. */
   readonly seconds: number;
-  /** What its trace says; by hand there is none. */
+  /** The result in its trace; absent by hand, without a trace. */
   readonly trace?: Told;
 }
 
 interface Told {
-  /** `missing` when there is none yet. */
+  /** `missing` while there is no trace. */
   readonly result: string;
   readonly isLossless: boolean;
   readonly problems: readonly string[];
@@ -42,19 +42,19 @@ export class Departures {
     return this.#present.size === 0;
   }
 
-  /** Those that are over; begins anew. */
+  /** Returns the departures that are over, and begins anew. */
   take(): readonly Departure[] {
     return this.#over.splice(0);
   }
 
-  /** The same, with what a collector has of each. */
+  /** The same, with the trace of each from a collector. */
   async told(queryUrl: string): Promise<readonly Departure[]> {
     const departures = this.take();
     const jaeger = new JaegerClient(new URL(queryUrl));
     let verdicts = new Map<string, Verdict>();
     const read = async (): Promise<boolean> => {
       const traces = await jaeger.search({ service: 'orders', operation: spanName('offline'), limit: 1_000 });
-      // The id of an instance begins with its host name, which is that of its pod.
+      // The id of an instance begins with its host name, the name of its pod.
       verdicts = new Map(
         traces.map((trace) => assess(trace)).map((verdict) => [verdict.instanceId.split(':')[0] ?? '', verdict]),
       );

@@ -15,7 +15,7 @@ import { hasPlugin, SETS, type SetName } from './sets.ts';
 
 const { values } = parseArgs({
   options: {
-    /** Of `set, event`, those that have this in them. */
+    /** Plays only pairs `set, event` that contain this text. */
     only: { type: 'string', default: '' },
     /** How often each event is played. */
     times: { type: 'string', default: '1' },
@@ -30,7 +30,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Runs this program once more, in namespaces of its own. */
+/** Runs this program once more, in its own namespaces. */
 function outside(): number {
   const missing = clusterMissing();
   if (missing) {

@@ -63,7 +63,7 @@ export class Stage {
     }
   }
 
-  /** Instead of what is deployed. */
+  /** Replaces the deployed manifest. */
   async #deploy(manifests: readonly Manifest[]): Promise<void> {
     const { kubernetes } = this.#cluster;
     const authority = `/api/v1/namespaces/${NAMESPACE}/configmaps/kube-root-ca.crt`;

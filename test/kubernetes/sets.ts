@@ -2,7 +2,7 @@ import { template } from '../../src/cli/demo/template.ts';
 import { isDeployment, type Manifest, manifestsOf } from '../support/kubernetes/manifest.ts';
 import type { Hook } from '../support/kubernetes/objects.ts';
 
-/** How an application leaves: by the plugin, alone or behind a native sidecar, or as it is usually written by hand. */
+/** How an application leaves: with the plugin, alone or behind a native sidecar, or by the usual hand-written code. */
 export const SETS = ['plugin', 'plugin behind nginx', 'preStop sleep 5', 'no preStop'] as const;
 export type SetName = (typeof SETS)[number];
 
@@ -16,7 +16,7 @@ const PROXY: Manifest = {
   data: { 'nginx.conf': template('nginx-beside.conf') },
 };
 
-/** What is deployed of `deploy/kubernetes`. @param values instead of example values */
+/** The deployed objects of `deploy/kubernetes`. @param values replace the example values */
 const APPLICATIONS: Readonly<Record<SetName, (values: Readonly<Record<string, string>>) => readonly Manifest[]>> = {
   plugin: (values) => manifestsOf('with-registry.yaml', values),
   'plugin behind nginx': (values) => [PROXY, ...manifestsOf('with-proxy.yaml', values)],

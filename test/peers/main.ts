@@ -57,7 +57,7 @@ const directory = path === undefined ? await installed(peer) : resolve(path);
 const bin = join(directory, 'node_modules/.bin');
 const suite = suites.find(([command = '']) => command === 'node' || existsSync(join(bin, command))) ?? [];
 
-/** What a suite needs beside its command. */
+/** Needs of a suite beside its command. */
 const NODE_OPTIONS = peer === 'got' ? '--import=tsx/esm' : '';
 
 const preloaded = {

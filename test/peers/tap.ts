@@ -1,4 +1,4 @@
-/** What a suite came to. */
+/** The result of a suite. */
 export interface Outcome {
   readonly passed: number;
   /** Titles; one that failed in several places stands here several times. */

@@ -57,13 +57,13 @@ describe('LOSSLESS_APP_TRACING', () => {
         expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(['begin', 'end']));
         expect(spans).toHaveLength(3);
       }
-      // The GoAway that `end` sent to nobody else, and what `begin` was told, are no requests of the application.
+      // GoAways, sent by `end` and received by `begin`, do not count as requests of the application.
       expect((await world().trace(end)).verdict).toMatchObject({ whole: true, result: 'success' });
       expect((await world().trace(begin)).verdict).toMatchObject({ whole: true, result: 'success' });
     },
   );
 
-  test('its sampler is that of the environment, and the shutdown trace is whole without it', async () => {
+  test('the sampler comes from the environment, and the shutdown trace is whole whatever the sampler drops', async () => {
     const service = await start('end', 'mjs', '', { ...TRACED, OTEL_TRACES_SAMPLER: 'always_off' });
     await (await fetch(`http://127.0.0.1:${service.port}/`)).text();
     await world().leave(service);
@@ -89,7 +89,7 @@ describe('LOSSLESS_APP_TRACING', () => {
     }
   });
 
-  test('a GoAway is no request of the application', async () => {
+  test('a GoAway makes no span of the application', async () => {
     const leaving = await start('end', 'mjs', '', TRACED);
     await start('end', 'mjs', '', TRACED);
     const begin = await start('begin', 'mjs', 'http://end', TRACED);

@@ -45,7 +45,7 @@ describe('a consumer header', () => {
     ['with a port out of range', '"a";id="b";gen=1;port=70000'],
     ['oversized', `"a";id="${'b'.repeat(600)}";gen=1;port=1`],
     ['as large as a server takes', `"a";id="${'b'.repeat(12_000)}";gen=1;port=1`],
-  ])('%s: the request is answered, and no consumer is remembered', async (_, header) => {
+  ])('%s: the provider answers the request and remembers no consumer', async (_, header) => {
     const service = await world().service('provider');
     const response = await fetch(`http://127.0.0.1:${service.port}/echo`, {
       method: 'POST',
@@ -62,7 +62,7 @@ describe('a consumer header', () => {
     ['no signature', FLEET, undefined, []],
     ['the secret of the fleet', FLEET, FLEET, ['127.0.0.9']],
   ])(
-    'that names another host, with %s: the GoAway goes there for the fleet alone, else to the caller, with a secret to none',
+    'that names another host, with %s: only the secret of the fleet sends the GoAway to that host',
     async (_, ours, theirs, expected) => {
       const called = new Set<string>();
       const server = createServer((incoming, response) => {
@@ -120,7 +120,7 @@ describe('a GoAway', () => {
     ['with a wrong field', '{"provider":{"service":7},"expiresInMs":1}', 400],
     ['empty', '', 400],
     ['oversized', goAway({ address: 'x'.repeat(5_000) }), 413],
-  ])('%s is answered with a clear %s', async (_, body, status) => {
+  ])('%s gets a clear %s', async (_, body, status) => {
     const consumer = await world().service('consumer');
     const answer = await send(consumer, body);
     expect(answer.status).toBe(status);
@@ -165,7 +165,7 @@ describe('a GoAway', () => {
     },
   );
 
-  test('for a process that has ended is 410', async () => {
+  test('for a process that has exited gets 410', async () => {
     const consumer = await world().service('consumer');
     expect((await send(consumer, goAway(), { [AUDIENCE_HEADER]: 'somebody-else' })).status).toBe(410);
   });
@@ -186,8 +186,8 @@ describe('a GoAway', () => {
         'signed for another consumer',
         (_: string, body: string) => sign(keysOf(FLEET), 'goaway', 'another', body, Date.now()),
       ],
-      ['with a garbled signature', () => 't=1;n=2;s=3'],
-    ])('%s is 403', async (_, signature) => {
+      ['signed with garbage', () => 't=1;n=2;s=3'],
+    ])('%s gets 403', async (_, signature) => {
       const consumer = await world().service('consumer', { env });
       const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
       const header = signature(instanceId, goAway());
@@ -196,7 +196,7 @@ describe('a GoAway', () => {
       expect(JSON.parse(answer.text)).toMatchObject({ code: 'LOSSLESS_SIGNATURE_INVALID' });
     });
 
-    test('signed is accepted once, and not a second time', async () => {
+    test('signed is accepted once and refused the second time', async () => {
       const consumer = await world().service('consumer', { env });
       const { instanceId } = (await control(consumer, '/status', token)).body as { instanceId: string };
       const headers = { [SIGNATURE_HEADER]: sign(keysOf(FLEET), 'goaway', instanceId, goAway(), Date.now()) };
@@ -204,7 +204,7 @@ describe('a GoAway', () => {
       expect((await send(consumer, goAway(), headers)).status).toBe(403);
     });
 
-    test('the fleet itself works with it', async () => {
+    test('the fleet works with the secret', async () => {
       const leaving = await world().service('provider', { env });
       await world().service('provider', { env });
       const caller = await world().caller('http://provider/echo', 50, { env });
@@ -226,7 +226,7 @@ describe('the control port', () => {
     expect((await control(service, '/status')).body['state']).toBe('warming');
   });
 
-  test('a page in a browser on this machine is another host', async () => {
+  test('a page in a browser on this machine counts as another host', async () => {
     const service = await world().service('provider');
     const port = await world().controlPort(service);
     const status = (headers: Record<string, string>) =>
@@ -250,7 +250,7 @@ describe('the control port', () => {
     for (const token of [FLEET, keysOf(OTHER).token, '']) expect((await call(token)).status).toBe(403);
   });
 
-  test('unknown paths, methods and garbage are answered, half-open connections are closed, and it goes on', async () => {
+  test('answers unknown paths, methods and garbage, closes half-open connections, and goes on', async () => {
     const service = await world().service('provider');
     const port = await world().controlPort(service);
     expect((await control(service, '/nothing')).status).toBe(404);
@@ -271,7 +271,7 @@ describe('the control port', () => {
     expect(await world().leave(service)).toEqual({ code: null, signal: 'SIGTERM' });
   });
 
-  test('two applications are given the same one: the second names its holder, serves, and takes the port once it is free', async () => {
+  test('of two applications with the same port the second names the holder, serves, and takes the port once it is free', async () => {
     const first = await world().service('shop', { env: { LOSSLESS_CONTROL_PORT: '0' } });
     const port = await world().controlPort(first);
     const second = await world().service('cart', { env: { LOSSLESS_CONTROL_PORT: String(port) } });
@@ -291,7 +291,7 @@ describe('the control port', () => {
 describe('the environment', () => {
   const app = new URL('../fixtures/apps/app.ts', import.meta.url);
 
-  test('a bad value of any variable is one line that names it, and the application runs without the plugin', async () => {
+  test('a bad value of any variable gives one line that names the variable, and the application runs without the plugin', async () => {
     const run = async ([name, value]: [string, string]) => {
       const env = { ...world().env('a'), LOSSLESS_STRICT: 'false', [name]: value };
       const child = world().children.node(app, { env });
@@ -310,7 +310,7 @@ describe('the environment', () => {
     expect(ran).toHaveLength(Object.keys(VARIABLES).filter((name) => name.startsWith('LOSSLESS_')).length);
   });
 
-  test('an unforeseen failure is one line, and the application runs without the plugin', async () => {
+  test('an unforeseen failure gives one line, and the application runs without the plugin', async () => {
     const env = world().env('a', { LOSSLESS_SPOOL_DIR: '', LOSSLESS_STRICT: 'false' });
     const broken = 'data:text/javascript,process.geteuid=()=>{throw(Error("broken"))}';
     const child = world().children.node(app, {
@@ -328,7 +328,7 @@ describe('the environment', () => {
     expect(child.stdout).not.toContain('listening');
   });
 
-  test('a registry that cannot be used: the application serves, and status says what it waits for', async () => {
+  test('an unusable registry: the application serves, and status says what the instance waits for', async () => {
     const child = world().children.node(app, {
       env: { ...world().env('a'), LOSSLESS_REGISTRY: 'file:///dev/null/registry' },
     });

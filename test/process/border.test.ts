@@ -19,7 +19,7 @@ async function start(server: Server): Promise<number> {
 type Results = Record<string, Record<string, unknown[]>>;
 
 test.each(LINES)(
-  'with an environment proxy, services are called directly by every client, and others as without the plugin, on Node.js %s',
+  'with an environment proxy every client calls services directly, and other hosts as without the plugin, on Node.js %s',
   async (line) => {
     const [asked, elsewhere] = [[] as string[], 'http://elsewhere.example/path?q=1'];
     const proxy = createServer((received, response) => {
@@ -49,7 +49,7 @@ test.each(LINES)(
   },
 );
 
-test('a service whose name has capitals is found, and leaves without loss', async () => {
+test('consumers find a service whose name has capitals, and the service leaves without loss', async () => {
   const services = await Promise.all([world().service('OrderService'), world().service('OrderService')]);
   const callers = await Promise.all(
     ['fetch', 'http'].map((client) => world().caller('http://OrderService/echo', 50, { client })),
@@ -63,7 +63,7 @@ test('a service whose name has capitals is found, and leaves without loss', asyn
   for (const caller of callers) expect(await caller.stop()).toMatchObject({ failed: 0 });
 });
 
-test('a received consumer header is never sent on, however the application copies it', async () => {
+test('the plugin never sends a received consumer header on, however the application copies the header', async () => {
   const seen: IncomingHttpHeaders[] = [];
   const third = await start(
     createServer((received, response) => {
@@ -94,7 +94,7 @@ test('a received consumer header is never sent on, however the application copie
 });
 
 test.each(LINES)(
-  'a failure inside a hook is one line, and requests are served and sent, on Node.js %s',
+  'a failure inside a hook logs one line, and the application serves and sends requests, on Node.js %s',
   async (line) => {
     const other = await start(createServer((_received, response) => response.end('other')));
     await Promise.all([world().service('shop'), world().service('shop')]);
@@ -131,7 +131,7 @@ test.each(LINES)(
 );
 
 test.each(LINES)(
-  'a failure in a timer, in an event of a server or a connection, or of the marker is one line, on Node.js %s',
+  'a failure in a timer, in an event of a server or a connection, or of the marker logs one line, on Node.js %s',
   async (line) => {
     await world().service('shop');
     const app = world().children.node(FAULTS, {

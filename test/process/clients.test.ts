@@ -17,7 +17,7 @@ let counts: Readonly<Record<string, Counted>> = {};
 let verdicts: readonly Verdict[] = [];
 let logs = '';
 
-/** All at once, by one process: two instances of each service, one of which leaves. */
+/** One process makes all calls at once: to two instances of each service, one of which leaves. */
 beforeAll(async () => {
   const world = new World(newChildren(), await embeddedCollector());
   try {
@@ -46,12 +46,12 @@ beforeAll(async () => {
   }
 });
 
-test.each(names)('%s: not one request is lost while one of two instances leaves', (name) => {
+test.each(names)('%s loses no request while one of two instances leaves', (name) => {
   expect(counts[name]).toEqual({ sent: expect.any(Number), failed: 0, reasons: {} });
   expect(counts[name]?.sent).toBeGreaterThan(5);
 });
 
-test('the caller says that it is idle, and calls the instance no more', () => {
+test('the caller reports that it is idle, and stops calling the instance', () => {
   const right = { result: 'success', whole: true, planned: 1, acked: 1, afterAck: 0, problems: [] };
   expect(verdicts).toMatchObject([right, right]);
   expect(logs).not.toMatch(/LOSSLESS_(HOOK_FAILED|DISPATCHER)/);

@@ -133,7 +133,7 @@ describe('slow clients of lossless collector', () => {
 });
 
 describe('lossless collector on a disk that is full', () => {
-  test('says 503 and why, goes on answering, and takes spans again when there is room', async (context) => {
+  test('answers 503 and why, still answers queries, and takes spans again when there is room', async (context) => {
     const disk = join(directory, 'disk');
     mkdirSync(disk);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', disk]).status === 0;
@@ -167,7 +167,7 @@ describe('lossless collector on a disk that is full', () => {
     }
   }, 60_000);
 
-  test('that is full from the start: it says so and ends', async (context) => {
+  test('that is full from the start: the collector says so and ends', async (context) => {
     const disk = join(directory, 'full');
     mkdirSync(disk);
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).status === 0;
@@ -206,21 +206,21 @@ describe('the database of lossless collector', () => {
   });
 
   test.each([
-    ['cut', (path: string) => truncateSync(path, 10_000)],
-    ['cut within its head', (path: string) => truncateSync(path, 40)],
-    ['spoiled', (path: string) => spoil(path, 4_096)],
-  ])('that was %s is set aside with one message, and a new one is begun', async (_, damage) => {
+    ['truncated', (path: string) => truncateSync(path, 10_000)],
+    ['truncated within its header', (path: string) => truncateSync(path, 40)],
+    ['overwritten', (path: string) => spoil(path, 4_096)],
+  ])('that was %s is set aside with one message, and the collector begins a new one', async (_, damage) => {
     const { folder, database } = await written();
     damage(database);
     const collector = await start(database);
     for (let n = 0; n < 10; n++) await fetch(`${collector.url}/page/shutdowns`);
     await until(async () => (await post(collector.url, shutdownBodies('well', 1).bodies[0] ?? '')).status === 200);
     await isWell(collector);
-    expect(collector.child.stderr.match(/set aside as .*traces\.sqlite\.damaged/g)).toHaveLength(1);
+    expect(collector.child.stderr.match(/set it aside as .*traces\.sqlite\.damaged/g)).toHaveLength(1);
     expect(kept(folder)).toContain('traces.sqlite.damaged');
   });
 
-  test('that is damaged while it is used is set aside too', async () => {
+  test('that is damaged during use is set aside too', async () => {
     const { database } = await written();
     const collector = await start(database);
     spoil(database, 4_096);

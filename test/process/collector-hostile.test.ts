@@ -21,7 +21,7 @@ let url: string;
 let database: string;
 
 async function start(...more: string[]): Promise<void> {
-  // Without a flag that hides warnings: what a user sees is part of the test.
+  // Without a flag that hides warnings, because the test checks what a user sees.
   collector = children.run(NODES['22.19'], [
     CLI,
     'collector',
@@ -115,9 +115,9 @@ async function isWell(): Promise<void> {
 
 describe('lossless collector survives', () => {
   test.each([
-    ['a body of 100 MB that is announced', { 'content-length': String(100 * MIB) }],
+    ['an announced body of 100 MB', { 'content-length': String(100 * MIB) }],
     ['a body of 100 MB in chunks', { 'transfer-encoding': 'chunked' }],
-  ])('%s: 413, and it is not kept in memory', async (_, headers) => {
+  ])('%s gets 413 and takes no memory', async (_, headers) => {
     const { status, body } = await call({
       headers: headers as Record<string, string>,
       body: repeated(Buffer.alloc(MIB, 32), 100),
@@ -132,7 +132,7 @@ describe('lossless collector survives', () => {
     ['gzip', gzipSync],
     ['deflate', deflateSync],
   ])(
-    'a small %s body that unpacks to 1 GB: 413 at the bound',
+    'a small %s body that unpacks to 1 GB gets 413 at the bound',
     async (encoding, pack) => {
       const bomb = pack(Buffer.alloc(1_024 * MIB, 32), { level: 1 });
       expect(bomb.length).toBeLessThan(6 * MIB);
@@ -146,14 +146,18 @@ describe('lossless collector survives', () => {
 
   test.each([
     ['lists 5,000,000 deep', '['.repeat(5_000_000), 413],
-    ['lists 5,000,000 deep that end', '['.repeat(5_000_000) + ']'.repeat(5_000_000), 413],
-    ['the same inside resourceSpans', `{"resourceSpans":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`, 400],
-    ['a prototype', '{"__proto__":{"resourceSpans":1},"resourceSpans":[]}', 200],
+    ['lists 5,000,000 deep, all closed', '['.repeat(5_000_000) + ']'.repeat(5_000_000), 413],
+    [
+      'lists 1,000,000 deep inside resourceSpans',
+      `{"resourceSpans":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`,
+      400,
+    ],
+    ['a key __proto__', '{"__proto__":{"resourceSpans":1},"resourceSpans":[]}', 200],
     ['null', 'null', 200],
     ['text', '"x"', 400],
     ['nothing', '', 400],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0]), 400],
-  ])('JSON that is %s', async (_, body, expected) => {
+    ['bytes that are not UTF-8', Buffer.from([0xff, 0xfe, 0]), 400],
+  ])('JSON: %s', async (_, body, expected) => {
     const { status } = await call({ body: [body] });
     expect(status).toBe(expected);
     await isWell();
@@ -174,15 +178,15 @@ describe('lossless collector survives', () => {
 
   test.each([
     ['a whole number beyond 64 bits', { attributes: attributes({ n: { intValue: '9223372036854775808' } }) }, 'kept'],
-    ['a number that is infinite', { attributes: attributes({ n: { doubleValue: '1e999' } }) }, 'kept'],
+    ['an infinite number', { attributes: attributes({ n: { doubleValue: '1e999' } }) }, 'kept'],
     ['NaN', { attributes: attributes({ n: { doubleValue: 'NaN' } }) }, 'kept'],
     ['a time beyond 64 bits', { startTimeUnixNano: '9'.repeat(21) }, 'rejected'],
     ['the last time of 64 bits', { startTimeUnixNano: '18446744073709551615', endTimeUnixNano: '0' }, 'kept'],
     ['a negative time', { startTimeUnixNano: '-1' }, 'rejected'],
-    ['a kind that is none', { kind: 1e300 }, 'kept'],
+    ['an unknown kind', { kind: 1e300 }, 'kept'],
     ['a status that is text', { status: 'bad' }, 'rejected'],
     ['an id of zeros', { spanId: '0'.repeat(16) }, 'rejected'],
-    ['links and events by the thousand', { links: Array(9_999).fill({}), events: Array(9_999).fill({}) }, 'kept'],
+    ['thousands of links and events', { links: Array(9_999).fill({}), events: Array(9_999).fill({}) }, 'kept'],
   ])('%s', async (_, more, expected) => {
     const traceId = hex(16);
     const span = { traceId, spanId: hex(8), name: 'odd', ...more };
@@ -200,7 +204,7 @@ describe('lossless collector survives', () => {
   test.each([
     ['empty resources', 'resourceSpans'],
     ['empty scopes', 'scopeSpans'],
-  ])('32 MiB of %s, packed small: refused before the values are made', async (_, list) => {
+  ])('32 MiB of %s, packed small: the collector refuses the request before it builds the values', async (_, list) => {
     const many = `"${list}":[${'{},'.repeat(11_000_000)}{}]`;
     const body = list === 'resourceSpans' ? `{${many}}` : `{"resourceSpans":[{${many}}]}`;
     const answer = await call({ headers: { 'content-encoding': 'gzip' }, body: [gzipSync(body)] });
@@ -209,7 +213,7 @@ describe('lossless collector survives', () => {
     await isWell();
   });
 
-  test.each(['GZIP', 'X-Gzip', ' gzip '])('content-encoding %s is gzip', async (encoding) => {
+  test.each(['GZIP', 'X-Gzip', ' gzip '])('content-encoding %s, which means gzip', async (encoding) => {
     const { traceId, bodies } = shutdownBodies('packed', 1);
     const { status } = await call({ headers: { 'content-encoding': encoding }, body: [gzipSync(bodies[0] ?? '')] });
     expect(status).toBe(200);
@@ -228,7 +232,7 @@ describe('lossless collector survives', () => {
     expect(JSON.parse(answer.body).data[0].spans).toHaveLength(2);
   });
 
-  test('one large resource of many spans: it is stored once', async () => {
+  test('one large resource of many spans, which is stored once', async () => {
     const resource = {
       attributes: attributes({ 'service.name': { stringValue: 'large' }, big: { stringValue: 'x'.repeat(2 * MIB) } }),
     };
@@ -264,13 +268,13 @@ describe('lossless collector survives', () => {
   test.each([
     ['text', { headers: { 'content-type': 'text/plain' } }, 415, /OTEL_EXPORTER_OTLP_PROTOCOL=http\/protobuf/],
     [
-      'what only claims to be Protobuf',
+      'JSON with the content type of Protobuf',
       { headers: { 'content-type': 'application/x-protobuf' }, body: ['{}'] },
       400,
       /not Protobuf/,
     ],
     [
-      'Protobuf of ten million values in small',
+      'a small body of ten million Protobuf values',
       {
         headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'gzip' },
         body: [gzipSync(Buffer.alloc(20_000_000, Buffer.from([0x0a, 0])))],
@@ -280,23 +284,23 @@ describe('lossless collector survives', () => {
     ],
     ['no content type', { headers: { 'content-type': '' } }, 415, /expected application\/json/],
     ['an unknown encoding', { headers: { 'content-encoding': 'br' } }, 415, /gzip/],
-    ['what only claims to be gzip', { headers: { 'content-encoding': 'gzip' }, body: ['{}'] }, 400, /cannot be read/],
+    ['JSON with the encoding gzip', { headers: { 'content-encoding': 'gzip' }, body: ['{}'] }, 400, /cannot be read/],
     [
-      'gzip that is cut off',
+      'truncated gzip',
       { headers: { 'content-encoding': 'gzip' }, body: [gzipSync('{}').subarray(0, 15)] },
       400,
       /cannot be read/,
     ],
     ['GET for spans', { method: 'GET' }, 405, /POST/],
     ['POST for traces', { path: '/api/traces' }, 405, /GET/],
-    ['metrics that are none', { path: '/v1/metrics', body: ['[]'] }, 400, /not an object/],
+    ['invalid metrics', { path: '/v1/metrics', body: ['[]'] }, 400, /not an object/],
     ['logs', { path: '/v1/logs' }, 404, /v1\/metrics/],
     ['an unknown path', { method: 'GET', path: '/nothing' }, 404, /\/nothing/],
-    ['a path that is no text', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
-    ['a path that is no path', { method: 'GET', path: '//' }, 400, /malformed/],
-    ['names of the prototype', { method: 'GET', path: '/api/constructor' }, 404, /nothing/],
+    ['a path that is not UTF-8', { method: 'GET', path: '/api/services/%ff%zz/operations' }, 400, /malformed/],
+    ['a malformed path', { method: 'GET', path: '//' }, 400, /malformed/],
+    ['a name of Object.prototype', { method: 'GET', path: '/api/constructor' }, 404, /nothing/],
     [
-      'SQL',
+      'SQL in a parameter',
       { method: 'GET', path: `/api/operations?service=${encodeURIComponent(`'; DROP TABLE span; --`)}` },
       200,
       /\[\]/,
@@ -405,7 +409,7 @@ describe('lossless collector says', () => {
     [['--max-age', '0'], /--max-age must be/],
     [['--unknown'], /usage: lossless collector/],
     [['--db', '/dev/null/none/traces.sqlite'], /\/dev\/null/],
-  ])('what is wrong with %j', async (args, words) => {
+  ])('what is wrong with the arguments %j', async (args, words) => {
     const child = children.run(NODES[LINE], [CLI, 'collector', '--port', '0', '--query-port', '0', ...args]);
     expect(await child.ends()).toEqual({ code: 2, signal: null });
     expect(child.stderr).toMatch(words);

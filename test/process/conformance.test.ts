@@ -25,7 +25,7 @@ const world = useWorld();
 type Side = 'consumer' | 'provider';
 type Env = Readonly<Record<string, string>>;
 
-/** Who is tried: this package in a process of its own, or the program in Python. */
+/** The programs under test: this package in a process of its own, and the program in Python. */
 const SUBJECTS: Readonly<Record<string, (side: Side, env: Env) => Promise<Child>>> = {
   'this package': async (side, env) => {
     const pluginEnv = world().env(side === 'consumer' ? 'caller' : SERVICE, env);
@@ -40,7 +40,7 @@ const SUBJECTS: Readonly<Record<string, (side: Side, env: Env) => Promise<Child>
   },
 };
 
-/** What is tried of it, as the command prints it. */
+/** Runs the command against a subject and returns what the command prints. */
 async function tried(side: Side, subject: string, env: Env): Promise<Outcome> {
   const child = await SUBJECTS[subject]?.(side, env);
   const pid = side === 'provider' ? ['--pid', String(child?.pid)] : [];
@@ -60,14 +60,14 @@ describe.each(Object.keys(SUBJECTS))('%s', (subject) => {
     const { code, stdout } = await tried(side, subject, env);
     const lines = stdout.trim().split('\n');
     expect(lines.filter((line) => line.startsWith('broken'))).toEqual([]);
-    expect(lines.at(-1)).toBe('every rule that was tried held');
+    expect(lines.at(-1)).toBe('every tested rule holds');
     expect(lines).toHaveLength(Object.values(RULES).filter((rule) => rule.of === side).length + 1);
     expect(code).toBe(0);
   });
 });
 
-describe('what breaks rules is found', () => {
-  /** The rules that do not hold, as the command prints them. */
+describe('the command finds the broken rules', () => {
+  /** The broken rules, as the command prints them. */
   const broken = ({ stdout }: Outcome) => [...stdout.matchAll(/^broken +(\w+)/gm)].map(([, id]) => id);
 
   test('of a consumer that acks and goes on calling', async () => {
@@ -89,7 +89,7 @@ describe('what breaks rules is found', () => {
     expect(outcome.code).toBe(1);
   });
 
-  test('of a provider that tells no consumer', async () => {
+  test('of a provider that sends no GoAway', async () => {
     const server = createServer((request, response) => void request.pipe(response));
     const instance = anInstance({ service: SERVICE, port: await useServer(server) });
     const registered = world().children.node(REGISTERED, { args: [world().registryUrl, JSON.stringify(instance)] });

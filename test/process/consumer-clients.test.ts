@@ -111,7 +111,7 @@ describe.each([
   });
 
   test.each(['fetch', 'http', 'undici', 'httpCopied', 'httpExpecting', 'undiciCopied'])(
-    '%s: the host that the application sets stays, and a consumer header that it copied is replaced by ours',
+    '%s keeps the host that the application sets, and replaces a copied consumer header',
     async (client) => {
       const headers = { Host: 'other', 'Lossless-CONSUMER': 'copied', 'x-copied': 'yes' };
       const answer = await app.run<Echo>(client, { url: 'http://service-b/', method: 'POST', body: 'x', headers });
@@ -145,7 +145,7 @@ describe.each([
   });
 
   test.each(['httpsChecked', 'httpOwnConnection', 'fetch', 'undici'])(
-    '%s: TLS with the logical name',
+    '%s speaks TLS with the logical name',
     async (client) => {
       const answers = await four(client, {
         url: 'https://secure/',
@@ -173,22 +173,25 @@ describe.each([
     }
   }, 60_000);
 
-  test.each(['fetch', 'http', 'httpOwnConnection', 'undici'])('%s: anything else passes untouched', async (client) => {
-    const { port } = (providers[0] as PlainProvider).instance;
-    for (const host of ['127.0.0.1', 'localhost']) {
-      const { instanceId, headers } = await app.run<Echo>(client, {
-        url: `http://${host}:${port}/`,
-        method: 'POST',
-        body: '',
-      });
-      expect(instanceId).toBe('b1');
-      expect(headers['lossless-consumer']).toBeUndefined();
-    }
-    for (const host of ['nobody', 'service-b.invalid'])
-      await expect(app.run(client, { url: `http://${host}/`, method: 'POST', body: '' })).rejects.toThrow(
-        /ENOTFOUND|EAI_AGAIN/,
-      );
-  });
+  test.each(['fetch', 'http', 'httpOwnConnection', 'undici'])(
+    '%s leaves calls to other hosts untouched',
+    async (client) => {
+      const { port } = (providers[0] as PlainProvider).instance;
+      for (const host of ['127.0.0.1', 'localhost']) {
+        const { instanceId, headers } = await app.run<Echo>(client, {
+          url: `http://${host}:${port}/`,
+          method: 'POST',
+          body: '',
+        });
+        expect(instanceId).toBe('b1');
+        expect(headers['lossless-consumer']).toBeUndefined();
+      }
+      for (const host of ['nobody', 'service-b.invalid'])
+        await expect(app.run(client, { url: `http://${host}/`, method: 'POST', body: '' })).rejects.toThrow(
+          /ENOTFOUND|EAI_AGAIN/,
+        );
+    },
+  );
 });
 
 test.each(['fetch', 'undici', 'http', 'httpOwnConnection', 'httpArrayHeaders', 'httpStream', 'axios', 'got'])(
@@ -211,7 +214,7 @@ describe.each([
     ['httpBadAddress', 'http', 'service-b', 'ERR_INVALID_IP_ADDRESS'],
     ['httpBadAddress', 'http', 'nobody', 'ERR_INVALID_IP_ADDRESS'],
     ['httpsBadKey', 'https', 'service-b', 'ERR_OSSL_PEM_NO_START_LINE'],
-  ])('%s: the very first request to %s://%s and those that follow', async (client, scheme, host, code) => {
+  ])('%s: the very first request to %s://%s and later ones', async (client, scheme, host, code) => {
     const provider = await PlainProvider.start('b1');
     const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line });
     children.push(provider, app);
@@ -242,7 +245,7 @@ describe.each([
   const codes = ({ logs }: ConsumerApp) => logs.map(({ code }) => code).filter((code) => code?.includes('DISPATCHER'));
   const url = 'http://service-b/';
 
-  test('an own one and one that replaces the global one are covered, without a log line', async () => {
+  test('an own dispatcher and a new global one are covered, without a log line', async () => {
     const app = await setUp();
     await app.run('undici', { url });
     expect((await app.run<Echo>('undiciOwnDispatcher', { url })).instanceId).toBe('b1');
@@ -251,7 +254,7 @@ describe.each([
     expect(codes(app)).toEqual([]);
   });
 
-  test('the very first request by an own one is covered, even in the turn that sets it', async () => {
+  test('the very first request by an own dispatcher is covered, even in the turn that sets it', async () => {
     for (const client of ['undiciOwnDispatcher', 'undiciReplaced']) {
       const app = await setUp();
       const answer = await app.run<{ first?: Echo; instanceId?: string }>(client, { url });
@@ -260,7 +263,7 @@ describe.each([
     }
   });
 
-  test('a closed one and one with a socket of its own are left alone, and one that cannot be covered is said once', async () => {
+  test('the plugin leaves closed dispatchers and those with an own socket alone, and logs once about one that it cannot cover', async () => {
     const app = await setUp();
     expect(await app.run('undiciLeftAlone', { url })).toEqual({ closed: 'UND_ERR_DESTROYED', local: 'local' });
     expect(codes(app)).toEqual([]);
@@ -279,7 +282,7 @@ describe.each([
     expect(app.logs).toEqual([]);
   });
 
-  test('what a MockAgent intercepts goes to no service', async () => {
+  test('a call that a MockAgent intercepts reaches no service', async () => {
     const app = await setUp();
     const { answers, unmatched, after } = await app.run<Mocked>('undiciMocked', { url });
     expect(answers).toEqual(['mocked', 'mocked', 'mocked']);
@@ -290,7 +293,7 @@ describe.each([
 
   // Undici that was loaded before does not tell that it is used: there only the server of the next test does.
   test.skipIf('FIXTURE_EAGER' in env).each(['fetch', 'undici'])(
-    '%s: one that is set at the start is covered from the first request on',
+    '%s: a dispatcher that is set at the start is covered from the first request on',
     async (client) => {
       const app = await setUp({ FIXTURE_AT_START: 'agent' });
       for (let n = 0; n < 2; n++)
@@ -299,7 +302,7 @@ describe.each([
     },
   );
 
-  test('one that is set before a server listens is covered from the first request on', async () => {
+  test('a dispatcher that is set before a server listens is covered from the first request on', async () => {
     const app = await setUp();
     await app.run('fetch', { url });
     expect((await app.run<Echo>('undiciSetThenListens', { url })).instanceId).toBe('b1');
@@ -307,7 +310,7 @@ describe.each([
   });
 
   test.each(['fetch', 'undici'])(
-    '%s: one composed of the earlier global one keeps its interceptors',
+    '%s: a dispatcher composed of the earlier global one keeps its interceptors',
     async (client) => {
       const app = await setUp({ FIXTURE_AT_START: 'composed' });
       for (let n = 0; n < 2; n++) {
@@ -333,7 +336,7 @@ describe.each([
 describe('a copy of undici inside a bundle', () => {
   const folder = useScratchFolder();
 
-  test('a call by a dispatcher of its own is logged once, and one by its global dispatcher is covered', async () => {
+  test('the log names the first call by its own dispatcher, and calls by its global dispatcher are covered', async () => {
     const outfile = join(folder, 'bundle.cjs');
     const entryPoints = [join(installed(7) ?? '', 'index.js')];
     await build({ entryPoints, outfile, bundle: true, platform: 'node', logLevel: 'error' });

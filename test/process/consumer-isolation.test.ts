@@ -129,7 +129,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
     expect((await statusOf(app)).instances.map(({ isolated }) => isolated)).toEqual([false, false]);
   });
 
-  test('R15: the last instance is used although it is isolated, until another one comes', async () => {
+  test('R15: the consumer calls the isolated last instance until another one comes', async () => {
     const { app, providers } = await setUp(['b1']);
     const [last] = providers as [PlainProvider];
     const load = many(app, client, 2_000);
@@ -171,7 +171,7 @@ describe.each(['fetch', 'http'])('GoAway, calls made with %s', (client) => {
 
 describe('requests that were never sent', () => {
   test.each(['fetch', 'fetchStream', 'undici', 'http', 'httpAgent', 'axios', 'got'])(
-    '%s: an address to which no connection can be made is skipped, body whole',
+    '%s skips an address that accepts no connection, and sends the body whole',
     async (client) => {
       const good = await PlainProvider.start('b1');
       const app = await ConsumerApp.start({});
@@ -246,7 +246,7 @@ describe('requests that were never sent', () => {
     'httpStream',
     'axios',
     'got',
-  ])('%s: a refused connection sends the POST to another instance, body whole', async (client) => {
+  ])('%s sends the POST to another instance after a refused connection, body whole', async (client) => {
     const { app, providers } = await setUp(['b1', 'b2']);
     const [gone] = providers as [PlainProvider];
     await gone.stop();
@@ -275,7 +275,7 @@ test.each([
   ['this Node.js', LINE],
   ['Node.js 22.19', '22.19'],
 ] as const)(
-  'a kept connection that is given out in the turn of the isolation is not closed, on %s',
+  'a kept connection stays open when the agent hands it out in the turn of the isolation, on %s',
   async (_, line) => {
     const provider = await PlainProvider.start('b1');
     const app = await ConsumerApp.start({ 'service-b': [provider.instance] }, { line });
@@ -301,7 +301,7 @@ describe.each([
   };
 
   test.each(['http', 'httpAgent', 'httpNoAgent', 'httpStream', 'axiosAgent', 'fetch', 'undici', 'fetchStream', 'got'])(
-    '%s: the POST goes to another one, body whole',
+    '%s sends the POST to another instance, body whole',
     async (client) => {
       const app = await withHole(['b2']);
       const input = { url: URL_B, method: 'POST', body: 'a body of some length' };

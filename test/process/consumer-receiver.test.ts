@@ -58,7 +58,7 @@ describe('the span of a refresh', () => {
     });
   });
 
-  test('ends before the instance is idle; a registry that still lists it is stale', async () => {
+  test('ends before the instance is idle; the result is stale while the registry still lists the instance', async () => {
     const { app, one, two } = await setUp();
     app.list({ 'service-b': [one.instance] });
     const held = app.run('fetch', { url: `${URL_B}slow` });
@@ -90,7 +90,7 @@ describe('who may send a GoAway', () => {
   const share = async (app: ConsumerApp): Promise<number> =>
     Object.keys((await app.run<{ by: object }>('many', { url: URL_B, count: 40 })).by).length;
 
-  test('malformed 400, oversized 413, nothing is isolated', async () => {
+  test('a malformed GoAway gets 400, an oversized one 413, and neither isolates an instance', async () => {
     const { app } = await setUp();
     const malformed = await post(app.port, '{"provider":{}}');
     expect(malformed.status).toBe(400);
@@ -104,7 +104,7 @@ describe('who may send a GoAway', () => {
     });
   });
 
-  test('without a secret only the address at which the instance is registered, also when just deregistered', async () => {
+  test('without a secret: only the address under which the registry lists the instance, or did until just now', async () => {
     const { app, one, two } = await setUp();
     app.list({ 'service-b': [{ ...one.instance, instanceId: 'far', host: '192.0.2.1' }, one.instance, two.instance] });
     const forged = await post(app.port, bodyOf({ ...one.instance, instanceId: 'far' }));
@@ -115,19 +115,19 @@ describe('who may send a GoAway', () => {
     expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
   });
 
-  test('R34: one meant for a process that has ended is answered with 410', async () => {
+  test('R34: a GoAway for a process that has exited gets 410', async () => {
     const { app, one } = await setUp();
     expect((await post(app.port, bodyOf(one.instance), { [AUDIENCE_HEADER]: 'consumer-0' })).status).toBe(410);
     expect(await share(app)).toBe(2);
     expect((await post(app.port, bodyOf(one.instance), { [AUDIENCE_HEADER]: 'consumer-1' })).status).toBe(200);
   });
 
-  test('an instance registered with a host name is known by the addresses of that name', async () => {
+  test('without a secret: also the addresses of a registered host name', async () => {
     const { app, one } = await setUp({}, { host: 'localhost' });
     expect((await post(app.port, bodyOf(one.instance))).status).toBe(200);
   });
 
-  test('with a secret only a signature for this consumer, once', async () => {
+  test('with a secret: only the sender of a fresh signature for this consumer', async () => {
     const { app, one } = await setUp({ FIXTURE_SECRET: SECRET });
     const body = bodyOf(one.instance);
     const signature = (audience: string, secret = SECRET): Record<string, string> => ({
@@ -162,19 +162,16 @@ test('a GoAway that comes a hundred times is acked a hundred times', async () =>
     expect(await (await post(app.port, bodyOf(one.instance))).line()).toMatchObject({ isolated: true });
 });
 
-describe('what cannot be moved', () => {
-  test.each(['upgrade', 'undiciUpgrade'])(
-    '%s: the connection holds the second line back until it closes',
-    async (client) => {
-      const { app, one, two } = await setUp();
-      app.list({ 'service-b': [one.instance] });
-      expect(await app.run(client, { url: URL_B })).toBe('upgraded');
-      app.list({ 'service-b': [one.instance, two.instance] });
-      const answer = await post(app.port, bodyOf(one.instance));
-      expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
-      const idle = answer.line();
-      await app.run('hangUp');
-      expect(await idle).toMatchObject({ idle: true });
-    },
-  );
+describe('a connection that the plugin cannot move', () => {
+  test.each(['upgrade', 'undiciUpgrade'])('%s holds the second line back until it closes', async (client) => {
+    const { app, one, two } = await setUp();
+    app.list({ 'service-b': [one.instance] });
+    expect(await app.run(client, { url: URL_B })).toBe('upgraded');
+    app.list({ 'service-b': [one.instance, two.instance] });
+    const answer = await post(app.port, bodyOf(one.instance));
+    expect(await answer.line()).toMatchObject({ isolated: true, outstanding: 1 });
+    const idle = answer.line();
+    await app.run('hangUp');
+    expect(await idle).toMatchObject({ idle: true });
+  });
 });

@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-/** Connections that a stranger keeps open: those that are cut off are opened again within two seconds. */
+/** Connections that a stranger keeps open: the stranger opens a cut connection again within two seconds. */
 class Flood {
   readonly #sockets = new Set<Socket>();
   readonly #connect: () => Socket;
@@ -54,7 +54,7 @@ async function flood(port: number, first: string, from = '127.0.0.1'): Promise<v
   await until(() => stranger.opened >= 1_250);
 }
 
-/** One request over a connection of its own. */
+/** One request over its own connection. */
 async function isAnswered(port: number, path: string): Promise<boolean> {
   return ask(port, path).then(
     ({ status }) => status === 200,
@@ -87,19 +87,22 @@ describe.each([
   ['begin a body', 'POST /lossless/goaway HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4000\r\n\r\n{'],
   ['read no answers', 'GET /liveness HTTP/1.1\r\nhost: localhost\r\n\r\n'.repeat(20)],
 ])('1,250 connections of a stranger that %s', (_, first) => {
-  test.each([256, 1_024])('reset none of the application, and probes are answered, with %i descriptors', async (n) => {
-    const service = await limited(n);
-    const control = await world().controlPort(service);
-    await flood(control, first);
-    const failed = { application: 0, liveness: 0, readiness: 0 };
-    for (let turn = 0; turn < 100; turn++) {
-      if (!(await isAnswered(service.port, '/echo'))) failed.application++;
-      if (turn % 10 > 0) continue;
-      if (!(await isPassed(control, '/liveness'))) failed.liveness++;
-      if (!(await isPassed(control, '/readiness'))) failed.readiness++;
-    }
-    expect(failed).toEqual({ application: 0, liveness: 0, readiness: 0 });
-  });
+  test.each([256, 1_024])(
+    'reset no connection of the application, and the port answers probes, with %i descriptors',
+    async (n) => {
+      const service = await limited(n);
+      const control = await world().controlPort(service);
+      await flood(control, first);
+      const failed = { application: 0, liveness: 0, readiness: 0 };
+      for (let turn = 0; turn < 100; turn++) {
+        if (!(await isAnswered(service.port, '/echo'))) failed.application++;
+        if (turn % 10 > 0) continue;
+        if (!(await isPassed(control, '/liveness'))) failed.liveness++;
+        if (!(await isPassed(control, '/readiness'))) failed.readiness++;
+      }
+      expect(failed).toEqual({ application: 0, liveness: 0, readiness: 0 });
+    },
+  );
 });
 
 test('a GoAway gets in while a stranger keeps the port of its consumer busy', async () => {

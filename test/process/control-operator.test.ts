@@ -28,7 +28,7 @@ async function stateOf(service: Service): Promise<unknown> {
   return (await operator(await world().controlPort(service), '/liveness')).body['state'];
 }
 
-describe('a caller through a program on this machine is no operator', () => {
+describe('a caller behind a program on this machine does not count as an operator', () => {
   test.skipIf(foreign === undefined)('a sidecar, whatever Host it is given', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_CONTROL_HOST: '::' } });
     const port = await world().controlPort(service);
@@ -42,10 +42,10 @@ describe('a caller through a program on this machine is no operator', () => {
   });
 
   test.each([
-    ['one that says for whom', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.1' }],
-    ['one that says that it is one', { via: '1.1 proxy' }],
-    ['a mesh', { 'x-request-id': '4f2f', 'x-envoy-expected-rq-timeout-ms': '15000' }],
-  ])('a reverse proxy: %s', async (_, headers) => {
+    ['a reverse proxy that names its client', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.1' }],
+    ['a reverse proxy that names itself', { via: '1.1 proxy' }],
+    ['a proxy of a mesh', { 'x-request-id': '4f2f', 'x-envoy-expected-rq-timeout-ms': '15000' }],
+  ])('a caller behind %s', async (_, headers) => {
     const service = await world().service('provider');
     const proxy = through(await httpForwarder(await world().controlPort(service), headers));
     for (const path of ['/offline', '/status'])
@@ -96,7 +96,7 @@ test('with a secret callers on this machine need it too, and the command has it'
 });
 
 describe('two instances on one machine', () => {
-  /** Two services, and an environment in which the port is that of the first. */
+  /** Two services, and an environment with the port of the first. */
   async function two() {
     const shop = await world().service('shop', { env: { LOSSLESS_CONTROL_PORT: '0' } });
     const env = { LOSSLESS_CONTROL_PORT: String(await world().controlPort(shop)) };
@@ -109,7 +109,7 @@ describe('two instances on one machine', () => {
     expect(await lossless(['offline', '--wait'], world().env('cart', env))).toMatchObject({ code: 0 });
     expect(await cart.child.ends()).toEqual({ code: 0, signal: null });
     expect(await stateOf(shop)).toBe('warming');
-    // Nobody of that name is left, so the port is asked, whose instance is another one.
+    // No instance of that name is left, so the command asks the port, where another instance listens.
     const again = await lossless(['offline', '--wait'], world().env('cart', env));
     expect(again).toMatchObject({
       code: 2,
@@ -129,7 +129,7 @@ describe('two instances on one machine', () => {
     expect([await stateOf(shop), await stateOf(cart)]).toEqual(['warming', 'warming']);
   });
 
-  test('two of one service are told apart by their ids', async () => {
+  test('two instances of one service differ by their ids', async () => {
     const shops = [await world().service('shop'), await world().service('shop')] as const;
     const statuses = await Promise.all(
       shops.map(async (shop) => (await operator(await world().controlPort(shop), '/status')).body),

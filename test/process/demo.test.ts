@@ -19,7 +19,7 @@ const GRPC_FAILED = /UNAVAILABLE/;
 /** The folder that has `@grpc/grpc-js`. */
 const PACKAGES = join(import.meta.dirname, '../packages');
 
-/** Each line, and what the demo is told besides. */
+/** Each line of Node.js, and further arguments of the demo. */
 const DEMOS: readonly (readonly [NodeLine, readonly string[]])[] = [
   ...LINES.map((line) => [line, []] as const),
   ...(isMissing('test/packages') ? [] : [['24', ['--grpc']] as const]),
@@ -97,7 +97,7 @@ test('the processes of a demo are not configured by its shell', async () => {
   expect(base.flat().filter((pair) => /^(NODE_OPTIONS|LOSSLESS_)/.test(pair))).toEqual([]);
 });
 
-test('a process that ends instead of being ready is told at once, and what was started beside it is ended', async () => {
+test('a demo reports at once a process that ends before it is ready, and ends the other processes', async () => {
   const directory = useScratchFolder();
   // The first of the two ends; the other one never comes so far that it would notice the end of the demo.
   const preload = `try { process.getBuiltinModule('node:fs').mkdirSync('${directory}/first') } catch { await new Promise(() => setInterval(() => {}, 1_000)) } process.exit(3)`;
@@ -122,7 +122,7 @@ test.each([
   [['nothing'], 'LOSSLESS_USAGE'],
   [['inspect', '--url', 'http://127.0.0.1:1'], 'LOSSLESS_COLLECTOR_UNREACHABLE'],
   [['status', '--port', '1'], 'LOSSLESS_CONTROL_PORT'],
-])('lossless %j is a clear message and exit code 2', async (args, code) => {
+])('lossless %j prints a clear message and ends with exit code 2', async (args, code) => {
   const command = children.node(CLI, { args });
   expect(await command.ends()).toMatchObject({ code: 2 });
   expect(command.stderr).toContain(code);

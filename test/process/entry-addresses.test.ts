@@ -31,45 +31,48 @@ describe('callers and their balancer come by IPv6', () => {
     ['::', '::1', 'the application'],
     ['::', '127.0.0.1', 'the application'],
     ['::', '127.0.0.1', 'the plugin'],
-  ])('to a service at %s, from %s, with checks of %s: it waits until the balancer is told', async (at, host, asked) => {
-    const env = { LOSSLESS_HEALTH_PATHS: '/health', LOSSLESS_CONTROL_HOST: at };
-    const service = await world().service('provider', { host: at, env });
-    const isPlugins = asked === 'the plugin';
-    const port = isPlugins ? await world().controlPort(service) : service.port;
-    const path = isPlugins ? '/readiness' : '/health';
-    let isIn = true;
-    let failures = 0;
-    const checks = setInterval(async () => {
-      isIn = (await ask(host, port, path).catch(() => 503)) === 200;
-      if (!isIn) failures++;
-    }, 200);
-    const agent = new Agent({ keepAlive: true, maxSockets: 2 });
-    const lost: string[] = [];
-    let called = 0;
-    const calls = setInterval(() => {
-      // A balancer takes a host out after so many failures.
-      if (failures >= 3) return;
-      called++;
-      ask(host, service.port, '/echo', agent).catch((thrown) => lost.push(String(thrown)));
-    }, 20);
-    ends.push(
-      () => clearInterval(checks),
-      () => clearInterval(calls),
-      () => agent.destroy(),
-    );
-    await until(() => called > 50 && isIn);
-    const begun = performance.now();
-    await world().leave(service);
-    expect(performance.now() - begun).toBeLessThan(4_000);
-    expect(lost).toEqual([]);
-    const trace = await world().trace(service);
-    expect(trace.verdict.result).toBe('success');
-    expect(spansOf(trace, 'entry')[0]?.tags).toMatchObject({
-      'lossless.entry.told': true,
-      'lossless.entry.probers': 1,
-      'lossless.entry.ended_by': 'told',
-    });
-  });
+  ])(
+    'to a service at %s, from %s, with checks of %s: the instance waits until the balancer has its failing answers',
+    async (at, host, asked) => {
+      const env = { LOSSLESS_HEALTH_PATHS: '/health', LOSSLESS_CONTROL_HOST: at };
+      const service = await world().service('provider', { host: at, env });
+      const isPlugins = asked === 'the plugin';
+      const port = isPlugins ? await world().controlPort(service) : service.port;
+      const path = isPlugins ? '/readiness' : '/health';
+      let isIn = true;
+      let failures = 0;
+      const checks = setInterval(async () => {
+        isIn = (await ask(host, port, path).catch(() => 503)) === 200;
+        if (!isIn) failures++;
+      }, 200);
+      const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+      const lost: string[] = [];
+      let called = 0;
+      const calls = setInterval(() => {
+        // A balancer takes a host out after so many failures.
+        if (failures >= 3) return;
+        called++;
+        ask(host, service.port, '/echo', agent).catch((thrown) => lost.push(String(thrown)));
+      }, 20);
+      ends.push(
+        () => clearInterval(checks),
+        () => clearInterval(calls),
+        () => agent.destroy(),
+      );
+      await until(() => called > 50 && isIn);
+      const begun = performance.now();
+      await world().leave(service);
+      expect(performance.now() - begun).toBeLessThan(4_000);
+      expect(lost).toEqual([]);
+      const trace = await world().trace(service);
+      expect(trace.verdict.result).toBe('success');
+      expect(spansOf(trace, 'entry')[0]?.tags).toMatchObject({
+        'lossless.entry.told': true,
+        'lossless.entry.probers': 1,
+        'lossless.entry.ended_by': 'told',
+      });
+    },
+  );
 });
 
 describe('the proxy beside the application', () => {

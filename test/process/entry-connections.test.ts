@@ -14,7 +14,7 @@ afterEach(() => {
   sockets.clear();
 });
 
-/** A connection, and what has come on it. */
+/** A connection, and the bytes that it has received. */
 async function connected(port: number) {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true });
   sockets.add(socket);
@@ -31,32 +31,29 @@ async function connected(port: number) {
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 describe('a client that pipelines', () => {
-  test.each([0, 20])(
-    'while its instance leaves, with answers that take %i ms: each request is answered',
-    async (workMs) => {
-      const service = await world().service('provider', { workMs, env: { LOSSLESS_HOLD_MS: '2000' } });
-      const client = await connected(service.port);
-      const answers = () => client.text().split('HTTP/1.1 200').length - 1;
-      let sent = 0;
-      let closes = false;
-      const send = (): void => {
-        // RFC 9112, section 9.6: who was told `close` sends nothing more there.
-        closes ||= /connection: close/i.test(client.text());
-        if (closes || client.socket.readableEnded) return;
-        sent += 3;
-        client.socket.write(get('/echo').repeat(3));
-      };
-      const timer = setInterval(send, 100);
-      await until(() => answers() > 6);
-      service.child.signal('SIGTERM');
-      await service.child.ends();
-      clearInterval(timer);
-      await client.closed;
-      const { verdict } = await world().trace(service);
-      expect(verdict.result).not.toBe('timeout');
-      expect(answers()).toBe(sent);
-    },
-  );
+  test.each([0, 20])('gets each answer while its instance leaves, with answers that take %i ms', async (workMs) => {
+    const service = await world().service('provider', { workMs, env: { LOSSLESS_HOLD_MS: '2000' } });
+    const client = await connected(service.port);
+    const answers = () => client.text().split('HTTP/1.1 200').length - 1;
+    let sent = 0;
+    let closes = false;
+    const send = (): void => {
+      // RFC 9112, section 9.6: after `close` a client sends nothing more there.
+      closes ||= /connection: close/i.test(client.text());
+      if (closes || client.socket.readableEnded) return;
+      sent += 3;
+      client.socket.write(get('/echo').repeat(3));
+    };
+    const timer = setInterval(send, 100);
+    await until(() => answers() > 6);
+    service.child.signal('SIGTERM');
+    await service.child.ends();
+    clearInterval(timer);
+    await client.closed;
+    const { verdict } = await world().trace(service);
+    expect(verdict.result).not.toBe('timeout');
+    expect(answers()).toBe(sent);
+  });
 
   test('once, and then asks one by one, keeps no instance from leaving', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '2000' } });
@@ -83,7 +80,7 @@ describe('a client that pipelines', () => {
 });
 
 describe('an application that takes a connection from its server', () => {
-  test.each(['/hijack', '/detach'])('and answers by itself (%s): the answer is waited for', async (path) => {
+  test.each(['/hijack', '/detach'])('and answers by itself (%s): the drain waits for the answer', async (path) => {
     const service = await world().service('provider', { file: TAKEN, env: { LOSSLESS_HOLD_MS: '300' } });
     const client = await connected(service.port);
     client.socket.write(get(`${path}?ms=1500`));
@@ -98,7 +95,7 @@ describe('an application that takes a connection from its server', () => {
   test.each([
     ['CONNECT', 'CONNECT other:80 HTTP/1.1\r\nHost: other\r\n\r\n'],
     ['an upgrade', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'],
-  ])('for %s: the connection is open until its client ends it, and data on its way arrives', async (_, head) => {
+  ])('for %s: the connection stays open until its client ends it, and data on its way arrives', async (_, head) => {
     const service = await world().service('provider', { file: TAKEN, env: { LOSSLESS_HOLD_MS: '300' } });
     const client = await connected(service.port);
     client.socket.write(head);

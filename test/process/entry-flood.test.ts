@@ -11,7 +11,7 @@ const { ask, atEnd, keepAsking } = useAsking();
 /** Where a balancer asks, in these tests. */
 const HEALTH = { LOSSLESS_HEALTH_PATHS: '/health' };
 
-test('a flood of checks with made-up names costs no caller a request, and is no time-out', async () => {
+test('a flood of checks with made-up names costs no caller a request, and causes no time-out', async () => {
   const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_GRACE_PERIOD_MS: '8000' } });
   const control = await world().controlPort(service);
   const balancer = { from: '127.0.0.2', headers: { 'user-agent': 'balancer' } };
@@ -36,7 +36,7 @@ test('a flood of checks with made-up names costs no caller a request, and is no 
   const begun = performance.now();
   service.child.signal('SIGTERM');
   await service.child.ends();
-  // Half of the grace period is the longest wait for callers who are not known.
+  // Half of the grace period is the longest wait for unknown callers.
   expect(performance.now() - begun).toBeLessThan(7_000);
   expect(lost).toEqual([]);
   expect(floods.every(({ answered }) => answered > 0)).toBe(true);
@@ -58,7 +58,7 @@ describe('a flood of', () => {
   test.each<readonly [string, () => () => Asked]>([
     ['checks, each by a connection of its own', () => () => check],
     [
-      'checks by connections that are kept',
+      'checks by kept connections',
       () => {
         const agent = pool();
         return () => ({ ...check, agent });
@@ -72,7 +72,7 @@ describe('a flood of', () => {
       },
     ],
     ['scrapes', () => () => ({ path: '/metrics', headers: { 'user-agent': 'Prometheus/2.53.0' } })],
-  ])('%s: the offline ends as it does without it, and a call that is in flight gets its answer', async (_, made) => {
+  ])('%s: the offline ends as without the flood, and a call in flight gets its answer', async (_, made) => {
     const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_GRACE_PERIOD_MS: '8000' } });
     const how = made();
     const floods = Array.from({ length: 8 }, () => keepAsking(service.port, how));
@@ -86,7 +86,7 @@ describe('a flood of', () => {
     expect(verdict.result).toBe('success');
   });
 
-  test('connections that say nothing: the offline takes the hold time at most', async () => {
+  test('silent connections: the offline takes the hold time at most', async () => {
     const service = await world().service('provider', { env: { ...HEALTH, LOSSLESS_HOLD_MS: '2000' } });
     let connected = 0;
     let goesOn = true;

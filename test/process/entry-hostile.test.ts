@@ -23,13 +23,13 @@ function lines({ child }: Service, code: string): readonly string[] {
   return child.stderr.split('\n').filter((line) => line.includes(`"${code}"`));
 }
 
-describe('a caller that calls itself a health check and is none', () => {
+describe('a caller that only pretends to be a health check', () => {
   test.each([
     ['kube-probe/1.32', 'POST', '/echo'],
     ['ELB-HealthChecker/2.0', 'GET', '/'],
     ['GoogleHC/1.0', 'GET', '/echo'],
     ['Prometheus/2.53.0', 'POST', '/metrics'],
-  ])('%s %s %s: is waited for as any caller', async (name, method, path) => {
+  ])('the drain waits for %s %s %s as for any caller', async (name, method, path) => {
     const service = await world().service('provider', { env: HEALTH });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     atEnd(() => agent.destroy());
@@ -51,7 +51,7 @@ describe('a caller that calls itself a health check and is none', () => {
     ['ELB-HealthChecker/2.0', '/', { connection: 'close' }],
     ['Prometheus/2.53.0', '/metrics', {}],
     ['a scraper', '/internal/numbers', { 'x-prometheus-scrape-timeout-seconds': '10' }],
-  ])('%s at %s is not waited for', async (name, path, headers) => {
+  ])('the drain ignores %s at %s', async (name, path, headers) => {
     const service = await world().service('provider', { env: HEALTH });
     const counted = keepAsking(service.port, () => ({ path, headers: { 'user-agent': name, ...headers } }), 20);
     await until(() => counted.answered >= 20);
@@ -65,11 +65,8 @@ describe('a caller that calls itself a health check and is none', () => {
 describe('the status file', () => {
   test.each([
     ['a link to nothing', (folder: string) => symlinkSync(join(folder, 'nothing'), join(folder, 'ready'))],
-    [
-      'a link to the file of somebody else',
-      (folder: string) => symlinkSync(join(folder, 'precious'), join(folder, 'ready')),
-    ],
-  ])('is %s: neither written nor removed, and the shutdown says that it is left', async (_, place) => {
+    ['a link to a foreign file', (folder: string) => symlinkSync(join(folder, 'precious'), join(folder, 'ready'))],
+  ])('that is %s: the plugin leaves it alone, and the shutdown says so', async (_, place) => {
     const folder = join(world().directory, 'status');
     mkdirSync(folder);
     writeFileSync(join(folder, 'precious'), 'precious');

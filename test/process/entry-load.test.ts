@@ -54,7 +54,7 @@ for (const sends of ['get', 'post', 'post-200k', 'chunked'] as const)
       sends,
     );
     expect(ok).toBe(sent);
-    // One that is busy is not waited for.
+    // The load does not wait for a busy connection.
     expect(connections).toBeLessThan(sent);
   });
 
@@ -91,7 +91,7 @@ it('a body that did not arrive whole is a failure', async () => {
   expect([ok, reasons]).toEqual([0, ['body']]);
 });
 
-it('a connection that ends before the answer, inside it, or is reset: each is told, and nothing is sent again', async () => {
+it('a connection that ends before or inside an answer, or is reset, counts as a failure, and the load repeats nothing', async () => {
   for (const [end, reason] of [
     [(response: ServerResponse) => response.socket?.end(), 'closed'],
     [(response: ServerResponse) => response.socket?.end('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n5'), 'cut'],
@@ -107,7 +107,7 @@ it('a connection that ends before the answer, inside it, or is reset: each is to
   }
 });
 
-it('a refused connection is told', async () => {
+it('a refused connection counts as a failure', async () => {
   const server = createTcp();
   const port = await listen(server);
   await new Promise((resolve) => server.close(resolve));

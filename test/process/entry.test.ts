@@ -22,7 +22,7 @@ interface Answer {
   readonly headers: Readonly<Record<string, unknown>>;
 }
 
-/** A request on a connection of its own, as balancers send theirs. */
+/** A request on its own connection, as balancers send theirs. */
 function ask({ port }: Service, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request({ port, host: '127.0.0.1', path, headers: { connection: 'keep-alive', ...headers } });
@@ -35,7 +35,7 @@ function ask({ port }: Service, path: string, headers: Readonly<Record<string, s
 
 describe('while an instance leaves', () => {
   test.each(['http', 'express', 'fastify'])(
-    '%s: a health path fails, whatever the application says, and calls are served',
+    '%s fails its health path, whatever the application answers, and serves calls',
     async (kind) => {
       const service = await world().service('provider', { kind, env: HEALTH });
       expect((await ask(service, '/health?full=1')).status).toBe(200);
@@ -56,7 +56,7 @@ describe('while an instance leaves', () => {
     },
   );
 
-  test('no offline waits for a health check that goes on all the time', async () => {
+  test('an offline does not wait for a health check that never stops', async () => {
     const service = await world().service('provider', { env: HEALTH });
     let asked = 0;
     const timer = setInterval(
@@ -76,7 +76,7 @@ describe('while an instance leaves', () => {
     expect(spansOf(trace, 'entry')).toHaveLength(0);
   });
 
-  test('a path that is called as a health check and stays good is named, once', async () => {
+  test('the log names a path once that is called as a health check and stays good', async () => {
     const service = await world().service('provider');
     const held = await holdRequest(service);
     service.child.signal('SIGTERM');
@@ -89,7 +89,7 @@ describe('while an instance leaves', () => {
     expect(warnings[0]).toContain('/healthz was answered with 2xx while this instance leaves');
   });
 
-  test('its application hears of it before anything is cut', async () => {
+  test('the application hears of the offline before the plugin cuts anything', async () => {
     const listener = `data:text/javascript,${encodeURIComponent(`
       import { subscribe } from 'node:diagnostics_channel';
       subscribe('lossless:draining', ({ traceId, leftMs }) => console.log('leaving', traceId, leftMs > 1_000));`)}`;
@@ -104,7 +104,7 @@ describe('while an instance leaves', () => {
   });
 });
 
-test('the status file is there from ready until the offline begins; one of a killed process goes with the next start', async () => {
+test('the status file exists from ready until the offline begins; the next start removes the file of a killed process', async () => {
   const file = join(world().directory, 'ready');
   const env = { LOSSLESS_STATUS_FILE: file };
   const killed = await world().service('provider', { env });
@@ -126,7 +126,7 @@ test.each([
   ['in a directory that is missing', (folder: string) => join(folder, 'none', 'ready')],
   ['that is a link', (folder: string) => link(join(folder, 'elsewhere'), join(folder, 'ready'))],
   ['that is a directory', (folder: string) => folder],
-])('a status file %s: an error line, a metric, and the service goes on', async (_, place) => {
+])('a status file %s: the plugin logs an error and counts it, and the service goes on', async (_, place) => {
   const folder = join(world().directory, 'status');
   mkdirSync(folder);
   const path = place(folder);
@@ -148,7 +148,7 @@ function link(to: string, path: string): string {
   return path;
 }
 
-test('a peer that keeps very many idle connections costs an offline no more than its deadline', async () => {
+test('a peer with very many idle connections delays an offline to its deadline at most', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '6000' } });
   const before = residentBytes(service);
   const sockets = await Promise.all(Array.from({ length: IDLE }, () => idleAt(service.port)));
@@ -187,7 +187,7 @@ test('LOSSLESS_KEEP_ALIVE_MS sets how long idle connections are kept; a proxy be
   expect(long.child.stderr).not.toContain('LOSSLESS_KEEP_ALIVE"');
 });
 
-test('idle connections that the server closes are counted, and not those that their clients close', async () => {
+test('the plugin counts idle connections that the server closes, not those that clients close', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_KEEP_ALIVE_MS: '1000' } });
   const [left, kept] = [await idleAt(service.port), await idleAt(service.port)];
   left.end();

@@ -26,7 +26,7 @@ test.each(['fetch', 'http'])('entries with odd addresses beside a good one fail 
   const server = await FakeNacos.start();
   nacos.push(server);
   const entry = { healthy: true, enabled: true, weight: 1, metadata: { zone: null, count: 1 } };
-  // Nobody listens on that port: what is used of the odd ones refuses.
+  // Nothing listens on that port, so an accepted odd entry refuses the call.
   server.hosts = [
     { ...entry, ip: '127.0.0.1', port: String(provider.port) },
     ...ODD.map((ip) => ({ ...entry, ip, port: 1 })),

@@ -9,7 +9,7 @@ const world = useWorld();
 
 const ENV = { LOSSLESS_HOLD_MS: '500', LOSSLESS_GRACE_PERIOD_MS: '8000' };
 
-/** Two instances, of which one leaves: its consumer has somebody else. */
+/** Two instances, one of which leaves: its consumer has another one to call. */
 async function pair(): Promise<Service> {
   const leaving = await world().service('shop', { env: ENV });
   await world().service('shop', { env: ENV });
@@ -23,8 +23,8 @@ async function goAwayOf(service: Service) {
   return { trace, result: span?.tags['lossless.goaway.result'], message: span?.message ?? '' };
 }
 
-describe('a caller is gone only when that is proved', () => {
-  test.each([20, 1])('one whose control port cannot be reached, at %i requests a second, is not', async (rate) => {
+describe('a caller counts as gone only with a proof', () => {
+  test.each([20, 1])('not while its control port is unreachable, at %i requests a second', async (rate) => {
     const service = await pair();
     const caller = await world().caller('http://shop/echo', rate, { env: { LOSSLESS_CONTROL_HOST: '127.0.0.2' } });
     // Its first call may have gone to the other instance.
@@ -37,7 +37,7 @@ describe('a caller is gone only when that is proved', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0 });
   });
 
-  test('one whose control port resets is not', async () => {
+  test('not when its control port resets the connection', async () => {
     const service = await pair();
     const resets = createServer((socket) => socket.resetAndDestroy());
     const port = await useServer(resets);
@@ -47,7 +47,7 @@ describe('a caller is gone only when that is proved', () => {
     expect(trace.verdict.result).toBe('incomplete');
   });
 
-  test('one at whose address another process answers 410 is not', async () => {
+  test('not when another process answers 410 at its address', async () => {
     const service = await pair();
     const other = createHttpServer((_, response) => response.writeHead(410).end());
     const port = await useServer(other);
@@ -58,7 +58,7 @@ describe('a caller is gone only when that is proved', () => {
     expect(trace.verdict.result).toBe('incomplete');
   });
 
-  test('one whose address leads back to this instance is not, and the cause is named', async () => {
+  test('not when its address leads back to this instance, and the trace names this cause', async () => {
     const service = await pair();
     // As behind a proxy that makes each caller one address, with the control port that all instances have.
     await request(service, await world().controlPort(service));
@@ -67,21 +67,18 @@ describe('a caller is gone only when that is proved', () => {
     expect(trace.verdict.result).toBe('incomplete');
   });
 
-  test.each(['SIGTERM', 'SIGKILL'] as const)(
-    'one that has ended by %s is: there was no process to tell',
-    async (signal) => {
-      const service = await pair();
-      const caller: Caller = await world().caller('http://shop/echo', 40);
-      await world().called(service, 6);
-      caller.child.signal(signal);
-      await caller.child.ends();
-      const { trace, result } = await goAwayOf(service);
-      expect(result).toBe('gone');
-      expect(trace.verdict).toMatchObject({ result: 'success', planned: 0 });
-      expect(spansOf(trace, 'offline')[0]?.tags['lossless.fanout.gone']).toBe(1);
-      expect(spansOf(trace, 'notify')[0]?.tags['lossless.fanout.gone']).toBe(1);
-    },
-  );
+  test.each(['SIGTERM', 'SIGKILL'] as const)('it does after %s: no process is left to tell', async (signal) => {
+    const service = await pair();
+    const caller: Caller = await world().caller('http://shop/echo', 40);
+    await world().called(service, 6);
+    caller.child.signal(signal);
+    await caller.child.ends();
+    const { trace, result } = await goAwayOf(service);
+    expect(result).toBe('gone');
+    expect(trace.verdict).toMatchObject({ result: 'success', planned: 0 });
+    expect(spansOf(trace, 'offline')[0]?.tags['lossless.fanout.gone']).toBe(1);
+    expect(spansOf(trace, 'notify')[0]?.tags['lossless.fanout.gone']).toBe(1);
+  });
 });
 
 test('a service that calls itself has no consumer to wait for', async () => {

@@ -50,7 +50,7 @@ describe('a call of grpc-js by name', () => {
     ['closed', { first: 'OK', answer: 'x' }],
     ['made and closed again and again', true],
     ['two versions', { older: 'y', newer: 'x' }],
-  ])('%s', async (scenario, expected) => {
+  ])('in the scenario %s', async (scenario, expected) => {
     await start();
     await start();
     const child = caller(scenario);
@@ -61,7 +61,7 @@ describe('a call of grpc-js by name', () => {
     await until(async () => (await outstanding(child)) === 0);
   });
 
-  test('a hedged one goes to another instance than its first attempt', async () => {
+  test('that is hedged goes to another instance than its first attempt', async () => {
     const services = [await start(), await start()];
     const child = caller('hedged');
     await child.sees(/^connected$/m);
@@ -72,7 +72,7 @@ describe('a call of grpc-js by name', () => {
     expect(after.map((served, n) => served - (before[n] ?? 0))).toEqual([1, 1]);
   });
 
-  test('waits for the first instance when it says so, and fails at once otherwise', async () => {
+  test('waits for the first instance when its options ask for that, and fails at once otherwise', async () => {
     const child = caller('waiting');
     await child.sees(/refused/);
     await start();

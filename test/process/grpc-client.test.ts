@@ -15,7 +15,7 @@ const SERVER = new URL('../fixtures/apps/grpc.ts', import.meta.url);
 /** Distance of an instance, in milliseconds each way. */
 const DELAY_MS = 10;
 
-/** Every call is tried once: what is lost is seen. */
+/** Every call is tried once, so each loss shows. */
 const NO_RETRIES = { 'grpc.enable_retries': 0 };
 
 const world = useWorld();
@@ -65,13 +65,13 @@ async function release(caller: Caller, next: () => Promise<Service>, old: readon
 }
 
 describe('grpc-js loses no call while instances leave', () => {
-  test.each(['lossless:///provider', 'provider:50051', 'dns:///provider'])('%s, without retries', async (target) => {
+  test.each(['lossless:///provider', 'provider:50051', 'dns:///provider'])('to %s, without retries', async (target) => {
     const old = [await start(), await start()];
     const caller = await grpcCaller(target, 100, { channel: NO_RETRIES });
     await release(caller, () => start(), old);
   });
 
-  test.each(['grpc-js-1.10', 'grpc-js-1.12', 'grpc-js-1.13', '@grpc/grpc-js'])('%s', async (library) => {
+  test.each(['grpc-js-1.10', 'grpc-js-1.12', 'grpc-js-1.13', '@grpc/grpc-js'])('with %s', async (library) => {
     const leaving = await start();
     const caller = await grpcCaller('lossless:///provider', 100, { library, channel: NO_RETRIES });
     await release(caller, () => start(), [leaving]);
@@ -94,7 +94,7 @@ describe('grpc-js loses no call while instances leave', () => {
     for (const service of [first, second]) expect(await world().served(service)).toBeGreaterThan(0);
   });
 
-  test('calls in progress count, and are waited for', async () => {
+  test('calls in progress count, and the drain waits for them', async () => {
     const leaving = await start();
     const caller = await grpcCaller('lossless:///provider', 50, { channel: NO_RETRIES, ms: 600 });
     await start();
@@ -132,7 +132,7 @@ describe('an instance that returns at once at its address, as another process, l
     await world().leave(killed, 'SIGKILL');
     const next = await returning(killed.port);
     await world().called(next, 20);
-    // Of those that were on their way to it when it was killed.
+    // Failures only of calls that were on their way to the killed instance.
     expect((await caller.stop()).failed).toBeLessThan(5);
   });
 });
@@ -160,7 +160,7 @@ describe('a copy of grpc-js inside a bundle', () => {
     return { service, child };
   }
 
-  test('is not covered where something stands before the instances, and one line says so', async () => {
+  test('is not covered where a proxy stands before the instances, and one line says so', async () => {
     const proxy = await DelayProxy.start(0);
     proxies.push(proxy);
     const { child } = await called(async ({ port }) => {

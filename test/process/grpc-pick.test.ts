@@ -43,7 +43,7 @@ async function serve(): Promise<Counting> {
   return counting;
 }
 
-/** Three instances that are called, each by then: the first has a weight of its own, the third has just begun. */
+/** Three instances, all of which have had calls: the first has a special weight, the third has just begun. */
 async function called(
   weight: number,
   warmupMs: number,
@@ -142,7 +142,7 @@ const RETRIES = {
   retryableStatusCodes: ['UNAVAILABLE'],
 };
 
-describe('a version of grpc-js that is not known', () => {
+describe('an unknown version of grpc-js', () => {
   let folder: string;
   beforeEach(() => {
     folder = useScratchFolder();
@@ -172,7 +172,7 @@ describe('a version of grpc-js that is not known', () => {
     expect(said(child)).toBe(1);
   });
 
-  test('is not logged with LOSSLESS_GRPC=false', async () => {
+  test('is left alone without a line when LOSSLESS_GRPC=false', async () => {
     const child = load({ LOSSLESS_GRPC: 'false' });
     await child.ends();
     expect(child.stdout).toBe('loaded\n');

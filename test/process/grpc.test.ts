@@ -61,7 +61,7 @@ describe('callers of gRPC without the plugin lose no call when an instance leave
     const ms = method === 'say' ? 5 : 500;
     const load = startConnect({ method, ms, perSecond: 100, ports: [proxy.port] });
     await until(async () => (await world().served(leaving)) > 50);
-    // What is in front gives new connections to who is in service.
+    // The front gives new connections to an instance in service.
     proxy.target = staying.port;
     await world().leave(leaving);
     const { verdict } = await world().trace(leaving);
@@ -96,7 +96,7 @@ describe('a stream that outlives its instance', () => {
     ['connect', SHORT],
     ['nest', SHORT],
     ['grpc-js', { LOSSLESS_STREAM_MS: '200' }],
-  ])('%s: ends with a status that says so, %o', async (kind, env) => {
+  ])('of %s ends with a status that says so, with %o', async (kind, env) => {
     const leaving = await instance(kind, env);
     const { sent, verdict, trace } = await outlived(leaving, 'repeat');
     expect(verdict).toMatchObject({ result: 'success', whole: true });
@@ -116,7 +116,7 @@ describe('a stream that outlives its instance', () => {
     expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.forced': 1 });
   });
 
-  test('of another protocol is cut with an error: its client does not take what it has for the whole', async () => {
+  test('of another protocol is cut with an error, so that its client does not take a part for the whole', async () => {
     const leaving = await world().service('provider', { kind: 'h2c', env: SHORT });
     const session = connect(`http://127.0.0.1:${leaving.port}`);
     onTestFinished(() => session.destroy());
@@ -128,7 +128,7 @@ describe('a stream that outlives its instance', () => {
     expect((await world().trace(leaving)).verdict).toMatchObject({ result: 'timeout', whole: true });
   });
 
-  test('that watches the health of a server is told that it serves again when the offline is undone', async () => {
+  test('that watches the health of a server hears SERVING again when the offline is undone', async () => {
     const leaving = await instance('grpc-js', { LOSSLESS_HOLD_MS: '20000' });
     const load = startGrpcJs({ method: 'say', ms: 5, perSecond: 50, ports: [leaving.port] });
     const watch = startWatch(leaving.port);
@@ -144,7 +144,7 @@ describe('a stream that outlives its instance', () => {
     await watch.ended;
   });
 
-  test('that watches the health of a server is told that it does not serve, and holds no offline', async () => {
+  test('that watches the health of a server hears NOT_SERVING, and delays no offline', async () => {
     const leaving = await instance('grpc-js');
     const watch = startWatch(leaving.port);
     await until(() => watch.statuses.length > 0);

@@ -33,7 +33,7 @@ async function start(): Promise<Http2Server> {
   return server;
 }
 
-/** A port at which nobody listens. */
+/** A port without a listener. */
 async function refusing(): Promise<number> {
   const server = await start();
   const port = portOf(server);
@@ -51,7 +51,7 @@ afterAll(() => {
 
 interface Ran<T> {
   readonly came: T;
-  /** Codes of what the plugin has said. */
+  /** Codes of the log lines of the plugin. */
   readonly codes: readonly (string | undefined)[];
 }
 
@@ -95,7 +95,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(second).toEqual(first);
   });
 
-  test('carries it from the first request on, which waits for the list', async () => {
+  test('carries the header from the first request on, which waits for the list', async () => {
     const { first, copied } = await run(line, 'atOnce', 'http://shop');
     expect(first).toEqual({ port: first?.port, consumer });
     expect(copied).toEqual({ port: first?.port, consumer, own: 'yes' });
@@ -117,12 +117,12 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(codes).toEqual(['LOSSLESS_SESSION_REFUSED']);
   });
 
-  test('that is made with promisify leads there too', async () => {
+  test('that is made with promisify leads to an instance too', async () => {
     const { first } = await run(line, 'promised', 'http://shop');
     expect(first).toEqual({ port: first?.port, consumer });
   });
 
-  test('to the address of an instance that is listed carries it too', async () => {
+  test('to the address of a listed instance carries the header too', async () => {
     const [port] = ports();
     const { first, copied } = await run(line, 'queued', `http://127.0.0.1:${port}`);
     expect(first).toEqual({ port, consumer });
@@ -130,7 +130,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
   });
 
   test.each(['http://shop', 'listed'])(
-    'to %s carries it when it is asked for by the listener of the application',
+    'to %s carries the header when the listener of the application asks for the session',
     async (to) => {
       const [port] = ports();
       const { first } = await run(line, 'listened', to === 'listed' ? `http://127.0.0.1:${port}` : to);
@@ -144,7 +144,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(answers).toEqual(Array.from({ length: 4 }, () => ({ port, consumer })));
   });
 
-  test('to anything else does not', async () => {
+  test('to any other server keeps the headers of the application', async () => {
     const server = await start();
     const port = portOf(server);
     const { first, copied } = await run(line, 'queued', `http://127.0.0.1:${port}`);
@@ -159,7 +159,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
     expect(asList).toEqual(byName);
   });
 
-  test('ends what is open when its instance marks a response, and the next one leads elsewhere', async () => {
+  test('ends its open streams when its instance marks a response, and the next session leads elsewhere', async () => {
     const { marked, open, next, closed } = await run(line, 'marked', 'http://shop');
     expect(open?.port).toBe(marked?.port);
     expect(next?.port).not.toBe(marked?.port);

@@ -7,14 +7,14 @@ import { until } from '../support/until.ts';
 
 const world = useWorld();
 
-/** Clients that do not read what they have asked for, and those that do. */
+/** Clients that leave their answers unread, and clients that read them. */
 const BLOCKED = 100;
 const OPEN = 900;
 
 /** What `/large` answers. */
 const BYTES = 8_388_608;
 
-/** The last stream of a frame that ends nothing yet, and of one that does. */
+/** The last stream in a GOAWAY frame of the notice, and of the end. */
 const NOTICE = 2 ** 31 - 1;
 const ONLY = 1;
 
@@ -38,7 +38,7 @@ test.each(LINES)(
     expect(new Set(all.map(({ error }) => error))).toEqual(new Set([undefined]));
     expect(new Set(blocked.map(({ bytes, hasEnded }) => hasEnded && bytes))).toEqual(new Set([BYTES]));
     expect(new Set(open.map(({ goaways }) => goaways[0]))).toEqual(new Set([NOTICE]));
-    // One that has not read for too long is asked in one step.
+    // A client that has not read for too long is asked in one step.
     for (const { goaways } of blocked) expect([NOTICE, ONLY]).toContain(goaways[0]);
     for (const { goaways } of all) expect(goaways.at(-1)).toBe(ONLY);
     const trace = await world().trace(service);

@@ -24,7 +24,7 @@ async function codeOf(child: Child): Promise<number | null> {
 }
 
 describe('lossless inspect', () => {
-  test('0: a whole shutdown that told every consumer, the latest of all services', async () => {
+  test('ends with 0 for a whole shutdown that told every consumer, the latest of all services', async () => {
     const now = Date.now();
     for (const [service, ago] of [
       ['earlier', 20_000],
@@ -43,7 +43,7 @@ describe('lossless inspect', () => {
     expect(await codeOf(earlier)).toBe(0);
   });
 
-  test('1: a consumer was not told, or a part of the trace is missing', async () => {
+  test('ends with 1 when a GoAway failed or a part of the trace is missing', async () => {
     const told = shutdownBodies('untold', 30, 25);
     await sendOtlp(collector().otlpUrl, told.bodies);
     const untold = await inspect([told.traceId, '--url', collector().queryUrl]);
@@ -58,7 +58,7 @@ describe('lossless inspect', () => {
     expect(await codeOf(partly)).toBe(1);
   });
 
-  test('as verify: 0 when it was undone, 1 when requests came after an ack', async () => {
+  test('ends as verify does, with 0 for an undone shutdown and 1 for requests after an ack', async () => {
     const [undone, late] = [shutdownBodies('undone', 1), shutdownBodies('late', 1)];
     const after = `{"key":"${ATTR.afterAck}","value":{"intValue":"7"}}`;
     await sendOtlp(collector().otlpUrl, [
@@ -76,7 +76,7 @@ describe('lossless inspect', () => {
     [['--service', 'nobody'], /^LOSSLESS_TRACE_NOT_FOUND: no shutdown of nobody/],
     [['not-an-id'], /^LOSSLESS_USAGE: /],
     [['--colour'], /^LOSSLESS_USAGE: /],
-  ])('2: no verdict from %j', async (args, words) => {
+  ])('ends with 2 for the arguments %j', async (args, words) => {
     const child = await inspect([...args, '--url', collector().queryUrl]);
     expect(child.stderr).toMatch(words);
     expect(child.stdout).toBe('');
@@ -86,7 +86,7 @@ describe('lossless inspect', () => {
   test.each([
     ['http://127.0.0.1:1', /^LOSSLESS_COLLECTOR_UNREACHABLE: .*lossless collector/],
     ['nonsense', /^LOSSLESS_USAGE: --url/],
-  ])('2: nothing answers at %s', async (url, words) => {
+  ])('ends with 2 when no store answers at %s', async (url, words) => {
     const child = await inspect(['--url', url]);
     expect(child.stderr).toMatch(words);
     expect(await codeOf(child)).toBe(2);

@@ -94,7 +94,7 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
   });
 
   describe.each([
-    ['a launcher that kills what does not report', LAUNCHER],
+    ['a launcher that kills a service that does not report', LAUNCHER],
     ['tsx', TSX],
   ])('%s', (_, launcher) => {
     // tsx gives its child 30 ms to report, which a busy machine does not always.
@@ -106,23 +106,31 @@ describe.each(LINES)('started by a launcher, on Node.js %s', (line) => {
     };
     const offlines = (child: Child): number => child.stdout.match(/offline begun/g)?.length ?? 0;
 
-    test.each(['SIGTERM', 'SIGINT'] as const)('%s to it alone: the offline to its end', options, async (signal) => {
-      const child = await launch(SERVICE);
-      child.signal(signal);
-      expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
-      expect(child.stdout).toContain('offline ended true');
-      expect(offlines(child)).toBe(1);
-    });
+    test.each(['SIGTERM', 'SIGINT'] as const)(
+      '%s to the launcher alone: the service runs its offline to the end',
+      options,
+      async (signal) => {
+        const child = await launch(SERVICE);
+        child.signal(signal);
+        expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
+        expect(child.stdout).toContain('offline ended true');
+        expect(offlines(child)).toBe(1);
+      },
+    );
 
-    test.each(['SIGTERM', 'SIGINT'] as const)('%s to the group: one offline, to its end', options, async (signal) => {
-      const child = await launch(SERVICE);
-      process.kill(-child.pid, signal);
-      expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
-      expect(child.stdout).toContain('offline ended true');
-      expect(offlines(child)).toBe(1);
-    });
+    test.each(['SIGTERM', 'SIGINT'] as const)(
+      '%s to the group: the service runs one offline to its end',
+      options,
+      async (signal) => {
+        const child = await launch(SERVICE);
+        process.kill(-child.pid, signal);
+        expect(await child.ends()).toEqual({ code: 128 + constants.signals[signal], signal: null });
+        expect(child.stdout).toContain('offline ended true');
+        expect(offlines(child)).toBe(1);
+      },
+    );
 
-    test('an application with handlers: they hear it after the offline', options, async () => {
+    test('handlers of the application hear the signal after the offline', options, async () => {
       const child = await launch(APPLICATION, 'exits-7', '0', '300');
       child.signal('SIGTERM');
       expect(await child.ends()).toEqual({ code: 7, signal: null });

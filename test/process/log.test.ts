@@ -31,7 +31,7 @@ test('an unread standard error loses lines, counts them, and holds nothing up', 
   }
 });
 
-test('a closed standard error is no end of the process', async () => {
+test('a process survives a closed standard error', async () => {
   const child = Child.node(FLOOD, { args: [10] });
   try {
     child.process.stderr?.destroy();

@@ -13,7 +13,7 @@ afterEach(() => {
   for (const socket of sockets) socket.destroy();
 });
 
-/** A port that takes connections and answers with what is given, or with nothing. */
+/** A port that accepts connections and answers with the given text, or with nothing. */
 async function port(answer?: string): Promise<number> {
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -51,7 +51,7 @@ describe('strangers that call themselves consumers', () => {
     expect(verdict.planned).toBeLessThanOrEqual(512);
   });
 
-  test('one that acks, is never idle and holds no connection costs the hold time, not the grace period', async () => {
+  test('a stranger that acks, is never idle and holds no connection costs the hold time, not the grace period', async () => {
     const ack = '{"isolated":true,"outstanding":1}\n';
     const control = await port(
       `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${ack.length.toString(16)}\r\n${ack}\r\n`,

@@ -86,7 +86,7 @@ async function onlines(child: Child): Promise<readonly string[]> {
   return found;
 }
 
-/** A port that nobody listens on. */
+/** A port without a listener. */
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -102,7 +102,7 @@ describe('a helper that listens before the application', () => {
     ['a metrics server', 'metrics', 1_000],
     ['a health server, as lightship has it', 'health', 200],
     ['a health server, as lightship has it', 'health', 1_000],
-  ])('%s (%s), %i ms before: the application is registered, and the log says so', async (_, helper, ms) => {
+  ])('%s (%s), %i ms earlier: the plugin registers the application, and the log says so', async (_, helper, ms) => {
     const child = await starts();
     const first = await listens(child, helper);
     await pause(ms);
@@ -119,10 +119,10 @@ describe('a helper that listens before the application', () => {
   });
 
   test.each([
-    ['LOSSLESS_PROBE, which it does not answer', {}, { LOSSLESS_PROBE: '/health' }],
+    ['LOSSLESS_PROBE, which the helper does not answer', {}, { LOSSLESS_PROBE: '/health' }],
     ['PORT', { PORT: true }, {}],
     ['LOSSLESS_ADVERTISE', { LOSSLESS_ADVERTISE: true }, {}],
-  ])('is never registered with %s', async (_, named: Record<string, boolean>, more: Record<string, string>) => {
+  ])('stays unregistered with %s', async (_, named: Record<string, boolean>, more: Record<string, string>) => {
     const port = await freePort();
     const child = await starts({
       ...more,
@@ -181,7 +181,7 @@ describe('a helper that listens before the application', () => {
 });
 
 describe('a registered server that the application closes', () => {
-  test('at once: the next one that listens is registered, in the same start', async () => {
+  test('at once: the plugin registers the next server that listens, in the same start', async () => {
     const child = await starts();
     await listens(child, 'app');
     says(child, 'close app');
@@ -192,7 +192,7 @@ describe('a registered server that the application closes', () => {
     expect(await onlines(child)).toEqual(['start success']);
   });
 
-  test('later: not ready and not registered; the same server on a new port is a start of its own', async () => {
+  test('later: the instance is neither ready nor registered, and the same server on a new port begins a new start', async () => {
     const child = await starts();
     const before = await listens(child, 'app');
     await isAt(child, before);
@@ -207,7 +207,7 @@ describe('a registered server that the application closes', () => {
     await until(async () => (await status(child)).requests.started > started + 10);
     expect((await leaves(child)).verdict).toMatchObject({ result: 'success', whole: true, acked: 1 });
     const { failed, reasons, sent } = await caller.stop();
-    // What the application cut by its own close is not ours: requests on their way over connections that stood.
+    // The application itself cut these requests: they were on their way over open connections when it closed its server.
     expect({ failed: failed < 5, sent: sent > 50, reasons: Object.keys(reasons) }).toMatchObject({
       failed: true,
       sent: true,
@@ -216,7 +216,7 @@ describe('a registered server that the application closes', () => {
     await world().leave(other);
   });
 
-  test('while it still answers over connections that stand: the same server on a new port is registered', async () => {
+  test('while it still answers over open connections: the plugin registers the same server on a new port', async () => {
     const child = await starts();
     const before = await listens(child, 'app');
     await isAt(child, before);
@@ -230,7 +230,7 @@ describe('a registered server that the application closes', () => {
     expect(await (await slow).text()).toBe('slow');
   });
 
-  test('when another one listens already, that is registered', async () => {
+  test('while another server listens: the plugin registers the other server', async () => {
     const child = await starts();
     const [first, second] = [await listens(child, 'app1'), await listens(child, 'app2')];
     await until(async () => (await status(child)).ready);
@@ -241,7 +241,7 @@ describe('a registered server that the application closes', () => {
     expect(registered()).toEqual([`127.0.0.1:${left}`]);
   });
 
-  test('during an offline it stays closed; undone, the instance waits for a server and is registered with that', async () => {
+  test('during an offline: after an undo the instance waits for a server and registers with that one', async () => {
     const child = await starts();
     const before = await listens(child, 'app');
     await isAt(child, before);
@@ -256,8 +256,8 @@ describe('a registered server that the application closes', () => {
   });
 });
 
-describe('the address that is registered answers', () => {
-  test('after a port that was taken', async () => {
+describe('the registered address answers', () => {
+  test('when the wanted port was taken', async () => {
     const taken = await world().service('other');
     const child = await starts();
     says(child, `listen app1 127.0.0.1 ${taken.port}`);
@@ -265,7 +265,7 @@ describe('the address that is registered answers', () => {
     await isAt(child, await listens(child, 'app'));
   });
 
-  test.each(['::', '0.0.0.0', 'v6only', '::1', 'localhost'])('bound to %s', async (host) => {
+  test.each(['::', '0.0.0.0', 'v6only', '::1', 'localhost'])('of a server bound to %s', async (host) => {
     const child = await starts();
     await isAt(child, await listens(child, 'app', host));
     // It comes from the address that it calls, and has to be told there.
@@ -276,7 +276,7 @@ describe('the address that is registered answers', () => {
     await world().leave(other);
   });
 
-  test('a configured one that cannot be reached from here is logged, and registered all the same', async () => {
+  test('a configured address that this machine cannot reach is logged, and registered all the same', async () => {
     const port = await freePort();
     const child = await starts({ LOSSLESS_ADVERTISE: `127.0.0.1:${port}` });
     await listens(child, 'app');
@@ -316,7 +316,7 @@ describe('a server on a Unix socket', () => {
     expect(await onlines(child)).toEqual(['start success']);
   });
 
-  test('with a port beside it: the port is registered, whichever listens first, and both are drained', async () => {
+  test('with a port beside it: the plugin registers the port, in either order of listening, and both servers drain', async () => {
     const child = await starts({ LOSSLESS_HOLD_MS: '300' });
     await listens(child, 'app', path());
     await until(async () => (await status(child)).ready);
@@ -358,7 +358,7 @@ describe('a refused call is answered', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
   });
 
-  test('offline() while it starts is an offline: it is never registered', async () => {
+  test('offline() during a start is an offline: the instance never registers', async () => {
     const child = await starts({ LOSSLESS_REGISTER_DELAY_MS: '60000' });
     await listens(child, 'app');
     says(child, 'offline');
@@ -368,7 +368,7 @@ describe('a refused call is answered', () => {
     expect((await world().trace({ child, port: 0 })).verdict).toMatchObject({ result: 'never_ready', whole: true });
   });
 
-  test('/online of an instance that serves: 409 with the state and what it means', async () => {
+  test('/online of a serving instance: 409 with the state and its meaning', async () => {
     const child = await starts();
     await isAt(child, await listens(child, 'app'));
     expect(await control(child, '/online', 'POST')).toEqual({

@@ -58,7 +58,7 @@ describe('a sidecar that hides who calls: each connection comes from 127.0.0.6',
     return { address: tags['server.address'], goaway: tags['lossless.goaway.result'], acked: trace.verdict.acked };
   }
 
-  test('without a secret consumers are sought at that address, where none listens, and are not told', async () => {
+  test('without a secret GoAways go to that address, where no consumer listens, and fail', async () => {
     expect(await shutdown({})).toMatchObject({ address: '127.0.0.6', acked: 0 });
   });
 
@@ -88,7 +88,7 @@ describe('a sidecar that takes nothing but the TLS of its mesh at the control po
       '127.0.0.7',
     );
 
-  /** In the pod of the provider: what is sent to 127.0.0.8 it carries to 127.0.0.7. */
+  /** A sidecar in the pod of the provider, which carries bytes for 127.0.0.8 to 127.0.0.7. */
   const outbound = (port: number) =>
     listens(
       createServer((socket) => join2(socket, connectTls({ ...mesh, port, host: '127.0.0.7', servername: 'workload' }))),
@@ -121,16 +121,16 @@ describe('a sidecar that takes nothing but the TLS of its mesh at the control po
     });
   });
 
-  test('a provider whose own sidecar carries it is heard', async () => {
+  test('a GoAway through the sidecar of the provider arrives', async () => {
     expect(await shutdown('127.0.0.8')).toMatchObject({ result: 'success', goaway: 'acked' });
   });
 
-  test('and its own TLS goes through that of the mesh', async () => {
+  test('the TLS of the plugin passes through that of the mesh', async () => {
     const env = { LOSSLESS_TLS_DIR: own, LOSSLESS_TLS_NAME: 'control.fleet', LOSSLESS_TLS_CLIENT_AUTH: 'true' };
     expect(await shutdown('127.0.0.8', env)).toMatchObject({ result: 'success', goaway: 'acked' });
   });
 
-  test('a control port that is left out of the mesh is reached directly, with the TLS of its own', async () => {
+  test('a GoAway reaches a control port outside of the mesh directly, with the TLS of the plugin', async () => {
     const env = { LOSSLESS_TLS_DIR: own, LOSSLESS_TLS_NAME: 'control.fleet', LOSSLESS_TLS_CLIENT_AUTH: 'true' };
     expect(await shutdown('127.0.0.1', env)).toMatchObject({ result: 'success', goaway: 'acked' });
   });

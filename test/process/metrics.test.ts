@@ -96,7 +96,7 @@ describe('the page', () => {
     expect(value('lossless_weight')).toBeCloseTo(status.weight, 1);
   });
 
-  test('says what is spooled while the collector is down', async () => {
+  test('counts spooled spans while the collector is down', async () => {
     const service = await world().service('provider', {
       env: {
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',

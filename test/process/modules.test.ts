@@ -20,17 +20,21 @@ describe.each(LINES)('what an application loads, on Node.js %s', (line) => {
       ['import', 'after', '@grpc/grpc-js'],
       ['http2', 'grpc-js 1.14.7 whole', 'end'],
     ],
-    ['one that was loaded before', ['require', 'before', '@grpc/grpc-js'], ['grpc-js 1.14.7 whole', 'http2', 'end']],
+    [
+      'a package that was loaded before the plugin',
+      ['require', 'before', '@grpc/grpc-js'],
+      ['grpc-js 1.14.7 whole', 'http2', 'end'],
+    ],
     [
       'several copies, of which some have an alias',
       ['require', 'after', 'grpc-js-1.10', '@grpc/grpc-js', 'grpc-js-1.10', 'grpc-js-1.13'],
       ['http2', 'grpc-js 1.10.12 whole', 'grpc-js 1.14.7 whole', 'grpc-js 1.13.7 whole', 'end'],
     ],
-    ['a part of a package alone', ['require', 'after', '@grpc/grpc-js/build/src/constants.js'], ['end']],
+    ['a part of a package, without the rest', ['require', 'after', '@grpc/grpc-js/build/src/constants.js'], ['end']],
     ['other packages', ['require', 'after', '@bufbuild/protobuf', 'node:http'], ['end']],
     ['HTTP/2 that is required', ['require', 'after', 'node:http2'], ['http2', 'end']],
     ['HTTP/2 that an ES module imports', ['import', 'after', '@connectrpc/connect-node'], ['http2', 'end']],
-    ['nothing after the end', ['require', 'ended', '@grpc/grpc-js'], ['end']],
+    ['no package after the end', ['require', 'ended', '@grpc/grpc-js'], ['end']],
   ])('%s', async (_, args, lines) => {
     expect(await told(...args)).toEqual({ lines, stderr: '' });
   });

@@ -25,19 +25,22 @@ function slow({ port }: Service, ms: number): Promise<number> {
 }
 
 describe('what begins an offline', () => {
-  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s: the process ends by it', async (signal) => {
-    const env = { LOSSLESS_SIGNALS: 'SIGTERM,SIGINT,SIGHUP,SIGQUIT' };
-    const service = await world().service('provider', { env });
-    expect(await world().leave(service, signal)).toEqual({ code: null, signal });
-    const trace = await world().trace(service);
-    expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 0 });
-    expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.trigger']).toBe(signal);
-  });
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const)(
+    '%s: the process ends by this signal',
+    async (signal) => {
+      const env = { LOSSLESS_SIGNALS: 'SIGTERM,SIGINT,SIGHUP,SIGQUIT' };
+      const service = await world().service('provider', { env });
+      expect(await world().leave(service, signal)).toEqual({ code: null, signal });
+      const trace = await world().trace(service);
+      expect(trace.verdict).toMatchObject({ result: 'success', whole: true, planned: 0 });
+      expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.trigger']).toBe(signal);
+    },
+  );
 
   test.each([
     ['SIGHUP', {}],
     ['SIGTERM', { LOSSLESS_SIGNALS: 'SIGINT' }],
-  ] as const)('not %s, when LOSSLESS_SIGNALS does not name it', async (signal, env) => {
+  ] as const)('not %s when LOSSLESS_SIGNALS lacks this signal', async (signal, env) => {
     const service = await world().service('provider', { env });
     expect(await world().leave(service, signal)).toEqual({ code: null, signal });
     expect(service.child.stderr).not.toContain('offline begun');
@@ -58,7 +61,7 @@ describe('what begins an offline', () => {
     expect(await service.child.ends()).toEqual({ code: 0, signal: null });
   });
 
-  test('/offline: what a handler of the application throws ends the process, as after a signal', async () => {
+  test('/offline: an error of a handler of the application ends the process, as after a signal', async () => {
     const throws = "process.on('SIGTERM', () => { throw new Error('from the handler'); })";
     const NODE_OPTIONS = `${world().env('x')['NODE_OPTIONS']} --import=data:text/javascript,${encodeURIComponent(throws)}`;
     const service = await world().service('provider', { env: { NODE_OPTIONS } });
@@ -67,7 +70,7 @@ describe('what begins an offline', () => {
     expect(service.child.stderr).toContain('from the handler');
   });
 
-  test('/offline?wait=true answers when it is over', async () => {
+  test('/offline?wait=true answers when the offline is over', async () => {
     const service = await world().service('provider');
     const { status, body } = await call(service, '/offline?wait=true');
     expect({ status, ...body }).toMatchObject({
@@ -175,7 +178,7 @@ describe('undo', () => {
     await world().leave(other);
   });
 
-  test('an undo waits for no consumer that hangs, and reports none as not told', async () => {
+  test('an undo waits for no hanging consumer, and reports no failed GoAway', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '20000' } });
     const fakes = await fakeConsumers(service.port, ['hangs']);
     await call(service, '/offline');
@@ -202,7 +205,7 @@ describe('undo', () => {
     fakes.close();
   });
 
-  test('a signal that comes while the undo is not done yet begins a new offline', async () => {
+  test('a signal during an undo begins a new offline', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '0' } });
     // Nobody listens there: the undo waits for an attempt that is under way.
     const header = encodeConsumer({ service: 'dead', instanceId: 'dead-1', generation: 1, port: 1 });
@@ -222,7 +225,7 @@ describe('undo', () => {
     expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
   });
 
-  test('a second signal after an undo begins a new offline, and is not handed over at once', async () => {
+  test('a second signal after an undo begins a new offline and does not pass at once', async () => {
     const service = await world().service('provider', {
       env: { LOSSLESS_GOAWAY_TIMEOUT_MS: '2000', LOSSLESS_HOLD_MS: '0' },
     });
@@ -241,7 +244,7 @@ describe('undo', () => {
     expect(service.child.stderr.match(/offline begun/g)).toHaveLength(2);
   });
 
-  test('without an offline there is nothing to undo: 409', async () => {
+  test('without an offline there is nothing to undo: the answer is 409', async () => {
     const service = await world().service('provider');
     expect(await call(service, '/online', { method: 'POST' })).toMatchObject({ status: 409 });
   });
@@ -267,7 +270,7 @@ test('R22: liveness and requests stay good while readiness fails', async () => {
   await service.child.ends();
 });
 
-test('R24: the grace period is one deadline, after which the rest is cut and counted', async () => {
+test('R24: the grace period is one deadline, after which the instance cuts and counts the rest', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
   const answer = slow(service, 20_000).catch(() => 'cut');
   await until(async () => ((await call(service, '/status')).body['requests'] as { inflight: number }).inflight === 1);

@@ -31,7 +31,7 @@ test('an application that registers itself too leaves soon, confirmed and withou
   });
 });
 
-test('callers without the plugin still find that entry: such a shutdown is no success', async () => {
+test('callers without the plugin still find the other entry, so the result of the shutdown is no success', async () => {
   const leaving = await world().service('provider', { env: { ...env, LOSSLESS_HOLD_MS: '200' }, file: TWICE });
   expect((await fetch(`http://127.0.0.1:${leaving.port}/echo`)).status).toBe(200);
   await world().leave(leaving);
@@ -53,7 +53,7 @@ test('an instance that takes over the address of an isolated one is called at on
 });
 
 test.skipIf(process.platform !== 'linux').each(['fetch', 'close'])(
-  'of two that share a port the older one leaves: its callers cannot be kept away, so that is no success (%s)',
+  'of two processes that share a port the older one leaves: the kernel still sends it callers, so the result is no success (%s)',
   async (client) => {
     const start = (port: number) =>
       world().service('provider', {

@@ -89,14 +89,17 @@ describe('the trace of a start', () => {
   test.each([
     ['starting', { LOSSLESS_PROBE: '/health' }, 503, /not registered before/, 'never_ready'],
     ['warming', { LOSSLESS_WARMUP_MS: '60000' }, 200, /registering -> warming/, 'success'],
-  ])('an offline while it is %s ends it: cancelled, nothing left open', async (_, env, health, sign, result) => {
-    const service = await starting(env, health);
-    await service.child.sees(sign);
-    await world().leave(service);
-    const trace = await online(service);
-    expect(assess(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
-    expect((await world().trace(service)).verdict).toMatchObject({ result, whole: true });
-  });
+  ])(
+    'an offline while the instance is %s cancels the start and leaves no span open',
+    async (_, env, health, sign, result) => {
+      const service = await starting(env, health);
+      await service.child.sees(sign);
+      await world().leave(service);
+      const trace = await online(service);
+      expect(assess(trace)).toMatchObject({ result: 'cancelled', orphans: 0, whole: true });
+      expect((await world().trace(service)).verdict).toMatchObject({ result, whole: true });
+    },
+  );
 });
 
 describe('registration', () => {
@@ -149,7 +152,7 @@ describe('registration', () => {
     expect(trace.spans.map(({ name }) => name)).not.toContain('lossless.delay');
   });
 
-  test('a registry that is down: not ready, with the reason, and registered once it is back', async () => {
+  test('while the registry is down the instance is not ready and names the reason; it registers once the registry is back', async () => {
     const directory = join(world().directory, 'registry');
     writeFileSync(directory, 'not a directory');
     const service = await starting();
@@ -180,7 +183,7 @@ describe('registration', () => {
   });
 });
 
-test('a process that opens no port is created, is never registered, and says what it waits for', async () => {
+test('a process that opens no port stays created, never registers, and tells what it waits for', async () => {
   await world().service('provider');
   const caller = await world().caller('http://provider/echo', 10);
   const port = await controlPortOf(caller.child);
@@ -195,7 +198,7 @@ test('a process that opens no port is created, is never registered, and says wha
   await caller.stop();
 });
 
-test('an undone offline is a start of its own, linked to it, and it can be undone again', async () => {
+test('an undone offline begins a new start with a link to it, and the next offline can be undone too', async () => {
   const service = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '300' } });
   for (let times = 1; times <= 2; times++) {
     await entered(service.child, 'serving');

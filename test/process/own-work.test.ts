@@ -11,7 +11,7 @@ const APP = new URL('../fixtures/apps/own-work.mjs', import.meta.url);
 
 const world = useWorld();
 
-/** Starts the application with what it does. */
+/** Starts the application with its actions. */
 async function application(does: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Child> {
   const child = world().children.node(APP, { env: world().env('worker', env), args: [...does] });
   await child.sees(/ready\n/);
@@ -19,7 +19,7 @@ async function application(does: readonly string[], env: Readonly<Record<string,
   return child;
 }
 
-/** What its handlers came to, by name. */
+/** The results of its handlers, by name. */
 async function handlersOf(child: Child): Promise<Readonly<Record<string, unknown>>> {
   const trace = await world().trace({ child, port: 0 });
   return Object.fromEntries(
@@ -50,7 +50,7 @@ describe.each([
     expect(await handlersOf(child)).toEqual({ pool: 'done', queue: 'done' });
   });
 
-  test('a task that does not end is named, and the result is no success', async () => {
+  test('a task that does not end is named, and the result is timeout', async () => {
     const child = await application([...kind, 'task:mail:never', 'pool'], { LOSSLESS_GRACE_PERIOD_MS: '2000' });
     child.signal('SIGTERM');
     await entered(child, 'draining');
@@ -65,7 +65,7 @@ describe.each([
     expect(spansOf(trace, 'drain')[0]?.message).toContain('mail');
   });
 
-  test('a handler that does not end is named, and the result is no success', async () => {
+  test('a handler that does not end is named, and the result is timeout', async () => {
     const child = await application([...kind, 'hangs', 'pool'], { LOSSLESS_GRACE_PERIOD_MS: '2000' });
     child.signal('SIGTERM');
     await child.ends();
@@ -75,7 +75,7 @@ describe.each([
     expect(child.stderr).toContain('the grace period ended before these handlers of the application: hangs');
   });
 
-  test('a handler that throws and a task that fails are one line each, and the process leaves', async () => {
+  test('a handler that throws and a task that fails give one line each, and the process leaves', async () => {
     const child = await application([...kind, 'throws', 'rejects', 'forgotten', 'task:mail:10']);
     child.signal('SIGTERM');
     await child.ends();
@@ -97,7 +97,7 @@ describe.each([
     expect(spansOf(trace, 'handler')).toHaveLength(2);
   });
 
-  test('ten thousand tasks are waited for, under a hundred names and those of the others', async () => {
+  test('the drain waits for ten thousand tasks, counted under a hundred names and one for the rest', async () => {
     const child = await application([...kind, 'many']);
     const { body } = await operator(await controlPortOf(child), '/status');
     expect(body).toMatchObject({ tasks: { 'job 0': 1, 'job 99': 1, others: 9_900 } });
@@ -108,7 +108,7 @@ describe.each([
     expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.tasks.start']).toBe(10_000);
   });
 
-  test('a listener that fails is one line, and nothing else', async () => {
+  test('a listener that fails costs one log line, and nothing else', async () => {
     const child = await application([...kind, 'pool', 'deaf']);
     child.signal('SIGTERM');
     expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
@@ -116,7 +116,7 @@ describe.each([
     expect(child.stdout).toContain('record: stopped');
   });
 
-  test('it may begin its offline itself, once, and later calls do no harm', async () => {
+  test('may begin its offline itself, once, and later calls do no harm', async () => {
     const child = await application([...kind, 'pool', 'api']);
     child.say('leave');
     await child.sees(/api: true\n/);
@@ -140,7 +140,7 @@ test('a listener of leaving() that throws ends the process as any listener does,
   await next.ends();
 });
 
-test('a listener of leaving() that never ends is not waited for', async () => {
+test('an offline does not wait for a listener of leaving() that never ends', async () => {
   const child = await application(['serve', 'listener-hangs']);
   child.signal('SIGTERM');
   expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
@@ -161,7 +161,7 @@ test('an offline that is undone tells its handlers, and the next one runs them a
   expect(child.stdout.match(/pool: closed/g)).toHaveLength(1);
 });
 
-test('a worker that has named nothing keeps its own behaviour', async () => {
+test('a worker without a task or handler behaves as without the plugin', async () => {
   const child = await application([]);
   child.signal('SIGTERM');
   expect(await child.ends()).toEqual({ code: null, signal: 'SIGTERM' });
@@ -180,11 +180,11 @@ const NOTHING = {
   many: 10_000,
 };
 
-describe.each(LINES)('the calls do nothing, and keep no process alive, on Node.js %s', (line) => {
+describe.each(LINES)('the calls do nothing and keep no process alive, on Node.js %s', (line) => {
   test.each([
     ['without the plugin', [], () => ({})],
-    ['when it is off', [], () => world().env('worker', { LOSSLESS_ENABLED: 'false' })],
-    ['in a worker thread beside it', ['thread'], () => world().env('worker')],
+    ['when the plugin is off', [], () => world().env('worker', { LOSSLESS_ENABLED: 'false' })],
+    ['in a worker thread beside the plugin', ['thread'], () => world().env('worker')],
   ])('%s', async (_, args, env) => {
     const child = world().children.node(HARMLESS, { line, args: [...args], env: env() });
     expect(await child.ends()).toEqual({ code: 0, signal: null });

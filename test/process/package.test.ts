@@ -18,7 +18,7 @@ createServer((request, response) => response.end('ok')).listen(0, '127.0.0.1', f
   'app.cjs': `const { createServer } = require('node:http');
 const { status } = require('lossless-lifecycle');
 createServer((request, response) => response.end('ok')).listen(0, '127.0.0.1', function () { console.log('listening', this.address().port, typeof status); });`,
-  // Calls twice, by both stacks, then waits: the only instance of a service can leave when nobody needs it.
+  // Calls twice, by both stacks, then waits: the only instance of a service can leave without callers.
   'client.cjs': `const { get } = require('node:http');
 fetch('http://provider/').then((response) => response.text()).then((text) => get('http://provider/', (r) => r.resume().on('end', () => console.log('answered', text)))).catch(console.error);
 setInterval(() => {}, 1000);`,
@@ -107,7 +107,7 @@ describe('the packed package in an empty project', () => {
   );
 
   test.each(LINES.flatMap((line) => Object.keys(MODULES).map((specifier) => ({ line, specifier }))))(
-    'a registry of its own is found as $specifier, on Node $line',
+    'the plugin finds an own registry as $specifier, on Node $line',
     async ({ line, specifier }) => {
       const registry = `own://host?module=${specifier}`;
       const provider = children.run(NODES[line], ['app.mjs'], {
@@ -235,7 +235,7 @@ describe('the packed package in an empty project', () => {
       expect(dependencies).toEqual([{ ref: metadata.component.purl, dependsOn: purls }]);
     });
 
-    test('says of each bundle what its notice says', () => {
+    test('names the packages of each bundle that its notice names', () => {
       const notices = packed().filter((file) => file.endsWith('.NOTICE'));
       const inNotices = notices.flatMap((file) =>
         [...read(file).matchAll(/^\S+ \d\S* \(\S+\)$/gm)].map(([package_]) => `${file}: ${package_}`),

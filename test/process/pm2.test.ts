@@ -53,7 +53,7 @@ describe('under PM2', () => {
   };
   const count = (pattern: RegExp): number => [...read('said.log').matchAll(pattern)].length;
 
-  test('fork mode: its SIGINT runs the offline, and its kill time-out is known', async () => {
+  test('fork mode: the SIGINT of PM2 runs the offline, and the plugin knows the kill time-out', async () => {
     await start({ exec_mode: 'fork', kill_timeout: 5_000 });
     await until(() => services().length === 1);
     expect(read('said.log')).toContain('kill time-out 5000');

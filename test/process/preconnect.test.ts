@@ -133,7 +133,7 @@ describe.each(LINES)('connections built ahead on Node %s', (line) => {
     ['fetch', 1],
     ['undici', 1],
     ['https', 1],
-    // What a request asks for beside the usual is not what stands ready.
+    // A request with special settings cannot use a prepared connection.
     ['https-own-settings', 2],
   ])('with TLS, %s uses %i connections', async (client, connections) => {
     const { key, cert } = await certificate();
@@ -157,14 +157,14 @@ describe.each(LINES)('the client behaves as usual on Node %s', (line) => {
     expect(await call(service, 'http-impatient', 'http://provider/', 5_000)).toBe('timed out');
   });
 
-  test('a request from a port of its own comes from there', async () => {
+  test('a request with a local port comes from that port', async () => {
     await Counting.start(createServer(({ socket }, response) => response.end(String(socket.remotePort))) as Server);
     const port = String(await freePort());
     const service = await started({ ...NAMED, FRONT_LOCAL_PORT: port }, line);
     expect(await call(service, 'http-own-port', 'http://provider/')).toBe(port);
   });
 
-  test('authorities of a secure context of its own decide, also when others have let a connection stand ready', async () => {
+  test("the authorities of the request's own secure context decide, although a connection with other authorities stands ready", async () => {
     const [{ key, cert }, other] = await Promise.all([certificate(), certificate()]);
     const server = createHttps({ key, cert }, (_, response) => response.end('answered'));
     const provider = await Counting.start(server as Server, 'https');
@@ -202,14 +202,17 @@ describe.each(LINES)('the client behaves as usual on Node %s', (line) => {
     expect(provider.connections).toBe(2);
   });
 
-  test.each(['provider', 'none'])('HTTP is not spoken over TLS, with LOSSLESS_PRECONNECT=%s', async (services) => {
-    const { key, cert } = await certificate();
-    await Counting.start(createHttps({ key, cert }, (_, response) => response.end('over TLS')) as Server, 'https');
-    const authorities = join(world().directory, 'cert.pem');
-    writeFileSync(authorities, cert);
-    const env = { ...NOW, LOSSLESS_PRECONNECT: services, NODE_EXTRA_CA_CERTS: authorities };
-    expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
-  });
+  test.each(['provider', 'none'])(
+    'a client of http gets no connection with TLS, with LOSSLESS_PRECONNECT=%s',
+    async (services) => {
+      const { key, cert } = await certificate();
+      await Counting.start(createHttps({ key, cert }, (_, response) => response.end('over TLS')) as Server, 'https');
+      const authorities = join(world().directory, 'cert.pem');
+      writeFileSync(authorities, cert);
+      const env = { ...NOW, LOSSLESS_PRECONNECT: services, NODE_EXTRA_CA_CERTS: authorities };
+      expect(await call(await started(env, line), 'http', 'http://provider/')).toMatch(/^Error: /);
+    },
+  );
 
   test('a process with nothing else to do ends although connections stand ready', async () => {
     const provider = await anHttpProvider();
@@ -236,7 +239,7 @@ test.skipIf(!process.allowedNodeEnvironmentFlags.has('--use-env-proxy'))(
 );
 
 describe('which services', () => {
-  test('those that were called last time; none with `none`, and none at the first start', async () => {
+  test('the services called last time; none with `none`, and none at the first start', async () => {
     const provider = await anHttpProvider();
     const first = await started(NOW);
     expect(spansOf(await startOf(first), 'preconnect')).toEqual([]);
@@ -257,7 +260,7 @@ describe('which services', () => {
     expect(spansOf(await startOf(third), 'preconnect')).toEqual([]);
   });
 
-  test('connections built ahead are no calls: services that are only remembered give way to called ones', async () => {
+  test('connections built ahead do not count as calls: called services replace merely remembered ones', async () => {
     const provider = await anHttpProvider();
     const file = join(world().spoolDir, 'front.calls');
     const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
@@ -275,11 +278,11 @@ describe('which services', () => {
 
   test.each([
     ['nothing', ''],
-    ['half of it', '['],
-    ['something else', '{"a":1}'],
-    ['no names', '["../x", 5, null, ""]'],
-    ['too much', `["${'x'.repeat(20_000)}"]`],
-  ])('a memory that holds %s is no memory', async (_, text) => {
+    ['half a list', '['],
+    ['an object', '{"a":1}'],
+    ['invalid names', '["../x", 5, null, ""]'],
+    ['too many bytes', `["${'x'.repeat(20_000)}"]`],
+  ])('a memory file that holds %s counts as empty', async (_, text) => {
     mkdirSync(world().spoolDir, { mode: 0o700 });
     writeFileSync(join(world().spoolDir, 'front.calls'), text);
     const service = await started(NOW);
@@ -288,8 +291,8 @@ describe('which services', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('dead instances and silent ones are counted, and the start goes on in time', async () => {
+describe('dead and leaving instances', () => {
+  test('dead and silent instances are counted, and the start goes on in time', async () => {
     const alive = await anHttpProvider();
     const dead = await anHttpProvider();
     await dead.close();
@@ -309,7 +312,7 @@ describe('what goes wrong', () => {
     await registry.deregister(dead.instance);
   });
 
-  test('unknown services are no work', async () => {
+  test('unknown services cost no connection', async () => {
     const service = await started({ ...NOW, LOSSLESS_PRECONNECT: 'nobody,provider' });
     const [span] = spansOf(await startOf(service), 'preconnect');
     expect(span?.tags).toMatchObject({ 'lossless.preconnect.services': 0, 'lossless.preconnect.planned': 0 });

@@ -13,7 +13,7 @@ const SECRET = 'a secret of the fleet';
 const GRACE_MS = 10_000;
 const POD_MS = GRACE_MS + 5_000;
 
-/** Where the kubelet calls from and a pod is called at: an address of this machine that is not loopback. */
+/** The address of kubelet and pod: an address of this machine other than loopback. */
 const node = Object.values(networkInterfaces())
   .flat()
   .find((address) => address?.family === 'IPv4' && !address.internal)?.address;
@@ -21,7 +21,7 @@ const node = Object.values(networkInterfaces())
 /** The forms of a preStop hook, each with what the kubelet gets of it. */
 const FORMS: Readonly<Record<string, (service: Service, env: Readonly<Record<string, string>>) => Promise<unknown>>> = {
   none: async () => 'nothing',
-  // In its pod the command finds one instance; here there are two, so it is told which.
+  // In a pod the command finds one instance; here there are two, so the test names one.
   'exec: lossless offline --wait': async (service, env) => {
     const port = `${await world().controlPort(service)}`;
     return (await lossless(['offline', '--wait', '--port', port], world().env('provider', env))).code;

@@ -35,7 +35,7 @@ test('R27: 250 consumers make 250 GoAways, all of them answered and all in the t
 });
 
 describe('R16: dead consumers', () => {
-  test('do not hold the others back, and each is named in the trace', async () => {
+  test('do not delay the others, and the trace names each', async () => {
     const service = await world().service('provider', {
       env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_GRACE_PERIOD_MS: '10000' },
     });
@@ -63,7 +63,7 @@ describe('R16: dead consumers', () => {
     expect(spansOf(trace, 'offline')[0]?.tags['lossless.offline.result']).toBe('incomplete');
   });
 
-  test('one that has ended is gone, not failed: there was no process to tell', async () => {
+  test('that have exited count as gone, not as failed', async () => {
     const service = await world().service('provider');
     fakes = await fakeConsumers(service.port, ['answers', 'ends']);
     await fakes.call();

@@ -30,7 +30,7 @@ async function distant(delayMs: number): Promise<Service> {
   return service;
 }
 
-/** Callers without the plugin are not waited for longer than what they have begun. */
+/** Settings under which the drain waits for callers without the plugin only until their open requests end. */
 const UNHELD = { LOSSLESS_HOLD_MS: '0' };
 
 /** A hold that would be noticed. */
@@ -48,7 +48,7 @@ describe('R2: a request is on the wire when its connection would be closed', () 
     ['http', 10, 500],
     ['close', 10, 200],
     ['fetch', 25, 200],
-  ])('%s, %d ms away, %d requests a second: none is lost', async (client, delayMs, rate) => {
+  ])('%s, %d ms away, %d requests a second: no request is lost', async (client, delayMs, rate) => {
     const leaving = await distant(delayMs);
     await distant(delayMs);
     const caller = await world().caller('http://provider/echo', rate, { client });
@@ -96,7 +96,7 @@ test('R3: a connection that is busy when the signal comes and idle later does no
   expect(performance.now() - begun).toBeLessThan(3_000);
 });
 
-test('R4: requests that were pipelined before the end are all answered, and the connection is not closed under them', async () => {
+test('R4: all requests pipelined before the end get answers, and their connection stays open until then', async () => {
   const service = await world().service('provider', { workMs: 100, env: { LOSSLESS_HOLD_MS: '0' } });
   const { answer } = await draining(service, 1_500);
   const { started } = await requestsOf(service);
@@ -149,7 +149,7 @@ describe('what counts as in flight', () => {
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
 
-  test('an event stream is waited for, and the drain ends when it does', async () => {
+  test('the drain waits for an event stream and ends with it', async () => {
     const service = await world().service('provider');
     const abort = new AbortController();
     const stream = await fetch(`http://127.0.0.1:${service.port}/stream`, { signal: abort.signal });
@@ -182,25 +182,22 @@ describe('what counts as in flight', () => {
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
 
-  test.each(LINES)(
-    'uploads that are answered before they are read get their answer, and are waited for, on Node %s',
-    async (line) => {
-      const service = await world().service('provider', { line, env: UNHELD });
-      const held = await holdRequest(service);
-      service.child.signal('SIGTERM');
-      await entered(service.child, 'draining');
-      const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
-      const slow = upload(service.port, 200, 64 * 1_024, 30);
-      expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
-      expect(await held.letGo()).toBe(200);
-      expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
-      expect(await slow).toBe(413);
-      await service.child.ends();
-      const trace = await world().trace(service);
-      expect(trace.verdict.result).toBe('success');
-      expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
-    },
-  );
+  test.each(LINES)('uploads get early answers, and the drain waits for the uploads, on Node %s', async (line) => {
+    const service = await world().service('provider', { line, env: UNHELD });
+    const held = await holdRequest(service);
+    service.child.signal('SIGTERM');
+    await entered(service.child, 'draining');
+    const uploads = Array.from({ length: 30 }, () => upload(service.port, 400, 64 * 1_024));
+    const slow = upload(service.port, 200, 64 * 1_024, 30);
+    expect(await Promise.all(uploads)).toEqual(new Array(30).fill(413));
+    expect(await held.letGo()).toBe(200);
+    expect((await requestsOf(service)).inflight).toBeGreaterThan(0);
+    expect(await slow).toBe(413);
+    await service.child.ends();
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe('success');
+    expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(0);
+  });
 
   test('a short body that a network brings after its head is read, and its connection stays open', async () => {
     const service = await world().service('provider');
@@ -242,7 +239,7 @@ describe('what counts as in flight', () => {
     expect((await world().trace(service)).verdict.result).toBe('success');
   });
 
-  test('a WebSocket is waited for until the deadline, then cut and counted', async () => {
+  test('the drain waits for a WebSocket until the deadline, then cuts and counts it', async () => {
     const service = await world().service('provider', { kind: 'websocket', env: { LOSSLESS_GRACE_PERIOD_MS: '2500' } });
     const socket = new WebSocket(`ws://127.0.0.1:${service.port}/`);
     await once(socket, 'open');
@@ -341,7 +338,7 @@ describe('a request that has begun to arrive is a request', () => {
     });
   });
 
-  test('one that never gets whole is waited for until the deadline, then cut and counted', async () => {
+  test('a request that never becomes whole: the drain waits until the deadline, then cuts and counts it', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_GRACE_PERIOD_MS: '2000' } });
     const socket = await connected(service.port);
     socket.write('POST / HT');
@@ -351,7 +348,7 @@ describe('a request that has begun to arrive is a request', () => {
     expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.forced']).toBe(1);
   });
 
-  test('it is waited for no longer than its server waits', async () => {
+  test('a request that never becomes whole: the drain waits no longer than the server does', async () => {
     const preload = `data:text/javascript,${encodeURIComponent(`
       import { subscribe } from 'node:diagnostics_channel';
       subscribe('tracing:net.server.listen:asyncEnd', ({ server }) => { server.headersTimeout = 500; });`)}`;
@@ -368,7 +365,7 @@ describe('a request that has begun to arrive is a request', () => {
   });
 });
 
-describe('a connection that has said nothing', () => {
+describe('a connection that has never carried a request', () => {
   test.each(['http', 'https'])('%s: its first request within the hold time is answered', async (kind) => {
     const service = await world().service('provider', { kind, env: HELD });
     const socket = kind === 'https' ? await secured(service.port) : await connected(service.port);
@@ -383,7 +380,7 @@ describe('a connection that has said nothing', () => {
     expect(verdict.result).toBe('success');
   });
 
-  test('one whose TLS handshake is not done counts as well', async () => {
+  test('the same holds during its TLS handshake', async () => {
     const service = await world().service('provider', { kind: 'https', env: { LOSSLESS_HOLD_MS: '1000' } });
     await connected(service.port);
     await world().leave(service);
@@ -391,7 +388,7 @@ describe('a connection that has said nothing', () => {
     expect(drain?.tags).toMatchObject({ 'lossless.drain.hold.reason': 'silent_connection', 'lossless.drain.hold': 1 });
   });
 
-  test('it holds the drain for the hold time and no longer', async () => {
+  test('it delays the drain for the hold time and no longer', async () => {
     const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '1000' } });
     const socket = await connected(service.port);
     const since = performance.now();
@@ -405,7 +402,7 @@ describe('a connection that has said nothing', () => {
     expect(spansOf(trace, 'stop')[0]?.tags['lossless.stop.sockets.idle']).toBe(1);
   });
 
-  test('one of a balancer that knows that this instance leaves holds nothing: proxies connect ahead', async () => {
+  test('it delays nothing when it belongs to a balancer with failing checks, because proxies connect ahead', async () => {
     const service = await world().service('provider', { env: HELD });
     const controlPort = await world().controlPort(service);
     const socket = await connected(service.port);
@@ -420,7 +417,7 @@ describe('a connection that has said nothing', () => {
     expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.hold.reason']).not.toBe('silent_connection');
   });
 
-  test('it holds nothing once it is closed', async () => {
+  test('it delays nothing once it is closed', async () => {
     const service = await world().service('provider', { env: HELD });
     const socket = await connected(service.port);
     service.child.signal('SIGTERM');

@@ -37,13 +37,13 @@ const backend = (parts: string): string => `export const openBackend = () => ({
   async write() {}, async beat() {}, async remove() {}, async list() { return []; },
   rounds: () => async (deliver) => { deliver([]); return 100; }, ${parts} });`;
 
-describe('a module that is no registry is one line, and the service runs without the plugin', () => {
+describe('a module that is no registry costs one log line, and the service runs without the plugin', () => {
   test.each([
     ['throws', "throw new Error('not today');", 'cannot be loaded: not today'],
     ['exports nothing', '', 'it exports nothing'],
-    ['opens nothing', 'export const openBackend = () => {};', 'gives no backend: it is no object'],
+    ['opens no backend', 'export const openBackend = () => {};', 'gives no backend: it is no object'],
     ['never opens', 'export const openBackend = () => new Promise(() => {});', 'has not opened within 10000 ms'],
-  ])('one that %s', async (_, text, says) => {
+  ])('a module that %s', async (_, text, says) => {
     const child = service(text);
     expect(await answers(child)).toBe(200);
     await child.sees(/LOSSLESS_START_FAILED/);
@@ -74,8 +74,8 @@ describe('a service serves and leaves, whatever its registry does', () => {
     ['never takes an entry', 'write: () => new Promise(() => {})', /its write has not ended within 3000 ms/],
     ['refuses each entry', "write() { throw new Error('read only'); }", /read only/],
     ['lists nonsense', "async list() { return [null, 'x', { instanceId: 7 }]; }", /LOSSLESS_REGISTRY_CORRUPT/],
-    ['lists no list', 'async list() { return 7; }', /expected a list of instances/],
-  ])('one that %s', async (_, parts, says) => {
+    ['answers a number as its list', 'async list() { return 7; }', /expected a list of instances/],
+  ])('a registry that %s', async (_, parts, says) => {
     const child = service(backend(parts));
     expect(await answers(child)).toBe(200);
     await child.sees(says);

@@ -59,7 +59,7 @@ it('release.sh passes on the exit code of the restart', async () => {
   expect(await release(url, ['sh', '-c', 'exit 7']).ends()).toEqual({ code: 7, signal: null });
 });
 
-it('release.sh says how it is used', async () => {
+it('release.sh prints its usage', async () => {
   const child = release('http://127.0.0.1:1', []);
   expect(await child.ends()).toEqual({ code: 2, signal: null });
   expect(child.stderr).toContain('usage: release.sh COMMAND');

@@ -9,7 +9,7 @@ const APP = new URL('../fixtures/apps/app.ts', import.meta.url);
 
 const world = useWorld();
 
-/** What a platform waits for before it stops the old instance. */
+/** The condition that a platform waits for before it stops the old instance. */
 type Ready = (started: Service) => Promise<void>;
 
 /** `/readiness` of the control port, as a Kubernetes probe asks it. */
@@ -18,7 +18,7 @@ const byReadiness: Ready = async (started) => {
   await until(async () => (await fetch(url)).status === 200);
 };
 
-/** The port is open: what a TCP probe, or no probe at all, takes for ready. */
+/** The port is open, which a TCP probe, or a platform without a probe, takes for ready. */
 const byPort: Ready = async () => {};
 
 /** Starts a service and waits until its port is open, no longer. */

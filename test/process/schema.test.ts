@@ -16,7 +16,7 @@ const world = useWorld();
 
 const API = new URL('../../dist/src/index.js', import.meta.url);
 
-/** What Jaeger adds of its own to the attributes of a span. */
+/** Attributes that Jaeger itself adds to a span. */
 const JAEGERS = new Set([
   'otel.scope.name',
   'otel.scope.version',

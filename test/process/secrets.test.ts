@@ -68,7 +68,7 @@ describe('a secret is replaced', () => {
     ['turned', 'old'],
     ['new', 'turned'],
   ] satisfies [Fleet, Fleet][])(
-    'a provider with %s and a consumer with %s understand each other',
+    'a provider with the secrets %s and a consumer with the secrets %s understand each other',
     async (one, other) => {
       const [provider, consumer] = [new Mounted('provider', one), new Mounted('consumer', other)];
       const leaving = await world().service('provider', { env: provider.env });
@@ -80,7 +80,7 @@ describe('a secret is replaced', () => {
     },
   );
 
-  test('in files of processes that run, step by step: every shutdown is told', async () => {
+  test('in files of running processes, step by step: every consumer gets its GoAway', async () => {
     const mounted = new Mounted('caller', 'old');
     const files = Array.from({ length: 5 }, (_, n) => new Mounted(`provider-${n}`, 'old'));
     const providers: Service[] = [];
@@ -108,7 +108,7 @@ describe('a secret is replaced', () => {
     expect(await caller.stop()).toMatchObject({ failed: 0 });
   });
 
-  test('a file that holds no secret any more changes nothing, and is logged once', async () => {
+  test('a file without a secret changes nothing, and is logged once', async () => {
     const mounted = new Mounted('provider', 'old');
     const leaving = await world().service('provider', { env: mounted.env });
     await world().service('provider', { env: mounted.env });
@@ -177,7 +177,7 @@ describe('the command', () => {
     return { port: String(port), bytes: () => bytes };
   }
 
-  test.each(['status', 'offline', 'online'])('%s shows a stranger at the port nothing', async (name) => {
+  test.each(['status', 'offline', 'online'])('%s shows nothing to a stranger at the port', async (name) => {
     const { bytes, port } = await squatter(() => '{"state":"serving"}');
     expect(await command(name, '--port', port)).toMatchObject({
       code: 2,
@@ -207,7 +207,7 @@ describe('the command', () => {
     expect((await command('status', '--port', String(real))).stdout).toMatch(/warming|serving/);
   });
 
-  test('works with either secret while one is replaced, and token prints what opens the port', async () => {
+  test('works with either secret while one replaces the other, and token prints the token of the port', async () => {
     const mounted = new Mounted('provider', 'turned');
     const service = await world().service('provider', { env: mounted.env });
     const port = await world().controlPort(service);
@@ -221,7 +221,7 @@ describe('the command', () => {
     await service.child.ends();
   });
 
-  test('says that an instance has another secret, or none', async () => {
+  test('reports an instance with another secret, or with none', async () => {
     const service = await world().service('provider');
     const port = String(await world().controlPort(service));
     expect(await command('offline', '--port', port)).toMatchObject({

@@ -91,7 +91,7 @@ test.each([
   ['http', '22.19'],
   ['h2', '22.19'],
 ] as const)(
-  '%s: an application that closes its servers, however it does, sees what it sees without the plugin, on Node.js %s',
+  '%s: an application that closes its servers in any way sees the same as without the plugin, on Node.js %s',
   async (kind, line) => {
     const said = ({ lines }: Child): readonly string[] => lines.filter((line) => !line.startsWith('listening'));
     const alone = world().children.node(CLOSING, { line, args: [kind] });

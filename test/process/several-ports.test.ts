@@ -33,7 +33,7 @@ async function listens(child: Child, name: string, host = '127.0.0.1'): Promise<
   return Number(listening.exec(child.stdout)?.[1]);
 }
 
-/** What is in the registry for it. */
+/** Its entry in the registry. */
 function entries(): readonly Instance[] {
   const directory = join(world().directory, 'registry', 'both');
   const names = existsSync(directory) ? readdirSync(directory).filter((name) => !name.startsWith('.')) : [];
@@ -58,7 +58,7 @@ async function waitsFor(child: Child, what: RegExp): Promise<void> {
 
 describe('servers of HTTP and of gRPC in one process', () => {
   test.each([[['http', 'grpc']], [['grpc', 'http']]])(
-    'that listen in the order %j are both registered, and requests of HTTP go to that of HTTP',
+    'that listen in the order %j are both registered, and HTTP requests go to the HTTP server',
     async (order) => {
       const one = await starts(order);
       const [first, second] = [one, await starts(order)].map(
@@ -89,7 +89,7 @@ describe('servers of HTTP and of gRPC in one process', () => {
     await until(() => entries()[0]?.endpoints?.[1]?.protocol === 'h2');
   });
 
-  test('become an instance of HTTP when that of HTTP listens last, long after that of gRPC', async () => {
+  test('become an HTTP instance when the HTTP server listens last, long after the gRPC server', async () => {
     const { child, ports } = await starts(['bare']);
     await areRegistered(`grpc:${ports['bare']}`);
     const http = await listens(child, 'http');
@@ -131,7 +131,7 @@ test('clients of either port of an instance with two servers of gRPC lose no cal
   expect(verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, problems: [] });
 });
 
-test('a consumer that calls an instance by HTTP and by gRPC is told once, and leaves it by both', async () => {
+test('a consumer that calls an instance by HTTP and by gRPC gets one GoAway, and stops calling it by both', async () => {
   const [leaving, staying] = [await starts(['http', 'grpc']), await starts(['grpc', 'http'])];
   await until(() => entries().length === 2);
   const env = { FIXTURE_GRPC: JSON.stringify({ channel: { 'grpc.enable_retries': 0 } }) };
@@ -149,7 +149,7 @@ test('a consumer that calls an instance by HTTP and by gRPC is told once, and le
   expect(shown).toMatch(/goaway .* caller by (http\/1\.1, grpc|grpc, http\/1\.1) acked$/m);
 });
 
-describe('the last instance of a service that speaks gRPC, beside one of HTTP alone', () => {
+describe('the last gRPC instance of a service, beside an instance that speaks only HTTP', () => {
   const env = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
   /** @param servers of the instance that is to leave */
@@ -170,7 +170,7 @@ describe('the last instance of a service that speaks gRPC, beside one of HTTP al
     expect((await caller.stop()).sent).toBeGreaterThan(150);
   });
 
-  test('leaves as soon as another one of gRPC is there, and its callers lose nothing', async () => {
+  test('leaves as soon as another gRPC instance is there, and its callers lose nothing', async () => {
     const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc');
     leaving.signal('SIGTERM');
     await until(async () => (await statusOf(leaving)).state === 'draining');
@@ -181,7 +181,7 @@ describe('the last instance of a service that speaks gRPC, beside one of HTTP al
     expect(verdict).toMatchObject({ result: 'success', whole: true, stranded: 0, problems: [] });
   });
 
-  test('holds up no caller by HTTP', async () => {
+  test('delays no caller by HTTP', async () => {
     const { leaving, caller } = await called(['bare', 'http'], 'http://both/x', 'fetch');
     leaving.signal('SIGTERM');
     await leaving.ends();
@@ -192,7 +192,7 @@ describe('the last instance of a service that speaks gRPC, beside one of HTTP al
   });
 });
 
-test('a request of HTTP to a service of gRPC alone fails with its code, but not one of HTTP/2, and goes on when a server of HTTP is there', async () => {
+test('an HTTP request to a service that speaks only gRPC fails with its code, an HTTP/2 request does not, and both work once an HTTP server is there', async () => {
   const { child, ports } = await starts(['grpc']);
   await areRegistered(`grpc:${ports['grpc']}`);
   const caller = world().children.node(BOTH, { env: world().env('caller') });
@@ -225,7 +225,7 @@ describe('the probe of a server of gRPC', () => {
     ['grpc:', 'h2', /not as gRPC does/],
     ['grpc:', 'http', /speaks HTTP\/1\.1/],
     ['/health', 'grpc', /speaks only HTTP\/2 .*LOSSLESS_PROBE=grpc:/],
-  ])('%s of the server %s is not passed, and says why', async (probe, server, why) => {
+  ])('%s fails at the server %s, and says why', async (probe, server, why) => {
     const { child } = await starts([server], { LOSSLESS_PROBE: probe });
     await waitsFor(child, why);
     await child.sees(/LOSSLESS_PROBE_FAILED/);

@@ -9,7 +9,7 @@ const SERVICE = new URL('../fixtures/signals/service.ts', import.meta.url);
 const killed = (signal: NodeJS.Signals): Ending => ({ code: null, signal });
 const exited = (code: number): Ending => ({ code, signal: null });
 
-/** What the application is, what it says after the offline, how the process ends. */
+/** The application, its output after the offline, and the end of the process. */
 const CASES: readonly [application: string, says: readonly string[], ending: Ending][] = [
   ['none', [], killed('SIGTERM')],
   ['none-but-leaks', [], killed('SIGTERM')],
@@ -70,7 +70,7 @@ describe.each(LINES)('on Node.js %s', (line) => {
     expect(performance.now() - since).toBeGreaterThan(1_400);
   });
 
-  test('what a listener of exit throws ends the process at the deadline too', async () => {
+  test('an error of a listener of exit ends the process at the deadline too', async () => {
     const child = await start('throws-at-exit', '0', '0');
     child.signal('SIGTERM');
     expect(await child.ends()).toEqual(exited(143));
@@ -80,16 +80,13 @@ describe.each(LINES)('on Node.js %s', (line) => {
   test.each([
     ['spoiled', [], killed('SIGTERM')],
     ['spoiled-with-handler', ['heard SIGTERM 15'], exited(0)],
-  ])(
-    'application %s: where the hook fails a signal does what it does without the plugin',
-    async (application, says, ending) => {
-      const child = await start(application);
-      child.signal('SIGTERM');
-      expect(await child.ends()).toEqual(ending);
-      expect(afterReady(child)).toEqual([expect.stringMatching(/^log error a signal: .* spoiled$/), ...says]);
-      expect(child.stderr).toBe('');
-    },
-  );
+  ])('application %s: when the hook fails, a signal acts as without the plugin', async (application, says, ending) => {
+    const child = await start(application);
+    child.signal('SIGTERM');
+    expect(await child.ends()).toEqual(ending);
+    expect(afterReady(child)).toEqual([expect.stringMatching(/^log error a signal: .* spoiled$/), ...says]);
+    expect(child.stderr).toBe('');
+  });
 
   describe('a second signal while the offline runs', () => {
     const offlineMs = '60000';
@@ -141,14 +138,14 @@ describe.each(LINES)('on Node.js %s', (line) => {
     expect(afterReady(child)).toEqual(['heard SIGTERM 15']);
   });
 
-  test('signals that are given back while an offline runs hand over the one that began it', async () => {
+  test('when the plugin gives signals back during an offline, it hands over the one that began the offline', async () => {
     const child = await start('disarmed-while-leaving', '0', '60000');
     child.signal('SIGTERM');
     expect(await child.ends()).toEqual(exited(2));
     expect(afterReady(child)).toEqual(['offline begun SIGTERM', 'heard SIGTERM 15']);
   });
 
-  test('an emit of the application itself is no signal', async () => {
+  test('an emit by the application itself does not count as a signal', async () => {
     const child = await start('emits-itself');
     expect(child.lines[0]).toBe('heard ');
     child.signal('SIGTERM');

@@ -28,7 +28,7 @@ async function soak(...args: readonly string[]): Promise<{ readonly code: number
   return { code, text: `${child.stdout}${child.stderr}` };
 }
 
-/** What a line of the table says: seen, and whether it failed. */
+/** The facts of a line of the table: the number seen, and whether the rule failed. */
 function row(text: string, what: string): string {
   return new RegExp(`^ *${what}  +(.*)$`, 'm').exec(text)?.[1] ?? 'no such row';
 }
@@ -42,7 +42,7 @@ test('releases with chaos cost no request, lose no trace and grow nothing; nothi
   expect(row(text, 'caller-http heap')).toMatch(/^\d+\.\d → \d+\.\d MiB/);
 });
 
-test('a fleet that ends at SIGTERM and leaks is found out, and what repeats it is kept', async () => {
+test('the judge finds a fleet that ends at SIGTERM and leaks, and keeps what repeats the run', async () => {
   const { code, text } = await soak('--env', 'LOSSLESS_SIGNALS=SIGINT', '--env', `NODE_OPTIONS=--import=${LEAK}`);
   expect(code, text).toBe(1);
   for (const what of [

@@ -15,7 +15,7 @@ async function status(service: Pick<Service, 'child'>, ...args: string[]): Promi
   return stdout;
 }
 
-test('lossless status says who calls, who is called with what weight, and what it waits for', async () => {
+test('lossless status names callers, called instances with their weights, and what the instance waits for', async () => {
   const provider = await world().service('provider', { env: { LOSSLESS_WARMUP_MS: '60000' } });
   const caller = await world().caller('http://provider/echo', 50);
   const told = JSON.parse(await status(provider, '--json')) as Status;
@@ -39,7 +39,7 @@ test('lossless status says who calls, who is called with what weight, and what i
   await caller.stop();
 });
 
-test('while it leaves it says what it still waits for', async () => {
+test('lossless status of a leaving instance names what the instance still waits for', async () => {
   const provider = await world().service('provider');
   const held = await holdRequest(provider);
   expect(await status(provider)).toMatch(/1 in flight/);
@@ -53,7 +53,7 @@ test('while it leaves it says what it still waits for', async () => {
   await provider.child.ends();
 });
 
-test('a reader that closes its end is no error', async () => {
+test('lossless status survives a reader that closes its end', async () => {
   const command = world().children.node(CLI, { args: ['--help'] });
   command.process.stdout?.destroy();
   expect(await command.ends()).toEqual({ code: 0, signal: null });

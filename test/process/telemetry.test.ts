@@ -61,11 +61,11 @@ async function timeToLeave(service: Service): Promise<number> {
 
 describe('a collector that is down for the whole shutdown', () => {
   test.each([
-    ['refuses', async () => 'http://127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
-    ['never answers', () => badCollector(), 'no answer in time'],
-    ['answers 503', () => badCollector(503), 'the collector answered 503'],
+    ['it refuses', async () => 'http://127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
+    ['it never answers', () => badCollector(), 'no answer in time'],
+    ['it answers 503', () => badCollector(503), 'the collector answered 503'],
   ])(
-    '%s: the exit is at most 2 s later, and no later when no collector is there; one line for each signal, and nothing is lost',
+    '%s: the exit comes at most 2 s later, the log has one line for each signal, and no span is lost',
     async (_, start, why) => {
       const env = { OTEL_EXPORTER_OTLP_ENDPOINT: await start() };
       const service = await world().service('provider', { env });
@@ -87,7 +87,7 @@ describe('a collector that is down for the whole shutdown', () => {
     },
   );
 
-  test('the next start sends what the last one left, to its own collector and to no other', async () => {
+  test('the next start sends the spool of the last one to its own collector and to no other', async () => {
     const port = await freePort();
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
     const down = await world().service('provider', { env });
@@ -114,7 +114,7 @@ describe('a collector that is down for the whole shutdown', () => {
   });
 });
 
-test('a collector that has the name of a service is not called as one', async () => {
+test('spans go to a collector that has the name of a service, not to that service', async () => {
   const namesake = await world().service('otel-collector', { env: { OTEL_SDK_DISABLED: 'true' } });
   const service = await world().service('provider', {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel-collector:1', LOSSLESS_WARMUP_MS: '100' },
@@ -166,7 +166,7 @@ describe('the spool', () => {
     ['is a link that leads nowhere', () => symlinkSync('/nowhere/spool', world().spoolDir)],
     ['is a link to a device', () => symlinkSync('/dev/null', world().spoolDir)],
     ['is where nothing can be made', () => symlinkSync('/proc/self', world().spoolDir)],
-  ])('a spool that %s: it is said what is lost, and the process ends as usual', async (_, make) => {
+  ])('a spool that %s: the log says what is lost, and the process ends as usual', async (_, make) => {
     make();
     const service = await world().service('provider', { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' } });
     expect(await timeToLeave(service)).toBeLessThan(5_000);
@@ -235,7 +235,7 @@ test('R26: a killed process leaves its start marker, and inspect says what is mi
   await service.child.ends();
   const { code, stdout } = await lossless(['inspect', id, '--url', world().collector.queryUrl]);
   expect(code).toBe(1);
-  expect(stdout).toContain('its end never arrived');
+  expect(stdout).toContain('the span lossless.offline has not arrived');
   expect(stdout).toContain('offline.started');
 });
 
@@ -284,7 +284,7 @@ describe('a process that is killed while it leaves', () => {
     expect(spooled()).toEqual([]);
   };
 
-  test('one that ended leaves no last will, though the next process looks for one at once', async () => {
+  test('an ended process leaves no last will, although the next process looks for one at once', async () => {
     for (let n = 0; n < 6; n++) {
       const [leaving] = await Promise.all([world().service('provider'), world().service('other')]);
       await world().leave(leaving);
@@ -425,7 +425,7 @@ describe("R25: the application's own SDK, sampling nothing and shut down by the 
   );
 
   test.each(['before', 'after'])(
-    'preloaded %s the plugin: a GoAway carries one traceparent, and it is ours',
+    'preloaded %s the plugin: a GoAway carries one traceparent, that of the plugin',
     async (order) => {
       const plugin = world().env('x')['NODE_OPTIONS'] ?? '';
       const options = order === 'before' ? `--import=${OTEL} ${plugin}` : `${plugin} --import=${OTEL}`;

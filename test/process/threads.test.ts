@@ -9,7 +9,7 @@ const world = useWorld();
 describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, on Node.js %s', (line) => {
   const told = (stderr: string): number => stderr.match(/LOSSLESS_THREAD_LISTENS/g)?.length ?? 0;
 
-  test('are one warning, which names the consequence', async () => {
+  test('cause one warning, which names the consequence', async () => {
     const child = world().children.node(THREADS, { line, args: ['threads'], env: world().env('provider') });
     await child.sees(/threads listen/);
     await child.sees(/LOSSLESS_THREAD_LISTENS/);
@@ -19,7 +19,7 @@ describe.each(Object.keys(NODES) as NodeLine[])('servers in two worker threads, 
     expect(child.stderr).toMatch(/a signal cuts its requests/);
   });
 
-  test('beside one in the main thread: its shutdown is no success', async () => {
+  test('beside a server in the main thread: the result of its shutdown is no success', async () => {
     const service = await world().service('provider', { line, file: THREADS });
     await service.child.sees(/threads listen/);
     await world().leave(service);

@@ -71,7 +71,7 @@ describe('GoAways over TLS', () => {
     ['', {}],
     [', mutual', { LOSSLESS_TLS_CLIENT_AUTH: 'true' }],
     [', mutual, and signed', { LOSSLESS_TLS_CLIENT_AUTH: 'true', LOSSLESS_SECRET: SECRET }],
-  ])('are told and answered%s', async (_, more) => {
+  ])('reach the consumer and get their answers%s', async (_, more) => {
     const { result, goaway, failed } = await shutdown(tls(more), tls(more));
     expect({ result, goaway, failed }).toEqual({ result: 'success', goaway: 'acked', failed: 0 });
   });
@@ -104,15 +104,12 @@ describe('GoAways over TLS', () => {
     ],
     ['of another address', () => authority, 'IP:192.0.2.1', /ERR_TLS_CERT_ALTNAME_INVALID/],
     ['of another name', () => authority, 'DNS:another', /ERR_TLS_CERT_ALTNAME_INVALID/],
-  ])(
-    'a consumer that shows a certificate %s is told nothing, and the trace says why',
-    async (_, issuer, names, error) => {
-      const theirs = issuer().issue(join(world().directory, 'theirs'), names);
-      const told = await shutdown(tls(), tls({ LOSSLESS_TLS_DIR: theirs }));
-      expect(told).toMatchObject({ result: 'incomplete', goaway: 'unreachable', failed: 0 });
-      expect(told.error).toMatch(error);
-    },
-  );
+  ])('a consumer with a certificate %s gets no GoAway, and the trace says why', async (_, issuer, names, error) => {
+    const theirs = issuer().issue(join(world().directory, 'theirs'), names);
+    const told = await shutdown(tls(), tls({ LOSSLESS_TLS_DIR: theirs }));
+    expect(told).toMatchObject({ result: 'incomplete', goaway: 'unreachable', failed: 0 });
+    expect(told.error).toMatch(error);
+  });
 
   test('a provider without a certificate that mutual TLS asks for is refused', async () => {
     const other = new Authority(join(world().directory, 'other')).issue(join(world().directory, 'theirs'));
@@ -159,7 +156,7 @@ describe('a control port with TLS', () => {
       expect(await ask(service, path, { ca: undefined, rejectUnauthorized: false })).toBe(200);
   });
 
-  test('mutual TLS asks operators and GoAways for a certificate, whatever else they show', async () => {
+  test('mutual TLS asks operators and GoAways for a certificate, even with a valid secret', async () => {
     const service = await world().service('provider', {
       env: tls({ LOSSLESS_TLS_CLIENT_AUTH: 'true', LOSSLESS_SECRET: SECRET }),
     });
@@ -175,7 +172,7 @@ describe('a control port with TLS', () => {
     expect(await ask(service, '/status', { headers, ...files(directory) })).toBe(200);
   });
 
-  test('the command speaks it too', async () => {
+  test('the command speaks TLS too', async () => {
     const more = { LOSSLESS_TLS_CLIENT_AUTH: 'true', LOSSLESS_SECRET: SECRET };
     const service = await world().service('provider', { env: tls(more) });
     const port = String(await world().controlPort(service));
@@ -212,7 +209,7 @@ describe('certificates are renewed', () => {
     const caller = await world().caller('http://provider/echo', 50, { env });
     const before = (await shown(first)).serialNumber;
 
-    // A key that is not the certificate's.
+    // A key that does not match the certificate.
     const other = authority.issue(join(world().directory, 'next'));
     copyFileSync(join(other, 'tls.key'), join(directory, 'tls.key'));
     await until(async () => {
@@ -236,7 +233,7 @@ describe('certificates are renewed', () => {
     ['tls.crt', 'no certificate'],
     ['tls.key', 'no key'],
     ['ca.crt', ''],
-  ])('a bad %s at the start is one clear line, and the application runs', async (file, text) => {
+  ])('a bad %s at the start logs one clear line, and the application runs', async (file, text) => {
     writeFileSync(join(directory, file), text);
     const app = world().children.node(new URL('../fixtures/apps/app.ts', import.meta.url), {
       env: world().env('provider', tls({ LOSSLESS_STRICT: 'false' })),

@@ -18,7 +18,7 @@ function verify(service: string, ...args: string[]) {
   return lossless(['verify', '--service', service, ...args, ...url]);
 }
 
-/** A shutdown of which only the start marker arrived. */
+/** A shutdown whose start marker alone arrived. */
 function marker(service: string, start: number, gracePeriodS: number): string {
   const attributes = {
     [ATTR.service]: service,
@@ -71,7 +71,7 @@ describe('real shutdowns', () => {
   });
 });
 
-test('a release is judged by itself: the last one, or one that is named', async () => {
+test('judges one release by itself: the last or a named one', async () => {
   const version = (name: string) => ({ LOSSLESS_METADATA: `version=${name}`, LOSSLESS_HOLD_MS: '0' });
   const old = await world().service('provider', { env: version('1.0.0') });
   const caller = await world().caller('http://provider/echo', 30);
@@ -108,31 +108,33 @@ test('--wait asks until the last span is there, and --junit writes what CI reads
 });
 
 describe('an unknown verdict is 2', () => {
-  test('fewer than expected, and none at all', async () => {
+  test('for fewer shutdowns than expected, and for none', async () => {
     await sendOtlp(world().collector.otlpUrl, shutdownBodies('few', 3).bodies);
     expect(await verify('few', '--since', '1h', '--expect', '1')).toMatchObject({ code: 0 });
     const few = await verify('few', '--since', '1h', '--expect', '2');
     expect(few).toMatchObject({ code: 2 });
-    expect(few.stdout).toContain('1 shutdowns found, 2 expected');
+    expect(few.stdout).toContain('expected 2 shutdowns, found 1');
     expect(await verify('nobody', '--since', '1h')).toMatchObject({ code: 2 });
     expect(await verify('nobody', '--since', '1h', '--expect', '0')).toMatchObject({ code: 0 });
   });
 
-  test('one that may still be running, and 1 once it cannot be any more', async () => {
+  test('for a shutdown that may still run, and 1 once it cannot run any more', async () => {
     await sendOtlp(world().collector.otlpUrl, [marker('running', Date.now() - 10_000, 30)]);
     expect(await verify('running', '--since', '1h')).toMatchObject({ code: 2 });
     await sendOtlp(world().collector.otlpUrl, [marker('killed', Date.now() - 10_000, 1)]);
     const killed = await verify('killed', '--since', '1h');
     expect(killed).toMatchObject({ code: 1 });
-    expect(killed.stdout).toMatch(/killed-1 .* killed [\s\S]*no end came: the process was killed/);
+    expect(killed.stdout).toMatch(
+      /killed-1 .* killed [\s\S]*the end of the shutdown never arrived: the process was killed/,
+    );
   });
 
-  test('one that ended well while a span of a consumer is on its way, and 1 once that cannot come any more', async () => {
+  test('for a good end while a span of a consumer may still arrive, and 1 once it cannot arrive any more', async () => {
     const [own = '', first = '', second = ''] = shutdownBodies('late', 2).bodies;
     await sendOtlp(world().collector.otlpUrl, [own, first]);
     const late = await verify('late', '--since', '1h');
     expect(late).toMatchObject({ code: 2 });
-    expect(late.stdout).toContain('1 of 1 shutdowns may still get spans');
+    expect(late.stdout).toContain('spans of 1 of 1 shutdowns may still arrive');
     await sendOtlp(world().collector.otlpUrl, [second]);
     expect(await verify('late', '--since', '1h')).toMatchObject({ code: 0 });
     const [lost = '', only = ''] = shutdownBodies('lost', 2, 0, Date.now() - 60_000).bodies;
@@ -145,9 +147,9 @@ describe('an unknown verdict is 2', () => {
 
   test.each([
     ['is not there', undefined],
-    ['answers a page', '<html>'],
-    ['answers nothing of use', '{"data": 7}'],
-    ['answers spans without anything', '{"data": [{"traceID": "x", "spans": [{}], "processes": null}]}'],
+    ['answers a web page', '<html>'],
+    ['answers a number in the place of traces', '{"data": 7}'],
+    ['answers empty spans', '{"data": [{"traceID": "x", "spans": [{}], "processes": null}]}'],
   ])('a store that %s', async (_, answer) => {
     let url = 'http://127.0.0.1:1';
     if (answer !== undefined) {
@@ -170,7 +172,7 @@ describe('an unknown verdict is 2', () => {
     [['--since', '1h', '--expect', 'all']],
     [['--since', '1h', '--wait', 'long']],
     [['--since', '2999-01-01T00:00:00Z']],
-  ])('a command line like %j', async (args) => {
+  ])('the command line %j', async (args) => {
     const { code, stderr } = await verify('provider', ...args);
     expect(code).toBe(2);
     expect(stderr).toMatch(/^LOSSLESS_USAGE: /);

@@ -20,7 +20,7 @@ test.each([
       });
     const far = await start('eu-2');
     const near = await start('eu-1');
-    // The plugin itself asks a server of HTTP/2 what it is.
+    // The plugin itself asks an HTTP/2 server whether it speaks gRPC.
     const before = await world().served(far);
     const caller = await world().caller(url, 100, { client, env: { LOSSLESS_ZONE: 'eu-1' } });
     expect(await world().served(near)).toBeGreaterThan(10);

@@ -19,10 +19,10 @@ const LONGEST_MS = 365 * 86_400_000;
 /** Where callers have their control servers, so that a proxy can stand before them on 127.0.0.1. */
 export const BEHIND = '127.0.0.2';
 
-/** Spans, metrics and last wills; the others say who runs here, and what services call. */
+/** Files of spans, metrics and last wills; the other files name running instances and called services. */
 const WAITING = /^\d.*\.(json|metrics|leaving)(\.sending)?$/;
 
-/** What a process reaches through proxies; a caller is reached through one too. */
+/** The servers that a process reaches through proxies; a proxy stands before a caller too. */
 export interface Link {
   readonly collector: FaultProxy;
   readonly registry: FaultProxy | undefined;
@@ -44,7 +44,7 @@ export class Backends {
     this.#etcd = etcd;
   }
 
-  /** @param isOwn whether this process has mounts of its own */
+  /** @param isOwn whether this process has its own mounts */
   static async open(folder: string, isOwn: boolean): Promise<Backends> {
     const missing = serverMissing('etcd');
     const database = join(folder, 'traces.sqlite');

@@ -6,7 +6,7 @@ import type { ChaosName, Step } from './plan.ts';
 /** Descriptors that are left to a process that gets few. */
 const SPARE = 24;
 
-/** What a chaos is given. */
+/** The parts of the fleet that a chaos can use. */
 export interface Scene {
   readonly fleet: Fleet;
   readonly step: Step;
@@ -21,7 +21,7 @@ type Chaos = (scene: Scene) => Promise<() => unknown>;
 
 export const CHAOS: Readonly<Record<ChaosName, Chaos>> = {
   none: async () => () => {},
-  /** An instance is killed, and replaced when nobody else does. */
+  /** Kills an instance, and replaces it unless the step does. */
   kill: async ({ fleet, leaving, victim }) => {
     await fleet.kill(victim);
     const { tier } = victim;
@@ -48,7 +48,7 @@ export const CHAOS: Readonly<Record<ChaosName, Chaos>> = {
   collector_silent: ({ fleet }) => all(fleet.backends.links.map(({ collector }) => collector.silence())),
   registry_dead: ({ fleet }) => all(fleet.backends.links.map(({ registry }) => registry?.outage())),
   registry_silent: ({ fleet }) => all(fleet.backends.links.map(({ registry }) => registry?.silence())),
-  /** One caller reaches neither registry nor collector, and nobody reaches it. What it calls answers. */
+  /** Cuts a caller off from registry and collector, and from GoAways. The called services still answer. */
   partition: ({ fleet, step }) => {
     const { collector, control, registry } = fleet.linkOf(callerOf(fleet, step));
     return all([collector, control, registry].map((proxy) => proxy?.silence()));
@@ -86,7 +86,7 @@ function collectorsDown({ backends }: Fleet): Promise<() => unknown> {
   return all(backends.links.map(({ collector }) => collector.outage()));
 }
 
-/** Several at once; what it resolves with ends all of them. */
+/** Several chaos at once; the resolved function ends all of them. */
 async function all(begun: readonly (Promise<() => unknown> | undefined)[]): Promise<() => Promise<unknown>> {
   const ends = await Promise.all(begun);
   return () => Promise.all(ends.map((end) => end?.()));

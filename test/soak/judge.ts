@@ -5,7 +5,7 @@ import type { Failure, Life, Observed, Shutdown } from './observed.ts';
 export interface Row {
   readonly what: string;
   readonly seen: string;
-  /** What it must be; empty where nothing must be. */
+  /** The required value; empty without one. */
   readonly wanted: string;
   readonly isGood: boolean;
 }
@@ -13,13 +13,13 @@ export interface Row {
 /** How long after a SIGKILL a request may still have been written to the process, in milliseconds: its client stood still. */
 const UNSEEN_MS = 5_000;
 
-/** Results of a shutdown after which nobody has lost anything. */
+/** Results of shutdowns without a loss. */
 const GOOD: readonly string[] = ['success', 'incomplete'];
 
 /** Results in a trace whose end is lost. */
 const UNKNOWN: readonly string[] = ['missing', 'killed'];
 
-/** What must not grow, by the end of its name. */
+/** Values that must not grow, by the end of their names. */
 const ALLOWANCES: Readonly<Record<string, Allowance & { readonly unit: number; readonly in: string }>> = {
   heap: { part: 0.15, amount: 3 * 2 ** 20, unit: 2 ** 20, in: 'MiB' },
   rss: { part: 0.25, amount: 32 * 2 ** 20, unit: 2 ** 20, in: 'MiB' },
@@ -48,12 +48,12 @@ export function endedAlone({ lives }: Observed): readonly Life[] {
   );
 }
 
-/** Whether a shutdown ended as one may. Where the end of a trace is lost nobody knows how, and the trace says just that. */
+/** Whether a shutdown ended in an allowed way. When the end of its trace is lost, the way is unknown, and the trace says so. */
 export function isGraceful({ result, trace }: Shutdown): boolean {
   return GOOD.includes(result) || (UNKNOWN.includes(result) && trace === 'said');
 }
 
-/** Holds what was seen against what must hold. */
+/** Compares the observations with the rules. */
 export function judge(observed: Observed): readonly Row[] {
   const { broken, failures, lives, requests, shutdowns } = observed;
   const lost = unexplained(observed);

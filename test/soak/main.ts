@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     hours: { type: 'string' },
     minutes: { type: 'string' },
-    /** By default one of its own for each day. */
+    /** Default: another seed each day. */
     seed: { type: 'string', default: String(Math.floor(Date.now() / 86_400_000)) },
     /** The first step. */
     from: { type: 'string', default: '0' },
@@ -37,7 +37,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Runs this program once more, in namespaces of its own. */
+/** Runs this program once more, in its own namespaces. */
 function outside(): number {
   const command = [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url), '--inside'];
   return (
@@ -45,7 +45,7 @@ function outside(): number {
   );
 }
 
-/** A quarter of an hour, unless told otherwise. @throws Error for what is no time */
+/** Default: a quarter of an hour. @throws Error for an invalid time */
 function durationMs(): number {
   // A step may take as long as a grace period.
   const byDefault = values.steps === undefined ? 15 : (Number(values.steps) * 4 * STEP_MS) / MINUTE_MS;

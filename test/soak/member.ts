@@ -70,7 +70,7 @@ export class Member {
     this.child.send(order);
   }
 
-  /** What it has in memory and has sent. */
+  /** Its memory use and the number of its requests. */
   async measure(by: 'measure' | 'stop' = 'measure'): Promise<Measured> {
     const answer = this.child.receives<{ readonly measured: Measured }>(
       (message) => 'measured' in message,
@@ -89,7 +89,7 @@ export class Member {
     const { pid } = this.child;
     const [, hard = ''] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8')) ?? [];
     const set = (soft: string): void => {
-      // One that has ended has no limit.
+      // An ended process has no limit.
       spawnSync('prlimit', [`--pid=${pid}`, `--nofile=${soft}:`], { stdio: 'ignore' });
     };
     set(`${this.descriptors + spare}`);

@@ -25,7 +25,7 @@ export interface Broken {
   readonly text: string;
 }
 
-/** What a process says of itself, after a garbage collection. */
+/** Measurements of a process by itself, after a garbage collection. */
 export interface Measured {
   readonly heapBytes: number;
   readonly rssBytes: number;
@@ -44,7 +44,7 @@ export interface Life {
   readonly endedAt: number | undefined;
   /** It had to be killed, long after its grace period. */
   readonly isHung: boolean;
-  /** When it said that spans are lost. */
+  /** The time at which it reported lost spans. */
   readonly lostAt: readonly number[];
 }
 
@@ -54,7 +54,7 @@ export interface Life {
  */
 export type TraceState = 'whole' | 'said' | 'killed' | 'silent';
 
-/** One that was asked to leave, and was not killed. */
+/** A process that was asked to leave, and was not killed. */
 export interface Shutdown {
   readonly name: string;
   readonly step: number;
@@ -77,7 +77,7 @@ export interface Observed {
   readonly failures: readonly Failure[];
   readonly lives: readonly Life[];
   readonly shutdowns: readonly Shutdown[];
-  /** What must not grow, measured again and again, by what it is. */
+  /** Repeated measurements of values that must not grow, by name. */
   readonly series: ReadonlyMap<string, readonly number[]>;
   /** Files that are left in the spool when all was sent. */
   readonly spooled: readonly string[];

@@ -9,7 +9,7 @@ import type { Broken, Failure, Lost, Observed } from './observed.ts';
 import { type ChaosName, type Step, stepOf } from './plan.ts';
 import { Traces } from './traces.ts';
 
-/** From the begin of one step to that of the next one at least, in milliseconds. */
+/** Least time from the begin of one step to the begin of the next, in milliseconds. */
 export const STEP_MS = 4_000;
 
 /** Most failures that are kept. */
@@ -34,7 +34,7 @@ export interface SoakOptions extends Omit<FleetOptions, 'onLost'> {
   readonly say: (line: string) => void;
 }
 
-/** Plays the steps of a seed, and tells what was seen. */
+/** Plays the steps of a seed, and returns the observations. */
 export async function soak(options: SoakOptions): Promise<Observed> {
   let run: Soak | undefined;
   const fleet = await Fleet.open({ ...options, onLost: (lost) => run?.lose(lost) });
@@ -143,7 +143,7 @@ class Soak {
     this.#options.say(`step ${this.#step.n} (${this.#step.chaos}): ${line}`);
   }
 
-  /** Measures again and again what must not grow, and says how it goes. */
+  /** Measures repeatedly the values that must not grow, and prints the progress. */
   async #watch(signal: AbortSignal): Promise<void> {
     const { withinMs, say } = this.#options;
     const betweenMs = Math.min(MOST_BETWEEN_MS, Math.max(LEAST_BETWEEN_MS, withinMs / 100));

@@ -10,7 +10,7 @@ import type { Backends } from './backends.ts';
 import { now } from './member.ts';
 import type { Life, Shutdown, TraceState } from './observed.ts';
 
-/** How long after a shutdown what was lost of its trace is said, in milliseconds. */
+/** Longest time after a shutdown in which a process reports lost spans, in milliseconds. */
 const SAID_MS = 60_000;
 
 /** How long a trace is asked for again and again, and then once more at the end, in milliseconds. */
@@ -19,7 +19,7 @@ const ASKED_MS = 120_000;
 /** Longest wait for the last spans, in milliseconds: a collector that does not answer is waited for by their senders. */
 const LAST_MS = 30_000;
 
-/** A shutdown whose trace is not yet known to be whole. */
+/** A shutdown whose trace may still be incomplete. */
 export interface Left extends Pick<Shutdown, 'chaos' | 'durationMs' | 'name' | 'step'> {
   readonly life: Life;
   /** Undefined when the process announced none. */
@@ -42,7 +42,7 @@ export class Traces {
     this.#open.push(left);
   }
 
-  /** Takes note of those that are whole by now. */
+  /** Records the traces that are whole by now. */
   async settle(withinMs = ASKED_MS): Promise<void> {
     const since = now() - withinMs;
     for (const left of this.#open.filter(({ life }) => (life.endedAt ?? 0) >= since)) {
@@ -100,7 +100,7 @@ export function stateOf({ life }: Left, { spans }: Trace, lives: readonly Life[]
   return 'silent';
 }
 
-/** Whether an instance id is that of a process. */
+/** Whether an instance id belongs to a process. */
 function isOf(instanceId: string, pid: number): boolean {
   return instanceId.split(':').includes(`${pid}`);
 }

@@ -4,17 +4,17 @@ export interface Coverage {
   readonly name: string;
   /** The package whose installed version was tried; undefined for a part of Node.js. */
   readonly of?: readonly [name: string];
-  /** The version of a program that is not installed for the tests. */
+  /** The version of a program that the tests do not install. */
   readonly version?: string;
   readonly covered: 'yes' | 'partly' | 'no';
-  /** What is not covered, and what to write instead. */
+  /** The uncovered part, and the code to write instead. */
   readonly note?: string;
   /** The test that proves the row: a file of `test/process` or beside it, and the title of the row there, or the title of all its rows. */
   readonly test: readonly [file: string, title: string];
 }
 
 /** `test/fixtures/apps/clients.ts` calls by a client of this name while one of two instances leaves. */
-const CALLED = ['clients.test.ts', 'not one request is lost while one of two instances leaves'] as const;
+const CALLED = ['clients.test.ts', 'loses no request while one of two instances leaves'] as const;
 
 /** A kind of `test/fixtures/apps/frameworks.ts`, which leaves under load. */
 const SERVED = ['frameworks.test.ts', 'leaves without losing a request'] as const;
@@ -56,14 +56,14 @@ export const COVERAGE: readonly Coverage[] = [
       of: ['undici'],
       covered: 'no',
       note: 'The plugin logs its first call (`LOSSLESS_DISPATCHER_UNCOVERED`). Write `http2.connect`.',
-      test: ['consumer-clients.test.ts', 'one that cannot be covered is said once'],
+      test: ['consumer-clients.test.ts', 'logs once about one that it cannot cover'],
     },
     {
       name: 'undici MockAgent',
       of: ['undici'],
       covered: 'partly',
       note: 'It answers the requests that it intercepts, as in tests of an application. The others go to the host in their URL. Write `fetch` without it.',
-      test: ['consumer-clients.test.ts', 'what a MockAgent intercepts'],
+      test: ['consumer-clients.test.ts', 'a call that a MockAgent intercepts'],
     },
     {
       name: 'fetch with a dispatcher of another major',
@@ -80,7 +80,7 @@ export const COVERAGE: readonly Coverage[] = [
     },
     { name: 'axios', of: ['axios'], test: CALLED },
     { name: 'axios by HTTP/2', of: ['axios'], test: CALLED },
-    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries it from the first request on'] },
+    { name: 'http2.connect', test: ['http2-client.test.ts', 'carries the header from the first request on'] },
     { name: 'got', of: ['got'], test: CALLED },
     ...[
       'ky',
@@ -146,7 +146,7 @@ export const COVERAGE: readonly Coverage[] = [
       of: ['socket.io'],
       covered: 'partly',
       note: 'An offline waits for open connections until the deadline, then cuts them. Close them when `leaving()` is aborted.',
-      test: ['races-sockets.test.ts', 'a WebSocket is waited for until the deadline'],
+      test: ['races-sockets.test.ts', 'the drain waits for a WebSocket until the deadline'],
     },
   ),
   ...rows(

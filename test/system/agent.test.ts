@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 const missing = serverMissing('jaeger', 'collector');
 if (missing) console.warn(`skipped: ${missing}`);
 
-/** A gateway with a Jaeger of its own, which shows what came to it. */
+/** A gateway with its own Jaeger, which shows the traces that arrived there. */
 interface Side {
   readonly jaeger: OwnJaeger;
   readonly gateway: OtelCollector;
@@ -34,7 +34,7 @@ describe.skipIf(missing)('an agent before two gateways', () => {
   const missingInBoth = async (sent: Parameters<typeof missingIn>[1]): Promise<readonly (readonly string[])[]> =>
     Promise.all(sides.map(({ jaeger }) => missingIn(jaeger.queryUrl, sent)));
 
-  test('each trace is whole at one of them, from whichever processes its spans come', async () => {
+  test('each trace is whole at one gateway, although its spans come from several processes', async () => {
     const sent = manyShutdowns('spread', 60);
     await deliver(agent.otlpUrl, sent);
     await until(async () => (await missingInBoth(sent)).flat().length === sent.length);
@@ -44,7 +44,7 @@ describe.skipIf(missing)('an agent before two gateways', () => {
     expect(Math.min(one.length, other.length)).toBeGreaterThan(0);
   });
 
-  test('both gateways are down and the agent is killed meanwhile: every trace arrives, whole at one of them', async () => {
+  test('both gateways are down and the agent is killed meanwhile: every trace arrives, whole at one gateway', async () => {
     await Promise.all(sides.map(({ gateway }) => gateway.stop()));
     const sent = manyShutdowns('waiting', 40);
     for (const [n, shutdown] of sent.entries()) {
@@ -60,7 +60,7 @@ describe.skipIf(missing)('an agent before two gateways', () => {
     expect(new Set([...one, ...other]).size).toBe(sent.length);
   }, 120_000);
 
-  test('one gateway is down: traces of the other arrive meanwhile, its own when it is back', async () => {
+  test('one gateway is down: traces of the other arrive at once, its own when it is back', async () => {
     const [down] = sides;
     await down?.gateway.stop();
     const sent = manyShutdowns('half', 40);

@@ -188,7 +188,7 @@ const scenarios: Readonly<Record<string, RuleCase>> = {
   'Prometheus away for 20 minutes, failure before': {
     series: { [goaway('shop', 'till', 'timeout')]: '1x40 _x80 1x400' },
     scraped: '1x280 _x80 1x800',
-    // promtool goes on meanwhile.
+    // promtool runs meanwhile.
     firing: quiet(31, 90),
   },
   'one in 20 killed, steady churn': {

@@ -60,7 +60,7 @@ describe.skipIf(missing)('from a shutdown to the alert, with the intervals as th
         service_name: 'shop',
         service_peer_name: 'consumer',
       },
-      annotations: { summary: 'shop left and did not tell every instance of consumer: 1 not told' },
+      annotations: { summary: 'GoAways of shop to consumer that failed: 1' },
     });
 
     const [held, ...others] = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as HeldAlert[];
@@ -80,7 +80,7 @@ describe.skipIf(missing)('from a shutdown to the alert, with the intervals as th
     ]);
   }, 240_000);
 
-  /** What the page of Jaeger behind a link shows: it asks its own server what its address says. */
+  /** The content of the page of Jaeger behind a link: the page asks its own server for the query in its address. */
   async function tracesAt(link = ''): Promise<readonly string[]> {
     const { pathname, search, origin } = new URL(link);
     expect([origin, pathname]).toEqual([new URL(jaeger.queryUrl).origin, '/search']);

@@ -37,7 +37,7 @@ describe.skipIf(missing)('the servers find no fault in the configurations, witho
   });
 });
 
-/** What it says; rejects when it exits with another code than 0. */
+/** The output of the program; rejects for another exit code than 0. */
 async function run(program: string, args: readonly string[]): Promise<string> {
   const { stdout, stderr } = await promisify(execFile)(program, args, { cwd: root, env: {} });
   return `${stdout}${stderr}`;

@@ -34,7 +34,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     run = new DemoRun(jaeger, prometheus.otlpUrl);
     const shop = await run.service('shop', ['answers', 'answers', 'refuses']);
     const slow = await run.service('slow', ['answers'], { LOSSLESS_GRACE_PERIOD_MS: '3000' });
-    // Nobody who starts meanwhile finds what it left to say.
+    // No process that starts meanwhile may send its spool.
     const killed = await run.service('killed', ['answers'], {
       LOSSLESS_SPOOL_DIR: join(run.directory, 'spool-of-killed'),
     });
@@ -89,7 +89,7 @@ describe.skipIf(missing)('what the panels show of a real run is what happened', 
     expect(await panels.numbers('shutdowns', 'Consumers not told')).toEqual({ 'not told': 1 });
   });
 
-  test('the objective: a time-out is not lossless, what left safely is', async () => {
+  test('the objective counts a time-out as not lossless, and a safe departure as lossless', async () => {
     const share = await panels.numbers('shutdowns', 'Lossless shutdowns in 30 days');
     expect(share).toEqual({ 'service-a': 1, 'service-b': 1, 'service-c': 1, shop: 1, slow: 0 });
     expect((await panels.numbers('shutdowns', 'Error budget spent'))['slow']).toBeCloseTo(1_000);

@@ -40,7 +40,7 @@ const noSystemd = spawnSync('systemd-analyze', ['--version']).error === undefine
 
 test.skipIf(noSystemd)(`systemd takes the units${noSystemd ? ` (${noSystemd})` : ''}`, async () => {
   const directory = useScratchFolder();
-  // What the units name is not on this machine.
+  // This machine lacks the files that the units name.
   const service = readFileSync(join(UNITS, 'orders.service'), 'utf8').replace('/usr/bin/node', process.execPath);
   writeFileSync(join(directory, 'orders.service'), service.replace('/srv/orders', directory));
   copyFileSync(join(UNITS, 'orders.socket'), join(directory, 'orders.socket'));

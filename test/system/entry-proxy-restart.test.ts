@@ -71,7 +71,7 @@ describe('a proxy is killed and starts again while an instance leaves', () => {
         const { sent } = load;
         await until(() => load.sent > sent + 160);
         const { failed, ok } = await load.stop();
-        // What a proxy has when it is killed is lost with it, and nobody is there until the next one listens.
+        // A killed proxy loses its open requests, and no proxy answers until the next one listens.
         expect(failed.map(({ reason }) => reason).filter((reason) => reason.startsWith('status'))).toEqual([]);
         expect(ok).toBeGreaterThan(400);
         const { verdict } = await world().trace({ child: leaving, port: application });

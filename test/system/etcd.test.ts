@@ -360,13 +360,13 @@ describe.skipIf(missing)('an etcd with users', () => {
   test.each([
     ['shop:wr0ng', '', /refuses the user "shop" or its password/],
     ['shop:pass%20s3cret%401', '?prefix=/elsewhere', /permission denied/],
-  ])('%s%s is a clear error without the password', async (user, options, expected) => {
+  ])('%s%s fails with a clear error without the password', async (user, options, expected) => {
     const said: string[] = [];
     const registry = await open(user, options, (message) => said.push(message));
     await isRefused(registry, { says: expected, secret: /wr0ng|s3cret/, logged: said });
   });
 
-  test('no user is a clear error', async () => {
+  test('no user fails with a clear error', async () => {
     const registry = await openRegistry(new URL(etcd.url), { clock: systemClock, log: () => {} });
     await expect(registry.instances('a')).rejects.toThrow(/user name is empty/);
     await registry.close();

@@ -20,14 +20,14 @@ async function violationsOf(fleet: Fleet): Promise<readonly string[]> {
 }
 
 /** A client that loses requests while the trace says `success`: see test/fleet/oracle.ts. */
-describe('no run in which a client failed is called lossless', () => {
+describe('a run in which a client failed is never called lossless', () => {
   const seeds = Array.from({ length: 20 }, (_, n) => generate(SEED + n));
   test.each(seeds.map((fleet) => [`${fleet.name}: ${shapeOf(fleet)}`, fleet] as const))('%s', async (_, fleet) => {
     expect(await violationsOf(fleet)).toEqual([]);
   });
 });
 
-describe('no run of a case that once was is called lossless', () => {
+describe('a run of a recorded case is never called lossless when a client failed', () => {
   const quick = (cases as readonly Fleet[]).filter(({ gracePeriodMs }) => gracePeriodMs <= LONGEST_MS);
   test.each(quick.map((fleet) => [fleet.name, fleet] as const))('%s', async (_, fleet) => {
     expect(await violationsOf(fleet)).toEqual([]);

@@ -74,7 +74,7 @@ describe.skipIf(missing)('a gateway before Jaeger', () => {
     await until(async () => (await missingIn(jaeger.queryUrl, [...before, ...during, ...after])).length === 0, 60_000);
   }, 120_000);
 
-  test('when its queue is full the sender is told so, and keeps its spans', async () => {
+  test('when its queue is full the sender gets an error and keeps its spans', async () => {
     const jaeger = await run(OwnJaeger.start());
     const gateway = await gatewayOf(jaeger, { COLLECTOR_QUEUE_SIZE: '20' });
     await jaeger.stop();

@@ -67,7 +67,7 @@ describe.skipIf(missing)('clients of other languages lose no call while two inst
     for (let n = 0; n < 2; n++) {
       const next = await provider();
       await world().called(leaving, 50);
-      // What is in front gives new connections to who is in service.
+      // The front gives new connections to an instance in service.
       place.target = next.port;
       await leaves(leaving);
       leaving = next;

@@ -63,6 +63,8 @@ test.skipIf(missing)(
         await fetch(`http://127.0.0.1:${providers[1].port}/echo`, { method: 'POST', body: 'x' });
       const held = await holdRequest(providers[0]);
       const asked = async (expr: string) => (await prometheus.query(expr))[0]?.value;
+      // An increase is one between two scrapes of an instance.
+      await until(async () => (await asked('count(count_over_time(lossless_idle_closed_total[1m]) >= 2)')) === 4);
       await until(async () => (await asked(`lossless_requests_total{instance="${second}",caller="unmanaged"}`)) === 5);
       const panels = new PanelReader({
         prometheus,

@@ -8,7 +8,7 @@ import { useStarted } from '../support/use-started.ts';
 const missing = jaegerMissing();
 if (missing) console.warn(`skipped: ${missing}`);
 
-/** Traces of a fixed moment, and one of now for what is searched by default. */
+/** Traces of a fixed moment, and one trace of now for searches without a time. */
 const THEN = 1_790_000_000_000;
 const one = shutdownBodies('mirror-a', 3, 1, THEN);
 const two = shutdownBodies('mirror-b', 2, 0, THEN + 100_000);
@@ -153,7 +153,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
     ['not JSON', '{'],
     ['a list', '[]'],
     ['nothing', '{}'],
-    ['a span list that is text', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
+    ['a text in the place of the spans', '{"resourceSpans":[{"scopeSpans":[{"spans":"x"}]}]}'],
   ])('OTLP that is %s', async (_, body) => {
     const [real, ours] = await Promise.all(
       [jaeger(), embedded()].map(async ({ otlpUrl }) => {
@@ -169,11 +169,11 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
   test.each([
     ['a short id', '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}', '1'],
     [
-      'a number that is none',
+      'an invalid number',
       '{"resourceSpans":[{"resource":{"attributes":[{"key":"a","value":{"intValue":"abc"}}]},"scopeSpans":[]}]}',
       undefined,
     ],
-  ])('Jaeger refuses a whole batch for %s; here the rest of it is kept', async (_, body, rejectedSpans) => {
+  ])('Jaeger refuses a whole batch for %s; the embedded collector keeps the rest', async (_, body, rejectedSpans) => {
     const [real, ours] = await Promise.all(
       [jaeger(), embedded()].map(({ otlpUrl }) =>
         fetch(`${otlpUrl}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
@@ -185,7 +185,7 @@ describe.skipIf(missing)('the embedded collector answers as a real Jaeger', () =
   });
 });
 
-/** An answer without what may differ: the order of lists, the names of processes, and the words of a message. */
+/** An answer without the parts that may differ: the order of lists, the names of processes, and the words of a message. */
 async function ask(url: string): Promise<object> {
   const response = await fetch(url);
   const body = (await response.json()) as Record<string, unknown>;

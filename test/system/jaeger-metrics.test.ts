@@ -12,7 +12,7 @@ if (missing) console.warn(`skipped: ${missing}`);
 /** What our own metrics leave out: they are about whichever instance came first. */
 const LEFT_OUT = ['instance', 'otel_scope_schema_url', 'otel_scope_version'];
 
-/** Values by name and labels, whatever their order. Exemplars are no part: Jaeger shows each for one flush only. */
+/** Values by name and labels, in any order, without exemplars: Jaeger shows each for one flush only. */
 type Samples = Readonly<Record<string, number>>;
 
 async function scrape(url: string, accept: string): Promise<{ readonly type: string; readonly samples: Samples }> {

@@ -108,7 +108,7 @@ describe.skipIf(missing || !process.env[INSIDE])('pods of a Service', () => {
     expect(spansOf(trace, 'deregister')[0]?.tags).toMatchObject({ 'lossless.deregister.result': 'confirmed' });
   });
 
-  test('a provider without permissions leaves as safely, and says that it is not confirmed', async () => {
+  test('a provider without permissions leaves as safely, with an unconfirmed deregistration', async () => {
     const [leaving] = [await pod(PODS[0], TOKENS.stranger), await pod(PODS[1])];
     const caller = await world().caller('http://shop/', 50, { env: env() });
     await world().called(leaving);

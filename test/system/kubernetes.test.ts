@@ -52,7 +52,7 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
   });
   const ports = [{ name: 'http', port: 8_080 }];
 
-  /** A watch, and what it shows. */
+  /** A watch, and its lists. */
   async function watching(registry: Registry, service: string) {
     const lists: (readonly Instance[])[] = [];
     await registry.watch(service, (list) => lists.push(list));
@@ -182,7 +182,7 @@ describe.skipIf(missing)('EndpointSlices of a real API', () => {
     expect(said.join()).not.toMatch(/wr0ng|reader-token/);
   });
 
-  test('a Service of another namespace is named with it; what cannot be a Service is an empty list', async () => {
+  test('a name may hold the namespace of a Service; an impossible name gives an empty list', async () => {
     const registry = await open(urlOf(reader).replace(`namespace=${NAMESPACE}`, 'namespace=default'));
     const service = aServiceName();
     await kubernetes().putSlice({ name: service, service, ports, endpoints: [ready('192.0.2.1', 'pod-1')] });

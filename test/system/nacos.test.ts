@@ -252,7 +252,7 @@ describe.skipIf(missing).each(LINES)('a Nacos %s with users', (line) => {
   );
 
   test.each(['nacos:wr0ng@', 'nobody:pass%20s3cret%401@', ''])(
-    '"%s" is a clear error without the password',
+    'the user "%s" fails with a clear error without the password',
     async (user) => {
       const logged: string[] = [];
       const registry = await openRegistry(new URL(`nacos://${user}127.0.0.1:${nacos().port}`), {

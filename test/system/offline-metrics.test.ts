@@ -32,7 +32,7 @@ describe.skipIf(missing)('the metrics of an offline in a real Prometheus', () =>
     return provider;
   }
 
-  /** What is stored says of the offline what its trace says. */
+  /** Checks that the stored metrics of the offline agree with its trace. */
   async function agree(prometheus: Prometheus, provider: Service): Promise<void> {
     const trace = await world().trace(provider);
     const [root] = spansOf(trace, 'offline');

@@ -24,7 +24,7 @@ describe.skipIf(missing)('a real OpenTelemetry Collector that speaks TLS', () =>
     theirs = new Authority(join(directory, 'other-ca')).issue(join(directory, 'theirs'));
   });
 
-  /** A collector that asks for a certificate of `ours` and passes what it takes on to the collector of the world; its URL. */
+  /** The URL of a collector that requires a certificate of `ours` and forwards to the collector of the world. */
   async function collector(): Promise<string> {
     const [port, health] = await Promise.all([freePort(), freePort()]);
     const tls = {

@@ -49,7 +49,7 @@ describe.skipIf(missing)('a migration from consul to etcd', () => {
     await world().leave(next);
   });
 
-  test('one of the two is down: the instance leaves the other, the worse result wins', TIMEOUT, async () => {
+  test('one of the two is down: the instance leaves the other, and the worse result wins', TIMEOUT, async () => {
     const service = await world().service('torn', of(`${consul().url},${etcd().url}`));
     await consul().stop();
     await world().leave(service);
@@ -62,7 +62,7 @@ describe.skipIf(missing)('a migration from consul to etcd', () => {
 });
 
 describe.skipIf(missing)('a wrong token', () => {
-  test('the service serves and is not ready, the log says so, and the token shows nowhere', TIMEOUT, async () => {
+  test('the service serves and is not ready, the log says so, and the token appears nowhere', TIMEOUT, async () => {
     const management = '11111111-2222-3333-4444-555555555555';
     const token = '99999999-aaaa-bbbb-cccc-dddddddddddd';
     const acl = {

@@ -36,7 +36,7 @@ test('a listener leaves neither a throw nor a rejection behind, and each hook is
   expect(failed).toEqual(['sync', 'async']);
 });
 
-test('a log that fails is no failure of the application', () => {
+test('a failing log does not fail the application', () => {
   const guard = new Guard(spoiled);
   expect(guard.attempt<number>('one', spoiled, () => 1)).toBe(1);
 });

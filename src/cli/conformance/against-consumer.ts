@@ -9,7 +9,7 @@ import { ANSWER_MS, type Answered, ControlPort } from './control-port.ts';
 import { FakeProvider } from './fake-provider.ts';
 import { eventually, expectThat, type Findings } from './rules.ts';
 
-/** How long an isolated instance is watched for requests that must not come, in milliseconds, and how many the other one must get. */
+/** Time in which an isolated instance must get no request, in milliseconds, and number of requests that the other instance must get. */
 const WATCHED_MS = 1_000;
 const CALLS = 5;
 
@@ -36,7 +36,9 @@ export async function againstConsumer(against: Against): Promise<void> {
       await provider.listen();
       await registry.register(provider.instance);
     }
-    against.tell(`let the consumer call ${service}: ${leaving.address} and ${staying.address} are listed now`);
+    against.tell(
+      `the registry lists two instances of ${service} now, ${leaving.address} and ${staying.address}; let the consumer call ${service}`,
+    );
     await play(against, leaving, staying);
   } finally {
     for (const provider of [leaving, staying]) {
@@ -48,12 +50,16 @@ export async function againstConsumer(against: Against): Promise<void> {
 
 async function play(against: Against, leaving: FakeProvider, staying: FakeProvider): Promise<void> {
   const { findings, registry, trust, waitMs } = against;
-  await eventually(() => leaving.begun > 0 && staying.begun > 0, waitMs, 'expected requests at both instances');
+  await eventually(
+    () => leaving.begun > 0 && staying.begun > 0,
+    waitMs,
+    'expected a request at each of the two instances',
+  );
   let caller: Caller | undefined;
   await findings.try('C1', async () => {
-    await eventually(() => leaving.caller !== undefined, ANSWER_MS, 'expected a consumer header');
-    expectThat(leaving.unnamed + staying.unnamed === 0, 'a request came without it');
-    let refusal = 'it is malformed';
+    await eventually(() => leaving.caller !== undefined, ANSWER_MS, 'expected a `lossless-consumer` header');
+    expectThat(leaving.unnamed + staying.unnamed === 0, 'the consumer sent a request without the header');
+    let refusal = 'the header is malformed';
     const reader = new ConsumerReader(trust.keys, systemClock, (why) => {
       refusal = why;
     });
@@ -94,17 +100,17 @@ async function play(against: Against, leaving: FakeProvider, staying: FakeProvid
   });
 
   leaving.holdNext();
-  await eventually(() => leaving.holds, waitMs, 'expected one more request at the instance that leaves');
+  await eventually(() => leaving.holds, waitMs, 'expected one more request at the leaving instance');
   let first: Answered | undefined;
   let most = 0;
   await findings.try('C7', async () => {
     const answered = await consumer.post(goAway());
     expectStatus(answered.status, 200);
     const { ack } = answered;
-    expectThat(ack !== undefined, 'the first line is no ack');
-    // Requests that it sent before its ack may still arrive.
+    expectThat(ack !== undefined, 'the first line of the answer is not an ack');
+    // Requests that the consumer sent before its ack may still arrive.
     most = leaving.begun + Math.max(0, ack.outstanding - leaving.inflight);
-    expectThat(ack.outstanding > 0, 'it does not count the request that is outstanding');
+    expectThat(ack.outstanding > 0, 'the ack does not count the outstanding request');
     first = answered;
   });
   await findings.try('C8', () => staysAway(leaving, staying, waitMs, () => most));
@@ -114,13 +120,16 @@ async function play(against: Against, leaving: FakeProvider, staying: FakeProvid
     again.hangUp();
   });
   await findings.try('C10', async () => {
-    expectThat(first !== undefined, 'there was no ack');
-    expectThat(!first.isOver, 'the answer ended while a request was outstanding');
+    expectThat(first !== undefined, 'the consumer sent no ack');
+    expectThat(!first.isOver, 'the consumer ended its answer while a request was outstanding');
     leaving.release();
     const idle = await Promise.race([first.idle, sleep(systemClock, ANSWER_MS)]);
-    expectThat(idle !== undefined, `no idle line came within ${ANSWER_MS} ms`);
-    expectThat(idle.addresses.includes(staying.address), `it does not name ${staying.address}`);
-    expectThat(!idle.addresses.includes(leaving.address), `it names ${leaving.address}, which leaves`);
+    expectThat(idle !== undefined, `the consumer sent no idle line within ${ANSWER_MS} ms`);
+    expectThat(idle.addresses.includes(staying.address), `the idle line lacks ${staying.address}`);
+    expectThat(
+      !idle.addresses.includes(leaving.address),
+      `the idle line names ${leaving.address}, the leaving instance`,
+    );
   });
   leaving.release();
 
@@ -135,13 +144,13 @@ async function play(against: Against, leaving: FakeProvider, staying: FakeProvid
     const answered = await consumer.post(old);
     answered.hangUp();
     const before = leaving.begun + CALLS;
-    await eventually(() => leaving.begun > before, waitMs, 'expected requests at the newer generation still');
+    await eventually(() => leaving.begun > before, waitMs, 'expected further requests at the newer generation');
   });
   await findings.try('C13', async () => {
     staying.marker = encodeDraining(identityOf(staying), ISOLATION_MS);
     const before = staying.begun;
-    await eventually(() => staying.begun > before, waitMs, 'expected a request at the instance that marks');
-    // Requests that were sent before the first marked response may still arrive.
+    await eventually(() => staying.begun > before, waitMs, 'expected a request at the instance that sends the marker');
+    // Requests that the consumer sent before the first marked response may still arrive.
     await sleep(systemClock, WATCHED_MS);
     await staysAway(staying, leaving, waitMs, () => staying.begun);
   });
@@ -151,7 +160,7 @@ function identityOf({ instance: { service, instanceId, generation } }: FakeProvi
   return { service, instanceId, generation };
 }
 
-/** The consumer calls `other`, and `isolated` has at most as many requests as `most` now returns. */
+/** Checks that the consumer calls `other`, and that `isolated` gets no more requests in all than `most` returns now. */
 async function staysAway(
   isolated: FakeProvider,
   other: FakeProvider,
@@ -161,7 +170,7 @@ async function staysAway(
   const [bound, before] = [most(), other.begun + CALLS];
   await eventually(() => other.begun > before, waitMs, 'expected requests at the other instance');
   await sleep(systemClock, WATCHED_MS);
-  expectThat(isolated.begun <= bound, `requests that came: ${isolated.begun - bound}`);
+  expectThat(isolated.begun <= bound, `received ${isolated.begun - bound} requests too many`);
 }
 
 function expectStatus(status: number, expected: number): void {

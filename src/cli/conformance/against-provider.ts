@@ -12,7 +12,7 @@ import { FakeConsumer, type Received } from './fake-consumer.ts';
 import { Load } from './load.ts';
 import { eventually, expectThat } from './rules.ts';
 
-/** Longest wait for a step that follows by itself, in milliseconds, unless `--wait` is shorter. */
+/** Longest wait for a step that the provider takes on its own, in milliseconds, unless `--wait` is shorter. */
 const LONGEST_MS = 10_000;
 
 /** Longest wait for the provider's liveness check of the consumer, in milliseconds. */
@@ -21,10 +21,11 @@ const ASKED_MS = 3_000;
 /** How long the consumer stays busy after its ack, in milliseconds. */
 const BUSY_MS = 500;
 
-/** How the instance is made to leave: the process that gets SIGTERM; undefined when the user makes it leave. */
+/** The instance under test. */
 export interface Leaver {
+  /** The process that gets SIGTERM; undefined when the user makes the instance leave. */
   readonly pid: number | undefined;
-  /** Path that requests go to. */
+  /** Path of the requests that the command sends. */
   readonly path: string;
 }
 
@@ -42,10 +43,10 @@ export async function againstProvider(against: Against, { path, pid }: Leaver): 
   await consumer.listen();
   const load = new Load(instance, path, consumer.header);
   try {
-    await eventually(() => load.answered > 0, waitMs, 'expected an answer of the instance');
-    await findings.try('P1', () => eventually(() => consumer.wasAsked, ASKED_MS, 'no such question came'));
+    await eventually(() => load.answered > 0, waitMs, 'expected an answer from the instance');
+    await findings.try('P1', () => eventually(() => consumer.wasAsked, ASKED_MS, 'expected the request'));
     await load.beginUpload();
-    if (pid === undefined) tell(`let ${instance.instanceId} leave now`);
+    if (pid === undefined) tell(`make ${instance.instanceId} leave now, for example with SIGTERM`);
     else process.kill(pid, 'SIGTERM');
 
     let goAway: Received | undefined;
@@ -74,9 +75,11 @@ export async function againstProvider(against: Against, { path, pid }: Leaver): 
       if (trust.keys === undefined) return;
       new Verifier(trust.keys, 'goaway', systemClock).verify(goAway?.signature, consumer.id, goAway?.body ?? '');
     });
-    await findings.try('P5', () => eventually(() => consumer.goAways.length > 1, followsMs, 'expected it again'));
+    await findings.try('P5', () =>
+      eventually(() => consumer.goAways.length > 1, followsMs, 'expected the GoAway again'),
+    );
     await findings.try('P6', async () => {
-      await eventually(() => load.marker !== undefined, followsMs, 'expected the marker');
+      await eventually(() => load.marker !== undefined, followsMs, 'expected the draining marker');
       const named = decodeDraining(load.marker ?? '');
       expectThat(named?.instanceId === instance.instanceId, `received ${load.marker}`);
     });
@@ -89,7 +92,7 @@ export async function againstProvider(against: Against, { path, pid }: Leaver): 
       eventually(
         async () => !(await registry.instances(service)).some(({ instanceId }) => instanceId === instance.instanceId),
         followsMs,
-        'the registry lists it still',
+        'expected the registry to drop the instance',
       ),
     );
     await sleep(systemClock, BUSY_MS);
@@ -99,7 +102,9 @@ export async function againstProvider(against: Against, { path, pid }: Leaver): 
     });
     load.close();
     consumer.idle();
-    await findings.try('P10', () => eventually(() => isRefused(instance), followsMs, 'a connection was taken still'));
+    await findings.try('P10', () =>
+      eventually(() => isRefused(instance), followsMs, 'expected the instance to refuse connections'),
+    );
   } finally {
     load.close();
     consumer.close();

@@ -8,7 +8,7 @@ import type { Keys } from '../../protocol/keys.ts';
 import { SIGNATURE_HEADER } from '../../protocol/signature.ts';
 import { eventually } from './rules.ts';
 
-/** A GoAway as it came. */
+/** A received GoAway, unchecked. */
 export interface Received {
   readonly audience: string | undefined;
   readonly type: string;
@@ -16,7 +16,7 @@ export interface Received {
   readonly body: string;
 }
 
-/** The control port of a consumer; a GoAway waits for `ack`. */
+/** The control port of a consumer. It acks no GoAway before `ack`. */
 export class FakeConsumer {
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #host: string;
@@ -47,11 +47,11 @@ export class FakeConsumer {
   async ack(withinMs: number): Promise<void> {
     this.#hasAcked = true;
     for (const response of this.#open) ack(response);
-    // Earlier attempts may have timed out by now; then another one follows.
+    // Earlier attempts may have timed out by now; then the provider makes another one.
     await eventually(() => this.#open.size > 0, withinMs, 'expected another attempt').catch(() => {});
   }
 
-  /** Answers that nothing is outstanding any more. */
+  /** Sends the idle line to all open GoAways. */
   idle(): void {
     for (const response of this.#open) response.end(encodeIdle({ idle: true, addresses: [`${this.#host}:1`] }));
   }

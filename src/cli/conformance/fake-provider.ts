@@ -5,10 +5,10 @@ import { CONSUMER_HEADER, DRAINING_HEADER } from '../../protocol/header.ts';
 import { hostPort } from '../../protocol/host-port.ts';
 import type { Instance } from '../../registry/registry.ts';
 
-/** Longest body that is echoed, in bytes. */
+/** Longest body that the instance echoes, in bytes. */
 const LONGEST_BODY = 65_536;
 
-/** An instance that answers each request with its body, and remembers who has called. */
+/** An instance that echoes the body of each request and remembers its callers. */
 export class FakeProvider {
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #service: string;
@@ -19,7 +19,7 @@ export class FakeProvider {
   #release: (() => void) | undefined;
   /** Requests that arrived. */
   begun = 0;
-  /** Requests that are not answered. */
+  /** Unanswered requests. */
   inflight = 0;
   /** The last consumer header, and the address that sent it. */
   caller: { readonly header: string; readonly address: string } | undefined;
@@ -51,7 +51,7 @@ export class FakeProvider {
       port,
       scheme: 'http',
       weight: 100,
-      // Long ago, so that it takes its whole share at once.
+      // An hour ago, so that consumers give the instance its whole share at once.
       registeredAt: this.#generation - 3_600_000,
       metadata: {},
     };
@@ -61,12 +61,12 @@ export class FakeProvider {
     return hostPort(this.instance);
   }
 
-  /** From now on it answers as another process at the same address. */
+  /** Acts as another process at the same address from now on. */
   restart(): void {
     this.#generation++;
   }
 
-  /** The next request is not answered before `release`. */
+  /** Holds the answer to the next request until `release`. */
   holdNext(): void {
     this.#holdsNext = true;
   }

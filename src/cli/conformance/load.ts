@@ -6,7 +6,7 @@ import type { Instance } from '../../registry/registry.ts';
 /** Time between two requests, in milliseconds. */
 const EVERY_MS = 20;
 
-/** Sends requests to an instance, one after the other, and one whose body comes in two parts. */
+/** Sends requests to an instance, one after the other, and one more whose body it sends in two parts. */
 export class Load {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #options;
@@ -41,7 +41,7 @@ export class Load {
     return this.#uploaded.promise;
   }
 
-  /** Sends nothing more; resolves when all requests are answered. */
+  /** Stops sending; resolves when the instance has answered all requests. */
   async end(): Promise<void> {
     this.#stopping.abort();
     await this.#running;

@@ -2,53 +2,62 @@ import { asError } from '../../errors.ts';
 import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import type { Io } from '../command.ts';
 
-/** One rule of `docs/protocol.md` that the command tries over the wire. */
+/** One rule of `docs/protocol.md` that the command tests over the wire. */
 export interface Rule {
   readonly of: 'consumer' | 'provider';
   readonly text: string;
-  /** Without it nothing fails, but a fleet knows less. */
+  /** No request fails when an implementation breaks this rule, but the fleet knows less. */
   readonly optional?: true;
-  /** Tried only where a secret is set. */
+  /** The command tests this rule only when a secret is set. */
   readonly secret?: true;
 }
 
-/** The rules, in the order in which they are tried. */
+/** The rules, in the order in which the command tests them. */
 export const RULES = {
-  C1: { of: 'consumer', text: 'Each request carries `lossless-consumer`, which can be believed.' },
-  C2: { of: 'consumer', text: '`GET /liveness` answers 200, and 410 when another process is named.' },
-  C3: { of: 'consumer', text: 'A GoAway that another process is meant by is answered with 410.' },
-  C4: { of: 'consumer', text: 'A body that is no GoAway is answered with 400, one above the limit with 413.' },
-  C5: { of: 'consumer', text: 'A content type other than JSON is answered with 415, a page of a browser with 403.' },
-  C6: { of: 'consumer', secret: true, text: 'A GoAway without a signature, or with a used one, is answered with 403.' },
-  C7: { of: 'consumer', text: 'A GoAway is acked at once, while a request is outstanding, which it counts.' },
-  C8: { of: 'consumer', text: 'No request begins after the ack.' },
-  C9: { of: 'consumer', text: 'The same GoAway is acked again; fields of later versions are ignored.' },
-  C10: { of: 'consumer', text: 'The idle line comes after the last answer, and names the others alone.' },
-  C11: { of: 'consumer', text: 'A newer generation at the same address is called.' },
-  C12: { of: 'consumer', text: 'A GoAway of an older generation changes nothing.' },
-  C13: { of: 'consumer', text: 'The draining marker of a response isolates.' },
-  P1: { of: 'provider', optional: true, text: 'It asks a new consumer `GET /liveness`, and names it.' },
-  P2: { of: 'provider', text: 'It sends each consumer a GoAway: POST, JSON, and names it.' },
-  P3: { of: 'provider', text: 'The GoAway names the instance as it is registered.' },
-  P4: { of: 'provider', secret: true, text: 'The GoAway is signed.' },
-  P5: { of: 'provider', text: 'A GoAway without an answer is sent again.' },
-  P6: { of: 'provider', text: 'Responses carry the draining marker, which names the instance.' },
-  P7: { of: 'provider', text: 'It serves every request until the consumer is idle.' },
-  P8: { of: 'provider', text: 'It is deregistered while it still serves.' },
-  P9: { of: 'provider', text: 'A request in flight is answered.' },
-  P10: { of: 'provider', text: 'It takes no connection once its consumers are idle.' },
+  C1: { of: 'consumer', text: 'The consumer sends a valid `lossless-consumer` header with each request.' },
+  C2: {
+    of: 'consumer',
+    text: 'The consumer answers `GET /liveness` with 200, or with 410 if it names another process.',
+  },
+  C3: { of: 'consumer', text: 'The consumer answers a GoAway for another process with 410.' },
+  C4: { of: 'consumer', text: 'The consumer answers an invalid GoAway with 400, and a body above the limit with 413.' },
+  C5: {
+    of: 'consumer',
+    text: 'The consumer answers other types than JSON with 415, and requests of web pages with 403.',
+  },
+  C6: { of: 'consumer', secret: true, text: 'The consumer answers a missing signature, or a used one, with 403.' },
+  C7: { of: 'consumer', text: 'The consumer acks a GoAway at once and counts its outstanding requests in the ack.' },
+  C8: { of: 'consumer', text: 'The consumer begins no request to the leaving instance after the ack.' },
+  C9: { of: 'consumer', text: 'The consumer acks a repeated GoAway, and ignores fields that it does not know.' },
+  C10: {
+    of: 'consumer',
+    text: 'The consumer sends the idle line after its last answer, with the addresses of the others.',
+  },
+  C11: { of: 'consumer', text: 'The consumer calls a newer generation at the same address.' },
+  C12: { of: 'consumer', text: 'The consumer still calls an instance after a GoAway for its older generation.' },
+  C13: { of: 'consumer', text: 'The consumer isolates an instance whose response carries the draining marker.' },
+  P1: { of: 'provider', optional: true, text: 'The provider sends `GET /liveness` to a new consumer and names it.' },
+  P2: { of: 'provider', text: 'The provider sends each consumer a GoAway: a POST of JSON that names the consumer.' },
+  P3: { of: 'provider', text: 'The GoAway names the instance as the registry lists it.' },
+  P4: { of: 'provider', secret: true, text: 'The provider signs the GoAway.' },
+  P5: { of: 'provider', text: 'The provider repeats a GoAway that gets no answer.' },
+  P6: { of: 'provider', text: 'The provider names its instance in the draining marker of its responses.' },
+  P7: { of: 'provider', text: 'The provider serves every request until the consumer is idle.' },
+  P8: { of: 'provider', text: 'The provider deregisters while it still serves.' },
+  P9: { of: 'provider', text: 'The provider answers a request in flight.' },
+  P10: { of: 'provider', text: 'The provider accepts no connection once its consumers are idle.' },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 export type RuleId = keyof typeof RULES;
 
-/** A rule that does not hold: what was expected and what came. */
+/** A broken rule; the message names what the command expected and what it received. */
 export class Broken extends Error {}
 
-/** Tries rules and prints each finding on a line. */
+/** Tests rules and prints one line for each. */
 export class Findings {
   readonly #io: Io;
   readonly #hasSecret: boolean;
-  /** Number of mandatory rules that do not hold. */
+  /** Number of broken mandatory rules. */
   broken = 0;
 
   constructor(io: Io, hasSecret: boolean) {
@@ -56,7 +65,7 @@ export class Findings {
     this.#hasSecret = hasSecret;
   }
 
-  /** Tries a rule: it holds when `holds` returns. An error that `holds` throws is the reason why not. */
+  /** Tests a rule: the rule holds when `holds` returns, and is broken for the reason of the error that `holds` throws. */
   async try(id: RuleId, holds: () => void | Promise<void>): Promise<void> {
     const rule: Rule = RULES[id];
     if (rule.secret && !this.#hasSecret) return this.#say('not tried', id, 'no secret is set');
@@ -74,15 +83,15 @@ export class Findings {
   }
 }
 
-/** @throws Broken when `holds` is not true */
+/** @throws Broken with the message `why` when `holds` is false */
 export function expectThat(holds: boolean, why: string): asserts holds {
   if (!holds) throw new Broken(why);
 }
 
-/** Interval of checks for what no event tells, in milliseconds. */
+/** Interval between two checks of a condition that has no event, in milliseconds. */
 const LOOK_MS = 10;
 
-/** Resolves when `holds` does. @throws Broken after `withinMs` milliseconds */
+/** Resolves when `holds` returns true. @throws Broken after `withinMs` milliseconds */
 export async function eventually(
   holds: () => boolean | Promise<boolean>,
   withinMs: number,

@@ -1,4 +1,4 @@
-/** What a careful team writes by hand: the base set of the demo. */
+/** The usual hand-written discovery and shutdown: the base set of the demo. */
 import { registryUrls } from '../../config/registries.ts';
 import { systemClock } from '../../lifecycle/clock.ts';
 import { hostPort } from '../../protocol/host-port.ts';

@@ -10,7 +10,7 @@ import type { Knowledge, Probers } from './probers.ts';
 /** Pauses, as a multiple of the mean one, that random callers exceed once in a thousand (e^-7). */
 const PAUSES = 7;
 
-/** Longest extra wait because many come, in milliseconds. */
+/** Longest extra wait for many callers, in milliseconds. */
 const MORE_MS = 400;
 
 export interface EntryOptions {
@@ -23,7 +23,7 @@ export interface EntryOptions {
   readonly probers: Probers;
   /** Monotonic time at which the offline began. */
   readonly since: number;
-  /** Longest wait for callers of which nothing better is known, in milliseconds. */
+  /** Longest wait for callers about which nothing better is known, in milliseconds. */
   readonly holdMs: number;
   /** Longest wait for a balancer whose checks say how long it takes, in milliseconds. */
   readonly longestMs: number;
@@ -43,7 +43,7 @@ type Wait = Pick<Waiting, 'until' | 'end'>;
 export interface Waiting {
   /** Monotonic time, as far as is known now. */
   readonly until: number;
-  /** The same without the limit of the hold time. */
+  /** The same time without the limit of the hold time. */
   readonly wanted: number;
   readonly end: EntryEnd;
 }

@@ -30,9 +30,9 @@ export interface Knowledge {
   readonly count: number;
   /** Their failing answers since the offline began. */
   readonly failures: number;
-  /** Monotonic time at which the last of them was told; undefined while one is not, or without any. */
+  /** Monotonic time at which the last of them knew of the shutdown; undefined while one does not, or without any. */
   readonly toldAt: number | undefined;
-  /** Longest time to tell those with a known interval, in milliseconds. */
+  /** Longest time until those with a known interval know, in milliseconds. */
   readonly takesMs: number;
 }
 

@@ -68,5 +68,5 @@ function describe(result: OfflineResult, { causes, coverage, drainResult, expose
       : `the grace period ended before these handlers of the application: ${unfinished.join(', ')}`;
   if (acked < planned) return `${planned - acked} of ${planned} consumers were not told: ${causes}`;
   if (idle < acked) return `${acked - idle} of ${acked} consumers never said that they were idle`;
-  return exposed ?? 'a caller was not told, or the registry did not confirm';
+  return exposed ?? 'a caller did not learn of the shutdown, or the registry did not confirm the removal';
 }

@@ -9,14 +9,14 @@ import { WATCHES } from './watches.ts';
 export interface Case {
   /** What must hold, in words. */
   readonly name: string;
-  /** Resolves when it holds; rejects with an AssertionError, or with what a call has failed with. It takes up to a minute. */
+  /** Resolves when the rule holds; rejects with an AssertionError, or with the error of a failed call. It takes up to a minute. */
   run(): Promise<void>;
 }
 
 /**
  * The rules of a registry, as tests. Every registry of this package passes all of them against the real server.
  *
- * @returns those that `subject` can be tried with; they may run in any order, also at the same time
+ * @returns the tests that fit `subject`; they may run in any order, also at the same time
  */
 export function contract(subject: Subject): readonly Case[] {
   return [...ENTRIES, ...WATCHES, ...FAILURES]
@@ -26,7 +26,7 @@ export function contract(subject: Subject): readonly Case[] {
 
 async function tried(rule: Rule, subject: Subject): Promise<void> {
   const opened: Registry[] = [];
-  // A runner may end when nothing but timers that hold no process are left.
+  // Otherwise a runner may end early: the timers of a registry keep no process alive.
   const alive = systemClock.hold();
   try {
     await rule.holds({

@@ -5,7 +5,7 @@ import { anInstance, aServiceName } from './an-instance.ts';
 import { eventually, idOf, inOrder, Recorder, SLACK_MS, twins, until } from './seen.ts';
 import type { Rule } from './subject.ts';
 
-/** Ends of service names that configuration admits, the longest included. */
+/** Suffixes of valid service names, the longest included. */
 const NAMES = ['a', 'Service-B', 'service.b_1', 'n'.repeat(128)];
 
 const ODD_IDS = [

@@ -5,7 +5,7 @@ import type { Rule, Scene } from './subject.ts';
 
 const UNAVAILABLE = { name: 'LosslessError', code: 'LOSSLESS_REGISTRY_UNAVAILABLE' };
 
-/** One of two twins is registered by one client, and its service is watched by another. */
+/** One client registers one of two twins, another client watches their service. */
 async function watched(open: Scene['open']) {
   const [watching, changing] = [await open(), await open()];
   const [first, second] = twins();
@@ -15,7 +15,7 @@ async function watched(open: Scene['open']) {
   return { changing, first, second, seen, watching };
 }
 
-/** What holds when entries, the registry or other processes fail. */
+/** The rules about failing entries, registries and other processes. */
 export const FAILURES: readonly Rule[] = [
   {
     name: 'an entry that cannot be read is passed over, and left alone',

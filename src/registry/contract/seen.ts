@@ -4,10 +4,10 @@ import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import type { Instance, Registry } from '../registry.ts';
 import { anInstance } from './an-instance.ts';
 
-/** Added to every time that is promised, in milliseconds: machines that run tests are busy. */
+/** Tolerance for every promised time, in milliseconds, because machines that run tests are busy. */
 export const SLACK_MS = 3_000;
 
-/** Longest wait for what nothing is promised for, in milliseconds. */
+/** Longest wait for a condition without a promised time, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
 /** Pause between two looks, in milliseconds. */
@@ -29,13 +29,13 @@ export function inOrder(instances: List): List {
   return [...instances].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
-/** Resolves when `holds` does; in silence when it has not in time, as whoever waits looks then. */
+/** Resolves when `holds` returns true, or silently after the time: the caller checks the condition itself. */
 export async function until(holds: () => boolean | Promise<boolean>, withinMs: number = PATIENCE_MS): Promise<void> {
   const deadline = systemClock.now() + withinMs;
   while (!(await holds()) && systemClock.now() < deadline) await sleep(systemClock, LOOK_MS);
 }
 
-/** What a listener was given. */
+/** The lists that a listener has received. */
 export class Recorder {
   readonly lists: List[] = [];
   readonly listener = (list: List): void => void this.lists.push(list);
@@ -47,7 +47,7 @@ export class Recorder {
   }
 }
 
-/** Another client sees it now, or within the lag of the registry. */
+/** Another client sees the list now, or within the lag of the registry. */
 export async function eventually(registry: Registry, service: string, expected: List): Promise<void> {
   const list = async (): Promise<List> => inOrder(await registry.instances(service));
   const within = registry.capabilities.lagMs + SLACK_MS;

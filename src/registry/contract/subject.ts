@@ -1,6 +1,6 @@
 import type { Instance, Registry } from '../registry.ts';
 
-/** A process of its own that has registered an instance. */
+/** Another process that has registered an instance. */
 export interface OtherProcess {
   /** Ends it with SIGKILL. */
   kill(): void;
@@ -8,11 +8,11 @@ export interface OtherProcess {
 
 /** What the contract needs of a registry. Every case uses service names of its own, so one real server serves all of them. */
 export interface Subject {
-  /** A client of its own of the same registry, as another process has one. Closed by the case. */
+  /** Opens another client of the same registry, like another process. The case closes it. */
   open(): Promise<Registry>;
-  /** Puts an entry into the list of a service that no client can have written. */
+  /** Puts an entry into the list of a service that no client would write. */
   corrupt?(service: string): Promise<void>;
-  /** Makes the registry fail every call; the returned function mends it, entries included. */
+  /** Makes the registry fail every call; the returned function repairs the registry and its entries. */
   breakDown?(service: string): Promise<() => Promise<void>>;
   /** Starts a process that registers `instance`; resolves when it has. Wanted when entries expire. */
   otherProcess?(instance: Instance): Promise<OtherProcess>;
@@ -22,18 +22,18 @@ export interface Subject {
   readonly heartbeatMs: number;
 }
 
-/** What a rule is tried with. */
+/** What the test of a rule gets. */
 export interface Scene {
   readonly subject: Subject;
-  /** A client, which is closed when the rule has been tried. */
+  /** A client; the contract closes it after the rule. */
   open(): Promise<Registry>;
 }
 
 /** One rule of the contract. */
 export interface Rule {
   readonly name: string;
-  /** What the subject must be able to do; of one that cannot the rule is not tried. */
+  /** Abilities that the subject needs; the contract skips the rule for a subject without them. */
   readonly needs?: 'corrupt' | 'breakDown' | 'otherProcess';
-  /** Rejects when it does not hold. */
+  /** Rejects when the rule does not hold. */
   holds(scene: Scene): Promise<void>;
 }

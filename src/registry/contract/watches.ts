@@ -3,7 +3,7 @@ import { anInstance, aServiceName } from './an-instance.ts';
 import { inOrder, Recorder, SLACK_MS, twins } from './seen.ts';
 import type { Rule } from './subject.ts';
 
-/** How the list of a service is followed. */
+/** The rules about watching the list of a service. */
 export const WATCHES: readonly Rule[] = [
   {
     name: 'a watch has its first list before it resolves, an empty one too',

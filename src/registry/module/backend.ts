@@ -2,7 +2,7 @@ import { isObject, type Json } from '../../json.ts';
 import type { RegistryContext } from '../context.ts';
 import type { Backend } from '../server-registry.ts';
 
-/** What a module knows of its registry. The type of that is the scheme of its URL, and its failures are those of the calls. */
+/** The calls of a module to its registry. The type of the registry is the scheme of its URL, and the registry fails when a call fails. */
 export type RegistryBackend = Omit<Backend, 'type' | 'failure'>;
 
 /**
@@ -20,7 +20,7 @@ export type OpenBackend = (
 /** Shortest interval of heartbeats, in milliseconds. */
 const LEAST_BEAT_MS = 100;
 
-/** What a backend must have, and of which type. */
+/** The required parts of a backend, and their types. */
 const PARTS: Readonly<Record<Exclude<keyof RegistryBackend, 'close' | 'capabilities'>, string>> = {
   title: 'string',
   address: 'string',
@@ -34,7 +34,7 @@ const PARTS: Readonly<Record<Exclude<keyof RegistryBackend, 'close' | 'capabilit
 
 const CAPABILITIES = { push: 'boolean', lagMs: 'number', expires: 'boolean' };
 
-/** @throws Error naming all that is wrong with it */
+/** @throws Error naming every missing or invalid part */
 export function backendOf(given: unknown): RegistryBackend {
   const faults = faultsOf(given);
   if (!isBackend(given, faults)) throw new Error(faults.join(', '));

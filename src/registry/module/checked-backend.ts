@@ -10,7 +10,7 @@ import type { Capabilities, Failure, Instance } from '../registry.ts';
 import type { Backend } from '../server-registry.ts';
 import type { RegistryBackend } from './backend.ts';
 
-/** Longest call, in milliseconds: as long as every other registry is given. */
+/** Longest call, in milliseconds, as for every other registry. */
 const CALL_MS = 3_000;
 
 /** Most entries of a list. */
@@ -19,7 +19,7 @@ const MOST_ENTRIES = 100_000;
 /** Longest wait between two rounds, in milliseconds: that of a timer. */
 const LONGEST_PAUSE_MS = 2 ** 31 - 1;
 
-/** The backend of a module, of which nothing is believed: its calls end in time, its lists are read entry by entry. */
+/** The backend of a module, whose answers the plugin checks: calls end in time, and lists are read entry by entry. */
 export class CheckedBackend implements Backend {
   readonly type: string;
   readonly #backend: RegistryBackend;
@@ -132,7 +132,7 @@ export class CheckedBackend implements Backend {
     });
   }
 
-  /** Remembers a failure, and tells no secret of it. */
+  /** Remembers a failure, without its secrets. */
   async #watched<T>(work: () => Promise<T>): Promise<T> {
     const { clock, secrets } = this.#context;
     try {
@@ -159,7 +159,7 @@ export class CheckedBackend implements Backend {
   }
 }
 
-/** Calls what may throw, or give no promise. */
+/** Calls a function that may throw or return no promise. */
 async function invoke<Given extends readonly unknown[], T>(
   call: (...given: Given) => T | PromiseLike<T>,
   ...given: Given

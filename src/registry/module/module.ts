@@ -15,7 +15,7 @@ import { CheckedBackend } from './checked-backend.ts';
 const OPEN_MS = 10_000;
 
 /**
- * A registry of which a module of the application, or a package, knows how it is asked and told.
+ * A registry whose calls a module of the application, or a package, makes.
  *
  * @throws LosslessError LOSSLESS_REGISTRY_MODULE
  */
@@ -47,7 +47,7 @@ export async function moduleRegistry(url: URL, context: AdapterContext): Promise
   return new ServerRegistry(new CheckedBackend(url.protocol.slice(0, -1), backend, context), context);
 }
 
-/** Loads what is named as for `--import` of Node.js: a package or a path, from the working directory. */
+/** Loads a package or a path, from the working directory, as `--import` of Node.js does. */
 async function load(specifier: string): Promise<Json> {
   const exported: Json = await import(resolved(specifier));
   // The names that CommonJS exports are not always found by Node.js.

@@ -77,7 +77,10 @@ export class ZooKeeperNodes {
     return (await this.#found(GET_DATA, path, new JuteWriter().bool(false)))?.text();
   }
 
-  /** The names of the nodes below this one, not older than the call. */
+  /**
+   * The names of the nodes below this one. A follower answers when it has caught up with its leader. A leader may answer a moment
+   * before it has applied what a follower has confirmed already; its watch then reports the change.
+   */
   async children(path: string): Promise<readonly string[]> {
     const [, answer] = await Promise.all([
       this.link.request(SYNC, path),

@@ -15,14 +15,14 @@ export type Runbook =
   | 'LosslessShutdownTruncated'
   | 'LosslessTelemetrySpooled';
 
-/** Why a shutdown did not end well, and the page that says what to do. */
+/** Why a shutdown ended badly, and the page that tells what to do. */
 export interface Cause {
   readonly text: string;
-  /** Undefined when no page is about it. */
+  /** Undefined when no page covers this cause. */
   readonly runbook: Runbook | undefined;
 }
 
-/** The spans that tell the cause of a shutdown; undefined when they have not arrived. */
+/** The spans that tell the cause of a bad result; a span is undefined until it arrives. */
 export interface Said {
   readonly root: Span | undefined;
   readonly drain: Span | undefined;
@@ -31,7 +31,7 @@ export interface Said {
 }
 
 /** The cause of a shutdown whose end never arrived. */
-const NO_END = 'no end came: the process was killed, or its last spans wait in a spool';
+const NO_END = 'the end of the shutdown never arrived: the process was killed, or its last spans wait in a spool';
 
 /** The cause of each bad result. */
 const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = {
@@ -45,23 +45,23 @@ const CAUSES: Partial<Readonly<Record<OfflineResult, (said: Said) => Cause>>> = 
     runbook: 'LosslessLastInstance',
   }),
   incomplete: (said) => ({
-    text: said.root?.message || 'a caller was not told, or the registry did not confirm',
+    text: said.root?.message || 'a caller did not learn of the shutdown, or the registry did not confirm the removal',
     runbook: untoldOf(said),
   }),
   error: ({ root }) => ({ text: `the plugin failed: ${root?.message || 'no reason was given'}`, runbook: undefined }),
 };
 
-/** Results without a cause: the shutdown went well, or its end may still come. */
+/** Results that need no cause: the shutdown went well, or its end may still arrive. */
 const CONTENT: readonly string[] = ['success', 'cancelled', 'never_ready', 'missing'];
 
 /** The cause in an operator's words; undefined for a result without one. */
 export function causeOf(result: string, said: Said): Cause | undefined {
   if (CONTENT.includes(result)) return undefined;
   const known = Object.hasOwn(CAUSES, result) ? CAUSES[result as OfflineResult]?.(said) : undefined;
-  return known ?? { text: `the shutdown ended with ${result}`, runbook: undefined };
+  return known ?? { text: `the shutdown ended with the result ${result}`, runbook: undefined };
 }
 
-/** The work that was left, what matters most first. */
+/** The unfinished work, the most important first. */
 function leftOf({ drain, root, stop }: Said): string {
   const idle = drain?.tags[ATTR.consumersIdle];
   const busy = idle === undefined ? 0 : number(root, ATTR.fanoutAcked) - Number(idle);
@@ -72,7 +72,7 @@ function leftOf({ drain, root, stop }: Said): string {
     [busy, 'consumer', ' not idle'],
   ] as const;
   const given = left.filter(([count]) => count > 0).map(([count, word, words]) => `${counted(count, word)}${words}`);
-  return given.length === 0 ? 'before traffic was over' : `with ${given.join('; ')}`;
+  return given.length === 0 ? 'before all traffic had ended' : `with ${given.join('; ')}`;
 }
 
 function untoldOf({ entry, root }: Said): Runbook | undefined {

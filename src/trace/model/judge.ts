@@ -10,7 +10,7 @@ export interface Judgement {
   readonly reason: string;
 }
 
-/** A judgement and what was judged. */
+/** A judgement and the shutdowns behind it. */
 export interface Gate extends Judgement {
   readonly service: string;
   readonly shutdowns: readonly Verdict[];
@@ -25,17 +25,18 @@ export interface Gate extends Judgement {
 export function judge(verdicts: readonly Verdict[], now: number, expected = 1, isComplete = true): Judgement {
   const counted = verdicts.filter(isCounted);
   const uncounted = verdicts.length - counted.length;
-  const aside = uncounted === 0 ? '' : `; ${uncounted} of instances that were never ready are not counted`;
+  const aside =
+    uncounted === 0 ? '' : `; shutdowns of instances that were never ready, which do not count: ${uncounted}`;
   const coming = counted.filter((each) => mayStillCome(each, now));
   const lossy = counted.filter((each) => !isLossless(each) && !coming.includes(each));
   if (lossy.length > 0)
     return { verdict: 'lossy', reason: `${lossy.length} of ${counted.length} shutdowns were not lossless${aside}` };
   if (!isComplete)
-    return { verdict: 'unknown', reason: `the store has more shutdowns than the ${verdicts.length} that it answered` };
+    return { verdict: 'unknown', reason: `the store has more shutdowns than the ${verdicts.length} that it sent` };
   if (coming.length > 0)
-    return { verdict: 'unknown', reason: `${coming.length} of ${counted.length} shutdowns may still get spans` };
+    return { verdict: 'unknown', reason: `spans of ${coming.length} of ${counted.length} shutdowns may still arrive` };
   if (counted.length < expected)
-    return { verdict: 'unknown', reason: `${counted.length} shutdowns found, ${expected} expected${aside}` };
+    return { verdict: 'unknown', reason: `expected ${expected} shutdowns, found ${counted.length}${aside}` };
   return { verdict: 'lossless', reason: `${counted.length} shutdowns, all lossless${aside}` };
 }
 

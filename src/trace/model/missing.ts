@@ -16,24 +16,24 @@ const COMPLETED: Readonly<Record<Kind, readonly WorkName[]>> = {
   online: ['register', 'register.read_back', 'ready'],
 };
 
-/** What each of those spans says. */
-const SAYS: Partial<Readonly<Record<WorkName, string>>> = {
-  'offline.started': 'that it began',
-  notify: 'who was told',
-  deregister: 'what the registry said',
-  drain: 'how it drained',
-  stop: 'how it stopped',
-  'online.started': 'that it began',
-  register: 'how it was registered',
-  'register.read_back': 'that the registry lists it',
-  ready: 'when it was ready',
+/** What each of those spans tells. */
+const TELLS: Partial<Readonly<Record<WorkName, string>>> = {
+  'offline.started': 'when the shutdown began',
+  notify: 'which consumers got a GoAway',
+  deregister: 'whether the registry dropped the instance',
+  drain: 'how the drain ended',
+  stop: 'which connections the instance cut',
+  'online.started': 'when the start began',
+  register: 'whether the registry accepted the instance',
+  'register.read_back': 'whether the registry lists the instance',
+  ready: 'when the instance was ready',
 };
 
 /** Our spans in a trace, by their work. */
 export type Named = (work: WorkName) => readonly Span[];
 
 /**
- * The missing parts of a trace in words; empty for a whole one.
+ * The missing parts of a trace in words; empty for a whole trace.
  *
  * @param names names of our spans, each once
  * @param orphans number of our spans whose parent is not in the trace
@@ -55,16 +55,16 @@ export function missingParts(
 
 function missingSpans(kind: Kind, result: string, named: Named): readonly string[] {
   const ends = named(kind).length;
-  const lives = kind === 'offline' ? 'is still leaving' : 'still warms up';
+  const lives = kind === 'offline' ? 'is still leaving' : 'is still warming up';
   const isShort = result === 'cancelled' || result === 'error' || (kind === 'online' && result === 'missing');
   return [
-    ...(ends === 0 ? [`its end never arrived: the process was killed, or ${lives}`] : []),
-    ...(ends > 1 ? [`${ends} ends arrived, expected one`] : []),
+    ...(ends === 0 ? [`the span ${spanName(kind)} has not arrived: the process was killed or ${lives}`] : []),
+    ...(ends > 1 ? [`expected one span ${spanName(kind)}, received ${ends}`] : []),
     ...[...ALWAYS[kind], ...(isShort ? [] : COMPLETED[kind])].flatMap((work) => {
       const count = named(work).length;
-      if (count === 0) return [`nothing says ${SAYS[work]}: no span ${spanName(work)}`];
-      // Late callers are told in a further round.
-      return count === 1 || work === 'notify' ? [] : [`${count} spans ${spanName(work)}, expected one`];
+      if (count === 0) return [`the span ${spanName(work)} is missing; it tells ${TELLS[work]}`];
+      // A further span `notify` tells of late callers.
+      return count === 1 || work === 'notify' ? [] : [`expected one span ${spanName(work)}, received ${count}`];
     }),
   ];
 }
@@ -83,10 +83,14 @@ function missingConsumers(named: Named, root: Span | undefined): readonly string
   const said = (name: string, count: number): number => Number(root?.tags[name] ?? (root === undefined ? count : 0));
   const [planned, ackedOfRoot] = [said(ATTR.fanoutPlanned, told), said(ATTR.fanoutAcked, acked.size)];
   return [
-    ...(told === planned ? [] : [`${counted(planned, 'consumer')} were planned, ${told} have a span`]),
+    ...(told === planned
+      ? []
+      : [`expected a span of each of ${counted(planned, 'planned consumer')}, received ${told}`]),
     ...(acked.size === ackedOfRoot
       ? []
-      : [`the end says ${ackedOfRoot} acked, the spans of the consumers say ${acked.size}`]),
-    ...(silent === 0 ? [] : [`the address lists of ${counted(silent, 'consumer')} after the GoAway have not arrived`]),
+      : [`expected the ack of ${counted(ackedOfRoot, 'consumer')}, received ${acked.size}`]),
+    ...(silent === 0
+      ? []
+      : [`no span ${spanName('consumer.refresh')} has arrived from ${counted(silent, 'consumer')}`]),
   ];
 }

@@ -52,7 +52,7 @@ const RESULT = [ATTR.offlineResult] as const;
 export const OFFLINE_METRICS = {
   'lossless.offline.requests': {
     unit: '{request}/s',
-    doc: 'Requests started in each second, from at most a minute before the offline; the time of a point is the beginning of its second. The last point is 0, at the end of the offline. Covers at most 900 seconds. Absent when the offline was undone.',
+    doc: 'Requests started in each second, from at most a minute before the offline; the time of a point is the beginning of its second. The last point is 0, at the end of the offline. Covers at most 900 seconds. Absent when an online undid the offline.',
     attributes: [],
   },
   'lossless.offline.start_time': {
@@ -97,12 +97,12 @@ export const OFFLINE_METRICS = {
   },
   'lossless.offline.requests.after_ack': {
     unit: '{request}',
-    doc: 'Requests that arrived after the ack of their consumer, beyond those it said were on their way.',
+    doc: 'Requests that arrived after the ack of their consumer, beyond those that the ack reported as on their way.',
     attributes: RESULT,
   },
   'lossless.offline.connections.cut': {
     unit: '{connection}',
-    doc: 'Connections that were cut at the deadline with a request in flight.',
+    doc: 'Connections that the instance cut at the deadline with a request in flight.',
     attributes: RESULT,
   },
 } as const satisfies Readonly<Record<string, OfflineMetricSchema>>;

@@ -152,7 +152,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.offline.trigger': { type: 'string', doc: 'What caused the offline.', values: OFFLINE_TRIGGERS },
   'lossless.offline.result': {
     type: 'string',
-    doc: 'success; incomplete: it left safely, but a consumer was not told or the registry did not confirm; timeout: the deadline came with work left; last_instance: the deadline came, and consumers that still called had no other instance; error: the plugin failed; killed: the process ended before its shutdown; cancelled: an online undid it; never_ready: it was never ready and served nobody, so there was nothing to lose.',
+    doc: 'success; incomplete: the instance left safely, but a caller did not learn of the shutdown or the registry did not confirm the removal; timeout: the deadline came with work left; last_instance: the deadline came while consumers still called and had no other instance; error: the plugin failed; killed: the process ended before its shutdown; cancelled: an online undid the offline; never_ready: the instance was never ready and served no request, so it had nothing to lose.',
     values: OFFLINE_RESULTS,
   },
   'lossless.fanout.planned': { type: 'int', doc: 'Recent consumers that get a GoAway.' },
@@ -188,7 +188,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.consumer.zone': {
     type: 'string',
-    doc: 'LOSSLESS_ZONE of the consumer, from its ack. Absent in the same cases.',
+    doc: 'LOSSLESS_ZONE of the consumer, from its ack. Absent without an ack, and for version 0.1.0 of the plugin.',
   },
   'lossless.consumer.protocols': {
     type: 'string[]',
@@ -199,12 +199,12 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'server.port': { type: 'int', doc: "Port of the consumer's control server." },
   'lossless.goaway.result': {
     type: 'string',
-    doc: 'acked; gone: the consumer has exited and needs no GoAway (not counted as planned); refused: its port refuses, but it still holds a connection; rejected: it answered with an error status; timeout: no first line in time; unreachable: any other network failure; skipped: no time or no address; cancelled: the offline was undone before.',
+    doc: 'acked; gone: the consumer has exited and needs no GoAway (not counted as planned); refused: the port of the consumer refuses, but the consumer still holds a connection; rejected: the consumer answered with an error status; timeout: no first line came in time; unreachable: any other network failure; skipped: no time or no address; cancelled: an online undid the offline first.',
     values: GOAWAY_RESULTS,
   },
   'lossless.goaway.unused': {
     type: 'boolean',
-    doc: 'The consumer acked that it has no list of this service, so it makes no span. Absent otherwise.',
+    doc: 'The consumer acked without a list of this service, so the consumer makes no span. Absent otherwise.',
   },
   'lossless.goaway.attempt.count': { type: 'int', doc: 'Calls made, retries included.' },
   'http.response.status_code': { type: 'int', doc: 'Status of the last answer.' },
@@ -216,38 +216,47 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.provider.address': { type: 'string', doc: 'host:port of the instance that leaves.' },
   'lossless.consumer.addresses': {
     type: 'string[]',
-    doc: 'host:port of every instance that can be picked after the refresh; at most 100.',
+    doc: 'host:port of every instance that the consumer can call after the refresh; at most 100.',
   },
   'lossless.consumer.addresses.before': {
     type: 'string[]',
-    doc: 'host:port of every instance that could be picked before the GoAway; at most 100. The leaving instance is missing when a draining marker reached the consumer earlier.',
+    doc: 'host:port of every instance that the consumer could call before the GoAway; at most 100. The leaving instance is missing when a draining marker reached the consumer earlier.',
   },
-  'lossless.consumer.address_count': { type: 'int', doc: 'How many instances can be picked after the refresh.' },
-  'lossless.consumer.address_count.before': { type: 'int', doc: 'How many could be picked before the GoAway.' },
+  'lossless.consumer.address_count': {
+    type: 'int',
+    doc: 'How many instances the consumer can call after the refresh.',
+  },
+  'lossless.consumer.address_count.before': {
+    type: 'int',
+    doc: 'How many instances the consumer could call before the GoAway.',
+  },
   'lossless.consumer.isolated': {
     type: 'boolean',
     doc: 'The consumer isolates the instance, by this GoAway or an earlier one.',
   },
   'lossless.consumer.refresh.result': {
     type: 'string',
-    doc: 'refreshed; stale: the registry still lists the instance; failed: the registry could not be read, and the consumer keeps its last list; unused: this process has no list of that service.',
+    doc: 'refreshed; stale: the registry still lists the instance; failed: the consumer could not read the registry and keeps its last list; unused: this process has no list of that service.',
     values: REFRESH_RESULTS,
   },
   'lossless.registry.type': { type: 'string', doc: 'Scheme of LOSSLESS_REGISTRY.' },
   'lossless.registry.address': { type: 'string', doc: 'Address of the registry, without credentials.' },
   'lossless.deregister.result': {
     type: 'string',
-    doc: 'confirmed: the list, read back, no longer has the instance; unconfirmed: the registry accepted the removal but still lists the instance, or could not be read back; failed; none: the instance was never registered; cancelled: the offline was undone before.',
+    doc: 'confirmed: the plugin read the list back, without the instance; unconfirmed: the registry accepted the removal, but still lists the instance or did not send its list; failed; none: the instance never registered; cancelled: an online undid the offline first.',
     values: DEREGISTER_RESULTS,
   },
-  'lossless.deregister.listed_after': { type: 'int', doc: 'Instances of the service listed when read back.' },
+  'lossless.deregister.listed_after': {
+    type: 'int',
+    doc: 'Instances of the service in the list that the plugin read back.',
+  },
   'lossless.deregister.others': {
     type: 'string[]',
-    doc: 'Ids of entries of others at the address of this instance, listed when read back; at most 100. The deregistration does not wait for them. Consumers isolate the address; callers without the plugin still find it, and if any have called, the result is incomplete. Absent without such entries.',
+    doc: 'Ids of entries by other writers at the address of this instance, in the list that the plugin read back; at most 100. The deregistration does not wait for them. Consumers isolate the address; callers without the plugin still find it, and if any have called, the result is incomplete. Absent without such entries.',
   },
   'lossless.entry.mode': {
     type: 'string',
-    doc: 'serve: it took connections until callers stayed away; refuse: it took none from the beginning.',
+    doc: 'serve: the instance accepted connections until callers stayed away; refuse: the instance accepted none from the beginning.',
     values: ENTRY_MODES,
   },
   'lossless.entry.probers': {
@@ -261,7 +270,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.told_after': {
     type: 'double',
-    doc: 'From the trigger until the last balancer or proxy was told, in seconds. Absent when one never was.',
+    doc: 'Time from the trigger until the last balancer or proxy had its failing answers, in seconds. Absent when one never had.',
   },
   'lossless.entry.connections.start': {
     type: 'int',
@@ -277,7 +286,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   },
   'lossless.entry.last_request_after': {
     type: 'double',
-    doc: 'From the trigger to the last request of a caller without the plugin, in seconds. Absent without any.',
+    doc: 'Time from the trigger to the last request of a caller without the plugin, in seconds. Absent without such a request.',
   },
   'lossless.entry.ports.connections': {
     type: 'int',
@@ -292,7 +301,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.drain.inflight.end': { type: 'int', doc: 'Requests in flight when the drain ended.' },
   'lossless.drain.consumers_idle': { type: 'int', doc: 'Acked consumers that were idle when the drain ended.' },
   'lossless.drain.quiet': { type: 'double', doc: 'Required quiet window, in seconds.' },
-  'lossless.drain.hold': { type: 'double', doc: 'Required hold time, in seconds; 0 when every caller was told.' },
+  'lossless.drain.hold': {
+    type: 'double',
+    doc: 'Required hold time, in seconds; 0 when every caller learnt of the shutdown.',
+  },
   'lossless.drain.hold.reason': {
     type: 'string',
     doc: 'Reason for the hold time. silent_connection: a connection that has never carried a request.',
@@ -302,7 +314,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'double',
     doc: 'Longest event-loop stall seen during the drain, in seconds.',
   },
-  'lossless.drain.sessions.retired': { type: 'int', doc: 'HTTP/2 sessions whose clients were asked to go.' },
+  'lossless.drain.sessions.retired': { type: 'int', doc: 'HTTP/2 sessions whose clients the instance asked to go.' },
   'lossless.drain.tasks.start': {
     type: 'int',
     doc: 'Tasks of `waitUntil` that were running when the drain began. Absent without any.',
@@ -330,7 +342,7 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.handler.name': { type: 'string', doc: 'Name given to `onOffline`.' },
   'lossless.handler.result': {
     type: 'string',
-    doc: 'done; failed: the handler threw or rejected; timeout: the deadline came before its end; cancelled: the offline was undone before.',
+    doc: 'done; failed: the handler threw or rejected; timeout: the deadline came before its end; cancelled: an online undid the offline first.',
     values: HANDLER_RESULTS,
   },
   'lossless.online.trigger': {
@@ -350,17 +362,17 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
   'lossless.delay': { type: 'double', doc: 'Wait between listening and the probe, in seconds.' },
   'lossless.probe.path': { type: 'string', doc: 'Path of the probe.' },
   'lossless.probe.attempts': { type: 'int', doc: 'Calls of the probe.' },
-  'lossless.preconnect.services': { type: 'int', doc: 'Services that connections were built to.' },
+  'lossless.preconnect.services': { type: 'int', doc: 'Services to which the plugin built connections.' },
   'lossless.preconnect.planned': { type: 'int', doc: 'Connections to build.' },
-  'lossless.preconnect.connected': { type: 'int', doc: 'Connections that were built.' },
-  'lossless.preconnect.failed': { type: 'int', doc: 'Connections that could not be built in time.' },
+  'lossless.preconnect.connected': { type: 'int', doc: 'Connections that the plugin built.' },
+  'lossless.preconnect.failed': { type: 'int', doc: 'Connections that the plugin could not build in time.' },
   'lossless.register.attempts': { type: 'int', doc: 'Calls until the registry accepted the entry, or confirmed it.' },
   'lossless.register.result': {
     type: 'string',
-    doc: 'confirmed: the list, read back, has the instance; none: the application listens only on a Unix socket; cancelled: an offline began before, or its server was closed.',
+    doc: 'confirmed: the plugin read the list back, with the instance; none: the application listens only on a Unix socket; cancelled: an offline began before, or its server was closed.',
     values: REGISTER_RESULTS,
   },
-  'lossless.register.listed': { type: 'int', doc: 'Instances of the service listed when read back.' },
+  'lossless.register.listed': { type: 'int', doc: 'Instances of the service in the list that the plugin read back.' },
   'lossless.readiness': { type: 'string', doc: 'Condition of readiness.', values: READINESS },
   'lossless.warmup.duration': { type: 'double', doc: 'Warm-up time, in seconds.' },
   'lossless.warmup.curve': { type: 'double', doc: 'Exponent of the warm-up.' },
@@ -499,7 +511,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   entry: {
     kind: 'INTERNAL',
     parent: 'offline',
-    doc: 'Waiting for callers without the plugin: which balancers were told, and why the wait ended. Absent without such callers.',
+    doc: 'Waiting for callers without the plugin: which balancers had their failing answers, and why the wait ended. Absent without such callers.',
     attributes: {
       mode: ATTR.entryMode,
       probers: ATTR.entryProbers,
@@ -593,7 +605,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   preconnect: {
     kind: 'INTERNAL',
     parent: 'online',
-    doc: 'Building connections to the services that this one calls. Absent when none are known.',
+    doc: 'Building connections to the services that this service calls. Absent when the plugin knows none.',
     attributes: {
       services: ATTR.preconnectServices,
       planned: ATTR.preconnectPlanned,

@@ -13,7 +13,7 @@ export interface Curve {
 
 const SECOND = 1_000;
 
-/** Most steps that are read; a trace may say anything. */
+/** Most steps that are read, because a sender may have written any number. */
 const MOST_STEPS = 3_600;
 
 /** The traffic in a trace: around a shutdown, or in the warm-up of a start. Undefined when there is none. */

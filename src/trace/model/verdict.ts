@@ -126,7 +126,7 @@ export function assess({ traceId, spans: all }: Trace, now = Number.NEGATIVE_INF
   };
 }
 
-/** How long an instance gave signs of life after it began to leave, by the spans that it sent, in milliseconds. */
+/** Time from the begin of a shutdown to the last span that the instance sent, in milliseconds. */
 function livedMs(spans: readonly Span[], told: Span | undefined): number {
   if (told === undefined) return 0;
   const own = spans.filter(({ tags }) => tags[ATTR.instanceId] === told.tags[ATTR.instanceId]);
@@ -137,12 +137,12 @@ function nameOf(value: unknown): string {
   return String(value ?? '').slice(0, LONGEST_NAME);
 }
 
-/** Whether the trace is complete and nothing was lost. A shutdown that was undone stopped nothing. */
+/** Whether the trace is complete and the shutdown lost nothing. An undone shutdown stopped nothing, so it is lossless. */
 export function isLossless({ afterAck, result, stranded, whole }: Verdict): boolean {
   return whole && afterAck === 0 && stranded === 0 && (result === 'success' || result === 'cancelled');
 }
 
-/** Whether a shutdown says anything about loss. An instance that was never ready had nothing to lose. */
+/** Whether a shutdown counts for the release gate. An instance that was never ready had nothing to lose. */
 export function isCounted({ result }: Verdict): boolean {
   return result !== 'never_ready';
 }
@@ -171,7 +171,7 @@ function wrongOf(result: string, named: Named, afterAck: number, stranded: numbe
   ];
 }
 
-/** Consumers that were not told, and parts of the work that failed. */
+/** Failed GoAways, and failed parts of the work. */
 function failures(kind: TraceKind, result: string, spans: readonly Span[]): readonly string[] {
   const failed = spans.filter((span) => span.isError && span.name === spanName('goaway'));
   // The cause of a time-out already says what the drain and the stop say.
@@ -183,11 +183,11 @@ function failures(kind: TraceKind, result: string, spans: readonly Span[]): read
   const others = spans.filter((span) => span.isError && works.includes(span.name));
   return [
     ...failed.map(
-      (span) => span.message || `${span.tags[ATTR.peerService]} was not told: ${span.tags[ATTR.goawayResult]}`,
+      (span) => span.message || `the GoAway to ${span.tags[ATTR.peerService]} failed: ${span.tags[ATTR.goawayResult]}`,
     ),
     ...others.map((span) => `${span.name.slice('lossless.'.length)}: ${span.message}`),
     ...(kind === 'online' && !['success', 'cancelled', 'missing'].includes(result)
-      ? [`the start ended with ${result}`]
+      ? [`the start ended with the result ${result}`]
       : []),
   ];
 }

@@ -6,7 +6,7 @@ export class Counts {
   served = 0;
   /** Requests to an isolated instance without an alternative. */
   panic = 0;
-  /** Requests that found no instance, of consumers that were not cut off, and of those that were. */
+  /** Requests that found no instance, of connected consumers and of consumers that were cut off. */
   lost = 0;
   lostWhenCut = 0;
   /** Attempts of GoAways. */

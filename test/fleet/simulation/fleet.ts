@@ -62,7 +62,7 @@ export interface FleetService {
   readonly consumers: readonly SimulatedConsumer[];
 }
 
-/** Services, their instances and who calls them, on one clock. */
+/** Services, their instances and their consumers, on one clock. */
 export class Fleet {
   readonly clock: Clock;
   readonly counts = new Counts();
@@ -122,7 +122,7 @@ export class Fleet {
       service.instances = [...service.instances, ...joining];
       if (this.#waits) await this.#pause(service.lag.lagMs[1]);
       await leaveAll(leaving, this.clock, this.random);
-      // What a process knew ends with it.
+      // The knowledge of a process ends with it.
       for (const { instance } of leaving) this.#byAddress.delete(hostPort(instance));
       service.instances = service.instances.filter((instance) => !instance.hasEnded);
       await this.#pause(PAUSE_MS);

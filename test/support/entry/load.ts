@@ -13,7 +13,7 @@ export interface Counts {
   readonly failed: readonly Failure[];
 }
 
-/** A load that goes on until it is stopped. */
+/** A load that runs until its stop. */
 export interface Load {
   /** Requests sent so far. */
   readonly sent: number;

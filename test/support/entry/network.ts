@@ -9,7 +9,7 @@ const FAR = '10.0.0.0/24';
 /** Namespaces for networks, processes and mounts; processes in them end with the program that started them. Runs as root, because nginx changes its user. */
 const UNSHARE = ['-npf', '--mount-proc', '--kill-child'];
 
-/** Arguments of `unshare` that run a command in a network of its own, with loopback alone. */
+/** Arguments of `unshare` that run a command in its own network namespace, with loopback alone. */
 export function inNetwork(command: readonly string[]): string[] {
   return [...UNSHARE, 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', ...command];
 }

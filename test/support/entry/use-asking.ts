@@ -1,7 +1,7 @@
 import { type Agent, request } from 'node:http';
 import { afterEach } from 'vitest';
 
-/** A request; by default `GET /` on a connection of its own. */
+/** A request; by default `GET /` on its own connection. */
 export interface Asked {
   readonly method?: string;
   readonly path?: string;

@@ -14,7 +14,7 @@ export interface FakeConsumers {
   readonly markers: number;
   /** Each sends one more request. */
   call(): Promise<void>;
-  /** Closes the connections to the provider, and the control servers of those that end. */
+  /** Closes the connections to the provider, and the control servers of the consumers that end. */
   disconnect(): void;
   close(): void;
 }

@@ -63,7 +63,7 @@ export class FaultProxy extends Gate {
     return proxy;
   }
 
-  /** Cuts every connection and takes new ones, but answers nothing; what it resolves with passes calls on again. */
+  /** Cuts every connection and accepts new ones without an answer; the resolved function restores the calls. */
   async silence(): Promise<() => Promise<void>> {
     this.faults = [{ when: () => true, drop: true }];
     this.cut();

@@ -22,7 +22,7 @@ export function tcpForwarder(host: string, port: number, from?: string): Promise
   );
 }
 
-/** Passes requests on as a reverse proxy that names the target as host and adds headers of its own. */
+/** Passes requests on as a reverse proxy that names the target as host and adds headers. */
 export function httpForwarder(port: number, own: Readonly<Record<string, string>>): Promise<Forwarder> {
   return forwarding(
     createHttpServer((incoming, outgoing) => {

@@ -23,7 +23,7 @@ const OPERATIONS: Readonly<Record<number, string>> = {
 /** Operations that name a node. */
 const ON_NODES = new Set([1, 2, 3, 4, 5, 8, 9, 18, 106]);
 
-/** An error that refuses an operation without a reason; the operation is not done. */
+/** An error that refuses an operation without a reason and without executing it. */
 const SYSTEM_ERROR = -1;
 
 interface Request {

@@ -23,7 +23,7 @@ export class Http2Client {
   hasEnded = false;
   /** Last stream ids in received GOAWAY frames. */
   readonly goaways: number[] = [];
-  /** Why the answer is not whole. */
+  /** Why the answer is incomplete. */
   error: string | undefined;
   readonly closed: Promise<void>;
 

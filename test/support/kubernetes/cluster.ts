@@ -11,7 +11,7 @@ import { CONTROL_PLANE, inside, Network } from './network.ts';
 
 const NODES = { 'node-1': '172.18.0.11', 'node-2': '172.18.0.12', clients: '172.18.0.13' } as const;
 
-/** A node that the scheduler uses, or that of the clients, which it does not. */
+/** A node for the scheduler, or the node of the clients, which the scheduler does not use. */
 export type NodeName = keyof typeof NODES;
 
 const PODS = '10.244.0.0/16';

@@ -22,7 +22,7 @@ export interface ContainerOptions {
   readonly mounts: readonly Mount[];
   /** Name of its network namespace, and its host name. */
   readonly pod: string;
-  /** Its own, empty and on a file system in memory: what it writes. */
+  /** Its own empty directory for writes, on a file system in memory. */
   readonly folder: string;
 }
 

@@ -8,11 +8,11 @@ export const ROOT = fileURLToPath(new URL('../../..', import.meta.url)).replace(
 /** Where an image has the application, with the plugin as an installed package. */
 export const WORKDIR = '/app';
 
-/** What an image of a manifest holds, beside the files of this machine. */
+/** The content of an image of a manifest, beside the files of this machine. */
 export interface Image {
   readonly entrypoint: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** What asks it to end. */
+  /** The signal or command that ends it. */
   readonly stopSignal: NodeJS.Signals;
 }
 

@@ -3,7 +3,7 @@ import type { Container } from './container.ts';
 import type { Pod } from './objects.ts';
 import { type Node, RunningPod } from './running-pod.ts';
 
-/** Interval at which it says that the node lives, in milliseconds: that of the kubelet. */
+/** Interval of its signs of life for the node, in milliseconds, as in the kubelet. */
 const LEASE_MS = 10_000;
 
 /** First host of a node's addresses that a pod gets. */
@@ -11,7 +11,7 @@ const FIRST_HOST = 2;
 
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
 
-/** Runs the pods of a node: what the API says of them, and what it tells the API. */
+/** Runs the pods of a node as the API describes them, and reports their state to the API. */
 export class Kubelet {
   readonly #node: Node;
   /** The addresses of its pods begin with this. */

@@ -33,7 +33,7 @@ export interface Manifest {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-/** What a Deployment says of its pods. */
+/** The template of the pods of a Deployment. */
 interface Deployment extends Manifest {
   readonly spec: { readonly template: { readonly spec: Pod['spec'] } };
 }

@@ -3,7 +3,7 @@ import { networkMissing } from '../entry/network.ts';
 import { serverMissing } from '../servers/built.ts';
 import { onControlPlane } from './network.ts';
 
-/** What a cluster takes of the kernel beside a network with a delay. */
+/** Abilities of the kernel that a cluster needs beside a network with a delay. */
 const TRIED = `
 mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root

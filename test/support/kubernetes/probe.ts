@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../process/operator.ts';
 import type { ContainerSpec } from './objects.ts';
 
-/** Asks a container whether it is ready, as the kubelet does, and tells each change; at first it is not. Ends with the signal. */
+/** Asks a container whether it is ready, as the kubelet does, and reports each change; it begins as not ready. Ends with the signal. */
 export async function probe(
   { readinessProbe, ports = [] }: ContainerSpec,
   host: string,

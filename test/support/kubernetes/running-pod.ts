@@ -20,7 +20,7 @@ export interface Node {
 /** Where a pod finds the API server; the rules of kube-proxy lead there. */
 const API_SERVER = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
 
-/** A pod that a node runs: its network, volumes, containers and probes, and what the API is told of it. */
+/** A pod that a node runs: its network, volumes, containers and probes, and its reports to the API. */
 export class RunningPod {
   readonly #pod: Pod;
   readonly #node: Node;
@@ -78,7 +78,7 @@ export class RunningPod {
       gracePeriodSeconds: 0,
       preconditions,
     });
-    // One that had ended before is deleted by whoever asked for it.
+    // The deleter of a pod that has ended already removes it.
     if (status !== 200 && status !== 404) throw new Error(`${this.#path()} cannot be deleted: ${status} ${text}`);
   }
 

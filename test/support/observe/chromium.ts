@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core';
 /** Chromium where `apt-get install chromium` puts it, or where LOSSLESS_TEST_CHROMIUM says. */
 const EXECUTABLE = process.env['LOSSLESS_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
 
-/** Makes no calls beside the given page, and begins with an empty profile of its own. */
+/** Makes no calls beside the given page, and begins with an empty profile. */
 const ARGS = [
   '--no-sandbox',
   '--disable-gpu',

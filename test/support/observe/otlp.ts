@@ -205,7 +205,7 @@ export function joined(bodies: readonly string[], each = 200): readonly string[]
   });
 }
 
-/** Sends bodies one after the other. @throws Error when one is not stored */
+/** Sends bodies one after the other. @throws Error when the collector does not store one */
 export async function sendOtlp(otlpUrl: string, bodies: readonly string[]): Promise<void> {
   for (const body of bodies) {
     const response = await fetch(`${otlpUrl}/v1/traces`, {

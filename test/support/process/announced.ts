@@ -11,7 +11,7 @@ export function controlPortOf(child: Child): Promise<number> {
   return portIn(child, /control server listens on port (\d+)/);
 }
 
-/** The id of the trace that a process said its shutdown has; undefined when it said none. */
+/** The trace id of its shutdown that a process has logged; undefined without one. */
 export function traceIdOf({ stderr }: Child): string | undefined {
   return /\/trace\/([0-9a-f]{32})/.exec(stderr)?.[1];
 }

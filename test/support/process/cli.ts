@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Child } from './child.ts';
 
-/** The command `lossless` as it is published. */
+/** The published command `lossless`. */
 export const CLI = fileURLToPath(new URL('../../../dist/src/cli/main.js', import.meta.url));
 
 /** How a command ended, and what it printed. */

@@ -15,7 +15,7 @@ const isInstalled = (line: NodeLine): boolean => existsSync(nodeOf(line));
 /** The installed ones: `npm ci` brings 24 alone. */
 export const LINES: readonly NodeLine[] = (['26', '24', '22.19'] as const).filter(isInstalled);
 
-/** The program of each line; that of 24 for a line that is not installed. */
+/** The program of each line; the program of 24 replaces a missing one. */
 export const NODES = {
   '26': nodeOf(isInstalled('26') ? '26' : '24'),
   '24': nodeOf('24'),

@@ -4,7 +4,7 @@ import { Child } from './child.ts';
 
 const FILE = new URL('../../fixtures/consumer/provider.ts', import.meta.url);
 
-/** An instance of `service-b` without the plugin, in a process of its own. */
+/** An instance of `service-b` without the plugin, in its own process. */
 export class PlainProvider {
   readonly #child: Child;
   readonly instance: Instance;

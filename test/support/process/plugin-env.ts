@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** The plugin as it is published, for `--import`. */
+/** The published plugin, for `--import`. */
 export const REGISTER = new URL('../../../dist/src/register.js', import.meta.url).href;
 
 /** The registry of all processes with this folder. */

@@ -193,7 +193,7 @@ export function spansOf(trace: Trace, work: string): readonly Span[] {
   return trace.spans.filter((span) => span.name === `lossless.${work}`);
 }
 
-/** Call once at the top of a test file: each test has a world of its own. */
+/** Call once at the top of a test file: each test gets its own world. */
 export function useWorld(): () => World {
   const children = useChildren();
   let world: World | undefined;

@@ -3,7 +3,7 @@ import { Child } from '../process/child.ts';
 import { ScratchFolder } from '../scratch-folder.ts';
 import { serverProgram } from './built.ts';
 
-/** A server in Java with a directory of its own; it can be stopped and started again. */
+/** A server in Java with its own directory; it can be stopped and started again. */
 export class JavaServer {
   readonly #folder = new ScratchFolder();
   readonly #name: string;

@@ -5,7 +5,7 @@ import { ScratchFolder } from '../scratch-folder.ts';
 import { freePort } from './built.ts';
 import { unpacked } from './unpacked.ts';
 
-/** PostgreSQL refuses to run as root, so it runs as another user in a user namespace of its own. */
+/** PostgreSQL refuses to run as root, so it runs as another user in its own user namespace. */
 const AS_SOMEBODY = ['--user', '--map-user=1000', '--map-group=1000'] as const;
 
 /** A PostgreSQL with an empty database `postgres`, on a free port. */

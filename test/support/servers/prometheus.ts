@@ -17,7 +17,7 @@ export interface PrometheusOptions {
   readonly instanceUrls?: readonly string[];
   /** URL of an Alertmanager. */
   readonly alertmanagerUrl?: string;
-  /** URL of the Jaeger to which links of alerts lead. Default: that of the configuration. */
+  /** URL of the Jaeger to which links of alerts lead. Default: the URL in the configuration. */
   readonly jaegerUrl?: string;
   /** Time between scrapes and between evaluations of the rules, in Prometheus' notation. Default: those of the configuration. */
   readonly scrapeInterval?: string;

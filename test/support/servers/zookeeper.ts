@@ -109,7 +109,7 @@ export class ZooKeeperServer {
     rmSync(join(this.#java.directory, 'data'), { recursive: true, force: true });
   }
 
-  /** Does `work` as a client of its own, whose session outlives it by 30 s. */
+  /** Does `work` as a new client, whose session outlives it by 30 s. */
   async as<T>(user: string | undefined, work: (nodes: ZooKeeperNodes) => Promise<T>): Promise<T> {
     const server = { host: '127.0.0.1', port: this.port };
     const link = await ZooKeeperLink.open({
@@ -131,6 +131,11 @@ export class ZooKeeperServer {
   async sessions(): Promise<number> {
     const [, count] = /^zk_global_sessions\s+(\d+)/m.exec(await this.#say('mntr')) ?? [];
     return Number(count);
+  }
+
+  /** Whether it leads the other members. */
+  async leads(): Promise<boolean> {
+    return /^Mode: leader$/m.test(await this.#say('srvr'));
   }
 
   async close(): Promise<void> {

@@ -270,7 +270,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     await until(async () => (await page.locator('.list tbody tr').count()) === 50);
   });
 
-  test('what a sender writes is text: no script runs, nothing is asked of another host, long values on demand', async () => {
+  test('the page shows all that a sender writes as text: no script runs, no other host gets a request, long values open on demand', async () => {
     const attack = '<img src="http://198.51.100.1/x" onerror="alert(1)"><script>alert(2)</script>';
     const { traceId, bodies } = shutdownBodies('quoted', 2, 1);
     const spoiled = bodies.map((body) =>
@@ -338,7 +338,7 @@ describe.skipIf(missing)('the page of the collector', () => {
     expect(refused).toEqual({ other: 'refused', violations: true, ran: false });
   });
 
-  test('an unchanged answer is not sent again, and the page says when the collector is gone', async () => {
+  test('the collector does not send an unchanged answer again, and the page says when the collector is gone', async () => {
     const collector = await embeddedCollector();
     const { bodies } = shutdownBodies('still', 3);
     await sendOtlp(collector.otlpUrl, bodies);
@@ -348,11 +348,11 @@ describe.skipIf(missing)('the page of the collector', () => {
     await until(() => statuses.filter((status) => status === 304).length >= 3);
     expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(2);
     await collector.close();
-    await list.page.locator('.problem', { hasText: 'cannot be reached' }).waitFor();
+    await list.page.locator('.problem', { hasText: 'cannot reach the collector' }).waitFor();
     expect(await list.page.locator('.list tbody tr').count()).toBe(1);
   });
 
-  test('a trace that is not there yet, one without an end, and one of another program', async () => {
+  test('a trace that has not arrived yet, a trace without an end, and a trace of another program', async () => {
     const { queryUrl, otlpUrl } = world().collector;
     const { traceId, bodies } = shutdownBodies('late', 2, 0, Date.now() - 600_000);
     const { page } = await browser.open(`${queryUrl}/trace/${traceId}`);

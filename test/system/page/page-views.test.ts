@@ -25,7 +25,7 @@ function names(page: Page): Promise<readonly string[]> {
   return page.locator('.waterfall tr.span .name').allInnerTexts();
 }
 
-/** What a click saves. */
+/** The file that a click saves. */
 async function saved(page: Page, name: string): Promise<string> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByText(name, { exact: true }).click()]);
   return readFileSync(await download.path(), 'utf8');
@@ -139,7 +139,7 @@ describe.skipIf(missing)('what a reader of the page chooses to see', () => {
     expect(faults).toEqual([]);
   });
 
-  test('one that runs: a clock, its deadline, what it does now, and who has really acked', async () => {
+  test('a running shutdown: a clock, its deadline, its current phase, and the consumers that have acked', async () => {
     const ids = { traceId: hex(16), parentSpanId: hex(8) };
     const attributes = { [ATTR.service]: 'runs', [ATTR.instanceId]: 'runs-1', [ATTR.gracePeriod]: 60 };
     const span = (more: Partial<SpanSpec>): SpanSpec => ({

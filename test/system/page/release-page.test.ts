@@ -36,7 +36,7 @@ describe.skipIf(missing)('a release as one picture', () => {
   /** The page of a release. */
   const addressOf = (path: string): string => `${world().collector.queryUrl}/release/${path}`;
 
-  test('a real one: shown while it goes on, reached from the list by one click, its counts those of the callers', async () => {
+  test('a real release: shown while it runs, one click from the list, with the counts of the callers', async () => {
     const version = (name: string) => ({
       env: { LOSSLESS_METADATA: `version=${name}`, LOSSLESS_HOLD_MS: '0', LOSSLESS_WARMUP_MS: '1000' },
     });
@@ -81,7 +81,7 @@ describe.skipIf(missing)('a release as one picture', () => {
     expect(await world().leave(first)).toMatchObject({ signal: 'SIGTERM' });
   }, 120_000);
 
-  test('what went wrong is first: a killed instance, one that only came, one that was never ready, one that was undone', async () => {
+  test('failures come first: a killed instance, one that only came, one that was never ready, one with an undone offline', async () => {
     const begin = Date.now() - 120_000;
     const resource = (version: string) => ({ 'service.version': version });
     const left = (id: string, at: number, change: (span: Told) => Told | undefined) => {
@@ -231,7 +231,7 @@ describe.skipIf(missing)('a release as one picture', () => {
     expect(await page.locator('.instances tr[data-key][aria-expanded]').count()).toBe(6);
   });
 
-  test('a release that is not known, and one that begins', async () => {
+  test('an unknown release, and a release that begins', async () => {
     const { page } = await browser.open(addressOf('soon/9'));
     await page.locator('.empty', { hasText: 'No release 9 of soon is known' }).waitFor();
     const ids = { traceId: hex(16), spanId: hex(8), parentSpanId: hex(8) };
@@ -239,7 +239,7 @@ describe.skipIf(missing)('a release as one picture', () => {
     const started = { ...ids, work: 'online.started', start: Date.now(), durationMs: 0.01, attributes } as const;
     await sendOtlp(world().collector.otlpUrl, [otlpBody('soon', 'soon-1', [started], { 'service.version': '9' })]);
     await page.locator('.instances tr[data-key]', { hasText: 'starting' }).waitFor();
-    expect(await page.locator('.verdict').innerText()).toMatch(/nobody left\s+0 of 1 starts ready/);
+    expect(await page.locator('.verdict').innerText()).toMatch(/no shutdown\s+0 of 1 starts ready/);
   });
 });
 

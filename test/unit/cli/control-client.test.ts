@@ -71,7 +71,7 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
 
   test.each([
     ['answers as an instance would', () => '{"state":"serving","result":"success"}'],
-    ['answers with what it was sent', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
+    ['echoes its request', (url: string) => JSON.stringify({ proofs: [url.split('nonce=')[1]] })],
     [
       'has another secret',
       (url: string, port: number) => proofs(keysOf('another secret of others'), url, placeOf('127.0.0.1', port)),
@@ -85,7 +85,7 @@ describe.each([{ LOSSLESS_SECRET: SECRET }, { LOSSLESS_SECRET_FILE: file }])('wi
       (url: string, port: number) => proofs(keysOf(SECRET), url, placeOf('10.0.0.7', port)),
     ],
     ['answers nothing', () => ''],
-  ])('whoever cannot prove it is shown nothing: one that %s', async (_, answer) => {
+  ])('the command sends nothing secret to a listener that %s', async (_, answer) => {
     const seen: unknown[] = [];
     const args = await serverOf(({ headers, method, url = '', socket }, response) => {
       seen.push([method, url.split('?')[0], headers.authorization]);
@@ -100,13 +100,13 @@ function proofs(keys: Keys, url: string, place: string): string {
   return JSON.stringify({ proofs: new Operators(keys, systemClock).answer(url.split('nonce=')[1] ?? '', place) });
 }
 
-describe('an answer of another program is one clear message', () => {
+describe('the command prints one clear message for an answer of another program', () => {
   test.each([
     ['text', 200, '"ok"\n', /^LOSSLESS_CONTROL_PORT: no instance answers at .* received 200 and "ok"; name its port/],
-    ['JSON of somebody else', 200, '{"state":"up"}', /received 200 and \{"state":"up"\}/],
-    ['nothing', 204, '', /received 204 and nothing/],
+    ['JSON of another program', 200, '{"state":"up"}', /received 200 and \{"state":"up"\}/],
+    ['an empty answer', 204, '', /received 204 and nothing/],
     ['control characters', 200, '\u001b[2Jgone', /received 200 and \ufffd\[2Jgone/],
-    ['another path', 404, '{"message":"Not Found"}', /received 404 and \{"message":"Not Found"\}/],
+    ['an unknown path', 404, '{"message":"Not Found"}', /received 404 and \{"message":"Not Found"\}/],
     ['a refusal', 403, '{"message":"not you"}', /^LOSSLESS_CONTROL_PORT: .* refuses: not you; set the LOSSLESS_SECRET/],
   ])('%s', async (_, status, answer, message) => {
     const args = await serverOf((_request, response) => response.writeHead(status).end(answer));
@@ -121,9 +121,9 @@ describe('an answer of another program is one clear message', () => {
   });
 
   test.each([
-    ['nothing', () => {}],
-    ['half of one', (_, response) => response.write('{')],
-  ] satisfies [string, RequestListener][])('%s, for ever', async (_, handle) => {
+    ['an empty answer', () => {}],
+    ['half an answer', (_, response) => response.write('{')],
+  ] satisfies [string, RequestListener][])('an answer without an end: %s', async (_, handle) => {
     const args = controlArgs(await serverOf(handle));
     expect(args.patienceMs).toBe(10_000);
     await expect(callControl({ ...args, patienceMs: 50 }, 'GET', '/status')).rejects.toThrow(/no answer within 50 ms/);
@@ -141,7 +141,7 @@ describe('a foreign server that answers like an instance', () => {
       consumers: { services: {} },
       calls: { services: { a: { instances: 7 } }, goAways: {} },
     },
-  ])('a status that lacks parts is one clear message: %j', async (parts) => {
+  ])('a status without some parts gives one clear message: %j', async (parts) => {
     const args = await serverOf((_, response) => response.end(JSON.stringify({ state: 'serving', ...parts })));
     await expect(status.run(args, IO)).rejects.toThrow(
       /^LOSSLESS_CONTROL_PORT: no instance answers at .*: expected its status, received JSON that lacks parts of it/,
@@ -152,7 +152,7 @@ describe('a foreign server that answers like an instance', () => {
     ['offline', offline],
     ['online', online],
     ['status', status],
-  ])('%s prints no control characters of it', async (_, command) => {
+  ])('%s prints no control characters of such a server', async (_, command) => {
     const evil = '\u001b[2J\u009b31m';
     const args = await serverOf((_request, response) =>
       response.end(JSON.stringify({ state: 'serving', message: evil, url: evil, traceId: evil, result: evil })),
@@ -176,7 +176,7 @@ describe('a foreign server that answers like an instance', () => {
   });
 });
 
-describe('the meant instance', () => {
+describe('the chosen instance', () => {
   test.each([
     [{}, [], '/status'],
     [{ LOSSLESS_SERVICE: 'shop' }, [], '/status?service=shop'],
@@ -190,7 +190,7 @@ describe('the meant instance', () => {
     expect((await callControl(controlArgs([...args, ...more]), 'GET', '/status')).body).toMatchObject({ url: path });
   });
 
-  test('another one that answers is one clear message', async () => {
+  test('another instance that answers gives one clear message', async () => {
     const args = await serverOf((_request, response) =>
       response
         .writeHead(421)
@@ -202,14 +202,14 @@ describe('the meant instance', () => {
   });
 });
 
-test('an offline is waited for as long as it takes', () => {
+test('the command waits for an offline as long as it takes', () => {
   expect(controlArgs(['--wait']).patienceMs).toBeUndefined();
 });
 
 test.each([
   ['http', 'LOSSLESS_CONFIG_INVALID: LOSSLESS_CONTROL_PORT must be a whole number from 0 to 65535; received "http"'],
   ['0', 'LOSSLESS_USAGE: LOSSLESS_CONTROL_PORT is 0'],
-])('LOSSLESS_CONTROL_PORT=%s is not 54199', (port, message) => {
+])('LOSSLESS_CONTROL_PORT=%s does not fall back to 54199', (port, message) => {
   vi.stubEnv('LOSSLESS_CONTROL_PORT', port);
   vi.stubEnv('LOSSLESS_SPOOL_DIR', directory);
   expect(() => controlArgs([])).toThrow(message);

@@ -29,24 +29,21 @@ const bare = {
 
 describe('a client of Jaeger', () => {
   test.each([
-    ['nobody listens', undefined],
+    ['no server listens', undefined],
+    ['Jaeger answers an unknown path with its user interface', answering(200, 'text/html', '<!DOCTYPE html>')],
+    ['a server answers a missing path with a page', answering(404, 'text/html', 'not found')],
+    ['a server answers the JSON of another API', answering(200, 'application/json', '{"status":"ok"}')],
+    ['a server answers a list', answering(200, 'application/json', '[1]')],
+    ['a server answers traces of another form', answering(200, 'application/json', '{"data":[{"batches":[]}]}')],
     [
-      'the user interface of Jaeger, which it answers for unknown paths',
-      answering(200, 'text/html', '<!DOCTYPE html>'),
-    ],
-    ['a page for what is missing', answering(404, 'text/html', 'not found')],
-    ['JSON of something else', answering(200, 'application/json', '{"status":"ok"}')],
-    ['a list', answering(200, 'application/json', '[1]')],
-    ['traces of another form', answering(200, 'application/json', '{"data":[{"batches":[]}]}')],
-    [
-      'an answer that is cut off',
+      'a server cuts its answer off',
       ((_, response) => {
         response.writeHead(200, { 'content-length': '100' });
         response.write('{');
         setImmediate(() => response.destroy());
       }) satisfies RequestListener,
     ],
-  ])('%s: said in one line, with what to do', async (_, listener) => {
+  ])('%s: one line says so, with what to do', async (_, listener) => {
     const client = listener === undefined ? new JaegerClient(new URL('http://127.0.0.1:1')) : await clientOf(listener);
     await expect(client.trace(ID)).rejects.toMatchObject({
       code: 'LOSSLESS_COLLECTOR_UNREACHABLE',
@@ -66,12 +63,12 @@ describe('a client of Jaeger', () => {
     await expect(client.trace(ID)).rejects.toMatchObject({ code: 'LOSSLESS_TRACE_NOT_FOUND' });
   });
 
-  test('no services are null', async () => {
+  test('a store without services answers null', async () => {
     const client = await clientOf(answering(200, 'application/json', '{"data":null}'));
     expect(await client.services()).toEqual([]);
   });
 
-  test('fields that are missing, short ids and control characters', async () => {
+  test('missing fields, short ids and control characters do no harm', async () => {
     const client = await clientOf(answering(200, 'application/json', JSON.stringify({ data: [bare] })));
     expect(await client.trace(ID)).toEqual({
       traceId: '1'.padStart(32, '0'),

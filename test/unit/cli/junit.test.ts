@@ -22,7 +22,7 @@ test('a report of JUnit says what failed, and takes no markup from a trace', () 
     <failure message="one; &lt;two&gt;"/>
   </testcase>
   <testcase classname="shop" name="shutdown of &lt;b&gt;&quot;&amp;" time="1.500">
-    <skipped message="it was never ready and served nobody"/>
+    <skipped message="the instance was never ready and served no request"/>
   </testcase>
   <testcase classname="shop" name="release gate" time="0.000">
     <error message="too few"/>

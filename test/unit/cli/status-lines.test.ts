@@ -50,7 +50,7 @@ online     trace aa
 telemetry  6 spans sent, 0 spooled, 0 lost`);
 });
 
-test('one that leaves names untold consumers and its trace', () => {
+test('a leaving instance names the failed consumers and its trace', () => {
   const offline = {
     traceId: 'bb',
     url: 'http://jaeger/trace/bb',
@@ -67,7 +67,7 @@ offline    2 of 3 consumers acked, 1 idle, 1 failed
 telemetry`);
 });
 
-test('one that calls names services, the ages of their lists, and why it avoids instances', () => {
+test('a calling instance names its services, the ages of their lists, and why it avoids instances', () => {
   const instance = { instanceId: 'x', generation: 1, share: 0.25, isolated: false, outstanding: 0 };
   const instances = [
     { ...instance, address: '10.0.0.8:80', zone: 'eu-1' },
@@ -88,13 +88,13 @@ calls      3 services, 1 instance isolated
            stock, list from 3 s ago
              10.0.0.8:80     eu-1      25 %   0 outstanding
              10.0.0.10:8080     -  isolated  12 outstanding
-           audit, list from 5 min ago, nobody, 1 request to isolated instances because there was no other
-           mail, no list yet, nobody
+           audit, list from 5 min ago, no instance, 1 request to isolated instances because there was no other
+           mail, no list yet, no instance
 GoAways    1 isolated, 2 forbidden, 1 draining marker
 `);
 });
 
-test('a registry that fails, with what it says made harmless', () => {
+test('a failing registry, with control characters removed from its message', () => {
   const failing = { since: '2026-01-31T11:59:48Z', message: 'answered 500: \u001b[2J' };
   expect(shown({ registry: { ...SERVING.registry, listed: false, failing } })).toContain(`
 registry   consul 10.0.0.1:8500, not listed

@@ -107,7 +107,7 @@ describe('a shutdown without an end', () => {
     expect(roots()).toBe(1);
   });
 
-  test('a real root that comes later replaces it, and is not replaced again', () => {
+  test('a real root that comes later replaces the made one for good', () => {
     const { store, keep, tick, spansOf, verdict, roots } = collector();
     const { traceId, began, ended, will } = shutdown();
     keep(body(...began));
@@ -153,9 +153,9 @@ describe('a shutdown without an end', () => {
   });
 
   test.each([
-    ['a root that came first', true],
-    ['a marker without a root to name', false],
-  ])('%s: nothing is made', (_, isFirst) => {
+    ['a root has arrived first', true],
+    ['a marker names no root', false],
+  ])('%s: the collector makes no root', (_, isFirst) => {
     const { keep, tick, roots } = collector();
     const { began, ended } = shutdown();
     if (isFirst) keep(body(ended));

@@ -93,7 +93,7 @@ describe.each(services)('compose.yaml: %s', (name, service) => {
     expect(published).not.toEqual([]);
   });
 
-  test('is told only what its files ask for', () => {
+  test('gets only the variables that its files ask for', () => {
     const asked = mounts(service)
       .filter(({ source }) => isFile(source) && statSync(resolve(root, source)).isFile())
       .map(({ source }) => read(source))

@@ -7,7 +7,7 @@ import { hex, shutdownBodies } from '../../support/observe/otlp.ts';
 import { foreignBody } from '../../support/observe/otlp-foreign.ts';
 
 describe('decodeOtlp', () => {
-  test('reads back what it has read', () => {
+  test('reads back its own output', () => {
     const groups = decodeOtlp(foreignBody(1_790_000_000_000).body).groups;
     const again = decodeOtlp(
       JSON.stringify({
@@ -22,7 +22,7 @@ describe('decodeOtlp', () => {
     expect(again.map(({ origin }) => origin)).toEqual(groups.map(({ origin }) => origin));
   });
 
-  test('any JSON is read or refused, nothing else', () => {
+  test('any JSON is either read or refused', () => {
     const names = [
       'resourceSpans',
       'scopeSpans',
@@ -110,7 +110,7 @@ describe('odd values', () => {
     ['{"boolValue":"true"}', { stringValue: 'true' }],
     ['{"stringValue":5}', { stringValue: '5' }],
     ['{"bytesValue":{"a":1}}', { stringValue: '{"a":1}' }],
-  ])('%s is kept', (json, expected) => {
+  ])('the attribute value %s is kept', (json, expected) => {
     expect(given(json)).toEqual(expected);
   });
 
@@ -127,10 +127,10 @@ describe('odd values', () => {
   test.each([
     ['a negative time', { startTimeUnixNano: '-1' }, 'startTimeUnixNano is not a time in nanoseconds'],
     ['no id', { spanId: '' }, 'spanId is missing or zero'],
-    ['an id that is none', { traceId: 'xyz' }, 'traceId is not 32 hexadecimal digits'],
-    ['attributes that are no list', { attributes: 'x' }, 'attributes is not a list'],
-    ['an event that is none', { events: [7] }, 'an event is not an object'],
-  ])('a span with %s is left out, the others are kept', (_, bad, reason) => {
+    ['an invalid id', { traceId: 'xyz' }, 'traceId is not 32 hexadecimal digits'],
+    ['attributes that are not a list', { attributes: 'x' }, 'attributes is not a list'],
+    ['an invalid event', { events: [7] }, 'an event is not an object'],
+  ])('a span with %s is left out, and the others are kept', (_, bad, reason) => {
     const { groups, ...rest } = read(bad, {}, bad);
     expect(groups.flatMap(({ spans }) => spans.map(({ name }) => name))).toEqual(['span-0', 'span-2']);
     expect(rest).toEqual({ rejected: 2, reason });
@@ -159,13 +159,13 @@ describe('a body whose values would take too much memory is refused before they 
     ['brackets', '['.repeat(15_000_000)],
     ['attributes', `{"resourceSpans":[{"resource":{"attributes":[${times('{}')}]}}]}`],
     ['braces behind an escaped quote', `["\\"${'\\\\'}",${times('{}')}]`],
-  ])('%s', (_, body) => {
+  ])('of %s', (_, body) => {
     const begun = performance.now();
     expect(() => decodeOtlp(body)).toThrow('values in one request');
     expect(performance.now() - begun).toBeLessThan(1_000);
   });
 
-  test('signs inside text are no values', () => {
+  test('brackets inside text do not count as values', () => {
     const text = JSON.stringify('{[,"\\'.repeat(1_000_000));
     expect(decodeOtlp(`{"other":${text}}`)).toEqual({ groups: [], rejected: 0, reason: '' });
   });

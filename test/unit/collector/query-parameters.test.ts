@@ -17,11 +17,11 @@ describe('parameters of a query', () => {
     ['500ns', 0.5],
     ['0', 0],
     ['', undefined],
-  ])('duration %s', (text, expected) => {
+  ])('"%s" is a duration', (text, expected) => {
     expect(duration(query(text), 'p')).toBe(expected);
   });
 
-  test.each(['5', 'fast', '1s2', '1 s', 's', '--1s', '1d', '1e3s'])('no duration: %s', (text) => {
+  test.each(['5', 'fast', '1s2', '1 s', 's', '--1s', '1d', '1e3s'])('"%s" is not a duration', (text) => {
     expect(() => duration(query(text), 'p')).toThrow(Refused);
   });
 
@@ -30,12 +30,12 @@ describe('parameters of a query', () => {
     ['2026-01-31T12:00:00.123456789Z', 1_769_860_800_123_456],
     ['2026-01-31T13:00:00.5+01:00', 1_769_860_800_500_000],
     ['', undefined],
-  ])('moment %s', (text, expected) => {
+  ])('"%s" is a moment', (text, expected) => {
     expect(moment(query(text), 'p')).toBe(expected);
   });
 
   test.each(['yesterday', '2026-01-31', '2026-01-31 12:00:00Z', '2026-13-31T12:00:00Z', '2026-01-31T12:00:00'])(
-    'no moment: %s',
+    '"%s" is not a moment',
     (text) => {
       expect(() => moment(query(text), 'p')).toThrow(Refused);
     },
@@ -45,7 +45,7 @@ describe('parameters of a query', () => {
     expect(tags(new URLSearchParams('tag=a:b:c&tag=d:&tags={"e":"f"}'))).toEqual({ a: 'b:c', d: '', e: 'f' });
   });
 
-  test('any text is read or refused, nothing else', () => {
+  test('any text is either read or refused', () => {
     const readers = [duration, moment, wholeNumber];
     fc.assert(
       fc.property(fc.string(), (text) => {

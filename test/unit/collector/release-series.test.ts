@@ -47,11 +47,11 @@ test('requests are stacked by version, old ones first, and none is lost or count
     [20, 20, 20, 20, 11, 10, 10, 10, 1, 0],
     [0, 0, 2, 2, 4, 4, 0, 0, 0, 0],
   ]);
-  // Of the new one no trace tells what it serves with its full share.
+  // No trace tells the requests of the new instance with its full share.
   expect(untold).toEqual([0, 0, 0, 0, 0, 0, 10, 10, 10, 10]);
 });
 
-test.each([1, 3, 7, 250])('with another scale of %d s for the axis the requests are the same', (seconds) => {
+test.each([1, 3, 7, 250])('a scale of %d s for the axis leaves the number of requests the same', (seconds) => {
   if (RELEASE === undefined) throw new Error('expected a release');
   const [from, to] = [-500 * seconds, 10_000 + 777 * seconds];
   const { rates, stepMs } = stackOf(RELEASE, from, to);

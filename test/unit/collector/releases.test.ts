@@ -45,7 +45,7 @@ test('the last release among others is found by the roots alone, and only its tr
   );
   expect(shown && judge(shown.release.stops, NOW).verdict).toBe('lossless');
   expect(verdicts.made).toBe(6);
-  // Who comes in one release leaves in the next.
+  // An instance that comes in one release leaves in the next.
   const former = await whole(() => releases.one('shop', undefined, '4'));
   const [start] = former?.release.starts ?? [];
   const stop = shown?.release.stops.find(({ instanceId }) => instanceId === start?.instanceId);
@@ -67,7 +67,7 @@ test('two services of one name in two namespaces are two', async () => {
   expect(shown?.release).toMatchObject({ namespace: 'billing', stops: { length: 2 }, starts: { length: 2 } });
 });
 
-test('a release whose version came again is named by its time, and a trace leads to its own', async () => {
+test('the time names a release whose version came again, and a trace leads to its own release', async () => {
   const { releases, roll } = setUp();
   const [first, second, third] = [NOW - 9_000_000, NOW - 6_000_000, NOW - 3_000_000];
   roll({ service: 'shop', from: '1', to: '2', instances: 2, consumers: 1, begin: first });

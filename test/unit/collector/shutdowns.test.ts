@@ -56,19 +56,19 @@ describe('the list of shutdowns', () => {
     expect(await services({ search: '%' })).toEqual([]);
   });
 
-  test('by a consumer: one that answered, by what its process says, and one that was not told', async () => {
+  test('by a consumer: one that answered, as its process reports, and one whose GoAway failed', async () => {
     const { add, list, services } = setUp();
     add('orders', 3, 0, NOW, ['web']);
     add('mail', 3, 1, NOW + 1_000, ['mobile']);
     expect(await services({ search: 'WEB-2' })).toEqual(['orders']);
     expect(await services({ search: 'mobile-2' })).toEqual(['mail']);
-    // The first was not told and has sent nothing: the provider alone knows it.
+    // The GoAway to the first consumer failed, and it has sent no span: only the provider names it.
     expect(await services({ search: 'mobile-0' })).toEqual(['mail']);
     expect((await list.list({ ...ALL, search: 'web-2' })).counts.shutdowns).toBe(1);
     expect(await services({ search: 'web-3' })).toEqual([]);
   });
 
-  test('counts are of all that is asked for, on whatever page and with whatever result', async () => {
+  test('counts cover the whole search, on any page and with any result', async () => {
     const { add, store, list } = setUp();
     for (let n = 0; n < 60; n++) add('many', 1, n % 20 === 0 ? 1 : 0, NOW + n * 1_000);
     const [lossy = ''] = shutdownBodies('many', 0, 0, NOW + 70_000).bodies;
@@ -86,7 +86,7 @@ describe('the list of shutdowns', () => {
     expect((await list.list({ ...ALL, search: 'nobody' })).counts).toMatchObject({ shutdowns: 0 });
   });
 
-  test('a list is short, however long the texts of a sender are', async () => {
+  test('a list is short although a sender writes long texts', async () => {
     const { store, list } = setUp();
     const long = 'x'.repeat(100_000);
     const [own = ''] = shutdownBodies('shop', 1, 0, NOW).bodies;
@@ -114,7 +114,7 @@ describe('the list of shutdowns', () => {
     expect(seen).toEqual(Array.from({ length: 120 }, (_, n) => `s${119 - n}`));
   });
 
-  test('a verdict is made anew when spans were added, and not otherwise', async () => {
+  test('the collector makes a new verdict only after new spans', async () => {
     const { store, list, verdicts } = setUp();
     const { bodies } = shutdownBodies('late', 3, 0, NOW);
     const [own = '', ...refreshes] = bodies;
@@ -131,7 +131,7 @@ describe('the list of shutdowns', () => {
     expect((await list.list(ALL)).shutdowns[0]).toMatchObject({ whole: true, refreshes: 3, problems: [] });
   });
 
-  test('problems are bounded, however many and long', async () => {
+  test('number and length of problems are bounded', async () => {
     const { store, list } = setUp();
     const { bodies } = shutdownBodies('poor', 500, 400, NOW);
     for (const body of bodies) store.add(decodeOtlp(body.replaceAll('was not told', 'x'.repeat(10_000))).groups);

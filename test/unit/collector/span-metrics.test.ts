@@ -29,7 +29,7 @@ describe('span metrics', () => {
     expect(lines(metrics.text('prometheus', 0), 'traces_span_metrics_duration_milliseconds_count')[0]).toMatch(/ 2$/);
   });
 
-  test('buckets hold what took up to their bound, also one that ends before it starts or takes an hour', () => {
+  test('buckets hold durations up to their bound, also negative ones and an hour', () => {
     const metrics = new SpanMetrics();
     count(
       metrics,
@@ -43,7 +43,7 @@ describe('span metrics', () => {
     expect(['2', '4', '15000', '+Inf'].map(bucket)).toEqual([2, 3, 3, 4]);
   });
 
-  test('series are bounded: what any sender may choose ends in one more', () => {
+  test('the number of series is bounded: further values share one series', () => {
     const metrics = new SpanMetrics();
     for (let n = 0; n < 2_100; n++) count(metrics, `service-${n}`, [spec()], 0);
     const calls = lines(metrics.text('prometheus', 60_000), 'traces_span_metrics_calls_total{');
@@ -85,7 +85,7 @@ describe('span metrics', () => {
     );
   });
 
-  test('dimensions are names of the schema, each a label once; those of a shutdown are there', () => {
+  test('dimensions are names of the schema, each one label, with those of a shutdown among them', () => {
     expect(METRIC_DIMENSIONS.filter((name) => !(name in ATTRIBUTES))).toEqual([
       'service.namespace',
       'deployment.environment.name',

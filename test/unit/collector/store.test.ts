@@ -80,7 +80,7 @@ describe('a store', () => {
     expect(store.find({ ...everything, tags: { error: 'false' } })).toEqual([]);
   });
 
-  test('answers traces whole, as many as one answer holds; only one that is too large by itself is cut', () => {
+  test('answers whole traces, as many as one answer holds, and cuts only a trace that is too large by itself', () => {
     const store = open();
     const [small, larger, largest] = [span(), span(), span()];
     const text = 'x'.repeat(15 * 2 ** 20);
@@ -97,7 +97,7 @@ describe('a store', () => {
     expect(sizes(largest, small)).toEqual([4]);
   });
 
-  test('removes a trace when its last span arrived too long ago, whatever time its spans name', () => {
+  test('removes a trace by the arrival of its last span, not by the times in its spans', () => {
     const store = open({ maxAgeMs: 1_000_000 });
     const now = Date.now();
     const [old, joined] = [span({ start: 8_000_000_000_000 }), span({ start: 1 })];
@@ -132,7 +132,7 @@ describe('a store', () => {
     expect(counts.at(-1)).toBe(0);
   });
 
-  test('a single trace that is larger than the bound is not kept', () => {
+  test('the store removes a single trace that is larger than the bound', () => {
     const store = open({ maxBytes: 200_000 });
     const large = span({ attributes: { text: 'x'.repeat(60_000) } });
     for (let n = 0; n < 10; n++) store.add(groups('a', { ...large, spanId: hex(8) }));
@@ -142,7 +142,7 @@ describe('a store', () => {
     expect(store.traces([small.traceId])).toHaveLength(1);
   });
 
-  test('is found again in its file, and a file of something else is left alone', () => {
+  test('finds its spans again in its file, and leaves the file of another program alone', () => {
     const directory = useScratchFolder();
     const [path, other] = [join(directory, 'ours.sqlite'), join(directory, 'other.sqlite')];
     const kept = span();
@@ -153,7 +153,7 @@ describe('a store', () => {
 
     const database = new DatabaseSync(other);
     database.exec('CREATE TABLE span (mine TEXT); INSERT INTO span VALUES (1)');
-    expect(() => open({ path: other })).toThrow('something else');
+    expect(() => open({ path: other })).toThrow('another program');
     expect(database.prepare('SELECT mine FROM span').all()).toHaveLength(1);
     database.close();
   });

@@ -48,7 +48,7 @@ const BAD_STANDARD: Readonly<Partial<Record<VariableName, string>>> = {
 const SECRET = 'a secret of the fleet';
 
 describe('the environment', () => {
-  test('nothing set: everything has its default', () => {
+  test('without any variable every option has its default', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a' });
     expect(problems).toEqual([]);
     expect(options).toMatchObject({
@@ -69,11 +69,11 @@ describe('the environment', () => {
     [{ OTEL_SERVICE_NAME: 'a' }, true],
     [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=a' }, true],
     [{ OTEL_RESOURCE_ATTRIBUTES: 'service.name=not a name' }, false],
-  ])('%j names the service: %s', (raw, isSet) => {
+  ])('whether %j names the service: %s', (raw, isSet) => {
     expect(loadOptions(raw).options).toMatchObject({ serviceIsSet: isSet, ...(isSet && { service: 'a' }) });
   });
 
-  test('a control port is fixed when it is set, and in a pod', () => {
+  test('a configured control port, and one in a pod, is fixed', () => {
     expect(loadOptions({ LOSSLESS_CONTROL_PORT: ' ' }).options).toMatchObject({ controlPortIsFixed: false });
     expect(loadOptions({ LOSSLESS_CONTROL_PORT: '54199' }).options).toMatchObject({ controlPortIsFixed: true });
     expect(loadOptions({ KUBERNETES_SERVICE_HOST: '192.0.2.1' }).options).toMatchObject({ controlPortIsFixed: true });
@@ -82,7 +82,7 @@ describe('the environment', () => {
   test.each([
     ['sigterm, SIGHUP,SIGTERM', ['SIGTERM', 'SIGHUP']],
     ['SIGQUIT', ['SIGQUIT']],
-  ])('LOSSLESS_SIGNALS=%s', (LOSSLESS_SIGNALS, signals) => {
+  ])('LOSSLESS_SIGNALS=%s is accepted', (LOSSLESS_SIGNALS, signals) => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SIGNALS }).options?.signals).toEqual(signals);
   });
 
@@ -96,7 +96,7 @@ describe('the environment', () => {
     expect(Object.keys({ ...BAD, ...BAD_STANDARD }).toSorted()).toEqual(Object.keys(VARIABLES).toSorted());
   });
 
-  test.each(Object.entries(BAD_STANDARD))('%s=%s is one clear line, and its default holds', (name, value) => {
+  test.each(Object.entries(BAD_STANDARD))('%s=%s gives one clear line, and the default applies', (name, value) => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
     expect(options).toEqual(loadOptions({ LOSSLESS_SERVICE: 'a' }).options);
     expect(problems).toHaveLength(1);
@@ -113,10 +113,13 @@ describe('the environment', () => {
     );
   });
 
-  test.each(['0x10', '1e3', '+5', '5.0', '', ' ', '٣'])('%j is no whole number, or nothing', (text) => {
-    const { options } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_CONTROL_PORT: text });
-    expect(options?.controlPort).toBe(text.trim() === '' ? 54_199 : undefined);
-  });
+  test.each(['0x10', '1e3', '+5', '5.0', '', ' ', '٣'])(
+    '%j is refused as a whole number, or counts as unset',
+    (text) => {
+      const { options } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_CONTROL_PORT: text });
+      expect(options?.controlPort).toBe(text.trim() === '' ? 54_199 : undefined);
+    },
+  );
 
   test.each([
     ['192.0.2.1', { host: '192.0.2.1' }],
@@ -127,11 +130,11 @@ describe('the environment', () => {
     ['[:::]:80', undefined],
     ['host:0', undefined],
     ['http://host', undefined],
-  ])('LOSSLESS_ADVERTISE=%s', (text, expected) => {
+  ])('LOSSLESS_ADVERTISE=%s is read or refused', (text, expected) => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_ADVERTISE: text }).options?.advertise).toEqual(expected);
   });
 
-  test.each(Object.entries(BAD))('%s=%s is one clear line, and there are no options', (name, value) => {
+  test.each(Object.entries(BAD))('%s=%s gives one clear line and no options', (name, value) => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
     expect(options).toBeUndefined();
     expect(problems.filter((problem) => problem.fatal)).toHaveLength(1);
@@ -149,7 +152,7 @@ describe('the environment', () => {
     ['LOSSLESS_REGISTRY', 'user:hunter2@host'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://hunter2@host'],
     ['LOSSLESS_HUNTER', 'hunter2'],
-  ])('a secret is never repeated: %s=%s', (name, value) => {
+  ])('the message about %s=%s never repeats the secret', (name, value) => {
     const { problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).not.toContain('hunter2');
@@ -165,7 +168,7 @@ describe('the environment', () => {
     );
   });
 
-  test('a misspelt name is one warning, with the likely name', () => {
+  test('a misspelt name gives one warning, with the likely name', () => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_GRACE_PERIOD: '1' });
     expect(options).toBeDefined();
     expect(problems.map((problem) => problem.message)).toEqual([
@@ -187,7 +190,7 @@ describe('the environment', () => {
     [SECRET, [SECRET]],
     [`${SECRET}\nanother ${SECRET}`, [SECRET, `another ${SECRET}`]],
     ['0123456789abcdef', ['0123456789abcdef']],
-  ])('LOSSLESS_SECRET=%j', (text, expected) => {
+  ])('LOSSLESS_SECRET=%j is read', (text, expected) => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET: text }).options?.secrets).toEqual(expected);
   });
 
@@ -200,7 +203,7 @@ describe('the environment', () => {
     ['LOSSLESS_SECRET', `${SECRET}\u0000`],
     ['LOSSLESS_SECRET_FILE', ''],
     ['LOSSLESS_TLS_DIR', ''],
-  ])('no protection by mistake is none: %s=%j', (name, value) => {
+  ])('a mistake never switches protection off: %s=%j', (name, value) => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', [name]: value });
     expect(options).toBeUndefined();
     expect(problems.filter(({ fatal }) => fatal).map(({ message }) => message)).toEqual([
@@ -230,9 +233,9 @@ describe('the environment', () => {
     ['of more than two lines', () => writeFileSync(hostile, `${'hunter2hunter2hunter2\n'.repeat(3)}`)],
     ['too long', () => writeFileSync(hostile, 'hunter2'.repeat(10_000))],
     ['a device', () => symlinkSync('/dev/zero', hostile)],
-    ['a pipe that nobody writes', () => execFileSync('mkfifo', [hostile])],
+    ['a pipe without a writer', () => execFileSync('mkfifo', [hostile])],
     ['a directory', () => mkdirSync(hostile)],
-  ])('a file of a secret that is %s is one clear line', (_, make) => {
+  ])('a secret file that is %s gives one clear line', (_, make) => {
     rmSync(hostile, { recursive: true, force: true });
     make();
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', LOSSLESS_SECRET_FILE: hostile });
@@ -246,25 +249,29 @@ describe('the environment', () => {
     [{ LOSSLESS_SERVICE: 'a', OTEL_SERVICE_NAME: 'b', OTEL_RESOURCE_ATTRIBUTES: 'service.name=c' }, 'a'],
     [{ OTEL_SERVICE_NAME: 'b', OTEL_RESOURCE_ATTRIBUTES: 'service.name=c' }, 'b'],
     [{ OTEL_RESOURCE_ATTRIBUTES: 'k=v,service.name=c' }, 'c'],
-  ])('the name of the service: %j', (raw, expected) => {
+  ])('the variables %j name the service', (raw, expected) => {
     expect(loadOptions(raw).options?.service).toBe(expected);
   });
 
   test.each([
     [
-      'the nearest package.json',
+      'that of the nearest package.json',
       { 'package.json': '{"name":"outer"}', 'app/package.json': '{"name":"inner"}' },
       'inner',
     ],
-    ['without its scope', { 'app/package.json': '{"name":"@scope/inner"}' }, 'inner'],
+    ['that without its scope', { 'app/package.json': '{"name":"@scope/inner"}' }, 'inner'],
     [
-      'past one without a name',
+      'that of the next package.json, when the nearest has no name',
       { 'package.json': '{"name":"outer"}', 'app/package.json': '{"type":"module"}' },
       'outer',
     ],
-    ['past one that is broken', { 'package.json': '{"name":"outer"}', 'app/package.json': '{' }, 'outer'],
-    ['nothing when it is no name', { 'app/package.json': '{"name":"not a name"}' }, UNNAMED],
-  ])('the name of the service: %s', (_, files, expected) => {
+    [
+      'that of the next package.json, when the nearest is broken',
+      { 'package.json': '{"name":"outer"}', 'app/package.json': '{' },
+      'outer',
+    ],
+    ['the default, when the name in package.json is invalid', { 'app/package.json': '{"name":"not a name"}' }, UNNAMED],
+  ])('the name of the service is %s', (_, files, expected) => {
     const program = mkdtempSync(join(directory, 'program-'));
     mkdirSync(join(program, 'app'));
     for (const [name, content] of Object.entries(files)) writeFileSync(join(program, name), content);
@@ -306,7 +313,7 @@ describe('the environment', () => {
     ['none,otlp', false, 0],
     ['console', false, 1],
     ['zipkin,console', false, 1],
-  ])('OTEL_TRACES_EXPORTER=%s', (exporter, isNone, said) => {
+  ])('OTEL_TRACES_EXPORTER=%s switches spans on or off', (exporter, isNone, said) => {
     const { options, problems } = loadOptions({ LOSSLESS_SERVICE: 'a', OTEL_TRACES_EXPORTER: exporter });
     expect(options?.exported.traces).toBe(!isNone);
     expect(problems.filter(({ message }) => message.includes('shutdown traces go by OTLP'))).toHaveLength(said);
@@ -320,7 +327,7 @@ describe('the environment', () => {
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:1', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1' }, true],
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1' }, false],
     [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b:1', OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://c:1' }, true],
-  ])('whether metrics of an offline are sent: %j', (environment, areSent) => {
+  ])('whether the plugin sends metrics of an offline: %j', (environment, areSent) => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a', ...environment }).options?.exported.metrics).toBe(areSent);
   });
 
@@ -330,7 +337,7 @@ describe('the environment', () => {
     expect(problems).toMatchObject([{ fatal: false, message: expect.stringContaining('4318') }]);
   });
 
-  test('what is set for traces goes before what is set for every signal', () => {
+  test('a variable for traces goes before the variable for every signal', () => {
     const { options } = loadOptions({
       LOSSLESS_SERVICE: 'a',
       OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
@@ -365,7 +372,7 @@ describe('the environment', () => {
     });
   });
 
-  test('labels of the registration: the zone is one of them', () => {
+  test('the zone is one of the labels of the registration', () => {
     const { options, problems } = loadOptions({
       LOSSLESS_SERVICE: 'a',
       LOSSLESS_ZONE: 'eu-1',
@@ -376,7 +383,7 @@ describe('the environment', () => {
     expect(loadOptions({ LOSSLESS_SERVICE: 'a' }).options?.metadata).toEqual({});
   });
 
-  test('what the platform says of itself', () => {
+  test('what the platform tells about itself', () => {
     const { options } = loadOptions({
       LOSSLESS_SERVICE: 'a',
       KUBERNETES_SERVICE_HOST: '10.0.0.1',

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isAttribute, isHeader, isLabel, readPairs } from '../../../src/config/pairs.ts';
 
 describe('pairs', () => {
-  test('what is percent-encoded is read', () => {
+  test('percent-encoded text is decoded', () => {
     const key = fc.stringMatching(/^[a-z][a-z.]{0,10}$/);
     // A lone surrogate has no percent-encoding.
     const value = fc.string({ unit: 'binary' }).map((text) => text.toWellFormed());
@@ -27,7 +27,7 @@ describe('pairs', () => {
     ['a=1=2', { a: '1=2' }, 0],
     ['a=1,a=2', { a: '2' }, 0],
     ['x,y,a=1', { a: '1' }, 2],
-  ])('%j', (text, values, bad) => {
+  ])('the text %j gives its valid pairs and the number of bad ones', (text, values, bad) => {
     expect(readPairs(text, isAttribute)).toEqual({ values, bad });
   });
 });
@@ -39,12 +39,12 @@ test.each([
   [`a=${'é'.repeat(256)}`, { a: 'é'.repeat(256) }, 0],
   [`a=${'b'.repeat(257)}`, {}, 1],
   ['a=1%0A2', {}, 1],
-])('labels %j', (text, values, bad) => {
+])('the labels %j give their valid pairs and the number of bad ones', (text, values, bad) => {
   expect(readPairs(text, isLabel)).toEqual({ values, bad });
 });
 
 describe('a header', () => {
-  test('that is accepted is one for Node.js too', () => {
+  test('that the plugin accepts is valid for Node.js too', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary', maxLength: 3 }),
@@ -66,7 +66,10 @@ describe('a header', () => {
     );
   });
 
-  test.each(['a=%0d%0ab: 1', 'a b=1', 'a=%E2%82%AC'])('%s would make every export fail and is left out', (text) => {
-    expect(readPairs(text, isHeader)).toEqual({ values: {}, bad: 1 });
-  });
+  test.each(['a=%0d%0ab: 1', 'a b=1', 'a=%E2%82%AC'])(
+    'the header %s, which would fail every export, is left out',
+    (text) => {
+      expect(readPairs(text, isHeader)).toEqual({ values: {}, bad: 1 });
+    },
+  );
 });

@@ -17,6 +17,6 @@ test.each([
   'consul://a:1,redis://b',
   'memory:a,memory:b,memory:c,memory:d,memory:e',
   `consul://${'a'.repeat(2_048)}`,
-])('%j breaks the rule', (text) => {
+])('%j is refused', (text) => {
   expect(() => registryUrls(text)).toThrow(/^must be a URL beginning with file:/);
 });

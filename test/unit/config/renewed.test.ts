@@ -11,7 +11,7 @@ beforeEach(() => {
   directory = useScratchFolder();
 });
 
-/** What is made of the file `name`; it may not hold "bad". */
+/** The value of the file `name`, which must not contain "bad". */
 function follow(name: string) {
   const said: string[] = [];
   const file = join(directory, name);
@@ -59,7 +59,7 @@ test('as Kubernetes replaces it: by the link of a link', () => {
   expect(later(followed)).toBe('two');
 });
 
-test('a bad file is one line, and the good content stays', () => {
+test('a bad file gives one line, and the good content stays', () => {
   writeFileSync(join(directory, 'f'), 'one');
   const followed = follow('f');
   writeFileSync(followed.file, 'bad');
@@ -75,7 +75,7 @@ test('a bad file is one line, and the good content stays', () => {
   expect(followed.said.slice(2)).toEqual(['taken two', 'no good: bad']);
 });
 
-test('a file that is bad at first is thrown', () => {
+test('a file that is bad from the start throws', () => {
   expect(() => follow('none')).toThrow('ENOENT');
   writeFileSync(join(directory, 'f'), 'bad');
   expect(() => follow('f')).toThrow('no good');

@@ -8,7 +8,7 @@ const NOTHING = { zone: undefined, version: undefined, pod: undefined };
 const ID = '0123456789abcdef'.repeat(4);
 
 describe('the resource of a process', () => {
-  test('says where it runs, and by what it is told', () => {
+  test('tells where the process runs and which SDK sends its spans', () => {
     expect(completeResource({}, { zone: 'a', version: '1.2.3', pod: 'cart-0' })).toMatchObject({
       'service.version': '1.2.3',
       'cloud.availability_zone': 'a',
@@ -39,7 +39,7 @@ describe('the resource of a process', () => {
     [`1 2 254:1 /var/lib/docker/containers/${ID}/hostname /etc/hostname rw - ext4 /dev/vda rw\n`, ID],
     ['9:name=systemd:/\n8:pids:/\n', undefined],
     [`0::/sub/${ID}0\n`, undefined],
-  ])('container of %j', (text, id) => {
+  ])('the container id in %j', (text, id) => {
     expect(containerOf(text)).toBe(id);
   });
 });

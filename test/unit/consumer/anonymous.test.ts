@@ -15,7 +15,7 @@ afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
 });
 
-/** A consumer of a service whose two instances something else has listed: no generation, ids of its own. */
+/** A consumer of a service whose two instances another writer has listed: without generation, with foreign ids. */
 async function subject(host = '192.0.2.1') {
   const log = (): void => {};
   const registry = await openRegistry(new URL(`memory:${aServiceName()}`), { clock: systemClock, log });

@@ -52,7 +52,7 @@ test('of the entries with one address only the newest generation is called', asy
   expect(service.at(ours('', 0)).map(({ instance }) => instance.instanceId)).toEqual(['own']);
 });
 
-test('a GoAway isolates every entry at its address, whatever is listed there next', async () => {
+test('a GoAway isolates every entry at its address, also one that is listed later', async () => {
   const own = ours('own', 5);
   const { service, show, leave } = await subject([ours('foreign', 0), own, other]);
   const isolation = leave(own);
@@ -83,7 +83,7 @@ test('one from an older process than the listed one isolates nothing, and closes
   expect(await isolation.idle).toHaveLength(2);
 });
 
-test('outstanding requests are counted once, however many generations of an instance are known', async () => {
+test('outstanding requests count once, even for several known generations of an instance', async () => {
   const before = ours('own', 5);
   const { service, show, leave } = await subject([before, other]);
   const [endpoint] = service.at(before) as [Endpoint];

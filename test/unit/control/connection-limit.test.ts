@@ -35,17 +35,17 @@ const cutOf = (sockets: readonly FakeSocket[]): readonly number[] =>
   sockets.flatMap(({ destroyed }, n) => (destroyed ? [n] : []));
 
 describe('too many connections', () => {
-  test('of one address: the one that has been idle longest goes', () => {
+  test('of one address: the connection that has been idle longest goes', () => {
     expect(cutOf(admit(new ConnectionLimit(8), '192.0.2.1', 6))).toEqual([0, 1]);
   });
 
-  test('of all: one of the address that has most goes', () => {
+  test('of all addresses: a connection of the address with most of them goes', () => {
     const limit = new ConnectionLimit(8);
     const [many, few, one] = [admit(limit, '192.0.2.1', 4), admit(limit, '192.0.2.2', 3), admit(limit, '192.0.2.3', 2)];
     expect([many, few, one].map(cutOf)).toEqual([[0], [], []]);
   });
 
-  test('one that has just asked goes last, even under TLS', () => {
+  test('a connection with a recent request goes last, even under TLS', () => {
     const limit = new ConnectionLimit(8);
     const [first] = admit(limit, '192.0.2.1', 4) as [FakeSocket];
     limit.touch(as(new FakeSocket(first.remoteAddress, first.remotePort)));
@@ -53,7 +53,7 @@ describe('too many connections', () => {
     expect(first.destroyed).toBe(false);
   });
 
-  test('one of a proven caller stays until it is answered', () => {
+  test('a connection of a proven caller stays until its answer', () => {
     const limit = new ConnectionLimit(8);
     const [first] = admit(limit, '192.0.2.1', 4) as [FakeSocket];
     const response = new EventEmitter();

@@ -81,15 +81,15 @@ describe('without a secret an operator is a program on this machine', () => {
     ['a content network', { 'true-client-ip': '192.0.2.1' }],
     ['a load balancer', { 'x-amzn-trace-id': 'Root=1' }],
     ['a page', { origin: 'http://127.0.0.1' }],
-    ['a page of no origin', { origin: 'null' }],
+    ['a page with an opaque origin', { origin: 'null' }],
     ['a link', { referer: 'http://attacker.example/' }],
     ['an image', { 'sec-fetch-site': 'cross-site' }],
-    ['what a user typed', { 'sec-fetch-site': 'none' }],
+    ['an address that a user typed', { 'sec-fetch-site': 'none' }],
     ['a fetch of this application', { 'sec-fetch-mode': 'cors' }],
     ['a prefetch', { 'sec-purpose': 'prefetch' }],
     ['a prefetch', { purpose: 'prefetch' }],
     ['a browser', { 'sec-gpc': '1' }],
-  ])('%s is none: %j', async (_, headers) => {
+  ])('%s is no operator: %j', async (_, headers) => {
     const { ask, changed } = await start();
     const { status, body } = await ask('/change', { headers });
     expect({ status, body }).toMatchObject({ status: 403, body: { code: 'LOSSLESS_OPERATOR_UNPROVED' } });
@@ -154,7 +154,7 @@ describe('GET changes nothing', () => {
 
 describe('a request can name the instance that it means', () => {
   test.each(['', '?service=shop', '?instance=shop-1', '?service=shop&instance=shop-1&wait=true'])(
-    'this one: %s',
+    'this instance accepts the query "%s"',
     async (query) => {
       const { ask } = await start();
       expect((await ask(`/change${query}`)).status).toBe(200);
@@ -168,7 +168,7 @@ describe('a request can name the instance that it means', () => {
     '?instance=shop-2',
     '?service=shop&instance=shop-2',
     '?service=shop&service=cart',
-  ])('another one refuses: %s', async (query) => {
+  ])('another instance refuses the query "%s"', async (query) => {
     const { ask, changed } = await start();
     const { status, body } = await ask(`/change${query}`);
     expect(status).toBe(421);

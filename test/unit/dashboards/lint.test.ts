@@ -17,7 +17,7 @@ const WITH_UNIT = ['stat', 'table', 'timeseries', 'gauge', 'bargauge', 'barchart
 const RATE_INTERVAL = '77s';
 const INTERVAL = '33s';
 
-/** The ranges of the objective: they are fixed, whatever time is looked at. */
+/** The ranges of the objective, which are fixed for any time range of the dashboard. */
 const OF_OBJECTIVE = ['30d', '6h', '1h'];
 
 /** Those whose numbers need colours that mean something. */
@@ -43,7 +43,7 @@ function isUnbounded(expr: string): boolean {
   return /by \([^)]*\b(instance|address)\b/.test(expr) && !/\b(topk|bottomk)\(/.test(expr);
 }
 
-/** What is wrong with an expression. */
+/** The faults of an expression. */
 function faults(expr: string, values: Values): readonly string[] {
   const whole = interpolate(expr, values);
   return [whole, whole.replace(COUNTED, '(increase($1[$2]))')].flatMap((text, index) =>
@@ -149,7 +149,7 @@ describe.each(dashboards)('%s', (_, dashboard) => {
     expect([...new Set(used)].sort()).toEqual(asked.sort());
   });
 
-  test('begins with one service; all instances are one expression, however many they are', () => {
+  test('begins with one service; all instances together are one expression', () => {
     for (const { name, includeAll, allValue } of variables.filter(({ type }) => type === 'query')) {
       if (name === 'service') expect(includeAll ?? false).toBe(false);
       if (includeAll) expect(allValue).toBe('.+');

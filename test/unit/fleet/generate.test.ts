@@ -23,7 +23,7 @@ const EVENTS: readonly Event['does'][] = [
   'long',
 ];
 
-/** What an event or a fake client points to is there, and an event of a consumer is about one with the plugin. */
+/** Every event and fake client points to an existing item, and an event of a consumer to one with the plugin. */
 function isSound({ clients, events, providers }: Fleet): boolean {
   return (
     clients.every((client) => client.kind !== 'fake' || client.calls < providers.length) &&
@@ -53,7 +53,7 @@ describe('the generator', () => {
     ['a lying client', ({ clients }) => clients.some(({ kind }) => kind === 'fake')],
     ['a client without the plugin', ({ clients }) => clients.some(({ kind }) => kind === 'unmanaged')],
     [
-      'a consumer that cannot be told',
+      'a consumer that no GoAway reaches',
       ({ clients }) => clients.some((each) => 'control' in each && each.control !== 'open'),
     ],
     ['several servers', ({ providers }) => providers.some(({ servers }) => servers !== 'one')],
@@ -76,7 +76,7 @@ describe('the shrinker', () => {
     }
   });
 
-  test('keeps what does wrong, and nothing else', async () => {
+  test('keeps the cause of the violation, and nothing else', async () => {
     const fleet = fleets.find(
       ({ clients, events }) => clients.length > 2 && events.some(({ does }) => does === 'crash_loop'),
     ) as Fleet;

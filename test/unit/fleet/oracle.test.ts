@@ -73,19 +73,19 @@ describe('a failure', () => {
     expect(judged([answered(3_000), failed(8_000)], [shutdown('success')])).toEqual({ ...clean, unexplained: 1 });
   });
 
-  test('is not explained by an instance that never was ready', () => {
+  test('has no explanation in an instance that never was ready', () => {
     const other = shutdown('never_ready', { index: 1, readyAt: undefined });
     expect(judged([failed(1_500)], [shutdown('success'), other]).kinds).toEqual(['loss']);
     expect(judged([failed(1_500)], [other])).toEqual({ ...clean, unexplained: 1 });
   });
 
-  test('that the proxy has made of a refusal is none', () => {
+  test('is none when the proxy made it of a refused connection', () => {
     const reset = failed(1_500, { failure: 'ECONNRESET', ended: 1_600 });
     expect(judged([reset], [shutdown('success')], { refusedAt: [1_560] })).toEqual(clean);
     expect(judged([reset], [shutdown('success')], { refusedAt: [1_460, 1_650] }).kinds).toEqual(['loss']);
   });
 
-  test('is explained by one of two shutdowns that says so', () => {
+  test('is explained by one of two shutdowns whose trace admits it', () => {
     const other = shutdown('incomplete', { index: 1 });
     expect(judged([failed(1_500)], [shutdown('success'), other])).toEqual({ ...clean, failures: 1 });
   });
@@ -101,7 +101,7 @@ describe('a failure', () => {
     });
   });
 
-  test('is not excused by what is missing of the trace, or by requests after an ack that it counts', () => {
+  test('is excused neither by missing spans nor by counted requests after an ack', () => {
     expect(judged([failed(1_500)], [shutdown('success', {}, { whole: false })]).kinds).toEqual(['loss']);
     expect(judged([failed(1_500)], [shutdown('success', {}, { afterAck: 1 })]).kinds).toEqual([]);
   });
@@ -112,7 +112,7 @@ describe('a failure', () => {
     expect(judged([answered(1_200), failed(6_000)], [undone])).toEqual({ ...clean, unexplained: 1 });
   });
 
-  test('that a SIGKILL may have caused blames no other shutdown, after a SIGTERM its own trace', () => {
+  test('of a SIGKILL blames no other shutdown; after a SIGTERM it blames the trace of that instance', () => {
     const killed = life({ index: 1, leftAt: undefined, killedAt: 1_400, exitedAt: 1_400 });
     const success = shutdown('success');
     expect(judged([failed(1_500)], [success], { lives: [success.life, killed] })).toEqual(clean);
@@ -121,12 +121,12 @@ describe('a failure', () => {
 });
 
 describe('a client that has acked', () => {
-  test('answers for what it loses', () => {
+  test('answers for its lost requests', () => {
     const outcome = failed(1_900, { client: 1, life: 0, sinceAckMs: 500 });
     expect(judged([outcome], [shutdown('success')])).toEqual(clean);
   });
 
-  test('and is answered once more makes a success a violation', () => {
+  test('and still gets an answer makes a success a violation', () => {
     const outcome = answered(1_900, { client: 1, life: 0, sinceAckMs: 500 });
     expect(judged([outcome], [shutdown('success')]).kinds).toEqual(['after_ack']);
     expect(judged([outcome], [shutdown('success', {}, { afterAck: 1 })]).kinds).toEqual([]);
@@ -134,7 +134,7 @@ describe('a client that has acked', () => {
   });
 });
 
-test('a client without the plugin is owed the hold time, and no more', () => {
+test('a shutdown owes a client without the plugin only the hold time', () => {
   expect(judged([failed(1_200, { client: 2, life: 0 })], [shutdown('success')]).kinds).toEqual(['loss']);
   expect(judged([failed(1_400, { client: 2, life: 0 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
   expect(judged([failed(1_200, { client: 2 })], [shutdown('success')])).toEqual({ ...clean, untold: 1 });
@@ -146,7 +146,7 @@ test('an instance that never got ready has no lossless shutdown', () => {
   expect(judged([], [shutdown('never_ready')]).kinds).toEqual(['never_ready']);
 });
 
-test('one that was ready and left has a trace', () => {
+test('an instance that was ready and left has a trace', () => {
   expect(judged([], [], { lives: [life()] }).kinds).toEqual(['no_trace']);
   expect(judged([], [], { lives: [life({ killedAt: 1_001 })] })).toEqual(clean);
   expect(judged([], [], { lives: [life({ leftAt: undefined })] })).toEqual(clean);
@@ -158,6 +158,6 @@ test('the release gate stays shut when a client has lost a request', () => {
   expect(judged([], [shutdown('success')], { verify })).toEqual(clean);
 });
 
-test('a shutdown that is not called lossless and cost no client a request is a false alarm', () => {
+test('a shutdown that cost no client a request and is called lossy is a false alarm', () => {
   expect(judged([answered(1_500)], [shutdown('incomplete')])).toEqual({ ...clean, falseAlarms: 1 });
 });

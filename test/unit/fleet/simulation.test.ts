@@ -32,7 +32,7 @@ test('timers of a fleet fire in the order of their times, and then of their maki
   expect(clock.now()).toBe(8);
 });
 
-test.each([1, 2, 3])('seed %i: a whole release of a fleet keeps what is promised', async (seed) => {
+test.each([1, 2, 3])('seed %i: a whole release of a fleet breaks no rule', async (seed) => {
   const ran = await simulate({ ...SHAPE, seed });
   expect(broken(ran)).toEqual([]);
   expect(ran.requests).toBeGreaterThan(50_000);
@@ -44,7 +44,7 @@ test('the same seed is the same fleet', async () => {
   expect({ ...one, ...MEASURED }).toEqual({ ...other, ...MEASURED });
 });
 
-test('a consumer that is cut off is not told, and the shutdown says so', async () => {
+test('a consumer that is cut off gets no GoAway, and the shutdown says so', async () => {
   const weather = { ...WEATHER, cut: 0.3, cutWithinMs: 5_000 };
   const ran = await simulate({ ...SHAPE, instances: 16, services: 2, weather });
   expect(ran.results['incomplete']).toBeGreaterThan(0);
@@ -54,7 +54,7 @@ test('a consumer that is cut off is not told, and the shutdown says so', async (
 test('a release that does not wait for a slow registry leaves consumers without another instance, and says so', async () => {
   const ran = await simulate({ ...SHAPE, instances: 8, services: 1, registry: 'Eureka', waits: false });
   expect(ran.arrivedAfterAck).toBe(0);
-  // The last batch serves those that have nobody else until its deadline, and neither shutdown is a success.
+  // The last batch serves consumers without another instance until its deadline, and neither shutdown is a success.
   const { last_instance: last, success, ...others } = ran.results;
   expect(success).toBe(6);
   expect(last).toBeGreaterThan(0);

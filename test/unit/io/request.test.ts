@@ -20,7 +20,7 @@ async function serve(listener: RequestListener): Promise<Peer> {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
 }
 
-/** What is asked where nothing else is said. */
+/** The default request. */
 const asked = (to: Peer, more: Partial<Request> = {}): Request => ({
   clock: systemClock,
   to,
@@ -32,7 +32,7 @@ const asked = (to: Peer, more: Partial<Request> = {}): Request => ({
 const text = (answer: Answer): Promise<string> => answer.text(1_000);
 
 describe('a request', () => {
-  test('carries its body as JSON, past every agent, with no header that is not asked for', async () => {
+  test('carries its body as JSON, past every agent, with the given headers alone', async () => {
     const seen: unknown[] = [];
     const to = await serve(({ headers, method, url }, response) => {
       seen.push({ headers, method, url });
@@ -96,7 +96,7 @@ describe('a failure', () => {
     });
   });
 
-  test('is none of an application that has replaced net.connect', async () => {
+  test('does not come from an application that has replaced net.connect', async () => {
     const to = await serve((_, response) => void response.end('answered'));
     const replaced = vi.spyOn(process.getBuiltinModule('node:net'), 'connect');
     onTestFinished(() => replaced.mockRestore());
@@ -105,9 +105,9 @@ describe('a failure', () => {
   });
 
   test.each([
-    ['nothing', () => {}],
-    ['half an answer', (_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half')],
-  ] satisfies [string, RequestListener][])('%s in time is one that says so', async (_, listener) => {
+    ['no answer', () => {}],
+    ['only half an answer', (_, response) => void response.writeHead(200, { 'content-length': 9 }).write('half')],
+  ] satisfies [string, RequestListener][])('%s in time is a failure that says so', async (_, listener) => {
     const to = await serve(listener);
     const failed = request(asked(to, { timeoutMs: 50 }), text);
     await expect(failed).rejects.toThrow(NoAnswer);
@@ -123,7 +123,7 @@ describe('a failure', () => {
     expect(status).toBe(200);
   });
 
-  test('a signal ends it with its reason, before it is sent too', async () => {
+  test('a signal ends a request with the reason of the signal, also before the request is sent', async () => {
     const to = await serve(() => {});
     const ending = new AbortController();
     const failed = request(asked(to, { signal: ending.signal }), text);
@@ -146,7 +146,7 @@ describe('a failure', () => {
 });
 
 describe('an answer in lines', () => {
-  test('hands on each that is not blank, however it is cut, until there is no further one or none is wanted', async () => {
+  test('hands on each line that is not blank, however it is cut, until the end or until no more are wanted', async () => {
     const to = await serve((_, response) => {
       response.write('one\n\ntw');
       setImmediate(() => response.end('o\nthree\nfour'));

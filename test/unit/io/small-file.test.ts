@@ -11,7 +11,7 @@ beforeEach(() => {
   directory = useScratchFolder();
 });
 
-test('what was written is read, and replaced as a whole', async () => {
+test('a written file is read back, and replaced as a whole', async () => {
   await writeSmall(at('a'), 'one');
   await writeSmall(at('a'), 'zwei ☃');
   expect(readSmall(at('a'), 100)).toBe('zwei ☃');
@@ -25,7 +25,7 @@ test('a file may have the limit and no byte more', () => {
   expect(() => readSmall('/dev/zero', 99)).toThrow();
 });
 
-test('what is missing is undefined; a directory, a link and a pipe are refused at once', () => {
+test('a missing file is undefined; a directory, a link and a pipe are refused at once', () => {
   expect(readSmall(at('none'), 100)).toBeUndefined();
   mkdirSync(at('directory'));
   writeFileSync(at('target'), 'text');
@@ -34,7 +34,7 @@ test('what is missing is undefined; a directory, a link and a pipe are refused a
   for (const name of ['directory', 'link', 'pipe']) expect(() => readSmall(at(name), 100), name).toThrow();
 });
 
-test('where links are followed, what they lead to must be a plain file of at most 1 MiB, and be there', () => {
+test('a followed link must lead to an existing plain file of at most 1 MiB', () => {
   mkdirSync(at('directory'));
   writeFileSync(at('target'), 'text');
   writeFileSync(at('long'), 'x'.repeat(1_024 * 1_024 + 1));
@@ -51,7 +51,7 @@ test('the start of a file of the system, which tells no size', () => {
   expect(() => readStart(at('none'), 4)).toThrow('ENOENT');
 });
 
-test('a writing that fails leaves nothing behind and keeps what was there', async () => {
+test('a failed write leaves nothing behind and keeps the old file', async () => {
   mkdirSync(at('occupied'));
   writeFileSync(at('occupied/x'), '');
   await expect(writeSmall(at('occupied'), 'text')).rejects.toThrow();

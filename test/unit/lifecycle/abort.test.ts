@@ -49,7 +49,7 @@ describe('work that ends with a signal', () => {
     expect(listeners(ending)).toBe(0);
   });
 
-  test('is not waited for once the signal is aborted', async () => {
+  test('nobody waits for it once the signal is aborted', async () => {
     const ending = new AbortController();
     const waiting = unlessAborted(ending.signal, new Promise(() => {}), 'ended');
     ending.abort();
@@ -58,7 +58,7 @@ describe('work that ends with a signal', () => {
   });
 });
 
-test('what is to be done on an abort is done once, at once after it, and not when it was taken back', () => {
+test('a listener of an abort runs once, right after the abort, and never after its removal', () => {
   const ending = new AbortController();
   const done: string[] = [];
   whenAborted(ending.signal, () => done.push('before'));

@@ -11,7 +11,7 @@ describe('waits', () => {
     expect(waits(backoff, 2)).toEqual([100, 200]);
   });
 
-  test('are shortened by chance, never lengthened, and what chance takes is not taken from those that follow', () => {
+  test('are shortened by chance, never lengthened, and the shortening does not carry over to later waits', () => {
     const chances = [0, 0.5, 0.999];
     const backoff = new Backoff({
       initialMs: 1_000,

@@ -25,7 +25,7 @@ describe('a deadline', () => {
     expect(deadline.left).toBe(28_000);
   });
 
-  test('work that is done in time has its own outcome, and leaves no timer', async () => {
+  test('work in time has its own outcome, and leaves no timer', async () => {
     const clock = new SimulatedClock();
     const deadline = new Deadline(clock, 1_000, 0);
     await expect(deadline.within(Promise.resolve('done'), 'late')).resolves.toBe('done');
@@ -33,7 +33,7 @@ describe('a deadline', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('work that is late is left behind, at the deadline or at its own limit', async () => {
+  test('late work is left behind, at the deadline or at its own limit', async () => {
     const clock = new SimulatedClock();
     const deadline = new Deadline(clock, 1_000, 0);
     const ends = new Map<string, number>();

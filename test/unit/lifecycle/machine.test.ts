@@ -55,7 +55,7 @@ describe('the machine', () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  test('a refusal names the state, where the move is possible, and for what people ask for what to do', () => {
+  test('a refusal names the state and the states that allow the move, and tells people what to do', () => {
     for (const each of Object.keys(TRIGGERS) as Trigger[])
       for (const state of Object.keys(STATES) as State[]) {
         const legal = TRANSITIONS.filter((move) => move.trigger === each).map((move) => move.from);

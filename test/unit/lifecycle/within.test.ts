@@ -4,14 +4,14 @@ import { SimulatedClock } from '../../support/simulated-clock.ts';
 
 const never = new Promise<never>(() => {});
 
-test('work that is done in time has its own outcome, and leaves no timer', async () => {
+test('work in time has its own outcome, and leaves no timer', async () => {
   const clock = new SimulatedClock();
   expect(await within(clock, 10, Promise.resolve('done'), () => 'late')).toBe('done');
   await expect(within(clock, 10, Promise.reject(new Error('failed')), () => 'late')).rejects.toThrow('failed');
   expect(clock.pending).toBe(0);
 });
 
-test('late work is replaced by the outcome given for it: a value, or an error', async () => {
+test('late work gets the given outcome: a value, or an error', async () => {
   const clock = new SimulatedClock();
   const late = within(clock, 10, never, () => 'late');
   const failed = within(clock, 10, never, () => {
@@ -23,7 +23,7 @@ test('late work is replaced by the outcome given for it: a value, or an error', 
   await rejected;
 });
 
-test('what work fails with after its time is of no consequence', async () => {
+test('a failure of work after its time has no effect', async () => {
   const clock = new SimulatedClock();
   const work = Promise.withResolvers<never>();
   const late = within(clock, 10, work.promise, () => 'late');

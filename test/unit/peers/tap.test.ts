@@ -23,7 +23,7 @@ not ok 1 - test/a.test.js
 ok 2 - alone
 ok 3 - later # TODO`;
 
-test('tests of a TAP report are counted, without what was skipped and without what stands around others', () => {
+test('tests of a TAP report are counted, without skipped tests and without suites', () => {
   expect(outcomeOf(MOCHA)).toEqual({ passed: 2, failed: ['app takes 1 argument'] });
   expect(outcomeOf(NODE)).toEqual({ passed: 2, failed: ['in a'] });
   expect(outcomeOf('')).toEqual({ passed: 0, failed: [] });

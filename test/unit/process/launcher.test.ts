@@ -7,14 +7,14 @@ import { useScratchFolder } from '../../support/use-scratch-folder.ts';
 describe('killTimeout', () => {
   test.each([
     ['no PM2', {}, undefined],
-    ['kill_timeout without PM2 is of somebody else', { kill_timeout: '5000' }, undefined],
-    ['PM2 with its default', { pm_id: '0' }, 1_600],
-    ['PM2, configured', { pm_id: '0', kill_timeout: '5000' }, 5_000],
-    ['not a number', { pm_id: '0', kill_timeout: 'soon' }, 1_600],
-    ['zero', { pm_id: '0', kill_timeout: '0' }, 1_600],
-    ['negative', { pm_id: '0', kill_timeout: '-1' }, 1_600],
-    ['huge', { pm_id: '0', kill_timeout: '9'.repeat(400) }, 1_600],
-  ])('%s', (_, environment, expected) => {
+    ['kill_timeout but no PM2', { kill_timeout: '5000' }, undefined],
+    ['PM2 and its default', { pm_id: '0' }, 1_600],
+    ['PM2 and a configured time-out', { pm_id: '0', kill_timeout: '5000' }, 5_000],
+    ['PM2 and text', { pm_id: '0', kill_timeout: 'soon' }, 1_600],
+    ['PM2 and zero', { pm_id: '0', kill_timeout: '0' }, 1_600],
+    ['PM2 and a negative number', { pm_id: '0', kill_timeout: '-1' }, 1_600],
+    ['PM2 and a huge number', { pm_id: '0', kill_timeout: '9'.repeat(400) }, 1_600],
+  ])('with %s', (_, environment, expected) => {
     expect(killTimeout({ pm_id: undefined, kill_timeout: undefined, ...environment })).toBe(expected);
   });
 });
@@ -62,11 +62,11 @@ describe('signalUnseen', () => {
   });
 
   test.each([
-    ['npm itself: the shell has replaced itself', 10],
-    ['a shell that somebody types into', 12],
+    ['npm, whose shell has replaced itself', 10],
+    ['an interactive shell', 12],
     ['a shell of another program', 14],
     ['PM2', 15],
-    ['nobody: this is PID 1', 0],
+    ['no process, as PID 1', 0],
   ])('silent when started by %s', (_, ppid) => {
     running(10, 1, 'npm start', 'npm start');
     running(12, 10, 'bash', '-bash');
@@ -82,7 +82,7 @@ describe('signalUnseen', () => {
     expect(signalUnseen(proc, 11)).toContain('npm through a shell');
   });
 
-  test('unreadable files say nothing', () => {
+  test('unreadable files give no warning', () => {
     running(10, 1, 'npm start', 'npm start');
     running(11, 99, 'sh', 'sh', '-c', 'node server.js');
     mkdirSync(join(proc, '12'));

@@ -25,7 +25,7 @@ describe('SignalHook', () => {
     }
   });
 
-  test('a signal that is taken reaches no listener, one that is not reaches all', async () => {
+  test('a taken signal reaches no listener, any other signal reaches all', async () => {
     const heard = vi.fn();
     process.on('SIGINT', heard);
     hook.take();
@@ -53,7 +53,7 @@ describe('SignalHook', () => {
     expect(heard).toEqual(['first', 'once', 'last', 'first', 'last']);
   });
 
-  test('a relay is a listener that does not show, and hears a signal when it is told', () => {
+  test('a relay is a hidden listener that hears a signal when the hook passes it on', () => {
     const { listeners } = process;
     const relay = vi.fn();
     const shown = vi.fn();

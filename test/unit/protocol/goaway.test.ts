@@ -20,11 +20,11 @@ const goAway = fc.record({
 const valid = { provider: { service: 'a', instanceId: 'b', generation: 1, address: 'c:1' }, expiresInMs: 30_000 };
 
 describe('the body of a GoAway', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(fc.property(goAway, (message) => void expect(decodeGoAway(encodeGoAway(message))).toEqual(message)));
   });
 
-  test('fields that are not known are ignored', () => {
+  test('unknown fields are ignored', () => {
     expect(decodeGoAway(JSON.stringify({ ...valid, more: [1] }))).toEqual(valid);
   });
 
@@ -35,7 +35,7 @@ describe('the body of a GoAway', () => {
       expect(() => decodeGoAway(withPorts(ports))).toThrow('provider.ports');
   });
 
-  test('anything else is refused with its code, and nothing else is thrown', () => {
+  test('any other body is refused with its code', () => {
     const almost = fc
       .record(
         {
@@ -80,7 +80,7 @@ describe('the body of a GoAway', () => {
 });
 
 describe('the lines of the answer', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(
       fc.property(
         fc.maxSafeNat(),
@@ -102,7 +102,7 @@ describe('the lines of the answer', () => {
     expect(decodeIdle(encodeIdle({ idle: true, addresses }))?.addresses).toHaveLength(100);
   });
 
-  test('version and zone of a consumer: read when they are there, left out when they are no short text', () => {
+  test('version and zone of a consumer are optional, and left out unless they are short text', () => {
     const ack = { isolated: true, outstanding: 3, version: '2.1.0', zone: 'eu-1' } as const;
     expect(decodeAck(encodeAck(ack))).toEqual(ack);
     for (const bad of [7, '', 'x'.repeat(129), null, {}])
@@ -112,7 +112,7 @@ describe('the lines of the answer', () => {
       });
   });
 
-  test('an address that is no text is left out', () => {
+  test('an address that is not text is left out', () => {
     expect(decodeIdle('{"idle":true,"addresses":["h:1",7,null,"h:2"]}')?.addresses).toEqual(['h:1', 'h:2']);
   });
 
@@ -125,12 +125,12 @@ describe('the lines of the answer', () => {
     '{"idle":true,"addresses":{}}',
     `{"isolated":true,"outstanding":0,"more":"${'x'.repeat(32_768)}"}`,
     `{"idle":true,"addresses":[],"more":"${'x'.repeat(32_768)}"}`,
-  ])('is no line: %.40s', (line) => {
+  ])('refuse the line %.40s', (line) => {
     expect(decodeAck(line)).toBeUndefined();
     expect(decodeIdle(line)).toBeUndefined();
   });
 
-  test('anything else is no line', () => {
+  test('any other text is no line', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (line) => {
         expect(decodeAck(line)).toBeUndefined();

@@ -26,7 +26,7 @@ const damaged = fc.tuple(caller, fc.nat(), fc.string({ maxLength: 3 })).map(([wh
   return header.slice(0, cut) + noise + header.slice(cut + 1);
 });
 
-/** What a complete header is made of and up to two odd pieces, in any order. */
+/** The pieces of a complete header and up to two odd ones, in any order. */
 const pieces = fc
   .array(
     fc.constantFrom(
@@ -51,11 +51,11 @@ function standard(header: string): ReturnType<typeof parseItem> | undefined {
 }
 
 describe('lossless-consumer', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(fc.property(caller, (who) => void expect(decodeConsumer(encodeConsumer(who))).toEqual(who)));
   });
 
-  test('what is written is a structured field of RFC 9651', () => {
+  test('is written as a structured field of RFC 9651', () => {
     fc.assert(
       fc.property(caller, (who) => {
         const [value, parameters] = parseItem(encodeConsumer(who));
@@ -69,7 +69,7 @@ describe('lossless-consumer', () => {
     );
   });
 
-  test('whatever a parser of the standard rejects is rejected, and what both accept is the same', () => {
+  test('is rejected when a parser of the standard rejects it, and read alike when both accept it', () => {
     fc.assert(
       fc.property(fc.oneof(damaged, pieces, fc.string()), (header) => {
         const ours = decodeConsumer(header);
@@ -82,7 +82,7 @@ describe('lossless-consumer', () => {
     );
   });
 
-  test('what a parser of the standard finds complete and in range is accepted', () => {
+  test('is accepted when a parser of the standard finds it complete and in range', () => {
     fc.assert(
       fc.property(fc.oneof(damaged, pieces), (header) => {
         const item = standard(header);
@@ -123,7 +123,7 @@ describe('lossless-consumer', () => {
     const who = { service: 'a', instanceId: 'b', generation: 1, port: 2, host: '192.0.2.7' };
     const signed = encodeConsumer(who, keysOf('secret'), 5_000);
 
-    test('is taken when it is proved', () => {
+    test('is accepted with a valid proof', () => {
       expect(decodeConsumer(signed, true)).toEqual(who);
       expect(decodeConsumer(signed)).not.toHaveProperty('host');
     });
@@ -133,7 +133,7 @@ describe('lossless-consumer', () => {
     });
   });
 
-  test('what is signed is all that stands before the proofs, one for each secret', () => {
+  test('each secret signs all text before the proofs', () => {
     const who = { service: 'a', instanceId: 'b', generation: 1, port: 2, tls: true };
     const keys = keysOf('one', 'two');
     const header = encodeConsumer(who, keys, 119_999);
@@ -147,16 +147,16 @@ describe('lossless-consumer', () => {
 
   test.each([
     ['nothing', ''],
-    ['one that is too short', ';t=1;sig="abc"'],
-    ['no time', `;sig="${'a'.repeat(43)}"`],
-    ['three of them', `;t=1;sig="${new Array(3).fill('a'.repeat(43)).join(' ')}"`],
-    ['what stands behind it', `;t=1;sig="${'a'.repeat(43)}";port=3`],
-    ['that of version 0.1.0', `;host="192.0.2.7";sig="${'a'.repeat(43)}"`],
+    ['a short proof', ';t=1;sig="abc"'],
+    ['a proof without a time', `;sig="${'a'.repeat(43)}"`],
+    ['three proofs', `;t=1;sig="${new Array(3).fill('a'.repeat(43)).join(' ')}"`],
+    ['a parameter behind the proof', `;t=1;sig="${'a'.repeat(43)}";port=3`],
+    ['a proof of version 0.1.0', `;host="192.0.2.7";sig="${'a'.repeat(43)}"`],
   ])('is no proof: %s', (_, end) => {
     expect(consumerProof(`"a";id="b";gen=1;port=2${end}`)).toBeUndefined();
   });
 
-  test('whatever name a service may have, with two secrets, a signed header fits; a host that does not is left out', () => {
+  test('a header with any service name fits, signed with two secrets; a host that does not fit is left out', () => {
     const keys = keysOf('one', 'two');
     const longest = fc.stringMatching(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/);
     fc.assert(
@@ -183,7 +183,7 @@ describe('lossless-consumer', () => {
 });
 
 describe('lossless-draining', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(fc.property(identity, (who) => void expect(decodeDraining(encodeDraining(who))).toEqual(who)));
   });
 
@@ -205,7 +205,7 @@ describe('lossless-draining', () => {
     expect(performance.now() - begun).toBeLessThan(2_000);
   });
 
-  test('a value beyond the limit is not looked at', () => {
+  test('a value beyond the limit is not parsed', () => {
     expect(decodeDraining(`"a";id="b";gen=1${' '.repeat(HEADER_LIMIT)}`)).toBeUndefined();
   });
 });

@@ -13,7 +13,7 @@ describe('two keys of one secret', () => {
     expect(keys.prove('operator', ['a'])).toEqual(['lTmo7snFP6I3Uy2mnOLdfvvoFOHvJAQBRFcHABgn0a4']);
   });
 
-  test('a proof by one is none by the other, nor for another purpose', () => {
+  test('a proof is valid only for its key and its purpose', () => {
     const keys = keysOf(SECRET);
     const purposes = ['consumer', 'goaway', 'operator', 'answer'] as const;
     for (const made of purposes)

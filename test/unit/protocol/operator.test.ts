@@ -21,7 +21,7 @@ describe('an operator is believed', () => {
     ['another path', 'POST', '/online', PLACE],
     ['another query', 'POST', '/offline?wait=true', PLACE],
     ['another port', 'POST', '/offline', OTHER_PLACE],
-  ])('not for %s', (_, method, path, port) => {
+  ])('only for the signed request, not for %s', (_, method, path, port) => {
     const header = authorize(keys, 'POST', '/offline', PLACE, clock.wall());
     expect(new Operators(keys, clock).isProved(header, method, path, port)).toBe(false);
   });
@@ -41,7 +41,7 @@ describe('an operator is believed', () => {
     ['Lossless t=1;n=2;s=3', false],
     ['', false],
     [undefined, false],
-  ])('%s: %s', (header, expected) => {
+  ])('whether the authorization "%s" is accepted: %s', (header, expected) => {
     expect(new Operators(keys, clock).isProved(header, 'GET', '/status', PLACE)).toBe(expected);
   });
 });
@@ -60,7 +60,7 @@ describe('a control server proves itself', () => {
   });
 
   test.each(['', 'short', 'x'.repeat(23), '"'.repeat(22), 'x'.repeat(1_000_000)])(
-    'nothing else is answered',
+    'the challenge "%.30s" gets no answer',
     (text) => {
       expect(operators.answer(text, PLACE)).toBeUndefined();
     },
@@ -81,6 +81,6 @@ test.each([
   ['::ffff:10.0.0.7', 'elsewhere:1'],
   ['fd00::1', 'elsewhere:1'],
   [undefined, 'elsewhere:1'],
-])('%s is %s', (address, place) => {
+])('the address %s is the place %s', (address, place) => {
   expect(placeOf(address, 1)).toBe(place);
 });

@@ -12,7 +12,7 @@ describe('the signature of a GoAway', () => {
   const clock = new SimulatedClock();
   const verifier = () => new Verifier(keys, 'goaway', clock);
 
-  test('what is signed is accepted', () => {
+  test('a signed body is accepted', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (audience, body) =>
         verifier().verify(sign(keys, 'goaway', audience, body, clock.wall()), audience, body),
@@ -20,7 +20,7 @@ describe('the signature of a GoAway', () => {
     );
   });
 
-  test('once', () => {
+  test('is accepted once', () => {
     const once = verifier();
     const header = sign(keys, 'goaway', 'b', 'body', clock.wall());
     once.verify(header, 'b', 'body');
@@ -51,7 +51,7 @@ describe('the signature of a GoAway', () => {
     expect(() => verifier().verify(header, audience, body)).toThrow('LOSSLESS_SIGNATURE_INVALID');
   });
 
-  test('hostile text is refused with its code, and nothing else is thrown', () => {
+  test('hostile text is refused with its code', () => {
     const almost = fc
       .tuple(fc.nat(), fc.base64String({ minLength: 20, maxLength: 24 }), fc.string())
       .map(([time, nonce, mac]) => `t=${time};n=${nonce};s=${mac}`);
@@ -69,7 +69,7 @@ describe('the signature of a GoAway', () => {
       verifier().verify(sign(keys, 'goaway', 'b', 'body', clock.wall() + off), 'b', 'body');
   });
 
-  test('one that is refused uses up no nonce', () => {
+  test('a refused signature uses up no nonce', () => {
     const once = verifier();
     const header = sign(keys, 'goaway', 'b', 'body', clock.wall());
     expect(() => once.verify(header, 'b', 'other')).toThrow();
@@ -80,7 +80,7 @@ describe('the signature of a GoAway', () => {
     expect(() => verifier().verify(sign(keys, 'goaway', 'ab', 'c', clock.wall()), 'a', 'bc')).toThrow();
   });
 
-  test('one from the future is remembered until its very last millisecond', async () => {
+  test('a signature from the future is remembered until its very last millisecond', async () => {
     const own = new SimulatedClock();
     const once = new Verifier(keys, 'goaway', own);
     const header = sign(keys, 'goaway', 'b', 'body', own.wall() + 60_000);
@@ -91,7 +91,7 @@ describe('the signature of a GoAway', () => {
     expect(() => once.verify(header, 'b', 'body')).toThrow('check the clocks');
   });
 
-  test('what was remembered is forgotten when it could not be replayed any more', async () => {
+  test('a nonce is forgotten when it can no longer be replayed', async () => {
     const own = new SimulatedClock();
     const once = new Verifier(keys, 'goaway', own);
     for (let n = 0; n < 100_000; n++) once.verify(sign(keys, 'goaway', 'b', '', own.wall()), 'b', '');
@@ -123,13 +123,13 @@ describe('the signature of a GoAway', () => {
       new Verifier(keysOf(...fleets[to]), 'goaway', clock).verify(header, 'b', 'body');
     });
 
-    test('old and new know nothing of each other', () => {
+    test('instances with only the old and only the new secret refuse each other', () => {
       const header = sign(keysOf('old'), 'goaway', 'b', 'body', clock.wall());
       expect(() => new Verifier(keysOf('new'), 'goaway', clock).verify(header, 'b', 'body')).toThrow('does not match');
     });
   });
 
-  test('one for a purpose is none for another', () => {
+  test('a signature is valid for its purpose only', () => {
     const header = sign(keys, 'operator', 'b', 'body', clock.wall());
     expect(() => verifier().verify(header, 'b', 'body')).toThrow('does not match');
     new Verifier(keys, 'operator', clock).verify(header, 'b', 'body');

@@ -10,7 +10,7 @@ const a = 'a'.repeat(32);
 const b = 'b'.repeat(16);
 
 describe('traceparent', () => {
-  test('what is written is read', () => {
+  test('comes back as it was written', () => {
     fc.assert(
       fc.property(
         fc.record({ traceId: hexadecimal(32), spanId: hexadecimal(16) }),

@@ -50,7 +50,7 @@ describe('a host', () => {
       'a.'.repeat(150),
     ],
     ...['256.1.1.1', '1.2.3', '1.2.3.4.', '2130706433', '0x7f000001', 'a.1', 'a.0x1'],
-  ])('%j is none', (text) => {
+  ])('%j is not a host', (text) => {
     expect(() => hostOf(text)).toThrow('expected `host` to be an IP address or the name of a host');
   });
 
@@ -70,11 +70,11 @@ describe('a host', () => {
     expect(() => hostOf(text)).toThrow(what);
   });
 
-  test.each([undefined, null, 7, {}, ['10.0.0.1']])('%j is none', (value) => {
+  test.each([undefined, null, 7, {}, ['10.0.0.1']])('%j is not a host', (value) => {
     expect(() => hostOf(value)).toThrow('`host` is not text');
   });
 
-  test('whatever is taken can stand in a URL, is read as itself, and no message repeats more than a line of it', () => {
+  test('an accepted host fits into a URL and reads as itself, and a message repeats one line of a refused one at most', () => {
     const some = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.domain(), fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(some, (text) => {

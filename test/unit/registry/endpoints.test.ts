@@ -23,11 +23,8 @@ describe('the endpoint of an instance for a call', () => {
     },
   );
 
-  test.each(['http', 'h2', 'grpc'] as const)(
-    'where nothing is known, a call of %s goes to the main port',
-    (protocol) => {
-      const instance = anInstance({ port: 7000, scheme: 'https' });
-      expect(endpointOf(instance, protocol)).toEqual({ protocol, port: 7000, secure: true });
-    },
-  );
+  test.each(['http', 'h2', 'grpc'] as const)('without endpoints a call of %s goes to the main port', (protocol) => {
+    const instance = anInstance({ port: 7000, scheme: 'https' });
+    expect(endpointOf(instance, protocol)).toEqual({ protocol, port: 7000, secure: true });
+  });
 });

@@ -126,7 +126,7 @@ test.each([
   expect(entry.instance.metadata).toEqual(labels);
 });
 
-test('an entry of a process that has ended, or of an earlier one of its id, is dead', () => {
+test('an entry of an ended process, or of an earlier process with the same id, is dead', () => {
   const entry = decodeEntry(JSON.stringify(good));
   expect(isAlive({ ...entry, pid: 2 ** 22 + 1 })).toBe(false);
   expect(isAlive({ ...entry, started: entry.started + 1 })).toBe(process.platform !== 'linux');

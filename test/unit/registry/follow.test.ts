@@ -130,7 +130,7 @@ test('short lists come at once', async () => {
   expect(lists).toHaveLength(6);
 });
 
-test('a list that cannot be made when it is due is a failure that is told, and nothing else', async () => {
+test('a list that cannot be made when it is due is a reported failure, and nothing else', async () => {
   const instances = Array.from({ length: 1_000 }, () => anInstance({ service: 'a' }));
   let change: (make: () => readonly Instance[]) => void = () => {};
   const { clock, lists, logged } = await following((deliver) => {

@@ -21,7 +21,7 @@ interface Odd {
 
 interface Read {
   readonly listed: readonly ReturnType<typeof shown>[];
-  /** What was told. */
+  /** The log lines. */
   readonly told: readonly string[];
 }
 
@@ -30,7 +30,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** What a registry at `urlOf(port)` lists that answers every call with `answer`. */
+/** The list of a registry at `urlOf(port)` that answers every call with `answer`. */
 async function readFrom(urlOf: (port: number) => string, answer: object): Promise<Read> {
   const server = createServer((_, response) => void response.end(JSON.stringify(answer)));
   return read(urlOf(await useServer(server)));
@@ -53,7 +53,7 @@ function shown({ host, port, scheme, metadata, endpoints }: Instance) {
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const portOf = ({ port = 6_000 }: Odd): unknown => port;
 
-/** How each registry lists them, and what is read of that. */
+/** The foreign entries of each registry, and the instances that the plugin reads from them. */
 const REGISTRIES: Readonly<Record<string, (odd: readonly Odd[]) => Promise<Read>>> = {
   nacos: (odd) =>
     readFrom((port) => `nacos://127.0.0.1:${port}?push=false`, {
@@ -188,7 +188,7 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
     expect(found.told[0]).not.toContain('\n');
   });
 
-  test('odd labels are odd labels', async () => {
+  test('odd labels stay as they are', async () => {
     const labels = { none: null, count: 2, flag: true, list: [1], zone: 'b' };
     const { listed, told } = await list({ ...GOOD, labels });
     expect(told).toEqual([]);
@@ -197,11 +197,11 @@ describe.each(Object.keys(REGISTRIES))('%s', (name) => {
     expect(Object.keys(listed[0]?.labels ?? {})).not.toContain('none');
   });
 
-  test.each([null, [], 'text', 7])('labels that are %j are none', async (labels) => {
+  test.each([null, [], 'text', 7])('labels that are %j count as none', async (labels) => {
     expect(addresses(await list({ ...GOOD, labels }))).toEqual(['127.0.0.1:7000']);
   });
 
-  test('a port as text is a port; one that is none is passed over', async () => {
+  test('a port as text is read; an invalid port is skipped', async () => {
     expect(addresses(await list({ ...GOOD, port: '7000' }))).toEqual(['127.0.0.1:7000']);
     for (const port of [70_000, 'x', -1, 1.5])
       expect(addresses(await list(GOOD, { host: '127.0.0.2', port }))).toEqual(['127.0.0.1:7000']);

@@ -130,7 +130,7 @@ describe('HttpClient', () => {
     await expect(untrusting.json({ method: 'GET', path: '/' })).rejects.toThrow('self-signed certificate');
   });
 
-  test('has few calls open at a time, those that wait for a change apart', async () => {
+  test('has few calls open at a time, besides calls that wait for a change', async () => {
     const counts = { now: 0, most: 0 };
     const server = await serve((request, response) => {
       if (request.url === '/wait') return;

@@ -7,7 +7,7 @@ import type { Registry } from '../../../src/registry/registry.ts';
 const open = (url: string): Promise<Registry> => openRegistry(new URL(url), { clock: systemClock, log: () => {} });
 
 test.each(['polaris://user:hidden@127.0.0.1:8090/x', 'constructor:x', 'toString:', 'http://user:hidden@host/'])(
-  '%s has no adapter; the message names those there are and no credentials',
+  '%s has no adapter; the message names the adapters and no credentials',
   async (url) => {
     const failure = await open(url).catch((thrown: Error) => thrown);
     expect(failure).toMatchObject({ name: 'LosslessError', code: 'LOSSLESS_REGISTRY_URL' });
@@ -20,7 +20,7 @@ test('Nacos sends no lists over TLS, and tokens not without', async () => {
   await expect(open('nacos://127.0.0.1?tls=true&push=true')).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
 });
 
-test.each(['file://host/path', 'file:///a%2Fb'])('%s is no path on this machine', async (url) => {
+test.each(['file://host/path', 'file:///a%2Fb'])('%s is not a path on this machine', async (url) => {
   await expect(open(url)).rejects.toMatchObject({ code: 'LOSSLESS_REGISTRY_URL' });
 });
 

@@ -31,7 +31,7 @@ describe('foreign text', () => {
     expect(told).not.toMatch(/kq7|marker|secret|a3E3K21hcmtlci/i);
   });
 
-  test('stays as it is otherwise, on one line and cut', () => {
+  test('without a secret stays as it is, on one line and cut', () => {
     expect(secrets.excerpt('an  abcess\n of abc')).toBe('an abcess of ***');
     expect(secrets.excerpt('y '.repeat(500))).toHaveLength(203);
     expect(secrets.excerpt('y'.repeat(2_000_000))).toBe('2000000 characters');
@@ -46,7 +46,7 @@ describe('foreign text', () => {
   });
 });
 
-/** A proxy that tells what it was asked with, in its error page. */
+/** A proxy that repeats the request in its error page. */
 async function anEcho(
   status: number,
   isAnswer: (path: string) => string | undefined = () => undefined,
@@ -83,7 +83,7 @@ describe.each([403, 500])('a registry that repeats the request with status %i', 
     ],
     ['kubernetes', (port: number) => `kubernetes://127.0.0.1:${port}?tls=false&namespace=n&token=${enc}`, undefined],
   ])('%s: neither errors, the log nor the status hold a secret', async (_, urlOf, isAnswer) => {
-    // A header cannot hold every character; what goes out as one is told alike.
+    // A header cannot hold every character, so the proxy repeats the characters that were sent.
     const port = await anEcho(status, isAnswer);
     const said: string[] = [];
     const registry = await openRegistry(new URL(urlOf(port)), {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { settle } from '../../../src/registry/settle.ts';
 import { SimulatedClock } from '../../support/simulated-clock.ts';
 
-test('looks until it is shown, and gives up after a while', async () => {
+test('looks until the list shows the instance, and gives up after a while', async () => {
   const clock = new SimulatedClock();
   let looks = 0;
   const shown = settle(clock, async () => ++looks === 3);

@@ -24,7 +24,7 @@ function subject() {
   return { clock, calls, logged, broken, upkeep };
 }
 
-test('beats until it is removed', async () => {
+test('sends heartbeats until the removal', async () => {
   const { clock, calls, upkeep } = subject();
   const instance = anInstance();
   void upkeep.register(instance);
@@ -61,7 +61,7 @@ test('R28: a removal awaits the write and the heartbeat in flight, and none foll
   expect(calls.slice(6)).toEqual(['beat', 'beat done', 'remove', 'remove done']);
 });
 
-test('a write is told which entry in use it replaces', async () => {
+test('a write learns which entry in use it replaces', async () => {
   const formers: (Instance | undefined)[] = [];
   const upkeep = new Upkeep({
     context: { clock: new SimulatedClock(), log: () => {} },
@@ -83,7 +83,7 @@ test('a write is told which entry in use it replaces', async () => {
   expect(formers).toEqual([undefined, instance, heavier, undefined]);
 });
 
-test('a heartbeat that fails is told once and tried again soon', async () => {
+test('a failing heartbeat is logged once and repeated soon', async () => {
   const { clock, calls, logged, broken, upkeep } = subject();
   void upkeep.register(anInstance({ instanceId: 'one' }));
   broken.add('beat');
@@ -97,7 +97,7 @@ test('a heartbeat that fails is told once and tried again soon', async () => {
   ]);
 });
 
-test('a removal is tried three times, and its failure is told', async () => {
+test('a removal is tried three times, and its failure is thrown', async () => {
   const { clock, calls, broken, upkeep } = subject();
   broken.add('remove');
   const removed = upkeep.deregister(anInstance()).catch((error: Error) => error.message);
@@ -106,7 +106,7 @@ test('a removal is tried three times, and its failure is told', async () => {
   expect(calls).toEqual(['remove', 'remove', 'remove']);
 });
 
-test('a write that fails is not kept alive', async () => {
+test('an entry whose write failed gets no heartbeat', async () => {
   const { clock, calls, broken, upkeep } = subject();
   broken.add('write');
   const written = upkeep.register(anInstance()).catch((error: Error) => error.message);

@@ -73,13 +73,13 @@ describe('the judge of a soak', () => {
 
   test.each<[string, Partial<Observed>, string]>([
     ['a shutdown that was cut', { shutdowns: [{ ...shutdown, result: 'timeout' }] }, 'that ended badly'],
-    ['an end of which nothing is said', { shutdowns: [{ ...shutdown, result: 'missing' }] }, 'that ended badly'],
+    ['an end that no trace tells', { shutdowns: [{ ...shutdown, result: 'missing' }] }, 'that ended badly'],
     ['a shutdown that did not end', { lives: [{ ...life, isHung: true }] }, 'that did not end'],
     ['a process that ended unasked', { lives: [{ ...life, leftAt: undefined }] }, 'processes that ended unasked'],
     ['spans that are lost in silence', { shutdowns: [{ ...shutdown, trace: 'silent' }] }, 'that miss spans in silence'],
-    ['that nothing was called', { requests: 0 }, 'requests of callers'],
-    ['that nothing left', { shutdowns: [] }, 'graceful shutdowns'],
-    ['a step that broke', { broken: [{ step: 1, text: 'not ready' }] }, 'steps that could not be played'],
+    ['that callers made no request', { requests: 0 }, 'requests of callers'],
+    ['that no instance left', { shutdowns: [] }, 'graceful shutdowns'],
+    ['a step that failed', { broken: [{ step: 1, text: 'not ready' }] }, 'steps that could not be played'],
     ['files in the spool', { spooled: ['1-2-3.json'] }, 'files left in the spool'],
     ['memory that grows', { series: new Map([['caller heap', climbing(2 ** 20)]]) }, 'caller heap'],
     ['descriptors that grow', { series: new Map([['caller descriptors', climbing(1)]]) }, 'caller descriptors'],
@@ -97,16 +97,16 @@ function climbing(unit: number): readonly number[] {
 describe('growth', () => {
   const allowance = { part: 0.1, amount: 2 };
 
-  test('is not what fills in the first quarter, nor a peak', () => {
+  test('ignores the first quarter, and a peak', () => {
     const series = [1, 5, 20, 20, 21, 20, 99, 20, 20, 21, 20, 20];
     expect(growthOf(series, allowance)).toMatchObject({ early: 20, late: 20, hasGrown: false });
   });
 
-  test('is what the last quarter has more than the second one', () => {
+  test('is the excess of the last quarter over the second one', () => {
     expect(growthOf([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], allowance)).toMatchObject({ hasGrown: true });
   });
 
-  test('is not told from a few samples', () => {
+  test('needs more than a few samples', () => {
     expect(growthOf([1, 2, 3], allowance)).toBeUndefined();
   });
 });
@@ -131,11 +131,11 @@ describe('a trace that is not whole', () => {
   const trace = { traceId: '1', spans: [goaway] };
 
   test.each<[string, Life[], string]>([
-    ['silent when nobody says anything', [life, consumer], 'silent'],
-    ['said when the instance says it', [{ ...life, lostAt: [2_000] }, consumer], 'said'],
-    ['said when a consumer that was told says it', [life, { ...consumer, lostAt: [5_000] }], 'said'],
-    ['silent when somebody else says it', [life, { ...consumer, pid: 9, lostAt: [5_000] }], 'silent'],
-    ['silent when it was said before', [life, { ...consumer, lostAt: [900] }], 'silent'],
+    ['silent when nobody reports the loss', [life, consumer], 'silent'],
+    ['said when the instance reports the loss', [{ ...life, lostAt: [2_000] }, consumer], 'said'],
+    ['said when a consumer with the GoAway reports the loss', [life, { ...consumer, lostAt: [5_000] }], 'said'],
+    ['silent when an outsider reports the loss', [life, { ...consumer, pid: 9, lostAt: [5_000] }], 'silent'],
+    ['silent when the loss was reported before', [life, { ...consumer, lostAt: [900] }], 'silent'],
     ['killed when such a consumer was killed', [life, { ...consumer, killedAt: 1_100 }], 'killed'],
   ])('is %s', (_, lives, state) => {
     expect(stateOf(left, trace, lives)).toBe(state);

@@ -8,7 +8,7 @@ const options = {
   requires: [createRequire('/nowhere/index.js')],
 };
 
-test('packages that are not there are one line that says how to get them', () => {
+test('missing packages give one line that says how to install them', () => {
   expect(startAppTracing(options)).toEqual({
     level: 'warn',
     reason: expect.stringContaining('npm install @opentelemetry/sdk-node'),

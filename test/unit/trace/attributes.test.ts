@@ -18,7 +18,7 @@ describe('the attributes of a record on its span', () => {
       { 'lossless.drain.result': 'drained', 'lossless.traffic.since': 1_700_000_000_000 },
     ],
     [
-      'what is not known is left out',
+      'unknown facts are left out',
       { kind: 'ended', at: 0, work: 'deregister', ids, facts: { result: 'none', listedAfter: undefined } },
       { 'lossless.deregister.result': 'none' },
     ],

@@ -52,13 +52,16 @@ async function answering(statuses: readonly number[], headers: Record<string, st
 }
 
 describe('send', () => {
-  test.each([429, 502, 503, 504])('%i: the same request again, until it is taken', async (status) => {
-    const { seen, url } = await answering([status, status, 200]);
-    expect(await new CollectorClient(target(url), systemClock).send('{}')).toBeUndefined();
-    expect(seen.count).toBe(3);
-  });
+  test.each([429, 502, 503, 504])(
+    'status %i: the client repeats the request until the collector takes it',
+    async (status) => {
+      const { seen, url } = await answering([status, status, 200]);
+      expect(await new CollectorClient(target(url), systemClock).send('{}')).toBeUndefined();
+      expect(seen.count).toBe(3);
+    },
+  );
 
-  test.each([400, 401, 404, 413, 500])('%i: never again', async (status) => {
+  test.each([400, 401, 404, 413, 500])('status %i: the client never repeats the request', async (status) => {
     const { seen, url } = await answering([status]);
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({
       reason: `the collector answered ${status}`,
@@ -67,7 +70,7 @@ describe('send', () => {
     expect(seen.count).toBe(1);
   });
 
-  test('a collector that asks for more time than there is, is not called again', async () => {
+  test('the client does not call a collector again that asks for more time than is left', async () => {
     const { seen, url } = await answering([503], { 'retry-after': '60' });
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toMatchObject({ afterMs: 60_000 });
     expect(seen.count).toBe(1);
@@ -112,14 +115,14 @@ describe('how a request is written', () => {
     ['http/json', [JSON_TYPE], [JSON_TYPE, JSON_TYPE]],
     ['http/protobuf', [JSON_TYPE], [PROTOBUF, JSON_TYPE, JSON_TYPE]],
     ['http/json', [PROTOBUF], [JSON_TYPE, PROTOBUF, PROTOBUF]],
-  ] as const)('%s, to one that takes %j: %j', async (protocol, types, expected) => {
+  ] as const)('with %s, to a collector that takes %j: %j', async (protocol, types, expected) => {
     const { came, url } = await taking(...types);
     const client = new CollectorClient(target(url, { protocol }), systemClock);
     for (const _ of [1, 2]) expect(await client.send('{"resourceSpans":[]}')).toBeUndefined();
     expect(came).toEqual(expected);
   });
 
-  test('one that takes neither is asked for the other form once', async () => {
+  test('a collector that takes neither encoding gets the other one once', async () => {
     const { came, url } = await taking();
     const client = new CollectorClient(target(url, { protocol: 'http/protobuf' }), systemClock);
     for (const _ of [1, 2])
@@ -169,12 +172,12 @@ describe('an answer', () => {
     ['\x0a\x00', undefined],
     ['', undefined],
     [`{"x":"${'x'.repeat(1_000_000)}`, undefined],
-  ])('%.60s', async (text, expected) => {
+  ])('is read: %.60s', async (text, expected) => {
     const { url } = await saying((response) => response.end(text));
     expect(await new CollectorClient(target(url), systemClock).send('{}')).toEqual(expected);
   });
 
-  test('a web page is none of a collector', async () => {
+  test('that is a web page does not come from a collector', async () => {
     const { url } = await saying((response) =>
       response.setHeader('content-type', 'text/html; charset=utf-8').end('<html>'),
     );
@@ -183,7 +186,7 @@ describe('an answer', () => {
     });
   });
 
-  test.each([200, 500])('%i that never ends is cut off with its connection', async (status) => {
+  test.each([200, 500])('with status %i and no end is cut off with its connection', async (status) => {
     const { server, url } = await saying((response) => response.writeHead(status).write('{'));
     const answer = await new CollectorClient(target(url, { timeoutMs: 200 }), systemClock).send('{}');
     expect(answer).toEqual(status === 200 ? undefined : expect.objectContaining({ retryable: false }));
@@ -217,7 +220,7 @@ describe('a request', () => {
   });
 });
 
-test('a header that cannot be sent is no reason to try again', async () => {
+test('an invalid header fails at once, without another attempt', async () => {
   const { seen, url } = await answering([200]);
   const client = new CollectorClient(target(url, { headers: { tenant: 'a\nb' } }), systemClock);
   expect(await client.send('{}')).toMatchObject({ reason: expect.stringContaining('tenant'), retryable: false });
@@ -236,7 +239,7 @@ describe('https:', () => {
     return { url: `https://127.0.0.1:${await listen(server as unknown as Server)}/v1/traces`, ca, key: keyFile };
   }
 
-  test('the authority, the certificate and its key are those of the files', async () => {
+  test('uses the authority, the certificate and the key of the files', async () => {
     const { url, ca, key } = await collector();
     const client = new CollectorClient(target(url, { tls: { ca, cert: ca, key } }), systemClock);
     expect(await client.post('{}')).toBeUndefined();
@@ -253,8 +256,8 @@ describe('https:', () => {
 
   test.each([
     ['an authority that is not trusted', () => ({}), /self.signed/],
-    ['no certificate of ours', (ca: string) => ({ ca }), /./],
-    ['a file that is not there', () => ({ ca: '/nowhere/ca.pem' }), /ENOENT.*ca\.pem/],
+    ['no client certificate', (ca: string) => ({ ca }), /./],
+    ['a missing file', () => ({ ca: '/nowhere/ca.pem' }), /ENOENT.*ca\.pem/],
   ])('%s: refused with the reason', async (_, tls, reason) => {
     const { url, ca } = await collector();
     const refusal = await new CollectorClient(target(url, { tls: tls(ca) }), systemClock).post('{}');
@@ -262,10 +265,10 @@ describe('https:', () => {
   });
 });
 
-describe('a collector that is not there', () => {
+describe('a collector that refuses connections', () => {
   const absent = { isAbsent: true, reason: expect.stringContaining('ECONNREFUSED') };
 
-  test('is asked once more when there is hurry, and then no more', async () => {
+  test('gets one more attempt at the end, and no further one', async () => {
     const client = new CollectorClient(target('http://127.0.0.1:1'), systemClock);
     const hurry = new AbortController();
     const begun = performance.now();
@@ -277,7 +280,7 @@ describe('a collector that is not there', () => {
     expect(performance.now() - again).toBeLessThan(400);
   });
 
-  test('one that is there gets its time', async () => {
+  test('a collector that answers slowly gets its time', async () => {
     const { seen, url } = await answering([503, 503, 200]);
     expect(await new CollectorClient(target(url), systemClock).send('{}', AbortSignal.abort())).toBeUndefined();
     expect(seen.count).toBe(3);
@@ -287,7 +290,7 @@ describe('a collector that is not there', () => {
 describe('a port of OTLP/gRPC', () => {
   const hint = expect.stringMatching(/this looks like OTLP\/gRPC.*4318/);
 
-  test('is known by the first frame of its server', async () => {
+  test('is recognized by the first frame of its server', async () => {
     const server = createHttp2();
     const port = await listening(server);
     const answer = await new CollectorClient(target(`http://127.0.0.1:${port}`), systemClock).post('{}');
@@ -295,7 +298,7 @@ describe('a port of OTLP/gRPC', () => {
     expect(answer).toMatchObject({ reason: hint });
   });
 
-  test('is known by its number when it hangs up', async () => {
+  test('is recognized by its number when it hangs up', async () => {
     const server = createNet((socket) => socket.on('data', () => socket.destroy()));
     await new Promise<void>((resolve) => server.listen(4317, '127.0.0.9', resolve));
     const answer = await new CollectorClient(target('http://127.0.0.9:4317/v1/traces'), systemClock).post('{}');
@@ -304,7 +307,7 @@ describe('a port of OTLP/gRPC', () => {
   });
 
   test.each(['http://127.0.0.1:1', 'http://127.0.0.10:4317'])(
-    '%s, where no server listens, is not taken for one',
+    '%s without a server is not taken for such a port',
     async (url) => {
       const answer = await new CollectorClient(target(url), systemClock).post('{}');
       expect(answer).toMatchObject({ reason: expect.not.stringContaining('gRPC') });

@@ -79,7 +79,7 @@ function owned(owner: Partial<LastWill['owner']>): void {
 }
 
 describe('while a process leaves', () => {
-  test('its will says what the root would: ids, links, identity, what is known so far', async () => {
+  test('its will holds the content of the root: ids, links, identity, and the facts so far', async () => {
     const { clock, phase, root, start } = leaving();
     await until(() => wills().length === 1);
     expect(lstatSync(pathOf()).mode & 0o777).toBe(0o600);
@@ -115,7 +115,7 @@ describe('while a process leaves', () => {
     await until(() => lastSign() === start + 6_000);
   });
 
-  test('no other process speaks for it, however old its file looks', async () => {
+  test('no other process reports it as dead, however old its file looks', async () => {
     leaving();
     await until(() => wills().length === 1);
     utimesSync(pathOf(), 1, 1);
@@ -146,7 +146,7 @@ describe('while a process leaves', () => {
     await until(() => wills().length === 0);
   });
 
-  test('a spool that cannot be used is no harm', async () => {
+  test('an unusable spool does no harm', async () => {
     rmSync(directory, { recursive: true });
     writeFileSync(directory, 'a file');
     const { keeper, phase, root } = leaving();
@@ -158,7 +158,7 @@ describe('while a process leaves', () => {
 });
 
 describe('when it is dead', () => {
-  test('one of many observers sends one root that says so', async () => {
+  test('exactly one of many observers sends one root with the result killed', async () => {
     const { clock, phase, root, start } = leaving();
     phase('notify').end({ planned: 3, acked: 2 });
     phase('drain');
@@ -189,7 +189,7 @@ describe('when it is dead', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  test('it never ends after the grace period, nor before it began', async () => {
+  test('its root never ends after the grace period, nor before the shutdown began', async () => {
     const { start } = leaving();
     await until(() => wills().length === 1);
     owned({ pid: await deadPid() });
@@ -203,7 +203,7 @@ describe('when it is dead', () => {
     expect(span?.endTimeUnixNano).toBe(span?.startTimeUnixNano);
   });
 
-  test('a later process with its id is not taken for it', async () => {
+  test('a later process with the same id does not count as this process', async () => {
     leaving();
     await until(() => wills().length === 1);
     owned({ started: (startedAt(process.pid) ?? 0) - 1 });
@@ -227,7 +227,7 @@ describe('when it is dead', () => {
 });
 
 describe('a process of another container', () => {
-  /** One who looks from time to time, and whose clock is the simulated one from when the will was written. */
+  /** An observer that looks from time to time, with a simulated clock that begins when the will was written. */
   async function watcher() {
     leaving();
     await until(() => wills().length === 1);

@@ -149,14 +149,14 @@ describe('the way of the metrics', () => {
   });
 
   test.each([404, 405, 415, 501])(
-    'a collector that takes none (%s) is one line, and nothing waits for it',
+    'a collector without metrics (status %s) costs one log line, and no metrics wait for it',
     async (status) => {
       const { leave: leaves, metrics, said, spooled } = await sending(status);
       leaves();
       leaves();
       expect(await metrics.shutdown(2_000)).toMatchObject({ exported: 0, spooled: 0 });
       expect(said).toEqual([
-        `info: metrics are not kept: the collector answered ${status}; set OTEL_METRICS_EXPORTER=none to send no metrics`,
+        `info: the plugin drops metrics: the collector answered ${status}; set OTEL_METRICS_EXPORTER=none to send no metrics`,
       ]);
       expect(spooled()).toEqual([]);
     },

@@ -52,7 +52,7 @@ test('spans that the collector rejects for ever are counted as lost, and the log
   expect(spooled()).toEqual([]);
 });
 
-test('one line says that the collector takes nothing, and one that it does again', async () => {
+test('one line says that the collector takes nothing, and one line that it takes spans again', async () => {
   const answers: (Refusal | undefined)[] = [
     { reason: 'no', retryable: false, refuses: 'every' },
     { reason: 'still no', retryable: false, refuses: 'every' },
@@ -75,7 +75,7 @@ test('one line says that the collector takes nothing, and one that it does again
 test.each([
   ['connect ECONNREFUSED 127.0.0.1:1', 'connect ECONNREFUSED 127.0.0.1:1'],
   [undefined, 'no answer in time'],
-])('a close that can wait no longer says what the last attempt failed with: %s', async (failure, why) => {
+])('a close that ends its wait logs the error of the last attempt: %s', async (failure, why) => {
   const { box, put, said } = outbox(
     () => new Promise(() => {}),
     () => failure,
@@ -125,7 +125,7 @@ test.each(['refused', 'not answered when the outbox closed'])(
   },
 );
 
-test('a spooled batch is not sent any more', async () => {
+test('a spooled batch is not sent again', async () => {
   const requests = { answered: 0, isUp: false, taken: 0 };
   const server = createServer((request, response) => {
     request.resume();

@@ -62,7 +62,7 @@ async function replay(answer?: { readonly status: number; readonly body?: string
 }
 
 describe('a file that the collector never takes', () => {
-  test.each([400, 413])('%i: it is set aside, and the others are sent', async (status) => {
+  test.each([400, 413])('status %i: the file is set aside, and the others are sent', async (status) => {
     spooled(status, 200, status, 200);
     const { said, ...rest } = await replay();
     expect(rest).toMatchObject({ sent: 2, waiting: 0, left: [`0-${status}.json.corrupt`, `2-${status}.json.corrupt`] });
@@ -77,7 +77,7 @@ describe('a file that the collector never takes', () => {
     expect(await replay()).toMatchObject({ sent: 1, waiting: 1, left: ['0-500.json'] });
   });
 
-  test('stays while the collector takes no other one: it may be none', async () => {
+  test('stays while the collector takes no other file, because it may be no collector', async () => {
     spooled(200, 200, 200);
     expect(await replay({ status: 400 })).toMatchObject({
       sent: 0,
@@ -88,15 +88,18 @@ describe('a file that the collector never takes', () => {
   });
 });
 
-test.each([401, 403, 404, 429, 503])('%i: no other file would fare better, so all stay', async (status) => {
-  spooled(200, status, 200);
-  expect(await replay()).toMatchObject({
-    sent: 1,
-    waiting: 2,
-    reason: `the collector answered ${status}`,
-    left: [`1-${status}.json`, '2-200.json'],
-  });
-});
+test.each([401, 403, 404, 429, 503])(
+  'status %i: all files stay, because the collector would refuse them too',
+  async (status) => {
+    spooled(200, status, 200);
+    expect(await replay()).toMatchObject({
+      sent: 1,
+      waiting: 2,
+      reason: `the collector answered ${status}`,
+      left: [`1-${status}.json`, '2-200.json'],
+    });
+  },
+);
 
 test('refused files are given back before another process takes this one for dead', async () => {
   spooled(...Array.from({ length: 10 }, () => 500));
@@ -122,7 +125,7 @@ test('spans that the collector rejects for ever are logged', async () => {
   });
 });
 
-test('a claim ends well before another process takes its owner for dead', async () => {
+test('a claim ends well before another process counts its owner as dead', async () => {
   spooled(200);
   const times: number[] = [];
   const clock: Clock = {

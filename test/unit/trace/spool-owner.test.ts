@@ -28,7 +28,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
   });
 
   test.each([0o777, 0o1777, 0o775, 0o2770])(
-    'uses one of its own inside a directory in which others may write, and leaves the mode %o',
+    'makes an own directory inside one in which others may write, and leaves the mode %o',
     async (mode) => {
       const directory = join(root, `${way}-shared-${mode}`);
       mkdirSync(directory);
@@ -42,7 +42,7 @@ describe.each(Object.entries(PUT))('%s', (way, put) => {
     },
   );
 
-  test('refuses one of its own that is a link, or open to others', async () => {
+  test('refuses an own directory that is a link, or open to others', async () => {
     const directory = join(root, `${way}-forged`);
     const own = join(directory, `lossless-${process.geteuid?.()}`);
     mkdirSync(directory);

@@ -13,7 +13,7 @@ const TARGET = 'a';
 
 const BODY = '{"resourceSpans":[]}';
 
-/** An hour later: what was begun is stale. */
+/** An hour later, when an unfinished file is stale. */
 const later: Clock = { ...systemClock, wall: () => Date.now() + 3_600_000 };
 
 let directory: string;
@@ -62,7 +62,7 @@ test('the usage is measured once a second at most', async () => {
   expect(await spool.usage()).toMatchObject({ files: 2 });
 });
 
-test('a file system that cannot sync is no reason to lose spans', async () => {
+test('a file system without sync loses no spans', async () => {
   const file = await open(at('probe'), 'w');
   const prototype = Object.getPrototypeOf(file) as typeof file;
   await file.close();
@@ -99,7 +99,7 @@ test('a label tells targets apart and holds no credential', () => {
   expect(targetLabel({ endpoint: new URL('http://otel:4318/b/v1/traces'), headers })).not.toBe(label);
 });
 
-test('a file that cannot be set aside is not said to be', async () => {
+test('the log does not claim to have set a file aside that it could not rename', async () => {
   writeFileSync(at('1-a.json'), BODY);
   const said: string[] = [];
   const spool = new Spool({ directory, target: TARGET, clock: systemClock, log: (_, message) => said.push(message) });
@@ -117,7 +117,7 @@ describe('files of dead processes', () => {
     expect(await takeAll(later)).toMatchObject({ bodies: [BODY], left: [] });
   });
 
-  test('an unfinished file is removed once it is stale; other hidden files are not ours', async () => {
+  test('a stale unfinished file is removed; other hidden files stay', async () => {
     for (const name of ['.1790000000000-1-0123abcd', '.other', '.1-0123456789ab']) writeFileSync(at(name), 'x');
     expect((await takeAll()).left).toHaveLength(3);
     expect((await takeAll(later)).left).toEqual(['.1-0123456789ab', '.other']);
@@ -128,7 +128,7 @@ describe('files of dead processes', () => {
     for (let exits = 0; exits < 1_100; exits++) spool.putNow(BODY);
     const { bodies, said } = await takeAll();
     expect(bodies).toHaveLength(1_000);
-    expect(said[0]).toMatch('100 of its oldest files were removed');
+    expect(said[0]).toMatch('the plugin removed its 100 oldest files');
   });
 });
 
@@ -136,9 +136,9 @@ describe('a foreign file is set aside, never waited for nor followed', () => {
   test.each([
     ['a pipe', () => execFileSync('mkfifo', [at('1-a.json')]), 'is not a plain file'],
     ['a link', () => symlinkSync('/etc/hostname', at('1-a.json')), 'ELOOP'],
-    ['half of one', () => writeFileSync(at('1-a.json'), BODY.slice(0, -1)), 'it is not OTLP JSON'],
-    ['something else', () => writeFileSync(at('1-a.json'), 'null'), 'it is not OTLP JSON'],
-  ])('%s', async (_, make, why) => {
+    ['half a file', () => writeFileSync(at('1-a.json'), BODY.slice(0, -1)), 'it is not OTLP JSON'],
+    ['JSON of another form', () => writeFileSync(at('1-a.json'), 'null'), 'it is not OTLP JSON'],
+  ])('for example %s', async (_, make, why) => {
     make();
     writeFileSync(at('2-b.json'), BODY);
     const { bodies, said, left } = await takeAll();
@@ -157,7 +157,7 @@ test.runIf(process.geteuid?.() === 0)('a file that cannot be read now stays, and
     expect(await takeAll()).toMatchObject({
       bodies: [BODY],
       left: ['1-a.json'],
-      said: [expect.stringContaining('1 spooled files cannot be read: EACCES')],
+      said: [expect.stringContaining('the plugin cannot read 1 spooled files: EACCES')],
     });
   } finally {
     process.seteuid?.(0);

@@ -2,7 +2,7 @@ import { Directory, type DirectoryOptions } from '../../../../src/consumer/direc
 import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { watchedGuard } from '../../../support/failed-hooks.ts';
 
-/** A directory over a registry and a clock, with nothing isolated, no warm-up and no names of its own unless told otherwise. */
+/** A directory over a registry and a clock. Default: no isolation, no warm-up and no configured names. */
 export function aDirectory(
   options: Pick<DirectoryOptions, 'clock' | 'registry'> & Partial<DirectoryOptions>,
 ): Directory {

@@ -34,7 +34,7 @@ describe('idle', () => {
     expect(await isIdle(connections)).toBe(true);
   });
 
-  test('waits for the close of the agent and for what it has in progress', async () => {
+  test('waits for the close of the agent and for its requests in progress', async () => {
     const connections = new Connections(watchedGuard().guard);
     const closed = Promise.withResolvers<void>();
     connections.agent({}, () => agentThat(() => closed.promise));
@@ -80,7 +80,7 @@ describe('a failure in an event of a socket is logged, and other listeners still
     ['free', 'delete'],
     ['agentRemove', 'add'],
     ['close', 'delete'],
-  ] as const)('%s', (event, method) => {
+  ] as const)('the event %s', (event, method) => {
     const { guard, failed } = watchedGuard();
     const socket = new FakeSocket();
     own(new Connections(guard), socket);

@@ -44,7 +44,7 @@ describe('which hosts are services', () => {
     'http://b.example.com',
     'example.',
     '',
-  ])('%s is none: the registry is not asked', (origin) => {
+  ])('%s is not a service, and the registry gets no question', (origin) => {
     const { directory, watched } = setUp();
     expect(directory.route(origin)).toBeUndefined();
     expect(watched).toEqual([]);
@@ -78,7 +78,7 @@ test.each([
   ['http://service-b:8080', 'service-b', false],
   ['http://service-b:9090', 'service-b', true],
   ['http://nobody:8080', 'service-b', false],
-])('a request made to %s must come through here when an instance is at %s:8080: %s', async (origin, host, covered) => {
+])('whether the plugin must see a request to %s when an instance is at %s:8080: %s', async (origin, host, covered) => {
   const { directory, listeners } = setUp();
   await directory.route(origin);
   listeners.get('service-b')?.([{ ...INSTANCE, host, port: 8080 }]);
@@ -117,7 +117,7 @@ describe('the first list', () => {
   });
 });
 
-test('services without requests are no longer watched', async () => {
+test('the directory stops watching services without requests', async () => {
   const { clock, directory, listeners } = setUp();
   await directory.route('service-b');
   clock.pass(600_000);
@@ -129,7 +129,7 @@ test('services without requests are no longer watched', async () => {
   expect(directory.services).toEqual([]);
 });
 
-test('a service is watched while a request to it is not finished, and no longer', async () => {
+test('the directory watches a service as long as a request to it is unfinished', async () => {
   const { clock, directory, listeners } = setUp();
   const service = (await directory.route('service-b')) as Service;
   const { connections } = service.pick() as Endpoint;
@@ -167,7 +167,7 @@ test('at most 1,000 services are watched', async () => {
 });
 
 describe('refresh', () => {
-  test('shares reads, but never one that began before it was asked for', async () => {
+  test('shares reads, but never a read that began before the question', async () => {
     const reads: PromiseWithResolvers<readonly Instance[]>[] = [];
     const { directory } = setUp({
       instances: () => {

@@ -39,7 +39,7 @@ test('services that another instance has remembered meanwhile stay', async () =>
   expect(kept()).toEqual(['of-the-one', 'of-the-other']);
 });
 
-test('services that are not called any more go to the end, and make room', async () => {
+test('services without calls move to the end and make room', async () => {
   const old = Array.from({ length: 50 }, (_, n) => `old-${n}`);
   writeFileSync(join(directory, 'front.calls'), JSON.stringify(old));
   const known = new KnownServices(directory, 'front', () => {});
@@ -51,7 +51,7 @@ test('services that are not called any more go to the end, and make room', async
   expect(kept()).toEqual(['new', 'old-49', ...old.slice(0, -2)]);
 });
 
-test('more than can be remembered write the file no more', async () => {
+test('calls of further services do not write the full file again', async () => {
   const known = new KnownServices(directory, 'front', () => {});
   for (let n = 0; n < 60; n++) known.add(`service-${n}`);
   await until(() => (kept() as unknown[] | undefined)?.length === 50);

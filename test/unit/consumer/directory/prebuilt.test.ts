@@ -32,7 +32,7 @@ async function prebuilt() {
   return { clock, connection };
 }
 
-test('is taken once, and is then an ordinary connection', async () => {
+test('is used once, and is an ordinary connection from then on', async () => {
   const { clock, connection } = await prebuilt();
   const socket = connection.take() as Socket;
   expect(connection.take()).toBeUndefined();
@@ -60,9 +60,9 @@ test('is replaced before a server loses patience, three times', async () => {
 });
 
 test.each([
-  ['says something', (socket: Socket) => void socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n')],
-  ['closes it', (socket: Socket) => void socket.end()],
-  ['cuts it', (socket: Socket) => void socket.resetAndDestroy()],
+  ['sends data', (socket: Socket) => void socket.write('HTTP/1.1 408 Request Timeout\r\n\r\n')],
+  ['closes the connection', (socket: Socket) => void socket.end()],
+  ['cuts the connection', (socket: Socket) => void socket.resetAndDestroy()],
 ])('is useless when the server %s', async (_, act) => {
   const { connection } = await prebuilt();
   act(await arrived(1));
@@ -70,7 +70,7 @@ test.each([
   expect(connection.take()).toBeUndefined();
 });
 
-test('a connection closed while it is made is not kept', async () => {
+test('a connection that closes while it opens is dropped', async () => {
   const clock = new SimulatedClock();
   const connection = new Prebuilt({ host: '127.0.0.1', port: portOf(server) }, clock, watchedGuard().guard);
   const opening = connection.open(1_000);
@@ -82,7 +82,7 @@ test('a connection closed while it is made is not kept', async () => {
   expect(clock.pending).toBe(0);
 });
 
-test('a connection that is not there in time is a failure', async () => {
+test('a connection that does not open in time is a failure', async () => {
   const clock = new SimulatedClock();
   const port = portOf(server);
   const connection = new Prebuilt({ host: '127.0.0.1', port, servername: 'provider' }, clock, watchedGuard().guard);

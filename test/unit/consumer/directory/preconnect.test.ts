@@ -5,7 +5,7 @@ import { anInstance } from '../../../support/an-instance.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 import { aDirectory } from './a-directory.ts';
 
-// Nobody listens there: a connection is refused at once.
+// Without a listener, which refuses a connection at once.
 const INSTANCE = anInstance({ service: 'service-b', instanceId: 'b1', generation: 1, port: 1, registeredAt: 0 });
 
 /** A start that has called service-b last time, with a registry that fails so many times to read its list. */
@@ -23,7 +23,7 @@ function start(failures: number) {
   return { clock, directory, preconnected: preconnect(['service-b'], directory, clock) };
 }
 
-test('an instance does not join before the registry has said where the services are that it calls', async () => {
+test('an instance joins only after the registry has listed the services that it calls', async () => {
   const { clock, directory, preconnected } = start(3);
   // Waits of half a second, one second and two between the attempts.
   await clock.advance(3_600);
@@ -31,7 +31,7 @@ test('an instance does not join before the registry has said where the services 
   directory.close();
 });
 
-test('it joins without them when the registry does not say so for ten seconds', async () => {
+test('an instance joins without these lists after ten seconds', async () => {
   const { clock, directory, preconnected } = start(Number.POSITIVE_INFINITY);
   await clock.advance(10_000);
   expect(await preconnected).toEqual({ services: 0, planned: 0, connected: 0, failed: 0 });

@@ -19,7 +19,7 @@ test('holds for its generation and older ones, not for newer ones or other addre
   expect(quarantine.has(of('b', 5))).toBe(false);
 });
 
-test('an entry without a generation is isolated by its address, unless it is known to be another life of the process', () => {
+test('an entry without a generation is isolated by its address, unless it is a known later life of the process', () => {
   const { quarantine } = setUp();
   quarantine.add({ ...of('a', 5), uid: 'one' }, 30_000);
   expect(quarantine.has(of('a', 0))).toBe(true);

@@ -52,7 +52,7 @@ describe('an instance with several ports', () => {
   const HTTP = { protocol: 'http', port: 8080, secure: false } as const;
   const GRPC = { protocol: 'grpc', port: 9090, secure: true } as const;
 
-  test('takes requests of HTTP at its port of HTTP, whichever is the main one', () => {
+  test('takes HTTP requests at its HTTP port, even when another port is the main one', () => {
     const { service, of } = setUp();
     service.apply([of('a', { port: 9090, scheme: 'https', endpoints: [GRPC, HTTP] })]);
     expect(service.pick()).toMatchObject({ target: { port: 8080 }, address: '127.0.0.1:9090' });
@@ -183,7 +183,7 @@ describe('zones', () => {
   test.each([
     [1, { a: 105, n: 105 }],
     [2, { a: 100, b: 100, n: 10 }],
-  ])('the warm-up compares with those of the zone: %s warm', (warm, expected) => {
+  ])('the warm-up compares with the instances of the zone, of which %s are warm', (warm, expected) => {
     const { service, clock, of } = setUp(120_000, 'eu-1');
     const others = [of('c', far), of('d', far), of('e', far)];
     service.apply([
@@ -201,7 +201,7 @@ describe('protocols', () => {
   const grpc = { endpoints: [{ protocol: 'grpc', port: 9_090, secure: false }] } as const;
   const http = { endpoints: [{ protocol: 'http', port: 8_080, secure: false }] } as const;
 
-  test('an instance is replaced by those that take the calls which it gets', () => {
+  test('an instance is replaced by instances that take the same calls', () => {
     const { service, of } = setUp();
     service.apply([of('a', grpc), of('b', http), of('c', http)]);
     const [a, b] = ['a', 'b'].map((id) => service.at(of(id))) as [Endpoint[], Endpoint[]];
@@ -216,7 +216,7 @@ describe('protocols', () => {
     expect(service.othersThan(a)).toBe(2);
   });
 
-  test('shares are those of the protocols that are called', () => {
+  test('shares count the called protocols only', () => {
     const { service, of } = setUp();
     service.apply([of('a', grpc), of('b', http), of('c', http)]);
     const shares = (): readonly number[] => service.status().instances.map(({ share }) => share);
@@ -228,7 +228,7 @@ describe('protocols', () => {
 });
 
 describe('lists', () => {
-  test('an unknown service is none; one whose list became empty keeps its last instances, counted', () => {
+  test('an unknown service has no instances; a service whose list became empty keeps its last ones, and counts their use', () => {
     const { service, of } = setUp();
     service.apply([]);
     expect(service.known).toBe(false);
@@ -239,7 +239,7 @@ describe('lists', () => {
     expect(service.status().panicPicks).toBe(5);
   });
 
-  test('when all are leaving, the one that waits for this process is called, until it refuses connections', () => {
+  test('when all instances leave, the consumer calls the one that waits for this process, until it refuses connections', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b'), of('c')]);
     for (const id of ['a', 'b', 'c']) quarantine.add(of(id), 30_000);

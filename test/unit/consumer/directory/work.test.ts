@@ -60,7 +60,7 @@ test('a GoAway chooses anew once: the list that is read then says nothing new', 
   expect(choices()).toBe(1);
 });
 
-test('a list that says nothing new still closes what was opened to an isolated instance', async () => {
+test('an unchanged list still closes connections that were opened to an isolated instance', async () => {
   const { leave, service, show } = await subject();
   const [endpoint] = service.at(first);
   leave(first);
@@ -99,7 +99,7 @@ test('a GoAway looks up the isolations of a service once', async () => {
   expect(has.mock.calls.length).toBeLessThan(SIZE + 10);
 });
 
-test('a choice looks at what is worse only when there is nothing better', async () => {
+test('a choice looks at a worse group only when the better one is empty', async () => {
   const { service } = await subject();
   const takes = vi.spyOn(Endpoint.prototype, 'takes');
   service.rebuild();

@@ -17,7 +17,7 @@ import { useServer } from '../../../support/use-server.ts';
 const KEYS = keysOf('a secret of the fleet');
 const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
 
-/** A receiver whose consumer knows `known` at 127.0.0.1 and nobody else, and tells what it was asked. */
+/** A receiver whose consumer knows only `known` at 127.0.0.1, and records the questions. */
 async function start(more: Partial<ReceiverOptions> = {}) {
   const clock = new SimulatedClock();
   const isolated: GoAway[] = [];
@@ -65,19 +65,19 @@ async function start(more: Partial<ReceiverOptions> = {}) {
   return { post, clock, isolated, took, lines, records, kept: () => kept };
 }
 
-/** The body of a GoAway of one of those that are known. */
+/** The body of a GoAway of a known instance. */
 function of(instanceId: string, { expiresInMs = 30_000, address = '127.0.0.1:1' } = {}): string {
   return encodeGoAway({ provider: { service: 'provider', instanceId, generation: 1, address }, expiresInMs });
 }
 
-describe('a GoAway is no page', () => {
+describe('a GoAway of a web page is refused', () => {
   test.each([
     ['no content type', { 'content-type': '' }],
     ['text', { 'content-type': 'text/plain' }],
     ['a form', { 'content-type': 'application/x-www-form-urlencoded' }],
-    ['something like JSON', { 'content-type': 'application/json-seq' }],
+    ['a type that resembles JSON', { 'content-type': 'application/json-seq' }],
     ['text that names JSON', { 'content-type': 'text/plain; application/json' }],
-  ])('%s is 415', async (_, headers) => {
+  ])('%s gets 415', async (_, headers) => {
     const { post, isolated, took } = await start();
     expect(await post(of('known'), headers)).toMatchObject({ status: 415, code: 'LOSSLESS_GOAWAY_INVALID' });
     expect(isolated).toEqual([]);
@@ -86,13 +86,13 @@ describe('a GoAway is no page', () => {
 
   test.each([
     ['an origin', { origin: 'http://127.0.0.1:3000' }],
-    ['no origin that can be told', { origin: 'null' }],
+    ['an opaque origin', { origin: 'null' }],
     ['another site', { 'sec-fetch-site': 'cross-site' }],
     ['the same site', { 'sec-fetch-site': 'same-origin' }],
-    ['a name that was rebound', { host: 'attacker.example:54199' }],
+    ['a rebound name', { host: 'attacker.example:54199' }],
     ['a name like an address', { host: '127.0.0.1.attacker.example' }],
     ['a name like ours', { host: 'caller.example.attacker.example' }],
-  ])('%s is 403', async (_, headers) => {
+  ])('%s gets 403', async (_, headers) => {
     const { post, isolated, took } = await start();
     expect(await post(of('known'), headers)).toMatchObject({ status: 403, code: 'LOSSLESS_SENDER_FORBIDDEN' });
     expect(isolated).toEqual([]);
@@ -110,7 +110,7 @@ describe('a GoAway is no page', () => {
     { 'content-type': 'Application/JSON; charset=utf-8' },
     { 'sec-fetch-site': 'none' },
     { 'sec-fetch-mode': 'cors' },
-  ] as Record<string, string>[])('%j is taken', async (headers) => {
+  ] as Record<string, string>[])('a GoAway with %j is accepted', async (headers) => {
     const { post, isolated } = await start();
     expect((await post(of('known'), headers)).status).toBe(200);
     expect(isolated).toHaveLength(1);
@@ -128,7 +128,7 @@ describe('what a GoAway leaves behind', () => {
     expect(kept()).toBe(1);
   });
 
-  test.each([{}, { traceparent: 'nonsense' }])('with %j an isolation and no span', async (headers) => {
+  test.each([{}, { traceparent: 'nonsense' }])('with %j: an isolation and no span', async (headers) => {
     const { post, isolated, records } = await start();
     const { status, text } = await post(of('known'), headers as Record<string, string>);
     expect({ status, text }).toEqual({
@@ -139,7 +139,7 @@ describe('what a GoAway leaves behind', () => {
     expect(records).toEqual([]);
   });
 
-  test('when it concerns no known service, nothing at all', async () => {
+  test('of an unknown service: nothing at all', async () => {
     const { post, isolated, records, lines, took, kept } = await start();
     const { status, text } = await post(of('stranger'), { traceparent: TRACEPARENT });
     expect({ status, text }).toEqual({
@@ -150,7 +150,7 @@ describe('what a GoAway leaves behind', () => {
     expect(kept()).toBe(0);
   });
 
-  test('unsigned an isolation of a minute at most, signed of what it asks for', async () => {
+  test('unsigned: an isolation of a minute at most; signed: of the requested time', async () => {
     const unsigned = await start();
     for (const expiresInMs of [600_000, 60_001, 5_000]) await unsigned.post(of('known', { expiresInMs }));
     expect(unsigned.isolated.map(({ expiresInMs }) => expiresInMs)).toEqual([60_000, 60_000, 5_000]);
@@ -166,7 +166,7 @@ describe('the recipient of a GoAway', () => {
   test.each([
     ['its own consumer', {}],
     ['another consumer, as behind a proxy', { [AUDIENCE_HEADER]: 'somebody-else' }],
-  ])('one of this very instance is 421, sent to %s', async (_, headers) => {
+  ])('a GoAway of this very instance to %s gets 421', async (_, headers) => {
     for (const hasLeft of [false, true]) {
       const { post, isolated, took, records } = await start({ hasLeft: () => hasLeft });
       expect(await post(of('caller-1'), { traceparent: TRACEPARENT, ...(headers as object) })).toMatchObject({
@@ -177,7 +177,7 @@ describe('the recipient of a GoAway', () => {
     }
   });
 
-  test('only a signed one learns that', async () => {
+  test('only the sender of a signed GoAway learns that', async () => {
     const clock = new SimulatedClock();
     const { post } = await start({ verifier: new Verifier(KEYS, 'goaway', clock) });
     const body = of('caller-1');
@@ -189,14 +189,14 @@ describe('the recipient of a GoAway', () => {
     expect((await post(body, headers)).status).toBe(421);
   });
 
-  test('another process is 410, which names neither the one here nor the one that was meant', async () => {
+  test('a GoAway for another process gets 410, which names neither process', async () => {
     const { post, lines } = await start();
     const { status, text } = await post(of('known'), { [AUDIENCE_HEADER]: 'somebody-else' });
     expect(status).toBe(410);
     expect(`${text}${JSON.stringify(lines)}`).not.toMatch(/caller-1|somebody-else/);
   });
 
-  test('with a secret another process is 410 for a signed one, and 403 for any other', async () => {
+  test('with a secret a GoAway for another process gets 410 when it is signed, and 403 otherwise', async () => {
     const clock = new SimulatedClock();
     const { post } = await start({ verifier: new Verifier(KEYS, 'goaway', clock) });
     const body = of('known');
@@ -229,7 +229,7 @@ describe('a refusal is logged', () => {
     expect(lines).toHaveLength(5);
   });
 
-  test('with little of the text of the sender, and so is the answer', async () => {
+  test('with little of the text of the sender, in the log and in the answer', async () => {
     const { post, lines } = await start();
     const long = 'x'.repeat(128);
     const headers = { [AUDIENCE_HEADER]: long.repeat(50), traceparent: TRACEPARENT };

@@ -6,7 +6,7 @@ import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-test('names are looked up for so many GoAways at a time, addresses are compared for all', async () => {
+test('names are looked up for a bounded number of GoAways at a time, addresses are compared for all', async () => {
   const resolved = Promise.withResolvers<{ address: string; family: number }[]>();
   const lookup = vi
     .spyOn(process.getBuiltinModule('node:dns/promises'), 'lookup')
@@ -36,6 +36,6 @@ test.each([
   ['fe80::1%eth0', 'fe80::1'],
   ['127.0.0.1.example', '127.0.0.1.example'],
   ['1270.0.0.1', '1270.0.0.1'],
-])('%s is %s', (host, spelling) => {
+])('the host %s is spelt %s', (host, spelling) => {
   expect(normalise(host)).toBe(spelling);
 });

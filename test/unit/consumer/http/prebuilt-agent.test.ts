@@ -37,7 +37,7 @@ function takes(settings: object): boolean {
   return !prebuilt.stands;
 }
 
-test('a request without settings of its own takes it, one that only names the usual too', () => {
+test('a request without own settings, or with the usual ones, takes the prebuilt connection', () => {
   expect(takes({ path: '/x', headers: { a: 'b' }, noDelay: true, timeout: 5_000 })).toBe(true);
 });
 
@@ -56,11 +56,11 @@ test.each([
   ['secureContext', createSecureContext()],
   ['session', Buffer.alloc(1)],
   ['typeOfService', 8],
-])('a request with its own %s does not take it', (setting, value) => {
+])('a request with its own %s takes no prebuilt connection', (setting, value) => {
   expect(takes({ [setting]: value })).toBe(false);
 });
 
-test('when a failure hides whether it fits, the agent makes its own, and the log says so', async () => {
+test('when a failure hides whether a prebuilt connection fits, the agent makes its own, and the log says so', async () => {
   const { guard, failed } = watchedGuard();
   const { host, port } = prebuilt.destination;
   const agent = new Agent();

@@ -25,7 +25,7 @@ async function start(instanceId: string, gate: Promise<void>): Promise<{ instanc
   return { server, instance: anInstance({ service: 's', instanceId, generation: 1, port, registeredAt: 0 }) };
 }
 
-test('requests queued for an isolated instance go to another one, whatever their body', async () => {
+test('requests queued for an isolated instance go to another one, with any kind of body', async () => {
   const gate = Promise.withResolvers<void>();
   const [{ instance: a, server }, { instance: b }] = [
     await start('a', gate.promise),

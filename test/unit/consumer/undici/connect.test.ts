@@ -33,7 +33,7 @@ test('a connection that stands ready and cannot be taken is skipped, and the log
   expect(failed).toEqual(['a connection that undici makes']);
 });
 
-test('undici gets its connection, whatever fails once it is open', () => {
+test('undici gets its connection although a step after the opening fails', () => {
   const { guard, failed } = watchedGuard();
   const service = { reached: spoiled } as unknown as Service;
   const endpoint = {} as Endpoint;

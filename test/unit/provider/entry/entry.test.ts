@@ -50,25 +50,25 @@ async function world() {
   return { clock, probers, unmanaged, connect, entry, offline };
 }
 
-describe('the wait for callers that cannot be told', () => {
-  test('without callers there is no wait', async () => {
+describe('the wait for callers without the plugin', () => {
+  test('ends at once without callers', async () => {
     const { offline } = await world();
     expect(offline()()).toEqual({ end: 'nobody', leftMs: Number.NEGATIVE_INFINITY });
   });
 
-  test('health checks alone are no callers', async () => {
+  test('ignores health checks alone', async () => {
     const { offline, probers } = await world();
     probers.asked(BALANCER, '', false);
     expect(offline()().end).toBe('nobody');
   });
 
-  test('a person who came once is not waited for', async () => {
+  test('ignores a caller that came once', async () => {
     const { connect, offline, unmanaged } = await world();
     unmanaged.closed(connect(CLIENT));
     expect(offline()().end).toBe('nobody');
   });
 
-  test('a caller that comes while the instance leaves is waited for, known before or not', async () => {
+  test('covers a caller that comes while the instance leaves, known before or not', async () => {
     const { clock, connect, offline, unmanaged } = await world();
     const look = offline();
     await clock.advance(1_000);
@@ -78,7 +78,7 @@ describe('the wait for callers that cannot be told', () => {
     expect(look()).toEqual({ end: 'quiet', leftMs: 300 });
   });
 
-  test('requests of a balancer end when it is told, and the quiet window after that', async () => {
+  test('ends a quiet window after the balancer has its failing answers', async () => {
     const { clock, connect, offline, probers, unmanaged } = await world();
     probers.asked(BALANCER, '', false);
     const pooled = connect(BALANCER);
@@ -91,7 +91,7 @@ describe('the wait for callers that cannot be told', () => {
     expect(look()).toEqual({ end: 'told', leftMs: 300 });
   });
 
-  test('others are waited for as long as their connections came apart', async () => {
+  test('lasts for other callers as long as the pauses between their connections', async () => {
     const { clock, offline, unmanaged, connect } = await world();
     unmanaged.closed(connect(CLIENT));
     const look = offline({ arrivalsPerSecond: 20 });
@@ -117,7 +117,7 @@ describe('the wait for callers that cannot be told', () => {
     },
   );
 
-  test('a balancer that asks seldom is waited for longer than the hold time, as its checks say, and no longer than the grace period allows', async () => {
+  test('lasts longer than the hold time for a balancer that asks seldom, and no longer than the grace period allows', async () => {
     const { clock, connect, offline, probers } = await world();
     probers.asked(BALANCER, '', false);
     await clock.advance(5_000);
@@ -127,14 +127,14 @@ describe('the wait for callers that cannot be told', () => {
     expect(offline({ longestMs: 12_000 })()).toEqual({ end: 'not_told', leftMs: 12_000 });
   });
 
-  test('a monitor that checks and never sends is not waited for', async () => {
+  test('ignores a monitor that checks and never sends requests', async () => {
     const { connect, offline, probers, unmanaged } = await world();
     probers.asked('192.0.2.77', 'monitor', false);
     unmanaged.closed(connect(CLIENT));
     expect(offline({ arrivalsPerSecond: 20 })().end).toBe('quiet');
   });
 
-  test('a connection of theirs that is open is waited for, told balancers or not', async () => {
+  test('covers open connections, whether their balancer knows or not', async () => {
     const { connect, offline, probers, unmanaged } = await world();
     probers.asked(BALANCER, '', false);
     unmanaged.closed(connect(BALANCER));
@@ -149,7 +149,7 @@ describe('the wait for callers that cannot be told', () => {
   test.each([
     ['not_told', 1, async () => {}],
     ['quiet', 1, async (clock: SimulatedClock) => clock.advance(8_000)],
-  ] as const)('a wait that the hold time ends early says so: %s', async (end, arrivalsPerSecond, wait) => {
+  ] as const)('tells when the hold time ended it early: %s', async (end, arrivalsPerSecond, wait) => {
     const { clock, connect, entry, probers, unmanaged } = await world();
     if (end === 'not_told') probers.asked(BALANCER, '', false);
     const subject = entry({ arrivalsPerSecond });
@@ -162,7 +162,7 @@ describe('the wait for callers that cannot be told', () => {
     expect(subject.tooShort).toContain(end === 'quiet' ? 'hold time was over' : 'got too few failing answers');
   });
 
-  test('rare callers that stayed away raise no doubt', async () => {
+  test('raises no doubt about rare callers that stayed away', async () => {
     const { clock, connect, entry, unmanaged } = await world();
     const subject = entry({ arrivalsPerSecond: 0.05 });
     const connection = connect(CLIENT);
@@ -173,7 +173,7 @@ describe('the wait for callers that cannot be told', () => {
     expect(subject.tooShort).toBeUndefined();
   });
 
-  test('a proxy beside the application is waited for until it has no connection left, and the balancer knows', async () => {
+  test('covers a proxy beside the application until it has no connection left and the balancer knows', async () => {
     const { clock, offline } = await world();
     const ports = { connections: 3 as number | undefined };
     const look = offline({ ports: ports as never, checkMs: 2_000 });
@@ -186,14 +186,14 @@ describe('the wait for callers that cannot be told', () => {
     expect(look()).toEqual({ end: 'ports_empty', leftMs: 300 });
   });
 
-  test('ports that were not looked at yet may have connections', async () => {
+  test('takes ports that it has not checked yet for busy', async () => {
     const { clock, offline } = await world();
     const look = offline({ ports: { connections: undefined } as never });
     await clock.advance(1_000);
     expect(look()).toEqual({ end: 'ports_empty', leftMs: 300 });
   });
 
-  test('a balancer that takes longer than the hold time is waited for, and nothing is missing then', async () => {
+  test('covers a balancer that takes longer than the hold time, and is then complete', async () => {
     const { clock, entry } = await world();
     const subject = entry({ ports: { connections: 0 } as never, holdMs: 10_000, checkMs: 10_000 });
     expect(subject.look().until - clock.now()).toBe(10_300);

@@ -15,7 +15,7 @@ async function probers(...addresses: readonly string[]) {
 }
 
 describe('probers', () => {
-  test('are told by as many failing answers as a balancer needs', async () => {
+  test('know of the shutdown after as many failing answers as a balancer needs', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     for (let n = 0; n < 3; n++) {
       expect(subject.about(() => true).toldAt).toBeUndefined();
@@ -26,7 +26,7 @@ describe('probers', () => {
     expect(subject.about(() => true).failures).toBe(3);
   });
 
-  test('are told when they have been silent for three of their intervals', async () => {
+  test('count as informed after a silence of three of their intervals', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     await clock.advance(1_990);
     expect(subject.about(() => true).toldAt).toBeUndefined();
@@ -34,7 +34,7 @@ describe('probers', () => {
     expect(subject.about(() => true).toldAt).toBe(clock.now() - 10);
   });
 
-  test('are told when the last of them is', async () => {
+  test('all know when the last of them knows', async () => {
     const { clock, subject } = await probers('192.0.2.1', '192.0.2.2');
     for (let n = 0; n < 3; n++) subject.asked('192.0.2.1', '', true);
     expect(subject.about(() => true).toldAt).toBeUndefined();
@@ -60,7 +60,7 @@ describe('probers', () => {
     expect(subject.about(() => true).failures).toBe(0);
   });
 
-  test('a kubelet is none, and one that has not asked for ten minutes is none any more', async () => {
+  test('do not include a kubelet, nor a prober that has not asked for ten minutes', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     subject.asked('192.0.2.9', 'kube-probe/1.32', false);
     expect(subject.about(() => true).count).toBe(1);
@@ -69,7 +69,7 @@ describe('probers', () => {
     expect(subject.about(() => true).count).toBe(0);
   });
 
-  test('a stranger with a new name for each check takes few places, and never that of a real prober', async () => {
+  test('a stranger with a new name for each check takes few places, and never the place of a real prober', async () => {
     const { clock, subject } = await probers('192.0.2.1');
     for (let n = 0; n < 10_000; n++) subject.asked('203.0.113.1', `agent ${n}`, true);
     await clock.advance(1_000);

@@ -52,7 +52,7 @@ describe('the status file', () => {
     expect(lines).toEqual([]);
   });
 
-  test('one of a process that was killed goes when the next one starts', () => {
+  test('the next start removes the file of a killed process', () => {
     const path = join(folder, 'ready');
     writeFileSync(path, '1\n');
     statusFile(path).file.clear();
@@ -77,7 +77,7 @@ describe('the status file', () => {
     for (const line of lines) expect(line).toMatch(/^error LOSSLESS_STATUS_FILE .* Name a plain file in a directory/);
   });
 
-  test('a directory that is not there is one line each time, and no more', () => {
+  test('a missing directory gives one line each time, and no more', () => {
     const { file, journal, machine } = statusFile(join(folder, 'none', 'ready'));
     file.clear();
     machine.move('listening');

@@ -68,7 +68,7 @@ describe('a drain', () => {
     expect(await endOf(drain(), 1_000)).toBe(50);
   });
 
-  test('waits for what is in flight', async () => {
+  test('waits for requests in flight', async () => {
     const it = drain();
     it.around.inflight = 1;
     expect(await endOf(it, 5_000)).toBeUndefined();
@@ -92,7 +92,7 @@ describe('a drain', () => {
     expect(await endOf(it, 1_000)).toBe(10);
   });
 
-  test('R21: a pause between two bursts, or after a long request, is not the end of traffic while not all are told', async () => {
+  test('R21: a pause between two bursts, or after a long request, does not end the traffic while a GoAway is missing', async () => {
     const it = drain();
     it.around.holdReason = 'unmanaged_caller';
     it.around.until = 0;
@@ -131,7 +131,7 @@ describe('a drain', () => {
     expect(it.result()).toMatchObject({ result: 'drained', holdReason: reason, holdMs: 10_000, quietMs: 300 });
   });
 
-  test('consumers that are not idle are waited for beyond the hold time', async () => {
+  test('waits beyond the hold time for consumers that are not idle', async () => {
     const it = drain();
     it.around.holdReason = 'unmanaged_caller';
     it.around.allIdle = false;
@@ -149,7 +149,7 @@ describe('a drain', () => {
     expect(await endOf(it, 3_000)).toBe(1_200);
   });
 
-  test('a client that connects again and again and says nothing is waited for until the hold time is over', async () => {
+  test('waits until the end of the hold time for a client that connects again and again without a request', async () => {
     const it = drain();
     it.around.holdReason = 'silent_connection';
     for (let passed = 0; passed < 9_990; passed += 10) {
@@ -161,7 +161,7 @@ describe('a drain', () => {
     expect(it.result()).toMatchObject({ result: 'drained', keptComing: false });
   });
 
-  test('a connection without a listener that has said nothing is waited for', async () => {
+  test('waits for a connection without a request and without a listener', async () => {
     const it = drain(30_000, 'rest');
     it.around.inflight = 1;
     await it.clock.advance(12_000);
@@ -194,7 +194,7 @@ describe('a drain', () => {
     expect(asked).toBe(2);
   });
 
-  test('data in the kernel is waited for, but not for ever', async () => {
+  test('waits for data in the kernel, but not for ever', async () => {
     const it = drain();
     it.around.unread = () => 1;
     await it.clock.advance(200);
@@ -206,7 +206,7 @@ describe('a drain', () => {
     expect(await endOf(other, 2_000)).toBe(550);
   });
 
-  test('data in the kernel is waited for again after more traffic', async () => {
+  test('waits again for data in the kernel after more traffic', async () => {
     const it = drain();
     it.around.unread = () => 1;
     await it.clock.advance(200);
@@ -337,7 +337,7 @@ describe('a drain', () => {
     }
   });
 
-  test('listeners that refuse from the beginning close in a moment in which no client connects, whoever comes', async () => {
+  test('listeners that refuse from the beginning close in a moment in which no client connects, even under load', async () => {
     const it = drain(30_000, 'refuse');
     it.around.inflight = 3;
     it.around.allIdle = false;
@@ -346,7 +346,7 @@ describe('a drain', () => {
     expect(it.result()).toMatchObject({ result: 'drained', keptComing: false });
   });
 
-  test('a request that began before the hold time was over and ends after it is no caller that keeps coming', async () => {
+  test('a request that crosses the end of the hold time does not count as a caller that keeps coming', async () => {
     const it = drain();
     it.around.holdReason = 'unmanaged_caller';
     it.around.inflight = 1;
@@ -357,7 +357,7 @@ describe('a drain', () => {
     expect(it.result()).toMatchObject({ keptComing: false });
   });
 
-  test('consumers that find a successor late are no callers that keep coming', async () => {
+  test('consumers that find a successor late do not count as callers that keep coming', async () => {
     const it = drain();
     it.around.holdReason = 'last_instance';
     it.around.allIdle = false;

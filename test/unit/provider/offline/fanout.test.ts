@@ -38,7 +38,7 @@ function callerAt(port: number): RecentCaller {
 const ends: RequestListener = (_, response) =>
   response.end(encodeAck({ isolated: true, outstanding: 0 }) + encodeIdle({ idle: true, addresses: ['127.0.0.1:2'] }));
 
-/** A fan-out of its own offline, and the results of its GoAways. */
+/** A fan-out with its own offline, and the results of its GoAways. */
 function fanout(attempts = 3, clock: Clock = systemClock) {
   let refused = 0;
   const records: LifecycleRecord[] = [];
@@ -65,7 +65,7 @@ function fanout(attempts = 3, clock: Clock = systemClock) {
   return { subject, records, refused: () => refused, end: (why: CallEnd) => ending.abort(why), listeners };
 }
 
-test('a consumer that cannot be told is not waited for; one that acked and is not idle is', async () => {
+test('the drain ignores a consumer whose GoAway failed, and waits for one that acked and is not idle', async () => {
   const finished = Promise.withResolvers<void>();
   const busy = await caller((_, response) => {
     response.write(encodeAck({ isolated: true, outstanding: 1 }));
@@ -73,7 +73,7 @@ test('a consumer that cannot be told is not waited for; one that acked and is no
   });
   const { subject } = fanout(1);
   subject.tell(busy);
-  // Nobody listens on port 1.
+  // Nothing listens on port 1.
   subject.tell(callerAt(1));
   await subject.settled();
   expect([subject.coverage, subject.progress.allIdle]).toEqual([
@@ -121,7 +121,7 @@ describe('an undone fan-out', () => {
     expect(ended.filter((record) => record.failure !== undefined && record.work !== 'goaway.attempt')).toEqual([]);
   });
 
-  test('calls no consumer that still waited for a place', async () => {
+  test('sends no GoAway that still waited for a place', async () => {
     let calls = 0;
     const full = Promise.withResolvers<void>();
     const entry = await caller(() => {
@@ -136,7 +136,7 @@ describe('an undone fan-out', () => {
   });
 });
 
-test('hundreds of consumers that take the call and do not answer hold up nobody', async () => {
+test('hundreds of consumers that accept the call and do not answer delay no other one', async () => {
   const hangs = await caller(() => {});
   const { subject, end } = fanout(1);
   for (let n = 0; n < 250; n++) subject.tell(callerAt(hangs.caller.port));
@@ -150,7 +150,7 @@ test('hundreds of consumers that take the call and do not answer hold up nobody'
   await subject.settled();
 });
 
-test('callers that appear while it runs are told up to ten thousand in all; more are counted as not told', async () => {
+test('callers that appear during the fan-out get a GoAway, up to ten thousand in all; further ones count as failed', async () => {
   const { subject, records, refused } = fanout(0);
   const own = new Callers(systemClock, 10);
   for (let n = 0; n < 10_100; n++) {
@@ -163,7 +163,7 @@ test('callers that appear while it runs are told up to ten thousand in all; more
   expect(records.filter(({ kind }) => kind === 'ended')).toHaveLength(10_002);
 });
 
-test('a consumer that appears after the others have answered is told in a further round, inside its parents', async () => {
+test('a consumer that appears after all answers gets its GoAway in a further round, inside its parent spans', async () => {
   const { subject, records } = fanout();
   subject.tell(await caller(ends));
   await subject.settled();
@@ -205,8 +205,8 @@ test('the span of a service ends with its own consumers, and not with the slowes
   });
 });
 
-describe('a consumer without a connection that acks and never says that it is idle', () => {
-  test('is waited for no longer than the hold time', async () => {
+describe('a consumer without a connection that acks and never reports idle', () => {
+  test('delays the drain for the hold time at most', async () => {
     const { subject, end } = fanout();
     const entry = await caller((_, response) => response.write(encodeAck({ isolated: true, outstanding: 1 })));
     for (const connection of entry.connections) callers.closed(entry, connection);

@@ -9,7 +9,7 @@ function session({ encrypted = false, handle = { fd: 7, writeQueueSize: 0 } as o
   return { destroyed: false, encrypted, socket: Object.assign(new Socket(), { _handle: handle }) };
 }
 
-/** A clock that goes on by a millisecond with each look. */
+/** A clock that advances by a millisecond with each reading. */
 function ticking() {
   let now = 0;
   return { now: () => now++ };
@@ -32,9 +32,9 @@ function kernel(...takes: readonly number[]) {
 describe('a notice to an HTTP/2 session', () => {
   test.each([
     ['at once', [17], 'written', FRAME],
-    ['in parts that follow each other', [5, 0, 9, 3], 'written', FRAME],
+    ['in several parts', [5, 0, 9, 3], 'written', FRAME],
     ['not at all, when there is no room', [], 'impossible', ''],
-    ['in part only, which is of no use', [5], 'torn', FRAME.slice(0, 10)],
+    ['in part, which makes it useless', [5], 'torn', FRAME.slice(0, 10)],
   ])('is taken %s', (_, takes, noticed, hex) => {
     const { write, hex: written } = kernel(...takes);
     expect(writeNotice(session(), ticking(), write)).toBe(noticed);
@@ -51,7 +51,7 @@ describe('a notice to an HTTP/2 session', () => {
     ['under TLS', { encrypted: true }],
     ['without a connection of the operating system', { handle: null }],
     ['without a descriptor', { handle: { fd: -1, writeQueueSize: 0 } }],
-  ])('cannot be had %s', (_, shape) => {
+  ])('is impossible %s', (_, shape) => {
     expect(canNotice(session(shape))).toBe(false);
   });
 });

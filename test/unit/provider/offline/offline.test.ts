@@ -27,7 +27,7 @@ import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 const GRACE_MS = 10_000;
 
-/** What is kept of it to send the trace. */
+/** The part of it that the trace needs. */
 const RESERVE_MS = 2_000;
 
 /** How much later a drain sees the deadline, and how long clients get to take leave after it. */
@@ -41,7 +41,7 @@ const LONGEST_MS = GRACE_MS - RESERVE_MS + TICK_MS + GOODBYE_MS;
 const REGISTER_MS = 200;
 const WARMUP_MS = 1_000;
 
-/** How long servers are waited for until one of them is registered, and how often is looked whether it listens. */
+/** Wait for servers until the plugin registers one, and interval of checks whether it listens. */
 const SETTLE_MS = 250;
 
 /** How the registry takes a deregistration. */
@@ -420,7 +420,7 @@ async function expectToBeWhereItListens(it: Subject, how: (typeof REGISTRIES)[nu
   if (how === 'confirms' && listening.length === 0) expect(registered).toEqual([]);
 }
 
-test('whatever happens in whatever state, each offline ends within its deadline, in one whole trace, and what is registered listens', async () => {
+test('with any events in any state, each offline ends within its deadline, in one whole trace, and only listening servers are registered', async () => {
   const results = new Map<string, number>();
   const begun = new Map<State, number>();
   await fc.assert(

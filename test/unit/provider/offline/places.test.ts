@@ -38,7 +38,7 @@ test('a call that a later one has overtaken loses its place, within a tenth of a
   await clock.advance(1);
   await waiting;
   expect(made).toEqual(['one']);
-  // Whoever answers late has no second place to give back.
+  // A late answer gives no second place back.
   let running = 0;
   for (let n = 0; n < MOST_AT_ONCE + 10; n++) void places.take(false, () => new Promise(() => running++));
   answer.resolve();

@@ -11,12 +11,12 @@ const other = anInstance({ service, instanceId: 'other', host: '192.0.2.1' });
 const pod = (host: string): Instance => anInstance({ service, instanceId: `pod-${host}`, generation: 0, host });
 
 test.each<[string, readonly Instance[], Presence]>([
-  ['nobody of its service is listed', [], 'nobody'],
-  ['it is listed', [own, other], 'listed'],
-  ['others are listed', [other], 'others'],
-  ['something else has listed its host', [other, pod('192.0.2.1')], 'listed'],
-  ['something else has listed other hosts', [pod('192.0.2.2'), pod('192.0.2.3')], 'others'],
-])('%s', async (_, listed, expected) => {
+  ['no instance of its service is listed', [], 'nobody'],
+  ['the instance is listed', [own, other], 'listed'],
+  ['other instances are listed', [other], 'others'],
+  ['another writer has listed its host', [other, pod('192.0.2.1')], 'listed'],
+  ['another writer has listed other hosts', [pod('192.0.2.2'), pod('192.0.2.3')], 'others'],
+])('when %s', async (_, listed, expected) => {
   const registry = await openRegistry(new URL(`memory:${aServiceName()}`), { clock: systemClock, log: () => {} });
   for (const instance of listed) await registry.register(instance);
   const caller = { service, instanceId: 'own', generation: 1, port: 54_199 };

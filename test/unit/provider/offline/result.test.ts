@@ -15,37 +15,52 @@ const GOOD: Outcome = {
 
 describe('the result of an offline', () => {
   test.each<[string, Partial<Outcome>, string, string | undefined]>([
-    ['success', {}, 'success', undefined],
-    ['undone', { drainResult: 'cancelled' }, 'cancelled', undefined],
-    ['never ready, and nobody served', { hadNothing: true, unconfirmed: true }, 'never_ready', undefined],
+    ['a shutdown without a problem', {}, 'success', undefined],
+    ['an undone offline', { drainResult: 'cancelled' }, 'cancelled', undefined],
     [
-      'nobody else to call',
+      'an instance that was never ready and served no request',
+      { hadNothing: true, unconfirmed: true },
+      'never_ready',
+      undefined,
+    ],
+    [
+      'consumers without another instance',
       { coverage: { ...GOOD.coverage, stranded: 2 }, drainResult: 'timeout' },
       'last_instance',
       '2 consumers still called and had no other instance of the service to call',
     ],
-    ['work left', { drainResult: 'timeout', exposed: 'x' }, 'timeout', 'the grace period ended with work left'],
     [
-      'not told',
+      'work left at the deadline',
+      { drainResult: 'timeout', exposed: 'x' },
+      'timeout',
+      'the grace period ended with work left',
+    ],
+    [
+      'failed GoAways',
       { coverage: { ...GOOD.coverage, acked: 1, idle: 1, failed: 2 }, causes: '2 refused' },
       'incomplete',
       '2 of 3 consumers were not told: 2 refused',
     ],
     [
-      'not idle',
+      'consumers that were never idle',
       { coverage: { ...GOOD.coverage, idle: 2 } },
       'incomplete',
       '1 of 3 consumers never said that they were idle',
     ],
-    ['callers that come still', { exposed: 'they still come' }, 'incomplete', 'they still come'],
+    ['callers that keep coming', { exposed: 'they still come' }, 'incomplete', 'they still come'],
     [
       'a registry that did not confirm',
       { unconfirmed: true },
       'incomplete',
-      'a caller was not told, or the registry did not confirm',
+      'a caller did not learn of the shutdown, or the registry did not confirm the removal',
     ],
-    ['too many callers', { overflowed: 1 }, 'incomplete', 'a caller was not told, or the registry did not confirm'],
-  ])('%s', (_, outcome, result, message) => {
+    [
+      'too many callers',
+      { overflowed: 1 },
+      'incomplete',
+      'a caller did not learn of the shutdown, or the registry did not confirm the removal',
+    ],
+  ])('of %s', (_, outcome, result, message) => {
     const whole = { ...GOOD, ...outcome };
     expect(resultOf(whole)).toBe(result);
     expect(failureOf(resultOf(whole), whole)?.message).toBe(message);

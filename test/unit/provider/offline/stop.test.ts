@@ -7,7 +7,7 @@ import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
 test.each([
   ['a TCP port', () => ({ port: 0, host: '127.0.0.1' })],
   ['a Unix socket', () => ({ path: join(useScratchFolder(), 'app.sock') })],
-])('a server that takes no connection any more still tells its address: %s', async (_, where) => {
+])('a closed server still tells its address: %s', async (_, where) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(where(), resolve));
   const address = server.address();

@@ -52,11 +52,11 @@ describe('the address that is registered', () => {
     });
   });
 
-  test('is none when no server takes a connection there', async () => {
+  test('is missing when no server takes a connection there', async () => {
     expect(await locate(at(bound('192.0.2.7')), options(reaching()))).toEqual({ unreachable: '192.0.2.7, port 8080' });
   });
 
-  test('is the configured one even so, with a warning; the likeliest is asked once', async () => {
+  test('is the configured one even then, with a warning, after one try of the likeliest', async () => {
     const asked: string[] = [];
     const refuses: TryConnection = async ({ host, port }) => {
       asked.push(`${host}:${port}`);
@@ -69,7 +69,7 @@ describe('the address that is registered', () => {
     expect(asked).toEqual(['pod.example:80']);
   });
 
-  test('is none for a Unix socket, which is asked by its path', async () => {
+  test('is missing for a Unix socket, which is tried by its path', async () => {
     const candidate = at('/run/app.sock');
     expect(await locate(candidate, options(reaching()))).toEqual({ candidate, advertised: undefined });
     expect(await targetOf(candidate, options(reaching()))).toEqual({
@@ -79,7 +79,7 @@ describe('the address that is registered', () => {
   });
 });
 
-describe('a connection that is tried', () => {
+describe('a tried connection', () => {
   let server: Server | undefined;
   afterEach(() => server?.close());
 

@@ -4,7 +4,7 @@ import type { Instance, Registry } from '../../../../src/registry/registry.ts';
 import { anInstance } from '../../../support/an-instance.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
-/** A registry that takes everything and lists nobody, but for what the test says. */
+/** A registry that accepts everything and lists no instance, except as the test says. */
 function aRegistry(more: Partial<Registry>): Registry {
   return {
     type: 'test',
@@ -19,7 +19,7 @@ function aRegistry(more: Partial<Registry>): Registry {
   };
 }
 
-/** A registry that something else writes: `listed` is what it lists. */
+/** A registry with another writer: it lists `listed`. */
 function subject(listed: () => readonly Instance[]) {
   const clock = new SimulatedClock();
   const registry = aRegistry({
@@ -86,7 +86,7 @@ test('an entry of another writer is this instance when the address is the same',
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 1 });
 });
 
-test('an entry that is written after a removal was asked for is not removed, however long a write before it hangs', async () => {
+test('an entry written after the request of a removal stays, even when an earlier write hangs', async () => {
   const asked: string[] = [];
   const hanging = Promise.withResolvers<void>();
   const own = anInstance();
@@ -120,7 +120,7 @@ test('a list that still shows the generation before an undone offline does not c
   expect(await left).toMatchObject({ result: 'unconfirmed' });
 });
 
-test('entries of others with this address are reported and not waited for', async () => {
+test('a deregistration reports entries of other writers at this address and does not wait for them', async () => {
   const own = anInstance({ generation: 5 });
   const foreign = { ...own, instanceId: 'shop-1', generation: 0 };
   const elsewhere = { ...foreign, instanceId: 'shop-2', port: own.port + 1 };
@@ -131,7 +131,7 @@ test('entries of others with this address are reported and not waited for', asyn
   expect(await registration.deregister()).toEqual({ result: 'confirmed', listedAfter: 3, others: ['shop-1'] });
 });
 
-test('living processes that share the address are no others', async () => {
+test('living processes that share the address do not count as other writers', async () => {
   const own = anInstance({ generation: 5 });
   const registry = aRegistry({ instances: async () => [{ ...own, instanceId: 'sibling', generation: 4 }] });
   const registration = new Registration(registry, new SimulatedClock(), async () => false);
@@ -185,7 +185,7 @@ test.each(['0.0.0.0', '169.254.1.1', 'a b'])(
   },
 );
 
-test('an address is registered in the form in which it is read back', async () => {
+test('an address is registered in the same form in which it is read back', async () => {
   const own = anInstance({ host: '2001:DB8:0::1' });
   const written: Instance[] = [];
   const registration = new Registration(

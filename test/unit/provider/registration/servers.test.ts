@@ -9,7 +9,7 @@ import { SimulatedClock } from '../../../support/simulated-clock.ts';
 /** The connection of a consumer. */
 const CONSUMER = {};
 
-/** A server that listens, as far as it is looked at. */
+/** The used part of a listening server. */
 class FakeServer extends EventEmitter {
   readonly headersTimeout: number | undefined = 1;
   listening = true;
@@ -72,7 +72,7 @@ test('one server is settled after a quarter of a second, a named one at once', a
   await named.servers.settled;
 });
 
-test('a named port is waited for until a server listens on it', async () => {
+test('the choice waits for a named port until a server listens there', async () => {
   const { add, changes, clock, order } = setUp(2);
   add(new FakeServer(1));
   await clock.advance(1_499);
@@ -85,7 +85,7 @@ test('a named port is waited for until a server listens on it', async () => {
   expect(order()).toEqual([2]);
 });
 
-test('of those that begin to listen together the first is preferred, of several starts the last', async () => {
+test('of servers that begin to listen together the first is preferred, of several starts the last', async () => {
   const { add, clock, lines, order, servers } = setUp();
   add(new FakeServer(1));
   add(new FakeServer(2));

@@ -41,7 +41,7 @@ describe('R10: the table of recent callers', () => {
     expect([ids.has('a-7'), ids.has('a-3')]).toEqual([false, true]);
   });
 
-  test('tells a hundred services apart and no more, whatever names come', () => {
+  test('counts a hundred services by name and no more, for any names that come', () => {
     const callers = new Callers(new SimulatedClock());
     for (let n = 0; n < 1_000; n++) callers.opened({ ...caller(n), service: `s-${n}` }, ...from('192.0.2.1'));
     const counts = callers.byService();
@@ -59,7 +59,7 @@ describe('R10: the table of recent callers', () => {
     expect(second.entry.telling).toBeUndefined();
   });
 
-  test('the same id at another address is another caller: no stranger can replace an address', () => {
+  test('the same id at another address is another caller, so no stranger can replace an address', () => {
     const callers = new Callers(new SimulatedClock());
     callers.opened(caller(1), ...from('192.0.2.1'));
     callers.opened(caller(1), ...from('192.0.2.2'));
@@ -77,7 +77,7 @@ describe('R10: the table of recent callers', () => {
     expect(callers.overflowed).toBe(1);
   });
 
-  test('a stranger makes up 256 callers at most: those that answer, and those that hold a connection, stay', () => {
+  test('a stranger can invent 256 callers at most; callers that answer or hold a connection stay', () => {
     const callers = new Callers(new SimulatedClock());
     const leave = (n: number, reached: boolean | undefined): void => {
       const { entry } = callers.opened(caller(n), ...from('192.0.2.1'));

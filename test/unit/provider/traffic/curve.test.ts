@@ -86,10 +86,10 @@ describe('the curve of requests', () => {
 
   test.each([
     ['none', 0, 5, undefined],
-    ['a single one, a moment ago', 1, 0, 1],
-    ['a single one in a short life', 1, 4, -Math.log(4 / 5)],
-    ['a single one in more than half a minute', 1, 40, undefined],
-    ['several at once', 3, 2, -Math.log(2 / 3)],
+    ['a single arrival a moment ago', 1, 0, 1],
+    ['a single arrival in a short life', 1, 4, -Math.log(4 / 5)],
+    ['a single arrival in more than half a minute', 1, 40, undefined],
+    ['several arrivals at once', 3, 2, -Math.log(2 / 3)],
   ])('the rate: %s', async (_, count, secondsSince, rate) => {
     const it = curve();
     // Seconds before the first one tell nothing of it.
@@ -99,7 +99,7 @@ describe('the curve of requests', () => {
     expect(it.subject.rate).toBe(rate);
   });
 
-  test('the rate: clients that all connect at once are no usual second', async () => {
+  test('the rate: clients that all connect at once do not count as a usual second', async () => {
     const it = curve();
     it.add(12);
     for (let n = 0; n < 10; n++) {
@@ -110,7 +110,7 @@ describe('the curve of requests', () => {
     expect(it.subject.rate).toBe(-Math.log(10 / 21));
   });
 
-  test('the rate: of those that come all the time it is the second in the middle', async () => {
+  test('the rate: for steady arrivals the median second counts', async () => {
     const it = curve();
     for (let n = 0; n < 60; n++) {
       it.add(n === 7 ? 400 : 18 + (n % 5));

@@ -29,7 +29,7 @@ describe('a health check of a balancer', () => {
     expect(health.isCheck({ method, url })).toBe(false);
   });
 
-  test('a path that differs in its letters alone is named as one that is not known', () => {
+  test('a path with other letter case is named as unknown', () => {
     expect(health.unknownCheck('/Health')).toBe('/Health');
     expect(health.unknownCheck('/health')).toBeUndefined();
   });
@@ -56,7 +56,7 @@ describe('a caller that calls itself a check of a platform', () => {
     ['GET', '/healthz', {}],
     ['POST', '/anything', { 'x-prometheus-scrape-timeout-seconds': '10' }],
     ['GET', `/${'x'.repeat(200)}/health`, headers],
-  ])('is not with %s %s', (method, url, sent) => {
+  ])('is not believed with %s %s', (method, url, sent) => {
     expect(health.isProbe({ method, url, headers: sent })).toBe(false);
   });
 });

@@ -68,14 +68,14 @@ describe('unreadInKernel', () => {
 
   test.each<[string, Row, number]>([
     ['a connection with bytes', { local: 8080, received: 300 }, 300],
-    ['one that its client has ended', { local: 80, state: 8, received: 7 }, 7],
-    ['a listener with connections that nobody has accepted', { local: 8080, state: 10, received: 2 }, 2],
-    ['a connection that is empty', { local: 8080, sent: 50 }, 0],
-    ['a port of somebody else', { local: 8081, received: 9 }, 0],
+    ['a connection that its client has ended', { local: 80, state: 8, received: 7 }, 7],
+    ['a listener with connections that wait to be accepted', { local: 8080, state: 10, received: 2 }, 2],
+    ['an empty connection', { local: 8080, sent: 50 }, 0],
+    ['a port of another process', { local: 8081, received: 9 }, 0],
     ['a connection to such a port', { local: 40_000, remote: 8080, received: 9 }, 0],
-    ['a port of ours towards the same port', { local: 8080, remote: 8080, received: 9 }, 9],
-    ['one that is being closed', { local: 8080, state: 6, received: 9 }, 0],
-  ])('%s', (_, row, expected) => {
+    ['a port of this process towards the same port elsewhere', { local: 8080, remote: 8080, received: 9 }, 9],
+    ['a closing connection', { local: 8080, state: 6, received: 9 }, 0],
+  ])('counts the bytes of %s', (_, row, expected) => {
     expect(unread([{ local: 22 }, row, { local: 23, received: 5 }])).toBe(expected);
     expect(unread([], [{ local: 22 }, row, { local: 23, received: 5 }])).toBe(expected);
   });
@@ -85,7 +85,7 @@ describe('unreadInKernel', () => {
   });
 
   test('what the kernel of this machine says', async () => {
-    // Nobody reads of it: what arrives waits in the kernel.
+    // The test does not read from it, so arriving data waits in the kernel.
     const server = createServer({ pauseOnConnect: true });
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const port = await listening(server);
@@ -100,8 +100,8 @@ describe('unreadInKernel', () => {
   });
 
   test.each([
-    ['of somebody else', 9_000],
-    ['of ours', 8_080],
+    ['of other processes', 9_000],
+    ['of this process', 8_080],
   ])('50,000 rows %s are counted once each', (_, local) => {
     const rows = Array.from({ length: 50_000 }, (): Row => ({ local, remote: 9, received: 1 }));
     const expected = local === 8_080 ? 50_000 : 0;

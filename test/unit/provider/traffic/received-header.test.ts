@@ -21,8 +21,8 @@ const ours = new ReceivedHeader('lossless-consumer');
 
 test.each([
   ['before the application has looked', false],
-  ['after somebody has looked', true],
-])('a header of ours is taken out, %s, however often it came', async (_, looks) => {
+  ['after somebody has looked at the headers', true],
+])('the plugin removes its header %s, however often the header came', async (_, looks) => {
   const sent = ['A', '1', 'Lossless-Consumer', 'first', 'B', '2', 'lossless-consumer', 'second', 'C', '3'];
   await received(sent, (incoming) => {
     if (looks) expect([incoming.headers['b'], incoming.headersDistinct['b']]).toEqual(['2', ['2']]);
@@ -35,7 +35,7 @@ test.each([
   });
 });
 
-test('a request without it stays as it is', async () => {
+test('a request without the header stays as it is', async () => {
   await received(['A', '1'], (incoming) => {
     const before = [...incoming.rawHeaders];
     expect(ours.take(incoming)).toBeUndefined();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Telling } from '../../../../src/provider/traffic/recent-caller.ts';
 
-/** What a consumer has been told, from the moment of its ack. */
+/** The counts of a consumer, from the moment of its ack. */
 function acked(onTheirWay: number, stranded = false): Telling {
   const telling = new Telling();
   telling.acked(onTheirWay, stranded, 1_000);
@@ -13,7 +13,7 @@ describe('a request after the ack breaks it', () => {
     expect(acked(0).isBrokenBy(1_001)).toBe(true);
   });
 
-  test('when those that it has in flight here are all that it said: two long requests forgive no leak', () => {
+  test('when its requests in flight here are all that it reported: two long requests excuse no further one', () => {
     expect(acked(2 - 2).isBrokenBy(1_001)).toBe(true);
     expect(acked(1 - 2).isBrokenBy(1_001)).toBe(true);
   });

@@ -15,9 +15,9 @@ function of(...pauses: readonly number[]): { readonly rhythm: Rhythm; readonly l
 
 test.each<[string, readonly number[], number]>([
   ['a steady caller has stopped after three seconds at the earliest', [20, 20, 20, 20], 3_000],
-  ['a slow one after three of its pauses', [2_000, 2_000], 6_000],
-  ['one that comes in bursts after three of the pauses between them', [10, 10, 59_000, 10, 10], 177_000],
-  ['one that called once tells nothing: as if it called every ten seconds', [], 30_000],
+  ['a slow caller has stopped after three of its pauses', [2_000, 2_000], 6_000],
+  ['a caller that comes in bursts has stopped after three pauses between bursts', [10, 10, 59_000, 10, 10], 177_000],
+  ['a caller that called once counts as one that calls every ten seconds', [], 30_000],
   ['a pause of an hour ago is forgotten', [3_000_000, ...new Array(700).fill(1_000), 1_000], 3_000],
 ])('%s', (_, pauses, silenceMs) => {
   const { rhythm, last } = of(...pauses);

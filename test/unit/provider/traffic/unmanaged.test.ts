@@ -21,7 +21,7 @@ describe('callers without the plugin', () => {
     expect([unmanaged.seen, unmanaged.hasSent('192.0.2.1')]).toEqual([false, false]);
   });
 
-  test('connections of a balancer are its own, from the first one, when it is known later', () => {
+  test('connections of a balancer count as its own from the first one, even when it is recognized later', () => {
     let balancer = '';
     const unmanaged = new Unmanaged(new SimulatedClock(), (address) => address === balancer);
     for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.9']) unmanaged.opened(from(address));

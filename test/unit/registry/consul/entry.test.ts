@@ -21,7 +21,7 @@ test.each([
   [[port('https-api', 8443, true)], 'https:8443'],
   [[port('grpc', 9090, true)], 'http:9090 grpc:9090'],
   [[port('mysql', 3306, true)], undefined],
-])('of the named ports %j those that speak HTTP and gRPC are called', (Ports, expected) => {
+])('consumers call the ports of %j that speak HTTP and gRPC', (Ports, expected) => {
   expect(decode({ Port: 0, Ports })).toBe(expected);
 });
 
@@ -34,6 +34,6 @@ test.each([
   [{ Meta: { secure: 'true' } }, 'https:80'],
   [{ Ports: null, Tags: null, Meta: null }, 'http:80'],
   [{ TaggedAddresses: { lan: { Address: '10.0.0.1', Port: 1 }, wan: { Address: '192.0.2.9', Port: 2 } } }, 'http:80'],
-])('with %j it is called so', (fields, expected) => {
+])('consumers call an instance with %j at these ports', (fields, expected) => {
   expect(decode({ Port: 80, ...fields })).toBe(expected);
 });

@@ -16,7 +16,7 @@ interface Call {
   readonly response: ServerResponse;
 }
 
-/** A member of which the test says every line, and a watch of `shop`, whose range is empty at revision 10. */
+/** A member whose every line the test writes, and a watch of `shop`, whose range is empty at revision 10. */
 async function watched() {
   const calls: Call[] = [];
   const server = createServer(async (request, response) => {
@@ -47,7 +47,7 @@ async function watched() {
 
 const line = (result: object): string => `${JSON.stringify({ result })}\n`;
 
-test('changes that come in parts are gone on with behind the last of them, whatever the revision of the store', async () => {
+test('after changes in parts the watch goes on behind the last part, not at the revision of the store', async () => {
   const { next } = await watched();
   const first = await next();
   expect(first).toMatchObject({ path: '/v3/watch', from: '11' });
@@ -57,7 +57,7 @@ test('changes that come in parts are gone on with behind the last of them, whate
   expect(await next()).toMatchObject({ path: '/v3/watch', from: '1001' });
 });
 
-test('changes that are compacted are no failure: the keys are read again', async () => {
+test('after compacted changes the watch reads the keys again', async () => {
   const { registry, next, said } = await watched();
   const header = { revision: '60' };
   (await next()).response.write(

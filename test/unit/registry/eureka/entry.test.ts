@@ -27,7 +27,7 @@ const inService = (instance: Instance): unknown => ({
   status: 'UP',
 });
 
-test('every instance comes back as it was written, and is not in service before it is put there', () => {
+test('every instance comes back as it was written, and is out of service at first', () => {
   fc.assert(
     fc.property(instances, (instance) => {
       const info = encodeInfo(instance, 90, 1);
@@ -50,7 +50,7 @@ test('what others read is plain: names of XML elements, no control characters', 
   );
 });
 
-test('ids are those of paths, each instance has its own, plain ones are kept', () => {
+test('ids fit into paths, each instance has its own, and plain ids stay as they are', () => {
   expect(infoIdOf(anInstance({ service: 'shop', instanceId: '10.0.0.1:8080:ab-1' }))).toBe('shop:10.0.0.1:8080:ab-1');
   const of = (service: string, instanceId: string): string => infoIdOf(anInstance({ service, instanceId }));
   const odd = ['a/b', 'a\\b', '.', '..', '%2e', 'ü', ' ', '', 'x'.repeat(300), '~1'].map((id) => of('shop', id));
@@ -113,13 +113,13 @@ describe('an entry of others', () => {
         ],
       },
     ],
-    ['numbers as text, truth as truth', { port: { $: '8081', '@enabled': true } }, { port: 8_081 }],
+    ['numbers as text, and booleans', { port: { $: '8081', '@enabled': true } }, { port: 8_081 }],
     ['no host name', { hostName: '' }, { host: '192.0.2.1' }],
     ['no id', { instanceId: undefined }, { instanceId: 'host' }],
     ['a weight', { metadata: { weight: '3' } }, { weight: 300, metadata: { weight: '3' } }],
-    ['a weight that is none', { metadata: { weight: 'x' } }, { weight: 100, metadata: { weight: 'x' } }],
+    ['an invalid weight', { metadata: { weight: 'x' } }, { weight: 100, metadata: { weight: 'x' } }],
     ['no metadata', { metadata: null }, {}],
-  ])('%s', (_, fields, expected) => {
+  ])('is read: %s', (_, fields, expected) => {
     expect(decodeInfo({ ...info, ...fields }, 'shop')).toEqual({
       service: 'shop',
       generation: 0,
@@ -129,11 +129,14 @@ describe('an entry of others', () => {
     });
   });
 
-  test.each(['DOWN', 'STARTING', 'OUT_OF_SERVICE', 'UNKNOWN', undefined])('none in the status %s', (status) => {
-    expect(decodeInfo({ ...info, status }, 'shop')).toBeUndefined();
-  });
+  test.each(['DOWN', 'STARTING', 'OUT_OF_SERVICE', 'UNKNOWN', undefined])(
+    'is no instance in the status %s',
+    (status) => {
+      expect(decodeInfo({ ...info, status }, 'shop')).toBeUndefined();
+    },
+  );
 
-  test('none without a port', () => {
+  test('is no instance without a port', () => {
     expect(decodeInfo({ ...info, port: { $: 8_080, '@enabled': 'false' } }, 'shop')).toBeUndefined();
   });
 });

@@ -77,7 +77,7 @@ async function expectUnavailable(registry: Registry, instance: Instance, because
   }
 }
 
-test('the default is a directory of this user alone, whatever the umask', async () => {
+test('the default is a directory of this user alone, under any umask', async () => {
   const umask = process.umask(0);
   try {
     const registry = openDefault();
@@ -89,7 +89,7 @@ test('the default is a directory of this user alone, whatever the umask', async 
   expect(statSync(root).mode & 0o777).toBe(0o700);
 });
 
-test('opening, and reading what is not there, makes nothing', async () => {
+test('opening, and reading a missing list, creates no file', async () => {
   const registry = openDefault();
   await registry.instances('a');
   await registry.watch('a', () => {});
@@ -149,14 +149,14 @@ test('hostile names stay inside the directory', async () => {
   expect(lines).toEqual([]);
 });
 
-test('an entry larger than is read is not written', async () => {
+test('an entry that is too large to be read is not written', async () => {
   const registry = open();
   const instance = anInstance({ metadata: { much: 'x'.repeat(20_000) } });
   await expect(registry.register(instance)).rejects.toMatchObject(UNAVAILABLE);
   expect(await registry.instances(instance.service)).toEqual([]);
 });
 
-test('an unreadable entry is skipped with one line, however often, and stays', async () => {
+test('an unreadable entry is skipped with one line in all, and stays', async () => {
   const registry = open();
   const instance = anInstance();
   const { service } = instance;
@@ -179,7 +179,7 @@ test('an unreadable entry is skipped with one line, however often, and stays', a
   expect(JSON.stringify(lines)).not.toContain('kq7-marker');
 });
 
-test('ten thousand files of a service are read, no more; none is added', async () => {
+test('at most ten thousand files of a service are read, and no further one is added', async () => {
   const registry = open();
   const service = 'crowded';
   mkdirSync(join(root, service), { recursive: true });

@@ -97,7 +97,7 @@ test.each([
   watch.abort();
 });
 
-test('events that fail are no failure', () => {
+test('failing events do not fail the watch', () => {
   const broken = Object.assign(new EventEmitter(), { close: () => {} });
   events.watch = () => broken;
   mkdirSync(directory);
@@ -193,7 +193,7 @@ test('a removed directory is a failure: the last list stays, the dead leave it, 
   watch.abort();
 });
 
-test('a directory that cannot be read at first is thrown, and nothing goes on', () => {
+test('a directory that is unreadable at first throws, and leaves nothing running', () => {
   events.watch = quiet;
   mkdirSync(directory);
   const failing = new FileWatch({

@@ -41,7 +41,7 @@ test.each([
   [{ ready: false }, false],
   [{ ready: false, serving: true, terminating: true }, false],
   [{ ready: true, serving: true, terminating: true }, false],
-])('with the conditions %j it is listed: %j', (conditions, isListed) => {
+])('whether an endpoint with the conditions %j is listed: %j', (conditions, isListed) => {
   expect(addresses([slice({ endpoints: [{ addresses: ['192.0.2.1'], conditions }] })])).toHaveLength(isListed ? 1 : 0);
 });
 
@@ -61,7 +61,7 @@ test('a pod with two families of addresses is one instance, of IPv4', () => {
   expect(addresses([v6])).toEqual(['http://2001:db8::1:8080']);
 });
 
-test('the port is the one that is wanted, else the likeliest', () => {
+test('the port is the configured one, else the likeliest', () => {
   const ports = [
     { name: 'metrics', port: 9090 },
     { name: 'https', port: 8443 },
@@ -87,7 +87,7 @@ test.each([
   ['UDP of the same name', [port('http', 53, { protocol: 'UDP' }), port('api', 8080)], 'http://192.0.2.1:8080'],
   ['SCTP', [port('http', 53, { protocol: 'SCTP' }), port('a', 8080)], 'http://192.0.2.1:8080'],
   ['a suffix', [port('grpc-admin', 9090), port('http-api', 8080)], 'http://192.0.2.1:8080'],
-  ['gRPC before what has no name', [port('grpc', 9090), port('', 8080)], 'http://192.0.2.1:8080'],
+  ['gRPC before a port without a name', [port('grpc', 9090), port('', 8080)], 'http://192.0.2.1:8080'],
   ['gRPC by appProtocol', [port('http', 9090, { appProtocol: 'grpc' }), port('x', 8080)], 'http://192.0.2.1:8080'],
   ['h2c', [port('h2c', 9090), port('x', 8080)], 'http://192.0.2.1:8080'],
   ['h2c by appProtocol', [port('http', 1, { appProtocol: 'kubernetes.io/h2c' }), port('x', 2)], 'http://192.0.2.1:2'],
@@ -99,9 +99,9 @@ test.each([
   ['HTTP before HTTPS', [port('https', 8443), port('http', 8080)], 'http://192.0.2.1:8080'],
   ['the plain name first', [port('http-metrics', 9090), port('http', 8080)], 'http://192.0.2.1:8080'],
   ['capitals', [port('GRPC', 9090), port('HTTP-api', 8080)], 'http://192.0.2.1:8080'],
-  ['what may be anything comes last', [port('tcp-x', 1), port('api', 2)], 'http://192.0.2.1:2'],
+  ['a port of an unknown protocol comes last', [port('tcp-x', 1), port('api', 2)], 'http://192.0.2.1:2'],
   ['a database', [port('mysql', 3306), port('tcp', 80)], 'http://192.0.2.1:80'],
-])('of the ports of a Service the one that speaks HTTP is called: %s', (_, ports, expected) => {
+])('consumers call the port of a Service that speaks HTTP: %s', (_, ports, expected) => {
   expect(addresses([slice({ ports })])).toEqual([expected]);
 });
 
@@ -142,7 +142,7 @@ test.each([
   expect(told.join().includes('port=')).toBe(isTold);
 });
 
-test('a pod that comes back under its name is another one', () => {
+test('a pod that comes back under its name is another instance', () => {
   const of = (uid: string) => slice({ endpoints: [{ addresses: ['192.0.2.1'], targetRef: { name: 'web-0', uid } }] });
   const uids = ['one', 'two'].map((uid) => instancesOf([of(uid)], 'shop', undefined, silent)[0]?.uid);
   expect(uids).toEqual(['one', 'two']);
@@ -156,6 +156,6 @@ test.each([null, {}, { addresses: null }, { addresses: [''] }, { addresses: ['16
   },
 );
 
-test.each([null, 1, {}, { metadata: {} }])('%j is no slice', (value) => {
+test.each([null, 1, {}, { metadata: {} }])('%j is not a slice', (value) => {
   expect(() => sliceOf(value)).toThrow('a slice has no name');
 });

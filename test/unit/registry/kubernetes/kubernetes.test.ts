@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** An API server of which the test says every line: calls that are not answered yet, in their order. */
+/** An API server whose every line the test writes: its unanswered calls, in their order. */
 async function subject() {
   const paths: string[] = [];
   const open: ServerResponse[] = [];
@@ -67,7 +67,7 @@ test('a watch goes on from the last event or bookmark, and lists again after an 
   expect(hosts).toEqual(['192.0.2.1', '192.0.2.2', undefined]);
 });
 
-test('events and lists that are no slices are failures, and the last list stays', async () => {
+test('invalid events and lists are failures, and the last list stays', async () => {
   const { registry, paths, next } = await subject();
   const hosts: (string | undefined)[] = [];
   const watching = registry.watch('shop', (list: readonly Instance[]) => hosts.push(list[0]?.host));

@@ -35,10 +35,10 @@ function registryOf(parts: Partial<RegistryBackend>) {
 }
 
 const never = (): Promise<never> => new Promise(() => {});
-/** What the types forbid and a module may give all the same. */
+/** Values that the types forbid and a module may still return. */
 const odd = (value: unknown): never => value as never;
 
-describe('a backend is not believed', () => {
+describe('the plugin checks what a backend answers', () => {
   test('a call without an answer has failed after three seconds, and the failure lasts until an answer', async () => {
     let isDead = true;
     const list = async (): Promise<[]> => (isDead ? never() : []);
@@ -70,7 +70,7 @@ describe('a backend is not believed', () => {
     ['an object', {}],
     ['a text', 'shop'],
     ['too many', Array(100_001)],
-  ])('%s is no list', async (_, given) => {
+  ])('%s is not a list', async (_, given) => {
     const { registry } = registryOf({
       list: async () => odd(given),
       rounds: () => async (deliver) => {
@@ -83,7 +83,7 @@ describe('a backend is not believed', () => {
     await expect(registry.watch('shop', () => {})).rejects.toMatchObject(unavailable);
   });
 
-  test('entries that are none are skipped, each with one log line', async () => {
+  test('invalid entries are skipped, each with one log line', async () => {
     const sound = anInstance({ service: 'shop', uid: 'pod-1' });
     const list = [
       null,
@@ -115,7 +115,7 @@ describe('a backend is not believed', () => {
     ['a round without a list', () => async () => 1],
     ['a round without a pause', () => odd(async (deliver: (list: []) => void) => deliver([]))],
     ['a round with an endless pause', () => odd(async () => Number.NaN)],
-  ])('%s is a watch that cannot be had, or goes on with its last list', async (_, rounds) => {
+  ])('a watch with %s fails at first, or goes on with its last list', async (_, rounds) => {
     const { registry } = registryOf({ rounds });
     const lists: unknown[] = [];
     await registry.watch('shop', (list) => lists.push(list)).catch((thrown) => lists.push(thrown.code));
@@ -148,7 +148,7 @@ describe('a backend is not believed', () => {
     await registry.close();
   });
 
-  test('an error because the watch has ended is no failure', async () => {
+  test('an error after the end of the watch does not count as a failure', async () => {
     const { registry, clock } = registryOf({
       rounds: () => (deliver, signal) => {
         deliver([]);

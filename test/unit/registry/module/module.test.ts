@@ -21,27 +21,27 @@ const COMPLETE =
 
 describe('a module is refused in one line, which says why', () => {
   test.each([
-    ['is not there', undefined, /^LOSSLESS_REGISTRY_MODULE: .*nowhere\.mjs cannot be loaded: Cannot find module/],
-    ['is no JavaScript', '}{', /cannot be loaded: ./],
+    ['does not exist', undefined, /^LOSSLESS_REGISTRY_MODULE: .*nowhere\.mjs cannot be loaded: Cannot find module/],
+    ['is not JavaScript', '}{', /cannot be loaded: ./],
     ['throws', "throw new Error('not today')", /cannot be loaded: not today/],
-    ['throws nothing', 'throw undefined', /cannot be loaded: undefined/],
+    ['throws undefined', 'throw undefined', /cannot be loaded: undefined/],
     ['exports nothing', '', /does not export the function openBackend: it exports nothing/],
-    ['exports something else', 'export const a = 1, openBackend = {}', /it exports a, openBackend/],
+    ['exports another name', 'export const a = 1, openBackend = {}', /it exports a, openBackend/],
     ['does not open', "export const openBackend = () => { throw new TypeError('no host') }", /does not open: no host/],
     ['rejects', "export const openBackend = async () => { throw 'no host' }", /does not open: no host/],
     [
-      'tells the password',
+      'repeats the password',
       'export const openBackend = (url) => { throw new Error(url.href) }',
       /own:\/\/user:\*\*\*@host/,
     ],
-    ['opens nothing', 'export const openBackend = () => {}', /gives no backend: it is no object/],
+    ['opens no backend', 'export const openBackend = () => {}', /gives no backend: it is no object/],
     ['opens a list', 'export const openBackend = () => []', /gives no backend: it is no object/],
     [
-      'opens a part',
+      'opens an incomplete backend',
       "export const openBackend = () => ({ title: 'x', beatMs: 0, list: 1, close: 1, capabilities: { push: 1 } })",
       /gives no backend: address is no string, write is no function, .*lagMs is no number, .*beatMs is less than 100, close is no function/,
     ],
-  ])('one that %s', async (_, text, says) => {
+  ])('a module that %s', async (_, text, says) => {
     const failing =
       text === undefined
         ? openRegistry(new URL('own:?module=./nowhere.mjs'), { clock: systemClock, log: () => {} })
@@ -55,7 +55,7 @@ describe('a module is refused in one line, which says why', () => {
   test.each([
     ['loaded', 'await new Promise(() => {})'],
     ['open', 'export const openBackend = () => new Promise(() => {})'],
-  ])('one that is never %s', async (_, text) => {
+  ])('a module that is never %s', async (_, text) => {
     const clock = new SimulatedClock();
     const failing = expect(opened(text, clock)).rejects.toMatchObject({
       code: 'LOSSLESS_REGISTRY_MODULE',

@@ -14,9 +14,9 @@ const listed = (instance: Instance): object => {
 
 test.each([
   ['a newer process that has taken its address over', { instanceId: 'next', generation: 9 }, false],
-  ['an older one', { instanceId: 'dead', generation: 1 }, true],
-  ['itself, later', { generation: 9 }, true],
-])('a removal when the entry of that address is that of %s', async (_, other, isRemoved) => {
+  ['an older process', { instanceId: 'dead', generation: 1 }, true],
+  ['the same process, later', { generation: 9 }, true],
+])('a removal when the entry at the address belongs to %s', async (_, other, isRemoved) => {
   const own = anInstance({ service: 'shop', generation: 5 });
   const asked: string[] = [];
   let hosts: readonly object[] = [listed({ ...own, ...other })];

@@ -11,7 +11,7 @@ import { pause, until } from '../../../support/until.ts';
 
 const PROCESS = new URL('../../../fixtures/registry/process.ts', import.meta.url);
 
-/** Longer than the longest call over gRPC: what a timer of one could still do has happened. */
+/** Longer than the longest call over gRPC, so that every timer of a call has fired. */
 const LATER_MS = 3_500;
 
 /** How long a connection may be quiet. */
@@ -77,7 +77,7 @@ test('a connection with nothing to say checks the health of its server before th
   });
 });
 
-test('a server that takes a while until it knows a new connection sends lists over it all the same', async () => {
+test('a server that is slow to accept a new connection still sends its lists over that connection', async () => {
   const nacos = await closing(FakeNacos.start());
   const { answer } = nacos;
   let refusals = 0;
@@ -100,7 +100,7 @@ test('a server that takes a while until it knows a new connection sends lists ov
   });
 });
 
-test('a server that turns every connection away is not asked again and again', async () => {
+test('the plugin does not keep asking a server that turns every connection away', async () => {
   const nacos = await closing(FakeNacos.start());
   const registry = await open(nacos, '?pollMs=50');
   for (let n = 0; n < 5; n++) await registry.watch(`shop-${n}`, () => {});

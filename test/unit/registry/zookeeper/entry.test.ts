@@ -22,7 +22,7 @@ const spring = {
 
 const decode = (entry: object) => decodeEntry(JSON.stringify(entry), 'shop');
 
-test('what is written is read again', () => {
+test('an entry is read as it was written', () => {
   const instance = anInstance({ service: 'shop', scheme: 'https', weight: 7, metadata: { zone: 'a' } });
   for (const isForSpring of [false, true]) {
     expect(decodeEntry(encodeEntry(instance, isForSpring), 'shop')).toEqual([instance]);
@@ -80,7 +80,7 @@ test.each([{ address: null }, { port: null }])(
   },
 );
 
-test('odd labels and ids are no reason to do without an instance of Curator', () => {
+test('an instance of Curator with odd labels or ids is still listed', () => {
   expect(decode({ ...spring, id: 7, payload: { metadata: { zone: 1, odd: null } } })).toMatchObject([
     { instanceId: '7', metadata: { zone: '1' } },
   ]);

@@ -6,7 +6,7 @@ const long = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const int = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const text = fc.string({ unit: 'binary' });
 
-test('what is written is read again, however it is cut on its way', () => {
+test('a record is read as it was written, however its bytes are cut', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(int, long, text, fc.uint8Array()), { maxLength: 20 }),
@@ -55,14 +55,14 @@ test('whatever a record holds, reading it ends with a value or an error', () => 
   );
 });
 
-test('a length of -1 is nothing', () => {
+test('a length of -1 means null', () => {
   expect(new JuteReader(new JuteWriter().int(-1).frame().subarray(4)).text()).toBe('');
 });
 
 test.each([
   ['a count beyond the record', new JuteWriter().int(2 ** 31 - 1).int(0)],
   ['a length beyond the record', new JuteWriter().int(1).int(100)],
-])('%s is an error, and nothing is made ready for it', (_, record) => {
+])('%s is an error and allocates no memory', (_, record) => {
   expect(() => new JuteReader(record.frame().subarray(4)).texts()).toThrow(/shorter than its length says/);
 });
 

@@ -40,7 +40,7 @@ const reply = (xid: number, code: number) => new JuteWriter().int(xid).long(1n).
 
 const UNAVAILABLE = { name: 'LosslessError', code: 'LOSSLESS_REGISTRY_UNAVAILABLE' };
 
-test('whatever a server answers, a call ends, and if it fails then as the contract has it', async () => {
+test('with any answer of the server a call ends, and fails only as the contract says', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 5 }), async (answers) => {
       const port = await serve((socket, xid, n) => {
@@ -66,7 +66,7 @@ test('whatever a server answers, a call ends, and if it fails then as the contra
   );
 });
 
-test('whatever a server begins with, a call ends', async () => {
+test('with any greeting of the server a call ends', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 60 }), async (bytes) => {
       const port = await serve((socket) => void socket.end(bytes));

@@ -29,49 +29,57 @@ function said(parts: { root?: Tags; drain?: Tags; stop?: Tags; entry?: Tags; mes
   };
 }
 
-describe('the cause of a shutdown that did not end well', () => {
+describe('the cause of a shutdown that ended badly', () => {
   test.each([
     [
-      'callers nobody keeps away',
+      'callers without the plugin kept coming',
       { root: { [ATTR.unmanaged]: 335 }, drain: { [ATTR.inflightEnd]: 0 }, stop: { [ATTR.socketsForced]: 0 } },
       'the grace period ended with 335 requests of callers without the plugin, which get no GoAway',
       'LosslessDrainTimedOut',
     ],
     [
-      'requests that were cut',
+      'the instance cut requests',
       { drain: { [ATTR.inflightEnd]: 2 }, stop: { [ATTR.socketsForced]: 2 } },
       'the grace period ended with 2 connections cut while busy; 2 requests in flight',
       'LosslessRequestsCut',
     ],
     [
-      'a consumer that never got idle',
+      'a consumer stayed busy',
       { root: { [ATTR.fanoutAcked]: 3 }, drain: { [ATTR.consumersIdle]: 2 } },
       'the grace period ended with 1 consumer not idle',
       'LosslessDrainTimedOut',
     ],
-    ['nothing that is known', {}, 'the grace period ended before traffic was over', 'LosslessDrainTimedOut'],
-  ])('timeout: %s', (_, parts, text, runbook) => {
+    ['the reason is unknown', {}, 'the grace period ended before all traffic had ended', 'LosslessDrainTimedOut'],
+  ])('of a timeout: %s', (_, parts, text, runbook) => {
     expect(causeOf('timeout', said(parts))).toEqual({ text, runbook });
   });
 
   test.each([
-    ['consumers', { root: { [ATTR.fanoutAcked]: 1, [ATTR.fanoutPlanned]: 2 } }, 'LosslessFanOutIncomplete'],
-    ['the registry', { root: { [ATTR.deregisterResult]: 'unconfirmed' } }, 'LosslessDeregistrationNotConfirmed'],
-    ['a balancer', { entry: { [ATTR.entryTold]: false } }, 'LosslessEntryNotTold'],
+    [
+      'consumers that missed the GoAway',
+      { root: { [ATTR.fanoutAcked]: 1, [ATTR.fanoutPlanned]: 2 } },
+      'LosslessFanOutIncomplete',
+    ],
+    [
+      'a registry that did not confirm',
+      { root: { [ATTR.deregisterResult]: 'unconfirmed' } },
+      'LosslessDeregistrationNotConfirmed',
+    ],
+    ['a balancer that did not know', { entry: { [ATTR.entryTold]: false } }, 'LosslessEntryNotTold'],
     ['callers that kept coming', { entry: { [ATTR.entryEndedBy]: 'coming' } }, 'LosslessEntryStillSending'],
     ['anything else', {}, undefined],
-  ])('incomplete for %s leads to its page', (_, parts, runbook) => {
+  ])('a result incomplete because of %s leads to its page', (_, parts, runbook) => {
     expect(causeOf('incomplete', said({ ...parts, message: 'why' }))).toEqual({ text: 'why', runbook });
   });
 
   test('other results repeat the message of their root, and an unknown result its name', () => {
-    expect(causeOf('killed', said({}))?.text).toMatch(/^no end came/);
+    expect(causeOf('killed', said({}))?.text).toMatch(/^the end of the shutdown never arrived/);
     expect(causeOf('killed', said({ message: 'while it drained' }))).toEqual({
       text: 'while it drained',
       runbook: 'LosslessShutdownTruncated',
     });
     expect(causeOf('constructor', said({}))).toEqual({
-      text: 'the shutdown ended with constructor',
+      text: 'the shutdown ended with the result constructor',
       runbook: undefined,
     });
     for (const result of ['success', 'cancelled', 'never_ready', 'missing'])

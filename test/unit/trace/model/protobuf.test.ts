@@ -87,7 +87,7 @@ describe('Protobuf', () => {
 describe('foreign bytes', () => {
   const valid = Buffer.from(ProtobufTraceSerializer.serializeRequest([...finished()]) ?? []);
 
-  test('are read or refused, whatever they are', () => {
+  test('are either read or refused', () => {
     const changed = fc
       .array(fc.tuple(fc.nat(valid.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 })
       .map((changes) => {
@@ -109,11 +109,11 @@ describe('foreign bytes', () => {
   });
 
   test.each([
-    ['a field that is longer than all of it', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), /longer than/],
-    ['a number that does not end', Buffer.alloc(20, 0xff), /more than ten bytes/],
+    ['a field longer than the message', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), /longer than/],
+    ['an endless number', Buffer.alloc(20, 0xff), /more than ten bytes/],
     ['a group', Buffer.from([0x0b]), /unknown type 3/],
-    ['what ends within a number', Buffer.from([0x0a, 0x80]), /ends within/],
-  ])('%s', (_, bytes, why) => {
+    ['bytes that end within a number', Buffer.from([0x0a, 0x80]), /ends within/],
+  ])('are refused: %s', (_, bytes, why) => {
     expect(() => decode('TracesRequest', bytes, MOST)).toThrow(why);
   });
 

@@ -47,7 +47,7 @@ const comes = (version: string, id: string, at: number) => verdict('online', ver
 const goes = (version: string, id: string, at: number, more?: Partial<Verdict>) =>
   verdict('offline', version, id, at, more);
 
-/** Of each release its version, who comes and who goes. */
+/** The version of each release, and the instances that come and go. */
 function shape(verdicts: readonly Verdict[]) {
   return releasesOf(verdicts).map(({ version, starts, stops }) => [
     version,
@@ -72,7 +72,7 @@ describe('releases', () => {
     expect(summaries(roll)[0]?.fewestReady).toBe(1);
   });
 
-  test('a shutdown belongs to the version that had come before it, however soon the next one comes', () => {
+  test('a shutdown belongs to the version that came before it, even when the next version comes soon', () => {
     const soon = [comes('2', 'b', 10), goes('1', 'a', 20), comes('3', 'c', 21), goes('2', 'b', 25)];
     expect(shape([comes('1', 'a', 0), ...soon])).toEqual([
       ['1', 'a', ''],
@@ -89,7 +89,7 @@ describe('releases', () => {
     ]);
   });
 
-  test('two releases of one version are told apart by the time between them', () => {
+  test('the time between them divides two releases of one version', () => {
     const later = GAP_MS / 1_000 + 100;
     const roll = [comes('', 'b', 0), goes('', 'a', 3), comes('', 'c', later), goes('', 'b', later + 3)];
     expect(shape(roll)).toEqual([
@@ -105,7 +105,7 @@ describe('releases', () => {
     expect(shape([])).toEqual([]);
   });
 
-  test('an instance that was never ready was none of those that are ready', () => {
+  test('an instance that was never ready does not count among the ready ones', () => {
     const roll = [comes('2', 'b', 0), goes('2', 'x', 1, { result: 'never_ready' }), goes('1', 'a', 3)];
     const release = releasesOf(roll).find(({ version }) => version === '2');
     expect(release && summaryOf(release).fewestReady).toBe(1);
@@ -124,7 +124,7 @@ test('a sentence says what happened to whom', () => {
   );
 });
 
-/** Passages of a few versions and instances at random times of two days, each at a time of its own. */
+/** Starts and shutdowns of a few versions and instances at different random times of two days. */
 function anyPassages(seed: number): readonly Verdict[] {
   const random = new Random(seed);
   const versions = ['1', '2', '3', ''];
@@ -138,7 +138,7 @@ function anyPassages(seed: number): readonly Verdict[] {
   });
 }
 
-describe.each(Array.from({ length: 200 }, (_, seed) => seed))('whatever happened, seed %d', (seed) => {
+describe.each(Array.from({ length: 200 }, (_, seed) => seed))('with any events, seed %d', (seed) => {
   const passages = anyPassages(seed);
   const releases = releasesOf(passages);
 
@@ -155,7 +155,7 @@ describe.each(Array.from({ length: 200 }, (_, seed) => seed))('whatever happened
     );
   });
 
-  test('the order in which they are told does not matter', () => {
+  test('the order of the input does not matter', () => {
     expect(releasesOf(passages.toReversed())).toEqual(releases);
   });
 

@@ -20,7 +20,7 @@ function span(name: 'goaway' | 'consumer.refresh', n: number, start: number): Sp
   };
 }
 
-test('a consumer whose clock differs is named, and what it did is where its GoAway is', () => {
+test('a consumer whose clock differs is named, and its refresh is moved to its GoAway', () => {
   const starts = [1_005, 1_000 + HOUR_MS, 1_000 - 2_000, 1_005];
   const spans = starts.flatMap((start, n) => [span('goaway', n, 1_000), span('consumer.refresh', n, start)]);
   const { skews, spans: moved } = aligned(spans);
@@ -37,7 +37,7 @@ test('a consumer whose clock differs is named, and what it did is where its GoAw
   expect(skewWords(Array(5).fill(skews[0]))).toMatch(/, and 2 more\. What/);
 });
 
-test('where clocks agree, or the GoAway is not there, nothing is moved or said', () => {
+test('where clocks agree, or the GoAway is missing, nothing is moved or named', () => {
   const spans = [span('goaway', 0, 1_000), span('consumer.refresh', 0, 1_500), span('consumer.refresh', 9, HOUR_MS)];
   expect(aligned(spans)).toEqual({ spans, skews: [] });
   expect(skewWords([])).toBeUndefined();

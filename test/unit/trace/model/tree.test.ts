@@ -40,16 +40,16 @@ describe('spans as trees', () => {
   test.each([
     ['100,000 spans, each below the one before', Array.from({ length: 100_000 }, (_, n) => span(`${n}`, `${n - 1}`))],
     [
-      'one that is there 1,000 times, with children',
+      'one span 1,000 times, with children',
       [...Array(1_000).fill(span('a', '')), ...Array(1_000).fill(span('b', 'a'))],
     ],
     [
       '40 generations of twins',
       Array.from({ length: 80 }, (_, n) => span(`${n >> 1}`, n < 2 ? '' : `${(n >> 1) - 1}`)),
     ],
-    ['parents of each other', [span('a', 'b'), span('b', 'a')]],
-    ['its own parent', [span('a', 'a')]],
-  ])('%s: an end is found', (_, spans) => {
+    ['two spans that are parents of each other', [span('a', 'b'), span('b', 'a')]],
+    ['a span that is its own parent', [span('a', 'a')]],
+  ])('%s: the tree is finite', (_, spans) => {
     expect(rowsOf(spans, NOTHING).length).toBeLessThanOrEqual(spans.length);
   });
 });

@@ -47,7 +47,7 @@ describe('the verdict on a shutdown', () => {
     });
   });
 
-  test('complete, but two consumers were not told', async () => {
+  test('a complete trace of a shutdown that failed to tell two consumers', async () => {
     const verdict = assess(await shutdown(5, 2));
     expect(verdict).toMatchObject({ result: 'incomplete', whole: true, planned: 5, acked: 3, refreshes: 3 });
     expect(verdict.runbook).toBe('LosslessFanOutIncomplete');
@@ -56,27 +56,32 @@ describe('the verdict on a shutdown', () => {
   });
 
   test.each([
-    ['the root', isNamed('offline'), /its end never arrived/, { result: 'missing', service: 'leaver' }],
-    ['the start marker', isNamed('offline.started'), /nothing says that it began/, {}],
-    ['the notify span', isNamed('notify'), /nothing says who was told/, { orphans: 1 }],
-    ['the service span', isNamed('notify.service'), /the parent of 3 spans has not arrived/, { orphans: 3 }],
-    ['a GoAway', isNamed('goaway'), /3 consumers were planned, 2 have a span/, { orphans: 1 }],
+    [
+      'its root',
+      isNamed('offline'),
+      /the span lossless.offline has not arrived: the process was killed or is still leaving/,
+      { result: 'missing', service: 'leaver' },
+    ],
+    ['its start marker', isNamed('offline.started'), /it tells when the shutdown began/, {}],
+    ['its notify span', isNamed('notify'), /it tells which consumers got a GoAway/, { orphans: 1 }],
+    ['its service span', isNamed('notify.service'), /the parent of 3 spans has not arrived/, { orphans: 3 }],
+    ['a GoAway', isNamed('goaway'), /expected a span of each of 3 planned consumers, received 2/, { orphans: 1 }],
     [
       'a refresh',
       isNamed('consumer.refresh'),
-      /the address lists of 1 consumer after the GoAway have not arrived/,
+      /no span lossless.consumer.refresh has arrived from 1 consumer/,
       { refreshes: 2 },
     ],
-    ['the deregistration', isNamed('deregister'), /nothing says what the registry said/, {}],
-    ['the drain', isNamed('drain'), /nothing says how it drained/, {}],
-    ['the stop', isNamed('stop'), /nothing says how it stopped/, {}],
-  ])('without %s it is not whole', async (_, matches, problem, more) => {
+    ['the deregistration', isNamed('deregister'), /it tells whether the registry dropped the instance/, {}],
+    ['the drain', isNamed('drain'), /the span lossless.drain is missing; it tells how the drain ended/, {}],
+    ['the stop', isNamed('stop'), /it tells which connections the instance cut/, {}],
+  ])('a trace without %s is not whole', async (_, matches, problem, more) => {
     const verdict = assess(dropFirst(await shutdown(3), matches));
     expect(verdict).toMatchObject({ whole: false, ...more });
     expect(verdict.problems.join('\n')).toMatch(problem);
   });
 
-  test('a consumer that said that it has no list of the service makes no span', async () => {
+  test('a trace is whole without the span of a consumer that acked without a list of the service', async () => {
     const trace = dropFirst(await shutdown(3), isNamed('consumer.refresh'));
     const spans = trace.spans.map((span) =>
       isNamed('goaway')(span) ? { ...span, tags: { ...span.tags, 'lossless.goaway.unused': true } } : span,
@@ -84,7 +89,7 @@ describe('the verdict on a shutdown', () => {
     expect(assess({ ...trace, spans })).toMatchObject({ whole: true, acked: 3, refreshes: 2 });
   });
 
-  test('one whose end never came was killed, once it should have come', async () => {
+  test('a shutdown without an end counts as killed once its grace period is over', async () => {
     const { spans, ...trace } = dropFirst(await shutdown(3, 1), isNamed('offline'));
     const graced = spans.map((span) =>
       span.name === 'lossless.offline.started' ? { ...span, tags: { ...span.tags, [ATTR.gracePeriod]: 30 } } : span,
@@ -94,12 +99,12 @@ describe('the verdict on a shutdown', () => {
     expect(assess({ ...trace, spans: graced }, startedAt + 34_999).result).toBe('missing');
     const killed = assess({ ...trace, spans: graced }, startedAt + 35_000);
     expect(killed).toMatchObject({ result: 'killed', whole: false, planned: 3, acked: 2 });
-    expect(killed.problems[0]).toMatch(/no end came: the process was killed/);
-    expect(killed.problems.join()).not.toMatch(/nothing says|still leaving|has not arrived/);
+    expect(killed.problems[0]).toMatch(/the end of the shutdown never arrived: the process was killed/);
+    expect(killed.problems.join()).not.toMatch(/it tells|still leaving|has not arrived/);
     expect(isLossless(killed)).toBe(false);
   });
 
-  test('a trace without the beginning of a shutdown was not killed', async () => {
+  test('a trace without the beginning of a shutdown never counts as killed', async () => {
     const { traceId, spans } = await shutdown(1);
     const refreshes = spans.filter(isNamed('consumer.refresh'));
     expect(assess({ traceId, spans: refreshes }, Date.now() + 86_400_000).result).toBe('missing');
@@ -110,7 +115,7 @@ describe('the verdict on a shutdown', () => {
     const [root] = trace.spans.filter(isNamed('offline'));
     expect(
       assess({ ...trace, spans: [...trace.spans, { ...(root as Span), spanId: 'f'.repeat(16) }] }).problems,
-    ).toContain('2 ends arrived, expected one');
+    ).toContain('expected one span lossless.offline, received 2');
   });
 
   test('spans of the application in the same trace do not disturb it', async () => {
@@ -124,7 +129,7 @@ describe('the verdict on a shutdown', () => {
 describe('the waterfall', () => {
   const options = { width: 100, color: false };
 
-  test('folds a large fan-out, those that were not told first', async () => {
+  test('folds a large fan-out, failed GoAways first', async () => {
     const lines = waterfall(await shutdown(250, 3), options);
     const goaways = lines.filter((line) => line.includes('goaway '));
     expect(goaways).toHaveLength(10);
@@ -133,7 +138,7 @@ describe('the waterfall', () => {
     expect(lines.length).toBeLessThan(30);
   });
 
-  test('shows every consumer that was not told, however many', async () => {
+  test('shows every consumer whose GoAway failed, even many of them', async () => {
     const lines = waterfall(await shutdown(60, 40), options);
     expect(lines.filter((line) => line.includes('timeout'))).toHaveLength(40);
     expect(lines.join('\n')).toContain('… 20 more acked');
