@@ -66,10 +66,10 @@ export const AXES = {
   },
 } satisfies Record<string, Axis>;
 
-/** The most runs that differ along an axis alone. */
+/** The most runs that differ along an axis alone; of as many runs, the larger ones. */
 export function along({ alike }: Axis, runs: readonly Ran[]): readonly Ran[] {
   return [...Map.groupBy(runs, alike).values()].reduce(
-    (most, group) => (group.length > most.length ? group : most),
+    (most, group) => (group.length >= most.length ? group : most),
     [],
   );
 }
