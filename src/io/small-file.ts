@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, opendirSync, openSync, readFileSync, readSync } from 'node:fs';
-import { rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { randomHex } from '../lifecycle/random-hex.ts';
+import { rename, unlink, writeFile } from './off-loop.ts';
 
 /** Suffix of an unfinished file: `.<pid>-<random>`, so that leftovers of a killed writer can be recognized. */
 const ASIDE = /^\.(\d{1,10})-[0-9a-f]{12}$/;
@@ -69,7 +69,7 @@ function readPlain(path: string, flags: number, limit: number): string {
  * removal: a busy disk has taken hundreds of milliseconds.
  */
 export async function writeSmall(path: string, text: string): Promise<void> {
-  const aside = join(dirname(path), `.${process.pid}-${randomBytes(6).toString('hex')}`);
+  const aside = join(dirname(path), `.${process.pid}-${randomHex(6)}`);
   try {
     await writeFile(aside, text, { flag: 'wx' });
     await rename(aside, path);

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Known, WorkName } from './facts.ts';
+import { type RandomHex, randomHex } from './random-hex.ts';
 import type { Ended, Failure, LifecycleRecord, Moved, SpanIds, Started } from './records.ts';
 import type { State, Trigger } from './transitions.ts';
 
@@ -26,17 +27,6 @@ export interface Work<W extends WorkName = WorkName> {
   /** `failure` marks the span as failed. */
   end(facts?: Known<W>, failure?: Failure): void;
 }
-
-/** Ids for traces and spans: `bytes` random bytes in hexadecimal. */
-export type RandomHex = (bytes: number) => string;
-
-/** They must be unique, not secret, and to load `node:crypto` costs a start 4 ms: OpenTelemetry makes ids in the same way. */
-const randomHex: RandomHex = (bytes) =>
-  Array.from({ length: bytes }, () =>
-    Math.trunc(Math.random() * 256)
-      .toString(16)
-      .padStart(2, '0'),
-  ).join('');
 
 /**
  * The one place where records are made. Ids are known when work starts, so that they can be printed and sent to other

@@ -1,13 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Signal } from '../config/target.ts';
 import { asError, LosslessError } from '../errors.ts';
+import { lstat, readdir, rename, rm } from '../io/off-loop.ts';
 import { findPrivateDirectory, makePrivateDirectory } from '../io/private-directory.ts';
 import { readSmall } from '../io/small-file.ts';
 import { objectIn } from '../json.ts';
 import type { Clock } from '../lifecycle/clock.ts';
+import { randomHex } from '../lifecycle/random-hex.ts';
 import type { Log } from '../log.ts';
 import { Deaths } from './deaths.ts';
 import { closingBody, readLastWill } from './last-will.ts';
@@ -237,7 +238,7 @@ export class Spool {
   #newFile(suffix: string): NewFile {
     const { clock, directory, target } = this.#options;
     const own = makePrivateDirectory(directory);
-    const name = `${clock.wall()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+    const name = `${clock.wall()}-${process.pid}-${randomHex(4)}`;
     return { aside: join(own, `.${name}`), path: join(own, `${name}.${target}${suffix}`) };
   }
 

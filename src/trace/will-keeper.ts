@@ -1,5 +1,5 @@
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { rename, rm, utimes, writeFile } from '../io/off-loop.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { WorkName } from '../lifecycle/facts.ts';
 import type { LifecycleRecord, Started, WorkRecord } from '../lifecycle/records.ts';

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readlink } from '../../io/off-loop.ts';
 import { eachRow } from './kernel.ts';
 
 /** State of a socket that listens, as `/proc/net/tcp` writes it (Linux, include/net/tcp_states.h). */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError } from '../../errors.ts';
+import { mkdir } from '../../io/off-loop.ts';
 import { namesIn, readSmall, removeFile, writerOf, writeSmall } from '../../io/small-file.ts';
 import { isRunning } from '../../process/started-at.ts';
 import { decodeEntry, ENTRY_LIMIT, type Entry, encodeEntry, isAlive } from '../entry.ts';

@@ -1,8 +1,9 @@
 import { type Clock, sleep } from '../../../src/lifecycle/clock.ts';
 import { Deadline } from '../../../src/lifecycle/deadline.ts';
-import { Journal, type RandomHex } from '../../../src/lifecycle/journal.ts';
+import { Journal } from '../../../src/lifecycle/journal.ts';
 import { Machine } from '../../../src/lifecycle/machine.ts';
 import type { HoldReason } from '../../../src/lifecycle/outcomes.ts';
+import type { RandomHex } from '../../../src/lifecycle/random-hex.ts';
 import type { Trigger } from '../../../src/lifecycle/transitions.ts';
 import { hostPort } from '../../../src/protocol/host-port.ts';
 import { Drain } from '../../../src/provider/offline/drain.ts';
