@@ -5,7 +5,8 @@ import type { Clock } from '../../lifecycle/clock.ts';
 import type { Connections, OpenAgent } from '../directory/connections.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
-import { type BuildConnector, connectTo } from './connect.ts';
+import { connectTo } from './connect.ts';
+import type { BuildConnector } from './connector.ts';
 import type { Dispatch } from './cover.ts';
 import { InstanceAgent } from './instance-agent.ts';
 import type { Settings } from './settings.ts';
@@ -95,7 +96,16 @@ export class Agents {
     const { clock, guard, Agent, parts, http2, settings } = this.#options;
     const { connect, isReadyTaken } = settings;
     const build: BuildConnector = (more) => connect?.(parts.buildConnector, more) ?? parts.buildConnector(more);
-    const connector = connectTo({ clock, guard, service, endpoint, build, http2, isReadyTaken });
+    const connector = connectTo({
+      clock,
+      guard,
+      service,
+      endpoint,
+      build,
+      isPlain: connect === undefined,
+      http2,
+      isReadyTaken,
+    });
     return new InstanceAgent((own) => new Agent({ ...settings.options, connect: own }), connector, guard);
   }
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Agent } from 'undici';
 import type { Guard } from '../../guard.ts';
 import type { OpenAgent } from '../directory/connections.ts';
-import type { Connector } from './connect.ts';
+import type { Connector } from './connector.ts';
 
 /** What the guard calls this. */
 const HOOK = 'a connection of undici';

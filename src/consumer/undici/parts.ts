@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { AgentClass } from './agents.ts';
-import type { BuildConnector } from './connect.ts';
+import type { BuildConnector } from './connector.ts';
 import type { Handler } from './cover.ts';
 
 /** Unexported files of the plugin's copy of undici: the whole package takes twice as long to load. */

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import type { BuildConnector, Connector } from './connect.ts';
+import type { BuildConnector, Connector } from './connector.ts';
 
 /** Settings of a dispatcher, for the agents in its place. */
 export interface Settings {

@@ -6,7 +6,7 @@ import { Quarantine } from '../../../../src/consumer/directory/quarantine.ts';
 import { Service } from '../../../../src/consumer/directory/service.ts';
 import { Agents } from '../../../../src/consumer/undici/agents.ts';
 import { UndiciCall } from '../../../../src/consumer/undici/call.ts';
-import type { BuildConnector } from '../../../../src/consumer/undici/connect.ts';
+import type { BuildConnector } from '../../../../src/consumer/undici/connector.ts';
 import { NO_SETTINGS } from '../../../../src/consumer/undici/settings.ts';
 import { systemClock } from '../../../../src/lifecycle/clock.ts';
 import type { Instance } from '../../../../src/registry/registry.ts';

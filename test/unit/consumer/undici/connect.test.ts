@@ -13,7 +13,7 @@ import { SimulatedClock } from '../../../support/simulated-clock.ts';
 const spoiled = (): never => {
   throw new Error('spoiled');
 };
-const TARGET = { protocol: 'http:', allowH2: false };
+const TARGET = { protocol: 'http:', hostname: '127.0.0.1', port: '80', allowH2: false };
 
 test('a connection that stands ready and cannot be taken is skipped, and the log says so', () => {
   const { guard, failed } = watchedGuard();
@@ -26,6 +26,7 @@ test('a connection that stands ready and cannot be taken is skipped, and the log
     service,
     endpoint,
     build: () => () => made,
+    isPlain: false,
     http2: false,
     isReadyTaken: true,
   });
@@ -48,6 +49,7 @@ test('undici gets its connection although a step after the opening fails', () =>
       stands = () => done(null, made);
       return made;
     },
+    isPlain: false,
     http2: false,
     isReadyTaken: true,
   });
