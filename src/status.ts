@@ -13,7 +13,8 @@ import type { Traffic } from './provider/traffic/traffic.ts';
 import type { Unmanaged } from './provider/traffic/unmanaged.ts';
 import type { Tasks } from './provider/work/tasks.ts';
 import type { Instance, Registry } from './registry/registry.ts';
-import type { Delivery, Tracing } from './trace/tracing.ts';
+import type { Telemetry } from './trace/telemetry.ts';
+import type { Delivery } from './trace/tracing.ts';
 
 /** One instance, as `/status`, `lossless status` and `status()` show it. */
 export interface Status {
@@ -90,7 +91,7 @@ export interface StatusParts {
   readonly probers: Probers;
   readonly statusFile: StatusFile | undefined;
   readonly consumer: Consumer;
-  readonly tracing: Tracing | undefined;
+  readonly telemetry: Telemetry;
 }
 
 export function statusOf(parts: StatusParts): Status {
@@ -122,6 +123,6 @@ export function statusOf(parts: StatusParts): Status {
     online: online && { traceId: online.ids.traceId },
     offline: offline && { traceId: offline.traceId, url: offline.url, ...offline.run.coverage },
     calls: parts.consumer.status(),
-    telemetry: parts.tracing?.delivery,
+    telemetry: parts.telemetry.delivery,
   };
 }

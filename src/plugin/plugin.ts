@@ -1,13 +1,13 @@
 import { channel } from 'node:diagnostics_channel';
 import { hostname } from 'node:os';
 import { type Options, UNNAMED } from '../config/options.ts';
-import type { Target } from '../config/target.ts';
 import { Consumer } from '../consumer/consumer.ts';
 import { KnownServices } from '../consumer/directory/known-services.ts';
 import { createReceiver, type Receiver } from '../consumer/goaway/receiver.ts';
 import { type Control, listen } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
 import { Guard } from '../guard.ts';
+import { writeFile } from '../io/off-loop.ts';
 import { type Clock, guardedClock, systemClock } from '../lifecycle/clock.ts';
 import type { Facts } from '../lifecycle/facts.ts';
 import { Journal } from '../lifecycle/journal.ts';
@@ -47,9 +47,7 @@ import { openRegistries } from '../registry/open.ts';
 import { OpeningRegistry } from '../registry/opening.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Status, statusOf } from '../status.ts';
-import { OfflineMetrics } from '../trace/offline-metrics.ts';
-import { createTracing } from '../trace/tracer.ts';
-import type { Tracing, TracingOptions } from '../trace/tracing.ts';
+import { Telemetry } from '../trace/telemetry.ts';
 import { ControlPort } from './control-port.ts';
 import { causeOf, controlRoutes } from './control-routes.ts';
 import { appTracing } from './running.ts';
@@ -73,8 +71,7 @@ export class Plugin {
   readonly #attendance: Attendance;
   readonly #known: KnownServices;
   readonly #consumer: Consumer;
-  readonly #tracing: Tracing | undefined;
-  readonly #offlineMetrics: OfflineMetrics | undefined;
+  readonly #telemetry: Telemetry;
   readonly #signals: Signals;
   readonly #instanceId: string;
   readonly #gracePeriodMs: number;
@@ -174,10 +171,8 @@ export class Plugin {
       urlOf: (traceId) => linkTo(options.jaegerUrl, traceId),
       afterOffline: (run) => this.#deliver(run),
     });
-    const { exported } = options;
-    this.#tracing = exported.traces ? createTracing(this.#telemetryTo(options.traces)) : undefined;
-    this.#offlineMetrics = exported.metrics ? new OfflineMetrics(this.#telemetryTo(options.metrics)) : undefined;
-    if (!exported.traces)
+    this.#telemetry = new Telemetry({ ...options, clock, identity: () => this.identity, log });
+    if (!options.exported.traces)
       log('info', 'no shutdown traces: OTEL_SDK_DISABLED or OTEL_TRACES_EXPORTER switches them off');
     this.#signals = createSignals({
       clock,
@@ -199,8 +194,7 @@ export class Plugin {
     const records = channel(RECORDS);
     // In a microtask: a subscriber may begin an offline, and must not do so in the middle of a move.
     this.#journal.subscribe((record) => queueMicrotask(() => records.publish(record)));
-    for (const telemetry of [this.#tracing, this.#offlineMetrics])
-      if (telemetry !== undefined) this.#journal.subscribe(telemetry.sink);
+    for (const sink of this.#telemetry.sinks) this.#journal.subscribe(sink);
   }
 
   /**
@@ -329,16 +323,13 @@ export class Plugin {
       probers: this.#entry.probers,
       statusFile: this.#statusFile,
       consumer: this.#consumer,
-      tracing: this.#tracing,
+      telemetry: this.#telemetry,
     });
   }
 
   /** The instance in numbers, for Prometheus; with ids and addresses for an operator. The code is loaded at the first call. */
   async metrics(accept: string, isOperator: boolean): Promise<Exposition> {
-    const [{ expose }, spool] = await Promise.all([
-      import('../metrics/prometheus.ts'),
-      this.#tracing?.spooled() ?? { files: 0, bytes: 0 },
-    ]);
+    const [{ expose }, spool] = await Promise.all([import('../metrics/prometheus.ts'), this.#telemetry.spooled()]);
     return expose(
       {
         status: this.status(),
@@ -373,12 +364,8 @@ export class Plugin {
 
   /** Sends the remaining telemetry of the offline, in the time reserved for it. */
   async #deliver({ leftForTelemetry: withinMs }: Offline): Promise<object | undefined> {
-    const [spans, metrics] = await Promise.all([
-      this.#tracing?.shutdown(withinMs),
-      this.#offlineMetrics?.shutdown(withinMs),
-      this.#endAppTracing(withinMs),
-    ]);
-    return { ...spans, ...(metrics !== undefined && { metrics }) };
+    const [delivered] = await Promise.all([this.#telemetry.shutdown(withinMs), this.#endAppTracing(withinMs)]);
+    return delivered;
   }
 
   /** Sends the spans of the last requests, if the plugin traces them, as far as the time allows. */
@@ -387,11 +374,6 @@ export class Plugin {
       ?.shutdown()
       .catch((thrown) => this.#log('warn', asError(thrown).message, { code: 'LOSSLESS_EXPORT_FAILED' }));
     if (ended !== undefined) await within(this.#clock, withinMs, ended, () => {});
-  }
-
-  #telemetryTo(target: Target): TracingOptions {
-    const { resource, spoolDir } = this.#options;
-    return { clock: this.#clock, identity: () => this.identity, target, resource, spoolDir, log: this.#log };
   }
 
   /** Value of the request header of this process; it names the control port, which is therefore opened first. */
@@ -458,9 +440,9 @@ export class Plugin {
   #writeTerminationLog(traceId: string | undefined, url: string): void {
     const path = this.#options.terminationLog;
     if (path === undefined) return;
-    import('node:fs/promises')
-      .then(({ writeFile }) => writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }))
-      .catch((thrown) => this.#log('debug', asError(thrown).message));
+    writeFile(path, `lossless offline, trace ${traceId}\n${url}\n`, { flag: 'a' }).catch((thrown) =>
+      this.#log('debug', asError(thrown).message),
+    );
   }
 }
 

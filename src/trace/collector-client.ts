@@ -7,6 +7,7 @@ import { partsOf, type Answer as Received, request } from '../io/request.ts';
 import { isObject, type Json, objectIn, parseObject } from '../json.ts';
 import { Backoff } from '../lifecycle/backoff.ts';
 import { type Clock, sleep } from '../lifecycle/clock.ts';
+import { decode, encode } from './model/protobuf.ts';
 import { SIGNALS } from './signals.ts';
 
 /** Answers after which the same request may be sent again (OTLP specification, OTLP/HTTP response). */
@@ -142,7 +143,7 @@ export class CollectorClient {
     const { endpoint, headers, compression, tls } = this.#target;
     let plain: Buffer;
     try {
-      plain = protocol === 'http/json' ? Buffer.from(body) : await this.#encode(body);
+      plain = protocol === 'http/json' ? Buffer.from(body) : this.#encode(body);
     } catch (thrown) {
       const reason = `the plugin cannot write the request in Protobuf: ${asError(thrown).message}`;
       return { reason, retryable: false, refuses: 'this' };
@@ -175,8 +176,7 @@ export class CollectorClient {
     }
   }
 
-  async #encode(body: string): Promise<Buffer> {
-    const { encode } = await import('./model/protobuf.ts');
+  #encode(body: string): Buffer {
     return encode(SIGNALS[this.#target.signal].request, parseObject(body, 'the request'));
   }
 }
@@ -223,7 +223,6 @@ function refusedBy(statusCode: number): Refusal['refuses'] {
 async function saidIn(answer: Received, signal: Signal): Promise<Json | undefined> {
   const bytes = await answer.bytes(LONGEST_ANSWER);
   if (!answer.headers['content-type']?.startsWith(CONTENT_TYPES['http/protobuf'])) return objectIn(bytes.toString());
-  const { decode } = await import('./model/protobuf.ts');
   return decode(SIGNALS[signal].response, bytes, MOST_ANSWERED);
 }
 
