@@ -2,7 +2,7 @@ import { deepEqual, equal } from 'node:assert/strict';
 import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import type { Instance, Registry } from '../registry.ts';
 import { anInstance, aServiceName } from './an-instance.ts';
-import { eventually, idOf, inOrder, Recorder, SLACK_MS, twins, until } from './seen.ts';
+import { eventually, idOf, inOrder, Recorder, SLACK_MS, taken, twins, until } from './seen.ts';
 import type { Rule } from './subject.ts';
 
 /** Suffixes of valid service names, the longest included. */
@@ -163,10 +163,10 @@ export const ENTRIES: readonly Rule[] = [
       const instances = Array.from({ length: 200 }, (_, i) => anInstance({ service, port: 10_000 + i }));
       const byAll = (work: (client: Registry, instance: Instance) => Promise<void>): Promise<unknown> =>
         Promise.all(instances.map((instance, i) => work(clients[i % clients.length] ?? reader, instance)));
-      await byAll((client, instance) => client.register(instance));
+      await byAll((client, instance) => taken(() => client.register(instance)));
       await until(async () => (await reader.instances(service)).length === instances.length);
       for (const client of clients) await eventually(client, service, inOrder(instances));
-      await byAll((client, instance) => client.deregister(instance));
+      await byAll((client, instance) => taken(() => client.deregister(instance)));
       await until(async () => (await reader.instances(service)).length === 0);
       for (const client of clients) await eventually(client, service, []);
     },

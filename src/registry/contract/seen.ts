@@ -1,5 +1,6 @@
 import { deepEqual } from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
+import type { LosslessError } from '../../errors.ts';
 import { sleep, systemClock } from '../../lifecycle/clock.ts';
 import type { Instance, Registry } from '../registry.ts';
 import { anInstance } from './an-instance.ts';
@@ -33,6 +34,24 @@ export function inOrder(instances: List): List {
 export async function until(holds: () => boolean | Promise<boolean>, withinMs: number = PATIENCE_MS): Promise<void> {
   const deadline = systemClock.now() + withinMs;
   while (!(await holds()) && systemClock.now() < deadline) await sleep(systemClock, LOOK_MS);
+}
+
+/**
+ * Resolves when the registry has taken a write. Repeats the write while the registry does not answer, as the plugin does: a burst may meet
+ * a server that has just started.
+ *
+ * @throws any other error at once, and the last one after the time
+ */
+export async function taken(write: () => Promise<void>): Promise<void> {
+  const deadline = systemClock.now() + PATIENCE_MS;
+  for (;;)
+    try {
+      return await write();
+    } catch (thrown) {
+      const { code } = thrown as LosslessError;
+      if (code !== 'LOSSLESS_REGISTRY_UNAVAILABLE' || systemClock.now() >= deadline) throw thrown;
+      await sleep(systemClock, LOOK_MS);
+    }
 }
 
 /** The lists that a listener has received. */
