@@ -460,12 +460,15 @@ describe.skipIf(missing)('an ensemble of three', () => {
     return closing(openAt(String(url)));
   };
   const ports = (): readonly number[] => members.map(({ port }) => port);
+  const roles = async (): Promise<{ leader: readonly number[]; followers: readonly number[] }> => {
+    const leads = await Promise.all(members.map((member) => member.leads()));
+    return { leader: ports().filter((_, n) => leads[n]), followers: ports().filter((_, n) => !leads[n]) };
+  };
 
   // The leader itself promises less: a follower may confirm a write a moment before the leader has applied it.
   test('R12: a follower that lags behind is not asked before it has caught up', async () => {
-    const leads = await Promise.all(members.map((member) => member.leads()));
-    const leader = ports().filter((_, n) => leads[n]);
-    const [near = 0, far = 0] = ports().filter((_, n) => !leads[n]);
+    const { leader, followers } = await roles();
+    const [near = 0, far = 0] = followers;
     const other = await open([far]);
     const [leaving, staying] = [anInstance({ instanceId: 'a' }), anInstance({ instanceId: 'b' })];
     const twin = { ...staying, service: leaving.service };
@@ -481,11 +484,8 @@ describe.skipIf(missing)('an ensemble of three', () => {
   });
 
   test('a list that the leader gives a moment too early is followed by the right one', async () => {
-    const leads = await Promise.all(members.map((member) => member.leads()));
-    const [one, other] = [
-      await open(ports().filter((_, n) => !leads[n])),
-      await open(ports().filter((_, n) => leads[n])),
-    ];
+    const { leader, followers } = await roles();
+    const [one, other] = [await open(followers), await open(leader)];
     const instance = anInstance();
     const lists = await watched(other, instance.service);
     for (let round = 0; round < 100; round++) {
