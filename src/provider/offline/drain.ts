@@ -38,8 +38,17 @@ export interface Observed {
   readonly consumers: () => Consumers;
   /** Whether any connection is open, silent ones included. */
   readonly hasConnections: () => boolean;
-  /** Data in the kernel for our ports that the application has not read, and answers to health checks that run, at this moment. */
-  readonly unread: (isListening: boolean) => number;
+  /** Health checks whose answers run. */
+  readonly aside: () => number;
+  /** Data in the kernel for our ports that the application has not read, at this moment, while the instance listens. */
+  readonly unread: () => number;
+  /**
+   * Keeps clients out of the accept queues for the rest of this turn. False: a client is there, and none is kept out; undefined: it
+   * cannot keep them out.
+   */
+  readonly seal: () => Promise<boolean | undefined>;
+  /** Resolves when the event loop has accepted and read all that the kernel held. */
+  readonly polled: () => Promise<void>;
 }
 
 /** A snapshot of the callers of this instance. */
@@ -101,8 +110,7 @@ export interface Drained {
  * blocked are not counted yet (races R20, R21).
  *
  * It runs twice: until the listeners can close, and then for the open connections. The second run needs no quiet window once no
- * connection is left. The last check of the kernel is in the turn in which `run` resolves; a caller that closes the listeners at
- * once leaves no time for a connection in between.
+ * connection is left. The accept queues are sealed in the turn in which `run` resolves, so the caller closes the listeners at once.
  */
 export class Drain {
   readonly #options: DrainOptions;
@@ -113,6 +121,7 @@ export class Drain {
   #longestStallMs = 0;
   #kernelUntil: number | undefined;
   #phase: Phase = 'serve';
+  #isUndone = false;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -128,7 +137,10 @@ export class Drain {
     this.#done = Promise.withResolvers();
     this.#phase = phase;
     this.#schedule(0);
-    const forget = whenAborted(signal, () => this.#end('cancelled'));
+    const forget = whenAborted(signal, () => {
+      this.#isUndone = true;
+      this.#end('cancelled');
+    });
     return this.#done.promise.finally(forget);
   }
 
@@ -150,14 +162,10 @@ export class Drain {
   #tick(): void {
     this.#noticeStall();
     this.#options.onLook?.(this.#isListening);
-    const { arriving, consumers: look } = this.#options.observed;
-    const isArriving = arriving() > 0;
-    const consumers = look();
-    const isOver = this.#phase === 'refuse' || (!isArriving && this.#trafficOver(consumers));
-    const keptComing = !isOver && this.#keepComing(consumers);
-    if (!isOver && !keptComing) this.#kernelUntil = undefined;
+    const isOver = this.#trafficOver() !== undefined;
+    if (!isOver) this.#kernelUntil = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
-    else if ((isOver || keptComing) && this.#kernelEmpty()) this.#end('drained', keptComing);
+    else if (isOver) void this.#endUnlessComing();
     else this.#schedule(TICK_MS);
   }
 
@@ -170,7 +178,16 @@ export class Drain {
     this.#longestStallMs = Math.max(this.#longestStallMs, lateMs);
   }
 
-  #trafficOver(consumers: Consumers): boolean {
+  /** How the traffic has ended; undefined while it goes on. */
+  #trafficOver(): Pick<Drained, 'keptComing'> | undefined {
+    const { arriving, consumers: look } = this.#options.observed;
+    const isArriving = arriving() > 0;
+    const consumers = look();
+    if (this.#phase === 'refuse' || (!isArriving && this.#isQuiet(consumers))) return { keptComing: false };
+    return this.#keepComing(consumers) ? { keptComing: true } : undefined;
+  }
+
+  #isQuiet(consumers: Consumers): boolean {
     const { clock, observed } = this.#options;
     if (observed.inflight() > 0 || observed.retiring() > 0 || !consumers.allIdle) return false;
     if (this.#isDeserted) return true;
@@ -201,15 +218,32 @@ export class Drain {
     return !this.#isListening && !this.#options.observed.hasConnections();
   }
 
-  /** A check that took long (a machine with very many sockets) is outdated: the next tick checks again. */
-  #kernelEmpty(): boolean {
-    if (this.#isDeserted) return true;
+  /**
+   * Ends when the kernel holds nothing for this instance either, and half a second later whatever the kernel holds. After a look in
+   * vain the event loop turns at least once more.
+   */
+  async #endUnlessComing(): Promise<void> {
+    if (this.#isDeserted) return this.#end('drained');
+    const { clock, observed } = this.#options;
+    this.#kernelUntil ??= clock.now() + KERNEL_MS;
+    const isLate = clock.now() >= this.#kernelUntil;
+    await observed.polled();
+    if (this.#isUndone) return;
+    const over = this.#trafficOver();
+    if (over === undefined) return this.#schedule(TICK_MS);
+    const isEmpty = this.#isListening ? await this.#nobodyConnects() : observed.aside() === 0;
+    if (isEmpty || isLate) this.#end('drained', over.keptComing);
+    else this.#schedule(TICK_MS);
+  }
+
+  /**
+   * Whether no client is connecting, and none can for the rest of this turn. Where clients cannot be kept out, a look that took long
+   * (a machine with very many sockets, or none of the processor for a while) is outdated.
+   */
+  async #nobodyConnects(): Promise<boolean> {
     const { clock, observed } = this.#options;
     const before = clock.now();
-    this.#kernelUntil ??= before + KERNEL_MS;
-    const isEmpty = observed.unread(this.#isListening) === 0;
-    const now = clock.now();
-    return (isEmpty && now - before <= STALL_MS) || now >= this.#kernelUntil;
+    return (await observed.seal()) ?? (observed.unread() === 0 && clock.now() - before <= STALL_MS);
   }
 
   #end(result: DrainResult, keptComing = false): void {

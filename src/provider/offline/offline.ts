@@ -24,6 +24,7 @@ import { HandlerRuns } from './handler-runs.ts';
 import { Presences } from './presence.ts';
 import { describeTimeout, failureOf, type Outcome, resultOf } from './result.ts';
 import { Retirement } from './retirement.ts';
+import { seal } from './seal.ts';
 import { stop, stopListening } from './stop.ts';
 import { StreamEnds } from './streams.ts';
 import { GOAWAY_ATTEMPTS } from './teller.ts';
@@ -303,7 +304,10 @@ export class Offline {
           return { ...progress, holding: this.#untold.holding(coverage) };
         },
         hasConnections: () => traffic.hasConnections,
-        unread: (isListening) => unreadInKernel(traffic.ports, isListening) + (isListening ? 0 : traffic.aside),
+        aside: () => traffic.aside,
+        unread: () => unreadInKernel(traffic.ports),
+        seal: async () => (this.#untold.isPortShared ? undefined : await seal(traffic.servers)),
+        polled: () => new Promise((resolve) => setImmediate(resolve)),
       },
     });
     // Before the drain, because nothing may be awaited between its end and the stop. Another process on the port leaves later
@@ -317,7 +321,7 @@ export class Offline {
     const entryEnd = entryEndOf(drained, settings.entry);
     if (drained.result !== 'cancelled') {
       this.#untold.listenersClose(drained);
-      // In the turn of the last check of the kernel: a connection in between would be reset unseen.
+      // In the turn in which the queues were sealed: a connection in between would be reset unseen.
       stopListening(traffic);
       this.#move('drained');
       if (drained.result !== 'timeout') drained = await drain.run('rest', this.#ending.signal);

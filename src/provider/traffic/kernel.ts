@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Socket states of `/proc/net/tcp` (Linux, include/net/tcp_states.h): established, close-wait, listening. */
-const STATES: ReadonlySet<number> = new Set([0x01, 0x08, 0x0a]);
+/** A connection that is open on both sides, in `/proc/net/tcp` (Linux, include/net/tcp_states.h). */
+const ESTABLISHED = 0x01;
+
+/** Further states: established, close-wait, listening. */
+const STATES: ReadonlySet<number> = new Set([ESTABLISHED, 0x08, 0x0a]);
 
 /** A handshake whose client has its answer and is, or soon will be, connected. */
 const SYN_RECEIVED = 0x03;
-
-const LISTENING = '0A';
 
 /** Tables of sockets, and how many hexadecimal digits an address has in each. */
 const TABLES = [
@@ -22,39 +23,45 @@ const NEWLINE = 0x0a;
 const COLON = 0x3a;
 
 /**
- * Bytes and connections that the kernel holds for `ports` and this process has not read yet: for a listening socket its accept
- * queue and the handshakes under way, for a connection its receive queue. Closing a listener or a connection while they are not
- * empty loses requests that were already delivered (races R20), or resets a client that believes it is connected. 0 where
+ * Bytes and connections that the kernel holds for `ports`, on which this process listens, and that it has not read yet: for a
+ * listening socket its accept queue and the handshakes under way, for a connection its receive queue. Closing a listener while they
+ * are not empty loses requests that were already delivered (races R20), or resets a client that believes it is connected. 0 where
  * `/proc/net/tcp` does not exist.
  *
  * It runs at the end of a drain, and the listeners close in the same turn, so it is synchronous and uses no thread of the pool.
  * The tables hold every socket of the machine or pod; it scans them as bytes and parses only the rows of these ports.
- *
- * @param isListening whether this process listens there. Otherwise a listener at these ports, with its accept queue, belongs to
- *   another process, such as systemd.
  */
-export function unreadInKernel(ports: ReadonlySet<number>, isListening: boolean, folder = '/proc/net'): number {
-  let unread = 0;
-  const needles = needlesOf(ports);
-  for (const [name, digits] of TABLES) {
-    const rows = readTable(`${folder}/${name}`);
-    for (const needle of needles)
-      eachOf(rows, needle, digits, (_, state) => {
-        const now = hexadecimal(rows, state, 2);
-        if (now === SYN_RECEIVED && isListening) unread++;
-        if (!STATES.has(now)) return;
-        const bytes = hexadecimal(rows, state + 12, 8);
-        if (bytes > 0 && (isListening || isAccepted(rows, state))) unread += bytes;
-      });
-  }
-  return unread;
+export function unreadInKernel(ports: ReadonlySet<number>, folder = '/proc/net'): number {
+  return TABLES.reduce((sum, [name, digits]) => sum + unreadIn(readTable(`${folder}/${name}`), digits, ports), 0);
 }
 
-/** Whether a row is an accepted connection: one in an accept queue has no inode yet. */
-function isAccepted(rows: Buffer, state: number): boolean {
-  // state sent:received timer:when retransmits uid timeout inode
-  const [st = '', , , , , , inode] = rows.toString('latin1', state, rows.indexOf(NEWLINE, state)).split(/ +/);
-  return st !== LISTENING && inode !== '0';
+/**
+ * Whether the accept queues of `ports` hold one connection from each of the local ports `guests`, and the kernel holds nothing else
+ * for `ports`. Synchronous, as {@link unreadInKernel} is.
+ */
+export function holdsOnly(ports: ReadonlySet<number>, guests: ReadonlySet<number>, folder = '/proc/net'): boolean {
+  let unread = 0;
+  let connected = 0;
+  for (const [name, digits] of TABLES) {
+    const rows = readTable(`${folder}/${name}`);
+    unread += unreadIn(rows, digits, ports);
+    for (const needle of needlesOf(guests))
+      eachOf(rows, needle, digits, (_, state) => {
+        if (hexadecimal(rows, state, 2) === ESTABLISHED) connected++;
+      });
+  }
+  return unread === guests.size && connected === guests.size;
+}
+
+function unreadIn(rows: Buffer, digits: number, ports: ReadonlySet<number>): number {
+  let unread = 0;
+  for (const needle of needlesOf(ports))
+    eachOf(rows, needle, digits, (_, state) => {
+      const now = hexadecimal(rows, state, 2);
+      if (now === SYN_RECEIVED) unread++;
+      else if (STATES.has(now)) unread += hexadecimal(rows, state + 12, 8);
+    });
+  return unread;
 }
 
 /** The whole table; empty where it cannot be read. */

@@ -173,7 +173,10 @@ export class SimulatedInstance {
           return { ...progress, holding: { reason, until, bound: until } };
         },
         hasConnections: () => traffic.hasConnections,
+        aside: () => 0,
         unread: () => 0,
+        seal: async () => true,
+        polled: async () => {},
       },
     });
   }

@@ -21,6 +21,9 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
     until: 10_000,
     bound: 10_000,
     unread: () => 0,
+    seal: async (): Promise<boolean | undefined> => undefined,
+    aside: 0,
+    polled: () => {},
     hasConnections: true,
   };
   const subject = new Drain({
@@ -44,6 +47,9 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
       }),
       hasConnections: () => around.hasConnections,
       unread: () => around.unread(),
+      seal: () => around.seal(),
+      aside: () => around.aside,
+      polled: async () => around.polled(),
     },
   });
   const undo = new AbortController();
@@ -53,6 +59,8 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
   });
   return { clock, around, subject, undo, done, result: () => ended };
 }
+
+type Around = ReturnType<typeof drain>['around'];
 
 /** Advances in steps and returns when it ended, in milliseconds, at most `most`. */
 async function endOf({ clock, result }: ReturnType<typeof drain>, most: number): Promise<number | undefined> {
@@ -194,6 +202,23 @@ describe('a drain', () => {
     expect(asked).toBe(2);
   });
 
+  test('a look at the kernel may take long where no client can connect meanwhile', async () => {
+    const it = drain();
+    it.around.unread = () => {
+      it.clock.stall(300);
+      return 0;
+    };
+    it.around.seal = async () => true;
+    await it.clock.advance(50);
+    expect(it.result()?.result).toBe('drained');
+  });
+
+  test('waits for a client that has connected since the look at the kernel', async () => {
+    const it = drain();
+    it.around.seal = async () => it.clock.now() >= 200;
+    expect(await endOf(it, 1_000)).toBe(200);
+  });
+
   test('waits for data in the kernel, but not for ever', async () => {
     const it = drain();
     it.around.unread = () => 1;
@@ -262,6 +287,24 @@ describe('a drain', () => {
     around.lastActivity = clock.now();
     await clock.advance(60);
     expect(again?.result).toBe('drained');
+  });
+
+  test.each([
+    ['a request that the kernel still held', (around: Around) => (around.inflight = 1)],
+    ['the begin of a request that the kernel still held', (around: Around) => (around.arriving = 1)],
+  ])('a second run does not end before %s is answered', async (_, comes) => {
+    const it = drain(30_000, 'rest');
+    it.around.polled = () => void comes(it.around);
+    expect(await endOf(it, 1_000)).toBeUndefined();
+    it.around.polled = () => {};
+    Object.assign(it.around, { inflight: 0, arriving: 0, lastActivity: it.clock.now() });
+    expect(await endOf(it, 1_000)).toBe(50);
+  });
+
+  test('a second run waits for answers to health checks, but not for ever', async () => {
+    const it = drain(30_000, 'rest');
+    it.around.aside = 1;
+    expect(await endOf(it, 2_000)).toBe(550);
   });
 
   test('a second run ends at once when nothing came', async () => {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
+import { holdsOnly, unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
 import { listening } from '../../../support/listening.ts';
 import { until } from '../../../support/until.ts';
 import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
@@ -43,27 +43,16 @@ describe('unreadInKernel', () => {
     folder = useScratchFolder();
   });
 
-  const unread = (tcp: readonly Row[], tcp6: readonly Row[] = [], isListening = true): number => {
+  const unread = (tcp: readonly Row[], tcp6: readonly Row[] = []): number => {
     writeFileSync(join(folder, 'tcp'), table(8, tcp));
     writeFileSync(join(folder, 'tcp6'), table(32, tcp6));
-    return unreadInKernel(new Set([8080, 80]), isListening, folder);
+    return unreadInKernel(new Set([8080, 80]), folder);
   };
 
-  test('a client that has begun to connect counts as long as this process listens', () => {
+  test('a client that has begun to connect counts', () => {
     const connecting: readonly Row[] = [{ local: 8080, state: 3, inode: 0 }];
     expect(unread(connecting)).toBe(1);
     expect(unread([], connecting)).toBe(1);
-    expect(unread(connecting, [], false)).toBe(0);
-  });
-
-  test('once this process has closed its listeners, data at the listener of another process does not count', () => {
-    const waiting: readonly Row[] = [
-      { local: 8080, state: 10, received: 2 },
-      { local: 8080, received: 300, inode: 0 },
-    ];
-    expect(unread(waiting, [], false)).toBe(0);
-    expect(unread([...waiting, { local: 8080, received: 9 }], [], false)).toBe(9);
-    expect(unread(waiting)).toBe(302);
   });
 
   test.each<[string, Row, number]>([
@@ -81,7 +70,7 @@ describe('unreadInKernel', () => {
   });
 
   test('tables that do not exist hold nothing', () => {
-    expect(unreadInKernel(new Set([80]), true, join(folder, 'none'))).toBe(0);
+    expect(unreadInKernel(new Set([80]), join(folder, 'none'))).toBe(0);
   });
 
   test('what the kernel of this machine says', async () => {
@@ -91,9 +80,9 @@ describe('unreadInKernel', () => {
     const port = await listening(server);
     const client = connect(port, '127.0.0.1');
     const [socket] = await accepted;
-    expect(unreadInKernel(new Set([port]), true)).toBe(0);
+    expect(unreadInKernel(new Set([port]))).toBe(0);
     client.write('12345');
-    await until(() => unreadInKernel(new Set([port]), true) === 5);
+    await until(() => unreadInKernel(new Set([port])) === 5);
     client.destroy();
     socket.destroy();
     server.close();
@@ -108,6 +97,30 @@ describe('unreadInKernel', () => {
     writeFileSync(join(folder, 'tcp'), table(8, rows));
     writeFileSync(join(folder, 'tcp6'), table(32, rows));
     const ports = new Set([8_080]);
-    expect(unreadInKernel(ports, true, folder)).toBe(expected * 2);
+    expect(unreadInKernel(ports, folder)).toBe(expected * 2);
+  });
+});
+
+describe('holdsOnly', () => {
+  const LISTENER: Row = { local: 8080, state: 10, received: 1 };
+  const QUEUED: Row = { local: 8080, remote: 40_000, inode: 0 };
+  const GUEST: Row = { local: 40_000, remote: 8080 };
+
+  test.each<[string, readonly Row[], boolean]>([
+    ['the guest alone', [LISTENER, QUEUED, GUEST], true],
+    ['nobody', [{ ...LISTENER, received: 0 }], false],
+    ['a guest that is still connecting, and another client', [LISTENER, QUEUED, { ...GUEST, state: 2 }], false],
+    [
+      'the guest, and a client whose handshake is under way',
+      [LISTENER, QUEUED, GUEST, { local: 8080, state: 3, inode: 0 }],
+      false,
+    ],
+    ['the guest, and a client before it', [{ ...LISTENER, received: 2 }, QUEUED, QUEUED, GUEST], false],
+    ['the guest, and a request on an open connection', [LISTENER, QUEUED, GUEST, { local: 8080, received: 90 }], false],
+  ])('the queue holds %s', (_, rows, expected) => {
+    const folder = useScratchFolder();
+    writeFileSync(join(folder, 'tcp'), table(8, rows));
+    writeFileSync(join(folder, 'tcp6'), table(32, []));
+    expect(holdsOnly(new Set([8080]), new Set([40_000]), folder)).toBe(expected);
   });
 });
