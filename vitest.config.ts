@@ -18,6 +18,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // What failed is in the message, which is all that a summary shows.
+    chaiConfig: { truncateThreshold: 500 },
     projects: [
       {
         extends: true,
