@@ -10,7 +10,8 @@ const SHARED = 'shared';
 
 /**
  * Bundles the plugin itself: what it needs at once is one file, `start.cjs`, because each further file of an import graph costs a start a
- * third of a millisecond. What it imports lazily are files of their own, which take from `start` what both need.
+ * third of a millisecond. What it imports lazily is one file for each import: it takes from `start` what both need, and holds a copy
+ * of what only lazy files share.
  *
  * @param entry its module
  * @returns what each file was made of
@@ -40,6 +41,8 @@ export async function bundleStart(
   for (const name of inside) for (const imported of importsOf(name)) inside.add(imported);
   const outside = [...texts.keys()].filter((name) => !inside.has(name));
   const shared = [...new Set(outside.flatMap(importsOf))].filter((name) => inside.has(name));
+  const exportsOf = (name: string): readonly string[] => outputs.get(name)?.exports ?? [];
+  const lazy = outside.filter((name) => outputs.get(name)?.entryPoint !== undefined);
 
   const files: Plugin = {
     name: 'files',
@@ -47,21 +50,19 @@ export async function bundleStart(
       own.onResolve({ filter: /.*/ }, ({ path, importer, kind }) => {
         const name = basename(path);
         if (kind === 'entry-point') return { path: name, namespace: name === START ? ENTRY : SPLIT };
-        if (kind === 'import-statement' && inside.has(name))
-          return { path: name, namespace: inside.has(importer) ? SPLIT : SHARED };
+        if (kind === 'import-statement' && texts.has(name))
+          return { path: name, namespace: inside.has(name) && !inside.has(importer) ? SHARED : SPLIT };
         return { path: texts.has(name) ? path.replace(/\.js$/, '.cjs') : path, external: true };
       });
-      own.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({ contents: exporting(shared) }));
+      own.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({ contents: exporting(shared, exportsOf) }));
       own.onLoad({ filter: /.*/, namespace: SPLIT }, ({ path }) => ({ contents: texts.get(path) ?? '' }));
-      own.onLoad({ filter: /.*/, namespace: SHARED }, ({ path }) => ({
-        contents: `module.exports = require('./start.cjs').shared['${path}'];`,
-      }));
+      own.onLoad({ filter: /.*/, namespace: SHARED }, ({ path }) => ({ contents: taking(path, exportsOf(path)) }));
     },
   };
   const { plugins: _, define: __, external: ___, ...rest } = options;
   const written = await build({
     ...rest,
-    entryPoints: [START, ...outside].map((name) => ({ in: name, out: basename(name, '.js') })),
+    entryPoints: [START, ...lazy].map((name) => ({ in: name, out: basename(name, '.js') })),
     format: 'cjs',
     // By `require`: an import would load what Node.js needs for ES modules into processes that have none.
     supported: { 'dynamic-import': false },
@@ -84,8 +85,18 @@ export async function bundleStart(
 }
 
 /** What `start` exports, and by name the modules that lazy files share with it. */
-function exporting(modules: readonly string[]): string {
+function exporting(modules: readonly string[], exportsOf: (name: string) => readonly string[]): string {
   const imports = modules.map((name, n) => `import * as shared${n} from './${name}';`);
-  const named = modules.map((name, n) => `'${name}': shared${n}`);
+  const values = (name: string, n: number): string =>
+    exportsOf(name)
+      .map((each) => `${each}: shared${n}.${each}`)
+      .join(', ');
+  const named = modules.map((name, n) => `'${name}': { ${values(name, n)} }`);
   return `export * from './${START}';\n${imports.join('\n')}\nexport const shared = { ${named.join(', ')} };\n`;
+}
+
+/** That module in a lazy file. It passes values on: of a namespace esbuild would make a copy with a getter for each export. */
+function taking(module: string, exported: readonly string[]): string {
+  const names = exported.join(', ');
+  return `const { ${names} } = require('./start.cjs').shared['${module}'];\nexport { ${names} };\n`;
 }

@@ -1,3 +1,4 @@
+import { controlHolders, writeControlFile } from '../control/control-file.ts';
 import type { Control } from '../control/control-server.ts';
 import { asError } from '../errors.ts';
 import { Backoff } from '../lifecycle/backoff.ts';
@@ -72,7 +73,6 @@ export class ControlPort {
   /** The process that has the wanted port, as far as known, for people. */
   async #holder(): Promise<string> {
     const { spoolDir, wanted } = this.#options;
-    const { controlHolders } = await import('../control/control-file.ts');
     const holder = controlHolders(spoolDir).find(({ port }) => port === wanted);
     return holder ? `; ${holder.service} (process ${holder.pid}) has port ${wanted}` : '';
   }
@@ -81,7 +81,6 @@ export class ControlPort {
   async #tell(port: number): Promise<void> {
     const { instanceId, log, service, spoolDir, wanted } = this.#options;
     try {
-      const { writeControlFile } = await import('../control/control-file.ts');
       if (wanted !== 0 && port !== wanted)
         log(
           'info',

@@ -36,7 +36,7 @@ export function createTracing(options: TracingOptions): Tracing {
     if (of === undefined) return;
     open.delete(spanId);
     for (const span of spansOf([of.started, record], of.identity)) exporter.put(span);
-    if (record.work.endsWith('.started')) exporter.flush();
+    if (record.work === 'offline.started') exporter.flush();
     if (record.work === 'offline') void handOver();
   };
 

@@ -577,7 +577,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
   'online.started': {
     kind: 'INTERNAL',
     parent: 'online',
-    doc: 'Exported at once: proof that a start began, even if the process dies before its end.',
+    doc: 'Exported within 100 ms: proof that a start began, even if the process dies before its end.',
     attributes: { trigger: ATTR.onlineTrigger },
     canFail: false,
   },
