@@ -25,6 +25,7 @@ const COLUMNS: readonly (readonly [string, (ran: Ran) => string | number])[] = [
         .join(', '),
   ],
   ['processor, s', ({ releaseS }) => releaseS.toFixed(1)],
+  ['without collections', ({ workS }) => workS.toFixed(1)],
   ['memory, MiB', ({ memoryMiB }) => memoryMiB],
   ['spans', ({ spans }) => spans],
   ['series', ({ series }) => series],
