@@ -248,7 +248,9 @@ export class Service {
   /** The next call chooses anew, and those who follow are told; call it when an isolation begins or ends. */
   invalidate(): void {
     if (this.#closed) return;
-    this.#outdate();
+    // Many changes may come before the next call, which then chooses once.
+    this.#choices.clear();
+    this.#tell();
     this.#closeUnneeded();
   }
 
@@ -285,12 +287,6 @@ export class Service {
     this.#calledBy.add(protocol);
     if (!this.#called) this.#options.onCalled?.(this.name);
     this.#called = true;
-  }
-
-  /** Many changes may come before the next call, which then chooses once. */
-  #outdate(): void {
-    this.#choices.clear();
-    this.#tell();
   }
 
   #tell(): void {
@@ -412,7 +408,7 @@ export class Service {
     }
     if (this.#closed) return;
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
-    this.#step = clock.after(step, () => this.#outdate());
+    this.#step = clock.after(step, () => this.invalidate());
   }
 }
 
