@@ -127,7 +127,7 @@ export class Consumer implements CallContext {
     const { clock, log, registry, services, warmupMs, zone } = options;
     this.#options = options;
     this.guard = options.guard ?? new Guard(log);
-    this.#quarantine = new Quarantine(clock, (address) => this.#rebuild(address));
+    this.#quarantine = new Quarantine(clock, (address) => this.#expired(address));
     this.#directory = new Directory({
       registry,
       clock,
@@ -250,7 +250,7 @@ export class Consumer implements CallContext {
     }
     const others = service?.othersThan(endpoints);
     for (const endpoint of fresh) endpoint.isKept = others === 0;
-    service?.rebuild();
+    service?.invalidate();
     for (const endpoint of endpoints) endpoint.close();
     const idle = untilLeft(service, endpoints, () =>
       endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
@@ -262,7 +262,7 @@ export class Consumer implements CallContext {
       idle: idle.finally(() => {
         const kept = endpoints.filter(({ isKept }) => isKept);
         for (const endpoint of kept) endpoint.isKept = false;
-        if (kept.length > 0) service?.rebuild();
+        if (kept.length > 0) service?.invalidate();
       }),
       refreshed:
         service === undefined ? Promise.resolve({ result: 'unused', addresses: [] }) : this.#refresh(leaving, service),
@@ -275,9 +275,8 @@ export class Consumer implements CallContext {
       const listed = await within(this.#options.clock, REFRESH_MS, this.#directory.refresh(service), () => {
         throw new Error(`the registry did not answer within ${REFRESH_MS} ms`);
       });
-      const isStale = [...newestByAddress(listed)].some(
-        ([address, instance]) => left.has(address) && this.#quarantine.has(instance),
-      );
+      const entries = listed.filter((instance) => left.has(addressKey(instance)));
+      const isStale = [...newestByAddress(entries).values()].some((instance) => this.#quarantine.has(instance));
       return { result: isStale ? 'stale' : 'refreshed', addresses: service.addresses };
     } catch (thrown) {
       return { result: 'failed', addresses: service.addresses, error: asError(thrown) };
@@ -301,8 +300,8 @@ export class Consumer implements CallContext {
   }
 
   /** An isolation is over. Most that leave are not listed any more by then, and nothing changes. */
-  #rebuild(address: string): void {
-    for (const service of this.#directory.services) if (service.lists(address)) service.rebuild();
+  #expired(address: string): void {
+    for (const service of this.#directory.services) if (service.lists(address)) service.invalidate();
   }
 }
 

@@ -34,7 +34,9 @@ const TAKES: Readonly<Record<Protocol, readonly Protocol[]>> = {
  */
 export function endpointOf({ endpoints, port, scheme }: Ports, protocol: Protocol): ProtocolEndpoint | undefined {
   if (endpoints === undefined) return { protocol, port, secure: scheme === 'https' };
-  return TAKES[protocol]
-    .map((taker) => endpoints.find((endpoint) => endpoint.protocol === taker))
-    .find((found) => found !== undefined);
+  for (const taker of TAKES[protocol]) {
+    const found = endpoints.find((endpoint) => endpoint.protocol === taker);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

@@ -72,7 +72,7 @@ export interface Rejection {
 /** What became of a request; undefined when the collector took all of it. */
 export type Answer = Refusal | Rejection | undefined;
 
-/** Sends OTLP/HTTP requests; callers pass the bodies as JSON. */
+/** Sends OTLP/HTTP requests; callers pass the bodies as values of JSON, or as its text. */
 export class CollectorClient {
   readonly #target: Target;
   readonly #clock: Clock;
@@ -98,7 +98,7 @@ export class CollectorClient {
    * @param hurry once aborted, an absent collector gets one more attempt, at once
    * @param signal ends the attempts
    */
-  async send(body: string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
+  async send(body: Json | string, hurry?: AbortSignal, signal?: AbortSignal): Promise<Answer> {
     const end = this.#clock.now() + this.#target.timeoutMs;
     const backoff = new Backoff(WAITS);
     for (;;) {
@@ -114,7 +114,7 @@ export class CollectorClient {
   }
 
   /** Sends `body` once, within the target's time-out too. Never rejects. */
-  async post(body: string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
+  async post(body: Json | string, withinMs: number = this.#target.timeoutMs, signal?: AbortSignal): Promise<Answer> {
     const answer = await this.#postEither(body, Math.min(withinMs, this.#target.timeoutMs), signal).catch(
       (thrown): Refusal => ({ reason: asError(thrown).message, retryable: false, refuses: 'every' }),
     );
@@ -123,7 +123,7 @@ export class CollectorClient {
   }
 
   /** Switches to the other format when the collector answers 415: once, and for all later requests. */
-  async #postEither(body: string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
+  async #postEither(body: Json | string, withinMs: number, signal: AbortSignal | undefined): Promise<Answer> {
     const end = this.#clock.now() + withinMs;
     const protocol = this.#protocol;
     const answer = await this.#post(body, protocol, withinMs, signal);
@@ -135,7 +135,7 @@ export class CollectorClient {
   }
 
   async #post(
-    body: string,
+    body: Json | string,
     protocol: Target['protocol'],
     withinMs: number,
     signal: AbortSignal | undefined,
@@ -143,7 +143,7 @@ export class CollectorClient {
     const { endpoint, headers, compression, tls } = this.#target;
     let plain: Buffer;
     try {
-      plain = protocol === 'http/json' ? Buffer.from(body) : this.#encode(body);
+      plain = protocol === 'http/json' ? Buffer.from(textOf(body)) : this.#encode(body);
     } catch (thrown) {
       const reason = `the plugin cannot write the request in Protobuf: ${asError(thrown).message}`;
       return { reason, retryable: false, refuses: 'this' };
@@ -176,9 +176,14 @@ export class CollectorClient {
     }
   }
 
-  #encode(body: string): Buffer {
-    return encode(SIGNALS[this.#target.signal].request, parseObject(body, 'the request'));
+  #encode(body: Json | string): Buffer {
+    const value = typeof body === 'string' ? parseObject(body, 'the request') : body;
+    return encode(SIGNALS[this.#target.signal].request, value);
   }
+}
+
+function textOf(body: Json | string): string {
+  return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
 function failureOf(error: NodeJS.ErrnoException & { readonly rawPacket?: Uint8Array }, { port }: URL): Refusal {

@@ -1,5 +1,6 @@
 import type { Target } from '../config/target.ts';
 import { asError } from '../errors.ts';
+import type { Json } from '../json.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import type { Log } from '../log.ts';
 import { CollectorClient } from './collector-client.ts';
@@ -16,7 +17,7 @@ export interface ExporterOptions<T> {
   readonly clock: Clock;
   readonly target: Target;
   readonly spoolDir: string;
-  readonly serialize: (items: readonly T[]) => string;
+  readonly requestOf: (items: readonly T[]) => Json;
   readonly log: Log;
 }
 
@@ -32,7 +33,7 @@ export class Exporter<T> {
   #again: Timer | undefined;
 
   constructor(options: ExporterOptions<T>) {
-    const { clock, log, serialize, spoolDir: directory, target } = options;
+    const { clock, log, requestOf, spoolDir: directory, target } = options;
     const { signal } = target;
     this.#options = options;
     this.spool = new Spool({
@@ -52,7 +53,7 @@ export class Exporter<T> {
       send: (body, hurry, end) => this.#collector.send(body, hurry, end),
       failure: () => this.#collector.failure,
       spool: this.spool,
-      serialize,
+      requestOf,
       kept: () => this.#replayLater(),
       log,
     });

@@ -81,5 +81,6 @@ export function closingBody(will: LastWill, lastSign: number): string {
     message: `the process was killed ${DOING[during] ?? 'while it left'}; its last sign of life came ${milliseconds(lived)} after it began to leave`,
   };
   const said = { ...attributes, [ATTR.offlineResult]: KILLED, [ATTR.errorType]: failure.type };
-  return otlpBody(resource, [{ work: 'offline', ids, links, start, end: start + lived, attributes: said, failure }]);
+  const root = { work: 'offline', ids, links, start, end: start + lived, attributes: said, failure } as const;
+  return JSON.stringify(otlpBody(resource, [root]));
 }

@@ -20,7 +20,7 @@ export class OfflineMetrics {
     this.#identity = identity;
     this.#exporter = new Exporter<PlainMetric>({
       ...options,
-      serialize: (metrics) => metricsBody(resourceOf(identity(), resource), metrics),
+      requestOf: (metrics) => metricsBody(resourceOf(identity(), resource), metrics),
     });
   }
 

@@ -1,10 +1,14 @@
+import type { Json } from '../json.ts';
 import type { WorkName } from '../lifecycle/facts.ts';
-import type { Failure, LifecycleRecord, SpanIds } from '../lifecycle/records.ts';
+import type { Failure, LifecycleRecord, SpanIds, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { VERSION } from '../version.ts';
 import { attributesOf, identityOf } from './attributes.ts';
 import { OFFLINE_METRICS, type OfflineMetricName } from './model/offline-metrics.ts';
 import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
+
+type StartRecord = Extract<WorkRecord, { kind: 'started' }>;
+type EndRecord = Extract<WorkRecord, { kind: 'ended' }>;
 
 /** The span of finished work. Times are milliseconds since the Unix epoch. */
 export interface PlainSpan {
@@ -44,16 +48,16 @@ const REMOTE = 0x200;
 
 const OWN_SCOPE = { name: SCOPE, version: VERSION };
 
-/** The body of one OTLP/HTTP request with spans. */
-export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): string {
+/** One OTLP/HTTP request with spans, in its JSON form. */
+export function otlpBody(resource: Attributes, spans: readonly PlainSpan[]): Json {
   const scopeSpans = [{ scope: OWN_SCOPE, spans: spans.map(spanOf) }];
-  return JSON.stringify({ resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] });
+  return { resourceSpans: [{ resource: { attributes: keyValues(resource) }, scopeSpans }] };
 }
 
-/** The body of one OTLP/HTTP request with metrics. */
-export function metricsBody(resource: Attributes, metrics: readonly PlainMetric[]): string {
+/** The same with metrics. */
+export function metricsBody(resource: Attributes, metrics: readonly PlainMetric[]): Json {
   const scopeMetrics = [{ scope: OWN_SCOPE, metrics: metrics.map(metricOf) }];
-  return JSON.stringify({ resourceMetrics: [{ resource: { attributes: keyValues(resource) }, scopeMetrics }] });
+  return { resourceMetrics: [{ resource: { attributes: keyValues(resource) }, scopeMetrics }] };
 }
 
 /** The spans of records. Unfinished work has none. */
@@ -61,24 +65,24 @@ export function spansOf(records: readonly LifecycleRecord[], identity: Identity)
   const ended = new Map(records.flatMap((record) => (record.kind === 'ended' ? [[record.ids.spanId, record]] : [])));
   return records.flatMap((record) => {
     const end = record.kind === 'started' ? ended.get(record.ids.spanId) : undefined;
-    if (record.kind !== 'started' || end === undefined) return [];
-    const { work, ids, parentSpanId, remoteParent, links = [], at } = record;
-    return {
-      work,
-      ids,
-      ...(parentSpanId !== undefined && { parentSpanId }),
-      ...(remoteParent !== undefined && { remoteParent }),
-      links,
-      start: at,
-      end: end.at,
-      attributes: {
-        ...identityOf(identity),
-        ...attributesOf(record),
-        ...attributesOf(end),
-      },
-      ...(end.failure && { failure: end.failure }),
-    };
+    return record.kind === 'started' && end !== undefined ? [spanBetween(record, end, identity)] : [];
   });
+}
+
+/** The span of one piece of work, from the records of its start and of its end. */
+export function spanBetween(started: StartRecord, ended: EndRecord, identity: Identity): PlainSpan {
+  const { work, ids, parentSpanId, remoteParent, links = [], at } = started;
+  return {
+    work,
+    ids,
+    ...(parentSpanId !== undefined && { parentSpanId }),
+    ...(remoteParent !== undefined && { remoteParent }),
+    links,
+    start: at,
+    end: ended.at,
+    attributes: { ...identityOf(identity), ...attributesOf(started), ...attributesOf(ended) },
+    ...(ended.failure && { failure: ended.failure }),
+  };
 }
 
 function spanOf(span: PlainSpan): object {

@@ -1,5 +1,6 @@
 import type { Signal } from '../config/target.ts';
 import { asError } from '../errors.ts';
+import type { Json } from '../json.ts';
 import type { Clock, Timer } from '../lifecycle/clock.ts';
 import { within } from '../lifecycle/within.ts';
 import type { Log } from '../log.ts';
@@ -22,20 +23,21 @@ export interface OutboxOptions<T> {
   readonly signal: Signal;
   readonly clock: Clock;
   /** Resolves with the collector's answer after all retries; `hurry` shortens them and `signal` ends them. Never rejects. */
-  readonly send: (body: string, hurry: AbortSignal, signal: AbortSignal) => Promise<Answer>;
+  readonly send: (body: Json, hurry: AbortSignal, signal: AbortSignal) => Promise<Answer>;
   /** Why the last attempt to send failed; undefined when it succeeded. */
   readonly failure: () => string | undefined;
   readonly spool: Spool;
   /** Called when a batch was spooled and the process goes on. */
   readonly kept: () => void;
-  readonly serialize: (items: readonly T[]) => string;
+  /** The request with these items, in its JSON form. */
+  readonly requestOf: (items: readonly T[]) => Json;
   readonly log: Log;
 }
 
-/** One request: its number of items, and its body, made once for the collector and for the spool. */
+/** One request: its number of items, and its body, the same for the collector and for the spool. */
 interface Batch {
   readonly count: number;
-  readonly body: string;
+  readonly body: Json;
 }
 
 /**
@@ -123,13 +125,13 @@ export class Outbox<T> {
   }
 
   #batch(items: readonly T[]): Batch {
-    return { count: items.length, body: this.#options.serialize(items) };
+    return { count: items.length, body: this.#options.requestOf(items) };
   }
 
   /** Spools a batch before it returns. */
   #keepNow(batch: Batch): void {
     try {
-      this.#options.spool.putNow(batch.body);
+      this.#options.spool.putNow(JSON.stringify(batch.body));
       this.#spooled += batch.count;
     } catch (thrown) {
       this.#lose(batch, thrown);
@@ -191,7 +193,7 @@ export class Outbox<T> {
   async #write(batch: Batch, why: string): Promise<void> {
     const { kept, log, spool } = this.#options;
     try {
-      await spool.put(batch.body);
+      await spool.put(JSON.stringify(batch.body));
       this.#spooled += batch.count;
       kept();
       if (!this.#saidSpooled)

@@ -2,13 +2,13 @@ import type { SpanIds, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { resourceOf } from './attributes.ts';
 import { Exporter } from './exporter.ts';
-import { otlpBody, type PlainSpan, spansOf } from './otlp-body.ts';
+import { otlpBody, type PlainSpan, spanBetween } from './otlp-body.ts';
 import type { Tracing, TracingOptions } from './tracing.ts';
 import { WillKeeper } from './will-keeper.ts';
 
 /** Unfinished work, and the identity of the process at its start. */
 interface Open {
-  readonly started: WorkRecord;
+  readonly started: Extract<WorkRecord, { kind: 'started' }>;
   readonly identity: Identity;
 }
 
@@ -20,7 +20,7 @@ export function createTracing(options: TracingOptions): Tracing {
   const { clock, identity, resource } = options;
   const exporter = new Exporter<PlainSpan>({
     ...options,
-    serialize: (spans) => otlpBody(resourceOf(identity(), resource), spans),
+    requestOf: (spans) => otlpBody(resourceOf(identity(), resource), spans),
   });
   const will = new WillKeeper({ spool: exporter.spool, clock, identity, resource });
   const open = new Map<SpanIds['spanId'], Open>();
@@ -35,7 +35,7 @@ export function createTracing(options: TracingOptions): Tracing {
     const of = open.get(spanId);
     if (of === undefined) return;
     open.delete(spanId);
-    for (const span of spansOf([of.started, record], of.identity)) exporter.put(span);
+    exporter.put(spanBetween(of.started, record, of.identity));
     if (record.work === 'offline.started') exporter.flush();
     if (record.work === 'offline') void handOver();
   };

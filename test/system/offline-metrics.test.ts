@@ -100,7 +100,7 @@ describe.skipIf(missing)('the metrics of an offline in a real Prometheus', () =>
     const send = async (instance: string, at: number): Promise<number> => {
       const points = [{ at, value: at, attributes: { [ATTR.offlineResult]: 'success' } }];
       const resource = { 'service.name': 'late', 'service.instance.id': instance };
-      const body = metricsBody(resource, [{ name: 'lossless.offline.end_time', points }]);
+      const body = JSON.stringify(metricsBody(resource, [{ name: 'lossless.offline.end_time', points }]));
       const headers = { 'content-type': 'application/json' };
       return (await fetch(prometheus.otlpUrl, { method: 'POST', body, headers })).status;
     };

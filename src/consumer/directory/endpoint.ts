@@ -65,8 +65,8 @@ export class Endpoint implements Turn {
 
   /** Whether one of its ports has that address, in the form of `addressKey`. */
   isAt(key: string): boolean {
-    const { host, endpoints = [] } = this.#instance;
-    return key === this.key || endpoints.some(({ port }) => addressKey({ host, port }) === key);
+    const { host, port: main, endpoints = [] } = this.#instance;
+    return key === this.key || endpoints.some(({ port }) => port !== main && addressKey({ host, port }) === key);
   }
 
   /** Target of calls of `protocol`; undefined when it takes none. */

@@ -33,6 +33,7 @@ export class Roster {
   readonly #departed = new Map<string, Endpoint>();
   #byKey: ReadonlyMap<string, Endpoint> = new Map();
   #listed: readonly Endpoint[] = [];
+  #all: readonly Endpoint[] = [];
   /** The last list, as it came. */
   #applied: readonly Instance[] | undefined;
   /** Of each protocol, those that take its calls in the last list that had any. */
@@ -68,13 +69,13 @@ export class Roster {
   }
 
   /** Instances and generations that have left the list. */
-  get departed(): readonly Endpoint[] {
-    return [...this.#departed.values()];
+  get departed(): Iterable<Endpoint> {
+    return this.#departed.values();
   }
 
   /** All known instances. */
   get all(): readonly Endpoint[] {
-    return [...this.#listed, ...this.#departed.values()];
+    return this.#all;
   }
 
   /** How many lists were applied, empty ones included. */
@@ -102,14 +103,16 @@ export class Roster {
     for (const [address, instance] of newestByAddress(listed)) {
       const known = this.#byKey.get(address) ?? this.#departed.get(keyOf(instance));
       const endpoint = continued(known, instance) ?? new Endpoint(instance, this.#warmingSince(instance), this.#guard);
+      endpoint.knowAs(instance);
       next.set(address, endpoint);
     }
-    for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
+    if (next.size < listed.length) for (const instance of listed) next.get(addressKey(instance))?.knowAs(instance);
     for (const endpoint of this.#listed) if (next.get(endpoint.key) !== endpoint) this.#depart(endpoint);
     for (const endpoint of next.values())
       if (this.#byKey.get(endpoint.key) !== endpoint) this.#departed.delete(keyOf(endpoint.instance));
     this.#byKey = next;
     this.#listed = [...next.values()];
+    this.#all = [...this.#listed, ...this.#departed.values()];
     for (const protocol of PROTOCOLS) {
       const taking = this.#listed.filter((endpoint) => endpoint.takes(protocol));
       if (taking.length > 0) this.#last.set(protocol, taking);

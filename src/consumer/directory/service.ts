@@ -62,6 +62,8 @@ interface Parts {
   readonly changes: number;
   readonly free: readonly Endpoint[];
   readonly isolated: readonly Endpoint[];
+  /** `host:port` of the free ones. */
+  readonly addresses: readonly string[];
 }
 
 /** The instances of one service, and the pick of the next one. */
@@ -69,11 +71,11 @@ export class Service {
   readonly name: string;
   readonly #options: ServiceOptions;
   readonly #roster: Roster;
-  /** For HTTP. */
-  #choice: Choice = { turns: [], isPanic: false };
-  /** For each protocol in use. */
+  /** For each protocol that was asked for since something changed. */
   readonly #choices = new Map<Protocol, Choice>();
-  #parted: Parts = { listed: [], changes: 0, free: [], isolated: [] };
+  /** Protocols that were ever asked for. */
+  readonly #asked = new Set<Protocol>(['http']);
+  #parted: Parts = { listed: [], changes: 0, free: [], isolated: [], addresses: [] };
   #panicPicks = 0;
   #step: Timer | undefined;
   #closed = false;
@@ -82,7 +84,6 @@ export class Service {
   readonly #calledBy = new Set<Protocol>();
   #changed = Promise.withResolvers<void>();
   readonly #followers = new Set<() => void>();
-  #refusal: LosslessError | undefined;
   /** A request went to it since this was last reset. */
   used = true;
 
@@ -131,7 +132,7 @@ export class Service {
 
   /** `host:port` of the instances that can be picked now. */
   get addresses(): readonly string[] {
-    return this.#free.map(({ address }) => address);
+    return this.#parts.addresses;
   }
 
   /**
@@ -162,7 +163,7 @@ export class Service {
 
   /** The instances for HTTP requests. */
   get preferred(): readonly Endpoint[] {
-    return this.#choice.turns;
+    return this.#choiceFor('http').turns;
   }
 
   /** The current instances for calls of `protocol`; `endpointOf` gives the port of each. */
@@ -172,7 +173,7 @@ export class Service {
 
   /** Why HTTP requests are impossible: all instances speak only gRPC. Undefined: they are possible. */
   get refusal(): LosslessError | undefined {
-    return this.#refusal;
+    return this.known && this.preferred.length === 0 ? this.#speaksGrpcAlone() : undefined;
   }
 
   /**
@@ -183,12 +184,12 @@ export class Service {
    */
   pick(tried?: ReadonlySet<Endpoint>): Endpoint | undefined {
     this.#call('http');
-    const { turns, isPanic } = this.#choice;
+    const { turns, isPanic } = this.#choiceFor('http');
     if (tried === undefined && isPanic) this.#panicPicks++;
     const picked = nextTurn(tried === undefined ? turns : this.#untried(tried));
     if (picked?.rest?.isDue) {
       picked.rest.probe();
-      this.rebuild();
+      this.invalidate();
     }
     return picked;
   }
@@ -209,8 +210,8 @@ export class Service {
   /** Applies a full list. An older generation of a known instance never replaces a newer one. */
   apply(instances: readonly Instance[]): void {
     if (this.#closed) return;
-    if (this.#roster.apply(instances)) this.rebuild();
-    else this.#closeUnneeded(this.#parts.isolated);
+    if (this.#roster.apply(instances)) this.invalidate();
+    else this.#closeUnneeded();
   }
 
   /** The endpoints at an address, of all generations. */
@@ -230,13 +231,13 @@ export class Service {
 
   /** The instance could not be connected to: it rests. */
   rest(endpoint: Endpoint): void {
-    endpoint.rest ??= new Rest(this.#options.clock, () => this.rebuild());
-    if (endpoint.rest.failed()) this.rebuild();
+    endpoint.rest ??= new Rest(this.#options.clock, () => this.invalidate());
+    if (endpoint.rest.failed()) this.invalidate();
   }
 
   /** The instance could be connected to, or has answered. */
   reached(endpoint: Endpoint): void {
-    if (endpoint.rest?.succeeded()) this.rebuild();
+    if (endpoint.rest?.succeeded()) this.invalidate();
   }
 
   /** Whether another instance can take an HTTP request that this one keeps waiting. */
@@ -244,22 +245,18 @@ export class Service {
     return this.#free.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
 
-  /** Chooses the instances again; call it when an isolation begins or ends. */
-  rebuild(): void {
+  /** The next call chooses anew, and those who follow are told; call it when an isolation begins or ends. */
+  invalidate(): void {
     if (this.#closed) return;
-    const { free, isolated } = this.#parts;
-    this.#warm(free);
-    const protocols = new Set<Protocol>(['http', ...this.#choices.keys()]);
-    for (const protocol of protocols) this.#choices.set(protocol, this.#best(protocol, free));
-    this.#choice = this.#choiceFor('http');
-    this.#refusal = this.known && this.#choice.turns.length === 0 ? this.#speaksGrpcAlone() : undefined;
+    // Many changes may come before the next call, which then chooses once.
+    this.#choices.clear();
     this.#tell();
-    this.#closeUnneeded(isolated);
+    this.#closeUnneeded();
   }
 
   status(): ServiceStatus {
     const { quarantine } = this.#options;
-    const protocols = this.#calledBy.size > 0 ? this.#calledBy : this.#choices.keys();
+    const protocols = this.#calledBy.size > 0 ? this.#calledBy : this.#asked;
     const choices = [...protocols].map((each) => this.#choiceFor(each).turns).filter(({ length }) => length > 0);
     const partIn = (turns: readonly Endpoint[], endpoint: Endpoint): number =>
       turns.includes(endpoint) ? endpoint.share / turns.reduce((sum, { share }) => sum + share, 0) : 0;
@@ -304,10 +301,10 @@ export class Service {
     const { listed } = this.#roster;
     const { changes } = quarantine;
     if (this.#parted.listed !== listed || this.#parted.changes !== changes) {
-      const { free = [], isolated = [] } = Object.groupBy(listed, ({ instance, key }) =>
-        quarantine.has(instance, key) ? 'isolated' : 'free',
-      );
-      this.#parted = { listed, changes, free, isolated };
+      const free: Endpoint[] = [];
+      const isolated: Endpoint[] = [];
+      for (const endpoint of listed) (quarantine.has(endpoint.instance, endpoint.key) ? isolated : free).push(endpoint);
+      this.#parted = { listed, changes, free, isolated, addresses: free.map(({ address }) => address) };
     }
     return this.#parted;
   }
@@ -319,8 +316,12 @@ export class Service {
   #choiceFor(protocol: Protocol): Choice {
     const known = this.#choices.get(protocol);
     if (known !== undefined) return known;
-    const choice = this.#best(protocol, this.#free);
+    const free = this.#free;
+    // The shares are those of all protocols.
+    if (this.#choices.size === 0) this.#warm(free);
+    const choice = this.#best(protocol, free);
     this.#choices.set(protocol, choice);
+    this.#asked.add(protocol);
     return choice;
   }
 
@@ -337,9 +338,14 @@ export class Service {
   }
 
   /** Leaves isolated and no longer listed instances, but for those that calls use because there are no others. */
-  #closeUnneeded(isolated: readonly Endpoint[]): void {
-    const needed = new Set([...this.#choices.values()].flatMap(({ isPanic, turns }) => (isPanic ? turns : [])));
-    for (const endpoint of [...isolated, ...this.#roster.departed]) if (!needed.has(endpoint)) endpoint.close();
+  #closeUnneeded(): void {
+    const { free, isolated } = this.#parts;
+    const lacking = [...this.#asked].filter(
+      (protocol) => this.#roster.lastOf(protocol).length > 0 && !free.some((endpoint) => endpoint.takes(protocol)),
+    );
+    const needed = new Set(lacking.flatMap((protocol) => this.#choiceFor(protocol).turns));
+    for (const left of [isolated, this.#roster.departed])
+      for (const endpoint of left) if (!needed.has(endpoint)) endpoint.close();
   }
 
   /** The best of the instances that this request has not tried. */
@@ -356,12 +362,11 @@ export class Service {
    */
   *#tiers(protocol: Protocol, unisolated: readonly Endpoint[]): Generator<readonly Endpoint[]> {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
+    const isUsable = (endpoint: Endpoint) => !isResting(endpoint) && endpoint.instance.weight > 0;
+    yield unisolated.filter((each) => each.takes(protocol) && isUsable(each) && this.#isNear(each));
     const free = taking(unisolated);
-    const awake = free.filter((endpoint) => !isResting(endpoint));
-    const usable = awake.filter(({ instance }) => instance.weight > 0);
-    yield usable.filter((endpoint) => this.#isNear(endpoint));
-    yield usable;
-    yield awake;
+    yield free.filter(isUsable);
+    yield free.filter((endpoint) => !isResting(endpoint));
     yield free;
     // The others that leave were promised no more requests, and may stop at any moment.
     yield taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
@@ -394,14 +399,16 @@ export class Service {
     const now = clock.now();
     const uptimeOf = ({ warmingSince }: Endpoint): number => now - warmingSince;
     for (const endpoint of this.#roster.all) endpoint.share = Math.max(endpoint.instance.weight, 0) || 1;
+    this.#step?.cancel();
+    const isWarming = counted.some((endpoint) => uptimeOf(endpoint) < warmup.ms);
+    if (!isWarming) return;
     for (const group of Map.groupBy(counted, (endpoint) => this.#isNear(endpoint)).values()) {
       const shares = warmupShares(group.map(uptimeOf), warmup);
       for (const [n, endpoint] of group.entries()) endpoint.share *= shares[n] ?? 1;
     }
-    this.#step?.cancel();
-    if (!counted.some((endpoint) => uptimeOf(endpoint) < warmup.ms)) return;
+    if (this.#closed) return;
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
-    this.#step = clock.after(step, () => this.rebuild());
+    this.#step = clock.after(step, () => this.invalidate());
   }
 }
 

@@ -20,7 +20,7 @@ export interface FanoutOptions extends GoAwayCallsOptions, Pick<HasEndedOptions,
   readonly holdMs: number;
   /** Most attempts per consumer. */
   readonly attempts: number;
-  /** A caller is not told, because names come from outside and each costs spans and calls. */
+  /** A caller gets no GoAway, because names come from outside and each costs spans and calls. */
   readonly onOverflow: () => void;
 }
 
@@ -71,7 +71,7 @@ export class Fanout {
     return this.progress.coverage;
   }
 
-  /** Why consumers were not told, with counts. */
+  /** Why consumers have not acked, with counts. */
   get causes(): string {
     return this.#told.causes;
   }

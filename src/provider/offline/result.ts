@@ -15,7 +15,7 @@ export interface Outcome {
   readonly overflowed: number;
   /** The registry did not confirm that the instance has left. */
   readonly unconfirmed: boolean;
-  /** Why consumers were not told, with counts. */
+  /** Why consumers have not acked, with counts. */
   readonly causes: string;
   /** Why callers come or may come that cannot be told, in words; undefined: none are known. */
   readonly exposed: string | undefined;

@@ -9,7 +9,7 @@ interface Group {
   readonly told: Tally;
 }
 
-/** Callers of one service that are told at the same time. */
+/** Callers of one service that get a GoAway at the same time. */
 export interface ServiceGroup extends Group {
   readonly service: string;
   /** Callers that have not answered yet. */
@@ -17,7 +17,7 @@ export interface ServiceGroup extends Group {
 }
 
 /**
- * Callers that are told at the same time, and their spans. A caller that appears after all have answered begins a round of its
+ * Callers that get a GoAway at the same time, and their spans. A caller that appears after all have answered begins a round of its
  * own.
  */
 export class Round {
@@ -41,7 +41,7 @@ export class Round {
   }
 
   /**
-   * A caller has answered, or cannot be told. The last one of a service ends the span of the service, because other services may
+   * A caller has answered, or no GoAway reaches it. The last one of a service ends the span of the service, because other services may
    * take much longer.
    */
   answered(group: ServiceGroup, result: GoAwayResult, cause: string): void {

@@ -18,7 +18,7 @@ export class Tally {
     this.known++;
   }
 
-  /** @param cause why it was not told */
+  /** @param cause why it has not acked */
   end(result: GoAwayResult, cause: string): void {
     if (result === 'acked') this.acked++;
     else if (result === 'gone') this.gone++;
@@ -28,7 +28,7 @@ export class Tally {
     }
   }
 
-  /** Why some were not told, the most frequent cause first: `3 refused, 1 self`. */
+  /** Why some have not acked, the most frequent cause first: `3 refused, 1 self`. */
   get causes(): string {
     return [...this.#causes]
       .sort(([, one], [, other]) => other - one)

@@ -124,7 +124,7 @@ const WORDS: Readonly<Record<string, string>> = {
     'its certificate names neither its address nor LOSSLESS_TLS_NAME; renew it, or set that variable',
 };
 
-/** Whether the result leaves a consumer that was not told. */
+/** Whether the GoAway has failed: the consumer may not know of it, and may still call. */
 export function isFailure(result: GoAwayResult): result is Exclude<GoAwayResult, 'acked' | 'gone' | 'cancelled'> {
   return result !== 'acked' && result !== 'gone' && result !== 'cancelled';
 }

@@ -26,7 +26,6 @@ export class TooManyValues extends Error {}
 
 /** A field as it is written. */
 interface Written {
-  readonly name: string;
   /** Its number, and how it lies on the wire. */
   readonly tag: number;
   readonly holds: string;
@@ -34,14 +33,17 @@ interface Written {
   readonly isRepeated: boolean;
 }
 
-/** The fields of each message, the last first: the writer begins at the end, so it knows each length before it writes it. */
-const REVERSED = new Map(
-  Object.entries(MESSAGES).map(([message, fields]) => [message, Object.entries(fields).map(written).reverse()]),
+/** The fields of each message by their names in JSON. */
+const WRITTEN = new Map(
+  Object.entries(MESSAGES).map(([message, fields]) => [
+    message,
+    new Map(Object.entries(fields).map(([name, field]) => [name, written(field)])),
+  ]),
 );
 
-function written([name, [number, holds, repeated]]: [string, Field]): Written {
+function written([number, holds, repeated]: Field): Written {
   const wire = WIRE[holds] ?? LENGTH_DELIMITED;
-  return { name, tag: number * 8 + wire, holds, isScalar: holds in WIRE, isRepeated: repeated !== undefined };
+  return { tag: number * 8 + wire, holds, isScalar: holds in WIRE, isRepeated: repeated !== undefined };
 }
 
 /** Longest text that is written character by character, which is faster than a call while it is short. */
@@ -77,29 +79,29 @@ export function decode(message: string, bytes: Buffer, most: number): Json {
   return new Reader(bytes, most).message(message, bytes.length, 0);
 }
 
-/** Writes from the end to the beginning. */
+/** Writes from the end to the beginning, so it knows each length before it writes it. */
 class Writer {
   #buffer = Buffer.allocUnsafe(4_096);
   #at = this.#buffer.length;
+  #length = 0;
 
   get bytes(): Buffer {
     return this.#buffer.subarray(this.#at);
   }
 
   message(message: string, value: Json): void {
-    for (const field of REVERSED.get(message) ?? []) {
-      const held = value[field.name];
-      if (held === undefined || held === null) continue;
+    const fields = WRITTEN.get(message);
+    // Most messages have few of their fields.
+    for (const name of Object.keys(value)) {
+      const field = fields?.get(name);
+      const held = value[name];
+      if (field === undefined || held === undefined || held === null) continue;
       if (!field.isRepeated) this.#field(field, held);
       else {
-        if (!Array.isArray(held)) throw new Error(`${field.name} is not a list`);
+        if (!Array.isArray(held)) throw new Error(`${name} is not a list`);
         for (let at = held.length - 1; at >= 0; at--) this.#field(field, held[at]);
       }
     }
-  }
-
-  get #length(): number {
-    return this.#buffer.length - this.#at;
   }
 
   #field({ tag, holds, isScalar }: Written, value: unknown): void {
@@ -138,11 +140,13 @@ class Writer {
     const { length } = value;
     if (length > SHORT) return false;
     this.#move(length);
+    const buffer = this.#buffer;
+    const first = this.#at;
     for (let at = 0; at < length; at++) {
       const code = value.charCodeAt(at);
-      if (code < 0x80) this.#buffer[this.#at + at] = code;
+      if (code < 0x80) buffer[first + at] = code;
       else {
-        this.#at += length;
+        this.#move(-length);
         return false;
       }
     }
@@ -175,6 +179,7 @@ class Writer {
       written.copy(this.#buffer, this.#at);
     }
     this.#at -= length;
+    this.#length += length;
   }
 }
 

@@ -18,6 +18,12 @@ export const COSTS: readonly Cost[] = [
     each: { title: 'ms for each GoAway, both sides', of: ({ calls, releaseS }) => (1_000 * releaseS) / calls },
   },
   {
+    name: 'work',
+    title: 'processor time without collections, s',
+    of: ({ workS }) => workS,
+    each: { title: 'ms for each GoAway, both sides', of: ({ calls, workS }) => (1_000 * workS) / calls },
+  },
+  {
     name: 'memory',
     title: 'memory of all processes, MiB',
     of: ({ memoryMiB }) => memoryMiB,

@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { GCProfiler, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Random } from '../random.ts';
 import { FleetClock } from './clock.ts';
@@ -43,6 +43,8 @@ export interface Ran {
   readonly offlineMs: readonly [number, number];
   /** Processor time of this process in seconds: of the releases without the requests meanwhile, and of the requests in a minute. */
   readonly releaseS: number;
+  /** `releaseS` without the collections of garbage. */
+  readonly workS: number;
   readonly minuteS: number;
   /** Memory of the whole fleet after the releases, and the most that this process had, in MiB. */
   readonly memoryMiB: number;
@@ -79,12 +81,14 @@ async function play(shape: Shape): Promise<Ran> {
   await clock.run(clock.now() + SETTLES_MS);
   await run(clock, fleet.call());
   await clock.run(clock.now() + STANDS_MS);
-  const standing = process.cpuUsage();
+  const standing = meter();
   const before = await measure(clock, services);
-  const minuteS = secondsSince(standing);
-  const [begun, beganAt] = [process.cpuUsage(), clock.now()];
+  const minute = standing();
+  const beganAt = clock.now();
+  const releasing = meter();
   await run(clock, fleet.release());
-  const releaseS = secondsSince(begun) - (minuteS * (clock.now() - beganAt)) / WINDOW_MS;
+  const release = releasing();
+  const minutes = (clock.now() - beganAt) / WINDOW_MS;
   await clock.run(clock.now() + SETTLES_MS + shape.warmupMs);
   const memoryMiB = Math.round((usedHeap() - empty) / 2 ** 20);
   const after = await measure(clock, services);
@@ -107,8 +111,9 @@ async function play(shape: Shape): Promise<Ran> {
     series: counts.series,
     toldMs: middleAndMost(counts.toldMs),
     offlineMs: middleAndMost(counts.offlineMs),
-    releaseS,
-    minuteS,
+    releaseS: release.allS - minutes * minute.allS,
+    workS: release.workS - minutes * minute.workS,
+    minuteS: minute.allS,
     memoryMiB,
     mostMiB: Math.round(process.resourceUsage().maxRSS / 2 ** 10),
   };
@@ -140,9 +145,24 @@ async function measure(clock: FleetClock, services: readonly FleetService[]): Pr
   return { judged: off.length, off: Math.max(0, ...off) };
 }
 
-function secondsSince(begun: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(begun);
-  return (user + system) / 1e6;
+/** Processor time in seconds, and that without the collections of garbage. */
+interface Spent {
+  readonly allS: number;
+  readonly workS: number;
+}
+
+/** Measures from now on; one at a time. The simulation never waits, so that collections have the same part of the time as of the processor time. */
+function meter(): () => Spent {
+  const collections = new GCProfiler();
+  collections.start();
+  const [begun, beganAt] = [process.cpuUsage(), performance.now()];
+  return () => {
+    const { user, system } = process.cpuUsage(begun);
+    const allS = (user + system) / 1e6;
+    const elapsedMs = performance.now() - beganAt;
+    const collectMs = collections.stop().statistics.reduce((sum, { cost }) => sum + cost / 1e3, 0);
+    return { allS, workS: allS * (1 - collectMs / elapsedMs) };
+  };
 }
 
 function middleAndMost(values: readonly number[]): readonly [number, number] {

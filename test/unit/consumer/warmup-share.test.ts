@@ -14,7 +14,7 @@ const BUCKET = 1_000;
 const STEP_MS = 10;
 
 function consumer(clock: SimulatedClock): Service {
-  const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
+  const quarantine: Quarantine = new Quarantine(clock, () => service.invalidate());
   const service = new Service('service-b', { clock, guard: watchedGuard().guard, quarantine, warmup: WARMUP });
   return service;
 }

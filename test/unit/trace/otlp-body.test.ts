@@ -31,7 +31,7 @@ test('records become the spans that the SDK of OpenTelemetry makes', () => {
     finished: (span) => finished.push(span),
   });
   for (const record of records) recorder.record(record);
-  const own = otlpBody(resourceOf(IDENTITY, RESOURCE), spansOf(records, IDENTITY));
+  const own = JSON.stringify(otlpBody(resourceOf(IDENTITY, RESOURCE), spansOf(records, IDENTITY)));
   const plain = decodeOtlp(own).groups;
   const bySdk = decodeOtlp(serialize(finished)).groups;
   const sorted = (groups: typeof plain) =>

@@ -28,7 +28,7 @@ function outbox(send: Options['send'], failure: Options['failure'] = () => undef
     log,
     spool,
     kept: () => {},
-    serialize: (spans) => JSON.stringify({ resourceSpans: spans }),
+    requestOf: (spans) => ({ resourceSpans: spans }),
     send,
     failure,
   });

@@ -19,7 +19,7 @@ function setUp(
   of: (id: string, some?: Partial<Instance>) => Instance;
 } {
   const clock = new SimulatedClock();
-  const quarantine: Quarantine = new Quarantine(clock, () => service.rebuild());
+  const quarantine: Quarantine = new Quarantine(clock, () => service.invalidate());
   const service = new Service('service-b', {
     clock,
     guard: watchedGuard().guard,
@@ -114,7 +114,7 @@ describe('pick', () => {
     service.apply([of('a'), of('b', { weight: 0 })]);
     expect(count(service, 20)).toEqual({ a: 20 });
     quarantine.add(of('a'), 30_000);
-    service.rebuild();
+    service.invalidate();
     expect(count(service, 20)).toEqual({ b: 20 });
     expect(service.status().panicPicks).toBe(0);
   });
@@ -132,7 +132,7 @@ describe('pick', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b'), of('c')]);
     quarantine.add(of('c'), 30_000);
-    service.rebuild();
+    service.invalidate();
     const tried = new Set<Endpoint>();
     const order: string[] = [];
     for (let next = service.pick(tried); next !== undefined; next = service.pick(tried)) {
@@ -159,7 +159,7 @@ describe('zones', () => {
     expect(count(service, 20)).toEqual({ c: 10, d: 10 });
     clock.pass(1_000);
     for (const id of ['a', 'b']) quarantine.add(of(id), 30_000);
-    service.rebuild();
+    service.invalidate();
     expect(count(service, 20)).toEqual({ c: 10, d: 10 });
     expect(service.status().panicPicks).toBe(0);
     service.apply([of('c', far), of('e', near)]);
@@ -246,7 +246,7 @@ describe('lists', () => {
     const [kept] = service.at(of('b'));
     if (kept === undefined) throw new Error('b is listed');
     kept.isKept = true;
-    service.rebuild();
+    service.invalidate();
     expect(count(service, 6)).toEqual({ b: 6 });
     // It is not listed any more, the others still are.
     service.apply([of('a'), of('c')]);
@@ -266,7 +266,7 @@ describe('lists', () => {
     const { service, quarantine, of } = setUp();
     service.apply([of('a'), of('b')]);
     quarantine.add(of('a'), 30_000);
-    service.rebuild();
+    service.invalidate();
     expect(count(service, 10)).toEqual({ b: 10 });
     service.apply([of('a', { generation: 2 }), of('b')]);
     expect(count(service, 10)).toEqual({ a: 5, b: 5 });
@@ -316,8 +316,10 @@ describe('warm-up', () => {
   test('asks for no more timers when no instance is warming', () => {
     const { service, clock, of } = setUp(120_000);
     service.apply([of('a'), of('b'), of('n', { registeredAt: clock.wall() })]);
+    service.pick();
     expect(clock.pending).toBe(1);
     clock.pass(121_000);
+    service.pick();
     expect(clock.pending).toBe(0);
   });
 });

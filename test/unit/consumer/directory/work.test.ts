@@ -60,6 +60,37 @@ test('a GoAway chooses anew once: the list that is read then says nothing new', 
   expect(choices()).toBe(1);
 });
 
+test('changes without a call between them make the next call choose once', async () => {
+  const { choices, leave, service } = await subject();
+  service.pick();
+  const takes = vi.spyOn(Endpoint.prototype, 'takes');
+  for (const instance of instances.slice(0, SIZE / 2)) leave(instance);
+  expect(choices()).toBe(SIZE / 2);
+  const asked = takes.mock.calls.length;
+  const picked = [service.pick(), service.pick()].map((endpoint) => endpoint?.instance.instanceId);
+  expect(instances.slice(SIZE / 2).map(({ instanceId }) => instanceId)).toEqual(expect.arrayContaining(picked));
+  expect(takes.mock.calls.length - asked).toBe(SIZE / 2);
+});
+
+test('the status is true although no call came since the GoAway', async () => {
+  const { leave, service } = await subject();
+  service.pick();
+  leave(first);
+  const shares = service.status().instances.map(({ share }) => share);
+  expect(shares).toEqual([0, ...Array.from({ length: SIZE - 1 }, () => 1 / (SIZE - 1))]);
+});
+
+test('when another instance appears, connections to isolated ones are closed before a call comes', async () => {
+  const { leave, service, show } = await subject();
+  show([first]);
+  leave(first);
+  const used = service.pick()?.connections;
+  expect(service.status().panicPicks).toBe(1);
+  expect(used?.closed).toBe(false);
+  show(instances.slice(0, 2));
+  expect(used?.closed).toBe(true);
+});
+
 test('an unchanged list still closes connections that were opened to an isolated instance', async () => {
   const { leave, service, show } = await subject();
   const [endpoint] = service.at(first);
@@ -102,6 +133,6 @@ test('a GoAway looks up the isolations of a service once', async () => {
 test('a choice looks at a worse group only when the better one is empty', async () => {
   const { service } = await subject();
   const takes = vi.spyOn(Endpoint.prototype, 'takes');
-  service.rebuild();
+  service.pick();
   expect(takes).toHaveBeenCalledTimes(SIZE);
 });

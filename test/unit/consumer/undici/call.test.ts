@@ -77,7 +77,7 @@ test('requests queued for an isolated instance go to another one, with any kind 
   await new Promise<void>((resolve) => server.once('request', () => resolve()));
   service.apply([a, b]);
   quarantine.add(a, 30_000);
-  service.rebuild();
+  service.invalidate();
   expect(endpoint?.outstanding).toBe(5);
   gate.resolve();
   expect(await Promise.all(answers)).toEqual(['a in flight', 'b text', 'b streamed', 'b buffer', 'b iterated']);
