@@ -153,8 +153,8 @@ describe('the last gRPC instance of a service, beside an instance that speaks on
   const env = { LOSSLESS_GRACE_PERIOD_MS: '6000', LOSSLESS_HOLD_MS: '500' };
 
   /** @param servers of the instance that is to leave */
-  async function called(servers: readonly string[], url: string, client: string) {
-    const [leaving] = [await starts(servers, env), await starts(['http'])];
+  async function called(servers: readonly string[], url: string, client: string, more = {}) {
+    const [leaving] = [await starts(servers, { ...env, ...more }), await starts(['http'])];
     await until(() => entries().length === 2);
     const caller = await world().caller(url, 50, { client });
     await until(async () => (await statusOf(leaving.child)).consumers.recent === 1);
@@ -171,7 +171,9 @@ describe('the last gRPC instance of a service, beside an instance that speaks on
   });
 
   test('leaves as soon as another gRPC instance is there, and its callers lose nothing', async () => {
-    const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc');
+    // Long enough for a process to start on a busy machine.
+    const long = { LOSSLESS_GRACE_PERIOD_MS: '30000' };
+    const { leaving, caller } = await called(['bare'], 'lossless:///both', 'grpc', long);
     leaving.signal('SIGTERM');
     await until(async () => (await statusOf(leaving)).state === 'draining');
     await starts(['bare']);
