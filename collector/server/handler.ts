@@ -40,6 +40,9 @@ const MOST_UNREAD = 128 * 1_024 * 1_024;
 /** Answers of at most so many bytes are always sent, above all to senders of spans. */
 const SMALL = 16 * 1_024;
 
+/** Longest time for which a body that was refused is read on, in milliseconds. */
+const LINGER_MS = 2_000;
+
 /** Answers every request of the collector. */
 export class Handler {
   readonly #store: Store;
@@ -76,11 +79,7 @@ export class Handler {
     request.on('error', () => {});
     response.on('error', () => {});
     const { status, headers, body } = this.#bounded(await this.#reply(request), response);
-    if (!request.complete) {
-      // The unread rest of a body would be taken for the next request.
-      response.setHeader('connection', 'close');
-      request.resume();
-    }
+    if (!request.complete) linger(request);
     response.writeHead(status, {
       ...headers,
       ...(status !== 304 && { 'content-length': body.length }),
@@ -218,6 +217,17 @@ async function tagged({ etag, answer }: Tagged, known: string | undefined): Prom
   if (known === etag) return { status: 304, headers, body: Buffer.alloc(0) };
   const reply = json(await answer());
   return { ...reply, headers: { ...reply.headers, ...headers } };
+}
+
+/**
+ * Reads on in a body that was refused, for a while: a connection that closes with unread data is reset, and a client that is still
+ * sending then loses the answer.
+ */
+function linger(request: IncomingMessage): void {
+  request.unpipe();
+  request.resume();
+  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(timer));
 }
 
 /** A failure in the form of the requested interface. */

@@ -128,6 +128,25 @@ describe('lossless collector survives', () => {
     await isWell();
   });
 
+  test('a sender that goes on after a refusal gets the answer, and is cut soon', async () => {
+    const { port, hostname } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    const closed = new Promise<void>((resolve) => socket.on('error', () => {}).once('close', () => resolve()));
+    const length = 1_024 * MIB;
+    socket.write(
+      `POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`,
+    );
+    const goOn = setInterval(() => socket.write(' '.repeat(1_024)), 10);
+    await closed;
+    clearInterval(goOn);
+    expect(answer).toMatch(/^HTTP\/1.1 413 /);
+    await isWell();
+  });
+
   test.each([
     ['gzip', gzipSync],
     ['deflate', deflateSync],
