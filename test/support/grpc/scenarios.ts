@@ -145,6 +145,8 @@ export const SCENARIOS: Readonly<Record<string, () => Promise<unknown>>> = {
   /** A call in progress when the application closes its channel, and one after that. */
   async closed() {
     const client = clientOf();
+    // A call that still waits for a connection would be refused.
+    await say(client, word('connected'));
     const inProgress = say(client, word('x', 500), undefined, {}, () => setTimeout(() => client.close(), 200));
     const { status: first, answer } = await inProgress;
     const after = await Promise.resolve()
