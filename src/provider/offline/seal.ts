@@ -1,12 +1,11 @@
-import { connect, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { connect } from '../../io/connect.ts';
 import { isWorker } from '../../process/cluster.ts';
+import { reachableHere } from '../registration/advertise.ts';
 import { holdsOnly } from '../traffic/kernel.ts';
 
 /** More than any kernel allows, so the listener gets what the kernel allows (Linux, net.core.somaxconn): the old length cannot be read. */
 const LONGEST_QUEUE = 65_535;
-
-/** Where a listener at every address is reached. */
-const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '127.0.0.1' };
 
 /** An accept queue of this process. */
 interface Queue {
@@ -44,9 +43,7 @@ export async function seal(servers: readonly Server[]): Promise<boolean | undefi
 /** Shortens a queue, and begins to connect to it. */
 function enter({ host, port, listen }: Queue): Socket {
   listen(0);
-  return connect({ host, port })
-    .on('error', () => {})
-    .unref();
+  return connect({ host, port }, undefined).on('error', () => {});
 }
 
 /** The properties of a server that Node.js does not document (lib/net.js). */
@@ -60,6 +57,6 @@ function queueOf(server: Server): readonly Queue[] {
   const { _handle: handle, _connectionKey: key = '' } = server as unknown as Inside;
   const address = server.address();
   if (handle?.listen === undefined || typeof address !== 'object' || address === null || !/^[46]:/.test(key)) return [];
-  const { address: host, port } = address;
-  return [{ host: LOOPBACK[host] ?? host, port, listen: (length) => handle.listen?.(length) }];
+  const [host = address.address] = reachableHere(address);
+  return [{ host, port: address.port, listen: (length) => handle.listen?.(length) }];
 }
