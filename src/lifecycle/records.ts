@@ -57,8 +57,10 @@ export interface Ended<W extends WorkName> extends Stamped {
   readonly failure?: Failure;
 }
 
-/** The record of a piece of work: `work` decides which facts it has. */
-export type WorkRecord = { [W in WorkName]: Started<W> | Ended<W> }[WorkName];
+/** The records of the begin and of the end of a piece of work: `work` decides which facts each has. */
+export type StartRecord = { [W in WorkName]: Started<W> }[WorkName];
+export type EndRecord = { [W in WorkName]: Ended<W> }[WorkName];
+export type WorkRecord = StartRecord | EndRecord;
 
 /**
  * Every event, as a flat object. Trace, log lines, the diagnostics channel and metrics are derived only from these, so that they

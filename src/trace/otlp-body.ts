@@ -1,14 +1,11 @@
 import type { Json } from '../json.ts';
 import type { WorkName } from '../lifecycle/facts.ts';
-import type { Failure, LifecycleRecord, SpanIds, WorkRecord } from '../lifecycle/records.ts';
+import type { EndRecord, Failure, LifecycleRecord, SpanIds, StartRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { VERSION } from '../version.ts';
 import { attributesOf, identityOf } from './attributes.ts';
 import { OFFLINE_METRICS, type OfflineMetricName } from './model/offline-metrics.ts';
 import { type Attributes, type AttributeValue, SCOPE, SPANS, spanName } from './model/schema.ts';
-
-type StartRecord = Extract<WorkRecord, { kind: 'started' }>;
-type EndRecord = Extract<WorkRecord, { kind: 'ended' }>;
 
 /** The span of finished work. Times are milliseconds since the Unix epoch. */
 export interface PlainSpan {

@@ -1,4 +1,4 @@
-import type { SpanIds, WorkRecord } from '../lifecycle/records.ts';
+import type { SpanIds, StartRecord, WorkRecord } from '../lifecycle/records.ts';
 import type { Identity } from '../protocol/identity.ts';
 import { resourceOf } from './attributes.ts';
 import { Exporter } from './exporter.ts';
@@ -8,7 +8,7 @@ import { WillKeeper } from './will-keeper.ts';
 
 /** Unfinished work, and the identity of the process at its start. */
 interface Open {
-  readonly started: Extract<WorkRecord, { kind: 'started' }>;
+  readonly started: StartRecord;
   readonly identity: Identity;
 }
 
