@@ -251,7 +251,8 @@ export class Consumer implements CallContext {
     const others = service?.othersThan(endpoints);
     for (const endpoint of fresh) endpoint.isKept = others === 0;
     service?.invalidate();
-    for (const endpoint of endpoints) endpoint.close();
+    // Calls go on to a kept one; the list that has another instance closes it.
+    for (const endpoint of endpoints) if (!endpoint.isKept) endpoint.close();
     const idle = untilLeft(service, endpoints, () =>
       endpoints.map((endpoint) => (this.#quarantine.has(endpoint.instance) ? endpoint.idle() : endpoint.closed())),
     );

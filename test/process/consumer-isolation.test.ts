@@ -39,6 +39,10 @@ test('a connection that undici 5 has forgotten is closed with the others', async
   const [leaving] = providers as [PlainProvider];
   await app.run('http', { url: URL_B });
   expect(await app.run('undici5Twice', { url: URL_B })).toMatchObject([{ url: '/' }, { url: '/' }]);
+  // Without another instance they would stay.
+  const other = await PlainProvider.start('b2');
+  children.push(other);
+  app.list({ 'service-b': [leaving.instance, other.instance] });
   const answer = await post(app.port, bodyOf(leaving.instance));
   expect(await answer.line()).toMatchObject({ isolated: true });
   await until(async () => (await leaving.tell('state')).sockets === 0);

@@ -1,13 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { warmupShare } from '../../src/lifecycle/warmup.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
 import { anInstance } from '../support/an-instance.ts';
-import type { Word } from '../support/grpc/echo.ts';
-import { echoOf, grpcJs, require } from '../support/grpc/libraries.ts';
+import { type Counting, countingEcho } from '../support/grpc/counting.ts';
+import { require } from '../support/grpc/libraries.ts';
 import type { Child } from '../support/process/child.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';
 import { useChildren } from '../support/process/use-children.ts';
@@ -19,37 +18,13 @@ const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.
 
 const children = useChildren();
 
-/** An instance in this process. */
-interface Counting {
-  readonly port: number;
-  calls: number;
-}
-
-async function serve(): Promise<Counting> {
-  const grpc = grpcJs();
-  const server = new grpc.Server();
-  server.addService(echoOf(grpc).service, {
-    say: ({ request }: ServerUnaryCall<Word, Word>, answer: sendUnaryData<Word>) => {
-      counting.calls++;
-      answer(null, request);
-    },
-  });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    ),
-  );
-  const counting: Counting = { port, calls: 0 };
-  return counting;
-}
-
 /** Three instances, all of which have had calls: the first has a special weight, the third has just begun. */
 async function called(
   weight: number,
   warmupMs: number,
   options: GrpcOptions = {},
 ): Promise<{ readonly servers: readonly Counting[]; readonly registeredAt: number }> {
-  const servers = await Promise.all([serve(), serve(), serve()]);
+  const servers = await Promise.all([countingEcho(), countingEcho(), countingEcho()]);
   const registeredAt = Date.now();
   const listed = servers.map(({ port }, n) =>
     anInstance({

@@ -7,6 +7,7 @@ import { anInstance } from '../support/an-instance.ts';
 import { listening, portOf } from '../support/listening.ts';
 import { LINES, type NodeLine } from '../support/process/node-lines.ts';
 import { useChildren } from '../support/process/use-children.ts';
+import { freePort } from '../support/servers/built.ts';
 
 const FIXTURE = new URL('../fixtures/consumer/http2.ts', import.meta.url);
 const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.meta.url));
@@ -31,14 +32,6 @@ async function start(): Promise<Http2Server> {
   });
   await listening(server);
   return server;
-}
-
-/** A port without a listener. */
-async function refusing(): Promise<number> {
-  const server = await start();
-  const port = portOf(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 let servers: readonly Http2Server[] = [];
@@ -102,7 +95,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
   });
 
   test('leads to the next instance while connections are refused', async () => {
-    const dead = await refusing();
+    const dead = await freePort();
     const ports = servers.map(portOf);
     const { came, codes } = await runWith<number[]>(line, 'several', 'http://shop', [dead, ...ports]);
     expect(came).toHaveLength(6);
@@ -111,7 +104,7 @@ describe.each(LINES)('a session of node:http2 on Node.js %s', (line) => {
   });
 
   test('fails with the error of the last instance when none takes it, with one log line', async () => {
-    const dead = [await refusing(), await refusing()];
+    const dead = [await freePort(), await freePort()];
     const { came, codes } = await runWith<string[]>(line, 'several', 'http://shop', dead);
     expect(came).toEqual(Array.from({ length: 6 }, () => 'ECONNREFUSED'));
     expect(codes).toEqual(['LOSSLESS_SESSION_REFUSED']);

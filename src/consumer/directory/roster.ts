@@ -143,11 +143,15 @@ export class Roster {
     return this.#clock.now() - (age <= most ? Math.min(Math.max(age, 0), this.#warmupMs) : 0);
   }
 
+  /** Its connections stay until the service knows that no call needs them. */
   #depart(endpoint: Endpoint): void {
-    const oldest = this.#departed.size < MOST_DEPARTED ? undefined : this.#departed.keys().next().value;
-    if (oldest !== undefined) this.#departed.delete(oldest);
+    const [oldest] = this.#departed;
+    if (oldest !== undefined && this.#departed.size >= MOST_DEPARTED) {
+      const [key, left] = oldest;
+      this.#departed.delete(key);
+      left.close();
+    }
     this.#departed.set(keyOf(endpoint.instance), endpoint);
-    endpoint.close();
   }
 }
 

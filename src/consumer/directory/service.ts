@@ -140,7 +140,7 @@ export class Service {
    * ones are called by several protocols, the protocol with the fewest instances counts.
    */
   othersThan(leaving: readonly Endpoint[]): number {
-    const able = this.#free.filter(({ rest }) => rest === undefined || rest.isOver);
+    const able = this.#free.filter(isProven);
     const missed = [...this.#calledBy].filter((protocol) => leaving.some((endpoint) => endpoint.takes(protocol)));
     return Math.min(able.length, ...missed.map((each) => able.filter((endpoint) => endpoint.takes(each)).length));
   }
@@ -326,13 +326,11 @@ export class Service {
   }
 
   #best(protocol: Protocol, free: readonly Endpoint[]): Choice {
-    let tier = 0;
     for (const turns of this.#tiers(protocol, free)) {
-      if (turns.length > 0) {
-        seat(turns);
-        return { turns, isPanic: tier >= PANIC_TIER };
-      }
-      tier++;
+      const [first] = turns;
+      if (first === undefined) continue;
+      seat(turns);
+      return { turns, isPanic: !free.includes(first) };
     }
     return { turns: [], isPanic: false };
   }
@@ -341,7 +339,9 @@ export class Service {
   #closeUnneeded(): void {
     const { free, isolated } = this.#parts;
     const lacking = [...this.#asked].filter(
-      (protocol) => this.#roster.lastOf(protocol).length > 0 && !free.some((endpoint) => endpoint.takes(protocol)),
+      (protocol) =>
+        this.#roster.lastOf(protocol).length > 0 &&
+        !free.some((endpoint) => endpoint.takes(protocol) && isProven(endpoint)),
     );
     const needed = new Set(lacking.flatMap((protocol) => this.#choiceFor(protocol).turns));
     for (const left of [isolated, this.#roster.departed])
@@ -358,18 +358,27 @@ export class Service {
   }
 
   /**
-   * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty.
+   * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty. An
+   * instance that could not be connected to last is tried again beside others, and makes no tier without them: a channel of gRPC
+   * that knows only this one fails its calls.
    */
   *#tiers(protocol: Protocol, unisolated: readonly Endpoint[]): Generator<readonly Endpoint[]> {
     const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
     const isUsable = (endpoint: Endpoint) => !isResting(endpoint) && endpoint.instance.weight > 0;
-    yield unisolated.filter((each) => each.takes(protocol) && isUsable(each) && this.#isNear(each));
+    const near = unisolated.filter((each) => each.takes(protocol) && isUsable(each) && this.#isNear(each));
+    if (near.some(isProven)) yield near;
     const free = taking(unisolated);
-    yield free.filter(isUsable);
-    yield free.filter((endpoint) => !isResting(endpoint));
-    yield free;
+    const usable = free.filter(isUsable);
+    if (usable.some(isProven)) yield usable;
+    const awake = free.filter((endpoint) => !isResting(endpoint));
+    if (awake.some(isProven)) yield awake;
     // The others that leave were promised no more requests, and may stop at any moment.
-    yield taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
+    const kept = taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
+    if (kept.length > 0) yield [...kept, ...awake];
+    yield near;
+    yield usable;
+    yield awake;
+    yield free;
     const listed = taking(this.#roster.listed);
     yield listed.filter((endpoint) => !isResting(endpoint));
     yield listed;
@@ -416,5 +425,7 @@ function isResting({ rest }: Endpoint): boolean {
   return rest?.isPassedOver === true;
 }
 
-/** From here on only isolated or unlisted instances are left. */
-const PANIC_TIER = 4;
+/** Whether the last connection to it, if any, succeeded. */
+function isProven({ rest }: Endpoint): boolean {
+  return rest === undefined || rest.isOver;
+}

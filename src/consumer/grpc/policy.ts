@@ -103,7 +103,10 @@ class Policy {
     const channel = this.#channel;
     const connected = this.#guard.listener(HOOK, (state: number) => {
       if (state === states.READY) service.reached(endpoint);
-      if (state === states.TRANSIENT_FAILURE) service.rest(endpoint);
+      if (state === states.TRANSIENT_FAILURE) {
+        service.rest(endpoint);
+        this.#update();
+      }
     });
     const changed = this.#guard.listener(HOOK, () => this.#update());
     const resetBackoff = this.#guard.listener(HOOK, (subchannel: Subchannel) =>
@@ -119,9 +122,9 @@ class Policy {
         return subchannel;
       },
       updateState: (state) => {
-        // In a later turn, because the choice may then be different and include this leaf.
+        // Later, because the choice may then be different and leave this leaf out. Calls wait for another choice before they fail.
         queueMicrotask(() => connected(state));
-        changed();
+        if (state !== states.TRANSIENT_FAILURE) changed();
       },
     });
     return new experimental.LeafLoadBalancer(place, own, ...more);

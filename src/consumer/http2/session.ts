@@ -53,6 +53,8 @@ export class ServiceSession implements OpenSession {
   readonly #way: { readonly listed: Listed | undefined };
   #streams = 0;
   #isHeaded = false;
+  /** A request was made over it. */
+  #isInUse = false;
 
   /** @param way gives its instance; undefined: not known yet, and its requests wait unchanged */
   constructor(context: CallContext, session: ClientHttp2Session, way: { readonly listed: Listed | undefined }) {
@@ -66,6 +68,7 @@ export class ServiceSession implements OpenSession {
       if (stream.destroyed) return;
       stream[OWNER] = this;
       this.#streams++;
+      this.#isInUse = true;
     });
     const { request } = session;
     session.request = (headers, options) => {
@@ -106,6 +109,16 @@ export class ServiceSession implements OpenSession {
   }
 
   leave(): void {
+    const session = this.#session;
+    if (session.closed || session.destroyed) return;
+    const leaving = this.#context.guard.listener(HOOK, () => this.#leave());
+    // Its client may still be at work on it: grpc-js takes a session over with the server's first frame. Until then nobody hears a
+    // `goaway`, and the close would be a failure to connect. The answer to a ping comes after that frame, or with the end of the session.
+    if (this.#isInUse) leaving();
+    else session.ping(() => setImmediate(leaving));
+  }
+
+  #leave(): void {
     const session = this.#session;
     if (session.closed || session.destroyed) return;
     const { close } = session;

@@ -174,6 +174,21 @@ describe('zones', () => {
     expect(service.pick(new Set([first]))?.instance.instanceId).toBe('c');
   });
 
+  test('the only one of the zone is tried again beside the others', () => {
+    const { service, clock, of } = setUp(0, 'eu-1');
+    service.apply([of('a', near), of('c', far), of('d', far)]);
+    service.rest(service.pick() as Endpoint);
+    clock.pass(1_000);
+    const ids = (): string[] => service.preferredFor('grpc').map(({ instance }) => instance.instanceId);
+    expect(ids().toSorted()).toEqual(['a', 'c', 'd']);
+    // One request tries it.
+    expect(count(service, 30)['a']).toBe(1);
+    expect(ids().toSorted()).toEqual(['c', 'd']);
+    clock.pass(1_000);
+    for (const endpoint of service.at(of('a'))) service.reached(endpoint);
+    expect(ids()).toEqual(['a']);
+  });
+
   test('a consumer without a zone takes all alike', () => {
     const { service, of } = setUp();
     service.apply([of('a', near), of('b', far), of('c')]);
@@ -253,6 +268,23 @@ describe('lists', () => {
     expect(count(service, 6)).toEqual({ b: 6 });
     service.rest(kept);
     expect(Object.keys(count(service, 6)).toSorted()).toEqual(['a', 'c']);
+  });
+
+  test('the one that leaves and waits for this process goes before instances that refuse connections', () => {
+    const { service, clock, quarantine, of } = setUp();
+    service.apply([of('a'), of('b')]);
+    const [[kept], [dead]] = ['a', 'b'].map((id) => service.at(of(id))) as [[Endpoint], [Endpoint]];
+    service.rest(dead);
+    quarantine.add(of('a'), 30_000);
+    expect(service.othersThan([kept])).toBe(0);
+    kept.isKept = true;
+    service.invalidate();
+    expect(count(service, 6)).toEqual({ a: 6 });
+    clock.pass(1_000);
+    // One request tries the other one.
+    expect(count(service, 20)).toEqual({ a: 19, b: 1 });
+    service.reached(dead);
+    expect(count(service, 6)).toEqual({ b: 6 });
   });
 
   test('R12: an older generation in a stale list does not replace a newer one', () => {
