@@ -3,15 +3,21 @@ import { leftOut } from './test/support/left-out.ts';
 
 /** What fills the processors or measures how long something takes: one after the other, when all others are done. */
 const ALONE = [
-  'collector-heavy',
-  'control-flood',
-  'demo',
-  'entry-load',
-  'http2-pressure',
-  'made-up-consumers',
-  'soak',
-  'undici-majors',
-].map((name) => `test/process/${name}.test.ts`);
+  'process/collector-heavy',
+  'process/control-flood',
+  'process/demo',
+  'process/entry-load',
+  'process/http2-pressure',
+  'process/made-up-consumers',
+  'process/soak',
+  'process/undici-majors',
+  'system/entry-demo',
+  'system/kubernetes-cluster',
+].map((name) => `test/${name}.test.ts`);
+
+const SYSTEM = 'test/system/**/*.test.ts';
+
+const NOT_SHARED = [...configDefaults.exclude, ...ALONE, ...leftOut()];
 
 export default defineConfig({
   test: {
@@ -27,14 +33,25 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...ALONE, ...leftOut()],
+          exclude: [SYSTEM, ...NOT_SHARED],
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } },
+        // Real servers fill two processors while they start.
+        test: {
+          name: 'system',
+          include: [SYSTEM],
+          exclude: NOT_SHARED,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -37,7 +37,7 @@ test('R27: 250 consumers make 250 GoAways, all of them answered and all in the t
 describe('R16: dead consumers', () => {
   test('do not delay the others, and the trace names each', async () => {
     const service = await world().service('provider', {
-      env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_GRACE_PERIOD_MS: '10000' },
+      env: { LOSSLESS_HOLD_MS: '0', LOSSLESS_GRACE_PERIOD_MS: '10000', LOSSLESS_GOAWAY_TIMEOUT_MS: '500' },
     });
     const manners: Manner[] = [...new Array(18).fill('answers'), 'refuses', 'hangs'];
     fakes = await fakeConsumers(service.port, manners);
@@ -93,6 +93,27 @@ describe('R16: dead consumers', () => {
       'lossless.drain.result': 'drained',
     });
   });
+});
+
+test('R16: a consumer that stands still for seconds is told when it answers again, and nothing is lost or missing', async () => {
+  const env = { LOSSLESS_HOLD_MS: '10000', LOSSLESS_GOAWAY_TIMEOUT_MS: '300' };
+  const [leaving] = [await world().service('provider', { env }), await world().service('provider', { env })];
+  const caller = await world().caller('http://provider/', 50);
+  await world().called(leaving);
+  caller.child.signal('SIGSTOP');
+  leaving.child.signal('SIGTERM');
+  await entered(leaving.child, 'draining');
+  caller.child.signal('SIGCONT');
+  await leaving.child.ends();
+  const { verdict, ...trace } = await world().trace(leaving);
+  expect(await caller.stop()).toMatchObject({ failed: 0, reasons: {} });
+  expect(verdict).toMatchObject({ result: 'success', whole: true, planned: 1, acked: 1, problems: [] });
+  // Three attempts in vain, and one later.
+  expect(spansOf(trace, 'goaway')[0]?.tags).toMatchObject({
+    'lossless.goaway.result': 'acked',
+    'lossless.goaway.attempt.count': 4,
+  });
+  expect(spansOf(trace, 'drain')[0]?.tags['lossless.drain.hold.reason']).toBe('none');
 });
 
 test('a GoAway goes to the host that a consumer advertises, also when a service has its name', async () => {

@@ -15,6 +15,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
     'process/grpc',
     'process/grpc-calls',
     'process/grpc-client',
+    'process/grpc-connections',
     'process/grpc-pick',
     'process/last-instance',
     'process/modules',

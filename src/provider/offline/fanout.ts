@@ -10,7 +10,7 @@ import { MOST_AT_ONCE } from './places.ts';
 import { Renewal } from './renewal.ts';
 import { Round } from './round.ts';
 import { Tally } from './tally.ts';
-import { isFailure, Teller } from './teller.ts';
+import { isFailure, type Outcome, Teller } from './teller.ts';
 
 export interface FanoutOptions extends GoAwayCallsOptions, Pick<HasEndedOptions, 'presenceOf'> {
   readonly journal: Journal;
@@ -18,7 +18,7 @@ export interface FanoutOptions extends GoAwayCallsOptions, Pick<HasEndedOptions,
   readonly root: SpanIds;
   /** Longest wait for a consumer that has acked, holds no connection and does not say that it is idle, in milliseconds. */
   readonly holdMs: number;
-  /** Most attempts per consumer. */
+  /** Attempts per consumer before the drain begins without its answer; further ones follow until the offline ends. */
   readonly attempts: number;
   /** A caller gets no GoAway, because names come from outside and each costs spans and calls. */
   readonly onOverflow: () => void;
@@ -39,7 +39,10 @@ export interface Progress {
  */
 export class Fanout {
   readonly #options: FanoutOptions;
+  /** Consumers that have not answered. */
   readonly #running = new Set<Promise<void>>();
+  /** Those, and others that may still answer a further attempt. */
+  readonly #unfinished = new Set<Promise<void>>();
   readonly #told = new Tally();
   readonly #acked: Acked;
   readonly #teller: Teller;
@@ -88,16 +91,25 @@ export class Fanout {
     entry.telling = telling;
     const round = this.#round ?? new Round(journal, root);
     this.#round = round;
-    const run = this.#tell(entry, telling, round).finally(() => {
-      this.#running.delete(run);
-      if (this.#running.size === 0) this.#endRound();
-    });
+    const settled = Promise.withResolvers<void>();
+    const run = settled.promise.then(() => void this.#running.delete(run));
     this.#running.add(run);
+    const all = this.#tell(entry, telling, round, settled.resolve).finally(() => {
+      this.#unfinished.delete(all);
+      if (this.#unfinished.size === 0) this.#endRound();
+    });
+    this.#unfinished.add(all);
   }
 
-  /** Resolves when every consumer told so far has answered or failed. */
+  /** Resolves when every consumer told so far has answered, or counts as not told for now. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+    if (this.#unfinished.size === 0) this.#endRound();
+  }
+
+  /** Resolves when every GoAway has ended: soon after the signal was aborted. */
+  async ended(): Promise<void> {
+    while (this.#unfinished.size > 0) await Promise.all(this.#unfinished);
     this.#endRound();
   }
 
@@ -106,25 +118,35 @@ export class Fanout {
     this.#round = undefined;
   }
 
-  async #tell(entry: RecentCaller, telling: Telling, round: Round): Promise<void> {
+  /** @param onSettled called when it has answered, or counts as not told for now */
+  async #tell(entry: RecentCaller, telling: Telling, round: Round, onSettled: () => void): Promise<void> {
     this.#told.begin();
     const group = round.begin(entry.caller.service);
-    const { result, errorType = result } = await this.#teller.tell(entry, {
+    let untold: string | undefined;
+    const settle = ({ result, errorType: cause = result }: Outcome): void => {
+      if (untold !== undefined) this.#told.takeBack(untold);
+      this.#told.end(result, cause);
+      untold = isFailure(result) ? cause : undefined;
+      if (telling.told !== 'acked') telling.told = isFailure(result) ? 'failed' : result;
+      onSettled();
+    };
+    const outcome = await this.#teller.tell(entry, {
       parent: group.work.ids,
-      attempts: this.#attemptsFor(entry),
+      ...this.#patienceWith(entry),
+      onUntold: settle,
       onAck: ({ call, first, tookMs }) => {
         this.#roundTripMs = Math.max(this.#roundTripMs, tookMs);
         if (call !== undefined) this.#acked.add(entry, telling, call, first.ack);
       },
     });
-    if (telling.told === 'telling') telling.told = isFailure(result) ? 'failed' : result;
-    this.#told.end(result, errorType);
-    round.answered(group, result, errorType);
+    settle(outcome);
+    round.answered(group, outcome.result, outcome.errorType ?? outcome.result);
   }
 
   /** Strangers can make up callers that never answer, so each of a crowd gets only one attempt. */
-  #attemptsFor({ open, reached }: RecentCaller): number {
+  #patienceWith({ open, reached }: RecentCaller): { readonly attempts: number; readonly goesOn: boolean } {
     const isDoubtful = reached === false && open === 0 && this.#told.known > MOST_AT_ONCE;
-    return isDoubtful ? 1 : this.#options.attempts;
+    const { attempts } = this.#options;
+    return isDoubtful ? { attempts: 1, goesOn: false } : { attempts, goesOn: attempts > 0 };
   }
 }

@@ -401,7 +401,7 @@ export class Offline {
     const { idle, stranded } = this.#drained ?? this.coverage;
     this.#end('timeout');
     this.#handlers.leave();
-    await this.#fanout.settled();
+    await this.#fanout.ended();
     const coverage: Coverage = { ...this.#fanout.coverage, idle, stranded };
     const { callers, tasks, wasReady } = this.#context;
     const outcome: Outcome = {

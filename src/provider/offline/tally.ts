@@ -22,15 +22,23 @@ export class Tally {
   end(result: GoAwayResult, cause: string): void {
     if (result === 'acked') this.acked++;
     else if (result === 'gone') this.gone++;
-    else if (result !== 'cancelled') {
-      this.failed++;
-      this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + 1);
-    }
+    else if (result !== 'cancelled') this.#fail(cause, 1);
+  }
+
+  /** One that has failed for that cause is told again. */
+  takeBack(cause: string): void {
+    this.#fail(cause, -1);
+  }
+
+  #fail(cause: string, by: 1 | -1): void {
+    this.failed += by;
+    this.#causes.set(cause, (this.#causes.get(cause) ?? 0) + by);
   }
 
   /** Why some have not acked, the most frequent cause first: `3 refused, 1 self`. */
   get causes(): string {
     return [...this.#causes]
+      .filter(([, count]) => count > 0)
       .sort(([, one], [, other]) => other - one)
       .map(([cause, count]) => `${count} ${cause}`)
       .join(', ');

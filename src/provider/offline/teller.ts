@@ -12,8 +12,11 @@ import { type HasEndedOptions, hasEnded } from './has-ended.ts';
 /** Waits between attempts: tighter than dubbo-go's 0.5, 1 and 2 s, since a grace period has room for few. */
 const WAITS = { initialMs: 100, factor: 3, capMs: 900 };
 
-/** Attempts of a GoAway for each consumer. */
+/** Attempts of a GoAway for each consumer before the drain begins without its answer. */
 export const GOAWAY_ATTEMPTS = 3;
+
+/** Waits between further attempts, which go on while the instance is there: a consumer may have been busy or cut off for seconds. */
+const LATE_WAITS = { initialMs: 2_000, factor: 2, capMs: 8_000 };
 
 /** Results after which another attempt may help. */
 const RETRYABLE: ReadonlySet<GoAwayResult> = new Set(['refused', 'gone', 'timeout', 'unreachable']);
@@ -33,8 +36,12 @@ export interface Outcome extends Omit<First, 'result'> {
 interface Told {
   /** The parent of its span. */
   readonly parent: SpanIds;
-  /** Most attempts. */
+  /** Attempts before it counts as not told. */
   readonly attempts: number;
+  /** Whether further attempts follow. */
+  readonly goesOn: boolean;
+  /** Called when it counts as not told and further attempts follow. */
+  readonly onUntold: (outcome: Outcome) => void;
   /** Called in the turn in which the consumer has acked. */
   readonly onAck: (sent: Sent) => void;
 }
@@ -47,7 +54,7 @@ export class Teller {
     this.#options = options;
   }
 
-  /** Resolves when the consumer has acked, or cannot be told. Never rejects. */
+  /** Resolves when the consumer has acked, or cannot be told; with further attempts when the offline ends. Never rejects. */
   async tell(entry: RecentCaller, told: Told): Promise<Outcome> {
     const { caller, address } = entry;
     const work = this.#options.journal.start('goaway', {
@@ -84,18 +91,23 @@ export class Teller {
 
   async #attempts(entry: RecentCaller, told: Told, goaway: Work<'goaway'>): Promise<Outcome> {
     const { clock, deadline, signal } = this.#options;
-    const backoff = new Backoff(WAITS);
+    const [waits, lateWaits] = [new Backoff(WAITS), new Backoff(LATE_WAITS)];
+    const most = told.goesOn ? Number.POSITIVE_INFINITY : told.attempts;
     let outcome: Outcome = { result: 'skipped', attempts: 0 };
-    for (let resend = 0; resend < told.attempts; resend++) {
+    for (let resend = 0; resend < most; resend++) {
       if (signal.aborted || deadline.left === 0) break;
-      outcome = { ...(await this.#attempt(entry, told, goaway, resend)), attempts: resend + 1 };
+      const first = await this.#attempt(entry, told, goaway, resend);
+      // The end of the offline has cut it: what came of the attempts before says more.
+      if (resend >= told.attempts && signal.aborted && first.result === endOf(signal)) break;
+      outcome = { ...first, attempts: resend + 1 };
       if (await hasEnded(entry, outcome.result, this.#options)) return { ...outcome, result: 'gone' };
       if (!RETRYABLE.has(outcome.result)) return outcome;
-      if (resend + 1 < told.attempts) await sleep(clock, Math.min(deadline.left, backoff.next()), signal);
+      const isLate = resend + 1 >= told.attempts;
+      if (told.goesOn && resend + 1 === told.attempts) told.onUntold(unproven(outcome));
+      if (resend + 1 < most) await sleep(clock, Math.min(deadline.left, (isLate ? lateWaits : waits).next()), signal);
     }
     if (signal.aborted && endOf(signal) === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
-    // Nothing proves that it has exited.
-    return outcome.result === 'gone' ? { ...outcome, result: 'rejected' } : outcome;
+    return unproven(outcome);
   }
 
   /** One call, until its first line. */
@@ -123,6 +135,11 @@ const WORDS: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID:
     'its certificate names neither its address nor LOSSLESS_TLS_NAME; renew it, or set that variable',
 };
+
+/** Nothing proves that it has exited. */
+function unproven(outcome: Outcome): Outcome {
+  return outcome.result === 'gone' ? { ...outcome, result: 'rejected' } : outcome;
+}
 
 /** Whether the GoAway has failed: the consumer may not know of it, and may still call. */
 export function isFailure(result: GoAwayResult): result is Exclude<GoAwayResult, 'acked' | 'gone' | 'cancelled'> {

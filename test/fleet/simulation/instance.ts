@@ -129,7 +129,7 @@ export class SimulatedInstance {
     const { idle, stranded } = fanout.coverage;
     this.#move('drained');
     ending.abort('timeout');
-    await fanout.settled();
+    await fanout.ended();
     const coverage = { ...fanout.coverage, idle, stranded };
     const result = resultOf({
       coverage,

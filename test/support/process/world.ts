@@ -73,11 +73,15 @@ export class World {
     return join(this.directory, 'spool');
   }
 
-  /** Environment that switches the plugin on. The hold time is two seconds instead of ten, because most tests only wait for it. */
+  /**
+   * Environment that switches the plugin on. The hold time is two seconds instead of ten, because most tests only wait for it. A consumer
+   * has two seconds for the answer to a GoAway instead of half a one: several tests at a time may keep it from the processor for a second.
+   */
   env(name: string, more: Readonly<Record<string, string>> = {}): Record<string, string> {
     return pluginEnv(this.directory, {
       LOSSLESS_SERVICE: name,
       LOSSLESS_HOLD_MS: '2000',
+      LOSSLESS_GOAWAY_TIMEOUT_MS: '2000',
       LOSSLESS_JAEGER_URL: this.collector.queryUrl,
       OTEL_EXPORTER_OTLP_ENDPOINT: this.collector.otlpUrl,
       ...more,

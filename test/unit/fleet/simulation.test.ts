@@ -44,10 +44,17 @@ test('the same seed is the same fleet', async () => {
   expect({ ...one, ...MEASURED }).toEqual({ ...other, ...MEASURED });
 });
 
-test('a consumer that is cut off gets no GoAway, and the shutdown says so', async () => {
-  const weather = { ...WEATHER, cut: 0.3, cutWithinMs: 5_000 };
+test('a consumer that is cut off for longer than the hold time gets no GoAway, and the shutdown says so', async () => {
+  const weather = { ...WEATHER, cut: 0.3, cutMs: 30_000, cutWithinMs: 5_000 };
   const ran = await simulate({ ...SHAPE, instances: 16, services: 2, weather });
   expect(ran.results['incomplete']).toBeGreaterThan(0);
+  expect(broken(ran).filter((what) => !what.startsWith('GoAways'))).toEqual([]);
+});
+
+test('a consumer that is cut off for a shorter time gets its GoAway late', async () => {
+  const weather = { ...WEATHER, cut: 0.3, cutMs: 4_000, cutWithinMs: 5_000 };
+  const ran = await simulate({ ...SHAPE, instances: 16, services: 2, weather });
+  expect(ran.results).toEqual({ success: 16 });
   expect(broken(ran).filter((what) => !what.startsWith('GoAways'))).toEqual([]);
 });
 

@@ -205,6 +205,41 @@ test('the span of a service ends with its own consumers, and not with the slowes
   });
 });
 
+test('a consumer that could not be told is asked again while the instance is there, and its GoAway ends once', async () => {
+  const server = createServer(ends);
+  const port = await useServer(server);
+  await new Promise((resolve) => server.close(resolve));
+  const { subject, records, end } = fanout();
+  subject.tell(callerAt(port));
+  await subject.settled();
+  expect([subject.coverage, subject.causes]).toEqual([
+    { planned: 1, acked: 0, idle: 0, failed: 1, gone: 0, stranded: 0 },
+    '1 ECONNREFUSED',
+  ]);
+  await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+  await until(() => subject.coverage.acked === 1);
+  await until(() => subject.progress.allIdle);
+  expect([subject.coverage, subject.causes]).toEqual([
+    { planned: 1, acked: 1, idle: 1, failed: 0, gone: 0, stranded: 0 },
+    '',
+  ]);
+  end('timeout');
+  await subject.ended();
+  const goaways = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
+  expect(goaways).toMatchObject([{ facts: { result: 'acked', attempts: 4 } }]);
+});
+
+test('a consumer that is never told has the result of its last attempt when the offline ends', async () => {
+  const clock = new SimulatedClock();
+  const { subject, records, end } = fanout(1, clock);
+  subject.tell(callerAt(1));
+  await subject.settled();
+  end('timeout');
+  await subject.ended();
+  const goaways = records.filter((record) => record.kind === 'ended' && record.work === 'goaway');
+  expect(goaways).toMatchObject([{ facts: { result: 'refused', attempts: 1 }, failure: { type: 'ECONNREFUSED' } }]);
+});
+
 describe('a consumer without a connection that acks and never reports idle', () => {
   test('delays the drain for the hold time at most', async () => {
     const { subject, end } = fanout();
