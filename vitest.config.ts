@@ -17,7 +17,8 @@ const ALONE = [
 
 const SYSTEM = 'test/system/**/*.test.ts';
 
-const NOT_SHARED = [...configDefaults.exclude, ...ALONE, ...leftOut()];
+/** What runs beside nothing, or not at all. */
+const NOT_TOGETHER = [...configDefaults.exclude, ...ALONE, ...leftOut()];
 
 export default defineConfig({
   test: {
@@ -33,7 +34,7 @@ export default defineConfig({
         test: {
           name: 'shared',
           include: ['test/**/*.test.ts'],
-          exclude: [SYSTEM, ...NOT_SHARED],
+          exclude: [SYSTEM, ...NOT_TOGETHER],
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
@@ -44,7 +45,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: [SYSTEM],
-          exclude: NOT_SHARED,
+          exclude: NOT_TOGETHER,
           maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },

@@ -242,7 +242,8 @@ export class Service {
 
   /** Whether another instance can take an HTTP request that this one keeps waiting. */
   hasOther(endpoint: Endpoint): boolean {
-    return this.#free.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
+    const others = [...this.#free, ...this.#keptFor('http')];
+    return others.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
 
   /** The next call chooses anew, and those who follow are told; call it when an isolation begins or ends. */
@@ -373,7 +374,7 @@ export class Service {
     const awake = free.filter((endpoint) => !isResting(endpoint));
     if (awake.some(isProven)) yield awake;
     // The others that leave were promised no more requests, and may stop at any moment.
-    const kept = taking(this.#roster.all).filter((endpoint) => endpoint.isKept && !isResting(endpoint));
+    const kept = this.#keptFor(protocol);
     if (kept.length > 0) yield [...kept, ...awake];
     yield near;
     yield usable;
@@ -385,6 +386,11 @@ export class Service {
     // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
     const last = taking(this.#roster.lastOf(protocol));
     yield this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
+  }
+
+  /** Instances that leave and wait for this process. */
+  #keptFor(protocol: Protocol): readonly Endpoint[] {
+    return this.#roster.all.filter((endpoint) => endpoint.isKept && endpoint.takes(protocol) && !isResting(endpoint));
   }
 
   #speaksGrpcAlone(): LosslessError {

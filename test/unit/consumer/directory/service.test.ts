@@ -281,8 +281,9 @@ describe('lists', () => {
     service.invalidate();
     expect(count(service, 6)).toEqual({ a: 6 });
     clock.pass(1_000);
-    // One request tries the other one.
+    // One request tries the other one, and does not wait for it longer than for any other.
     expect(count(service, 20)).toEqual({ a: 19, b: 1 });
+    expect(service.hasOther(dead)).toBe(true);
     service.reached(dead);
     expect(count(service, 6)).toEqual({ b: 6 });
   });
