@@ -26,7 +26,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     // What failed is in the message, which is all that a summary shows.
-    chaiConfig: { truncateThreshold: 500 },
+    chaiConfig: { truncateThreshold: 1_500 },
     projects: [
       {
         extends: true,
