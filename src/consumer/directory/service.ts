@@ -10,6 +10,7 @@ import type { Quarantine } from './quarantine.ts';
 import { Rest } from './rest.ts';
 import { type Address, Roster } from './roster.ts';
 import { nextTurn, seat } from './rotation.ts';
+import { isProven, isResting, type Known, keptFor, tiersFor } from './tiers.ts';
 
 /**
  * Interval at which shares of warming instances are updated, as a part of the warm-up time, with these bounds in milliseconds.
@@ -242,7 +243,7 @@ export class Service {
 
   /** Whether another instance can take an HTTP request that this one keeps waiting. */
   hasOther(endpoint: Endpoint): boolean {
-    const others = [...this.#free, ...this.#keptFor('http')];
+    const others = [...this.#free, ...keptFor('http', this.#roster)];
     return others.some((other) => other !== endpoint && other.takes('http') && !isResting(other));
   }
 
@@ -314,6 +315,10 @@ export class Service {
     return this.#parts.free;
   }
 
+  get #known(): Known {
+    return { free: this.#free, roster: this.#roster, isNear: (endpoint) => this.#isNear(endpoint) };
+  }
+
   #choiceFor(protocol: Protocol): Choice {
     const known = this.#choices.get(protocol);
     if (known !== undefined) return known;
@@ -327,7 +332,7 @@ export class Service {
   }
 
   #best(protocol: Protocol, free: readonly Endpoint[]): Choice {
-    for (const turns of this.#tiers(protocol, free)) {
+    for (const turns of tiersFor(protocol, this.#known)) {
       const [first] = turns;
       if (first === undefined) continue;
       seat(turns);
@@ -351,46 +356,11 @@ export class Service {
 
   /** The best of the instances that this request has not tried. */
   #untried(tried: ReadonlySet<Endpoint>): readonly Endpoint[] {
-    for (const tier of this.#tiers('http', this.#free)) {
+    for (const tier of tiersFor('http', this.#known)) {
       const left = tier.filter((endpoint) => !tried.has(endpoint));
       if (left.length > 0) return left;
     }
     return [];
-  }
-
-  /**
-   * Tiers of instances for calls of `protocol`, best first: a tier is used, and looked at, only when those before it are empty. An
-   * instance that could not be connected to last is tried again beside others, and makes no tier without them: a channel of gRPC
-   * that knows only this one fails its calls.
-   */
-  *#tiers(protocol: Protocol, unisolated: readonly Endpoint[]): Generator<readonly Endpoint[]> {
-    const taking = (endpoints: readonly Endpoint[]) => endpoints.filter((endpoint) => endpoint.takes(protocol));
-    const isUsable = (endpoint: Endpoint) => !isResting(endpoint) && endpoint.instance.weight > 0;
-    const near = unisolated.filter((each) => each.takes(protocol) && isUsable(each) && this.#isNear(each));
-    if (near.some(isProven)) yield near;
-    const free = taking(unisolated);
-    const usable = free.filter(isUsable);
-    if (usable.some(isProven)) yield usable;
-    const awake = free.filter((endpoint) => !isResting(endpoint));
-    if (awake.some(isProven)) yield awake;
-    // The others that leave were promised no more requests, and may stop at any moment.
-    const kept = this.#keptFor(protocol);
-    if (kept.length > 0) yield [...kept, ...awake];
-    yield near;
-    yield usable;
-    yield awake;
-    yield free;
-    const listed = taking(this.#roster.listed);
-    yield listed.filter((endpoint) => !isResting(endpoint));
-    yield listed;
-    // The last instances for this protocol may be leaving, and serve until they refuse connections. An empty list may be wrong.
-    const last = taking(this.#roster.lastOf(protocol));
-    yield this.#roster.listed.length > 0 ? last.filter((endpoint) => !isResting(endpoint)) : last;
-  }
-
-  /** Instances that leave and wait for this process. */
-  #keptFor(protocol: Protocol): readonly Endpoint[] {
-    return this.#roster.all.filter((endpoint) => endpoint.isKept && endpoint.takes(protocol) && !isResting(endpoint));
   }
 
   #speaksGrpcAlone(): LosslessError {
@@ -425,13 +395,4 @@ export class Service {
     const step = Math.min(Math.max(warmup.ms / STEPS, SHORTEST_STEP_MS), LONGEST_STEP_MS);
     this.#step = clock.after(step, () => this.invalidate());
   }
-}
-
-function isResting({ rest }: Endpoint): boolean {
-  return rest?.isPassedOver === true;
-}
-
-/** Whether the last connection to it, if any, succeeded. */
-function isProven({ rest }: Endpoint): boolean {
-  return rest === undefined || rest.isOver;
 }
