@@ -25,6 +25,8 @@ export interface Provider {
   readonly servers: Servers;
   /** Its application registers the same address too, under its own id. */
   readonly listedTwice: boolean;
+  /** It serves gRPC too, on a port of its own. Default: false. */
+  readonly grpc?: boolean;
 }
 
 /**
@@ -39,8 +41,8 @@ export type Client = Consumer | Unmanaged | Fake;
 export interface Consumer {
   readonly kind: 'consumer';
   readonly rate: number;
-  /** `close`: `node:http` with a connection for each request. */
-  readonly via: 'fetch' | 'http' | 'close';
+  /** `close`: `node:http` with a connection for each request. `grpc`: grpc-js, which tries every call once. */
+  readonly via: 'fetch' | 'http' | 'close' | 'grpc';
   /** It serves too, and so the registry lists it. */
   readonly listed: boolean;
   readonly control: Control;
@@ -119,8 +121,9 @@ export function shapeOf({ delayMs, lagMs, gracePeriodMs, holdMs, providers, clie
   ].join(' | ');
 }
 
-function providerShape({ workMs, servers, listedTwice }: Provider): string {
-  return `P(${[`${workMs}ms`, servers !== 'one' && servers, listedTwice && 'twice'].filter(Boolean).join(' ')})`;
+function providerShape({ workMs, servers, listedTwice, grpc }: Provider): string {
+  const shown = [`${workMs}ms`, servers !== 'one' && servers, listedTwice && 'twice', grpc && 'grpc'];
+  return `P(${shown.filter(Boolean).join(' ')})`;
 }
 
 function clientShape(client: Client): string {

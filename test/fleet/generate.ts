@@ -14,7 +14,7 @@ export function generate(seed: number): Fleet {
   const delayMs = random.one([0, 0, 0, 20, 60]);
   const clients = bounded(random.times(random.one([1, 1, 2, 2, 3, 4]), () => client(random, providers.length)));
   const gracePeriodMs = random.one([2_000, 3_000, 4_000]);
-  return {
+  const fleet = {
     name: `seed ${seed}`,
     delayMs,
     lagMs: random.one([0, 0, 500, 1_500, 3_000]),
@@ -24,6 +24,22 @@ export function generate(seed: number): Fleet {
     clients,
     events: events(random, providers.length, clients, gracePeriodMs),
   };
+  return random.chance(0.3) ? withGrpc(random, fleet) : fleet;
+}
+
+/** Most providers serve gRPC too, the first one always, and most consumers call by it. */
+function withGrpc(random: Random, fleet: Fleet): Fleet {
+  // An instance is registered by the port that listens first; a call of HTTP before the other listens would fail.
+  const serves = ({ servers }: Provider): boolean => servers === 'one' || servers === 'admin_second';
+  const providers = fleet.providers.map((each, n) => ({
+    ...each,
+    grpc: serves(each) && (n === 0 || random.chance(0.8)),
+  }));
+  if (!providers.some(({ grpc }) => grpc)) return fleet;
+  const clients = fleet.clients.map((each) =>
+    each.kind === 'consumer' && random.chance(0.7) ? { ...each, via: 'grpc' as const } : each,
+  );
+  return { ...fleet, providers, clients };
 }
 
 function provider(random: Random): Provider {

@@ -61,7 +61,8 @@ interface Living {
   readonly healthy: boolean;
   readonly name: string;
   readonly child: Child;
-  readonly proxy: DelayProxy | undefined;
+  /** What delays its traffic, for each of its ports. */
+  readonly proxies: readonly DelayProxy[];
   port: number;
   readyAt?: number;
   leftAt?: number;
@@ -113,7 +114,7 @@ class Stage {
       lives: shutdowns.lives,
       shutdowns: shutdowns.list,
       verify: await this.#verify(beganAt),
-      refusedAt: this.#lives.flatMap(({ proxy }) => proxy?.refusedAt ?? []),
+      refusedAt: this.#lives.flatMap(({ proxies }) => proxies.flatMap(({ refusedAt }) => refusedAt)),
       beganAt,
       endedAt,
     };
@@ -150,36 +151,48 @@ class Stage {
   /** Starts a life of a provider and resolves when it is ready, or will not be. */
   async #start(provider: number, { port = 0, healthy = true } = {}): Promise<Living> {
     const { delayMs, gracePeriodMs, holdMs, providers } = this.#fleet;
-    const { keepAliveMs, listedTwice, servers, workMs } = providers[provider] as Provider;
-    const proxy = delayMs > 0 ? await DelayProxy.start(delayMs) : undefined;
-    if (proxy !== undefined) this.#closers.push(() => proxy.close());
+    const { grpc = false, keepAliveMs, listedTwice, servers, workMs } = providers[provider] as Provider;
+    const [proxy, byGrpc] = await Promise.all([this.#proxy(delayMs > 0), this.#proxy(delayMs > 0 && grpc)]);
     const env = this.#env(SERVICE, 'provider', {
       LOSSLESS_GRACE_PERIOD_MS: `${gracePeriodMs}`,
       LOSSLESS_HOLD_MS: `${holdMs}`,
       ...(healthy ? {} : { LOSSLESS_PROBE: '/health' }),
-      ...(proxy && { LOSSLESS_ADVERTISE: `127.0.0.1:${proxy.port}` }),
+      ...(proxy && {
+        LOSSLESS_ADVERTISE: [`127.0.0.1:${proxy.port}`, byGrpc && `grpc=127.0.0.1:${byGrpc.port}`]
+          .filter(Boolean)
+          .join(),
+      }),
     });
     const index = this.#lives.length;
     const name = `${SERVICE}${provider}.${index}`;
-    const args = [name, workMs, keepAliveMs, servers, proxy ? 0 : port, healthy ? 'healthy' : 'unhealthy'];
-    const living: Living = { index, provider, healthy, name, child: this.#child(PROVIDER, args, env), proxy, port };
+    const args = [name, workMs, keepAliveMs, servers, proxy ? 0 : port, healthy ? 'healthy' : 'unhealthy', grpc];
+    const proxies = [proxy, byGrpc].filter((each) => each !== undefined);
+    const living: Living = { index, provider, healthy, name, child: this.#child(PROVIDER, args, env), proxies, port };
     this.#lives.push(living);
     void living.child.ended
       .catch(() => {})
       .then(() => {
         living.exitedAt = now();
         // Closed after the process, so that a new connection is refused, as it would be at a real distance.
-        proxy?.close();
+        for (const each of proxies) each.close();
       });
     const listening = await appPortOf(living.child);
     living.port = proxy?.port ?? listening;
     if (proxy !== undefined) proxy.target = listening;
+    if (byGrpc !== undefined) byGrpc.target = Number(/grpc listens on (\d+)/.exec(living.child.stdout)?.[1]);
     if (!healthy) return living;
     const ready = await living.child.sees(/registering -> warming/, READY_MS).catch(() => undefined);
     if (ready === undefined) return living;
     living.readyAt = now();
     if (listedTwice) this.#listAgain(living);
     return living;
+  }
+
+  async #proxy(isWanted: boolean): Promise<DelayProxy | undefined> {
+    if (!isWanted) return undefined;
+    const proxy = await DelayProxy.start(this.#fleet.delayMs);
+    this.#closers.push(() => proxy.close());
+    return proxy;
   }
 
   /** Lists a life under another id too, as an application does that registers itself. */
@@ -285,7 +298,8 @@ class Stage {
     if (event.does === 'leave' && event.by === 'endpoint') await this.#offline(living, '/offline');
     else this.#leave(living);
     await living.child.ended;
-    if (event.does === 'restart') await this.#start(event.provider, { port: living.proxy ? 0 : living.port });
+    if (event.does === 'restart')
+      await this.#start(event.provider, { port: living.proxies.length > 0 ? 0 : living.port });
   }
 
   #leave(living: Living): void {

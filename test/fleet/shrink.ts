@@ -91,6 +91,7 @@ function simplerProviders(provider: Provider): readonly Provider[] {
     ...(provider.servers === 'one' ? [] : [{ ...provider, servers: 'one' } as const]),
     ...(provider.listedTwice ? [{ ...provider, listedTwice: false }] : []),
     ...(provider.workMs > 5 ? [{ ...provider, workMs: 5 }] : []),
+    ...(provider.grpc ? [{ ...provider, grpc: false }] : []),
   ];
 }
 
@@ -101,6 +102,7 @@ function simplerClients(client: Client): readonly Client[] {
   return [
     ...(client.control === 'open' ? [] : [{ ...client, control: 'open' } as const]),
     ...(client.listed ? [{ ...client, listed: false }] : []),
+    ...(client.via === 'grpc' ? [{ ...client, via: 'fetch' } as const] : []),
     ...halved,
   ];
 }

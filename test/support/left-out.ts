@@ -27,6 +27,7 @@ const NEEDED: Readonly<Record<string, readonly string[]>> = {
     'process/zone',
     'unit/provider/entry/grpc-health',
     'system/examples',
+    'system/fleet',
     'system/grpc-peers',
     'system/page/*',
     'system/redis-registry',

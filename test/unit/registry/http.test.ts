@@ -132,10 +132,12 @@ describe('HttpClient', () => {
 
   test('has few calls open at a time, besides calls that wait for a change', async () => {
     const counts = { now: 0, most: 0 };
+    const full = Promise.withResolvers<void>();
     const server = await serve((request, response) => {
       if (request.url === '/wait') return;
       counts.most = Math.max(counts.most, ++counts.now);
-      setTimeout(() => response.end(String(counts.now--)), 5);
+      if (counts.now === 16) full.resolve();
+      void full.promise.then(() => setTimeout(() => response.end(String(counts.now--)), 5));
     });
     const http = client(server);
     const ending = new AbortController();
