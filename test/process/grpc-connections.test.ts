@@ -7,6 +7,7 @@ import { anInstance } from '../support/an-instance.ts';
 import { HoldingProxy } from '../support/fakes/holding-proxy.ts';
 import { type Counting, countingEcho } from '../support/grpc/counting.ts';
 import type { Child } from '../support/process/child.ts';
+import { DeafInstance } from '../support/process/deaf-instance.ts';
 import { useChildren } from '../support/process/use-children.ts';
 import { freePort } from '../support/servers/built.ts';
 import { until } from '../support/until.ts';
@@ -17,8 +18,10 @@ const PRELOAD = fileURLToPath(new URL('../fixtures/consumer/preload.ts', import.
 const children = useChildren();
 
 const closing: (() => void)[] = [];
-afterEach(() => {
+const deaf: DeafInstance[] = [];
+afterEach(async () => {
   for (const close of closing.splice(0)) close();
+  await Promise.all(deaf.splice(0).map((each) => each.stop()));
 });
 
 async function serve(): Promise<Counting> {
@@ -106,6 +109,17 @@ describe('the connections of grpc-js, of which every call is tried once', () => 
     const { child } = await calling([near, far], 'eu-1');
     // Five seconds, in which it is tried twice.
     await until(() => server.calls > 250);
+    expect(await counted(child)).toMatchObject(NONE_LOST);
+  });
+
+  test('are made to the other zone when the only instance of the own one drops packets', async () => {
+    const server = await serve();
+    const far = instanceAt(server.port, { metadata: { zone: 'eu-2' } });
+    const near = await DeafInstance.start({ ...far, metadata: { zone: 'eu-1' } }, 'hole');
+    deaf.push(near);
+    const { child } = await calling([near.instance, far], 'eu-1');
+    // Half as long as grpc-js waits for a connection.
+    await until(() => server.calls > 100, 10_000);
     expect(await counted(child)).toMatchObject(NONE_LOST);
   });
 

@@ -54,7 +54,7 @@ export class GrpcHook {
       return;
     }
     const { experimental } = parts;
-    registerPolicy(parts, this.#context.guard);
+    registerPolicy(parts, this.#context);
     this.#coverBinding(parts);
     experimental.registerResolver(SCHEME, this.#resolver(parts, undefined));
     const dns = dnsOf(parts);

@@ -1,4 +1,7 @@
 import type { Guard } from '../../guard.ts';
+import type { Timer } from '../../lifecycle/clock.ts';
+import type { CallContext } from '../call/call-context.ts';
+import { CONNECT_MS } from '../call/connect-time.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
 import type { Service } from '../directory/service.ts';
 import type { Channel, Failure, Leaf, Outcome, Parts, Picker, Place, Subchannel } from './parts.ts';
@@ -8,7 +11,7 @@ import { listedAt, POLICY } from './resolver.ts';
 const HOOK = 'a load-balancing policy of grpc-js';
 
 /** Registers the policy at one copy of grpc-js. */
-export function registerPolicy(parts: Parts, guard: Guard): void {
+export function registerPolicy(parts: Parts, context: CallContext): void {
   class Config {
     static createFromJson(): Config {
       return new Config();
@@ -22,7 +25,7 @@ export function registerPolicy(parts: Parts, guard: Guard): void {
   }
   class Registered extends Policy {
     constructor(channel: Channel, ...more: readonly unknown[]) {
-      super(parts, guard, channel, more);
+      super(parts, context, channel, more);
     }
   }
   parts.experimental.registerLoadBalancerType(POLICY, Registered, Config);
@@ -34,6 +37,7 @@ export function registerPolicy(parts: Parts, guard: Guard): void {
  */
 class Policy {
   readonly #parts: Parts;
+  readonly #context: CallContext;
   readonly #guard: Guard;
   readonly #channel: Channel;
   /** Further arguments of a leaf: stored here up to 1.12, part of each list since. */
@@ -42,9 +46,10 @@ class Policy {
   #service: Service | undefined;
   #isPaused = false;
 
-  constructor(parts: Parts, guard: Guard, channel: Channel, more: readonly unknown[]) {
+  constructor(parts: Parts, context: CallContext, channel: Channel, more: readonly unknown[]) {
     this.#parts = parts;
-    this.#guard = guard;
+    this.#context = context;
+    this.#guard = context.guard;
     this.#channel = channel;
     this.#more = more;
   }
@@ -101,14 +106,23 @@ class Policy {
   #leaf(service: Service, endpoint: Endpoint, place: Place, more: readonly unknown[]): Leaf {
     const { experimental, states } = this.#parts;
     const channel = this.#channel;
-    const connected = this.#guard.listener(HOOK, (state: number) => {
-      if (state === states.READY) service.reached(endpoint);
-      if (state === states.TRANSIENT_FAILURE) {
-        service.rest(endpoint);
-        this.#update();
-      }
+    let slow: Timer | undefined;
+    const changed = this.#guard.listener(HOOK, (state: number) => {
+      slow?.cancel();
+      if (state === states.CONNECTING)
+        slow = this.#context.clock.after(CONNECT_MS, () => {
+          if (this.#leaves.get(endpoint) === leaf) service.rest(endpoint);
+        });
+      // Calls wait for another choice before they fail.
+      if (state !== states.TRANSIENT_FAILURE) this.#update();
     });
-    const changed = this.#guard.listener(HOOK, () => this.#update());
+    /** Later, because the choice may then be different and leave this leaf out. */
+    const settled = this.#guard.listener(HOOK, (state: number) => {
+      if (state === states.READY) service.reached(endpoint);
+      if (state !== states.TRANSIENT_FAILURE) return;
+      service.rest(endpoint);
+      this.#update();
+    });
     const resetBackoff = this.#guard.listener(HOOK, (subchannel: Subchannel) =>
       subchannel.getRealSubchannel().resetBackoff(),
     );
@@ -122,12 +136,12 @@ class Policy {
         return subchannel;
       },
       updateState: (state) => {
-        // Later, because the choice may then be different and leave this leaf out. Calls wait for another choice before they fail.
-        queueMicrotask(() => connected(state));
-        if (state !== states.TRANSIENT_FAILURE) changed();
+        changed(state);
+        queueMicrotask(() => settled(state));
       },
     });
-    return new experimental.LeafLoadBalancer(place, own, ...more);
+    const leaf = new experimental.LeafLoadBalancer(place, own, ...more);
+    return leaf;
   }
 
   #update(): void {
