@@ -4,7 +4,7 @@ import type { Instance } from '../../src/registry/registry.ts';
 import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { FromConsumer } from '../fixtures/consumer/wire.ts';
 import { anInstance } from '../support/an-instance.ts';
-import { HoldingProxy } from '../support/fakes/holding-proxy.ts';
+import { DelayProxy } from '../support/fakes/delay-proxy.ts';
 import { type Counting, countingEcho } from '../support/grpc/counting.ts';
 import type { Child } from '../support/process/child.ts';
 import { DeafInstance } from '../support/process/deaf-instance.ts';
@@ -30,10 +30,17 @@ async function serve(): Promise<Counting> {
   return server;
 }
 
-async function proxied(target: number): Promise<HoldingProxy> {
-  const proxy = await HoldingProxy.start(target);
+/** A proxy before it, and how many connections have carried something. */
+async function proxied(target: number): Promise<{ readonly proxy: DelayProxy; readonly used: () => number }> {
+  const proxy = await DelayProxy.start(0);
   closing.push(() => proxy.close());
-  return proxy;
+  proxy.target = target;
+  const used = new Set<object>();
+  proxy.onConnection = () => {
+    const connection = {};
+    return () => void used.add(connection);
+  };
+  return { proxy, used: () => used.size };
 }
 
 const instanceAt = (port: number, more: Partial<Instance> = {}): Instance =>
@@ -70,7 +77,7 @@ const NONE_LOST = { failed: 0, reasons: {} };
 describe('the connections of grpc-js, of which every call is tried once', () => {
   test('to the only instance stay while it leaves, however often it says so, also when it is not listed any more', async () => {
     const server = await serve();
-    const proxy = await proxied(server.port);
+    const { proxy, used } = await proxied(server.port);
     const only = instanceAt(proxy.port, { endpoints: [{ protocol: 'grpc', port: proxy.port, secure: false }] });
     const http = await freePort();
     const byHttp = instanceAt(http, { endpoints: [{ protocol: 'http', port: http, secure: false }] });
@@ -83,23 +90,23 @@ describe('the connections of grpc-js, of which every call is tried once', () => 
       child.send({ type: 'lists', lists: { provider: n === 0 ? [only, byHttp] : [byHttp] } });
     }
     expect(await counted(child)).toMatchObject(NONE_LOST);
-    expect(proxy.used).toBe(1);
+    expect(used()).toBe(1);
   });
 
   test('that are being made when a message of an earlier process at the address comes are no failures', async () => {
     const server = await serve();
-    const proxy = await proxied(server.port);
+    const { proxy, used } = await proxied(server.port);
     const newer = instanceAt(proxy.port);
     proxy.hold();
     const { child, control } = await calling([newer]);
-    await until(() => proxy.used === 1);
+    await until(() => used() === 1);
     expect(await (await post(control, bodyOf({ ...newer, generation: 6 }))).line()).toMatchObject({ others: 1 });
     proxy.release();
     await child.sees(/answered/);
     await until(() => server.calls > 50);
     expect(await counted(child)).toMatchObject(NONE_LOST);
     // The one that may have led to the earlier process is closed.
-    expect(proxy.used).toBe(2);
+    expect(used()).toBe(2);
   });
 
   test('are made to the other zone when the only instance of the own one refuses, and again whenever that is tried', async () => {

@@ -1,10 +1,15 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { listening, portOf } from '../listening.ts';
 
-/** A TCP proxy that delays everything each way, ends and resets included, to simulate distance. */
+/**
+ * A TCP proxy that delays everything each way, ends and resets included, to simulate distance. It can also hold back what the target
+ * says on new connections.
+ */
 export class DelayProxy {
   readonly #server: Server;
   readonly #delayMs: number;
+  readonly #held = new Set<Socket>();
+  #isHolding = false;
   /** Port of the target. */
   target = 0;
   /**
@@ -34,6 +39,18 @@ export class DelayProxy {
     this.#server.close();
   }
 
+  /** From here on the target says nothing on new connections. */
+  hold(): void {
+    this.#isHolding = true;
+  }
+
+  /** Passes on what was held back, and all that follows. */
+  release(): void {
+    this.#isHolding = false;
+    for (const far of this.#held) far.resume();
+    this.#held.clear();
+  }
+
   #accept(near: Socket): void {
     // A handshake is a round trip.
     setTimeout(() => {
@@ -41,6 +58,7 @@ export class DelayProxy {
       far.once('error', ({ code }: NodeJS.ErrnoException) => {
         if (code === 'ECONNREFUSED') this.refusedAt.push(performance.timeOrigin + performance.now());
       });
+      if (this.#isHolding) this.#held.add(far.pause());
       near.on('data', this.onConnection());
       this.#pass(near, far);
       this.#pass(far, near);
