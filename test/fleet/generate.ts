@@ -27,7 +27,10 @@ export function generate(seed: number): Fleet {
   return random.chance(0.3) ? withGrpc(random, fleet) : fleet;
 }
 
-/** Most providers serve gRPC too, the first one always, and most consumers call by it. */
+/**
+ * Most providers serve gRPC too, the first one always, and most consumers call by it. Not one that joins: it may find that the last
+ * instance with gRPC has left before its first call, and no trace could know of it.
+ */
 function withGrpc(random: Random, fleet: Fleet): Fleet {
   // An instance is registered by the port that listens first; a call of HTTP before the other listens would fail.
   const serves = ({ servers }: Provider): boolean => servers === 'one' || servers === 'admin_second';
@@ -36,8 +39,9 @@ function withGrpc(random: Random, fleet: Fleet): Fleet {
     grpc: serves(each) && (n === 0 || random.chance(0.8)),
   }));
   if (!providers.some(({ grpc }) => grpc)) return fleet;
-  const clients = fleet.clients.map((each) =>
-    each.kind === 'consumer' && random.chance(0.7) ? { ...each, via: 'grpc' as const } : each,
+  const joining = new Set(fleet.events.flatMap((event) => (event.does === 'join' ? [event.client] : [])));
+  const clients = fleet.clients.map((each, n) =>
+    each.kind === 'consumer' && random.chance(0.7) && !joining.has(n) ? { ...each, via: 'grpc' as const } : each,
   );
   return { ...fleet, providers, clients };
 }
