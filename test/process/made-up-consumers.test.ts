@@ -39,7 +39,7 @@ async function flood(service: Service, count: number, control: number): Promise<
 
 describe('strangers that call themselves consumers', () => {
   test('12,000 with a silent port: the shutdown ends within its budget, in a whole trace', async () => {
-    const env = { LOSSLESS_GRACE_PERIOD_MS: '10000', LOSSLESS_HOLD_MS: '1000' };
+    const env = { LOSSLESS_GRACE_PERIOD_MS: '10000', LOSSLESS_HOLD_MS: '1000', LOSSLESS_GOAWAY_TIMEOUT_MS: '500' };
     const service = await world().service('shop', { env, workMs: 0 });
     await flood(service, 12_000, await port());
     const begun = performance.now();
