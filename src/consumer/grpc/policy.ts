@@ -1,5 +1,5 @@
 import type { Guard } from '../../guard.ts';
-import type { Timer } from '../../lifecycle/clock.ts';
+import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { CallContext } from '../call/call-context.ts';
 import { CONNECT_MS } from '../call/connect-time.ts';
 import type { Endpoint } from '../directory/endpoint.ts';
@@ -37,7 +37,7 @@ export function registerPolicy(parts: Parts, context: CallContext): void {
  */
 class Policy {
   readonly #parts: Parts;
-  readonly #context: CallContext;
+  readonly #clock: Clock;
   readonly #guard: Guard;
   readonly #channel: Channel;
   /** Further arguments of a leaf: stored here up to 1.12, part of each list since. */
@@ -46,10 +46,10 @@ class Policy {
   #service: Service | undefined;
   #isPaused = false;
 
-  constructor(parts: Parts, context: CallContext, channel: Channel, more: readonly unknown[]) {
+  constructor(parts: Parts, { clock, guard }: CallContext, channel: Channel, more: readonly unknown[]) {
     this.#parts = parts;
-    this.#context = context;
-    this.#guard = context.guard;
+    this.#clock = clock;
+    this.#guard = guard;
     this.#channel = channel;
     this.#more = more;
   }
@@ -110,7 +110,7 @@ class Policy {
     const changed = this.#guard.listener(HOOK, (state: number) => {
       slow?.cancel();
       if (state === states.CONNECTING)
-        slow = this.#context.clock.after(CONNECT_MS, () => {
+        slow = this.#clock.after(CONNECT_MS, () => {
           if (this.#leaves.get(endpoint) === leaf) service.rest(endpoint);
         });
       // Calls wait for another choice before they fail.

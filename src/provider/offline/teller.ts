@@ -91,10 +91,9 @@ export class Teller {
 
   async #attempts(entry: RecentCaller, told: Told, goaway: Work<'goaway'>): Promise<Outcome> {
     const { clock, deadline, signal } = this.#options;
-    const [waits, lateWaits] = [new Backoff(WAITS), new Backoff(LATE_WAITS)];
-    const most = told.goesOn ? Number.POSITIVE_INFINITY : told.attempts;
+    let backoff = new Backoff(WAITS);
     let outcome: Outcome = { result: 'skipped', attempts: 0 };
-    for (let resend = 0; resend < most; resend++) {
+    for (let resend = 0; told.goesOn || resend < told.attempts; resend++) {
       if (signal.aborted || deadline.left === 0) break;
       const first = await this.#attempt(entry, told, goaway, resend);
       // The end of the offline has cut it: what came of the attempts before says more.
@@ -102,9 +101,12 @@ export class Teller {
       outcome = { ...first, attempts: resend + 1 };
       if (await hasEnded(entry, outcome.result, this.#options)) return { ...outcome, result: 'gone' };
       if (!RETRYABLE.has(outcome.result)) return outcome;
-      const isLate = resend + 1 >= told.attempts;
-      if (told.goesOn && resend + 1 === told.attempts) told.onUntold(unproven(outcome));
-      if (resend + 1 < most) await sleep(clock, Math.min(deadline.left, (isLate ? lateWaits : waits).next()), signal);
+      if (resend + 1 === told.attempts) {
+        if (!told.goesOn) break;
+        told.onUntold(unproven(outcome));
+        backoff = new Backoff(LATE_WAITS);
+      }
+      await sleep(clock, Math.min(deadline.left, backoff.next()), signal);
     }
     if (signal.aborted && endOf(signal) === 'cancelled') return { result: 'cancelled', attempts: outcome.attempts };
     return unproven(outcome);
