@@ -1,14 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { AXES, along, COSTS, type Cost, exponentOf } from './costs.ts';
 import { pictureOf } from './picture.ts';
-import type { KeptRun } from './runs.ts';
 import type { Load, Ran } from './simulate.ts';
 
 const PAGE = new URL('../../../docs/scale.md', import.meta.url);
 
 /** The columns of a run. */
-const COLUMNS: readonly (readonly [string, (ran: KeptRun) => string | number])[] = [
-  ['version', ({ isOlder }) => (isOlder ? 'earlier' : 'this')],
+const COLUMNS: readonly (readonly [string, (ran: Ran) => string | number])[] = [
   ['services', ({ shape }) => shape.services],
   ['instances', ({ shape }) => shape.instances],
   ['consumers of one service', ({ shape }) => shape.consumers],
@@ -28,8 +26,7 @@ const COLUMNS: readonly (readonly [string, (ran: KeptRun) => string | number])[]
         .join(', '),
   ],
   ['processor, s', ({ releaseS }) => releaseS.toFixed(1)],
-  // Earlier versions did not measure it.
-  ['without collections', ({ isOlder, workS }) => (isOlder ? '–' : workS.toFixed(1))],
+  ['without collections', ({ workS }) => workS.toFixed(1)],
   ['memory, MiB', ({ memoryMiB }) => memoryMiB],
   ['spans', ({ spans }) => spans],
   ['series', ({ series }) => series],
@@ -42,7 +39,7 @@ function percent({ judged, off }: Load): string {
 const row = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
 
 /** What runs have shown, as a table. */
-export function tableOf(runs: readonly KeptRun[]): string {
+export function tableOf(runs: readonly Ran[]): string {
   const names = COLUMNS.map(([name]) => name);
   return [names, names.map(() => '---'), ...runs.map((ran) => COLUMNS.map(([, of]) => of(ran)))].map(row).join('\n');
 }
@@ -68,17 +65,16 @@ export function growthOf(runs: readonly Ran[]): string {
 }
 
 /** Makes the tables and the pictures of the page anew. */
-export function writePage(runs: readonly KeptRun[]): void {
-  const played = runs.filter(({ isOlder }) => !isOlder);
+export function writePage(runs: readonly Ran[]): void {
   const page = readFileSync(PAGE, 'utf8');
-  const written = { runs: tableOf(runs), growth: growthOf(played) };
+  const written = { runs: tableOf(runs), growth: growthOf(runs) };
   const parts = /(<!-- (runs|growth) -->\n)[\s\S]*?(<!-- \/\2 -->)/g;
   writeFileSync(
     PAGE,
     page.replace(parts, (_, begin, name: keyof typeof written, end) => `${begin}${written[name]}\n${end}`),
   );
   for (const { name, of, title } of COSTS) {
-    const points = along(AXES.instances, played).map((ran) => [AXES.instances.of(ran), of(ran)] as const);
+    const points = along(AXES.instances, runs).map((ran) => [AXES.instances.of(ran), of(ran)] as const);
     writeFileSync(new URL(`images/scale-${name}.svg`, PAGE), pictureOf(`${title}, by instances`, points));
   }
 }

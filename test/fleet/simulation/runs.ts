@@ -2,13 +2,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Ran } from './simulate.ts';
 
-/** A run that is kept. `isOlder`: an earlier version of the code was played, and curves leave it out. */
-export type KeptRun = Ran & { readonly isOlder?: true };
-
 const FILE = new URL('runs.jsonl', import.meta.url);
 
 /** The runs that `docs/scale.md` shows, the smallest first: large ones take so long that each is played by itself. */
-export function keptRuns(): readonly KeptRun[] {
+export function keptRuns(): readonly Ran[] {
   const text = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '';
   return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
 }
@@ -16,7 +13,7 @@ export function keptRuns(): readonly KeptRun[] {
 /** Adds a run, in the place of an older one of the same fleet. */
 export function keep(ran: Ran): void {
   const others = keptRuns().filter(({ shape }) => !isDeepStrictEqual(shape, ran.shape));
-  const size = ({ shape }: KeptRun): readonly number[] => [shape.instances, shape.consumers, shape.seed];
+  const size = ({ shape }: Ran): readonly number[] => [shape.instances, shape.consumers, shape.seed];
   const runs = [...others, ran].toSorted((a, b) => compare(size(a), size(b)));
   writeFileSync(FILE, runs.map((each) => `${JSON.stringify(each)}\n`).join(''));
 }
