@@ -5,7 +5,7 @@ import { bodyOf, post } from '../fixtures/consumer/goaway.ts';
 import type { FromConsumer } from '../fixtures/consumer/wire.ts';
 import { anInstance } from '../support/an-instance.ts';
 import { DelayProxy } from '../support/fakes/delay-proxy.ts';
-import { type Counting, countingEcho } from '../support/grpc/counting.ts';
+import { type Counting, countingEcho } from '../support/grpc/echo-server.ts';
 import type { Child } from '../support/process/child.ts';
 import { DeafInstance } from '../support/process/deaf-instance.ts';
 import { useChildren } from '../support/process/use-children.ts';

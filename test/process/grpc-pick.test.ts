@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { warmupShare } from '../../src/lifecycle/warmup.ts';
 import type { GrpcOptions } from '../fixtures/grpc/clients.ts';
 import { anInstance } from '../support/an-instance.ts';
-import { type Counting, countingEcho } from '../support/grpc/counting.ts';
+import { type Counting, countingEcho } from '../support/grpc/echo-server.ts';
 import { require } from '../support/grpc/libraries.ts';
 import type { Child } from '../support/process/child.ts';
 import { pluginEnv } from '../support/process/plugin-env.ts';

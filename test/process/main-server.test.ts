@@ -1,17 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../src/status.ts';
 import { assess } from '../../src/trace/model/verdict.ts';
-import { portOf } from '../support/listening.ts';
 import { controlPortOf, entered } from '../support/process/announced.ts';
 import type { Child } from '../support/process/child.ts';
 import { holdRequest } from '../support/process/held-request.ts';
 import { operator } from '../support/process/operator.ts';
 import { spansOf, useWorld } from '../support/process/world.ts';
+import { freePort } from '../support/servers/built.ts';
 import { pause, until } from '../support/until.ts';
 
 const SEVERAL = new URL('../fixtures/apps/several.ts', import.meta.url);
@@ -84,16 +83,6 @@ async function onlines(child: Child): Promise<readonly string[]> {
     return roots.length === own.length && roots.length > 0;
   });
   return found;
-}
-
-/** A port without a listener. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const port = portOf(server);
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 describe('a helper that listens before the application', () => {
