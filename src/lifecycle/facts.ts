@@ -150,6 +150,8 @@ export interface Facts {
     readonly forced: number;
     /** gRPC streams that were being answered and ended with a status. */
     readonly ended: number;
+    /** Idle connections on which a request came as they were closed. */
+    readonly crossed: number;
   };
   readonly handler: { readonly name: string; readonly result: HandlerResult };
   readonly online: {

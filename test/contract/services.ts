@@ -40,7 +40,7 @@ export function testServices(name: string, options: string, start: () => Promise
     return body as { registry: Record<string, unknown> };
   };
 
-  const env = () => ({ LOSSLESS_REGISTRY: `${server().url}?${options}`, LOSSLESS_HOLD_MS: '500' });
+  const env = () => ({ LOSSLESS_REGISTRY: `${server().url}?${options}` });
 
   /** The registry is back afterwards, for the tests that follow, whatever comes of this one. */
   async function withoutRegistry(body: () => Promise<void>): Promise<void> {

@@ -21,7 +21,7 @@ let logs = '';
 beforeAll(async () => {
   const world = new World(newChildren(), await embeddedCollector());
   try {
-    const options = { file: FRAMEWORKS, kind: 'socket.io', env: { LOSSLESS_WARMUP_MS: '0', LOSSLESS_HOLD_MS: '500' } };
+    const options = { file: FRAMEWORKS, kind: 'socket.io', env: { LOSSLESS_WARMUP_MS: '0' } };
     const h2 = { kind: 'h2c', env: options.env };
     const [leaving, first, second] = await Promise.all([
       world.service('provider', options),

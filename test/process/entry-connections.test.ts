@@ -16,7 +16,8 @@ afterEach(() => {
 
 /** A connection, and the bytes that it has received. */
 async function connected(port: number) {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
+  socket.on('end', () => socket.end());
   sockets.add(socket);
   socket.setEncoding('utf8').on('error', () => {});
   let text = '';
@@ -76,6 +77,26 @@ describe('a client that pipelines', () => {
     const { verdict } = await world().trace(service);
     expect(verdict.result).not.toBe('timeout');
     expect(answers()).toBe(sent);
+  });
+});
+
+describe('an idle connection is closed', () => {
+  test.each([
+    [0, 'success'],
+    [1, 'incomplete'],
+  ])('and %i requests come at that moment: %s', async (requests, result) => {
+    const service = await world().service('provider', { env: { LOSSLESS_HOLD_MS: '300' } });
+    const client = await connected(service.port);
+    client.socket.write(get('/echo'));
+    await until(() => client.text().includes('HTTP/1.1 200'));
+    const answered = client.text();
+    client.socket.prependListener('end', () => client.socket.write(get('/echo').repeat(requests)));
+    await world().leave(service);
+    await client.closed;
+    expect(client.text()).toBe(answered);
+    const trace = await world().trace(service);
+    expect(trace.verdict.result).toBe(result);
+    expect(spansOf(trace, 'stop')[0]?.tags).toMatchObject({ 'lossless.stop.sockets.crossed': requests });
   });
 });
 

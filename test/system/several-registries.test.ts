@@ -18,7 +18,7 @@ const TIMEOUT = { timeout: 180_000 };
 describe.skipIf(missing)('a migration from consul to etcd', () => {
   const consul = useStarted(() => Consul.start());
   const etcd = useStarted(() => Etcd.start());
-  const of = (registry: string) => ({ env: { LOSSLESS_REGISTRY: registry, LOSSLESS_HOLD_MS: '500' } });
+  const of = (registry: string) => ({ env: { LOSSLESS_REGISTRY: registry } });
 
   test('old, both, new: no request fails while consumers and providers move', TIMEOUT, async () => {
     const both = `${consul().url},${etcd().url}`;

@@ -2,6 +2,7 @@ import { whenAborted } from '../../lifecycle/abort.ts';
 import type { Clock, Timer } from '../../lifecycle/clock.ts';
 import type { Deadline } from '../../lifecycle/deadline.ts';
 import type { DrainResult, HoldReason } from '../../lifecycle/outcomes.ts';
+import type { Seal } from './seal.ts';
 
 /** Interval of checks, in milliseconds. */
 const TICK_MS = 10;
@@ -20,6 +21,12 @@ const IDLE_QUIET_MS = 50;
  * the health without a pause always has something there.
  */
 const KERNEL_MS = 500;
+
+/**
+ * Longest wait for a moment in which no client is connecting, in milliseconds, and at most half of the time that is left: meanwhile all
+ * are served.
+ */
+const CLIENT_MS = 5_000;
 
 /** The traffic that a drain watches. */
 export interface Observed {
@@ -42,11 +49,8 @@ export interface Observed {
   readonly aside: () => number;
   /** Data in the kernel for our ports that the application has not read, at this moment, while the instance listens. */
   readonly unread: () => number;
-  /**
-   * Keeps clients out of the accept queues for the rest of this turn. False: a client is there, and none is kept out; undefined: it
-   * cannot keep them out.
-   */
-  readonly seal: () => Promise<boolean | undefined>;
+  /** Keeps clients out of the accept queues for the rest of this turn. */
+  readonly seal: () => Promise<Seal>;
   /** Resolves when the event loop has accepted and read all that the kernel held. */
   readonly polled: () => Promise<void>;
 }
@@ -95,7 +99,12 @@ export interface Drained {
   readonly longestStallMs: number;
   /** Callers came until the hold time was over, and after it. */
   readonly keptComing: boolean;
+  /** A client was connecting at each look until it was late. The kernel resets it when the listeners close. */
+  readonly resetsClient: boolean;
 }
+
+/** The callers at the end of a drain. */
+type Callers = Pick<Drained, 'keptComing' | 'resetsClient'>;
 
 /**
  * Waits until traffic is over: all consumers are idle, nothing is in flight or arriving, no request has started or ended for the
@@ -119,7 +128,8 @@ export class Drain {
   #tickAt = 0;
   #stalledAt: number;
   #longestStallMs = 0;
-  #kernelUntil: number | undefined;
+  /** Monotonic time of the first look at the kernel since traffic was over. */
+  #lookedAt: number | undefined;
   #phase: Phase = 'serve';
   #isUndone = false;
 
@@ -163,7 +173,7 @@ export class Drain {
     this.#noticeStall();
     this.#options.onLook?.(this.#isListening);
     const isOver = this.#trafficOver() !== undefined;
-    if (!isOver) this.#kernelUntil = undefined;
+    if (!isOver) this.#lookedAt = undefined;
     if (this.#options.deadline.left === 0) this.#end('timeout');
     else if (isOver) void this.#endUnlessComing();
     else this.#schedule(TICK_MS);
@@ -219,34 +229,40 @@ export class Drain {
   }
 
   /**
-   * Ends when the kernel holds nothing for this instance either, and half a second later whatever the kernel holds. After a look in
-   * vain the event loop turns at least once more.
+   * Ends when the kernel holds nothing for this instance either, and some time later whatever the kernel holds. After a look in vain
+   * the event loop turns at least once more.
    */
   async #endUnlessComing(): Promise<void> {
     if (this.#isDeserted) return this.#end('drained');
-    const { clock, observed } = this.#options;
-    this.#kernelUntil ??= clock.now() + KERNEL_MS;
-    const isLate = clock.now() >= this.#kernelUntil;
+    const { clock, deadline, observed } = this.#options;
+    const now = clock.now();
+    this.#lookedAt ??= now;
+    const waitedMs = now - this.#lookedAt;
+    const clientMs = Math.min(CLIENT_MS, (waitedMs + deadline.left) / 2);
     await observed.polled();
     if (this.#isUndone) return;
     const over = this.#trafficOver();
     if (over === undefined) return this.#schedule(TICK_MS);
-    const isEmpty = this.#isListening ? await this.#nobodyConnects() : observed.aside() === 0;
-    if (isEmpty || isLate) this.#end('drained', over.keptComing);
+    const state = await this.#queues();
+    const isLate = waitedMs >= (state === 'client' ? clientMs : KERNEL_MS);
+    if (state === 'sealed' || isLate) this.#end('drained', { ...over, resetsClient: state === 'client' });
     else this.#schedule(TICK_MS);
   }
 
   /**
-   * Whether no client is connecting, and none can for the rest of this turn. Where clients cannot be kept out, a look that took long
-   * (a machine with very many sockets, or none of the processor for a while) is outdated.
+   * What is left to accept or to answer. Where clients cannot be kept out, a look that took long (a machine with very many sockets, or
+   * none of the processor for a while) is outdated.
    */
-  async #nobodyConnects(): Promise<boolean> {
+  async #queues(): Promise<Seal> {
     const { clock, observed } = this.#options;
+    if (!this.#isListening) return observed.aside() === 0 ? 'sealed' : 'open';
     const before = clock.now();
-    return (await observed.seal()) ?? (observed.unread() === 0 && clock.now() - before <= STALL_MS);
+    const seal = await observed.seal();
+    if (seal !== 'cannot') return seal;
+    return observed.unread() === 0 && clock.now() - before <= STALL_MS ? 'sealed' : 'open';
   }
 
-  #end(result: DrainResult, keptComing = false): void {
+  #end(result: DrainResult, { keptComing = false, resetsClient = false }: Partial<Callers> = {}): void {
     this.#timer?.cancel();
     const consumers = this.#options.observed.consumers();
     const { reason: holdReason, until } = consumers.holding;
@@ -257,6 +273,7 @@ export class Drain {
       holdReason,
       longestStallMs: this.#longestStallMs,
       keptComing,
+      resetsClient,
     });
   }
 }

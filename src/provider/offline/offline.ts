@@ -306,7 +306,7 @@ export class Offline {
         hasConnections: () => traffic.hasConnections,
         aside: () => traffic.aside,
         unread: () => unreadInKernel(traffic.ports),
-        seal: async () => (this.#untold.isPortShared ? undefined : await seal(traffic.servers)),
+        seal: async () => (this.#untold.isPortShared ? 'cannot' : await seal(traffic.servers, clock)),
         polled: () => new Promise((resolve) => setImmediate(resolve)),
       },
     });
@@ -380,6 +380,7 @@ export class Offline {
       work.end({}, { type: name, message });
       throw thrown;
     });
+    this.#untold.crossed = stopped.crossed;
     const failure =
       drained.result === 'timeout' && stopped.forced > 0
         ? { type: 'forced', message: `${stopped.forced} connections were cut with work left` }

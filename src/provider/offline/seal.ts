@@ -1,11 +1,25 @@
 import type { Server, Socket } from 'node:net';
 import { connect } from '../../io/connect.ts';
+import type { Clock } from '../../lifecycle/clock.ts';
 import { isWorker } from '../../process/cluster.ts';
 import { reachableHere } from '../registration/advertise.ts';
-import { holdsOnly } from '../traffic/kernel.ts';
+import { queuesOf } from '../traffic/kernel.ts';
+import { OwnSources } from './own-sources.ts';
 
 /** More than any kernel allows, so the listener gets what the kernel allows (Linux, net.core.somaxconn): the old length cannot be read. */
 const LONGEST_QUEUE = 65_535;
+
+/**
+ * Longest wait for the plugin's own connections, in milliseconds, in which the event loop stands still. They take microseconds; on a
+ * busy machine the kernel may pass packets on later, and a filter may delay them.
+ */
+const ENTER_MS = 20;
+
+/**
+ * `sealed`: nobody but the plugin is in a queue or on the way into one, and nobody gets in. `client`: a client is there. `open`: nobody
+ * is there, but somebody may get in. `cannot`: the plugin cannot keep clients out.
+ */
+export type Seal = 'sealed' | 'client' | 'open' | 'cannot';
 
 /** An accept queue of this process. */
 interface Queue {
@@ -24,26 +38,41 @@ interface Queue {
  *
  * Close the listeners in the turn in which it resolves: in the next one the event loop accepts what is in a queue.
  *
- * @returns whether nobody but the plugin is in a queue or on the way into one; if not, the queues are as they were. Undefined: it
- *   cannot keep clients out. Never rejects
+ * @returns what it found; unless `sealed`, the queues are as they were. Never rejects
  */
-export async function seal(servers: readonly Server[]): Promise<boolean | undefined> {
+export async function seal(servers: readonly Server[], clock: Clock): Promise<Seal> {
   const queues = process.platform !== 'linux' || isWorker() ? [] : servers.flatMap(queueOf);
-  if (queues.length < servers.length) return undefined;
-  const guests = queues.map(enter);
+  if (queues.length < servers.length) return 'cannot';
+  const sources = new OwnSources();
+  const guests = queues.map((queue) => enter(queue, sources));
   // A socket connects in the next tick, which is in this turn.
   await new Promise<void>((resolve) => process.nextTick(resolve));
   const ports = new Set(queues.map(({ port }) => port));
-  if (holdsOnly(ports, new Set(guests.map(({ localPort = 0 }) => localPort)))) return true;
+  const found = lookUntilFull(ports, new Set(guests.map(({ localPort = 0 }) => localPort)), clock);
+  if (found === 'sealed') return found;
   for (const { listen } of queues) listen(LONGEST_QUEUE);
   for (const guest of guests) guest.destroy();
-  return false;
+  return found;
 }
 
-/** Shortens a queue, and begins to connect to it. */
-function enter({ host, port, listen }: Queue): Socket {
+/** Shortens a queue, and begins to connect to it, from its own address, so that no client could have come by the same route. */
+function enter({ host, port, listen }: Queue, sources: OwnSources): Socket {
   listen(0);
-  return connect({ host, port }, undefined).on('error', () => {});
+  return connect({ host, port, localAddress: sources.bindingFor(host) }, undefined).on('error', () => {});
+}
+
+/** Looks until the plugin's own connections fill the queues, or a client is there. */
+function lookUntilFull(ports: ReadonlySet<number>, guests: ReadonlySet<number>, clock: Clock): Seal {
+  const until = clock.now() + ENTER_MS;
+  for (;;) {
+    const { listeners, queued, handshakes, guests: connected } = queuesOf(ports, guests);
+    // Where the kernel shows no sockets, nothing can be said.
+    if (listeners === 0) return 'cannot';
+    if (queued > connected || handshakes > guests.size - connected) return 'client';
+    if (queued === guests.size) return 'sealed';
+    if (clock.now() >= until) return 'open';
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
 }
 
 /** The properties of a server that Node.js does not document (lib/net.js). */

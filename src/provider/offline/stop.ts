@@ -4,6 +4,7 @@ import type { Facts } from '../../lifecycle/facts.ts';
 import { within } from '../../lifecycle/within.ts';
 import type { Session } from '../traffic/session.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import { sayGoodbye } from './goodbye.ts';
 import type { StreamEnds } from './streams.ts';
 
 /** Longest wait for clients to answer the end of an HTTP/2 session before it is cut, in milliseconds. */
@@ -22,24 +23,28 @@ export interface StopOptions {
 }
 
 /**
- * Closes the idle connections, then the rest, after {@link stopListening}. After a quiet drain nothing is in flight and no
- * request is lost. After a time-out it cuts the rest and counts it as forced.
+ * Closes the connections, after {@link stopListening}. After a quiet drain nothing is in flight, and a request is lost only when it
+ * comes at that very moment. After a time-out it cuts what is in flight and counts it as forced.
  */
 export async function stop(traffic: Traffic, { clock, ends, leftMs }: StopOptions): Promise<Facts['stop']> {
   const { servers, sessions } = traffic;
-  const { busy, idle } = traffic.connections;
-  for (const socket of [...idle, ...busy]) socket.destroy();
+  const { busy, checks, idle } = traffic.connections;
+  for (const socket of [...busy, ...checks]) socket.destroy();
   const lost = ends.cut(traffic.streams);
   for (const { http2 } of sessions) if (!http2.destroyed) http2.close();
-  await allClosed(sessions, clock, Math.min(GOODBYE_MS, leftMs));
+  const [crossed] = await Promise.all([
+    sayGoodbye(idle, clock, leftMs),
+    allClosed(sessions, clock, Math.min(GOODBYE_MS, leftMs)),
+  ]);
   for (const { http2, isAwaited } of traffic.streams) if (isAwaited) lost.add(http2.session);
   for (const { http2 } of sessions) if (!http2.destroyed) http2.destroy();
   for (const server of servers) if ('closeAllConnections' in server) server.closeAllConnections();
   return {
     listeners: servers.length,
-    idle: idle.length + sessions.length - lost.size,
+    idle: idle.length + checks.length + sessions.length - lost.size,
     forced: busy.length + lost.size,
     ended: ends.count,
+    crossed,
   };
 }
 

@@ -16,6 +16,8 @@ export class Untold {
   deregistered: Deregistered = { result: 'none' };
   /** Another process listens on the same port. */
   isPortShared = false;
+  /** Idle connections on which a request came as they were closed. */
+  crossed = 0;
   /** Callers that could not be told came until the listeners closed, or might have. */
   #stillComing: string | undefined;
 
@@ -40,12 +42,13 @@ export class Untold {
   }
 
   /** The listeners are about to close. */
-  listenersClose({ keptComing }: Drained): void {
-    if (this.#context.settings.entry === 'refuse') return;
-    this.#stillComing =
-      keptComing && this.#entry.cameLate
-        ? 'callers without the plugin still came when the hold time was over, and found no listener'
-        : this.#entry.tooShort;
+  listenersClose({ keptComing, resetsClient }: Drained): void {
+    if (resetsClient) this.#stillComing = 'a client was connecting when the listeners closed, and the kernel resets it';
+    else if (this.#context.settings.entry !== 'refuse')
+      this.#stillComing =
+        keptComing && this.#entry.cameLate
+          ? 'callers without the plugin still came when the hold time was over, and found no listener'
+          : this.#entry.tooShort;
   }
 
   /** The reason and the end of the wait. */
@@ -70,6 +73,8 @@ export class Untold {
     if (this.#retirement.torn > 0)
       return `connections took only a part of an HTTP/2 notice and could not be used any more: ${this.#retirement.torn}`;
     if (this.#stillComing !== undefined) return this.#stillComing;
+    if (this.crossed > 0)
+      return `requests came as their idle connections were closed, and got no answer: ${this.crossed}`;
     if (listeningInThreads() > 0) return 'a server listens in a worker thread, which the plugin does not reach';
     return undefined;
   }

@@ -4,8 +4,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** A connection that is open on both sides, in `/proc/net/tcp` (Linux, include/net/tcp_states.h). */
 const ESTABLISHED = 0x01;
 
+const LISTENING = 0x0a;
+
 /** Further states: established, close-wait, listening. */
-const STATES: ReadonlySet<number> = new Set([ESTABLISHED, 0x08, 0x0a]);
+const STATES: ReadonlySet<number> = new Set([ESTABLISHED, 0x08, LISTENING]);
 
 /** A handshake whose client has its answer and is, or soon will be, connected. */
 const SYN_RECEIVED = 0x03;
@@ -35,22 +37,40 @@ export function unreadInKernel(ports: ReadonlySet<number>, folder = '/proc/net')
   return TABLES.reduce((sum, [name, digits]) => sum + unreadIn(readTable(`${folder}/${name}`), digits, ports), 0);
 }
 
+/** The accept queues of some ports. */
+export interface Queues {
+  /** Listening sockets. */
+  readonly listeners: number;
+  /** Connections that nobody has accepted. */
+  readonly queued: number;
+  /** Clients on their way into a queue. */
+  readonly handshakes: number;
+  /** Guests that are connected. */
+  readonly guests: number;
+}
+
 /**
- * Whether the accept queues of `ports` hold one connection from each of the local ports `guests`, and the kernel holds nothing else
- * for `ports`. Synchronous, as {@link unreadInKernel} is.
+ * The accept queues of `ports`, with the connections from the local ports `guests` among what is in them. Synchronous, as
+ * {@link unreadInKernel} is.
  */
-export function holdsOnly(ports: ReadonlySet<number>, guests: ReadonlySet<number>, folder = '/proc/net'): boolean {
-  let unread = 0;
-  let connected = 0;
+export function queuesOf(ports: ReadonlySet<number>, guests: ReadonlySet<number>, folder = '/proc/net'): Queues {
+  const found = { listeners: 0, queued: 0, handshakes: 0, guests: 0 };
   for (const [name, digits] of TABLES) {
     const rows = readTable(`${folder}/${name}`);
-    unread += unreadIn(rows, digits, ports);
+    for (const needle of needlesOf(ports))
+      eachOf(rows, needle, digits, (_, state) => {
+        const now = hexadecimal(rows, state, 2);
+        if (now === SYN_RECEIVED) found.handshakes++;
+        if (now !== LISTENING) return;
+        found.listeners++;
+        found.queued += hexadecimal(rows, state + 12, 8);
+      });
     for (const needle of needlesOf(guests))
       eachOf(rows, needle, digits, (_, state) => {
-        if (hexadecimal(rows, state, 2) === ESTABLISHED) connected++;
+        if (hexadecimal(rows, state, 2) === ESTABLISHED) found.guests++;
       });
   }
-  return unread === guests.size && connected === guests.size;
+  return found;
 }
 
 function unreadIn(rows: Buffer, digits: number, ports: ReadonlySet<number>): number {

@@ -31,6 +31,16 @@ export interface TrafficOptions extends OwnersOptions {
   readonly onUnknownCheck: (path: string) => void;
 }
 
+/** Open HTTP/1.1 connections. */
+export interface Connections {
+  /** With a request in flight, or one that has begun to arrive. */
+  readonly busy: readonly Socket[];
+  /** Idle, and their last request was a health check. */
+  readonly checks: readonly Socket[];
+  /** Idle. */
+  readonly idle: readonly Socket[];
+}
+
 /**
  * Finds the application's HTTP servers and counts their requests, all by diagnostics channels. Per request it makes two
  * increments and one header look-up; no clock, no listener, no allocation.
@@ -141,9 +151,10 @@ export class Traffic {
     );
   }
 
-  /** HTTP/1.1 connections with a request in flight, or that has begun to arrive, and without. */
-  get connections(): { readonly busy: readonly Socket[]; readonly idle: readonly Socket[] } {
+  /** HTTP/1.1 connections. */
+  get connections(): Connections {
     this.#arriving.look();
+    const checks: Socket[] = [];
     const busy = [...this.#arriving.begun];
     const idle = [...this.#arriving.silent];
     const arriving = new Set(busy);
@@ -152,9 +163,10 @@ export class Traffic {
       if (connection === undefined || arriving.has(socket)) continue;
       const isUploading = this.#uploads.get(socket)?.complete === false;
       const isIdle = connection.inflight === 0 || connection.isAside;
-      (isIdle && !isUploading ? idle : busy).push(socket);
+      if (!isIdle || isUploading) busy.push(socket);
+      else (connection.isProbe ? checks : idle).push(socket);
     }
-    return { busy, idle };
+    return { busy, checks, idle };
   }
 
   /** Whether any connection is open, including HTTP/2 and silent ones, at the last check of arrivals. */

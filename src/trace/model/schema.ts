@@ -113,6 +113,7 @@ export const ATTR = {
   socketsIdle: 'lossless.stop.sockets.idle',
   socketsForced: 'lossless.stop.sockets.forced',
   streamsEnded: 'lossless.stop.streams.ended',
+  socketsCrossed: 'lossless.stop.sockets.crossed',
   handlerName: 'lossless.handler.name',
   handlerResult: 'lossless.handler.result',
   onlineTrigger: 'lossless.online.trigger',
@@ -339,6 +340,10 @@ export const ATTRIBUTES: Readonly<Record<AttributeName, AttributeSchema>> = {
     type: 'int',
     doc: 'gRPC streams that were being answered and ended with the status 14 (UNAVAILABLE), because they would have outlived the instance.',
   },
+  'lossless.stop.sockets.crossed': {
+    type: 'int',
+    doc: 'Idle connections on which a client sent a request as they were closed. It got no answer.',
+  },
   'lossless.handler.name': { type: 'string', doc: 'Name given to `onOffline`.' },
   'lossless.handler.result': {
     type: 'string',
@@ -557,6 +562,7 @@ export const SPANS: { readonly [W in WorkName]: SpanSchema<W> } = {
       idle: ATTR.socketsIdle,
       forced: ATTR.socketsForced,
       ended: ATTR.streamsEnded,
+      crossed: ATTR.socketsCrossed,
     },
     canFail: true,
   },

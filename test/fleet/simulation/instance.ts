@@ -175,7 +175,7 @@ export class SimulatedInstance {
         hasConnections: () => traffic.hasConnections,
         aside: () => 0,
         unread: () => 0,
-        seal: async () => true,
+        seal: async () => 'sealed',
         polled: async () => {},
       },
     });

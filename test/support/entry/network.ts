@@ -54,12 +54,18 @@ export async function addHosts(hosts: readonly Host[], delayMs: number): Promise
   const delay = new Child(serverProgram('delay'), ['0', `${Math.round(delayMs * 1_000)}`]);
   await delay.sees(/ready/);
   const { command, env } = iptables();
-  execFileSync(command, ruleOf(FAR), { env: { ...process.env, ...env } });
+  const rules = [...[...addresses].map(nearRuleOf), ruleOf(FAR)];
+  for (const rule of rules) execFileSync(command, rule, { env: { ...process.env, ...env } });
   return delay;
 }
 
 function iptables() {
   return unpacked('iptables', 'usr/sbin/iptables-nft');
+}
+
+/** A host is near itself. */
+function nearRuleOf(address: string): string[] {
+  return ['-A', 'OUTPUT', '-p', 'tcp', '-s', address, '-d', address, '-j', 'ACCEPT'];
 }
 
 function ruleOf(addresses: string): string[] {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Deadline } from '../../../../src/lifecycle/deadline.ts';
 import type { HoldReason } from '../../../../src/lifecycle/outcomes.ts';
 import { Drain, type Drained, type Phase } from '../../../../src/provider/offline/drain.ts';
+import type { Seal } from '../../../../src/provider/offline/seal.ts';
 import { SimulatedClock } from '../../../support/simulated-clock.ts';
 
 /** A drain whose surroundings can be changed while it runs. */
@@ -21,7 +22,7 @@ function drain(graceMs = 30_000, phase: Phase = 'serve') {
     until: 10_000,
     bound: 10_000,
     unread: () => 0,
-    seal: async (): Promise<boolean | undefined> => undefined,
+    seal: async (): Promise<Seal> => 'cannot',
     aside: 0,
     polled: () => {},
     hasConnections: true,
@@ -208,15 +209,33 @@ describe('a drain', () => {
       it.clock.stall(300);
       return 0;
     };
-    it.around.seal = async () => true;
+    it.around.seal = async () => 'sealed';
     await it.clock.advance(50);
     expect(it.result()?.result).toBe('drained');
   });
 
   test('waits for a client that has connected since the look at the kernel', async () => {
     const it = drain();
-    it.around.seal = async () => it.clock.now() >= 200;
-    expect(await endOf(it, 1_000)).toBe(200);
+    it.around.seal = async () => (it.clock.now() >= 2_000 ? 'sealed' : 'client');
+    expect(await endOf(it, 9_000)).toBe(2_000);
+    expect(it.result()?.resetsClient).toBe(false);
+  });
+
+  test.each([
+    ['five seconds', 30_000, 5_050],
+    ['half of the time that is left', 4_050, 2_050],
+  ])('when a client is connecting at every look, it ends after %s and says so', async (_, graceMs, endsAt) => {
+    const it = drain(graceMs);
+    it.around.seal = async () => 'client';
+    expect(await endOf(it, 9_000)).toBe(endsAt);
+    expect(it.result()).toMatchObject({ result: 'drained', resetsClient: true });
+  });
+
+  test('a queue that the plugin does not get into is closed half a second later, and no client is reset as far as is known', async () => {
+    const it = drain();
+    it.around.seal = async () => 'open';
+    expect(await endOf(it, 9_000)).toBe(550);
+    expect(it.result()?.resetsClient).toBe(false);
   });
 
   test('waits for data in the kernel, but not for ever', async () => {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { holdsOnly, unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
+import { type Queues, queuesOf, unreadInKernel } from '../../../../src/provider/traffic/kernel.ts';
 import { listening } from '../../../support/listening.ts';
 import { until } from '../../../support/until.ts';
 import { useScratchFolder } from '../../../support/use-scratch-folder.ts';
@@ -101,26 +101,40 @@ describe('unreadInKernel', () => {
   });
 });
 
-describe('holdsOnly', () => {
+describe('queuesOf', () => {
   const LISTENER: Row = { local: 8080, state: 10, received: 1 };
   const QUEUED: Row = { local: 8080, remote: 40_000, inode: 0 };
   const GUEST: Row = { local: 40_000, remote: 8080 };
+  const ALONE: Queues = { listeners: 1, queued: 1, handshakes: 0, guests: 1 };
 
-  test.each<[string, readonly Row[], boolean]>([
-    ['the guest alone', [LISTENER, QUEUED, GUEST], true],
-    ['nobody', [{ ...LISTENER, received: 0 }], false],
-    ['a guest that is still connecting, and another client', [LISTENER, QUEUED, { ...GUEST, state: 2 }], false],
+  test.each<[string, readonly Row[], Queues]>([
+    ['the guest alone', [LISTENER, QUEUED, GUEST], ALONE],
+    ['nobody', [{ ...LISTENER, received: 0 }], { ...ALONE, queued: 0, guests: 0 }],
+    [
+      'a guest that is still connecting, and another client',
+      [LISTENER, QUEUED, { ...GUEST, state: 2 }],
+      { ...ALONE, guests: 0 },
+    ],
     [
       'the guest, and a client whose handshake is under way',
       [LISTENER, QUEUED, GUEST, { local: 8080, state: 3, inode: 0 }],
-      false,
+      { ...ALONE, handshakes: 1 },
     ],
-    ['the guest, and a client before it', [{ ...LISTENER, received: 2 }, QUEUED, QUEUED, GUEST], false],
-    ['the guest, and a request on an open connection', [LISTENER, QUEUED, GUEST, { local: 8080, received: 90 }], false],
+    [
+      'the guest, and a client before it',
+      [{ ...LISTENER, received: 2 }, QUEUED, QUEUED, GUEST],
+      { ...ALONE, queued: 2 },
+    ],
+    [
+      'the guest, and no request of an open connection',
+      [LISTENER, QUEUED, GUEST, { local: 8080, received: 90 }],
+      ALONE,
+    ],
+    ['nothing that the kernel shows', [], { listeners: 0, queued: 0, handshakes: 0, guests: 0 }],
   ])('the queue holds %s', (_, rows, expected) => {
     const folder = useScratchFolder();
     writeFileSync(join(folder, 'tcp'), table(8, rows));
     writeFileSync(join(folder, 'tcp6'), table(32, []));
-    expect(holdsOnly(new Set([8080]), new Set([40_000]), folder)).toBe(expected);
+    expect(queuesOf(new Set([8080]), new Set([40_000]), folder)).toEqual(expected);
   });
 });
